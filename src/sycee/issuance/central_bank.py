@@ -18,29 +18,21 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import Refused, UsageError, require
-from sycee.core.limits import I64_MAX, RULE_SETS_MAX
+from sycee.core.limits import RULE_SETS_MAX
 from sycee.core.result_codes import Result
+from sycee.issuance import records
+from sycee.issuance.records import RESERVE_BOOK, Issuer, Party
 from sycee.issuance.signing import Submitter
 from sycee.ledger import operations
 from sycee.ledger.batch import first_codes
 from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
 
-RESERVE_BOOK: Final = 1  # ISO 4217's numeric codes begin at 8
 # Numbers of the bank's own rule sets, above those of wallets and programmes.
 MINTING_RULE_SET: Final = 60_000
 QUOTA_RULE_SET_FIRST: Final = MINTING_RULE_SET + 1  # the first operator's; one per operator
 
 _CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """Account ids of an operator or a treasury, which hold reserves and obtain digital money for them."""
-
-    suspense: int  # receives money that an account of the party's customers cannot receive
-    money: int  # an operator's vault, a funder's account
-    reserve: int  # in the reserve book
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +60,18 @@ class CentralBank:
         )
 
     @property
+    def issuer(self) -> Issuer:
+        """Return the bank's own accounts."""
+        return Issuer(
+            self.currency,
+            self.issuance,
+            self.suspense,
+            self.reserve_issuance,
+            self.reserve_suspense,
+            self.converted,
+        )
+
+    @property
     def opening_records(self) -> int:
         """Return the number of operations, and of their ids, in `opening`."""
         return 2 + 5 + 3 * (len(self.operators) + 1)
@@ -76,7 +80,7 @@ class CentralBank:
         """Return the records that define both books and open every account. operation_ids: (opening_records,) ID."""
         id = iter(ids.to_int(identifier) for identifier in operation_ids)
         book, kind = RESERVE_BOOK, AccountKind
-        records = [
+        made = [
             operations.define_currency(next(id), currency=self.currency, zone=self.zone),
             operations.define_currency(next(id), currency=book, zone=self.zone),
         ]
@@ -95,7 +99,7 @@ class CentralBank:
                 (party.reserve, book, kind.RESERVE, self.reserve_suspense, operator),
             ]
         for account, currency, account_kind, suspense, operator in accounts:
-            records.append(
+            made.append(
                 operations.open_account(
                     next(id),
                     account=account,
@@ -105,15 +109,14 @@ class CentralBank:
                     operator=operator,
                 )
             )
-        return np.concatenate(records)
+        return np.concatenate(made)
 
     def credit_reserves(self, ledger: Submitter, operation_id: int, party: Party, amount: int) -> None:
         """Record reserves, in minor units, that a party brings from the settlement system. Two officers sign.
 
         Raise Refused if the ledger refuses the operation.
         """
-        record = operations.transfer(operation_id, debit=self.reserve_issuance, credit=party.reserve, amount=amount)
-        _submit(ledger, record, "reserves not recorded")
+        _submit(ledger, records.credit_reserves(operation_id, self.issuer, party, amount), "reserves not recorded")
 
     def issue(self, ledger: Submitter, operation_ids: Array, party: Party, amount: int) -> None:
         """Issue `amount` minor units of digital money to a party against its reserves. operation_ids: (2,) ID.
@@ -121,11 +124,7 @@ class CentralBank:
         Two officers and the party's operator sign. Both transfers are one chain, so either both succeed or neither.
         Raise Refused if the ledger refuses the chain. A repeated call with the same ids has no further effect.
         """
-        reserve_id, money_id = (ids.to_int(identifier) for identifier in operation_ids)
-        chain = operations.chain(
-            operations.transfer(reserve_id, debit=party.reserve, credit=self.converted, amount=amount),
-            operations.transfer(money_id, debit=self.issuance, credit=party.money, amount=amount),
-        )
+        chain = records.issue(_pair(operation_ids), self.issuer, party, amount)
         _submit(ledger, chain, "nothing issued: debit of the reserves failed", "nothing issued: minting failed")
 
     def redeem(self, ledger: Submitter, operation_ids: Array, party: Party, amount: int) -> None:
@@ -134,11 +133,7 @@ class CentralBank:
         The party's operator signs, and the operator of the bank's own accounts, number 0. The transfers are one chain,
         as in `issue`. Raise Refused if the ledger refuses the chain.
         """
-        money_id, reserve_id = (ids.to_int(identifier) for identifier in operation_ids)
-        chain = operations.chain(
-            operations.transfer(money_id, debit=party.money, credit=self.issuance, amount=amount),
-            operations.transfer(reserve_id, debit=self.converted, credit=party.reserve, amount=amount),
-        )
+        chain = records.redeem(_pair(operation_ids), self.issuer, party, amount)
         _submit(ledger, chain, "nothing redeemed: debit of the money failed", "nothing redeemed: credit failed")
 
     def cap_minting(self, ledger: Submitter, operation_ids: Array, day_max: int) -> None:
@@ -181,7 +176,7 @@ class CentralBank:
         self, ledger: Submitter, operation_ids: Array, rule_set: int, account: int, refused: str, **maximum: Any
     ) -> None:
         """Define a rule set and apply it to an account."""
-        define_id, set_id = (ids.to_int(identifier) for identifier in operation_ids)
+        define_id, set_id = _pair(operation_ids)
         _define(ledger, define_id, rule_set, refused, **maximum)
         _submit(ledger, operations.set_rule_set(set_id, account=account, rule_set=rule_set), refused)
 
@@ -194,14 +189,15 @@ class CentralBank:
         require(supply == backing, f"{supply} minor units are in circulation against reserves of {backing}")
 
 
+def _pair(operation_ids: Array) -> tuple[int, int]:
+    first, second = (ids.to_int(identifier) for identifier in operation_ids)
+    return first, second
+
+
 def _define(
     ledger: Submitter, operation_id: int, rule_set: int, refused: str, *, effective_ns: int = 0, **maximum: Any
 ) -> None:
-    if min(maximum.values()) <= 0:
-        raise UsageError(f"{refused}: a limit is at least 1 minor unit", hint="block the account to stop all payments")
-    record = operations.define_rule_set(
-        operation_id, rule_set=rule_set, from_ns=0, until_ns=I64_MAX, effective_ns=effective_ns, **maximum
-    )
+    record = records.limit(operation_id, rule_set, refused, effective_ns=effective_ns, **maximum)
     _submit(ledger, record, refused)
 
 
