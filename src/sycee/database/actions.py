@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.engine import Connection
 
@@ -31,6 +31,9 @@ class Intent:
     envelopes: Array  # (m,) envelopes.ENVELOPE
     valid_until_ns: int
     who: int
+
+
+_CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
 
 
 class Action(Protocol):
@@ -105,8 +108,12 @@ class Outcome:
 
     @property
     def refusal(self) -> Result | None:
-        """The first result that is not CREATED; None if the ledger created every operation."""
-        return next((each for each in self.results if each is not Result.CREATED), None)
+        """The first result that says why the ledger refused; None if it created every operation.
+
+        In a refused chain one operation has the reason; the codes of the others follow from it.
+        """
+        refused = [each for each in self.results if each is not Result.CREATED]
+        return next((each for each in refused if each not in _CONSEQUENCES), refused[0] if refused else None)
 
     @property
     def created(self) -> bool:
