@@ -33,6 +33,12 @@ from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import SCHEMA as IDENTITY
+from sycee.issuance.records import Issuer
+from sycee.issuance.registry import Registry
+from sycee.issuance.reserve_rules import ReserveRules
+from sycee.issuance.service import IssuanceService
+from sycee.issuance.supply_page import SupplyPage
+from sycee.issuance.tables import SCHEMA as ISSUANCE
 from sycee.personal import retention
 from sycee.personal.access import AccessLog, OpenCases
 from sycee.personal.keys import PersonalKeys
@@ -42,12 +48,13 @@ from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.time_zones import zone_info
+from sycee.wallets import tiers
 
 DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # Every schema of a bank's database, lower packages first. Each owner adds one line.
-SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE)
+SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE)
 
 
 class LateCases:
@@ -73,6 +80,7 @@ class Bank:
         self.config = config
         self.stores = stores
         self.findings: list[str] = list(stores.ledger.findings)
+        self._record = FoundingRecord.load(folder)
         # --- identity ---
         self.people = People(stores)
         self.proposals = Proposals(stores, self.people)
@@ -99,12 +107,16 @@ class Bank:
         )
         self.orders = Orders(stores, self.proposals, self._cases, rules)
         # --- issuance ---
+        self.registry = Registry(stores, issuer_of(self._record))
+        self.issuance = IssuanceService(stores, self.registry, self.people, self.institutions, self.proposals)
+        self.reserve_rules = ReserveRules(stores, self.proposals)
+        self.supply = SupplyPage(stores, self.registry, self.reserve_rules, self.wallet_classes)
         # --- wallets ---
         # --- day, cases ---
 
     def services(self) -> Sequence[Any]:
         """Return the services that compare SQL with the ledger; each owner adds theirs."""
-        return (self.people, self.proposals, self.institutions, self.keys)
+        return (self.people, self.proposals, self.institutions, self.keys, self.registry, self.issuance)
 
     @classmethod
     def create(cls, folder: str | Path, founding: Founding) -> Self:
@@ -239,6 +251,12 @@ class Bank:
             self.findings.append(f"the job {job.name} {job.key} failed {job.attempts} times: {job.error}")
         return done
 
+    def wallet_classes(self) -> dict[str, int]:
+        """Return the rule set of each class of wallets, by name."""
+        stores, preset = self.stores, self._record.document["preset"]
+        numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
+        return tiers.rule_set_numbers(tiers.load(preset), first_rule_set=numbers["tiers"])
+
     @property
     def is_rehearsal(self) -> bool:
         """Whether the bank has a clock of its own."""
@@ -294,6 +312,11 @@ class Bank:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def issuer_of(record: FoundingRecord) -> Issuer:
+    """Return the issuer's own accounts."""
+    return Issuer(record.currency.numeric, **{name.replace("-", "_"): id for name, id in record.accounts().items()})
 
 
 def _settings(place: DataFolder, founding: Founding) -> dict[str, str]:

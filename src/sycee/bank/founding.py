@@ -30,7 +30,8 @@ from sycee.database.actions import Intent
 from sycee.database.numbers import Numbers
 from sycee.identity.duties import Duty
 from sycee.identity.people import HeldDuty, People
-from sycee.issuance.central_bank import MINTING_RULE_SET, RESERVE_BOOK
+from sycee.issuance.central_bank import MINTING_RULE_SET
+from sycee.issuance.records import RESERVE_BOOK
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Role
 from sycee.life.rules import RECOVERY_OWNER, recovery_records
