@@ -266,7 +266,7 @@ class LoopSubmitter:
         return receiver, token, record, verifying
 
     def _store_verification(self, verifying: PendingVerification, outcome: PreparedBatch | BaseException) -> None:
-        """Store the outcome of a verification and wake the writer. On the verifier's thread."""
+        """Store the outcome of a verification and wake the writer. On a thread of the verifier."""
         verifying.outcome = outcome
         self._queue.notify_verified()
 
