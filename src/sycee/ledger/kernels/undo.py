@@ -19,7 +19,7 @@ RESTORED = np.array([c.MOVEMENTS, c.BOUND, c.HOLDS, c.HOLD_LEGS, c.TRANSITS, c.R
 
 @njit(forceinline=True)
 def _save(tables, rows, copied_table, undo_images, undo_rows, undo_counter, row):
-    """Save a row for whatever needs it."""
+    """Save a row for a chain, for a snapshot copy, or for both."""
     mode = tables.counters[c.PREIMAGE_MODE]
     if mode & c.COPY:
         save_preimage(tables.copying, tables.preimages, rows, copied_table, row)

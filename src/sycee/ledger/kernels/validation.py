@@ -106,7 +106,7 @@ def malformed(operations, words, i):
 
 @njit
 def _needs_suspense(operation):
-    """Return whether an account of the kind that is opened needs a suspense account."""
+    """Return whether an OPEN_ACCOUNT of this account kind must name a suspense account in `credit`."""
     return operation.first != c.ACCOUNT_KIND_ISSUANCE and operation.first != c.ACCOUNT_KIND_SUSPENSE
 
 
@@ -116,9 +116,7 @@ def _has_unused_field(operation, words, i, kind, shape):
     unused = c.ZERO
     for word in range(3, _WORDS):
         unused |= words[i, word] & _FORBIDDEN[shape, word]
-    if kind == c.KIND_OPEN_ACCOUNT and (
-        operation.first == c.ACCOUNT_KIND_ISSUANCE or operation.first == c.ACCOUNT_KIND_SUSPENSE
-    ):
+    if kind == c.KIND_OPEN_ACCOUNT and not _needs_suspense(operation):
         unused |= words[i, 6] | words[i, 7]
     elif kind == c.KIND_ADD_MEMBERS:
         count = np.int64(operation.count)
@@ -151,11 +149,7 @@ def _malformed_rare(operation, words, i, kind, shape):
             if np.int64(words[i, _RULE_AMOUNTS[k]]) < 0:
                 return c.AMOUNT_MUST_BE_POSITIVE
     names = _NAMES[shape]
-    if (
-        kind == c.KIND_OPEN_ACCOUNT
-        and operation.first != c.ACCOUNT_KIND_ISSUANCE
-        and operation.first != c.ACCOUNT_KIND_SUSPENSE
-    ):
+    if kind == c.KIND_OPEN_ACCOUNT and _needs_suspense(operation):
         names |= 2
     for k in range(3):
         if names & (1 << k) and words[i, 4 + 2 * k] | words[i, 5 + 2 * k] == c.ZERO:
