@@ -31,6 +31,7 @@ from sycee.database.stores import Stores
 from sycee.database.tables import DONE, NUMBERS
 from sycee.database.transactions import reading, write
 from sycee.identity.proposal_format import Proposal
+from sycee.identity.tables import KEYS
 from sycee.ledger import operations
 from sycee.ledger.layout import Block
 from sycee.ledger.models import Account
@@ -410,6 +411,23 @@ class Life:
         return self._register.log.of_person(person, by=person if self.is_guardian(by, person) else by)
 
     # --- reading ---
+
+    def holder_with(self, key: PublicKey) -> int:
+        """Return the person whose wallet has this key now. Raises UsageError if there is none."""
+        chosen = (KEYS.c.public_key == str(key)) & KEYS.c.until_ns.is_(None)
+        with reading(self._stores.engine) as connection:
+            accounts = list(connection.scalars(sqlalchemy.select(KEYS.c.subject).where(chosen)))
+        for account in accounts:
+            try:
+                return self._wallets.holder_of(account)
+            except UsageError:
+                continue  # the key of a person with a duty
+        raise UsageError(f"no person and no wallet has the key {key} now", hint="name the file of another key")
+
+    def wrong_restrictions(self) -> list[str]:
+        """Return what `disagreements` finds, for a caller without the state."""
+        with self._stores.ledger.sequencer.reading() as state:
+            return list(self.disagreements(state))
 
     def restrictions(self, *, account: int | None = None) -> list[Restriction]:
         """Return the restrictions that start or are active, of one account or of all."""

@@ -212,7 +212,7 @@ class AccessLog:
             raise _tampered(number + 1, f"is missing: a signed pack names entry {min(missing):,}")
         return number
 
-    def disagreements(self) -> Iterator[str]:
+    def disagreements(self, state: object = None) -> Iterator[str]:
         """Yield what is wrong with the log. For the check of the whole bank."""
         try:
             self.verify()

@@ -351,7 +351,7 @@ class Register:
         with reading(self._engine) as connection:
             return list(connection.scalars(sqlalchemy.select(SHREDS.c.person).order_by(SHREDS.c.person)))
 
-    def disagreements(self) -> Iterator[str]:
+    def disagreements(self, state: object = None) -> Iterator[str]:
         """Yield where database and key file disagree. A secret without a person is harmless and not listed."""
         with reading(self._engine) as connection:
             persons = set(connection.scalars(sqlalchemy.select(RECORDS.c.person).distinct()))

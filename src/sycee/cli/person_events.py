@@ -1,0 +1,206 @@
+"""`sycee person lost | recovered | deceased | block | unblock | guardian`: events of a life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, load_keys, local_time, moment, open_bank
+from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number, sign_and_tell
+from sycee.cli.terminal import note, show
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.core.keys import PublicKey, SigningKey
+    from sycee.personal.access import Access
+
+
+def lost(
+    folder: BankFolder,
+    wallet: WalletId,
+    /,
+    *,
+    new_key: Annotated[str, Parameter(help="File with the new private key, or the new public key as text with --proof.")],
+    proof: Annotated[str, Parameter(help="Signature of the new key in hexadecimal digits, if the key is elsewhere.")] = (
+        ""
+    ),
+    case: CaseNumber,
+    key: KeyFiles = None,
+) -> int:
+    """Give a wallet whose phone was lost a new key. For 24 hours it can spend packets only.
+
+    The operator has seen a new proof of identity, and signs. A notice goes to the phone number on record.
+    """
+    from sycee.core import ids
+    from sycee.personal.access import Reason
+
+    number = ids.parse(wallet)
+    keys = load_keys(key)
+    with open_bank(folder) as bank:
+        public, signature = _new_key(bank, number, new_key, proof)
+        done = bank.life.phone_lost(
+            number, public, signature, evidence=_evidence(bank, keys, Reason.RECOVERY, case),
+            signers=bank.signers(*keys),
+        )  # fmt: skip
+        until = local_time(done.until_ns, bank.config.text("zone"))
+        show(f"wallet {ids.format(number)} has the key {public}; packets only until {until}")
+        waiting = len(bank.life.outbox.waiting())
+        note(f"note: {waiting:,} notices wait for delivery")
+    return 0
+
+
+def recovered(folder: BankFolder, wallet: WalletId, /, *, key: KeyFiles = None) -> int:
+    """Finish the recovery of a wallet whose stored signatures have expired. The operator signs."""
+    from sycee.core import ids
+
+    number = ids.parse(wallet)
+    keys = load_keys(key)
+    with open_bank(folder) as bank:
+        done = bank.life.finish_recovery(number, who=_first(bank, keys), signers=bank.signers(*keys))
+        show(f"wallet {ids.format(number)} is {'as before' if done else 'under no recovery'}")
+    return 0
+
+
+def deceased(
+    folder: BankFolder,
+    person: PersonId,
+    /,
+    *,
+    operator: Annotated[str, Parameter(help="Number of the operator whose wallets are blocked.")],
+    case: CaseNumber,
+    key: KeyFiles = None,
+) -> int:
+    """Block the wallets of a deceased person at one operator. Money still arrives, for the estate."""
+    from sycee.core import ids
+    from sycee.personal.access import Reason
+
+    number = ids.parse(person)
+    if not operator.isascii() or not operator.isdigit() or len(operator) > 9:
+        raise UsageError(f"--operator {operator[:40]!r} is not a number", hint="write digits only, such as 2")
+    keys = load_keys(key)
+    with open_bank(folder) as bank:
+        done = bank.life.deceased(
+            number, operator=int(operator), evidence=_evidence(bank, keys, Reason.DECEASED, case),
+            signers=bank.signers(*keys),
+        )  # fmt: skip
+        show(f"{len(done.accounts)} wallets of {ids.format(number)} are blocked")
+        if done.others:
+            note(f"note: {len(done.others)} wallets are at other operators, who sign for them")
+    return 0
+
+
+def block(
+    folder: BankFolder,
+    wallet: WalletId,
+    /,
+    *,
+    kind: Annotated[str, Parameter(help="Why: court-order or dormant.")],
+    case: CaseNumber = "",
+    key: KeyFiles = None,
+) -> int:
+    """Block the debits of a wallet, by court order or because nobody has used it for long. The operator signs."""
+    from sycee.core import ids
+    from sycee.personal.access import Reason
+
+    number = ids.parse(wallet)
+    keys = load_keys(key)
+    with open_bank(folder) as bank:
+        signers = bank.signers(*keys)
+        if kind == "court-order":
+            bank.life.court_order(number, evidence=_evidence(bank, keys, Reason.COURT_ORDER, case), signers=signers)
+        elif kind == "dormant":
+            bank.life.dormant(number, who=_first(bank, keys), signers=signers)
+        else:
+            raise _no_kind(kind, "court-order or dormant")
+        show(f"wallet {ids.format(number)} is blocked: {kind}")
+    return 0
+
+
+def unblock(
+    folder: BankFolder,
+    wallet: WalletId,
+    /,
+    *,
+    kind: Annotated[str, Parameter(help="Which block: court-order, dormant or deceased.")],
+    case: CaseNumber = "",
+    key: KeyFiles = None,
+) -> int:
+    """Lift a block. The operator signs; a court order is lifted by officers, as a proposal."""
+    from sycee.core import ids
+    from sycee.life.rules import Kind
+
+    number = ids.parse(wallet)
+    keys = load_keys(key)
+    with open_bank(folder) as bank:
+        maker = _first(bank, keys)
+        if kind == Kind.COURT_ORDER:
+            sign_and_tell(bank, bank.life.lift_order(number, case=case_number(case), maker=maker), keys)
+            return 0
+        if kind not in (Kind.DORMANT, Kind.DECEASED):
+            raise _no_kind(kind, "court-order, dormant or deceased")
+        bank.life.release(number, Kind(kind), who=maker, signers=bank.signers(*keys), case=case_number(case))
+        show(f"wallet {ids.format(number)} is no longer blocked: {kind}")
+    return 0
+
+
+def guardian(
+    folder: BankFolder,
+    person: PersonId,
+    guardian: Annotated[str, Parameter(help="Id of the guardian, as UUID text.")],
+    /,
+    *,
+    until: Annotated[str, Parameter(help="End, as a date or a local time; without it there is none.")] = "",
+    key: KeyFiles = None,
+) -> int:
+    """Propose that a person acts for another: a guardian reads the ward's access log. Two persons sign."""
+    from sycee.core import ids
+
+    ward, other = ids.parse(person), ids.parse(guardian)
+    keys = load_keys(key)
+    with open_bank(folder) as bank:
+        until_ns = moment(until, bank.config.text("zone")) if until else None
+        proposal = bank.life.guardian(ward, other, maker=_first(bank, keys), until_ns=until_ns)
+        sign_and_tell(bank, proposal, keys)
+    return 0
+
+
+COMMANDS: Final[tuple[Callable[..., int], ...]] = (lost, recovered, deceased, block, unblock, guardian)
+
+
+def _first(bank: Bank, keys: list[SigningKey]) -> int:
+    if not keys:
+        raise UsageError("no key was given", hint="name the file of the key of the person who requests with --key")
+    return bank.people.person_of_key(keys[0].public)
+
+
+def _evidence(bank: Bank, keys: list[SigningKey], reason: str, case: str) -> Access:
+    from sycee.personal.access import Access, Reason
+
+    return Access(_first(bank, keys), Reason(reason), case_number(case))
+
+
+def _new_key(bank: Bank, account: int, text: str, proof: str) -> tuple[PublicKey, bytes]:
+    """Return the new public key and the proof that its owner has it."""
+    from sycee.cli.bank_options import named_key
+    from sycee.core.keys import SigningKey
+    from sycee.identity.key_register import proof_message
+
+    if proof:
+        try:
+            return named_key(text), bytes.fromhex(proof)
+        except ValueError as error:
+            raise UsageError("--proof is not hexadecimal digits", hint="a proof has 128 digits") from error
+    if not Path(text).is_file():
+        raise UsageError("--new-key is no file, and there is no --proof", hint="give the signature of the new key")
+    private = SigningKey.load(text)
+    epoch = bank.stores.ledger.account(account).key_epoch + 1
+    message = proof_message(bank.stores.ledger.ledger_id, account, epoch, private.public)
+    return private.public, private.sign(message)
+
+
+def _no_kind(kind: str, kinds: str) -> UsageError:
+    return UsageError(f"--kind {kind[:40]!r} is not a kind of block", hint=f"use {kinds}")

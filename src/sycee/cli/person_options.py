@@ -1,0 +1,77 @@
+"""Parameters and steps that the commands about persons share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli.bank_options import load_keys, local_time
+from sycee.cli.terminal import show
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.core.keys import SigningKey
+    from sycee.identity.proposal_format import Proposal
+    from sycee.personal.access import Access
+
+PersonId: TypeAlias = Annotated[str, Parameter(help="Id of the person, as UUID text.")]
+WalletId: TypeAlias = Annotated[str, Parameter(help="Id of the wallet's account, as UUID text.")]
+CaseNumber: TypeAlias = Annotated[str, Parameter(name="--case", help="Number of the open case.")]
+ReasonName: TypeAlias = Annotated[
+    str, Parameter(help="Why: complaint, dispute, recovery, deceased, court-order, due-diligence or own-request.")
+]
+
+
+def case_number(text: str) -> int:
+    """Return the number in the text of --case; 0 for an empty one."""
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise UsageError(f"--case {text[:40]!r} is not the number of a case", hint="write digits only, such as 12")
+    return int(text)
+
+
+def one_key(files: Sequence[Path] | None) -> SigningKey:
+    """Return the only key in files. Raises UsageError for none or several."""
+    keys = load_keys(files)
+    if len(keys) != 1:
+        raise UsageError(f"one key is needed, and {len(keys)} were given", hint="name the file of your key with --key")
+    return keys[0]
+
+
+def person_with(bank: Bank, key: SigningKey) -> int:
+    """Return the person who signs with a key: by a duty, or as the holder of the wallet with this key."""
+    try:
+        return bank.people.person_of_key(key.public)
+    except UsageError:
+        return bank.life.holder_with(key.public)
+
+
+def access_of(bank: Bank, key: SigningKey, reason: str, case: str) -> Access:
+    """Return the access that the options describe."""
+    from sycee.personal.access import Access, Reason
+
+    if reason not in list(Reason):
+        raise UsageError(
+            f"--reason {reason[:40]!r} is not a reason to read personal data", hint=f"use one of: {', '.join(Reason)}"
+        )
+    return Access(person_with(bank, key), Reason(reason), case_number(case))
+
+
+def sign_and_tell(bank: Bank, proposal: Proposal, keys: Sequence[SigningKey]) -> None:
+    """Sign a proposal with the keys that are here, and print what it still needs."""
+    from sycee.core import ids
+
+    missing = bank.proposals.sign(proposal.id, *keys)
+    name = f"proposal {ids.format(proposal.id)}: {proposal.action}"
+    if missing.needs:
+        until = local_time(proposal.valid_until_ns, bank.config.text("zone"))
+        show(f"{name}; missing: {'; '.join(missing.needs)}; valid until {until}")
+        return
+    if missing.outcome is not None:
+        missing.outcome.require_created(f"{name} was refused")
+    show(f"{name} done")
