@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 from tests.database.places import opened
 
 from sycee.core.clock import FixedClock
-from sycee.core.errors import UsageError
+from sycee.core.errors import IntegrityError, UsageError
 from sycee.database import tables
 from sycee.database.bulk import insert_rows
 from sycee.database.columns import id_bytes
@@ -73,3 +73,21 @@ def test_rows_in_bulk(engine: Engine) -> None:
         assert connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(runs)) == 3_000
         row = connection.execute(sqlalchemy.select(runs).where(runs.c.run == 2**100 + 77)).one()
         assert tuple(row) == (2**100 + 77, 77, 7, 9)
+
+
+def test_a_conflict_in_bulk_is_retried_or_translated(engine: Engine) -> None:
+    columns, attempts = ["run", "job", "due_ns", "finished_ns"], []
+    write(engine, lambda connection: insert_rows(connection, tables.RUNS, columns, [(id_bytes(1), 1, 2, 3)]))
+
+    def again(connection: Connection) -> int:
+        attempts.append(1)
+        id = 1 if len(attempts) < 3 else 2
+        insert_rows(connection, tables.RUNS, columns, [(id_bytes(id), 1, 2, 3)])
+        return id
+
+    if engine.dialect.name == "sqlite":
+        with pytest.raises(IntegrityError, match="append-only"):
+            write(engine, again)
+    else:  # a row that another writer inserted is a conflict: the work runs again
+        assert write(engine, again) == 2
+        assert len(attempts) == 3

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from sycee.database.engines import is_sqlite
 
@@ -25,6 +26,14 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ro
             connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({places})', values)  # noqa: S608
         return
     driver: Any = connection.connection
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row(row)
+    statement = f'COPY "{table.name}" ({names}) FROM STDIN'
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as error:
+        # SQLAlchemy does not see a COPY: without its error, `write` would neither translate nor retry.
+        raise DBAPIError.instance(
+            statement, None, error, connection.dialect.loaded_dbapi.Error, hide_parameters=True,
+            dialect=connection.dialect,
+        ) from error  # fmt: skip
