@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from sycee.compliance.judging.judge import Judge
     from sycee.compliance.profiles import Library
     from sycee.compliance.reports.summary import JudgedNetwork
-    from sycee.compliance.verdicts import Finding
 
 app = App(
     name="compliance",
@@ -93,8 +92,9 @@ def explain(
     from sycee.compliance.verdicts import ON_PATH
 
     judge = Judge(*inputs.load([network]))
-    all_findings = _findings_of(judge, subject)
-    findings = [each for each in all_findings if rule in (None, each.rule, each.rule.partition("/")[2])]
+    of_subject = judge.findings_with_path(subject.partition(ON_PATH)[0])
+    of_rule = [each for each in of_subject if rule in (None, each.rule, each.rule.partition("/")[2])]
+    findings = [each for each in of_rule if each.subject == subject]
     if not findings:
         raise _no_such_rule(judge.library, subject, rule) if rule else _nothing_judged(judge, subject)
     if json_:
@@ -197,17 +197,6 @@ def _render(judged: JudgedNetwork, form: Format, everything: bool, width: int | 
 
         return html.render(judged)
     return {"json": json_report.render, "sarif": sarif.render, "junit": junit.render}[form](judged)
-
-
-def _findings_of(judge: Judge, subject: str) -> Sequence[Finding]:
-    from sycee.compliance.verdicts import ON_PATH
-    from sycee.compliance.vocabulary import FLOW
-
-    first, on_path, _ = subject.partition(ON_PATH)
-    entity = judge.network.entities.get(first)
-    if not on_path and (entity is None or entity.kind != FLOW):
-        return judge.findings(subject)
-    return [each for each in judge.flow(first) if each.subject == subject]
 
 
 def _nothing_judged(judge: Judge, subject: str) -> UsageError:

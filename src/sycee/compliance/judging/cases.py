@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sycee import data
 from sycee.compliance import declarations, document_fields, library, profiles
+from sycee.compliance.document_fields import Name
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ON_PATH, Finding, Force, Verdict
-from sycee.compliance.vocabulary import FLOW
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
@@ -85,7 +85,7 @@ class ExpectationResult:
 class Case:
     """One golden case. `at_hand` is None for a case without a source, such as one that is made up."""
 
-    id: str
+    id: Name
     title: str
     source: str
     at_hand: bool | None
@@ -104,9 +104,7 @@ class Case:
 
         @cache
         def findings(at: date, subject: str) -> dict[tuple[str, str], Finding]:
-            is_flow = self.network.entities[subject].kind == FLOW
-            found = judge(at).flow(subject) if is_flow else judge(at).findings(subject)
-            return {(each.rule, each.subject): each for each in found}
+            return {(each.rule, each.subject): each for each in judge(at).findings_with_path(subject)}
 
         results = []
         for each in self.expectations:
@@ -146,18 +144,16 @@ def load_all(sources: Sequence[str | Path] = ()) -> tuple[Case, ...]:
 
 def parse(table: Table, folder: Path) -> Case:
     """Return the case in a document. Its paths are relative to the folder."""
-    name, title, source = document_fields.name(table, "id"), table.text("title"), table.text("source")
-    at_hand = table.boolean("at_hand") if "at_hand" in table else None
-    table.offer("at_hand")
     at = table.day("at")
     own = document_fields.read_tables(table, "lists", profiles.parse_list)
     files = [folder / each for each in table.texts("list_files", default=())]
     regimes = library.load([_placed(each, folder) for each in table.texts("profiles")], [*files, *own])
     network = declarations.parse_embedded(table)
-    read = partial(_expectation, at, regimes, network)
-    expectations = document_fields.read_tables(table, "expect", read, required=True)
+    expectation = partial(_expectation, at, regimes, network)
+    expectations = document_fields.read_tables(table, "expect", expectation, required=True)
+    case = document_fields.read(Case, table, library=regimes, network=network, expectations=expectations)
     table.finish()
-    return Case(name, title, source, at_hand, regimes, network, expectations, document_fields.place(table))
+    return case
 
 
 def _in_folder(folder: Path, files: list[Path]) -> list[Case]:

@@ -95,6 +95,10 @@ class Judge:
         rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
         return tuple(self._judge(node.id, rules, node, None))
 
+    def findings_with_path(self, subject: str) -> tuple[Finding, ...]:
+        """Return the same; for a flow also the findings about each element on its path."""
+        return self.flow(subject) if self._entity(subject).kind == FLOW else self.findings(subject)
+
     def flow(self, flow: str | Entity | Node, via: Sequence[str] | None = None) -> tuple[Finding, ...]:
         """Return the finding of every rule about a flow and about each element on its path.
 
@@ -134,7 +138,7 @@ class Judge:
         """
         findings: list[Finding] = []
         for number, entity in enumerate(self.network.entities.values(), 1):
-            findings += self.flow(entity.id) if entity.kind == FLOW else self.findings(entity.id)
+            findings += self.findings_with_path(entity.id)
             if progress is not None:
                 progress(number, len(self.network.entities))
         return Report(self.network.digest, self.library.digest, self.at, tuple(findings))
