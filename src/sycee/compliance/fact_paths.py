@@ -67,6 +67,12 @@ def split(path: str, roots: Roots) -> tuple[str, list[str]]:
     return ("element" if roots.each else "subject"), steps
 
 
+def fields_of_flow(paths: Iterable[tuple[str, Roots]], *, as_subject: bool = False) -> frozenset[str]:
+    """Return the fields of the passing flow that paths read; `as_subject` adds those of a flow that is the subject."""
+    starts = ((*split(path, roots), as_subject and roots.level == FLOW) for path, roots in paths)
+    return frozenset(steps[0] for start, steps, is_own in starts if start == "flow" or (is_own and start == "subject"))
+
+
 def _below(named: Iterable[Field]) -> list[Field]:
     """Return the fields of the elements, or of the entities, that some fields lead to."""
     below: list[Field] = []

@@ -81,13 +81,8 @@ def flow_class(network: Network, library: Library, day: date, id: str, facts: Ma
 
 def fields_read(library: Library) -> frozenset[str]:
     """Return the fields of flows that rules, regimes or routes read."""
-    found = set(_ROUTE_FIELDS)
-    for profile in library.profiles:
-        for path, roots in profile.paths():
-            start, steps = fact_paths.split(path, roots)
-            if start == "flow" or (start == "subject" and roots.level == FLOW):
-                found.add(steps[0])
-    return frozenset(found)
+    paths = (each for profile in library.profiles for each in profile.paths())
+    return fact_paths.fields_of_flow(paths, as_subject=True) | frozenset(_ROUTE_FIELDS)
 
 
 def _parse(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:

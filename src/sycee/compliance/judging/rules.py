@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sycee.compliance.fact_paths import Roots, split
+from sycee.compliance.fact_paths import Roots, fields_of_flow
 from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, Evaluator, PathResolver, Scope
 from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
@@ -95,7 +95,7 @@ class CompiledRule:
         self.not_touched = f" does not fall under {self.name}{'' if in_effect else ', which is not in effect'}."
         self.not_about = f" is outside the scope of {self.name}."
         self.flow = [compiler.compile(each, Roots(FLOW)) for each in rule.flow]
-        self.reads_flow = any(split(path, roots)[0] == "flow" for path, roots in rule.paths())
+        self.reads_flow = bool(fields_of_flow(rule.paths()))
         self.needs_flow = self.reads_flow or bool(rule.flow)
         self._by_attestation = rule.kind == "attested" or bool(rule.complete)
         self.unknown_fails = rule.when_unknown == "fail"
@@ -236,11 +236,10 @@ class CompiledTouches:
     def __init__(self, profile: Profile, force: Force, compiler: ConditionCompiler) -> None:
         self._in_effect = force is not Force.NONE
         self._by_kind: dict[str, list[Evaluator]] = {}
-        self._reads_flow = False
+        self._reads_flow = bool(fields_of_flow(path for touch in profile.touches for path in touch.paths()))
         for touch in profile.touches:
             roots = Roots(touch.level)
             evaluate = compiler.compile(touch.condition, roots)
-            self._reads_flow = self._reads_flow or any(split(*each)[0] == "flow" for each in touch.paths())
             for kind in LEVELS[touch.level]:
                 self._by_kind.setdefault(kind, []).append(evaluate)
         # An element on the path of a flow can make the profile apply to the flow.

@@ -20,7 +20,6 @@ from sycee.compliance.facts import Waiver
 from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.judging.logic import Truth
-from sycee.compliance.profiles import Profile, Rule
 from sycee.compliance.recent import Recent
 from sycee.compliance.routing.path_search import COST, REGIMES_MAX, Graph, Masks, MaskTable, Numbers
 from sycee.compliance.verdicts import ON_PATH, Force, Verdict
@@ -76,7 +75,8 @@ class MaskBuilder:
         self._rule_bits = np.array([self.bits[rule.profile] for rule in self.rules], np.uint64)
         self._unknown_fails = np.array([rule.when_unknown == "fail" for rule in self.rules], np.bool_)
         self._waivers = _FlowWaivers(each for each in (*judge.network.waivers, *waivers) if each.in_force(at))
-        fields = [_fields_of_flow(each) for each in self.profiles] + [_fields_of_flow(each) for each in self.rules]
+        paths = [[path for touch in each.touches for path in touch.paths()] for each in self.profiles]
+        fields = [fact_paths.fields_of_flow(each) for each in (*paths, *(rule.paths() for rule in self.rules))]
         self._reads_flow = np.array([bool(names) for names in fields] + [False], np.bool_)
         self._fields_of_flow = tuple(sorted(set().union(*fields)))
         self._names = [*graph.places, *(link.id for link in graph.links)]
@@ -197,10 +197,3 @@ def _bits(true: NDArray[np.bool_], bits: NDArray[np.uint64]) -> NDArray[np.uint6
     """Return for each row the bits of the columns that are true."""
     combined: NDArray[np.uint64] = np.bitwise_or.reduce(true * bits, axis=1)
     return combined
-
-
-def _fields_of_flow(source: Profile | Rule) -> set[str]:
-    """Return the fields of the flow that a profile's touches, or a rule, read at elements on its path."""
-    paths = source.paths() if isinstance(source, Rule) else (each for touch in source.touches for each in touch.paths())
-    starts = [fact_paths.split(path, roots) for path, roots in paths]
-    return {steps[0] for start, steps in starts if start == "flow"}
