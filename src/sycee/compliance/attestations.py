@@ -151,10 +151,9 @@ def responsible_organisations(network: Network, entity: Entity) -> frozenset[str
         return frozenset((entity.id,))
     responsible: set[str] = set()
     for name in KINDS[entity.kind].responsible:
-        fact = entity.facts.get(name)
-        for id in () if fact is None else fact.value if isinstance(fact.value, tuple) else (fact.value,):
-            other = network.entities.get(str(id))
-            responsible |= responsible_organisations(network, other) if other else {str(id)}
+        for id in entity.values(name):
+            other = network.entities.get(id)
+            responsible |= responsible_organisations(network, other) if other else {id}
     return frozenset(responsible)
 
 
@@ -218,8 +217,8 @@ def _check_signing(network: Network, attestation: Attestation, private_key: Sign
 
 def _key(network: Network, organisation: str) -> PublicKey | None:
     entity = network.entities.get(organisation)
-    fact = entity.facts.get("key") if entity and entity.kind == ORGANISATION else None
-    return PublicKey(ED25519, bytes.fromhex(str(fact.value))) if fact else None
+    keys = entity.values("key") if entity and entity.kind == ORGANISATION else ()
+    return PublicKey(ED25519, bytes.fromhex(keys[0])) if keys else None
 
 
 def _content(value: Value | Element) -> Any:

@@ -267,13 +267,10 @@ class _Reader:
 
     def _check_shares(self, organisation: Entity) -> None:
         """Raise DocumentError if the shares in force on one day exceed the whole."""
-        owners, dispersed = organisation.facts.get("owners"), organisation.facts.get("dispersed_bp")
-        if owners is None or not isinstance(owners.value, tuple):
-            return
-        elements = [each for each in owners.value if isinstance(each, Element)]
-        dispersed_bp = dispersed.value if dispersed and isinstance(dispersed.value, int) else 0
-        for day in sorted({each.from_date or date.min for each in elements}):
-            total = dispersed_bp + sum(_share(each) for each in elements if each.in_force(day))
+        owners: tuple[Element, ...] = organisation.values("owners")
+        for day in sorted({each.from_date or date.min for each in owners}):
+            shares = [share for each in owners if each.in_force(day) for share in each.values("share_bp")]
+            total = sum([*organisation.values("dispersed_bp"), *shares])
             if total > BASIS_POINTS:
                 when = "" if day == date.min else f" from {day.isoformat()} on"
                 problem = f"the shares{when}, with dispersed_bp, sum to {total:,} basis points"
@@ -281,15 +278,9 @@ class _Reader:
                 raise self.tables_of[organisation.id].error("owners", problem, right=right)
 
     def _check_key(self, organisation: Entity) -> None:
-        fact = organisation.facts.get("key")
-        if fact is not None and attestations.has_small_order(bytes.fromhex(str(fact.value))):
+        if any(attestations.has_small_order(bytes.fromhex(each)) for each in organisation.values("key")):
             problem = "is a point of small order: anybody can sign with it"
             raise self.tables_of[organisation.id].error("key", problem, right="a key that `sycee key new` made")
-
-
-def _share(element: Element) -> int:
-    fact = element.facts.get("share_bp")
-    return fact.value if fact and isinstance(fact.value, int) else 0
 
 
 def _refuse_assurance(table: Table) -> None:

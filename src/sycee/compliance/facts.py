@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from sycee.compliance.document_fields import Name, RuleName, end_of
 from sycee.compliance.vocabulary import BASIS_POINTS, TOPIC, Field, NamedEnum, Type
@@ -59,8 +59,20 @@ class Fact:
     place: str = ""  # file and line of its entity
 
 
+class WithFacts:
+    """Base of values that have facts."""
+
+    __slots__ = ()
+    facts: Mapping[str, Fact]
+
+    def values(self, name: str) -> tuple[Any, ...]:
+        """Return the declared values of a fact, expired or not: one, those of a list, or none without the fact."""
+        fact = self.facts.get(name)
+        return () if fact is None else fact.value if isinstance(fact.value, tuple) else (fact.value,)
+
+
 @dataclass(frozen=True, slots=True)
-class Element(Dated):
+class Element(Dated, WithFacts):
     """One table of a list of tables, such as one owner."""
 
     facts: Mapping[str, Fact]
@@ -73,7 +85,7 @@ Value = str | int | bool | date | datetime | tuple[str, ...] | tuple[Element, ..
 
 
 @dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(WithFacts):
     """A thing with facts. `kind` is a name of `vocabulary.KINDS`; `id` is unique in the network."""
 
     kind: str

@@ -151,8 +151,7 @@ def _matrix_row(judged: JudgedNetwork, name: str, linked: Container[str]) -> tup
         _cell([finding for finding in findings if finding.profile == profile.id], linked)
         for profile in judged.library.profiles
     )
-    state = entity.facts.get("state")
-    return entity.name, f"{name}{f', {state.value}' if state else ''}", cells
+    return entity.name, ", ".join((name, *entity.values("state"))), cells
 
 
 def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:

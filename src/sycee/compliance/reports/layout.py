@@ -85,24 +85,18 @@ def arrange(network: Network) -> Layout:
     return Layout(columns, _ports(columns), links, height)
 
 
-def value(entity: Entity, name: str) -> str:
-    """Return a text or a reference of an entity; an empty text if it is not declared."""
-    fact = entity.facts.get(name)
-    return fact.value if fact and isinstance(fact.value, str) else ""
-
-
 def _boxes(network: Network) -> list[Box]:
     """Return a box for each state, the largest first, then by name."""
     rows: dict[str, list[Row]] = defaultdict(list)
     row_of: dict[str, tuple[str, Row]] = {}
     for facility in network.of_kind(FACILITY):
-        state, row = value(facility, "state") or UNDECLARED, Row(facility)
+        state, row = _state(facility), Row(facility)
         rows[state].append(row)
         row_of[facility.id] = state, row
     elsewhere: dict[str, Row] = {}
     for participant in network.of_kind(PARTICIPANT):
-        state = value(participant, "state") or UNDECLARED
-        at, row = row_of.get(value(participant, "gateway"), ("", Row(None)))
+        state, gateways = _state(participant), participant.values("gateway")
+        at, row = row_of.get(gateways[0] if gateways else "", ("", Row(None)))
         entry = row if at == state else elsewhere.setdefault(state, Row(None))
         entry.participants.append(participant)
     for state, row in elsewhere.items():
@@ -114,10 +108,13 @@ def _links(network: Network, state_of: Mapping[str, str]) -> Iterable[Link]:
     """Yield the edges whose two ends are declared facilities. Others cannot be drawn."""
     for kind in (SPAN, SEGMENT):
         for edge in network.of_kind(kind):
-            ends = edge.facts.get("ends")
-            names = ends.value if ends and isinstance(ends.value, tuple) else ()
-            if len(names) == 2 and all(isinstance(name, str) and name in state_of for name in names):
-                yield Link(edge, str(names[0]), str(names[1]))
+            ends = edge.values("ends")
+            if len(ends) == 2 and all(end in state_of for end in ends):
+                yield Link(edge, *ends)
+
+
+def _state(entity: Entity) -> str:
+    return next(iter(entity.values("state")), UNDECLARED)
 
 
 def _columns(boxes: Sequence[Box], between: Mapping[tuple[str, str], int]) -> tuple[list[Box], list[Box]]:

@@ -14,7 +14,7 @@ from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from sycee.compliance.facts import Entity
-from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange, value
+from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange
 from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork, quantity
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import SEGMENT
@@ -234,8 +234,8 @@ def _legend(y: float, with_route: bool) -> Iterator[str]:
 def _title(entity: Entity, worst: Mapping[str, list[Finding]]) -> str:
     """Return the text that a browser shows at the pointer and a screen reader reads."""
     findings = worst.get(entity.id, [])
-    state = value(entity, "state")
-    lines = [f"{entity.name} ({entity.kind}{', ' + state if state else ''}{', synthetic' if entity.synthetic else ''})"]
+    about = ", ".join([entity.kind, *entity.values("state"), *(["synthetic"] if entity.synthetic else [])])
+    lines = [f"{entity.name} ({about})"]
     unmet = (each for each in findings if each.verdict > Verdict.PASS)
     lines += dict.fromkeys(f"{each.verdict.word}: {each.rule}, {each.title}" for each in unmet)
     if len(lines) == 1:

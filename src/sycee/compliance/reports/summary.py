@@ -105,9 +105,8 @@ class JudgedNetwork:
             flow, _, last = subject.rpartition(ON_PATH)
             own.setdefault(flow or last, []).append(subject)
         for each in self.network.of_kind(FLOW):
-            sender = each.facts.get("from")
-            if sender and isinstance(sender.value, str):
-                own.setdefault(sender.value, []).extend(own.get(each.id, ()))
+            for sender in each.values("from"):
+                own.setdefault(sender, []).extend(own.get(each.id, ()))
         return {name: tuple(subjects) for name, subjects in own.items()}
 
     @property
