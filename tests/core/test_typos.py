@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sycee.core import typos
+from sycee.core.errors import UsageError
 
 pytestmark = pytest.mark.fast
 
@@ -81,3 +82,13 @@ def test_the_cost_does_not_grow_with_the_names_that_are_declared() -> None:
     assert typos.corrected("first-bank", small) is None
     assert typos.corrected("first-bank", large) is None
     assert small.lookups == large.lookups < 1_000
+
+
+def test_a_required_name_is_one_of_the_words() -> None:
+    typos.require("route", ["route", "split"], "there is no route", "name a command")
+    with pytest.raises(UsageError, match="there is no rout") as raised:
+        typos.require("rout", ["route", "split"], "there is no rout", "name a command")
+    assert raised.value.hint == 'did you mean "route"?'
+    with pytest.raises(UsageError) as raised:
+        typos.require("zzz", ["route"], "there is no zzz", "name a command")
+    assert raised.value.hint == "name a command"

@@ -188,13 +188,11 @@ def _problem(network: Network, attestation: Attestation) -> _Problem | None:
 
 
 def _check_signing(network: Network, attestation: Attestation, private_key: SigningKey) -> None:
-    if attestation.subject not in network.entities:
-        hint = typos.hint(attestation.subject, network.entities, "declare the subject first")
-        raise UsageError(f'the network declares no "{attestation.subject}"', hint=hint)
+    subject, by = attestation.subject, attestation.by
+    typos.require(subject, network.entities, f'the network declares no "{subject}"', "declare the subject first")
     organisations = [each.id for each in network.of_kind(ORGANISATION)]
-    if attestation.by not in organisations:
-        hint = typos.hint(attestation.by, organisations, "declare it first, with the key that it signs with")
-        raise UsageError(f'the network declares no organisation "{attestation.by}"', hint=hint)
+    problem = f'the network declares no organisation "{by}"'
+    typos.require(by, organisations, problem, "declare it first, with the key that it signs with")
     if not attestation.topics and not attestation.facts:
         raise UsageError("an attestation needs topics or facts", hint="name topics, or facts of the subject")
     for topic in attestation.topics:

@@ -10,9 +10,11 @@ dash that is missing or extra between letters. Numbers and shorter words disting
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from string import ascii_lowercase
 from typing import Final
+
+from sycee.core.errors import UsageError
 
 RATIO_MIN: Final = 0.6  # similarity of a suggestion, difflib.SequenceMatcher.ratio
 WORD_LETTERS_MIN: Final = 4
@@ -29,6 +31,12 @@ def hint(word: str, words: Iterable[str], otherwise: str) -> str:
     """Return `did you mean "…"?` with the nearest of `words`; `otherwise` if none is near."""
     near = nearest(word, words)
     return f'did you mean "{near}"?' if near else otherwise
+
+
+def require(word: str, words: Collection[str], problem: str, otherwise: str) -> None:
+    """Raise UsageError with this problem and `hint` unless the word is one of `words`."""
+    if word not in words:
+        raise UsageError(problem, hint=hint(word, words, otherwise))
 
 
 def corrected(id: str, declared: Container[str]) -> str | None:

@@ -22,7 +22,6 @@ from sycee.compliance.routing import parties
 from sycee.compliance.verdicts import Finding, Force, Verdict
 from sycee.compliance.vocabulary import PARTICIPANT
 from sycee.core import typos
-from sycee.core.errors import UsageError
 
 ADMIT: Final = "admit"
 CONDITIONAL: Final = "conditional"
@@ -70,9 +69,8 @@ class Change:
 def require_declared(network: Network, participant: str) -> None:
     """Raise UsageError unless a participant has this id."""
     declared = [each.id for each in network.of_kind(PARTICIPANT)]
-    if participant not in declared:
-        hint = typos.hint(participant, declared, "declare the participant before you admit it")
-        raise UsageError(f"{participant} is not a declared participant", hint=hint)
+    problem = f"{participant} is not a declared participant"
+    typos.require(participant, declared, problem, "declare the participant before you admit it")
 
 
 def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...] | None:

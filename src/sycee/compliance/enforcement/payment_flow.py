@@ -54,9 +54,7 @@ def flow_class(network: Network, library: Library, day: date, id: str, facts: Ma
     base = Entity(FLOW, UNDECLARED_FLOW, UNDECLARED_FLOW, {})
     if id:
         flows = {each.id: each for each in network.of_kind(FLOW)}
-        if id not in flows:
-            hint = typos.hint(id, flows, "name a flow of the declarations, or give all facts")
-            raise UsageError(f"{id} is not a declared flow", hint=hint)
+        typos.require(id, flows, f"{id} is not a declared flow", "name a flow of the declarations, or give all facts")
         base = flows[id]
     waived = {name for each in network.waivers for name in each.subject.split(ON_PATH)}
     if UNDECLARED_FLOW in network.entities or UNDECLARED_FLOW in network.attested or UNDECLARED_FLOW in waived:
@@ -90,9 +88,8 @@ def _parse(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:
     if not isinstance(facts, Mapping):
         raise UsageError(f"facts must be a mapping; got {facts!r}", hint="give a mapping from fact names to values")
     for name in facts:
-        if name not in _FIELDS:
-            hint = typos.hint(str(name), _FIELDS, f"fields of a flow: {', '.join(_FIELDS)}")
-            raise UsageError(f"a flow has no {documents.found(name)}", hint=hint)
+        fields = f"fields of a flow: {', '.join(_FIELDS)}"
+        typos.require(str(name), _FIELDS, f"a flow has no {documents.found(name)}", fields)
     head = f'network = {{ id = "{UNDECLARED_FLOW}", title = "{UNDECLARED_FLOW}", as_of = {day.isoformat()} }}\n'
     try:
         body = "".join(f"{name} = {_toml(each)}\n" for name, each in facts.items())

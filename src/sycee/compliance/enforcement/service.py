@@ -139,9 +139,9 @@ class Compliance:
             library = self._version_cache.library(current.library.digest)
             # A waiver can be revoked after its rule or subject was removed.
             if until > today or names not in [(each.rule, each.subject) for each in network.waivers]:
-                _require_name("rule", rule, library.rules)
+                typos.require(rule, library.rules, f"there is no rule {rule}", "name a rule")
                 for each in subject.split(ON_PATH):
-                    _require_name("subject", each, network.entities)
+                    typos.require(each, network.entities, f"there is no subject {each}", "name a subject")
                 _require_level(library.rules[rule], subject, network)
             return _NewWaivers(current, versions.with_waivers(network, [waiver]), (waiver,))
 
@@ -157,7 +157,8 @@ class Compliance:
 
     def versions(self, kind: str) -> list[Version]:
         """Return all versions of the "network" or of the "library", the oldest first."""
-        _require_name("kind of versions", storable_text("kind", kind), dict.fromkeys((NETWORK, LIBRARY)))
+        kinds = (NETWORK, LIBRARY)
+        typos.require(storable_text("kind", kind), kinds, f"there are no versions of {kind}", " or ".join(kinds))
         return self._read(versions.of_kind, kind)
 
     # --- admissions ---
@@ -399,11 +400,6 @@ def _waivers_for(
             problem = f"{name} is not declared: a waiver would permit anything that later has this id"
             raise UsageError(problem, hint="declare it and ask again, or decide with granted=False")
     return [Waiver(each["rule"], each["subject"], role, reason, today, until) for each in stops]
-
-
-def _require_name(what: str, name: str, names: Mapping[str, object]) -> None:
-    if name not in names:
-        raise UsageError(f"there is no {what} {name}", hint=typos.hint(name, names, f"name a {what}"))
 
 
 def _require_level(rule: Rule, subject: str, network: Network) -> None:

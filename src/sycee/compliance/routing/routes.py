@@ -23,7 +23,7 @@ from sycee.compliance.routing.regime_masks import MaskBuilder
 from sycee.compliance.verdicts import ON_PATH, Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, PARTICIPANT, SEGMENT, SPAN
 from sycee.core import typos
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +161,9 @@ class Router:
     def bits(self, profiles: Iterable[str]) -> int:
         """Return profiles as a set of bits. UsageError for one that is not in effect on the day."""
         in_effect, bits = self._masks.bits, 0
+        names = f"in effect: {', '.join(in_effect) or 'none'}"
         for profile in profiles:
-            if profile not in in_effect:
-                hint = typos.hint(profile, in_effect, f"in effect: {', '.join(in_effect) or 'none'}")
-                raise UsageError(f"no profile {profile} is in effect on {self.judge.at}", hint=hint)
+            typos.require(profile, in_effect, f"no profile {profile} is in effect on {self.judge.at}", names)
             bits |= in_effect[profile]
         return bits
 
