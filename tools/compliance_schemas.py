@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from sycee.compliance import attestations, profiles, territories, vocabulary
@@ -27,12 +28,14 @@ _PATH: Final = "[a-z_0-9]+([.][a-z_0-9]+)*"
 _MOMENT: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 _BOOLEAN: Final[Schema] = {"type": "boolean"}
 _PATTERNS: Final = {vocabulary.NAME: "name", vocabulary.RULE_NAME: "rule_name", vocabulary.TOPIC: "topic"}
+_BY_FIRST_LETTER: Final = groupby(sorted(territories.codes()), key=lambda code: code[0])
+STATE_PATTERN: Final = "|".join(f"{first}[{''.join(code[1] for code in group)}]" for first, group in _BY_FIRST_LETTER)
 _DEFINITIONS: Final[Mapping[str, Schema]] = {
     "text": {"type": "string", "pattern": r"\S"},
     "name": {"type": "string", "pattern": f"^{vocabulary.NAME}$"},
     "rule_name": {"type": "string", "pattern": f"^{vocabulary.RULE_NAME}$"},
     "topic": {"type": "string", "pattern": f"^{vocabulary.TOPIC}$"},
-    "state": {"type": "string", "pattern": f"^({territories.pattern()})$"},
+    "state": {"type": "string", "pattern": f"^({STATE_PATTERN})$"},
     "path": {"type": "string", "pattern": f"^{_PATH}$"},
     "date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     "moment": {"type": "string", "format": "date-time", "pattern": f"^{_MOMENT}$"},

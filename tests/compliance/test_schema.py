@@ -20,7 +20,7 @@ from tests.compliance.declared import Document
 from sycee import data
 from sycee.compliance import declarations, profiles
 from sycee.compliance.canonical import plain
-from sycee.compliance.vocabulary import BY_PLURAL, LISTED, SETS, TESTS
+from sycee.compliance.vocabulary import KINDS, LISTED, SETS, TESTS
 from sycee.core import documents
 from sycee.core.errors import UsageError
 from tools import compliance_schemas, pages
@@ -186,7 +186,7 @@ def test_shipped_lists_are_valid(name: str) -> None:
 
 def test_shipped_and_documented_declarations_are_valid() -> None:
     files = [*ROOT.glob("src/sycee/data/cases/*.toml"), *ROOT.glob("examples/**/*.toml")]
-    said = ("network", "attestations", "adoptions", "waivers", *BY_PLURAL)
+    said = ("network", "attestations", "adoptions", "waivers", *(kind.plural for kind in KINDS.values()))
     found = {}
     for file in files:
         document = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from itertools import groupby
 from typing import Any
 
 from sycee.core import typos
@@ -19,13 +18,6 @@ from sycee.core import typos
 def codes() -> frozenset[str]:
     """Return all codes, two upper-case letters each."""
     return frozenset((*_document()["codes"], *_document()["user_assigned"]))
-
-
-@cache
-def pattern() -> str:
-    """Return a regular expression that matches a code as a whole, and nothing else."""
-    by_first = groupby(sorted(codes()), key=lambda code: code[0])
-    return "|".join(f"{first}[{''.join(code[1] for code in group)}]" for first, group in by_first)
 
 
 def nearest(code: str) -> str | None:

@@ -340,7 +340,6 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
     )
 }
-BY_PLURAL: Final[Mapping[str, Kind]] = {kind.plural: kind for kind in KINDS.values()}
 
 # Levels of rules. An edge is a span or a segment; rules on `PATH_LEVELS` are judged for each flow that passes.
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {**{name: (name,) for name in KINDS}, "edge": (SPAN, SEGMENT)}

@@ -46,8 +46,6 @@ def verdict_of(applies: Truth, holds: Truth, *, by_attestation: bool) -> Verdict
 
 
 class _Trail:
-    """Results and facts collected while a rule is evaluated."""
-
     __slots__ = ("against", "applying", "contested", "evidence", "missing", "results")
 
     def __init__(self) -> None:

@@ -124,8 +124,6 @@ class _Branch(NamedTuple):
 
 
 class _Search:
-    """One question to one graph."""
-
     def __init__(self, graph: Graph, table: MaskTable, base: Masks, considered: int, source: int, target: int) -> None:
         self.graph, self.table, self.considered = graph, table, considered
         self.source, self.target = source, target
