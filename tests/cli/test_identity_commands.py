@@ -146,3 +146,53 @@ def test_a_key_that_should_not_be_here(said: Said, place: Path) -> None:
     assert code == 2
     assert "is not named by an id" in err
     stray.with_name("spare.pem").unlink()
+
+
+def test_institutions(said: Said, place: Path) -> None:
+    account = "XX68 5390 0754 7034"
+    code, out, err = said(
+        *("institution", "add", "bank", "West Bank", "--kind", "operator", "--owner", "new=33.3333"),
+        *("--settlement", account, "--key", "ann.pem"),
+    )
+    assert (code, err) == (0, "")
+    assert "33.3333 %" in out
+    assert account not in out
+    person = ids.parse(out.split("owner ")[1][:36])
+    code, out, _ = said("institution", "show", "bank", "West Bank", "--json")
+    shown = json.loads(out)
+    assert (shown["state"], shown["settlement"], shown["checks"]) == ("applied", "stated", {})
+    assert shown["owners"] == {ids.format(person): "33.3333 %"}
+    code, out, _ = said("institution", "verify", "bank", shown["id"], "--check", "papers", "--key", "ann.pem")
+    assert code == 0
+    assert "missing: a person other than the maker, with the duty compliance or officer" in out
+    code, out, _ = said(
+        *("institution", "verify", "bank", "West Bank", "--check", "papers", "--failed"),
+        *("--key", "ann.pem", "--key", "bob.pem"),
+    )
+    assert out.endswith("West Bank is refused\n")
+    # The account is in no file in plain text, with or without blanks.
+    for file in (place / "bank").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert account.encode() not in content
+            assert account.replace(" ", "").encode() not in content, file
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["show", "bank", "Nort Bank"], "there is no institution 'Nort Bank'"),
+        (["add", "bank", "X", "--kind", "bank", "--key", "ann.pem"], "'bank' is not a kind of institution"),
+        (["add", "bank", "X", "--kind", "merchant", "--key", "ann.pem"], "a merchant needs an operator"),
+        (["add", "bank", "X", "--kind", "operator", "--owner", "5", "--key", "ann.pem"], "'5' is not an owner"),
+        (["add", "bank", "X", "--kind", "operator", "--owner", "new=0", "--key", "ann.pem"], "above 0 and at most 100"),
+        (["add", "bank", "X", "--kind", "operator", "--owner", "new=101", "--key", "ann.pem"], "at most 100 %"),
+        (["add", "bank", "X", "--kind", "operator", "--settlement", "?", "--key", "ann.pem"], "is no account"),
+        (["add", "bank", "X", "--kind", "operator"], "no key signs"),
+        (["add", "bank", "X", "--kind", "operator", "--key", "carol.pem"], "no person has the key"),
+    ],
+)  # fmt: skip
+def test_institutions_that_cannot_be_entered(said: Said, words: list[str], message: str) -> None:
+    code, out, err = said("institution", *words)
+    assert (code, out) == (2, "")
+    assert message in err

@@ -86,6 +86,8 @@ def commands(place: Path) -> list[list[str]]:
         # People and proposals.
         ["officer", "list", bank],
         ["officer", "list", bank, "--json"],
+        ["institution", "list", bank],
+        ["institution", "list", bank, "--json"],
         ["proposal", "list", bank],
         ["proposal", "list", bank, "--json"],
         ["key", "list", bank],

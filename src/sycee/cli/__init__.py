@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "clock": ("clock:app", "Set the clock of a rehearsal."),
     # People and proposals.
     "officer": ("officer:app", "Appoint officers and other staff, and dismiss them."),
+    "institution": ("institution:app", "Enter operators, merchants and auditors, and decide their due diligence."),
     "proposal": ("proposal:app", "Show, sign and withdraw actions that several persons sign."),
     # Personal data.
     # Issuance.

@@ -258,8 +258,9 @@ class Institutions:
         return next((each for each in self.list("operator") if each.operator == number), None)
 
     def owners_of(self, institution: int) -> dict[int, int]:
-        """Return the owners of an institution: share in parts per million by person."""
+        """Return the owners of an institution, largest first: share in parts per million by person."""
         query = sqlalchemy.select(OWNERS.c.person, OWNERS.c.share_ppm).where(OWNERS.c.institution == institution)
+        query = query.order_by(OWNERS.c.share_ppm.desc(), OWNERS.c.person)
         with reading(self._stores.engine) as connection:
             return dict(connection.execute(query).all())
 

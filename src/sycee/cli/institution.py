@@ -1,0 +1,216 @@
+"""`sycee institution`: enter institutions, and decide their due diligence."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
+from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.identity.institutions import Institution, SettlementAccount
+
+app = App(name="institution", help="Enter operators, merchants and auditors, and decide their due diligence.")
+
+Name = Annotated[str, Parameter(help="Name or id of the institution.")]
+Json = Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")]
+
+NEW: Final = "new"
+PPM_PER_PERCENT: Final = 10_000
+_PERCENT: Final = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%?")
+_ACCOUNT: Final = re.compile(r"[0-9A-Z]{4,34}")  # an IBAN has at most 34 characters
+SETTLEMENT: Final = "settlement"  # the place under which the account is encrypted
+
+
+@app.command
+def add(
+    folder: BankFolder,
+    name: Annotated[str, Parameter(help="Public name of the institution.")],
+    /,
+    *,
+    kind: Annotated[str, Parameter(help="operator, merchant, auditor or issuer.")],
+    operator: Annotated[str | None, Parameter(help="Of a merchant: name or number of its operator.")] = None,
+    participant: Annotated[str, Parameter(help="Id in the compliance network.")] = "",
+    owner: Annotated[
+        list[str] | None, Parameter(negative="", help="Owner and share in percent, as ID=60 or new=60.")
+    ] = None,
+    settlement: Annotated[str | None, Parameter(help="Account at a bank, which is stored encrypted.")] = None,
+    key: KeyFiles = None,
+) -> int:
+    """Enter an institution, with its owners and its settlement account.
+
+    It takes part once its due diligence passed: `sycee institution verify`.
+    """
+    from sycee.core import ids
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        by = maker_of(bank, keys)
+        id = bank.stores.ledger.new_id()
+        account = _sealed(bank, id, settlement) if settlement else None
+        owners = _owners(bank, owner or [])
+        bank.institutions.add(
+            kind,
+            name,
+            by=by,
+            operator=bank.institutions.find("operator", operator).operator if operator else None,
+            participant=participant,
+            owners=owners,
+            settlement=account,
+            id=id,
+        )
+        show(f"institution {ids.format(id)}: {name}")
+        for person, share in owners.items():
+            show(f"owner {ids.format(person)}: {_percent(share)}")
+    return 0
+
+
+@app.command
+def verify(
+    folder: BankFolder,
+    name: Name,
+    /,
+    *,
+    check: Annotated[list[str], Parameter(negative="", help="Check: papers, owners or settlement; may be repeated.")],
+    failed: Annotated[bool, Parameter(negative="", help="The checks failed: the institution is refused.")] = False,
+    key: KeyFiles = None,
+) -> int:
+    """Propose the outcome of checks of an institution: one proposal for each.
+
+    Two persons sign, and no owner of the institution may. It is approved once all its checks passed.
+    """
+    from sycee.identity.institutions import FAILED, PASSED
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        found = _find(bank, name)
+        maker = maker_of(bank, keys)
+        for each in check:
+            proposal = bank.institutions.decide(found.id, each, FAILED if failed else PASSED, maker=maker)
+            sign_and_show(bank, proposal, keys)
+        show(f"{found.name} is {bank.institutions.get(found.id).state}")
+    return 0
+
+
+@app.command(name="list")
+def list_(
+    folder: BankFolder,
+    /,
+    *,
+    kind: Annotated[str | None, Parameter(help="Only institutions of this kind.")] = None,
+    json: Json = False,
+) -> int:
+    """List the institutions with their states."""
+    with open_bank(folder) as bank:
+        rows = [_row(each) for each in bank.institutions.list(kind)]
+    if json:
+        show_json({"institutions": rows})
+        return 0
+    made = table("name", "kind", "operator", "state", "id")
+    for row in rows:
+        number = "" if row["operator"] is None else str(row["operator"])
+        made.add_row(row["name"], row["kind"], number, row["state"], row["id"])
+    print_table(made)
+    return 0
+
+
+@app.command(name="show")
+def show_(folder: BankFolder, name: Name, /, *, json: Json = False) -> int:
+    """Show an institution: its checks, owners, outlets and tills.
+
+    A settlement account is not shown, only its state.
+    """
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        found, services = _find(bank, name), bank.institutions
+        settlement = services.settlement_of(found.id)
+        members: dict[str, Any] = {
+            **_row(found),
+            "participant": found.participant,
+            "checks": services.checks_of(found.id),
+            "owners": {ids.format(person): _percent(share) for person, share in services.owners_of(found.id).items()},
+            "settlement": settlement.state if settlement else "none",
+            "tills": [f"{till.outlet_code}/{till.code}" for till in services.tills_of(found.id)],
+        }
+        needed = sorted(found.checks_needed)
+    if json:
+        show_json(members)
+        return 0
+    number = "" if found.operator is None else f", operator {found.operator}"
+    show(f"{found.name}: {found.kind}{number}, {found.state}, id {members['id']}")
+    if found.participant:
+        show(f"participant {found.participant}")
+    show(*(f"check {each}: {members['checks'].get(each, 'open')}" for each in needed))
+    show(*(f"owner {person}: {share}" for person, share in members["owners"].items()))
+    show(f"settlement account: {members['settlement']}")
+    show(*(f"till {till}" for till in members["tills"]))
+    return 0
+
+
+def _row(found: Institution) -> dict[str, Any]:
+    from sycee.core import ids
+
+    return {
+        "name": found.name,
+        "kind": found.kind,
+        "operator": found.operator,
+        "state": found.state,
+        "id": ids.format(found.id),
+    }
+
+
+def _find(bank: Bank, text: str) -> Institution:
+    """Return the institution of any kind with this name or id."""
+    from sycee.core import ids, typos
+
+    every = bank.institutions.list()
+    found = [each for each in every if text in (each.name, ids.format(each.id))]
+    if len(found) == 1:
+        return found[0]
+    names = [each.name for each in every]
+    raise UsageError(
+        f"{len(found)} institutions are named {text!r}" if found else f"there is no institution {text!r}",
+        hint="give its id" if found else typos.hint(text, names, "`sycee institution list` shows them"),
+    )
+
+
+def _owners(bank: Bank, texts: list[str]) -> dict[int, int]:
+    """Return share in parts per million by person, from texts such as ID=60 or new=60.5."""
+    from sycee.core import ids
+
+    owners: dict[int, int] = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        match = _PERCENT.fullmatch(share.strip())
+        if match is None:
+            raise UsageError(f"{text!r} is not an owner", hint="write the person's id and the share: ID=60 or new=60.5")
+        whole, part = match.groups()
+        person = bank.stores.ledger.new_id() if name.strip() == NEW else ids.parse(name.strip())
+        owners[person] = owners.get(person, 0) + int(whole) * PPM_PER_PERCENT + int((part or "").ljust(4, "0"))
+    return owners
+
+
+def _percent(share_ppm: int) -> str:
+    whole, part = divmod(share_ppm, PPM_PER_PERCENT)
+    return f"{whole}.{part:04}".rstrip("0").rstrip(".") + " %"
+
+
+def _sealed(bank: Bank, institution: int, text: str) -> SettlementAccount:
+    """Return an account, encrypted under a key of the institution, with its keyed hash."""
+    from sycee.identity.institutions import SettlementAccount
+    from sycee.personal.sealing import SearchKind
+
+    normal = "".join(text.split()).upper()
+    if not _ACCOUNT.fullmatch(normal):
+        # The text itself is not repeated: it may be an account with a slip of the finger.
+        raise UsageError("--settlement is no account", hint="an account has 4 to 34 letters and digits")
+    bank.personal_keys.create([institution])
+    sealed = bank.personal.seal(institution, SETTLEMENT, normal)
+    return SettlementAccount(sealed, bank.personal.hashed(SearchKind.PAPER, f"{SETTLEMENT} {normal}"))
