@@ -24,7 +24,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.result_codes import PRECEDENCE, Result
-from sycee.ledger import envelopes as sealed
+from sycee.ledger import envelopes as envelope_format
 from sycee.ledger import signatures
 from sycee.ledger.administration import OFFICERS_MIN, count_officers
 from sycee.ledger.envelopes import Envelope
@@ -384,7 +384,7 @@ def authorise(
     An envelope whose range holds no record of the frame has no effect. Raise UsageError for envelopes of another type
     and for a ledger id that has not 16 bytes.
     """
-    array = sealed.as_array(envelopes)
+    array = envelope_format.as_array(envelopes)
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
     are_payments = bool(_OWNER_SIGNS[operations["kind"]].all())
@@ -415,7 +415,11 @@ def verify_frame(
     frame, the operation and the code otherwise.
     """
     try:
-        array = sealed.decode(envelopes) if isinstance(envelopes, (bytes, memoryview)) else sealed.as_array(envelopes)
+        array = (
+            envelope_format.decode(envelopes)
+            if isinstance(envelopes, (bytes, memoryview))
+            else envelope_format.as_array(envelopes)
+        )
     except UsageError as error:
         raise IntegrityError(f"frame {sequence}: {error.message}") from error
     beyond = np.flatnonzero((array["count"] == 0) | (array["first"] >= operations.size))
@@ -425,7 +429,7 @@ def verify_frame(
     bad = np.flatnonzero(decision.verdicts)
     if bad.size:
         number = int(bad[0])
-        first, signer = int(array["first"][number]), ids.format(sealed.signer_of(array[number]))
+        first, signer = int(array["first"][number]), ids.format(envelope_format.signer_of(array[number]))
         code = Result(int(decision.verdicts[number])).name
         raise IntegrityError(
             f"frame {sequence}, envelope {number} (from operation {first} on, signed by {signer}): {code}"
@@ -441,7 +445,7 @@ def verify_frame(
     if report is not None:
         for envelope, person in zip(array, decision.signers.person.tolist(), strict=True):
             report.by_role[decision.signers.people[person].role if person >= 0 else "account"] += 1
-            report.by_signer[sealed.signer_of(envelope)] += 1
+            report.by_signer[envelope_format.signer_of(envelope)] += 1
         signed = int(np.count_nonzero(decision.needs.need))
         report.needed[True] += signed
         report.needed[False] += operations.size - signed

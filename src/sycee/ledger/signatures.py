@@ -23,7 +23,7 @@ from sycee.core import ids, keys
 from sycee.core.arrays import Array
 from sycee.core.limits import RECORD_BYTES
 from sycee.core.result_codes import Result
-from sycee.ledger import envelopes as sealed
+from sycee.ledger import envelopes as envelope_format
 from sycee.ledger import kernels
 from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
@@ -66,7 +66,7 @@ JOB: Final = np.dtype(
 KEY_FLAGS: Final = (KeyFlag.ED25519, KeyFlag.P256, KeyFlag.P256 | KeyFlag.Y_ODD)
 
 _ISSUANCE: Final = int(AccountKind.ISSUANCE)
-_CONTEXT: Final = np.frombuffer(sealed.CONTEXT, "V32")[0]
+_CONTEXT: Final = np.frombuffer(envelope_format.CONTEXT, "V32")[0]
 
 assert JOB.itemsize == keys.JOB.size and CHECK.itemsize == 40
 
@@ -146,7 +146,7 @@ def _jobs(ledger_id: bytes, operations: Array, envelopes: Array, firsts: Array, 
     jobs = np.zeros(envelopes.size, JOB)
     if not envelopes.size:
         return jobs
-    sealed.check_ledger_id(ledger_id)
+    envelope_format.check_ledger_id(ledger_id)
     for name in ("flags", "signer_low", "signer_high", "valid_until_ns", "key_epoch", "currency", "count"):
         jobs[name] = envelopes[name]
     jobs["key"] = found
