@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -112,3 +113,19 @@ def technical(made: Bank) -> SigningKey:
 def officers(made: Bank) -> list[Signer]:
     """Both officers as signers."""
     return made.signers(ANN, BOB)
+
+
+def empty_database(server: str) -> str:
+    """The URL of a new, empty PostgreSQL database."""
+    name = f"empty_{next(_NUMBERS)}"
+    with psycopg.connect(_maintenance(server), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def secret_of(folder: Path, person: int) -> bytes:
+    """The stored secret of a person, from the backup of the key file."""
+    with sqlite3.connect(folder / "people-backup" / "people.keys") as connection:
+        query = "SELECT secret FROM personal_keys_secrets WHERE person = ?"
+        (secret,) = connection.execute(query, [person.to_bytes(16, "big")]).fetchone()
+    return bytes(secret)

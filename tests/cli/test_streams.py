@@ -96,6 +96,7 @@ def commands(place: Path) -> list[list[str]]:
         # Issuance.
         # Wallets and payments.
         # The day, cases, backup.
+        ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],
         ["nonsense", CHINESE],
     ]
 

@@ -28,6 +28,7 @@ ALSO = (
     "sqlalchemy",
     "sycee.archive.check",
     "sycee.bank.bank",
+    "sycee.bank.restoring",
     "sycee.sandbox.pilot",
     "sycee.testing.simulator",
 )

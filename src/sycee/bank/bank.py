@@ -22,6 +22,7 @@ from sycee.core.keys import SigningKey
 from sycee.core.secret_files import SecretKey
 from sycee.database.actions import Draft
 from sycee.database.engines import engine
+from sycee.database.intents import Resumed
 from sycee.database.migrations import Schema, upgrade
 from sycee.database.stores import Stores
 from sycee.database.tables import SCHEMA as DATABASE
@@ -81,6 +82,7 @@ class Bank:
         self.stores = stores
         self.findings: list[str] = list(stores.ledger.findings)
         self._record = FoundingRecord.load(folder)
+        self.resumed = Resumed(0, 0)  # intents that opening finished
         # --- identity ---
         self.people = People(stores)
         self.proposals = Proposals(stores, self.people)
@@ -134,6 +136,7 @@ class Bank:
             place.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             record = FoundingRecord.store(place, founding, RealClock().now_ns() if starts_ns is None else starts_ns)
             place.create()
+            record.create_technical_key()
             founding.key_backup.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         except OSError as error:
             raise UnavailableError(f"{error.filename} cannot be made: {error.strerror}") from error
@@ -194,6 +197,24 @@ class Bank:
             stack.pop_all()
             return bank
 
+    @classmethod
+    def open_restored(cls, place: DataFolder, config: Config, clock: Clock, secret: bytes, frame: int) -> Self:
+        """Open a bank whose ledger was restored up to `frame`: submit the intents of later frames again.
+
+        For `restoring`, which writes the settings afterwards.
+        """
+        ledger = Ledger.open(place.path, create=False, clock=clock)
+        bank = cls._with_ledger(
+            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock)
+        )
+        try:
+            bank.stores.intents.reopen_after(frame)
+            bank._catch_up(again=True)
+        except BaseException:
+            bank.close()
+            raise
+        return bank
+
     def _found(self, record: FoundingRecord) -> None:
         """Write the first frame and what belongs to it, unless an interrupted call did."""
         stores = self.stores
@@ -208,14 +229,14 @@ class Bank:
         )
         stores.intents.perform(draft).require_created("the bank was not founded: its first frame was refused")
 
-    def _catch_up(self) -> None:
-        resumed = self.stores.intents.resume()
+    def _catch_up(self, *, again: bool = False) -> None:
+        self.resumed = resumed = self.stores.intents.resume()
         if resumed.done or resumed.lapsed:
             self.findings.append(
                 f"{resumed.done + resumed.lapsed} interrupted actions were finished: {resumed.done} done, "
                 f"{resumed.lapsed} lapsed"
             )
-        self.proposals.settle()
+        self.proposals.settle(again=again)
         self.keys.resume()
         try:
             self.personal.finish_shreds()
@@ -299,7 +320,7 @@ class Bank:
 
     def check(self) -> list[str]:
         """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
-        return disagreements(self.stores, self.services())
+        return [*disagreements(self.stores, self.services()), *self.personal.disagreements()]
 
     def close(self) -> None:
         """Close the ledger, the database and the key files."""

@@ -156,12 +156,19 @@ class FoundingRecord:
         (made,) = ids.derive(self.seed, purpose, 1, time_ms=self.at_ns // 1_000_000)
         return ids.to_int(made)
 
+    @property
+    def technical_key_file(self) -> Path:
+        """The file of operator 0's key, which the founding creates on this machine. No backup contains it."""
+        return self._folder.keys / f"{ids.format(self.id('technical operator'))}.pem"
+
+    def create_technical_key(self) -> None:
+        """Create the key of operator 0, unless an interrupted founding did."""
+        if not self.technical_key_file.exists():
+            SigningKey.generate().save(self.technical_key_file)
+
     def technical_key(self) -> SigningKey:
-        """Return the key of operator 0, which is created on this machine."""
-        file = self._folder.keys / f"{ids.format(self.id('technical operator'))}.pem"
-        if not file.exists():
-            SigningKey.generate().save(file)
-        return SigningKey.load(file)
+        """Return the key of operator 0. Raises UsageError if this machine does not have it."""
+        return SigningKey.load(self.technical_key_file)
 
     def persons(self) -> list[FoundedPerson]:
         """Return the persons who have duties from the first frame on."""

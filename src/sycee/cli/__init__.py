@@ -51,6 +51,10 @@ COMMANDS: Final = {
     # Issuance.
     # Wallets and payments.
     # The day, cases, backup.
+    "backup": (
+        "backup:backup",
+        "Write an encrypted backup: the journal up to one frame, then the database, settings and packs.",
+    ),
 }
 
 

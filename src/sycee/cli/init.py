@@ -76,7 +76,7 @@ def init(
             show(f"{name} {ids.format(person.person)} {person.key}")
         show(
             f"duties end on {local_time(record.until_ns, zone)}",
-            f"key of operator 0: {bank.folder.keys / ids.format(record.id('technical operator'))}.pem",
+            f"key of operator 0: {record.technical_key_file}",
         )
         if bank.is_rehearsal:
             show(f"rehearsal: the bank's clock shows {local_time(bank.stores.clock.now_ns(), zone)}")

@@ -205,6 +205,11 @@ class PersonalKeys:
                 listed.update(connection.scalars(sqlalchemy.select(SHREDDED.c.person)))
         return sum(self._shred(store, sorted(listed)) for store in stores)
 
+    def shredded(self) -> list[int]:
+        """Return everyone whom the key file lists as shredded, in order."""
+        with reading(self._engine) as connection:
+            return list(connection.scalars(sqlalchemy.select(SHREDDED.c.person).order_by(SHREDDED.c.person)))
+
     def missing_in_backup(self) -> list[int]:
         """Return the persons whose secret the backup does not have."""
         known = set(self.persons())

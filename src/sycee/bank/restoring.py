@@ -1,0 +1,258 @@
+"""Restore of a bank from a backup into a new folder.
+
+Everything happens beside the target; its folder gets its name last, so that a killed restore leaves no bank. The
+journal is replayed from its first byte and compared with the digest in the backup before anything else is written. The
+secrets of persons come from the *current* backup of the key file: whoever was shredded since the backup stays so.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import inspect, select
+from sqlalchemy.engine import Connection, Engine
+
+from sycee.bank import backup, table_dump
+from sycee.bank import config as settings
+from sycee.bank.backup_format import Reader
+from sycee.bank.bank import SCHEMAS, Bank
+from sycee.bank.config import Config
+from sycee.bank.folder import PRIVATE, DataFolder
+from sycee.bank.rehearsal_clock import RehearsalClock
+from sycee.core.clock import Clock, RealClock, read_ns
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.output_files import sync_folder
+from sycee.core.secret_files import SecretKey
+from sycee.database.engines import engine, shown
+from sycee.database.intents import Resumed
+from sycee.database.migrations import upgrade
+from sycee.database.transactions import reading, write
+from sycee.personal.keys import PersonalKeys
+from sycee.personal.tables import RECORDS, SEARCH, SHREDS
+from sycee.sequencer import online_copy
+from sycee.sequencer.restore import restore as restore_ledger
+
+RESTORED: Final = "restored"  # basis of a shredding that is later than the backup
+
+_SEGMENT: Final = re.compile(r"\d{12}\.segment")
+_PACK: Final = re.compile(r"[0-9a-z.-]+\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredBank:
+    """Result of a restore. `done` and `lapsed`: intents that are later than the backup's frame."""
+
+    frame: int
+    epoch: int
+    state_digest: bytes  # after `frame`, equal to the backup's
+    supply: int
+    done: int
+    lapsed: int
+    shredded: int  # persons whom nobody can read
+    findings: tuple[str, ...]
+
+
+def restore_bank(
+    source: Path,
+    target: Path,
+    key: SecretKey,
+    *,
+    master_key: Path,
+    key_backup: Path,
+    database: str = "",
+    progress: Callable[[str], None] | None = None,
+) -> RestoredBank:
+    """Restore the bank in a backup into the new folder `target`. `database`: a new PostgreSQL database or file.
+
+    Raises UsageError if `target` exists or the file is no backup, IntegrityError for a changed backup, another key, a
+    ledger that differs from its digest; UnavailableError for a missing key backup.
+    After any error `target` does not exist.
+    """
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"{target} already exists", hint="name a new folder for the restored bank")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent} is no folder", hint="make it first")
+    tell = progress or (lambda _: None)
+    secret = SecretKey.load(master_key).secret
+    building, staging = (target.with_name(f"{target.name}.{part}") for part in ("partial", "staging"))
+    for left in (building, staging):  # of a restore that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        staging.mkdir(mode=PRIVATE)
+        tell("decrypting the backup")
+        header = _unpack(source, key, staging)
+        tell("replaying the journal")
+        restored = restore_ledger(staging, building)
+        _require_same(header, restored.digest, restored.frames)
+        tell("loading the database")
+        place = DataFolder(building)
+        config = _place_files(staging, place, target, header, master_key, key_backup, database)
+        resumed, shredded, findings = _open_once(place, config, secret, staging, int(header["frame"]), tell)
+        settings.write(place, _texts(config, place))
+        building.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise UnavailableError(f"{error.filename}: {error.strerror}", hint="check the disk, then try again") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
+    supply = int(header["supply"].get(str(config.currency.numeric), 0))
+    return RestoredBank(
+        frame=int(header["frame"]),
+        epoch=restored.epoch,
+        state_digest=bytes.fromhex(header["state_digest"]),
+        supply=supply,
+        done=resumed.done,
+        lapsed=resumed.lapsed,
+        shredded=shredded,
+        findings=(*restored.findings, *findings),
+    )
+
+
+def _unpack(source: Path, key: SecretKey, staging: Path) -> dict[str, Any]:
+    """Write every section to its place in the staging folder; return the header once the whole file is proved."""
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise UsageError(f"the backup {source} cannot be read: {error.strerror}", hint="check the path") from error
+    with file:
+        reader = Reader(file)
+        header = reader.header
+        if header.get("format") != backup.FORMAT:
+            raise UsageError(f"{source} is no backup of a bank", hint="name a file that `sycee backup` wrote")
+        expected = {schema.package: schema.head for schema in SCHEMAS}
+        if header["schemas"] != expected:
+            raise UsageError(
+                f"release {header['release']} made the backup, with other tables than this release",
+                hint="restore with that release, and then open the bank with this one",
+            )
+        (staging / "packs").mkdir()
+        (staging / "tables").mkdir()
+        tables = {table.name for table in table_dump.tables_of(SCHEMAS)}
+        for name, blocks in reader.sections(key.secret):
+            _write_section(staging, name, blocks, header["segments"], tables)
+    return header
+
+
+def _write_section(
+    staging: Path, name: str, blocks: Iterator[bytes], sizes: Mapping[str, int], tables: set[str]
+) -> None:
+    folder, _, rest = name.rpartition("/")
+    if folder == "journal" and _SEGMENT.fullmatch(rest) and rest in sizes:
+        part = online_copy.SegmentPart(rest, 0, sizes[rest])
+        online_copy.write_part(staging, part, blocks)
+        return
+    is_known = (
+        name in (backup.SETTINGS, backup.FOUNDING, backup.CLOCK)
+        or (folder == "packs" and _PACK.fullmatch(rest))
+        or (folder == "tables" and rest in tables)
+    )
+    if not is_known:
+        raise IntegrityError(f"the backup has an unknown section {name!r:.80}", hint="nothing was restored")
+    with (staging / name).open("xb") as file:
+        for block in blocks:
+            file.write(block)
+
+
+def _require_same(header: Mapping[str, Any], digest: str, frames: int) -> None:
+    if digest != header["state_digest"] or frames != header["frame"]:
+        raise IntegrityError(
+            f"the journal in the backup ends with frame {frames} and the state digest {digest}; the backup names frame "
+            f"{header['frame']} and {header['state_digest']}",
+            hint="use another backup: nothing was restored",
+        )
+
+
+def _place_files(
+    staging: Path, place: DataFolder, target: Path, header: Mapping[str, Any], master_key: Path, key_backup: Path,
+    database: str,
+) -> Config:  # fmt: skip
+    """Write settings, founding, clock and packs of the new folder, and return its settings."""
+    place.create()
+    for name in (backup.FOUNDING, backup.CLOCK):
+        if (staging / name).exists():
+            shutil.copyfile(staging / name, place.path / name)
+    for pack in (staging / "packs").iterdir():
+        shutil.copyfile(pack, place.packs / pack.name)
+    shutil.copyfile(staging / backup.SETTINGS, place.settings)
+    texts = _texts(Config.load(place, environment={}), place)
+    place.settings.unlink()  # until the end: a folder without settings holds no bank
+    texts |= {
+        "master_key": os.path.relpath(master_key, target),
+        "key_backup": os.path.relpath(key_backup, target),
+        "key_store": settings.SETTINGS["key_store"].default or "",
+    }
+    texts.pop("database", None)
+    if database:
+        texts["database"] = database if "://" in database else os.path.relpath(database, target)
+    for name in ("preset", "retention"):
+        if settings.is_path(texts[name]) and not Path(os.path.normpath(target / texts[name])).is_file():
+            raise UsageError(
+                f"the bank's {name} is the file {texts[name]}, seen from its folder, and no backup contains it",
+                hint=f"copy it to {os.path.normpath(target / texts[name])}, and restore again",
+            )
+    return Config.planned(place, texts)
+
+
+def _open_once(
+    place: DataFolder, config: Config, secret: bytes, staging: Path, frame: int, tell: Callable[[str], None]
+) -> tuple[Resumed, int, list[str]]:
+    """Load the database, take the secrets, run later intents again: what became of them, persons shredded, findings."""
+    clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
+    made = engine(config.database)
+    try:
+        shredded = _load(made, staging)
+    finally:
+        made.dispose()
+    keys = PersonalKeys.restore(place.people_keys, config.path("key_backup"), secret, clock, shredded=shredded)
+    keys.close()
+    tell("finishing later intents")
+    with Bank.open_restored(place, config, clock, secret, frame) as bank:
+        _shred_again(bank)
+        return bank.resumed, len(bank.personal.shredded()), bank.findings + bank.check()
+
+
+def _shred_again(bank: Bank) -> None:
+    """Delete the rows of everyone who was shredded since the backup: nobody can read them."""
+    since = sorted(set(bank.personal_keys.shredded()).difference(bank.personal.shredded()))
+    now_ns = read_ns(bank.stores.clock)
+
+    def work(connection: Connection) -> None:
+        for person in since:
+            for table in (RECORDS, SEARCH):
+                connection.execute(table.delete().where(table.c.person == person))
+            for also in bank.personal.on_shred:
+                also(connection, person)
+            connection.execute(SHREDS.insert().values(person=person, at_ns=now_ns, who=0, basis=RESTORED))
+
+    if since:
+        write(bank.stores.engine, work)
+
+
+def _texts(config: Config, place: DataFolder) -> dict[str, str]:
+    """Return the settings that are, or will be, in the file."""
+    return {name: value.text for name, value in config.values.items() if value.source == str(place.settings)}
+
+
+def _load(made: Engine, staging: Path) -> list[int]:
+    """Load all tables in one transaction; return the persons whom the database lists as shredded."""
+    with reading(made) as connection:
+        if inspect(connection).get_table_names():
+            raise UsageError(f"the database {shown(made)} is not empty", hint="name a new database")
+    for schema in SCHEMAS:
+        upgrade(made, schema)
+
+    def load(connection: Connection) -> None:
+        for table in table_dump.tables_of(SCHEMAS):
+            with (staging / "tables" / table.name).open("rb") as file:
+                table_dump.load(connection, table, (line.rstrip(b"\n") for line in file))
+
+    write(made, load)
+    with reading(made) as connection:
+        return list(connection.scalars(select(SHREDS.c.person)))
