@@ -149,8 +149,9 @@ class _Appoint:
         self._people = people
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Store the duty, unless the ledger refused the grant."""
+        """Store the duty, or remove it if the ledger refused the grant, also where a restore took the grant back."""
         if any(result is not Result.CREATED for result in results):
+            self.lapsed(connection, intent)
             return
         payload = intent.payload
         held = HeldDuty(
@@ -166,8 +167,8 @@ class _Appoint:
         self._people.record(connection, held, PublicKey.parse(payload["key"]), proposal=intent.id)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """End the duty at its beginning, if a restore takes it back."""
-        self._people.end(connection, ids.parse(intent.payload["duty_id"]), at_ns=intent.payload["from_ns"])
+        """Remove the duty, if a restore took its grant back."""
+        self._people.forget(connection, ids.parse(intent.payload["duty_id"]))
 
 
 class _Dismiss:
@@ -182,6 +183,8 @@ class _Dismiss:
         if all(result in (Result.CREATED, Result.GRANT_REVOKED) for result in results):
             duty = ids.parse(intent.payload["duty_id"])
             self._people.end(connection, duty, at_ns=read_ns(self._stores.clock))
+        else:
+            self.lapsed(connection, intent)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Give the duty back, if a restore takes its end back."""

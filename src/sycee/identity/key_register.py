@@ -244,8 +244,9 @@ class _Change:
         self._stores = stores
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Store the key, unless the ledger refused a record."""
+        """Store the key, or take it back if the ledger refused a record."""
         if any(result is not Result.CREATED for result in results):
+            self.lapsed(connection, intent)
             return
         payload, lift = intent.payload, intent.payload.get("lift")
         _store(
@@ -271,9 +272,9 @@ class _Lift:
     name = LIFT
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Mark the key as set, unless the ledger refused."""
-        if all(result is Result.CREATED for result in results):
-            self._mark(connection, intent, SET)
+        """Mark the key as set, or as waiting if the ledger refused."""
+        is_lifted = all(result is Result.CREATED for result in results)
+        self._mark(connection, intent, SET if is_lifted else SETTING)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Mark the key as waiting: the block stays until somebody signs anew."""

@@ -212,6 +212,16 @@ class People:
             ended = (KEYS.c.subject == row.person) & KEYS.c.until_ns.is_(None)
             connection.execute(KEYS.update().where(ended).values(until_ns=at_ns))
 
+    def forget(self, connection: Connection, duty: int) -> None:
+        """Remove a duty that a restore took back, in the caller's transaction, and a key that serves no other duty."""
+        row = connection.execute(sqlalchemy.select(DUTIES).where(DUTIES.c.id == duty)).one_or_none()
+        if row is None:
+            return
+        connection.execute(DUTIES.delete().where(DUTIES.c.id == duty))
+        others = (DUTIES.c.person == row.person) & DUTIES.c.grant_id.is_(None)
+        if row.grant_id is None and connection.scalar(sqlalchemy.select(DUTIES.c.id).where(others).limit(1)) is None:
+            connection.execute(KEYS.delete().where(KEYS.c.subject == row.person))
+
     def restore(self, connection: Connection, duty: int) -> None:
         """Take the end of a duty back, in the caller's transaction, and of the key that ended with it."""
         row = connection.execute(sqlalchemy.select(DUTIES).where(DUTIES.c.id == duty)).one_or_none()
