@@ -5,7 +5,6 @@ package is fast.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use."""
     if name == "__version__":
+        from importlib.metadata import version  # here, because its import takes as long as all others
+
         return version("sycee")
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
