@@ -38,9 +38,9 @@ def fit(width: int, *, title: str, count: str, unit: str, rate: str, elapsed: st
             parts.pop(dropped, None)
         behind = "  ".join(part for part in parts.values() if part)
         padded = title.ljust(TITLE_WIDTH) if bar or behind else title
-        room = width - len(padded) - 2 * bool(behind) - len(behind) - 2 * bool(bar)
-        if room >= bar:
-            return padded, min(room, BAR_WIDTH_MAX) if bar else 0, behind
+        space = width - len(padded) - 2 * bool(behind) - len(behind) - 2 * bool(bar)
+        if space >= bar:
+            return padded, min(space, BAR_WIDTH_MAX) if bar else 0, behind
     return title[:width], 0, ""
 
 
