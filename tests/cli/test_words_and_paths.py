@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,24 +26,42 @@ def account_of(folder: Path) -> str:
     return ids.format(state.account_id(int(state.movements["debit_row"][0])))
 
 
-# --- integers ---
+# --- numbers ---
 
 
-def integer_options() -> Iterator[tuple[tuple[str, ...], str]]:
-    for words, command in every_command(cli.app):
-        if command.default_command:
-            for argument in arguments_of(words, command):
-                if int in (argument.hint, *get_args(argument.hint)):
-                    yield words, argument.names[0]
+def options_of_type(type_: type) -> list[tuple[tuple[str, ...], str]]:
+    """Return (words of the command, option) of each option whose value is of this type."""
+    return [
+        (words, argument.names[0])
+        for words, command in every_command(cli.app)
+        if command.default_command
+        for argument in arguments_of(words, command)
+        if type_ in (argument.hint, *get_args(argument.hint))
+    ]
 
 
-def test_there_are_integer_options() -> None:
-    assert {name for _, name in integer_options()} >= {"--seed", "--year", "--histories"}
+def test_there_are_options_with_numbers() -> None:
+    assert {name for _, name in options_of_type(int)} >= {"--seed", "--year", "--histories"}
+    assert {name for _, name in options_of_type(float)} >= {"--scale", "--seconds"}
 
 
-@pytest.mark.parametrize(("words", "option"), list(integer_options()))
+@pytest.mark.parametrize(("words", "option"), options_of_type(float))
+@pytest.mark.parametrize("value", ["", "big", "0,5", "1_000.0", "0x1", "nan", "inf", "-inf", "1e", "."])
+def test_other_texts_for_a_number_are_refused(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
+    said = sycee(*words, f"{option}={value}")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f'error: {option} must be a number; got "{value}"\nhint: write digits, such as 0.01 or 1\n'
+
+
+@pytest.mark.parametrize("value", ["1", "1.", "+1.0", "1e0", ".1E1"])
+def test_numbers_may_have_a_point_and_an_exponent(sycee: Any, value: str) -> None:
+    said = sycee("pilot", "luohu", f"--scale={value}", "--report", "/")
+    assert said.err.startswith("error: / is a folder\n")
+
+
+@pytest.mark.parametrize(("words", "option"), options_of_type(int))
 @pytest.mark.parametrize("value", ["1.5", "2020.7", "1e3", "0x10", "", "seven", "1_000", "nan"])
-def test_integers_are_integers(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
+def test_other_texts_for_an_integer_are_refused(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
     needed = ("x", "1") if words == ("statement",) else ()
     said = sycee(*words, *needed, f"{option}={value}")
     assert (said.code, said.out) == (2, "")

@@ -13,9 +13,8 @@ from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
-from sycee.cli.parameters import AsJson
+from sycee.cli.parameters import AsJson, Between
 from sycee.cli.terminal import console, note, print_table, show, show_json, table
 from sycee.core.errors import UnavailableError
 from sycee.core.extras import extra
@@ -36,8 +35,12 @@ SEED_MAX = 2**63 - 1
 def luohu(
     *,
     data: Annotated[Path | None, Parameter(help="Store ledger and draw in this folder, or continue there.")] = None,
-    seed: Annotated[int, Parameter(help="Seed of all synthetic data.", validator=Number(gte=0, lte=SEED_MAX))] = 2020,
-    scale: Annotated[float, Parameter(help="Size; 1 is the published size.", validator=Number(gte=0.001, lte=1))] = 1.0,
+    seed: Annotated[
+        int, Parameter(help="Seed of all synthetic data.", validator=Between("--seed", 0, SEED_MAX, 2020))
+    ] = 2020,
+    scale: Annotated[
+        float, Parameter(help="Size; 1 is the published size.", validator=Between("--scale", 0.001, 1, 0.01))
+    ] = 1.0,
     report: Annotated[Path | None, Parameter(help="Write the page with plots to this file.")] = None,
     cut_tail: Annotated[
         bool,
