@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from sycee.cli import terminal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "two-regimes"
 CHINESE = "账本"
+WRITE_NUMBERS = {"x86_64": "1", "aarch64": "64"}  # of the system call, on Linux
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +178,47 @@ def test_head_reads_one_line_of_a_long_output(place: Path) -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "range\n0\n"
     assert done.stderr in ("", "as of frame 158 of 2020-10-18 16:00:00 UTC\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("query", "{place}", "SELECT 1", "--json"), ("compliance", "explain", str(EXAMPLE), "tropic-east-us-br")],
+    ids=["flush in the command", "last flush"],
+)
+def test_ctrl_c_ends_a_command_whose_stdout_is_not_read(place: Path, words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(1 << 12))
+    os.set_blocking(writer, True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *(word.format(place=place) for word in words)],
+        env={**os.environ, "PYTHONUNBUFFERED": ""},  # without a buffer there is no last flush
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until_it_writes(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    os.close(reader)
+    os.close(writer)
+    assert process.returncode == 130
+    assert "\ninterrupted; " in err
+    assert "Traceback" not in err
+
+
+def wait_until_it_writes(process: int) -> None:
+    """Wait until a process is blocked in a write to its stdout."""
+    file = Path(f"/proc/{process}/syscall")
+    if platform.machine() not in WRITE_NUMBERS or not file.exists():
+        pytest.skip("NOT RUN: this system does not show in which call a process waits")
+    for _ in range(2_000):
+        if file.read_text().split()[:2] == [WRITE_NUMBERS[platform.machine()], "0x1"]:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the command does not write to stdout")
 
 
 def test_every_command_is_tried(place: Path) -> None:

@@ -83,7 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         terminal.prepare_streams()
         code = _run(tokens)
+        if code == EXIT_INTERRUPTED:
+            terminal.discard_stdout()  # its reader may be stalled: a flush would wait until the next Ctrl-C
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        terminal.discard_stdout()
+        return _report_interrupt("; the output is incomplete")
     except BrokenPipeError:  # the reader, such as `head`, has read enough
         terminal.discard_stdout()
         return 0
@@ -120,9 +125,14 @@ def _run(tokens: list[str]) -> int:
     except KeyboardInterrupt as interrupt:
         # A command that had finished its work raises KeyboardInterrupt with a message.
         left = f"; {interrupt.args[0]}" if interrupt.args else _after_interrupt(tokens)
-        sys.stderr.write(f"\ninterrupted{left}\n")
-        return EXIT_INTERRUPTED
+        return _report_interrupt(left)
     return result if isinstance(result, int) else 0
+
+
+def _report_interrupt(left: str) -> int:
+    """Print what an interrupted command has left, and return its exit code."""
+    sys.stderr.write(f"\ninterrupted{left}\n")
+    return EXIT_INTERRUPTED
 
 
 def _after_interrupt(tokens: list[str]) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,5 +124,10 @@ def stdout_fails() -> bool:
 
 
 def discard_stdout() -> None:
-    """Redirect stdout to the null device, so that Python's last flush succeeds."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Redirect stdout to the null device, so that Python's last flush succeeds.
+
+    Do nothing if a program that calls `main` has replaced stdout by a stream without a descriptor.
+    """
+    with suppress(io.UnsupportedOperation):
+        descriptor = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
