@@ -255,6 +255,21 @@ def test_a_number_of_too_many_digits_is_refused_with_its_line() -> None:
     assert caught.value.line == 2
 
 
+def test_a_hexadecimal_number_of_any_length_can_be_shown() -> None:
+    document = table("a = 0x" + "f" * 5_000)
+    for read in (document.text, document.boolean, lambda key: document.integer(key, most=9)):
+        with pytest.raises(DocumentError, match="found a number of 20,000 bits"):
+            read("a")
+    with pytest.raises(DocumentError, match="unknown key, found a number of 20,000 bits"):
+        table("a = 0x" + "f" * 5_000).finish()
+
+
+def test_a_text_with_a_lone_surrogate_is_refused_with_its_line() -> None:
+    with pytest.raises(DocumentError, match="byte 0xed is not UTF-8") as caught:
+        table('a = 1\nb = "\ud800"')
+    assert caught.value.line == 2
+
+
 def test_a_line_separator_inside_a_text_does_not_shift_the_excerpts() -> None:
     with pytest.raises(DocumentError) as caught:
         table('a = "x\u2028y"\nb = 1\n').text("b")

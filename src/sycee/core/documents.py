@@ -78,7 +78,7 @@ def parse(content: bytes | str, file: str) -> Table:
 
     Raises DocumentError if the text is not UTF-8, not TOML, or nested more than nesting.DEPTH_MAX levels.
     """
-    raw = content.encode() if isinstance(content, str) else content
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode("utf-8")
@@ -371,6 +371,8 @@ def found(value: object) -> str:
         shown = '"' + value.encode("unicode_escape").decode().replace('"', '\\"') + '"'
     elif isinstance(value, bool):
         shown = "true" if value else "false"
+    elif isinstance(value, int) and value.bit_length() > 256:
+        shown = f"a number of {value.bit_length():,} bits"  # Python refuses to write more than 4,300 digits
     elif isinstance(value, dict):
         shown = "a table"
     elif isinstance(value, list):
