@@ -205,7 +205,7 @@ def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path:
         (["check", "nowhere"], "nowhere"),
         (["check", "BANKS", "--json", "--format", "sarif"], "two formats"),
         (["check", "BANKS", "--picture", "no/such/folder/file"], "its folder does not exist"),
-        (["check", "BANKS", "--picture", "."], "is empty"),
+        (["check", "BANKS", "--picture", "."], ". is a folder"),
         (["routes", "BANKS", "--flow", "wages", "--picture", "/"], "is a folder"),
         (["check", "BANKS", "--format", "pdf"], "pdf"),
         (["check", "BANKS", "--output", "no/such/folder/file"], "its folder does not exist"),

@@ -6,7 +6,9 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,12 +97,54 @@ def test_dev_stdout_is_what_stdout_leads_to(tmp_path: Path, through_pipe: bool) 
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [("", "empty"), (".", "empty"), ("/", "is a folder"), ("no/such/out.csv", "its folder does not exist")],
+    [(" ", "empty"), ("", "is a folder"), (".", "is a folder"), ("/", "is a folder"), ("no/such/out.csv", "its folder does not exist")],
 )
 def test_a_path_that_is_no_place_for_a_file_is_refused(path: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         output_files.write_file(Path(path), b"")
     assert caught.value.hint
+
+
+@pytest.fixture
+def another_user() -> Iterator[None]:
+    """Run as a user who owns no file, if the tests run as root, who may write everywhere."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.fixture
+def folder_of_another_user() -> Iterator[Path]:
+    """A folder that other users may read, with a file that every user may write, and one that they may not enter."""
+    with tempfile.TemporaryDirectory() as name:  # not pytest's own, which other users may not enter
+        folder = Path(name)
+        (folder / "out.csv").write_bytes(b"old")
+        (folder / "out.csv").chmod(0o666)
+        (folder / "closed").mkdir()
+        (folder / "closed").chmod(0)
+        folder.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("out.csv", "this user may not write to {folder}"),
+        ("new.csv", "this user may not write to {folder}"),
+        ("closed/out.csv", "{folder}/closed/out.csv cannot be reached: Permission denied"),
+    ],
+)
+def test_missing_permissions_are_found_before_writing(
+    folder_of_another_user: Path, another_user: None, name: str, says: str
+) -> None:
+    for call in (output_files.require_place, lambda path: output_files.write_file(path, b"new")):
+        with pytest.raises(UnavailableError, match=says.format(folder=folder_of_another_user)) as caught:
+            call(folder_of_another_user / name)
+        assert caught.value.hint
+    assert (folder_of_another_user / "out.csv").read_bytes() == b"old"
 
 
 def test_a_link_that_leads_to_itself_is_refused_and_stays(tmp_path: Path) -> None:

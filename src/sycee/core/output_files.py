@@ -9,8 +9,11 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Final
 
 from sycee.core.errors import UnavailableError, UsageError
+
+_HINT: Final = "check the permissions of the folder and the free space, or name a file elsewhere"
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
@@ -24,28 +27,35 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
     require_place(path)
     try:
         status = _status(path)
-        if status is None or (stat.S_ISREG(status.st_mode) and _standard_stream(status) is None):
-            _replace(Path(os.path.realpath(path)), content, stat.S_IMODE(status.st_mode) if status else 0o644)
-        else:
+        if status is not None and not _is_replaced(status):
             _write_in_place(path, content, status)
+        else:
+            _replace(Path(os.path.realpath(path)), content, stat.S_IMODE(status.st_mode) if status else 0o644)
     except OSError as error:
-        raise UnavailableError(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="check the permissions of the folder and the free space, or name a file elsewhere",
-        ) from error
+        raise UnavailableError(f"{path} cannot be written: {error.strerror or error}", hint=_HINT) from error
 
 
 def require_place(path: Path) -> None:
-    """Raise UsageError unless a file can be at `path`: it is no folder, and its folder exists."""
-    if not os.fspath(path).strip() or path == Path():
+    """Raise an error unless `write_file` can write to `path`, as far as that can be known before.
+
+    UsageError for a folder, and where the folder of the file does not exist; UnavailableError where this user may not
+    write.
+    """
+    if not os.fspath(path).strip():
         raise UsageError("the path of an output file is empty", hint="name a file, such as out.csv")
-    if path.is_dir():
+    status, folder = _status(path), Path(os.path.realpath(path)).parent
+    if status is not None and stat.S_ISDIR(status.st_mode):
         raise UsageError(f"{path} is a folder", hint="name a file, such as out.csv")
-    if not Path(os.path.realpath(path)).parent.is_dir() and _status(path) is None:
+    if status is None and not folder.is_dir():
         raise UsageError(
             f"{path} cannot be written: its folder does not exist",
             hint=f"make the folder first: mkdir -p {path.parent}",
         )
+    if status is not None and _standard_stream(status) is not None:
+        return  # it is open already, whatever its permissions
+    written = folder if _is_replaced(status) else path
+    if not os.access(written, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UnavailableError(f"{path} cannot be written: this user may not write to {written}", hint=_HINT)
 
 
 def require_distinct(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> None:
@@ -110,6 +120,11 @@ def _standard_stream(status: os.stat_result) -> int | None:
         except OSError:  # closed
             continue
     return None
+
+
+def _is_replaced(status: os.stat_result | None) -> bool:
+    """Return whether a file with this status, or a new one, is written under another name and renamed."""
+    return status is None or (stat.S_ISREG(status.st_mode) and _standard_stream(status) is None)
 
 
 def _replace(target: Path, content: bytes | memoryview, mode: int) -> None:
