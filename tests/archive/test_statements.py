@@ -19,7 +19,9 @@ from sycee.archive import history_copy, statement_csv, statement_pdf, timestamps
 from sycee.archive.history_source import ReplayedLedger
 from sycee.archive.packets import Packet
 from sycee.archive.statements import Statement, statement
+from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.ledger.state import LedgerState
 from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.histories import histories
 
@@ -63,6 +65,23 @@ def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(history_copy, "SLICE_ROWS", rows)
         assert {account: statement(world, account).lines for account in whole} == whole
         check_against_the_ledger(world, 1_050, 1_100)
+
+
+def test_a_statement_copies_the_lines_of_its_period_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = some_world()
+    copied: list[int] = []
+    copy = history_copy.movement_rows
+
+    def counted(state: LedgerState, numbers: Array) -> Array:
+        copied.append(numbers.size)
+        return copy(state, numbers)
+
+    monkeypatch.setattr(history_copy, "movement_rows", counted)
+    account = max(accounts_of(world), key=lambda account: len(whole_statement(world, account)))
+    half = whole_statement(world, account)[6].time_ns
+    lines = statement(world, account, until=half).lines
+    assert 0 < len(lines) < len(whole_statement(world, account))
+    assert sum(copied) == len(lines)
 
 
 def test_days_begin_where_the_currency_is_at_home(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
         if row < 0:
             raise UsageError(f"no account {ids.format(number)}", hint="ids come from open_account")
         after = _frame(state, frame, time_ns)
-    return history_copy.read_chain(source, row, after + 1, lambda _, numbers: numbers)[1]
+    return history_copy.read_chain(source, row, after + 1, after + 1, lambda _, numbers: numbers)[1]
 
 
 def balances_at(

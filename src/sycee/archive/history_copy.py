@@ -113,19 +113,21 @@ def newest_movement(state: LedgerState, row: int) -> int:
 
 
 def read_chain(
-    source: StateReader, row: int, first_frame: int, copy: Callable[[LedgerState, Array], Array]
+    source: StateReader, row: int, first_frame: int, end_frame: int, copy: Callable[[LedgerState, Array], Array]
 ) -> tuple[Array, int]:
-    """Copy a row's movements from the newest back to `first_frame`, slice by slice between frames.
+    """Copy a row's movements in frames from `first_frame` to before `end_frame`, slice by slice between frames.
 
     `copy(state, numbers)` copies one slice. Returns all copies, newest first, and the balance before them.
     """
+    end_place = np.uint64(end_frame << PLACE_INDEX_BITS)
     with source.reading() as state:
         number = newest_movement(state, row)
     slices = []
     while True:
         with source.reading() as state:
             numbers, number = movement_chain(state, row, number, first_frame)
-            slices.append(copy(state, numbers))
+            # Later movements are only followed: copies of all of them may not fit memory.
+            slices.append(copy(state, numbers[state.movements["place"][numbers - 1] < end_place]))
             if numbers.size < SLICE_ROWS:
                 return np.concatenate(slices), balance_after(state, row, number)
 

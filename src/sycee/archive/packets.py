@@ -45,9 +45,8 @@ def packets_of(source: StateReader, row: int, first: int, end: int) -> list[Pack
         with source.reading() as state:
             programme = int(state.all_purses["programme"][purse])
             member = purse - int(state.tables.programmes["first_purse"][programme])
-        moved, _ = history_copy.read_chain(source, purse | PURSE_BIT, 0, _movements)
-        frames = history_copy.frames_of(moved["place"])
-        moved, in_period = moved[frames < end], (frames >= first)[frames < end]
+        moved, _ = history_copy.read_chain(source, purse | PURSE_BIT, 0, end, _movements)
+        in_period = history_copy.frames_of(moved["place"]) >= first
         sums = {
             name: int(
                 moved["amount"][in_period & (moved[side] == purse | PURSE_BIT) & np.isin(moved["purpose"], of)].sum()

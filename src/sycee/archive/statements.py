@@ -184,7 +184,7 @@ def statement(
         # The period's frames: first ≤ frame < end.
         first = 1 if period.from_ns is None else history_copy.frame_before(state, period.from_ns) + 1
         end = state.sequence + 1 if period.until_ns is None else history_copy.frame_before(state, period.until_ns) + 1
-    rows, opening = history_copy.read_chain(source, row, first, history_copy.movement_rows)
-    rows = np.ascontiguousarray(rows[rows["frame"] < end][::-1])
+    rows, opening = history_copy.read_chain(source, row, first, end, history_copy.movement_rows)
+    rows = np.ascontiguousarray(rows[::-1])
     packets = packets_of(source, row, first, end) if with_packets else []
     return Statement(number, kind, currency, zone, period, opening, rows, basis, tuple(packets))
