@@ -88,6 +88,8 @@ def test_a_query_shows_what_a_terminal_can_take(sycee: Any, archived: Path) -> N
     said = sycee("query", archived, f"FROM range({ROWS_SHOWN_MAX + 1})")
     assert len(said.out.splitlines()) == ROWS_SHOWN_MAX + 2
     assert "the first 1,000 rows; --csv and --json print all" in said.err
+    said = sycee("query", archived, "SELECT 1 AS \"[red]x\", 2 AS \"[/x]\", 3 AS \"\x1b[2J\"")
+    assert said.out.splitlines()[0].split() == ["[red]x", "[/x]", "\\x1b[2J"]
     said = sycee("query", archived, "SELECT '[red]x[/]' AS a, chr(27) || '[2J' AS b, NULL AS c, repeat('y', 300) AS d")
     assert said.out.splitlines()[2].split() == ["[red]x[/]", r"\x1b[2J", "y" * 300]
 

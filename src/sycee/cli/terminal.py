@@ -56,8 +56,12 @@ def show_json(members: Mapping[str, Any]) -> None:
 
 
 def table(*headings: str, numbers: tuple[str, ...] = (), ruled: bool = True) -> Table:
-    """Return an empty table, ruled below its headings or without headings; columns named in `numbers` align right."""
+    """Return an empty table, ruled below its headings or without headings; columns named in `numbers` align right.
+
+    Headings are plain text: markup is not interpreted, and unprintable characters are escaped.
+    """
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
     made = Table(
@@ -68,7 +72,7 @@ def table(*headings: str, numbers: tuple[str, ...] = (), ruled: bool = True) -> 
         padding=(0, 1, 0, 0) if ruled else (0, 2, 0, 0),
     )
     for heading in headings:
-        made.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
+        made.add_column(escape(printable(heading)), justify="right" if heading in numbers else "left", no_wrap=True)
     return made
 
 
