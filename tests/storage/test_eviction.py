@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece is a page, a block of a page is worth leaving, and each frame looks for what is due."""
     monkeypatch.setattr(eviction, "PIECE_BYTES", PAGE_BYTES)
     monkeypatch.setattr(eviction, "BLOCK_BYTES_MIN", PAGE_BYTES)
-    monkeypatch.setattr(eviction, "LOOK_NS", 1)
+    monkeypatch.setattr(eviction, "CHECK_INTERVAL_NS", 1)
 
 
 def programme(number: int, until_ns: int = END_NS) -> str:

@@ -68,7 +68,7 @@ def test_what_is_settled_is_read_where_it_was_and_takes_no_memory_of_its_own(tmp
 
 @linux_only
 def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array, rows = ReservedArray(np.dtype(("<u8", 2)), 1_000_000).array, 900_000
     files = History(tmp_path, 160_000)
     files.begin_loading({"bound": (array, rows)})
@@ -93,7 +93,7 @@ def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytes
 def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Path) -> None:
     array = table_of(100_000)
     files, released = History(tmp_path, 0), threading.Event()
-    reserved_arrays.beside.submit(released.wait, 10)
+    reserved_arrays.executor.submit(released.wait, 10)
     settling = threading.Thread(target=files.evict, args=({"run_ids": (array, len(array))},), kwargs={"wait": True})
     settling.start()
     settling.join(0.1)
@@ -107,10 +107,10 @@ def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Pa
 
 @linux_only
 def test_who_makes_rows_faster_than_the_disk_takes_them_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array = table_of(100_000)
     files, released = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
-    reserved_arrays.beside.submit(released.wait, 10)
+    reserved_arrays.executor.submit(released.wait, 10)
     files.evict({"run_ids": (array, 1_024)})  # a page of four is old: a job, which cannot go on
     files.evict({"run_ids": (array, 1_536)})  # three are, no more than are files anyway
     assert files.evicted_bytes() == 0
@@ -135,7 +135,7 @@ def test_a_disk_that_refuses_leaves_all_in_memory(tmp_path: Path) -> None:
 @linux_only
 def test_a_disk_that_is_nearly_full_is_left_to_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "FREE_BYTES_MIN", 1 << 60)
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array = table_of(100_000)
     for is_read in (True, False):
         files = History(tmp_path, 0)
@@ -164,7 +164,7 @@ def lose_writes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @linux_only
 def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     lose_writes(monkeypatch)
     array = table_of(100_000)
     files = History(tmp_path, 0)
@@ -184,7 +184,7 @@ def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch:
 def test_an_error_of_a_job_is_raised_once_and_none_for_want_of_memory(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array = table_of(100_000)
     tables = {"run_ids": (array, len(array))}
     files = History(tmp_path, 0)
@@ -232,7 +232,7 @@ def submit_transfers(ledger: Ledger, first: int) -> None:
 @linux_only
 def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_storage, "EVICTION_ROWS", 20)
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
 
     def settled() -> int:
         storage = ledger.sequencer.state.storage
@@ -268,7 +268,7 @@ def test_a_state_with_its_past_on_disk_is_the_same_state(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_storage, "EVICTION_ROWS", 20)
-    monkeypatch.setattr(history, "STRETCH_BYTES", PAGE_BYTES)
+    monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     kept_files, other = History(tmp_path, 0), History(tmp_path, 0)
     state, plain = LedgerState(TableStorage(kept_files)), LedgerState()
     frames = random_history(8_000_000 + seed, 600)

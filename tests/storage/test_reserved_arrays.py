@@ -66,10 +66,10 @@ def test_memory_is_there_before_the_rows_are() -> None:
     filled(table.array, rows)
     resident = resident_bytes()
     table.use(rows - 1)  # still a small ledger: nothing is asked for
-    reserved_arrays.beside.submit(int).result()
+    reserved_arrays.executor.submit(int).result()
     assert resident_bytes() < resident + reserved_arrays.AHEAD_BYTES // 2
     table.use(rows)
-    reserved_arrays.beside.submit(int).result()
+    reserved_arrays.executor.submit(int).result()
     if resident_bytes() < resident + reserved_arrays.AHEAD_BYTES // 2:
         pytest.skip("this kernel does not make memory ready ahead")
     ahead = table.grow(rows + reserved_arrays.AHEAD_BYTES // PAIR.itemsize)
@@ -82,7 +82,7 @@ def test_memory_is_ready_when_all_that_was_asked_for_is_there() -> None:
     rows, go_on = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize, threading.Event()
     table = ReservedArray(PAIR, rows)
     reserved_arrays.wait_until_ready()
-    reserved_arrays.beside.submit(go_on.wait, 10)
+    reserved_arrays.executor.submit(go_on.wait, 10)
     assert reserved_arrays.is_ready()
     table.use(rows)
     assert not reserved_arrays.is_ready()

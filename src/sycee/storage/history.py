@@ -34,12 +34,12 @@ from sycee.storage import reserved_arrays
 
 Tables = Mapping[str, tuple[Array, int]]  # by name, with the number of final rows
 
-STRETCH_BYTES: Final = 64 << 20  # a smaller job is not worth its overhead
+JOB_BYTES_MIN: Final = 64 << 20  # a smaller job is not worth its overhead
 # Bytes per step. A frame's fdatasync, and a thread that needs a new page, wait for at most one step.
 PIECE_BYTES: Final = 4 << 20
 FREE_BYTES_MIN: Final = 1 << 30  # left free on the disk for the journal
 # An id lookup reads one page of these and never the next, so read-ahead would be wasted.
-_SOUGHT: Final = ("run_ids", "run_rows")
+_RANDOM_ACCESS: Final = ("run_ids", "run_rows")
 _MAP_FIXED: Final = 0x10
 
 
@@ -77,7 +77,7 @@ class History:
         self._job: Future[None] | None = None
         self._copying: Future[Copied | None] | None = None
         self._closed = False
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="sycee-history")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sycee-history")
 
     def begin(self) -> None:
         """Serve a new state from now on; nothing of it is in files yet."""
@@ -103,15 +103,15 @@ class History:
             return
         if self._job is not None:
             behind = sum(end - start for _, _, start, end in self._old(tables))
-            if not (wait or self._job.done() or behind > max(self.hot_bytes, len(tables) * STRETCH_BYTES)):
+            if not (wait or self._job.done() or behind > max(self.hot_bytes, len(tables) * JOB_BYTES_MIN)):
                 return
             job, self._job = self._job, None  # first, so that an error of this job is raised once
             job.result()
-        least = mmap.PAGESIZE if wait else STRETCH_BYTES
+        least = mmap.PAGESIZE if wait else JOB_BYTES_MIN
         todo = [(name, array, end) for name, array, start, end in self._old(tables) if end - start >= least]
         if todo:
             try:
-                self._job = self._beside.submit(self._evict, todo)
+                self._job = self._executor.submit(self._evict, todo)
             except (RuntimeError, MemoryError) as error:  # the thread did not start
                 self._refuse(error)
             else:
@@ -127,7 +127,7 @@ class History:
             return
         try:
             for name, array, _, end in self._old(tables):
-                if end >= STRETCH_BYTES:
+                if end >= JOB_BYTES_MIN:
                     evicted = self._file_of(name, array)
                     self._check_disk_space(end)
                     os.posix_fallocate(evicted.file.fileno(), 0, end)
@@ -157,7 +157,7 @@ class History:
         Returns None if `may_go` refuses their rows, or if the disk refused earlier.
         """
         try:
-            self._copying = self._beside.submit(self._copy, name, array, start, stop, may_go)
+            self._copying = self._executor.submit(self._copy, name, array, start, stop, may_go)
         except (RuntimeError, MemoryError) as error:  # the thread does not start
             self._refuse(error)
             self._copying = Future()
@@ -191,7 +191,7 @@ class History:
     def close(self) -> None:
         """Stop all jobs. Rows in files stay readable as long as their tables exist."""
         self._closed = True
-        self._beside.shutdown()
+        self._executor.shutdown()
         self._close_files()
 
     def _close_files(self) -> None:
@@ -293,7 +293,7 @@ def _map(address: int, size: int, file: int, offset: int, sharing: int = mmap.MA
 
 
 def _advise(name: str, address: int, size: int) -> None:
-    if name in _SOUGHT:
+    if name in _RANDOM_ACCESS:
         _libc.madvise(address, size, mmap.MADV_RANDOM)
 
 

@@ -26,14 +26,14 @@ HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would use 2 MiB of memory
 # Bytes requested ahead of use. A new page costs more than the rest of a transfer, above all in a virtual machine,
 # whose host must find it first; a worker thread can wait for it as well.
 AHEAD_BYTES: Final = 64 << 20
-COMING_BYTES_MAX: Final = 1 << 30  # bounds the memory left behind by a refused operation
+EXPECTED_BYTES_MAX: Final = 1 << 30  # bounds the memory left behind by a refused operation
 AHEAD_STEP_BYTES: Final = 2 << 20  # one large page
 AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not allocate this much in vain
 _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not define; an older kernel refuses it
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not define it yet
 
-beside = Executor("sycee-memory")
-_asked: Future[None] | None = None  # the last request
+executor = Executor("sycee-memory")
+_last_request: Future[None] | None = None  # for memory
 
 
 class ReservedArray:
@@ -66,11 +66,11 @@ class ReservedArray:
         """Record the number of rows in use, and request memory for the next rows from a worker thread.
 
         `expected`: further rows that are known to follow at once, so that a small table also gets memory for them, and
-        a large one for all of them or COMING_BYTES_MAX. The caller may write them at once.
+        a large one for all of them or EXPECTED_BYTES_MAX. The caller may write them at once.
         """
         used_bytes = rows * self._row_bytes
         if expected:
-            ahead_bytes = least_bytes = min(expected * self._row_bytes, COMING_BYTES_MAX)
+            ahead_bytes = least_bytes = min(expected * self._row_bytes, EXPECTED_BYTES_MAX)
         else:
             ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES // 2  # not for every single page
         small = used_bytes < AHEAD_FROM_BYTES and not expected
@@ -80,8 +80,8 @@ class ReservedArray:
         end = min(used_bytes + ahead_bytes, self._all.nbytes)
         self._ready_bytes = end
         if start < end:
-            global _asked
-            _asked = beside.submit(_populate, self._all, start, end - start)
+            global _last_request
+            _last_request = executor.submit(_populate, self._all, start, end - start)
 
     def _reserve(self, length: int) -> None:
         needed = max(length, 1) * self._row_bytes
@@ -103,20 +103,20 @@ class ReservedArray:
 
 def is_ready() -> bool:
     """Return whether all requested memory is allocated. Until then, mapping or unmapping waits for one step."""
-    return _asked is None or _asked.done()
+    return _last_request is None or _last_request.done()
 
 
 def wait_until_ready() -> None:
     """Wait until all requested memory is allocated."""
-    beside.submit(int).result()
+    executor.submit(int).result()
 
 
-def _forget_asked() -> None:
-    global _asked
-    _asked = None
+def _forget_last_request() -> None:
+    global _last_request
+    _last_request = None
 
 
-os.register_at_fork(after_in_child=_forget_asked)  # the worker thread belongs to the parent process
+os.register_at_fork(after_in_child=_forget_last_request)  # the worker thread belongs to the parent process
 
 
 def _libc_with_madvise() -> Any:

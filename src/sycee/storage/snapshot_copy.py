@@ -48,18 +48,18 @@ class SnapshotCopy:
         plan, size = np.zeros_like(state.tables.copying), 0
         for number, words in enumerate(self._words.values()):
             rows, row_words = words.shape
-            anchors, images = size, size + -(-rows // _BITS_PER_WORD) + rows
-            plan[number] = 0, rows, 0, anchors, images - rows, images, row_words
+            bitmap, images = size, size + -(-rows // _BITS_PER_WORD) + rows
+            plan[number] = 0, rows, 0, bitmap, images - rows, images, row_words
             size = images + rows * row_words
         try:
-            kept = ReservedArray(np.dtype("<u8"), max(size, 1)).array
+            preimages = ReservedArray(np.dtype("<u8"), max(size, 1)).array
         except MemoryError as error:
             raise UnavailableError(
                 f"there is no address space for a copy of the state: {error}",
                 hint="close the ledger, which writes a snapshot at its end",
             ) from error
         state.tables.copying[:] = plan
-        state.tables = state.tables._replace(preimages=kept)
+        state.tables = state.tables._replace(preimages=preimages)
         state.tables.counters[constants.PREIMAGE_MODE] |= constants.COPY
 
     def row_bytes(self, name: str) -> int:
@@ -89,11 +89,11 @@ class SnapshotCopy:
         Returns the memory of the pre-images, which is released with the caller's last reference.
         """
         tables = self._state.tables
-        kept: Array = tables.preimages
+        preimages: Array = tables.preimages
         tables.counters[constants.PREIMAGE_MODE] &= ~constants.COPY
         tables.copying[:] = 0
         self._state.tables = tables._replace(preimages=np.zeros(1, np.uint64))
-        return kept
+        return preimages
 
 
 def _words_of(array: Array) -> Array:

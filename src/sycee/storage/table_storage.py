@@ -62,7 +62,7 @@ class TableStorage(Storage):
         """Evict old rows: purses of finished programmes, and the oldest rows of append-only tables."""
         if self.history is None or self._eviction is None:
             return
-        if now_ns >= self._eviction.goes_on_ns:
+        if now_ns >= self._eviction.next_check_ns:
             self._eviction.evict_next(tables, now_ns, wait=wait)
         ids = int(tables.generations[constants.RUN_IDS])
         movements, bound = (int(tables.counters[counter]) for counter in (constants.MOVEMENTS, constants.BOUND))
