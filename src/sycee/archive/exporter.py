@@ -92,5 +92,5 @@ class Exporter:
                     return
                 try:
                     self._advance(registers=False)
-                except Exception as error:  # raised again by `flush` and `stop` unless it has gone by then
+                except Exception as error:  # `flush` and `stop` raise it again if its cause remains
                     self._last_error = error

@@ -35,8 +35,8 @@ def restore(
 ) -> int:
     """Copy a ledger into a new folder, check the journal from its first byte, and begin a new epoch.
 
-    SOURCE is not changed. If its former owner writes to it again, the epoch tells those frames from the frames of
-    TARGET. From the file of a backup, restore the whole bank.
+    SOURCE is not changed. If its former owner writes to it again, the epoch distinguishes those frames from the
+    frames of TARGET. From the file of a backup, restore the whole bank.
     """
     if source.is_file():
         return _restore_bank(source, target, backup_key, master_key, key_backup, database, json_=json_)

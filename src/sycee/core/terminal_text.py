@@ -6,14 +6,14 @@ import re
 from typing import Final
 
 # C0 and C1 control characters but for the tab, line and paragraph separators, embeddings and isolates of writing
-# direction, lone surrogates, the byte-order mark and two non-characters. XML allows none of the last four.
+# direction, the byte-order mark, lone surrogates and two non-characters. XML does not allow the last two groups.
 _UNPRINTABLE: Final = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def printable(text: str) -> str:
     r"""Return `text` as one line in which every unprintable character is an escape, as in `\x1b`.
 
-    Use it for each text that comes from a file. Unprintable are characters that command a terminal, break a line,
+    Use it for each text that comes from a file. Unprintable are characters that control a terminal, break a line,
     change the direction of writing or are not allowed in XML. Printable text is returned unchanged.
     """
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
