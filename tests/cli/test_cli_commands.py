@@ -177,6 +177,16 @@ def test_verify_says_what_it_proved(sycee: Any, finished: Path) -> None:
     assert f"state digest {found['digest']}\n" in said.out
 
 
+def test_verify_does_not_round_times_up(sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sycee.sequencer import verify
+
+    verified = verify.verify(finished)
+    almost_ns = 1_602_511_199_999_999_999
+    changed = replace(verified, first_time_ns=almost_ns, last_time_ns=almost_ns)
+    monkeypatch.setattr(verify, "verify", lambda *_, **__: changed)
+    assert "from 2020-10-12 13:59:59 UTC to 2020-10-12 13:59:59 UTC\n" in sycee("verify", finished).out
+
+
 def test_verify_changes_nothing(sycee: Any, finished: Path) -> None:
     before = content(finished)
     sycee("verify", finished)

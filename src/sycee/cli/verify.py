@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,14 +80,12 @@ def verify(
 
 
 def _lines(found: Verification) -> Iterator[str]:
+    from sycee.archive.timestamps import utc_text
+
     yield f"{found.frames:,} frames, {found.operations:,} operations, {found.movements:,} movements"
     yield f"{found.accounts:,} accounts, {found.purses:,} purses"
     if found.frames:
-        first, last = (
-            datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            for time_ns in (found.first_time_ns, found.last_time_ns)
-        )
-        yield f"from {first} to {last}"
+        yield f"from {utc_text(found.first_time_ns)} to {utc_text(found.last_time_ns)}"
     for currency, supply in found.supply.items():
         yield circulation(currency, supply)
     yield "proved:"
