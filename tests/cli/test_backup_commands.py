@@ -252,6 +252,21 @@ def test_a_public_key_that_cannot_be_printed_is_said_elsewhere(tmp_path: Path) -
     assert "error: stdout cannot be written: No space left on device" in process.stderr
 
 
+def test_an_interrupt_after_a_key_is_saved_names_its_file_and_its_public_key(
+    sycee: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sycee.cli.key.print", stop, raising=False)
+    said = sycee("key", "new", tmp_path / "a.pem")
+    public = SigningKey.load(tmp_path / "a.pem").public
+    assert (said.code, said.out) == (130, "")
+    assert said.err == (
+        f"\ninterrupted; the private key is in {tmp_path / 'a.pem'}, and its public key is {public}\n"
+    )
+
+
 def test_a_folder_that_may_not_be_read_is_named_itself(sycee: Any, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stat_of = Path.stat
 

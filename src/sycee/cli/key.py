@@ -30,12 +30,15 @@ def new(
 
     key = SigningKey.generate("p256" if p256 else "ed25519")
     key.save(file)
+    # The key remains usable if its owner learns the public key.
+    left = f"the private key is in {file}, and its public key is {key.public}"
     try:
         print(key.public, flush=True)
     except OSError:
-        # The key remains usable if its owner learns the public key.
-        note(f"note: the private key is in {file}, and its public key is {key.public}")
+        note(f"note: {left}")
         raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(left) from None
     return 0
 
 
