@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
@@ -180,6 +181,23 @@ def test_ctrl_c_ends_a_compilation_in_the_process_of_the_command(tmp_path: Path)
     assert process.returncode == 130
     assert said == "\ninterrupted; the next start compiles the kernels that are missing\n"
     assert compiled_files(tmp_path) == []
+
+
+def test_ctrl_c_ends_the_wait_for_a_kernel_of_another_process(tmp_path: Path) -> None:
+    embedded = "import sys; sys.executable = '/usr/sbin/server'\n"
+    assert started(embedded + KERNEL, tmp_path).wait() == 0
+    (lock,) = tmp_path.rglob("*.lock")
+    for path in tmp_path.rglob("*.nb?"):
+        path.unlink()
+    with lock.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = started(embedded + DRAW, tmp_path, str(tmp_path))
+        assert process.stderr is not None
+        assert process.stderr.readline() == "waiting for another process that compiles kernels\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "\ninterrupted; nothing was changed\n"
 
 
 def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ class _Interrupt(event.Listener):  # type: ignore[misc]  # numba is untyped
             raise KeyboardInterrupt(INTERRUPTED)
 
 
+@contextmanager
+def _interruptible_at_once() -> Iterator[None]:
+    """Raise KeyboardInterrupt at once in this block, which waits and calls no compiler."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not isinstance(getattr(handler, "__self__", None), _Interrupt):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _use_cache(dispatcher: Any) -> None:
     """Cache the dispatcher's compiled code, if there is a folder for it."""
     if kernel_folder.folder() is not None:
@@ -143,7 +157,9 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
         found = super().load_overload(signature, context)
         if found is None:
             waiting = (lambda: None) if Mode.is_worker else kernel_folder.print_waiting
-            self._lock = kernel_folder.lock(Path(self._cache_path) / f"{self._impl.filename_base}.lock", waiting)
+            path = Path(self._cache_path) / f"{self._impl.filename_base}.lock"
+            with _interruptible_at_once():
+                self._lock = kernel_folder.lock(path, waiting)
             found = super().load_overload(signature, context)
             if found is not None:
                 self._unlock()
