@@ -49,16 +49,16 @@ def check_all_frames(history: Any, *, every: int = 1) -> None:
 
 @settings(max_examples=5)
 @given(histories(50))
-def test_balances_are_those_recorded_while_it_went_on(history: Any) -> None:
+def test_balances_at_every_frame_equal_those_recorded_then(history: Any) -> None:
     check_all_frames(history, every=3)
 
 
-def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_balances_do_not_depend_on_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_copy, "SLICE_ROWS", 3)
     check_all_frames(random_history(7, 200), every=7)
 
 
-def test_before_the_first_frame_there_is_nothing() -> None:
+def test_balances_before_the_first_frame_are_zero() -> None:
     world = some_world()
     number = next(iter(world.state.zones))
     found = balances_at(world, number, frame=0)
@@ -66,7 +66,7 @@ def test_before_the_first_frame_there_is_nothing() -> None:
     assert balance_at(world, accounts_of(world)[0], time_ns=-5) == 0
 
 
-def test_of_an_open_ledger(tmp_path: Path) -> None:
+def test_balances_of_an_open_ledger(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger:
         town.at("2026-03-05T00:00")
@@ -87,14 +87,14 @@ def test_of_an_open_ledger(tmp_path: Path) -> None:
      ({"frame": 10**6}, r"frame must .*; got 1000000"), ({"frame": -1}, r"frame must .*; got -1"),
      ({"time_ns": "now"}, "time_ns")],
 )  # fmt: skip
-def test_what_is_no_moment_is_said(moment: dict[str, Any], says: str) -> None:
+def test_invalid_frames_and_times_are_refused(moment: dict[str, Any], says: str) -> None:
     world = some_world()
     for ask in (lambda: balance_at(world, accounts_of(world)[0], **moment), lambda: balances_at(world, 156, **moment)):
         with pytest.raises(UsageError, match=says):
             ask()
 
 
-def test_what_is_not_kept_is_said() -> None:
+def test_unknown_currencies_and_accounts_are_refused() -> None:
     world = some_world()
     with pytest.raises(UsageError, match="no currency USD") as caught:
         balances_at(world, "USD", frame=0)

@@ -63,7 +63,7 @@ def manifest_of(folder: Path) -> Manifest:
 
 @settings(max_examples=4)
 @given(histories(60))
-def test_the_archive_of_a_random_history_is_its_ledger(tmp_path_factory: pytest.TempPathFactory, history: Any) -> None:
+def test_the_archive_of_a_random_history_agrees_with_the_ledger(tmp_path_factory: pytest.TempPathFactory, history: Any) -> None:
     world, folder = replayed(history), tmp_path_factory.mktemp("archive")
     made = export(world, folder)
     state = world.state
@@ -87,7 +87,7 @@ def test_the_archive_of_a_random_history_is_its_ledger(tmp_path_factory: pytest.
     ]  # fmt: skip
 
 
-def test_every_movement_and_operation_stands_there_as_it_was(tmp_path: Path) -> None:
+def test_every_movement_and_operation_is_exported_unchanged(tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     state, found = world.state, content(tmp_path)
@@ -129,7 +129,7 @@ def test_every_movement_and_operation_stands_there_as_it_was(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("every", [3, 40])
 @pytest.mark.usefixtures("short_days", "quick_disk")
-def test_exported_bit_by_bit_it_is_the_same(tmp_path: Path, every: int) -> None:
+def test_many_small_exports_give_the_same_archive(tmp_path: Path, every: int) -> None:
     history = random_history(7, 100 if every == 3 else 300)
     for number, world in enumerate(growing(history), 1):
         if number % every == 0 or number == len(history):
@@ -147,7 +147,7 @@ def test_exported_bit_by_bit_it_is_the_same(tmp_path: Path, every: int) -> None:
 
 
 @pytest.mark.usefixtures("short_days", "quick_disk")
-def test_small_slices_and_row_groups_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_archive_does_not_depend_on_slices_and_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = some_world()
     export(world, tmp_path / "whole")
     monkeypatch.setattr(tables.history_copy, "SLICE_ROWS", 3)
@@ -163,7 +163,7 @@ def test_small_slices_and_row_groups_make_no_difference(tmp_path: Path, monkeypa
     assert pq.ParquetFile(path).num_row_groups > 2
 
 
-def test_nothing_new_is_nothing_to_do(tmp_path: Path) -> None:
+def test_an_export_without_new_frames_writes_nothing(tmp_path: Path) -> None:
     world = some_world()
     first = export(world, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -179,7 +179,7 @@ def test_an_empty_ledger_has_an_archive_too(tmp_path: Path) -> None:
     assert set(map(len, content(tmp_path).values())) == {0}
 
 
-def test_progress_ends_with_everything(tmp_path: Path) -> None:
+def test_progress_ends_with_the_total(tmp_path: Path) -> None:
     world, said = some_world(), list[tuple[int, int]]()
     export(world, tmp_path, progress=lambda done, total: said.append((done, total)))
     total = world.state.movements.size + world.state.bound.size
@@ -190,14 +190,14 @@ def test_progress_ends_with_everything(tmp_path: Path) -> None:
 # --- whose it is ---
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     with pytest.raises(UsageError, match="holds other files"):
         export(some_world(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
 
-def test_the_archive_of_another_ledger_is_left_alone(tmp_path: Path) -> None:
+def test_the_archive_of_another_ledger_is_refused_and_unchanged(tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     with pytest.raises(UsageError, match=f"another ledger, {LEDGER_ID.hex()}"):
@@ -205,7 +205,7 @@ def test_the_archive_of_another_ledger_is_left_alone(tmp_path: Path) -> None:
     check(world, tmp_path)
 
 
-def test_a_ledger_that_went_another_way_is_told_from_this_one(tmp_path: Path) -> None:
+def test_a_ledger_with_another_history_is_refused(tmp_path: Path) -> None:
     history = random_history(7, 200)
     export(replayed(history), tmp_path)
     shorter = replayed(history[:-2])
@@ -215,7 +215,7 @@ def test_a_ledger_that_went_another_way_is_told_from_this_one(tmp_path: Path) ->
         export(replayed([*history[:-1], random_history(8, 20)[0]._replace(now_ns=history[-1].now_ns)]), tmp_path)
 
 
-def test_one_process_writes(tmp_path: Path) -> None:
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     world = some_world()
     with exporting.ExportSession(world, tmp_path), pytest.raises(UnavailableError, match="another process"):
         export(world, tmp_path)
@@ -231,7 +231,7 @@ def test_one_process_writes(tmp_path: Path) -> None:
         ('{"format": 2}', UnavailableError, "has format 2"),
     ],
 )
-def test_a_manifest_that_is_none_is_said(tmp_path: Path, text: str, error: type[Exception], says: str) -> None:
+def test_an_invalid_manifest_is_refused(tmp_path: Path, text: str, error: type[Exception], says: str) -> None:
     world = some_world()
     export(world, tmp_path)
     (tmp_path / "manifest.json").write_text(text)
@@ -273,7 +273,7 @@ def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.usefixtures("short_days")
-def test_cut_short_anywhere_it_is_usable_and_goes_on(
+def test_an_export_interrupted_anywhere_is_usable_and_continues(
     tmp_path: Path, power: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 1)
@@ -310,7 +310,7 @@ def test_cut_short_anywhere_it_is_usable_and_goes_on(
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")} >= listed
 
 
-def test_what_was_left_behind_is_swept_away(tmp_path: Path) -> None:
+def test_files_of_interrupted_exports_are_removed(tmp_path: Path) -> None:
     history = random_history(7, 60)
     export(replayed(history[:-1]), tmp_path)
     stray = tmp_path / "movements" / "1970-01-01" / ".000000000001-000000000002.parquet"
@@ -325,7 +325,7 @@ def test_what_was_left_behind_is_swept_away(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").exists()
 
 
-def test_a_disk_that_refuses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = some_world()
 
     def full(*_: object) -> None:
@@ -354,7 +354,7 @@ def test_a_file_that_was_changed_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_days", "quick_disk")
-def test_damaged_parts_are_not_made_one(tmp_path: Path) -> None:
+def test_damaged_files_are_not_merged(tmp_path: Path) -> None:
     history = random_history(7, 200)
     for number, world in enumerate(growing(history), 1):
         if number in (20, 30):
@@ -366,7 +366,7 @@ def test_damaged_parts_are_not_made_one(tmp_path: Path) -> None:
         export(world, tmp_path)
 
 
-def test_an_archive_that_is_not_the_ledgers_is_found(tmp_path: Path) -> None:
+def test_an_archive_that_differs_from_its_ledger_is_found(tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     # As if the ledger's memory had another amount: all sums agree, but not with what was exported.
@@ -382,7 +382,7 @@ def test_an_archive_that_is_not_the_ledgers_is_found(tmp_path: Path) -> None:
 # --- in the background ---
 
 
-def test_the_exporter_follows_while_payments_go_on(tmp_path: Path) -> None:
+def test_the_exporter_exports_while_payments_continue(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger, Exporter(ledger, tmp_path / "archive", every_s=0.02) as background:
 
@@ -419,7 +419,7 @@ def test_the_exporter_follows_while_payments_go_on(tmp_path: Path) -> None:
     assert content(tmp_path / "archive") == content(tmp_path / "whole")
 
 
-def test_the_exporter_says_what_stands_in_its_way_and_tries_again(
+def test_the_exporter_stores_its_last_error_and_retries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     town = Town(tmp_path / "ledger")
@@ -443,7 +443,7 @@ def test_the_exporter_says_what_stands_in_its_way_and_tries_again(
         check(ledger, tmp_path / "archive")
 
 
-def test_large_registers_wait_until_a_day_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_registers_are_written_when_a_day_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "SMALL_REGISTERS_ROWS", 0)
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger, exporting.ExportSession(ledger, tmp_path / "archive") as one:
@@ -464,7 +464,7 @@ def test_large_registers_wait_until_a_day_is_over(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("every_s", [0, -1, "often", True, float("nan")])
-def test_how_often_must_be_a_number_of_seconds(tmp_path: Path, every_s: Any) -> None:
+def test_every_s_must_be_a_number_of_seconds(tmp_path: Path, every_s: Any) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger, pytest.raises(UsageError, match="is not a number of seconds"):
         Exporter(ledger, tmp_path / "archive", every_s=every_s)
@@ -472,7 +472,7 @@ def test_how_often_must_be_a_number_of_seconds(tmp_path: Path, every_s: Any) -> 
         assert not list((tmp_path / "archive").iterdir())
 
 
-def test_a_register_names_every_account(tmp_path: Path) -> None:
+def test_the_register_lists_every_account(tmp_path: Path) -> None:
     world = some_world()
     export(world, tmp_path)
     with Query(tmp_path) as query:

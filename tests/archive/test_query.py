@@ -35,7 +35,7 @@ def query(folder: Path) -> Iterator[Query]:
 # --- the views ---
 
 
-def test_views_have_the_columns_that_the_schema_says(query: Query) -> None:
+def test_views_have_the_columns_of_the_schema(query: Query) -> None:
     for name, view in VIEWS.items():
         assert query.columns(name) == view.columns
 
@@ -53,7 +53,7 @@ def test_an_empty_archive_has_the_same_columns(tmp_path: Path) -> None:
             assert rows(query.run(f"FROM {name}")) == []
 
 
-def test_the_reference_says_the_same() -> None:
+def test_the_reference_lists_the_views_of_the_schema() -> None:
     sections = page("docs/reference/archive.md").text.split("\n### ")
     documented = {section.splitlines()[0].strip("`"): section for section in sections[1:]}
     assert list(documented) == list(VIEWS)
@@ -63,7 +63,7 @@ def test_the_reference_says_the_same() -> None:
         assert f"\n{view.meaning[0].upper()}{view.meaning[1:]}.\n" in documented[name]
 
 
-def test_lines_are_statements(tmp_path: Path) -> None:
+def test_the_lines_view_equals_the_statements(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger:
         town.drop()
@@ -101,14 +101,14 @@ def test_values_are_exact(query: Query) -> None:
     ]
 
 
-def test_rows_come_in_the_order_that_was_asked_for(query: Query) -> None:
+def test_rows_have_the_order_of_the_query(query: Query) -> None:
     numbers = [number for (number,) in rows(query.run("SELECT number FROM movements ORDER BY number DESC"))]
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) > 50
 
 
 @pytest.mark.parametrize("sql", ["DESCRIBE movements", "SHOW TABLES", "FROM frames", "VALUES (1)", "SUMMARIZE frames;"])
-def test_what_else_is_a_select(query: Query, sql: str) -> None:
+def test_other_forms_of_select_are_accepted(query: Query, sql: str) -> None:
     assert rows(query.run(sql))
 
 
@@ -254,18 +254,18 @@ def test_an_archive_is_found_in_its_ledgers_folder(folder: Path, tmp_path: Path)
             archive_in(place)
 
 
-def test_a_path_that_would_be_a_pattern_is_said(tmp_path: Path) -> None:
+def test_a_path_with_pattern_characters_is_refused(tmp_path: Path) -> None:
     export(some_world(), tmp_path / "a[b]")
     with pytest.raises(UsageError, match="reads as a pattern"):
         Query(tmp_path / "a[b]")
 
 
-def test_damage_is_not_taken_for_a_wrong_query(tmp_path: Path) -> None:
+def test_damage_is_an_integrity_error_and_no_usage_error(tmp_path: Path) -> None:
     damaged_at_every(389, tmp_path)
 
 
 @pytest.mark.soak
-def test_damage_anywhere_is_not_taken_for_a_wrong_query(tmp_path: Path) -> None:
+def test_damage_anywhere_is_an_integrity_error_and_no_usage_error(tmp_path: Path) -> None:
     damaged_at_every(31, tmp_path)
 
 
@@ -289,7 +289,7 @@ def damaged_at_every(step: int, tmp_path: Path) -> None:
     assert said == {f"{path} was changed after the export"}
 
 
-def test_a_file_that_goes_away_meanwhile_is_said(tmp_path: Path) -> None:
+def test_a_file_removed_during_a_query_is_unavailable(tmp_path: Path) -> None:
     export(some_world(), tmp_path)
     with Query(tmp_path) as query:
         for entry in query.manifest.files_of("movements"):

@@ -46,7 +46,7 @@ def check_against_the_ledger(world: ReplayedLedger, from_ns: int, until_ns: int)
 
 @settings(max_examples=10)
 @given(histories(60))
-def test_a_statement_is_what_the_ledger_says(history: Any) -> None:
+def test_statements_agree_with_those_of_the_ledger(history: Any) -> None:
     world = replayed(history)
     times = world.state.frame_times[1:].tolist()
     middle, late = times[len(times) // 2], times[-1]
@@ -57,7 +57,7 @@ def test_a_statement_is_what_the_ledger_says(history: Any) -> None:
     check_against_the_ledger(world, 0, middle)
 
 
-def test_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statements_do_not_depend_on_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     world = some_world()
     whole = {account: statement(world, account).lines for account in accounts_of(world)}
     assert max(map(len, whole.values())) > 12
@@ -84,7 +84,7 @@ def test_a_statement_copies_the_lines_of_its_period_only(monkeypatch: pytest.Mon
     assert sum(copied) == len(lines)
 
 
-def test_days_begin_where_the_currency_is_at_home(tmp_path: Path) -> None:
+def test_days_begin_at_midnight_in_the_zone_of_the_currency(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger:
         # Paris: one hour ahead of UTC, from 29 March 2026 on two.
@@ -100,7 +100,7 @@ def test_days_begin_where_the_currency_is_at_home(tmp_path: Path) -> None:
         assert statement(ledger, town.bob, from_=moment("2026-03-29T22:00")).opening == 300
 
 
-def test_a_year(tmp_path: Path) -> None:
+def test_a_statement_of_a_year(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger", "2025-12-31T12:00", zone="Asia/Shanghai")
     with town.ledger as ledger:
         for _ in range(3):
@@ -115,7 +115,7 @@ def test_a_year(tmp_path: Path) -> None:
         assert found.basis.ledger_id == ledger.ledger_id
 
 
-def test_an_account_without_lines(tmp_path: Path) -> None:
+def test_a_statement_without_lines(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger:
         found = statement(ledger, town.shop, year=2026)
@@ -134,13 +134,13 @@ def test_an_account_without_lines(tmp_path: Path) -> None:
         ({"until": 1.5}, "must be an integer from"),
     ],
 )
-def test_what_is_no_period_is_said(period: dict[str, Any], says: str) -> None:
+def test_invalid_periods_are_refused(period: dict[str, Any], says: str) -> None:
     world = some_world()
     with pytest.raises(UsageError, match=says):
         statement(world, accounts_of(world)[0], **period)
 
 
-def test_what_is_no_account_is_said() -> None:
+def test_unknown_accounts_and_years_are_refused() -> None:
     world = some_world()
     with pytest.raises(UsageError, match="no account 00000000-0000-0000-0000-0000000004d2"):
         statement(world, 1234)
@@ -148,7 +148,7 @@ def test_what_is_no_account_is_said() -> None:
         statement(world, accounts_of(world)[0], year=1500)
 
 
-def test_midnights_that_are_skipped_or_come_twice() -> None:
+def test_midnights_that_are_skipped_or_repeated() -> None:
     # In Havana clocks go from midnight to one o'clock, and in autumn from one o'clock back to midnight.
     assert timestamps.moment_ns("2026-03-08", "America/Havana") == moment("2026-03-08T05:00")
     assert timestamps.moment_ns("2026-11-01", "America/Havana") == moment("2026-11-01T04:00")
@@ -225,7 +225,7 @@ def pdf_texts(content: bytes) -> list[str]:
     return found
 
 
-def test_csv_has_every_amount_exactly_and_as_people_write_it(tmp_path: Path) -> None:
+def test_csv_has_every_amount_as_integer_and_as_decimal(tmp_path: Path) -> None:
     found = a_statement(tmp_path / "ledger")
     written = list(csv.DictReader(io.StringIO(statement_csv.text(found))))
     assert tuple(written[0]) == statement_csv.HEADINGS
@@ -243,7 +243,7 @@ def test_csv_has_every_amount_exactly_and_as_people_write_it(tmp_path: Path) -> 
     assert {row["currency"] for row in written} == {"EUR"}
 
 
-def test_pdf_says_what_it_is_of_and_what_it_rests_on(tmp_path: Path) -> None:
+def test_pdf_names_its_account_and_the_frame_it_is_computed_from(tmp_path: Path) -> None:
     found = a_statement(tmp_path / "ledger")
     made = statement_pdf.pdf(found)
     assert made.startswith(b"%PDF-")
@@ -258,7 +258,7 @@ def test_pdf_says_what_it_is_of_and_what_it_rests_on(tmp_path: Path) -> None:
     assert f"Computed from frame {found.basis.frame} of ledger {found.basis.ledger_id.hex()}" in " ".join(texts)
 
 
-def test_pdf_goes_on_over_pages_under_the_same_heading(tmp_path: Path) -> None:
+def test_pdf_repeats_the_heading_on_every_page(tmp_path: Path) -> None:
     town = Town(tmp_path / "ledger")
     with town.ledger as ledger:
         for _ in range(120):
@@ -271,7 +271,7 @@ def test_pdf_goes_on_over_pages_under_the_same_heading(tmp_path: Path) -> None:
     assert "from 2026-03-01, before 2026-04-01" in texts
 
 
-def test_pdf_takes_a_heading_in_chinese(tmp_path: Path) -> None:
+def test_pdf_has_a_title_in_chinese(tmp_path: Path) -> None:
     made = statement_pdf.pdf(a_statement(tmp_path / "ledger"), title="年度账单")
     assert b"/STSong-Light" in made
     assert b"FontFile" not in made

@@ -37,7 +37,7 @@ def shop_of(sycee: Any, archived: Path) -> str:
     return account
 
 
-def test_export_goes_on_beside_the_journal(sycee: Any, copy: Path) -> None:
+def test_export_continues_in_the_folder_of_the_ledger(sycee: Any, copy: Path) -> None:
     said = sycee("export", copy)
     assert said.code == 0, said.err
     assert f"{copy}/archive holds the ledger up to frame" in said.out
@@ -51,12 +51,12 @@ def test_export_goes_on_beside_the_journal(sycee: Any, copy: Path) -> None:
     )
 
 
-def test_export_works_beside_the_process_that_owns_the_ledger(sycee: Any, copy: Path, tmp_path: Path) -> None:
+def test_export_works_while_another_process_owns_the_ledger(sycee: Any, copy: Path, tmp_path: Path) -> None:
     with Ledger.open(copy):
         assert sycee("export", copy, "--to", tmp_path / "archive").code == 0
 
 
-def test_what_cannot_be_exported_is_said(sycee: Any, finished: Path, tmp_path: Path) -> None:
+def test_exports_that_cannot_be_done_are_usage_errors(sycee: Any, finished: Path, tmp_path: Path) -> None:
     said = sycee("export", tmp_path / "nowhere")
     assert (said.code, said.out) == (2, "")
     assert "holds no ledger" in said.err
@@ -84,7 +84,7 @@ def test_a_query_as_table_csv_and_json(sycee: Any, archived: Path) -> None:
     assert [line.split() for line in table.out.splitlines()[2:]] == [list(map(str, row)) for row in found["rows"]]
 
 
-def test_a_query_shows_what_a_terminal_can_take(sycee: Any, archived: Path) -> None:
+def test_a_query_limits_rows_and_escapes_control_characters(sycee: Any, archived: Path) -> None:
     said = sycee("query", archived, f"FROM range({ROWS_SHOWN_MAX + 1})")
     assert len(said.out.splitlines()) == ROWS_SHOWN_MAX + 2
     assert "the first 1,000 rows; --csv and --json print all" in said.err
@@ -115,14 +115,14 @@ def test_without_a_query_the_views_are_shown(sycee: Any, archived: Path) -> None
         (["SELECT 1", "--csv", "--json"], 2, "exclude each other"),
     ],
 )
-def test_what_cannot_be_asked_is_said(sycee: Any, archived: Path, words: list[str], code: int, says: str) -> None:
+def test_wrong_queries_have_exit_code_2(sycee: Any, archived: Path, words: list[str], code: int, says: str) -> None:
     said = sycee("query", archived, *words)
     assert (said.code, said.out) == (code, "")
     assert says in said.err
     assert "hint: " in said.err
 
 
-def test_a_ledger_without_an_archive_says_what_makes_one(sycee: Any, finished: Path) -> None:
+def test_a_ledger_without_an_archive_has_the_hint_to_export(sycee: Any, finished: Path) -> None:
     said = sycee("query", finished, "SELECT 1")
     assert said.code == 2
     assert f"hint: `sycee export {finished}` creates it" in said.err
@@ -158,7 +158,7 @@ def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archi
         (["{shop}", "--csv", "{folder}/there/x.csv"], "its folder does not exist"),
     ],
 )
-def test_what_no_statement_can_be_of_is_said(
+def test_wrong_arguments_of_statement_are_usage_errors(
     sycee: Any, finished: Path, archived: Path, tmp_path: Path, words: list[str], says: str
 ) -> None:
     shop = shop_of(sycee, archived)

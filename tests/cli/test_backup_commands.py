@@ -53,7 +53,7 @@ def smuggle(folder: Path) -> int:
     return sequence
 
 
-def test_every_signature_is_judged_again(sycee: Any, finished: Path) -> None:
+def test_verify_checks_every_signature_with_authority(sycee: Any, finished: Path) -> None:
     plain, judged = sycee("verify", finished), sycee("verify", finished, "--authority")
     assert (plain.code, judged.code) == (0, 0)
     assert "signatures are valid" not in plain.out
@@ -62,7 +62,7 @@ def test_every_signature_is_judged_again(sycee: Any, finished: Path) -> None:
     assert any("operations needed signatures and had them" in sentence for sentence in found["proved"])
 
 
-def test_a_frame_that_nobody_signed_is_named(sycee: Any, copy: Path) -> None:
+def test_an_unsigned_frame_is_named(sycee: Any, copy: Path) -> None:
     sequence = smuggle(copy)
     assert sycee("verify", copy).code == 0  # the books close
     said = sycee("verify", copy, "--authority", "--json")
@@ -71,7 +71,7 @@ def test_a_frame_that_nobody_signed_is_named(sycee: Any, copy: Path) -> None:
     assert f"frame {sequence}, operation 0 (CLOSE_ACCOUNT): NOT_AUTHORISED" in said.json()["error"]
 
 
-def test_a_ledger_without_authorities_says_so(sycee: Any, tmp_path: Path) -> None:
+def test_a_ledger_without_officers_is_reported(sycee: Any, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "plain") as ledger:
         ledger.define_currency("EUR", zone="Europe/Berlin")
     said = sycee("verify", tmp_path / "plain", "--authority")
@@ -83,7 +83,7 @@ def test_a_ledger_without_authorities_says_so(sycee: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("words", "name"), [((), "ed25519"), (("--p256",), "p256")])
-def test_a_new_key_is_its_owners_alone(sycee: Any, tmp_path: Path, words: tuple[str, ...], name: str) -> None:
+def test_a_new_key_is_readable_by_its_owner_only(sycee: Any, tmp_path: Path, words: tuple[str, ...], name: str) -> None:
     said = sycee("key", "new", tmp_path / "a.pem", *words)
     assert (said.code, said.err) == (0, "")
     public = PublicKey.parse(said.out)
@@ -112,7 +112,7 @@ def signed(sycee: Any, folder: Path, witness: Path, name: str = "checkpoint.json
     return out
 
 
-def test_a_checkpoint_is_made_checked_and_found_again(sycee: Any, finished: Path, witness: Path) -> None:
+def test_a_checkpoint_is_created_verified_and_compared(sycee: Any, finished: Path, witness: Path) -> None:
     before = content(finished)
     file = signed(sycee, finished, witness)
     assert content(finished) == before
@@ -136,13 +136,13 @@ def test_a_checkpoint_is_made_checked_and_found_again(sycee: Any, finished: Path
     assert f"lists no witness {WITNESS}: its signature was not verified" in unknown.out
 
 
-def test_a_checkpoint_still_holds_when_the_ledger_has_gone_on(sycee: Any, copy: Path, witness: Path) -> None:
+def test_a_checkpoint_is_still_valid_after_later_frames(sycee: Any, copy: Path, witness: Path) -> None:
     file = signed(sycee, copy, witness)
     smuggle(copy)
     assert sycee("verify", copy, "--checkpoint", file, "--key", witness.with_suffix(".pub")).code == 0
 
 
-def test_another_history_does_not_agree_with_a_checkpoint(
+def test_a_ledger_with_another_history_differs_from_a_checkpoint(
     sycee: Any, finished: Path, copy: Path, witness: Path, tmp_path: Path
 ) -> None:
     key = witness.with_suffix(".pub")
@@ -160,7 +160,7 @@ def test_another_history_does_not_agree_with_a_checkpoint(
     assert "and the journal ends with frame" in said.err
 
 
-def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path, witness: Path) -> None:
+def test_a_changed_checkpoint_and_one_of_another_signer_are_refused(sycee: Any, finished: Path, witness: Path) -> None:
     file = signed(sycee, finished, witness)
     stranger = sycee("key", "new", witness.with_name("stranger.pem")).out.strip()
     document = json.loads(file.read_text())
@@ -197,7 +197,7 @@ def test_a_checkpoint_that_was_changed_or_is_anothers(sycee: Any, finished: Path
         (("restore", "{folder}", "{folder}"), "is inside the ledger's folder"),
     ],
 )
-def test_wrong_words_are_usage_errors_and_change_nothing(
+def test_wrong_arguments_are_usage_errors_and_change_nothing(
     sycee: Any, finished: Path, witness: Path, words: tuple[str, ...], says: str
 ) -> None:
     places = {
@@ -235,7 +235,7 @@ def test_a_private_key_is_never_shown(sycee: Any, finished: Path, witness: Path,
         assert secret[:12] not in said.err
 
 
-def test_a_public_key_that_cannot_be_printed_is_said_elsewhere(tmp_path: Path) -> None:
+def test_a_public_key_that_stdout_refuses_is_printed_to_stderr(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("NOT RUN: there is no /dev/full on this machine")
     with Path("/dev/full").open("w") as full:
@@ -267,7 +267,7 @@ def test_an_interrupt_after_a_key_is_saved_names_its_file_and_its_public_key(
     )
 
 
-def test_a_folder_that_may_not_be_read_is_named_itself(sycee: Any, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_unavailable_and_not_missing(sycee: Any, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stat_of = Path.stat
 
     def refusing(self: Path, **options: Any) -> Any:
@@ -282,7 +282,7 @@ def test_a_folder_that_may_not_be_read_is_named_itself(sycee: Any, copy: Path, m
 
 
 @pytest.mark.parametrize("command", ["verify", "snapshot"])
-def test_a_tail_in_doubt_hints_at_what_there_is(sycee: Any, tmp_path: Path, command: str) -> None:
+def test_the_hint_for_a_tail_in_doubt_names_commands_that_exist(sycee: Any, tmp_path: Path, command: str) -> None:
     ledger = Ledger.open(tmp_path / "doubt", snapshot_frames=None)
     ledger.define_currency("EUR", zone="Europe/Berlin")
     place = list(Journal.open(journal_disk(tmp_path / "doubt"), read_only=True).recover())[-1].location
@@ -297,7 +297,7 @@ def test_a_tail_in_doubt_hints_at_what_there_is(sycee: Any, tmp_path: Path, comm
     assert sycee("restore", "--cut-tail", tmp_path / "doubt", tmp_path / "again").code == 0
 
 
-def test_an_interrupt_after_the_restore_says_that_it_is_done(
+def test_an_interrupt_after_the_restore_reports_that_it_is_done(
     sycee: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object, **__: object) -> int:
@@ -314,7 +314,7 @@ def test_an_interrupt_after_the_restore_says_that_it_is_done(
     assert not Journal.exists(journal_disk(tmp_path / "once more"))
 
 
-def test_a_folder_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, witness: Path) -> None:
+def test_a_ledger_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, witness: Path) -> None:
     Journal.create(journal_disk(tmp_path / "empty"))  # and here its process was killed
     said = sycee("checkpoint", "create", tmp_path / "empty", "--key", witness, "--signer", WITNESS)
     assert (said.code, said.out) == (2, "")
@@ -324,7 +324,7 @@ def test_a_folder_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, 
 # --- snapshots and copies ---
 
 
-def test_a_snapshot_is_what_the_replay_gives(sycee: Any, copy: Path) -> None:
+def test_a_snapshot_equals_the_replay(sycee: Any, copy: Path) -> None:
     frames = sycee("verify", copy, "--json").json()["frames"]
     made = sycee("snapshot", copy, "--json").json()
     assert made["sequence"] == frames
@@ -336,7 +336,7 @@ def test_a_snapshot_is_what_the_replay_gives(sycee: Any, copy: Path) -> None:
     assert sycee("pilot", "luohu", "--scale", "0.002", "--data", copy, "--json").json()["digest"] == found["digest"]
 
 
-def test_a_ledger_in_use_is_not_snapshotted_but_checkpointed(sycee: Any, copy: Path, witness: Path) -> None:
+def test_a_ledger_in_use_refuses_a_snapshot_and_allows_a_checkpoint(sycee: Any, copy: Path, witness: Path) -> None:
     with Ledger.open(copy):
         said = sycee("snapshot", copy)
         assert (said.code, said.out) == (4, "")
@@ -344,7 +344,7 @@ def test_a_ledger_in_use_is_not_snapshotted_but_checkpointed(sycee: Any, copy: P
         signed(sycee, copy, witness)
 
 
-def test_a_copy_goes_on_as_the_ledger(sycee: Any, finished: Path, witness: Path, tmp_path: Path) -> None:
+def test_a_restored_copy_continues_the_ledger(sycee: Any, finished: Path, witness: Path, tmp_path: Path) -> None:
     file, before = signed(sycee, finished, witness), content(finished)
     said = sycee("restore", finished, tmp_path / "again")
     assert said.code == 0
@@ -370,7 +370,7 @@ def test_a_damaged_copy_is_not_restored(sycee: Any, copy: Path, tmp_path: Path) 
     assert not (tmp_path / "again").exists() or list((tmp_path / "again").iterdir()) == []
 
 
-def test_an_interrupted_restore_says_that_nothing_was_restored(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_restore_reports_that_nothing_was_restored(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

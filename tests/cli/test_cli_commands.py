@@ -69,7 +69,7 @@ def overwrite(path: Path, offset: int, data: bytes) -> None:
 # --- done ---
 
 
-def test_pilot_says_the_same_as_a_table_and_as_json(sycee: Any) -> None:
+def test_table_and_json_of_pilot_agree(sycee: Any) -> None:
     table = sycee(*PILOT)
     assert table.code == 0
     assert "published against ledger (seed 2020, scale 0.002)" in table.out
@@ -92,7 +92,7 @@ def test_pilot_says_the_same_as_a_table_and_as_json(sycee: Any) -> None:
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
-def test_the_table_is_whole_on_any_terminal(
+def test_the_table_is_complete_on_any_terminal(
     sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
@@ -115,7 +115,7 @@ def test_the_table_is_whole_on_any_terminal(
     assert "DIFFERS" in captured.get()
 
 
-def test_every_reading_command_gives_one_object_and_talks_on_stderr(sycee: Any, finished: Path, tmp_path: Path) -> None:
+def test_every_reading_command_prints_one_json_object_and_messages_on_stderr(sycee: Any, finished: Path, tmp_path: Path) -> None:
     receipt = tmp_path / "receipt.json"
     receipt.write_text(json.dumps(some_receipt(finished / "draw")))
     for words in (
@@ -147,7 +147,7 @@ def some_receipt(folder: Path) -> dict[str, str]:
     return {"document": str(document), "phone": str(phone), "salt": salt.hex()}
 
 
-def test_no_person_stands_in_journal_or_draw(finished: Path) -> None:
+def test_journal_and_draw_contain_no_personal_data(finished: Path) -> None:
     files = [path for path in sorted(finished.rglob("*")) if path.is_file()]
     published = b"".join(path.read_bytes().rstrip(b"\0") for path in files)
     salts = draw.replay_salts(2020, len(people()))
@@ -166,7 +166,7 @@ def test_progress_goes_to_stderr(sycee: Any) -> None:
         assert phase not in said.out
 
 
-def test_verify_says_what_it_proved(sycee: Any, finished: Path) -> None:
+def test_verify_lists_what_it_proved(sycee: Any, finished: Path) -> None:
     said = sycee("verify", finished)
     assert said.code == 0
     assert f"verification passed: {finished}\n" in said.out
@@ -207,7 +207,7 @@ def test_another_seed_ends_with_another_digest(sycee: Any) -> None:
     assert found[0]["returned_minor"] == found[2]["returned_minor"]
 
 
-def test_the_report_is_written_where_it_was_asked_for(sycee: Any, tmp_path: Path) -> None:
+def test_the_report_is_written_to_its_path(sycee: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     said = sycee(*PILOT, "--report", report)
     assert said.code == 0
@@ -215,7 +215,7 @@ def test_the_report_is_written_where_it_was_asked_for(sycee: Any, tmp_path: Path
     assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
 
-def test_no_color_is_plain() -> None:
+def test_no_color_removes_all_colours() -> None:
     coloured = start(*PILOT, FORCE_COLOR="1", NO_COLOR="")
     plain = start(*PILOT, FORCE_COLOR="1", NO_COLOR="1")
     assert COLOUR.search(coloured.communicate()[0])
@@ -225,7 +225,7 @@ def test_no_color_is_plain() -> None:
     assert coloured.returncode == plain.returncode == 0
 
 
-def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, tmp_path: Path) -> None:
+def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Path, tmp_path: Path) -> None:
     odd = shutil.copytree(finished, tmp_path / "an [bold]odd[/] name")
     assert f"verification passed: {odd}\n" in sycee("verify", odd).out
     assert f"Draw in {odd}/draw\n" in sycee("draw", "verify", odd / "draw").out
@@ -258,7 +258,7 @@ def test_odd_names_of_folders_are_shown_as_they_are(sycee: Any, finished: Path, 
         (("pilot", "luohu", "--data="), "--data is empty"),
     ],
 )
-def test_wrong_words_are_usage_errors(sycee: Any, words: tuple[str, ...], says: str) -> None:
+def test_wrong_arguments_are_usage_errors(sycee: Any, words: tuple[str, ...], says: str) -> None:
     said = sycee(*words)
     assert (said.code, said.out) == (2, "")
     assert says in said.err
@@ -267,7 +267,7 @@ def test_wrong_words_are_usage_errors(sycee: Any, words: tuple[str, ...], says: 
 
 
 @pytest.mark.parametrize("words", [("--seed", "2021", "--scale", str(SCALE)), ("--scale", "0.003")])
-def test_a_folder_of_another_replay_is_refused_and_left_as_it_was(
+def test_a_folder_of_another_replay_is_refused_and_unchanged(
     sycee: Any, copy: Path, words: tuple[str, ...]
 ) -> None:
     before = content(copy)
@@ -277,7 +277,7 @@ def test_a_folder_of_another_replay_is_refused_and_left_as_it_was(
     assert content(copy) == before
 
 
-def test_a_folder_with_other_things_is_refused_and_left_as_it_was(sycee: Any, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_unchanged(sycee: Any, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work\n")
     said = sycee(*PILOT, "--data", tmp_path)
     assert said.code == 2
@@ -285,14 +285,14 @@ def test_a_folder_with_other_things_is_refused_and_left_as_it_was(sycee: Any, tm
     assert os.listdir(tmp_path) == ["thesis.txt"]  # noqa: PTH208
 
 
-def test_a_file_is_no_folder(sycee: Any, tmp_path: Path) -> None:
+def test_a_file_as_data_folder_is_refused(sycee: Any, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x\n")
     said = sycee(*PILOT, "--data", file)
     assert (said.code, said.err) == (2, f"error: {file} is not a folder\nhint: name an empty folder for --data\n")
 
 
-def test_a_manifest_that_is_none(sycee: Any, tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_refused(sycee: Any, tmp_path: Path) -> None:
     for text in ("", "[]", '{"pilot": "luohu-2020"}'):
         (tmp_path / "pilot.json").write_text(text)
         assert sycee(*PILOT, "--data", tmp_path).code == 2
@@ -308,13 +308,13 @@ def test_a_run_killed_while_it_wrote_its_manifest_can_be_started_again(sycee: An
     assert sorted(path.name for path in tmp_path.iterdir()) == ["draw", "duplicates.csv", "journal", "pilot.json"]
 
 
-def test_half_written_files_of_a_killed_run_are_swept_from_what_is_published(sycee: Any, copy: Path) -> None:
+def test_partial_files_of_a_killed_run_are_removed_from_the_published_folder(sycee: Any, copy: Path) -> None:
     (copy / "draw" / ".tickets.bin-k1lled").write_bytes(b"half")
     assert sycee(*PILOT, "--data", copy).code == 0
     assert [path.name for path in (copy / "draw").iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_report_that_cannot_be_written_is_refused_before_anything_is_made(sycee: Any, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_refused_before_the_replay(sycee: Any, tmp_path: Path) -> None:
     data = tmp_path / "data"
     missing = tmp_path / "missing" / "report.html"
     for report, says in (
@@ -367,7 +367,7 @@ def test_damage_is_found_and_named(sycee: Any, copy: Path) -> None:
     assert content(copy) == before | {"journal/lock": content(copy)["journal/lock"]}
 
 
-def test_a_last_frame_in_doubt_is_asked_about_and_given_up_on_demand(sycee: Any, copy: Path) -> None:
+def test_a_last_frame_in_doubt_is_refused_and_cut_with_cut_tail(sycee: Any, copy: Path) -> None:
     digest = sycee("verify", copy, "--json").json()["digest"]
     (_, expiry), (kind, close) = frames(copy)[-2:]
     assert kind is FrameKind.CLOSE
@@ -385,7 +385,7 @@ def test_a_last_frame_in_doubt_is_asked_about_and_given_up_on_demand(sycee: Any,
     assert sycee("verify", copy, "--json").json()["digest"] == digest
 
 
-def test_a_draw_that_does_not_prove_itself(sycee: Any, copy: Path) -> None:
+def test_a_changed_draw_fails_verification(sycee: Any, copy: Path) -> None:
     winners = copy / "draw" / "winners.csv"
     lines = winners.read_text().splitlines(keepends=True)
     winners.write_text("".join([*lines[:-1], lines[-1].replace("100,", "101,", 1)]))
@@ -480,7 +480,7 @@ def test_with_data_no_temporary_folder_is_made(copy: Path, tmp_path: Path) -> No
 # --- interrupted: exit code 130 ---
 
 
-def test_ctrl_c_while_reading_says_that_nothing_was_changed(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_reading_reports_that_nothing_was_changed(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -520,7 +520,7 @@ def interrupted(*words: str, after: str) -> tuple[int, str, str]:
         ("issue to operators", "0.3"),
     ],
 )
-def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_goes_on(
+def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_continues(
     sycee: Any, tmp_path: Path, after: str, scale: str
 ) -> None:
     words = ("pilot", "luohu", "--scale", scale, "--data", str(tmp_path / "data"))
@@ -536,7 +536,7 @@ def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_goes_on(
     assert found["agrees"]
 
 
-def test_ctrl_c_without_data_says_that_nothing_was_kept() -> None:
+def test_ctrl_c_without_data_reports_that_nothing_was_kept() -> None:
     code, out, err = interrupted("pilot", "luohu", "--scale", "0.02", after="accounts and cohort")
     assert (code, out) == (130, "")
     assert err.endswith("interrupted: the journal was whole; give --data to keep it and continue from there\n")
@@ -545,7 +545,7 @@ def test_ctrl_c_without_data_says_that_nothing_was_kept() -> None:
 # --- what recovery did is said ---
 
 
-def test_a_torn_tail_is_cut_and_said(sycee: Any, copy: Path) -> None:
+def test_a_torn_tail_is_cut_and_reported(sycee: Any, copy: Path) -> None:
     before = sycee("verify", copy, "--json").json()
     (segment,) = (copy / "journal").glob("*.segment")
     # The first block of a frame whose rest never came: what a power cut leaves of an unacknowledged write.

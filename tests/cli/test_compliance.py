@@ -222,7 +222,7 @@ def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path:
         (["test", "no-such-case"], "no-such-case"),
     ],
 )
-def test_usage(sycee: Any, banks: Path, words: list[str], says: str) -> None:
+def test_wrong_arguments_are_usage_errors(sycee: Any, banks: Path, words: list[str], says: str) -> None:
     said = sycee("compliance", *(banks if each == "BANKS" else each for each in words))
     assert said.code == 2
     assert said.out == ""
@@ -261,7 +261,7 @@ def test_routes_overwrites_no_input(sycee: Any, banks: Path) -> None:
     assert banks.read_text(encoding="utf-8").startswith("\n[network]")
 
 
-def test_a_list_that_is_not_there_can_be_given(sycee: Any, banks: Path, terms: Path) -> None:
+def test_a_missing_list_has_the_hint_to_give_it(sycee: Any, banks: Path, terms: Path) -> None:
     listed = changed(terms, 'test = "is-true"', 'test = "none-listed", list = "own-list"')
     said = sycee("compliance", "check", banks, "--profile", listed)
     assert said.code == 2
@@ -361,7 +361,7 @@ def test_explain_of_another_rule(sycee: Any, rule: str, says: str) -> None:
 # --- routes ---
 
 
-def test_routes_of_the_pair(sycee: Any, tmp_path: Path) -> None:
+def test_routes_of_a_declared_flow(sycee: Any, tmp_path: Path) -> None:
     path = tmp_path / "way.svg"
     words = ("compliance", "routes", EXAMPLE, "--flow", "alder-to-walnut", *BOTH)
     said = sycee(*words, "--picture", path)
@@ -376,7 +376,7 @@ def test_routes_of_the_pair(sycee: Any, tmp_path: Path) -> None:
     assert ways["together"]["missing"] == ["noddy-cable.attested.no-tampering-or-theft"]
 
 
-def test_routes_between_two(sycee: Any) -> None:
+def test_routes_between_two_participants(sycee: Any) -> None:
     asked = ("--purpose", "payment", "--class", "payment", "--subject-state", "GB", "--origin", "GB")
     said = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", *asked, *BOTH, "--json")
     assert said.code == 1  # its legal bases and its readers were not given

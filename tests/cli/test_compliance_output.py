@@ -103,7 +103,7 @@ IDS_ONLY: Final = ("split", "diff", "diff json")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_text_of_a_file_commands_the_terminal(sycee: Any, hostile: dict[str, Path], command: str) -> None:
+def test_no_text_of_a_file_controls_the_terminal(sycee: Any, hostile: dict[str, Path], command: str) -> None:
     said = sycee("compliance", *words(command, hostile))
     assert said.code in (0, 1, 3), said.err
     assert COMMANDS_TERMINAL.search(said.out) is None
@@ -112,7 +112,7 @@ def test_no_text_of_a_file_commands_the_terminal(sycee: Any, hostile: dict[str, 
         assert "深圳" in said.out or "&#28145;" in said.out
 
 
-def test_no_error_commands_the_terminal(sycee: Any, tmp_path: Path) -> None:
+def test_no_error_controls_the_terminal(sycee: Any, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[network]\nid = "a"  # \x1b[31mRED\x9b31m\n', encoding="utf-8")
     said = sycee("compliance", "check", wrong)

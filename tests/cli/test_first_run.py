@@ -126,7 +126,7 @@ def test_ctrl_c_while_modules_are_imported_ends_the_command(tmp_path: Path, modu
     assert len(said.splitlines()) == 2
 
 
-def test_after_the_import_ctrl_c_is_an_exception_again(tmp_path: Path) -> None:
+def test_after_the_import_ctrl_c_raises_keyboard_interrupt(tmp_path: Path) -> None:
     script = (
         "import os, signal, sycee.cli\n"
         "try: os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt: print('raised')"
@@ -254,7 +254,7 @@ def test_a_copy_of_the_sources_uses_the_kernels_of_the_first(tmp_path: Path) -> 
     assert {path.name for path in folder.iterdir()} == before
 
 
-def test_the_part_that_another_worker_compiles_is_what_apply_calls() -> None:
+def test_apply_calls_the_part_that_another_worker_compiled() -> None:
     from sycee.ledger import kernels
 
     folder = kernel_folder.folder()

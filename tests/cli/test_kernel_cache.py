@@ -69,7 +69,7 @@ def test_a_link_to_a_folder_is_not_used(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_the_cache_of_the_user_comes_first(tmp_path: Path) -> None:
+def test_the_cache_folder_of_the_user_is_preferred(tmp_path: Path) -> None:
     folder = prepared(tmp_path, HOME=IN_NO_FOLDER, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert folder.parent == tmp_path / "cache" / "sycee" / "kernels"
     assert folder.name == kernel_folder.sources_digest()
@@ -128,7 +128,7 @@ def test_folders_of_other_versions_are_deleted_after_30_days_without_use(tmp_pat
     assert all((path / "frames._apply-1.py311.1.nbc").exists() for path in others)
 
 
-def test_beside_a_folder_of_this_process_alone_nothing_is_deleted(tmp_path: Path) -> None:
+def test_nothing_is_deleted_next_to_a_folder_of_this_process_alone(tmp_path: Path) -> None:
     old = tmp_path / ("a" * 32)
     old.mkdir()
     os.utime(old, ns=(0, 0))

@@ -52,7 +52,7 @@ def test_no_line_is_wider_than_the_terminal() -> None:
         (20, ["unit", "rate", "elapsed", "count", "bar", "left"]),
     ],
 )
-def test_narrow_terminals_lose_the_least_important_parts_first(width: int, lost: list[str]) -> None:
+def test_narrow_terminals_drop_the_least_important_parts_first(width: int, lost: list[str]) -> None:
     text = line(width)
     for name, part in {**PARTS, "bar": "######"}.items():
         assert (part in text) is (name not in lost), text
@@ -62,7 +62,7 @@ def test_narrow_terminals_lose_the_least_important_parts_first(width: int, lost:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (7.9, "0:07"), (61, "1:01"), (3_600, "1:00:00"), (90_061, "25:01:01")]
 )
-def test_durations(seconds: float, text: str) -> None:
+def test_durations_in_minutes_and_hours(seconds: float, text: str) -> None:
     assert progress_bar.duration(seconds) == text
 
 

@@ -137,7 +137,7 @@ def test_a_stdout_that_lacks_characters_gets_escapes(place: Path, monkeypatch: p
             assert json.loads(out)["rows"] == [[CHINESE]]
 
 
-def test_escapes_are_those_of_json() -> None:
+def test_escapes_have_the_form_of_json() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
@@ -221,6 +221,6 @@ def wait_until_it_writes(process: int) -> None:
     raise AssertionError("the command does not write to stdout")
 
 
-def test_every_command_is_tried(place: Path) -> None:
+def test_the_list_of_commands_is_complete(place: Path) -> None:
     tried = {words[0] for words in commands(place)}
     assert [name for name in cli.COMMANDS if name not in tried] == []

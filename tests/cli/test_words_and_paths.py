@@ -105,7 +105,7 @@ def test_an_empty_path_is_refused(sycee: Any, tmp_path: Path, words: tuple[str, 
 # --- outputs ---
 
 
-def test_a_statement_is_written_into_a_pipe_that_stays_one(sycee: Any, finished: Path, tmp_path: Path) -> None:
+def test_a_statement_is_written_into_a_pipe_that_stays_a_pipe(sycee: Any, finished: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[str] = []
@@ -230,7 +230,7 @@ def test_a_file_without_permission_is_unavailable_and_a_missing_one_is_a_usage_e
             assert "hint: " in said.err
 
 
-def test_an_archive_that_may_not_be_read_is_unavailable(sycee: Any, finished: Path, tmp_path: Path) -> None:
+def test_an_archive_without_its_files_is_incomplete(sycee: Any, finished: Path, tmp_path: Path) -> None:
     assert sycee("export", finished, "--to", tmp_path / "archive").code == 0
     shutil.rmtree(tmp_path / "archive" / "movements")
     said = sycee("query", tmp_path / "archive", "SELECT 1")

@@ -34,7 +34,7 @@ def test_an_id_is_an_integer_a_uuid_or_its_text(value: object) -> None:
         (None, "account must be an integer from .*; got None"),
     ],
 )
-def test_anything_else_is_no_id(value: object, says: str) -> None:
+def test_other_values_are_refused_as_ids(value: object, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         check_id("account", value)
     assert caught.value.hint

@@ -19,22 +19,22 @@ READERS = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "
 
 
 @pytest.mark.parametrize("clock", [RealClock(), FixedClock(START_NS), SimulatedClock(START_NS)])
-def test_every_clock_is_a_clock(clock: Clock) -> None:
+def test_every_clock_implements_the_protocol(clock: Clock) -> None:
     assert isinstance(clock, Clock)
     assert isinstance(clock.now_ns(), int)
 
 
-def test_the_real_clock_says_what_the_machine_says() -> None:
+def test_the_real_clock_returns_the_time_of_the_machine() -> None:
     before = time.time_ns()
     assert before <= RealClock().now_ns() <= time.time_ns()
 
 
-def test_the_fixed_clock_stands_still() -> None:
+def test_the_fixed_clock_always_returns_the_same_time() -> None:
     clock = FixedClock(START_NS)
     assert [clock.now_ns() for _ in range(3)] == [START_NS] * 3
 
 
-def test_the_simulated_clock_goes_only_when_told_to() -> None:
+def test_the_simulated_clock_changes_only_by_set_and_advance() -> None:
     clock = SimulatedClock(START_NS)
     assert clock.now_ns() == clock.now_ns() == START_NS
     clock.advance(5)
@@ -45,7 +45,7 @@ def test_the_simulated_clock_goes_only_when_told_to() -> None:
     assert clock.now_ns() == START_NS - 1
 
 
-def test_time_stays_where_a_frame_can_carry_it() -> None:
+def test_times_that_do_not_fit_a_frame_are_refused() -> None:
     clock = SimulatedClock(NS_MAX)
     with pytest.raises(UsageError, match="does not fit a frame"):
         clock.advance(1)
@@ -60,7 +60,7 @@ def test_time_stays_where_a_frame_can_carry_it() -> None:
         SimulatedClock(NS_MAX + 1)
 
 
-def test_nothing_else_in_sycee_reads_the_time() -> None:
+def test_no_other_module_reads_the_time() -> None:
     found = []
     for source in sorted(SOURCES.rglob("*.py")):
         if source == Path(sycee.core.clock.__file__):

@@ -43,7 +43,7 @@ def test_every_key_has_its_line() -> None:
     )
 
 
-def test_lines_are_the_same_in_whichever_order_they_are_asked_for() -> None:
+def test_lines_do_not_depend_on_the_order_of_lookups() -> None:
     text = "a = [{ b = 1 },\n { b = 2 }]\n[t]\nx.y = 1\n[t.x.z]\nn = 1\n[[l]]\n[[l.m]]\nk = 1\n[[l.m]]\nk = 2\n"
     lines = {
         ("a", 0, "b"): 1, ("a", 1): 2, ("t", "x", "y"): 4, ("t", "x", "z", "n"): 6, ("l", 0): 7,
@@ -73,7 +73,7 @@ def test_paths_count_tables_from_one() -> None:
         ('"2020-12-31T24:00"', 1_609_430_400),  # the last moment of a year
     ],
 )
-def test_moments(text: str, expected: int) -> None:
+def test_moments_in_every_notation(text: str, expected: int) -> None:
     assert seconds(text) == expected
 
 
@@ -102,7 +102,7 @@ def test_without_a_zone_a_moment_has_its_offset() -> None:
         ("1602496800", BEIJING, "found 1602496800", "2020-10-12T18:00:00"),
     ],
 )
-def test_moments_that_cannot_be(text: str, zone: ZoneInfo, problem: str, right: str) -> None:
+def test_invalid_moments_are_refused(text: str, zone: ZoneInfo, problem: str, right: str) -> None:
     with pytest.raises(DocumentError) as caught:
         seconds(text, zone)
     assert problem in caught.value.problem
@@ -111,7 +111,7 @@ def test_moments_that_cannot_be(text: str, zone: ZoneInfo, problem: str, right: 
     assert caught.value.line == 1
 
 
-def test_money_is_text() -> None:
+def test_money_must_be_text() -> None:
     assert table('a = "200.00"').money("a", CNY) == 20_000
     for wrong in ("200.0", "200", '"2OO"', '"1.234"', "true"):
         with pytest.raises(DocumentError) as caught:
@@ -120,7 +120,7 @@ def test_money_is_text() -> None:
         assert '"200.00"' in str(caught.value.hint)
 
 
-def test_types() -> None:
+def test_values_of_every_type_are_read() -> None:
     document = table('t = "x"\nb = true\ni = 3\nc = "red"\nl = ["a", "b"]\n')
     assert document.text("t") == "x"
     assert document.boolean("b") is True
@@ -171,7 +171,7 @@ def test_errors_name_file_line_key_and_value(text: str, read: object, message: s
     assert caught.value.exit_code == UsageError.exit_code
 
 
-def test_unknown_key_suggests_the_one_that_is_missing() -> None:
+def test_an_unknown_key_suggests_a_missing_one() -> None:
     document = table('titel = "x"\nname = "n"')
     document.text("name")
     document.text("title", "default")
@@ -208,7 +208,7 @@ def test_syntax_errors_have_line_text_and_advice(text: str, line: int, hint: str
     assert hint in str(caught.value.hint)
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
         documents.read(tmp_path / "none.toml")
     with (tmp_path / "huge.toml").open("wb") as file:

@@ -78,7 +78,7 @@ def test_the_largest_call_cannot_overflow_the_counter() -> None:
 
 
 @given(st.lists(st.integers(0, 2_000), min_size=1, max_size=60))
-def test_ids_order_by_time_then_by_place(steps: list[int]) -> None:
+def test_ids_are_ordered_by_time_and_then_by_index(steps: list[int]) -> None:
     times = TIME_MS + np.cumsum(np.array(steps, dtype=np.int64))
     made = ids.generate(len(steps), time_ms=times)
     assert ids.time_ms(made).tolist() == times.tolist()
@@ -93,12 +93,12 @@ def test_two_calls_in_one_millisecond_share_no_id() -> None:
 
 
 @given(entropy=st.binary(min_size=12, max_size=12), time_ms=st.integers(0, ids.TIME_MS_MAX))
-def test_one_new_id_is_what_generate_makes_of_one(entropy: bytes, time_ms: int) -> None:
+def test_new_returns_the_id_that_generate_returns_for_one(entropy: bytes, time_ms: int) -> None:
     made = ids.generate(1, time_ms=time_ms, entropy=lambda _: entropy)
     assert ids.new(time_ms, entropy=lambda _: entropy) == ids.to_int(made[0])
 
 
-def test_what_one_new_id_cannot_be_made_of_is_refused() -> None:
+def test_new_refuses_invalid_times_and_entropy() -> None:
     for time_ms in (-1, ids.TIME_MS_MAX + 1):
         with pytest.raises(UsageError, match="48 bits"):
             ids.new(time_ms)
@@ -111,12 +111,12 @@ def test_a_million_ids_are_distinct() -> None:
     assert np.unique(made).size == 1_000_000
 
 
-def test_derived_ids_are_these_on_every_machine_and_release() -> None:
+def test_derived_ids_have_the_recorded_values() -> None:
     made = ids.derive(b"luohu-2020", "payments", 3, time_ms=TIME_MS)
     assert [ids.format(one) for one in made] == GOLDEN
 
 
-def test_derived_ids_follow_from_seed_and_purpose_alone() -> None:
+def test_derived_ids_depend_on_seed_and_purpose_only() -> None:
     made = as_ints(ids.derive(b"seed", "claims", 100, time_ms=TIME_MS))
     assert made == as_ints(ids.derive(b"seed", "claims", 100, time_ms=TIME_MS))
     assert made[:10] == as_ints(ids.derive(b"seed", "claims", 10, time_ms=TIME_MS))
@@ -125,7 +125,7 @@ def test_derived_ids_follow_from_seed_and_purpose_alone() -> None:
         assert not set(made) & set(as_ints(ids.derive(seed, purpose, 100, time_ms=TIME_MS)))
 
 
-def test_derived_ids_change_only_their_time_with_the_time() -> None:
+def test_another_time_changes_only_the_time_bits_of_derived_ids() -> None:
     early = ids.derive(b"seed", "claims", 10, time_ms=TIME_MS)
     late = ids.derive(b"seed", "claims", 10, time_ms=TIME_MS + 1)
     assert (late["high"] - early["high"]).tolist() == [1 << 16] * 10
@@ -133,7 +133,7 @@ def test_derived_ids_change_only_their_time_with_the_time() -> None:
 
 
 @given(NUMBERS)
-def test_text_and_integers_read_back_the_same(number: int) -> None:
+def test_ids_as_text_and_as_integers_are_read_back(number: int) -> None:
     one = ids.from_int(number)
     assert ids.to_int(one) == number
     text = ids.format(one)
@@ -158,7 +158,7 @@ def test_text_and_integers_read_back_the_same(number: int) -> None:
         "x" * 1000,
     ],
 )
-def test_a_bad_text_is_shown(text: str) -> None:
+def test_an_invalid_text_is_refused_and_shown(text: str) -> None:
     with pytest.raises(UsageError, match="is not an id") as caught:
         ids.parse(text)
     assert ascii(text[:40])[:-1] in caught.value.message
@@ -166,7 +166,7 @@ def test_a_bad_text_is_shown(text: str) -> None:
     assert "01930e2c" in (caught.value.hint or "")
 
 
-def test_zero_is_no_id() -> None:
+def test_is_zero_finds_the_ids_that_are_zero() -> None:
     some = np.array([ids.from_int(number) for number in (0, 1, 1 << 64)], dtype=ids.ID)
     assert ids.is_zero(some).tolist() == [True, False, False]
     assert bool(ids.is_zero(ids.from_int(0)))
@@ -184,18 +184,18 @@ def test_zero_is_no_id() -> None:
         (2, np.array([5.0, 6.0]), "integers of milliseconds"),
     ],
 )
-def test_what_cannot_be_made_is_refused(count: int, time_ms: ids.Times, says: str) -> None:
+def test_generate_refuses_invalid_counts_and_times(count: int, time_ms: ids.Times, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         ids.generate(count, time_ms=time_ms, entropy=zeros if count < 10 else lambda _: b"")
 
 
-def test_a_source_that_runs_dry_is_refused() -> None:
+def test_entropy_of_another_length_is_refused() -> None:
     with pytest.raises(UsageError, match="gave 3 bytes where 12 were asked for"):
         ids.generate(1, time_ms=TIME_MS, entropy=lambda _: b"abc")
 
 
 @pytest.mark.parametrize("number", [-1, 2**128])
-def test_what_does_not_fit_is_refused(number: int) -> None:
+def test_integers_beyond_128_bits_are_refused(number: int) -> None:
     with pytest.raises(UsageError, match="does not fit"):
         ids.from_int(number)
 

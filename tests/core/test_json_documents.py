@@ -38,7 +38,7 @@ def test_a_value_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> No
         ('{\n"a' + "[" * 100 + '": ' + "[" * 70 + "]" * 70 + "}", r"it\.json:2: more than 64 levels"),
     ],
 )
-def test_anything_else_is_refused(content: str | bytes, says: str) -> None:
+def test_invalid_json_is_refused(content: str | bytes, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         json_documents.parse(content, "it.json")
     assert caught.value.hint

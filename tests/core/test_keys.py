@@ -34,24 +34,24 @@ def some_key(algorithm: str, seed: int = 1) -> SigningKey:
     return SigningKey.derive(bytes([seed]) * 32, algorithm)
 
 
-def test_the_flags_are_the_ledgers() -> None:
+def test_the_flags_equal_those_of_the_ledger() -> None:
     assert (keys.ED25519, keys.P256, keys.Y_ODD) == (KeyFlag.ED25519, KeyFlag.P256, KeyFlag.Y_ODD)
 
 
-def test_ed25519_is_the_standards() -> None:
+def test_ed25519_agrees_with_rfc_8032() -> None:
     public = PublicKey(keys.ED25519, RFC_8032_KEY)
     assert public.verifies(RFC_8032_SIGNATURE, b"\x72")
     assert not public.verifies(RFC_8032_SIGNATURE, b"\x73")
 
 
-def test_p256_is_the_standards_and_takes_its_nonce_from_the_message() -> None:
+def test_p256_agrees_with_rfc_6979() -> None:
     key = SigningKey(ec.derive_private_key(RFC_6979_SCALAR, ec.SECP256R1()))
     assert key.public == PublicKey(keys.P256 | keys.Y_ODD, bytes.fromhex(RFC_6979_X))
     assert key.sign(b"sample").hex() == RFC_6979_SIGNATURE
     assert key.public.verifies(bytes.fromhex(RFC_6979_SIGNATURE), b"sample")
 
 
-def test_a_high_s_is_taken_too() -> None:
+def test_a_signature_with_a_high_s_is_valid() -> None:
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
     key = some_key("p256")
     signature = key.sign(b"m")
@@ -60,7 +60,7 @@ def test_a_high_s_is_taken_too() -> None:
 
 
 @pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
-def test_signatures_are_64_bytes_and_hold_for_one_message_and_one_key(algorithm: str) -> None:
+def test_signatures_are_64_bytes_and_valid_for_one_message_and_one_key(algorithm: str) -> None:
     key, other = SigningKey.generate(algorithm), SigningKey.generate(algorithm)
     signature = key.sign(b"message")
     assert len(signature) == keys.SIGNATURE_BYTES
@@ -78,13 +78,13 @@ def test_signatures_are_64_bytes_and_hold_for_one_message_and_one_key(algorithm:
 
 
 @pytest.mark.parametrize("flags", [0, 3, 4, 5, 7, 8, keys.P256, keys.P256 | keys.Y_ODD])
-def test_what_is_no_key_verifies_nothing(flags: int) -> None:
+def test_an_invalid_key_verifies_nothing(flags: int) -> None:
     # 32 bytes of 0xff are above the field of P-256, and no point; flags but three name no algorithm.
     assert not PublicKey(flags, b"\xff" * 32).verifies(bytes(64), b"message")
     assert not PublicKey(flags, b"short").verifies(bytes(64), b"message")
 
 
-def test_p256_keys_of_both_kinds_of_y_are_told_apart() -> None:
+def test_p256_keys_with_even_and_odd_y_are_distinguished() -> None:
     seen = set()
     for seed in range(1, 9):
         key = some_key("p256", seed)
@@ -101,7 +101,7 @@ def test_p256_keys_of_both_kinds_of_y_are_told_apart() -> None:
         ("p256", "p256-odd:12406eb1dcd06a24863027d2d90f17492ded44d980f87ac224e52bcb9754265f"),
     ],
 )
-def test_derived_keys_are_the_same_everywhere_and_say_that_they_are_synthetic(algorithm: str, public: str) -> None:
+def test_derived_keys_have_the_recorded_values_and_are_marked_synthetic(algorithm: str, public: str) -> None:
     key = some_key(algorithm)
     assert str(key.public) == public
     assert key.synthetic
@@ -113,7 +113,7 @@ def test_derived_keys_are_the_same_everywhere_and_say_that_they_are_synthetic(al
 
 @pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
 @pytest.mark.parametrize("synthetic", [False, True])
-def test_a_saved_key_is_closed_to_others_and_reads_back(tmp_path: Path, algorithm: str, synthetic: bool) -> None:
+def test_a_saved_key_is_readable_by_its_owner_only_and_loads_again(tmp_path: Path, algorithm: str, synthetic: bool) -> None:
     key = some_key(algorithm) if synthetic else SigningKey.generate(algorithm)
     path = tmp_path / "key.pem"
     before = os.umask(0)
@@ -129,7 +129,7 @@ def test_a_saved_key_is_closed_to_others_and_reads_back(tmp_path: Path, algorith
     assert (b"Synthetic" in path.read_bytes()) is synthetic
 
 
-def test_a_key_is_never_written_over(tmp_path: Path) -> None:
+def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     some_key("ed25519").save(path)
     content = path.read_bytes()
@@ -139,7 +139,7 @@ def test_a_key_is_never_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o601])
-def test_a_key_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_key_file_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "key.pem"
     some_key("p256").save(path)
     path.chmod(mode)
@@ -166,7 +166,7 @@ def pem(
     ],
     ids=["empty", "broken", "locked", "other curve", "other algorithm"],
 )
-def test_a_file_that_is_no_key_of_ours_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_file_without_a_usable_key_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -176,7 +176,7 @@ def test_a_file_that_is_no_key_of_ours_is_refused(tmp_path: Path, content: bytes
     assert caught.value.hint
 
 
-def test_a_file_that_is_not_there_or_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_missing_and_unwritable_key_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         SigningKey.load(tmp_path / "none.pem")
     with pytest.raises(UsageError, match="is not a regular file"):
@@ -205,7 +205,7 @@ def test_a_key_file_that_this_user_may_not_read_is_unavailable(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
-def test_a_public_key_reads_back_from_its_text(algorithm: str) -> None:
+def test_a_public_key_is_read_back_from_its_text(algorithm: str) -> None:
     public = some_key(algorithm).public
     assert PublicKey.parse(f" {public}\n") == public
 
@@ -213,14 +213,14 @@ def test_a_public_key_reads_back_from_its_text(algorithm: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "ed25519", "ed25519:00", "rsa:" + "00" * 32, "ed25519:" + "zz" * 32, "p256-odd:" + "ff" * 32]
 )
-def test_a_text_that_is_no_public_key_is_refused(text: str) -> None:
+def test_an_invalid_text_of_a_public_key_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not a public key") as caught:
         PublicKey.parse(text)
     assert "looks like" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
-def test_a_private_key_given_for_a_public_one_is_not_repeated(tmp_path: Path, algorithm: str) -> None:
+def test_a_private_key_given_as_a_public_key_is_not_shown(tmp_path: Path, algorithm: str) -> None:
     path = tmp_path / "key.pem"
     some_key(algorithm).save(path)
     content = path.read_text()

@@ -43,7 +43,7 @@ def test_a_currency_is_found_by_code_and_by_number(code: str, numeric: int, digi
     assert money.currency(numeric) is found
 
 
-def test_the_list_is_whole_and_consistent() -> None:
+def test_the_list_of_currencies_is_complete_and_consistent() -> None:
     entries = money.currencies()
     assert len(entries) == 165
     assert [entry.code for entry in entries] == sorted({entry.code for entry in entries})
@@ -67,7 +67,7 @@ def test_the_list_is_whole_and_consistent() -> None:
         ("HRK", "did you mean"),
     ],
 )
-def test_an_unknown_code_suggests_near_ones(asked: str, says: str) -> None:
+def test_an_unknown_code_suggests_similar_codes(asked: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         money.currency(asked)
     assert repr(asked) in caught.value.message
@@ -75,7 +75,7 @@ def test_an_unknown_code_suggests_near_ones(asked: str, says: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["XAU", "XAG", "XDR", "XTS", "XXX"])
-def test_what_has_no_minor_unit_is_refused_with_the_reason(code: str) -> None:
+def test_a_code_without_a_minor_unit_is_refused_with_the_reason(code: str) -> None:
     with pytest.raises(UsageError, match=f"{code} has no minor unit"):
         money.currency(code)
 
@@ -114,7 +114,7 @@ def test_an_unknown_number_is_refused() -> None:
         ("9223372036854775807", JPY, money.MINOR_MAX),
     ],
 )
-def test_what_people_write_is_read_exactly(text: str, currency: money.Currency, minor: int) -> None:
+def test_amounts_are_parsed_exactly(text: str, currency: money.Currency, minor: int) -> None:
     assert money.parse(text, currency) == minor
 
 
@@ -155,7 +155,7 @@ def test_what_people_write_is_read_exactly(text: str, currency: money.Currency, 
         ("9" * 50, JPY, "does not fit 64 bits", "9,223,372,036,854,775,807"),
     ],
 )  # fmt: skip
-def test_what_is_not_exact_or_has_two_meanings_is_refused(
+def test_inexact_and_ambiguous_amounts_are_refused(
     text: str, currency: money.Currency, what: str, right: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -165,7 +165,7 @@ def test_what_is_not_exact_or_has_two_meanings_is_refused(
     assert right in (caught.value.hint or "")
 
 
-def test_a_pasted_megabyte_is_refused_at_once_and_not_repeated() -> None:
+def test_a_text_of_a_megabyte_is_refused_quickly_and_not_shown() -> None:
     with pytest.raises(UsageError, match="1000000 characters") as caught:
         money.parse("9" * 1_000_000, CNY)
     assert len(caught.value.message) < 200
@@ -186,17 +186,17 @@ def test_a_pasted_megabyte_is_refused_at_once_and_not_repeated() -> None:
         (np.int64(-100), CNY, {}, "-1.00"),
     ],
 )
-def test_amounts_are_written_exactly(minor: int, currency: money.Currency, options: dict[str, bool], text: str) -> None:
+def test_amounts_are_formatted_exactly(minor: int, currency: money.Currency, options: dict[str, bool], text: str) -> None:
     assert money.format(minor, currency, **options) == text  # type: ignore[arg-type]
 
 
-def test_a_float_is_no_amount() -> None:
+def test_format_refuses_a_float() -> None:
     with pytest.raises(TypeError):
         money.format(1.0, CNY)  # type: ignore[arg-type]
 
 
 @given(MINOR, st.sampled_from(money.currencies()), st.booleans())
-def test_what_is_written_reads_back_the_same(minor: int, currency: money.Currency, grouped: bool) -> None:
+def test_formatted_amounts_are_parsed_to_the_same_number(minor: int, currency: money.Currency, grouped: bool) -> None:
     text = money.format(minor, currency, grouped=grouped)
     assert money.parse(text, currency) == minor
     # The twin: decimal arithmetic, which is exact here and shares no code with ours.
@@ -204,7 +204,7 @@ def test_what_is_written_reads_back_the_same(minor: int, currency: money.Currenc
 
 
 @given(st.text(alphabet="0123456789.,-+eE _x\u0661\uff11\u2212", max_size=24), st.sampled_from([CNY, JPY, KWD, CLF]))
-def test_any_text_is_read_exactly_or_refused(text: str, currency: money.Currency) -> None:
+def test_any_text_is_parsed_exactly_or_refused(text: str, currency: money.Currency) -> None:
     try:
         minor = money.parse(text, currency)
     except UsageError:

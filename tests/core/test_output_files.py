@@ -19,7 +19,7 @@ from sycee.core.errors import UnavailableError, UsageError
 pytestmark = pytest.mark.fast
 
 
-def test_a_file_is_new_or_replaced_whole_and_keeps_its_permissions(tmp_path: Path) -> None:
+def test_a_file_is_created_or_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     output_files.write_file(path, b"one")
     assert path.read_bytes() == b"one"
@@ -84,7 +84,7 @@ def test_a_device_is_written_and_stays_a_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("through_pipe", [True, False])
-def test_dev_stdout_is_what_stdout_leads_to(tmp_path: Path, through_pipe: bool) -> None:
+def test_dev_stdout_is_written_after_earlier_output(tmp_path: Path, through_pipe: bool) -> None:
     code = (
         "from pathlib import Path; from sycee.core import output_files; print('first'); "
         "output_files.write_file(Path('/dev/stdout'), b'second\\n'); print('third')"
@@ -99,7 +99,7 @@ def test_dev_stdout_is_what_stdout_leads_to(tmp_path: Path, through_pipe: bool) 
     ("path", "says"),
     [(" ", "empty"), ("", "is a folder"), (".", "is a folder"), ("/", "is a folder"), ("no/such/out.csv", "its folder does not exist")],
 )
-def test_a_path_that_is_no_place_for_a_file_is_refused(path: str, says: str) -> None:
+def test_a_path_where_no_file_can_be_is_refused(path: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         output_files.write_file(Path(path), b"")
     assert caught.value.hint

@@ -24,7 +24,7 @@ def test_created_alone_is_ok() -> None:
     assert [result for result in Result if result.ok] == [Result.CREATED]
 
 
-def test_a_result_is_still_the_integer_that_tables_and_files_hold() -> None:
+def test_a_result_equals_its_number_in_tables_and_files() -> None:
     assert Result.CREATED == 0
     assert Result(1) is Result.EXISTS
     assert Result.EXISTS in {1, 2}

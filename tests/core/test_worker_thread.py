@@ -11,7 +11,7 @@ import pytest
 from sycee.core.worker_thread import Worker
 
 
-def test_values_come_in_order() -> None:
+def test_tasks_run_in_order() -> None:
     worker, done = Worker("test-worker"), []
     coming = [worker.submit(lambda at=number: done.append(at) or at) for number in range(200)]
     assert [one.result() for one in coming] == list(range(200))
@@ -20,7 +20,7 @@ def test_values_come_in_order() -> None:
     worker.close()
 
 
-def test_an_error_is_raised_to_whoever_asks_and_stops_nothing() -> None:
+def test_result_raises_the_error_of_its_task_and_later_tasks_run() -> None:
     worker = Worker("test-worker")
     wrong, right = worker.submit(lambda: 1 // 0), worker.submit(lambda: 3)
     assert right.result() == 3
@@ -30,7 +30,7 @@ def test_an_error_is_raised_to_whoever_asks_and_stops_nothing() -> None:
     worker.close()
 
 
-def test_what_the_work_holds_is_let_go_of_when_it_is_done() -> None:
+def test_objects_of_a_task_are_released_when_it_has_ended() -> None:
     class Room:
         pass
 
@@ -43,7 +43,7 @@ def test_what_the_work_holds_is_let_go_of_when_it_is_done() -> None:
     assert gone() is None
 
 
-def test_the_thread_of_a_worker_that_nothing_refers_to_ends() -> None:
+def test_the_thread_ends_when_its_worker_is_garbage_collected() -> None:
     worker = Worker("test-dropped")
     assert worker.submit(lambda: 3).result() == 3
     (thread,) = [each for each in threading.enumerate() if each.name == "test-dropped"]
@@ -55,7 +55,7 @@ def test_the_thread_of_a_worker_that_nothing_refers_to_ends() -> None:
     assert last.result() == "last"
 
 
-def test_the_caller_runs_the_work_where_no_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_runs_the_task_if_no_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker("test-worker")
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", _no_thread)
@@ -68,7 +68,7 @@ def _no_thread(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_many_threads_share_a_worker_that_ends_when_all_is_done() -> None:
+def test_many_threads_share_a_worker_and_close_waits_for_their_tasks() -> None:
     worker, found = Worker("test-worker"), []
     threads = [
         threading.Thread(target=lambda at=number: found.append(worker.submit(lambda: at).result()))

@@ -45,7 +45,7 @@ def numbers(made: Engine) -> list[int]:
         (":memory:", "in memory"),
     ],
 )
-def test_what_is_no_database_is_refused(where: str, message: str) -> None:
+def test_unsupported_databases_are_refused(where: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         engine(where)
     assert caught.value.hint
@@ -65,7 +65,7 @@ def test_a_password_is_not_shown() -> None:
     assert made.url.drivername == "postgresql+psycopg"
 
 
-def test_what_sqlite_runs_with(tmp_path: Path) -> None:
+def test_settings_of_sqlite(tmp_path: Path) -> None:
     with opened(tmp_path / "a.db") as made, reading(made) as connection:
         said = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -80,7 +80,7 @@ def test_what_sqlite_runs_with(tmp_path: Path) -> None:
     }
 
 
-def test_no_folder_no_file_no_server(tmp_path: Path) -> None:
+def test_a_missing_folder_file_or_server_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"the folder .* does not exist"):
         engine(tmp_path / "nowhere" / "a.db")
     with pytest.raises(UnavailableError, match="does not exist"):
@@ -89,7 +89,7 @@ def test_no_folder_no_file_no_server(tmp_path: Path) -> None:
         upgrade(made, OLD)
 
 
-def test_what_is_no_database_of_sqlite_is_damage(tmp_path: Path) -> None:
+def test_a_file_that_is_no_sqlite_database_is_damage(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"anything but a database, and long enough to be taken for one" * 20)
     with opened(tmp_path / "a.db") as made, pytest.raises(IntegrityError, match="not an SQLite database"):
         upgrade(made, OLD)
@@ -98,7 +98,7 @@ def test_what_is_no_database_of_sqlite_is_damage(tmp_path: Path) -> None:
 # --- migrations ---
 
 
-def test_upgrade_makes_the_tables_and_does_nothing_twice(where: str) -> None:
+def test_upgrade_creates_the_tables_and_does_nothing_the_second_time(where: str) -> None:
     with opened(where) as made:
         with pytest.raises(UnavailableError, match="no tables of diary"):
             require_current(made, OLD)
@@ -109,7 +109,7 @@ def test_upgrade_makes_the_tables_and_does_nothing_twice(where: str) -> None:
         assert numbers(made) == [1]
 
 
-def test_upgrade_keeps_what_is_there(where: str) -> None:
+def test_upgrade_keeps_existing_rows(where: str) -> None:
     with opened(where) as made:
         upgrade(made, OLD)
         put(made, 1)
@@ -121,7 +121,7 @@ def test_upgrade_keeps_what_is_there(where: str) -> None:
         assert "tags" in sqlalchemy.inspect(made).get_table_names()
 
 
-def test_a_database_of_a_newer_release_is_left_alone(where: str) -> None:
+def test_a_database_of_a_newer_release_is_refused_and_unchanged(where: str) -> None:
     with opened(where) as made:
         upgrade(made, NEW)
         for call in (upgrade, require_current):
@@ -152,7 +152,7 @@ def test_each_package_has_its_own_history(where: str) -> None:
     assert {"diary_revision", "other_revision", "notes", "tags", "letters"} == tables
 
 
-def test_several_may_upgrade_at_once(where: str) -> None:
+def test_upgrades_may_run_concurrently(where: str) -> None:
     def one(_: int) -> None:
         with opened(where) as made:
             upgrade(made, NEW)
@@ -166,7 +166,7 @@ def test_several_may_upgrade_at_once(where: str) -> None:
 # --- append-only tables ---
 
 
-def test_a_table_that_is_only_added_to(where: str) -> None:
+def test_an_append_only_table_refuses_other_statements(where: str) -> None:
     own = "TRUNCATE notes" if "://" in where else "REPLACE INTO notes VALUES (1, 'another')"
     with opened(where) as made:
         upgrade(made, OLD)
@@ -186,7 +186,7 @@ def test_the_same_row_twice_is_refused(where: str) -> None:
             put(made, 1)
 
 
-def test_nobody_replaces_a_row_on_a_connection_of_their_own(tmp_path: Path) -> None:
+def test_a_connection_without_our_settings_cannot_replace_a_row(tmp_path: Path) -> None:
     """Which has no pragma of ours: whoever has a prompt open on the file."""
     with opened(tmp_path / "a.db") as made:
         upgrade(made, OLD)
@@ -205,7 +205,7 @@ def test_nobody_replaces_a_row_on_a_connection_of_their_own(tmp_path: Path) -> N
 # --- transactions ---
 
 
-def test_what_fails_writes_nothing(where: str) -> None:
+def test_a_failed_transaction_writes_nothing(where: str) -> None:
     def half(connection: Connection) -> None:
         connection.execute(NOTES.insert().values(number=1, text="a"))
         raise ArithmeticError("in the middle")
@@ -229,7 +229,7 @@ def test_a_reader_sees_one_state(where: str) -> None:
         assert numbers(made) == [1, 2]
 
 
-def test_writers_act_one_after_the_other(where: str) -> None:
+def test_writers_are_serialised(where: str) -> None:
     """Each looks which number is the highest, and writes the next: no number is lost, and none comes twice."""
 
     def following(connection: Connection) -> None:
@@ -248,7 +248,7 @@ def test_writers_act_one_after_the_other(where: str) -> None:
         assert numbers(made) == list(range(1, 31))
 
 
-def test_a_database_that_may_only_be_read(where: str) -> None:
+def test_a_read_only_database_refuses_writes(where: str) -> None:
     with opened(where) as made:
         upgrade(made, OLD)
         put(made, 1)
@@ -261,7 +261,7 @@ def test_a_database_that_may_only_be_read(where: str) -> None:
             upgrade(made, NEW)
 
 
-def test_a_writer_that_never_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_locked_by_another_process_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sycee.database import engines
 
     monkeypatch.setattr(engines, "PRAGMAS", ("busy_timeout=50", "journal_mode=WAL"))
@@ -276,7 +276,7 @@ def test_a_writer_that_never_ends_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         assert numbers(made) == [1]
 
 
-def test_those_who_never_get_their_turn_are_told(sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_whose_attempts_all_conflict_is_unavailable(sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "ATTEMPTS_MAX", 2)
     with places.new_database(sockets, "crowded") as url, opened(url) as made, opened(url) as other:
         upgrade(made, OLD)
@@ -298,7 +298,7 @@ def test_those_who_never_get_their_turn_are_told(sockets: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
-def test_where_there_is_no_postgresql(ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_postgresql_tests_are_skipped_or_fail_in_ci(ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     def nowhere(_: str) -> list[str]:
         raise UnavailableError("PostgreSQL is not on this machine")
 

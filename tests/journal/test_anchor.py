@@ -57,7 +57,7 @@ def three_segments() -> tuple[FakeDisk, list[Written], list[Anchor]]:
     return disk, written, anchors_of(disk)
 
 
-def test_a_mark_names_the_newest_durable_frame() -> None:
+def test_the_anchor_is_the_newest_durable_frame() -> None:
     disk = FakeDisk()
     journal = create(disk)
     assert journal.anchor == Anchor(0, 0, genesis_digest(journal.ledger_id))
@@ -74,7 +74,7 @@ def test_a_mark_names_the_newest_durable_frame() -> None:
     assert reopened.anchor == journal.anchor
 
 
-def test_every_mark_gives_the_frames_after_it(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
+def test_recovery_after_any_anchor_yields_the_frames_after_it(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
     disk, written, anchors = three_segments
     assert [anchor[:2] for anchor in anchors] == [(one[0], one[2]) for one in written]
     start = Anchor(0, 0, genesis_digest(Journal.open(disk, read_only=True).ledger_id))
@@ -88,7 +88,7 @@ def test_every_mark_gives_the_frames_after_it(three_segments: tuple[FakeDisk, li
         assert recover(copy.kill())[1] == [*written, extra], "it goes on where all of it ends"
 
 
-def test_frames_of_segments_before_are_not_read(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
+def test_frames_of_earlier_segments_are_not_read(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
     disk, written, anchors = three_segments
     where = places(disk)
     first_of_third = next(index for index, (name, _) in enumerate(where) if name == THIRD)
@@ -102,7 +102,7 @@ def test_frames_of_segments_before_are_not_read(three_segments: tuple[FakeDisk, 
         recover(disk.kill())
 
 
-def test_damage_before_the_mark_in_its_own_segment_is_found() -> None:
+def test_damage_before_the_anchor_in_its_segment_is_found() -> None:
     disk, _ = small(3, 30, 1, closed=True)
     anchors = anchors_of(disk)
     disk.damage(FIRST, 4096 + 600, 1)
@@ -113,7 +113,7 @@ def test_damage_before_the_mark_in_its_own_segment_is_found() -> None:
 
 @pytest.mark.parametrize("cut_tail", [False, True])
 @pytest.mark.parametrize("loss", ["erased", "torn", "in doubt", "no header", "no segment"])
-def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: bool) -> None:
+def test_a_journal_that_ends_before_the_anchor_is_damaged(loss: str, cut_tail: bool) -> None:
     """What the next start would cut without the anchor was durable."""
     disk, _ = small(3, 200, 150, 28, closed=False)
     anchor = anchors_of(disk)[-1]
@@ -142,7 +142,7 @@ def test_a_journal_that_ends_before_the_mark_is_damaged(loss: str, cut_tail: boo
 
 
 @pytest.mark.parametrize("loss", ["torn", "in doubt"])
-def test_the_frame_that_a_person_gives_up_may_be_an_anchor(loss: str) -> None:
+def test_a_frame_that_is_given_up_may_be_an_anchor(loss: str) -> None:
     disk, _ = small(3, 200, 150, 28, closed=False)
     anchors = anchors_of(disk)
     name, offset = places(disk)[-1]
@@ -171,7 +171,7 @@ def test_the_frame_that_a_person_gives_up_may_be_an_anchor(loss: str) -> None:
         cut([anchors[1]._replace(digest=bytes(32)), anchors[3]])
 
 
-def test_what_was_cut_without_a_trace_is_nobodys_to_give_up() -> None:
+def test_an_anchor_that_vanished_without_a_trace_cannot_be_given_up() -> None:
     disk, _ = small(3, 200, 150, 28, closed=False)
     anchors = anchors_of(disk)
     name, offset = places(disk)[-1]
@@ -181,14 +181,14 @@ def test_what_was_cut_without_a_trace_is_nobodys_to_give_up() -> None:
         list(Journal.open(disk, cut_tail=True).recover(anchors=anchors, give_up=lambda _: None))
 
 
-def test_a_frame_carries_its_digest_also_where_its_trailer_is_lost() -> None:
+def test_a_frame_without_its_trailer_has_the_same_digest() -> None:
     disk, _ = small(3, 30, closed=False)
     digests = [anchor.digest for anchor in anchors_of(disk)]
     disk.damage(FIRST, 16384 - 64, 1)
     assert [frame.digest for frame in Journal.open(disk, read_only=True).recover()] == digests
 
 
-def test_a_frame_that_lost_its_trailer_is_still_the_marked_one() -> None:
+def test_a_frame_without_its_trailer_still_matches_the_anchor() -> None:
     disk, written = small(3, 30, closed=False)
     anchor = anchors_of(disk)[-1]
     disk.damage(FIRST, 16384 - 64, 1)
@@ -199,7 +199,7 @@ def test_a_frame_that_lost_its_trailer_is_still_the_marked_one() -> None:
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 2, 3])
-def test_another_frame_at_the_anchor_is_named(sequence: int) -> None:
+def test_another_frame_at_the_anchor_is_damage(sequence: int) -> None:
     disk, _ = small(3, 200, 150, closed=False)
     with pytest.raises(
         JournalDamaged, match=f"frame {sequence} before it is not the one that was durable there: the digests differ"
@@ -209,7 +209,7 @@ def test_another_frame_at_the_anchor_is_named(sequence: int) -> None:
     assert "Nothing was changed" in found.value.hint
 
 
-def test_a_copy_that_was_written_on_is_not_taken_for_the_marked_one() -> None:
+def test_a_copy_with_other_frames_does_not_match_the_anchor() -> None:
     disk, _ = small(3, 200, 150, closed=True)
     anchor = anchors_of(disk)[2]
     other, _ = small(3, 210, 150, closed=True)
@@ -228,7 +228,7 @@ def test_a_copy_that_was_written_on_is_not_taken_for_the_marked_one() -> None:
         (88, "<Q", 1, None),
     ],
 )
-def test_headers_of_segments_before_are_checked(
+def test_headers_of_earlier_segments_are_checked(
     three_segments: tuple[FakeDisk, list[Written], list[Anchor]], at: int, form: str, value: int, says: str | None
 ) -> None:
     disk, _, anchors = three_segments
@@ -244,7 +244,7 @@ def test_headers_of_segments_before_are_checked(
         after(disk, anchors[-1])
 
 
-def test_an_unsound_header_before_the_mark_and_a_missing_segment(
+def test_an_invalid_header_or_a_missing_segment_before_the_anchor_is_damage(
     three_segments: tuple[FakeDisk, list[Written], list[Anchor]],
 ) -> None:
     disk, _, anchors = three_segments
@@ -256,7 +256,7 @@ def test_an_unsound_header_before_the_mark_and_a_missing_segment(
         after(disk, anchors[-1])
 
 
-def test_an_unfinished_last_segment_is_still_for_a_person_to_judge() -> None:
+def test_an_unfinished_last_segment_is_still_in_doubt() -> None:
     disk, _ = small(3, 200, closed=False)
     anchor = anchors_of(disk)[0]
     disk.replace(SECOND, bytes(48 << 10))
@@ -267,7 +267,7 @@ def test_an_unfinished_last_segment_is_still_for_a_person_to_judge() -> None:
     assert append(journal, 200)[0] == 3
 
 
-def test_after_every_power_cut_a_mark_finds_what_a_whole_reading_finds() -> None:
+def test_after_every_power_cut_anchors_and_full_recovery_agree() -> None:
     undisturbed = FakeDisk()
     run(undisturbed, [])
     anchors = anchors_of(undisturbed)
@@ -287,7 +287,7 @@ def test_after_every_power_cut_a_mark_finds_what_a_whole_reading_finds() -> None
                 assert rest == found[anchor.sequence :]
 
 
-def test_a_mark_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_an_anchor_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-untyped-def]
     journal = create(RealDisk(tmp_path / "journal"))
     written = [append(journal, count) for count in (3, 200, 150)]
     anchor = journal.anchor

@@ -58,7 +58,7 @@ def judged(disk: FakeDisk, position: int, xor: int, *, cut_tail: bool = False) -
 
 
 @pytest.mark.parametrize("xor", XORS)
-def test_every_byte_after_a_clean_close(xor: int) -> None:
+def test_damage_to_every_byte_after_a_clean_close(xor: int) -> None:
     disk, written = small(3, 30, 1, closed=True)
     assert [offset for _, offset in places(disk)] == [4096, *FRAME_ENDS[:-1]]
     verdicts: Counter[str] = Counter()
@@ -87,7 +87,7 @@ def test_every_byte_after_a_clean_close(xor: int) -> None:
 
 
 @pytest.mark.parametrize("xor", XORS)
-def test_every_byte_after_a_kill(xor: int) -> None:
+def test_damage_to_every_byte_after_a_kill(xor: int) -> None:
     disk, written = small(3, 30, 1, closed=False)
     for position in every_position():
         says, found = judged(disk, position, xor)
@@ -107,7 +107,7 @@ def test_every_byte_after_a_kill(xor: int) -> None:
 
 @pytest.mark.parametrize("field", SEGMENT_FIELDS)
 @pytest.mark.parametrize("file", [FIRST, SECOND])
-def test_every_field_of_a_segment_header(file: str, field: str) -> None:
+def test_damage_to_every_field_of_a_segment_header(file: str, field: str) -> None:
     disk, _ = small(3, 200, 150, 1, closed=True)
     assert {name for name, _ in places(disk)} == {FIRST, SECOND}
     disk.damage(file, SEGMENT_FIELDS[field], 0x10)
@@ -117,7 +117,7 @@ def test_every_field_of_a_segment_header(file: str, field: str) -> None:
 
 @pytest.mark.parametrize("field", FRAME_FIELDS)
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_every_field_of_a_frame_header(number: int, field: str) -> None:
+def test_damage_to_every_field_of_a_frame_header(number: int, field: str) -> None:
     disk, _ = small(3, 200, 150, 1, closed=True)
     file, offset = places(disk)[number - 1]
     disk.damage(file, offset + FRAME_FIELDS[field], 0x10)
@@ -127,7 +127,7 @@ def test_every_field_of_a_frame_header(number: int, field: str) -> None:
 
 
 @pytest.mark.parametrize("field", TRAILER_FIELDS)
-def test_every_field_of_a_trailer(field: str) -> None:
+def test_damage_to_every_field_of_a_trailer(field: str) -> None:
     for closed in (True, False):
         disk, written = small(3, 30, closed=closed)
         offset = 16384 - 64 + TRAILER_FIELDS[field]
@@ -164,7 +164,7 @@ def test_damage_at_the_end_of_a_full_segment_is_damage() -> None:
         assert f"{SECOND} follows it" in says
 
 
-def test_even_the_trailer_of_a_later_frame_proves_the_frames_before() -> None:
+def test_the_trailer_of_a_later_frame_proves_earlier_frames() -> None:
     disk, _ = small(3, 30, 1, closed=False)
     disk.damage(FIRST, 8192, 1)
     disk.damage(FIRST, 16384, 1)
@@ -172,7 +172,7 @@ def test_even_the_trailer_of_a_later_frame_proves_the_frames_before() -> None:
         recover(disk, cut_tail=True)
 
 
-def test_an_erased_frame_is_missed_when_anything_follows() -> None:
+def test_an_erased_frame_is_damage_if_a_later_frame_exists() -> None:
     disk, _ = small(3, 30, 1, closed=True)
     content = disk.content(FIRST)
     disk.replace(FIRST, content[:8192] + bytes(8192) + content[16384:])
@@ -188,7 +188,7 @@ def test_an_erased_frame_is_missed_when_anything_follows() -> None:
     assert f"{FIRST}: frame 2 at byte {offset}: frames 2 to 2 are missing: {SECOND} begins with frame 3" in says
 
 
-def test_garbage_after_the_end_is_cut_and_writing_goes_on() -> None:
+def test_garbage_after_the_end_is_cut_and_appending_continues() -> None:
     disk, written = small(3, 30, closed=True)
     disk.damage(FIRST, 40_000, 0x55)
     journal, found = recover(disk)
@@ -199,7 +199,7 @@ def test_garbage_after_the_end_is_cut_and_writing_goes_on() -> None:
     assert recover(disk.kill())[1] == written
 
 
-def test_nothing_is_changed_before_a_person_decided() -> None:
+def test_a_tail_in_doubt_is_unchanged_without_cut_tail() -> None:
     disk, written = small(3, 30, closed=False)
     disk.damage(FIRST, 9_000, 1)
     content = disk.content(FIRST)
@@ -222,7 +222,7 @@ def test_nothing_is_changed_before_a_person_decided() -> None:
     assert recover(disk.kill())[1] == written
 
 
-def test_damage_gives_the_folder_back() -> None:
+def test_damage_releases_the_folder() -> None:
     disk, _ = small(3, 30, closed=True)
     disk.damage(FIRST, 5_000, 1)
     for _ in range(2):

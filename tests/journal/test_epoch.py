@@ -15,7 +15,7 @@ from sycee.testing.disk import FakeDisk, Loss, PowerCut
 pytestmark = pytest.mark.fast
 
 
-def test_a_new_epoch_begins_a_segment_and_its_frames_carry_it() -> None:
+def test_a_new_epoch_begins_a_segment_and_its_frames_have_its_number() -> None:
     disk, written = small(3, 28, closed=True)
     before = disk.content(FIRST)
     journal, _ = recover(disk)
@@ -59,7 +59,7 @@ def test_epochs_without_frames_between_them() -> None:
         assert again.epoch == 5
 
 
-def test_an_epoch_waits_for_recovery_and_for_prepared_frames() -> None:
+def test_an_epoch_cannot_begin_before_recovery_or_with_a_prepared_frame() -> None:
     disk, _ = small(3, closed=True)
     journal = Journal.open(disk)
     with pytest.raises(ValueError, match=r"iterate over recover\(\) to its end first"):
@@ -161,7 +161,7 @@ def test_a_power_cut_while_the_beginning_of_an_epoch_is_cut() -> None:
     assert 5 < cuts < 40
 
 
-def test_a_full_disk_stops_the_journal_and_the_old_epoch_goes_on() -> None:
+def test_a_full_disk_stops_the_journal_and_the_old_epoch_continues() -> None:
     disk = FakeDisk(space_bytes=60_000)
     journal = create(disk)
     written = [append(journal, 3)]

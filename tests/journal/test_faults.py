@@ -16,7 +16,7 @@ from sycee.testing.disk import FakeDisk, Loss, PowerCut
 pytestmark = pytest.mark.fast
 
 
-def test_a_frame_is_written_where_the_thread_for_the_spare_does_not_start(
+def test_a_frame_is_written_if_the_thread_for_the_spare_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Thread) -> None:
@@ -51,14 +51,14 @@ def outcome(disk: FakeDisk) -> tuple[str, list[Written]]:
 
 
 @pytest.mark.parametrize("at", [2, 3, 4, 5])
-def test_a_lost_write_is_found_when_anything_follows(at: int) -> None:
+def test_a_lost_write_is_found_if_a_later_frame_exists(at: int) -> None:
     disk, _ = written_with(None, at)
     assert disk.faults == {"write lost": 1}
     with pytest.raises(JournalDamaged, match=rf"frame {at} at byte \d+ was written after it"):
         recover(disk.kill())
 
 
-def test_the_last_write_lost_is_found_by_whoever_marked_it() -> None:
+def test_a_lost_last_write_is_found_by_an_anchor() -> None:
     """The journal alone cannot know that it was longer; a snapshot's anchor, or a checkpoint kept elsewhere, can."""
     disk = FakeDisk(misdirected={3: None})
     journal = create(disk)
@@ -71,7 +71,7 @@ def test_the_last_write_lost_is_found_by_whoever_marked_it() -> None:
 
 @pytest.mark.parametrize("at", [2, 3, 4, 5, 6])
 @pytest.mark.parametrize("offset", [0, 4096, 8192, 8704, 16384, 40_960])
-def test_a_misdirected_write_never_passes_for_a_frame(at: int, offset: int) -> None:
+def test_a_misdirected_write_is_never_accepted_as_a_frame(at: int, offset: int) -> None:
     disk, written = written_with((FIRST, offset), at)
     assert disk.faults == {"write misdirected": 1}
     says, found = outcome(disk)
@@ -102,7 +102,7 @@ def test_bit_rot_is_found_or_harmless(seed: int) -> None:
         assert found in (written, written[:-1])
 
 
-def test_bit_rot_can_be_repeated_and_needs_bytes() -> None:
+def test_flip_bits_is_repeatable_and_needs_bytes() -> None:
     disks = [FakeDisk(), FakeDisk()]
     assert disks[0].flip_bits(3) == []
     for disk in disks:
@@ -111,7 +111,7 @@ def test_bit_rot_can_be_repeated_and_needs_bytes() -> None:
     assert {name for name, _ in disks[0].flip_bits(4, bits=9, name=FIRST)} == {FIRST}
 
 
-def test_shuffled_writes_and_everything_else_is_counted() -> None:
+def test_the_fake_disk_counts_its_faults() -> None:
     disk = FakeDisk()
     file = disk.create("a")
     disk.fsync_folder()

@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_childs_journal_takes_nothing(tmp_path: Path) -> None:
+def test_the_journal_of_a_forked_child_refuses_every_call(tmp_path: Path) -> None:
     journal = Journal.create(RealDisk(tmp_path), segment_bytes=BYTES_MAX)
     journal.append(kind=FrameKind.EMPTY, time_ns=1)
     prepared = journal.prepare(kind=FrameKind.EMPTY, time_ns=2)
@@ -60,7 +60,7 @@ def test_a_childs_journal_takes_nothing(tmp_path: Path) -> None:
     assert Journal.verify(RealDisk(tmp_path)).last_sequence == 3  # with the frame of the clean end
 
 
-def test_a_childs_disk_changes_nothing_and_may_read(tmp_path: Path) -> None:
+def test_the_disk_of_a_forked_child_may_only_read(tmp_path: Path) -> None:
     disk = RealDisk(tmp_path)
     disk.lock()
     file = disk.create("a")
@@ -102,7 +102,7 @@ def test_a_childs_disk_changes_nothing_and_may_read(tmp_path: Path) -> None:
     RealDisk(tmp_path).lock()
 
 
-def test_an_idle_child_holds_no_lock(tmp_path: Path) -> None:
+def test_an_idle_forked_child_holds_no_lock(tmp_path: Path) -> None:
     """The lock belongs to the open file, which both processes have: closing the parent's copy alone would not do."""
     disk = RealDisk(tmp_path)
     disk.lock()
@@ -122,7 +122,7 @@ def test_an_idle_child_holds_no_lock(tmp_path: Path) -> None:
             os.close(descriptor)
 
 
-def test_a_fork_that_python_does_not_see_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_that_bypasses_python_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server in C may fork the interpreter without its hooks: the number of the process still tells."""
     journal = Journal.create(RealDisk(tmp_path), segment_bytes=BYTES_MAX)
     before = contents(tmp_path)

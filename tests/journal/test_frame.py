@@ -58,7 +58,7 @@ def header_of(count: int, **changes: object) -> Header:
     state=DIGESTS,
     calendar=CALENDARS,
 )
-def test_what_was_encoded_is_decoded(
+def test_an_encoded_frame_is_decoded_to_the_same_values(
     count: int,
     envelope_count: int,
     seed: int,
@@ -94,7 +94,7 @@ def test_what_was_encoded_is_decoded(
 
 
 @given(count=st.integers(1, 40), position=st.integers(0, 2**16), xor=st.integers(1, 255))
-def test_no_changed_byte_goes_unseen(count: int, position: int, xor: int) -> None:
+def test_every_changed_byte_is_found(count: int, position: int, xor: int) -> None:
     buffer, frame_bytes = encode(header_of(count), np.random.default_rng(count).bytes(count * 128))
     position %= frame_bytes
     buffer[position] ^= xor
@@ -114,7 +114,7 @@ def test_the_largest_frame_fits_one_message() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 4_517, FRAME_RECORDS_MAX])
-def test_as_many_envelopes_as_fit_and_not_one_more(count: int) -> None:
+def test_more_envelopes_than_fit_are_refused(count: int) -> None:
     room = frames.envelopes_max(count)
     content = bytes([1]) * count * 128
     buffer, frame_bytes = encode(header_of(count), content, bytes([2]) * room * ENVELOPE_BYTES)
@@ -135,12 +135,12 @@ def test_as_many_envelopes_as_fit_and_not_one_more(count: int) -> None:
         (0, bytes(104), "1 envelopes have no record to sign"),
     ],
 )
-def test_envelopes_are_whole_and_sign_something(count: int, signed: bytes, says: str) -> None:
+def test_partial_envelopes_and_envelopes_without_records_are_refused(count: int, signed: bytes, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         encode(header_of(count), bytes(count * 128), signed)
 
 
-def test_a_movement_digest_is_a_digest() -> None:
+def test_a_movement_digest_must_have_32_bytes() -> None:
     with pytest.raises(ValueError, match="a movement digest has 32 bytes, not 31"):
         encode(header_of(0, movement_digest=bytes(31)), b"")
 
@@ -157,7 +157,7 @@ def test_a_movement_digest_is_a_digest() -> None:
         (b"", {"time_ns": I64_MAX + 1}, "not a positive"),
     ],
 )
-def test_what_no_frame_holds_is_refused(content: bytes, changes: dict[str, object], says: str) -> None:
+def test_content_that_no_frame_can_have_is_refused(content: bytes, changes: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         encode(header_of(0, **changes), content)
 
@@ -172,7 +172,7 @@ def rewritten(position: int, form: str, value: int) -> memoryview:
 
 
 @pytest.mark.parametrize(("position", "value"), [(8, 2), (10, 4), (10, 0)])
-def test_a_newer_version_is_no_damage(position: int, value: int) -> None:
+def test_a_newer_version_is_unavailable_and_not_damaged(position: int, value: int) -> None:
     with pytest.raises(UnavailableError, match="newer version of Sycee"):
         frames.decode_header(rewritten(position, "<H", value))
 
@@ -188,12 +188,12 @@ def test_a_newer_version_is_no_damage(position: int, value: int) -> None:
         (10, "<H", 2, "EMPTY with 2 records"),
     ],
 )
-def test_a_sound_header_that_describes_no_frame(position: int, form: str, value: int, says: str) -> None:
+def test_a_valid_header_with_impossible_fields_is_a_flaw(position: int, form: str, value: int, says: str) -> None:
     with pytest.raises(Flaw, match=says):
         frames.decode_header(rewritten(position, form, value))
 
 
-def test_a_sound_header_with_envelopes_and_no_record() -> None:
+def test_a_valid_header_with_envelopes_and_no_record_is_a_flaw() -> None:
     buffer, frame_bytes = encode(header_of(0), b"")
     struct.pack_into("<I", buffer, 44, 104)
     buffer[504:512] = bytes(8)
@@ -202,7 +202,7 @@ def test_a_sound_header_with_envelopes_and_no_record() -> None:
         frames.decode_header(buffer[:frame_bytes])
 
 
-def test_the_bytes_are_those_of_the_reference() -> None:
+def test_the_bytes_agree_with_the_reference() -> None:
     """Reads a frame with the numbers of docs/reference/journal.md, and none of our code."""
     disk = FakeDisk()
     journal = create(disk)
@@ -244,7 +244,7 @@ def test_the_format_has_not_changed() -> None:
     assert blake3(disk.content(FIRST)).hexdigest() == "b414d141f6167577988f2b11b70ca52ca1f66cc5d2a5161da1b2a8e9040a7e3d"
 
 
-def test_what_this_version_gives_no_meaning_is_not_passed_over() -> None:
+def test_hidden_content_is_found() -> None:
     buffer, length = encode(header_of(3), bytes(range(128)) * 3)
     header = frames.decode_header(buffer[:length])
     assert frames.hidden_content(header, buffer[:length]) == ""

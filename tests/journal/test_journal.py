@@ -43,7 +43,7 @@ def resealed(content: bytes, at: int, form: str, value: object, *, header: int, 
     return content[:header] + bytes(block) + content[header + size :]
 
 
-def test_what_is_appended_is_read_back() -> None:
+def test_appended_frames_are_read_back() -> None:
     disk = FakeDisk()
     written: list = []
     run(disk, written)
@@ -92,7 +92,7 @@ def test_records_may_be_bytes_or_any_array_of_whole_records() -> None:
     assert {found[3] for found in recover(disk.kill())[1]} == {content.tobytes()}
 
 
-def test_preparing_ahead_of_writing() -> None:
+def test_frames_are_prepared_before_earlier_ones_are_written() -> None:
     disk = FakeDisk()
     journal = create(disk)
     ahead = [
@@ -120,7 +120,7 @@ def test_a_run_with_a_frame_prepared_and_never_written_does_not_end_cleanly() ->
     assert Journal.verify(disk).closed is False
 
 
-def test_a_frame_that_no_segment_holds_is_refused() -> None:
+def test_a_frame_larger_than_a_segment_is_refused() -> None:
     journal = create(FakeDisk())
     with pytest.raises(ValueError, match="does not fit a segment of 49152 bytes"):
         append(journal, 400)
@@ -138,7 +138,7 @@ def test_full_frames_and_full_size_segments() -> None:
     assert disk.names() == [FIRST, SECOND]
 
 
-def test_close_says_so_once() -> None:
+def test_close_writes_one_close_frame() -> None:
     disk = FakeDisk()
     journal = create(disk)
     journal.close()
@@ -161,7 +161,7 @@ def test_close_says_so_once() -> None:
     assert (frames[-1].time_ns, frames[-1].acknowledged) == (TIME_NS + 99, 3)
 
 
-def test_one_journal_a_folder() -> None:
+def test_a_folder_has_at_most_one_journal() -> None:
     disk = FakeDisk()
     with pytest.raises(UsageError, match="fake/journal contains no journal"):
         Journal.open(disk)
@@ -174,7 +174,7 @@ def test_one_journal_a_folder() -> None:
     Journal.open(disk)
 
 
-def test_append_waits_for_recovery() -> None:
+def test_append_before_recovery_is_refused() -> None:
     disk, _ = small(1, closed=True)
     journal = Journal.open(disk)
     with pytest.raises(ValueError, match=r"iterate over recover\(\) to its end first"):
@@ -198,7 +198,7 @@ def test_reading_needs_no_lock_and_changes_nothing() -> None:
     append(journal, 3)
 
 
-def test_a_segment_cut_short_in_the_making_is_made_again() -> None:
+def test_a_partial_temporary_segment_is_created_again() -> None:
     disk, written = small(3, 200, closed=False)
     assert "spare.temp" in disk.names()
     disk.replace("spare.temp", bytes(5_000))
@@ -215,7 +215,7 @@ def test_a_segment_cut_short_in_the_making_is_made_again() -> None:
     append(create(disk), 1)
 
 
-def test_a_segment_without_header_and_frames_is_for_a_person_to_judge() -> None:
+def test_a_last_segment_without_header_and_frames_is_in_doubt() -> None:
     disk, written = small(3, 200, closed=False)
     disk.replace(SECOND, bytes(48 << 10))
     with pytest.raises(TailInDoubt, match=f"{SECOND}: its segment header has no magic number, and no frame follows"):
@@ -227,7 +227,7 @@ def test_a_segment_without_header_and_frames_is_for_a_person_to_judge() -> None:
     assert recover(disk.crash(loss=Loss.LOST))[1] == written
 
 
-def test_the_first_segment_without_header_is_damage() -> None:
+def test_a_first_segment_without_header_is_damage() -> None:
     disk = FakeDisk()
     create(disk).close()
     disk.replace(FIRST, b"")
@@ -287,7 +287,7 @@ def test_a_truncated_segment_is_refused(file: str, size: int) -> None:
         recover(disk)
 
 
-def test_a_segment_of_a_newer_version_is_no_damage() -> None:
+def test_a_segment_of_a_newer_version_is_unavailable_and_not_damaged() -> None:
     disk, _ = small(3, closed=True)
     disk.replace(FIRST, resealed(disk.content(FIRST), 8, "<H", 2, header=0, size=4096))
     with pytest.raises(UnavailableError, match="newer version of Sycee: segment 1 has format version 2") as refused:
@@ -305,7 +305,7 @@ def test_a_segment_of_a_newer_version_is_no_damage() -> None:
         (40, "<I", 0, "its epoch"),
     ],
 )
-def test_a_segment_header_that_contradicts(at: int, form: str, value: int, says: str) -> None:
+def test_a_segment_header_that_contradicts_its_frames_is_damage(at: int, form: str, value: int, says: str) -> None:
     disk, _ = small(3, closed=True)
     disk.replace(FIRST, resealed(disk.content(FIRST), at, form, value, header=0, size=4096))
     if at == 40:
@@ -325,7 +325,7 @@ def test_a_segment_header_that_contradicts(at: int, form: str, value: int, says:
     ],
 )
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_sound_header_that_does_not_continue_is_damage_even_at_the_end(
+def test_a_valid_header_that_breaks_the_chain_is_damage_even_at_the_end(
     at: int, form: str, value: int, says: str, closed: bool
 ) -> None:
     disk, _ = small(3, 30, closed=closed)
@@ -334,7 +334,7 @@ def test_a_sound_header_that_does_not_continue_is_damage_even_at_the_end(
         recover(disk, cut_tail=True)
 
 
-def test_a_frame_replaced_by_another_sound_one_is_found_by_the_next() -> None:
+def test_a_frame_replaced_by_another_valid_one_is_found_by_the_next() -> None:
     disk, _ = small(3, 30, closed=True)
     other = FakeDisk()
     journal = create(other)
@@ -390,7 +390,7 @@ def test_a_frame_is_built_around_the_records_of_a_buffer(tmp_path: Path) -> None
     assert found[-1].kind is FrameKind.CLOSE
 
 
-def test_where_frames_are_large_segments_are(tmp_path: Path) -> None:
+def test_large_frames_lead_to_large_segments(tmp_path: Path) -> None:
     disk = RealDisk(tmp_path)
     journal = Journal.create(disk, segment_bytes=2 << 20)
 

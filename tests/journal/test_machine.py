@@ -31,7 +31,7 @@ time.sleep(60)
 """
 
 
-def test_a_lock_file_that_somebody_removed_lets_nobody_in(tmp_path: Path) -> None:
+def test_a_removed_lock_file_does_not_release_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     journal = create(RealDisk(folder))
     for _ in range(2):
@@ -45,7 +45,7 @@ def test_a_lock_file_that_somebody_removed_lets_nobody_in(tmp_path: Path) -> Non
     again.close()
 
 
-def test_a_file_system_that_locks_no_folders_locks_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_locked_if_folders_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flock = fcntl.flock
 
     def files_alone(descriptor: int, how: int) -> None:
@@ -61,7 +61,7 @@ def test_a_file_system_that_locks_no_folders_locks_the_file(tmp_path: Path, monk
     Journal.open(RealDisk(tmp_path / "journal")).close()
 
 
-def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     folder = tmp_path / "ledger" / "journal"
     with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -126,7 +126,7 @@ def test_a_full_disk_stops_the_journal_where_its_space_ends() -> None:
         (errno.EIO, "the disk refused while writing 4096 bytes at byte 4096: Input/output error", "Check the disk"),
     ],
 )
-def test_a_real_write_that_fails(
+def test_a_failed_write_stops_the_journal_and_is_never_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, says: str, hint: str
 ) -> None:
     journal = create(RealDisk(tmp_path / "journal"))
@@ -150,7 +150,7 @@ def test_a_real_write_that_fails(
     Journal.open(RealDisk(tmp_path / "journal")).close()
 
 
-def test_a_real_fdatasync_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_fdatasync_on_a_real_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = create(RealDisk(tmp_path / "journal"))
 
     def refuse(_: int) -> None:
@@ -194,7 +194,7 @@ def test_a_read_only_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert Journal.verify(RealDisk(tmp_path / "journal")).frames == 0
 
 
-def test_a_read_only_fake_disk_refuses_alike() -> None:
+def test_a_read_only_fake_disk_raises_the_same_error() -> None:
     disk = FakeDisk(read_only=True)
     with pytest.raises(UnavailableError, match="the disk is read-only; refused while making the folder"):
         create(disk)
@@ -203,7 +203,7 @@ def test_a_read_only_fake_disk_refuses_alike() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(UnavailableError, match=r"not allowed for user \d+ while making the folder"):
         create(RealDisk(tmp_path / "closed" / "journal"))
@@ -230,7 +230,7 @@ for attempt in (Journal.open, Journal.create):
         (0o700, "journal: not allowed for user 65534 while looking for the folder: Permission denied"),
     ],
 )
-def test_a_journal_of_somebody_else(mode: int, says: str) -> None:
+def test_a_journal_of_another_user_is_unavailable(mode: int, says: str) -> None:
     """By a process of its own that gives its rights away, since root may write everywhere."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "ledger"
@@ -251,7 +251,7 @@ def test_a_journal_of_somebody_else(mode: int, says: str) -> None:
             assert "Nothing was changed; everything acknowledged is safe." in line
 
 
-def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_folder_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file")
     disk = RealDisk(tmp_path / "journal")
     assert not Journal.exists(disk)
@@ -262,7 +262,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_disk_that_is_really_full() -> None:
+def test_a_write_to_dev_full_is_refused_with_its_reason() -> None:
     """The device that refuses every write, opened as a file of the journal."""
     file = RealDisk("/dev").open("full", writable=True)
     with pytest.raises(UnavailableError, match="/dev/full: no space left on the disk while writing 4096 bytes"):
@@ -270,7 +270,7 @@ def test_a_disk_that_is_really_full() -> None:
     file.close()
 
 
-def test_a_spare_that_cannot_be_made_stops_the_journal_when_it_is_needed(
+def test_a_spare_that_cannot_be_created_stops_the_journal_when_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = create(RealDisk(tmp_path / "journal"))
@@ -293,7 +293,7 @@ def test_a_spare_that_cannot_be_made_stops_the_journal_when_it_is_needed(
     journal.close()
 
 
-def test_a_journal_goes_on_where_the_disk_was_full_for_a_while_only() -> None:
+def test_a_journal_continues_if_space_was_freed_before_the_next_segment() -> None:
     """The next segment is made ahead of time; that there was no room for it then is no reason to stop now."""
     disk = FakeDisk(space_bytes=60_000)
     journal = create(disk)

@@ -80,7 +80,7 @@ def test_the_history_crosses_segments_and_every_verdict_occurs() -> None:
 
 
 @pytest.mark.parametrize("after", range(8, OPERATIONS, 3))
-def test_a_power_cut_during_recovery_is_only_another_power_cut(after: int) -> None:
+def test_a_power_cut_during_recovery_loses_nothing_acknowledged(after: int) -> None:
     disk, acknowledged = cut(after)
     for first, loss in enumerate(Loss):
         for during in range(8):
@@ -109,7 +109,7 @@ def test_a_killed_process_loses_nothing_at_all(after: int) -> None:
     assert journal.last_sequence == len(found)
 
 
-def test_a_failed_fdatasync_stops_the_journal_and_is_never_tried_again() -> None:
+def test_a_failed_fdatasync_stops_the_journal_and_is_never_retried() -> None:
     disk = FakeDisk()
     journal = create(disk)
     first = append(journal, 3)
@@ -133,7 +133,7 @@ def test_a_failed_fdatasync_stops_the_journal_and_is_never_tried_again() -> None
 
 @pytest.mark.parametrize("count", [1, 27, 28, 100])
 @pytest.mark.parametrize("sectors", range(28))
-def test_each_length_of_a_torn_write(count: int, sectors: int) -> None:
+def test_a_torn_write_of_every_length(count: int, sectors: int) -> None:
     """The first so many sectors of the last frame are there: it is kept if that is all of it, else cut."""
     disk = FakeDisk()
     journal = create(disk)

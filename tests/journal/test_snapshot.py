@@ -78,7 +78,7 @@ def newest(disk: Disk) -> tuple[Snapshot | None, list[str]]:
     return snapshot_files.newest_good(disk, LEDGER_ID)
 
 
-def test_what_is_written_is_read_back() -> None:
+def test_a_snapshot_is_read_back() -> None:
     disk = FakeDisk(folder=FOLDER)
     assert newest(disk) == (None, [])
     assert write(disk, 7) == name_of(7)
@@ -88,7 +88,7 @@ def test_what_is_written_is_read_back() -> None:
     assert disk.names() == snapshot.names(disk) == [name_of(7)]
 
 
-def test_on_a_real_disk(tmp_path: Path) -> None:
+def test_a_snapshot_on_a_real_disk(tmp_path: Path) -> None:
     disk = RealDisk(tmp_path / "ledger" / "snapshots")
     assert newest(disk) == (None, [])
     for sequence in (1, 2, 3):
@@ -104,7 +104,7 @@ def test_on_a_real_disk(tmp_path: Path) -> None:
     assert disk.names() == [name_of(2), name_of(3)]
 
 
-def test_two_are_kept_and_only_older_ones_are_removed() -> None:
+def test_two_snapshots_are_kept_and_only_older_ones_are_removed() -> None:
     disk = FakeDisk(folder=FOLDER)
     disk.replace("00000000000000000004.temp", b"left by a kill")
     disk.replace("notes.txt", b"not ours")
@@ -116,7 +116,7 @@ def test_two_are_kept_and_only_older_ones_are_removed() -> None:
     require_whole(newest(disk)[0], 9)
 
 
-def test_the_bytes_are_those_of_the_reference() -> None:
+def test_the_bytes_agree_with_the_reference() -> None:
     """Reads a snapshot with the numbers of docs/reference/journal.md, and none of our code."""
     disk = FakeDisk(folder=FOLDER)
     write(disk, 7)
@@ -149,7 +149,7 @@ def test_the_bytes_are_those_of_the_reference() -> None:
 
 
 @pytest.mark.parametrize("xor", [0x01, 0xFF])
-def test_every_byte_that_changes_is_found_and_the_older_one_serves(xor: int) -> None:
+def test_every_changed_byte_is_found_and_the_older_snapshot_is_used(xor: int) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)
     write(disk, 7)
@@ -167,7 +167,7 @@ def test_every_byte_that_changes_is_found_and_the_older_one_serves(xor: int) -> 
     require_whole(found, 6)
 
 
-def test_bit_rot_in_both_leaves_none() -> None:
+def test_bit_rot_in_both_snapshots_leaves_none() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)
     write(disk, 7)
@@ -179,7 +179,7 @@ def test_bit_rot_in_both_leaves_none() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100, 4095, 4096, 20_000, -1])
-def test_a_truncated_snapshot_is_passed_over(size: int) -> None:
+def test_a_truncated_snapshot_is_skipped(size: int) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)
     write(disk, 7)
@@ -189,7 +189,7 @@ def test_a_truncated_snapshot_is_passed_over(size: int) -> None:
     assert "ends after" in findings[0] or "in its header" in findings[0]
 
 
-def test_a_renamed_snapshot_is_passed_over() -> None:
+def test_a_renamed_snapshot_is_skipped() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)
     disk.replace(name_of(8), disk.content(name_of(6)))
@@ -198,7 +198,7 @@ def test_a_renamed_snapshot_is_passed_over() -> None:
     assert "its header has frame 6" in findings[0]
 
 
-def test_a_snapshot_of_another_ledger_is_passed_over_and_named() -> None:
+def test_a_snapshot_of_another_ledger_is_skipped_and_named() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)
     write(disk, 8, ledger_id=bytes([0xAB]) * 16)
@@ -212,7 +212,7 @@ def test_a_snapshot_of_another_ledger_is_passed_over_and_named() -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 4])
-def test_a_snapshot_of_another_version_is_passed_over_and_named(version: int) -> None:
+def test_a_snapshot_of_another_version_is_skipped_and_named(version: int) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 6)
     write(disk, 7)
@@ -257,7 +257,7 @@ def resealed(disk: FakeDisk, table: dict[str, object]) -> None:
         ("name", None, ""),
     ],
 )
-def test_a_table_that_describes_no_snapshot(field: str, value: object, says: str) -> None:
+def test_a_table_with_impossible_sections_is_damage(field: str, value: object, says: str) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 7)
     content = disk.content(name_of(7))
@@ -273,7 +273,7 @@ def test_a_table_that_describes_no_snapshot(field: str, value: object, says: str
         assert "None" in found.sections
 
 
-def test_a_table_that_is_no_table() -> None:
+def test_a_table_without_its_members_is_damage() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 7)
     resealed(disk, {"sections": []})
@@ -282,7 +282,7 @@ def test_a_table_that_is_no_table() -> None:
     assert "its sections end at byte" in newest(disk)[1][0]
 
 
-def test_a_disk_that_changes_its_mind_after_the_check_is_found() -> None:
+def test_bytes_that_change_after_the_check_are_found() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 7)
     found, _ = newest(disk)
@@ -295,7 +295,7 @@ def test_a_disk_that_changes_its_mind_after_the_check_is_found() -> None:
     assert "The ledger is unharmed" in refused.value.hint
 
 
-def test_only_an_array_that_fits_is_filled() -> None:
+def test_only_an_array_of_the_same_type_and_shape_is_filled() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 7)
     found, _ = newest(disk)
@@ -321,7 +321,7 @@ def test_only_an_array_that_fits_is_filled() -> None:
         ({"small": {"x": float("nan")}}, "not JSON compliant"),
     ],
 )
-def test_what_no_snapshot_holds_is_refused(changes: dict[str, object], says: str) -> None:
+def test_content_that_no_snapshot_can_have_is_refused(changes: dict[str, object], says: str) -> None:
     disk = FakeDisk(folder=FOLDER)
     values = {
         "ledger_id": LEDGER_ID, "epoch": 1, "anchor": mark_of(1), "rules": 0, "movement_digest": bytes(32),
@@ -362,7 +362,7 @@ def test_a_power_cut_at_every_operation_leaves_a_good_snapshot_or_none() -> None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.7, 1.0])
-def test_a_full_disk_harms_nothing_and_leaves_nothing_behind(share: float) -> None:
+def test_a_full_disk_leaves_the_older_snapshots_and_no_partial_file(share: float) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 3)
     held = len(disk.content(name_of(3)))
@@ -381,7 +381,7 @@ def test_a_full_disk_harms_nothing_and_leaves_nothing_behind(share: float) -> No
     require_whole(newest(disk)[0], 5)
 
 
-def test_a_full_disk_under_a_snapshot_does_not_stop_the_journal() -> None:
+def test_a_full_disk_during_a_snapshot_does_not_stop_the_journal() -> None:
     journal_disk, disk = FakeDisk(), FakeDisk(folder=FOLDER, space_bytes=10_000)
     journal = create(journal_disk)
     append(journal, 3)
@@ -392,7 +392,7 @@ def test_a_full_disk_under_a_snapshot_does_not_stop_the_journal() -> None:
     assert Journal.verify(journal_disk).closed
 
 
-def test_a_read_only_disk_is_named_and_still_read() -> None:
+def test_a_read_only_disk_refuses_a_snapshot_and_is_still_read() -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 3)
     disk.read_only = True
@@ -404,7 +404,7 @@ def test_a_read_only_disk_is_named_and_still_read() -> None:
 
 
 @pytest.mark.parametrize("number", [3, 4])
-def test_a_failed_fdatasync_leaves_the_older_one(number: int) -> None:
+def test_a_failed_fdatasync_leaves_the_older_snapshot(number: int) -> None:
     disk = FakeDisk(folder=FOLDER)
     write(disk, 3)
     disk.fail_sync_at = disk.operations["fdatasync"] + 1
@@ -415,7 +415,7 @@ def test_a_failed_fdatasync_leaves_the_older_one(number: int) -> None:
 
 
 @pytest.mark.parametrize("elsewhere", [None, (name_of(3), 4096), (name_of(3), 8192)])
-def test_a_write_that_lands_elsewhere_is_found(elsewhere: tuple[str, int] | None) -> None:
+def test_a_misdirected_write_is_found(elsewhere: tuple[str, int] | None) -> None:
     """A disk that says "written" and lies: BLAKE3 over the whole file is what finds it, in either file."""
     whole = FakeDisk(folder=FOLDER)
     write(whole, 3)
@@ -438,7 +438,7 @@ def test_a_write_that_lands_elsewhere_is_found(elsewhere: tuple[str, int] | None
     assert seen & {(3, 1), (0, 2)}
 
 
-def test_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = RealDisk(tmp_path / "snapshots")
     write(disk, 3)
 
@@ -455,7 +455,7 @@ def test_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path, monkeypatch: 
         assert "no snapshot was used: " in newest(disk)[1][0]
 
 
-def test_writing_and_reading_need_no_second_copy(tmp_path: Path) -> None:
+def test_writing_and_reading_need_no_second_copy_in_memory(tmp_path: Path) -> None:
     disk = RealDisk(tmp_path / "snapshots")
     array = np.ones(32 << 20, np.uint8)
     target = np.zeros_like(array)

@@ -84,7 +84,7 @@ def files(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("window_s", [0, 1, 3 * 86_400])
-def test_a_block_leaves_when_the_longest_refund_window_has_passed(files: History, window_s: int) -> None:
+def test_a_block_is_evicted_when_the_longest_refund_window_has_passed(files: History, window_s: int) -> None:
     table = table_with(files).play(f"rules 9 window={window_s}\nrules 8 window={window_s // 2}")
     leaves_ns = END_NS + max(window_s * 10**9, DAY_NS)
     assert gone_pages(table, leaves_ns - 1) == 0
@@ -92,7 +92,7 @@ def test_a_block_leaves_when_the_longest_refund_window_has_passed(files: History
     assert gone_pages(table, leaves_ns + DAY_NS) == BLOCK_PAGES
 
 
-def test_it_takes_no_memory_of_its_own_but_for_pages_that_are_written_to_later(files: History) -> None:
+def test_an_evicted_block_uses_memory_only_for_pages_written_later(files: History) -> None:
     table = table_with(files)
     purses = table.sides.state.all_purses
     before, whole = memory_bytes(purses, "Anonymous"), purses.copy()
@@ -103,7 +103,7 @@ def test_it_takes_no_memory_of_its_own_but_for_pages_that_are_written_to_later(f
     assert memory_bytes(purses, "Anonymous") == before - (BLOCK_PAGES - 1) * PAGE_BYTES
 
 
-def test_late_money_comes_back_through_a_block_that_has_left(files: History) -> None:
+def test_late_refunds_and_reversals_find_an_evicted_block(files: History) -> None:
     """The table is played on kernels and twin, which agree after each line."""
     table = table_with(files)
     assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
@@ -150,7 +150,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(History, "copy", copy)
 
 
-def test_what_is_written_to_after_it_was_copied_stays_for_the_time_being(
+def test_a_piece_written_after_its_copy_stays_until_the_next_check(
     files: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once(monkeypatch)
@@ -169,7 +169,7 @@ def test_what_is_written_to_after_it_was_copied_stays_for_the_time_being(
     assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
 
 
-def test_no_more_than_a_piece_leaves_before_a_frame(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_one_piece_is_evicted_before_a_frame(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     table = table_with(files).play(f"pass {LEAVES_NS}")
     for gone in (0, 1, 2, 3, 4, 5, 5):
@@ -177,7 +177,7 @@ def test_no_more_than_a_piece_leaves_before_a_frame(files: History, monkeypatch:
         assert files.evicted_bytes() == gone * PAGE_BYTES
 
 
-def test_nothing_is_mapped_while_memory_is_being_made_ready(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_mapped_while_memory_is_allocated(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     table = table_with(files).play(f"pass {LEAVES_NS}")
     with monkeypatch.context() as busy:
@@ -195,7 +195,7 @@ def test_a_page_stays_until_all_its_purses_are_expired(files: History) -> None:
     assert gone_pages(table, LEAVES_NS + 1) == BLOCK_PAGES
 
 
-def test_blocks_that_end_later_leave_later(files: History) -> None:
+def test_blocks_that_end_later_are_evicted_later(files: History) -> None:
     table = table_with(files).play(programme(3, LEAVES_NS + 1))
     assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
     table.play(f"at {LEAVES_NS + 2}\nexpire 3 0..{MEMBERS}")
@@ -204,7 +204,7 @@ def test_blocks_that_end_later_leave_later(files: History) -> None:
     table.play("refund dinner3 1\nreverse dinner1 1")
 
 
-def test_nothing_leaves_for_a_history_that_is_closed(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_history_evicts_nothing(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     table = table_with(files).play(f"pass {LEAVES_NS}\n" + "transfer issuance treasury 1\n" * 2)
     files.close()
@@ -212,7 +212,7 @@ def test_nothing_leaves_for_a_history_that_is_closed(files: History, monkeypatch
     assert files.evicted_bytes() == PAGE_BYTES
 
 
-def test_want_of_memory_while_a_piece_is_copied_refuses_no_frame(
+def test_a_memory_error_during_a_copy_refuses_no_frame(
     files: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -243,12 +243,12 @@ def test_an_error_of_a_copy_is_raised_once(files: History, monkeypatch: pytest.M
     assert files.evicted_bytes() == BLOCK_PAGES * PAGE_BYTES
 
 
-def test_small_blocks_stay(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_blocks_are_not_evicted(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eviction, "BLOCK_BYTES_MIN", (BLOCK_PAGES + 1) * PAGE_BYTES)
     assert gone_pages(table_with(files), LEAVES_NS) == 0
 
 
-def test_a_table_that_moves_comes_back_and_leaves_again(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moved_table_is_in_memory_and_is_evicted_again(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system grants little address space, growing is copying."""
     monkeypatch.setattr(reserved_arrays, "RESERVED_BYTES", 1 << 16)
     table = table_with(files)
@@ -263,7 +263,7 @@ def test_a_table_that_moves_comes_back_and_leaves_again(files: History, monkeypa
     table.play("refund lunch1 1")
 
 
-def test_a_state_that_was_loaded_leaves_memory_again(files: History, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_loaded_state_is_evicted_again(files: History, tmp_path_factory: pytest.TempPathFactory) -> None:
     table = table_with(files)
     assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
     table.play("refund lunch1 1")
@@ -279,7 +279,7 @@ def test_a_state_that_was_loaded_leaves_memory_again(files: History, tmp_path_fa
 
 
 @pytest.mark.parametrize("fault", ["fdatasync", "full", "map"])
-def test_where_disk_or_system_refuse_all_stays(files: History, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_nothing_is_evicted_if_disk_or_system_refuse(files: History, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 

@@ -47,7 +47,7 @@ def memory_bytes(array: np.ndarray, kind: str) -> int:
 
 
 @linux_only
-def test_what_is_settled_is_read_where_it_was_and_takes_no_memory_of_its_own(tmp_path: Path) -> None:
+def test_evicted_rows_keep_their_addresses_and_use_no_memory(tmp_path: Path) -> None:
     array, rows = table_of(1_000_000), 900_000
     whole = array.copy()
     files = History(tmp_path, 160_000)
@@ -67,7 +67,7 @@ def test_what_is_settled_is_read_where_it_was_and_takes_no_memory_of_its_own(tmp
 
 
 @linux_only
-def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loaded_rows_are_written_to_the_file_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array, rows = ReservedArray(np.dtype(("<u8", 2)), 1_000_000).array, 900_000
     files = History(tmp_path, 160_000)
@@ -90,7 +90,7 @@ def test_rows_may_come_straight_into_the_file(tmp_path: Path, monkeypatch: pytes
 
 
 @linux_only
-def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Path) -> None:
+def test_requested_memory_is_allocated_before_a_file_is_mapped(tmp_path: Path) -> None:
     array = table_of(100_000)
     files, released = History(tmp_path, 0), threading.Event()
     reserved_arrays.executor.submit(released.wait, 10)
@@ -106,7 +106,7 @@ def test_memory_that_was_asked_for_is_there_before_a_file_is_mapped(tmp_path: Pa
 
 
 @linux_only
-def test_who_makes_rows_faster_than_the_disk_takes_them_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eviction_waits_if_rows_arrive_faster_than_the_disk_accepts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array = table_of(100_000)
     files, released = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
@@ -120,7 +120,7 @@ def test_who_makes_rows_faster_than_the_disk_takes_them_waits(tmp_path: Path, mo
     files.close()
 
 
-def test_a_disk_that_refuses_leaves_all_in_memory(tmp_path: Path) -> None:
+def test_all_rows_stay_in_memory_if_the_disk_refuses(tmp_path: Path) -> None:
     array = table_of(100_000)
     files = History(tmp_path / "missing", 0)
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_a_disk_that_refuses_leaves_all_in_memory(tmp_path: Path) -> None:
 
 
 @linux_only
-def test_a_disk_that_is_nearly_full_is_left_to_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nearly_full_disk_is_left_to_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "FREE_BYTES_MIN", 1 << 60)
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array = table_of(100_000)
@@ -163,7 +163,7 @@ def lose_writes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @linux_only
-def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_the_disk_lost_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     lose_writes(monkeypatch)
     array = table_of(100_000)
@@ -181,7 +181,7 @@ def test_what_the_disk_did_not_keep_stays_in_memory(tmp_path: Path, monkeypatch:
 
 @linux_only
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("a defect")])
-def test_an_error_of_a_job_is_raised_once_and_none_for_want_of_memory(
+def test_an_error_of_a_job_is_raised_once_and_a_memory_error_never(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
@@ -205,7 +205,7 @@ def test_an_error_of_a_job_is_raised_once_and_none_for_want_of_memory(
 
 
 @linux_only
-def test_rows_stay_in_memory_where_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_stay_in_memory_if_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     array = table_of(100_000)
     for begin in (
         lambda files: files.evict({"run_ids": (array, len(array))}, wait=True),
@@ -230,7 +230,7 @@ def submit_transfers(ledger: Ledger, first: int) -> None:
 
 
 @linux_only
-def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_in_a_folder_evicts_old_rows_to_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_storage, "EVICTION_ROWS", 20)
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
 
@@ -264,7 +264,7 @@ def test_a_ledger_in_a_folder_keeps_its_past_in_files(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("seed", [0, 2])
-def test_a_state_with_its_past_on_disk_is_the_same_state(
+def test_a_state_with_evicted_rows_is_the_same_state(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_storage, "EVICTION_ROWS", 20)

@@ -24,7 +24,7 @@ def filled(array: Any, rows: int) -> None:
     array["b"][:rows] = -np.arange(rows)
 
 
-def test_rows_stay_where_they_are() -> None:
+def test_growing_keeps_the_addresses_of_rows() -> None:
     table = ReservedArray(PAIR, 10)
     filled(table.array, 10)
     address = table.array.ctypes.data
@@ -41,7 +41,7 @@ def test_an_empty_table_grows() -> None:
     assert table.grow(3)["b"].tolist() == [0, 0, 0]
 
 
-def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growing_copies_if_address_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     real = mmap.mmap
 
     def stingy(descriptor: int, size: int, **options: Any) -> mmap.mmap:
@@ -60,7 +60,7 @@ def test_where_address_space_is_refused_growing_copies(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc to see memory in")
-def test_memory_is_there_before_the_rows_are() -> None:
+def test_memory_is_allocated_before_the_rows_are_written() -> None:
     rows = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize
     table = ReservedArray(PAIR, rows)
     filled(table.array, rows)
@@ -78,7 +78,7 @@ def test_memory_is_there_before_the_rows_are() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is made ready ahead")
-def test_memory_is_ready_when_all_that_was_asked_for_is_there() -> None:
+def test_memory_is_ready_when_all_requests_are_done() -> None:
     rows, go_on = reserved_arrays.AHEAD_FROM_BYTES // PAIR.itemsize, threading.Event()
     table = ReservedArray(PAIR, rows)
     reserved_arrays.wait_until_ready()

@@ -45,7 +45,7 @@ def test_a_state_is_the_same_in_both_storages(tmp_path: Path, monkeypatch: pytes
     history.close()
 
 
-def test_work_for_a_state_in_memory_is_done_at_once() -> None:
+def test_tasks_of_a_state_in_memory_run_at_once() -> None:
     storage = Storage()
     here = threading.get_ident()
     assert storage.begin(threading.get_ident).result() == here
