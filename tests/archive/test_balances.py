@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from tests.archive.worlds import Town, accounts_of, growing, some_world
+from tests.archive.sample_ledgers import Town, accounts_of, replayed_by_frame, sample_ledger
 
 from sycee.archive import history_copy
 from sycee.archive.balances import balance_at, balances_at
@@ -27,24 +27,24 @@ def balances_now(state: Any) -> tuple[dict[int, int], dict[int, int]]:
 
 def check_all_frames(history: Any, *, every: int = 1) -> None:
     recorded = []
-    for world in growing(history):
-        recorded.append(balances_now(world.state))
-    state = world.state
+    for source in replayed_by_frame(history):
+        recorded.append(balances_now(source.state))
+    state = source.state
     purse_currencies = state.tables.programmes["currency"][state.all_purses["programme"]]
     for frame in range(1, len(recorded) + 1, every):
         accounts, purses = recorded[frame - 1]
         time_ns = int(state.frame_times[frame])
         for number in state.zones:
-            found = balances_at(world, number, frame=frame)
+            found = balances_at(source, number, frame=frame)
             assert (found.frame, found.time_ns) == (frame, time_ns)
             for account, balance in zip(found.accounts, found.balances.tolist(), strict=True):
                 assert balance == accounts.get(ids.to_int(account), 0)
             rows = [row for row, currency in enumerate(purse_currencies.tolist()) if currency == number]
             assert found.purses.tolist() == [purses.get(row, 0) for row in rows]
-            assert balances_at(world, number, time_ns=time_ns).balances.tolist() == found.balances.tolist()
+            assert balances_at(source, number, time_ns=time_ns).balances.tolist() == found.balances.tolist()
         for account in accounts:
-            assert balance_at(world, account, frame=frame) == accounts[account]
-            assert balance_at(world, account, time_ns=time_ns) == accounts[account]
+            assert balance_at(source, account, frame=frame) == accounts[account]
+            assert balance_at(source, account, time_ns=time_ns) == accounts[account]
 
 
 @settings(max_examples=5)
@@ -59,11 +59,11 @@ def test_balances_do_not_depend_on_slices(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_balances_before_the_first_frame_are_zero() -> None:
-    world = some_world()
-    number = next(iter(world.state.zones))
-    found = balances_at(world, number, frame=0)
+    source = sample_ledger()
+    number = next(iter(source.state.zones))
+    found = balances_at(source, number, frame=0)
     assert (found.frame, found.time_ns, set(found.balances.tolist())) == (0, 0, {0})
-    assert balance_at(world, accounts_of(world)[0], time_ns=-5) == 0
+    assert balance_at(source, accounts_of(source)[0], time_ns=-5) == 0
 
 
 def test_balances_of_an_open_ledger(tmp_path: Path) -> None:
@@ -88,23 +88,23 @@ def test_balances_of_an_open_ledger(tmp_path: Path) -> None:
      ({"time_ns": "now"}, "time_ns")],
 )  # fmt: skip
 def test_invalid_frames_and_times_are_refused(moment: dict[str, Any], says: str) -> None:
-    world = some_world()
-    for ask in (lambda: balance_at(world, accounts_of(world)[0], **moment), lambda: balances_at(world, 156, **moment)):
+    source = sample_ledger()
+    for ask in (lambda: balance_at(source, accounts_of(source)[0], **moment), lambda: balances_at(source, 156, **moment)):
         with pytest.raises(UsageError, match=says):
             ask()
 
 
 def test_unknown_currencies_and_accounts_are_refused() -> None:
-    world = some_world()
+    source = sample_ledger()
     with pytest.raises(UsageError, match="no currency USD") as caught:
-        balances_at(world, "USD", frame=0)
+        balances_at(source, "USD", frame=0)
     assert "its currencies are: CNY" in str(caught.value.hint)
     with pytest.raises(UsageError, match="no account"):
-        balance_at(world, 1234, frame=0)
+        balance_at(source, 1234, frame=0)
 
 
 def test_a_sum_that_is_not_zero_is_damage() -> None:
-    world = some_world()
-    world.state.accounts["credits_posted"][0] += 1  # as if memory had been overwritten
+    source = sample_ledger()
+    source.state.accounts["credits_posted"][0] += 1  # as if memory had been overwritten
     with pytest.raises(IntegrityError, match="sum to 1, not to zero"):
-        balances_at(world, int(world.state.accounts["currency"][0]), frame=world.state.sequence)
+        balances_at(source, int(source.state.accounts["currency"][0]), frame=source.state.sequence)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
-from tests.archive.worlds import DAY_NS, LEDGER_ID, Town, accounts_of, growing, replayed, rows, some_world
+from tests.archive.sample_ledgers import DAY_NS, LEDGER_ID, Town, accounts_of, replayed_by_frame, replayed, rows, sample_ledger
 
 from sycee.archive import export as exporting
 from sycee.archive import exporter, manifest, parquet_files, tables, timestamps
@@ -64,11 +64,11 @@ def manifest_of(folder: Path) -> Manifest:
 @settings(max_examples=4)
 @given(histories(60))
 def test_the_archive_of_a_random_history_agrees_with_the_ledger(tmp_path_factory: pytest.TempPathFactory, history: Any) -> None:
-    world, folder = replayed(history), tmp_path_factory.mktemp("archive")
-    made = export(world, folder)
-    state = world.state
+    source, folder = replayed(history), tmp_path_factory.mktemp("archive")
+    made = export(source, folder)
+    state = source.state
     assert (made.frame, made.operations, made.movements) == (state.sequence, state.bound.size, state.movements.size)
-    check(world, folder)
+    check(source, folder)
     with Query(folder) as query:
         sums = dict(rows(query.run("SELECT currency, sum(amount) FROM lines GROUP BY ALL")))
         assert set(sums.values()) <= {0}
@@ -88,9 +88,9 @@ def test_the_archive_of_a_random_history_agrees_with_the_ledger(tmp_path_factory
 
 
 def test_every_movement_and_operation_is_exported_unchanged(tmp_path: Path) -> None:
-    world = some_world()
-    export(world, tmp_path)
-    state, found = world.state, content(tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
+    state, found = source.state, content(tmp_path)
 
     def text(number: int) -> str:
         digits = f"{number:032x}"
@@ -131,29 +131,29 @@ def test_every_movement_and_operation_is_exported_unchanged(tmp_path: Path) -> N
 @pytest.mark.usefixtures("short_days", "quick_disk")
 def test_many_small_exports_give_the_same_archive(tmp_path: Path, every: int) -> None:
     history = random_history(7, 100 if every == 3 else 300)
-    for number, world in enumerate(growing(history), 1):
+    for number, source in enumerate(replayed_by_frame(history), 1):
         if number % every == 0 or number == len(history):
-            export(world, tmp_path / "parts")
-    export(world, tmp_path / "whole")
+            export(source, tmp_path / "parts")
+    export(source, tmp_path / "whole")
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
-    check(world, tmp_path / "parts")
+    check(source, tmp_path / "parts")
     days = manifest_of(tmp_path / "whole").days()
     assert len(days) > 1
     # A day that is over is one file; that of the newest is not over yet.
     for table in BY_DAY:
         for day in days[:-1]:
             assert len([entry for entry in manifest_of(tmp_path / "parts").files_of(table) if entry.day == day]) <= 1
-    assert manifest_of(tmp_path / "parts").movement_digest == world.state.movement_digest.hex()
+    assert manifest_of(tmp_path / "parts").movement_digest == source.state.movement_digest.hex()
 
 
 @pytest.mark.usefixtures("short_days", "quick_disk")
 def test_the_archive_does_not_depend_on_slices_and_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = some_world()
-    export(world, tmp_path / "whole")
+    source = sample_ledger()
+    export(source, tmp_path / "whole")
     monkeypatch.setattr(tables.history_copy, "SLICE_ROWS", 3)
     monkeypatch.setattr(parquet_files, "ROW_GROUP_ROWS", 5)
     monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 0)
-    export(world, tmp_path / "parts")
+    export(source, tmp_path / "parts")
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
     path = (
         tmp_path
@@ -164,10 +164,10 @@ def test_the_archive_does_not_depend_on_slices_and_row_groups(tmp_path: Path, mo
 
 
 def test_an_export_without_new_frames_writes_nothing(tmp_path: Path) -> None:
-    world = some_world()
-    first = export(world, tmp_path)
+    source = sample_ledger()
+    first = export(source, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    again = export(world, tmp_path)
+    again = export(source, tmp_path)
     assert (again.frame, again.frames, again.movements, again.files) == (first.frame, 0, 0, first.files)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
@@ -180,9 +180,9 @@ def test_an_empty_ledger_has_an_archive_too(tmp_path: Path) -> None:
 
 
 def test_progress_ends_with_the_total(tmp_path: Path) -> None:
-    world, said = some_world(), list[tuple[int, int]]()
-    export(world, tmp_path, progress=lambda done, total: said.append((done, total)))
-    total = world.state.movements.size + world.state.bound.size
+    source, said = sample_ledger(), list[tuple[int, int]]()
+    export(source, tmp_path, progress=lambda done, total: said.append((done, total)))
+    total = source.state.movements.size + source.state.bound.size
     assert said[-1] == (total, total)
     assert said == sorted(said)
 
@@ -193,16 +193,16 @@ def test_progress_ends_with_the_total(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     with pytest.raises(UsageError, match="holds other files"):
-        export(some_world(), tmp_path)
+        export(sample_ledger(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
 
 def test_the_archive_of_another_ledger_is_refused_and_unchanged(tmp_path: Path) -> None:
-    world = some_world()
-    export(world, tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
     with pytest.raises(UsageError, match=f"another ledger, {LEDGER_ID.hex()}"):
-        export(ReplayedLedger(bytes(16), world.state), tmp_path)
-    check(world, tmp_path)
+        export(ReplayedLedger(bytes(16), source.state), tmp_path)
+    check(source, tmp_path)
 
 
 def test_a_ledger_with_another_history_is_refused(tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_a_ledger_with_another_history_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    world = some_world()
-    with exporting.ExportSession(world, tmp_path), pytest.raises(UnavailableError, match="another process"):
-        export(world, tmp_path)
-    export(world, tmp_path)
+    source = sample_ledger()
+    with exporting.ExportSession(source, tmp_path), pytest.raises(UnavailableError, match="another process"):
+        export(source, tmp_path)
+    export(source, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -232,10 +232,10 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_manifest_is_refused(tmp_path: Path, text: str, error: type[Exception], says: str) -> None:
-    world = some_world()
-    export(world, tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
     (tmp_path / "manifest.json").write_text(text)
-    for ask in (lambda: export(world, tmp_path), lambda: Query(tmp_path)):
+    for ask in (lambda: export(source, tmp_path), lambda: Query(tmp_path)):
         with pytest.raises(error, match=says):
             ask()
 
@@ -278,11 +278,11 @@ def test_an_export_interrupted_anywhere_is_usable_and_continues(
 ) -> None:
     monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 1)
     history = random_history(7, 60)
-    worlds = growing(history)
-    early = next(world for number, world in enumerate(worlds, 1) if number == len(history) // 2)
+    sources = replayed_by_frame(history)
+    early = next(source for number, source in enumerate(sources, 1) if number == len(history) // 2)
     export(early, tmp_path / "before")
-    for world in worlds:
-        last = world
+    for source in sources:
+        last = source
     export(last, tmp_path / "whole")
     expected = content(tmp_path / "whole")
     steps, cuts = 0, 0
@@ -326,57 +326,57 @@ def test_files_of_interrupted_exports_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_refuses_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = some_world()
+    source = sample_ledger()
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnavailableError, match="No space left"):
-        export(world, tmp_path)
+        export(source, tmp_path)
     assert list(tmp_path.rglob("*.parquet")) == []
     monkeypatch.undo()
-    export(world, tmp_path)
-    check(world, tmp_path)
+    export(source, tmp_path)
+    check(source, tmp_path)
 
 
 def test_a_file_that_was_changed_is_found(tmp_path: Path) -> None:
-    world = some_world()
-    export(world, tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
     path = tmp_path / manifest_of(tmp_path).files_of("movements")[0].path
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
     with pytest.raises(IntegrityError, match="was changed after the export"):
-        check(world, tmp_path)
+        check(source, tmp_path)
     path.unlink()
     with pytest.raises(IntegrityError, match="is incomplete"):
-        check(world, tmp_path)
+        check(source, tmp_path)
 
 
 @pytest.mark.usefixtures("short_days", "quick_disk")
 def test_damaged_files_are_not_merged(tmp_path: Path) -> None:
     history = random_history(7, 200)
-    for number, world in enumerate(growing(history), 1):
+    for number, source in enumerate(replayed_by_frame(history), 1):
         if number in (20, 30):
-            export(world, tmp_path)
+            export(source, tmp_path)
     path = tmp_path / manifest_of(tmp_path).files_of("operations")[-1].path
     whole = path.read_bytes()
     path.write_bytes(whole[:300] + bytes(100) + whole[400:])
     with pytest.raises(IntegrityError, match="cannot be read"):
-        export(world, tmp_path)
+        export(source, tmp_path)
 
 
 def test_an_archive_that_differs_from_its_ledger_is_found(tmp_path: Path) -> None:
-    world = some_world()
-    export(world, tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
     # As if the ledger's memory had another amount: all sums agree, but not with what was exported.
-    chosen = world.state.movements["purpose"] == Purpose.TRANSFER
+    chosen = source.state.movements["purpose"] == Purpose.TRANSFER
     at = int(chosen.nonzero()[0][0])
     for side, total in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
-        world.state.accounts[total][world.state.movements[side][at]] += 1
-    world.state.movements["amount"][at] += 1
+        source.state.accounts[total][source.state.movements[side][at]] += 1
+    source.state.movements["amount"][at] += 1
     with pytest.raises(IntegrityError, match="has another balance"):
-        check(world, tmp_path)
+        check(source, tmp_path)
 
 
 # --- in the background ---
@@ -473,8 +473,8 @@ def test_every_s_must_be_a_number_of_seconds(tmp_path: Path, every_s: Any) -> No
 
 
 def test_the_register_lists_every_account(tmp_path: Path) -> None:
-    world = some_world()
-    export(world, tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
     with Query(tmp_path) as query:
-        assert rows(query.run("SELECT count(*) FROM accounts")) == [[len(accounts_of(world))]]
+        assert rows(query.run("SELECT count(*) FROM accounts")) == [[len(accounts_of(source))]]
         assert rows(query.run("SELECT bool_and(suspense IS NOT NULL) FROM accounts")) == [[True]]

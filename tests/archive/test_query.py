@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.archive.worlds import Town, rows, some_world
+from tests.archive.sample_ledgers import Town, rows, sample_ledger
 from tests.docs.pages import page
 
 from sycee.archive.check import check
@@ -22,7 +22,7 @@ from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("archive") / "it's one"
-    export(some_world(), made)
+    export(sample_ledger(), made)
     return made
 
 
@@ -41,7 +41,7 @@ def test_views_have_the_columns_of_the_schema(query: Query) -> None:
 
 
 def test_an_empty_archive_has_the_same_columns(tmp_path: Path) -> None:
-    from tests.archive.worlds import LEDGER_ID
+    from tests.archive.sample_ledgers import LEDGER_ID
 
     from sycee.archive.history_source import ReplayedLedger
     from sycee.ledger.state import LedgerState
@@ -255,7 +255,7 @@ def test_an_archive_is_found_in_its_ledgers_folder(folder: Path, tmp_path: Path)
 
 
 def test_a_path_with_pattern_characters_is_refused(tmp_path: Path) -> None:
-    export(some_world(), tmp_path / "a[b]")
+    export(sample_ledger(), tmp_path / "a[b]")
     with pytest.raises(UsageError, match="reads as a pattern"):
         Query(tmp_path / "a[b]")
 
@@ -270,8 +270,8 @@ def test_damage_anywhere_is_an_integrity_error_and_no_usage_error(tmp_path: Path
 
 
 def damaged_at_every(step: int, tmp_path: Path) -> None:
-    world = some_world()
-    export(world, tmp_path)
+    source = sample_ledger()
+    export(source, tmp_path)
     with Query(tmp_path) as query:
         path = tmp_path / query.manifest.files_of("movements")[0].path
     whole = path.read_bytes()
@@ -285,12 +285,12 @@ def damaged_at_every(step: int, tmp_path: Path) -> None:
             except IntegrityError as error:
                 said.add(error.message.partition(": ")[0])
         with pytest.raises(IntegrityError):
-            check(world, tmp_path)
+            check(source, tmp_path)
     assert said == {f"{path} was changed after the export"}
 
 
 def test_a_file_removed_during_a_query_is_unavailable(tmp_path: Path) -> None:
-    export(some_world(), tmp_path)
+    export(sample_ledger(), tmp_path)
     with Query(tmp_path) as query:
         for entry in query.manifest.files_of("movements"):
             (tmp_path / entry.path).unlink()

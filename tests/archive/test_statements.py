@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.archive.worlds import DAY_NS, Town, accounts_of, moment, replayed, some_world, whole_statement
+from tests.archive.sample_ledgers import DAY_NS, Town, accounts_of, moment, replayed, sample_ledger, whole_statement
 
 from sycee.archive import history_copy, statement_csv, statement_pdf, timestamps
 from sycee.archive.history_source import ReplayedLedger
@@ -26,12 +26,12 @@ from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.histories import histories
 
 
-def check_against_the_ledger(world: ReplayedLedger, from_ns: int, until_ns: int) -> int:
+def check_against_the_ledger(source: ReplayedLedger, from_ns: int, until_ns: int) -> int:
     """Every account's statement is the part of the whole one that is of the period; how many lines there were."""
     seen = 0
-    for account in accounts_of(world):
-        whole = whole_statement(world, account)
-        found = statement(world, account, from_=from_ns, until=until_ns)
+    for account in accounts_of(source):
+        whole = whole_statement(source, account)
+        found = statement(source, account, from_=from_ns, until=until_ns)
         assert found.lines == [line for line in whole if from_ns <= line.time_ns < until_ns]
         before = [line for line in whole if line.time_ns < from_ns]
         assert found.opening == (before[-1].balance if before else 0)
@@ -47,28 +47,28 @@ def check_against_the_ledger(world: ReplayedLedger, from_ns: int, until_ns: int)
 @settings(max_examples=10)
 @given(histories(60))
 def test_statements_agree_with_those_of_the_ledger(history: Any) -> None:
-    world = replayed(history)
-    times = world.state.frame_times[1:].tolist()
+    source = replayed(history)
+    times = source.state.frame_times[1:].tolist()
     middle, late = times[len(times) // 2], times[-1]
-    assert check_against_the_ledger(world, times[0], late + 1) == sum(
-        len(whole_statement(world, account)) for account in accounts_of(world)
+    assert check_against_the_ledger(source, times[0], late + 1) == sum(
+        len(whole_statement(source, account)) for account in accounts_of(source)
     )
-    check_against_the_ledger(world, middle, late)
-    check_against_the_ledger(world, 0, middle)
+    check_against_the_ledger(source, middle, late)
+    check_against_the_ledger(source, 0, middle)
 
 
 def test_statements_do_not_depend_on_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = some_world()
-    whole = {account: statement(world, account).lines for account in accounts_of(world)}
+    source = sample_ledger()
+    whole = {account: statement(source, account).lines for account in accounts_of(source)}
     assert max(map(len, whole.values())) > 12
     for rows in (1, 2, 5):
         monkeypatch.setattr(history_copy, "SLICE_ROWS", rows)
-        assert {account: statement(world, account).lines for account in whole} == whole
-        check_against_the_ledger(world, 1_050, 1_100)
+        assert {account: statement(source, account).lines for account in whole} == whole
+        check_against_the_ledger(source, 1_050, 1_100)
 
 
 def test_a_statement_copies_the_lines_of_its_period_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = some_world()
+    source = sample_ledger()
     copied: list[int] = []
     copy = history_copy.movement_rows
 
@@ -77,10 +77,10 @@ def test_a_statement_copies_the_lines_of_its_period_only(monkeypatch: pytest.Mon
         return copy(state, numbers)
 
     monkeypatch.setattr(history_copy, "movement_rows", counted)
-    account = max(accounts_of(world), key=lambda account: len(whole_statement(world, account)))
-    half = whole_statement(world, account)[6].time_ns
-    lines = statement(world, account, until=half).lines
-    assert 0 < len(lines) < len(whole_statement(world, account))
+    account = max(accounts_of(source), key=lambda account: len(whole_statement(source, account)))
+    half = whole_statement(source, account)[6].time_ns
+    lines = statement(source, account, until=half).lines
+    assert 0 < len(lines) < len(whole_statement(source, account))
     assert sum(copied) == len(lines)
 
 
@@ -135,17 +135,17 @@ def test_a_statement_without_lines(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_periods_are_refused(period: dict[str, Any], says: str) -> None:
-    world = some_world()
+    source = sample_ledger()
     with pytest.raises(UsageError, match=says):
-        statement(world, accounts_of(world)[0], **period)
+        statement(source, accounts_of(source)[0], **period)
 
 
 def test_unknown_accounts_and_years_are_refused() -> None:
-    world = some_world()
+    source = sample_ledger()
     with pytest.raises(UsageError, match="no account 00000000-0000-0000-0000-0000000004d2"):
-        statement(world, 1234)
+        statement(source, 1234)
     with pytest.raises(UsageError, match=r"year must .*; got 1500"):
-        statement(world, accounts_of(world)[0], year=1500)
+        statement(source, accounts_of(source)[0], year=1500)
 
 
 def test_midnights_that_are_skipped_or_repeated() -> None:
@@ -167,10 +167,10 @@ def test_local_days_are_those_of_the_sequencer() -> None:
 @settings(max_examples=8)
 @given(histories(60))
 def test_packets_are_the_purses_that_a_wallet_claimed(history: Any) -> None:
-    world = replayed(history)
-    state, seen = world.state, 0
-    for row, account in enumerate(accounts_of(world)):
-        packets = statement(world, account, with_packets=True).packets
+    source = replayed(history)
+    state, seen = source.state, 0
+    for row, account in enumerate(accounts_of(source)):
+        packets = statement(source, account, with_packets=True).packets
         mine = state.all_purses[state.all_purses["wallet"] == row + 1]
         assert sorted((each.programme, each.dropped, each.spent, each.refunded, each.returned) for each in packets) == (
             sorted(mine[["programme", "dropped", "spent", "refunded", "returned"]].tolist())
@@ -180,8 +180,8 @@ def test_packets_are_the_purses_that_a_wallet_claimed(history: Any) -> None:
         seen += len(packets)
         # The parts of two halves make the whole.
         middle = int(state.frame_times[state.sequence // 2 + 1])
-        early = statement(world, account, until=middle, with_packets=True).packets
-        late = statement(world, account, from_=middle, with_packets=True).packets
+        early = statement(source, account, until=middle, with_packets=True).packets
+        late = statement(source, account, from_=middle, with_packets=True).packets
         assert sum(each.spent for each in (*early, *late)) == sum(each.spent for each in packets)
         assert sum(each.dropped for each in (*early, *late)) == sum(each.dropped for each in packets)
     assert seen == np.count_nonzero(state.all_purses["wallet"])

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share: tests/conftest.py imports them."""
+"""Fixtures that the tests of several packages share: tests/conftest.py imports them."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
 from tests.database import places
+from tests.database.example_schema import NOTES, RELEASES
 from tests.database.places import opened
-from tests.database.room import NOTES, RELEASES
 
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.database import transactions
@@ -298,7 +298,9 @@ def test_a_writer_whose_attempts_all_conflict_is_unavailable(sockets: Path, monk
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
-def test_without_postgresql_tests_are_skipped_or_fail_in_ci(ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_postgresql_tests_are_skipped_or_fail_in_ci(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nowhere(_: str) -> list[str]:
         raise UnavailableError("PostgreSQL is not on this machine")
 

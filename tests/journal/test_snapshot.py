@@ -30,7 +30,7 @@ def name_of(sequence: int) -> str:
     return f"{sequence:020}.snapshot"
 
 
-def mark_of(sequence: int) -> Anchor:
+def anchor_of(sequence: int) -> Anchor:
     return Anchor(sequence, 1_000 + sequence, blake3(b"%d" % sequence).digest())
 
 
@@ -53,7 +53,7 @@ def write(disk: Disk, sequence: int, *, ledger_id: bytes = LEDGER_ID) -> str:
         disk,
         ledger_id=ledger_id,
         epoch=3,
-        anchor=mark_of(sequence),
+        anchor=anchor_of(sequence),
         rules=2,
         movement_digest=bytes([9]) * 32,
         sections=sections(sequence),
@@ -63,7 +63,7 @@ def write(disk: Disk, sequence: int, *, ledger_id: bytes = LEDGER_ID) -> str:
 
 def require_whole(found: Snapshot | None, sequence: int) -> None:
     assert found is not None
-    assert (found.ledger_id, found.epoch, found.anchor) == (LEDGER_ID, 3, mark_of(sequence))
+    assert (found.ledger_id, found.epoch, found.anchor) == (LEDGER_ID, 3, anchor_of(sequence))
     assert (found.rules, found.movement_digest) == (2, bytes([9]) * 32)
     assert found.small == SMALL
     expected = sections(sequence)
@@ -124,7 +124,7 @@ def test_the_bytes_agree_with_the_reference() -> None:
     head = struct.unpack_from("<8sHHI16sIIQq32s32sQ", content)
     table_bytes = head[3]
     assert head == (
-        b"SYCEESNP", 3, 0, table_bytes, LEDGER_ID, 3, 2, 7, 1_007, mark_of(7).digest, bytes([9]) * 32, len(content)
+        b"SYCEESNP", 3, 0, table_bytes, LEDGER_ID, 3, 2, 7, 1_007, anchor_of(7).digest, bytes([9]) * 32, len(content)
     )  # fmt: skip
     assert not any(content[128:4088])
     assert xxhash.xxh3_64_digest(content[:4088] + bytes(8)) == content[4088:4096]
@@ -324,7 +324,7 @@ def test_only_an_array_of_the_same_type_and_shape_is_filled() -> None:
 def test_content_that_no_snapshot_can_have_is_refused(changes: dict[str, object], says: str) -> None:
     disk = FakeDisk(folder=FOLDER)
     values = {
-        "ledger_id": LEDGER_ID, "epoch": 1, "anchor": mark_of(1), "rules": 0, "movement_digest": bytes(32),
+        "ledger_id": LEDGER_ID, "epoch": 1, "anchor": anchor_of(1), "rules": 0, "movement_digest": bytes(32),
         "sections": {}, "small": {},
     }  # fmt: skip
     with pytest.raises(ValueError, match=says):
@@ -464,7 +464,7 @@ def test_writing_and_reading_need_no_second_copy_in_memory(tmp_path: Path) -> No
         disk,
         ledger_id=LEDGER_ID,
         epoch=1,
-        anchor=mark_of(1),
+        anchor=anchor_of(1),
         rules=0,
         movement_digest=bytes(32),
         sections={"big": array},

@@ -1,4 +1,4 @@
-"""A small room with tables, in two releases: the second knows one more revision."""
+"""Schema of a small package in two releases; the second has one more revision."""
 
 from __future__ import annotations
 

@@ -29,36 +29,36 @@ def moment(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
-def growing(history: Sequence[Frame]) -> Iterator[ReplayedLedger]:
+def replayed_by_frame(history: Sequence[Frame]) -> Iterator[ReplayedLedger]:
     """One state, after each frame of a history."""
     state = LedgerState()
-    world = ReplayedLedger(LEDGER_ID, state)
+    source = ReplayedLedger(LEDGER_ID, state)
     for sequence, (now_ns, records, calendar) in enumerate(history, 1):
         if records.size:
             state.reserve(records)
             state.apply(sequence, now_ns, records.copy(), calendar)
         else:
             state.pass_time(now_ns, calendar, sequence=sequence)
-        yield world
+        yield source
 
 
 def replayed(history: Sequence[Frame]) -> ReplayedLedger:
     """The state after all of a history."""
-    *_, last = growing(history)
+    *_, last = replayed_by_frame(history)
     return last
 
 
-def some_world(seed: int = 7, steps: int = 300) -> ReplayedLedger:
+def sample_ledger(seed: int = 7, steps: int = 300) -> ReplayedLedger:
     return replayed(random_history(seed, steps))
 
 
-def whole_statement(world: ReplayedLedger, account: int) -> list[Line]:
+def whole_statement(source: ReplayedLedger, account: int) -> list[Line]:
     """What `Ledger.statement` returns of a state."""
-    return reads.statement(world.state, account)
+    return reads.statement(source.state, account)
 
 
-def accounts_of(world: ReplayedLedger) -> list[int]:
-    return [world.state.account_id(row) for row in range(world.state.accounts.size)]
+def accounts_of(source: ReplayedLedger) -> list[int]:
+    return [source.state.account_id(row) for row in range(source.state.accounts.size)]
 
 
 class Town:
