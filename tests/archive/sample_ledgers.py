@@ -1,4 +1,4 @@
-"""Ledgers to read: random histories replayed in memory, and a small town on disk that lives through several days."""
+"""Ledgers for the tests: random histories replayed in memory, and a small town on disk over several days."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HOUR_NS = 3_600 * 10**9
 
 
 def moment(text: str) -> int:
-    """Nanoseconds of a UTC time such as 2026-03-29T00:30."""
+    """Return the nanoseconds of a UTC time such as 2026-03-29T00:30."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
 def replayed_by_frame(history: Sequence[Frame]) -> Iterator[ReplayedLedger]:
-    """One state, after each frame of a history."""
+    """Yield one state after each frame of a history."""
     state = LedgerState()
     source = ReplayedLedger(LEDGER_ID, state)
     for sequence, (now_ns, records, calendar) in enumerate(history, 1):
@@ -43,7 +43,7 @@ def replayed_by_frame(history: Sequence[Frame]) -> Iterator[ReplayedLedger]:
 
 
 def replayed(history: Sequence[Frame]) -> ReplayedLedger:
-    """The state after all of a history."""
+    """Return the state after a whole history."""
     *_, last = replayed_by_frame(history)
     return last
 
@@ -53,7 +53,7 @@ def sample_ledger(seed: int = 7, steps: int = 300) -> ReplayedLedger:
 
 
 def whole_statement(source: ReplayedLedger, account: int) -> list[Line]:
-    """What `Ledger.statement` returns of a state."""
+    """Return the lines of `Ledger.statement` for a state."""
     return reads.statement(source.state, account)
 
 
@@ -62,7 +62,7 @@ def accounts_of(source: ReplayedLedger) -> list[int]:
 
 
 class Town:
-    """A ledger with two wallets, a shop and a programme of three packets, and a clock that is moved by hand."""
+    """A ledger with two wallets, a shop and a programme of three packets, and a clock that the test sets."""
 
     def __init__(self, folder: Path, start: str = "2026-03-01T12:00", zone: str = "Europe/Paris") -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Balances as of any frame and moment are those that were seen then."""
+"""Balances as of any frame and moment equal those recorded then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sycee.testing.histories import histories, random_history
 
 
 def balances_now(state: Any) -> tuple[dict[int, int], dict[int, int]]:
-    """Of accounts by id, and of purses by row: recorded while a history goes on."""
+    """Return the balances of accounts by id and of purses by row, to be recorded after each frame."""
     accounts = state.accounts
     own = (accounts["credits_posted"] - accounts["debits_posted"]).tolist()
     purses = state.all_purses

@@ -1,4 +1,4 @@
-"""An archive says what its ledger says, however often it was exported and wherever that was cut short."""
+"""An archive agrees with its ledger after any number of exports and interruptions."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.ledger.layout import Kind, Purpose, PurseState
 from sycee.testing.histories import histories, random_history
 
-SHORT_DAY_NS = 40 * 10**9  # a random history of seed 7 takes a second or so a step
+SHORT_DAY_NS = 40 * 10**9  # a step of a random history takes about a second of ledger time
 
 
 @pytest.fixture
 def short_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day passes in forty seconds, so that a random history has several."""
+    """Make a day forty seconds long, so that a random history has several days."""
     for module in (exporting, tables, timestamps):
         monkeypatch.setattr(module, "NS_PER_DAY", SHORT_DAY_NS)
 
 
 @pytest.fixture
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written may be lost in a power cut: none comes."""
+    """Skip fsync, which only a power cut needs."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def content(folder: Path) -> dict[str, list[Any]]:
-    """Every row of every table, in order."""
+    """Return every row of every table, in order."""
     with Query(folder) as query:
         found = {table: rows(query.run(f"FROM {table}")) for table in BY_DAY}
         return found | {view: rows(query.run(f"FROM {view} ORDER BY ALL")) for view in ("balances", "purses")}
@@ -58,7 +58,7 @@ def manifest_of(folder: Path) -> Manifest:
     return found
 
 
-# --- it says what the ledger says ---
+# --- agreement with the ledger ---
 
 
 @settings(max_examples=4)
@@ -124,7 +124,7 @@ def test_every_movement_and_operation_is_exported_unchanged(tmp_path: Path) -> N
     assert {row[4].count(".") for row in found["movements"]} == {1}  # nanoseconds are kept
 
 
-# --- it goes on ---
+# --- continued exports ---
 
 
 @pytest.mark.parametrize("every", [3, 40])
@@ -139,7 +139,7 @@ def test_many_small_exports_give_the_same_archive(tmp_path: Path, every: int) ->
     check(source, tmp_path / "parts")
     days = manifest_of(tmp_path / "whole").days()
     assert len(days) > 1
-    # A day that is over is one file; that of the newest is not over yet.
+    # Each day has one file, except the newest, which is not over yet.
     for table in BY_DAY:
         for day in days[:-1]:
             assert len([entry for entry in manifest_of(tmp_path / "parts").files_of(table) if entry.day == day]) <= 1
@@ -187,7 +187,7 @@ def test_progress_ends_with_the_total(tmp_path: Path) -> None:
     assert said == sorted(said)
 
 
-# --- whose it is ---
+# --- folders that are refused ---
 
 
 def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
@@ -240,16 +240,16 @@ def test_an_invalid_manifest_is_refused(tmp_path: Path, text: str, error: type[E
             ask()
 
 
-# --- it is cut short ---
+# --- interrupted exports ---
 
 
 class PowerCut(BaseException):
-    """Nothing is written any more."""
+    """No further write happens."""
 
 
 @pytest.fixture
 def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """A function that lets so many steps that make files durable or rename them happen, and none after."""
+    """Return a function that allows `steps` calls which make files durable or rename them, and then raises."""
     left = [10**9]
     rename = Path.replace
 
@@ -297,7 +297,7 @@ def test_an_export_interrupted_anywhere_is_usable_and_continues(
             cuts += 1
         finally:
             power(10**9)
-        # What counted still counts, and nothing else.
+        # The manifest lists the same files as before.
         assert manifest_of(folder).frame <= last.state.sequence
         check(last, folder)
         export(last, folder)
@@ -369,7 +369,7 @@ def test_damaged_files_are_not_merged(tmp_path: Path) -> None:
 def test_an_archive_that_differs_from_its_ledger_is_found(tmp_path: Path) -> None:
     source = sample_ledger()
     export(source, tmp_path)
-    # As if the ledger's memory had another amount: all sums agree, but not with what was exported.
+    # The ledger's memory has another amount: all its sums agree, but not with the archive.
     chosen = source.state.movements["purpose"] == Purpose.TRANSFER
     at = int(chosen.nonzero()[0][0])
     for side, total in (("debit_row", "debits_posted"), ("credit_row", "credits_posted")):
@@ -379,7 +379,7 @@ def test_an_archive_that_differs_from_its_ledger_is_found(tmp_path: Path) -> Non
         check(source, tmp_path)
 
 
-# --- in the background ---
+# --- background exports ---
 
 
 def test_the_exporter_exports_while_payments_continue(tmp_path: Path) -> None:
@@ -454,7 +454,7 @@ def test_large_registers_are_written_when_a_day_is_over(tmp_path: Path, monkeypa
         one.advance(registers=False)
         assert one.manifest.registers_frame == written
         with Query(tmp_path / "archive") as query:
-            # Its balance is known before the register names it.
+            # The view has its balance before the register lists the account.
             assert rows(query.run("SELECT currency, kind FROM balances WHERE balance = 5")) == [["EUR", None]]
         town.wait(DAY_NS)
         ledger.transfer(town.ann, late, 5)

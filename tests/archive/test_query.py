@@ -1,4 +1,4 @@
-"""Queries: what the views hold, what is documented of them, and that nothing else can be reached."""
+"""Queries: content and documentation of the views, and no access to anything else."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_lines_view_equals_the_statements(tmp_path: Path) -> None:
             assert rows(query.run("FROM currencies")) == [["EUR", 978, 2, "Europe/Paris"]]
 
 
-# --- answers ---
+# --- results ---
 
 
 def test_values_are_exact(query: Query) -> None:
@@ -157,7 +157,7 @@ def test_a_syntax_error_shows_its_place(query: Query) -> None:
     assert caught.value.message.splitlines()[2].strip().startswith("^")
 
 
-# --- nothing else ---
+# --- no other access ---
 
 ELSEWHERE = (
     "SELECT * FROM read_csv('/etc/passwd')",
@@ -236,7 +236,7 @@ def test_the_settings_are_locked(query: Query) -> None:
     assert dict(rows(query.run(f"FROM duckdb_settings() SELECT name, value WHERE name IN ({names})"))) == locked
 
 
-# --- where it is ---
+# --- finding the archive ---
 
 
 def test_an_archive_is_found_in_its_ledgers_folder(folder: Path, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def damaged_at_every(step: int, tmp_path: Path) -> None:
     said = set()
     for at in range(8, len(whole), step):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
-        # Not every damage is seen by whoever queries; what is seen is called what it is.
+        # A query does not read every byte; damage that it meets must be reported as damage.
         with suppress(IntegrityError), Query(tmp_path) as query:
             try:
                 rows(query.run("FROM movements"))

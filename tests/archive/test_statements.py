@@ -1,4 +1,4 @@
-"""Statements between two moments, and what they come to."""
+"""Statements between two moments, and their totals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sycee.testing.histories import histories
 
 
 def check_against_the_ledger(source: ReplayedLedger, from_ns: int, until_ns: int) -> int:
-    """Every account's statement is the part of the whole one that is of the period; how many lines there were."""
+    """Compare the statement of a period with the whole one, for every account; return the number of lines."""
     seen = 0
     for account in accounts_of(source):
         whole = whole_statement(source, account)
@@ -178,7 +178,7 @@ def test_packets_are_the_purses_that_a_wallet_claimed(history: Any) -> None:
         for each in packets:
             assert each.balance == each.dropped - each.spent + each.refunded - each.returned
         seen += len(packets)
-        # The parts of two halves make the whole.
+        # The sums of two halves are the sums of the whole period.
         middle = int(state.frame_times[state.sequence // 2 + 1])
         early = statement(source, account, until=middle, with_packets=True).packets
         late = statement(source, account, from_=middle, with_packets=True).packets
@@ -204,7 +204,7 @@ def test_packets_of_a_wallet(tmp_path: Path) -> None:
 
 
 def a_statement(folder: Path) -> Statement:
-    """Of ann: money that came, a packet's rest spent and then her own, and a refund."""
+    """Return ann's statement: money received, the rest of a packet and own money spent, and a refund."""
     town = Town(folder)
     with town.ledger as ledger:
         town.drop()
@@ -217,7 +217,7 @@ def a_statement(folder: Path) -> Statement:
 
 
 def pdf_texts(content: bytes) -> list[str]:
-    """Every text that a PDF of ours shows, in order."""
+    """Return every text of a PDF file, in order."""
     found: list[str] = []
     for stream in re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL):
         page = zlib.decompress(base64.a85decode(b"<~" + stream.strip(), adobe=True))

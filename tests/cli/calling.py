@@ -1,4 +1,4 @@
-"""Call the command line as people and scripts do, and hear what it said."""
+"""Calls of the command line, as by people and scripts, and their output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 SCALE: Final = 0.002
 PILOT: Final = ("pilot", "luohu", "--scale", str(SCALE))
-# SIGINT is given back its meaning: whoever starts the tests in the background may have had it ignored.
+# Restore the handler of SIGINT: tests that are started in the background may ignore the signal.
 SCRIPT: Final = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from sycee.cli import main; sys.exit(main())"
@@ -18,13 +18,13 @@ SCRIPT: Final = (
 
 
 class Said:
-    """What one call of the command line said."""
+    """Exit code, stdout and stderr of one call of the command line."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
 
     def json(self) -> dict[str, Any]:
-        """Its one JSON object; anything else on stdout is a failure."""
+        """Return the one JSON object on stdout; fail if stdout has anything else."""
         value, end = json.JSONDecoder().raw_decode(self.out)
         assert self.out[end:].strip() == ""
         assert isinstance(value, dict)

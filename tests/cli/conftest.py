@@ -1,4 +1,4 @@
-"""The command line in this process, and the folder of a finished pilot to try it on."""
+"""The command line in this process, and the folder of a finished pilot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sycee(capsys: pytest.CaptureFixture[str]) -> Any:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a pilot that ran undisturbed. Not to be written: `copy` is."""
+    """The folder of a finished pilot. Tests write to `copy` instead."""
     folder = tmp_path_factory.mktemp("pilot") / "undisturbed"
     process = start(*PILOT, "--data", str(folder))
     _, err = process.communicate()

@@ -29,7 +29,7 @@ def archived(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shop_of(sycee: Any, archived: Path) -> str:
-    """The account with most lines of those that were paid from packets."""
+    """Return the account with the most lines among those paid from packets."""
     said = sycee(
         "query", archived, "SELECT account FROM balances WHERE kind = 'MERCHANT' ORDER BY lines DESC", "--json"
     )
@@ -45,7 +45,7 @@ def test_export_continues_in_the_folder_of_the_ledger(sycee: Any, copy: Path) ->
     again = sycee("export", copy, "--json").json()
     assert again["added"] == {"frames": 0, "operations": 0, "movements": 0}
     assert (copy / "archive" / "manifest.json").is_file()
-    # What lies beside the journal does not keep it from being verified, or queried by its ledger's name.
+    # An archive in the ledger's folder affects neither verification nor queries by that folder.
     assert sycee("verify", copy, "--json").json()["movements"] == sum(
         row[0] for row in sycee("query", copy, "SELECT count(*) FROM movements", "--json").json()["rows"]
     )

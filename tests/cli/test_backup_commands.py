@@ -1,4 +1,4 @@
-"""The commands that keep a ledger safe: signatures judged again, checkpoints, snapshots, copies, keys."""
+"""Commands about signatures, checkpoints, snapshots, restored copies and keys."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def smuggle(folder: Path) -> int:
-    """Write a frame that would close the first account, which nobody signed, past the sequencer; its sequence."""
+    """Write an unsigned frame that closes the first account, without the sequencer; return its sequence."""
     journal, state = Journal.open(journal_disk(folder)), LedgerState()
     for frame in journal.recover():
         Applier(state).replay(frame)
@@ -64,7 +64,7 @@ def test_verify_checks_every_signature_with_authority(sycee: Any, finished: Path
 
 def test_an_unsigned_frame_is_named(sycee: Any, copy: Path) -> None:
     sequence = smuggle(copy)
-    assert sycee("verify", copy).code == 0  # the books close
+    assert sycee("verify", copy).code == 0  # the sums agree
     said = sycee("verify", copy, "--authority", "--json")
     assert said.code == 3
     assert said.json()["ok"] is False
@@ -100,7 +100,7 @@ def test_a_new_key_is_readable_by_its_owner_only(sycee: Any, tmp_path: Path, wor
 
 @pytest.fixture
 def witness(sycee: Any, tmp_path: Path) -> Path:
-    """A key's file; its public key is beside it in `witness.pub`."""
+    """File with a private key; `witness.pub` next to it has the public key."""
     (tmp_path / "witness.pub").write_text(sycee("key", "new", tmp_path / "witness.pem").out)
     return tmp_path / "witness.pem"
 
@@ -146,13 +146,13 @@ def test_a_ledger_with_another_history_differs_from_a_checkpoint(
     sycee: Any, finished: Path, copy: Path, witness: Path, tmp_path: Path
 ) -> None:
     key = witness.with_suffix(".pub")
-    # The same replay in another folder is another ledger, though it comes to the same state.
+    # The same replay in another folder is another ledger with the same state.
     assert sycee("pilot", "luohu", "--scale", "0.002", "--data", tmp_path / "other").code == 0
     file = signed(sycee, finished, witness)
     said = sycee("verify", tmp_path / "other", "--checkpoint", file, "--key", key, "--json")
     assert said.code == 3
     assert "differs from the signed one: its ledger_id is" in said.json()["error"]
-    # A journal that lost its end.
+    # A journal without its last frames.
     smuggle(copy)
     later = signed(sycee, copy, witness, "later.json")
     said = sycee("verify", finished, "--checkpoint", later, "--key", key)
@@ -332,7 +332,7 @@ def test_a_snapshot_equals_the_replay(sycee: Any, copy: Path) -> None:
     assert f"the state after frame {frames}\n" in sycee("snapshot", copy).out
     found = sycee("verify", copy, "--authority", "--json").json()
     assert any("snapshots that equal the replay" in sentence for sentence in found["proved"])
-    # Opened from it, the replay finds everything done.
+    # A replay that starts from the snapshot has nothing left to do.
     assert sycee("pilot", "luohu", "--scale", "0.002", "--data", copy, "--json").json()["digest"] == found["digest"]
 
 

@@ -1,4 +1,4 @@
-"""The commands as people and scripts meet them: exit codes, what goes to stdout, what a folder looks like after."""
+"""Exit codes, stdout and stderr of the commands, and the folders after them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Every file of a folder with its digest: equal means unchanged."""
+    """Return the digest of every file of a folder."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -49,7 +49,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def frames(folder: Path) -> list[tuple[FrameKind, int]]:
-    """Kind and byte offset of every frame; at this scale they all stand in the first segment."""
+    """Return kind and byte offset of every frame; at this scale all are in the first segment."""
     journal = Journal.open(journal_disk(folder), read_only=True)
     found = [(frame.kind, frame.location.offset) for frame in journal.recover()]
     journal.close()
@@ -132,7 +132,7 @@ def test_every_reading_command_prints_one_json_object_and_messages_on_stderr(syc
 
 @cache
 def people() -> Registrations:
-    """Who registered in the replay with seed 2020."""
+    """Return the registrations of the replay with seed 2020."""
     programme = load("luohu-2020")
     assumed = assumptions.load(programme)
     targets = plan.Targets.of(programme, assumed, SCALE)
@@ -140,7 +140,7 @@ def people() -> Registrations:
 
 
 def some_receipt(folder: Path) -> dict[str, str]:
-    """A receipt that leads to an entry of the list: that of the first registrant."""
+    """Return the receipt of the first registrant."""
     document, phone = int(people().documents[0]), int(people().phones[0])
     salt = draw.replay_salts(2020, 1)[0].tobytes()
     assert draw.check_entry(folder, document, phone, salt).ok
@@ -332,7 +332,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_replay(sycee: Any
 
 
 def test_a_refusal_gives_its_code(sycee: Any, finished: Path, tmp_path: Path) -> None:
-    # Somebody used the replay's id for something else: the ledger says so, and nothing is minted.
+    # The replay's id is bound to another operation: the ledger refuses, and nothing is minted.
     programme = load("luohu-2020")
     shutil.copy(finished / "pilot.json", tmp_path / "pilot.json")
     taken = ids.derive(
@@ -371,7 +371,7 @@ def test_a_last_frame_in_doubt_is_refused_and_cut_with_cut_tail(sycee: Any, copy
     digest = sycee("verify", copy, "--json").json()["digest"]
     (_, expiry), (kind, close) = frames(copy)[-2:]
     assert kind is FrameKind.CLOSE
-    # As after a power cut: no clean end, and the frame that returns the money is not as it was written.
+    # As after a power cut: no clean end, and other bytes in the frame that returns the money.
     overwrite(segment(copy), close, bytes(4_096))
     overwrite(segment(copy), expiry + 512 + 100, b"\xff")
     before = content(copy)
@@ -396,7 +396,7 @@ def test_a_changed_draw_fails_verification(sycee: Any, copy: Path) -> None:
 
 
 def test_a_draw_already_published_is_never_replaced(sycee: Any, copy: Path) -> None:
-    # Whoever changed the promise meets a refusal, not a new promise.
+    # A changed announcement is refused, not replaced.
     announcement = copy / "draw" / "announcement.json"
     announcement.write_text(announcement.read_text().replace('"round": 1', '"round": 2'))
     before = content(copy / "draw")
@@ -425,7 +425,7 @@ def test_a_ledger_in_use_can_be_verified(sycee: Any, copy: Path) -> None:
 
 
 def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
-    said = sycee(*PILOT, "--data", "/proc/pilot")  # root too may make nothing there
+    said = sycee(*PILOT, "--data", "/proc/pilot")  # not even root can create a folder there
     assert (said.code, said.out) == (4, "")
     assert said.err.startswith("error: /proc/pilot")
 
@@ -491,7 +491,7 @@ def test_ctrl_c_while_reading_reports_that_nothing_was_changed(sycee: Any, monke
 
 @cache
 def undisturbed(scale: str) -> str:
-    """The digest of a run that nothing disturbs."""
+    """Return the digest of a run without interruption."""
     with tempfile.TemporaryDirectory() as folder:
         return pilot.run(load("luohu-2020"), Path(folder) / "data", seed=2020, scale=float(scale)).digest
 
@@ -510,7 +510,7 @@ def interrupted(*words: str, after: str) -> tuple[int, str, str]:
     return process.returncode, out, said + rest
 
 
-# The last phases are short, so their replays are larger: the signal must come before it ends, on a busy machine too.
+# The last phases are short, so these replays are larger: the signal must arrive before the end, even on a busy machine.
 @pytest.mark.parametrize(
     ("after", "scale"),
     [
@@ -542,13 +542,13 @@ def test_ctrl_c_without_data_reports_that_nothing_was_kept() -> None:
     assert err.endswith("interrupted: the journal was whole; give --data to keep it and continue from there\n")
 
 
-# --- what recovery did is said ---
+# --- reports of recovery ---
 
 
 def test_a_torn_tail_is_cut_and_reported(sycee: Any, copy: Path) -> None:
     before = sycee("verify", copy, "--json").json()
     (segment,) = (copy / "journal").glob("*.segment")
-    # The first block of a frame whose rest never came: what a power cut leaves of an unacknowledged write.
+    # The first block of a frame without the rest, as after a power cut during an unacknowledged write.
     with segment.open("r+b") as file:
         content = file.read()
         end = len(content.rstrip(b"\0"))

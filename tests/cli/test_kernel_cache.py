@@ -18,7 +18,7 @@ from sycee.core import kernel_build, kernel_folder
 pytestmark = pytest.mark.fast
 
 NOBODY = "import pwd; pwd.getpwuid = lambda _: {}[0]; "  # as in a container whose user has no line in /etc/passwd
-IN_NO_FOLDER = "/proc/nonexistent"  # where not even root can make one
+IN_NO_FOLDER = "/proc/nonexistent"  # not even root can create a folder here
 
 
 def environment_without_folders(temporary: Path, **environment: str) -> dict[str, str]:
@@ -27,7 +27,7 @@ def environment_without_folders(temporary: Path, **environment: str) -> dict[str
 
 
 def prepared(temporary: Path, script: str = "", **environment: str) -> Path:
-    """The folder that a process of its own chooses."""
+    """Return the folder that a new process chooses."""
     look = "from sycee.core import kernel_folder as k; print(k.folder()); print(k.folder().stat().st_mode & 0o777)"
     done = subprocess.run(
         [sys.executable, "-c", f"{script}{look}"],
@@ -85,7 +85,7 @@ def test_every_source_of_a_kernel_is_in_the_key() -> None:
     for source in sources:
         for module in imported(source):
             place = package.parent / module.replace(".", "/")
-            # They choose where compiled code is kept and which process makes it, and feed none of it.
+            # These choose the folder and the process that compiles; no kernel uses them.
             if place.with_suffix(".py").exists() and place.name not in ("kernel_build", "kernel_folder"):
                 assert place.with_suffix(".py") in sources, f"{module} feeds {source.name}"
 
@@ -144,7 +144,7 @@ def test_each_start_notes_that_the_folder_is_used(tmp_path: Path) -> None:
 
 
 def imported(source: Path) -> list[str]:
-    """Every module of ours, or name in one, that a file imports, with dots."""
+    """Return the dotted name of every module of Sycee, or name in one, that a file imports."""
     found = []
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sycee"):

@@ -1,4 +1,4 @@
-"""Numbers and paths on the command line: integers are integers, and outputs go where they were asked to go."""
+"""Options with numbers, paths of inputs, and paths of outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sycee import cli
 
 
 def account_of(folder: Path) -> str:
-    """Id of an account with lines: that of the officers' mint."""
+    """Return the id of an account with lines: the debit side of the first movement."""
     from sycee.archive.history_source import replay_folder
     from sycee.core import ids
 
@@ -202,7 +202,7 @@ def test_a_path_that_cannot_be_written_has_a_hint(
 
 @pytest.fixture
 def denied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file that may not be read; root may read anything, so that opening it fails by a patch."""
+    """A file without read permission; root may read any file, so a patch makes its opening fail."""
     path = tmp_path / "denied"
     path.write_text("x")
     opened = Path.open

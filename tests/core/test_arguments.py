@@ -1,4 +1,4 @@
-"""Ids and integers that callers pass, and what an error says about anything else."""
+"""Ids and integers in arguments, and the errors for all other values."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fast
 
 START_NS = 1_602_461_400_000_000_000  # 2020-10-12 00:10 UTC
 SOURCES = Path(sycee.core.clock.__file__).parent.parent
-# Calls that read the time of day. perf_counter and monotonic measure how long something takes, and say no time.
+# Calls that read the time of day; perf_counter and monotonic measure durations only.
 READERS = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime", "clock_gettime"}
 
 

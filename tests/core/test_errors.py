@@ -1,4 +1,4 @@
-"""What an error shows where nobody catches it."""
+"""Message, hint and traceback of an uncaught error."""
 
 from __future__ import annotations
 

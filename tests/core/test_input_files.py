@@ -1,4 +1,4 @@
-"""Files that a user names are read whole, up to a limit, and every failure has its own error."""
+"""Reading of files that a user names: the limit, and an error for each kind of failure."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_signatures_are_64_bytes_and_valid_for_one_message_and_one_key(algorithm
 
 @pytest.mark.parametrize("flags", [0, 3, 4, 5, 7, 8, keys.P256, keys.P256 | keys.Y_ODD])
 def test_an_invalid_key_verifies_nothing(flags: int) -> None:
-    # 32 bytes of 0xff are above the field of P-256, and no point; flags but three name no algorithm.
+    # 32 bytes of 0xff exceed the field of P-256, so they are not a point; only three values of the flags are valid.
     assert not PublicKey(flags, b"\xff" * 32).verifies(bytes(64), b"message")
     assert not PublicKey(flags, b"short").verifies(bytes(64), b"message")
 

@@ -1,4 +1,4 @@
-"""Output files are written whole; links stay links, pipes stay pipes, and one file is not written twice."""
+"""Atomic writing of output files; links stay links, pipes stay pipes, and two outputs must be two files."""
 
 from __future__ import annotations
 

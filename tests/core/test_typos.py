@@ -1,4 +1,4 @@
-"""One typing error is found, and names that differ by intent are none."""
+"""One typing error in a name is found; names that differ by intent are not typing errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is worked out by another thread: its value, its error, its order, its end."""
+"""Tasks on a worker thread: their results, errors and order, and the end of the thread."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def sockets() -> Iterator[Path]:
-    """The folder of the socket of the tests' own PostgreSQL."""
+    """The folder of the socket of the tests' PostgreSQL server."""
     from tests.database import places  # here, because most tests need no database
 
     with places.server() as folder:
@@ -22,7 +22,7 @@ def sockets() -> Iterator[Path]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where a new, empty database is: a file, then a URL."""
+    """A new, empty database: the path of a file, then a URL."""
     if request.param == "sqlite":
         yield str(tmp_path / "kept.db")
         return

@@ -1,4 +1,4 @@
-"""The databases that tests run on: a new file of SQLite, and a new database of a PostgreSQL of the tests' own."""
+"""Databases for the tests: new files of SQLite, and new databases on a PostgreSQL server of the tests."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SETTINGS = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
 
 @contextmanager
 def server() -> Iterator[Path]:
-    """The folder of a server's socket. Where there is none the tests that need it are skipped, and fail under CI."""
-    with tempfile.TemporaryDirectory() as folder:  # not pytest's own, where no other user may pass
+    """Yield the folder of a server's socket. Without PostgreSQL, tests are skipped, and fail under CI."""
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's own, which other users may not enter
         Path(folder).chmod(0o711)
         try:
             postgresql.command("postgres")
@@ -37,7 +37,7 @@ def server() -> Iterator[Path]:
 
 @contextmanager
 def new_database(sockets: Path, name: str) -> Iterator[str]:
-    """The URL of a database that is made and dropped."""
+    """Create a database, yield its URL, and drop it at the end."""
     with psycopg.connect(postgresql.url(sockets), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
         yield postgresql.url(sockets, name)
@@ -46,7 +46,7 @@ def new_database(sockets: Path, name: str) -> Iterator[str]:
 
 @contextmanager
 def opened(where: str | Path, *, read_only: bool = False) -> Iterator[Engine]:
-    """An engine whose connections are closed at the end."""
+    """Yield an engine, and close its connections at the end."""
     made = engine(where, read_only=read_only)
     try:
         yield made

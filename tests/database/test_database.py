@@ -33,7 +33,7 @@ def numbers(made: Engine) -> list[int]:
         return list(connection.scalars(sqlalchemy.select(NOTES.c.number).order_by(NOTES.c.number)))
 
 
-# --- where a database is ---
+# --- files and URLs ---
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_an_upgrade_that_fails_changes_nothing(where: str, monkeypatch: pytest.M
         monkeypatch.setenv("FAIL_IN_0002", "1")
         with pytest.raises(ArithmeticError):
             upgrade(made, NEW)
-        assert sqlalchemy.inspect(made).get_table_names() == []  # 0001 went through, and went with it
+        assert sqlalchemy.inspect(made).get_table_names() == []  # 0001 was applied and rolled back
         monkeypatch.delenv("FAIL_IN_0002")
         upgrade(made, NEW)
         require_current(made, NEW)
@@ -187,7 +187,7 @@ def test_the_same_row_twice_is_refused(where: str) -> None:
 
 
 def test_a_connection_without_our_settings_cannot_replace_a_row(tmp_path: Path) -> None:
-    """Which has no pragma of ours: whoever has a prompt open on the file."""
+    """A connection without our pragmas, such as that of an interactive shell."""
     with opened(tmp_path / "a.db") as made:
         upgrade(made, OLD)
         put(made, 1)
@@ -230,7 +230,7 @@ def test_a_reader_sees_one_state(where: str) -> None:
 
 
 def test_writers_are_serialised(where: str) -> None:
-    """Each looks which number is the highest, and writes the next: no number is lost, and none comes twice."""
+    """Each writer reads the highest number and writes the next: every number is written once."""
 
     def following(connection: Connection) -> None:
         last = connection.scalar(sqlalchemy.select(sqlalchemy.func.max(NOTES.c.number))) or 0

@@ -1,4 +1,4 @@
-"""A small history for the journal's tests: the same frames in the same order, however often it is interrupted."""
+"""A small history for the tests of the journal: the same frames in the same order after any number of interruptions."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ CALENDAR = (CalendarEntry(156, 18_547, 609, 2020), CalendarEntry(840, 18_546, 60
 
 # Records per frame: less than a block, exactly one block, one record more, several blocks, none.
 COUNTS = (1, 27, 28, 5, 0, 100, 60, 2, 3, 120, 1, 40)
-# Envelopes beside so many records: into the padding, and up to the last bytes before the trailer but a few.
+# Envelopes by the number of records: some end in the padding, some a few bytes before the trailer.
 ENVELOPES = {5: 2, 28: 1, 60: 33, 120: 1}
 
 Written = tuple[int, FrameKind, int, bytes]
 
 
 def records(sequence: int, count: int) -> np.ndarray:
-    """The records of a frame: never a zero byte, so that no lost sector looks like a kept one."""
+    """Return the records of a frame, without a zero byte, so that a lost sector differs from a written one."""
     return np.random.default_rng(sequence).integers(1, 256, (count, 128), dtype=np.uint8)
 
 
 def envelopes(sequence: int, count: int) -> bytes:
-    """The envelopes of a frame of so many records: never a zero byte, like the records."""
+    """Return the envelopes of a frame with `count` records, without a zero byte, like the records."""
     return np.random.default_rng(1_000 + sequence).integers(1, 256, ENVELOPES.get(count, 0) * 104, np.uint8).tobytes()
 
 
@@ -41,7 +41,7 @@ def movement_digest(sequence: int) -> bytes:
 
 
 def append(journal: Journal, count: int) -> Written:
-    """Append the next frame; what it holds follows from its sequence and `count` alone."""
+    """Append the next frame; its content depends on its sequence and `count` only."""
     sequence = journal.last_sequence + 1
     kind = FrameKind.OPERATIONS if count else FrameKind.EMPTY
     content = records(sequence, count)
@@ -57,7 +57,7 @@ def append(journal: Journal, count: int) -> Written:
 
 
 def as_written(frames: Iterable[Frame]) -> list[Written]:
-    """What `append` said it wrote; what it did not say is checked here."""
+    """Return the frames in the form of `append`; check the fields that `append` does not return."""
     written = []
     for frame in frames:
         if frame.calendar == CALENDAR:
@@ -72,7 +72,7 @@ def create(disk: Disk) -> Journal:
 
 
 def run(disk: FakeDisk, acknowledged: list[Written], *, counts: tuple[int, ...] = COUNTS, rest: int = 3) -> None:
-    """Make a journal, write, close, reopen, write on, close. `acknowledged` grows as frames are."""
+    """Create a journal, write, close, reopen, write and close; add each acknowledged frame to `acknowledged`."""
     journal = create(disk)
     for count in counts[:-rest]:
         acknowledged.append(append(journal, count))
@@ -92,7 +92,7 @@ def recover(disk: FakeDisk, *, cut_tail: bool = False) -> tuple[Journal, list[Wr
 
 
 def recover_whatever(disk: FakeDisk) -> tuple[Journal, list[Written], bool]:
-    """Recover, cutting a tail in doubt; says whether one was."""
+    """Recover and cut a tail in doubt; return also whether there was one."""
     try:
         return *recover(disk), False
     except TailInDoubt:
@@ -100,7 +100,7 @@ def recover_whatever(disk: FakeDisk) -> tuple[Journal, list[Written], bool]:
 
 
 def small(*counts: int, closed: bool) -> tuple[FakeDisk, list[Written]]:
-    """A journal of a few frames, after a clean close or after a kill."""
+    """Return the disk of a journal with a few frames, after a clean close or after a kill."""
     disk = FakeDisk()
     journal = create(disk)
     written = [append(journal, count) for count in counts]
@@ -111,5 +111,5 @@ def small(*counts: int, closed: bool) -> tuple[FakeDisk, list[Written]]:
 
 
 def places(disk: FakeDisk) -> list[tuple[str, int]]:
-    """File and offset of each frame."""
+    """Return file and offset of each frame."""
     return [tuple(frame.location) for frame in Journal.open(disk, read_only=True).recover()]

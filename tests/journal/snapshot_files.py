@@ -1,4 +1,4 @@
-"""Whole snapshots, written and found in one call."""
+"""Functions that write a whole snapshot, and find the newest valid one."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def write(disk: Disk, *, sections: Mapping[str, np.ndarray], small: Mapping[str,
 
 
 def newest_good(disk: Disk, ledger_id: bytes) -> tuple[Snapshot | None, list[str]]:
-    """The newest snapshot of this ledger that is whole, and one sentence for each that was skipped."""
+    """Return the newest valid snapshot of this ledger, and one sentence for each that was skipped."""
     findings: list[str] = []
     return next(all_good(disk, ledger_id, findings), None), findings

@@ -1,4 +1,4 @@
-"""Reading a journal after a marked frame: the same frames as from the first, or damage; never fewer, never others."""
+"""Recovery after an anchor: the same frames as in a recovery from the first frame, or damage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ THIRD = "000000000003.segment"
 
 
 def anchors_of(disk: FakeDisk) -> list[Anchor]:
-    """The anchor of each frame, taken from what the frame after it, or the journal, says of it."""
+    """Return the anchor of each frame, read from the next frame's header, and from the journal for the last one."""
     journal = Journal.open(disk, read_only=True)
     anchors: list[Anchor] = []
     content = {name: disk.content(name) for name in disk.names()}
@@ -85,7 +85,7 @@ def test_recovery_after_any_anchor_yields_the_frames_after_it(three_segments: tu
         assert journal.findings == []
         assert journal.anchor == anchors[-1]
         extra = append(journal, 7)
-        assert recover(copy.kill())[1] == [*written, extra], "it goes on where all of it ends"
+        assert recover(copy.kill())[1] == [*written, extra], "appending continues after the last frame"
 
 
 def test_frames_of_earlier_segments_are_not_read(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
@@ -114,7 +114,7 @@ def test_damage_before_the_anchor_in_its_segment_is_found() -> None:
 @pytest.mark.parametrize("cut_tail", [False, True])
 @pytest.mark.parametrize("loss", ["erased", "torn", "in doubt", "no header", "no segment"])
 def test_a_journal_that_ends_before_the_anchor_is_damaged(loss: str, cut_tail: bool) -> None:
-    """What the next start would cut without the anchor was durable."""
+    """Without the anchor, the next start would cut frames that were durable."""
     disk, _ = small(3, 200, 150, 28, closed=False)
     anchor = anchors_of(disk)[-1]
     (_, before), (name, offset) = places(disk)[-2:]

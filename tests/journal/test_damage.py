@@ -1,4 +1,4 @@
-"""Each region of a small journal damaged in turn: found and named, or harmless; never other content."""
+"""Damage to each region of a small journal is found and named, or harmless; it never changes the content."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FRAME_ENDS = [8192, 16384, 20480, 24576]  # three frames of 1, 2 and 1 blocks, a
 
 
 def outcome(disk: FakeDisk, *, cut_tail: bool = False) -> tuple[str, list[Written]]:
-    """What a start makes of the disk: the error, or the findings, and the frames."""
+    """Start from the disk; return the error or the findings, and the frames."""
     try:
         journal, found = recover(disk, cut_tail=cut_tail)
     except SyceeError as error:
@@ -94,7 +94,7 @@ def test_damage_to_every_byte_after_a_kill(xor: int) -> None:
         if position < FRAME_ENDS[1]:
             assert says.startswith(f"JournalDamaged: fake/journal/{FIRST}: "), position
         elif position < FRAME_ENDS[2] - 64:
-            # The last frame: nobody can say any more whether it was acknowledged, so a person must.
+            # The bytes of the last frame do not show whether it was acknowledged, so a person decides.
             assert says.startswith(f"TailInDoubt: fake/journal/{FIRST}: frame 3 at byte 16384: "), position
             assert "frame 3 can be given up: by `sycee restore --cut-tail`" in says
             says, found = judged(disk, position, xor, cut_tail=True)
@@ -154,7 +154,7 @@ def test_a_damaged_envelope_is_found_like_a_damaged_record(position: int) -> Non
 
 
 def test_damage_at_the_end_of_a_full_segment_is_damage() -> None:
-    """What stands in the next segment vouches for all of this one, whether or not the run was closed."""
+    """The next segment proves all frames of this one, with or without a clean close."""
     disk, _ = small(3, 200, 150, closed=False)
     file, offset = places(disk)[1]
     assert places(disk)[2][0] == SECOND
@@ -208,7 +208,7 @@ def test_a_tail_in_doubt_is_unchanged_without_cut_tail() -> None:
     assert disk.content(FIRST) == content
     assert not disk.operations
 
-    # Looking without the lock changes nothing either, whatever it is told.
+    # A read-only journal changes nothing either, even with `cut_tail`.
     with pytest.raises(TailInDoubt):
         Journal.verify(disk)
     report = Journal.verify(disk, cut_tail=True)

@@ -1,4 +1,4 @@
-"""Epochs: each begins a segment of its own, durably, and all its frames say so."""
+"""Epochs: each begins a new durable segment, and all its frames have its number."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_power_cut_while_an_epoch_begins() -> None:
 
 
 def restored_and_rotten() -> tuple[FakeDisk, list[Written]]:
-    """A new epoch has begun, nothing was written in it, and the header that says so has rotted."""
+    """A new epoch has begun without a frame, and the header of its segment is damaged."""
     disk, written = small(3, 28, closed=True)
     journal, _ = recover(disk)
     assert journal.begin_epoch() == 2
@@ -128,7 +128,7 @@ def test_an_epoch_whose_beginning_is_cut_is_never_used_again() -> None:
         recover(disk.kill())
     journal, found = recover(disk, cut_tail=True)
     assert found == written
-    assert journal.epoch == 3, "neither that of the old writer nor the one that had begun"
+    assert journal.epoch == 3, "neither the epoch of the old writer nor the one that had begun"
     assert journal.findings[-1] == "epoch 3 begins: the segment that was cut may have begun the one before"
     written.append(append(journal, 5))
     journal.close()
@@ -177,7 +177,7 @@ def test_a_full_disk_stops_the_journal_and_the_old_epoch_continues() -> None:
 
 
 def test_a_segment_of_an_older_epoch_after_a_newer_one_is_refused() -> None:
-    """As when a writer that was replaced did not know it and wrote on."""
+    """As if a writer continued after another one had replaced it."""
     disk, _ = small(3, closed=True)
     journal, _ = recover(disk)
     journal.begin_epoch()

@@ -1,4 +1,4 @@
-"""What bad disks do beside cutting off: the fake one does it and counts it, and the journal finds it."""
+"""Faults of disks other than power cuts: the fake disk causes and counts them, and the journal finds them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_frame_is_written_if_the_thread_for_the_spare_does_not_start(
 
 
 def written_with(fault: tuple[str, int] | None, at: int) -> tuple[FakeDisk, list[Written]]:
-    """Five frames, of which the write with the number `at` lands elsewhere or nowhere; the first is the header."""
+    """Return a disk with five frames, where write `at` was misdirected or lost; the first write is the header."""
     disk = FakeDisk(misdirected={at: fault})
     journal = create(disk)
     return disk, [append(journal, count) for count in (3, 30, 1, 28, 2)]
 
 
 def outcome(disk: FakeDisk) -> tuple[str, list[Written]]:
-    """What a start that cuts what is in doubt makes of the disk: the damage, or the frames."""
+    """Start from the disk with `cut_tail`; return the damage, or the frames."""
     try:
         return "", recover(disk.kill(), cut_tail=True)[1]
     except JournalDamaged as error:
@@ -59,7 +59,7 @@ def test_a_lost_write_is_found_if_a_later_frame_exists(at: int) -> None:
 
 
 def test_a_lost_last_write_is_found_by_an_anchor() -> None:
-    """The journal alone cannot know that it was longer; a snapshot's anchor, or a checkpoint kept elsewhere, can."""
+    """The journal alone cannot detect that it was longer; a snapshot's anchor or a checkpoint stored elsewhere can."""
     disk = FakeDisk(misdirected={3: None})
     journal = create(disk)
     first = append(journal, 3)
@@ -75,7 +75,7 @@ def test_a_misdirected_write_is_never_accepted_as_a_frame(at: int, offset: int) 
     disk, written = written_with((FIRST, offset), at)
     assert disk.faults == {"write misdirected": 1}
     says, found = outcome(disk)
-    # Unless damage is named, it landed where it belonged, or was the last: no frame was made up.
+    # Without damage, the write landed at its place, or was the last one: no frame is invented.
     assert FIRST in says if says else found in (written, written[:-1])
 
 

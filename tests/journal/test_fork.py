@@ -103,7 +103,7 @@ def test_the_disk_of_a_forked_child_may_only_read(tmp_path: Path) -> None:
 
 
 def test_an_idle_forked_child_holds_no_lock(tmp_path: Path) -> None:
-    """The lock belongs to the open file, which both processes have: closing the parent's copy alone would not do."""
+    """Both processes have the open file with the lock: closing the parent's copy alone does not release it."""
     disk = RealDisk(tmp_path)
     disk.lock()
     (is_idle, idles), (ends, end) = os.pipe(), os.pipe()
@@ -123,7 +123,7 @@ def test_an_idle_forked_child_holds_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_fork_that_bypasses_python_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server in C may fork the interpreter without its hooks: the number of the process still tells."""
+    """A server in C may fork the interpreter without its hooks: the process id still differs."""
     journal = Journal.create(RealDisk(tmp_path), segment_bytes=BYTES_MAX)
     before = contents(tmp_path)
     with monkeypatch.context() as patched:

@@ -35,7 +35,7 @@ CALENDARS = st.lists(st.builds(CalendarEntry, U16, I32, I32, I32), max_size=16).
 
 
 def encode(header: Header, content: bytes, signed: bytes = b"") -> tuple[memoryview, int]:
-    # A dirty buffer, as every buffer but the first is: whatever it held must not show.
+    # A reused buffer has other bytes, which must not remain in the frame.
     buffer = memoryview(mmap.mmap(-1, FRAME_BYTES_MAX))
     buffer[:] = b"\xa5" * FRAME_BYTES_MAX
     return buffer, frames.encode_into(buffer, header, memoryview(content), signed)
@@ -163,7 +163,7 @@ def test_content_that_no_frame_can_have_is_refused(content: bytes, changes: dict
 
 
 def rewritten(position: int, form: str, value: int) -> memoryview:
-    """A sound header with one field changed: its checksum is right."""
+    """Return a header with one field changed and a valid checksum."""
     buffer, frame_bytes = encode(header_of(2), bytes([1]) * 256)
     struct.pack_into(form, buffer, position, value)
     buffer[504:512] = bytes(8)
@@ -203,7 +203,7 @@ def test_a_valid_header_with_envelopes_and_no_record_is_a_flaw() -> None:
 
 
 def test_the_bytes_agree_with_the_reference() -> None:
-    """Reads a frame with the numbers of docs/reference/journal.md, and none of our code."""
+    """Read a frame with the numbers of docs/reference/journal.md only, without the code of the journal."""
     disk = FakeDisk()
     journal = create(disk)
     append(journal, 1)
@@ -235,7 +235,7 @@ def test_the_bytes_agree_with_the_reference() -> None:
 
 
 def test_the_format_has_not_changed() -> None:
-    """Journals are for ever. If this fails, the format version must rise and the old one must still be read."""
+    """If this fails, the format version must rise, and the old version must still be readable."""
     disk = FakeDisk()
     journal = create(disk)
     journal.append(kind=FrameKind.OPERATIONS, time_ns=10, records=bytes(range(128)) * 28, calendar=CALENDAR)

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.fast
 
 
 def resealed(content: bytes, at: int, form: str, value: object, *, header: int, size: int) -> bytes:
-    """`content` with one field of the header at `header` changed and its checksum made right: a clever forger's."""
+    """`content` with one field of the header at `header` changed and a valid checksum, as after a forgery."""
     block = bytearray(content[header : header + size])
     struct.pack_into(form, block, at, value)
     block[-8:] = bytes(8)
@@ -208,7 +208,7 @@ def test_a_partial_temporary_segment_is_created_again() -> None:
     written.append(append(journal, 200))
     assert recover(disk.kill())[1] == written
 
-    # Likewise the very first one: there is no journal yet, so one can be made.
+    # Without its first segment there is no journal, so one can be created.
     disk = FakeDisk()
     disk.create("spare.temp")
     assert not Journal.exists(disk)
@@ -261,7 +261,7 @@ def test_a_segment_of_another_ledger_is_refused() -> None:
 
 
 def test_a_segment_of_an_earlier_copy_is_refused() -> None:
-    """Same ledger, same number, another history: a restored backup that was written on."""
+    """Same ledger and number, other frames: a restored backup with later writes."""
     disk, _ = small(3, 200, 150, closed=True)
     other, _ = small(3, 210, 150, closed=True)
     disk.replace(SECOND, other.content(SECOND))
@@ -363,7 +363,7 @@ def test_the_same_journal_on_a_real_disk(tmp_path) -> None:  # type: ignore[no-u
 
 
 def test_a_frame_is_built_around_the_records_of_a_buffer(tmp_path: Path) -> None:
-    """The digest of a large frame, computed on another thread, is the one that the next frame names."""
+    """The next frame contains the digest of a large frame, which another thread computes."""
     journal, plain = (
         Journal.create(RealDisk(tmp_path / name), ledger_id=bytes(16), segment_bytes=4 << 20) for name in ("in", "out")
     )

@@ -1,4 +1,4 @@
-"""What the machine refuses: a folder in use, a full disk, a folder that may not be written."""
+"""Refusals by the machine: a folder in use, a full disk, a folder without write permission."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -
         assert Journal.verify(RealDisk(folder)).frames == 1, "reading needs no lock"
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    # The lock was the kernel's, so nothing is left of it; the frame is.
+    # The kernel released the lock; the frame remains.
     journal, found = recover(RealDisk(folder))  # type: ignore[arg-type]
     assert len(found) == 1
     journal.close()
@@ -100,7 +100,7 @@ def test_a_full_disk_refuses_the_ledger() -> None:
 
 
 def test_a_full_disk_stops_the_journal_where_its_space_ends() -> None:
-    """Space is taken a segment at a time, before it is needed: what has its place is never refused half-way."""
+    """Space is reserved one segment at a time, before its frames: a frame inside it is never refused."""
     disk = FakeDisk(space_bytes=60_000)
     journal = create(disk)
     written = [append(journal, 100)]
@@ -231,7 +231,7 @@ for attempt in (Journal.open, Journal.create):
     ],
 )
 def test_a_journal_of_another_user_is_unavailable(mode: int, says: str) -> None:
-    """By a process of its own that gives its rights away, since root may write everywhere."""
+    """A separate process gives up its permissions, since root may write everywhere."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "ledger"
         create(RealDisk(folder / "journal")).close()
@@ -263,7 +263,7 @@ def test_a_file_at_the_path_of_the_folder_is_unavailable(tmp_path: Path) -> None
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_write_to_dev_full_is_refused_with_its_reason() -> None:
-    """The device that refuses every write, opened as a file of the journal."""
+    """/dev/full refuses every write; here it is a file of the journal."""
     file = RealDisk("/dev").open("full", writable=True)
     with pytest.raises(UnavailableError, match="/dev/full: no space left on the disk while writing 4096 bytes"):
         file.pwrite(memoryview(bytes(4096)), 0)
@@ -294,7 +294,7 @@ def test_a_spare_that_cannot_be_created_stops_the_journal_when_it_is_needed(
 
 
 def test_a_journal_continues_if_space_was_freed_before_the_next_segment() -> None:
-    """The next segment is made ahead of time; that there was no room for it then is no reason to stop now."""
+    """The next segment is created in advance; a lack of space at that time does not stop the journal later."""
     disk = FakeDisk(space_bytes=60_000)
     journal = create(disk)
     written = [append(journal, 100), append(journal, 100)]

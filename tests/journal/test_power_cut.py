@@ -1,4 +1,4 @@
-"""Power cuts at every operation of a small history, and what the next start finds."""
+"""Power cuts at every operation of a small history, and the start after each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cut(after: int) -> tuple[FakeDisk, list[Written]]:
 
 
 def require_whole(disk: FakeDisk, acknowledged: list[Written]) -> bool:
-    """Recover after a crash; every promise must have been kept. Says whether the tail was in doubt."""
+    """Recover after a crash and require all acknowledged frames. Return whether the tail was in doubt."""
     if not Journal.exists(disk):
         assert acknowledged == []
         journal, found, doubted = create(disk), [], False
@@ -46,7 +46,7 @@ def require_whole(disk: FakeDisk, acknowledged: list[Written]) -> bool:
     if doubted:
         assert len(found) == len(acknowledged), "there was no doubt to have"
 
-    # It takes new frames where the cut was, large and small, and reopens clean.
+    # The journal accepts new frames after the cut, large and small, and reopens without findings.
     found += [append(journal, 90), append(journal, 1)]
     journal.close()
     found.append((journal.last_sequence, FrameKind.CLOSE, journal.last_time_ns, b""))
@@ -98,8 +98,8 @@ def test_a_power_cut_during_recovery_loses_nothing_acknowledged(after: int) -> N
 def test_a_killed_process_loses_nothing_at_all(after: int) -> None:
     disk, acknowledged = cut(after)
     killed = disk.kill()
-    # The kernel's memory outlives the process: frames that were not acknowledged are found there and kept; then the
-    # power goes. What the second process said is in the journal must still be there.
+    # The kernel's memory outlives the process: the second process finds unacknowledged frames there and keeps them.
+    # After a power cut, every frame that the second process returned must still be there.
     if not Journal.exists(killed):
         assert acknowledged == []
         return
@@ -122,7 +122,7 @@ def test_a_failed_fdatasync_stops_the_journal_and_is_never_retried() -> None:
     journal.close()
     assert disk.operations.total() == before, "nothing more is written, not even a CLOSE frame"
 
-    # The kernel dropped the bytes but still shows them. A start that believed its eyes would lose the frame later.
+    # The kernel dropped the bytes but still returns them. A start that does not write them again loses the frame later.
     restarted = disk.kill()
     _, found = recover(restarted)
     assert found[0] == first
@@ -134,7 +134,7 @@ def test_a_failed_fdatasync_stops_the_journal_and_is_never_retried() -> None:
 @pytest.mark.parametrize("count", [1, 27, 28, 100])
 @pytest.mark.parametrize("sectors", range(28))
 def test_a_torn_write_of_every_length(count: int, sectors: int) -> None:
-    """The first so many sectors of the last frame are there: it is kept if that is all of it, else cut."""
+    """The first sectors of the last frame are on disk: the frame is kept if it is complete, else cut."""
     disk = FakeDisk()
     journal = create(disk)
     first = append(journal, 2)
@@ -145,7 +145,7 @@ def test_a_torn_write_of_every_length(count: int, sectors: int) -> None:
     torn = disk.crash()
     torn.replace(FIRST, after[:end] + before[end:])
     journal, found = recover(torn)
-    # Lost padding is zero, as it should be: with its last record there, the frame is complete except for its trailer.
+    # Padding is zero anyway, so with its last record the frame is complete except for its trailer.
     whole = sectors * 512 >= 512 + count * 128 + ENVELOPES.get(count, 0) * 104
     assert found == ([first, second] if whole else [first])
     trailer_there = torn.content(FIRST)[:end] == after[:end] and end >= 8192 + len(after.rstrip(b"\0")[8192:])

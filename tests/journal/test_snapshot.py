@@ -1,4 +1,4 @@
-"""Snapshots: what was written is read back, what the disk does to a file is found, and the ledger is never harmed."""
+"""Snapshots: they are read back, damage to them is found, and the ledger is never harmed."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_two_snapshots_are_kept_and_only_older_ones_are_removed() -> None:
 
 
 def test_the_bytes_agree_with_the_reference() -> None:
-    """Reads a snapshot with the numbers of docs/reference/journal.md, and none of our code."""
+    """Read a snapshot with the numbers of docs/reference/journal.md only, without the code of the journal."""
     disk = FakeDisk(folder=FOLDER)
     write(disk, 7)
     content = disk.content(name_of(7))
@@ -231,13 +231,13 @@ def test_a_snapshot_of_another_version_is_skipped_and_named(version: int) -> Non
 
 
 def table_of(content: bytes) -> tuple[int, int]:
-    """Where the table begins, and its length."""
+    """Return the offset of the table, and its length."""
     length = struct.unpack_from("<I", content, 12)[0]
     return len(content) - 32 - -(-length // 4096) * 4096, length
 
 
 def resealed(disk: FakeDisk, table: dict[str, object]) -> None:
-    """Replace the table by another of the same length, and make every checksum right: a clever forger's."""
+    """Replace the table by another of the same length, with valid checksums, as after a forgery."""
     content = bytearray(disk.content(name_of(7)))
     start, length = table_of(content)
     content[start : start + length] = json.dumps(table, sort_keys=True).ljust(length).encode()[:length]
@@ -416,7 +416,7 @@ def test_a_failed_fdatasync_leaves_the_older_snapshot(number: int) -> None:
 
 @pytest.mark.parametrize("elsewhere", [None, (name_of(3), 4096), (name_of(3), 8192)])
 def test_a_misdirected_write_is_found(elsewhere: tuple[str, int] | None) -> None:
-    """A disk that says "written" and lies: BLAKE3 over the whole file is what finds it, in either file."""
+    """The disk reports success for a write that it misdirects: the digests find it, in either file."""
     whole = FakeDisk(folder=FOLDER)
     write(whole, 3)
     before = whole.operations["pwrite"]
@@ -433,7 +433,7 @@ def test_a_misdirected_write_is_found(elsewhere: tuple[str, int] | None) -> None
         if found is not None:
             require_whole(found, found.anchor.sequence)
         seen.add((found.anchor.sequence if found else 0, len(findings)))
-    # A lost write of padding changes nothing: the file is as it should be.
+    # A lost write of padding changes no byte of the file.
     assert seen <= {(5, 0), (3, 1), (0, 2)}
     assert seen & {(3, 1), (0, 2)}
 

@@ -1,4 +1,4 @@
-"""Blocks of purses leave memory when their programme is long over, and are read and written to as before."""
+"""Eviction of purses of finished programmes: they are read and written as before."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ LATE = "m150"  # her purse stands on the third page of its block
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A piece is a page, a block of a page is worth leaving, and each frame looks for what is due."""
+    """Set pieces and the least block to one page, and check for due blocks at each frame."""
     monkeypatch.setattr(eviction, "PIECE_BYTES", PAGE_BYTES)
     monkeypatch.setattr(eviction, "BLOCK_BYTES_MIN", PAGE_BYTES)
     monkeypatch.setattr(eviction, "CHECK_INTERVAL_NS", 1)
 
 
 def programme(number: int, until_ns: int = END_NS) -> str:
-    """Lines that drop 1 to each member; ann and bob have claimed a purse and spent it."""
+    """Return lines that drop 1 to each member; ann and bob claim a purse and spend it."""
     names = [f"m{member}" for member in range(MEMBERS)]
     fives = "\n".join(f"members {number} {' '.join(names[at : at + 5])}" for at in range(0, MEMBERS, 5))
     return f"""
@@ -58,14 +58,14 @@ def programme(number: int, until_ns: int = END_NS) -> str:
 
 
 def table_with(history: History | None, *, expired: str = f"0..{MEMBERS}") -> Table:
-    """Two programmes; the first is over, and these of its purses are expired."""
+    """Return a table with two programmes; the first is over, and the given purses are expired."""
     table = Table()
     table.sides.state = LedgerState(TableStorage(history))
     return table.play(BANK + programme(1) + programme(2, 2**61) + f"at {END_NS}\nexpire 1 {expired}")
 
 
 def gone_pages(table: Table, now_ns: int) -> int:
-    """How many pages are read from files after all that is due at this time has left."""
+    """Evict everything that is due at this time; return the number of pages in files."""
     state = table.play(f"pass {now_ns}").sides.state
     assert isinstance(state.storage, TableStorage)
     assert state.storage.history is not None
@@ -76,7 +76,7 @@ def gone_pages(table: Table, now_ns: int) -> int:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Any:
-    """A history to which only purses can go."""
+    """Return a history that evicts purses only."""
     kept_files = History(tmp_path, 1 << 40)
     yield kept_files
     kept_files.close()
@@ -104,7 +104,7 @@ def test_an_evicted_block_uses_memory_only_for_pages_written_later(files: Histor
 
 
 def test_late_refunds_and_reversals_find_an_evicted_block(files: History) -> None:
-    """The table is played on kernels and twin, which agree after each line."""
+    """Kernels and twin execute the table, and agree after each line."""
     table = table_with(files)
     assert gone_pages(table, LEAVES_NS) == BLOCK_PAGES
     table.play("""
@@ -159,7 +159,7 @@ def test_a_piece_written_after_its_copy_stays_until_the_next_check(
         at        {LEAVES_NS}
         pass      {LEAVES_NS}
         transfer  issuance  treasury  1         # the first page is copied
-        transfer  issuance  treasury  1         # the second, and the first has left
+        transfer  issuance  treasury  1         # the second, and the first is evicted
         refund    lunch1  1                     # the third, and then it is written to
         transfer  issuance  treasury  1
         transfer  issuance  treasury  1
@@ -249,7 +249,7 @@ def test_small_blocks_are_not_evicted(files: History, monkeypatch: pytest.Monkey
 
 
 def test_a_moved_table_is_in_memory_and_is_evicted_again(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system grants little address space, growing is copying."""
+    """If the system grants little address space, growing copies the table."""
     monkeypatch.setattr(reserved_arrays, "RESERVED_BYTES", 1 << 16)
     table = table_with(files)
     old = table.sides.state.all_purses.ctypes.data

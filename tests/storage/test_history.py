@@ -1,4 +1,4 @@
-"""Old rows leave memory for a file and are read at the same places as before."""
+"""Eviction of old rows to a file: they are read at the same addresses as before."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def table_of(rows: int) -> np.ndarray:
 
 
 def memory_bytes(array: np.ndarray, kind: str) -> int:
-    """How much of an array's mappings is of a kind, from the kernel's own account of them."""
+    """Return the bytes of one kind in the mappings of an array, from /proc/self/smaps."""
     start, found, inside = array.ctypes.data, 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         first, _, rest = line.partition(" ")
@@ -151,7 +151,7 @@ def test_a_nearly_full_disk_is_left_to_the_journal(tmp_path: Path, monkeypatch: 
 
 
 def lose_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the disk cannot keep what is written to files without a name."""
+    """Make the disk lose everything that is written to unlinked files from now on."""
     real = os.fdatasync
 
     def fdatasync(file: int) -> None:

@@ -1,4 +1,4 @@
-"""Growing arrays keep their rows, where address space is plenty and where it is not."""
+"""Growing arrays keep their rows, with much and with little address space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state is the same wherever its tables lie; by itself it starts no thread and opens no file."""
+"""A state is the same in every storage; without one it starts no thread and opens no file."""
 
 from __future__ import annotations
 
