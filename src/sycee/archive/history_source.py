@@ -15,7 +15,7 @@ from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.folders import journal_disk, snapshot_disk
+from sycee.sequencer.folders import existing_journal_disk, snapshot_disk
 
 
 class StateReader(Protocol):
@@ -60,10 +60,7 @@ def replay_folder(folder: str | Path, *, progress: Callable[[int], None] | None 
     after each frame. Raises UsageError if there is no ledger, IntegrityError if the journal fails verification,
     UnavailableError if a newer release wrote it.
     """
-    disk = journal_disk(folder)
-    if not Journal.exists(disk):
-        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    log = _ProgressJournal.open(disk, read_only=True)
+    log = _ProgressJournal.open(existing_journal_disk(folder), read_only=True)
     assert isinstance(log, _ProgressJournal)
     log.progress = progress
     snapshot_files = snapshot_disk(folder)

@@ -15,13 +15,9 @@ if TYPE_CHECKING:
 
 def journal_of(folder: Path) -> RealDisk:
     """Return the disk with the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
-    from sycee.journal.journal import Journal
-    from sycee.sequencer.folders import journal_disk
+    from sycee.sequencer.folders import existing_journal_disk
 
-    disk = journal_disk(folder)
-    if not Journal.exists(disk):
-        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
-    return disk
+    return existing_journal_disk(folder)
 
 
 def replay(folder: Path) -> ReplayedLedger:

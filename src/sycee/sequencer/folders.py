@@ -7,11 +7,20 @@ from pathlib import Path
 from sycee.core.arguments import short_repr
 from sycee.core.errors import UsageError
 from sycee.journal.disk import RealDisk
+from sycee.journal.journal import Journal
 
 
 def journal_disk(folder: str | Path) -> RealDisk:
     """Return the disk of the journal of the ledger in `folder`. Raises UsageError unless `folder` is a path."""
     return RealDisk(folder_path(folder) / "journal")
+
+
+def existing_journal_disk(folder: str | Path) -> RealDisk:
+    """Return the disk of the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
+    disk = journal_disk(folder)
+    if not Journal.exists(disk):
+        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
+    return disk
 
 
 def snapshot_disk(folder: str | Path) -> RealDisk:

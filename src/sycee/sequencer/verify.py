@@ -20,7 +20,7 @@ from sycee.sequencer import snapshots
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position, check_agreement, is_signed_by, witness_keys
 from sycee.sequencer.checkpoint import verify as verify_checkpoint
-from sycee.sequencer.folders import journal_disk, snapshot_disk
+from sycee.sequencer.folders import existing_journal_disk, snapshot_disk
 from sycee.sequencer.time_zones import calendar_of
 from sycee.storage.table_storage import TableStorage
 
@@ -63,9 +63,7 @@ def verify(
     Raises IntegrityError (JournalDamaged, TailInDoubt) with the place and the values that differ, UsageError if
     `folder` holds no ledger, UnavailableError if a newer release wrote it.
     """
-    disk = journal_disk(folder)
-    if not Journal.exists(disk):
-        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
+    disk = existing_journal_disk(folder)
     signed = _Checkpoints(checkpoints)
     journal = Journal.open(disk, read_only=True)
     # List snapshots before reading the journal, so that the journal contains the frame of each.
