@@ -21,7 +21,7 @@ import pytest
 from tests.cli.calling import PILOT, SCALE, SCRIPT, start
 from tests.report import outcomes
 
-from sycee import cli
+from sycee.cli import terminal
 from sycee.cli.pilot import _table
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
@@ -106,10 +106,10 @@ def test_the_table_is_complete_on_any_terminal(
     # At full size, and with a figure that differs, it is at its widest.
     full = outcomes.outcome(load("luohu-2020"))
     wrong = replace(full, comparisons=tuple(replace(each, ledger=each.ledger + 1) for each in full.comparisons))
-    terminal = cli.console()
-    terminal.width = 200
-    with terminal.capture() as captured:
-        terminal.print(_table(wrong))
+    wide = terminal.console()
+    wide.width = 200
+    with wide.capture() as captured:
+        wide.print(_table(wrong))
     assert max(len(line.rstrip()) for line in captured.get().splitlines()) <= 80
     assert "10,000,000.01" in captured.get()
     assert "DIFFERS" in captured.get()

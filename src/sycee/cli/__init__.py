@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 from sycee.cli import terminal
 from sycee.cli.parameters import convert
-from sycee.cli.terminal import console as console
+from sycee.cli.terminal import console
 from sycee.core import typos
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.terminal_text import printable
