@@ -89,7 +89,10 @@ def test_balances_of_an_open_ledger(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_invalid_frames_and_times_are_refused(moment: dict[str, Any], says: str) -> None:
     source = sample_ledger()
-    for ask in (lambda: balance_at(source, accounts_of(source)[0], **moment), lambda: balances_at(source, 156, **moment)):
+    for ask in (
+        lambda: balance_at(source, accounts_of(source)[0], **moment),
+        lambda: balances_at(source, 156, **moment),
+    ):
         with pytest.raises(UsageError, match=says):
             ask()
 

@@ -13,7 +13,16 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
-from tests.archive.sample_ledgers import DAY_NS, LEDGER_ID, Town, accounts_of, replayed_by_frame, replayed, rows, sample_ledger
+from tests.archive.sample_ledgers import (
+    DAY_NS,
+    LEDGER_ID,
+    Town,
+    accounts_of,
+    replayed,
+    replayed_by_frame,
+    rows,
+    sample_ledger,
+)
 
 from sycee.archive import export as exporting
 from sycee.archive import exporter, manifest, parquet_files, tables, timestamps
@@ -63,7 +72,9 @@ def manifest_of(folder: Path) -> Manifest:
 
 @settings(max_examples=4)
 @given(histories(60))
-def test_the_archive_of_a_random_history_agrees_with_the_ledger(tmp_path_factory: pytest.TempPathFactory, history: Any) -> None:
+def test_the_archive_of_a_random_history_agrees_with_the_ledger(
+    tmp_path_factory: pytest.TempPathFactory, history: Any
+) -> None:
     source, folder = replayed(history), tmp_path_factory.mktemp("archive")
     made = export(source, folder)
     state = source.state
@@ -419,9 +430,7 @@ def test_the_exporter_exports_while_payments_continue(tmp_path: Path) -> None:
     assert content(tmp_path / "archive") == content(tmp_path / "whole")
 
 
-def test_the_exporter_stores_its_last_error_and_retries(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_exporter_stores_its_last_error_and_retries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     town = Town(tmp_path / "ledger")
     failed = threading.Event()
 

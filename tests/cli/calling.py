@@ -17,7 +17,7 @@ SCRIPT: Final = (
 )
 
 
-class Said:
+class CommandResult:
     """Exit code, stdout and stderr of one call of the command line."""
 
     def __init__(self, code: int, out: str, err: str) -> None:

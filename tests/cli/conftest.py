@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.calling import PILOT, Said, start
+from tests.cli.calling import PILOT, CommandResult, start
 
 from sycee import cli
 
 
 @pytest.fixture
 def sycee(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*words: object) -> Said:
+    def call(*words: object) -> CommandResult:
         code = cli.main([str(word) for word in words])
-        return Said(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     return call
 

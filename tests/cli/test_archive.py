@@ -30,18 +30,18 @@ def archived(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shop_of(sycee: Any, archived: Path) -> str:
     """Return the account with the most lines among those paid from packets."""
-    said = sycee(
+    result = sycee(
         "query", archived, "SELECT account FROM balances WHERE kind = 'MERCHANT' ORDER BY lines DESC", "--json"
     )
-    account: str = said.json()["rows"][0][0]
+    account: str = result.json()["rows"][0][0]
     return account
 
 
 def test_export_continues_in_the_folder_of_the_ledger(sycee: Any, copy: Path) -> None:
-    said = sycee("export", copy)
-    assert said.code == 0, said.err
-    assert f"{copy}/archive holds the ledger up to frame" in said.out
-    assert "summed from the files, equal the ledger's; sum zero" in said.out
+    result = sycee("export", copy)
+    assert result.code == 0, result.err
+    assert f"{copy}/archive holds the ledger up to frame" in result.out
+    assert "summed from the files, equal the ledger's; sum zero" in result.out
     again = sycee("export", copy, "--json").json()
     assert again["added"] == {"frames": 0, "operations": 0, "movements": 0}
     assert (copy / "archive" / "manifest.json").is_file()
@@ -57,15 +57,15 @@ def test_export_works_while_another_process_owns_the_ledger(sycee: Any, copy: Pa
 
 
 def test_exports_that_cannot_be_done_are_usage_errors(sycee: Any, finished: Path, tmp_path: Path) -> None:
-    said = sycee("export", tmp_path / "nowhere")
-    assert (said.code, said.out) == (2, "")
-    assert "holds no ledger" in said.err
+    result = sycee("export", tmp_path / "nowhere")
+    assert (result.code, result.out) == (2, "")
+    assert "holds no ledger" in result.err
     assert "--to is empty" in sycee("export", finished, "--to", "").err
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "one.txt").write_text("x")
-    said = sycee("export", finished, "--to", tmp_path / "letters")
-    assert said.code == 2
-    assert "holds other files" in said.err
+    result = sycee("export", finished, "--to", tmp_path / "letters")
+    assert result.code == 2
+    assert "holds other files" in result.err
 
 
 def test_a_query_as_table_csv_and_json(sycee: Any, archived: Path) -> None:
@@ -74,30 +74,32 @@ def test_a_query_as_table_csv_and_json(sycee: Any, archived: Path) -> None:
     assert found["columns"] == ["purpose", "lines", "total"]
     assert found["types"] == ["VARCHAR", "BIGINT", "HUGEINT"]
     assert all(isinstance(total, int) for _, _, total in found["rows"])
-    said = sycee("query", archived, sql, "--csv")
-    assert list(csv.reader(io.StringIO(said.out))) == [
+    result = sycee("query", archived, sql, "--csv")
+    assert list(csv.reader(io.StringIO(result.out))) == [
         found["columns"], *([purpose, str(lines), str(total)] for purpose, lines, total in found["rows"]),
     ]  # fmt: skip
-    assert said.err.startswith(f"as of frame {found['frame']}")
+    assert result.err.startswith(f"as of frame {found['frame']}")
     table = sycee("query", archived, sql)
     assert table.out.splitlines()[0].split() == found["columns"]
     assert [line.split() for line in table.out.splitlines()[2:]] == [list(map(str, row)) for row in found["rows"]]
 
 
 def test_a_query_limits_rows_and_escapes_control_characters(sycee: Any, archived: Path) -> None:
-    said = sycee("query", archived, f"FROM range({ROWS_SHOWN_MAX + 1})")
-    assert len(said.out.splitlines()) == ROWS_SHOWN_MAX + 2
-    assert "the first 1,000 rows; --csv and --json print all" in said.err
-    said = sycee("query", archived, "SELECT 1 AS \"[red]x\", 2 AS \"[/x]\", 3 AS \"\x1b[2J\"")
-    assert said.out.splitlines()[0].split() == ["[red]x", "[/x]", "\\x1b[2J"]
-    said = sycee("query", archived, "SELECT '[red]x[/]' AS a, chr(27) || '[2J' AS b, NULL AS c, repeat('y', 300) AS d")
-    assert said.out.splitlines()[2].split() == ["[red]x[/]", r"\x1b[2J", "y" * 300]
+    result = sycee("query", archived, f"FROM range({ROWS_SHOWN_MAX + 1})")
+    assert len(result.out.splitlines()) == ROWS_SHOWN_MAX + 2
+    assert "the first 1,000 rows; --csv and --json print all" in result.err
+    result = sycee("query", archived, 'SELECT 1 AS "[red]x", 2 AS "[/x]", 3 AS "\x1b[2J"')
+    assert result.out.splitlines()[0].split() == ["[red]x", "[/x]", "\\x1b[2J"]
+    result = sycee(
+        "query", archived, "SELECT '[red]x[/]' AS a, chr(27) || '[2J' AS b, NULL AS c, repeat('y', 300) AS d"
+    )
+    assert result.out.splitlines()[2].split() == ["[red]x[/]", r"\x1b[2J", "y" * 300]
 
 
 def test_without_a_query_the_views_are_shown(sycee: Any, archived: Path) -> None:
-    said = sycee("query", archived)
-    assert said.code == 0
-    assert "balances: balance of every account" in said.out
+    result = sycee("query", archived)
+    assert result.code == 0
+    assert "balances: balance of every account" in result.out
     found = sycee("query", archived, "--json").json()
     assert found["currencies"][0] == {
         "name": "currency",
@@ -116,16 +118,16 @@ def test_without_a_query_the_views_are_shown(sycee: Any, archived: Path) -> None
     ],
 )
 def test_wrong_queries_have_exit_code_2(sycee: Any, archived: Path, words: list[str], code: int, says: str) -> None:
-    said = sycee("query", archived, *words)
-    assert (said.code, said.out) == (code, "")
-    assert says in said.err
-    assert "hint: " in said.err
+    result = sycee("query", archived, *words)
+    assert (result.code, result.out) == (code, "")
+    assert says in result.err
+    assert "hint: " in result.err
 
 
 def test_a_ledger_without_an_archive_has_the_hint_to_export(sycee: Any, finished: Path) -> None:
-    said = sycee("query", finished, "SELECT 1")
-    assert said.code == 2
-    assert f"hint: `sycee export {finished}` creates it" in said.err
+    result = sycee("query", finished, "SELECT 1")
+    assert result.code == 2
+    assert f"hint: `sycee export {finished}` creates it" in result.err
 
 
 def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archived: Path, tmp_path: Path) -> None:
@@ -135,8 +137,8 @@ def test_a_statement_as_table_csv_pdf_and_json(sycee: Any, finished: Path, archi
     assert found["state_digest"] == sycee("verify", finished, "--json").json()["digest"]
     assert {line["purpose"] for line in found["lines"]} <= {"PAY_PURSE", "PAY_OWN"}
     csv_, pdf = tmp_path / "shop.csv", tmp_path / "shop.pdf"
-    said = sycee("statement", finished, shop, "--year", 2020, "--csv", csv_, "--pdf", pdf, "--title", "Shop")
-    assert (said.code, said.out) == (0, "")
+    result = sycee("statement", finished, shop, "--year", 2020, "--csv", csv_, "--pdf", pdf, "--title", "Shop")
+    assert (result.code, result.out) == (0, "")
     assert len(csv_.read_text().splitlines()) == 1 + 2 + len(found["lines"])
     assert pdf.read_bytes().startswith(b"%PDF")
     table = sycee("statement", finished, shop)
@@ -162,9 +164,9 @@ def test_wrong_arguments_of_statement_are_usage_errors(
     sycee: Any, finished: Path, archived: Path, tmp_path: Path, words: list[str], says: str
 ) -> None:
     shop = shop_of(sycee, archived)
-    said = sycee("statement", finished, *(word.format(shop=shop, folder=tmp_path) for word in words))
-    assert (said.code, said.out) == (2, "")
-    assert says in said.err
+    result = sycee("statement", finished, *(word.format(shop=shop, folder=tmp_path) for word in words))
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
 
 
 def test_no_other_command_imports_what_archives_need() -> None:

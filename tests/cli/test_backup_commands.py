@@ -65,18 +65,18 @@ def test_verify_checks_every_signature_with_authority(sycee: Any, finished: Path
 def test_an_unsigned_frame_is_named(sycee: Any, copy: Path) -> None:
     sequence = smuggle(copy)
     assert sycee("verify", copy).code == 0  # the sums agree
-    said = sycee("verify", copy, "--authority", "--json")
-    assert said.code == 3
-    assert said.json()["ok"] is False
-    assert f"frame {sequence}, operation 0 (CLOSE_ACCOUNT): NOT_AUTHORISED" in said.json()["error"]
+    result = sycee("verify", copy, "--authority", "--json")
+    assert result.code == 3
+    assert result.json()["ok"] is False
+    assert f"frame {sequence}, operation 0 (CLOSE_ACCOUNT): NOT_AUTHORISED" in result.json()["error"]
 
 
 def test_a_ledger_without_officers_is_reported(sycee: Any, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "plain") as ledger:
         ledger.define_currency("EUR", zone="Europe/Berlin")
-    said = sycee("verify", tmp_path / "plain", "--authority")
-    assert said.code == 0
-    assert "the ledger has no officers" in said.out
+    result = sycee("verify", tmp_path / "plain", "--authority")
+    assert result.code == 0
+    assert "the ledger has no officers" in result.out
 
 
 # --- keys ---
@@ -84,9 +84,9 @@ def test_a_ledger_without_officers_is_reported(sycee: Any, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("words", "name"), [((), "ed25519"), (("--p256",), "p256")])
 def test_a_new_key_is_readable_by_its_owner_only(sycee: Any, tmp_path: Path, words: tuple[str, ...], name: str) -> None:
-    said = sycee("key", "new", tmp_path / "a.pem", *words)
-    assert (said.code, said.err) == (0, "")
-    public = PublicKey.parse(said.out)
+    result = sycee("key", "new", tmp_path / "a.pem", *words)
+    assert (result.code, result.err) == (0, "")
+    public = PublicKey.parse(result.out)
     assert str(public).startswith(name)
     assert SigningKey.load(tmp_path / "a.pem").public == public
     assert stat.S_IMODE((tmp_path / "a.pem").stat().st_mode) == 0o600
@@ -107,8 +107,8 @@ def witness(sycee: Any, tmp_path: Path) -> Path:
 
 def signed(sycee: Any, folder: Path, witness: Path, name: str = "checkpoint.json") -> Path:
     out = witness.with_name(name)
-    said = sycee("checkpoint", "create", folder, "--key", witness, "--signer", WITNESS, "--out", out)
-    assert (said.code, said.out) == (0, ""), said.err
+    result = sycee("checkpoint", "create", folder, "--key", witness, "--signer", WITNESS, "--out", out)
+    assert (result.code, result.out) == (0, ""), result.err
     return out
 
 
@@ -116,10 +116,10 @@ def test_a_checkpoint_is_created_verified_and_compared(sycee: Any, finished: Pat
     before = content(finished)
     file = signed(sycee, finished, witness)
     assert content(finished) == before
-    said = sycee("checkpoint", "create", finished, "--key", witness, "--signer", WITNESS)
-    assert said.code == 0
-    assert said.out == file.read_text()
-    assert f"note: the ledger has no witness {WITNESS} with this key" in said.err
+    result = sycee("checkpoint", "create", finished, "--key", witness, "--signer", WITNESS)
+    assert result.code == 0
+    assert result.out == file.read_text()
+    assert f"note: the ledger has no witness {WITNESS} with this key" in result.err
     public = witness.with_suffix(".pub")
     for key in (public, public.read_text().strip()):
         checked = sycee("checkpoint", "verify", file, "--key", key, "--json")
@@ -149,15 +149,15 @@ def test_a_ledger_with_another_history_differs_from_a_checkpoint(
     # The same replay in another folder is another ledger with the same state.
     assert sycee("pilot", "luohu", "--scale", "0.002", "--data", tmp_path / "other").code == 0
     file = signed(sycee, finished, witness)
-    said = sycee("verify", tmp_path / "other", "--checkpoint", file, "--key", key, "--json")
-    assert said.code == 3
-    assert "differs from the signed one: its ledger_id is" in said.json()["error"]
+    result = sycee("verify", tmp_path / "other", "--checkpoint", file, "--key", key, "--json")
+    assert result.code == 3
+    assert "differs from the signed one: its ledger_id is" in result.json()["error"]
     # A journal without its last frames.
     smuggle(copy)
     later = signed(sycee, copy, witness, "later.json")
-    said = sycee("verify", finished, "--checkpoint", later, "--key", key)
-    assert said.code == 3
-    assert "and the journal ends with frame" in said.err
+    result = sycee("verify", finished, "--checkpoint", later, "--key", key)
+    assert result.code == 3
+    assert "and the journal ends with frame" in result.err
 
 
 def test_a_changed_checkpoint_and_one_of_another_signer_are_refused(sycee: Any, finished: Path, witness: Path) -> None:
@@ -167,10 +167,10 @@ def test_a_changed_checkpoint_and_one_of_another_signer_are_refused(sycee: Any, 
     changed = witness.with_name("changed.json")
     changed.write_text(json.dumps(document | {"supply": {"156": "1"}}))
     for which, key in ((file, stranger), (changed, witness.with_suffix(".pub"))):
-        said = sycee("checkpoint", "verify", which, "--key", key, "--json")
-        assert said.code == 3
-        assert said.json()["ok"] is False
-        assert "is not signed by the key" in said.err
+        result = sycee("checkpoint", "verify", which, "--key", key, "--json")
+        assert result.code == 3
+        assert result.json()["ok"] is False
+        assert "is not signed by the key" in result.err
         assert sycee("verify", finished, "--checkpoint", which, "--key", key).code == 3
 
 
@@ -208,10 +208,10 @@ def test_wrong_arguments_are_usage_errors_and_change_nothing(
     }
     places["key"].chmod(0o644)
     before = content(finished), content(witness.parent)
-    said = sycee(*(word.format(**places) for word in words))
-    assert (said.code, said.out) == (2, "")
-    assert says in said.err
-    assert "hint: " in said.err
+    result = sycee(*(word.format(**places) for word in words))
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
+    assert "hint: " in result.err
     assert (content(finished), content(witness.parent)) == before
 
 
@@ -229,10 +229,10 @@ def test_a_private_key_is_never_shown(sycee: Any, finished: Path, witness: Path,
         (witness.read_text(), "this is the private key"),
         (bare, f"{bare}: a text of {len(secret)} characters is not a public key"),
     ):
-        said = sycee(*call, f"--key={key}")  # in one word, since a PEM file begins with dashes
-        assert (said.code, said.out) == (2, "")
-        assert says in said.err
-        assert secret[:12] not in said.err
+        result = sycee(*call, f"--key={key}")  # in one word, since a PEM file begins with dashes
+        assert (result.code, result.out) == (2, "")
+        assert says in result.err
+        assert secret[:12] not in result.err
 
 
 def test_a_public_key_that_stdout_refuses_is_printed_to_stderr(tmp_path: Path) -> None:
@@ -259,15 +259,17 @@ def test_an_interrupt_after_a_key_is_saved_names_its_file_and_its_public_key(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sycee.cli.key.print", stop, raising=False)
-    said = sycee("key", "new", tmp_path / "a.pem")
+    result = sycee("key", "new", tmp_path / "a.pem")
     public = SigningKey.load(tmp_path / "a.pem").public
-    assert (said.code, said.out) == (130, "")
-    assert said.err == (
+    assert (result.code, result.out) == (130, "")
+    assert result.err == (
         f"\ninterrupted; the private key is in {tmp_path / 'a.pem'}, and its public key is {public}\n"
     )
 
 
-def test_a_folder_that_may_not_be_read_is_unavailable_and_not_missing(sycee: Any, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_unavailable_and_not_missing(
+    sycee: Any, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stat_of = Path.stat
 
     def refusing(self: Path, **options: Any) -> Any:
@@ -276,9 +278,9 @@ def test_a_folder_that_may_not_be_read_is_unavailable_and_not_missing(sycee: Any
         return stat_of(self, **options)
 
     monkeypatch.setattr(Path, "stat", refusing)
-    said = sycee("verify", copy)
-    assert said.code == 4
-    assert f"error: {copy}/journal: not allowed for user " in said.err
+    result = sycee("verify", copy)
+    assert result.code == 4
+    assert f"error: {copy}/journal: not allowed for user " in result.err
 
 
 @pytest.mark.parametrize("command", ["verify", "snapshot"])
@@ -291,9 +293,9 @@ def test_the_hint_for_a_tail_in_doubt_names_commands_that_exist(sycee: Any, tmp_
     content = bytearray(segment.read_bytes())
     content[place.offset + 600] ^= 1
     segment.write_bytes(content)
-    said = sycee(command, tmp_path / "doubt")
-    assert said.code == 3
-    assert "`sycee restore --cut-tail` into a new folder" in said.err
+    result = sycee(command, tmp_path / "doubt")
+    assert result.code == 3
+    assert "`sycee restore --cut-tail` into a new folder" in result.err
     assert sycee("restore", "--cut-tail", tmp_path / "doubt", tmp_path / "again").code == 0
 
 
@@ -304,21 +306,21 @@ def test_an_interrupt_after_the_restore_reports_that_it_is_done(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sycee.cli.restore._show", stop)
-    said = sycee("restore", finished, tmp_path / "again")
-    assert said.code == 130
-    assert f"interrupted; {tmp_path / 'again'} holds the ledger, now in epoch 2\n" in said.err
+    result = sycee("restore", finished, tmp_path / "again")
+    assert result.code == 130
+    assert f"interrupted; {tmp_path / 'again'} holds the ledger, now in epoch 2\n" in result.err
     monkeypatch.setattr(LedgerState, "digest", stop)
-    said = sycee("restore", finished, tmp_path / "once more")
-    assert said.code == 130
-    assert "interrupted; nothing was restored" in said.err
+    result = sycee("restore", finished, tmp_path / "once more")
+    assert result.code == 130
+    assert "interrupted; nothing was restored" in result.err
     assert not Journal.exists(journal_disk(tmp_path / "once more"))
 
 
 def test_a_ledger_without_a_frame_has_no_checkpoint(sycee: Any, tmp_path: Path, witness: Path) -> None:
     Journal.create(journal_disk(tmp_path / "empty"))  # and here its process was killed
-    said = sycee("checkpoint", "create", tmp_path / "empty", "--key", witness, "--signer", WITNESS)
-    assert (said.code, said.out) == (2, "")
-    assert "has no frame" in said.err
+    result = sycee("checkpoint", "create", tmp_path / "empty", "--key", witness, "--signer", WITNESS)
+    assert (result.code, result.out) == (2, "")
+    assert "has no frame" in result.err
 
 
 # --- snapshots and copies ---
@@ -338,18 +340,18 @@ def test_a_snapshot_equals_the_replay(sycee: Any, copy: Path) -> None:
 
 def test_a_ledger_in_use_refuses_a_snapshot_and_allows_a_checkpoint(sycee: Any, copy: Path, witness: Path) -> None:
     with Ledger.open(copy):
-        said = sycee("snapshot", copy)
-        assert (said.code, said.out) == (4, "")
-        assert "is in use" in said.err
+        result = sycee("snapshot", copy)
+        assert (result.code, result.out) == (4, "")
+        assert "is in use" in result.err
         signed(sycee, copy, witness)
 
 
 def test_a_restored_copy_continues_the_ledger(sycee: Any, finished: Path, witness: Path, tmp_path: Path) -> None:
     file, before = signed(sycee, finished, witness), content(finished)
-    said = sycee("restore", finished, tmp_path / "again")
-    assert said.code == 0
-    assert f"{finished} was restored to {tmp_path / 'again'}\n" in said.out
-    assert "the next frame begins epoch 2\n" in said.out
+    result = sycee("restore", finished, tmp_path / "again")
+    assert result.code == 0
+    assert f"{finished} was restored to {tmp_path / 'again'}\n" in result.out
+    assert "the next frame begins epoch 2\n" in result.out
     assert content(finished) == before
     made = sycee("restore", finished, tmp_path / "and again", "--json").json()
     assert (made["epoch"], made["digest"]) == (2, sycee("verify", finished, "--json").json()["digest"])
@@ -364,9 +366,9 @@ def test_a_damaged_copy_is_not_restored(sycee: Any, copy: Path, tmp_path: Path) 
     damaged = bytearray(segment.read_bytes())
     damaged[4096 + 600] ^= 1
     segment.write_bytes(damaged)
-    said = sycee("restore", copy, tmp_path / "again")
-    assert said.code == 3
-    assert "frame 1 at byte 4096" in said.err
+    result = sycee("restore", copy, tmp_path / "again")
+    assert result.code == 3
+    assert "frame 1 at byte 4096" in result.err
     assert not (tmp_path / "again").exists() or list((tmp_path / "again").iterdir()) == []
 
 

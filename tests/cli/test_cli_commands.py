@@ -21,6 +21,7 @@ import pytest
 from tests.cli.calling import PILOT, SCALE, SCRIPT, start
 from tests.report import outcomes
 
+from sycee import cli
 from sycee.cli import terminal
 from sycee.cli.pilot import _table
 from sycee.core import ids
@@ -96,10 +97,10 @@ def test_the_table_is_complete_on_any_terminal(
     sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    said = sycee(*PILOT)
-    assert max(len(line.rstrip()) for line in said.out.splitlines()) <= 80
-    assert "…" not in said.out
-    rows = {line.split("  ")[0]: line.split() for line in said.out.splitlines()}
+    result = sycee(*PILOT)
+    assert max(len(line.rstrip()) for line in result.out.splitlines()) <= 80
+    assert "…" not in result.out
+    rows = {line.split("  ")[0]: line.split() for line in result.out.splitlines()}
     assert rows["budget dropped"][2:] == ["20,000.00", "20,000.00", "equal", "follows"]
     assert rows["minted, gross"][2:] == ["21,802.00", "derived", "21,802.00", "equal", "follows"]
     assert rows["returned to the funder"][-4:] == ["derived", rows["returned to the funder"][-3], "equal", "computed"]
@@ -115,7 +116,9 @@ def test_the_table_is_complete_on_any_terminal(
     assert "DIFFERS" in captured.get()
 
 
-def test_every_reading_command_prints_one_json_object_and_messages_on_stderr(sycee: Any, finished: Path, tmp_path: Path) -> None:
+def test_every_reading_command_prints_one_json_object_and_messages_on_stderr(
+    sycee: Any, finished: Path, tmp_path: Path
+) -> None:
     receipt = tmp_path / "receipt.json"
     receipt.write_text(json.dumps(some_receipt(finished / "draw")))
     for words in (
@@ -124,10 +127,10 @@ def test_every_reading_command_prints_one_json_object_and_messages_on_stderr(syc
         ("draw", "verify", finished / "draw", "--json"),
         ("draw", "entry", finished / "draw", receipt, "--json"),
     ):
-        said = sycee(*words)
-        assert said.code == 0, said.err
-        assert said.json()
-        assert "error" not in said.err
+        result = sycee(*words)
+        assert result.code == 0, result.err
+        assert result.json()
+        assert "error" not in result.err
 
 
 @cache
@@ -160,21 +163,21 @@ def test_journal_and_draw_contain_no_personal_data(finished: Path) -> None:
 
 
 def test_progress_goes_to_stderr(sycee: Any) -> None:
-    said = sycee(*PILOT, "--json")
+    result = sycee(*PILOT, "--json")
     for phase in ("registration", "freeze and draw", "mint and drop", "claims and payments", "expiry and return"):
-        assert phase in said.err
-        assert phase not in said.out
+        assert phase in result.err
+        assert phase not in result.out
 
 
 def test_verify_lists_what_it_proved(sycee: Any, finished: Path) -> None:
-    said = sycee("verify", finished)
-    assert said.code == 0
-    assert f"verification passed: {finished}\n" in said.out
+    result = sycee("verify", finished)
+    assert result.code == 0
+    assert f"verification passed: {finished}\n" in result.out
     found = sycee("verify", finished, "--json").json()
     assert found["ok"] is True
     assert len(found["proved"]) >= 6
     assert found["supply"] == {"CNY": 2_180_200, "1": 2_180_200}
-    assert f"state digest {found['digest']}\n" in said.out
+    assert f"state digest {found['digest']}\n" in result.out
 
 
 def test_verify_does_not_round_times_up(sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,9 +212,9 @@ def test_another_seed_ends_with_another_digest(sycee: Any) -> None:
 
 def test_the_report_is_written_to_its_path(sycee: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    said = sycee(*PILOT, "--report", report)
-    assert said.code == 0
-    assert f"report written to {report}\n" in said.err
+    result = sycee(*PILOT, "--report", report)
+    assert result.code == 0
+    assert f"report written to {report}\n" in result.err
     assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
 
@@ -229,9 +232,9 @@ def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Pa
     odd = shutil.copytree(finished, tmp_path / "an [bold]odd[/] name")
     assert f"verification passed: {odd}\n" in sycee("verify", odd).out
     assert f"Draw in {odd}/draw\n" in sycee("draw", "verify", odd / "draw").out
-    said = sycee(*PILOT, "--data", odd)
-    assert f"ledger stored in {odd}\n" in said.err
-    assert f"check it: sycee verify '{odd}' --authority; sycee draw verify '{odd}/draw'\n" in said.err
+    result = sycee(*PILOT, "--data", odd)
+    assert f"ledger stored in {odd}\n" in result.err
+    assert f"check it: sycee verify '{odd}' --authority; sycee draw verify '{odd}/draw'\n" in result.err
 
 
 # --- usage: exit code 2 ---
@@ -242,11 +245,17 @@ def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Pa
     [
         (("pilot", "lohu"), 'did you mean "luohu"?'),
         (("pilot", "luohu", "--dta", "x"), "Unknown option: --dta. Did you mean --data?"),
-        (("pilot", "luohu", "--scale", "0"), "--scale must be from 0.001 to 1; got 0\nhint: give a number in this range, such as 0.01"),
+        (
+            ("pilot", "luohu", "--scale", "0"),
+            "--scale must be from 0.001 to 1; got 0\nhint: give a number in this range, such as 0.01",
+        ),
         (("pilot", "luohu", "--scale", "-1"), "--scale must be from 0.001 to 1; got -1\n"),
         (("pilot", "luohu", "--scale", "1.5"), "--scale must be from 0.001 to 1; got 1.5\n"),
         (("pilot", "luohu", "--scale", "nan"), '--scale must be a number; got "nan"\n'),
-        (("pilot", "luohu", "--scale", "big"), '--scale must be a number; got "big"\nhint: write digits, such as 0.01 or 1\n'),
+        (
+            ("pilot", "luohu", "--scale", "big"),
+            '--scale must be a number; got "big"\nhint: write digits, such as 0.01 or 1\n',
+        ),
         (("pilot", "luohu", "--seed", "-1"), f"--seed must be from 0 to {2**63 - 1}; got -1\n"),
         (("pilot", "luohu", "--seed", str(2**63)), f"--seed must be from 0 to {2**63 - 1}; got {2**63}\n"),
         (("verify",), "FOLDER requires an argument"),
@@ -259,37 +268,35 @@ def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Pa
     ],
 )
 def test_wrong_arguments_are_usage_errors(sycee: Any, words: tuple[str, ...], says: str) -> None:
-    said = sycee(*words)
-    assert (said.code, said.out) == (2, "")
-    assert says in said.err
-    assert said.err.count("error: ") == 1
-    assert "hint: " in said.err
+    result = sycee(*words)
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
+    assert result.err.count("error: ") == 1
+    assert "hint: " in result.err
 
 
 @pytest.mark.parametrize("words", [("--seed", "2021", "--scale", str(SCALE)), ("--scale", "0.003")])
-def test_a_folder_of_another_replay_is_refused_and_unchanged(
-    sycee: Any, copy: Path, words: tuple[str, ...]
-) -> None:
+def test_a_folder_of_another_replay_is_refused_and_unchanged(sycee: Any, copy: Path, words: tuple[str, ...]) -> None:
     before = content(copy)
-    said = sycee("pilot", "luohu", "--data", copy, *words)
-    assert (said.code, said.out) == (2, "")
-    assert f"{copy} holds another replay: {words[0][2:]} " in said.err
+    result = sycee("pilot", "luohu", "--data", copy, *words)
+    assert (result.code, result.out) == (2, "")
+    assert f"{copy} holds another replay: {words[0][2:]} " in result.err
     assert content(copy) == before
 
 
 def test_a_folder_with_other_files_is_refused_and_unchanged(sycee: Any, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work\n")
-    said = sycee(*PILOT, "--data", tmp_path)
-    assert said.code == 2
-    assert "is not empty and holds no replay" in said.err
+    result = sycee(*PILOT, "--data", tmp_path)
+    assert result.code == 2
+    assert "is not empty and holds no replay" in result.err
     assert os.listdir(tmp_path) == ["thesis.txt"]  # noqa: PTH208
 
 
 def test_a_file_as_data_folder_is_refused(sycee: Any, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x\n")
-    said = sycee(*PILOT, "--data", file)
-    assert (said.code, said.err) == (2, f"error: {file} is not a folder\nhint: name an empty folder for --data\n")
+    result = sycee(*PILOT, "--data", file)
+    assert (result.code, result.err) == (2, f"error: {file} is not a folder\nhint: name an empty folder for --data\n")
 
 
 def test_an_invalid_manifest_is_refused(sycee: Any, tmp_path: Path) -> None:
@@ -322,9 +329,9 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_replay(sycee: Any
         (tmp_path, "is a folder"),
         (data / "report.html", "is inside the ledger's folder"),
     ):
-        said = sycee(*PILOT, "--data", data, "--report", report)
-        assert (said.code, said.out) == (2, "")
-        assert says in said.err
+        result = sycee(*PILOT, "--data", data, "--report", report)
+        assert (result.code, result.out) == (2, "")
+        assert says in result.err
         assert not data.exists()
 
 
@@ -340,9 +347,9 @@ def test_a_refusal_gives_its_code(sycee: Any, finished: Path, tmp_path: Path) ->
     )
     with Ledger.open(tmp_path, clock=SimulatedClock(programme.registration.from_ns)) as ledger:
         ledger.submit(operations.transfer(taken, debit=1, credit=2, amount=3))
-    said = sycee(*PILOT, "--data", tmp_path, "--json")
-    assert (said.code, said.out) == (1, "")
-    assert "error: reserves not recorded: EXISTS_WITH_DIFFERENT_CONTENT\n" in said.err
+    result = sycee(*PILOT, "--data", tmp_path, "--json")
+    assert (result.code, result.out) == (1, "")
+    assert "error: reserves not recorded: EXISTS_WITH_DIFFERENT_CONTENT\n" in result.err
     assert sycee("verify", tmp_path, "--json").json()["supply"]["CNY"] == 0
 
 
@@ -355,15 +362,15 @@ def test_damage_is_found_and_named(sycee: Any, copy: Path) -> None:
     overwrite(segment(copy), place, bytes([segment(copy).read_bytes()[place] ^ 1]))
     before = content(copy)
     for words in (("verify", copy), (*PILOT, "--data", copy)):
-        said = sycee(*words)
-        assert (said.code, said.out) == (3, "")
-        assert f"000000000001.segment: frame 6 at byte {offset}: " in said.err
-        assert "hint: " in said.err
+        result = sycee(*words)
+        assert (result.code, result.out) == (3, "")
+        assert f"000000000001.segment: frame 6 at byte {offset}: " in result.err
+        assert "hint: " in result.err
     assert "restore the file from a copy" in sycee("verify", copy).err
-    said = sycee("verify", copy, "--json")
-    assert said.code == 3
-    assert said.json()["ok"] is False
-    assert f"frame 6 at byte {offset}" in said.json()["error"]
+    result = sycee("verify", copy, "--json")
+    assert result.code == 3
+    assert result.json()["ok"] is False
+    assert f"frame 6 at byte {offset}" in result.json()["error"]
     assert content(copy) == before | {"journal/lock": content(copy)["journal/lock"]}
 
 
@@ -376,10 +383,10 @@ def test_a_last_frame_in_doubt_is_refused_and_cut_with_cut_tail(sycee: Any, copy
     overwrite(segment(copy), expiry + 512 + 100, b"\xff")
     before = content(copy)
     for words in (("verify", copy), (*PILOT, "--data", copy)):
-        said = sycee(*words)
-        assert said.code == 3
-        assert "may have been acknowledged" in said.err
-        assert "--cut-tail" in said.err
+        result = sycee(*words)
+        assert result.code == 3
+        assert "may have been acknowledged" in result.err
+        assert "--cut-tail" in result.err
     assert content(copy)["journal/000000000001.segment"] == before["journal/000000000001.segment"]
     assert sycee(*PILOT, "--data", copy, "--cut-tail", "--json").json()["digest"] == digest
     assert sycee("verify", copy, "--json").json()["digest"] == digest
@@ -389,10 +396,10 @@ def test_a_changed_draw_fails_verification(sycee: Any, copy: Path) -> None:
     winners = copy / "draw" / "winners.csv"
     lines = winners.read_text().splitlines(keepends=True)
     winners.write_text("".join([*lines[:-1], lines[-1].replace("100,", "101,", 1)]))
-    said = sycee("draw", "verify", copy / "draw", "--json")
-    assert said.code == 3
-    assert said.json()["ok"] is False
-    assert "winners.csv" in said.err
+    result = sycee("draw", "verify", copy / "draw", "--json")
+    assert result.code == 3
+    assert result.json()["ok"] is False
+    assert "winners.csv" in result.err
 
 
 def test_a_draw_already_published_is_never_replaced(sycee: Any, copy: Path) -> None:
@@ -400,9 +407,9 @@ def test_a_draw_already_published_is_never_replaced(sycee: Any, copy: Path) -> N
     announcement = copy / "draw" / "announcement.json"
     announcement.write_text(announcement.read_text().replace('"round": 1', '"round": 2'))
     before = content(copy / "draw")
-    said = sycee(*PILOT, "--data", copy)
-    assert said.code == 2
-    assert "is published already, with other content" in said.err
+    result = sycee(*PILOT, "--data", copy)
+    assert result.code == 2
+    assert "is published already, with other content" in result.err
     assert content(copy / "draw") == before
 
 
@@ -425,9 +432,9 @@ def test_a_ledger_in_use_can_be_verified(sycee: Any, copy: Path) -> None:
 
 
 def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
-    said = sycee(*PILOT, "--data", "/proc/pilot")  # not even root can create a folder there
-    assert (said.code, said.out) == (4, "")
-    assert said.err.startswith("error: /proc/pilot")
+    result = sycee(*PILOT, "--data", "/proc/pilot")  # not even root can create a folder there
+    assert (result.code, result.out) == (4, "")
+    assert result.err.startswith("error: /proc/pilot")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -462,9 +469,9 @@ def test_a_disk_that_is_full_or_read_only_has_a_hint(
         raise OSError(number, os.strerror(number), "place")
 
     monkeypatch.setattr(cli, "app", fail)
-    said = sycee("verify", "x")
-    assert said.code == 4
-    assert said.err.startswith(f"error: place: {os.strerror(number)}\n{hint}")
+    result = sycee("verify", "x")
+    assert result.code == 4
+    assert result.err.startswith(f"error: place: {os.strerror(number)}\n{hint}")
 
 
 def test_with_data_no_temporary_folder_is_made(copy: Path, tmp_path: Path) -> None:
@@ -485,8 +492,8 @@ def test_ctrl_c_while_reading_reports_that_nothing_was_changed(sycee: Any, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "app", stop)
-    said = sycee("verify", "x")
-    assert (said.code, said.err) == (130, "\ninterrupted; nothing was changed\n")
+    result = sycee("verify", "x")
+    assert (result.code, result.err) == (130, "\ninterrupted; nothing was changed\n")
 
 
 @cache
@@ -500,14 +507,14 @@ def interrupted(*words: str, after: str) -> tuple[int, str, str]:
     """Start a command, send it Ctrl-C once the phase `after` is done, and wait for its end."""
     process = start(*words)
     assert process.stderr
-    said = ""
+    result = ""
     for line in process.stderr:
-        said += line
+        result += line
         if line.startswith(after):
             process.send_signal(signal.SIGINT)
             break
     out, rest = process.communicate()
-    return process.returncode, out, said + rest
+    return process.returncode, out, result + rest
 
 
 # The last phases are short, so these replays are larger: the signal must arrive before the end, even on a busy machine.
@@ -554,7 +561,7 @@ def test_a_torn_tail_is_cut_and_reported(sycee: Any, copy: Path) -> None:
         end = len(content.rstrip(b"\0"))
         file.seek(-(-end // 4096) * 4096)
         file.write(b"half a frame")
-    said = sycee(*PILOT, "--data", copy, "--json")
-    assert said.code == 0
-    assert [line for line in said.err.splitlines() if line.startswith("note: ")]
-    assert said.json()["digest"] == before["digest"]
+    result = sycee(*PILOT, "--data", copy, "--json")
+    assert result.code == 0
+    assert [line for line in result.err.splitlines() if line.startswith("note: ")]
+    assert result.json()["digest"] == before["digest"]

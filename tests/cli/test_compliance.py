@@ -121,10 +121,10 @@ def with_exit_terms(banks: Path) -> Path:
 
 
 def test_check_shows_findings_that_stop_and_exits_with_one(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "check", banks, "--profile", terms)
-    assert said.code == 1
-    assert said.err == ""
-    lines = said.out.splitlines()
+    result = sycee("compliance", "check", banks, "--profile", terms)
+    assert result.code == 1
+    assert result.err == ""
+    lines = result.out.splitlines()
     assert lines[:6] == [
         "Two banks, judged as of 2026-01-31",
         "1 finding stops 1 subject under the regimes enforced on 2026-01-31.",
@@ -134,29 +134,29 @@ def test_check_shows_findings_that_stop_and_exits_with_one(sycee: Any, banks: Pa
         "  1 unknown, 1 pass",
     ]
     line = banks.read_text(encoding="utf-8").splitlines().index('id = "first-bank"')
-    assert f"first-bank (participant) [{banks}:{line}]" in " ".join(said.out.split())
+    assert f"first-bank (participant) [{banks}:{line}]" in " ".join(result.out.split())
     assert "      missing: first-bank.exit_terms" in lines
 
 
 def test_check_exits_with_zero_if_nothing_stops(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "check", with_exit_terms(banks), "--profile", terms)
-    assert said.code == 0
-    assert "Meets profile terms version 2 on declared facts as of 2026-01-31 (enforced)." in said.out
-    assert "PASS: terms/exit" not in said.out
+    result = sycee("compliance", "check", with_exit_terms(banks), "--profile", terms)
+    assert result.code == 0
+    assert "Meets profile terms version 2 on declared facts as of 2026-01-31 (enforced)." in result.out
+    assert "PASS: terms/exit" not in result.out
     assert "PASS: terms/exit" in sycee("compliance", "check", with_exit_terms(banks), "--profile", terms, "--all").out
 
 
 def test_check_joins_files(sycee: Any, banks: Path, terms: Path) -> None:
     more = banks.with_name("more.toml")
     more.write_text('[[participants]]\nid = "third-bank"\nexit_terms = false\n', encoding="utf-8")
-    said = sycee("compliance", "check", banks, more, "--profile", terms)
-    assert "  1 fail, 1 unknown, 1 pass" in said.out
+    result = sycee("compliance", "check", banks, more, "--profile", terms)
+    assert "  1 fail, 1 unknown, 1 pass" in result.out
 
 
 def test_check_judges_as_of_any_day(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "check", banks, "--profile", terms, "--at", "2019-12-31")
-    assert said.code == 0
-    assert "Profile terms version 2 is not in effect on 2019-12-31." in said.out
+    result = sycee("compliance", "check", banks, "--profile", terms, "--at", "2019-12-31")
+    assert result.code == 0
+    assert "Profile terms version 2 is not in effect on 2019-12-31." in result.out
 
 
 def test_check_uses_all_shipped_profiles_by_default(sycee: Any, banks: Path) -> None:
@@ -168,9 +168,9 @@ def test_check_writes_every_format(sycee: Any, tmp_path: Path) -> None:
     seen = {}
     for form in ("text", "json", "sarif", "junit", "html"):
         path = tmp_path / f"report.{form}"
-        said = sycee("compliance", "check", EXAMPLE, *BOTH, "--format", form, "--output", path)
-        assert (said.code, said.out) == (1, "")
-        assert f"Written to {path}" in said.err
+        result = sycee("compliance", "check", EXAMPLE, *BOTH, "--format", form, "--output", path)
+        assert (result.code, result.out) == (1, "")
+        assert f"Written to {path}" in result.err
         seen[form] = path.read_text(encoding="utf-8")
     report = json_report.parse(seen["json"])
     assert json.loads(seen["sarif"])["version"] == "2.1.0"
@@ -180,8 +180,8 @@ def test_check_writes_every_format(sycee: Any, tmp_path: Path) -> None:
 
 
 def test_check_prints_a_format_too(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "check", banks, "--profile", terms, "--format", "junit")
-    assert ET.fromstring(said.out).get("failures") == "1"  # noqa: S314 - our own
+    result = sycee("compliance", "check", banks, "--profile", terms, "--format", "junit")
+    assert ET.fromstring(result.out).get("failures") == "1"  # noqa: S314 - our own
     assert sycee("compliance", "check", banks, "--profile", terms, "--json").json()["stops"] == 1
 
 
@@ -223,10 +223,10 @@ def test_check_draws_the_network(sycee: Any, banks: Path, terms: Path, tmp_path:
     ],
 )
 def test_wrong_arguments_are_usage_errors(sycee: Any, banks: Path, words: list[str], says: str) -> None:
-    said = sycee("compliance", *(banks if each == "BANKS" else each for each in words))
-    assert said.code == 2
-    assert said.out == ""
-    assert says in said.err
+    result = sycee("compliance", *(banks if each == "BANKS" else each for each in words))
+    assert result.code == 2
+    assert result.out == ""
+    assert says in result.err
 
 
 @pytest.mark.parametrize("option", ["--output", "--picture"])
@@ -240,33 +240,33 @@ def test_no_input_is_overwritten(sycee: Any, banks: Path, terms: Path, option: s
     part.write_text('[[participants]]\nid = "third-bank"\n', encoding="utf-8")
     (tmp_path / "same.toml").symlink_to(part)
     before = {path: path.read_text(encoding="utf-8") for path in (banks, terms, part)}
-    said = sycee("compliance", "check", banks, folder, "--profile", terms, option, f"{tmp_path}/{place}")
-    assert (said.code, said.out) == (2, "")
-    assert f"{option} {tmp_path}/{place} would overwrite " in said.err
+    result = sycee("compliance", "check", banks, folder, "--profile", terms, option, f"{tmp_path}/{place}")
+    assert (result.code, result.out) == (2, "")
+    assert f"{option} {tmp_path}/{place} would overwrite " in result.err
     assert {path: path.read_text(encoding="utf-8") for path in before} == before
     assert list(folder.iterdir()) == [part]
 
 
 def test_a_report_and_its_picture_are_two_files(sycee: Any, banks: Path, terms: Path, tmp_path: Path) -> None:
     file = tmp_path / "one"
-    said = sycee("compliance", "check", banks, "--profile", terms, "--output", file, "--picture", file)
-    assert (said.code, said.err.splitlines()[0]) == (2, f"error: --output and --picture name the same file, {file}")
+    result = sycee("compliance", "check", banks, "--profile", terms, "--output", file, "--picture", file)
+    assert (result.code, result.err.splitlines()[0]) == (2, f"error: --output and --picture name the same file, {file}")
     assert not file.exists()
 
 
 def test_routes_overwrites_no_input(sycee: Any, banks: Path) -> None:
-    said = sycee("compliance", "routes", banks, "--flow", "wages", "--picture", banks)
-    assert said.code == 2
-    assert "--picture" in said.err
+    result = sycee("compliance", "routes", banks, "--flow", "wages", "--picture", banks)
+    assert result.code == 2
+    assert "--picture" in result.err
     assert banks.read_text(encoding="utf-8").startswith("\n[network]")
 
 
 def test_a_missing_list_has_the_hint_to_give_it(sycee: Any, banks: Path, terms: Path) -> None:
     listed = changed(terms, 'test = "is-true"', 'test = "none-listed", list = "own-list"')
-    said = sycee("compliance", "check", banks, "--profile", listed)
-    assert said.code == 2
-    assert "names the list own-list, which was not found" in said.err
-    assert "hint: give it with --list FILE" in said.err
+    result = sycee("compliance", "check", banks, "--profile", listed)
+    assert result.code == 2
+    assert "names the list own-list, which was not found" in result.err
+    assert "hint: give it with --list FILE" in result.err
 
 
 def test_a_byte_order_mark_is_no_error(sycee: Any, banks: Path, terms: Path) -> None:
@@ -305,21 +305,21 @@ def test_lines_are_wrapped_at_the_width_of_the_terminal(
     ],
 )
 def test_explain_of_a_subject_without_rules(sycee: Any, banks: Path, terms: Path, subject: str, says: str) -> None:
-    said = sycee("compliance", "explain", banks, subject, "--profile", terms)
-    assert (said.code, said.out) == (2, "")
-    assert says in said.err
+    result = sycee("compliance", "explain", banks, subject, "--profile", terms)
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
 
 
 def test_explain_suggests_a_subject_on_a_path(sycee: Any) -> None:
-    said = sycee("compliance", "explain", EXAMPLE, "elm-to-nairobi @ ke-exchang", *BOTH)
-    assert said.code == 2
-    assert 'did you mean "elm-to-nairobi @ ke-exchange"?' in said.err
+    result = sycee("compliance", "explain", EXAMPLE, "elm-to-nairobi @ ke-exchang", *BOTH)
+    assert result.code == 2
+    assert 'did you mean "elm-to-nairobi @ ke-exchange"?' in result.err
 
 
 def test_explain_shows_the_chain_the_row_and_the_remedy(sycee: Any) -> None:
-    said = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", "carrier", *BOTH)
-    assert said.code == 1
-    told = " ".join(said.out.split())
+    result = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", "carrier", *BOTH)
+    assert result.code == 1
+    told = " ".join(result.out.split())
     for part in (
         "FAIL, stops: clean-network-2020/carrier",
         "control: china-telecom holds 6,000 of 10,000 basis points of tern-holding",
@@ -333,10 +333,10 @@ def test_explain_shows_the_chain_the_row_and_the_remedy(sycee: Any) -> None:
 
 
 def test_explain_shows_findings_that_apply_first(sycee: Any) -> None:
-    said = sycee("compliance", "explain", EXAMPLE, "cedar-savings", *BOTH)
-    assert said.code == 1
+    result = sycee("compliance", "explain", EXAMPLE, "cedar-savings", *BOTH)
+    assert result.code == 1
     verdicts = [
-        line.split(":")[0].strip() for line in said.out.splitlines() if line.startswith("  ") and line[2].isupper()
+        line.split(":")[0].strip() for line in result.out.splitlines() if line.startswith("  ") and line[2].isupper()
     ]
     assert verdicts == ["CONFLICT, stops", "ATTESTED", "ATTESTED", "ATTESTED", "PASS", "PASS"]
 
@@ -353,9 +353,9 @@ def test_explain_of_a_subject_on_a_path(sycee: Any) -> None:
     [("carier", 'did you mean "carrier"?'), ("dsi-4a", "dsi-4a is not about tropic-east-us-br")],
 )
 def test_explain_of_another_rule(sycee: Any, rule: str, says: str) -> None:
-    said = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", rule, *BOTH)
-    assert said.code == 2
-    assert says in said.err
+    result = sycee("compliance", "explain", EXAMPLE, "tropic-east-us-br", rule, *BOTH)
+    assert result.code == 2
+    assert says in result.err
 
 
 # --- routes ---
@@ -364,11 +364,11 @@ def test_explain_of_another_rule(sycee: Any, rule: str, says: str) -> None:
 def test_routes_of_a_declared_flow(sycee: Any, tmp_path: Path) -> None:
     path = tmp_path / "way.svg"
     words = ("compliance", "routes", EXAMPLE, "--flow", "alder-to-walnut", *BOTH)
-    said = sycee(*words, "--picture", path)
-    assert said.code == 1
-    assert "no route: the nearest miss lacks facts under data-security-initiative-2020" in said.out
-    assert "facts that would decide: noddy-cable.attested.no-tampering-or-theft" in said.out
-    assert "applies because of the flow itself (enforced)" in said.out
+    result = sycee(*words, "--picture", path)
+    assert result.code == 1
+    assert "no route: the nearest miss lacks facts under data-security-initiative-2020" in result.out
+    assert "facts that would decide: noddy-cable.attested.no-tampering-or-theft" in result.out
+    assert "applies because of the flow itself (enforced)" in result.out
     assert "the chosen route" in path.read_text(encoding="utf-8")
     ways = sycee(*words, "--json").json()
     assert not ways["together"]["route"]
@@ -378,29 +378,29 @@ def test_routes_of_a_declared_flow(sycee: Any, tmp_path: Path) -> None:
 
 def test_routes_between_two_participants(sycee: Any) -> None:
     asked = ("--purpose", "payment", "--class", "payment", "--subject-state", "GB", "--origin", "GB")
-    said = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", *asked, *BOTH, "--json")
-    assert said.code == 1  # its legal bases and its readers were not given
-    assert said.json()["free"]["route"]
-    assert "asked.accessors" in said.json()["together"]["missing"]
+    result = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", *asked, *BOTH, "--json")
+    assert result.code == 1  # its legal bases and its readers were not given
+    assert result.json()["free"]["route"]
+    assert "asked.accessors" in result.json()["together"]["missing"]
 
 
 @pytest.mark.parametrize(
     ("option", "value"), [("--currency", "usd"), ("--class", "persnal"), ("--subject-state", "aa"), ("--origin", "USA")]
 )
 def test_routes_names_the_option_that_is_wrong(sycee: Any, option: str, value: str) -> None:
-    said = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", option, value)
-    assert said.code == 2
-    assert said.err.startswith(f'error: {option}: found "{value}"')
-    assert "the payment" not in said.err.splitlines()[0]
+    result = sycee("compliance", "routes", EXAMPLE, "holly-bank", "laurel-bank", option, value)
+    assert result.code == 2
+    assert result.err.startswith(f'error: {option}: found "{value}"')
+    assert "the payment" not in result.err.splitlines()[0]
 
 
 def test_routes_under_an_enforced_pledge(sycee: Any, banks: Path, terms: Path) -> None:
     pledge = changed(terms, 'status = "law"', 'status = "pledge"')
     words = ("compliance", "routes", banks, "--flow", "wages", "--profile", pledge)
     assert sycee(*words).code == 0
-    said = sycee(*words, "--enforce", "terms", "--json")
-    assert said.code == 1
-    assert said.json()["together"]["lacking"] == ["terms"]
+    result = sycee(*words, "--enforce", "terms", "--json")
+    assert result.code == 1
+    assert result.json()["together"]["lacking"] == ["terms"]
 
 
 # --- split ---
@@ -408,10 +408,10 @@ def test_routes_under_an_enforced_pledge(sycee: Any, banks: Path, terms: Path) -
 
 def test_split_shows_who_can_still_pay_whom(sycee: Any) -> None:
     words = ("compliance", "split", EXAMPLE, "clean-network-2020", "data-security-initiative-2020")
-    said = sycee(*words)
-    assert said.code == 0
-    assert "both, touched by both: 5 participants" in said.out
-    assert "sycee compliance routes NETWORK FROM TO" in said.out
+    result = sycee(*words)
+    assert result.code == 0
+    assert "both, touched by both: 5 participants" in result.out
+    assert "sycee compliance routes NETWORK FROM TO" in result.out
     found = sycee(*words, "--json").json()
     assert len(found["payments"]) == 41 * 40
     (pair,) = (each for each in found["payments"] if (each["source"], each["target"]) == ("alder-bank", "walnut-bank"))
@@ -431,10 +431,10 @@ def test_split_shows_who_can_still_pay_whom(sycee: Any) -> None:
 
 
 def test_diff_of_declarations(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "diff", banks, "--to-network", with_exit_terms(banks), "--profile", terms)
-    assert said.code == 0
-    assert "1 finding differs: 0 stop now, 1 stopped before." in said.out
-    told = " ".join(said.out.split())
+    result = sycee("compliance", "diff", banks, "--to-network", with_exit_terms(banks), "--profile", terms)
+    assert result.code == 0
+    assert "1 finding differs: 0 stop now, 1 stopped before." in result.out
+    told = " ".join(result.out.split())
     assert "stopped before: terms/exit on first-bank: unknown (enforced) -> pass (enforced)" in told
     back = sycee("compliance", "diff", with_exit_terms(banks), "--to-network", banks, "--profile", terms, "--json")
     assert back.code == 1
@@ -444,12 +444,12 @@ def test_diff_of_declarations(sycee: Any, banks: Path, terms: Path) -> None:
 
 def test_diff_of_a_profile_and_of_the_day(sycee: Any, banks: Path, terms: Path) -> None:
     pledge = changed(terms, 'status = "law"', 'status = "pledge"')
-    said = sycee("compliance", "diff", banks, "--profile", terms, "--to-profile", pledge)
-    told = " ".join(said.out.split())
+    result = sycee("compliance", "diff", banks, "--profile", terms, "--to-profile", pledge)
+    told = " ".join(result.out.split())
     assert "stopped before: terms/exit on first-bank: unknown (enforced) -> unknown (advised)" in told
-    said = sycee("compliance", "diff", banks, "--profile", terms, "--at", "2019-01-01", "--to-at", "2026-01-31")
-    assert said.code == 1
-    assert "stops now: terms/exit on first-bank" in said.out
+    result = sycee("compliance", "diff", banks, "--profile", terms, "--at", "2019-01-01", "--to-at", "2026-01-31")
+    assert result.code == 1
+    assert "stops now: terms/exit on first-bank" in result.out
 
 
 def test_diff_of_a_list(sycee: Any, tmp_path: Path) -> None:
@@ -460,26 +460,26 @@ def test_diff_of_a_list(sycee: Any, tmp_path: Path) -> None:
     expired.write_text(
         shipped.replace("complete = true", "valid_until = 2020-11-01\ncomplete = true", 1), encoding="utf-8"
     )
-    said = sycee("compliance", "diff", EXAMPLE, "--to-list", expired, "--profile", BOTH[1], "--json")
-    assert said.code == 1
-    changes = {(each["subject"], each["before"], each["after"]) for each in said.json()["changes"]}
+    result = sycee("compliance", "diff", EXAMPLE, "--to-list", expired, "--profile", BOTH[1], "--json")
+    assert result.code == 1
+    changes = {(each["subject"], each["before"], each["after"]) for each in result.json()["changes"]}
     assert ("northern-arc-us-jp", "pass", "unknown") in changes
     assert ("tropic-east-us-br", "fail", "unknown") in changes
 
 
 def test_nothing_differs(sycee: Any, banks: Path, terms: Path) -> None:
-    said = sycee("compliance", "diff", banks, "--to-network", banks, "--profile", terms)
-    assert said.code == 0
-    assert said.out.startswith("No verdict differs.\n")
+    result = sycee("compliance", "diff", banks, "--to-network", banks, "--profile", terms)
+    assert result.code == 0
+    assert result.out.startswith("No verdict differs.\n")
 
 
 # --- test ---
 
 
 def test_all_shipped_cases_hold(sycee: Any) -> None:
-    said = sycee("compliance", "test", "--json")
-    assert said.code == 0
-    cases = said.json()["cases"]
+    result = sycee("compliance", "test", "--json")
+    assert result.code == 0
+    cases = result.json()["cases"]
     assert len(cases) >= 20
     assert all(each["problems"] == [] for case in cases for each in case["expectations"])
 
@@ -490,11 +490,11 @@ def test_a_case_with_another_verdict_is_shown(sycee: Any, tmp_path: Path) -> Non
     case = tmp_path / "data-security-links.toml"
     content = data.content("cases", "data-security-links").decode()
     case.write_text(content.replace('verdict = "attested"', 'verdict = "fail"', 1), encoding="utf-8")
-    said = sycee("compliance", "test", case)
-    assert said.code == 3
-    assert "FAILED data-security-links: 6 expectations" in said.out
-    assert "verdict: expected fail, found attested" in said.out
-    assert "1 of 6 expectations do not hold" in said.err
+    result = sycee("compliance", "test", case)
+    assert result.code == 3
+    assert "FAILED data-security-links: 6 expectations" in result.out
+    assert "verdict: expected fail, found attested" in result.out
+    assert "1 of 6 expectations do not hold" in result.err
 
 
 def test_a_folder_is_searched_for_cases(sycee: Any, terms: Path, tmp_path: Path) -> None:
@@ -502,12 +502,12 @@ def test_a_folder_is_searched_for_cases(sycee: Any, terms: Path, tmp_path: Path)
 
     folder = tmp_path / "cases"
     folder.mkdir()
-    said = sycee("compliance", "test", folder)
-    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} contains no TOML file")
+    result = sycee("compliance", "test", folder)
+    assert (result.code, result.err.splitlines()[0]) == (2, f"error: {folder} contains no TOML file")
     beside = folder / "terms.toml"
     beside.write_bytes(terms.read_bytes())
-    said = sycee("compliance", "test", folder)
-    assert (said.code, said.err.splitlines()[0]) == (2, f"error: {folder} contains no golden case")
+    result = sycee("compliance", "test", folder)
+    assert (result.code, result.err.splitlines()[0]) == (2, f"error: {folder} contains no golden case")
     case = data.content("cases", "data-security-links")
     (folder / "data-security-links.toml").write_bytes(case)
     (folder / "carriers.toml").write_bytes(data.content("lists", "clean-network-2020-carriers"))
@@ -516,9 +516,9 @@ def test_a_folder_is_searched_for_cases(sycee: Any, terms: Path, tmp_path: Path)
     assert named.code == 2
     assert "terms.toml" in named.err
     (folder / "slip.toml").write_bytes(case.replace(b"expect", b"expct"))
-    said = sycee("compliance", "test", folder)
-    assert said.code == 2
-    assert "slip.toml" in said.err
+    result = sycee("compliance", "test", folder)
+    assert result.code == 2
+    assert "slip.toml" in result.err
 
 
 # --- attest ---
@@ -539,31 +539,31 @@ def test_attest_signs_a_table_for_the_declarations(sycee: Any, banks: Path, term
         "--expires",
         "2027-01-31",
     )
-    said = sycee("compliance", "attest", banks, "second-bank", *words)
-    assert said.code == 0
-    assert said.out.startswith('[[attestations]]\nsubject = "second-bank"\ntopics = ["no-backdoors"]\n')
+    result = sycee("compliance", "attest", banks, "second-bank", *words)
+    assert result.code == 0
+    assert result.out.startswith('[[attestations]]\nsubject = "second-bank"\ntopics = ["no-backdoors"]\n')
     signed = banks.with_name("signed.toml")
-    signed.write_text(banks.read_text(encoding="utf-8") + "\n" + said.out, encoding="utf-8")
+    signed.write_text(banks.read_text(encoding="utf-8") + "\n" + result.out, encoding="utf-8")
     found = sycee("compliance", "explain", signed, "second-bank", "exit", "--profile", terms, "--json").json()[
         "findings"
     ]
     assert [each["assurance"] for each in found] == ["third-party"]
-    assert sycee("compliance", "attest", banks, "second-bank", *words, "--json").json()["toml"] == said.out
+    assert sycee("compliance", "attest", banks, "second-bank", *words, "--json").json()["toml"] == result.out
 
 
 def test_attest_by_another_key_is_refused(sycee: Any, banks: Path, tmp_path: Path) -> None:
     key = tmp_path / "other.pem"
     SigningKey.derive(bytes([1]) * 32).save(key)
-    said = sycee("compliance", "attest", banks, "second-bank", "--by", "examiner", "--key", key, "--topic", "t")
-    assert (said.code, said.out) == (2, "")
+    result = sycee("compliance", "attest", banks, "second-bank", "--by", "examiner", "--key", key, "--topic", "t")
+    assert (result.code, result.out) == (2, "")
 
 
 def test_attest_by_an_undeclared_organisation_is_refused(sycee: Any, banks: Path, tmp_path: Path) -> None:
     key = tmp_path / "examiner.pem"
     SigningKey.derive(bytes(32)).save(key)
-    said = sycee("compliance", "attest", banks, "second-bank", "--by", "exmainer", "--key", key, "--topic", "t")
-    assert said.code == 2
-    assert said.err == 'error: the network declares no organisation "exmainer"\nhint: did you mean "examiner"?\n'
+    result = sycee("compliance", "attest", banks, "second-bank", "--by", "exmainer", "--key", key, "--topic", "t")
+    assert result.code == 2
+    assert result.err == 'error: the network declares no organisation "exmainer"\nhint: did you mean "examiner"?\n'
 
 
 # --- as a process ---

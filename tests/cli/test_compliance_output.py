@@ -104,20 +104,20 @@ IDS_ONLY: Final = ("split", "diff", "diff json")
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_text_of_a_file_controls_the_terminal(sycee: Any, hostile: dict[str, Path], command: str) -> None:
-    said = sycee("compliance", *words(command, hostile))
-    assert said.code in (0, 1, 3), said.err
-    assert COMMANDS_TERMINAL.search(said.out) is None
-    assert COMMANDS_TERMINAL.search(said.err) is None
+    result = sycee("compliance", *words(command, hostile))
+    assert result.code in (0, 1, 3), result.err
+    assert COMMANDS_TERMINAL.search(result.out) is None
+    assert COMMANDS_TERMINAL.search(result.err) is None
     if command not in IDS_ONLY:
-        assert "深圳" in said.out or "&#28145;" in said.out
+        assert "深圳" in result.out or "&#28145;" in result.out
 
 
 def test_no_error_controls_the_terminal(sycee: Any, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[network]\nid = "a"  # \x1b[31mRED\x9b31m\n', encoding="utf-8")
-    said = sycee("compliance", "check", wrong)
-    assert said.code == 2
-    assert COMMANDS_TERMINAL.search(said.err) is None
+    result = sycee("compliance", "check", wrong)
+    assert result.code == 2
+    assert COMMANDS_TERMINAL.search(result.err) is None
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each not in IDS_ONLY])
@@ -191,14 +191,14 @@ def test_two_outputs_may_not_be_one_file(sycee: Any, hostile: dict[str, Path], t
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("old")
     link.symlink_to(target)
-    said = check(sycee, hostile, "--output", target, "--picture", link)
-    assert said.code == 2
-    assert "--output and --picture name the same file" in said.err
+    result = check(sycee, hostile, "--output", target, "--picture", link)
+    assert result.code == 2
+    assert "--output and --picture name the same file" in result.err
     assert target.read_text() == "old"
 
 
 @pytest.mark.parametrize("option", ["--output", "--picture"])
 def test_an_output_may_not_be_empty(sycee: Any, hostile: dict[str, Path], option: str) -> None:
-    said = check(sycee, hostile, option, "")
-    assert said.code == 2
-    assert "is empty" in said.err
+    result = check(sycee, hostile, option, "")
+    assert result.code == 2
+    assert "is empty" in result.err

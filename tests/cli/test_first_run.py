@@ -73,10 +73,10 @@ def read(terminal: int) -> bytes:
 
 def test_two_processes_compile_a_kernel_once(tmp_path: Path) -> None:
     processes = [started(KERNEL, tmp_path) for _ in range(3)]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], said
-    assert sorted(error for _, error in said)[0] == LINE
-    assert {error for _, error in said} <= {LINE, "waiting for another process that compiles kernels\n", ""}
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert sorted(error for _, error in outputs)[0] == LINE
+    assert {error for _, error in outputs} <= {LINE, "waiting for another process that compiles kernels\n", ""}
     assert len(compiled_files(tmp_path)) == 1
 
 
@@ -86,9 +86,9 @@ def test_ctrl_c_ends_the_workers_and_the_command(tmp_path: Path) -> None:
     assert process.stderr.readline() == LINE
     workers = children(process.pid)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said == "\ninterrupted; the next start compiles the kernels that are missing\n"
+    assert err == "\ninterrupted; the next start compiles the kernels that are missing\n"
     assert workers
     assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
     assert compiled_files(tmp_path) == []
@@ -99,8 +99,8 @@ def test_ctrl_c_in_a_program_that_imports_sycee_gives_a_readable_error(tmp_path:
     assert process.stderr is not None
     assert process.stderr.readline() == LINE
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert said.splitlines()[-1] == "KeyboardInterrupt: the next start compiles the kernels that are missing"
+    _, err = process.communicate(timeout=20)
+    assert err.splitlines()[-1] == "KeyboardInterrupt: the next start compiles the kernels that are missing"
 
 
 INTERRUPTED_IMPORT = """
@@ -120,10 +120,10 @@ sys.exit(main(["pilot", "--help"]))
 @pytest.mark.parametrize("module", ["cyclopts", "sycee.core.errors", "difflib", "sycee.cli.pilot"])
 def test_ctrl_c_while_modules_are_imported_ends_the_command(tmp_path: Path, module: str) -> None:
     process = started(INTERRUPTED_IMPORT, tmp_path, module)
-    _, said = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == 130
-    assert said.startswith("\ninterrupted")
-    assert len(said.splitlines()) == 2
+    assert err.startswith("\ninterrupted")
+    assert len(err.splitlines()) == 2
 
 
 def test_after_the_import_ctrl_c_raises_keyboard_interrupt(tmp_path: Path) -> None:
@@ -157,16 +157,16 @@ def test_without_any_folder_kernels_are_compiled_in_the_process(tmp_path: Path) 
         "print(sha256.digests([numpy.zeros((1, 8), numpy.uint8)]).tobytes() == hashlib.sha256(bytes(8)).digest())"
     )
     nowhere = {"HOME": "/proc/nonexistent", "XDG_CACHE_HOME": "/proc/nonexistent", "NUMBA_CACHE_DIR": ""}
-    found, said = started(denied + hash_one, tmp_path, **nowhere).communicate()
+    found, err = started(denied + hash_one, tmp_path, **nowhere).communicate()
     assert found == "True\n"
-    assert said == "no folder can store kernels, so each start compiles them; NUMBA_CACHE_DIR can name one\n"
+    assert err == "no folder can store kernels, so each start compiles them; NUMBA_CACHE_DIR can name one\n"
 
 
 def test_a_chosen_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, Path("/proc/nonexistent"))
-    _, said = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == 0
-    assert said == (
+    assert err == (
         "NUMBA_CACHE_DIR names /proc/nonexistent, which cannot be written, so each start compiles the kernels\n"
     )
 
@@ -177,9 +177,9 @@ def test_ctrl_c_ends_a_compilation_in_the_process_of_the_command(tmp_path: Path)
     assert process.stderr.readline() == "compiling kernels in this process, for up to a minute\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said == "\ninterrupted; the next start compiles the kernels that are missing\n"
+    assert err == "\ninterrupted; the next start compiles the kernels that are missing\n"
     assert compiled_files(tmp_path) == []
 
 
@@ -195,9 +195,9 @@ def test_ctrl_c_ends_the_wait_for_a_kernel_of_another_process(tmp_path: Path) ->
         assert process.stderr is not None
         assert process.stderr.readline() == "waiting for another process that compiles kernels\n"
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said == "\ninterrupted; nothing was changed\n"
+    assert err == "\ninterrupted; nothing was changed\n"
 
 
 def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Pa
 def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path) -> None:
     fail = "from sycee.core import kernel_build\nkernel_build.START = 'raise SystemExit(\"no memory\")'\n"
     process = started(fail + KERNEL, tmp_path)
-    _, said = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == 0
-    assert said.splitlines() == [
+    assert err.splitlines() == [
         LINE.strip(),
         "a process that compiles kernels failed: no memory",
         "compiling kernels in this process, for up to a minute",
@@ -228,9 +228,9 @@ def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path) -> N
 
 def test_a_program_that_embeds_python_starts_no_worker(tmp_path: Path) -> None:
     process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, tmp_path)
-    _, said = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == 0
-    assert said == "compiling kernels in this process, for up to a minute\n"
+    assert err == "compiling kernels in this process, for up to a minute\n"
 
 
 def test_a_copy_of_the_sources_uses_the_kernels_of_the_first(tmp_path: Path) -> None:

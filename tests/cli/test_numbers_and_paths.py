@@ -48,24 +48,24 @@ def test_there_are_options_with_numbers() -> None:
 @pytest.mark.parametrize(("words", "option"), options_of_type(float))
 @pytest.mark.parametrize("value", ["", "big", "0,5", "1_000.0", "0x1", "nan", "inf", "-inf", "1e", "."])
 def test_other_texts_for_a_number_are_refused(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
-    said = sycee(*words, f"{option}={value}")
-    assert (said.code, said.out) == (2, "")
-    assert said.err == f'error: {option} must be a number; got "{value}"\nhint: write digits, such as 0.01 or 1\n'
+    result = sycee(*words, f"{option}={value}")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f'error: {option} must be a number; got "{value}"\nhint: write digits, such as 0.01 or 1\n'
 
 
 @pytest.mark.parametrize("value", ["1", "1.", "+1.0", "1e0", ".1E1"])
 def test_numbers_may_have_a_point_and_an_exponent(sycee: Any, value: str) -> None:
-    said = sycee("pilot", "luohu", f"--scale={value}", "--report", "/")
-    assert said.err.startswith("error: / is a folder\n")
+    result = sycee("pilot", "luohu", f"--scale={value}", "--report", "/")
+    assert result.err.startswith("error: / is a folder\n")
 
 
 @pytest.mark.parametrize(("words", "option"), options_of_type(int))
 @pytest.mark.parametrize("value", ["1.5", "2020.7", "1e3", "0x10", "", "seven", "1_000", "nan"])
 def test_other_texts_for_an_integer_are_refused(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
     needed = ("x", "1") if words == ("statement",) else ()
-    said = sycee(*words, *needed, f"{option}={value}")
-    assert (said.code, said.out) == (2, "")
-    assert said.err == f'error: {option} must be an integer; got "{value}"\nhint: write digits only, such as 2020\n'
+    result = sycee(*words, *needed, f"{option}={value}")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f'error: {option} must be an integer; got "{value}"\nhint: write digits only, such as 2020\n'
 
 
 # --- empty paths ---
@@ -96,9 +96,9 @@ def test_other_texts_for_an_integer_are_refused(sycee: Any, words: tuple[str, ..
 )
 def test_an_empty_path_is_refused(sycee: Any, tmp_path: Path, words: tuple[str, ...], monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    said = sycee(*words)
-    assert (said.code, said.out) == (2, "")
-    assert " is empty\nhint: name a file or folder; is a variable of your script empty?\n" in said.err
+    result = sycee(*words)
+    assert (result.code, result.out) == (2, "")
+    assert " is empty\nhint: name a file or folder; is a variable of your script empty?\n" in result.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -111,9 +111,9 @@ def test_a_statement_is_written_into_a_pipe_that_stays_a_pipe(sycee: Any, finish
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
     reader.start()
-    said = sycee("statement", finished, account_of(finished), "--csv", pipe)
+    result = sycee("statement", finished, account_of(finished), "--csv", pipe)
     reader.join()
-    assert said.code == 0
+    assert result.code == 0
     assert pipe.is_fifo()
     assert next(csv.reader(io.StringIO(read[0])))[0] == "time"
 
@@ -139,11 +139,11 @@ def test_a_statement_on_stdout(finished: Path) -> None:
 def test_one_file_for_two_outputs_is_refused(sycee: Any, finished: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "x")
     for one, other in (("x", "x"), ("x", "link"), ("./x", "../" + tmp_path.name + "/x")):
-        said = sycee("statement", finished, "1", "--csv", tmp_path / one, "--pdf", tmp_path / other)
-        assert (said.code, said.out) == (2, "")
-    said = sycee("statement", finished, account_of(finished), "--csv", tmp_path / "x", "--pdf", tmp_path / "link")
-    assert said.code == 2
-    assert "--csv and --pdf name the same file" in said.err
+        result = sycee("statement", finished, "1", "--csv", tmp_path / one, "--pdf", tmp_path / other)
+        assert (result.code, result.out) == (2, "")
+    result = sycee("statement", finished, account_of(finished), "--csv", tmp_path / "x", "--pdf", tmp_path / "link")
+    assert result.code == 2
+    assert "--csv and --pdf name the same file" in result.err
     assert not (tmp_path / "x").exists()
 
 
@@ -165,9 +165,9 @@ def test_no_output_goes_into_the_ledgers_own_folder(sycee: Any, copy: Path, tmp_
         ("restore", copy, tmp_path / "link" / "again"),
         (*PILOT, "--data", copy, "--report", copy / "report.html"),
     ):
-        said = sycee(*words)
-        assert (said.code, said.out) == (2, ""), words
-        assert "is inside the ledger's folder" in said.err, said.err
+        result = sycee(*words)
+        assert (result.code, result.out) == (2, ""), words
+        assert "is inside the ledger's folder" in result.err, result.err
         assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before, words
 
 
@@ -191,10 +191,10 @@ def test_a_path_that_cannot_be_written_has_a_hint(
     key = tmp_path / "key.pem"
     assert sycee("key", "new", key).code == 0
     names = {"ledger": finished, "folder": tmp_path, "key": key, "account": account_of(finished)}
-    said = sycee(*(word.format(**names) for word in words))
-    assert (said.code, said.out) == (code, "")
-    assert "hint: " in said.err
-    assert words[-1].format(**names).rpartition("/")[0].rstrip("/") in said.err
+    result = sycee(*(word.format(**names) for word in words))
+    assert (result.code, result.out) == (code, "")
+    assert "hint: " in result.err
+    assert words[-1].format(**names).rpartition("/")[0].rstrip("/") in result.err
 
 
 # --- inputs ---
@@ -225,14 +225,14 @@ def test_a_file_without_permission_is_unavailable_and_a_missing_one_is_a_usage_e
             ("checkpoint", "verify", __file__, "--key", path),
             ("verify", finished, "--checkpoint", path),
         ):
-            said = sycee(*words)
-            assert (said.code, said.out) == (code, ""), said.err
-            assert "hint: " in said.err
+            result = sycee(*words)
+            assert (result.code, result.out) == (code, ""), result.err
+            assert "hint: " in result.err
 
 
 def test_an_archive_without_its_files_is_incomplete(sycee: Any, finished: Path, tmp_path: Path) -> None:
     assert sycee("export", finished, "--to", tmp_path / "archive").code == 0
     shutil.rmtree(tmp_path / "archive" / "movements")
-    said = sycee("query", tmp_path / "archive", "SELECT 1")
-    assert (said.code, said.out) == (3, "")
-    assert "is incomplete" in said.err
+    result = sycee("query", tmp_path / "archive", "SELECT 1")
+    assert (result.code, result.out) == (3, "")
+    assert "is incomplete" in result.err

@@ -113,7 +113,9 @@ def test_derived_keys_have_the_recorded_values_and_are_marked_synthetic(algorith
 
 @pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
 @pytest.mark.parametrize("synthetic", [False, True])
-def test_a_saved_key_is_readable_by_its_owner_only_and_loads_again(tmp_path: Path, algorithm: str, synthetic: bool) -> None:
+def test_a_saved_key_is_readable_by_its_owner_only_and_loads_again(
+    tmp_path: Path, algorithm: str, synthetic: bool
+) -> None:
     key = some_key(algorithm) if synthetic else SigningKey.generate(algorithm)
     path = tmp_path / "key.pem"
     before = os.umask(0)

@@ -155,9 +155,7 @@ def test_amounts_are_parsed_exactly(text: str, currency: money.Currency, minor: 
         ("9" * 50, JPY, "does not fit 64 bits", "9,223,372,036,854,775,807"),
     ],
 )  # fmt: skip
-def test_inexact_and_ambiguous_amounts_are_refused(
-    text: str, currency: money.Currency, what: str, right: str
-) -> None:
+def test_inexact_and_ambiguous_amounts_are_refused(text: str, currency: money.Currency, what: str, right: str) -> None:
     with pytest.raises(UsageError) as caught:
         money.parse(text, currency)
     assert repr(text) in caught.value.message
@@ -186,7 +184,9 @@ def test_a_text_of_a_megabyte_is_refused_quickly_and_not_shown() -> None:
         (np.int64(-100), CNY, {}, "-1.00"),
     ],
 )
-def test_amounts_are_formatted_exactly(minor: int, currency: money.Currency, options: dict[str, bool], text: str) -> None:
+def test_amounts_are_formatted_exactly(
+    minor: int, currency: money.Currency, options: dict[str, bool], text: str
+) -> None:
     assert money.format(minor, currency, **options) == text  # type: ignore[arg-type]
 
 

@@ -97,7 +97,13 @@ def test_dev_stdout_is_written_after_earlier_output(tmp_path: Path, through_pipe
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [(" ", "empty"), ("", "is a folder"), (".", "is a folder"), ("/", "is a folder"), ("no/such/out.csv", "its folder does not exist")],
+    [
+        (" ", "empty"),
+        ("", "is a folder"),
+        (".", "is a folder"),
+        ("/", "is a folder"),
+        ("no/such/out.csv", "its folder does not exist"),
+    ],
 )
 def test_a_path_where_no_file_can_be_is_refused(path: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:

@@ -74,7 +74,9 @@ def test_the_anchor_is_the_newest_durable_frame() -> None:
     assert reopened.anchor == journal.anchor
 
 
-def test_recovery_after_any_anchor_yields_the_frames_after_it(three_segments: tuple[FakeDisk, list[Written], list[Anchor]]) -> None:
+def test_recovery_after_any_anchor_yields_the_frames_after_it(
+    three_segments: tuple[FakeDisk, list[Written], list[Anchor]],
+) -> None:
     disk, written, anchors = three_segments
     assert [anchor[:2] for anchor in anchors] == [(one[0], one[2]) for one in written]
     start = Anchor(0, 0, genesis_digest(Journal.open(disk, read_only=True).ledger_id))

@@ -212,9 +212,7 @@ def test_a_closed_history_evicts_nothing(files: History, monkeypatch: pytest.Mon
     assert files.evicted_bytes() == PAGE_BYTES
 
 
-def test_a_memory_error_during_a_copy_refuses_no_frame(
-    files: History, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_memory_error_during_a_copy_refuses_no_frame(files: History, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise MemoryError
 
@@ -279,7 +277,9 @@ def test_a_loaded_state_is_evicted_again(files: History, tmp_path_factory: pytes
 
 
 @pytest.mark.parametrize("fault", ["fdatasync", "full", "map"])
-def test_nothing_is_evicted_if_disk_or_system_refuse(files: History, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_nothing_is_evicted_if_disk_or_system_refuse(
+    files: History, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 

@@ -106,7 +106,9 @@ def test_requested_memory_is_allocated_before_a_file_is_mapped(tmp_path: Path) -
 
 
 @linux_only
-def test_eviction_waits_if_rows_arrive_faster_than_the_disk_accepts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eviction_waits_if_rows_arrive_faster_than_the_disk_accepts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(history, "JOB_BYTES_MIN", PAGE_BYTES)
     array = table_of(100_000)
     files, released = History(tmp_path, 3 * PAGE_BYTES), threading.Event()
