@@ -56,3 +56,12 @@ def test_a_person_has_a_duty_in_sql_only_by_a_grant(where: str, tmp_path: Path) 
         write(bank.stores.engine, lambda connection: connection.execute(sqlalchemy.delete(DUTIES)))
         assert bank.check() == []  # a grant of the ledger is a duty without a row
         assert len(bank.people.holders()) == 5
+
+
+def test_a_bank_with_two_operators(where: str, tmp_path: Path) -> None:
+    with world.bank(where, tmp_path, operators=True) as bank:
+        assert bank.check() == []
+        assert [each.number for each in bank.registry.operators()] == [2, 3]
+        assert bank.stores.ledger.supply("CNY") == 2 * world.MINTED
+        for each in bank.registry.operators():
+            assert bank.stores.ledger.balance(each.accounts.vault) == world.MINTED

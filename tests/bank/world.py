@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 
 from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding, FoundingRecord
+from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.sequencer.embedded import Signer
 
@@ -27,6 +28,8 @@ HOUR_NS = 3_600 * SECOND_NS
 DAY_NS = 24 * HOUR_NS
 START_NS = 1_793_577_600 * SECOND_NS  # 2026-11-02T08:00 in Shanghai
 ZONE = "Asia/Shanghai"
+QUOTA = 5_000_000_00
+MINTED = 1_000_000_00
 
 ANN, BOB, DESK, WITNESS, NORTH, SOUTH, *OTHERS = (SigningKey.derive(bytes([number]) * 32) for number in range(1, 20))
 
@@ -91,13 +94,51 @@ def founded(server: str) -> Copies:
     return Copies(folder, where)
 
 
-@contextmanager
-def bank(where: str, folder: Path) -> Iterator[Bank]:
-    """A fresh bank in `folder` / "bank". `where`: as the fixture; SQLite is in the data folder in any case."""
-    server = make_url(where).set(database="postgres").render_as_string(hide_password=False) if "://" in where else ""
+@cache
+def two_tiers(server: str) -> Copies:
+    """A closed bank with the operators 2 (North Bank) and 3 (South Bank), each with MINTED in its vault."""
+    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
     options = founded(server).copy(folder)
     with Bank.open(folder / "bank", options=options) as made:
+        for name, key in (("North Bank", NORTH), ("South Bank", SOUTH)):
+            mint(made, join(made, name, key), MINTED, key)
+    return Copies(folder, options.get("database", ""))
+
+
+@contextmanager
+def bank(where: str, folder: Path, *, operators: bool = False) -> Iterator[Bank]:
+    """A fresh bank in `folder` / "bank". `where`: as the fixture; SQLite is in the data folder in any case.
+
+    `operators`: with those of `two_tiers`.
+    """
+    server = _maintenance(where) if "://" in where else ""
+    options = (two_tiers if operators else founded)(server).copy(folder)
+    with Bank.open(folder / "bank", options=options) as made:
         yield made
+
+
+def join(made: Bank, name: str, key: SigningKey) -> int:
+    """Let an institution pass its due diligence and join; return its number. `key`: of its first person."""
+    maker = made.people.person_of_key(ANN.public)
+    owner = ids.new(START_NS // 1_000_000)
+    institution = made.institutions.add("operator", name, by=maker, owners={owner: 1_000_000})
+    for check in ("papers", "owners"):
+        made.proposals.sign(made.institutions.decide(institution, check, "passed", maker=maker).id, ANN, BOB)
+    until_ns = START_NS + 5 * 365 * DAY_NS
+    proposal = made.issuance.join(institution, quota_minor=QUOTA, key=key.public, until_ns=until_ns, maker=maker)
+    assert made.proposals.sign(proposal.id, ANN, BOB).needs == ()
+    number = made.institutions.get(institution).operator
+    assert number is not None
+    return number
+
+
+def mint(made: Bank, operator: int, minor: int, key: SigningKey) -> None:
+    """Record reserves of an operator and issue money against them."""
+    maker = made.people.person_of_key(ANN.public)
+    reserves = made.issuance.credit_reserves(operator, minor, maker=maker)
+    assert made.proposals.sign(reserves.id, ANN, BOB).needs == ()
+    minted = made.issuance.mint(operator, minor, maker=maker)
+    assert made.proposals.sign(minted.id, ANN, BOB, key).needs == ()
 
 
 def record(made: Bank) -> FoundingRecord:
