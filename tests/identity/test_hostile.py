@@ -29,6 +29,7 @@ from tests.identity.world import (
     world,
 )
 
+from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import P256, Y_ODD, PublicKey, SigningKey
 from sycee.core.result_codes import Result
@@ -266,7 +267,7 @@ def test_two_officers_cannot_have_one_key(small: World) -> None:
         small.new_id(), person=4_000, role=1, key=KEYS[ANN].public.key, flags=KEYS[ANN].public.flags, from_ns=0,
         until_ns=START_NS + YEAR_NS,
     )  # type: ignore[arg-type]  # fmt: skip
-    one = small.proposals.propose("duty.appoint", grant, {"duty_id": "0" * 8}, maker=BOB)
+    one = small.proposals.propose("duty.appoint", grant, {"duty_id": ids.format(4_001)}, maker=BOB)
     outcome = small.proposals.sign(one.id, KEYS[BOB], KEYS[EVE]).outcome
     assert outcome is not None
     assert outcome.refusal is Result.KEY_IS_ANOTHERS
