@@ -87,6 +87,9 @@ def commands(place: Path) -> list[list[str]]:
         found_bank(place.parent),
         ["config", "show", bank],
         ["config", "show", bank, "--json"],
+        ["person", "verify", bank],
+        ["person", "verify", bank, "--json"],
+        ["person", "due", bank],
         ["clock", "set", bank, "2026-11-02T09:00"],
         # People and proposals.
         ["officer", "list", bank],

@@ -40,6 +40,9 @@ from sycee.issuance.reserve_rules import ReserveRules
 from sycee.issuance.service import IssuanceService
 from sycee.issuance.supply_page import SupplyPage
 from sycee.issuance.tables import SCHEMA as ISSUANCE
+from sycee.life.holders import Holders
+from sycee.life.service import Life
+from sycee.life.tables import SCHEMA as LIFE
 from sycee.personal import retention
 from sycee.personal.access import AccessLog, OpenCases
 from sycee.personal.keys import PersonalKeys
@@ -50,12 +53,13 @@ from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.time_zones import zone_info
 from sycee.wallets import tiers
+from sycee.wallets.tables import SCHEMA as WALLETS
 
 DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # Every schema of a bank's database, lower packages first. Each owner adds one line.
-SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE)
+SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE)
 
 
 class LateCases:
@@ -114,11 +118,20 @@ class Bank:
         self.reserve_rules = ReserveRules(stores, self.proposals)
         self.supply = SupplyPage(stores, self.registry, self.reserve_rules, self.wallet_classes)
         # --- wallets ---
+        # --- life ---
+        holders = Holders(stores.engine)
+        self.retention.relations = holders
+        self.life = Life(stores, self.personal, self.people, self.keys, holders, self.proposals)
+        self.personal.on_shred.append(self.people.shred)
         # --- day, cases ---
 
     def services(self) -> Sequence[Any]:
         """Return the services that compare SQL with the ledger; each owner adds theirs."""
-        return (self.people, self.proposals, self.institutions, self.keys, self.registry, self.issuance)
+        return (
+            *(self.people, self.proposals, self.institutions, self.keys),
+            *(self.personal, self.access, self.life),
+            *(self.registry, self.issuance),
+        )
 
     @classmethod
     def create(cls, folder: str | Path, founding: Founding) -> Self:

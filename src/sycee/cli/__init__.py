@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "institution": ("institution:app", "Enter operators, merchants and auditors, and decide their due diligence."),
     "proposal": ("proposal:app", "Show, sign and withdraw actions that several persons sign."),
     # Personal data.
+    "person": ("person:app", "Read, log and delete personal data; lost phones, deaths, court orders."),
     # Issuance.
     # Wallets and payments.
     # The day, cases, backup.

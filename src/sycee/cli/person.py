@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli import person_events
-from sycee.cli.bank_options import BankFolder, KeyFiles, load_keys, local_time, moment, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import (
     CaseNumber,
@@ -17,8 +17,8 @@ from sycee.cli.person_options import (
     case_number,
     one_key,
     person_with,
-    sign_and_tell,
 )
+from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
 
@@ -36,7 +36,9 @@ def show_(
     *,
     field: Annotated[
         list[str],
-        Parameter(negative="", help="Field to read: name, phone, paper, paper_kind, birth or address; may be repeated."),
+        Parameter(
+            negative="", help="Field to read: name, phone, paper, paper_kind, birth or address; may be repeated."
+        ),
     ],
     reason: ReasonName,
     case: CaseNumber = "",
@@ -147,7 +149,9 @@ def verify(
     *,
     head: Annotated[
         list[str] | None,
-        Parameter(negative="", help="Number and digest of an entry, NUMBER:HEX, as a signed pack has them; repeatable."),
+        Parameter(
+            negative="", help="Number and digest of an entry, NUMBER:HEX, as a signed pack has them; repeatable."
+        ),
     ] = None,
     json_: AsJson = False,
 ) -> int:
@@ -233,12 +237,12 @@ def hold(
     /,
     *,
     case: CaseNumber = "",
-    until: Annotated[str, Parameter(help="End, as a date or a local time; without it the hold lasts until it is ended.")] = (
-        ""
-    ),
+    until: Annotated[
+        str, Parameter(help="End, as a date or a local time; without it the hold lasts until it is ended.")
+    ] = (""),
     key: KeyFiles = None,
 ) -> int:
-    """Propose a legal hold, which stops shredding. Two persons sign; without --case the holds are listed."""
+    """Propose a legal hold, which stops shredding. Two persons sign; without a case the holds are listed."""
     from sycee.core import ids
 
     number = ids.parse(person)
@@ -249,12 +253,10 @@ def hold(
                 end = "until ended" if order.until_ns is None else f"until {local_time(order.until_ns, zone)}"
                 show(f"{ids.format(order.id)} case {order.case:,}, from {local_time(order.from_ns, zone)} {end}")
             return 0
-        keys = load_keys(key)
+        keys = signing_keys(key)
         until_ns = moment(until, zone) if until else None
-        maker = bank.people.person_of_key(one_of(keys))
-        proposal = bank.orders.hold(number, case_number(case), until_ns=until_ns, maker=maker)
-        sign_and_tell(bank, proposal, keys)
-    return 0
+        proposal = bank.orders.hold(number, case_number(case), until_ns=until_ns, maker=maker_of(bank, keys))
+        return sign_and_show(bank, proposal, keys)
 
 
 @app.command
@@ -268,11 +270,9 @@ def release(
     """Propose to end a legal hold. Two persons sign."""
     from sycee.core import ids
 
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
-        proposal = bank.orders.release(ids.parse(hold), maker=bank.people.person_of_key(one_of(keys)))
-        sign_and_tell(bank, proposal, keys)
-    return 0
+        return sign_and_show(bank, bank.orders.release(ids.parse(hold), maker=maker_of(bank, keys)), keys)
 
 
 @app.command
@@ -288,23 +288,11 @@ def delay(
     """Propose to hide the entries of one case from the person until a time. Two persons sign."""
     from sycee.core import ids
 
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
-        proposal = bank.orders.delay(
-            ids.parse(person),
-            case_number(case),
-            moment(until, bank.config.text("zone")),
-            maker=bank.people.person_of_key(one_of(keys)),
-        )
-        sign_and_tell(bank, proposal, keys)
-    return 0
-
-
-def one_of(keys: list[Any]) -> Any:
-    """Return the public key of the maker: the first. Raises UsageError without a key."""
-    if not keys:
-        raise UsageError("no key was given", hint="the first --key is of the person who proposes")
-    return keys[0].public
+        until_ns = moment(until, bank.config.text("zone"))
+        proposal = bank.orders.delay(ids.parse(person), case_number(case), until_ns, maker=maker_of(bank, keys))
+        return sign_and_show(bank, proposal, keys)
 
 
 for _command in person_events.COMMANDS:

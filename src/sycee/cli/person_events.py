@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, load_keys, local_time, moment, open_bank
-from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number, sign_and_tell
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number
+from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, show
 from sycee.core.errors import UsageError
 
@@ -24,10 +25,8 @@ def lost(
     wallet: WalletId,
     /,
     *,
-    new_key: Annotated[str, Parameter(help="File with the new private key, or the new public key as text with --proof.")],
-    proof: Annotated[str, Parameter(help="Signature of the new key in hexadecimal digits, if the key is elsewhere.")] = (
-        ""
-    ),
+    new_key: Annotated[str, Parameter(help="File with the new private key, or the public key as text with --proof.")],
+    proof: Annotated[str, Parameter(help="Signature of the new key in hexadecimal digits, if it is elsewhere.")] = "",
     case: CaseNumber,
     key: KeyFiles = None,
 ) -> int:
@@ -39,7 +38,7 @@ def lost(
     from sycee.personal.access import Reason
 
     number = ids.parse(wallet)
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
         public, signature = _new_key(bank, number, new_key, proof)
         done = bank.life.phone_lost(
@@ -58,9 +57,9 @@ def recovered(folder: BankFolder, wallet: WalletId, /, *, key: KeyFiles = None) 
     from sycee.core import ids
 
     number = ids.parse(wallet)
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
-        done = bank.life.finish_recovery(number, who=_first(bank, keys), signers=bank.signers(*keys))
+        done = bank.life.finish_recovery(number, who=maker_of(bank, keys), signers=bank.signers(*keys))
         show(f"wallet {ids.format(number)} is {'as before' if done else 'under no recovery'}")
     return 0
 
@@ -81,7 +80,7 @@ def deceased(
     number = ids.parse(person)
     if not operator.isascii() or not operator.isdigit() or len(operator) > 9:
         raise UsageError(f"--operator {operator[:40]!r} is not a number", hint="write digits only, such as 2")
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
         done = bank.life.deceased(
             number, operator=int(operator), evidence=_evidence(bank, keys, Reason.DECEASED, case),
@@ -107,13 +106,13 @@ def block(
     from sycee.personal.access import Reason
 
     number = ids.parse(wallet)
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
         signers = bank.signers(*keys)
         if kind == "court-order":
             bank.life.court_order(number, evidence=_evidence(bank, keys, Reason.COURT_ORDER, case), signers=signers)
         elif kind == "dormant":
-            bank.life.dormant(number, who=_first(bank, keys), signers=signers)
+            bank.life.dormant(number, who=maker_of(bank, keys), signers=signers)
         else:
             raise _no_kind(kind, "court-order or dormant")
         show(f"wallet {ids.format(number)} is blocked: {kind}")
@@ -134,12 +133,11 @@ def unblock(
     from sycee.life.rules import Kind
 
     number = ids.parse(wallet)
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
-        maker = _first(bank, keys)
+        maker = maker_of(bank, keys)
         if kind == Kind.COURT_ORDER:
-            sign_and_tell(bank, bank.life.lift_order(number, case=case_number(case), maker=maker), keys)
-            return 0
+            return sign_and_show(bank, bank.life.lift_order(number, case=case_number(case), maker=maker), keys)
         if kind not in (Kind.DORMANT, Kind.DECEASED):
             raise _no_kind(kind, "court-order, dormant or deceased")
         bank.life.release(number, Kind(kind), who=maker, signers=bank.signers(*keys), case=case_number(case))
@@ -160,27 +158,20 @@ def guardian(
     from sycee.core import ids
 
     ward, other = ids.parse(person), ids.parse(guardian)
-    keys = load_keys(key)
+    keys = signing_keys(key)
     with open_bank(folder) as bank:
         until_ns = moment(until, bank.config.text("zone")) if until else None
-        proposal = bank.life.guardian(ward, other, maker=_first(bank, keys), until_ns=until_ns)
-        sign_and_tell(bank, proposal, keys)
-    return 0
+        proposal = bank.life.guardian(ward, other, maker=maker_of(bank, keys), until_ns=until_ns)
+        return sign_and_show(bank, proposal, keys)
 
 
 COMMANDS: Final[tuple[Callable[..., int], ...]] = (lost, recovered, deceased, block, unblock, guardian)
 
 
-def _first(bank: Bank, keys: list[SigningKey]) -> int:
-    if not keys:
-        raise UsageError("no key was given", hint="name the file of the key of the person who requests with --key")
-    return bank.people.person_of_key(keys[0].public)
-
-
-def _evidence(bank: Bank, keys: list[SigningKey], reason: str, case: str) -> Access:
+def _evidence(bank: Bank, keys: Sequence[SigningKey], reason: str, case: str) -> Access:
     from sycee.personal.access import Access, Reason
 
-    return Access(_first(bank, keys), Reason(reason), case_number(case))
+    return Access(maker_of(bank, keys), Reason(reason), case_number(case))
 
 
 def _new_key(bank: Bank, account: int, text: str, proof: str) -> tuple[PublicKey, bytes]:

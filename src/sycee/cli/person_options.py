@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli.bank_options import load_keys, local_time
-from sycee.cli.terminal import show
+from sycee.cli.bank_options import load_keys
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import SigningKey
-    from sycee.identity.proposal_format import Proposal
     from sycee.personal.access import Access
 
 PersonId: TypeAlias = Annotated[str, Parameter(help="Id of the person, as UUID text.")]
@@ -60,18 +58,3 @@ def access_of(bank: Bank, key: SigningKey, reason: str, case: str) -> Access:
             f"--reason {reason[:40]!r} is not a reason to read personal data", hint=f"use one of: {', '.join(Reason)}"
         )
     return Access(person_with(bank, key), Reason(reason), case_number(case))
-
-
-def sign_and_tell(bank: Bank, proposal: Proposal, keys: Sequence[SigningKey]) -> None:
-    """Sign a proposal with the keys that are here, and print what it still needs."""
-    from sycee.core import ids
-
-    missing = bank.proposals.sign(proposal.id, *keys)
-    name = f"proposal {ids.format(proposal.id)}: {proposal.action}"
-    if missing.needs:
-        until = local_time(proposal.valid_until_ns, bank.config.text("zone"))
-        show(f"{name}; missing: {'; '.join(missing.needs)}; valid until {until}")
-        return
-    if missing.outcome is not None:
-        missing.outcome.require_created(f"{name} was refused")
-    show(f"{name} done")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
@@ -14,6 +14,7 @@ from sycee.core.keys import PublicKey
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.jobs import Jobs
+from sycee.identity.key_register import KeyRegister
 from sycee.life import restrictions
 from sycee.life.notices import Notices
 from sycee.life.rules import Kind
@@ -28,24 +29,6 @@ LIFT_ORDER: Final = "life.lift-order"
 GUARD: Final = "life.guardian"
 UNBLOCK_JOB: Final = "life.unblock"
 RESTORE_JOB: Final = "life.restore"
-
-
-class KeyRegister(Protocol):
-    """The register of keys, as far as life events need it."""
-
-    def require_possession(self, account: int, key: PublicKey, proof: bytes) -> None:
-        """Raise UsageError unless `proof` is the key's signature for the account's next epoch."""
-        ...
-
-    def record(
-        self, connection: Connection, account: int, key: PublicKey, *, epoch: int, reason: str, intent: int
-    ) -> None:
-        """Store that the account has a key from now on, in the caller's transaction. Repeating it changes nothing."""
-        ...
-
-    def forget(self, connection: Connection, account: int, *, epoch: int) -> None:
-        """Remove the key of an epoch that a restore took back."""
-        ...
 
 
 class Recover:

@@ -30,24 +30,23 @@ from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.tables import DONE, NUMBERS
 from sycee.database.transactions import reading, write
+from sycee.identity.key_register import KeyRegister
+from sycee.identity.people import People
 from sycee.identity.proposal_format import Proposal
+from sycee.identity.proposals import Proposals
 from sycee.identity.tables import KEYS
 from sycee.ledger import operations
 from sycee.ledger.layout import Block
 from sycee.ledger.models import Account
 from sycee.ledger.state import LedgerState
 from sycee.life import actions, restrictions, signed_steps
-from sycee.life.actions import KeyRegister
 from sycee.life.notices import KEY_REPLACED, WALLET_BLOCKED, Notices, Outbox
 from sycee.life.restrictions import Restriction
 from sycee.life.rules import LATE_NS, REASONS, RECOVERY_NS, RECOVERY_OWNER, Kind
-from sycee.life.tables import ACTIVE, RESTRICTIONS, SCHEMA, STARTING
+from sycee.life.tables import ACTIVE, RESTRICTIONS, STARTING
 from sycee.personal.access import Access, Entry
-from sycee.personal.orders import Proposes
 from sycee.personal.register import Register
 from sycee.sequencer.signer import Signer
-
-__all__ = ["SCHEMA", "Life", "Recovery", "Restricted"]
 
 DECEASED: Final = "life.deceased"
 DORMANT: Final = "life.dormant"
@@ -64,14 +63,6 @@ class Wallets(Protocol):
 
     def accounts_of(self, person: int) -> list[int]:
         """Return the wallets of a person, in order."""
-        ...
-
-
-class Duties(Protocol):
-    """The duties of persons, as far as life events need them."""
-
-    def require(self, person: int, action: str, *, operator: int | None = None) -> None:
-        """Raise UsageError unless a duty of the person allows the action for this operator."""
         ...
 
 
@@ -97,8 +88,8 @@ class Life:
     """The life events of a bank."""
 
     def __init__(
-        self, stores: Stores, register: Register, people: Duties, keys: KeyRegister, wallets: Wallets,
-        proposals: Proposes, notices: Notices | None = None,
+        self, stores: Stores, register: Register, people: People, keys: KeyRegister, wallets: Wallets,
+        proposals: Proposals, notices: Notices | None = None,
     ) -> None:  # fmt: skip
         self._stores, self._register, self._people = stores, register, people
         self._keys, self._wallets, self._proposals = keys, wallets, proposals

@@ -6,15 +6,14 @@ legal hold may last until another order ends it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
-from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
@@ -22,20 +21,13 @@ from sycee.database.actions import Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.proposal_format import Proposal
+from sycee.identity.proposals import Proposals
 from sycee.personal.access import OpenCases
 from sycee.personal.retention import NS_PER_DAY, Rules
 from sycee.personal.tables import DELAYS, HOLDS
 
 DELAY: Final = "log.delay"
 HOLD: Final = "person.hold"
-
-
-class Proposes(Protocol):
-    """The queue of proposals, as far as orders need it."""
-
-    def propose(self, action: str, records: Array | None, effect: Mapping[str, Any], *, maker: int) -> Proposal:
-        """Store a proposal and return it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,7 @@ class Order:
 class Orders:
     """Delays and legal holds of a bank."""
 
-    def __init__(self, stores: Stores, proposals: Proposes, cases: OpenCases, rules: Rules) -> None:
+    def __init__(self, stores: Stores, proposals: Proposals, cases: OpenCases, rules: Rules) -> None:
         self._stores, self._proposals, self._cases, self._rules = stores, proposals, cases, rules
         stores.actions.register(_DelayAction(), _HoldAction())
 

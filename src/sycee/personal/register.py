@@ -174,7 +174,8 @@ class Register:
         chosen = range(len(examined.rows)) if rows is None else rows
         if len(persons) != len(chosen):
             raise UsageError(f"{len(persons):,} persons were given for {len(chosen):,} rows")
-        if fault := next((number for number in chosen if number in examined.faults), None):
+        fault = next((number for number in chosen if number in examined.faults), None)
+        if fault is not None:
             raise UsageError(f"row {fault + 1:,} cannot be stored: {_WORDS[examined.faults[fault]]}")
         keys = self.keys.create(persons)
         names = [id_bytes(person) for person in persons]
@@ -378,8 +379,9 @@ _STRENGTH: Final = {SearchKind.PHONE: 0, SearchKind.NAME_AND_BIRTH: 1, SearchKin
 
 
 def _check_columns(columns: Mapping[str, Sequence[str]]) -> None:
-    if unknown := sorted(set(columns) - set(FIELDS)):
-        raise UsageError(f"there is no field {unknown[0]!r}", hint=f"fields: {', '.join(FIELDS)}")
+    if set(columns) - set(FIELDS):
+        # The name is not repeated: it may be a value that was given in the wrong place.
+        raise UsageError("a field was named that persons do not have", hint=f"fields: {', '.join(FIELDS)}")
     lengths = defaultdict(list)
     for name, values in columns.items():
         lengths[len(values)].append(name)
