@@ -41,6 +41,11 @@ SUBMISSION_RECORDS_MAX: Final = 65_535  # an envelope's first record is a number
 PERSONAL_KEYS: Final = frozenset({"name", "phone", "paper", "birth", "address", "email", "text"})
 
 assert INTENT_RECORDS_MAX < FRAME_RECORDS_MAX
+assert [*Result] == [Result(code) for code in range(len(Result))]
+
+# By code: the result, and whether it binds the id. Without a Python call per record: an intent has thousands.
+_RESULTS: Final = np.array(list(Result), object)
+_BINDS: Final = np.array([result.binds for result in Result])
 
 Envelopes = Array | Sequence[Envelope]
 Before = Callable[[Connection], None]
@@ -324,12 +329,12 @@ class Intents:
         envelopes = np.concatenate([intent.envelopes for intent in intents])
         envelopes["first"] += np.repeat(starts[:-1], [intent.envelopes.size for intent in intents]).astype(np.uint16)
         answers = self._ledger.sequencer.submit(np.concatenate([intent.records for intent in intents]), envelopes)
-        codes, frames = first_codes(answers).tolist(), answers["place"] >> np.uint64(PLACE_INDEX_BITS)
+        codes, frames = first_codes(answers), answers["place"] >> np.uint64(PLACE_INDEX_BITS)
         for intent, start, end in zip(intents, starts, starts[1:], strict=False):
-            results = tuple(Result(code) for code in codes[start:end])
-            bound = [at for at, result in enumerate(results, start) if result.binds]
-            if bound:
-                yield Outcome(intent.id, DONE, results, int(frames[bound].max()))
+            part, bound = codes[start:end], _BINDS[codes[start:end]]
+            results = tuple(_RESULTS[part].tolist())
+            if bound.any():
+                yield Outcome(intent.id, DONE, results, int(frames[start:end][bound].max()))
             else:
                 yield Outcome(intent.id, LAPSED, results, 0)
 
@@ -437,7 +442,7 @@ def _intent(row: Row[Any]) -> Intent:
 
 
 def _stored(row: Row[Any]) -> StoredIntent:
-    results = tuple(Result(code) for code in np.frombuffer(bytes(row.results or b""), "<u2").tolist())
+    results = tuple(_RESULTS[np.frombuffer(bytes(row.results or b""), "<u2")].tolist())
     frame = row.frame if row.state == DONE else 0
     return StoredIntent(
         row.id,
