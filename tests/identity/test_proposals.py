@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tests.identity.world import (
     ANN,
@@ -23,6 +26,7 @@ from tests.identity.world import (
 from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
 from sycee.identity.proposal_format import sign
+from sycee.identity.proposals import Missing
 from sycee.ledger import operations
 
 
@@ -151,3 +155,25 @@ def test_what_cannot_be_proposed(small: World) -> None:
     with pytest.raises(UsageError, match=r"there is no proposal"):
         small.proposals.get(5)
     assert small.proposals.list() == []
+
+
+def test_two_last_signatures_at_once(bank: World) -> None:
+    """Bob and North sign in the same moment, from two threads: the money is minted once, and both are told so."""
+    one = bank.mint()
+    bank.proposals.sign(one.id, KEYS[ANN])
+    begun = threading.Barrier(2)
+
+    def signs(person: int) -> Missing:
+        signature = sign(one, person, KEYS[person])
+        begun.wait()
+        return bank.proposals.add_signature(signature)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(signs, (BOB, NORTH)))
+    outcomes = [answer.outcome for answer in answers if answer.outcome is not None]
+    assert outcomes, "whoever was last submits"
+    assert all(outcome.created for outcome in outcomes)
+    assert bank.ledger.balance(VAULT) == 5_000
+    assert bank.proposals.get(one.id).state == "done"
+    assert bank.actions["mint"].done_ids == [one.id]
+    assert bank.check() == []

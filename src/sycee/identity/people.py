@@ -102,13 +102,7 @@ class People:
         """
         rule = duties.rule(action)
         if not self.allowed(person, rule.makers, rule, operator=operator, institution=institution):
-            raise self._refused(person, rule, "request", rule.makers, operator)
-
-    def require_check(self, person: int, action: str, *, operator: int | None = None) -> None:
-        """Raise UsageError unless a person has a duty that may check the action that another person requested."""
-        rule = duties.rule(action)
-        if not self.allowed(person, rule.checkers, rule, operator=operator):
-            raise self._refused(person, rule, "check", rule.checkers, operator)
+            raise self._refused(person, rule, operator)
 
     def allowed(
         self,
@@ -248,14 +242,12 @@ class People:
     def _now_ns(self, state: LedgerState) -> int:
         return max(read_ns(self._stores.clock), state.now_ns)
 
-    def _refused(
-        self, person: int, rule: ActionRule, verb: str, wanted: frozenset[Duty], operator: int | None
-    ) -> UsageError:
+    def _refused(self, person: int, rule: ActionRule, operator: int | None) -> UsageError:
         held = ", ".join(str(each) for each in self.duties_of(person)) or "none"
         scope = f" for operator {operator}" if rule.own_operator and operator is not None else ""
         return UsageError(
-            f"{ids.format(person)} may not {verb} {rule.name}{scope}: it needs the duty "
-            f"{listed(duty.value for duty in sorted(wanted))}; this person has: {held}",
+            f"{ids.format(person)} may not request {rule.name}{scope}: it needs the duty "
+            f"{listed(duty.value for duty in sorted(rule.makers))}; this person has: {held}",
             hint="docs/reference/duties.md lists who may request each action",
         )
 
