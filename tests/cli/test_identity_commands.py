@@ -10,8 +10,10 @@ import pytest
 from tests.bank import world
 
 from sycee import cli
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.keys import SigningKey
+from sycee.database.transactions import write
 
 Said = Callable[..., tuple[int, str, str]]
 
@@ -196,3 +198,31 @@ def test_institutions_that_cannot_be_entered(said: Said, words: list[str], messa
     code, out, err = said("institution", *words)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_outlets_and_tills_of_a_merchant(said: Said, place: Path) -> None:
+    """The desk, who is operator 1, serves a shop."""
+    for name, key in (("desk", world.DESK), ("till", world.OTHERS[0])):
+        key.save(place / f"{name}.pem")
+    operator = ("institution", "add", "bank", "Desk", "--kind", "operator", "--owner", "new=100", "--key", "ann.pem")
+    assert said(*operator)[0] == 0
+    with Bank.open(place / "bank") as bank:
+        found = bank.institutions.find("operator", "Desk")
+        write(bank.stores.engine, lambda connection: bank.institutions.set_operator(connection, found.id, 1))
+    shop = ("institution", "add", "bank", "Tea house", "--kind", "merchant", "--operator", "1", "--key", "desk.pem")
+    assert said(*shop)[0] == 0
+    desk = ("--key", "desk.pem")
+    assert said("institution", "outlet", "bank", "Tea house", "west", *desk)[:2] == (
+        0, "outlet west of Tea house open\n",
+    )  # fmt: skip
+    till = ("institution", "till", "bank", "Tea house")
+    assert said(*till, "west/T1", "--public-key", "till.pem", *desk)[0] == 0
+    assert json.loads(said("institution", "show", "bank", "Tea house", "--json")[1])["tills"] == ["west/T1"]
+    code, _, err = said(*till, "east/T1", *desk)
+    assert code == 2
+    assert "Tea house has no open outlet 'east'" in err
+    assert "'T1' names no till" in said(*till, "T1", *desk)[2]
+    assert "may not request merchant.outlet" in said(*till, "west/T2", "--key", "ann.pem")[2]
+    assert said(*till, "west/T1", "--close", *desk)[1] == "till west/T1 of Tea house closed\n"
+    assert said("institution", "outlet", "bank", "Tea house", "west", "--close", *desk)[0] == 0
+    assert "has no open outlet 'west'" in said(*till, "west/T1", *desk)[2]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, named_key, open_bank
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core.errors import UsageError
@@ -98,6 +98,61 @@ def verify(
     return 0
 
 
+@app.command
+def outlet(
+    folder: BankFolder,
+    name: Name,
+    code: Annotated[str, Parameter(help="Code of the outlet, up to 16 letters and digits.")],
+    /,
+    *,
+    close: Annotated[bool, Parameter(negative="", help="Close the outlet and its tills.")] = False,
+    key: KeyFiles = None,
+) -> int:
+    """Open an outlet of a merchant, or close it with its tills.
+
+    The merchant's own staff does, or its operator's.
+    """
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        by, found = maker_of(bank, keys), _find(bank, name)
+        if close:
+            bank.institutions.close_outlet(_outlet(bank, found, code), by=by)
+        else:
+            bank.institutions.add_outlet(found.id, code, by=by)
+        show(f"outlet {code} of {found.name} {'closed' if close else 'open'}")
+    return 0
+
+
+@app.command
+def till(
+    folder: BankFolder,
+    name: Name,
+    code: Annotated[str, Parameter(help="Outlet and code of the till, as OUTLET/TILL.")],
+    /,
+    *,
+    public_key: Annotated[str | None, Parameter(help="Public key with which the till signs requests to pay.")] = None,
+    close: Annotated[bool, Parameter(negative="", help="Close the till.")] = False,
+    key: KeyFiles = None,
+) -> int:
+    """Open a till of an outlet, or close it.
+
+    The merchant's own staff does, or its operator's.
+    """
+    keys = signing_keys(key)
+    outlet_code, slash, till_code = code.partition("/")
+    if not slash:
+        raise UsageError(f"{code!r} names no till", hint="write OUTLET/TILL, such as west/T1")
+    with open_bank(folder) as bank:
+        by, found = maker_of(bank, keys), _find(bank, name)
+        if close:
+            bank.institutions.close_till(bank.institutions.find_till(found.id, code).id, by=by)
+        else:
+            signs = named_key(public_key) if public_key else None
+            bank.institutions.add_till(_outlet(bank, found, outlet_code), till_code, by=by, key=signs)
+        show(f"till {code} of {found.name} {'closed' if close else 'open'}")
+    return 0
+
+
 @app.command(name="list")
 def list_(
     folder: BankFolder,
@@ -179,6 +234,17 @@ def _find(bank: Bank, text: str) -> Institution:
         f"{len(found)} institutions are named {text!r}" if found else f"there is no institution {text!r}",
         hint="give its id" if found else typos.hint(text, names, "`sycee institution list` shows them"),
     )
+
+
+def _outlet(bank: Bank, merchant: Institution, code: str) -> int:
+    """Return the id of a merchant's open outlet. Raises UsageError if there is none with this code."""
+    outlets = bank.institutions.outlets_of(merchant.id)
+    if code not in outlets:
+        raise UsageError(
+            f"{merchant.name} has no open outlet {code!r}",
+            hint=f"open outlets: {', '.join(outlets) or 'none'}; `sycee institution outlet` opens one",
+        )
+    return outlets[code]
 
 
 def _owners(bank: Bank, texts: list[str]) -> dict[int, int]:
