@@ -90,6 +90,7 @@ def commands(place: Path) -> list[list[str]]:
         ["person", "verify", bank],
         ["person", "verify", bank, "--json"],
         ["person", "due", bank],
+        ["person", "notices", bank],
         ["clock", "set", bank, "2026-11-02T09:00"],
         # People and proposals.
         ["officer", "list", bank],

@@ -29,6 +29,7 @@ from tests.personal.world import ANN, BOB, CASE, NOON
 from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
+from sycee.database.transactions import write
 from sycee.ledger import operations
 from sycee.ledger.layout import Block, PayFlag, Reason
 from sycee.life.notices import Notice
@@ -77,6 +78,18 @@ def test_the_notice_goes_to_the_old_channel(bank: World) -> None:
     assert bank.life.outbox.deliver(sent.append) == 1
     assert sent == [notice]
     assert bank.life.outbox.deliver(sent.append) == 0
+    bank.lose()
+    phones: list[str] = []
+    assert bank.life.deliver(lambda notice, phone: phones.append(phone)) == 1
+    assert phones == ["+8613700137000"]
+
+
+def test_shredding_removes_the_notices_to_a_person(bank: World) -> None:
+    bank.life.dormant(WALLET, who=OTTO.id, signers=[OTTO])
+    write(bank.personal.engine, lambda connection: bank.life.outbox.forget(connection, BOB))
+    assert len(bank.life.outbox.waiting()) == 1
+    write(bank.personal.engine, lambda connection: [also(connection, ANN) for also in bank.personal.register.on_shred])
+    assert bank.life.outbox.waiting() == []
 
 
 def test_a_recovery_without_proof_case_duty_or_key_changes_nothing(bank: World) -> None:

@@ -209,6 +209,20 @@ def test_a_dormant_wallet_is_blocked_and_unblocked(call: Call, place: Path) -> N
     assert code == 2
     assert "has no block by court-order" in err
     assert call("unblock", W, "--kind", "dormant", "--key", "north.pem")[0] == 0
+    (notice,) = as_json(call("notices", "--json"))["notices"]
+    assert (notice["person"], notice["text"]) == (P, "WALLET_BLOCKED")
+    assert notice["notice"] in call("notices")[1]
+    program = place / "send.sh"
+    for body, code in (("exit 3", 4), ("cat > sent.json", 0)):
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+        said = call("notices", "--send", "send.sh")
+        assert said[0] == code
+        assert "1380013" not in said[1] + said[2]
+    sent = json.loads((place / "sent.json").read_text())
+    assert sent == {"notice": notice["notice"], "phone": "+8613800138000", "text": "WALLET_BLOCKED"}
+    assert as_json(call("notices", "--json")) == {"notices": []}
+    assert call("notices", "--send", "nowhere.sh")[:2] == (0, "0 notices sent\n")
     for command, words, message in (
         ("block", ("--kind", "court-order", "--case", "7"), "case 7 is not open"),
         ("block", ("--kind", "sleep"), "is not a kind of block"),

@@ -1,4 +1,4 @@
-"""`sycee person lost | recovered | deceased | block | unblock | guardian`: events of a life."""
+"""`sycee person lost | recovered | deceased | block | unblock | guardian | notices`: events of a life."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import note, show
-from sycee.core.errors import UsageError
+from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import PublicKey, SigningKey
+    from sycee.life.notices import Notice
     from sycee.personal.access import Access
 
 
@@ -165,7 +167,61 @@ def guardian(
         return sign_and_show(bank, proposal, keys)
 
 
-COMMANDS: Final[tuple[Callable[..., int], ...]] = (lost, recovered, deceased, block, unblock, guardian)
+def notices(
+    folder: BankFolder,
+    /,
+    *,
+    send: Annotated[
+        Path | None, Parameter(help="Program that sends one notice: it reads one line of JSON and exits with 0.")
+    ] = None,
+    json_: AsJson = False,
+) -> int:
+    """List the notices that wait for delivery, or pass each to a program that sends it.
+
+    The program reads `notice`, `phone` and `text` from its stdin. Phones are not printed and are no argument.
+    """
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        if send is not None:
+            program = str(send.resolve())
+            count = bank.life.deliver(lambda notice, phone: _send(program, notice, phone))
+            show(f"{count:,} notices sent")
+            return 0
+        waiting = bank.life.outbox.waiting()
+        zone = bank.config.text("zone")
+    rows = [
+        {"notice": ids.format(each.id), "person": ids.format(each.person), "text": each.text, "at_ns": each.at_ns}
+        for each in waiting
+    ]
+    if json_:
+        show_json({"notices": rows})
+        return 0
+    made = table("notice", "person", "text", "time")
+    for row, each in zip(rows, waiting, strict=True):
+        made.add_row(str(row["notice"]), str(row["person"]), each.text, local_time(each.at_ns, zone))
+    print_table(made)
+    return 0
+
+
+def _send(program: str, notice: Notice, phone: str) -> None:
+    """Run the program for one notice. Raises UnavailableError if it fails; the notice waits then."""
+    import json
+    import subprocess
+
+    from sycee.core import ids
+
+    name = ids.format(notice.id)
+    line = json.dumps({"notice": name, "phone": phone, "text": notice.text}) + "\n"
+    try:
+        code = subprocess.run([program], input=line, text=True, stdout=subprocess.DEVNULL, check=False).returncode
+    except OSError as error:
+        raise UnavailableError(f"{program} cannot be started: {error.strerror}", hint="name a program") from error
+    if code:
+        raise UnavailableError(f"{program} ended with {code}: notice {name} waits", hint="repeat the command later")
+
+
+COMMANDS: Final[tuple[Callable[..., int], ...]] = (lost, recovered, deceased, block, unblock, guardian, notices)
 
 
 def _evidence(bank: Bank, keys: Sequence[SigningKey], reason: str, case: str) -> Access:

@@ -16,7 +16,6 @@ from sycee.life.tables import OUTBOX
 # Codes of texts. The delivery service has their wording in each language.
 KEY_REPLACED: Final = "KEY_REPLACED"  # somebody proved to be you and set a new key: object within 24 hours
 WALLET_BLOCKED: Final = "WALLET_BLOCKED"
-WALLET_UNBLOCKED: Final = "WALLET_UNBLOCKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,10 @@ class Outbox:
     def recall(self, connection: Connection, id: int) -> None:
         """Remove a notice that was not sent yet."""
         connection.execute(OUTBOX.delete().where(OUTBOX.c.id == id, OUTBOX.c.sent_ns.is_(None)))
+
+    def forget(self, connection: Connection, person: int) -> None:
+        """Remove all notices to a person whose data is shredded: their address cannot be read any more."""
+        connection.execute(OUTBOX.delete().where(OUTBOX.c.person == person))
 
     def waiting(self) -> list[Notice]:
         """Return the notices that were not sent yet, oldest first."""

@@ -10,7 +10,7 @@ A court order is lifted by officers only; the ledger refuses everybody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -40,12 +40,12 @@ from sycee.ledger.layout import Block
 from sycee.ledger.models import Account
 from sycee.ledger.state import LedgerState
 from sycee.life import actions, restrictions, signed_steps
-from sycee.life.notices import KEY_REPLACED, WALLET_BLOCKED, Notices, Outbox
+from sycee.life.notices import KEY_REPLACED, WALLET_BLOCKED, Notice, Notices, Outbox
 from sycee.life.restrictions import Restriction
 from sycee.life.rules import LATE_NS, REASONS, RECOVERY_NS, RECOVERY_OWNER, Kind
 from sycee.life.tables import ACTIVE, RESTRICTIONS, STARTING
 from sycee.personal.access import Access, Entry
-from sycee.personal.register import Register
+from sycee.personal.register import CHANNEL, Register
 from sycee.sequencer.signer import Signer
 
 DECEASED: Final = "life.deceased"
@@ -95,6 +95,7 @@ class Life:
         self._keys, self._wallets, self._proposals = keys, wallets, proposals
         self.outbox = Outbox(stores.engine, stores.clock)
         self.notices: Notices = notices or self.outbox
+        register.on_shred.append(self.outbox.forget)
         stores.actions.register(
             actions.Recover(stores.jobs, keys, self.notices),
             actions.Step(stores.jobs),
@@ -400,6 +401,17 @@ class Life:
     def access_log(self, person: int, *, by: int) -> list[Entry]:
         """Return the access log about a person for the person, a guardian, or someone with the duty to read it."""
         return self._register.log.of_person(person, by=person if self.is_guardian(by, person) else by)
+
+    # --- notices ---
+
+    def deliver(self, send: Callable[[Notice, str], None]) -> int:
+        """Pass each waiting notice with its phone number to `send`; return their number.
+
+        A notice counts as sent once `send` returned; an error of `send` ends the call, and the notice waits.
+        """
+        return self.outbox.deliver(
+            lambda notice: send(notice, self._register.open_own(notice.person, CHANNEL, notice.channel_sealed))
+        )
 
     # --- reading ---
 
