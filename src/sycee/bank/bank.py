@@ -15,6 +15,7 @@ from sycee.bank.config import Config
 from sycee.bank.folder import PRIVATE, DataFolder
 from sycee.bank.founding import Founding, FoundingAction, FoundingRecord
 from sycee.bank.rehearsal_clock import RehearsalClock
+from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA as COMPLIANCE
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError, UsageError
@@ -53,6 +54,15 @@ from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.time_zones import zone_info
 from sycee.wallets import tiers
+from sycee.wallets.aliases import Aliases
+from sycee.wallets.changes import Changes
+from sycee.wallets.directory import Directory
+from sycee.wallets.merchant_reports import Reports
+from sycee.wallets.opening import Opening
+from sycee.wallets.payments import Payments
+from sycee.wallets.references import References
+from sycee.wallets.requests import Requests
+from sycee.wallets.sweeps import Sweeps
 from sycee.wallets.tables import SCHEMA as WALLETS
 
 DAY_NS: Final = 86_400 * 10**9
@@ -118,6 +128,27 @@ class Bank:
         self.reserve_rules = ReserveRules(stores, self.proposals)
         self.supply = SupplyPage(stores, self.registry, self.reserve_rules, self.wallet_classes)
         # --- wallets ---
+        self.directory = Directory(stores)
+        self.wallets = Opening(
+            stores,
+            self.people,
+            self.institutions,
+            self.keys,
+            self.personal,
+            self.registry,
+            self.directory,
+            preset=tiers.load(self._record.document["preset"]),
+            rule_sets=self.wallet_classes,
+            currency=self._record.currency,
+            compliance=Compliance(stores.engine) if config.flag("compliance") else None,
+        )
+        self.changes = Changes(stores, self.people, self.wallets, self.retention)
+        references = References(self.personal)
+        self.aliases = Aliases(stores, self.people, self.institutions, self.directory, self.personal, zone)
+        self.payments = Payments(stores, self.people, self.institutions, self.directory, references)
+        self.requests = Requests(stores, self.people, self.institutions, self.directory, references, self.payments)
+        self.sweeps = Sweeps(stores, self.people, self.directory, self.registry, self.personal)
+        self.reports = Reports(stores, self.people, self.institutions, self.directory)
         # --- life ---
         holders = Holders(stores.engine)
         self.retention.relations = holders
@@ -131,6 +162,7 @@ class Bank:
             *(self.people, self.proposals, self.institutions, self.keys),
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
+            *(self.directory, self.sweeps),
         )
 
     @classmethod

@@ -104,7 +104,7 @@ ALIASES: Final = Table(
     Column("until_ns", NS),
     Column("to_account", ID16),
 )
-# Codes that were sent to a phone. `code_hash`: keyed.
+# Codes that are sent to a phone. `code_hash`: keyed. `sealed`: phone and code, for delivery, until it was sent.
 CHALLENGES: Final = Table(
     "wallets_challenges",
     METADATA,
@@ -113,6 +113,7 @@ CHALLENGES: Final = Table(
     Column("hash", HASH, nullable=False, index=True),
     *required(ID16, "account"),
     Column("code_hash", HASH, nullable=False),
+    Column("sealed", LargeBinary),
     *required(Integer, "attempts"),
     *required(NS, "expires_ns"),
     _state(*CHALLENGE_STATES),

@@ -64,6 +64,7 @@ def _wallets() -> None:
         Column("hash", HASH, nullable=False, index=True),
         Column("account", ID, nullable=False),
         Column("code_hash", HASH, nullable=False),
+        Column("sealed", LargeBinary),
         Column("attempts", Integer, nullable=False),
         Column("expires_ns", BigInteger, nullable=False),
         _state("waiting", "used", "failed"),

@@ -1,0 +1,156 @@
+"""The wallets of a bank as stored: whose they are, their class and their operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Row
+
+from sycee.core import ids
+from sycee.core.errors import UsageError
+from sycee.core.keys import PublicKey
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading
+from sycee.identity.tables import KEYS
+from sycee.ledger.layout import Block
+from sycee.ledger.state import LedgerState
+from sycee.wallets.tables import CLOSED, OPEN, OPENING, WALLETS
+
+READ_MAX: Final = 10_000  # rows of one query of `disagreements`
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """One wallet. `holder`: a person or a merchant; `wallet_class`: of the preset, "" for a merchant without limits."""
+
+    account: int
+    holder: int
+    operator: int
+    wallet_class: str
+    rule_set: int
+    is_custodial: bool
+    state: str
+    batch: int
+    opened_ns: int
+
+
+class Directory:
+    """The wallets of one bank, for reading."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def get(self, account: int) -> Wallet:
+        """Return a wallet. Raises UsageError if there is none of this account."""
+        found = self.find(account)
+        if found is None:
+            raise UsageError(
+                f"there is no wallet {ids.format(account)}", hint="`sycee wallet list` shows the wallets of a holder"
+            )
+        return found
+
+    def require_open(self, account: int) -> Wallet:
+        """Return an open wallet. Raises UsageError otherwise."""
+        found = self.get(account)
+        if found.state != OPEN:
+            raise UsageError(f"wallet {ids.format(account)} is {found.state}", hint="name an open wallet")
+        return found
+
+    def find(self, account: int) -> Wallet | None:
+        """Return a wallet, or None."""
+        with reading(self._stores.engine) as connection:
+            return wallet_in(connection, account)
+
+    def of_holder(self, holder: int) -> Sequence[Wallet]:
+        """Return the wallets of a person or merchant, the oldest first."""
+        with reading(self._stores.engine) as connection:
+            return self.of_holder_in(connection, holder)
+
+    def of_holder_in(self, connection: Connection, holder: int) -> Sequence[Wallet]:
+        """Return the wallets of a holder as a transaction sees them."""
+        query = sqlalchemy.select(WALLETS).where(WALLETS.c.holder == holder).order_by(WALLETS.c.account)
+        return [_wallet(row) for row in connection.execute(query)]
+
+    def open_of(self, holder: int) -> Wallet:
+        """Return the oldest open wallet of a holder. Raises UsageError if the holder has none."""
+        for each in self.of_holder(holder):
+            if each.state == OPEN:
+                return each
+        raise UsageError(f"{ids.format(holder)} has no open wallet", hint="open one with `sycee wallet open`")
+
+    def of_key(self, key: PublicKey) -> Wallet | None:
+        """Return the open wallet that has this key now, or None."""
+        joined = WALLETS.join(KEYS, WALLETS.c.account == KEYS.c.subject)
+        chosen = (KEYS.c.public_key == str(key)) & KEYS.c.until_ns.is_(None) & (WALLETS.c.state == OPEN)
+        query = sqlalchemy.select(WALLETS).select_from(joined).where(chosen).order_by(WALLETS.c.account)
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _wallet(row)
+
+    def accounts_of(self, person: int) -> list[int]:
+        """Return the accounts of the open wallets of a holder, in order."""
+        return [each.account for each in self.of_holder(person) if each.state == OPEN]
+
+    def holder_of(self, account: int) -> int:
+        """Return the person or merchant whose wallet an account is. Raises UsageError for another account."""
+        return self.get(account).holder
+
+    def is_customer(self, connection: Connection, person: int) -> bool:
+        """Return whether a person has a wallet that is not closed."""
+        chosen = (WALLETS.c.holder == person) & WALLETS.c.state.in_((OPENING, OPEN))
+        return connection.scalar(sqlalchemy.select(WALLETS.c.account).where(chosen).limit(1)) is not None
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each wallet whose state, rule set or key differs from the ledger's account."""
+        last = b""
+        while True:
+            query = sqlalchemy.select(WALLETS).order_by(WALLETS.c.account).limit(READ_MAX)
+            if last:
+                query = query.where(WALLETS.c.account > int.from_bytes(last, "big"))
+            with reading(self._stores.engine) as connection:
+                rows = [_wallet(row) for row in connection.execute(query)]
+            for row in rows:
+                yield from _compared(row, state)
+            if len(rows) < READ_MAX:
+                return
+            last = rows[-1].account.to_bytes(16, "big")
+
+
+def wallet_in(connection: Connection, account: int) -> Wallet | None:
+    """Return a wallet as a transaction sees it, or None."""
+    row = connection.execute(sqlalchemy.select(WALLETS).where(WALLETS.c.account == account)).one_or_none()
+    return None if row is None else _wallet(row)
+
+
+def _compared(wallet: Wallet, state: LedgerState) -> Iterator[str]:
+    account = state.account(wallet.account)
+    name = f"wallet {ids.format(wallet.account)}"
+    if wallet.state not in (OPEN, CLOSED):
+        if account is not None and wallet.state != OPENING:
+            yield f"{name} is {wallet.state} in the database, and the ledger has its account"
+        return
+    if account is None:
+        yield f"{name} is {wallet.state} in the database, and the ledger has no such account"
+        return
+    if bool(account.blocks & Block.CLOSED) is not (wallet.state == CLOSED):
+        yield f"{name} is {wallet.state} in the database, and not so in the ledger"
+    if account.operator != wallet.operator:
+        yield f"{name} is of operator {wallet.operator} in the database, and of {account.operator} in the ledger"
+
+
+def _wallet(row: Row[Any]) -> Wallet:
+    values = row._mapping
+    return Wallet(
+        values["account"],
+        values["holder"],
+        values["operator"],
+        values["class"],
+        values["rule_set"],
+        bool(values["is_custodial"]),
+        values["state"],
+        values["batch"],
+        values["opened_ns"],
+    )

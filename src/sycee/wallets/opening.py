@@ -1,0 +1,452 @@
+"""Opening of wallets: one, or a million in batches of one frame each.
+
+Order for a batch: the rows are checked, and persons and phones that are known are refused by code. The secrets of new
+persons are written first, in their own file. One transaction then stores the persons, their sealed records, aliases and
+wallets in the state `opening`, with the intent; the ledger opens the accounts; a second transaction sets the state.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import sqlalchemy
+from sqlalchemy.engine import Connection
+
+from sycee.compliance.enforcement.admission import ADMITTED
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
+from sycee.core.keys import PublicKey
+from sycee.core.money import Currency
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent
+from sycee.database.bulk import insert_rows
+from sycee.database.columns import id_bytes
+from sycee.database.intents import INTENT_RECORDS_MAX
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading
+from sycee.identity.key_register import KeyRegister, proof_message
+from sycee.identity.people import People
+from sycee.identity.tables import ACTIVE as INSTITUTION_ACTIVE
+from sycee.identity.tables import ACTIVE as PERSON_ACTIVE
+from sycee.identity.tables import PERSONS
+from sycee.ledger import operations
+from sycee.ledger.layout import AccountKind
+from sycee.personal import sealing
+from sycee.personal.register import Examined, Prepared, Register
+from sycee.personal.sealing import SearchKind
+from sycee.sequencer.signer import Signer
+from sycee.wallets.alias_rows import (
+    AliasKind,
+    AliasRow,
+    end_aliases_of,
+    ended_hashes,
+    known_hashes,
+    remove_aliases,
+    store_aliases,
+)
+from sycee.wallets.directory import Directory, Wallet
+from sycee.wallets.tables import LAPSED, OPEN, OPENING, REFUSED, WALLETS
+from sycee.wallets.tiers import Preset, Tier
+
+if TYPE_CHECKING:
+    from sycee.compliance.enforcement.service import Compliance
+    from sycee.identity.institutions import Institutions
+    from sycee.issuance.registry import Registry
+
+ACTION: Final = "wallet.open"
+BATCHES_TOGETHER: Final = 8  # intents of one pair of transactions
+PERSON: Final = "person"
+
+# Why a row was not opened, besides the codes of `personal.register` and those of the ledger.
+DUPLICATE_PERSON: Final = "DUPLICATE_PERSON"
+DUPLICATE_PHONE: Final = "DUPLICATE_PHONE"
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMany:
+    """The outcome of a bulk opening: the account of each row, 0 where it was refused, and the codes of refused rows."""
+
+    accounts: list[int]
+    refused: dict[int, str] = field(default_factory=dict)  # row number from 0 → code
+
+    @property
+    def opened(self) -> int:
+        """Return the number of wallets opened."""
+        return len(self.accounts) - len(self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The rows of one intent."""
+
+    rows: Sequence[int]
+    accounts: list[int]
+    draft: Draft
+
+
+class Opening:
+    """Opens wallets. `rule_sets` returns the number of each class. `compliance`: None if the setting is off."""
+
+    def __init__(
+        self, stores: Stores, people: People, institutions: Institutions, keys: KeyRegister, register: Register,
+        registry: Registry, directory: Directory,
+        *, preset: Preset, rule_sets: Callable[[], Mapping[str, int]], currency: Currency,
+        compliance: Compliance | None = None,
+    ) -> None:  # fmt: skip
+        self._stores, self._people, self._institutions = stores, people, institutions
+        self._keys, self._register, self._registry = keys, register, registry
+        self.directory = directory
+        self.preset, self._rule_sets, self._currency = preset, rule_sets, currency
+        self._compliance = compliance
+        self._one_at_a_time = threading.Lock()  # between the search for duplicates and the transaction
+        stores.actions.register(_Open(keys, institutions))
+
+    # --- one wallet ---
+
+    def new_account(self) -> int:
+        """Return the id for a wallet to open, which the wallet's key signs as proof of its possession."""
+        return ids.new(read_ns(self._stores.clock) // 1_000_000)
+
+    def open(
+        self,
+        holder: int,
+        *,
+        operator: int,
+        tier: str,
+        signers: Sequence[Signer],
+        who: int,
+        account: int = 0,
+        key: PublicKey | None = None,
+        proof: bytes = b"",
+    ) -> Wallet:
+        """Open a wallet for a registered person, or for a verified merchant, and return it.
+
+        - `tier`: a class of the preset; "" for a merchant without limits.
+        - `account`: of `new_account`; with `key`, required. `proof`: the key's signature of `proof_message` for key
+          epoch 1. Without a key the wallet is custodial: its operator signs for it.
+
+        Raises UsageError for a person without the duty, an unknown holder or class, a wrong proof, and an operator that
+        compliance did not admit; Refused with the ledger's code.
+        """
+        is_person = self._people.state_of(holder) is not None
+        self._check_opening(operator, tier, key, who, is_person=is_person)
+        self._check_holder(holder, operator, is_person=is_person)
+        account = self._account(account, key, proof)
+        if not is_person:
+            self._register.keys.create([holder])  # its side of payment references is sealed under its key
+        draft = self._draft([account], [holder], operator, tier, key, signers, who, (), None, is_person=is_person)
+        return self._opened(account, draft)
+
+    def open_person(
+        self,
+        fields: Mapping[str, str],
+        *,
+        operator: int,
+        tier: str,
+        signers: Sequence[Signer],
+        who: int,
+        account: int = 0,
+        key: PublicKey | None = None,
+        proof: bytes = b"",
+    ) -> Wallet:
+        """Register a new person, open a wallet for the person, and make the phone its alias. Errors as `open`.
+
+        `fields` are those of `personal.sealing.FIELDS`. Raises UsageError for a person or a phone that is registered.
+        """
+        examined = self._register.examine({name: [text] for name, text in fields.items()})
+        self._check_opening(operator, tier, key, who, is_person=True)
+        with self._one_at_a_time:
+            faults = self._faults(examined)
+            if faults:
+                raise UsageError(
+                    f"the person cannot be registered: {faults[0]}",
+                    hint="a person who is registered gets another wallet by the person's id",
+                )
+            account, person = self._account(account, key, proof), self.new_account()
+            prepared = self._register.prepare([person], examined)
+            aliases = self._aliases(examined, [0], [account])
+            draft = self._draft(
+                [account], [person], operator, tier, key, signers, who, aliases, prepared, is_person=True
+            )
+            return self._opened(account, draft)
+
+    def _account(self, account: int, key: PublicKey | None, proof: bytes) -> int:
+        """Return the account to open. Raises UsageError unless `proof` is the key's signature for it."""
+        if key is not None:
+            if not account:
+                raise UsageError("a wallet with a key needs its account id first", hint="call new_account")
+            if not key.verifies(proof, proof_message(self._stores.ledger.ledger_id, account, 1, key)):
+                raise UsageError(
+                    f"the proof is not a signature of {key} for account {ids.format(account)}, key epoch 1",
+                    hint="the owner of the key signs the proof with it",
+                )
+        return account or self.new_account()
+
+    def _opened(self, account: int, draft: Draft) -> Wallet:
+        self._stores.intents.perform(draft).require_created(f"wallet {ids.format(account)} was not opened")
+        return self.directory.get(account)
+
+    # --- many wallets ---
+
+    def open_many(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        *,
+        operator: int,
+        tier: str,
+        signers: Sequence[Signer],
+        who: int,
+        progress: Progress | None = None,
+    ) -> OpenedMany:
+        """Register many new persons and open a custodial wallet for each; the phone is the wallet's alias.
+
+        `columns`: field of `personal.sealing.FIELDS` → n texts, "" for none. `progress(rows)` is called after each
+        group of batches. Each batch of 8,000 rows is opened completely or not at all; rows that cannot be opened are
+        in `refused`, by code. Raises the errors of `open`, before anything is stored.
+        """
+        self._check_opening(operator, tier, None, who, is_person=True)
+        size = len(next(iter(columns.values()), ()))
+        found = OpenedMany([0] * size)
+        group = BATCHES_TOGETHER * INTENT_RECORDS_MAX
+        for start in range(0, size, group):
+            part = {name: texts[start : start + group] for name, texts in columns.items()}
+            with self._one_at_a_time:
+                self._open_group(part, start, operator, tier, signers, who, found)
+            if progress is not None:
+                progress(min(group, size - start))
+        return found
+
+    def _open_group(
+        self, columns: Mapping[str, Sequence[str]], start: int, operator: int, tier: str, signers: Sequence[Signer],
+        who: int, found: OpenedMany,
+    ) -> None:  # fmt: skip
+        examined = self._register.examine(columns)
+        faults = self._faults(examined)
+        found.refused.update({start + row: code for row, code in faults.items()})
+        rows = [row for row in range(len(examined.rows)) if row not in faults]
+        if not rows:
+            return
+        batches = []
+        for first in range(0, len(rows), INTENT_RECORDS_MAX):
+            chosen = rows[first : first + INTENT_RECORDS_MAX]
+            persons, accounts = self._ids(2, len(chosen))
+            prepared = self._register.prepare(persons, examined, chosen)
+            aliases = self._aliases(examined, chosen, accounts)
+            draft = self._draft(
+                accounts, persons, operator, tier, None, signers, who, aliases, prepared, is_person=True
+            )
+            batches.append(_Batch(chosen, accounts, draft))
+        outcomes = self._stores.intents.perform_many([batch.draft for batch in batches])
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            for row, account, result in zip(batch.rows, batch.accounts, outcome.results, strict=True):
+                if outcome.state == LAPSED or result is not Result.CREATED:
+                    found.refused[start + row] = result.name
+                else:
+                    found.accounts[start + row] = account
+
+    def renew(self, *, signers: Sequence[Signer], who: int) -> int:
+        """Sign anew the openings whose signatures had expired when an interrupted call was finished.
+
+        Return the number of wallets opened.
+        """
+        query = sqlalchemy.select(WALLETS.c.batch, WALLETS.c.operator).where(WALLETS.c.state == LAPSED).distinct()
+        with reading(self._stores.engine) as connection:
+            batches = list(connection.execute(query))
+        opened = 0
+        for batch, operator in batches:
+            self._people.require(who, ACTION, operator=operator)
+
+            def reopen(connection: Connection, batch: int = batch) -> None:
+                connection.execute(WALLETS.update().where(WALLETS.c.batch == batch).values(state=OPENING))
+
+            outcome = self._stores.intents.renew(batch, signers=signers, before=reopen)
+            opened += sum(result is Result.CREATED for result in outcome.results)
+        return opened
+
+    # --- checks ---
+
+    def _check_opening(self, operator: int, tier: str, key: PublicKey | None, who: int, *, is_person: bool) -> None:
+        self._people.require(who, ACTION, operator=operator)
+        self._registry.require_active(operator)
+        self._check_admitted(operator)
+        if is_person or tier:
+            self.check_class(self.preset.tier(tier), is_person=is_person, has_key=key is not None)
+
+    def check_class(self, tier: Tier, *, is_person: bool, has_key: bool) -> None:
+        """Raise UsageError for a class of another kind of holder, and for one above the lowest without a key."""
+        if (tier.holder == PERSON) is not is_person:
+            raise UsageError(f"the class {tier.name} is for a {tier.holder}", hint="name a class of this holder")
+        lowest = self.lowest_class()
+        if is_person and not has_key and tier.name != lowest:
+            raise UsageError(
+                f"a wallet without a key of its own cannot be of the class {tier.name}",
+                hint=f"its operator signs for it, so it is kept to the lowest class, {lowest}; or give it a key",
+            )
+
+    def rule_set(self, tier: str) -> int:
+        """Return the number of the rule set of a class; 0 for ""."""
+        return self._rule_sets()[tier] if tier else 0
+
+    def lowest_class(self) -> str:
+        """Return the name of the class of persons with the smallest maximum balance."""
+        tiers = [each for each in self.preset.tiers if each.holder == PERSON]
+        limited = [each for each in tiers if each.balance_max_minor] or tiers
+        return min(limited, key=lambda each: each.balance_max_minor).name
+
+    def _check_admitted(self, operator: int) -> None:
+        """Raise UsageError unless compliance admitted the operator's participant; nothing if compliance is off."""
+        if self._compliance is None:
+            return
+        found = self._institutions.of_operator(operator)
+        participant = found.participant if found is not None else ""
+        if not participant:
+            raise UsageError(
+                f"operator {operator} is no participant of the compliance network",
+                hint="enter it with --participant, or found the bank with the setting compliance = false",
+            )
+        status = self._compliance.admission_status(participant)
+        if status.outcome not in ADMITTED:
+            raise UsageError(
+                f"compliance did not admit {participant}: {status.outcome or 'no decision'}, {status.digest or 'none'}",
+                hint="`sycee compliance admit` decides, and names the findings",
+            )
+
+    def _check_holder(self, holder: int, operator: int, *, is_person: bool) -> None:
+        if is_person:
+            if self._people.state_of(holder) != PERSON_ACTIVE:
+                raise UsageError(f"person {ids.format(holder)} was shredded", hint="name another person")
+            return
+        found = self._institutions.require_approved(holder)
+        if found.operator != operator:
+            raise UsageError(
+                f"{found.name} is served by operator {found.operator}, not by operator {operator}",
+                hint="its own operator opens its wallets",
+            )
+
+    def _faults(self, examined: Examined) -> dict[int, str]:
+        """Return the rows that cannot be opened, with their codes."""
+        faults = dict(examined.faults)
+        phones = [value for row in examined.hashes for kind, value in row if kind is SearchKind.PHONE]
+        with reading(self._stores.engine) as connection:
+            for row, kind in self._register.duplicate_rows(connection, examined).items():
+                faults.setdefault(row, DUPLICATE_PHONE if kind is SearchKind.PHONE else DUPLICATE_PERSON)
+            taken = known_hashes(connection, AliasKind.PHONE, phones)
+        if taken:
+            for row, hashes in enumerate(examined.hashes):
+                if any(kind is SearchKind.PHONE and value in taken for kind, value in hashes):
+                    faults.setdefault(row, DUPLICATE_PHONE)
+        return faults
+
+    # --- drafts ---
+
+    def _ids(self, lists: int, count: int) -> list[list[int]]:
+        made = ids.generate(lists * count, time_ms=read_ns(self._stores.clock) // 1_000_000)
+        numbers = [high << 64 | low for low, high in zip(made["low"].tolist(), made["high"].tolist(), strict=True)]
+        return [numbers[at * count : (at + 1) * count] for at in range(lists)]
+
+    def _aliases(self, examined: Examined, rows: Sequence[int], accounts: Sequence[int]) -> list[AliasRow]:
+        """Return the phone aliases of rows, sorted by hash, so that neighbours in the index are written together."""
+        made = []
+        for row, account in zip(rows, accounts, strict=True):
+            for kind, value in examined.hashes[row]:
+                if kind is SearchKind.PHONE:
+                    masked = sealing.mask(examined.rows[row].get("name", ""))
+                    made.append(AliasRow(AliasKind.PHONE, value, account, masked))
+        return sorted(made)
+
+    def _draft(
+        self, accounts: list[int], holders: list[int], operator: int, tier: str, key: PublicKey | None,
+        signers: Sequence[Signer], who: int, aliases: Sequence[AliasRow], prepared: Prepared | None,
+        *, is_person: bool,
+    ) -> Draft:  # fmt: skip
+        rule_set = self.rule_set(tier)
+        now_ns = read_ns(self._stores.clock)
+        intent = self.new_account()
+        records = self._records(accounts, operator, rule_set, key, is_person=is_person)
+        holder_of = [id_bytes(each) for each in holders]
+        rows = [
+            (id_bytes(account), holder, operator, tier, rule_set, key is None, OPENING, id_bytes(intent), now_ns)
+            for account, holder in zip(accounts, holder_of, strict=True)
+        ]
+        replaced = [each.hash for each in aliases]
+
+        def before(connection: Connection) -> None:
+            if prepared is not None:
+                insert_rows(
+                    connection,
+                    PERSONS,
+                    ("id", "state", "made_ns"),
+                    [(each, PERSON_ACTIVE, now_ns) for each in holder_of],
+                )
+                self._register.store_many(connection, prepared)
+            remove_aliases(connection, AliasKind.PHONE, ended_hashes(connection, AliasKind.PHONE, replaced))
+            store_aliases(connection, aliases, now_ns)
+            insert_rows(connection, WALLETS, _COLUMNS, rows)
+
+        payload = {"operator": operator, "class": tier, "size": len(accounts), "key": str(key) if key else ""}
+        if not is_person:
+            payload["merchant"] = ids.format(holders[0])
+        return Draft(ACTION, records, payload, who=who, signers=signers, before=before, id=intent)
+
+    def _records(
+        self, accounts: list[int], operator: int, rule_set: int, key: PublicKey | None, *, is_person: bool
+    ) -> Array:
+        time_ms = read_ns(self._stores.clock) // 1_000_000
+        halves = np.array([(each & _LOW, each >> 64) for each in accounts], ids.ID)
+        opened = operations.open_account(
+            ids.generate(len(accounts), time_ms=time_ms),
+            account=halves,
+            currency=self._currency.numeric,
+            kind=AccountKind.WALLET if is_person else AccountKind.MERCHANT,
+            suspense=self._registry.operator(operator).accounts.suspense,
+            operator=operator,
+            rule_set=rule_set,
+        )
+        if key is None:
+            return opened
+        set_key = operations.set_key(ids.new(time_ms), account=accounts[0], key=key.key, flags=key.flags)
+        return np.concatenate([opened, set_key])
+
+
+class _Open:
+    """Set the state of the wallets of a batch."""
+
+    name = ACTION
+
+    def __init__(self, keys: KeyRegister, institutions: Institutions) -> None:
+        self._keys, self._institutions = keys, institutions
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Open the wallets whose accounts were created, and store the key of a wallet with one."""
+        of_batch = WALLETS.c.batch == intent.id
+        connection.execute(WALLETS.update().where(of_batch).values(state=OPEN))
+        refused = [at for at, result in enumerate(results) if result is not Result.CREATED]
+        accounts = {ids.of_record(intent.records[at], "debit") for at in refused}
+        for account in accounts:
+            connection.execute(WALLETS.update().where(WALLETS.c.account == account).values(state=REFUSED))
+            end_aliases_of(connection, account)
+        if "merchant" in intent.payload and not accounts:
+            self._institutions.set_state(connection, ids.parse(intent.payload["merchant"]), INSTITUTION_ACTIVE)
+        key, account = intent.payload["key"], ids.of_record(intent.records[0], "debit")
+        if key and account not in accounts:
+            self._keys.record(connection, account, PublicKey.parse(key), epoch=1, reason="opening", intent=intent.id)
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Mark the wallets: `Opening.renew` opens them under a new signature."""
+        connection.execute(WALLETS.update().where(WALLETS.c.batch == intent.id).values(state=LAPSED))
+        if intent.payload["key"]:
+            self._keys.forget(connection, ids.of_record(intent.records[0], "debit"), epoch=1)
+
+
+_LOW: Final = 2**64 - 1
+_COLUMNS: Final = (
+    "account", "holder", "operator", "class", "rule_set", "is_custodial", "state", "batch", "opened_ns",
+)  # fmt: skip

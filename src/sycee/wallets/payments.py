@@ -1,0 +1,460 @@
+"""Payments with references, refunds by order, and what a till that lost its network asks: was the order paid?
+
+A payment without text, till and order is the ledger's own PAY. Others are intents: the reference is stored first, and
+its id is the `note` of the record. A payer hears one answer for everything that the payee's account refuses; the exact
+code is stored for the payee's operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy
+from sqlalchemy.engine import Connection
+
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.identity.people import People
+from sycee.ledger import operations
+from sycee.ledger.batch import first_codes
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
+from sycee.sequencer.signer import Signer, sign_records
+from sycee.wallets.directory import Directory, Wallet
+from sycee.wallets.references import References, check_order, check_text, with_note
+from sycee.wallets.tables import (
+    ASKED,
+    DONE,
+    EXPIRED,
+    LAPSED,
+    OPEN,
+    ORDERS,
+    PAID,
+    PAYING,
+    REFERENCES,
+    REFUSALS,
+    REFUSED,
+    REQUESTS,
+    SENT,
+    WALLETS,
+)
+
+if TYPE_CHECKING:
+    from sycee.identity.institutions import Institutions
+
+PAY: Final = "pay"
+REFUND: Final = "refund"
+UNKNOWN: Final = "unknown"  # state of an order that nobody tried to pay
+
+# Codes about the payee's account, which are no business of the payer.
+HIDDEN: Final = frozenset(
+    {
+        Result.CREDIT_ACCOUNT_NOT_FOUND,
+        Result.CREDIT_ACCOUNT_CLOSED,
+        Result.CREDIT_ACCOUNT_BLOCKED,
+        Result.EXCEEDS_BALANCE_LIMIT,
+        Result.RULE_SET_NOT_IN_FORCE,
+        Result.OVERFLOWS_CREDITS,
+    }
+)
+
+
+class PayerAnswer(StrEnum):
+    """What a payer hears. Codes about the payer's own account pass through by their names."""
+
+    PAID = "PAID"
+    PAYEE_CANNOT_RECEIVE = "PAYEE_CANNOT_RECEIVE"
+
+
+def payer_answer(result: Result) -> str:
+    """Return what a payer hears for a result of the ledger."""
+    if result is Result.CREATED:
+        return PayerAnswer.PAID
+    return PayerAnswer.PAYEE_CANNOT_RECEIVE if result in HIDDEN else result.name
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The outcome of a payment or a refund. `answer`: of `payer_answer`; `operation`: its id in the ledger."""
+
+    answer: str
+    operation: int
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the money moved."""
+        return self.answer == PayerAnswer.PAID
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """The state of an order: unknown, asked, paid, refused or lapsed. Amounts in minor units."""
+
+    order: str
+    state: str
+    operation: int = 0
+    minor: int = 0
+    refunded_minor: int = 0
+    at_ns: int = 0
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the order was paid."""
+        return self.state == PAID
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A payment that the payee's account refused, with the ledger's code."""
+
+    operation: int
+    payee: int
+    code: Result
+    at_ns: int
+
+
+class Payments:
+    """Payments of one bank."""
+
+    def __init__(
+        self, stores: Stores, people: People, institutions: Institutions, directory: Directory, references: References
+    ) -> None:
+        self._stores, self._people = stores, people
+        self._institutions, self._directory, self.references = institutions, directory, references
+        stores.actions.register(_Pay(stores), _Refund())
+
+    # --- paying ---
+
+    def pay(
+        self,
+        payer: int,
+        payee: int,
+        minor: int,
+        *,
+        signers: Sequence[Signer],
+        who: int,
+        text: str = "",
+        till: int = 0,
+        order: str = "",
+        operation: int = 0,
+    ) -> Paid:
+        """Pay from one wallet to another: with packets that may reach the payee, then with own money.
+
+        - `text`: a reference for both sides, at most 35 characters, stored encrypted.
+        - `till`, `order`: of the merchant that is paid. An order is paid once.
+        - `operation`: the payment's id. The same id again returns the first outcome.
+
+        A refusal is the answer, no error. Raises UsageError for a wallet of neither, a text or order of wrong form, a
+        till of another merchant, and an order that is paid or being paid.
+        """
+        return self._pay(payer, payee, minor, signers, who, text, till, order, operation, None)
+
+    def pay_request(
+        self, request: sqlalchemy.Row[Any], payer: int, *, signers: Sequence[Signer], who: int, operation: int = 0
+    ) -> Paid:
+        """Pay a request, whose signature the caller verified, until it expires. Errors as `pay`."""
+        return self._pay(
+            payer, request.payee, request.minor, signers, who, "", request.till or 0, request.order_number or "",
+            operation, request,
+        )  # fmt: skip
+
+    def _pay(
+        self, payer: int, payee: int, minor: int, signers: Sequence[Signer], who: int, text: str, till: int, order: str,
+        operation: int, request: sqlalchemy.Row[Any] | None,
+    ) -> Paid:  # fmt: skip
+        self._people.require(who, PAY)
+        check_text(text)
+        paying, paid = self._directory.get(payer), self._directory.find(payee)
+        operation = operation or self._id()
+        record = operations.pay(operation, payer=payer, payee=payee, amount=minor)
+        if not (text or till or order or request is not None):
+            return self._pay_plainly(record, signers, operation, paid)
+        if paid is None:  # nothing can be stored for an unknown payee
+            return Paid(PayerAnswer.PAYEE_CANNOT_RECEIVE, operation)
+        self._check_place(paid, till, order)
+        now_ns = read_ns(self._stores.clock)
+        reference = self._id()
+        with_note(record, reference)
+        row = {
+            "id": reference,
+            "operation": operation,
+            "payer": payer,
+            "payee": payee,
+            "minor": minor,
+            "payer_sealed": self.references.seal(paying.holder, text),
+            "payee_sealed": self.references.seal(paid.holder, text),
+            "till": till or None,
+            "order_number": order or None,
+            "at_ns": now_ns,
+            "state": SENT,
+        }
+
+        def before(connection: Connection) -> None:
+            if order:
+                _take_order(connection, paid.holder, order, reference, operation, minor)
+            if request is not None:
+                _take_request(connection, request.id, operation, now_ns)
+            connection.execute(REFERENCES.insert().values(row))
+
+        payload: dict[str, Any] = {"reference": ids.format(reference), "payee": ids.format(payee)}
+        if order:
+            payload |= {"merchant": ids.format(paid.holder), "order": order}
+        if request is not None:
+            payload |= {"request": ids.format(request.id)}
+        until_ns = now_ns + SIGNATURE_VALIDITY_NS
+        if request is not None:
+            until_ns = min(until_ns, request.expires_ns)
+        envelopes = sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
+        outcome = self._stores.intents.perform(
+            Draft(PAY, record, payload, who=who, envelopes=envelopes, before=before, id=operation)
+        )
+        return Paid(payer_answer(outcome.results[0]), operation)
+
+    def _pay_plainly(self, record: Array, signers: Sequence[Signer], operation: int, payee: Wallet | None) -> Paid:
+        until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+        envelopes = sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
+        answers = self._stores.ledger.submit(record, envelopes)
+        result = Result(int(first_codes(answers)[0]))
+        if result in HIDDEN and payee is not None:
+            now_ns = read_ns(self._stores.clock)
+            write(
+                self._stores.engine,
+                lambda connection: _refuse(connection, operation, payee.account, payee.operator, result, now_ns),
+            )
+        return Paid(payer_answer(result), operation)
+
+    def _check_place(self, payee: Wallet, till: int, order: str) -> None:
+        if order:
+            check_order(order)
+            if self._people.state_of(payee.holder) is not None:
+                raise UsageError(
+                    f"wallet {ids.format(payee.account)} is a person's: it has no orders",
+                    hint="give a text with the payment instead",
+                )
+        if till and self._institutions.till(till).merchant != payee.holder:
+            raise UsageError(f"till {ids.format(till)} is of another merchant", hint="name a till of the payee")
+
+    # --- refunding ---
+
+    def refund(
+        self,
+        merchant: int,
+        order: str,
+        minor: int,
+        *,
+        till: int,
+        signers: Sequence[Signer],
+        who: int,
+        operation: int = 0,
+    ) -> Paid:
+        """Refund a part, or all, of the payment of an order, at a till of the merchant.
+
+        The money returns to where it came from: own money first, then packets. Raises UsageError for an order that
+        was not paid, and for a till of another merchant.
+        """
+        state = self.was_paid(merchant, order)
+        if not state.is_paid:
+            raise UsageError(f"order {order} is {state.state}, not paid", hint="only a payment can be refunded")
+        return self.refund_payment(
+            state.operation, minor, till=till, signers=signers, who=who, order=order, operation=operation
+        )
+
+    def refund_payment(
+        self,
+        payment: int,
+        minor: int,
+        *,
+        till: int = 0,
+        signers: Sequence[Signer],
+        who: int,
+        order: str = "",
+        operation: int = 0,
+    ) -> Paid:
+        """Refund a payment by its id in the ledger. Errors as `refund`."""
+        original = self._reference(payment)
+        payee = self._directory.get(original.payee)
+        self._people.require(who, REFUND, operator=payee.operator, institution=payee.holder)
+        if till and self._institutions.till(till).merchant != payee.holder:
+            raise UsageError(
+                f"till {ids.format(till)} is of another merchant", hint="a merchant refunds at its own tills"
+            )
+        operation, reference = operation or self._id(), self._id()
+        record = with_note(operations.refund(operation, original=payment, amount=minor), reference)
+        row = {
+            "id": reference,
+            "operation": operation,
+            "original": payment,
+            "payer": original.payee,
+            "payee": original.payer,
+            "minor": minor,
+            "till": till or None,
+            "order_number": order or original.order_number,
+            "at_ns": read_ns(self._stores.clock),
+            "state": SENT,
+        }
+
+        def before(connection: Connection) -> None:
+            connection.execute(REFERENCES.insert().values(row))
+
+        outcome = self._stores.intents.perform(
+            Draft(
+                REFUND,
+                record,
+                {"reference": ids.format(reference)},
+                who=who,
+                signers=signers,
+                before=before,
+                id=operation,
+            )
+        )
+        return Paid(payer_answer(outcome.results[0]), operation)
+
+    def payee_of(self, payment: int) -> int:
+        """Return the account that a payment with a reference paid. Raises UsageError if there is none."""
+        return int(self._reference(payment).payee)
+
+    def _reference(self, operation: int) -> Any:
+        query = sqlalchemy.select(REFERENCES).where(REFERENCES.c.operation == operation, REFERENCES.c.state == DONE)
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise UsageError(
+                f"there is no payment {ids.format(operation)} with a reference",
+                hint="refund by order number, or by the id that `sycee pay` printed",
+            )
+        return row
+
+    # --- reading ---
+
+    def was_paid(self, merchant: int, order: str) -> OrderState:
+        """Return the state of an order: for a till that does not know whether its payment arrived.
+
+        A payment that is in the ledger counts, also if a crash left its intent unfinished.
+        """
+        check_order(order)
+        chosen = (ORDERS.c.merchant == merchant) & (ORDERS.c.order_number == order)
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(sqlalchemy.select(ORDERS).where(chosen)).one_or_none()
+            if row is None:
+                return OrderState(order, UNKNOWN)
+            refunds = sqlalchemy.select(sqlalchemy.func.sum(REFERENCES.c.minor)).where(
+                REFERENCES.c.original == row.operation, REFERENCES.c.state == DONE
+            )
+            refunded = int(connection.scalar(refunds) or 0)
+        bound = self._stores.ledger.result_of(row.operation)
+        state = row.state
+        if bound is not None:
+            state = PAID if bound.result is Result.CREATED else REFUSED
+        return OrderState(order, state, row.operation, row.minor, refunded, bound.time_ns if bound is not None else 0)
+
+    def refusals(self, operator: int, *, by: int, since_ns: int = 0) -> list[Refusal]:
+        """Return the payments that accounts of an operator refused, with their codes, for a person of this operator."""
+        self._people.require(by, "wallet.open", operator=operator)
+        chosen = (REFUSALS.c.operator == operator) & (REFUSALS.c.at_ns >= since_ns)
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(sqlalchemy.select(REFUSALS).where(chosen).order_by(REFUSALS.c.at_ns))
+            return [Refusal(row.operation, row.payee, Result(row.code), row.at_ns) for row in rows]
+
+    def _id(self) -> int:
+        return ids.new(read_ns(self._stores.clock) // 1_000_000)
+
+
+# --- in a transaction ---
+
+
+def _take_order(connection: Connection, merchant: int, order: str, reference: int, operation: int, minor: int) -> None:
+    """Mark an order as asked for this payment. Raises UsageError if it is paid or being paid."""
+    chosen = (ORDERS.c.merchant == merchant) & (ORDERS.c.order_number == order)
+    state = connection.scalar(sqlalchemy.select(ORDERS.c.state).where(chosen))
+    if state in (ASKED, PAID):
+        raise UsageError(
+            f"order {order} is {'paid already' if state == PAID else 'being paid'}",
+            hint="`sycee merchant paid` shows the state of an order",
+        )
+    values = {"reference": reference, "operation": operation, "minor": minor, "state": ASKED}
+    if state is None:
+        connection.execute(ORDERS.insert().values(merchant=merchant, order_number=order, **values))
+    else:
+        connection.execute(ORDERS.update().where(chosen).values(values))
+
+
+def _take_request(connection: Connection, request: int, operation: int, now_ns: int) -> None:
+    """Mark a request as being paid. Raises UsageError unless it is open."""
+    chosen = REQUESTS.c.id == request
+    row = connection.execute(sqlalchemy.select(REQUESTS.c.state, REQUESTS.c.expires_ns).where(chosen)).one()
+    if row.state != OPEN or row.expires_ns <= now_ns:
+        raise UsageError(
+            f"request {ids.format(request)} is {row.state if row.state != OPEN else EXPIRED}",
+            hint="only an open request can be paid",
+        )
+    connection.execute(REQUESTS.update().where(chosen).values(state=PAYING, operation=operation))
+
+
+def _refuse(connection: Connection, operation: int, payee: int, operator: int, result: Result, now_ns: int) -> None:
+    """Store the exact code of a refusal for the payee's operator; repeating the call changes nothing."""
+    if connection.scalar(sqlalchemy.select(REFUSALS.c.payee).where(REFUSALS.c.operation == operation)) is None:
+        row = {"operation": operation, "payee": payee, "operator": operator, "code": int(result), "at_ns": now_ns}
+        connection.execute(REFUSALS.insert().values(row))
+
+
+class _Pay:
+    """Set the state of a payment's reference, order and request."""
+
+    name = PAY
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Store whether the payment was made; for a refusal by the payee's account, its code for the operator."""
+        result, payload = results[0], intent.payload
+        is_paid = result is Result.CREATED
+        self._set(connection, intent, DONE if is_paid else REFUSED, PAID if is_paid else REFUSED)
+        if result in HIDDEN:
+            payee = ids.parse(payload["payee"])
+            operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payee))
+            _refuse(connection, intent.id, payee, int(operator or 0), result, read_ns(self._stores.clock))
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Store that nothing was paid."""
+        self._set(connection, intent, LAPSED, LAPSED)
+
+    def _set(self, connection: Connection, intent: Intent, state: str, order_state: str) -> None:
+        payload, reference = intent.payload, ids.parse(intent.payload["reference"])
+        connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))
+        if "order" in payload:
+            # A later payment may have taken the order since; its row names that payment.
+            chosen = (ORDERS.c.merchant == ids.parse(payload["merchant"])) & (ORDERS.c.order_number == payload["order"])
+            chosen &= ORDERS.c.reference == reference
+            connection.execute(ORDERS.update().where(chosen).values(state=order_state))
+        if "request" in payload:
+            chosen = (REQUESTS.c.id == ids.parse(payload["request"])) & (REQUESTS.c.operation == intent.id)
+            ended = REQUESTS.c.expires_ns <= read_ns(self._stores.clock)
+            unpaid = sqlalchemy.case((ended, EXPIRED), else_=OPEN)
+            connection.execute(REQUESTS.update().where(chosen).values(state=PAID if order_state == PAID else unpaid))
+
+
+class _Refund:
+    """Set the state of a refund's reference."""
+
+    name = REFUND
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Store whether the refund was made."""
+        self._set(connection, intent, DONE if results[0] is Result.CREATED else REFUSED)
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Store that nothing was refunded."""
+        self._set(connection, intent, LAPSED)
+
+    def _set(self, connection: Connection, intent: Intent, state: str) -> None:
+        reference = ids.parse(intent.payload["reference"])
+        connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))

@@ -1,0 +1,124 @@
+"""Aliases: a masked name before anybody signs, and nobody takes over another person's alias."""
+
+from __future__ import annotations
+
+import pytest
+from tests.bank.world import DAY_NS
+from tests.wallets import world
+from tests.wallets.world import Town
+
+from sycee.core.errors import UsageError
+from sycee.core.keys import SigningKey
+from sycee.identity.key_register import proof_message
+from sycee.wallets.aliases import ATTEMPTS_MAX, CODE_NS, LOOKUPS_MAX, Code
+
+
+def proof(town: Town, account: int, alias: str, key: SigningKey) -> bytes:
+    return key.sign(town.bank.aliases.message(account, alias))
+
+
+def code_for(town: Town, account: int, phone: str, key: SigningKey) -> Code:
+    """Let a wallet ask for a code, and return what the phone receives."""
+    by = town.holder(account)
+    challenge = town.bank.aliases.challenge(account, phone, proof=proof(town, account, phone, key), by=by)
+    received: list[Code] = []
+    assert town.bank.aliases.deliver(received.append) == 1
+    assert town.bank.aliases.deliver(received.append) == 0
+    (code,) = received
+    assert (code.challenge, code.phone) == (challenge, phone)
+    return code
+
+
+def test_a_phone_in_any_form_shows_a_masked_name(town: Town) -> None:
+    found = town.bank.aliases.resolve("0086 (138) 0000-0001", by=town.holder(town.mia))
+    assert (found.account, found.name) == (town.leo, "L** M**********")
+    with pytest.raises(UsageError, match="no wallet with this alias") as caught:
+        town.bank.aliases.resolve("+86 138 9999 9999", by=town.holder(town.mia))
+    assert "9999" not in str(caught.value)
+
+
+def test_a_handle_needs_the_wallets_key_and_belongs_to_one(town: Town) -> None:
+    aliases, leo, mia = town.bank.aliases, town.leo, town.mia
+    aliases.register_handle(leo, "@Leo.M", proof=proof(town, leo, "@leo.m", world.LEO_KEY), by=town.holder(leo))
+    assert aliases.resolve("@leo.m", by=town.holder(mia)).account == leo
+    with pytest.raises(UsageError, match="another wallet has this handle"):
+        aliases.register_handle(mia, "@leo.m", proof=proof(town, mia, "@leo.m", world.MIA_KEY), by=town.holder(mia))
+    with pytest.raises(UsageError, match="not a signature"):
+        aliases.end(leo, "@leo.m", proof=proof(town, leo, "@leo.m", world.MIA_KEY), by=town.holder(mia))
+    aliases.end(leo, "@leo.m", proof=proof(town, leo, "@leo.m", world.LEO_KEY), by=town.holder(leo))
+    with pytest.raises(UsageError, match="no wallet"):
+        aliases.resolve("@leo.m", by=town.holder(mia))
+    aliases.register_handle(town.shop, "@leo.m", by=town.north)  # a custodial wallet: its operator asks
+    assert aliases.resolve("@leo.m", by=town.holder(mia)).name == world.TEA
+
+
+@pytest.mark.parametrize("handle", ["@", "@x", "@1ab", "@with blank", "@" + "x" * 31])
+def test_handles_have_a_form(small: Town, handle: str) -> None:
+    with pytest.raises(UsageError, match="wrong form"):
+        small.bank.aliases.resolve(handle, by=small.north)
+
+
+def test_a_new_phone_is_an_alias_once_its_code_returns(small: Town) -> None:
+    code = code_for(small, small.leo, "+86 138 5555 5555", world.LEO_KEY)
+    wrong = f"{(int(code.code) + 1) % 10**6:06}"
+    with pytest.raises(UsageError, match="the code is wrong"):
+        small.bank.aliases.confirm(code.challenge, wrong)
+    assert small.bank.aliases.confirm(code.challenge, code.code)
+    assert small.bank.aliases.resolve("+86 138 5555 5555", by=small.north).account == small.leo
+    with pytest.raises(UsageError, match="no longer valid"):
+        small.bank.aliases.confirm(code.challenge, code.code)
+
+
+def test_codes_end_after_attempts_and_after_minutes(small: Town) -> None:
+    code = code_for(small, small.leo, "+86 138 5555 5555", world.LEO_KEY)
+    wrong = f"{(int(code.code) + 1) % 10**6:06}"
+    for _ in range(ATTEMPTS_MAX):
+        with pytest.raises(UsageError, match="the code is wrong"):
+            small.bank.aliases.confirm(code.challenge, wrong)
+    with pytest.raises(UsageError, match="no longer valid"):
+        small.bank.aliases.confirm(code.challenge, code.code)
+    late = code_for(small, small.leo, "+86 138 5555 5555", world.LEO_KEY)
+    small.bank.set_clock(small.bank.stores.clock.now_ns() + CODE_NS)
+    with pytest.raises(UsageError, match="no longer valid"):
+        small.bank.aliases.confirm(late.challenge, late.code)
+
+
+def test_a_taken_phone_moves_after_a_day_unless_its_owner_objects(town: Town) -> None:
+    """Whoever got Leo's number, by a new SIM card or a thief, gets his alias only if he is silent for a day."""
+    aliases, phone = town.bank.aliases, world.LEO["phone"]
+    code = code_for(town, town.mia, phone, world.MIA_KEY)
+    assert not aliases.confirm(code.challenge, code.code)
+    assert aliases.resolve(phone, by=town.north).account == town.leo
+    assert aliases.moving_from(town.leo) == [town.mia]
+    with pytest.raises(UsageError, match="not a signature"):
+        aliases.keep(town.leo, phone, proof=proof(town, town.leo, phone, world.STRANGER), by=town.north)
+    aliases.keep(town.leo, phone, proof=proof(town, town.leo, phone, world.LEO_KEY), by=town.holder(town.leo))
+    town.bank.set_clock(town.bank.stores.clock.now_ns() + 2 * DAY_NS)
+    assert aliases.resolve(phone, by=town.north).account == town.leo
+    again = code_for(town, town.mia, phone, world.MIA_KEY)
+    aliases.confirm(again.challenge, again.code)
+    town.bank.set_clock(town.bank.stores.clock.now_ns() + DAY_NS)
+    moved = aliases.resolve(phone, by=town.north)
+    assert (moved.account, moved.name) == (town.mia, "M** W*")
+
+
+def test_a_lost_key_no_longer_speaks_for_the_alias(small: Town) -> None:
+    phone, new = world.LEO["phone"], world.STRANGER
+    old_proof = proof(small, small.leo, phone, world.LEO_KEY)
+    message = proof_message(small.bank.stores.ledger.ledger_id, small.leo, 2, new.public)
+    small.bank.keys.set(small.leo, new.public, new.sign(message), signers=small.operator, who=small.north)
+    for stale in (old_proof, proof(small, small.leo, phone, world.LEO_KEY)):
+        with pytest.raises(UsageError, match="not a signature"):
+            small.bank.aliases.end(small.leo, phone, proof=stale, by=small.holder(small.leo))
+    small.bank.aliases.end(small.leo, phone, proof=proof(small, small.leo, phone, new), by=small.holder(small.leo))
+
+
+def test_nobody_collects_names(small: Town) -> None:
+    by = small.holder(small.mia)
+    for _ in range(LOOKUPS_MAX):
+        small.bank.aliases.resolve(world.NED["phone"], by=by)
+    with pytest.raises(UsageError, match="100 aliases were looked up today"):
+        small.bank.aliases.resolve(world.NED["phone"], by=by)
+    assert small.bank.aliases.resolve(world.NED["phone"], by=small.north).name == "N**"
+    small.bank.set_clock(small.bank.stores.clock.now_ns() + DAY_NS)
+    assert small.bank.aliases.resolve(world.NED["phone"], by=by).account == small.ned

@@ -1,0 +1,140 @@
+"""Merchants: the day report per till adds up with the account's balance, and a sweep has one bank reference."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from tests.bank import world as first
+from tests.bank.killing import check_kills
+from tests.wallets import world
+from tests.wallets.world import Town
+
+from sycee.bank.bank import Bank
+from sycee.core.errors import Refused, UsageError
+from sycee.core.result_codes import Result
+from sycee.ledger.layout import TransitState
+from sycee.wallets import tables
+from sycee.wallets.dormancy import dormant
+
+DAY = date(2026, 11, 2)
+SWEEP = 0x0193_0000_0000_7000_8000_0000_0000_0005
+
+
+def pay(town: Town, minor: int, **named: object) -> int:
+    paid = town.bank.payments.pay(
+        town.leo, town.shop, minor, signers=town.signer(town.leo, world.LEO_KEY), who=town.holder(town.leo), **named
+    )
+    assert paid.is_paid
+    return paid.operation
+
+
+def sweep(town: Town, id: int = 0) -> str:
+    return town.bank.sweeps.sweep(town.tea, signers=town.operator, who=town.north, id=id).bank_reference
+
+
+def test_the_report_adds_up_per_till(town: Town) -> None:
+    pay(town, 10_00, till=town.till_1, order="1")
+    pay(town, 5_00, till=town.till_1, order="2")
+    pay(town, 7_00, till=town.till_2, order="3")
+    pay(town, 1_00)
+    town.bank.payments.refund(town.tea, "1", 4_00, till=town.till_2, signers=town.operator, who=town.north)
+    reference = sweep(town)
+    pay(town, 2_00, till=town.till_2, order="4")
+    found = town.bank.reports.day(town.tea, DAY, by=town.north)
+    rows = {
+        (row.outlet, row.till): (row.payments, row.gross_minor, row.refunds, row.refunded_minor) for row in found.tills
+    }
+    assert rows == {("", ""): (1, 1_00, 0, 0), ("MAIN", "T1"): (2, 15_00, 0, 0), ("MAIN", "T2"): (2, 9_00, 1, 4_00)}
+    assert {row.packets_minor for row in found.tills} == {0}
+    assert (found.swept_minor, found.other_minor, found.opening_minor) == (19_00, 0, 0)
+    assert found.gross_minor - found.refunded_minor - found.swept_minor == found.closing_minor == 2_00
+    assert town.balance(town.shop) == 2_00
+    assert town.bank.sweeps.by_reference(reference).minor == 19_00
+    empty = town.bank.reports.day(town.tea, date(2026, 11, 1))
+    assert (empty.tills, empty.closing_minor) == ([], 0)
+    with pytest.raises(UsageError, match=r"merchant\.report"):
+        town.bank.reports.day(town.tea, DAY, by=town.holder(town.mia))
+
+
+def test_a_sweep_is_confirmed_or_returns(town: Town) -> None:
+    pay(town, 10_00)
+    signers = town.signers(first.technical(town.bank))
+    reference = sweep(town)
+    made = town.bank.sweeps.by_reference(reference)
+    assert (made.state, made.minor, len(reference) <= 35) == (tables.SENT, 10_00, True)
+    town.bank.sweeps.reject(made.id, signers=signers, who=town.north)
+    assert (town.balance(town.shop), town.bank.sweeps.get(made.id).state) == (10_00, tables.REJECTED)
+    again = town.bank.sweeps.by_reference(sweep(town))
+    assert again.first_frame == made.first_frame  # what was rejected is carried by the next one
+    town.bank.sweeps.confirm(again.id, signers=signers, who=town.north)
+    with pytest.raises(UsageError, match="is confirmed"):
+        town.bank.sweeps.reject(again.id, signers=signers, who=town.north)
+    assert town.balance(town.shop) == 0
+    with town.bank.stores.ledger.sequencer.reading() as state:
+        assert state.transit_of(again.id).state is TransitState.CONFIRMED
+    assert town.bank.check() == []
+
+
+def test_there_is_nothing_to_sweep_or_refund_after_a_sweep(small: Town) -> None:
+    pay(small, 10_00, order="17")
+    sweep(small)
+    with pytest.raises(Refused) as caught:
+        sweep(small)
+    assert caught.value.result is Result.EXCEEDS_BALANCE
+    refund = small.bank.payments.refund(
+        small.tea, "17", 1_00, till=small.till_1, signers=small.operator, who=small.north
+    )
+    assert refund.answer == "EXCEEDS_BALANCE"
+    with pytest.raises(UsageError, match="sweep"):
+        small.bank.sweeps.sweep(small.tea, signers=small.operator, who=small.holder(small.leo))
+    assert small.bank.check() == []
+
+
+def test_a_waterfall_takes_what_exceeds_the_limit(small: Town) -> None:
+    full = 10_000_00
+    with pytest.raises(Refused):
+        small.fund(small.ned, full + 1, "N-7")
+    small.fund(small.ned, full, "N-8")
+    small.bank.sweeps.link(small.ned, "CN00 0000", signers=small.operator, who=small.north)
+    paid = small.bank.payments.pay(
+        small.leo, small.ned, 5_00, signers=small.signer(small.leo, world.LEO_KEY), who=small.holder(small.leo)
+    )
+    assert (paid.answer, small.balance(small.ned)) == ("PAID", full)
+    with small.bank.stores.ledger.sequencer.reading() as state:
+        assert state.transit_of(paid.operation).amount == 5_00
+    assert small.bank.check() == []
+    small.bank.sweeps.unlink(small.ned, signers=small.operator, who=small.north)
+    refused = small.bank.payments.pay(
+        small.leo, small.ned, 5_00, signers=small.signer(small.leo, world.LEO_KEY), who=small.holder(small.leo)
+    )
+    assert refused.answer == "PAYEE_CANNOT_RECEIVE"
+    assert small.bank.check() == []
+
+
+def test_dormant_wallets_are_those_without_a_movement(small: Town) -> None:
+    stores, directory = small.bank.stores, small.bank.directory
+    assert dormant(stores, directory, before_ns=first.START_NS) == []
+    small.bank.set_clock(first.START_NS + 400 * first.DAY_NS)
+    pay_day = small.bank.stores.clock.now_ns()
+    pay(small, 1_00)
+    found = {each.account for each in dormant(stores, directory, before_ns=pay_day - first.DAY_NS)}
+    assert found == {small.mia, small.ned}
+
+
+def act(bank: Bank) -> None:
+    sweep(world.town(bank), SWEEP)
+
+
+def prepare(bank: Bank) -> None:
+    world.settle(bank)
+    pay(world.town(bank), 10_00)
+
+
+def expect(bank: Bank) -> None:
+    assert [(each.state, each.minor) for each in bank.sweeps.of_merchant(world.town(bank).tea)] == [("sent", 10_00)]
+
+
+def test_a_killed_sweep_is_sent_once(where: str, tmp_path: Path) -> None:
+    assert check_kills(where, tmp_path, prepare, act, expect=expect) >= 4

@@ -1,0 +1,118 @@
+"""Wallets are opened one at a time and in bulk; nobody and no phone gets in twice, and what is refused has a code."""
+
+from __future__ import annotations
+
+import pytest
+from tests.wallets import world
+from tests.wallets.world import Town
+
+from sycee.core.errors import Refused, UsageError
+from sycee.core.result_codes import Result
+from sycee.identity.key_register import proof_message
+from sycee.wallets import tables
+from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE
+
+
+def test_wallets_are_open_in_ledger_and_database(town: Town) -> None:
+    ledger = town.bank.stores.ledger
+    leo, ned, shop = (town.bank.directory.get(each) for each in (town.leo, town.ned, town.shop))
+    assert [each.state for each in (leo, ned, shop)] == [tables.OPEN] * 3
+    assert [each.is_custodial for each in (leo, ned, shop)] == [False, True, True]
+    assert (ledger.account(town.leo).key_epoch, ledger.account(town.ned).key_epoch) == (1, 0)
+    assert ledger.account(town.leo).rule_set == town.bank.wallet_classes()["class-2"]
+    assert [row.public_key for row in town.bank.keys.history(town.leo)] == [str(world.LEO_KEY.public)]
+    assert town.bank.institutions.get(town.tea).state == "active"
+    assert town.bank.check() == []
+
+
+def test_bulk_opens_the_good_rows_and_names_the_others_by_code(town: Town) -> None:
+    columns = {
+        "name": ["Ada", "Bo", "Cy", "Di", "Leo Again"],
+        "phone": ["+86 139 0000 0001", "no phone", "+86 138 0000 0001", "+86 139 0000 0001", "+86 139 0000 0005"],
+        "paper": ["", "", "", "", "E-LEO"],
+        "paper_kind": ["", "", "", "", "passport"],
+    }
+    seen: list[int] = []
+    opened = town.bank.wallets.open_many(
+        columns, operator=2, tier="class-4", signers=town.operator, who=town.north, progress=seen.append
+    )
+    assert opened.refused == {1: "INVALID_PHONE", 2: DUPLICATE_PHONE, 3: DUPLICATE_PHONE, 4: DUPLICATE_PERSON}
+    assert (opened.opened, seen) == (1, [5])
+    assert opened.accounts[1:] == [0] * 4
+    assert town.balance(opened.accounts[0]) == 0
+    assert town.bank.check() == []
+
+
+def test_a_wallet_without_a_key_is_of_the_lowest_class(small: Town) -> None:
+    with pytest.raises(UsageError, match="without a key of its own cannot be of the class class-2") as caught:
+        small.bank.wallets.open(
+            small.holder(small.ned), operator=2, tier="class-2", signers=small.operator, who=small.north
+        )
+    assert "class-4" in str(caught.value.hint)
+
+
+def test_a_key_needs_a_proof_of_its_possession(small: Town) -> None:
+    account, other = small.bank.wallets.new_account(), small.bank.wallets.new_account()
+    key = world.STRANGER
+    proof = key.sign(proof_message(small.bank.stores.ledger.ledger_id, other, 1, key.public))
+    with pytest.raises(UsageError, match="is not a signature of ed25519"):
+        small.bank.wallets.open(
+            small.holder(small.ned), operator=2, tier="class-2", signers=small.operator, who=small.north,
+            account=account, key=key.public, proof=proof,
+        )  # fmt: skip
+    assert small.bank.directory.find(account) is None
+
+
+def test_a_person_is_registered_once(small: Town) -> None:
+    with pytest.raises(UsageError, match="DUPLICATE_PERSON"):
+        world.open_with_key(small.bank, world.LEO | {"phone": "+86 139 1111 1111"}, world.STRANGER)
+    with pytest.raises(UsageError, match="DUPLICATE_PHONE"):
+        world.open_with_key(small.bank, {"name": "Zoe", "phone": world.LEO["phone"]}, world.STRANGER)
+
+
+def test_only_the_operator_opens_its_wallets(small: Town) -> None:
+    with pytest.raises(UsageError, match=r"wallet\.open"):
+        small.bank.wallets.open(
+            small.holder(small.ned), operator=2, tier="class-4", signers=small.signers(world.ANN),
+            who=world.person(small.bank, world.ANN),
+        )  # fmt: skip
+    with pytest.raises(Refused) as caught:  # the duty is there, the signature is not
+        small.bank.wallets.open(
+            small.holder(small.ned), operator=2, tier="class-4", signers=small.signers(world.DESK), who=small.north
+        )
+    assert caught.value.result is Result.NOT_AUTHORISED
+    assert small.bank.check() == []
+
+
+def test_an_opening_that_lapsed_is_signed_anew(small: Town) -> None:
+    columns = {"phone": ["+86 139 0000 0001", "+86 139 0000 0002"]}
+    refused = small.bank.wallets.open_many(
+        columns, operator=2, tier="class-4", signers=small.signers(world.DESK), who=small.north
+    )
+    assert refused.refused == {0: "NOT_AUTHORISED", 1: "NOT_AUTHORISED"}
+    assert small.bank.wallets.renew(signers=small.operator, who=small.north) == 2
+    assert small.bank.check() == []
+
+
+def test_a_wallet_is_closed_when_it_is_empty(town: Town) -> None:
+    bank = town.bank
+    with pytest.raises(Refused) as caught:
+        bank.changes.close(town.mia, signers=town.operator, who=town.north)
+    assert caught.value.result is Result.ACCOUNT_NOT_EMPTY
+    assert bank.changes.close(town.ned, signers=town.operator, who=town.north).state == tables.CLOSED
+    assert bank.retention.until(town.holder(town.ned)) is not None
+    assert bank.retention.until(town.holder(town.mia)) is None
+    with pytest.raises(UsageError, match="no wallet with this alias"):
+        bank.aliases.resolve(world.NED["phone"], by=town.north)
+    assert bank.check() == []
+
+
+def test_a_wallet_changes_its_class(small: Town) -> None:
+    bank = small.bank
+    assert bank.changes.change_class(small.leo, "class-3", signers=small.operator, who=small.north).wallet_class == (
+        "class-3"
+    )
+    assert bank.stores.ledger.account(small.leo).rule_set == bank.wallet_classes()["class-3"]
+    with pytest.raises(UsageError, match="without a key of its own"):
+        bank.changes.change_class(small.ned, "class-3", signers=small.operator, who=small.north)
+    assert bank.check() == []
