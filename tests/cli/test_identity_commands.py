@@ -226,3 +226,30 @@ def test_outlets_and_tills_of_a_merchant(said: Said, place: Path) -> None:
     assert said(*till, "west/T1", "--close", *desk)[1] == "till west/T1 of Tea house closed\n"
     assert said("institution", "outlet", "bank", "Tea house", "west", "--close", *desk)[0] == 0
     assert "has no open outlet 'west'" in said(*till, "west/T1", *desk)[2]
+
+
+def test_the_key_of_an_account(said: Said, place: Path) -> None:
+    """The owner proves the new key; the desk, whose account it is here, sets it, and later revokes it."""
+    for name, key in (("owner", world.OTHERS[1]), ("desk2", world.DESK)):
+        key.save(place / f"{name}.pem")
+    with Bank.open(place / "bank") as bank:
+        account = ids.format(world.record(bank).accounts()["converted"])
+    shown = json.loads(said("key", "show", "bank", account, "--json")[1])
+    assert (shown["custodial"], shown["operator"], shown["next_epoch"]) == (True, 1, 1)
+    assert "custodial, its operator signs" in said("key", "show", "bank", account)[1]
+    proof = ("key", "prove", "owner.pem", "--ledger", shown["ledger"], "--account", account)
+    wrong, right = (said(*proof, "--epoch", epoch)[1].strip() for epoch in ("2", "1"))
+    call = ("key", "set", "bank", account, "--public-key", "owner.pem", "--key", "desk2.pem", "--proof")
+    assert "the proof is not a signature of" in said(*call, wrong)[2]
+    assert "--proof is not hexadecimal" in said(*call, "x")[2]
+    assert "'it was lost' is not a reason" in said(*call, right, "--reason", "it was lost")[2]
+    assert "may not request key.set" in said(*call[:-3], "--key", "ann.pem", "--proof", right)[2]
+    code, out, _ = said(*call, right)
+    assert (code, out.split(" from ")[0]) == (0, f"account {account}: key epoch 1")
+    assert json.loads(said("key", "show", "bank", account, "--json")[1])["key"] == str(world.OTHERS[1].public)
+    code, out, _ = said("key", "revoke", "bank", account, "--reason", "stolen", "--key", "desk2.pem")
+    assert (code, out.split(" from ")[0]) == (0, f"account {account}: key epoch 2")
+    code, out, _ = said("key", "show", "bank", account)
+    assert "no key (stolen)" in out
+    with Bank.open(place / "bank") as bank:
+        assert bank.check() == []

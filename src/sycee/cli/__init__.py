@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "snapshot": ("snapshot:snapshot", "Write a snapshot of a ledger's state, which makes its next start faster."),
     "restore": ("restore:restore", "Restore a ledger from a copy of its journal into a new folder."),
     "checkpoint": ("checkpoint:app", "Sign the position of a ledger, and check a checkpoint's signature."),
-    "key": ("key:app", "Generate signing keys, prove their possession, and list those on a bank's machine."),
+    "key": ("key:app", "Generate signing keys, set the keys of accounts, and list those on a bank's machine."),
     "statement": ("statement:statement", "Show the money that an account received and paid."),
     "export": ("export:export", "Export a ledger's history to Parquet files by day."),
     "query": ("query:query", "Query an exported ledger in SQL."),

@@ -1,16 +1,24 @@
-"""`sycee key`: generate a signing key, prove its possession, list the keys on a machine."""
+"""`sycee key`: generate signing keys, prove their possession, set the keys of accounts, list those on a machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, open_bank
-from sycee.cli.terminal import note, print_table, show_json, table
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, named_key, open_bank
+from sycee.cli.proposing import maker_of, signing_keys
+from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core.errors import UsageError
 
-app = App(name="key", help="Generate signing keys, prove their possession, and list those on a bank's machine.")
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.database.actions import Outcome
+
+Account = Annotated[str, Parameter(help="Id of the account.")]
+
+app = App(name="key", help="Generate signing keys, set the keys of accounts, and list those on a bank's machine.")
 
 
 @app.command
@@ -93,7 +101,6 @@ def prove(
     The proof is for one account and one epoch, and moves no money.
     """
     from sycee.core import ids
-    from sycee.core.errors import UsageError
     from sycee.core.keys import SigningKey
     from sycee.identity.key_register import proof_message
 
@@ -106,3 +113,127 @@ def prove(
     key = SigningKey.load(file)
     print(key.sign(proof_message(ledger_id, ids.parse(account), int(epoch), key.public)).hex())
     return 0
+
+
+@app.command(name="show")
+def show_(
+    folder: BankFolder,
+    account: Account,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")] = False,
+) -> int:
+    """Show the key of an account, its earlier keys, and what the owner of a new key needs for a proof."""
+    from sycee.core import ids
+    from sycee.core.keys import PublicKey
+
+    with open_bank(folder) as bank:
+        id = ids.parse(account)
+        found, zone = bank.stores.ledger.account(id), bank.config.text("zone")
+        public = str(PublicKey(int(found.key_flags), found.key)) if found.key else ""
+        earlier = [
+            {
+                "epoch": row.epoch,
+                "key": row.public_key,
+                "from": local_time(row.from_ns, zone),
+                "reason": row.reason,
+                "waits": row.state != "set",
+            }
+            for row in bank.keys.history(id)
+        ]
+        members = {
+            "account": account,
+            "ledger": bank.stores.ledger.ledger_id.hex(),
+            "operator": found.operator,
+            "key": public,
+            "custodial": not public,
+            "epoch": found.key_epoch,
+            "next_epoch": found.key_epoch + 1,
+            "keys": earlier,
+        }
+    if json:
+        show_json(members)
+        return 0
+    show(
+        f"account {account}, operator {found.operator}: " + (public or "no key: custodial, its operator signs"),
+        f"for a proof: --ledger {members['ledger']} --account {account} --epoch {members['next_epoch']}",
+    )
+    for row in earlier:
+        waits = ", debits blocked until the same key is set again" if row["waits"] else ""
+        show(f"epoch {row['epoch']} from {row['from']}: {row['key'] or 'no key'} ({row['reason']}){waits}")
+    return 0
+
+
+@app.command(name="set")
+def set_(
+    folder: BankFolder,
+    account: Account,
+    /,
+    *,
+    public_key: Annotated[str, Parameter(help="The new public key.")],
+    proof: Annotated[str, Parameter(help="Signature that `sycee key prove` printed.")] = "",
+    reason: Annotated[str, Parameter(help="Reason, one word, which is kept with the key.")] = "rotation",
+    key: KeyFiles = None,
+) -> int:
+    """Set the key of an account: debits are blocked, the key is set, and the block is lifted in a later frame.
+
+    A person of the account's operator signs. No payment under the old key passes the block. After an interruption of
+    more than 300 seconds the same command lifts the block, without a proof.
+    """
+    from sycee.core import ids
+
+    keys = signing_keys(key)
+    try:
+        signature = bytes.fromhex(proof)
+    except ValueError as error:
+        raise UsageError("--proof is not hexadecimal", hint="give what `sycee key prove` printed") from error
+    with open_bank(folder) as bank:
+        outcome = bank.keys.set(
+            ids.parse(account),
+            named_key(public_key),
+            signature,
+            signers=bank.signers(*keys),
+            who=maker_of(bank, keys),
+            reason=_word(reason),
+        )
+        _show_outcome(bank, account, outcome)
+    return 0
+
+
+@app.command
+def revoke(
+    folder: BankFolder,
+    account: Account,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Reason, one word, which is kept with the key.")],
+    key: KeyFiles = None,
+) -> int:
+    """Remove the key of an account, and block its debits until it gets a new key.
+
+    A person of the account's operator signs, or an officer. Neither a finder of the key nor the operator can pay.
+    """
+    from sycee.core import ids
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        outcome = bank.keys.revoke(
+            ids.parse(account), reason=_word(reason), signers=bank.signers(*keys), who=maker_of(bank, keys)
+        )
+        _show_outcome(bank, account, outcome)
+    return 0
+
+
+def _word(text: str) -> str:
+    """Return a reason. Raises UsageError for a sentence, which could name a person."""
+    if not text.isascii() or not text.replace("-", "").isalnum() or len(text) > 32:
+        raise UsageError(f"{text[:40]!a} is not a reason", hint="give one word, such as lost, stolen or rotation")
+    return text
+
+
+def _show_outcome(bank: Bank, account: str, outcome: Outcome) -> None:
+    from sycee.core import ids
+
+    outcome.require_created(f"the key of account {account} was not changed")
+    epoch = bank.stores.ledger.account(ids.parse(account)).key_epoch
+    show(f"account {account}: key epoch {epoch} from frame {outcome.frame:,} on")
