@@ -103,6 +103,16 @@ def commands(place: Path) -> list[list[str]]:
         ["key", "list", bank, "--json"],
         # Personal data.
         # Issuance.
+        ["mint", "--help"],
+        ["redeem", "--help"],
+        ["operator", "list", bank],
+        ["operator", "list", bank, "--json"],
+        ["reserves", "rules", bank],
+        ["reserves", "rules", bank, "--json"],
+        ["funding", "list", bank],
+        ["funding", "list", bank, "--json"],
+        ["supply", bank],
+        ["supply", bank, "--json"],
         # Wallets and payments.
         # The day, cases, backup.
         ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],

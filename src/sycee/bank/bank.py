@@ -363,6 +363,10 @@ class Bank:
             made.append(Signer(person, key))
         return made
 
+    def technical_signers(self) -> list[Signer]:
+        """Return the signer for operator 0, whose key is on this machine."""
+        return self.signers(self._record.technical_key())
+
     def check(self) -> list[str]:
         """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
         return [*disagreements(self.stores, self.services()), *self.personal.disagreements()]

@@ -50,6 +50,12 @@ COMMANDS: Final = {
     # Personal data.
     "person": ("person:app", "Read, log and delete personal data; lost phones, deaths, court orders."),
     # Issuance.
+    "operator": ("operator:app", "Let operators join and leave, and list them."),
+    "reserves": ("reserves:app", "Record reserves, and set limits of minting and rules for reserves."),
+    "mint": ("mint:mint", "Propose to issue money to an operator against its reserves."),
+    "redeem": ("mint:redeem", "Propose to take money back from an operator and return its reserves."),
+    "funding": ("funding:app", "Move money between wallets and their holders' banks."),
+    "supply": ("supply:supply", "Show the money in circulation, its reserves, and digests to compare a copy with."),
     # Wallets and payments.
     # The day, cases, backup.
     "backup": (

@@ -15,6 +15,8 @@ from sycee.cli.terminal import console, note
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sycee.bank.bank import Bank
     from sycee.core.keys import PublicKey, SigningKey
 
@@ -85,6 +87,13 @@ def moment(text: str, zone: str) -> int:
     if not 0 <= ns <= I64_MAX:
         raise UsageError(f"{text!r} is not from 1970 to 2262", hint=hint)
     return ns
+
+
+def local_day(bank: Bank) -> date:
+    """Return the day that the bank's clock shows in its zone."""
+    from sycee.archive import timestamps
+
+    return timestamps.local_time(bank.stores.clock.now_ns(), bank.config.text("zone")).date()
 
 
 def local_time(ns: int, zone: str) -> str:

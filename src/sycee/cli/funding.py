@@ -1,0 +1,95 @@
+"""`sycee funding`: money between wallets and their holders' banks."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from cyclopts import App, Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.mint import Amount
+from sycee.cli.operator import Operator, operator_number
+from sycee.cli.parameters import AsJson
+from sycee.cli.proposing import maker_of, signing_keys
+from sycee.cli.terminal import print_table, show, show_json, table
+
+app = App(name="funding", help="Move money between wallets and their holders' banks.")
+
+Wallet: TypeAlias = Annotated[str, Parameter(help="Account id of the wallet.")]
+Reference: TypeAlias = Annotated[str, Parameter(help="The bank's reference of its payment, up to 35 characters.")]
+
+
+@app.command(name="to-wallet")
+def to_wallet(
+    folder: BankFolder, operator: Operator, wallet: Wallet, amount: Amount, reference: Reference, /, *,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Send money from an operator's vault to a wallet. It waits in transit until the bank's payment is known.
+
+    The operator signs.
+    """
+    from sycee.core import ids, money
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        minor, number = money.parse(amount, bank.config.currency), operator_number(bank, operator)
+        outcome = bank.issuance.fund(
+            number, ids.parse(wallet), minor, reference, signers=bank.signers(*keys), who=maker_of(bank, keys)
+        )
+        outcome.require_created("nothing was sent")
+        show(f"{amount} {bank.config.currency.code} in transit to {wallet}: reference {reference}")
+    return 0
+
+
+@app.command
+def confirm(folder: BankFolder, operator: Operator, reference: Reference, /, *, key: KeyFiles = None) -> int:
+    """Report that the bank made its payment: the money arrives.
+
+    --key is of a person with a duty at the operator; operator 0's key on the bank's machine signs.
+    """
+    return _decide(folder, operator, reference, key, is_confirmed=True)
+
+
+@app.command
+def reject(folder: BankFolder, operator: Operator, reference: Reference, /, *, key: KeyFiles = None) -> int:
+    """Report that the bank refused its payment: the money returns to its source. Keys as for confirm."""
+    return _decide(folder, operator, reference, key, is_confirmed=False)
+
+
+@app.command(name="list")
+def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
+    """List the payments between wallets and banks, oldest first."""
+    from sycee.core import ids, money
+
+    with open_bank(folder) as bank:
+        rows = [
+            {
+                "time": local_time(each.at_ns, bank.config.text("zone")),
+                "operator": each.operator,
+                "reference": each.bank_reference,
+                "direction": "to wallet" if each.direction == "in" else "to bank",
+                "wallet": ids.format(each.wallet),
+                "amount": money.format(each.minor, bank.config.currency),
+                "state": f"{each.state}: {each.reason}" if each.reason else each.state,
+            }
+            for each in bank.issuance.fundings()
+        ]
+    if json_:
+        show_json({"fundings": rows})
+        return 0
+    made = table("time", "operator", "reference", "direction", "wallet", "amount", "state", numbers=("amount",))
+    for row in rows:
+        made.add_row(*(str(value) for value in row.values()))
+    print_table(made)
+    return 0
+
+
+def _decide(folder: BankFolder, operator: str, reference: str, key: KeyFiles, *, is_confirmed: bool) -> int:
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        funding = bank.issuance.funding(operator_number(bank, operator), reference)
+        decide = bank.issuance.confirm if is_confirmed else bank.issuance.reject
+        outcome = decide(funding.id, signers=bank.technical_signers(), who=maker_of(bank, keys))
+        outcome.require_created(f"the payment {reference} stays {funding.state}")
+        show(f"{reference} is {bank.issuance.funding(funding.operator, reference).state}")
+    return 0

@@ -1,0 +1,45 @@
+"""`sycee supply`: the page about the money in circulation that anyone may read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sycee.cli.bank_options import BankFolder, local_day, open_bank
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import show, show_json
+from sycee.core.errors import IntegrityError
+
+
+def supply(
+    folder: BankFolder,
+    /,
+    *,
+    checkpoint: Annotated[Path | None, Parameter(help="File of the newest signed checkpoint.")] = None,
+    html: Annotated[Path | None, Parameter(help="Also write a page to this file.")] = None,
+    json_: AsJson = False,
+) -> int:
+    """Show the money in circulation, the converted reserves that equal it, and digests to compare a copy with."""
+    from sycee.core.output_files import refuse_inside, require_place
+    from sycee.issuance import supply_page
+    from sycee.sequencer.checkpoint import Checkpoint
+
+    if html is not None:
+        require_place(html)
+        refuse_inside(html, folder, "--html")
+    signed = None if checkpoint is None else Checkpoint.load(checkpoint)
+    with open_bank(folder) as bank:
+        found = bank.supply.current(local_day(bank), signed, is_rehearsal=bank.is_rehearsal)
+    if json_:
+        show_json(supply_page.as_json(found))
+    else:
+        show(*supply_page.sentences(found))
+    if html is not None:
+        supply_page.write_html(found, html)
+    if not found.is_backed:
+        raise IntegrityError(
+            "the money in circulation does not equal the converted reserves", hint="run `sycee verify` on the folder"
+        )
+    return 0
