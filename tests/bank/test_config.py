@@ -116,3 +116,10 @@ def test_a_folder_without_a_bank(tmp_path: Path) -> None:
     (tmp_path / "founding.json").write_text("{}")
     with pytest.raises(UsageError, match=r"the founding of the bank in .* is not finished"):
         Config.load(DataFolder(tmp_path), {}, {})
+
+
+def test_every_setting_is_documented() -> None:
+    root = Path(__file__).resolve().parents[2]
+    text = (root / "docs" / "reference" / "data-folder.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1].strip().strip("`") for line in text.splitlines() if line.startswith("| `")]
+    assert rows == list(SETTINGS)
