@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy
 from tests.life import crashing
 from tests.life.world import LIMITS, NEW_KEY, OTTO, RECOVERY, WALLET, World, world
+from tests.personal.crashing import fresh
 
 from sycee.database.transactions import reading
 from sycee.ledger.layout import Reason
@@ -74,12 +75,13 @@ def check_killed(where: str, folder: Path, act: str, steps: int) -> bool:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("act", CHECKS)
-def test_kills_between_every_two_steps(tmp_path: Path, act: str) -> None:
+def test_kills_between_every_two_steps(where: str, tmp_path: Path, act: str) -> None:
     for steps in range(1, STEPS_MAX):
         folder = tmp_path / str(steps)
         folder.mkdir()
-        if not check_killed(str(folder / "kept.db"), folder, act, steps):
-            break
+        with fresh(where, folder) as place:
+            if not check_killed(place, folder, act, steps):
+                break
     assert 4 <= steps < STEPS_MAX
 
 

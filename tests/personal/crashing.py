@@ -5,19 +5,24 @@ A fork server has imported all modules, so a process starts fast.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, make_url
+from tests.database.places import new_database
 from tests.personal.world import ACCESS, ANN, BOB, PRIVACY, World, world
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
+
+_NUMBERS = itertools.count(1)
 
 SHOWN = "shown.txt"  # what a reader would have seen
 
@@ -36,6 +41,18 @@ def _change(bank: World, folder: Path) -> None:
 
 def _shred(bank: World, folder: Path) -> None:
     bank.register.shred(ANN, who=PRIVACY, basis="relation-ended")
+
+
+@contextmanager
+def fresh(where: str, folder: Path) -> Iterator[str]:
+    """Yield the location of a new database of the same kind: a file in the folder, or one on the same server."""
+    if "://" not in where:
+        yield str(folder / "kept.db")
+        return
+    host = make_url(where).query["host"]
+    assert isinstance(host, str)
+    with new_database(Path(host), f"steps_{next(_NUMBERS)}") as url:
+        yield url
 
 
 ACTS: dict[str, Callable[[World, Path], None]] = {"store": _store, "read": _read, "change": _change, "shred": _shred}

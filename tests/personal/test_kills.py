@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.personal.crashing import SHOWN, killed
+from tests.personal.crashing import SHOWN, fresh, killed
 from tests.personal.world import ACCESS, ANN, BOB, PRIVACY, WANG, World, world
 
 from sycee.core.errors import UnavailableError
@@ -75,12 +75,13 @@ def check_killed(where: str, folder: Path, act: str, steps: int) -> bool:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("act", CHECKS)
-def test_kills_before_every_commit(tmp_path: Path, act: str) -> None:
+def test_kills_before_every_commit(where: str, tmp_path: Path, act: str) -> None:
     for steps in range(1, STEPS_MAX):
         folder = tmp_path / str(steps)
         folder.mkdir()
-        if not check_killed(str(folder / "kept.db"), folder, act, steps):
-            break
+        with fresh(where, folder) as place:
+            if not check_killed(place, folder, act, steps):
+                break
     assert 2 <= steps < STEPS_MAX
 
 
