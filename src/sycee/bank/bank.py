@@ -41,7 +41,6 @@ from sycee.issuance.reserve_rules import ReserveRules
 from sycee.issuance.service import IssuanceService
 from sycee.issuance.supply_page import SupplyPage
 from sycee.issuance.tables import SCHEMA as ISSUANCE
-from sycee.life.holders import Holders
 from sycee.life.service import Life
 from sycee.life.tables import SCHEMA as LIFE
 from sycee.personal import retention
@@ -150,9 +149,8 @@ class Bank:
         self.sweeps = Sweeps(stores, self.people, self.directory, self.registry, self.personal)
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
         # --- life ---
-        holders = Holders(stores.engine)
-        self.retention.relations = holders
-        self.life = Life(stores, self.personal, self.people, self.keys, holders, self.proposals)
+        self.retention.relations = self.directory
+        self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
         self.personal.on_shred.append(self.people.shred)
         # --- day, cases ---
 
