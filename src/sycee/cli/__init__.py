@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "snapshot": ("snapshot:snapshot", "Write a snapshot of a ledger's state, which makes its next start faster."),
     "restore": ("restore:restore", "Restore a ledger from a copy of its journal into a new folder."),
     "checkpoint": ("checkpoint:app", "Sign the position of a ledger, and check a checkpoint's signature."),
-    "key": ("key:app", "Generate signing keys, set the keys of accounts, and list those on a bank's machine."),
+    "key": ("key:app", "Generate signing keys, and set the keys of accounts."),
     "statement": ("statement:statement", "Show the money that an account received and paid."),
     "export": ("export:export", "Export a ledger's history to Parquet files by day."),
     "query": ("query:query", "Query an exported ledger in SQL."),
@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "clock": ("clock:app", "Set the clock of a rehearsal."),
     # People and proposals.
     "officer": ("officer:app", "Appoint officers and other staff, and dismiss them."),
-    "institution": ("institution:app", "Enter operators, merchants and auditors, and decide their due diligence."),
+    "institution": ("institution:app", "Enter institutions, and decide their due diligence."),
     "proposal": ("proposal:app", "Show, sign and withdraw actions that several persons sign."),
     # Personal data.
     "person": ("person:app", "Read, log and delete personal data; lost phones, deaths, court orders."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.identity.institutions import Institution, SettlementAccount
 
-app = App(name="institution", help="Enter operators, merchants and auditors, and decide their due diligence.")
+app = App(name="institution", help="Enter institutions, and decide their due diligence.")
 
 Name = Annotated[str, Parameter(help="Name or id of the institution.")]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Account = Annotated[str, Parameter(help="Id of the account.")]
 
-app = App(name="key", help="Generate signing keys, set the keys of accounts, and list those on a bank's machine.")
+app = App(name="key", help="Generate signing keys, and set the keys of accounts.")
 
 
 @app.command
