@@ -204,3 +204,17 @@ def test_the_end_of_the_last_officers_is_announced(tmp_path: Path) -> None:
         assert bank.findings == [
             "in 89 days fewer than two officers are left, and then nothing can be signed: appoint officers now"
         ]
+
+
+def test_a_preset_of_ones_own_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sycee import data
+
+    (tmp_path / "own.toml").write_bytes(data.content("presets", "ecny-2021"))
+    monkeypatch.chdir(tmp_path)
+    founding = replace(world.founding(Path()), preset="./own.toml")
+    with Bank.create("bank", founding) as bank:
+        classes = bank.wallet_classes()
+    monkeypatch.chdir("/")
+    with Bank.open(tmp_path / "bank") as bank:
+        assert bank.wallet_classes() == classes == {tier.name: at for at, tier in enumerate(bank.preset.tiers, 1)}
+        assert bank.config.definition("preset") == tmp_path / "own.toml"

@@ -95,6 +95,8 @@ class Bank:
         self.stores = stores
         self.findings: list[str] = list(stores.ledger.findings)
         self._record = FoundingRecord.load(folder)
+        self.preset = tiers.load(config.definition("preset"))
+        self._wallet_classes: dict[str, int] = {}
         self.resumed = Resumed(0, 0)  # intents that opening finished
         # --- identity ---
         self.people = People(stores)
@@ -136,7 +138,7 @@ class Bank:
             self.personal,
             self.registry,
             self.directory,
-            preset=tiers.load(self._record.document["preset"]),
+            preset=self.preset,
             rule_sets=self.wallet_classes,
             currency=self._record.currency,
             compliance=Compliance(stores.engine) if config.flag("compliance") else None,
@@ -261,11 +263,11 @@ class Bank:
     def _found(self, record: FoundingRecord) -> None:
         """Write the first frame and what belongs to it, unless an interrupted call did."""
         stores = self.stores
-        preset = record.document["preset"]
+        preset = self.preset
         numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
         draft = Draft(
             action=first.ACTION,
-            records=record.records(numbers),
+            records=record.records(numbers, preset),
             payload=first.payload_of(record),
             who=record.id("technical operator"),
             id=record.id("founding"),
@@ -317,9 +319,11 @@ class Bank:
 
     def wallet_classes(self) -> dict[str, int]:
         """Return the rule set of each class of wallets, by name."""
-        stores, preset = self.stores, self._record.document["preset"]
-        numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
-        return tiers.rule_set_numbers(tiers.load(preset), first_rule_set=numbers["tiers"])
+        if not self._wallet_classes:
+            stores, preset = self.stores, self.preset
+            numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
+            self._wallet_classes = tiers.rule_set_numbers(preset, first_rule_set=numbers["tiers"])
+        return self._wallet_classes
 
     @property
     def is_rehearsal(self) -> bool:
@@ -367,7 +371,7 @@ class Bank:
 
     def check(self) -> list[str]:
         """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
-        return [*disagreements(self.stores, self.services()), *self.personal.disagreements()]
+        return disagreements(self.stores, self.services())
 
     def close(self) -> None:
         """Close the ledger, the database and the key files."""

@@ -36,6 +36,7 @@ from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Role
 from sycee.life.rules import RECOVERY_OWNER, recovery_records
 from sycee.wallets import tiers
+from sycee.wallets.tiers import Preset
 
 ACTION: Final = "bank.found"
 FORMAT: Final = "sycee.founding.v1"
@@ -185,10 +186,10 @@ class FoundingRecord:
         """Return the ids of the issuer's own accounts, by name."""
         return {name: self.id(f"account {name}") for name in _ACCOUNTS}
 
-    def records(self, numbers: Mapping[str, int]) -> Array:
+    def records(self, numbers: Mapping[str, int], preset: Preset) -> Array:
         """Return the records of the first frame. `numbers`: of `allocate`."""
         made = list(self._currency_records())
-        made += self._rule_records(numbers)
+        made += self._rule_records(numbers, preset)
         made += self._account_records()
         made += self._grant_records()
         return np.concatenate(made)
@@ -197,11 +198,10 @@ class FoundingRecord:
         for book in (self.currency.numeric, RESERVE_BOOK):
             yield operations.define_currency(self.id(f"currency {book}"), currency=book, zone=self.document["zone"])
 
-    def _rule_records(self, numbers: Mapping[str, int]) -> Iterator[Array]:
+    def _rule_records(self, numbers: Mapping[str, int], preset: Preset) -> Iterator[Array]:
         window: dict[str, Any] = {"from_ns": 0, "until_ns": I64_MAX}
         # A rule set without maxima: the cap is one of its later versions.
         yield operations.define_rule_set(self.id("minting cap"), rule_set=MINTING_RULE_SET, **window)
-        preset = tiers.load(self.document["preset"])
         yield tiers.tier_records(
             preset,
             first_rule_set=numbers["tiers"],
@@ -257,11 +257,10 @@ _ACCOUNTS: Final[dict[str, tuple[bool, AccountKind, str]]] = {
 }
 
 
-def allocate(connection: Connection, numbers: Numbers, preset: str) -> dict[str, int]:
+def allocate(connection: Connection, numbers: Numbers, preset: Preset) -> dict[str, int]:
     """Allocate the numbers of the first frame: the same ones at each call."""
-    classes = len(tiers.load(preset).tiers)
     return {
-        "tiers": numbers.allocate(connection, Numbers.RULE_SETS, f"tiers {preset}", classes),
+        "tiers": numbers.allocate(connection, Numbers.RULE_SETS, "tiers", len(preset.tiers)),
         "recovery": numbers.allocate(connection, Numbers.RULE_SETS, RECOVERY_OWNER),
         "recovery group": numbers.allocate(connection, Numbers.GROUPS, RECOVERY_OWNER),
     }
