@@ -56,7 +56,9 @@ def test_no_argument_prints_short_help() -> None:
     done = run()
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: sycee COMMAND" in done.stdout
-    assert done.stdout.count("\n") < 2 * len(cli.COMMANDS) + 8  # a line or two for each command
+    assert done.stdout.count("\n") < 2 * len(cli.COMMANDS) + 2 * len(cli.HEADINGS) + 10  # one or two lines a command
+    assert set(cli.HEADINGS) <= set(cli.COMMANDS)
+    assert all(f"─ {heading} ─" in done.stdout for heading in cli.HEADINGS.values())
 
 
 def test_version() -> None:

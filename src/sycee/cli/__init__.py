@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 from sycee.cli import terminal
 from sycee.cli.parameters import convert
@@ -64,6 +64,14 @@ COMMANDS: Final = {
     ),
 }
 
+# Headings of the help, by the first command below each.
+HEADINGS: Final = {
+    "pilot": "Pilots, draws and ledgers",
+    "init": "A bank and its people",
+    "operator": "Issuance",
+    "backup": "Days, cases and backups",
+}
+
 
 def _version() -> str:
     import sycee
@@ -80,8 +88,13 @@ app = App(
     default_parameter=Parameter(converter=convert),
     suppress_keyboard_interrupt=False,
 )
+_group = Group("Options", sort_key=len(COMMANDS))
+for _option in (*app.help_flags, *app.version_flags):
+    app[_option].group = (_group,)
 for _number, (_name, (_target, _help)) in enumerate(COMMANDS.items()):
-    app.command(f"sycee.cli.{_target}", name=_name, help=_help, sort_key=_number)
+    if _name in HEADINGS:
+        _group = Group(HEADINGS[_name], sort_key=_number)
+    app.command(f"sycee.cli.{_target}", name=_name, help=_help, group=_group, sort_key=_number)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
