@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.life.world import (
     ANNA,
@@ -29,9 +30,11 @@ from tests.personal.world import ANN, BOB, CASE, NOON
 from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
+from sycee.database.actions import Intent
 from sycee.database.transactions import write
 from sycee.ledger import operations
-from sycee.ledger.layout import Block, PayFlag, Reason
+from sycee.ledger.envelopes import ENVELOPE
+from sycee.ledger.layout import OPERATION, Block, PayFlag, Reason
 from sycee.life.notices import Notice
 from sycee.life.rules import RECOVERY_NS, Kind
 from sycee.sequencer.embedded import Signer
@@ -164,6 +167,35 @@ def test_a_death_blocks_the_wallets_of_one_operator_and_begins_retention(bank: W
     assert bank.disagreements() == []
     with pytest.raises(UsageError, match="has 0 wallets to block"):
         bank.life.deceased(BOB, operator=1, evidence=BY_OTTO, signers=[OTTO])
+
+
+def test_what_a_restore_takes_back_is_undone(bank: World) -> None:
+    """`lapsed`, and `done` with refusals, set the final state although `done` had succeeded before."""
+    for act, action, restriction in (
+        (lambda: bank.lose().outcome, "life.phone-lost", "phone-lost"),
+        (
+            lambda: bank.life.deceased(ANN, operator=1, evidence=BY_OTTO, signers=[OTTO]).outcome,
+            "life.restrict",
+            "deceased",
+        ),
+    ):
+        outcome = act()
+        stored = bank.stores.intents.find(outcome.intent)
+        assert stored is not None
+        assert restriction in [each.kind for each in bank.life.restrictions()]
+        intent = Intent(stored.id, action, stored.payload, np.zeros(0, OPERATION), np.zeros(0, ENVELOPE), 0, stored.who)
+        refused = [Result.ACCOUNT_CLOSED] * len(outcome.results)
+        for undo in (
+            lambda connection, it=intent, r=refused: bank.stores.actions.get(it.action).done(connection, it, r),
+            lambda connection, it=intent: bank.stores.actions.get(it.action).lapsed(connection, it),
+        ):
+            write(bank.personal.engine, undo)
+            assert restriction not in [each.kind for each in bank.life.restrictions()]
+            assert bank.life.outbox.waiting() == []
+        assert bank.personal.retention.until(ANN) is None
+    assert bank.keys.history(WALLET) == []
+    bank.clock.advance(RECOVERY_NS)
+    assert bank.stores.jobs.run_due() == 0
 
 
 def test_a_dormant_wallet_wakes_up(bank: World) -> None:

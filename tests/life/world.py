@@ -76,6 +76,7 @@ class World:
     stores: Stores
     proposals: Proposals
     orders: Orders
+    keys: KeyRegister
     life: Life
 
     @property
@@ -164,14 +165,15 @@ def world(where: str, folder: Path) -> Iterator[World]:
             personal.log._duties = personal.register._duties = people
             proposals = Proposals(stores, people)
             orders = Orders(stores, proposals, personal.cases, personal.retention.rules)
-            life = Life(stores, personal.register, people, KeyRegister(stores, people), Wallets(), proposals)
+            keys = KeyRegister(stores, people)
+            life = Life(stores, personal.register, people, keys, Wallets(), proposals)
             if not ledger.sequencer.durable_sequence:
                 answers = ledger.submit(opening())
                 assert {Result(code) for code in answers["code"].tolist()} == {Result.CREATED}
                 write(personal.engine, lambda connection: numbers(stores, connection))
                 personal.store(ANN, WANG)
                 personal.store(BOB, {"name": "Bob", "phone": "13900139000"})
-            yield World(personal, ledger, stores, proposals, orders, life)
+            yield World(personal, ledger, stores, proposals, orders, keys, life)
 
 
 def numbers(stores: Stores, connection: Connection) -> None:

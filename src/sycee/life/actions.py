@@ -43,6 +43,13 @@ class Recover:
         """Start the two later steps as jobs. If the ledger refused a record, the account stays as the ledger has it."""
         payload = intent.payload
         account = ids.parse(payload["account"])
+        if results[1] is Result.CREATED:  # the second record sets the key
+            self._keys.record(
+                connection, account, PublicKey.parse(payload["key"]), epoch=payload["epoch"],
+                reason=Kind.PHONE_LOST, intent=intent.id,
+            )  # fmt: skip
+        else:
+            self._keys.forget(connection, account, epoch=payload["epoch"])
         if any(result is not Result.CREATED for result in results):
             self._refuse(connection, intent)
             return
@@ -59,10 +66,6 @@ class Recover:
         ):
             self._jobs.stop(connection, job, payload["replaces"])
             self._jobs.add(connection, job, due, key=ids.format(intent.id), payload={**common, "step": step})
-        self._keys.record(
-            connection, account, PublicKey.parse(payload["key"]), epoch=payload["epoch"], reason=Kind.PHONE_LOST,
-            intent=intent.id,
-        )  # fmt: skip
         restrictions.set_state(connection, account, Kind.PHONE_LOST, ACTIVE, event=intent.id)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
@@ -125,13 +128,17 @@ class Restrict:
         for text, result in zip(payload["accounts"], results, strict=True):
             state = ACTIVE if result is Result.CREATED else REFUSED
             restrictions.put(connection, ids.parse(text), kind, event=intent.id, from_ns=payload["at_ns"], state=state)
-        if kind == Kind.DECEASED:
+        if kind == Kind.DECEASED and Result.CREATED in results:
             person, day = ids.parse(payload["person"]), date.fromisoformat(payload["day"])
             self._retention.begin(connection, person, Kind.DECEASED, day)
+        elif kind == Kind.DECEASED:
+            self._retention.withdraw(connection, ids.parse(payload["person"]), Kind.DECEASED)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Mark the restrictions as refused: nothing was blocked."""
         self._notices.recall(connection, intent.id)
+        if intent.payload["kind"] == Kind.DECEASED:
+            self._retention.withdraw(connection, ids.parse(intent.payload["person"]), Kind.DECEASED)
         for text in intent.payload["accounts"]:
             restrictions.set_state(connection, ids.parse(text), intent.payload["kind"], REFUSED, event=intent.id)
 

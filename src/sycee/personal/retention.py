@@ -115,6 +115,11 @@ class Retention:
         """Forget the periods of a person who became a customer again."""
         connection.execute(RETENTION.delete().where(RETENTION.c.person == person))
 
+    def withdraw(self, connection: Connection, person: int, basis: str) -> None:
+        """Forget one period, because what began it was taken back."""
+        chosen = (RETENTION.c.person == person) & (RETENTION.c.basis == basis)
+        connection.execute(RETENTION.delete().where(chosen))
+
     def until(self, person: int) -> date | None:
         """Return the first day on which all periods of a person are over; None while none has begun."""
         with reading(self._engine) as connection:
