@@ -22,16 +22,19 @@ Exit codes: 0 verification passed; 2 a file is missing, or an argument or the re
 
 import argparse
 import hashlib
+import io
 import json
 import re
 import sys
 from datetime import datetime, timezone
+from itertools import zip_longest
 from pathlib import Path
 
 JSON_BYTES_MAX = 2**20
 DEPTH_MAX = 64
 ENTRIES_MAX = 2**27
 NUMBER_MAX = 2**63 - 1
+LINE_SHOWN_MAX = 400
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(\.[0-9]{1,6})?Z")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -234,6 +237,9 @@ def check(folder, announced=None, show=lambda line: None):
     require(found == root, f"entries.bin leads to the root {found.hex()}, but {root.hex()} was announced")
     show("entries: as announced")
     if not (folder / "beacon.json").exists():
+        for name in ("tickets.bin", "winners.csv"):
+            if (folder / name).exists():
+                raise Wrong(f"{name} is here, but beacon.json is missing: ask the organiser for it")
         return announcement, entries, None, None
 
     beacon = read_beacon(folder, announcement)
@@ -251,10 +257,20 @@ def check(folder, announced=None, show=lambda line: None):
         for stratum, places in zip(strata, ranked)
         for rank, place in enumerate(places[: stratum["winners"]], 1)
     )
-    published = read(folder / "winners.csv", 2 * len(winners) + 4096)
-    require(published == winners.encode(), "winners.csv is not as computed")
+    compare_winners(read(folder / "winners.csv", 2 * len(winners) + 4096), winners.encode())
     show("winners: as computed")
     return announcement, entries, ranked, beacon
+
+
+def compare_winners(published, computed):
+    """Raise Failed with the first line that differs (§6)."""
+    lines, expected = (io.BytesIO(content).readlines() for content in (published, computed))
+    for number, (line, right) in enumerate(zip_longest(lines, expected), 1):
+        if line != right:
+            require(line is None or line + b"\n" != right, "winners.csv does not end with a line break")
+            found = "missing" if line is None else line.decode("utf-8", "replace")[:LINE_SHOWN_MAX].rstrip("\n")
+            computed = right.decode().rstrip("\n") if right else "no such line"
+            raise Failed(f"winners.csv, line {number} is {found or 'empty'}; computed is {computed}")
 
 
 def beacon_lines(announcement, value):
@@ -274,13 +290,20 @@ def read_receipt(path):
         content = file.read(JSON_BYTES_MAX)
     try:
         receipt = json.loads(content.decode("utf-8-sig"))
-        document, phone, salt = ("".join(str(receipt[key]).split()) for key in ("document", "phone", "salt"))
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise Wrong(f"{path} is no receipt with document, phone and salt: {error!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise Wrong(f"{path} is not JSON in UTF-8: {error}") from error
+    if not isinstance(receipt, dict):
+        raise Wrong(f"{path} is not a JSON object with document, phone and salt")
+    missing = [key for key in ("document", "phone", "salt") if key not in receipt]
+    if missing:
+        raise Wrong(f"{path} has no {' and no '.join(missing)}; a receipt has document, phone and salt")
+    document, phone, salt = ("".join(str(receipt[key]).split()) for key in ("document", "phone", "salt"))
     phone = phone.replace("-", "")
     phone = phone[1:] if phone.startswith("+") else phone
-    if not re.fullmatch("[0-9]{1,20}", document) or int(document) >= 2**64 or not re.fullmatch("[0-9]{1,15}", phone):
-        raise Wrong(f"{path}: document or phone is not a number of the right length")
+    if not re.fullmatch("[0-9]{1,20}", document) or int(document) >= 2**64:
+        raise Wrong(f"{path}: document is not a number of up to 20 digits and below 2^64")
+    if not re.fullmatch("[0-9]{1,15}", phone):
+        raise Wrong(f"{path}: phone is not a number of up to 15 digits")
     if not re.fullmatch("[0-9a-fA-F]{64}", salt):
         raise Wrong(f"{path}: the salt is not 64 hexadecimal digits")
     return int(document), int(phone), bytes.fromhex(salt)
@@ -316,13 +339,31 @@ def packet_classes(text):
     return [(name, int(count)) for name, _, count in parts]
 
 
+def digest_argument(text):
+    """Return a SHA-256 in lower case."""
+    if not DIGEST.fullmatch(text.lower()):
+        raise argparse.ArgumentTypeError("give 64 hexadecimal digits")
+    return text.lower()
+
+
+def sentence(error):
+    """Return an error of the operating system as a sentence."""
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} does not exist"
+    if isinstance(error, NotADirectoryError):
+        return f"{error.filename} is not inside a folder"
+    if isinstance(error, IsADirectoryError):
+        return f"{error.filename} is a folder, not a file"
+    return f"{error.filename} cannot be read: {error.strerror}" if error.filename else str(error)
+
+
 def main(arguments=None):
     """Run the program and return its exit code."""
     parser = argparse.ArgumentParser(
         description="Check a published draw.", epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder with the published files")
-    parser.add_argument("--announced", help="SHA-256 of announcement.json from another place")
+    parser.add_argument("--announced", type=digest_argument, help="SHA-256 of announcement.json from another place")
     parser.add_argument("--receipt", type=Path, help="JSON file with document, phone and salt")
     parser.add_argument(
         "--packets", type=packet_classes, default=[], help="packet classes, such as large=100,small=400"
@@ -330,20 +371,19 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     if given.packets and not given.receipt:
         parser.error("--packets needs --receipt: it computes the packet of one entry")
-    announced = given.announced.lower() if given.announced else None
     try:
-        result = check(given.folder, announced, print)
+        result = check(given.folder, given.announced, print)
         for line in check_receipt(given.receipt, given.packets, *result) if given.receipt else ():
             print(line)
     except Failed as error:
         print(f"verification failed: {printable(str(error))}")
         return 3
-    except (Wrong, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+    except Wrong as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        return 4
+        print(f"error: {printable(sentence(error))}", file=sys.stderr)
+        return 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) else 4
     announcement, _, ranked, _ = result
     if ranked is None:
         print("the list is as announced; the draw has not been held yet, so no winner was checked")

@@ -111,15 +111,27 @@ def test_an_entry_that_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["", "[]", "[" * 100_000, '{"document": "1", "phone": "2"}', '{"document": "x", "phone": "2", "salt": "00"}'],
+    ("content", "problem"),
+    [
+        ("", "is not JSON in UTF-8"),
+        ("[]", "is not a JSON object"),
+        ("[" * 100_000, "is not JSON in UTF-8"),
+        ('{"document": "1", "salt": "00"}', "has no phone"),
+        ('{"document": "x", "phone": "2", "salt": "00"}', "document is not a number of up to 20 digits"),
+        ('{"document": "1", "phone": "+", "salt": "00"}', "phone is not a number of up to 15 digits"),
+        ('{"document": "1", "phone": "2", "salt": "00"}', "the salt is not 64 hexadecimal digits"),
+    ],
 )
-def test_malformed_receipts_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+def test_malformed_receipts_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, problem: str
+) -> None:
     drawn(tmp_path)
     (tmp_path / "receipt.json").write_text(content)
     code, _, err = run(capsys, tmp_path, "--receipt", tmp_path / "receipt.json")
     assert code == 2
-    assert err.startswith("error: ")
+    assert err.startswith(f"error: {tmp_path / 'receipt.json'}")
+    assert problem in err
+    assert "Error" not in err
 
 
 def test_missing_files_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,9 +143,61 @@ def test_missing_files_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFi
     assert "tickets.bin" in err
 
 
+def test_a_draw_without_its_beacon_is_not_a_draw_to_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(tmp_path)
+    (tmp_path / "beacon.json").unlink()
+    (tmp_path / "winners.csv").write_text("rank,stratum,index,commitment,ticket\n")
+    code, out, err = run(capsys, tmp_path)
+    assert code == 2
+    assert err == "error: tickets.bin is here, but beacon.json is missing: ask the organiser for it\n"
+    assert "not been held" not in out
+    (tmp_path / "tickets.bin").unlink()
+    code, _, err = run(capsys, tmp_path)
+    assert code == 2
+    assert err == "error: winners.csv is here, but beacon.json is missing: ask the organiser for it\n"
+
+
+def test_a_file_that_is_missing_is_named_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, tmp_path)[2] == f"error: {tmp_path / 'announcement.json'} does not exist\n"
+    drawn(tmp_path)
+    code, _, err = run(capsys, tmp_path, "--receipt", tmp_path / "none.json")
+    assert (code, err) == (2, f"error: {tmp_path / 'none.json'} does not exist\n")
+    (tmp_path / "file").write_text("")
+    assert run(capsys, tmp_path / "file")[2].startswith(f"error: {tmp_path / 'file' / 'announcement.json'} is not")
+    assert run(capsys, tmp_path, "--receipt", tmp_path)[2] == f"error: {tmp_path} is a folder, not a file\n"
+
+
+def test_the_first_wrong_line_of_the_winners_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(tmp_path)
+    path = tmp_path / "winners.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:2], lines[3], lines[2], *lines[4:]]))
+    code, out, _ = run(capsys, tmp_path)
+    assert code == 3
+    assert out.splitlines()[-1] == (
+        f"verification failed: winners.csv, line 3 is {lines[3].strip()}; computed is {lines[2].strip()}"
+    )
+    path.write_text("".join(lines[:-1]))
+    assert run(capsys, tmp_path)[1].splitlines()[-1] == (
+        f"verification failed: winners.csv, line {len(lines)} is missing; computed is {lines[-1].strip()}"
+    )
+    path.write_text("".join([*lines, "21,all,0,00,00\n"]))
+    assert run(capsys, tmp_path)[1].splitlines()[-1] == (
+        f"verification failed: winners.csv, line {len(lines) + 1} is 21,all,0,00,00; computed is no such line"
+    )
+    path.write_text("".join([*lines, "\n"]))
+    assert "line 22 is empty; computed is no such line" in run(capsys, tmp_path)[1]
+    path.write_text("".join(lines)[:-1])
+    assert "winners.csv does not end with a line break" in run(capsys, tmp_path)[1]
+    path.write_text("".join(lines).replace("\n", "\r\n"))
+    assert "winners.csv, line 1 is rank,stratum,index,commitment,ticket\\r;" in run(capsys, tmp_path)[1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--announced", "abc"], "give 64 hexadecimal digits"),
+        (["--announced", ""], "give 64 hexadecimal digits"),
         (["--packets", "large"], "write the classes in their order, such as large=100,small=400"),
         (["--packets", "large=4"], "--packets needs --receipt"),
     ],
