@@ -60,6 +60,25 @@ def test_a_read_waits_for_the_frame_that_it_asks_for() -> None:
         place.ledger.balance(SHOP)
 
 
+@pytest.mark.parametrize("function", ["answer", "page_lines"])
+def test_a_defect_in_a_pass_fails_every_waiting_read(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    """Reads that the writer had taken from the queue get an error, as do reads that wait for a later frame."""
+    place = Place()
+
+    def broken(*_: Any) -> None:
+        raise SystemExit("broken")
+
+    monkeypatch.setattr(queries, function, broken)
+    pool = ThreadPoolExecutor(3)
+    late = pool.submit(place.ledger.read, queries.accounts([SHOP]), at_least=place.frames + 100)
+    waiting = [pool.submit(place.ledger.read, queries.accounts([each])) for each in (ANN, SHOP)]
+    pool.shutdown(wait=False)
+    for each in (*waiting, late):
+        with pytest.raises(UnavailableError, match="the ledger stopped: broken"):
+            each.result(60)
+    place.ledger.close()
+
+
 def test_reads_that_wait_share_passes_and_larger_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
     passes: list[int] = []

@@ -67,8 +67,8 @@ class Admission:
     def verify(self, batch: PreparedBatch, done: Callable[[PreparedBatch | BaseException], None]) -> None:
         """Verify a batch's signatures, then call `done` with the batch and its checks, or with an error.
 
-        `done` runs on the verifier's thread, or on the calling thread if no check is needed. The writer verifies again
-        if a different key applies to the frame.
+        `done` runs on a thread of the verifier, or on the calling thread if no check is needed; the callbacks of
+        several batches may run concurrently. The writer verifies again if a different key applies to the frame.
         """
 
         def finish(future: Future[PreparedBatch]) -> None:

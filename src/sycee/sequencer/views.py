@@ -28,7 +28,10 @@ class Views:
     def __init__(self, queue: SubmissionQueue, state: LedgerState) -> None:
         self._queue = queue
         self._state = state
-        self._backlog: deque[Read] = deque()  # used by the writer only
+        # Used by the writer only. A read stays in one of these until its result is known: after a defect, `refuse` must
+        # find it.
+        self._popped: deque[Read] = deque()  # from the queue, or deferred by the pass before
+        self._backlog: deque[Read] = deque()
         self._deferred: list[Read] = []  # wait for a frame that is not committed yet
 
     # --- callers ---
@@ -49,46 +52,56 @@ class Views:
 
     def has_work(self, durable_sequence: int) -> bool:
         """Return whether reads that arrived earlier can be executed, or refused, now."""
-        if self._backlog or (self._queue.stopped is not None and self._deferred):
+        if self._popped or self._backlog or (self._queue.stopped is not None and self._deferred):
             return True
         return any(read[3] <= durable_sequence for read in self._deferred)
 
     def answer(self, durable_sequence: int) -> None:
         """Execute one pass of the waiting reads. On the writer's thread, between two frames."""
-        waiting, self._deferred = [*self._deferred, *self._queue.pop_reads()], []
+        self._popped.extend(self._deferred)
+        self._deferred = []
+        self._popped.extend(self._queue.pop_reads())
+        if self._queue.stopped is not None:
+            self.refuse()
+            return
         withdrawn: list[Read] = []
-        for read in waiting:
+        while self._popped:
+            read = self._popped[0]
             if read[1].cancelled():
                 withdrawn.append(read)
             else:
                 (self._deferred if read[3] > durable_sequence else self._backlog).append(read)
+            self._popped.popleft()
         if withdrawn:
             deliver(withdrawn, [None for _ in withdrawn])
-        if self._queue.stopped is not None:
-            self.refuse()
-        elif self._backlog:
-            deliver(*self._next_pass())
+        if self._backlog:
+            reads = self._next_pass()
+            answers = self._answers(reads)
+            for _ in reads:
+                self._backlog.popleft()
+            deliver(reads, answers)
 
     def refuse(self) -> None:
         """Fail every waiting read with an UnavailableError."""
-        reads = [*self._backlog, *self._deferred]
+        reads = [*self._popped, *self._backlog, *self._deferred]
+        self._popped.clear()
         self._backlog.clear()
         self._deferred = []
         deliver(reads, [self._queue.stop_error() for _ in reads])
 
-    def _next_pass(self) -> tuple[list[Read], list[Any]]:
-        """Pop the reads of one pass; return them and their results."""
+    def _next_pass(self) -> list[Read]:
+        """Return the reads of the backlog that fit one pass."""
         reads: list[Read] = []
         count = lines = 0
-        while self._backlog:
-            requests = self._backlog[0][2]
+        for read in self._backlog:
+            requests = read[2]
             more_lines = queries.page_lines(requests)
             if reads and (count + requests.size > queries.READS_MAX or lines + more_lines > queries.LINES_MAX):
                 break
-            reads.append(self._backlog.popleft())
+            reads.append(read)
             count += requests.size
             lines += more_lines
-        return reads, self._answers(reads)
+        return reads
 
     def _answers(self, reads: Sequence[Read]) -> list[Any]:
         """Return the result of each read, or an error for a read that failed."""
