@@ -4,7 +4,8 @@
     answers = queries.answer(state, requests)     # between two frames
     answers.account(0).balance; answers.page(2).lines["amount"]
 
-The answers' arrays are read-only copies, so other threads may use them.
+The answers' arrays are read-only copies, so other threads may use them. A read is one request, a row of READ; the
+kernel `kernels/queries.py` answers all of them. `sequencer/reads.py` builds the reads of `Ledger`'s methods.
 """
 
 from __future__ import annotations

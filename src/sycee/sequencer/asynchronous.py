@@ -25,7 +25,7 @@ from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.money_operations import Chain, MoneyOperations
-from sycee.sequencer.reads import Bound, Query, Value
+from sycee.sequencer.reads import Bound, Read, Value
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
 from sycee.sequencer.views import check_requests
@@ -119,30 +119,30 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     async def account(self, account: AnyId) -> Account:
         """Return an account as of the newest committed frame. Raises UsageError if it does not exist."""
-        return await self._query(reads.account(account))
+        return await self._read_one(reads.account(account))
 
     async def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
         `cursor`: from the previous page, 0 for the first. Raises UsageError as `Ledger.statement_page` does.
         """
-        return await self._query(reads.statement_page(account, lines=lines, cursor=cursor))
+        return await self._read_one(reads.statement_page(account, lines=lines, cursor=cursor))
 
     async def purse(self, programme: int, member: int) -> Purse | None:
         """Return a member's purse of a programme, or None."""
-        return await self._query(reads.purse(programme, member))
+        return await self._read_one(reads.purse(programme, member))
 
     async def find_hold(self, hold: AnyId) -> Hold | None:
         """Return the hold that an operation created, or None."""
-        return await self._query(reads.hold(hold))
+        return await self._read_one(reads.hold(hold))
 
     async def result_of(self, id: AnyId) -> Bound | None:
         """Return the first result under this id, however often it was sent again; None if the id is not bound."""
-        return await self._query(reads.operation(id))
+        return await self._read_one(reads.operation(id))
 
     async def unrecovered_of(self, reversal: AnyId) -> int:
         """Return the claim of the reverse with this id, in minor units. Raises as `Ledger.unrecovered_of` does."""
-        return await self._query(reads.unrecovered(reversal))
+        return await self._read_one(reads.unrecovered(reversal))
 
     async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
         """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
@@ -167,8 +167,8 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     # --- helpers ---
 
-    async def _query(self, query: Query[Value]) -> Value:
-        return query.decode(await self._submitter.read(query.requests))
+    async def _read_one(self, read: Read[Value]) -> Value:
+        return read.decode(await self._submitter.read(read.requests))
 
     def _submit_plain(self, record: bytes) -> Coroutine[Any, Any, Result]:
         if self._signs:

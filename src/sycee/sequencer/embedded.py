@@ -33,7 +33,7 @@ from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.folders import folder_path, journal_disk, snapshot_disk
 from sycee.sequencer.money_operations import Chain, MoneyOperations
-from sycee.sequencer.reads import Bound, Line, Query, Value
+from sycee.sequencer.reads import Bound, Line, Read, Value
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.session import SIGNATURE_VALIDITY_NS, Session
 from sycee.sequencer.signature_workers import WORKERS_MAX
@@ -369,11 +369,11 @@ class Ledger(MoneyOperations[Result]):
 
     def account(self, account: AnyId) -> Account:
         """Return an account as of the newest committed frame. Raises UsageError if it does not exist."""
-        return self._query(reads.account(account))
+        return self._read_one(reads.account(account))
 
     def balance(self, account: AnyId) -> int:
         """Return an account's balance in minor units. Raises UsageError if the account does not exist."""
-        return self._query(reads.balance(account))
+        return self._read_one(reads.balance(account))
 
     def accounts(
         self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
@@ -406,11 +406,11 @@ class Ledger(MoneyOperations[Result]):
         `cursor`: from the previous page, 0 for the first. Later operations do not change a page. Raises UsageError if
         the account does not exist, for a cursor of another statement, and for too many lines.
         """
-        return self._query(reads.statement_page(account, lines=lines, cursor=cursor))
+        return self._read_one(reads.statement_page(account, lines=lines, cursor=cursor))
 
     def purse(self, programme: int, member: int) -> Purse | None:
         """Return a member's purse of a programme, or None."""
-        return self._query(reads.purse(programme, member))
+        return self._read_one(reads.purse(programme, member))
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
         """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
@@ -427,7 +427,7 @@ class Ledger(MoneyOperations[Result]):
 
         None means that the operation never arrived, was malformed, or lacked a signature or a complete chain: send it.
         """
-        return self._query(reads.operation(id))
+        return self._read_one(reads.operation(id))
 
     def unrecovered_of(self, reversal: AnyId) -> int:
         """Return the claim of the reverse with this id: the amount that it did not recover, in minor units.
@@ -435,11 +435,11 @@ class Ledger(MoneyOperations[Result]):
         The claim is recorded once and does not change. To collect it, send another `reverse` of the same original.
         Raises UsageError unless the id is bound to a reverse that was CREATED.
         """
-        return self._query(reads.unrecovered(reversal))
+        return self._read_one(reads.unrecovered(reversal))
 
     def find_hold(self, hold: AnyId) -> Hold | None:
         """Return the hold that an operation created, or None."""
-        return self._query(reads.hold(hold))
+        return self._read_one(reads.hold(hold))
 
     def find_transit(self, sent: AnyId) -> Transit | None:
         """Return the money in transit of a send or waterfall, or None."""
@@ -484,8 +484,8 @@ class Ledger(MoneyOperations[Result]):
 
     # --- helpers ---
 
-    def _query(self, query: Query[Value]) -> Value:
-        return query.decode(self.sequencer.read(query.requests))
+    def _read_one(self, read: Read[Value]) -> Value:
+        return read.decode(self.sequencer.read(read.requests))
 
     def _submit_record(self, record: Array) -> Result:
         return Result(int(self.submit(record)["code"][0]))

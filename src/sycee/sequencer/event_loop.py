@@ -33,7 +33,7 @@ from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, PendingVerification, copy_error, size_of
-from sycee.sequencer.views import Read
+from sycee.sequencer.views import WaitingRead
 
 # Single signed records that are verified together: few enough to spread over the workers and to overlap with writing;
 # enough to share the Python work of a group, some 100 µs.
@@ -81,7 +81,7 @@ class LoopSubmitter:
         self._pending: list[Entry] = []  # until the next flush
         self._pending_operations = self._pending_bytes = 0
         self._pending_signed: list[tuple[asyncio.Future[Any], bytes, bytes]] = []  # future, record, envelope
-        self._pending_reads: list[Read] = []
+        self._pending_reads: list[WaitingRead] = []
         self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # future, account id
         self._will_flush = False
         self._unanswered = 0  # futures without an outcome, pending ones included
@@ -238,9 +238,9 @@ class LoopSubmitter:
         except UnavailableError as error:
             self._deliver_outcomes([(entry[1], copy_error(error)) for entry in entries])
 
-    def _balance_reads(self, balances: list[tuple[asyncio.Future[Any], int]]) -> list[Read]:
+    def _balance_reads(self, balances: list[tuple[asyncio.Future[Any], int]]) -> list[WaitingRead]:
         """Return balances as reads, each of at most READS_MAX accounts."""
-        reads: list[Read] = []
+        reads: list[WaitingRead] = []
         for start in range(0, len(balances), queries.READS_MAX):
             futures, accounts = zip(*balances[start : start + queries.READS_MAX], strict=True)
             reads.append((self, GroupToken(futures), queries.accounts(accounts), 0))

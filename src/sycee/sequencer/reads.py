@@ -1,9 +1,13 @@
-"""Reads of a ledger: queries, which share one pass between two frames, and functions that read the whole state.
+"""Reads of a ledger: reads by id, which share one pass between two frames, and functions over the whole state.
 
-A `Query` is a request and the function that decodes its result, so that `Ledger` and `AsyncLedger` share it:
+A `Read` has requests and the function that decodes their results, so that `Ledger` and `AsyncLedger` share it:
 
-    query = reads.account(ann)
-    account = query.decode(sequencer.read(query.requests))
+    read = reads.account(ann)
+    account = read.decode(sequencer.read(read.requests))
+
+Use a `Read` to find something by its id: the kernel of `ledger/queries.py` serves all waiting reads in one pass of at
+most a few milliseconds. Use `Sequencer.reading` for what that kernel cannot find, such as all accounts of a kind, a
+supply or a digest: it stops the writer while its block runs, so a long block delays every payment.
 """
 
 from __future__ import annotations
@@ -52,63 +56,63 @@ class Bound:
     time_ns: int  # of the frame that decided the operation
 
 
-class Query(NamedTuple, Generic[Value]):
+class Read(NamedTuple, Generic[Value]):
     """One read: its requests, and a function that returns the value from the results of those requests."""
 
     requests: Array  # (n,) queries.READ
     decode: Callable[[Answers], Value]
 
 
-# --- queries ---
+# --- reads by id ---
 
 
-def account(account: AnyId) -> Query[Account]:
-    """Query an account. Decoding raises UsageError if it does not exist."""
+def account(account: AnyId) -> Read[Account]:
+    """Read an account. Decoding raises UsageError if it does not exist."""
     number = check_id("account", account)
-    return Query(queries.accounts([number]), lambda answers: _existing(answers.account(0), number))
+    return Read(queries.accounts([number]), lambda answers: _existing(answers.account(0), number))
 
 
-def balance(account: AnyId) -> Query[int]:
-    """Query an account's balance in minor units. Decoding raises UsageError if the account does not exist."""
+def balance(account: AnyId) -> Read[int]:
+    """Read an account's balance in minor units. Decoding raises UsageError if the account does not exist."""
     number = check_id("account", account)
-    return Query(queries.accounts([number]), lambda answers: _existing(answers.balance(0), number))
+    return Read(queries.accounts([number]), lambda answers: _existing(answers.balance(0), number))
 
 
-def statement_page(account: AnyId, *, lines: int, cursor: int) -> Query[Page]:
-    """Query one page of a statement. Decoding raises UsageError if the account or the cursor does not exist."""
+def statement_page(account: AnyId, *, lines: int, cursor: int) -> Read[Page]:
+    """Read one page of a statement. Decoding raises UsageError if the account or the cursor does not exist."""
     number = check_id("account", account)
     requests = queries.statement(number, lines=lines, cursor=cursor)
-    return Query(requests, lambda answers: _existing(answers.page(0), number))
+    return Read(requests, lambda answers: _existing(answers.page(0), number))
 
 
-def purse(programme: int, member: int) -> Query[Purse | None]:
-    """Query a member's purse of a programme, None if there is no such purse."""
+def purse(programme: int, member: int) -> Read[Purse | None]:
+    """Read a member's purse of a programme, None if there is no such purse."""
     programme, member = (
         check_integer(name, value, -I64_MAX, I64_MAX) for name, value in (("programme", programme), ("member", member))
     )
     if not (0 <= programme < 1 << 32 and member >= 0):
-        return Query(queries.purses([]), lambda _: None)
-    return Query(queries.purses([(programme, member)]), lambda answers: answers.purse(0))
+        return Read(queries.purses([]), lambda _: None)
+    return Read(queries.purses([(programme, member)]), lambda answers: answers.purse(0))
 
 
-def hold(hold: AnyId) -> Query[Hold | None]:
-    """Query the hold that an operation created, None if there is none."""
-    return Query(queries.holds([check_id("hold", hold)]), lambda answers: answers.hold(0))
+def hold(hold: AnyId) -> Read[Hold | None]:
+    """Read the hold that an operation created, None if there is none."""
+    return Read(queries.holds([check_id("hold", hold)]), lambda answers: answers.hold(0))
 
 
-def operation(id: AnyId) -> Query[Bound | None]:
-    """Query the first result of an operation's id, None if the id is not bound."""
+def operation(id: AnyId) -> Read[Bound | None]:
+    """Read the first result of an operation's id, None if the id is not bound."""
     number = check_id("id", id)
 
     def decode(answers: Answers) -> Bound | None:
         found = answers.operation(0)
         return found and Bound(id=number, kind=found.kind, result=found.result, time_ns=found.time_ns)
 
-    return Query(queries.operations([number]), decode)
+    return Read(queries.operations([number]), decode)
 
 
-def unrecovered(reversal: AnyId) -> Query[int]:
-    """Query the claim of a reverse in minor units. Decoding raises UsageError if the id is not a reverse's."""
+def unrecovered(reversal: AnyId) -> Read[int]:
+    """Read the claim of a reverse in minor units. Decoding raises UsageError if the id is not a reverse's."""
     number = check_id("reversal", reversal)
 
     def decode(answers: Answers) -> int:
@@ -120,7 +124,7 @@ def unrecovered(reversal: AnyId) -> Query[int]:
             )
         return int(found.record["detail"])
 
-    return Query(queries.operations([number]), decode)
+    return Read(queries.operations([number]), decode)
 
 
 # --- functions over the whole state, between two frames ---

@@ -202,7 +202,7 @@ class SubmissionQueue:
         self._watchers: set[Receiver] = set()  # notified when there is space again
         self._arrived: list[Entry] = []
         self._calls: list[Call | Pause] = []
-        self._reads: list[Any] = []  # views.Read
+        self._reads: list[Any] = []  # views.WaitingRead
         self._backlog: deque[Entry] = deque()  # entries from `_arrived`, used by the writer only
         self._wake = Lock()
         self._wake.acquire()
@@ -265,7 +265,7 @@ class SubmissionQueue:
             self._wake_writer()
 
     def put_reads(self, reads: Sequence[Any]) -> None:
-        """Queue reads, each a views.Read. Raises UnavailableError once the queue is closed."""
+        """Queue reads, each a views.WaitingRead. Raises UnavailableError once the queue is closed."""
         self._owner.check("the ledger")
         with self._lock:
             self._check_open()

@@ -18,7 +18,7 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer.submission_queue import THREAD_RECEIVER, Receiver, SubmissionQueue, Ticket, deliver
 
 # Receiver, token, requests (n,) queries.READ, and the first frame that may serve them; 0 for any.
-Read: TypeAlias = tuple[Receiver, Any, Array, int]
+WaitingRead: TypeAlias = tuple[Receiver, Any, Array, int]
 NO_READS: Final = np.zeros(0, queries.READ)
 
 
@@ -30,9 +30,9 @@ class Views:
         self._state = state
         # Used by the writer only. A read stays in one of these until its result is known: after a defect, `refuse` must
         # find it.
-        self._popped: deque[Read] = deque()  # from the queue, or deferred by the pass before
-        self._backlog: deque[Read] = deque()
-        self._deferred: list[Read] = []  # wait for a frame that is not committed yet
+        self._popped: deque[WaitingRead] = deque()  # from the queue, or deferred by the pass before
+        self._backlog: deque[WaitingRead] = deque()
+        self._deferred: list[WaitingRead] = []  # wait for a frame that is not committed yet
 
     # --- callers ---
 
@@ -64,7 +64,7 @@ class Views:
         if self._queue.stopped is not None:
             self.refuse()
             return
-        withdrawn: list[Read] = []
+        withdrawn: list[WaitingRead] = []
         while self._popped:
             read = self._popped[0]
             if read[1].cancelled():
@@ -89,9 +89,9 @@ class Views:
         self._deferred = []
         deliver(reads, [self._queue.stop_error() for _ in reads])
 
-    def _next_pass(self) -> list[Read]:
+    def _next_pass(self) -> list[WaitingRead]:
         """Return the reads of the backlog that fit one pass."""
-        reads: list[Read] = []
+        reads: list[WaitingRead] = []
         count = lines = 0
         for read in self._backlog:
             requests = read[2]
@@ -103,7 +103,7 @@ class Views:
             lines += more_lines
         return reads
 
-    def _answers(self, reads: Sequence[Read]) -> list[Any]:
+    def _answers(self, reads: Sequence[WaitingRead]) -> list[Any]:
         """Return the result of each read, or an error for a read that failed."""
         try:
             answers = queries.answer(self._state, np.concatenate([NO_READS, *(read[2] for read in reads)]))
