@@ -135,9 +135,10 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
 
     journal = Journal.open(journal_of(folder), read_only=True)
     state, epoch = LedgerState(TableStorage()), 0
+    applier = Applier(state)
     try:
         for frame in journal.recover():
-            Applier(state).replay(frame)
+            applier.replay(frame)
             epoch = frame.epoch
     finally:
         journal.close()

@@ -102,6 +102,7 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
     `digest` is the expected digest of the final state. Raises IntegrityError with the frame and operation that fails.
     """
     state, report = LedgerState(TableStorage()), authority.Report()
+    applier = Applier(state)
     officers = {officer.id for officer in authorities.officers}
     mints: dict[int, int] = {}
     journal = Journal.open(journal_disk(folder), read_only=True)
@@ -112,7 +113,7 @@ def check_signatures(folder: Path, bank: CentralBank, authorities: Authorities, 
                 sealed = envelopes.decode(frame.envelopes)
                 authority.verify_frame(state, journal.ledger_id, frame.sequence, frame.time_ns, records, sealed, report)
                 mints |= _mints(records, sealed, bank.issuance, officers)
-            Applier(state).replay(frame)
+            applier.replay(frame)
     finally:
         journal.close()
     require(state.digest() == digest, "a replay of the journal gives another state than the one in memory")

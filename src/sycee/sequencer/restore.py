@@ -127,8 +127,9 @@ def _require_empty(target: Path) -> None:
 def _read(disk: RealDisk, *, cut_tail: bool, progress: Callable[[int], None] | None) -> tuple[LedgerState, Journal]:
     journal = Journal.open(disk, cut_tail=cut_tail, read_only=True)
     state = LedgerState(TableStorage())
+    applier = Applier(state)
     for frame in journal.recover():
-        Applier(state).replay(frame)
+        applier.replay(frame)
         if progress:
             progress(frame.sequence)
     state.check()

@@ -73,8 +73,9 @@ def recover_state(
                     findings.append(f"{disk.folder}/{name} was removed: frame {sequence} was discarded")
 
         frames = log.recover(anchors=list(good), give_up=give_up)
+    applier = Applier(state)
     for frame in frames:
-        Applier(state).replay(frame)
+        applier.replay(frame)
     return RecoveredState(state, [*findings, *log.findings], anchor.sequence if anchor else 0)
 
 

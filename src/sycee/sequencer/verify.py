@@ -69,6 +69,7 @@ def verify(
     # List snapshots before reading the journal, so that the journal contains the frame of each.
     compared = _Snapshots(snapshot_disk(folder), journal.ledger_id)
     state = LedgerState(TableStorage())
+    applier = Applier(state)
     report = authorities.Report()
     operations = last_time_ns = first_time_ns = 0
     findings: list[str] = []
@@ -82,7 +83,7 @@ def verify(
                     findings.append(f"local dates of frame {frame.sequence} differ from this machine's time zones")
                 if authority:
                     _check_authority(state, journal.ledger_id, frame, report)
-            Applier(state).replay(frame)
+            applier.replay(frame)
             compared.compare(state, frame)
             signed.compare(state, journal.ledger_id, frame)
             if progress:
