@@ -83,8 +83,9 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -
 
 def test_the_same_process_twice_is_refused(tmp_path: Path) -> None:
     journal = create(RealDisk(tmp_path / "journal"))
-    with pytest.raises(UnavailableError, match=rf"is in use by this process \(pid {os.getpid()}\)"):
+    with pytest.raises(UnavailableError, match=rf"is in use by this process \(pid {os.getpid()}\)") as refused:
         Journal.open(RealDisk(tmp_path / "journal"))
+    assert "this program has it open already, so use that Ledger, or close it first" in str(refused.value.hint)
     journal.close()
     Journal.open(RealDisk(tmp_path / "journal")).close()
 

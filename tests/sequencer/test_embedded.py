@@ -127,8 +127,17 @@ def test_accounts_are_found_or_named_as_unknown(town: Town) -> None:
     with pytest.raises(Refused, match="ISSUANCE account in CNY not opened: ISSUANCE_EXISTS") as refused:
         ledger.open_account("CNY", AccountKind.ISSUANCE)
     assert refused.value.result is Result.ISSUANCE_EXISTS
-    with pytest.raises(Refused, match="CURRENCY_NOT_FOUND"):
+    message = "WALLET account in USD, and the SUSPENSE account that it needs, not opened: CURRENCY_NOT_FOUND"
+    with pytest.raises(Refused, match=message) as refused:
         ledger.open_account("USD", AccountKind.WALLET)
+    assert refused.value.hint == "call define_currency first"
+
+
+def test_a_folder_is_opened_by_open(tmp_path: Path) -> None:
+    for folder in ("money", tmp_path):
+        with pytest.raises(UsageError, match=r"Ledger\(\.\.\.\) takes a sequencer; got") as refused:
+            Ledger(folder)  # type: ignore[arg-type]
+        assert str(refused.value.hint).startswith("use Ledger.open(")
 
 
 def test_pay_and_refund_with_a_purse(town: Town) -> None:

@@ -19,7 +19,7 @@ from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules_version
 from sycee.sequencer.embedded import Ledger
-from sycee.sequencer.rules_version import RULES_OLDEST, RULES_VERSION, upgrade_record
+from sycee.sequencer.rules_version import RELEASES, RULES_OLDEST, RULES_VERSION, upgrade_record
 from sycee.testing.disk import FakeDisk
 
 
@@ -149,11 +149,16 @@ def test_a_release_that_computes_otherwise_names_the_frame() -> None:
     start(FakeDisk(), SimulatedClock(START_NS)).close()  # the folder was released, and everything else is correct
 
 
-def test_a_ledger_of_rules_too_old_to_replay_names_the_release_that_does() -> None:
-    assert set(rules_version.RELEASES) == set(range(rules_version.RULES_OLDEST))
+def test_a_ledger_of_rules_too_old_to_replay_names_the_release_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(RELEASES) == set(range(rules_version.RULES_OLDEST))
     disk = FakeDisk()
     journal_with(disk, digest=bytes(32), upgrade=False)
     message = f"follows version 0 of the rules; this release replays versions from {RULES_OLDEST}"
     with pytest.raises(UnavailableError, match=message) as error:
         start(disk.kill(), SimulatedClock(START_NS))
-    assert error.value.hint == "Use Sycee 0.1.0, which replays it. Nothing was changed."
+    assert str(error.value.hint).startswith("No release has these rules: a development version wrote the ledger.")
+    assert __version__ not in RELEASES.values(), "this release does not replay it"
+    monkeypatch.setitem(RELEASES, 0, "0.0.9")
+    with pytest.raises(UnavailableError, match=message) as error:
+        start(disk.kill(), SimulatedClock(START_NS))
+    assert error.value.hint == "Use Sycee 0.0.9, which replays it. Nothing was changed."

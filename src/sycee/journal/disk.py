@@ -373,11 +373,13 @@ class RealDisk:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError as error:
-            holder = _holder(descriptor)
+            holder, hint = _holder(descriptor), "wait for its end or stop it, then retry"
             os.close(descriptor)
+            if holder.startswith("this process"):
+                hint = "this program has it open already, so use that Ledger, or close it first"
             raise UnavailableError(
                 f"{self.folder} is in use by {holder}",
-                hint="Only one process can use a ledger: wait for its end or stop it, then retry. Nothing was changed.",
+                hint=f"Only one process can use a ledger, and once: {hint}. Nothing was changed.",
             ) from error
         except OSError as error:
             os.close(descriptor)

@@ -50,3 +50,9 @@ def check_opened(answer: Any, kind: AccountKind, currency: str) -> None:
     result = Result(int(first_codes(answer)))
     if result is not Result.CREATED:
         raise Refused(f"{kind.name} account in {currency} not opened", result, hint=_HINTS.get(result))
+
+
+def without_suspense(error: Refused, kind: AccountKind, currency: str) -> Refused:
+    """Return the error for an account whose suspense account, which is opened first, was refused."""
+    message = f"{kind.name} account in {currency}, and the SUSPENSE account that it needs, not opened"
+    return Refused(message, error.result, hint=error.hint)

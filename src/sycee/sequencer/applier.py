@@ -1,4 +1,4 @@
-"""Apply frames to the state: one code path for the writer, for replay and, later, for a follower."""
+"""Apply frames to the state: one code path for the writer, for replay and, later, for a replica."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _movements_error(state: LedgerState, frame: Frame) -> Exception:
         return UnavailableError(
             f"this ledger follows version {state.rules} of the rules; this release replays versions from "
             f"{rules_version.RULES_OLDEST} on",
-            hint=f"Use Sycee {rules_version.RELEASES[state.rules]}, which replays it. Nothing was changed.",
+            hint=rules_version.replay_hint(state.rules),
         )
     return IntegrityError(
         f"{frame.location}: frame {frame.sequence}: the digest of the movements before this frame differs from the one "

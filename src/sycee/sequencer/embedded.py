@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from sycee.core.arguments import check_id, check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
-from sycee.core.errors import UsageError
+from sycee.core.errors import Refused, UsageError
 from sycee.core.ids import AnyId
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
@@ -28,7 +28,7 @@ from sycee.ledger.layout import AccountKind, Block, Reason, Role
 from sycee.ledger.models import Account, Hold, Purse, Transit
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads, snapshots
-from sycee.sequencer.account_opening import SuspenseAccounts, check_opened
+from sycee.sequencer.account_opening import SuspenseAccounts, check_opened, without_suspense
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.folders import folder_path, journal_disk, snapshot_disk
@@ -60,6 +60,11 @@ class Ledger(MoneyOperations[Result]):
 
     def __init__(self, sequencer: Sequencer, session: Session | None = None, *, closes_folder: bool = True) -> None:
         """Use `open` for a folder. `closes_folder`: whether the end of a `with` block closes the sequencer."""
+        if isinstance(sequencer, (str, Path)):
+            raise UsageError(
+                f"Ledger(...) takes a sequencer; got {short_repr(sequencer)}",
+                hint=f"use Ledger.open({short_repr(str(sequencer))})",
+            )
         self.sequencer = sequencer
         self._session = session or Session(sequencer.ledger_id, RealClock())
         self._closes_folder = closes_folder
@@ -225,9 +230,12 @@ class Ledger(MoneyOperations[Result]):
         operator, account = check_integer("operator", operator, high=2**32 - 1), self._id(account)
         suspense = check_id("suspense", suspense)
         if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
-            suspense = self._suspense.find(number, operator) or self.open_account(
-                currency, AccountKind.SUSPENSE, operator=operator
-            )
+            try:
+                suspense = self._suspense.find(number, operator) or self.open_account(
+                    currency, AccountKind.SUSPENSE, operator=operator
+                )
+            except Refused as error:
+                raise without_suspense(error, kind, currency) from error
         record = operations.open_account(
             self._id(id),
             account=account,
@@ -396,12 +404,17 @@ class Ledger(MoneyOperations[Result]):
             return reads.supply(state, currency)
 
     def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
-        """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines)."""
+        """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines).
+
+        `statement_page` returns the newest line first.
+        """
         with self.sequencer.reading() as state:
             return reads.statement(state, account, newest=newest)
 
     def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
+
+        `statement` returns the oldest line first.
 
         `cursor`: from the previous page, 0 for the first. Later operations do not change a page. Raises UsageError if
         the account does not exist, for a cursor of another statement, and for too many lines.

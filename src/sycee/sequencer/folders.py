@@ -11,7 +11,7 @@ from sycee.journal.journal import Journal
 
 
 def journal_disk(folder: str | Path) -> RealDisk:
-    """Return the disk of the journal of the ledger in `folder`. Raises UsageError unless `folder` is a path."""
+    """Open the subfolder `journal` of a ledger's `folder`. Raises UsageError unless `folder` is a path."""
     return RealDisk(folder_path(folder) / "journal")
 
 
@@ -24,7 +24,7 @@ def existing_journal_disk(folder: str | Path) -> RealDisk:
 
 
 def snapshot_disk(folder: str | Path) -> RealDisk:
-    """Return the disk of the snapshots of the ledger in `folder`. Raises UsageError unless `folder` is a path."""
+    """Open the subfolder `snapshots` of a ledger's `folder`. Raises UsageError unless `folder` is a path."""
     return RealDisk(folder_path(folder) / "snapshots")
 
 

@@ -18,8 +18,10 @@ from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 
 RULES_VERSION: Final = 2  # written by this release
-RULES_OLDEST: Final = 2  # oldest version that this release replays
-RELEASES: Final = {0: "0.1.0", 1: "0.1.0"}  # last release that replays each older version
+# Oldest version that this release replays. A ledger of an older one opens too if its movements come out equal.
+RULES_OLDEST: Final = 2
+# Last release that replays each older version; "" if none does, because the version was never released.
+RELEASES: Final = {0: "", 1: ""}
 
 _ID_CONTEXT: Final = "sycee 2026-11-25 id of an upgrade record"
 
@@ -37,6 +39,16 @@ def upgrade_record(state: LedgerState) -> Array:
         if state.bound_of(id) is None:
             return operations.upgrade(id, rules=RULES_VERSION, release=f"sycee {version('sycee')}")
         attempt += 1
+
+
+def replay_hint(rules: int) -> str:
+    """Return the next step for a ledger under rules that are older than RULES_OLDEST."""
+    if release := RELEASES[rules]:
+        return f"Use Sycee {release}, which replays it. Nothing was changed."
+    return (
+        "No release has these rules: a development version wrote the ledger. Replay it with the commit that wrote it, "
+        "or begin a new ledger. Nothing was changed."
+    )
 
 
 def check_upgrades(records: Array) -> None:
