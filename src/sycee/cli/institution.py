@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, named_key, open_bank
+from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core.errors import UsageError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 app = App(name="institution", help="Enter institutions, and decide their due diligence.")
 
 Name = Annotated[str, Parameter(help="Name or id of the institution.")]
-Json = Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")]
 
 NEW: Final = "new"
 PPM_PER_PERCENT: Final = 10_000
@@ -159,12 +159,12 @@ def list_(
     /,
     *,
     kind: Annotated[str | None, Parameter(help="Only institutions of this kind.")] = None,
-    json: Json = False,
+    json_: AsJson = False,
 ) -> int:
     """List the institutions with their states."""
     with open_bank(folder) as bank:
         rows = [_row(each) for each in bank.institutions.list(kind)]
-    if json:
+    if json_:
         show_json({"institutions": rows})
         return 0
     made = table("name", "kind", "operator", "state", "id")
@@ -176,7 +176,7 @@ def list_(
 
 
 @app.command(name="show")
-def show_(folder: BankFolder, name: Name, /, *, json: Json = False) -> int:
+def show_(folder: BankFolder, name: Name, /, *, json_: AsJson = False) -> int:
     """Show an institution: its checks, owners, outlets and tills.
 
     A settlement account is not shown, only its state.
@@ -195,7 +195,7 @@ def show_(folder: BankFolder, name: Name, /, *, json: Json = False) -> int:
             "tills": [f"{till.outlet_code}/{till.code}" for till in services.tills_of(found.id)],
         }
         needed = sorted(found.checks_needed)
-    if json:
+    if json_:
         show_json(members)
         return 0
     number = "" if found.operator is None else f", operator {found.operator}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, named_key, open_bank
+from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
@@ -55,7 +56,7 @@ def list_(
     folder: BankFolder,
     /,
     *,
-    json: Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
     """List the private keys on the bank's machine, with what each may sign.
 
@@ -65,7 +66,7 @@ def list_(
 
     with open_bank(folder) as bank:
         found = bank.key_files.list()
-    if json:
+    if json_:
         rows = [
             {
                 "file": str(each.path),
@@ -121,7 +122,7 @@ def show_(
     account: Account,
     /,
     *,
-    json: Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
     """Show the key of an account, its earlier keys, and what the owner of a new key needs for a proof."""
     from sycee.core import ids
@@ -151,7 +152,7 @@ def show_(
             "next_epoch": found.key_epoch + 1,
             "keys": earlier,
         }
-    if json:
+    if json_:
         show_json(members)
         return 0
     show(

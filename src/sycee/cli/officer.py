@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, named_key, open_bank
+from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core.errors import UsageError
@@ -61,7 +62,7 @@ def list_(
     folder: BankFolder,
     /,
     *,
-    json: Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
     """List the duties that persons have now, with their keys."""
     from sycee.core import ids
@@ -77,7 +78,7 @@ def list_(
             }
             for held in bank.people.holders()
         ]
-    if json:
+    if json_:
         show_json({"duties": rows})
         return 0
     made = table("duty", "person", "id of the duty", "until", "key")

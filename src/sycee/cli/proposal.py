@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, local_time, open_bank
+from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import show_answer
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core.errors import UsageError
@@ -30,7 +31,7 @@ def list_(
     /,
     *,
     state: Annotated[str | None, Parameter(help="Only proposals in this state, such as open.")] = None,
-    json: Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
     """List proposals, with what the open ones still need."""
     from sycee.core import ids
@@ -50,7 +51,7 @@ def list_(
             }
             for stored in bank.proposals.list(state)
         ]
-    if json:
+    if json_:
         show_json({"proposals": rows})
         return 0
     made = table("id", "action", "state", "valid until", "missing")
@@ -67,7 +68,7 @@ def show_(
     id: Annotated[str | None, Parameter(help="Id of the proposal, where a data folder is named.")] = None,
     /,
     *,
-    json: Annotated[bool, Parameter(negative="", help="Print one JSON object to stdout.")] = False,
+    json_: AsJson = False,
 ) -> int:
     """Decode the records of a proposal: what is shown follows from the signed bytes alone.
 
@@ -75,11 +76,11 @@ def show_(
     """
     if id is None:
         proposal = _load(place)
-        _print(proposal, _decoded(proposal), None, json)
+        _print(proposal, _decoded(proposal), None, json_)
         return 0
     with open_bank(place) as bank:
         stored = bank.proposals.get(_parsed(id))
-        _print(stored.proposal, list(bank.proposals.lines(stored.proposal)), (bank, stored), json)
+        _print(stored.proposal, list(bank.proposals.lines(stored.proposal)), (bank, stored), json_)
     return 0
 
 
@@ -118,7 +119,7 @@ def sign(
         )
     private = SigningKey.load(key)
     person = _parsed(signer) if signer else _signer(proposal, private, file)
-    _print(proposal, _decoded(proposal), None, json=False)
+    _print(proposal, _decoded(proposal), None, json_=False)
     proposal_format.sign(proposal, person, private).save(out)
     show(f"signed: {out}")
     return 0
@@ -190,12 +191,12 @@ def _signer(proposal: Proposal, key: SigningKey, file: Path) -> int:
     return person
 
 
-def _print(proposal: Proposal, lines: list[str], at: tuple[Bank, StoredProposal] | None, json: bool) -> None:
+def _print(proposal: Proposal, lines: list[str], at: tuple[Bank, StoredProposal] | None, json_: bool) -> None:
     from sycee.archive.timestamps import utc_text
     from sycee.core import ids
 
     needs = list(at[0].proposals.missing(proposal.id).needs) if at else []
-    if json:
+    if json_:
         members: dict[str, Any] = {
             "id": ids.format(proposal.id),
             "ledger": proposal.ledger_id.hex(),
