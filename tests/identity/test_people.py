@@ -157,3 +157,20 @@ def test_disagreements_are_found(small: World) -> None:
     assert answers["code"].tolist() == [Result.CREATED]
     name = ids.format(EVE)
     assert small.check() == [f"the officer {name} is revoked in the ledger, and not in the database"]
+
+
+@pytest.mark.parametrize("first", [Duty.CLERK, Duty.OPERATOR])
+def test_two_proposals_that_give_one_key_to_two_persons(small: World, first: Duty) -> None:
+    """Both were made before either was signed. The second is refused when it would be done, and stays open."""
+    one = small.appointments.appoint(first, KEY.public, institution=1_002, until_ns=UNTIL_NS, maker=ANN)
+    two = small.appointments.appoint(Duty.CLOSER, KEY.public, until_ns=UNTIL_NS, maker=ANN)
+    assert one.effect["person"] != two.effect["person"]
+    signed(small, one)
+    small.proposals.sign(two.id, KEYS[ANN])
+    with pytest.raises(UsageError, match=r"'s since: two persons with one key"):
+        small.proposals.sign(two.id, KEYS[BOB])
+    assert small.proposals.get(two.id).state == "open"
+    assert small.people.duties_of(ids.parse(two.effect["person"])) == []
+    assert small.people.person_of_key(KEY.public) == ids.parse(one.effect["person"])
+    small.proposals.withdraw(two.id, by=ANN)
+    assert small.check() == []

@@ -162,8 +162,10 @@ class People:
         """Store a person and a duty in the caller's transaction, for founding and for the outcome of a proposal.
 
         The key is stored for duties that are no role of the ledger; a grant contains it otherwise. Repeating a call
-        changes nothing.
+        changes nothing. Raises UsageError, for such a duty, if another person got the key since it was proposed.
         """
+        if held.duty not in duties.ROLES:
+            self._require_free(connection, held.person, key)
         self.add(connection, person=held.person)
         if connection.scalar(sqlalchemy.select(DUTIES.c.id).where(DUTIES.c.id == held.id)) is None:
             row = {
@@ -179,6 +181,23 @@ class People:
             connection.execute(DUTIES.insert().values(row))
         if held.duty not in duties.ROLES:
             self._record_key(connection, held, key)
+
+    def _require_free(self, connection: Connection, person: int, key: PublicKey) -> None:
+        """Raise UsageError if another person has the key: as two persons, one could be maker and checker."""
+        with self._stores.ledger.sequencer.reading() as state:
+            now_ns = self._now_ns(state)
+            others = {
+                grant.person
+                for grant in state.grants.values()
+                if grant.counts(now_ns) and (int(grant.flags), grant.key) == (key.flags, key.key)
+            }
+        chosen = (KEYS.c.public_key == str(key)) & KEYS.c.until_ns.is_(None) & (KEYS.c.subject == PERSONS.c.id)
+        others.update(connection.scalars(sqlalchemy.select(KEYS.c.subject).where(chosen)))
+        if other := next(iter(others - {person}), 0):
+            raise UsageError(
+                f"the key {key} is {ids.format(other)}'s since: two persons with one key would count as two signers",
+                hint="withdraw the proposal, and appoint the person with a key of their own",
+            )
 
     def _record_key(self, connection: Connection, held: HeldDuty, key: PublicKey) -> None:
         chosen = KEYS.c.subject == held.person
