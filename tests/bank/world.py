@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import shutil
 import sqlite3
@@ -79,10 +80,17 @@ def _maintenance(where: str) -> str:
     return make_url(where).set(database="postgres").render_as_string(hide_password=False)
 
 
+def temporary_folder() -> Path:
+    """A new folder, which is removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @cache
 def founded(server: str) -> Copies:
     """A bank that is founded and closed. `server`: "" for SQLite, or the URL of a PostgreSQL database to use."""
-    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
+    folder = temporary_folder()
     where = server
     if server:
         name = f"founded_{next(_NUMBERS)}"
@@ -97,7 +105,7 @@ def founded(server: str) -> Copies:
 @cache
 def two_tiers(server: str) -> Copies:
     """A closed bank with the operators 2 (North Bank) and 3 (South Bank), each with MINTED in its vault."""
-    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
+    folder = temporary_folder()
     options = founded(server).copy(folder)
     with Bank.open(folder / "bank", options=options) as made:
         for name, key in (("North Bank", NORTH), ("South Bank", SOUTH)):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,7 +167,7 @@ def everyone(bank: Bank) -> list:
 @cache
 def settled(server: str) -> world.Copies:
     """A town that is settled and closed. `server`: "" for SQLite, or the URL of a PostgreSQL database to use."""
-    folder = Path(tempfile.mkdtemp(prefix="sycee-town-"))
+    folder = world.temporary_folder()
     with world.bank(server, folder) as bank:
         settle(bank)
         database = bank.config.database
