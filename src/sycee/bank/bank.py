@@ -28,6 +28,9 @@ from sycee.database.migrations import Schema, upgrade
 from sycee.database.stores import Stores
 from sycee.database.tables import SCHEMA as DATABASE
 from sycee.database.transactions import write
+from sycee.day import calendar
+from sycee.day.closing import Closing
+from sycee.day.tables import SCHEMA as DAY
 from sycee.identity.appointments import Appointments
 from sycee.identity.institutions import Institutions
 from sycee.identity.key_files import KeyFiles
@@ -68,7 +71,7 @@ DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # Every schema of a bank's database, lower packages first. Each owner adds one line.
-SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE)
+SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE, DAY)
 
 
 class LateCases:
@@ -155,6 +158,18 @@ class Bank:
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
         self.personal.on_shred.append(self.people.shred)
         # --- day, cases ---
+        self.day = Closing(
+            stores,
+            self.people,
+            self.registry,
+            self.access,
+            folder=folder.packs,
+            currency=config.currency,
+            calendar=calendar.load(config.definition("calendar")),
+            cutoff=config.text("cutoff"),
+            zone=config.text("zone"),
+            is_rehearsal=config.flag("rehearsal"),
+        )
 
     def services(self) -> Sequence[Any]:
         """Return the services that compare SQL with the ledger; each owner adds theirs."""
@@ -163,6 +178,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.sweeps),
+            self.day,
         )
 
     @classmethod
@@ -283,6 +299,7 @@ class Bank:
             )
         self.proposals.settle(again=again)
         self.keys.resume()
+        self.day.finish()
         try:
             self.personal.finish_shreds()
             self.personal_keys.complete_backup()

@@ -1,0 +1,1 @@
+"""Cases: disputes, errors and events that persons decide, with deadlines, holds and claims."""
