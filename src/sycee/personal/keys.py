@@ -132,11 +132,19 @@ class PersonalKeys:
         entropy = os.urandom(SECRET_BYTES * len(persons))
         secrets = [entropy[at : at + SECRET_BYTES] for at in range(0, len(entropy), SECRET_BYTES)]
         names = [id_bytes(person) for person in persons]
-        rows = [(name, secret, MASTER, now, name) for name, secret in zip(names, secrets, strict=True)]
-        added = write(self._engine, lambda connection: connection.exec_driver_sql(_INSERT, rows).rowcount)
-        if added != len(rows):
+        rows = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
+
+        def insert(connection: Connection) -> int:
+            among = SHREDDED.c.person.between(min(persons), max(persons))
+            if connection.scalar(sqlalchemy.select(SHREDDED.c.person).where(among).limit(1)) is None:
+                return connection.exec_driver_sql(_COPY, rows).rowcount
+            return connection.exec_driver_sql(_INSERT, [(*row, row[0]) for row in rows]).rowcount
+
+        if write(self._engine, insert) == len(rows):
+            copied = rows
+        else:
             secrets = self._secrets_of(persons)
-        copied = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
+            copied = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
         write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
         return [sealing.person_key(self._derived, secret, name) for name, secret in zip(names, secrets, strict=True)]
 

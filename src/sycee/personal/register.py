@@ -91,43 +91,46 @@ class Register:
         Reads no file and no database. Raises UsageError for an unknown field and columns of different lengths.
         """
         _check_columns(columns)
-        names = tuple(columns)
-        count = len(columns[names[0]]) if names else 0
+        names = [name for name in FIELDS if name in columns]
+        key = self.keys.hash_key
         rows: list[dict[str, str]] = []
         faults: dict[int, str] = {}
         hashes: list[list[tuple[SearchKind, bytes]]] = []
         phones: list[str] = []
-        for number in range(count):
-            row = {name: text for name in names if (text := columns[name][number].strip())}
+        for values in zip(*(columns[name] for name in names), strict=True):
+            row = {name: text for name, text in zip(names, map(str.strip, values), strict=True) if text}
             code, texts = self._texts(row)
             if code:
-                faults[number] = code
+                faults[len(rows)] = code
             rows.append(row)
-            hashes.append([(kind, self.hashed(kind, text)) for kind, text in texts.items()])
-            phones.append(texts.get(SearchKind.PHONE, ""))
+            hashes.append([(kind, sealing.search_hash(key, kind, text)) for kind, text in texts])
+            phones.append("" if code else row.get("phone", ""))
         return Examined(rows, faults, hashes, phones)
 
-    def _texts(self, row: dict[str, str]) -> tuple[str, dict[SearchKind, str]]:
+    def _texts(self, row: dict[str, str]) -> tuple[str, list[tuple[SearchKind, str]]]:
         """Return the code of a fault, or "", and the search texts of a row. Normalises the phone in the row."""
-        texts: dict[SearchKind, str] = {}
+        texts: list[tuple[SearchKind, str]] = []
         for text in row.values():
             if len(text) > sealing.FIELD_CHARACTERS_MAX:
                 return TEXT_TOO_LONG, texts
         code = INVALID_PHONE
         try:
             if "phone" in row:
-                row["phone"] = texts[SearchKind.PHONE] = sealing.phone(row["phone"], self._prefix)
+                row["phone"] = sealing.phone(row["phone"], self._prefix)
+                texts.append((SearchKind.PHONE, row["phone"]))
             code = INVALID_PAPER
             if "paper" in row:
-                texts[SearchKind.PAPER] = sealing.paper(row.get("paper_kind", ""), row["paper"])
+                texts.append((SearchKind.PAPER, sealing.paper(row.get("paper_kind", ""), row["paper"])))
+            if not texts:
+                return NOTHING_TO_FIND_BY, texts
             code = INVALID_BIRTH
             if "birth" in row:
                 born = sealing.birth(row["birth"])
                 if "name" in row:
-                    texts[SearchKind.NAME_AND_BIRTH] = f"{born} {sealing.name(row['name'])}"
+                    texts.append((SearchKind.NAME_AND_BIRTH, f"{born} {sealing.name(row['name'])}"))
         except UsageError:
-            return code, {}
-        return ("" if {SearchKind.PHONE, SearchKind.PAPER} & texts.keys() else NOTHING_TO_FIND_BY), texts
+            return code, []
+        return "", texts
 
     def hashed(self, kind: SearchKind, text: str) -> bytes:
         """Return the keyed hash, 16 bytes, of a normal form."""
@@ -229,7 +232,7 @@ class Register:
             connection.execute(SEARCH.delete().where(SEARCH.c.person == person))
             insert_rows(
                 connection, SEARCH, ("hash", "kind", "person"),
-                sorted((self.hashed(kind, text), int(kind), id_bytes(person)) for kind, text in texts.items()),
+                sorted((self.hashed(kind, text), int(kind), id_bytes(person)) for kind, text in texts),
             )  # fmt: skip
 
         write(self._engine, work)

@@ -40,7 +40,7 @@ _MASTER_CONTEXT: Final = "sycee 2026-11-27 personal: check of a master key"
 _PERSON_CONTEXT: Final = "sycee 2026-11-27 personal: key of persons"
 _PLACE: Final = struct.Struct(">24s16sI")  # purpose, person, version
 _BIRTH: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_PHONE: Final = re.compile(r"\+[1-9]\d{7,14}")  # E.164: at most 15 digits
+_PHONE: Final = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)  # E.164: at most 15 digits
 
 
 class SearchKind(IntEnum):
@@ -117,8 +117,8 @@ def _place(person: bytes, place: str, version: int) -> bytes:
 
 
 def encode_fields(fields: Mapping[str, str]) -> bytes:
-    """Return the bytes of one record: a JSON object in the order of FIELDS, padded with blanks."""
-    text = ",".join([f'"{name}":{quoted(fields[name])}' for name in FIELDS if fields.get(name)])
+    """Return the bytes of one record: a JSON object, padded with blanks. `fields`: names of FIELDS only."""
+    text = ",".join([f'"{name}":{quoted(text)}' for name, text in fields.items() if text])
     content = ("{" + text + "}").encode("utf-8")
     return content + b" " * (-len(content) % PAD_BYTES)
 
@@ -138,12 +138,14 @@ def phone(text: str, prefix: str = "") -> str:
     Blanks, hyphens, dots and parentheses are removed; 00 in front becomes +. A number without either gets `prefix`,
     such as "+86", in place of its first 0. Raises UsageError for any other text; the error does not repeat it.
     """
+    if _PHONE.fullmatch(text):  # most numbers of a file
+        return text
     digits = unicodedata.normalize("NFKC", text).translate(_SEPARATORS)
     if digits.startswith("00"):
         digits = f"+{digits[2:]}"
     elif prefix and not digits.startswith("+"):
         digits = prefix + digits.removeprefix("0")
-    if not _PHONE.fullmatch(digits) or not digits.isascii():
+    if not _PHONE.fullmatch(digits):
         raise UsageError(
             "the phone number is not + and 8 to 15 digits",
             hint="give the number with its country code, such as +86 138 0000 0000",
@@ -179,10 +181,10 @@ def mask(text: str) -> str:
 
     A name without blanks, as in Chinese, shows its last character alone, as is usual there ("*明").
     """
-    words = unicodedata.normalize("NFKC", text).split()
+    words = text.split() if text.isascii() else unicodedata.normalize("NFKC", text).split()
     if len(words) == 1 and not words[0].isascii() and 1 < len(words[0]) <= 4:
         return "*" * (len(words[0]) - 1) + words[0][-1]
-    return " ".join(word[0] + "*" * (len(word) - 1) for word in words)
+    return " ".join([word[0] + "*" * (len(word) - 1) for word in words])
 
 
 _SEPARATORS: Final = str.maketrans("", "", " -.()\u2010\u2011\u2012\u2013\u2014\u00a0\t")
@@ -202,4 +204,7 @@ def search_texts(fields: Mapping[str, str], prefix: str = "") -> dict[SearchKind
 
 def search_hash(key: bytes, kind: SearchKind, text: str) -> bytes:
     """Return the keyed hash of a normal form. `key`: of `hash_key`."""
-    return blake3(kind.to_bytes(1, "big") + text.encode("utf-8"), key=key).digest(HASH_BYTES)
+    return blake3(_KIND_BYTES[kind] + text.encode("utf-8"), key=key).digest(HASH_BYTES)
+
+
+_KIND_BYTES: Final = {kind: kind.to_bytes(1, "big") for kind in SearchKind}
