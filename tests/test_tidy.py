@@ -127,6 +127,12 @@ def test_every_package_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def test_every_package_is_on_the_map() -> None:
+    packages = {name.split("/")[2] for name in tracked() if re.fullmatch(r"src/sycee/\w+/__init__\.py", name)}
+    present = texts()["docs/internals/ARCHITECTURE.md"].partition("## 3. ")[2].partition("Planned packages")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", present, re.MULTILINE)) == sorted(packages)
+
+
 def test_every_make_target_is_explained() -> None:
     makefile = texts()["Makefile"]
     explained = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
