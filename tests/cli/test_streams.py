@@ -115,6 +115,10 @@ def commands(place: Path) -> list[list[str]]:
         ["supply", bank, "--json"],
         # Wallets and payments.
         # The day, cases, backup.
+        ["day", "list", bank],
+        ["day", "list", bank, "--json"],
+        ["day", "breaks", bank],
+        ["day", "breaks", bank, "--json"],
         ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],
         ["nonsense", CHINESE],
     ]

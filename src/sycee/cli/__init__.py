@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "supply": ("supply:supply", "Show the money in circulation, its reserves, and digests to compare a copy with."),
     # Wallets and payments.
     # The day, cases, backup.
+    "day": ("day:app", "Close business days, countersign their packs, and check packs."),
     "backup": (
         "backup:backup",
         "Write an encrypted backup: the journal up to one frame, then the database, settings and packs.",
@@ -69,7 +70,7 @@ HEADINGS: Final = {
     "pilot": "Pilots, draws and ledgers",
     "init": "A bank and its people",
     "operator": "Issuance",
-    "backup": "Days, cases and backups",
+    "day": "Days, cases and backups",
 }
 
 
