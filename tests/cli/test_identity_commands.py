@@ -189,7 +189,7 @@ def test_institutions(said: Said, place: Path) -> None:
         (["add", "bank", "X", "--kind", "operator", "--owner", "5", "--key", "ann.pem"], "'5' is not an owner"),
         (["add", "bank", "X", "--kind", "operator", "--owner", "new=0", "--key", "ann.pem"], "above 0 and at most 100"),
         (["add", "bank", "X", "--kind", "operator", "--owner", "new=101", "--key", "ann.pem"], "at most 100 %"),
-        (["add", "bank", "X", "--kind", "operator", "--settlement", "?", "--key", "ann.pem"], "is no account"),
+        (["add", "bank", "X", "--kind", "operator", "--settlement", "?", "--key", "ann.pem"], "account is not valid"),
         (["add", "bank", "X", "--kind", "operator"], "no key signs"),
         (["add", "bank", "X", "--kind", "operator", "--key", "carol.pem"], "no person has the key"),
     ],
@@ -212,6 +212,10 @@ def test_outlets_and_tills_of_a_merchant(said: Said, place: Path) -> None:
     shop = ("institution", "add", "bank", "Tea house", "--kind", "merchant", "--operator", "1", "--key", "desk.pem")
     assert said(*shop)[0] == 0
     desk = ("--key", "desk.pem")
+    assert said("institution", "account", "bank", "Tea house", "XX00 1234 5678", *desk)[:2] == (
+        0, "settlement account of Tea house: stated\n",
+    )  # fmt: skip
+    assert json.loads(said("institution", "show", "bank", "Tea house", "--json")[1])["settlement"] == "stated"
     assert said("institution", "outlet", "bank", "Tea house", "west", *desk)[:2] == (
         0, "outlet west of Tea house open\n",
     )  # fmt: skip

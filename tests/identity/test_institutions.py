@@ -42,6 +42,7 @@ def test_due_diligence_of_a_merchant(bank: World) -> None:
     settlement = bank.institutions.settlement_of(tea)
     assert settlement is not None
     assert settlement.state == "verified"
+    assert bank.institutions.require_settlement(tea) == settlement
     assert bank.institutions.checks_of(tea) == {"owners": "passed", "papers": "passed", "settlement": "passed"}
     # A new settlement account must be verified anew.
     bank.institutions.state_settlement(tea, SettlementAccount(b"other", b"1" * 16), by=CARL)
@@ -49,6 +50,10 @@ def test_due_diligence_of_a_merchant(bank: World) -> None:
     assert settlement is not None
     assert settlement.state == "stated"
     assert bank.institutions.same_settlement(b"1" * 16) == [tea]
+    with pytest.raises(UsageError, match=r"the settlement account of Tea house is not verified"):
+        bank.institutions.require_settlement(tea)
+    with pytest.raises(UsageError, match=r"the settlement account of North Bank is not stated"):
+        bank.institutions.require_settlement(1_002)
     assert bank.check() == []
 
 

@@ -99,6 +99,24 @@ def verify(
 
 
 @app.command
+def account(
+    folder: BankFolder,
+    name: Name,
+    number: Annotated[str, Parameter(help="Account at a bank, which is stored encrypted.")],
+    /,
+    *,
+    key: KeyFiles = None,
+) -> int:
+    """State a new settlement account of an institution, which must be verified before money is sent to it."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        found = _find(bank, name)
+        bank.institutions.state_settlement(found.id, _sealed(bank, found.id, number), by=maker_of(bank, keys))
+        show(f"settlement account of {found.name}: stated")
+    return 0
+
+
+@app.command
 def outlet(
     folder: BankFolder,
     name: Name,
@@ -276,7 +294,7 @@ def _sealed(bank: Bank, institution: int, text: str) -> SettlementAccount:
     normal = "".join(text.split()).upper()
     if not _ACCOUNT.fullmatch(normal):
         # The text itself is not repeated: it may be an account with a slip of the finger.
-        raise UsageError("--settlement is no account", hint="an account has 4 to 34 letters and digits")
+        raise UsageError("the settlement account is not valid", hint="an account has 4 to 34 letters and digits")
     bank.personal_keys.create([institution])
     sealed = bank.personal.seal(institution, SETTLEMENT, normal)
     return SettlementAccount(sealed, bank.personal.hashed(SearchKind.PAPER, f"{SETTLEMENT} {normal}"))

@@ -222,6 +222,21 @@ class Institutions:
             f"{found.name} is {found.state}{what}", hint="two persons verify an institution before it takes part"
         )
 
+    def require_settlement(self, institution: int) -> SettlementAccount:
+        """Return the verified settlement account of an institution. Raises UsageError if none is verified.
+
+        A new account must be verified anew before money is sent to it: whoever takes over a merchant's access could
+        state another one.
+        """
+        found = self.settlement_of(institution)
+        if found is None or found.state != VERIFIED:
+            name, problem = self.get(institution).name, "is not verified" if found else "is not stated"
+            raise UsageError(
+                f"the settlement account of {name} {problem}",
+                hint="two persons verify it: `sycee institution verify --check settlement`",
+            )
+        return found
+
     # --- reading ---
 
     def get(self, institution: int) -> Institution:
