@@ -223,14 +223,6 @@ def test_an_open_wallet_keeps_its_person(bank: World) -> None:
         bank.register.shred(ANN, who=PRIVACY, basis="relation-ended")
 
 
-def test_unused_secrets_are_removed(bank: World) -> None:
-    bank.store(ANN, WANG)
-    bank.keys.create([BOB])
-    assert bank.register.remove_unused_secrets([BOB]) == 0
-    assert bank.register.remove_unused_secrets([]) == 1
-    assert bank.keys.persons() == [ANN]
-
-
 def test_the_check_finds_a_person_without_a_secret(bank: World) -> None:
     bank.store(ANN, WANG)
     bank.keys.shred(ANN)

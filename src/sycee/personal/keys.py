@@ -207,11 +207,15 @@ class PersonalKeys:
         UnavailableError if the backup is not reachable.
         """
         stores = (self._engine, self._backup())
-        listed = set(shredded)
+        own: dict[Engine, set[int]] = {}
+        kept: dict[Engine, set[int]] = {}
         for store in stores:
             with reading(store) as connection:
-                listed.update(connection.scalars(sqlalchemy.select(SHREDDED.c.person)))
-        return sum(self._shred(store, sorted(listed)) for store in stores)
+                own[store] = set(connection.scalars(sqlalchemy.select(SHREDDED.c.person)))
+                both = SECRETS.join(SHREDDED, SECRETS.c.person == SHREDDED.c.person)
+                kept[store] = set(connection.scalars(sqlalchemy.select(SECRETS.c.person).select_from(both)))
+        listed = set(shredded).union(*own.values())
+        return sum(self._shred(store, sorted(listed - own[store] | kept[store])) for store in stores)
 
     def shredded(self) -> list[int]:
         """Return everyone whom the key file lists as shredded, in order."""
@@ -220,6 +224,9 @@ class PersonalKeys:
 
     def missing_in_backup(self) -> list[int]:
         """Return the persons whose secret the backup does not have."""
+        if self._count(self._engine) == self._count(self._backup()):
+            # Every secret of the backup was copied from the file, and both delete the same ones.
+            return []
         known = set(self.persons())
         with reading(self._backup()) as connection:
             return sorted(known.difference(connection.scalars(sqlalchemy.select(SECRETS.c.person))))
@@ -233,6 +240,11 @@ class PersonalKeys:
         if copied:
             write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
         return len(copied)
+
+    @staticmethod
+    def _count(store: Engine) -> int:
+        with reading(store) as connection:
+            return connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(SECRETS)) or 0
 
     def _shred(self, store: Engine, persons: Sequence[int]) -> int:
         now = self._clock.now_ns()

@@ -365,18 +365,6 @@ class Register:
         for person in sorted(have.intersection(self.shredded())):
             yield f"person {ids.format(person)} was shredded and still has a secret"
 
-    def remove_unused_secrets(self, used: Sequence[int]) -> int:
-        """Shred the secrets of nobody: neither in the register nor in `used`. Return their number.
-
-        For a bank that is not in use: a person who is being stored has a secret before there is a row.
-        """
-        with reading(self._engine) as connection:
-            persons = set(connection.scalars(sqlalchemy.select(RECORDS.c.person).distinct()))
-        unused = set(self.keys.persons()).difference(persons, used)
-        for person in sorted(unused):
-            self.keys.shred(person)
-        return len(unused)
-
 
 _STRENGTH: Final = {SearchKind.PHONE: 0, SearchKind.NAME_AND_BIRTH: 1, SearchKind.PAPER: 2}
 
