@@ -114,6 +114,13 @@ def commands(place: Path) -> list[list[str]]:
         ["supply", bank],
         ["supply", bank, "--json"],
         # Wallets and payments.
+        ["wallet", "list", bank, "00000000-0000-0000-0000-000000000001"],
+        ["wallet", "dormant", bank, "--since", "2026-01-01"],
+        ["wallet", "dormant", bank, "--since", "2026-01-01", "--json"],
+        ["merchant", "--help"],
+        ["pay", "--help"],
+        ["refund", "--help"],
+        ["request", "--help"],
         # The day, cases, backup.
         ["day", "list", bank],
         ["day", "list", bank, "--json"],

@@ -25,6 +25,7 @@ from sycee import cli
 ALSO = (
     "alembic",
     "duckdb",
+    "segno",
     "sqlalchemy",
     "sycee.archive.check",
     "sycee.bank.bank",

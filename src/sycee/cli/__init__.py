@@ -57,6 +57,11 @@ COMMANDS: Final = {
     "funding": ("funding:app", "Move money between wallets and their holders' banks."),
     "supply": ("supply:supply", "Show the money in circulation, its reserves, and digests to compare a copy with."),
     # Wallets and payments.
+    "wallet": ("wallet:app", "Open, show, change and close wallets, and their aliases."),
+    "merchant": ("merchant:app", "Open accounts of merchants; show their QR codes, day reports, orders and sweeps."),
+    "pay": ("pay:pay", "Pay from a wallet."),
+    "request": ("request:app", "Ask for a payment, and pay or decline such a request."),
+    "refund": ("pay:refund", "Refund a part, or all, of the payment of an order."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),
     "backup": (
@@ -70,6 +75,7 @@ HEADINGS: Final = {
     "pilot": "Pilots, draws and ledgers",
     "init": "A bank and its people",
     "operator": "Issuance",
+    "wallet": "Wallets and payments",
     "day": "Days, cases and backups",
 }
 

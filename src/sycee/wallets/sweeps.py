@@ -108,7 +108,7 @@ class Sweeps:
             "merchant": merchant,
             "account": wallet.account,
             "operator": wallet.operator,
-            "bank_reference": f"SWEEP-{sweep:032X}"[:35],
+            "bank_reference": f"SW-{sweep:032X}",
             "minor": 0,
             "first_frame": self._next_frame(wallet.account),
             "last_frame": 0,
@@ -170,7 +170,8 @@ class Sweeps:
 
     def of_merchant(self, merchant: int) -> list[Sweep]:
         """Return the sweeps of a merchant, the oldest first."""
-        query = sqlalchemy.select(SWEEPS).where(SWEEPS.c.merchant == merchant).order_by(SWEEPS.c.at_ns, SWEEPS.c.id)
+        in_order = (SWEEPS.c.at_ns, SWEEPS.c.last_frame, SWEEPS.c.id)
+        query = sqlalchemy.select(SWEEPS).where(SWEEPS.c.merchant == merchant).order_by(*in_order)
         with reading(self._stores.engine) as connection:
             return [Sweep(**row._mapping) for row in connection.execute(query)]
 

@@ -1,0 +1,117 @@
+"""`sycee pay` and `sycee refund`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.proposing import maker_of, signing_keys
+from sycee.cli.terminal import note, show
+from sycee.cli.wallet_options import (
+    AmountText,
+    MerchantName,
+    OrderNumber,
+    PayeeName,
+    TillCode,
+    WalletName,
+    merchant_named,
+    own_account,
+    payee_named,
+    require_paid,
+    signing_for,
+)
+from sycee.core.errors import UsageError
+
+
+def pay(
+    folder: BankFolder,
+    payer: WalletName,
+    payee: PayeeName,
+    amount: Annotated[str | None, Parameter(help="Amount, such as 12.50; not needed if the QR code has one.")] = None,
+    /,
+    *,
+    reference: Annotated[str, Parameter(help="Text for both sides, up to 35 characters, stored encrypted.")] = "",
+    till: Annotated[str | None, Parameter(help="Code of the merchant's till, or OUTLET/TILL.")] = None,
+    order: Annotated[str, Parameter(help="The merchant's order, which is paid once.")] = "",
+    key: KeyFiles = None,
+) -> int:
+    """Pay from a wallet, whose key signs: with packets that the payee may receive, then with own money.
+
+    The payee's name, masked for a person, is shown before the payment is signed.
+    """
+    from sycee.core import ids, money
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        account = own_account(bank, payer, keys)
+        signing = signing_for(bank, account, keys)
+        found = payee_named(bank, payee, by=signing.who)
+        currency = bank.config.currency
+        minor = money.parse(amount, currency) if amount is not None else found.minor
+        if not minor or (amount is not None and found.minor and minor != found.minor):
+            raise UsageError(
+                "the QR code has another amount" if minor else "no amount was given",
+                hint="name the amount after the payee" if not minor else "omit the amount, or scan another code",
+            )
+        note(f"paying {money.format(minor, currency)} {currency.code} to {found.name}")
+        if found.request:
+            paid = bank.requests.pay(found.request, account, signers=signing.signers, who=signing.who)
+        else:
+            code = till or found.till
+            place = bank.institutions.find_till(bank.directory.holder_of(found.account), code).id if code else 0
+            paid = bank.payments.pay(
+                account,
+                found.account,
+                minor,
+                signers=signing.signers,
+                who=signing.who,
+                text=reference,
+                till=place,
+                order=order or found.order,
+            )
+        require_paid(paid, "nothing was paid")
+        show(f"paid {money.format(minor, currency)} {currency.code}: operation {ids.format(paid.operation)}")
+    return 0
+
+
+def refund(
+    folder: BankFolder,
+    merchant: MerchantName,
+    order: OrderNumber,
+    amount: AmountText,
+    /,
+    *,
+    till: Annotated[TillCode | None, Parameter(help="Code of the till that refunds, or OUTLET/TILL.")] = None,
+    key: KeyFiles = None,
+) -> int:
+    """Refund a part, or all, of the payment of an order. The money returns to where it came from.
+
+    The key of the merchant's wallet signs, or a person of its operator if the wallet has none.
+    """
+    from sycee.core import ids, money
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        found = merchant_named(bank, merchant)
+        minor = money.parse(amount, bank.config.currency)
+        state = bank.payments.was_paid(found.id, order)
+        if not state.is_paid:
+            raise UsageError(f"order {order} is {state.state}, not paid", hint="only a payment can be refunded")
+        account = bank.payments.payee_of(state.operation)
+        signing = signing_for(bank, account, keys)
+        refunded = bank.payments.refund(
+            found.id,
+            order,
+            minor,
+            till=bank.institutions.find_till(found.id, till).id if till else 0,
+            signers=signing.signers,
+            who=signing.who if signing.who != found.id else maker_of(bank, keys),
+        )
+        require_paid(refunded, "nothing was refunded")
+        show(
+            f"refunded {money.format(minor, bank.config.currency)} {bank.config.currency.code}: "
+            f"operation {ids.format(refunded.operation)}"
+        )
+    return 0

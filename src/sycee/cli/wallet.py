@@ -1,0 +1,370 @@
+"""`sycee wallet`: open, show, change and close wallets, and their aliases."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.parameters import AsJson
+from sycee.cli.proposing import maker_of, signing_keys
+from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.cli.wallet_options import WalletName, account_named, own_account, person_of, signing_for
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.wallets.directory import Wallet
+    from sycee.wallets.opening import OpenedMany
+
+app = App(name="wallet", help="Open, show, change and close wallets, and their aliases.")
+
+CSV_BYTES_MAX: Final = 1 << 30
+
+
+@app.command(name="open")
+def open_(
+    folder: BankFolder,
+    /,
+    *,
+    operator: Annotated[str, Parameter(help="The operator: name or number.")],
+    tier: Annotated[str, Parameter(help="Class of the bank's preset, such as class-4.")],
+    from_: Annotated[
+        Path | None,
+        Parameter(name="--from", help="CSV of new persons: name, phone, paper, paper_kind, birth, address."),
+    ] = None,
+    person: Annotated[str | None, Parameter(help="Id of a registered person who gets another wallet.")] = None,
+    wallet_key: Annotated[
+        Path | None, Parameter(help="Private key of the one wallet to open; without one its operator signs for it.")
+    ] = None,
+    refused: Annotated[Path | None, Parameter(help="Write row and code of refused rows to this CSV file.")] = None,
+    accounts: Annotated[Path | None, Parameter(help="Write row and wallet of opened rows to this CSV file.")] = None,
+    key: KeyFiles = None,
+) -> int:
+    """Open wallets at an operator, whose key signs: for every row of a CSV file, or for one registered person.
+
+    The phone of a new person is the wallet's first alias. Rows of persons and phones that are registered are refused.
+    """
+    keys = signing_keys(key)
+    if (from_ is None) is (person is None):
+        raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
+    columns = _columns(from_) if from_ is not None else {}
+    with open_bank(folder) as bank:
+        from sycee.core import ids
+
+        number = _operator(bank, operator)
+        signers, who = bank.signers(*keys), maker_of(bank, keys)
+        if from_ is None or wallet_key is not None:
+            rows = [{name: texts[at] for name, texts in columns.items()} for at in range(_count(columns))]
+            if from_ is not None and len(rows) != 1:
+                raise UsageError(f"--wallet-key is of one wallet, and {from_} has {len(rows)} rows")
+            named: dict[str, Any] = {"operator": number, "tier": tier, "signers": signers, "who": who}
+            named |= _key_of(bank, wallet_key)
+            opening = bank.wallets
+            wallet = opening.open_person(rows[0], **named) if rows else opening.open(ids.parse(person or ""), **named)
+            show(_line(wallet))
+            return 0
+        with progress("opening wallets", "wallets") as shown:
+            total, done = _count(columns), 0
+
+            def step(count: int) -> None:
+                nonlocal done
+                done += count
+                shown(done, total)
+
+            opened = bank.wallets.open_many(
+                columns, operator=number, tier=tier, signers=signers, who=who, progress=step
+            )
+    _show_opened(opened, from_, refused, accounts)
+    return 0
+
+
+@app.command(name="list")
+def list_(
+    folder: BankFolder, holder: Annotated[str, Parameter(help="A merchant's name, or the id of a holder.")], /, *,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the wallets of a person or a merchant."""
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        named = [each.id for each in bank.institutions.list("merchant") if each.name == holder]
+        wallets = bank.directory.of_holder(named[0] if named else ids.parse(holder))
+        rows = [_members(bank, each) for each in wallets]
+    if json_:
+        show_json({"wallets": rows})
+        return 0
+    made = table("wallet", "class", "operator", "signs", "state", "balance", numbers=("balance",))
+    for row in rows:
+        made.add_row(*(str(row[name]) for name in ("wallet", "class", "operator", "signs", "state", "balance")))
+    print_table(made)
+    return 0
+
+
+@app.command(name="show")
+def show_(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None, json_: AsJson = False) -> int:
+    """Show a wallet: class, operator, who signs, balance and the kinds of its aliases.
+
+    An alias as WALLET needs --key of the wallet's holder or of a person of the bank.
+    """
+    with open_bank(folder) as bank:
+        account = own_account(bank, wallet, signing_keys(key) if key else [])
+        members = _members(bank, bank.directory.get(account))
+    if json_:
+        show_json(members)
+        return 0
+    made = table("", "", ruled=False)
+    for name, value in members.items():
+        made.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+    print_table(made)
+    return 0
+
+
+@app.command
+def resolve(
+    folder: BankFolder, alias: Annotated[str, Parameter(help="A phone, or a @handle.")], /, *, key: KeyFiles = None
+) -> int:
+    """Show the wallet of an alias, and the masked name of its holder. Look-ups of one day are limited."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        from sycee.core import ids
+
+        found = bank.aliases.resolve(alias, by=person_of(bank, keys[0]))
+        show(f"{ids.format(found.account)}  {found.name}")
+    return 0
+
+
+@app.command
+def alias(
+    folder: BankFolder, wallet: WalletName, handle: Annotated[str, Parameter(help="The handle, such as @tea.")], /, *,
+    end: Annotated[bool, Parameter(negative="", help="End the alias instead.")] = False,
+    keep: Annotated[bool, Parameter(negative="", help="Object to the move of the alias to another wallet.")] = False,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Make a handle the alias of a wallet, end an alias, or object to the move of one.
+
+    The wallet's key signs, or a person of the operator of a custodial wallet.
+    """
+    keys = signing_keys(key)
+    if end and keep:
+        raise UsageError("--end and --keep exclude each other", hint="give one of them")
+    with open_bank(folder) as bank:
+        account = own_account(bank, wallet, keys)
+        signing = signing_for(bank, account, keys)
+        proof = keys[0].sign(bank.aliases.message(account, handle))
+        change = bank.aliases.end if end else bank.aliases.keep if keep else bank.aliases.register_handle
+        change(account, handle, proof=proof, by=signing.who)
+        show("the alias has ended" if end else "the alias stays" if keep else f"{handle} is an alias of the wallet")
+    return 0
+
+
+@app.command(name="class")
+def class_(
+    folder: BankFolder, wallet: WalletName, tier: Annotated[str, Parameter(help="Class of the bank's preset.")], /, *,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Move a wallet to another class. A person of its operator signs."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        account, _ = account_named(bank, wallet, by=maker_of(bank, keys))
+        changed = bank.changes.change_class(account, tier, signers=bank.signers(*keys), who=maker_of(bank, keys))
+        show(_line(changed))
+    return 0
+
+
+@app.command
+def close(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None) -> int:
+    """Close an empty wallet permanently, with its aliases. A person of its operator signs."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        account, _ = account_named(bank, wallet, by=maker_of(bank, keys))
+        closed = bank.changes.close(account, signers=bank.signers(*keys), who=maker_of(bank, keys))
+        show(_line(closed))
+    return 0
+
+
+@app.command
+def waterfall(
+    folder: BankFolder, wallet: WalletName, /, *,
+    bank_account: Annotated[
+        str | None, Parameter(help="The holder's bank account, stored encrypted; without it the waterfall ends.")
+    ] = None,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Send what exceeds a wallet's limit on to its holder's bank account. A person of its operator signs."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        who = maker_of(bank, keys)
+        account, _ = account_named(bank, wallet, by=who)
+        if bank_account is None:
+            bank.sweeps.unlink(account, signers=bank.signers(*keys), who=who)
+        else:
+            bank.sweeps.link(account, bank_account, signers=bank.signers(*keys), who=who)
+        show("the waterfall has ended" if bank_account is None else "what exceeds the limit goes to the bank")
+    return 0
+
+
+@app.command
+def renew(folder: BankFolder, /, *, key: KeyFiles = None) -> int:
+    """Sign anew the openings that a crash interrupted for longer than their signatures are valid."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        count = bank.wallets.renew(signers=bank.signers(*keys), who=maker_of(bank, keys))
+        show(f"{count:,} wallets opened")
+    return 0
+
+
+@app.command
+def dormant(
+    folder: BankFolder, /, *,
+    since: Annotated[str, Parameter(help="A date: wallets without a movement since then.")],
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List wallets of persons that neither paid nor received for a time, at most 1,000."""
+    from sycee.core import ids
+    from sycee.wallets.dormancy import dormant
+
+    with open_bank(folder) as bank:
+        before_ns = moment(since, bank.config.text("zone"))
+        found = [ids.format(each.account) for each in dormant(bank.stores, bank.directory, before_ns=before_ns)]
+    if json_:
+        show_json({"wallets": found})
+    else:
+        show(*found)
+        note(f"{len(found):,} wallets without a movement since {since}")
+    return 0
+
+
+@app.command
+def refusals(
+    folder: BankFolder, operator: Annotated[str, Parameter(help="The operator: name or number.")], /, *,
+    key: KeyFiles = None, json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the payments that wallets of an operator refused, with the codes that their payers did not see."""
+    from sycee.core import ids
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        zone = bank.config.text("zone")
+        rows = [
+            {
+                "time": local_time(each.at_ns, zone),
+                "payee": ids.format(each.payee),
+                "code": each.code.name,
+                "operation": ids.format(each.operation),
+            }
+            for each in bank.payments.refusals(_operator(bank, operator), by=maker_of(bank, keys))
+        ]
+    if json_:
+        show_json({"refusals": rows})
+        return 0
+    made = table("time", "payee", "code", "operation")
+    for row in rows:
+        made.add_row(*row.values())
+    print_table(made)
+    return 0
+
+
+# --- helpers ---
+
+
+def _operator(bank: Bank, text: str) -> int:
+    number = bank.institutions.find("operator", text).operator
+    if number is None:
+        raise UsageError(f"{text} has not joined as an operator", hint="`sycee operator list` shows the operators")
+    return number
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    """Return the columns of a CSV file of persons. Raises UsageError that names row and heading, never a value."""
+    from sycee.core.input_files import read_bytes
+    from sycee.personal.sealing import FIELDS
+
+    try:
+        text = read_bytes(path, CSV_BYTES_MAX, "CSV file of persons").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""))
+    headings = [each.strip() for each in next(reader, [])]
+    unknown = [at for at, each in enumerate(headings, 1) if each not in FIELDS]
+    if unknown or not headings or len(set(headings)) < len(headings):
+        raise UsageError(
+            f"{path}: the first line must name fields, each once; column {(unknown or [1])[0]} has another text",
+            hint=f"fields: {', '.join(FIELDS)}",
+        )
+    columns: dict[str, list[str]] = {name: [] for name in headings}
+    for number, row in enumerate(reader, 2):
+        if len(row) != len(headings):
+            raise UsageError(f"{path}: line {number} has {len(row)} values, not {len(headings)}")
+        for name, value in zip(headings, row, strict=True):
+            columns[name].append(value)
+    return columns
+
+
+def _count(columns: dict[str, list[str]]) -> int:
+    return len(next(iter(columns.values()), []))
+
+
+def _key_of(bank: Bank, file: Path | None) -> dict[str, Any]:
+    """Return the arguments of an opening with the key in a file: account, public key and proof of possession."""
+    from sycee.core.keys import SigningKey
+    from sycee.identity.key_register import proof_message
+
+    if file is None:
+        return {}
+    key, account = SigningKey.load(file), bank.wallets.new_account()
+    proof = key.sign(proof_message(bank.stores.ledger.ledger_id, account, 1, key.public))
+    return {"account": account, "key": key.public, "proof": proof}
+
+
+def _show_opened(opened: OpenedMany, source: Path | None, refused: Path | None, accounts: Path | None) -> None:
+    from sycee.core import ids
+    from sycee.core.output_files import write_file
+
+    def write(path: Path, heading: str, rows: Sequence[tuple[int, str]]) -> None:
+        write_file(path, "".join([f"row,{heading}\n", *(f"{at},{text}\n" for at, text in rows)]).encode())
+
+    counts = Counter(opened.refused.values())
+    place = ""
+    if opened.refused:
+        assert source is not None
+        file = refused or source.with_suffix(".refused.csv")
+        write(file, "code", sorted((row + 2, code) for row, code in opened.refused.items()))
+        codes = ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
+        place = f": {codes} (rows in {file})"
+    if accounts is not None:
+        write(accounts, "wallet", [(row + 2, ids.format(each)) for row, each in enumerate(opened.accounts) if each])
+    show(f"{opened.opened:,} wallets opened, {len(opened.refused):,} refused{place}")
+
+
+def _members(bank: Bank, wallet: Wallet) -> dict[str, Any]:
+    from sycee.core import ids, money
+
+    account = bank.stores.ledger.account(wallet.account)
+    return {
+        "wallet": ids.format(wallet.account),
+        "holder": ids.format(wallet.holder),
+        "class": wallet.wallet_class or "none",
+        "operator": wallet.operator,
+        "signs": "its key" if account.key else "its operator (custodial)",
+        "state": wallet.state,
+        "balance": money.format(account.balance, bank.config.currency),
+        "available": money.format(account.available, bank.config.currency),
+        "aliases": [kind.name.lower() for kind in bank.aliases.of_account(wallet.account)],
+    }
+
+
+def _line(wallet: Wallet) -> str:
+    from sycee.core import ids
+
+    signs = "custodial" if wallet.is_custodial else "own key"
+    return (
+        f"wallet {ids.format(wallet.account)} {wallet.state}: class {wallet.wallet_class or 'none'}, "
+        f"operator {wallet.operator}, {signs}; holder {ids.format(wallet.holder)}"
+    )

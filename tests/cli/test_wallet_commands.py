@@ -1,0 +1,205 @@
+"""Commands of wallets and payments: what they print, what they refuse, and what no stream contains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zxingcpp
+from PIL import Image
+from tests.wallets import world
+
+from sycee import cli
+from sycee.bank.bank import Bank
+from sycee.core import ids
+
+Said = Callable[..., tuple[int, str, str]]
+LEO, MIA, NED = world.LEO["phone"], world.MIA["phone"], world.NED["phone"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the town's bank, and the key files of its people."""
+    folder = tmp_path_factory.mktemp("wallets")
+    world.settled("").copy(folder)
+    keys = {"north": world.NORTH, "leo": world.LEO_KEY, "mia": world.MIA_KEY, "stranger": world.STRANGER}
+    for name, key in keys.items():
+        key.save(folder / f"{name}.pem")
+    settings = folder / "bank" / "sycee.toml"
+    settings.write_text(settings.read_text() + 'country = "CN"\ncity = "Suzhou"\nphone_prefix = "+86"\n')
+    return folder
+
+
+@pytest.fixture
+def said(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    monkeypatch.chdir(place)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = cli.main(list(words))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def test_a_list_of_citizens_is_opened(said: Said, place: Path) -> None:
+    rows = [
+        "name,phone",
+        "Ada Marked,139 0000 0001",
+        "Bo Marked,no phone",
+        f"Cy Marked,{LEO}",
+        "Di Marked,139 0000 0004",
+    ]
+    (place / "citizens.csv").write_text("\n".join(rows) + "\n")
+    code, out, err = said(
+        *("wallet", "open", "bank", "--operator", "North Bank", "--tier", "class-4", "--from", "citizens.csv"),
+        *("--accounts", "opened.csv", "--key", "north.pem"),
+    )
+    assert (code, out) == (
+        0,
+        "2 wallets opened, 2 refused: 1 INVALID_PHONE, 1 DUPLICATE_PHONE (rows in citizens.refused.csv)\n",
+    )
+    assert (place / "citizens.refused.csv").read_text() == "row,code\n3,INVALID_PHONE\n4,DUPLICATE_PHONE\n"
+    opened = (place / "opened.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in opened] == ["row", "2", "5"]
+    account = opened[1].split(",")[1]
+    code, out, _ = said("wallet", "show", "bank", account, "--json")
+    shown = json.loads(out)
+    assert (shown["class"], shown["signs"], shown["aliases"]) == ("class-4", "its operator (custodial)", ["phone"])
+    assert "Marked" not in out + err
+
+
+def test_one_wallet_is_opened_with_a_key_of_its_own(said: Said, place: Path) -> None:
+    (place / "zoe.csv").write_text("name,phone\nZoe,139 0000 0100\n")
+    call = ("wallet", "open", "bank", "--operator", "2", "--from", "zoe.csv", "--key", "north.pem")
+    code, _, err = said(*call, "--tier", "class-9", "--wallet-key", "stranger.pem")
+    assert (code, "has no class" in err) == (2, True)
+    code, out, _ = said(*call, "--tier", "class-2", "--wallet-key", "stranger.pem")
+    assert code == 0
+    assert "open: class class-2, operator 2, own key; holder " in out
+    person = out.strip().rpartition(" ")[2]
+    code, out, _ = said("wallet", "list", "bank", person, "--json")
+    assert [each["signs"] for each in json.loads(out)["wallets"]] == ["its key"]
+    code, out, _ = said(
+        *("wallet", "open", "bank", "--operator", "2", "--tier", "class-4", "--person", person, "--key", "north.pem")
+    )
+    assert (code, "custodial" in out) == (0, True)
+
+
+def test_a_payment_shows_a_masked_name_before_it(said: Said) -> None:
+    code, out, err = said("pay", "bank", LEO, MIA, "12.50", "--reference", "for the tickets", "--key", "leo.pem")
+    assert code == 0
+    assert out.startswith("paid 12.50 CNY: operation 0")
+    assert "paying 12.50 CNY to M** W*\n" in err
+    assert "tickets" not in out + err
+    code, _, err = said("pay", "bank", LEO, MIA, "12.50", "--key", "mia.pem")
+    assert (code, "no --key is the key of wallet" in err) == (2, True)
+    code, _, err = said("pay", "bank", LEO, MIA, "9999.00", "--key", "leo.pem")
+    assert (code, err.splitlines()[-1]) == (1, "error: nothing was paid: EXCEEDS_BALANCE")
+    code, _, err = said("pay", "bank", LEO, "+86 138 7777 7777", "1.00", "--key", "leo.pem")
+    assert (code, "7777" in err) == (2, False)
+
+
+def test_an_order_at_a_till(said: Said) -> None:
+    order = ("--till", "T1", "--order", "A-17")
+    assert said("pay", "bank", LEO, "Tea house", "20.00", *order, "--key", "leo.pem")[0] == 0
+    code, out, _ = said("merchant", "paid", "bank", "Tea house", "A-17")
+    assert (code, out) == (0, "order A-17 is paid: 20.00 CNY at 2026-11-02 08:00, refunded 0.00\n")
+    code, _, err = said("pay", "bank", LEO, "Tea house", "20.00", *order, "--key", "leo.pem")
+    assert (code, "order A-17 is paid already" in err) == (2, True)
+    refund = ("refund", "bank", "Tea house", "A-17")
+    assert said(*refund, "3.00", "--till", "MAIN/T2", "--key", "north.pem")[0] == 0
+    code, _, err = said(*refund, "17.01", "--key", "north.pem")
+    assert (code, err.splitlines()[-1]) == (1, "error: nothing was refunded: EXCEEDS_REFUNDABLE")
+    assert said("merchant", "paid", "bank", "Tea house", "A-18")[1] == "order A-18 is unknown\n"
+    code, out, _ = said("merchant", "report", "bank", "Tea house", "--day", "2026-11-02")
+    assert code == 0
+    assert out.splitlines()[-1].startswith(
+        "Tea house, 2026-11-02: opening 0.00 + gross 20.00 - refunds 3.00 - swept 0.00 + other 0.00 = closing 17.00 CNY"
+    )
+    report = json.loads(said("merchant", "report", "bank", "Tea house", "--day", "2026-11-02", "--json")[1])
+    assert [(row["till"], row["gross_minor"], row["refunded_own_minor"]) for row in report["tills"]] == [
+        ("T1", 20_00, 0),
+        ("T2", 0, 3_00),
+    ]
+    code, out, _ = said("merchant", "sweep", "bank", "Tea house", "--key", "north.pem")
+    assert (code, out.startswith("swept 17.00 CNY: bank reference SW-")) == (0, True)
+    reference = out.split()[-1]
+    assert said("merchant", "reject", "bank", reference, "--key", "north.pem")[1] == f"{reference} is rejected\n"
+    swept = said("merchant", "sweep", "bank", "Tea house", "--key", "north.pem")[1].split()[-1]
+    assert said("merchant", "confirm", "bank", swept, "--key", "north.pem")[1] == f"{swept} is confirmed\n"
+    listed = json.loads(said("merchant", "sweeps", "bank", "Tea house", "--json")[1])["sweeps"]
+    assert [each["state"] for each in listed] == ["rejected", "confirmed"]
+
+
+def test_a_code_is_scanned_and_paid(said: Said, place: Path) -> None:
+    code, out, _ = said(
+        *("merchant", "qr", "bank", "Tea house", "--amount", "4.00", "--order", "B-1", "--till", "T1"),
+        *("--png", "tea.png", "--svg", "tea.svg"),
+    )
+    assert code == 0
+    (found,) = zxingcpp.read_barcodes(Image.open(place / "tea.png").convert("L"))
+    assert found.text == out.strip()
+    assert (place / "tea.svg").read_bytes().startswith(b"<?xml")
+    code, _, err = said("pay", "bank", LEO, found.text, "5.00", "--key", "leo.pem")
+    assert (code, "the QR code has another amount" in err) == (2, True)
+    code, _, err = said("pay", "bank", LEO, found.text, "--key", "leo.pem")
+    assert (code, "to Tea house" in err) == (0, True)
+    assert "is paid: 4.00" in said("merchant", "paid", "bank", "Tea house", "B-1")[1]
+
+
+def test_a_request_goes_round(said: Said, place: Path) -> None:
+    new = ("request", "new", "bank", MIA, "6.00", "--until", "2026-11-02T18:00", "--payer", LEO)
+    code, out, _ = said(*new, "--reference", "the tickets", "--png", "mia.png", "--key", "mia.pem")
+    assert code == 0
+    request = out.split()[1].rstrip(":")
+    (listed,) = json.loads(said("request", "list", "bank", LEO, "--key", "leo.pem", "--json")[1])["requests"]
+    assert (listed["request"], listed["payee"], listed["amount"], listed["text"]) == (
+        request, "M** W*", "6.00", "the tickets",
+    )  # fmt: skip
+    text = said("request", "qr", "bank", request)[1].strip()
+    (found,) = zxingcpp.read_barcodes(Image.open(place / "mia.png").convert("L"))
+    assert found.text == text
+    assert "Mia" not in text
+    assert said("request", "pay", "bank", request, LEO, "--key", "leo.pem")[1].startswith("paid 6.00 CNY")
+    code, _, err = said("request", "pay", "bank", request, LEO, "--key", "leo.pem")
+    assert (code, "is paid" in err) == (2, True)
+    declined, withdrawn = (said(*new, "--key", "mia.pem")[1].split()[1].rstrip(":") for _ in range(2))
+    assert said("request", "decline", "bank", declined, "--key", "leo.pem")[0] == 0
+    assert said("request", "withdraw", "bank", withdrawn, "--key", "mia.pem")[0] == 0
+    asked = json.loads(said("request", "list", "bank", MIA, "--asked", "--key", "mia.pem", "--json")[1])["requests"]
+    assert {each["request"]: each["state"] for each in asked} == {
+        request: "paid", declined: "declined", withdrawn: "withdrawn",
+    }  # fmt: skip
+
+
+def test_aliases_and_classes(said: Said) -> None:
+    assert said("wallet", "alias", "bank", LEO, "@leo", "--key", "leo.pem") == (
+        0,
+        "@leo is an alias of the wallet\n",
+        "",
+    )
+    assert said("wallet", "resolve", "bank", "@LEO", "--key", "mia.pem")[1].endswith("  L** M**********\n")
+    code, _, err = said("wallet", "alias", "bank", MIA, "@leo", "--key", "mia.pem")
+    assert (code, "another wallet has this handle" in err) == (2, True)
+    assert said("wallet", "alias", "bank", "@leo", "@leo", "--end", "--key", "leo.pem")[0] == 0
+    assert "class class-3" in said("wallet", "class", "bank", LEO, "class-3", "--key", "north.pem")[1]
+    code, _, err = said("wallet", "close", "bank", LEO, "--key", "north.pem")
+    assert (code, "ACCOUNT_NOT_EMPTY" in err) == (1, True)
+    assert "closed" in said("wallet", "close", "bank", NED, "--key", "north.pem")[1]
+
+
+def test_what_operators_read(said: Said) -> None:
+    assert said("wallet", "renew", "bank", "--key", "north.pem")[1] == "0 wallets opened\n"
+    assert said("wallet", "dormant", "bank", "--since", "2026-11-02", "--json")[1] == '{"wallets": []}\n'
+    assert said("wallet", "refusals", "bank", "2", "--key", "north.pem", "--json")[1] == '{"refusals": []}\n'
+    code, _, err = said("wallet", "refusals", "bank", "2", "--key", "leo.pem")
+    assert (code, "no person has the key" in err) == (2, True)
+
+
+def test_the_town_is_whole(place: Path) -> None:
+    with Bank.open(place / "bank") as bank:
+        assert bank.check() == []
+        assert ids.format(bank.directory.open_of(bank.institutions.find("merchant", world.TEA).id).account)
