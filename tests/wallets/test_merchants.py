@@ -14,6 +14,7 @@ from tests.wallets.world import Town
 from sycee.bank.bank import Bank
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
+from sycee.identity.institutions import SettlementAccount
 from sycee.ledger.layout import TransitState
 from sycee.wallets import tables
 from sycee.wallets.dormancy import dormant
@@ -75,6 +76,20 @@ def test_a_sweep_is_confirmed_or_returns(town: Town) -> None:
     with town.bank.stores.ledger.sequencer.reading() as state:
         assert state.transit_of(again.id).state is TransitState.CONFIRMED
     assert town.bank.check() == []
+
+
+def test_no_sweep_to_an_account_that_is_not_verified(small: Town) -> None:
+    """Somebody with a clerk's access states another account: no money goes there until two persons verified it."""
+    pay(small, 3_00)
+    other = SettlementAccount(b"sealed", b"1" * 16)
+    small.bank.institutions.state_settlement(small.tea, other, by=small.north)
+    with pytest.raises(UsageError, match=r"settlement account of .* is not verified"):
+        sweep(small)
+    assert small.balance(small.shop) == 3_00
+    proposal = small.bank.institutions.decide(small.tea, "settlement", "passed", maker=small.north)
+    small.bank.proposals.sign(proposal.id, first.NORTH, first.OTHERS[0])
+    sweep(small)
+    assert small.balance(small.shop) == 0
 
 
 def test_there_is_nothing_to_sweep_or_refund_after_a_sweep(small: Town) -> None:

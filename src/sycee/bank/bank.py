@@ -151,7 +151,7 @@ class Bank:
         self.aliases = Aliases(stores, self.people, self.institutions, self.directory, self.personal, zone)
         self.payments = Payments(stores, self.people, self.institutions, self.directory, references)
         self.requests = Requests(stores, self.people, self.institutions, self.directory, references, self.payments)
-        self.sweeps = Sweeps(stores, self.people, self.directory, self.registry, self.personal)
+        self.sweeps = Sweeps(stores, self.people, self.institutions, self.directory, self.registry, self.personal)
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
         # --- life ---
         self.retention.relations = self.directory

@@ -138,7 +138,7 @@ class Appointments:
         if (found.kind == MERCHANT) is not (duty is Duty.MERCHANT):
             raise UsageError(f"{found.name} is {article(found.kind)}, and the duty is {duty.value}")
         if found.operator is None:
-            raise UsageError(f"{found.name} has no operator number yet", hint="it joins first: `sycee operator add`")
+            raise UsageError(f"{found.name} has no operator number yet", hint="it joins first: `sycee operator join`")
         return found.operator
 
 

@@ -265,7 +265,8 @@ class Institutions:
             if text == ids.format(each.id) or (each.kind != MERCHANT and text == str(each.operator)):
                 return each
         raise UsageError(
-            f"there is no {kind} {text!r}", hint=typos.hint(text, by_name, f"`sycee {kind} list` shows the {kind}s")
+            f"there is no {kind} {text!r}",
+            hint=typos.hint(text, by_name, f"`sycee institution list --kind {kind}` shows the {kind}s"),
         )
 
     def of_operator(self, number: int) -> Institution | None:
@@ -375,7 +376,7 @@ class Institutions:
         with reading(self._stores.engine) as connection:
             row = connection.execute(_TILLS.where(TILLS.c.id == till, TILLS.c.state == ACTIVE)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no open till {ids.format(till)}", hint="`sycee merchant show` lists tills")
+            raise UsageError(f"there is no open till {ids.format(till)}", hint="`sycee institution show` lists tills")
         return _till(row)
 
     def find_till(self, merchant: int, code: str) -> Till:

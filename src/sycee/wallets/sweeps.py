@@ -22,6 +22,7 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
+from sycee.identity.institutions import Institutions
 from sycee.identity.people import People
 from sycee.ledger import operations
 from sycee.ledger.layout import TransitState
@@ -74,9 +75,15 @@ class Sweeps:
     """The sweeps and waterfalls of one bank."""
 
     def __init__(
-        self, stores: Stores, people: People, directory: Directory, registry: Registry, register: Register
+        self,
+        stores: Stores,
+        people: People,
+        institutions: Institutions,
+        directory: Directory,
+        registry: Registry,
+        register: Register,
     ) -> None:
-        self._stores, self._people = stores, people
+        self._stores, self._people, self._institutions = stores, people, institutions
         self._directory, self._registry, self._register = directory, registry, register
         stores.actions.register(
             _Sweep(stores), _Decide(stores, CONFIRM, CONFIRMED), _Decide(stores, REJECT, REJECTED), _Link()
@@ -86,13 +93,15 @@ class Sweeps:
         """Send a merchant's available balance to its bank, and return the sweep with its one bank reference.
 
         `account`: of the merchant's wallets, the oldest by default. `signers`: the wallet's key, or its operator for a
-        custodial one. `id`: the same id again returns the same sweep. Raises UsageError for a person without the duty
-        or an account of another merchant; Refused with the ledger's code, EXCEEDS_BALANCE if there is nothing to send.
+        custodial one. `id`: the same id again returns the same sweep. Raises UsageError for a person without the duty,
+        an account of another merchant, or a settlement account that is not verified; Refused with the ledger's code,
+        EXCEEDS_BALANCE if there is nothing to send.
         """
         wallet = self._directory.require_open(account) if account else self._directory.open_of(merchant)
         if wallet.holder != merchant:
             raise UsageError(f"wallet {ids.format(account)} is another holder's", hint="name a wallet of the merchant")
         self._people.require(who, SWEEP, operator=wallet.operator, institution=merchant)
+        self._institutions.require_settlement(merchant)
         accounts = self._registry.operator(wallet.operator).accounts
         sweep, now_ns = id or self._id(), read_ns(self._stores.clock)
         record = operations.send(
