@@ -291,7 +291,7 @@ class IssuanceService:
         if not found:
             raise UsageError(
                 f"operator {operator} has no payment under the reference {bank_reference!r}",
-                hint="`sycee wallet fundings` shows them",
+                hint="`sycee funding list` shows them",
             )
         return found[-1]
 
@@ -355,7 +355,7 @@ class IssuanceService:
             chosen = sqlalchemy.select(FUNDINGS.c.operator).where(FUNDINGS.c.id == funding)
             operator = connection.scalar(chosen)
         if operator is None:
-            raise UsageError(f"there is no funding {ids.format(funding)}", hint="`sycee wallet fundings` shows them")
+            raise UsageError(f"there is no funding {ids.format(funding)}", hint="`sycee funding list` shows them")
         self._people.require(who, action, operator=operator)
         draft = Draft(action, made, {"funding": ids.format(funding)}, who=who, signers=signers, id=id)
         return self._stores.intents.perform(draft)
