@@ -316,7 +316,7 @@ class Opening:
         if status.outcome not in ADMITTED:
             raise UsageError(
                 f"compliance did not admit {participant}: {status.outcome or 'no decision'}, {status.digest or 'none'}",
-                hint="admit it with the compliance service, which names its findings; see docs/reference/compliance-service.md",
+                hint="admit it with the compliance service: docs/reference/compliance-service.md",
             )
 
     def _check_holder(self, holder: int, operator: int, *, is_person: bool) -> None:
