@@ -33,6 +33,7 @@ PERSON, PRIVACY_PERSON, NORTH_PERSON, WALLET, SUSPENSE, GRANT, DUTY = (
 )
 P, W = ids.format(PERSON), ids.format(WALLET)
 WALLET_KEY, PRIVACY_KEY = SigningKey.derive(b"\x70" * 32), SigningKey.derive(b"\x71" * 32)
+CLOSER_KEY = SigningKey.derive(b"\x73" * 32)
 KEYS = {"ann": ANN, "bob": BOB, "north": NORTH, "wallet": WALLET_KEY, "privacy": PRIVACY_KEY}
 YEARS = 5 * 365 * world.DAY_NS
 
@@ -68,6 +69,8 @@ def populate(bank: Bank) -> None:
         bank.keys.record(connection, WALLET, WALLET_KEY.public, epoch=1, reason="opening", intent=1)
         held = HeldDuty(DUTY, PRIVACY_PERSON, Duty.PRIVACY, 0, None, 0, until)
         bank.people.record(connection, held, PRIVACY_KEY.public)
+        closes = HeldDuty(DUTY + 1, PRIVACY_PERSON + 1, Duty.CLOSER, 0, None, 0, until)
+        bank.people.record(connection, closes, CLOSER_KEY.public)
 
     write(stores.engine, rows)
     assert bank.check() == []
@@ -201,6 +204,29 @@ def test_a_changed_log_is_found_with_its_number(call: Call, place: Path) -> None
     assert code == 3
     assert "entry 2 of the access log was changed" in err
     assert "--head 'x' is not NUMBER:HEX" in call("verify", "--head", "x")[2]
+
+
+def test_the_pack_of_a_day_proves_the_newest_entry(call: Call, place: Path) -> None:
+    call("show", P, "--field", "name", "--reason", "own-request", "--key", "wallet.pem")
+    with Bank.open(place / "bank") as bank:
+        bank.set_clock(world.START_NS + world.DAY_NS)
+        bank.day.close(date(2026, 11, 2), CLOSER_KEY)
+        path = bank.day.path(date(2026, 11, 2))
+    assert call("verify", "--pack", str(path))[0] == 0
+    with sqlite3.connect(place / "bank" / "sycee.db") as connection:
+        connection.execute("DROP TRIGGER personal_accesses_no_delete")
+        connection.execute("DELETE FROM personal_accesses")
+    connection.close()
+    assert call("verify")[0] == 0  # a chain without its newest entries is a chain
+    code, _, err = call("verify", "--pack", str(path))
+    assert code == 3
+    assert "entry 1 of the access log is missing: a signed pack names entry 1" in err
+    document = json.loads(path.read_text())
+    document["access_log"]["entry"] = "0"
+    path.write_text(json.dumps(document))
+    code, _, err = call("verify", "--pack", str(path))
+    assert code == 3
+    assert "signature does not belong to its content" in err
 
 
 def test_a_dormant_wallet_is_blocked_and_unblocked(call: Call, place: Path) -> None:

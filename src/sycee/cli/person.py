@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -153,10 +154,14 @@ def verify(
             negative="", help="Number and digest of an entry, NUMBER:HEX, as a signed pack has them; repeatable."
         ),
     ] = None,
+    pack: Annotated[
+        list[Path] | None,
+        Parameter(negative="", help="File with the signed pack of a day, which names the newest entry; repeatable."),
+    ] = None,
     json_: AsJson = False,
 ) -> int:
     """Recompute the access log, and compare the register of persons with the key file and its backup."""
-    heads = [_head(text) for text in head or ()]
+    heads = [*(_head(text) for text in head or ()), *(_head_in(path) for path in pack or ())]
     with open_bank(folder) as bank:
         entries = bank.access.verify(heads)
         found = [*bank.personal.disagreements(), *bank.life.wrong_restrictions()]
@@ -190,6 +195,16 @@ def _head(text: str) -> tuple[int, bytes]:
             f"--head {text[:80]!r} is not NUMBER:HEX", hint="a digest has 64 hexadecimal digits, as the pack shows it"
         ) from error
     return int(number), digest
+
+
+def _head_in(path: Path) -> tuple[int, bytes]:
+    """Return number and digest of the newest entry that a signed pack names."""
+    from sycee.day.pack import Pack, check_signatures
+
+    pack = Pack.load(path)
+    check_signatures(pack, complete=False)
+    named = pack.body["access_log"]
+    return int(named["entry"]), bytes.fromhex(named["digest"])
 
 
 @app.command
