@@ -126,6 +126,9 @@ def commands(place: Path) -> list[list[str]]:
         ["day", "list", bank, "--json"],
         ["day", "breaks", bank],
         ["day", "breaks", bank, "--json"],
+        ["case", "list", bank],
+        ["case", "list", bank, "--json"],
+        ["case", "claims", bank],
         ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],
         ["nonsense", CHINESE],
     ]

@@ -15,6 +15,10 @@ from sycee.bank.config import Config
 from sycee.bank.folder import PRIVATE, DataFolder
 from sycee.bank.founding import Founding, FoundingAction, FoundingRecord
 from sycee.bank.rehearsal_clock import RehearsalClock
+from sycee.cases import rules as case_rules
+from sycee.cases.claims import Claims
+from sycee.cases.service import Cases
+from sycee.cases.tables import SCHEMA as CASES
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA as COMPLIANCE
 from sycee.core.clock import Clock, RealClock, read_ns
@@ -71,7 +75,7 @@ DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # Every schema of a bank's database, lower packages first. Each owner adds one line.
-SCHEMAS: Final[tuple[Schema, ...]] = (DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE, DAY)
+SCHEMAS: Final[tuple[Schema, ...]] = (*(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE, CASES, DAY),)
 
 
 class LateCases:
@@ -157,7 +161,21 @@ class Bank:
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
         self.personal.on_shred.append(self.people.shred)
-        # --- day, cases ---
+        business_days = calendar.load(config.definition("calendar"))
+        # --- cases ---
+        self.cases = Cases(
+            stores,
+            self.people,
+            self.personal,
+            self.directory,
+            self.registry,
+            case_rules.load(config.definition("case_rules")),
+            zone,
+            business_days,
+        )
+        self.claims = Claims(stores, self.people, self.proposals, self.cases)
+        self._cases.cases = self.cases
+        # --- day ---
         self.day = Closing(
             stores,
             self.people,
@@ -165,7 +183,7 @@ class Bank:
             self.access,
             folder=folder.packs,
             currency=config.currency,
-            calendar=calendar.load(config.definition("calendar")),
+            calendar=business_days,
             cutoff=config.text("cutoff"),
             zone=config.text("zone"),
             is_rehearsal=config.flag("rehearsal"),
@@ -178,6 +196,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.sweeps),
+            *(self.cases, self.claims),
             self.day,
         )
 

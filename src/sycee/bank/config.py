@@ -54,6 +54,9 @@ SETTINGS: Final[dict[str, Setting]] = {
     "key_store": Setting("people.keys", "the file of the per-person secrets", _SOMETHING, "a path"),
     "key_backup": Setting(None, "the folder with the backup of the per-person secrets", _SOMETHING, "a path"),
     "retention": Setting(None, "the rules for how long personal data is kept", _SOMETHING, "a name such as eu-2015"),
+    "case_rules": Setting(
+        "eu-2015", "the kinds of cases, their steps and deadlines", _SOMETHING, "a name such as eu-2015"
+    ),
     "calendar": Setting("weekends", "the calendar of business days", _SOMETHING, "a name such as weekends"),
     "cutoff": Setting("23:00", "the local time at which the business day ends", _TIME, "a time such as 23:00"),
     "compliance": Setting(

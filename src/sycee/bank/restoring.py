@@ -191,8 +191,8 @@ def _place_files(
     texts.pop("database", None)
     if database:
         texts["database"] = database if "://" in database else os.path.relpath(database, target)
-    for name in ("preset", "retention"):
-        if settings.is_path(texts[name]) and not Path(os.path.normpath(target / texts[name])).is_file():
+    for name in ("preset", "retention", "case_rules"):
+        if settings.is_path(texts.get(name, "")) and not Path(os.path.normpath(target / texts[name])).is_file():
             raise UsageError(
                 f"the bank's {name} is the file {texts[name]}, seen from its folder, and no backup contains it",
                 hint=f"copy it to {os.path.normpath(target / texts[name])}, and restore again",

@@ -64,6 +64,7 @@ COMMANDS: Final = {
     "refund": ("pay:refund", "Refund a part, or all, of the payment of an order."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),
+    "case": ("case:app", "Open cases, take steps, and follow claims."),
     "backup": (
         "backup:backup",
         "Write an encrypted backup: the journal up to one frame, then the database, settings and packs.",

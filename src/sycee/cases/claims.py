@@ -1,0 +1,263 @@
+"""Returns by authority, and claims: the part of a return that found no money, followed to its end.
+
+A return without a hold is a REVERSE, which two officers sign. The ledger takes what is there and records the rest as a
+claim. A daily job prepares another proposal as soon as the payee has money; the claim ends when all is collected, or
+when an officer writes it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Row
+
+from sycee.cases import events
+from sycee.cases.rules import Step
+from sycee.cases.service import Case, Cases
+from sycee.cases.tables import CASES, CLAIMS, COLLECTED, OPEN, PREPARED, WRITTEN_OFF
+from sycee.core import ids
+from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
+from sycee.core.result_codes import Result
+from sycee.database.actions import Intent
+from sycee.database.jobs import Run
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.identity.people import People
+from sycee.identity.proposal_format import Proposal
+from sycee.identity.proposals import Proposals
+from sycee.identity.tables import OPEN as PROPOSAL_OPEN
+from sycee.ledger import operations, queries
+from sycee.ledger.state import LedgerState
+
+REVERSE: Final = "case.reverse"
+COLLECT_JOB: Final = "cases.collect"
+DAY_NS: Final = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim. `minor`: what the first return did not find. `proposal`: the newest that returns or collects, 0."""
+
+    reverse: int
+    case: int
+    original: int
+    payee: int
+    minor: int
+    recovered: int
+    state: str
+    proposal: int
+
+    @property
+    def missing_minor(self) -> int:
+        """The part that was not collected."""
+        return self.minor - self.recovered
+
+
+class Claims:
+    """The claims of a bank."""
+
+    def __init__(self, stores: Stores, people: People, proposals: Proposals, cases: Cases) -> None:
+        self._stores, self._people, self._proposals, self._cases = stores, people, proposals, cases
+        stores.actions.register(_Reverse(stores))
+        stores.jobs.register(COLLECT_JOB, self._collect_job, catch_up="last")
+        cases.claims = self
+
+    # --- reading ---
+
+    def list(self, *, only_open: bool = False) -> Sequence[Claim]:
+        """Return the claims that are on record, or the open ones, oldest first."""
+        query = sqlalchemy.select(CLAIMS).where(CLAIMS.c.minor > 0).order_by(CLAIMS.c.reverse)
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(query.where(CLAIMS.c.state == OPEN) if only_open else query).all()
+        return [_claim(row) for row in rows]
+
+    def get(self, reverse: int) -> Claim:
+        """Return a claim by the id of its REVERSE. Raises UsageError if there is none."""
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(sqlalchemy.select(CLAIMS).where(CLAIMS.c.reverse == reverse)).one_or_none()
+        if row is None:
+            raise UsageError(f"there is no claim {ids.format(reverse)}", hint="`sycee case claims` shows them")
+        return _claim(row)
+
+    # --- returning and collecting ---
+
+    def propose_return(self, case: Case, step: Step, *, who: int, minor: int, id: int) -> Proposal:
+        """Propose to return a case's payment, or `minor` of it; the step is taken when officers have signed."""
+        payment = self._cases.payment(case.payment)
+        amount = minor or payment.minor
+        now_ns = read_ns(self._stores.clock)
+        effect = {
+            "case": case.number,
+            "step": step.name,
+            "after": self._cases.after(case, step, now_ns),
+            "before": {"state": case.state, "open": 1, "deadline_ns": case.deadline_ns},
+            "reverse": ids.format(id),
+            "claim": ids.format(id),
+            "minor": amount,
+            "recovered_before": 0,
+            "at_ns": now_ns,
+        }
+
+        def before(connection: Connection) -> None:
+            row = {
+                "reverse": id,
+                "case_number": case.number,
+                "original": case.payment,
+                "payee": case.account,
+                "minor": 0,
+                "recovered": 0,
+                "state": PREPARED,
+                "proposal": id,
+            }
+            connection.execute(CLAIMS.insert().values(row))
+            events.add(connection, case.number, id, f"{step.name} proposed", who, now_ns, {"minor": amount})
+
+        record = operations.reverse(id, original=case.payment, amount=amount)
+        return self._proposals.propose(REVERSE, record, effect, maker=who, before=before, id=id)
+
+    def collect(self, reverse: int, *, maker: int) -> Proposal:
+        """Propose to collect what the payee has by now.
+
+        Raises UsageError for a claim that is not open, if there is no money, or a proposal waits for signatures.
+        """
+        claim = self.get(reverse)
+        if claim.state != OPEN:
+            raise UsageError(
+                f"the claim {ids.format(reverse)} is {claim.state}", hint="only an open claim is collected"
+            )
+        if claim.proposal != reverse and self._proposals.get(claim.proposal).state == PROPOSAL_OPEN:
+            raise UsageError(
+                f"proposal {ids.format(claim.proposal)} collects this claim already", hint="sign or withdraw it"
+            )
+        amount = min(claim.missing_minor, self._available(claim.payee))
+        if amount < 1:
+            raise UsageError("the payee has no money yet", hint="a job proposes to collect it when there is some")
+        now_ns = read_ns(self._stores.clock)
+        id = ids.new(now_ns // 1_000_000)
+        effect = {
+            "case": claim.case,
+            "step": "collect",
+            "reverse": ids.format(id),
+            "claim": ids.format(reverse),
+            "minor": amount,
+            "recovered_before": claim.recovered,
+            "at_ns": now_ns,
+        }
+
+        def before(connection: Connection) -> None:
+            connection.execute(CLAIMS.update().where(CLAIMS.c.reverse == reverse).values(proposal=id))
+            events.add(connection, claim.case, id, "collect proposed", maker, now_ns, {"minor": amount})
+
+        record = operations.reverse(id, original=claim.original, amount=amount)
+        return self._proposals.propose(REVERSE, record, effect, maker=maker, before=before, id=id)
+
+    def write_off(self, reverse: int, *, who: int) -> None:
+        """End an open claim that nobody can collect. For persons who may request a return."""
+        self._people.require(who, REVERSE)
+        claim = self.get(reverse)
+        if claim.state != OPEN:
+            raise UsageError(
+                f"the claim {ids.format(reverse)} is {claim.state}", hint="only an open claim is written off"
+            )
+        now_ns = read_ns(self._stores.clock)
+
+        def work(connection: Connection) -> None:
+            connection.execute(CLAIMS.update().where(CLAIMS.c.reverse == reverse).values(state=WRITTEN_OFF))
+            self._stores.jobs.stop(connection, COLLECT_JOB, ids.format(reverse))
+            detail = {"minor": claim.missing_minor}
+            events.add(connection, claim.case, reverse, "claim written off", who, now_ns, detail)
+
+        write(self._stores.engine, work)
+
+    def _available(self, account: int) -> int:
+        found = self._stores.ledger.account(account)
+        return found.credits_posted - found.debits_posted - found.debits_pending
+
+    def _collect_job(self, run: Run) -> None:
+        """Propose to collect a claim if the payee has money and nobody proposed it yet."""
+        claim = self.get(ids.parse(run.payload["claim"]))
+        pending = claim.proposal != claim.reverse and self._proposals.get(claim.proposal).state == PROPOSAL_OPEN
+        if claim.state == OPEN and not pending and self._available(claim.payee) > 0:
+            self.collect(claim.reverse, maker=self._cases.get(claim.case).owner)
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each claim of another amount than the ledger's, and each return that it lacks."""
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(sqlalchemy.select(CLAIMS).where(CLAIMS.c.state != PREPARED)).all()
+        for row in rows:
+            found = queries.answer(state, queries.operations([row.reverse])).operation(0)
+            missing = None if found is None else int(found.record["detail"])
+            if missing != row.minor:
+                yield f"the claim {ids.format(row.reverse)} is {row.minor} in the database, and {missing} in the ledger"
+
+
+class _Reverse:
+    """What a return or a collection writes."""
+
+    name = REVERSE
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Move the case and set the claim; a refusal changes neither."""
+        effect = intent.payload
+        case, reverse, claim = effect["case"], ids.parse(effect["reverse"]), ids.parse(effect["claim"])
+        if results[0] is not Result.CREATED:
+            self._undo(connection, intent, "refused", {"code": results[0].name})
+            return
+        missing = self._stores.ledger.unrecovered_of(reverse)
+        mine = CLAIMS.c.reverse == claim
+        if reverse == claim:
+            connection.execute(CASES.update().where(CASES.c.number == case).values(effect["after"]))
+            values: dict[str, Any] = {"minor": missing, "recovered": 0, "state": OPEN if missing else COLLECTED}
+            if missing:
+                key = ids.format(claim)
+                self._stores.jobs.add(
+                    connection, COLLECT_JOB, effect["at_ns"] + DAY_NS, key=key, payload={"claim": key},
+                    period=f"every:{DAY_NS}",
+                )  # fmt: skip
+        else:
+            recovered = effect["recovered_before"] + effect["minor"] - missing
+            total = int(connection.scalar(sqlalchemy.select(CLAIMS.c.minor).where(mine)) or 0)
+            values = {"recovered": recovered, "state": OPEN if recovered < total else COLLECTED}
+            if recovered >= total:
+                self._stores.jobs.stop(connection, COLLECT_JOB, ids.format(claim))
+        connection.execute(CLAIMS.update().where(mine).values(values))
+        detail = {"minor": effect["minor"] - missing, "missing": missing}
+        events.add(connection, case, reverse, f"{effect['step']} done", intent.who, effect["at_ns"], detail)
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Take back what a return changed."""
+        self._undo(connection, intent, "lapsed", {})
+
+    def _undo(self, connection: Connection, intent: Intent, what: str, detail: dict[str, Any]) -> None:
+        effect = intent.payload
+        reverse, claim = ids.parse(effect["reverse"]), ids.parse(effect["claim"])
+        mine = CLAIMS.c.reverse == claim
+        if reverse == claim:
+            connection.execute(CLAIMS.delete().where(mine))
+            connection.execute(CASES.update().where(CASES.c.number == effect["case"]).values(effect["before"]))
+            self._stores.jobs.stop(connection, COLLECT_JOB, ids.format(claim))
+        else:
+            values = {"recovered": effect["recovered_before"], "state": OPEN, "proposal": claim}
+            connection.execute(CLAIMS.update().where(mine).values(values))
+        name = f"{effect['step']} {what}"
+        events.add(connection, effect["case"], reverse, name, intent.who, effect["at_ns"], detail)
+
+
+def _claim(row: Row[Any]) -> Claim:
+    return Claim(
+        row.reverse,
+        row.case_number,
+        row.original,
+        row.payee,
+        row.minor,
+        row.recovered,
+        row.state,
+        row.proposal or 0,
+    )

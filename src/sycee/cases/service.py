@@ -1,0 +1,402 @@
+"""Cases: opened about a payment or a person, moved from state to state by steps, and closed by a decision.
+
+The rules say which steps are possible, the deadline of each state, and which steps lead to an operation of the ledger:
+money is held until the decision, returned, or released. What a step writes is an intent, or a proposal where the ledger
+asks for two officers. Free text is sealed under the key of the case's person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Row
+
+from sycee.cases import events
+from sycee.cases.events import Event
+from sycee.cases.rules import HOLD, PAYMENT, RELEASE, RETURN, BusinessDays, CaseKind, Rules, Step, Weekdays, deadline
+from sycee.cases.tables import CASES, EVENTS
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.identity.people import People
+from sycee.identity.proposal_format import Proposal
+from sycee.ledger import operations, queries
+from sycee.ledger.layout import PURSE_BIT, HoldState
+from sycee.ledger.state import LedgerState
+from sycee.personal.access import Access
+from sycee.personal.register import Register
+from sycee.sequencer.signer import Signer
+from sycee.wallets.directory import Directory
+
+if TYPE_CHECKING:
+    from sycee.issuance.registry import Registry
+
+OPEN_ACTION: Final = "case.open"
+ACT: Final = "case.act"
+PLACE: Final = "case"  # of sealed texts
+NS_PER_S: Final = 10**9
+HOLD_NS: Final = 180 * 86_400 * NS_PER_S  # longer than every deadline: a hold ends with its case
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case. `payment`: the disputed operation, 0 for none; `account`: the wallet that received its money."""
+
+    number: int
+    id: int
+    kind: str
+    state: str
+    is_open: bool
+    person: int
+    account: int
+    payment: int
+    owner: int
+    hold: int
+    opened_ns: int
+    deadline_ns: int  # of the state, 0 for none
+    rules: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment as the ledger has it. `payer` is 0 if it was paid from packets alone."""
+
+    operation: int
+    payer: int
+    payee: int
+    minor: int
+
+
+class Returns(Protocol):
+    """Returns by authority, which `claims` implements."""
+
+    def propose_return(self, case: Case, step: Step, *, who: int, minor: int, id: int) -> Proposal:
+        """Propose to return a case's payment; the step is taken when officers have signed."""
+        ...
+
+
+class Cases:
+    """The cases of a bank. `claims` follows the money that a return did not find."""
+
+    def __init__(
+        self, stores: Stores, people: People, register: Register, directory: Directory, registry: Registry,
+        rules: Rules, zone: ZoneInfo, calendar: BusinessDays | None = None,
+    ) -> None:  # fmt: skip
+        self._stores, self._people, self._register = stores, people, register
+        self._directory, self._registry = directory, registry
+        self.rules = rules
+        self._zone = zone
+        self._calendar = calendar or Weekdays()
+        self.claims: Returns | None = None
+        stores.actions.register(_Act(stores))
+
+    # --- reading ---
+
+    def is_open(self, number: int) -> bool:
+        """Return whether the case of this number exists and is open."""
+        chosen = (CASES.c.number == number) & (CASES.c.open == 1)
+        with reading(self._stores.engine) as connection:
+            return connection.scalar(sqlalchemy.select(CASES.c.number).where(chosen)) is not None
+
+    def get(self, number: int) -> Case:
+        """Return a case. Raises UsageError if there is none of this number."""
+        with reading(self._stores.engine) as connection:
+            found = case_in(connection, number)
+        if found is None:
+            raise UsageError(f"there is no case {number}", hint="`sycee case list` shows the cases")
+        return found
+
+    def list(self, *, only_open: bool = False) -> Sequence[Case]:
+        """Return the cases, or the open ones, by number."""
+        query = sqlalchemy.select(CASES).order_by(CASES.c.number)
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(query.where(CASES.c.open == 1) if only_open else query).all()
+        return [_case(row) for row in rows]
+
+    def due(self, now_ns: int) -> Sequence[Case]:
+        """Return the open cases whose deadline has come."""
+        return [case for case in self.list(only_open=True) if 0 < case.deadline_ns <= now_ns]
+
+    def events(self, number: int) -> Sequence[Event]:
+        """Return what happened in a case, in order."""
+        query = sqlalchemy.select(EVENTS).where(EVENTS.c.case_number == number).order_by(EVENTS.c.number)
+        with reading(self._stores.engine) as connection:
+            return [events.event_of(row) for row in connection.execute(query)]
+
+    def text_of(self, number: int, event: Event, *, access: Access) -> str:
+        """Return the free text of an event, after an entry in the access log; "" for none."""
+        return self._register.open(self.get(number).person, PLACE, event.sealed, access=access) if event.sealed else ""
+
+    def payment(self, operation: int) -> Payment:
+        """Return a payment by its id. Raises UsageError if the ledger has no payment of this id that was made."""
+        with self._stores.ledger.sequencer.reading() as state:
+            found = queries.answer(state, queries.operations([operation])).operation(0)
+            if found is None or found.result is not Result.CREATED or not found.record["first_movement"]:
+                raise UsageError(
+                    f"the ledger has no payment {ids.format(operation)}", hint="name the id that the payment printed"
+                )
+            movement = state.movements[int(found.record["first_movement"]) - 1]
+            debit, credit = int(movement["debit_row"]), int(movement["credit_row"])
+            payer = 0 if debit & PURSE_BIT else state.account_id(debit)
+            payee = 0 if credit & PURSE_BIT else state.account_id(credit)
+            return Payment(operation, payer, payee, int(found.record["amount"]))
+
+    # --- opening ---
+
+    def open(self, kind: str, *, by: int, person: int = 0, payment: int = 0, text: str = "", id: int = 0) -> int:
+        """Open a case and return its number; `by` owns it. The same id again returns the same number.
+
+        About a payment: `person` is found by the wallet that paid. Raises UsageError for a kind that the rules do not
+        have, for a missing or an unknown person or payment, and for a person without the duty.
+        """
+        rule = self.rules.kind(kind)
+        self._people.require(by, OPEN_ACTION)
+        account = 0
+        if rule.about == PAYMENT:
+            if not payment:
+                raise UsageError(f"a case of kind {kind} is about a payment", hint="name the id of the payment")
+            found = self.payment(payment)
+            account = found.payee
+            person = person or (self._directory.holder_of(found.payer) if found.payer else 0)
+        if not person or self._people.state_of(person) is None:
+            raise UsageError(f"a case of kind {kind} is about a person of this bank", hint="name the person's id")
+        now_ns = read_ns(self._stores.clock)
+        id = id or ids.new(now_ns // 1_000_000)
+        sealed = self._register.seal(person, PLACE, text) if text else None
+        first = rule.states[0].name
+        values = {
+            "id": id,
+            "kind": kind,
+            "state": first,
+            "open": 1,
+            "person": person,
+            "account": account,
+            "operation": payment,
+            "owner": by,
+            "hold": 0,
+            "opened_ns": now_ns,
+            "deadline_ns": self._deadline_ns(rule, first, now_ns),
+            "rules": self.rules.digest,
+        }
+
+        def work(connection: Connection) -> int:
+            earlier = connection.scalar(sqlalchemy.select(CASES.c.number).where(CASES.c.id == id))
+            if earlier is not None:
+                return int(earlier)
+            number = int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(CASES.c.number))) or 0) + 1
+            connection.execute(CASES.insert().values(number=number, **values))
+            events.add(connection, number, id, "open", by, now_ns, {"state": first}, sealed)
+            return number
+
+        return write(self._stores.engine, work)
+
+    # --- steps ---
+
+    def act(
+        self, number: int, step: str, *, who: int, signers: Sequence[Signer] = (), text: str = "", minor: int = 0,
+        id: int = 0,
+    ) -> Case | Proposal:  # fmt: skip
+        """Take a step. Return the case after it, or the proposal that officers must sign for a return.
+
+        - `signers`: of operations that the step leads to: those of the payee's operator.
+        - `minor`: amount to hold or return; 0 for all of the payment.
+        - `id`: of the step; the same id again changes nothing further.
+
+        Raises UsageError for a step that is not possible now; Refused, with the case unchanged, if the ledger refuses
+        the operation.
+        """
+        self._people.require(who, ACT)
+        case = self.get(number)
+        if id and self._is_done(case, step, id):
+            return case
+        chosen = self._kind(case).step(step, case.state)
+        now_ns = read_ns(self._stores.clock)
+        id = id or ids.new(now_ns // 1_000_000)
+        sealed = self._register.seal(case.person, PLACE, text) if text else None
+        if chosen.leads == HOLD and case.hold:
+            raise UsageError(f"case {number} holds money already", hint="decide the case: uphold or dismiss it")
+        if chosen.leads == RETURN and not case.hold:
+            assert self.claims is not None, "the bank connects cases and claims"
+            return self.claims.propose_return(case, chosen, who=who, minor=minor, id=id)
+        if chosen.leads == HOLD or (chosen.leads in (RETURN, RELEASE) and case.hold):
+            self._operate(case, chosen, id, who, signers, sealed, minor, now_ns)
+            return self.get(number)
+        after = self.after(case, chosen, now_ns)
+
+        def work(connection: Connection) -> None:
+            self._require_state(connection, case)
+            connection.execute(CASES.update().where(CASES.c.number == number).values(after))
+            detail = {"from": case.state, "to": chosen.to}
+            events.add(connection, number, id, chosen.name, who, now_ns, detail, sealed)
+
+        write(self._stores.engine, work)
+        return self.get(number)
+
+    def after(self, case: Case, step: Step, now_ns: int) -> dict[str, Any]:
+        """Return the columns of a case after a step."""
+        kind = self._kind(case)
+        same = step.to == case.state
+        return {
+            "state": step.to,
+            "open": int(bool(kind.steps_from(step.to))),
+            "deadline_ns": case.deadline_ns if same else self._deadline_ns(kind, step.to, now_ns),
+        }
+
+    def _operate(
+        self, case: Case, step: Step, id: int, who: int, signers: Sequence[Signer], sealed: bytes | None, minor: int,
+        now_ns: int,
+    ) -> None:  # fmt: skip
+        """Perform the operation of a step, and then the step."""
+        record = self._record(case, step, id, minor, now_ns)
+        payload = {
+            "case": case.number,
+            "step": step.name,
+            "leads": step.leads,
+            "from": case.state,
+            "after": self.after(case, step, now_ns),
+            "before": {"state": case.state, "open": 1, "deadline_ns": case.deadline_ns, "hold": case.hold},
+            "at_ns": now_ns,
+        }
+
+        def before(connection: Connection) -> None:
+            self._require_state(connection, case)
+            detail = {"from": case.state, "to": step.to}
+            events.add(connection, case.number, id, step.name, who, now_ns, detail, sealed)
+
+        outcome = self._stores.intents.perform(
+            Draft(ACT, record, payload, who=who, signers=signers, before=before, id=id)
+        )
+        outcome.require_created(_refused(case, step.name))
+
+    def _record(self, case: Case, step: Step, id: int, minor: int, now_ns: int) -> Array:
+        decider = self._registry.operator(self._directory.get(case.account).operator).accounts.vault
+        if step.leads == HOLD:
+            payment = self.payment(case.payment)
+            if not payment.payer:
+                raise UsageError("the payment came from packets alone", hint="return it without holding money first")
+            account = self._stores.ledger.account(case.account)
+            available = account.credits_posted - account.debits_posted - account.debits_pending
+            amount = minor or min(payment.minor, available)
+            if amount < 1:
+                raise UsageError("the payee has no money left to hold", hint="uphold the case: the rest is a claim")
+            # The payee's operator decides: neither payer nor payee can post the hold.
+            return operations.hold(
+                id, payer=case.account, payee=payment.payer, amount=amount, until_ns=now_ns + HOLD_NS, third=decider
+            )
+        if step.leads == RELEASE:
+            return operations.void(id, hold=case.hold, by=decider)
+        held = self._stores.ledger.find_hold(case.hold)
+        return operations.post(
+            id, hold=case.hold, by=decider, amount=minor or (held.held if held else 0), release_rest=True
+        )
+
+    def _kind(self, case: Case) -> CaseKind:
+        return self.rules.kind(case.kind)
+
+    def _deadline_ns(self, kind: CaseKind, state: str, now_ns: int) -> int:
+        """Return the end of the day on which a state that begins now must have ended; 0 for no deadline."""
+        days = kind.state(state).business_days
+        if not days:
+            return 0
+        today = datetime.fromtimestamp(now_ns // NS_PER_S, UTC).astimezone(self._zone).date()
+        last = deadline(today, days, self._calendar) + timedelta(days=1)
+        return int(datetime(last.year, last.month, last.day, tzinfo=self._zone).timestamp()) * NS_PER_S
+
+    def _require_state(self, connection: Connection, case: Case) -> None:
+        found = case_in(connection, case.number)
+        if found is None or (found.state, found.hold) != (case.state, case.hold):
+            raise UsageError(f"case {case.number} changed meanwhile", hint="look at it again")
+
+    def _is_done(self, case: Case, step: str, id: int) -> bool:
+        """Return whether a step of this id was taken. Raises Refused if the ledger refused its operation."""
+        intent = self._stores.intents.find(id)
+        if intent is not None:
+            intent.outcome.require_created(_refused(case, step))
+            return True
+        return any(event.id == id for event in self.events(case.number))
+
+    # --- agreement ---
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each case whose hold the ledger lacks, and each decided one that still holds money."""
+        for case in self.list():
+            if not case.hold:
+                continue
+            hold = queries.answer(state, queries.holds([case.hold])).hold(0)
+            if hold is None:
+                yield f"case {case.number} holds money by {ids.format(case.hold)}, which the ledger does not have"
+            elif not case.is_open and hold.state is HoldState.OPEN and hold.until_ns > state.now_ns:
+                yield f"case {case.number} is {case.state}, and its money is still held"
+
+
+class _Act:
+    """What a step with an operation writes."""
+
+    name = ACT
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Move the case, or, if the ledger refused, leave it as it was."""
+        payload = intent.payload
+        if results[0] is not Result.CREATED:
+            self._undo(connection, intent, "refused", {"code": results[0].name})
+            return
+        values = dict(payload["after"])
+        if payload["leads"] == HOLD:
+            values["hold"] = intent.id
+        connection.execute(CASES.update().where(CASES.c.number == payload["case"]).values(values))
+        detail = {"code": results[0].name}
+        events.add(
+            connection, payload["case"], intent.id, f"{payload['step']} done", intent.who, payload["at_ns"], detail
+        )
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Leave the case as it was before the step."""
+        self._undo(connection, intent, "lapsed", {})
+
+    def _undo(self, connection: Connection, intent: Intent, what: str, detail: Mapping[str, Any]) -> None:
+        payload = intent.payload
+        connection.execute(CASES.update().where(CASES.c.number == payload["case"]).values(payload["before"]))
+        events.add(
+            connection, payload["case"], intent.id, f"{payload['step']} {what}", intent.who, payload["at_ns"], detail
+        )
+
+
+def _refused(case: Case, step: str) -> str:
+    return f"case {case.number} stays {case.state}: the ledger refused the step {step}"
+
+
+def case_in(connection: Connection, number: int) -> Case | None:
+    """Return a case as a transaction sees it, or None."""
+    row = connection.execute(sqlalchemy.select(CASES).where(CASES.c.number == number)).one_or_none()
+    return None if row is None else _case(row)
+
+
+def _case(row: Row[Any]) -> Case:
+    return Case(
+        row.number,
+        row.id,
+        row.kind,
+        row.state,
+        bool(row.open),
+        row.person,
+        row.account,
+        row.operation,
+        row.owner,
+        row.hold,
+        row.opened_ns,
+        row.deadline_ns,
+        row.rules,
+    )

@@ -1,0 +1,56 @@
+"""A town in which Leo paid the tea house, and a caseworker."""
+
+from __future__ import annotations
+
+from tests.bank.world import ANN, BOB, DAY_NS, OTHERS, START_NS
+from tests.wallets.world import LEO_KEY, Town
+
+from sycee.cases.service import Case
+from sycee.core.keys import SigningKey
+from sycee.identity.duties import Duty
+from sycee.identity.proposal_format import Proposal
+
+CLEO: SigningKey = OTHERS[5]
+PAID = 100_00
+LEFT = 400_00  # Leo's money after the payment
+
+
+class Office:
+    """The town after Leo's payment to the tea house."""
+
+    def __init__(self, town: Town) -> None:
+        self.town, self.bank = town, town.bank
+        maker = self.bank.people.person_of_key(ANN.public)
+        proposal = self.bank.appointments.appoint(
+            Duty.CASEWORKER, CLEO.public, until_ns=START_NS + 700 * DAY_NS, maker=maker
+        )
+        assert self.bank.proposals.sign(proposal.id, ANN, BOB).needs == ()
+        self.cleo = self.bank.people.person_of_key(CLEO.public)
+        paid = self.bank.payments.pay(
+            town.leo, town.shop, PAID, text="tea", signers=town.signer(town.leo, LEO_KEY), who=town.holder(town.leo)
+        )
+        assert paid.is_paid
+        self.payment = paid.operation
+
+    def open(self, kind: str = "unauthorised", **others: object) -> int:
+        given = {"by": self.cleo, "payment": self.payment} | others
+        return self.bank.cases.open(kind, **given)  # type: ignore[arg-type]
+
+    def act(self, number: int, step: str, **others: object) -> Case | Proposal:
+        given = {"who": self.cleo, "signers": self.town.operator} | others
+        return self.bank.cases.act(number, step, **given)  # type: ignore[arg-type]
+
+    def spend(self, minor: int) -> None:
+        """Let the tea house pay money to Mia."""
+        paid = self.bank.payments.pay(
+            self.town.shop, self.town.mia, minor, signers=self.town.operator, who=self.town.north
+        )
+        assert paid.is_paid
+
+    def signed(self, proposal: Case | Proposal) -> None:
+        """Let both officers sign."""
+        assert isinstance(proposal, Proposal)
+        assert self.bank.proposals.sign(proposal.id, ANN, BOB).needs == ()
+
+    def what(self, number: int) -> list[str]:
+        return [event.what for event in self.bank.cases.events(number)]

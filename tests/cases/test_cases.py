@@ -1,0 +1,227 @@
+"""Cases from the first call to the decision: money is held, returned or released; claims are followed to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from tests.bank.world import ANN, BOB, DAY_NS, HOUR_NS, START_NS
+from tests.cases.office import LEFT, PAID, Office
+from tests.wallets import world
+
+from sycee.cases import tables
+from sycee.cases.service import Case
+from sycee.core.errors import Refused, UsageError
+from sycee.core.result_codes import Result
+from sycee.database.transactions import write
+from sycee.identity.proposal_format import Proposal
+from sycee.ledger.layout import HoldState
+from sycee.personal.access import Access, Reason
+
+NOTE = "she says that the phone was stolen"
+
+
+@pytest.fixture
+def office(where: str, tmp_path: Path) -> Iterator[Office]:
+    with world.bank(where, tmp_path) as town:
+        yield Office(town)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Office]:
+    with world.bank("", tmp_path) as town:
+        yield Office(town)
+
+
+def test_money_is_held_until_the_case_is_decided_for_the_payer(office: Office) -> None:
+    town, cases = office.town, office.bank.cases
+    number = office.open(text=NOTE)
+    case = cases.get(number)
+    assert (case.number, case.state, case.is_open) == (1, "opened", True)
+    assert (case.person, case.account, case.payment) == (town.holder(town.leo), town.shop, office.payment)
+    held = office.act(number, "hold")
+    assert isinstance(held, Case)
+    assert (held.state, held.hold != 0) == ("investigating", True)
+    assert town.balance(town.shop) == PAID
+    assert office.bank.stores.ledger.account(town.shop).debits_pending == PAID
+    with pytest.raises(UsageError, match="holds money already"):
+        office.act(number, "hold")
+    upheld = office.act(number, "uphold")
+    assert isinstance(upheld, Case)
+    assert (upheld.state, upheld.is_open, upheld.deadline_ns) == ("upheld", False, 0)
+    assert (town.balance(town.leo), town.balance(town.shop)) == (LEFT + PAID, 0)
+    assert office.what(number) == ["open", "hold", "hold done", "uphold", "uphold done"]
+    assert office.bank.check() == []
+
+
+def test_money_is_released_when_the_case_is_dismissed(office: Office) -> None:
+    number = office.open()
+    hold = office.act(number, "hold")
+    assert isinstance(hold, Case)
+    office.act(number, "dismiss")
+    found = office.bank.stores.ledger.find_hold(hold.hold)
+    assert found is not None
+    assert found.state is HoldState.VOIDED
+    assert office.town.balance(office.town.shop) == PAID
+    assert not office.bank.cases.is_open(number)
+    assert office.bank.check() == []
+
+
+def test_a_return_that_finds_too_little_becomes_a_claim_that_is_collected(office: Office) -> None:
+    town, bank = office.town, office.bank
+    number = office.open()
+    office.spend(70_00)  # before the case is decided
+    proposal = office.act(number, "uphold")
+    assert bank.cases.get(number).state == "opened", "nothing happens before the officers sign"
+    office.signed(proposal)
+    assert bank.cases.get(number).state == "upheld"
+    (claim,) = bank.claims.list()
+    assert (claim.minor, claim.recovered, claim.state, claim.case) == (70_00, 0, "open", number)
+    assert town.balance(town.leo) == LEFT + 30_00
+    with pytest.raises(UsageError, match="has no money yet"):
+        bank.claims.collect(claim.reverse, maker=office.cleo)
+    town.fund(town.shop, 50_00, "N-7")
+    bank.set_clock(START_NS + 25 * HOUR_NS)  # a job prepares the proposal
+    assert bank.findings == []
+    (proposed,) = bank.proposals.list("open")
+    with pytest.raises(UsageError, match="collects this claim already"):
+        bank.claims.collect(claim.reverse, maker=office.cleo)
+    assert bank.proposals.sign(proposed.id, ANN, BOB).needs == ()
+    (claim,) = bank.claims.list(only_open=True)
+    assert (claim.recovered, claim.missing_minor) == (50_00, 20_00)
+    town.fund(town.shop, 90_00, "N-8")
+    office.signed(bank.claims.collect(claim.reverse, maker=office.cleo))
+    assert bank.claims.list(only_open=True) == []
+    (claim,) = bank.claims.list()
+    assert (claim.recovered, claim.state) == (70_00, "collected")
+    assert (town.balance(town.leo), town.balance(town.shop)) == (LEFT + PAID, 70_00)
+    assert bank.check() == []
+    bank.set_clock(START_NS + 9 * DAY_NS)
+    assert bank.proposals.list("open") == []
+
+
+def test_a_claim_is_written_off(small: Office) -> None:
+    bank = small.bank
+    number = small.open()
+    small.spend(PAID)
+    small.signed(small.act(number, "uphold"))
+    (claim,) = bank.claims.list()
+    bank.claims.write_off(claim.reverse, who=small.cleo)
+    assert bank.claims.get(claim.reverse).state == "written_off"
+    with pytest.raises(UsageError, match="is written_off"):
+        bank.claims.collect(claim.reverse, maker=small.cleo)
+    assert small.what(number)[-1] == "claim written off"
+    assert bank.check() == []
+
+
+def test_a_proposal_that_lapses_leaves_the_case_open(office: Office) -> None:
+    number = office.open()
+    office.act(number, "uphold")
+    office.bank.set_clock(START_NS + 9 * HOUR_NS)
+    assert office.bank.cases.get(number).state == "opened"
+    assert office.bank.claims.list() == []
+    assert office.what(number) == ["open", "uphold proposed", "uphold lapsed"]
+    office.signed(office.act(number, "uphold"))
+    assert office.bank.cases.get(number).state == "upheld"
+    assert office.town.balance(office.town.leo) == LEFT + PAID
+
+
+def test_what_the_ledger_refuses_leaves_the_case_as_it_was(small: Office) -> None:
+    town = small.town
+    number = small.open()
+    with pytest.raises(Refused, match=r"case 1 stays opened: .* NOT_AUTHORISED"):
+        small.act(number, "hold", signers=())
+    with pytest.raises(Refused, match="EXCEEDS_BALANCE"):
+        small.act(number, "hold", minor=PAID + 1)
+    case = small.bank.cases.get(number)
+    assert (case.state, case.hold) == ("opened", 0)
+    assert small.what(number) == ["open", "hold", "hold lapsed", "hold", "hold refused"]
+    assert town.balance(town.shop) == PAID
+    small.act(number, "hold")
+    assert small.bank.check() == []
+
+
+def test_the_same_call_again_changes_nothing(small: Office) -> None:
+    number = small.open(id=71)
+    assert small.open(id=71) == number
+    for _ in range(2):
+        case = small.act(number, "hold", id=72)
+    assert isinstance(case, Case)
+    assert case.hold == 72
+    for _ in range(2):
+        small.act(number, "uphold", id=73)
+    assert small.what(number) == ["open", "hold", "hold done", "uphold", "uphold done"]
+    assert small.town.balance(small.town.leo) == LEFT + PAID
+
+
+def test_deadlines(office: Office) -> None:
+    number = office.open()
+    cases = office.bank.cases
+    # Monday's case must be answered by the end of Tuesday, in the bank's time zone.
+    midnight = START_NS - 8 * HOUR_NS
+    assert cases.get(number).deadline_ns == midnight + 2 * DAY_NS
+    assert cases.due(cases.get(number).deadline_ns - 1) == []
+    assert [case.number for case in cases.due(cases.get(number).deadline_ns)] == [number]
+    for step in ("investigate", "hold"):
+        office.act(number, step)
+        assert cases.get(number).deadline_ns == midnight + 22 * DAY_NS
+
+
+def test_a_case_opens_the_data_of_its_person_to_its_worker(small: Office) -> None:
+    number = small.open(text=NOTE)
+    (event,) = small.bank.cases.events(number)
+    access = Access(small.cleo, Reason.DISPUTE, number)
+    assert small.bank.cases.text_of(number, event, access=access) == NOTE
+    person = small.bank.cases.get(number).person
+    assert small.bank.personal.read(person, ["name"], access=access) == {"name": world.LEO["name"]}
+    small.act(number, "dismiss")
+    with pytest.raises(UsageError, match="case"):
+        small.bank.personal.read(person, ["name"], access=access)
+    files = [small.bank.folder.database, *small.bank.folder.path.glob("sycee.db-*")]
+    assert all(NOTE.encode() not in file.read_bytes() for file in files)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"payment": 0}, "is about a payment"),
+        ({"payment": 12345}, "the ledger has no payment"),
+        ({"kind": "recovery"}, "is about a person of this bank"),
+        ({"kind": "recovery", "person": 5}, "is about a person of this bank"),
+        ({"kind": "theft"}, "there is no kind of case"),
+        ({"by": 5}, r"may not request case\.open"),
+    ],
+)
+def test_what_is_no_case(small: Office, change: dict[str, object], message: str) -> None:
+    given = {"kind": "unauthorised"} | change
+    with pytest.raises(UsageError, match=message):
+        small.open(**given)  # type: ignore[arg-type]
+    assert small.bank.cases.list() == []
+
+
+def test_a_hold_that_the_ledger_does_not_have_is_named(small: Office) -> None:
+    number = small.open()
+    cases = tables.CASES
+    write(small.bank.stores.engine, lambda connection: connection.execute(sqlalchemy.update(cases).values(hold=99)))
+    assert small.bank.check() == [
+        f"case {number} holds money by 00000000-0000-0000-0000-000000000063, which the ledger does not have"
+    ]
+
+
+def test_a_return_that_the_ledger_refuses_moves_nothing(small: Office) -> None:
+    """The payment was refunded since the officers were asked."""
+    town, bank = small.town, small.bank
+    number = small.open()
+    proposal = small.act(number, "uphold")
+    assert isinstance(proposal, Proposal)
+    refunded = bank.payments.refund_payment(small.payment, PAID, signers=town.operator, who=town.north)
+    assert refunded.is_paid
+    assert bank.proposals.sign(proposal.id, ANN, BOB).outcome is not None
+    stored = bank.stores.intents.find(proposal.id)
+    assert stored is not None
+    assert stored.results == (Result.EXCEEDS_REFUNDABLE,)
+    assert bank.cases.get(number).state == "opened"
+    assert bank.claims.list() == []
+    assert bank.check() == []
