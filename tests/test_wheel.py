@@ -135,7 +135,7 @@ def test_the_core_commands_need_no_extra(installed: Path) -> None:
             assert (code, out) == (4, "")
             lacking, hint = err.splitlines()
             assert lacking.endswith(f' is not installed: it comes with the extra "{extra}"')
-            assert hint == f'hint: pip install "sycee[{extra}]"'
+            assert hint == f'hint: pip install "sycee[{extra}]", or in a clone: pip install ".[{extra}]"'
     assert not (installed.parent / "x.pdf").exists()
 
 
@@ -163,7 +163,8 @@ def test_python_names_the_missing_extra(missing: str, code: str, extra: str) -> 
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        f'{missing} is not installed: it comes with the extra "{extra}"|pip install "sycee[{extra}]"\n'
+        f'{missing} is not installed: it comes with the extra "{extra}"|'
+        f'pip install "sycee[{extra}]", or in a clone: pip install ".[{extra}]"\n'
     )
 
 

@@ -21,6 +21,7 @@ import pytest
 from tests.cli.calling import PILOT, SCALE, SCRIPT, start
 from tests.report import outcomes
 
+from sycee import __version__ as sycee_version
 from sycee import cli
 from sycee.cli import terminal
 from sycee.cli.pilot import _table
@@ -237,6 +238,27 @@ def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Pa
     assert f"check it: sycee verify '{odd}' --authority; sycee draw verify '{odd}/draw'\n" in result.err
 
 
+def test_a_folder_inside_the_ledgers_names_the_ledgers(sycee: Any, finished: Path) -> None:
+    result = sycee("verify", finished / "journal")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"error: {finished / 'journal'} holds no ledger\nhint: did you mean {finished}?\n"
+
+
+def test_reserves_are_named(sycee: Any, finished: Path) -> None:
+    lines = sycee("verify", finished).out.splitlines()
+    assert [line for line in lines if "book" in line] == ["reserves (book 1): 2,180,200 minor units"]
+
+
+def test_the_command_line_is_also_a_module() -> None:
+    ran = [
+        subprocess.run([sys.executable, "-m", "sycee", *words], capture_output=True, text=True, check=False)
+        for words in (["--version"], ["verify"])
+    ]
+    assert (ran[0].returncode, ran[0].stdout) == (0, f"sycee {sycee_version}\n")
+    assert ran[1].returncode == 2
+    assert "FOLDER is missing" in ran[1].stderr
+
+
 # --- usage: exit code 2 ---
 
 
@@ -258,10 +280,15 @@ def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Pa
         ),
         (("pilot", "luohu", "--seed", "-1"), f"--seed must be from 0 to {2**63 - 1}; got -1\n"),
         (("pilot", "luohu", "--seed", str(2**63)), f"--seed must be from 0 to {2**63 - 1}; got {2**63}\n"),
-        (("verify",), "FOLDER requires an argument"),
+        (("verify",), "error: FOLDER is missing: sycee verify FOLDER\n"),
+        (("verify", "a", "b"), 'error: "b" is one argument too many: sycee verify FOLDER\n'),
+        (("checkpoint", "create", "x"), "--key is missing: sycee checkpoint create FOLDER --key KEY --signer SIGNER\n"),
+        (("simulate", "--seed"), "error: --seed needs a value\n"),
+        (("compliance", "routes"), "NETWORK is missing: sycee compliance routes NETWORK [FROM] [TO]\n"),
+        (("compliance", "split", "x"), "PROFILE_1 is missing: sycee compliance split NETWORK PROFILE_1 PROFILE_2\n"),
         (("verify", "no-such-folder"), "no-such-folder holds no ledger"),
         (("draw", "verify", "no-such-folder"), "no-such-folder is not a folder"),
-        (("draw", "entry", "no-such-folder"), "RECEIPT requires an argument"),
+        (("draw", "entry", "no-such-folder"), "error: RECEIPT is missing: sycee draw entry FOLDER RECEIPT\n"),
         (("draw", "verify", ".", "--announced", "12"), '--announced is "12"'),
         (("pilot", "luohu", "--data", ""), "--data is empty"),
         (("pilot", "luohu", "--data="), "--data is empty"),

@@ -169,7 +169,10 @@ def statement(
     with source.reading() as state:
         row = state.row(number)
         if row < 0:
-            hint = "ids come from open_account, or from `sycee query`"
+            hint = (
+                "open_account returns an account's id; to list all, `sycee export FOLDER`, then "
+                '`sycee query FOLDER "SELECT account, kind, balance FROM balances"`'
+            )
             raise UsageError(f"no account {ids.format(number)}", hint=hint)
         kind, currency = AccountKind(int(state.accounts["kind"][row])), int(state.accounts["currency"][row])
         zone = state.zones[currency]

@@ -15,10 +15,9 @@ from typing import Final
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
-from sycee.cli import terminal
+from sycee.cli import terminal, usage_errors
 from sycee.cli.parameters import convert
 from sycee.cli.terminal import console
-from sycee.core import typos
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.terminal_text import printable
 
@@ -198,18 +197,8 @@ def _report(error: SyceeError) -> int:
 def _one_line(error: CycloptsError) -> str:
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         # cyclopts would import every command for its own message.
-        return _unknown_command(error.unused_tokens[0], error.app or app)
-    error.verbose = False
-    return " ".join(str(error).split())
-
-
-def _unknown_command(word: str, group: App) -> str:
-    if word.startswith("-"):
-        return f"there is no option {word}"
-    names = [name for name in group if not name.startswith("-")]
-    near = typos.nearest(word, names)
-    suggestion = f'; did you mean "{near}"?' if near else f": there are {', '.join(names)}"
-    return f'there is no command "{word}"{suggestion}'
+        return usage_errors.unknown_command(error.unused_tokens[0], error.app or app)
+    return usage_errors.sentence(error)
 
 
 def _usage_hint(tokens: list[str]) -> str:

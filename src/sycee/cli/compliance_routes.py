@@ -88,8 +88,8 @@ def _by_option(error: DocumentError) -> UsageError:
 
 def split(
     network: NetworkPath,
-    first: Annotated[str, Parameter(help="A shipped profile by name, or a TOML file.")],
-    second: Annotated[str, Parameter(help="The other profile.")],
+    profile_1: Annotated[str, Parameter(name="PROFILE_1", help="A shipped profile by name, or a TOML file.")],
+    profile_2: Annotated[str, Parameter(name="PROFILE_2", help="The other profile.")],
     /,
     *,
     first_state: Annotated[list[str] | None, Parameter(help="A state of the first bloc. May be repeated.")] = None,
@@ -103,7 +103,7 @@ def split(
     from sycee.compliance.routing.routes import Router
     from sycee.compliance.routing.split import split as split_network
 
-    declared, library, day = Inputs([first, second], list_, at).load([network])
+    declared, library, day = Inputs([profile_1, profile_2], list_, at).load([network])
     names = [profile.id for profile in library.profiles]
     states = {name: _states(codes) for name, codes in zip(names, (first_state, second_state), strict=True) if codes}
     with progress("routing") as report:

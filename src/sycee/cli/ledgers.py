@@ -31,9 +31,12 @@ def replay(folder: Path) -> ReplayedLedger:
 
 
 def circulation(currency: str | int, minor: int) -> str:
-    """Return a line with the money in circulation of a currency, or of a book outside ISO 4217."""
+    """Return a line with the money in circulation of a currency, the reserves, or a book outside ISO 4217."""
     from sycee.core import money
+    from sycee.issuance.records import RESERVE_BOOK
 
+    if str(currency) == str(RESERVE_BOOK):
+        return f"reserves (book {RESERVE_BOOK}): {minor:,} minor units"
     try:
         known = money.currency(currency)
     except UsageError:

@@ -26,5 +26,6 @@ def extra(name: str) -> Iterator[None]:
         if library in ("", "sycee"):
             raise
         raise MissingExtraError(
-            f'{library} is not installed: it comes with the extra "{name}"', hint=f'pip install "sycee[{name}]"'
+            f'{library} is not installed: it comes with the extra "{name}"',
+            hint=f'pip install "sycee[{name}]", or in a clone: pip install ".[{name}]"',
         ) from error

@@ -19,7 +19,10 @@ def existing_journal_disk(folder: str | Path) -> RealDisk:
     """Return the disk of the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
     disk = journal_disk(folder)
     if not Journal.exists(disk):
-        raise UsageError(f"{folder} holds no ledger", hint="name the folder that was given to --data or Ledger.open")
+        hint, path = "name the folder that was given to --data or Ledger.open", folder_path(folder)
+        if path.name == "journal" and Journal.exists(journal_disk(path.parent)):
+            hint = f"did you mean {path.parent}?"
+        raise UsageError(f"{folder} holds no ledger", hint=hint)
     return disk
 
 
