@@ -4,7 +4,7 @@ Imports nothing of Sycee; written from docs/reference: ledger.md (§ is a sectio
 journal.md for its bytes. Codes, purposes, kinds, fields and digested rows are read from the tables of these pages. The
 code is short rather than fast, so that an auditor can read it in an evening. It ignores signatures and a tail cut by a
 power loss. Run `python tools/checker.py FOLDER [--per-frame]`. Exit code 0: the journal is right; 3: it is wrong, and
-the output names the frame; 1: a page cannot be read.
+the output names the frame; 2: the folder contains no journal; 1: a page or a library is missing.
 """
 # Formatted by hand, with short bodies on one line, so that an operation fits one glance.
 # fmt: off
@@ -18,8 +18,11 @@ from collections import Counter, namedtuple
 from hashlib import sha256
 from pathlib import Path
 
-from blake3 import blake3
-from xxhash import xxh3_64_digest, xxh3_128_digest
+try:
+    from blake3 import blake3
+    from xxhash import xxh3_64_digest, xxh3_128_digest
+except ImportError as error: sys.exit(f"error: {error.name} is missing: run `python3 -m pip install blake3 xxhash`, or "
+                                      "run the checker with the Python in which Sycee is installed.")
 
 MOST, LINKED, PERIODS = 2**63 - 1, 0x8000, ("day", "month", "year")
 ISSUANCE, SUSPENSE, RESERVE, VAULT, _, WALLET, _, IN_TRANSIT = range(1, 9)  # kinds of accounts
@@ -29,7 +32,8 @@ OPEN, POSTED, VOIDED, TIMED_OUT = range(4)  # states of holds; transits are OPEN
 # Tables of the pages. Codes are in order of precedence.
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
 try: LEDGER, ANSWERS = ((PAGES / name).read_text(encoding="utf-8") for name in ("ledger.md", "result-codes.md"))
-except OSError as error: sys.exit(f"The checker reads the specification, and a page of it cannot be read: {error}")
+except OSError as error: sys.exit(f"error: {error.filename} is missing: the checker reads its tables from there. Run "
+                                  "it inside a clone of Sycee, or copy docs/reference next to the checker's folder.")
 def listed(pattern, text):
     return re.findall(pattern, text, re.MULTILINE) or sys.exit(f"A page does not match {pattern}")
 PARTS = re.split(r"^## \d+\. ", LEDGER, flags=re.MULTILINE)  # by number of the section
@@ -49,6 +53,7 @@ for name, mark, number, flags, cell in listed(r"^\| ([A-Z_]+)( ⛓)? \| (\d+) \|
     KINDS[int(number)] = Kind(name.lower(), taken, {field: [int(one or 0) for one in rest] for field, *rest in bounds})
 
 class Wrong(Exception): """The journal is wrong; the text names the frame."""
+class NoJournal(Wrong): """The folder contains no journal."""
 class Refusal(Exception): """A refusal; the argument is the name of the code."""
 def deny(*more, **reasons):  # raise Refusal with the first code whose reason is true
     codes = {code for each in (reasons, *more) for code, holds in each.items() if holds}
@@ -540,7 +545,7 @@ def demand(where, **claims):  # each claim by its error if it is false
 def frames(folder):
     """Yield every frame, checked by docs/reference/journal.md: sequence, movement digest, time, calendar, records."""
     paths = sorted(path for path in folder.glob("journal/*.segment") if re.fullmatch(r"\d{12}", path.stem))
-    if not paths: raise Wrong(f"{folder} contains no journal; give the folder of a ledger.")
+    if not paths: raise NoJournal(f"error: {folder} contains no journal; give the folder of a ledger.")
     sequence, now, era, before, ledger = 1, 0, 1, b"", b""
     for number, path in enumerate(paths, 1):
         raw, at = path.read_bytes(), 4096
@@ -596,11 +601,15 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     def line(sequence, *digests): print(sequence, *(digest.hex() for digest in digests))
     try: checked = check(options.folder, line if options.per_frame else None)
+    except NoJournal as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
     except (Wrong, OSError) as wrong:
         print(wrong)
         return 3
     for name, value in checked._asdict().items():
         print(f"{name.replace('_', ' '):<24}{value.hex() if isinstance(value, bytes) else value}")
+    print("The journal is right. Compare the state digest with the one of `sycee verify`.")
     return 0
 
 if __name__ == "__main__": sys.exit(main())

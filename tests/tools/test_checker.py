@@ -154,6 +154,7 @@ def test_a_hand_made_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert f"4 {checked.movement_digest.hex()} {checked.state_digest.hex()}\n" in printed
     assert f"state digest            {checked.state_digest.hex()}\n" in printed
     assert "supply                  {156: 140}\n" in printed
+    assert printed.endswith("The journal is right. Compare the state digest with the one of `sycee verify`.\n")
 
 
 def test_a_later_epoch_in_a_later_segment(tmp_path: Path) -> None:
@@ -203,9 +204,15 @@ def test_unfinished_and_missing_frames(tmp_path: Path) -> None:
     with pytest.raises(checker.Wrong, match=r"^Frame 3 .* its header is damaged"):
         checker.check(tmp_path)
     path.unlink()
-    with pytest.raises(checker.Wrong, match="contains no journal"):
+    with pytest.raises(checker.NoJournal, match="contains no journal"):
         checker.check(tmp_path)
-    assert checker.main([str(tmp_path)]) == 3
+
+
+def test_a_folder_without_a_journal_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checker.main([str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"error: {tmp_path} contains no journal; give the folder of a ledger.\n"
 
 
 def test_a_journal_of_a_newer_release_is_named_as_such(tmp_path: Path) -> None:
@@ -355,6 +362,14 @@ def test_it_has_less_than_620_lines() -> None:
     assert len((ROOT / SOURCE).read_text(encoding="utf-8").splitlines()) < 620
 
 
+@pytest.mark.parametrize("missing", ["blake3", "xxhash"])
+def test_a_missing_library_is_an_error_with_the_next_step(missing: str) -> None:
+    script = f"import sys; sys.modules[{missing!r}] = None; import tools.checker"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"error: {missing} is missing: run `python3 -m pip install blake3 xxhash`")
+
+
 @pytest.mark.parametrize("missing", PAGES)
 def test_a_missing_page_of_the_specification_is_an_error(tmp_path: Path, missing: Path) -> None:
     for path in {SOURCE, *PAGES} - {missing}:
@@ -363,6 +378,6 @@ def test_a_missing_page_of_the_specification_is_an_error(tmp_path: Path, missing
     command = [sys.executable, str(tmp_path / SOURCE), str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "a page of it cannot be read" in ran.stderr
-    assert missing.name in ran.stderr
+    assert f"{missing.name} is missing: the checker reads its tables from there." in ran.stderr
+    assert "Run it inside a clone of Sycee, or copy docs/reference next to the checker's folder." in ran.stderr
     assert "Traceback" not in ran.stderr
