@@ -108,6 +108,21 @@ def test_findings_that_stop_come_first_the_worst_of_them_first() -> None:
     assert made(finding(Verdict.PASS)).headline == "No finding stops anything under the regimes enforced on 2026-11-25."
 
 
+def test_a_network_in_which_nothing_was_judged_says_so_first() -> None:
+    nothing = "Nothing was judged on 2026-11-25: no rule is about what is declared. Declare participants or flows."
+    for judged in (made(), made(finding(Verdict.NOT_APPLICABLE))):
+        assert judged.headline == nothing
+        assert nothing in text.render(judged, width=200).splitlines()[1]
+
+
+def test_a_long_text_repeats_its_headline_at_the_end() -> None:
+    judged = made(*(finding(Verdict.FAIL, subject=f"bank-{number}") for number in range(40)))
+    lines = text.render(judged, width=200).splitlines()
+    assert lines[1] == lines[-1] == judged.headline
+    short = text.render(made(finding(Verdict.FAIL)), width=200).splitlines()
+    assert short.count("1 finding stops 1 subject under the regimes enforced on 2026-11-25.") == 1
+
+
 @pytest.mark.parametrize(
     ("value", "path", "said"),
     [

@@ -57,8 +57,8 @@ class Inputs:
 
         network, library, day = self.load(networks)
         judge = Judge(network, library, day)
-        with progress("judging") as report:
-            return JudgedNetwork(network, library, judge.report(report))
+        with progress("judging") as advance:
+            return JudgedNetwork(network, library, judge.report(advance))
 
     def check_outputs(self, outputs: Mapping[str, Path | None], networks: Sequence[Path]) -> None:
         """Raise UsageError if an output file, named by its option, cannot be written or would replace an input."""

@@ -38,6 +38,7 @@ LOOKS: Final[Mapping[Verdict, Look]] = {
     Verdict.NOT_APPLICABLE: Look("", "neutral", "", "the rule is not about the subject, or exempts it"),
 }
 
+_DECLARE: Final = "Declare participants or flows."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -111,9 +112,13 @@ class JudgedNetwork:
 
     @property
     def headline(self) -> str:
-        """Return one sentence: the numbers of findings that stop and of stopped subjects."""
+        """Return the numbers of findings that stop and of stopped subjects, or why nothing was judged."""
         regimes = f"under the regimes enforced on {self.report.at}."
         stops = self.report.stops
+        if not any(finding.applies for finding in self.report.findings):
+            if all(summary.force is Force.NONE for summary in self.profiles):
+                return f"Nothing was judged: no profile is in effect on {self.report.at}."
+            return f"Nothing was judged on {self.report.at}: no rule is about what is declared. {_DECLARE}"
         if not stops:
             return f"No finding stops anything {regimes}"
         verb = "stops" if len(stops) == 1 else "stop"

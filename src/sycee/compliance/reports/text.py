@@ -21,6 +21,7 @@ from sycee.compliance.verdicts import Evidence, Finding, Force
 from sycee.core.terminal_text import printable
 
 WIDTH: Final = 80  # characters of a line if there is no terminal
+LINES_OF_A_SCREEN: Final = 40  # a longer report repeats its headline at the end
 _INDENT: Final = " " * 6
 
 
@@ -43,6 +44,8 @@ def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDT
     if omitted:
         lines += ["", f"{quantity(omitted, 'finding')} more: passed, attested or not applicable"]
     lines += ["", *(f"{name} {digest}" for name, digest in judged.digests.items())]
+    if len(lines) > LINES_OF_A_SCREEN:
+        lines += ["", judged.headline]
     return wrapped(lines, width)
 
 
