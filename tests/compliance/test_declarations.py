@@ -177,7 +177,9 @@ def test_missing_files_are_reported(tmp_path: Path) -> None:
         declarations.load([tmp_path])
     with pytest.raises(UsageError, match="no declaration was named"):
         declarations.load([])
-    with pytest.raises(UsageError, match=r"the TOML file .*none\.toml cannot be read: there is no such file"):
+    with pytest.raises(UsageError, match=r"there is no file or folder .*none"):
+        declarations.load([tmp_path / "none"])
+    with pytest.raises(UsageError, match=r"there is no file or folder .*none\.toml"):
         declarations.load([tmp_path / "none.toml"])
 
 

@@ -63,6 +63,8 @@ def test_the_list_of_currencies_is_complete_and_consistent() -> None:
         ("CNX", "CNY"),
         ("cny", "did you mean CNY?"),
         ("yuan", "did you mean CNY?"),
+        ("RMB", "did you mean CNY?"),
+        ("rmb", "did you mean CNY?"),
         ("", "three letters"),
         ("HRK", "did you mean"),
     ],

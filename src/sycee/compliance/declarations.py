@@ -13,6 +13,7 @@ from a declared id is an error, unless [network] lists it as `undeclared`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -46,7 +47,13 @@ def read_files(paths: Sequence[Path]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for path in paths:
         in_folder = toml_files(path, hint="name a folder with declarations, or a file")
-        files |= {str(file): documents.content(file) for file in ([path] if in_folder is None else in_folder)}
+        try:
+            files |= {str(file): documents.content(file) for file in ([path] if in_folder is None else in_folder)}
+        except UsageError as error:
+            if os.path.lexists(path):
+                raise
+            hint = "check the path, which is case-sensitive"
+            raise UsageError(f"there is no file or folder {path}", hint=hint) from error
     if not files:
         raise UsageError("no declaration was named", hint="name a folder with declarations, or files")
     return files

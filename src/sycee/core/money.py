@@ -139,6 +139,8 @@ def _unknown(code: str) -> UsageError:
 def _near(code: str, codes: list[str]) -> list[str]:
     # "yuan" is a currency's name; shorter words match too many names.
     word = code.strip().lower()
+    if other := _document()["other_names"].get(code.strip().upper()):
+        return [other]
     named = [entry.code for entry in _by_code().values() if len(word) > 3 and word in entry.name.lower()]
     return named[:3] or difflib.get_close_matches(code.upper(), codes, n=3, cutoff=0.5)
 

@@ -45,7 +45,7 @@ def require_place(path: Path) -> None:
         raise UsageError("the path of an output file is empty", hint="name a file, such as out.csv")
     status, folder = _status(path), Path(os.path.realpath(path)).parent
     if status is not None and stat.S_ISDIR(status.st_mode):
-        raise UsageError(f"{path} is a folder", hint="name a file, such as out.csv")
+        raise UsageError(f"{path} is a folder", hint=f"name a file in it, such as {path / 'out.csv'}")
     if status is None and not folder.is_dir():
         raise UsageError(
             f"{path} cannot be written: its folder does not exist",
