@@ -18,11 +18,13 @@ from tests.bank.world import ANN, BOB, NORTH
 
 from sycee import cli
 from sycee.bank.bank import Bank
+from sycee.cases.tables import CASES
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.identity.duties import Duty
+from sycee.identity.key_register import proof_message
 from sycee.identity.people import HeldDuty
 from sycee.ledger import operations
 from sycee.ledger.layout import AccountKind, Role
@@ -276,3 +278,68 @@ def test_a_guardian_is_proposed_and_reads_the_log(call: Call) -> None:
     assert "no key signs" in call("hold", P, "--case", "7")[2]
     assert call("hold", P)[:2] == (0, "")
     assert "there is no legal hold" in call("release", other, "--key", "ann.pem")[2]
+
+
+@pytest.fixture
+def case(place: Path) -> str:
+    """The number of an open case about the person."""
+    with Bank.open(place / "bank") as bank:
+        return str(bank.cases.open("complaint", by=NORTH_PERSON, person=PERSON))
+
+
+def test_staff_read_for_an_open_case_until_it_is_closed(call: Call, place: Path, case: str) -> None:
+    why = ("--reason", "complaint", "--case", case, "--key", "north.pem")
+    assert call("find", "+86 138 0013 8000", *why)[1] == f"{P}\n"
+    assert as_json(call("show", P, "--field", "name", *why, "--json"))["fields"] == {"name": "Wang Li"}
+    seen = as_json(call("log", P, "--key", "wallet.pem", "--json"))["entries"]
+    assert [(each["who"], each["fields"], each["case"]) for each in seen] == [
+        (ids.format(NORTH_PERSON), ["found-by-phone"], int(case)),
+        (ids.format(NORTH_PERSON), ["name"], int(case)),
+    ]
+    signed = ("--key", "ann.pem", "--key", "bob.pem")
+    assert call("delay", P, "--case", case, "--until", "2026-11-09", *signed)[:2] == (0, "log.delay done\n")
+    assert as_json(call("log", P, "--key", "wallet.pem", "--json"))["entries"] == []
+    assert len(as_json(call("log", P, "--key", "privacy.pem", "--json"))["entries"]) == 2
+    assert call("hold", P, "--case", case, *signed)[:2] == (0, "person.hold done\n")
+    held = call("hold", P)[1]
+    assert f"case {case}, from 2026-11-02 08:00 until ended" in held
+    assert "under a legal hold" in call("shred", P, "--key", "privacy.pem")[2]
+    assert call("release", held.split()[0], *signed)[:2] == (0, "person.hold done\n")
+    with Bank.open(place / "bank") as bank:
+        write(bank.stores.engine, lambda connection: connection.execute(CASES.update().values(open=0)))
+    assert f"case {case} is not open" in call("show", P, "--field", "name", *why)[2]
+
+
+def test_a_lost_phone_is_recovered_in_a_day(call: Call, place: Path, case: str) -> None:
+    code, out, err = call("lost", W, "--new-key", "bob.pem", "--case", case, "--key", "north.pem")
+    assert code == 0, err
+    assert out == f"wallet {W} has the key {BOB.public}; packets only until 2026-11-03 08:00\n"
+    assert "1 notices wait" in err
+    assert "is not over yet" in call("recovered", W, "--key", "north.pem")[2]
+    with Bank.open(place / "bank") as bank:
+        assert bank.check() == []
+        bank.set_clock(world.START_NS + world.DAY_NS)
+        assert bank.life.restrictions() == []
+        assert bank.check() == []
+    epoch, account = 3, WALLET
+    with Bank.open(place / "bank") as bank:
+        message = proof_message(bank.stores.ledger.ledger_id, account, epoch, WALLET_KEY.public)
+    proof = WALLET_KEY.sign(message).hex()
+    new = ("--new-key", str(WALLET_KEY.public), "--proof", proof)
+    assert call("lost", W, *new, "--case", case, "--key", "north.pem")[0] == 0
+
+
+def test_court_orders_and_deaths(call: Call, place: Path, case: str) -> None:
+    order = ("--kind", "court-order", "--case", case)
+    assert call("block", W, *order, "--key", "north.pem")[0] == 0
+    assert "may not request life.lift-order" in call("unblock", W, *order, "--key", "north.pem")[2]
+    code, out, _ = call("unblock", W, *order, "--key", "ann.pem")
+    assert (code, "missing: " in out) == (0, True)
+    code, out, _ = call("unblock", W, *order, "--key", "ann.pem", "--key", "bob.pem")
+    assert (code, out.startswith("life.lift-order done: 1 operation created")) == (0, True)
+    died = call("deceased", P, "--operator", "2", "--case", case, "--key", "north.pem")
+    assert died[:2] == (0, f"1 wallets of {P} are blocked\n")
+    assert call("unblock", W, "--kind", "deceased", "--case", case, "--key", "north.pem")[0] == 0
+    with Bank.open(place / "bank") as bank:
+        assert bank.check() == []
+        assert str(bank.retention.until(PERSON)) == "2031-11-02"

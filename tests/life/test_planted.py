@@ -28,16 +28,9 @@ FIELDS = {
     "name": NAME, "phone": PHONE, "paper": PAPER, "paper_kind": "passport", "birth": BIRTH, "address": ADDRESS,
 }  # fmt: skip
 SECOND = PERSON + 1
-CASE = 12
+CASE = 1
 NEW_KEY = SigningKey.derive(b"\x72" * 32)
 ACCESS = Access(NORTH_PERSON, Reason.RECOVERY, CASE)
-
-
-class OneCase:
-    """A case is open."""
-
-    def is_open(self, number: int) -> bool:
-        return number == CASE
 
 
 def use(bank: Bank) -> None:
@@ -100,7 +93,7 @@ def test_planted_values_are_nowhere(
 ) -> None:
     with world.bank(where, tmp_path) as bank:
         commands.populate(bank)
-        bank._cases.cases = OneCase()
+        assert bank.cases.open("complaint", by=NORTH_PERSON, person=PERSON, text=CHINESE_REFERENCE) == CASE
         use(bank)
         said = fail(bank)
         found = planting.found_in_files(tmp_path) + planting.found_in_tables(bank.stores.engine)
