@@ -17,7 +17,9 @@ def supply(
     folder: BankFolder,
     /,
     *,
-    checkpoint: Annotated[Path | None, Parameter(help="File of the newest signed checkpoint.")] = None,
+    checkpoint: Annotated[
+        Path | None, Parameter(help="File of a signed checkpoint; by default that of the newest day.")
+    ] = None,
     html: Annotated[Path | None, Parameter(help="Also write a page to this file.")] = None,
     json_: AsJson = False,
 ) -> int:
@@ -31,7 +33,9 @@ def supply(
         refuse_inside(html, folder, "--html")
     signed = None if checkpoint is None else Checkpoint.load(checkpoint)
     with open_bank(folder) as bank:
-        found = bank.supply.current(local_day(bank), signed, is_rehearsal=bank.is_rehearsal)
+        witnessed = [pack.checkpoint for pack in bank.day.packs() if pack.is_witnessed]
+        newest = signed or (witnessed[-1] if witnessed else None)
+        found = bank.supply.current(local_day(bank), newest, is_rehearsal=bank.is_rehearsal)
     if json_:
         show_json(supply_page.as_json(found))
     else:
