@@ -12,32 +12,52 @@ from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.wallet_options import WalletName, account_named, own_account, signing_for
 
 app = App(name="funding", help="Move money between wallets and their holders' banks.")
 
-Wallet: TypeAlias = Annotated[str, Parameter(help="Account id of the wallet.")]
 Reference: TypeAlias = Annotated[str, Parameter(help="The bank's reference of its payment, up to 35 characters.")]
 
 
 @app.command(name="to-wallet")
 def to_wallet(
-    folder: BankFolder, operator: Operator, wallet: Wallet, amount: Amount, reference: Reference, /, *,
+    folder: BankFolder, operator: Operator, wallet: WalletName, amount: Amount, reference: Reference, /, *,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Send money from an operator's vault to a wallet. It waits in transit until the bank's payment is known.
 
     The operator signs.
     """
-    from sycee.core import ids, money
+    from sycee.core import money
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         minor, number = money.parse(amount, bank.config.currency), operator_number(bank, operator)
-        outcome = bank.issuance.fund(
-            number, ids.parse(wallet), minor, reference, signers=bank.signers(*keys), who=maker_of(bank, keys)
-        )
+        who = maker_of(bank, keys)
+        account, name = account_named(bank, wallet, by=who)
+        outcome = bank.issuance.fund(number, account, minor, reference, signers=bank.signers(*keys), who=who)
         outcome.require_created("nothing was sent")
-        show(f"{amount} {bank.config.currency.code} in transit to {wallet}: reference {reference}")
+        show(f"{amount} {bank.config.currency.code} in transit to {name}: reference {reference}")
+    return 0
+
+
+@app.command(name="to-bank")
+def to_bank(
+    folder: BankFolder, wallet: WalletName, amount: Amount, reference: Reference, /, *, key: KeyFiles = None
+) -> int:
+    """Send money from a wallet to its operator's vault, for a payment to the holder's bank.
+
+    The wallet's own key signs. For a wallet without a key its operator signs.
+    """
+    from sycee.core import money
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        minor, account = money.parse(amount, bank.config.currency), own_account(bank, wallet, keys)
+        signing = signing_for(bank, account, keys)
+        outcome = bank.issuance.defund(account, minor, reference, signers=signing.signers, who=signing.who)
+        outcome.require_created("nothing was sent")
+        show(f"{amount} {bank.config.currency.code} in transit to the bank: reference {reference}")
     return 0
 
 

@@ -172,7 +172,10 @@ _RULES: Final = (
     _rule("quota.change", "change an operator's quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),
     _rule("reserve-rule.set", "change the reserve share of a wallet class", _BOARD, _BOARD),
     _rule("wallet.fund", "move money from the vault to a wallet", (_D.OPERATOR,), own=True, ledger=OWNING_OPERATOR),
-    _rule("wallet.defund", "move money from a wallet to the bank", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
+    _rule(
+        "wallet.defund", "move money from a wallet to the bank", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,
+        ledger=OWNER,
+    ),
     _rule("transit.confirm", "report that a bank accepted its leg", _DESKS, own=True, ledger=OPERATOR),
     _rule("transit.reject", "report that a bank refused its leg", _DESKS, own=True, ledger=OPERATOR),
     # wallets
