@@ -117,7 +117,9 @@ def compute(ledger: Source, currency: int, *, after: int, frame: int) -> Figures
                 f"{position.opening} + {position.received} - {position.paid} is not {position.closing} minor units",
                 hint="run `sycee verify`, and do not close the day before the cause is found",
             )
-        positions[name] = position
+        # An operator without money is left out: the ledger does not tell whether it had joined by the frame.
+        if name == ISSUANCE or any((position.opening, position.received, position.paid, position.closing)):
+            positions[name] = position
     reserves, suspense = _reserves(source, frame)
     return Figures(
         after=after,
@@ -206,6 +208,7 @@ def _reserves(source: StateReader, frame: int) -> tuple[dict[int, int], int]:
     found = {
         number: exact_sum(balances[held & (operators == number)]) for number in np.unique(operators[held]).tolist()
     }
+    found = {number: minor for number, minor in found.items() if minor}
     return found, exact_sum(balances[kinds == AccountKind.SUSPENSE])
 
 
