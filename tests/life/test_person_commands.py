@@ -35,8 +35,8 @@ PERSON, PRIVACY_PERSON, NORTH_PERSON, WALLET, SUSPENSE, GRANT, DUTY = (
 )
 P, W = ids.format(PERSON), ids.format(WALLET)
 WALLET_KEY, PRIVACY_KEY = SigningKey.derive(b"\x70" * 32), SigningKey.derive(b"\x71" * 32)
-CLOSER_KEY = SigningKey.derive(b"\x73" * 32)
-KEYS = {"ann": ANN, "bob": BOB, "north": NORTH, "wallet": WALLET_KEY, "privacy": PRIVACY_KEY}
+CLOSER_KEY, NEW_KEY = SigningKey.derive(b"\x73" * 32), SigningKey.derive(b"\x74" * 32, "p256")
+KEYS = {"ann": ANN, "bob": BOB, "north": NORTH, "wallet": WALLET_KEY, "privacy": PRIVACY_KEY, "new": NEW_KEY}
 YEARS = 5 * 365 * world.DAY_NS
 
 
@@ -311,16 +311,22 @@ def test_staff_read_for_an_open_case_until_it_is_closed(call: Call, place: Path,
 
 
 def test_a_lost_phone_is_recovered_in_a_day(call: Call, place: Path, case: str) -> None:
-    code, out, err = call("lost", W, "--new-key", "bob.pem", "--case", case, "--key", "north.pem")
+    code, out, err = call("lost", W, "--new-key", "new.pem", "--case", case, "--key", "north.pem")
     assert code == 0, err
-    assert out == f"wallet {W} has the key {BOB.public}; packets only until 2026-11-03 08:00\n"
+    assert out == f"wallet {W} has the key {NEW_KEY.public}; packets only until 2026-11-03 08:00\n"
     assert "1 notices wait" in err
     assert "is not over yet" in call("recovered", W, "--key", "north.pem")[2]
+    own = ("--field", "name", "--reason", "own-request", "--key", "new.pem")
+    for command, words in (("show", own), ("log", ("--key", "new.pem"))):
+        code, out, err = call(command, P, *words)
+        assert (code, out) == (2, "")
+        assert "is under recovery" in err
     with Bank.open(place / "bank") as bank:
         assert bank.check() == []
         bank.set_clock(world.START_NS + world.DAY_NS)
         assert bank.life.restrictions() == []
         assert bank.check() == []
+    assert "Wang Li" in call("show", P, *own)[1]
     epoch, account = 3, WALLET
     with Bank.open(place / "bank") as bank:
         message = proof_message(bank.stores.ledger.ledger_id, account, epoch, WALLET_KEY.public)

@@ -416,10 +416,20 @@ class Life:
     # --- reading ---
 
     def holder_with(self, key: PublicKey) -> int:
-        """Return the person whose wallet has this key now. Raises UsageError if there is none."""
+        """Return the person whose wallet has this key now.
+
+        Raises UsageError if there is none, and while the wallet is under recovery: whoever has the new key may not be
+        its owner, and must not read the owner's data either.
+        """
         chosen = (KEYS.c.public_key == str(key)) & KEYS.c.until_ns.is_(None)
         with reading(self._stores.engine) as connection:
             accounts = list(connection.scalars(sqlalchemy.select(KEYS.c.subject).where(chosen)))
+            recovered = [each for each in accounts if restrictions.find(connection, each, Kind.PHONE_LOST)]
+        if recovered:
+            raise UsageError(
+                f"wallet {ids.format(recovered[0])} is under recovery",
+                hint="its new key counts for this after 24 hours",
+            )
         for account in accounts:
             try:
                 return self._wallets.holder_of(account)
