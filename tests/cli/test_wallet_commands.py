@@ -191,6 +191,19 @@ def test_aliases_and_classes(said: Said) -> None:
     assert "closed" in said("wallet", "close", "bank", NED, "--key", "north.pem")[1]
 
 
+def test_a_statement_of_an_alias_is_read_without_a_lock(said: Said, place: Path) -> None:
+    by_phone = json.loads(said("statement", "bank", MIA, "--json")[1])
+    with Bank.open(place / "bank") as bank:  # the folder is locked by another program
+        code, out, _ = said("statement", "bank", by_phone["account"], "--json")
+        assert (code, json.loads(out)) == (0, by_phone)
+        assert said("statement", "bank", MIA, "--json")[1] == out
+        assert bank.check() == []
+    code, _, err = said("statement", "bank", "+86 138 7777 7777")
+    assert (code, "no wallet with this alias" in err, "7777" in err) == (2, True, False)
+    code, _, err = said("statement", "nowhere", "@leo")
+    assert code == 2
+
+
 def test_what_operators_read(said: Said) -> None:
     assert said("wallet", "renew", "bank", "--key", "north.pem")[1] == "0 wallets opened\n"
     assert said("wallet", "dormant", "bank", "--since", "2026-11-02", "--json")[1] == '{"wallets": []}\n'

@@ -12,9 +12,11 @@ from tests.wallets import world
 from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
+from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
 from sycee.identity.institutions import SettlementAccount
+from sycee.ledger import operations
 from sycee.ledger.layout import TransitState
 from sycee.wallets import tables
 from sycee.wallets.dormancy import dormant
@@ -153,3 +155,47 @@ def expect(bank: Bank) -> None:
 
 def test_a_killed_sweep_is_sent_once(where: str, tmp_path: Path) -> None:
     assert check_kills(where, tmp_path, prepare, act, expect=expect) >= 4
+
+
+def drop_packet(town: Town, minor: int) -> None:
+    """Give Leo a packet of a programme whose funder is Ned's custodial wallet."""
+    ledger = town.bank.stores.ledger
+    operator, officers = town.operator, first.officers(town.bank)
+    member = ids.generate(1, time_ms=1)
+    funder, seal = town.ned, ledger.new_id()
+    town.fund(funder, minor, "N-PACKET")
+    far = first.START_NS + 30 * first.DAY_NS
+    window = {"from_ns": 0, "until_ns": far}
+    steps = [
+        (operations.define_rule_set(ledger.new_id(), rule_set=10_000, return_account=funder, **window), officers),
+        (
+            operations.open_programme(
+                ledger.new_id(), programme=1, funder=funder, rule_set=10_000, members=1, claim_from_ns=0,
+                claim_until_ns=far,
+            ),
+            operator,
+        ),
+        (operations.add_members(ids.generate(1, time_ms=2), programme=1, members=member), operator),
+        (operations.seal_cohort(seal, programme=1, digest=operations.cohort_digest(member)), operator),
+        (operations.drop(ledger.new_id(), programme=1, first=0, count=1, amount=minor, seal=seal), operator),
+        (
+            operations.claim(
+                ledger.new_id(), programme=1, member=0, member_id=ids.to_int(member[0]), wallet=town.leo
+            ),
+            operator,
+        ),
+    ]  # fmt: skip
+    for record, signers in steps:
+        assert ledger.signed_by(*signers).submit(record)["code"].tolist() == [Result.CREATED]
+
+
+def test_packets_and_own_money_are_apart(small: Town) -> None:
+    drop_packet(small, 6_00)
+    pay(small, 10_00, till=small.till_1, order="1")  # the packet pays first
+    small.bank.payments.refund(small.tea, "1", 5_00, till=small.till_1, signers=small.operator, who=small.north)
+    found = small.bank.reports.day(small.tea, DAY)
+    (row,) = found.tills
+    assert (row.payments, row.refunds) == (1, 1)
+    assert (row.own_minor, row.packets_minor, row.gross_minor) == (4_00, 6_00, 10_00)
+    assert (row.refunded_own_minor, row.refunded_packets_minor, row.net_minor) == (4_00, 1_00, 5_00)
+    assert found.closing_minor == small.balance(small.shop) == 5_00

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.bank.killing import check_kills
 from tests.wallets import world
 from tests.wallets.world import Town
 
+from sycee.bank.bank import Bank
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
 from sycee.identity.key_register import proof_message
@@ -116,3 +120,26 @@ def test_a_wallet_changes_its_class(small: Town) -> None:
     with pytest.raises(UsageError, match="without a key of its own"):
         bank.changes.change_class(small.ned, "class-3", signers=small.operator, who=small.north)
     assert bank.check() == []
+
+
+CITIZENS = {
+    "name": [f"Citizen {number}" for number in range(20)],
+    "phone": [f"+86 139 0000 {number:04}" for number in range(20)],
+}
+
+
+def open_citizens(bank: Bank) -> None:
+    """Open the wallets that are not open yet: a second call finds the phones of the first."""
+    north = world.person(bank, world.NORTH)
+    bank.wallets.open_many(CITIZENS, operator=2, tier="class-4", signers=bank.signers(world.NORTH), who=north)
+
+
+def expect_citizens(bank: Bank) -> None:
+    town = world.town(bank)
+    found = {bank.aliases.resolve(phone, by=town.north).account for phone in CITIZENS["phone"]}
+    assert len(found) == len(CITIZENS["phone"])
+    assert {bank.directory.get(account).state for account in found} == {tables.OPEN}
+
+
+def test_a_killed_opening_opens_each_wallet_once(where: str, tmp_path: Path) -> None:
+    assert check_kills(where, tmp_path, world.settle, open_citizens, expect=expect_citizens) >= 8

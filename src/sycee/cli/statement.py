@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from sycee.cli.ledgers import replay
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.cli.wallet_options import is_alias
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def statement(
     folder: LedgerFolder,
-    account: Annotated[str, Parameter(help="Id of the account, as UUID text.")],
+    account: Annotated[str, Parameter(help="Id of the account; in a bank's folder also a phone or a @handle.")],
     /,
     *,
     year: Annotated[int | None, Parameter(help="Show one calendar year.")] = None,
@@ -40,7 +41,7 @@ def statement(
 
     if title is not None and pdf is None:
         raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")
-    number = ids.parse(account)
+    number = _account_of_alias(folder, account) if is_alias(account) else ids.parse(account)
     outputs = {"--csv": csv_, "--pdf": pdf}
     require_distinct(outputs)
     for option, path in outputs.items():
@@ -60,6 +61,24 @@ def statement(
     elif csv_ is None and pdf is None:
         _show(found)
     return 0
+
+
+def _account_of_alias(folder: Path, alias: str) -> int:
+    """Return the account of an alias in the data folder of a bank, which is only read, without a lock."""
+    from sycee.bank.config import Config
+    from sycee.bank.folder import DataFolder
+    from sycee.core.secret_files import SecretKey
+    from sycee.database.engines import engine
+    from sycee.personal.sealing import hash_key
+    from sycee.wallets.aliases import account_of
+
+    config = Config.load(DataFolder(folder))
+    key = hash_key(SecretKey.load(config.path("master_key")).secret)
+    made = engine(config.database, read_only=True)
+    try:
+        return account_of(made, alias, key, config.text("phone_prefix"))
+    finally:
+        made.dispose()
 
 
 def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None) -> None:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy
 from blake3 import blake3
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection, Engine, Row
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
@@ -28,7 +28,9 @@ from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
+from sycee.personal import sealing
 from sycee.personal.register import Register
+from sycee.personal.sealing import SearchKind
 from sycee.wallets.alias_rows import AliasKind
 from sycee.wallets.directory import Directory, Wallet, wallet_in
 from sycee.wallets.tables import (
@@ -355,6 +357,33 @@ class Aliases:
         for account in [each.account for each in self._directory.of_holder_in(connection, person)]:
             connection.execute(ALIASES.delete().where(ALIASES.c.account == account))
             connection.execute(CHALLENGES.delete().where(CHALLENGES.c.account == account))
+
+
+def handle_hash(text: str, hash_key: bytes) -> bytes:
+    """Return the keyed hash of a handle. Raises UsageError, which does not repeat the text, for a wrong form."""
+    handle = text.casefold()
+    if not _HANDLE.fullmatch(handle):
+        raise UsageError(
+            "the handle has a wrong form", hint="a handle is @ and 3 to 30 letters, digits, or . _ -: @tea.house"
+        )
+    return blake3(b"handle\0" + handle.encode(), key=hash_key).digest(16)
+
+
+def account_of(engine: Engine, text: str, hash_key: bytes, phone_prefix: str) -> int:
+    """Return the account of an alias in a database that nobody need have open. Raises UsageError for an unknown one.
+
+    For whoever has the data folder and the master key: look-ups are not counted.
+    """
+    if text.startswith("@"):
+        kind, hash = AliasKind.HANDLE, handle_hash(text, hash_key)
+    else:
+        normal = sealing.phone(text, phone_prefix)
+        kind, hash = AliasKind.PHONE, sealing.search_hash(hash_key, SearchKind.PHONE, normal)
+    with reading(engine) as connection:
+        row = _row(connection, kind, hash)
+    if row is None or row.state == ENDED:
+        raise UsageError("there is no wallet with this alias", hint="name the wallet's id instead")
+    return int(row.account)
 
 
 def alias_message(ledger_id: bytes, account: int, epoch: int, hash: bytes) -> bytes:
