@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.engine import Connection
 
 from sycee.database.bulk import insert_rows
-from sycee.database.columns import id_bytes
+from sycee.database.columns import ID_BYTES
 from sycee.database.engines import is_sqlite
 from sycee.wallets.tables import ACTIVE, ALIASES, ENDED
 
@@ -34,7 +34,10 @@ class AliasRow(NamedTuple):
 
 def store_aliases(connection: Connection, aliases: Sequence[AliasRow], since_ns: int) -> None:
     """Insert new aliases."""
-    rows = [(int(each.kind), each.hash, id_bytes(each.account), each.masked, ACTIVE, since_ns) for each in aliases]
+    rows = [
+        (int(kind), hash, account.to_bytes(ID_BYTES, "big"), masked, ACTIVE, since_ns)
+        for kind, hash, account, masked in aliases
+    ]
     insert_rows(connection, ALIASES, ("kind", "hash", "account", "masked", "state", "since_ns"), rows)
 
 

@@ -7,8 +7,10 @@ wallets in the state `opening`, with the intent; the ledger opens the accounts; 
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +28,7 @@ from sycee.core.money import Currency
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.bulk import insert_rows
-from sycee.database.columns import id_bytes
+from sycee.database.columns import ID_BYTES, id_bytes
 from sycee.database.intents import INTENT_RECORDS_MAX
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
@@ -218,7 +220,7 @@ class Opening:
         group = BATCHES_TOGETHER * INTENT_RECORDS_MAX
         for start in range(0, size, group):
             part = {name: texts[start : start + group] for name, texts in columns.items()}
-            with self._one_at_a_time:
+            with self._one_at_a_time, _collector_paused():
                 self._open_group(part, start, operator, tier, signers, who, found)
             if progress is not None:
                 progress(min(group, size - start))
@@ -354,13 +356,13 @@ class Opening:
 
     def _aliases(self, examined: Examined, rows: Sequence[int], accounts: Sequence[int]) -> list[AliasRow]:
         """Return the phone aliases of rows, sorted by hash, so that neighbours in the index are written together."""
-        made = []
-        for row, account in zip(rows, accounts, strict=True):
-            for kind, value in examined.hashes[row]:
-                if kind is SearchKind.PHONE:
-                    masked = sealing.mask(examined.rows[row].get("name", ""))
-                    made.append(AliasRow(AliasKind.PHONE, value, account, masked))
-        return sorted(made)
+        phone, hashes, texts = AliasKind.PHONE, examined.hashes, examined.rows
+        return sorted(
+            AliasRow(phone, value, account, sealing.mask(texts[row].get("name", "")))
+            for row, account in zip(rows, accounts, strict=True)
+            for kind, value in hashes[row]
+            if kind is SearchKind.PHONE
+        )
 
     def _draft(
         self, accounts: list[int], holders: list[int], operator: int, tier: str, key: PublicKey | None,
@@ -371,10 +373,10 @@ class Opening:
         now_ns = read_ns(self._stores.clock)
         intent = self.new_account()
         records = self._records(accounts, operator, rule_set, key, is_person=is_person)
-        holder_of = [id_bytes(each) for each in holders]
+        holder_of, batch, is_custodial = _bytes_of(holders), id_bytes(intent), key is None
         rows = [
-            (id_bytes(account), holder, operator, tier, rule_set, key is None, OPENING, id_bytes(intent), now_ns)
-            for account, holder in zip(accounts, holder_of, strict=True)
+            (account, holder, operator, tier, rule_set, is_custodial, OPENING, batch, now_ns)
+            for account, holder in zip(_bytes_of(accounts), holder_of, strict=True)
         ]
         replaced = [each.hash for each in aliases]
 
@@ -416,6 +418,18 @@ class Opening:
         return np.concatenate([opened, set_key])
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the search for cycles: hundreds of thousands of rows have none, and each search would visit them all."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class _Open:
     """Set the state of the wallets of a batch."""
 
@@ -444,6 +458,11 @@ class _Open:
         connection.execute(WALLETS.update().where(WALLETS.c.batch == intent.id).values(state=LAPSED))
         if intent.payload["key"]:
             self._keys.forget(connection, ids.of_record(intent.records[0], "debit"), epoch=1)
+
+
+def _bytes_of(numbers: Sequence[int]) -> list[bytes]:
+    """Return the bytes of many ids in the database."""
+    return [each.to_bytes(ID_BYTES, "big") for each in numbers]
 
 
 _LOW: Final = 2**64 - 1
