@@ -15,6 +15,7 @@ FAMILIES: Final = (
     "open_loop",
     "signed",
     "starts",
+    "days",
     "first_run",
     "known_ids",
     "identifiers",
