@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.bank import world
 from tests.day import town
+from tests.wallets import world as wallets
 
 from sycee.bank.bank import Bank
 from sycee.core import ids, money
@@ -16,6 +17,7 @@ from sycee.core.errors import UsageError
 from sycee.day import statements_csv
 from sycee.day.matching import LedgerLine, Stated, match
 from sycee.day.statements_csv import ImportedStatement
+from sycee.identity.duties import Duty
 from sycee.ledger import operations
 from sycee.ledger.layout import Block, Reason
 
@@ -88,7 +90,7 @@ def test_a_statement_of_vault_and_wallet_agrees(bank: Bank) -> None:
         (vault, 1000_00, 0, ""),
         (vault, -100_00, 0, f"OPEN-{A}"),
         (vault, -100_00, 0, f"OPEN-{B}"),
-        (A, 100_00, 0, ""),
+        (A, 100_00, 0, f"OPEN-{A}"),  # the wallet got it by the confirmation
         (A, -30_00, paid, ""),
     ]
     assert breaks(bank, MONDAY, statement(*lines)) == []
@@ -182,3 +184,29 @@ def test_errors_of_a_statement_name_the_row_and_repeat_no_text(text: str, messag
     with pytest.raises(UsageError, match=message) as raised:
         statements_csv.parse(content.encode(), "north.csv", CNY)
     assert "Mallory" not in f"{raised.value} {raised.value.hint}"
+
+
+def test_a_sweep_is_matched_by_its_bank_reference(tmp_path: Path) -> None:
+    with wallets.bank("", tmp_path) as shop:
+        made = shop.bank
+        town.appoint(made, Duty.CLOSER, town.CAROL)
+        paid = made.payments.pay(
+            shop.leo, shop.shop, 19_00, signers=shop.signer(shop.leo, wallets.LEO_KEY), who=shop.holder(shop.leo)
+        )
+        assert paid.is_paid
+        sweep = made.sweeps.sweep(shop.tea, signers=shop.operator, who=shop.north)
+        first = statement((shop.shop, 19_00, 0, ""), (shop.shop, -19_00, 0, sweep.bank_reference))
+        assert breaks(made, MONDAY, first) == []
+
+
+def test_a_day_closes_while_an_operator_is_joining(bank: Bank) -> None:
+    ann = town.person(bank, world.ANN)
+    owner = ids.new(world.START_NS // 1_000_000)
+    institution = bank.institutions.add("operator", "East Bank", by=ann, owners={owner: 1_000_000})
+    for kind in ("papers", "owners"):
+        passed = bank.institutions.decide(institution, kind, "passed", maker=ann)
+        assert bank.proposals.sign(passed.id, world.ANN, world.BOB).needs == ()
+    until_ns = world.START_NS + 365 * world.DAY_NS
+    bank.issuance.join(institution, quota_minor=1, key=world.OTHERS[5].public, until_ns=until_ns, maker=ann)
+    assert breaks(bank, MONDAY) == []
+    assert bank.day.pack(MONDAY).body["quotas"] == {"2": "500000", "3": "500000"}

@@ -7,7 +7,7 @@ pack, breaks and day in one transaction. The pack's file is written afterwards; 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,24 +30,26 @@ from sycee.day.breaks import Breaks
 from sycee.day.calendar import Calendar, cutoff_ns, local_day
 from sycee.day.matching import Difference, LedgerLine, Stated
 from sycee.day.pack import CLOSER, COUNTERSIGNER, FORMAT, Pack, check_chain, check_signatures
-from sycee.day.statements_csv import ImportedStatement
+from sycee.day.statements_csv import ImportedStatement, StatementLine
 from sycee.day.tables import CLOSED, DAYS, PACKS, SIGNED, STATEMENTS
 from sycee.day.verify import check_figures, figures_document
 from sycee.identity.people import People
 from sycee.issuance.records import RESERVE_BOOK
 from sycee.issuance.registry import Registry
-from sycee.issuance.tables import FUNDINGS
+from sycee.issuance.tables import ACTIVE, FUNDINGS, LEAVING
 from sycee.ledger.layout import AccountKind, Purpose
 from sycee.ledger.state import LedgerState
 from sycee.personal.access import AccessLog
 from sycee.sequencer import checkpoint
 from sycee.sequencer.checkpoint import Checkpoint
+from sycee.wallets.tables import SWEEPS
 
 CLOSE: Final = "day.close"
 COUNTERSIGN: Final = "day.countersign"
 HOUR_NS: Final = 3_600 * 10**9
 TRANSIT_AGE_NS: Final = 24 * HOUR_NS  # a bank confirms or rejects within a day
 NEAR_CUTOFF_NS: Final = 2 * HOUR_NS
+REFERENCES_OF_A_QUERY: Final = 500  # SQLite allows a few thousand parameters
 
 _PAYEE_CAUSES: Final[Mapping[int, str]] = {
     Purpose.REFUND_SUSPENSE: "a refund found its payer closed or blocked",
@@ -363,15 +365,15 @@ class Closing:
         accounts = statement.accounts
         rows = self._rows(accounts, statement.file)
         references = self._references({line.reference for line in statement.lines if line.reference})
-        stated: dict[int, list[Stated]] = {account: [] for account in accounts}
+        of_account: dict[int, list[StatementLine]] = {account: [] for account in accounts}
         for line in statement.lines:
-            operation = line.operation or references.get(line.reference, 0)
-            stated[line.account].append(Stated(operation, line.minor))
+            of_account[line.account].append(line)
         for account in accounts:
             row, operator = rows[account]
+            ledger = self._lines(row, account, found)
             yield from matching.match(
-                self._lines(row, account, found),
-                stated[account],
+                ledger,
+                _stated(of_account[account], references, {line.operation for line in ledger}),
                 party=_operator(operator),
                 account=account,
                 cutoff_ns=ends_ns,
@@ -412,19 +414,19 @@ class Closing:
         ]
 
     def _references(self, texts: set[str]) -> dict[str, int]:
-        """Return the operation of each bank reference that names one payment to or from a wallet."""
+        """Return the operation of each bank reference that names one funding, or one sweep of a merchant."""
         found: dict[str, int] = {}
         twice: set[str] = set()
         chosen = sorted(texts)
         with reading(self._stores.engine) as connection:
-            for start in range(0, len(chosen), 500):
-                query = sqlalchemy.select(FUNDINGS.c.bank_reference, FUNDINGS.c.id)
-                for text, id in connection.execute(
-                    query.where(FUNDINGS.c.bank_reference.in_(chosen[start : start + 500]))
-                ):
-                    if text in found:
-                        twice.add(text)
-                    found[text] = id
+            for table in (FUNDINGS, SWEEPS):
+                query = sqlalchemy.select(table.c.bank_reference, table.c.id)
+                for start in range(0, len(chosen), REFERENCES_OF_A_QUERY):
+                    part = chosen[start : start + REFERENCES_OF_A_QUERY]
+                    for text, id in connection.execute(query.where(table.c.bank_reference.in_(part))):
+                        if text in found:
+                            twice.add(text)
+                        found[text] = id
         return {text: id for text, id in found.items() if text not in twice}
 
     def _elsewhere(self, found: figures.Figures) -> Callable[[int], str]:
@@ -448,13 +450,26 @@ class Closing:
 
     def _quotas(self) -> dict[int, int]:
         """Return the largest balance of each operator's vault, by the rule set in force."""
-        operators = self._registry.operators()
+        operators = self._registry.operators(ACTIVE, LEAVING)
         with self._stores.ledger.sequencer.reading() as state:
             rules = state.tables.rule_sets
             return {each.number: int(rules["balance_max"][each.quota_rule_set]) for each in operators}
 
     def _write_file(self, pack: Pack) -> None:
         write_file(self.path(pack.day), pack.text().encode("ascii"))
+
+
+def _stated(lines: Sequence[StatementLine], references: Mapping[str, int], moved: Collection[int]) -> list[Stated]:
+    """Return the lines of one account. A reference counts only if its operation moved money of this account.
+
+    Money that a bank sent reaches a wallet by the confirmation, which is another operation: such a line matches by its
+    amount.
+    """
+    stated = []
+    for line in lines:
+        referred = references.get(line.reference, 0)
+        stated.append(Stated(line.operation or (referred if referred in moved else 0), line.minor))
+    return stated
 
 
 def _owner(state: LedgerState, row: int) -> int:
