@@ -22,6 +22,7 @@ FAMILIES: Final = (
     "draw",
     "compliance",
     "routes",
+    "wallets",
     "sqlite",
     "postgresql",
 )

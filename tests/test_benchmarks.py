@@ -39,6 +39,7 @@ from benchmarks import (
     starts,
     tables,
     town,
+    wallets,
 )
 from benchmarks.measure import BATCH, MILLION, RATE, TOTAL_MS, Benchmark, Goal, Measure, Row, Setting, Timing
 
@@ -72,6 +73,8 @@ SMALL: dict[str, Measure] = {
     "draw": draw.freeze_and_draw,
     "verdicts": compliance.verdicts,
     "judged again": compliance.judged_again,
+    "wallets": wallets.open_many,
+    "statement": wallets.statement_lines,
     "sqlite": partial(sqlite.transfers, size=100),
     "postgresql": partial(postgresql.transfers, size=100),
     "signed": partial(signed.signed_single, accounts=20),
