@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from tests.sequencer.small import SHOP, START_NS, TREASURY, opening, some_ids
@@ -13,8 +14,11 @@ from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
 from sycee.journal import CalendarEntry, Journal
 from sycee.ledger import operations
+from sycee.ledger.layout import AccountKind
+from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.time_zones import calendar_entry
+from sycee.sequencer.verify import verify
 from sycee.testing.disk import FakeDisk
 
 
@@ -146,3 +150,16 @@ def test_times_increase_although_the_clock_goes_back() -> None:
     reopened.submit(operations.define_group(9, group=9))
     assert all(before < after for before, after in pairwise(reopened.frame_times))
     assert reopened.frame_times[:7].tolist() == times
+
+
+def test_a_start_from_a_snapshot_writes_the_same_dates(tmp_path: Path) -> None:
+    """The snapshot sorts currencies by number, which is another order than that of their definition."""
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        ledger.define_currency("CHF", zone="Europe/Zurich")
+        ledger.define_currency("AUD", zone="Australia/Sydney")
+        ledger.snapshot()
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        ledger.open_account("CNY", AccountKind.ISSUANCE)
+    report = verify(tmp_path / "ledger")
+    assert report.findings == ()
