@@ -87,7 +87,7 @@ def test_kills_between_every_two_steps(where: str, tmp_path: Path, act: str) -> 
 
 @pytest.mark.parametrize(
     ("act", "steps"),
-    [("lose", 6), ("lose", 9), ("restore", 5), ("release", 4)],
+    [("lose", 6), ("restore", 5)],
 )
 def test_kills_at_some_steps(tmp_path: Path, act: str, steps: int) -> None:
     assert check_killed(str(tmp_path / "kept.db"), tmp_path, act, steps)

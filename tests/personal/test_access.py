@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.engine import Connection
 from tests.database.places import opened
-from tests.personal.world import ACCESS, ANN, BOB, CASE, CLERK, DAY_NS, NOON, PRIVACY, World, world
+from tests.personal.world import ACCESS, ANN, BOB, BOTH, CASE, CLERK, DAY_NS, NOON, PRIVACY, World, world
 
 from sycee.core.errors import IntegrityError
 from sycee.database.engines import is_sqlite
@@ -48,6 +48,7 @@ def forge(bank: World, number: int) -> sqlalchemy.Executable:
     return ACCESSES.update().where(ACCESSES.c.number == number).values(who=BOB, digest=digest)
 
 
+@BOTH
 def test_entries_form_a_chain(bank: World) -> None:
     assert bank.log.head() == (0, START)
     assert bank.log.verify() == 0
@@ -72,6 +73,7 @@ def test_a_changed_column_is_found(tmp_path: Path, column: str) -> None:
         assert len(list(bank.log.disagreements())) == 1
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("change", "number"),
     [
@@ -101,6 +103,7 @@ def test_removed_and_forged_entries_are_found(
         bank.log.verify([head])
 
 
+@BOTH
 def test_entries_cannot_be_changed_by_mistake(bank: World) -> None:
     fill(bank, 2)
     for statement in (ACCESSES.delete(), ACCESSES.update().values(who=BOB)):
@@ -121,6 +124,7 @@ def test_threads_leave_one_chain_without_gaps(where: str, tmp_path: Path) -> Non
         assert connection.scalar(sqlalchemy.select(sqlalchemy.func.max(NUMBER))) == 24
 
 
+@BOTH
 def test_a_delay_hides_the_entries_of_its_case_until_its_end(bank: World) -> None:
     bank.cases.open.add(13)
     bank.log.enter(ACCESS, [ANN], ["name"])
@@ -136,6 +140,7 @@ def test_a_delay_hides_the_entries_of_its_case_until_its_end(bank: World) -> Non
     assert bank.log.verify() == 2
 
 
+@BOTH
 def test_a_delay_needs_an_end(bank: World) -> None:
     for until in (None, NOON):
         order = {"id": 1, "person": ANN, "case": CASE, "from_ns": NOON, "until_ns": until, "proposal": 1}

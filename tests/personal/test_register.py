@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 import sqlalchemy
-from tests.personal.world import ACCESS, ANN, BOB, CASE, CLERK, DAY_NS, NOON, PRIVACY, WANG, World
+from tests.personal.world import ACCESS, ANN, BOB, BOTH, CASE, CLERK, DAY_NS, NOON, PRIVACY, WANG, World
 
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
@@ -22,6 +22,7 @@ def count(bank: World, table: sqlalchemy.Table) -> int:
         return connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(table)) or 0
 
 
+@BOTH
 def test_a_person_is_read_back(bank: World) -> None:
     bank.store(ANN, WANG)
     assert bank.register.read(ANN, ["name", "phone"], access=ACCESS) == {"name": "Wang Li", "phone": "+8613800138000"}
@@ -52,6 +53,7 @@ def test_a_person_is_found_and_the_search_is_logged(bank: World, kind: SearchKin
     assert first.fields == second.fields == (f"found-by-{kind.name.lower().replace('_', '-')}",)
 
 
+@BOTH
 def test_a_change_adds_a_version_and_moves_the_search(bank: World) -> None:
     bank.store(ANN, WANG)
     bank.register.change(ANN, {"phone": "139 0013 9000", "address": ""}, access=ACCESS)
@@ -79,6 +81,7 @@ def test_a_record_moved_to_another_person_does_not_open(bank: World) -> None:
         bank.register.read(BOB, ["name"], access=ACCESS)
 
 
+@BOTH
 def test_many_rows_are_examined_and_stored(bank: World) -> None:
     columns = {
         "name": ["Wang Li", "王小明", "x" * 600, "Li", "", "Zhao", "Ann"],
@@ -109,6 +112,7 @@ def test_many_rows_are_examined_and_stored(bank: World) -> None:
         bank.register.prepare([ANN], examined)
 
 
+@BOTH
 def test_duplicates_are_found_in_the_register_and_in_the_batch(bank: World) -> None:
     bank.store(ANN, WANG)
     columns = {
@@ -143,6 +147,7 @@ def test_texts_of_other_packages(bank: World) -> None:
 # --- shredding ---
 
 
+@BOTH
 def test_a_shredded_person_is_unreadable(bank: World) -> None:
     bank.store(ANN, WANG)
     bank.store(BOB, {"phone": "13900139000"})
@@ -185,6 +190,7 @@ def test_a_shredding_without_the_backup_is_completed_later(bank: World) -> None:
     assert bank.register.finish_shreds() == 0
 
 
+@BOTH
 def test_retention_and_duties_stop_shredding(bank: World) -> None:
     bank.store(ANN, WANG)
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.personal.world import ANN, BOB, CASE, DAY_NS, NOON, World
+from tests.personal.world import ANN, BOB, BOTH, CASE, DAY_NS, NOON, World
 
 from sycee import data
 from sycee.core.documents import DocumentError
@@ -54,6 +54,7 @@ def test_years_later(since: date, until: date) -> None:
     assert retention.years_later(since, 5) == until
 
 
+@BOTH
 def test_the_longest_period_counts(bank: World) -> None:
     def begin(basis: str, since: date) -> date:
         return write(bank.engine, lambda connection: bank.retention.begin(connection, ANN, basis, since))
@@ -68,6 +69,7 @@ def test_the_longest_period_counts(bank: World) -> None:
         begin("whim", date(2021, 1, 1))
 
 
+@BOTH
 def test_a_legal_hold_stops_shredding_until_its_end(bank: World) -> None:
     for person in (ANN, BOB):
         write(

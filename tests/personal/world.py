@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy.engine import Engine
 from tests.database.places import opened
 
@@ -23,6 +24,9 @@ from sycee.personal.access import Access, AccessLog, Reason
 from sycee.personal.keys import FILE_NAME, PersonalKeys
 from sycee.personal.register import Register
 from sycee.personal.retention import Retention
+
+# Run a test that uses the fixture `bank` once per kind of database.
+BOTH = pytest.mark.parametrize("bank", ["sqlite", "postgresql"], indirect=True)
 
 MASTER = bytes(range(32))
 DAY_NS = 86_400 * 10**9
