@@ -75,7 +75,7 @@ def test_verify_names_an_envelope_of_another_epoch(
         careless.setattr("sycee.ledger.authority.authorise", lambda *a, **_: np.zeros(a[3].size, np.uint16))
         assert town.submit(pay(700), signed(pay(700), key, epoch)) == [TAKEN]
     frame = town.frames()
-    monkeypatch.setattr(verify_module, "journal_disk", lambda _: town.disk.kill())
+    monkeypatch.setattr(verify_module, "existing_journal_disk", lambda _: town.disk.kill())
     monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: FakeDisk(folder="fake/snapshots"))
     verify("ledger")  # without authority=True signatures are not verified
     with pytest.raises(IntegrityError, match=rf"frame {frame}, .*: KEY_EPOCH_DIFFERS"):

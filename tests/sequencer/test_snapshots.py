@@ -477,7 +477,7 @@ def test_cutting_no_tail_removes_no_snapshot() -> None:
 
 
 def verify_folder(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Verification:
-    monkeypatch.setattr(verify_module, "journal_disk", lambda _: folder.journal)
+    monkeypatch.setattr(verify_module, "existing_journal_disk", lambda _: folder.journal)
     monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: folder.kept)
     return verify("ledger")
 

@@ -39,7 +39,7 @@ def small_ledger(*, closed: bool = True) -> tuple[FakeDisk, bytes]:
 
 def verify_on(disk: FakeDisk, monkeypatch: pytest.MonkeyPatch) -> Verification:
     disk.read_only = True
-    monkeypatch.setattr(verify_module, "journal_disk", lambda folder: disk)
+    monkeypatch.setattr(verify_module, "existing_journal_disk", lambda folder: disk)
     return verify("ledger")
 
 
@@ -48,7 +48,7 @@ def test_a_good_folder(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     disk, digest = small_ledger(closed=closed)
     seen: list[int] = []
     disk.read_only = True
-    monkeypatch.setattr(verify_module, "journal_disk", lambda folder: disk)
+    monkeypatch.setattr(verify_module, "existing_journal_disk", lambda folder: disk)
     found = verify("ledger", progress=seen.append)
     assert found.digest == digest.hex()
     assert found.frames == 1 + len(steps()) + closed
