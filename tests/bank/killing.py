@@ -63,7 +63,7 @@ class Steps:
 def check_kills(
     where: str,
     folder: Path,
-    prepare: Act,
+    prepare: Act | world.Copies,
     act: Act,
     *,
     expect: Act,
@@ -72,13 +72,11 @@ def check_kills(
 ) -> int:
     """Kill `act` at sampled boundaries (three on SQLite, one on PostgreSQL) or at `every` one; return their number.
 
-    The three functions are at the top of a module, so that another process finds them. `act` uses fixed ids, so that a
-    second call repeats the first. `expect` asserts what is true after it, however often it was called.
+    The functions are at the top of a module, so that another process finds them. `prepare` is a bank that is prepared
+    already, or prepares a founded one. `act` uses fixed ids, so that a second call repeats the first. `expect` asserts
+    what is true after it, however often it was called.
     """
-    with world.bank(where, folder / "prepared") as bank:
-        prepare(bank)
-        database = bank.config.database
-    prepared = world.Copies(folder / "prepared", database if "://" in database else "")
+    prepared = prepare if isinstance(prepare, world.Copies) else _prepared(where, folder / "prepared", prepare)
     count = _count(prepared, folder / "counted", act, expect, statements)
     assert count >= 4, f"the action has {count} boundaries: nothing was watched"
     for number in range(1, count + 1) if every else sampled(count, "://" in where):
@@ -95,6 +93,13 @@ def check_kills(
             expect(bank)
             assert bank.check() == [], f"after the second call, killed at boundary {number} of {count}"
     return count
+
+
+def _prepared(where: str, folder: Path, prepare: Act) -> world.Copies:
+    with world.bank(where, folder) as bank:
+        prepare(bank)
+        database = bank.config.database
+    return world.Copies(folder, database if "://" in database else "")
 
 
 def sampled(count: int, is_postgresql: bool) -> Sequence[int]:

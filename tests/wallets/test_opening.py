@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from tests.wallets import world
 from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
+from sycee.compliance.enforcement.service import Compliance
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
+from sycee.database.actions import Actions
 from sycee.identity.key_register import proof_message
-from sycee.wallets import tables
-from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE
+from sycee.wallets import tables, tiers
+from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 
 
 def test_wallets_are_open_in_ledger_and_database(town: Town) -> None:
@@ -142,4 +145,15 @@ def expect_citizens(bank: Bank) -> None:
 
 
 def test_a_killed_opening_opens_each_wallet_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.settle, open_citizens, expect=expect_citizens) >= 8
+    assert check_kills(where, tmp_path, world.prepared(where), open_citizens, expect=expect_citizens) >= 8
+
+
+def test_an_operator_that_compliance_did_not_admit_opens_nothing(small: Town) -> None:
+    bank = small.bank
+    checked = Opening(
+        replace(bank.stores, actions=Actions()), bank.people, bank.institutions, bank.keys, bank.personal,
+        bank.registry, bank.directory, preset=tiers.load("ecny-2021"), rule_sets=bank.wallet_classes,
+        currency=bank.config.currency, compliance=Compliance(bank.stores.engine),
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="compliance did not admit North Bank-id: no decision"):
+        checked.open_many({"phone": ["+86 139 0000 0001"]}, operator=2, tier="class-4", signers=[], who=small.north)

@@ -163,9 +163,9 @@ def expect_paid(bank: Bank) -> None:
 
 
 def test_a_killed_payment_is_made_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.settle, act_pay, expect=expect_paid) >= 8
+    assert check_kills(where, tmp_path, world.prepared(where), act_pay, expect=expect_paid) >= 8
 
 
 @pytest.mark.soak
 def test_a_payment_is_killed_at_every_boundary(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.settle, act_pay, expect=expect_paid, every=True) >= 8
+    assert check_kills(where, tmp_path, world.prepared(where), act_pay, expect=expect_paid, every=True) >= 8

@@ -128,4 +128,4 @@ def expect(bank: Bank) -> None:
 
 
 def test_a_killed_request_is_paid_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.settle, act, expect=expect) >= 6
+    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 6

@@ -174,11 +174,19 @@ def settled(server: str) -> world.Copies:
     return world.Copies(folder, database if "://" in database else "")
 
 
+def prepared(where: str) -> world.Copies:
+    """The town for kills on a database of the kind of `where`."""
+    return settled(_server(where))
+
+
+def _server(where: str) -> str:
+    return make_url(where).set(database="postgres").render_as_string(hide_password=False) if "://" in where else ""
+
+
 @contextmanager
 def bank(where: str, folder: Path) -> Iterator[Town]:
     """A fresh town in `folder` / "bank". `where`: as the fixture; SQLite is in the data folder in any case."""
-    server = make_url(where).set(database="postgres").render_as_string(hide_password=False) if "://" in where else ""
-    options = settled(server).copy(folder)
+    options = settled(_server(where)).copy(folder)
     with Bank.open(folder / "bank", options=options) as made:
         yield town(made)
 
