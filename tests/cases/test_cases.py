@@ -17,6 +17,7 @@ from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.identity.proposal_format import Proposal
+from sycee.ledger import operations
 from sycee.ledger.layout import HoldState
 from sycee.personal.access import Access, Reason
 
@@ -100,6 +101,54 @@ def test_a_return_that_finds_too_little_becomes_a_claim_that_is_collected(office
     assert bank.check() == []
     bank.set_clock(START_NS + 9 * DAY_NS)
     assert bank.proposals.list("open") == []
+
+
+def test_a_hold_of_less_than_the_payment_is_paid_and_the_rest_becomes_a_claim(small: Office) -> None:
+    town, bank = small.town, small.bank
+    number = small.open()
+    small.spend(70_00)
+    small.act(number, "hold")
+    town.fund(town.shop, 20_00, "N-6")
+    proposal = small.act(number, "uphold")
+    case = bank.cases.get(number)
+    assert (case.state, case.is_open, bank.cases.rest_of(case)) == ("investigating", True, 70_00)
+    assert (town.balance(town.leo), town.balance(town.shop)) == (LEFT + 30_00, 20_00)
+    small.signed(proposal)
+    assert bank.cases.get(number).state == "upheld"
+    assert (town.balance(town.leo), town.balance(town.shop)) == (LEFT + 50_00, 0)
+    (claim,) = bank.claims.list()
+    assert (claim.minor, claim.state) == (50_00, "open")
+    assert bank.check() == []
+
+
+def test_a_hold_that_ended_by_time_stops_no_decision(small: Office) -> None:
+    town, bank = small.town, small.bank
+    dismissed, upheld = small.open(), small.open()
+    small.act(dismissed, "hold")
+    bank.set_clock(START_NS + 181 * DAY_NS)
+    assert bank.stores.ledger.account(town.shop).debits_pending == 0
+    small.act(dismissed, "dismiss")
+    assert bank.cases.get(dismissed).state == "dismissed"
+    small.act(upheld, "hold")
+    bank.set_clock(START_NS + 362 * DAY_NS)
+    small.signed(small.act(upheld, "uphold"))
+    assert (bank.cases.get(upheld).state, town.balance(town.leo)) == ("upheld", LEFT + PAID)
+    assert bank.check() == []
+
+
+def test_what_was_refunded_meanwhile_is_not_returned_again(small: Office) -> None:
+    town, bank = small.town, small.bank
+    number = small.open()
+    small.act(number, "hold")
+    town.fund(town.shop, PAID, "N-5")
+    refund = operations.refund(991, original=small.payment, amount=PAID)
+    answers = bank.stores.ledger.signed_by(*town.operator).submit(refund)
+    assert answers["code"].tolist() == [Result.CREATED]
+    small.act(number, "uphold")
+    assert bank.cases.get(number).state == "upheld"
+    assert bank.stores.ledger.account(town.shop).debits_pending == 0
+    assert (town.balance(town.leo), town.balance(town.shop)) == (LEFT + PAID, PAID)
+    assert bank.check() == []
 
 
 def test_a_claim_is_written_off(small: Office) -> None:

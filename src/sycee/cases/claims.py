@@ -86,9 +86,7 @@ class Claims:
     # --- returning and collecting ---
 
     def propose_return(self, case: Case, step: Step, *, who: int, minor: int, id: int) -> Proposal:
-        """Propose to return a case's payment, or `minor` of it; the step is taken when officers have signed."""
-        payment = self._cases.payment(case.payment)
-        amount = minor or payment.minor
+        """Propose to return `minor` units of a case's payment; the step is taken when officers have signed."""
         now_ns = read_ns(self._stores.clock)
         effect = {
             "case": case.number,
@@ -97,7 +95,7 @@ class Claims:
             "before": {"state": case.state, "open": 1, "deadline_ns": case.deadline_ns},
             "reverse": ids.format(id),
             "claim": ids.format(id),
-            "minor": amount,
+            "minor": minor,
             "recovered_before": 0,
             "at_ns": now_ns,
         }
@@ -114,9 +112,9 @@ class Claims:
                 "proposal": id,
             }
             connection.execute(CLAIMS.insert().values(row))
-            events.add(connection, case.number, id, f"{step.name} proposed", who, now_ns, {"minor": amount})
+            events.add(connection, case.number, id, f"{step.name} proposed", who, now_ns, {"minor": minor})
 
-        record = operations.reverse(id, original=case.payment, amount=amount)
+        record = operations.reverse(id, original=case.payment, amount=minor)
         return self._proposals.propose(REVERSE, record, effect, maker=who, before=before, id=id)
 
     def collect(self, reverse: int, *, maker: int) -> Proposal:

@@ -8,7 +8,7 @@ asks for two officers. Free text is sealed under the key of the case's person.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 from sycee.identity.proposal_format import Proposal
 from sycee.ledger import operations, queries
-from sycee.ledger.layout import PURSE_BIT, HoldState
+from sycee.ledger.layout import PURSE_BIT, HoldState, Kind, PayFlag
 from sycee.ledger.state import LedgerState
 from sycee.personal.access import Access
 from sycee.personal.register import Register
@@ -69,12 +69,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as the ledger has it. `payer` is 0 if it was paid from packets alone."""
+    """A payment as the ledger has it. `payer` is 0 if it was paid from packets alone.
+
+    `returned_minor`: what was refunded and reversed of it.
+    """
 
     operation: int
     payer: int
     payee: int
     minor: int
+    returned_minor: int
 
 
 class Returns(Protocol):
@@ -149,7 +153,20 @@ class Cases:
             debit, credit = int(movement["debit_row"]), int(movement["credit_row"])
             payer = 0 if debit & PURSE_BIT else state.account_id(debit)
             payee = 0 if credit & PURSE_BIT else state.account_id(credit)
-            return Payment(operation, payer, payee, int(found.record["amount"]))
+            refunds = state.refunds[state.refunds["bound"] == state.bound_row(operation)]
+            returned = int(refunds["refunded"][0]) if refunds.size else 0
+            return Payment(operation, payer, payee, int(found.record["amount"]), returned)
+
+    def rest_of(self, case: Case) -> int:
+        """Return what of a case's payment was neither refunded, nor reversed, nor paid from a hold of the case."""
+        payment = self.payment(case.payment)
+        acted = {event.id for event in self.events(case.number)}
+        with self._stores.ledger.sequencer.reading() as state:
+            made = [bound for id in acted if (bound := state.bound_of(id)) is not None]
+        paid = sum(
+            int(bound["amount"]) for bound in made if (bound["kind"], bound["result"]) == (Kind.POST, Result.CREATED)
+        )
+        return max(0, payment.minor - payment.returned_minor - paid)
 
     # --- opening ---
 
@@ -212,8 +229,9 @@ class Cases:
         - `minor`: amount to hold or return; 0 for all of the payment.
         - `id`: of the step; the same id again changes nothing further.
 
-        Raises UsageError for a step that is not possible now; Refused, with the case unchanged, if the ledger refuses
-        the operation.
+        Of a hold of less than the amount, what is held is paid at once, and the return of the rest is proposed. A hold
+        that ended by time holds nothing any more. Raises UsageError for a step that is not possible now; Refused, with
+        the case unchanged, if the ledger refuses the operation.
         """
         self._people.require(who, ACT)
         case = self.get(number)
@@ -223,12 +241,22 @@ class Cases:
         now_ns = read_ns(self._stores.clock)
         id = id or ids.new(now_ns // 1_000_000)
         sealed = self._register.seal(case.person, PLACE, text) if text else None
-        if chosen.leads == HOLD and case.hold:
+        held = self._held_minor(case)
+        if chosen.leads == HOLD and held:
             raise UsageError(f"case {number} holds money already", hint="decide the case: uphold or dismiss it")
-        if chosen.leads == RETURN and not case.hold:
+        if chosen.leads == RETURN:
             assert self.claims is not None, "the bank connects cases and claims"
-            return self.claims.propose_return(case, chosen, who=who, minor=minor, id=id)
-        if chosen.leads == HOLD or (chosen.leads in (RETURN, RELEASE) and case.hold):
+            wanted = minor or self.rest_of(case)
+            if held < wanted:
+                if held:
+                    part = replace(chosen, to=case.state)
+                    self._operate(case, part, id, who, signers, sealed, held, now_ns)
+                    case, id = self.get(number), ids.new(now_ns // 1_000_000)
+                return self.claims.propose_return(case, chosen, who=who, minor=wanted - held, id=id)
+            minor = wanted
+            if not wanted:  # refunded meanwhile
+                chosen = replace(chosen, leads=RELEASE)
+        if chosen.leads == HOLD or (chosen.leads in (RETURN, RELEASE) and held):
             self._operate(case, chosen, id, who, signers, sealed, minor, now_ns)
             return self.get(number)
         after = self.after(case, chosen, now_ns)
@@ -241,6 +269,11 @@ class Cases:
 
         write(self._stores.engine, work)
         return self.get(number)
+
+    def _held_minor(self, case: Case) -> int:
+        """Return what a case holds now, in minor units; 0 once the hold was decided or has ended."""
+        hold = self._stores.ledger.find_hold(case.hold) if case.hold else None
+        return hold.held if hold is not None and hold.state is HoldState.OPEN else 0
 
     def after(self, case: Case, step: Step, now_ns: int) -> dict[str, Any]:
         """Return the columns of a case after a step."""
@@ -286,19 +319,22 @@ class Cases:
                 raise UsageError("the payment came from packets alone", hint="return it without holding money first")
             account = self._stores.ledger.account(case.account)
             available = account.credits_posted - account.debits_posted - account.debits_pending
-            amount = minor or min(payment.minor, available)
+            amount = minor or min(self.rest_of(case), available)
             if amount < 1:
                 raise UsageError("the payee has no money left to hold", hint="uphold the case: the rest is a claim")
-            # The payee's operator decides: neither payer nor payee can post the hold.
+            # The payee's operator decides: neither payer nor payee can post the hold. Packets stay the payee's.
             return operations.hold(
-                id, payer=case.account, payee=payment.payer, amount=amount, until_ns=now_ns + HOLD_NS, third=decider
+                id,
+                payer=case.account,
+                payee=payment.payer,
+                amount=amount,
+                until_ns=now_ns + HOLD_NS,
+                flags=int(PayFlag.OWN_ONLY),
+                third=decider,
             )
         if step.leads == RELEASE:
             return operations.void(id, hold=case.hold, by=decider)
-        held = self._stores.ledger.find_hold(case.hold)
-        return operations.post(
-            id, hold=case.hold, by=decider, amount=minor or (held.held if held else 0), release_rest=True
-        )
+        return operations.post(id, hold=case.hold, by=decider, amount=minor, release_rest=True)
 
     def _kind(self, case: Case) -> CaseKind:
         return self.rules.kind(case.kind)
