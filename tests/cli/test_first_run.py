@@ -19,7 +19,7 @@ from sycee.core import kernel_build, kernel_folder
 
 KERNEL = "import sycee.programmes.sha256"
 DRAW = "import sys; from sycee import cli; sys.exit(cli.main(['draw', 'verify', sys.argv[1]]))"
-LINE = "compiling kernels, once per version on this machine: up to a minute\n"
+LINE = "compiling kernels, once per version on this machine: usually under a minute, longer on a busy one\n"
 
 
 def started(script: str, cache: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:

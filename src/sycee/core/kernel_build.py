@@ -159,7 +159,7 @@ def _function_count(work: tuple[tuple[str, ...], ...]) -> int:
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, else one line; yield the function that moves the bar."""
     if sys.stderr is None or not sys.stderr.isatty():
-        kernel_folder.print_once(f"{TITLE} on this machine: up to a minute")
+        kernel_folder.print_once(f"{TITLE} on this machine: usually under a minute, longer on a busy one")
         yield lambda done: None
         return
     from rich.console import Console

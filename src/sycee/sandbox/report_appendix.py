@@ -13,7 +13,7 @@ def proof(outcome: Outcome) -> Section:
     beacon = f"beacon, {rule.beacon_source} round {rule.beacon_round}{', synthetic' if outcome.synthetic else ''}"
     due = chart.moment_text(rule.beacon_due_ns, outcome.programme.zone)
     facts = (
-        ("root of the ticket list", outcome.draw_root or "not published"),
+        ("root of the list of entries", outcome.draw_root or "not published"),
         (beacon, outcome.draw_beacon or "not published"),
         ("beacon due", f"{due}, after the root was fixed"),
         ("state digest at the end", outcome.digest),
