@@ -279,7 +279,7 @@ def test_sorting_ids_is_retried_after_a_lack_of_memory(book: Book, monkeypatch: 
         raise MemoryError
 
     with monkeypatch.context() as short:
-        short.setattr(id_generations, "seal", fails)
+        short.setattr(id_generations, "sort_run", fails)
         for number in range(6):
             book.pay(*(v7(book.now_ms, number, low) for low in range(10)))
         assert book.parts()[1] == 0
@@ -309,7 +309,7 @@ def test_equal_sort_keys_do_not_disorder_ids() -> None:
     state.tables.frame_times[:3_000] = (ids[:, 1] >> np.uint64(16)).astype(np.int64) * NS_PER_MS
     state.tables.counters[constants.BOUND] = 3_000
     rows = id_generations.reserve_run(state, 3_000)
-    assert id_generations.seal(state.tables, 0, 3_000, rows, 3_000) == 3_000
+    assert id_generations.sort_run(state.tables, 0, 3_000, rows, 3_000) == 3_000
     order = np.lexsort((ids[:, 0], ids[:, 1]))
     assert state.tables.run_ids[:3_000].tolist() == ids[order].tolist()
     assert state.tables.run_rows[:3_000].tolist() == order.tolist()

@@ -46,8 +46,16 @@ MOVEMENTS: Final = (
     Column("amount", "BIGINT", "minor units, positive"),
     Column("debit_account", "UUID", "account that paid; null for a purse"),
     Column("credit_account", "UUID", "account that received; null for a purse"),
-    Column("debit_balance", "BIGINT", "balance of the debit side after the movement; held money of a purse excluded"),
-    Column("credit_balance", "BIGINT", "balance of the credit side after the movement; held money of a purse excluded"),
+    Column(
+        "debit_balance",
+        "BIGINT",
+        "balance of the debit side after the movement; for a purse, without the money that holds reserve",
+    ),
+    Column(
+        "credit_balance",
+        "BIGINT",
+        "balance of the credit side after the movement; for a purse, without the money that holds reserve",
+    ),
     Column("programme", "INTEGER", "programme of the purse, if one side is a purse"),
     Column("member", "BIGINT", "member of the purse, from 0, if one side is a purse"),
     Column("operation", "UUID", "id of the operation that made the movement"),
@@ -81,7 +89,7 @@ ACCOUNTS: Final = (
     Column("credit_blocked", "BOOLEAN", "true if it may not receive"),
     Column("closed", "BOOLEAN", "true if it is closed"),
     Column("held", "BIGINT", "part of its balance that holds reserve, in minor units"),
-    Column("coming", "BIGINT", "money in transit to it or held for it, in minor units"),
+    Column("incoming", "BIGINT", "money in transit to it or held for it, in minor units"),
 )
 PURSES: Final = (
     Column("programme", "INTEGER", "number of the programme"),
@@ -136,7 +144,9 @@ VIEWS: Final = {
                 Column("account", "UUID", "account of the line; null for a purse"),
                 _OF_MOVEMENTS["purpose"],
                 Column("amount", "BIGINT", "minor units: positive was received, negative was paid"),
-                Column("balance", "BIGINT", "balance after the line; held money of a purse excluded"),
+                Column(
+                    "balance", "BIGINT", "balance after the line; for a purse, without the money that holds reserve"
+                ),
                 Column("counterparty", "UUID", "account on the other side; null for a purse"),
                 *(_OF_MOVEMENTS[name] for name in ("programme", "member", "operation")),
             ),
@@ -166,6 +176,7 @@ FROM accounts FULL JOIN (
     FROM lines WHERE account IS NOT NULL GROUP BY account
 ) AS added USING (account)""",
         ),
+        # The table of this name is read as purse_register (`_FILE_VIEWS` of query.py), since the view has its name.
         View(
             "purses",
             "every purse, with sums of its movements up to the last exported frame",

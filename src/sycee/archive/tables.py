@@ -106,7 +106,7 @@ def _accounts(state: LedgerState, first: int, end: int) -> Copies:
         "credit_blocked": ColumnValues(rows["blocks"] & Block.CREDIT != 0),
         "closed": ColumnValues(rows["blocks"] & Block.CLOSED != 0),
         "held": ColumnValues(rows["debits_pending"]),
-        "coming": ColumnValues(rows["credits_pending"]),
+        "incoming": ColumnValues(rows["credits_pending"]),
         **_numbers(rows, "operator", "rule_set"),
     }
 

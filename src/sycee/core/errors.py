@@ -58,7 +58,7 @@ class JournalDamaged(IntegrityError):
 
 
 class TailInDoubt(IntegrityError):
-    """The last group has its full length but wrong content, and may or may not have been acknowledged."""
+    """The last frame has its full length but wrong content, and may or may not have been acknowledged."""
 
 
 class UnavailableError(SyceeError):

@@ -40,7 +40,7 @@ PURSES_PER_WALLET_MAX: Final = 16  # a pay reads every purse of its wallet
 
 ACCOUNTS_MAX: Final = (1 << 31) - 1  # a row number has 31 bits; the 32nd marks a purse
 PURSES_MAX: Final = (1 << 31) - 1
-HOLDS_MAX: Final = (1 << 31) - 1
+HOLDS_MAX: Final = (1 << 31) - 1  # a hold has no maximum life, docs/reference/ledger.md, section 7
 HOLD_LEGS_MAX: Final = (1 << 32) - 1
 STAGED_MAX: Final = (1 << 32) - 2  # staged payments at one time: a link to one is its row + 1 in 32 bits
 BATCHES_MAX: Final = (1 << 32) - 1  # settlement batches over a ledger's life: the number is 32 bits of a record

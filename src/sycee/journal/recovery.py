@@ -320,8 +320,8 @@ class Scan:
     def _with_trailer(self, number: int, offset: int, data: Bytes, header: Header, *, last: bool) -> bytes:
         """Return a frame with valid header and body with the trailer that its header determines."""
         end = offset + header.frame_bytes
-        if follower := self._follower(number, end, data, last=last):
-            self._damaged(number, offset, f"its trailer is damaged, and {follower}", sequence=header.sequence)
+        if later := self._later_valid_data(number, end, data, last=last):
+            self._damaged(number, offset, f"its trailer is damaged, and {later}", sequence=header.sequence)
         self.findings.append(
             f"{self._path(number)}: frame {header.sequence} at byte {offset} was complete except for its trailer, "
             "which was written again"
@@ -337,8 +337,8 @@ class Scan:
         if header is None and not _words(data[offset:]).any():
             return
         sequence, end = self.sequence + 1, offset + (header.frame_bytes if header else 0)
-        if follower := self._follower(number, end, data, last=last):
-            self._damaged(number, offset, f"{flaw}, and {follower}", sequence=sequence)
+        if later := self._later_valid_data(number, end, data, last=last):
+            self._damaged(number, offset, f"{flaw}, and {later}", sequence=sequence)
         if header is None:
             reach = data[offset : offset + FRAME_BYTES_MAX]
             has_trailer = _find_trailer(reach, lambda found: found in (sequence, -1)) is not None
@@ -352,7 +352,7 @@ class Scan:
             self.tail.torn = f"{problem}, and it has no trailer"
         self.tail.cut_until = _written_end(data)
 
-    def _follower(self, number: int, offset: int, data: Bytes, *, last: bool) -> str:
+    def _later_valid_data(self, number: int, offset: int, data: Bytes, *, last: bool) -> str:
         """Return evidence that a frame before `offset` was acknowledged: a later write. Empty if there is none."""
         if not last:
             return f"{segment_name(number + 1)} follows it"

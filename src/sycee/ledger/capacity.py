@@ -62,7 +62,7 @@ class GrowingTables:
         views = {name: kernels.kernel_view(table.array) for name, table in self._growing.items()}
         self.tables = kernels.empty_tables()._replace(**views)
         self.groups: dict[int, int] = {}  # number -> order of definition
-        self.sealing: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
+        self.sorting: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
 
     def reserve(self, batch: PreparedBatch | Array, *, available_bytes: Callable[[], int] | None = None) -> int:
         """Provide capacity for all rows that a frame may create, before it is journaled; `apply` needs no more.

@@ -29,7 +29,7 @@ class GrowingTables(Protocol):
 
     tables: kernels.Tables
     storage: Storage
-    sealing: Pending[int] | None
+    sorting: Pending[int] | None
 
     def grow(self, name: str, needed: int) -> None:
         """Extend a table to at least `needed` rows. Raise MemoryError if there is no memory."""
@@ -57,14 +57,14 @@ def reserve_ids(state: GrowingTables, new_ids: int) -> None:
     if recent.size - 1 < GENERATION_SLOTS and fits_rows:
         state.grow_slots("recent_slots", ids + new_ids)
         return
-    if state.sealing:
+    if state.sorting:
         try:
-            sealed = state.sealing.result()
+            sorted_ids = state.sorting.result()
         except Exception:
-            state.sealing = _seal_older(state)
+            state.sorting = _sort_older(state)
             raise
-        add_run(state.tables, int(generations[constants.OLDER_FIRST]), sealed)
-        state.sealing = None
+        add_run(state.tables, int(generations[constants.OLDER_FIRST]), sorted_ids)
+        state.sorting = None
     reserve_run(state, ids)
     slots = state.tables.older_slots
     if slots.size < recent.size or new_ids > capacity(slots):
@@ -79,16 +79,16 @@ def reserve_ids(state: GrowingTables, new_ids: int) -> None:
     generations[[constants.OLDER_FIRST, constants.OLDER]] = first, ids
     generations[constants.OLDER_INDEXED] = generations[constants.RECENT_INDEXED]
     generations[[constants.RECENT_FIRST, constants.RECENT_INDEXED, constants.RECENT]] = bound, bound, 0
-    state.sealing = _seal_older(state)
+    state.sorting = _sort_older(state)
 
 
-def _seal_older(state: GrowingTables) -> Pending[int]:
+def _sort_older(state: GrowingTables) -> Pending[int]:
     first, end, ids, at = (
         int(state.tables.generations[name])
         for name in (constants.OLDER_FIRST, constants.RECENT_FIRST, constants.OLDER, constants.RUN_IDS)
     )
-    # Sealing takes as long as ten frames, so it runs in the background.
-    return state.storage.begin_long(partial(seal, state.tables, first, end, at, ids, all_are=ids == end - first))
+    # Sorting takes as long as ten frames, so it runs in the background.
+    return state.storage.begin_long(partial(sort_run, state.tables, first, end, at, ids, all_are=ids == end - first))
 
 
 def capacity(slots: Array) -> int:
@@ -108,7 +108,7 @@ def reserve_run(state: GrowingTables, ids: int) -> int:
     return first
 
 
-def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: int, *, all_are: bool = False) -> int:
+def sort_run(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: int, *, all_are: bool = False) -> int:
     """Sort the time-ordered ids of these bound rows, ≤ `most`, to position `at` of the sorted ids. Return their number.
 
     all_are: every row's id is ordered by time.
@@ -133,7 +133,7 @@ def seal(tables: kernels.Tables, first_row: int, end_row: int, at: int, most: in
 
 
 def add_run(tables: kernels.Tables, first_row: int, count: int) -> None:
-    """Add the sealed run to the index: `count` ids of the bound rows from `first_row` on."""
+    """Add the sorted run to the index: `count` ids of the bound rows from `first_row` on."""
     if not count:
         return
     generations, runs = tables.generations, tables.runs.view(np.ndarray)
@@ -167,7 +167,7 @@ def rebuild(state: GrowingTables) -> int:
     for first in range(0, bound, most):
         end = min(first + most, bound)
         at = reserve_run(state, end - first)
-        count = seal(state.tables, first, end, at, end - first)
+        count = sort_run(state.tables, first, end, at, end - first)
         add_run(state.tables, first, count)
         unordered -= count
         state.evict_history()

@@ -44,7 +44,7 @@ def save(state: StateTables) -> tuple[dict[str, Array], dict[str, Any]]:
         "zones": {str(number): zone for number, zone in state.zones.items()},
         "groups": {str(number): order for number, order in state.groups.items()},
         "rule_sets": {str(number): record.hex() for number, record in state.rule_sets.items()},
-        "coming": {str(number): record.hex() for number, record in state.scheduled_rule_sets.items()},
+        "scheduled": {str(number): record.hex() for number, record in state.scheduled_rule_sets.items()},
         "grants": [_grant_to_json(grant) for grant in state.grants.values()],
         "authority_on": state.authority_on,
         "rules": state.rules,
@@ -96,7 +96,7 @@ def _load_small(state: StateTables, small: Mapping[str, Any]) -> None:
     state.zones = {int(number): zone for number, zone in small["zones"].items()}
     state.groups = {int(number): order for number, order in small["groups"].items()}
     state.rule_sets = {int(number): bytes.fromhex(record) for number, record in small["rule_sets"].items()}
-    state.scheduled_rule_sets = {int(number): bytes.fromhex(record) for number, record in small["coming"].items()}
+    state.scheduled_rule_sets = {int(number): bytes.fromhex(record) for number, record in small["scheduled"].items()}
     state.grants = {grant.id: grant for grant in map(_grant_from_json, small["grants"])}
     state.authority_on = bool(small["authority_on"])
     state.rules, state.release, state.sequence = int(small["rules"]), str(small["release"]), int(small["sequence"])

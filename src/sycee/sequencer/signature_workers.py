@@ -105,23 +105,23 @@ class SignatureVerifier:
         again what was checked with a key that no longer applies. Raises UnavailableError once closed, or if too many
         signatures wait.
         """
-        coming: Future[PreparedBatch] = Future()
+        checked_batch: Future[PreparedBatch] = Future()
         found = signatures.find_jobs(state, ledger_id, now_ns, batch.operations, batch.envelopes, batch.firsts)
         if not found.jobs.size:
-            coming.set_result(replace(batch, checks=found.checks(b"")) if batch.envelopes.size else batch)
-            return coming
+            checked_batch.set_result(replace(batch, checks=found.checks(b"")) if batch.envelopes.size else batch)
+            return checked_batch
 
         def finish(verified: Future[bytes]) -> None:
             try:
                 checked = replace(batch, checks=found.checks(verified.result()))
             except BaseException as error:  # a future without a result would block its caller forever
-                coming.set_exception(error)
+                checked_batch.set_exception(error)
             else:
-                coming.set_result(checked)
+                checked_batch.set_result(checked)
 
-        coming.set_running_or_notify_cancel()
+        checked_batch.set_running_or_notify_cancel()
         self.verify(found.jobs.tobytes()).add_done_callback(finish)
-        return coming
+        return checked_batch
 
     def verify(self, jobs: bytes) -> Future[bytes]:
         """Verify whole keys.JOBs; return the future of one byte for each: 1 for a valid signature, else 0.

@@ -27,7 +27,7 @@ OLD_TABLES: Final = ("movements", "bound")  # tables whose old rows are evicted 
 
 # One thread each for the whole program: they sleep unless a state has work for them.
 _SHORT: Final = Worker("sycee-digest")
-_LONG: Final = Executor("sycee-sealing")
+_LONG: Final = Executor("sycee-sorting")
 
 
 class TableStorage(Storage):

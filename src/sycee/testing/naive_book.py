@@ -127,8 +127,8 @@ class Book:
         self.now = now_ns
         self.calendar = {currency: (day, month, year) for currency, day, month, year in calendar}
         for rule_set in self.rule_sets.values():
-            if rule_set.coming is not None and rule_set.coming.effective_ns <= now_ns:
-                rule_set.current, rule_set.coming = rule_set.coming, None
+            if rule_set.scheduled is not None and rule_set.scheduled.effective_ns <= now_ns:
+                rule_set.current, rule_set.scheduled = rule_set.scheduled, None
         self.update_authority()
         # `sorted` is stable: holds with equal ends are released in the order of creation.
         for hold in sorted(self.holds.values(), key=lambda hold: hold.end_ns):

@@ -36,8 +36,8 @@ def _groups(book: Book) -> Iterator[bytes]:
 def _rule_sets(book: Book) -> Iterator[bytes]:
     for number, rule_set in sorted(book.rule_sets.items()):
         current = _version(rule_set.current)
-        coming = bytes(len(current)) if rule_set.coming is None else _version(rule_set.coming)
-        yield struct.pack("<I", number) + current + coming
+        scheduled = bytes(len(current)) if rule_set.scheduled is None else _version(rule_set.scheduled)
+        yield struct.pack("<I", number) + current + scheduled
 
 
 def _version(rules: Rules) -> bytes:

@@ -30,7 +30,7 @@ def define_rule_set(book: Book, operation: Operation) -> None:
     if existing is None:
         book.rule_sets[operation.number] = RuleSet(rules)
     else:
-        existing.coming = rules
+        existing.scheduled = rules
 
 
 def read_rules(operation: Operation) -> Rules:

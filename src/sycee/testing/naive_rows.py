@@ -155,7 +155,7 @@ class RuleSet:
     """The version in effect of a rule set, and the scheduled one."""
 
     current: Rules
-    coming: Rules | None = None
+    scheduled: Rules | None = None
 
 
 @dataclass

@@ -86,7 +86,7 @@ class Oracle:
         return clock_ns > limits.FRAME_TIME_NS_MAX or clock_ns > last_ns + limits.CLOCK_AHEAD_NS_MAX
 
     def next_due_ns(self) -> int | None:
-        due = [each.coming.effective_ns for each in self.twin.rule_sets.values() if each.coming is not None]
+        due = [each.scheduled.effective_ns for each in self.twin.rule_sets.values() if each.scheduled is not None]
         due += [hold.end_ns for hold in self.twin.holds.values() if hold.state is HoldState.OPEN]
         return min(due, default=None)
 

@@ -1,6 +1,7 @@
 """Checks of rule sets: payees, limits of debits and credits, waterfalls. Reference, section 4.
 
-Callers skip these checks for an account without a rule set. The functions receive the few arrays that they read, since
+`check_payee`, `check_debit`, `count_usage` and `check_credit` accept any account, and pass one without a rule set;
+callers of the others skip such an account. Where possible the functions receive the few arrays that they read, since
 a call that is not inlined copies its arguments.
 """
 
@@ -175,10 +176,14 @@ def _waterfall_is_possible(tables, row, amount, now_ns):
     account = accounts[row]
     if account.link == 0 or overflows_debits(account, amount):
         return False
-    through = accounts[np.int64(account.link) - 1]
-    if through.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT) or through.link == 0 or overflows_credits(through, amount):
+    transit_account = accounts[np.int64(account.link) - 1]
+    if (
+        transit_account.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT)
+        or transit_account.link == 0
+        or overflows_credits(transit_account, amount)
+    ):
         return False
-    destination_row = np.int64(through.link) - 1
+    destination_row = np.int64(transit_account.link) - 1
     destination = accounts[destination_row]
     if destination_row == row or destination.blocks & (c.BLOCK_CLOSED | c.BLOCK_CREDIT):
         return False
@@ -203,14 +208,17 @@ def check_credit(tables, row, amount, now_ns):
 
 
 @njit
-def begin_transit(tables, source, through, destination, amount, counted):
-    """Record a transit of money. The operation that sends it is the next one to be bound."""
+def begin_transit(tables, source, transit_row, destination, amount, counted):
+    """Record money in transit, in the IN_TRANSIT account `transit_row`.
+
+    The operation that sends it is the next one to be bound.
+    """
     number = tables.counters[c.TRANSITS]
     transit = tables.transits[number]
     account = tables.accounts[source]
     transit.bound = tables.counters[c.BOUND]
     transit.source = source
-    transit.through = through
+    transit.through = transit_row
     transit.destination = destination
     transit.amount = amount
     transit.day = account.day if counted else 0
@@ -229,6 +237,6 @@ def send_excess(tables, place, leg, row, received):
     excess = min(received, _excess(tables.accounts, tables.rule_sets, row))
     if excess <= 0:
         return
-    through = np.int64(tables.accounts[row].link) - 1
-    move(tables, place, c.PURPOSE_WATERFALL, leg, row, through, excess)
-    begin_transit(tables, row, through, np.int64(tables.accounts[through].link) - 1, excess, False)
+    transit_row = np.int64(tables.accounts[row].link) - 1
+    move(tables, place, c.PURPOSE_WATERFALL, leg, row, transit_row, excess)
+    begin_transit(tables, row, transit_row, np.int64(tables.accounts[transit_row].link) - 1, excess, False)

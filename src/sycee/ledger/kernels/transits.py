@@ -23,22 +23,22 @@ from sycee.ledger.kernels.undo import touch_account, touch_value
 
 
 @njit
-def _accounts_code(tables, source_row, through_row, destination_row, now_ns):
+def _accounts_code(tables, source_row, transit_row, destination_row, now_ns):
     """Return CREATED if money can be sent between these three accounts, else the reason, whatever the amount."""
     source = tables.accounts[source_row]
-    through = tables.accounts[through_row]
+    transit_account = tables.accounts[transit_row]
     destination = tables.accounts[destination_row]
-    if source.currency != destination.currency or source.currency != through.currency:
+    if source.currency != destination.currency or source.currency != transit_account.currency:
         return c.CURRENCIES_MUST_MATCH
     if source.kind == c.ACCOUNT_KIND_IN_TRANSIT or destination.kind == c.ACCOUNT_KIND_IN_TRANSIT:
         return c.ACCOUNT_IS_IN_TRANSIT
     if source.blocks & c.BLOCK_CLOSED:
         return c.DEBIT_ACCOUNT_CLOSED
-    if (destination.blocks | through.blocks) & c.BLOCK_CLOSED:
+    if (destination.blocks | transit_account.blocks) & c.BLOCK_CLOSED:
         return c.CREDIT_ACCOUNT_CLOSED
     if source.blocks & c.BLOCK_DEBIT:
         return c.DEBIT_ACCOUNT_BLOCKED
-    if (destination.blocks | through.blocks) & c.BLOCK_CREDIT:
+    if (destination.blocks | transit_account.blocks) & c.BLOCK_CREDIT:
         return c.CREDIT_ACCOUNT_BLOCKED
     if destination.rule_set and not in_force(tables.rule_sets, np.int64(destination.rule_set), now_ns):
         return c.RULE_SET_NOT_IN_FORCE
@@ -54,10 +54,10 @@ def send(tables, operation, place, now_ns):
     destination_row = find(tables.account_slots, tables.accounts, operation.credit_low, operation.credit_high)
     if destination_row < 0:
         return c.CREDIT_ACCOUNT_NOT_FOUND
-    through_row = find(tables.account_slots, tables.accounts, operation.reference_low, operation.reference_high)
-    if through_row < 0 or tables.accounts[through_row].kind != c.ACCOUNT_KIND_IN_TRANSIT:
+    transit_row = find(tables.account_slots, tables.accounts, operation.reference_low, operation.reference_high)
+    if transit_row < 0 or tables.accounts[transit_row].kind != c.ACCOUNT_KIND_IN_TRANSIT:
         return c.TRANSIT_ACCOUNT_NOT_FOUND
-    code = _accounts_code(tables, source_row, through_row, destination_row, now_ns)
+    code = _accounts_code(tables, source_row, transit_row, destination_row, now_ns)
     if code != c.CREATED:
         return code
     source = tables.accounts[source_row]
@@ -69,7 +69,7 @@ def send(tables, operation, place, now_ns):
             return c.EXCEEDS_BALANCE
     if overflows_debits(source, amount):
         return c.OVERFLOWS_DEBITS
-    if overflows_credits(tables.accounts[through_row], amount) or overflows_credits(
+    if overflows_credits(tables.accounts[transit_row], amount) or overflows_credits(
         tables.accounts[destination_row], amount
     ):
         return c.OVERFLOWS_CREDITS
@@ -78,9 +78,9 @@ def send(tables, operation, place, now_ns):
         return code
     if check_credit(tables, destination_row, amount, now_ns) != FITS:
         return c.EXCEEDS_BALANCE_LIMIT
-    move(tables, place, c.PURPOSE_SEND, 0, source_row, through_row, amount)
+    move(tables, place, c.PURPOSE_SEND, 0, source_row, transit_row, amount)
     counted = count_usage(tables, source_row, amount)
-    begin_transit(tables, source_row, through_row, destination_row, amount, counted)
+    begin_transit(tables, source_row, transit_row, destination_row, amount, counted)
     return c.CREATED
 
 
@@ -113,21 +113,21 @@ def confirm_or_reject(tables, operation, place, confirmed):
     if transit.state != c.TRANSIT_STATE_OPEN:
         return c.TRANSIT_DONE
     amount = transit.amount
-    through_row = np.int64(transit.through)
+    transit_row = np.int64(transit.through)
     destination_row = np.int64(transit.destination)
     source_row = np.int64(transit.source)
     if confirmed:
         target, purpose = account_or_suspense(tables, destination_row, c.PURPOSE_CONFIRM, c.PURPOSE_CONFIRM_SUSPENSE)
     else:
         target, purpose = account_or_suspense(tables, source_row, c.PURPOSE_REJECT, c.PURPOSE_REJECT_SUSPENSE)
-    if overflows_debits(tables.accounts[through_row], amount):
+    if overflows_debits(tables.accounts[transit_row], amount):
         return c.OVERFLOWS_DEBITS
     # The destination's pending credits include this amount since the transit began.
     if target != destination_row and overflows_credits(tables.accounts[target], amount):
         return c.OVERFLOWS_CREDITS
     touch_account(tables, destination_row)
     tables.accounts[destination_row].credits_pending -= amount
-    move(tables, place, purpose, 0, through_row, target, amount)
+    move(tables, place, purpose, 0, transit_row, target, amount)
     if not confirmed and transit.counted:
         touch_account(tables, source_row)
         restore_usage(tables.accounts, source_row, amount, transit.day, transit.month, transit.year)
