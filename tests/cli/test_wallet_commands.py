@@ -191,6 +191,24 @@ def test_aliases_and_classes(said: Said) -> None:
     assert "closed" in said("wallet", "close", "bank", NED, "--key", "north.pem")[1]
 
 
+def test_a_phone_confirms_its_code(said: Said, place: Path) -> None:
+    program = place / "send.sh"
+    program.write_text("#!/bin/sh\ncat > code.json\n")
+    program.chmod(0o755)
+    code, out, err = said("wallet", "alias", "bank", LEO, "138 6666 0001", "--key", "leo.pem")
+    assert (code, out.split(":")[1]) == (0, " a code waits for the phone\n")
+    assert said("wallet", "codes", "bank", "--send", "absent.sh")[0] == 4
+    assert said("wallet", "codes", "bank", "--send", "send.sh") == (0, "1 code sent\n", "")
+    sent = json.loads((place / "code.json").read_text())
+    assert (sent["phone"], sent["challenge"]) == ("138 6666 0001", out.split()[1].rstrip(":"))
+    assert sent["code"] not in out + err
+    code, out, _ = said("wallet", "confirm", "bank", sent["challenge"], sent["code"])
+    assert (code, out) == (0, "the phone is an alias of the wallet\n")
+    assert said("wallet", "resolve", "bank", "+86 138 6666 0001", "--key", "mia.pem")[1].endswith("  L** M**********\n")
+    code, _, err = said("wallet", "confirm", "bank", sent["challenge"], sent["code"])
+    assert (code, "no longer valid" in err) == (2, True)
+
+
 def test_a_statement_of_an_alias_is_read_without_a_lock(said: Said, place: Path) -> None:
     by_phone = json.loads(said("statement", "bank", MIA, "--json")[1])
     with Bank.open(place / "bank") as bank:  # the folder is locked by another program

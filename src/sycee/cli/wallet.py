@@ -140,27 +140,88 @@ def resolve(
     return 0
 
 
-@app.command
-def alias(
-    folder: BankFolder, wallet: WalletName, handle: Annotated[str, Parameter(help="The handle, such as @tea.")], /, *,
+@app.command(name="alias")
+def alias_(
+    folder: BankFolder, wallet: WalletName,
+    alias: Annotated[str, Parameter(help="A handle such as @tea, or a phone.")], /, *,
     end: Annotated[bool, Parameter(negative="", help="End the alias instead.")] = False,
     keep: Annotated[bool, Parameter(negative="", help="Object to the move of the alias to another wallet.")] = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Make a handle the alias of a wallet, end an alias, or object to the move of one.
+    """Make a handle or a phone an alias of a wallet, end an alias, or object to the move of one.
 
     The wallet's key signs, or a person of the operator of a custodial wallet.
     """
+    from sycee.core import ids
+
     keys = signing_keys(key)
     if end and keep:
         raise UsageError("--end and --keep exclude each other", hint="give one of them")
     with open_bank(folder) as bank:
         account = own_account(bank, wallet, keys)
         signing = signing_for(bank, account, keys)
-        proof = keys[0].sign(bank.aliases.message(account, handle))
+        proof = keys[0].sign(bank.aliases.message(account, alias))
+        if not (end or keep or alias.startswith("@")):
+            challenge = bank.aliases.challenge(account, alias, proof=proof, by=signing.who)
+            show(f"challenge {ids.format(challenge)}: a code waits for the phone")
+            return 0
         change = bank.aliases.end if end else bank.aliases.keep if keep else bank.aliases.register_handle
-        change(account, handle, proof=proof, by=signing.who)
-        show("the alias has ended" if end else "the alias stays" if keep else f"{handle} is an alias of the wallet")
+        change(account, alias, proof=proof, by=signing.who)
+        show("the alias has ended" if end else "the alias stays" if keep else f"{alias} is an alias of the wallet")
+    return 0
+
+
+@app.command
+def codes(
+    folder: BankFolder,
+    /,
+    *,
+    send: Annotated[Path, Parameter(help="Program that sends one code: it reads one line of JSON and exits with 0.")],
+) -> int:
+    """Pass each code that waits for a phone to a program that sends it.
+
+    The program reads `challenge`, `phone` and `code` from its stdin. Phones and codes are not printed.
+    """
+    from sycee.wallets.aliases import Code
+
+    program = str(send.resolve())
+
+    def deliver(code: Code) -> None:
+        import json
+        import subprocess
+
+        from sycee.core import ids
+        from sycee.core.errors import UnavailableError
+
+        line = json.dumps({"challenge": ids.format(code.challenge), "phone": code.phone, "code": code.code}) + "\n"
+        try:
+            done = subprocess.run([program], input=line, text=True, stdout=subprocess.DEVNULL, check=False)
+        except OSError as error:
+            raise UnavailableError(
+                f"{program} cannot be run: {error.strerror}", hint="name an executable file"
+            ) from error
+        if done.returncode:
+            raise UnavailableError(f"{program} ended with {done.returncode}", hint="the code waits: call again")
+
+    with open_bank(folder) as bank:
+        count = bank.aliases.deliver(deliver)
+        show(f"{count:,} {'code' if count == 1 else 'codes'} sent")
+    return 0
+
+
+@app.command
+def confirm(
+    folder: BankFolder,
+    challenge: Annotated[str, Parameter(help="Id of the challenge.")],
+    code: Annotated[str, Parameter(help="The six digits that the phone received.")],
+    /,
+) -> int:
+    """Take the code that a phone received: the phone becomes an alias, or begins to move from another wallet."""
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        is_now = bank.aliases.confirm(ids.parse(challenge), code)
+        show("the phone is an alias of the wallet" if is_now else "the phone moves to the wallet in 24 hours")
     return 0
 
 
