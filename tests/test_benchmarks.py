@@ -66,7 +66,7 @@ SMALL: dict[str, Measure] = {
     "expire": drops.expire,
     "replay": partial(starts.replay, accounts=50),
     "restart": partial(starts.restart, accounts=50),
-    "snapshot beside": lambda setting: starts.snapshot_beside(replace(setting, operations=2 * BATCH), accounts=50),
+    "snapshot beside": lambda setting: starts.snapshot_beside(replace(setting, operations=16 * BATCH), accounts=50),
     "wallet bytes": starts.wallet_bytes,
     "known ids": known_ids.known_ids,
     "ids": identifiers.generate,
