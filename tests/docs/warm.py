@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sycee import cli
+from sycee.bank import bank
 
 # What commands import late.
 ALSO = (
@@ -73,6 +74,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     for name in (*(f"sycee.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__)), *ALSO):
         importlib.import_module(name)
+    for schema in bank.SCHEMAS:
+        assert schema.head  # read from the revisions once, and not again by each child
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing behind
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "socket"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ class Schema:
     @property
     def head(self) -> str:
         """Return the last revision of this release."""
-        return _scripts(self).get_current_head() or ""
+        return next(iter(_revisions(self.migrations)), "")
 
 
 def upgrade(engine: Engine, schema: Schema) -> None:
@@ -59,7 +60,8 @@ def upgrade(engine: Engine, schema: Schema) -> None:
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(_UPGRADING)))
         if _current(engine, connection, schema) != schema.head:
             with _ALEMBIC:
-                command.upgrade(_config(schema, connection), "head")
+                attributes = {"connection": connection, "version_table": schema.version_table}
+                command.upgrade(_config(schema.migrations, **attributes), "head")
 
     # After waiting for the lock this process must see the holder's changes: a serialisable transaction would take its
     # snapshot before the wait.
@@ -80,7 +82,7 @@ def _current(engine: Engine, connection: Connection, schema: Schema) -> str:
     """Return the revision of a database, or None. Raises UnavailableError for one of a newer release."""
     context = MigrationContext.configure(connection, opts={"version_table": schema.version_table})
     found = context.get_current_revision() or ""
-    if found and found not in {each.revision for each in _scripts(schema).walk_revisions()}:
+    if found and found not in _revisions(schema.migrations):
         raise UnavailableError(
             f"{shown(engine)} was upgraded by a newer release: {schema.package} is at revision {found}, "
             f"and this release supports up to {schema.head}",
@@ -89,15 +91,17 @@ def _current(engine: Engine, connection: Connection, schema: Schema) -> str:
     return found
 
 
-def _scripts(schema: Schema) -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(schema))
+@cache  # a bank opens many schemas, each several times; reading a folder of revisions takes milliseconds
+def _revisions(migrations: Path) -> tuple[str, ...]:
+    """Return the revisions in a folder, last to first."""
+    return tuple(each.revision for each in ScriptDirectory.from_config(_config(migrations)).walk_revisions())
 
 
-def _config(schema: Schema, connection: Connection | None = None) -> Config:
-    config = Config(attributes={"connection": connection, "version_table": schema.version_table})
+def _config(migrations: Path, **attributes: object) -> Config:
+    config = Config(attributes=attributes)
     config.set_main_option("path_separator", "newline")  # folder names may contain blanks and colons
     config.set_main_option("script_location", _escaped(_ENVIRONMENT))
-    config.set_main_option("version_locations", _escaped(schema.migrations))
+    config.set_main_option("version_locations", _escaped(migrations))
     return config
 
 
