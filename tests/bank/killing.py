@@ -70,7 +70,7 @@ def check_kills(
     every: bool = False,
     statements: bool = False,
 ) -> int:
-    """Kill `act` at sampled boundaries (three on SQLite, one on PostgreSQL) or at `every` one; return their number.
+    """Kill `act` at sampled boundaries (two on SQLite, one on PostgreSQL) or at `every` one; return their number.
 
     The functions are at the top of a module, so that another process finds them. `prepare` is a bank that is prepared
     already, or prepares a founded one. `act` uses fixed ids, so that a second call repeats the first. `expect` asserts
@@ -103,9 +103,8 @@ def _prepared(where: str, folder: Path, prepare: Act) -> world.Copies:
 
 
 def sampled(count: int, is_postgresql: bool) -> Sequence[int]:
-    """The boundaries to try: in the middle, and on SQLite also near the start and the end."""
-    middle = count // 2 + 1
-    return [middle] if is_postgresql else sorted({2, middle, count})
+    """The boundaries to try: on PostgreSQL in the middle, on SQLite in the first half and before the end."""
+    return [count // 2 + 1] if is_postgresql else sorted({count // 3 + 1, count - 1})
 
 
 def _count(prepared: world.Copies, place: Path, act: Act, expect: Act, statements: bool) -> int:

@@ -101,7 +101,7 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", ["open", "hold", "uphold"])
+@pytest.mark.parametrize("name", ["hold", "uphold"])
 def test_a_killed_step(tmp_path: Path, name: str) -> None:
     before, act, expect = CALLS[name]
     assert check_kills("", tmp_path, before, act, expect=expect) >= 4
