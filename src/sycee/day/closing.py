@@ -172,6 +172,7 @@ class Closing:
             if witness
             else Checkpoint(position, signer, "ed25519", bytes(SIGNATURE_BYTES))
         )
+        transits = self._transits(frame)
         entry, head = self._access.head()
         quotas = self._quotas()
         closed_ns = read_ns(self._stores.clock)
@@ -195,7 +196,7 @@ class Closing:
                 **figures_document(found),
                 "checkpoint": json.loads(signed.text()),
                 "quotas": {str(number): str(minor) for number, minor in quotas.items()},
-                "transits_open": self._transits(frame),
+                "transits_open": transits,
                 "statements": [_statement(each) for each in statements],
                 "breaks": [each.document(day) for each in left],
                 "access_log": {"entry": str(entry), "digest": head.hex()},
