@@ -16,10 +16,12 @@ import pytest
 from tests.bank import world
 from tests.day import town
 
+from sycee.archive.history_source import replay_folder
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey
+from sycee.day import figures
 from sycee.day.pack import COUNTERSIGNER, Pack
-from sycee.day.verify import verify_packs
+from sycee.day.verify import figures_document, verify_packs
 
 DAYS = (date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 4))
 A, _, C, _ = town.WALLETS
@@ -155,6 +157,33 @@ def test_an_earlier_day_without_a_second_signature_is_found(tmp_path: Path) -> N
     assert "the pack of 2026-11-04 has no second signature yet" in report.findings
 
 
+def resigned(pack: Pack, body: dict[str, Any]) -> Pack:
+    """Return a pack with another content that both persons signed."""
+    made = Pack(body)
+    for signature, key in zip(pack.signatures, (town.CAROL, town.DAVE), strict=True):
+        made = made.signed(signature.duty, signature.person, key)
+    return made
+
+
+def test_a_pack_that_both_signed_anew_breaks_the_chain(tmp_path: Path) -> None:
+    paths = copies(tmp_path)
+    pack = Pack.load(paths[0])
+    paths[0].write_text(resigned(pack, dict(pack.body) | {"quotas": {}}).text())
+    assert verify_packs(paths[:1]).packs == 1
+    with pytest.raises(IntegrityError, match="as the pack before it, and the pack of 2026-11-02 is"):
+        verify_packs(paths)
+
+
+def test_payments_that_a_pack_leaves_out_are_found(tmp_path: Path) -> None:
+    """Both persons end a day a frame too early, with the right figures for that frame."""
+    first, *_ = copies(tmp_path)
+    pack = Pack.load(first)
+    found = figures.compute(replay_folder(closed()), 156, after=0, frame=pack.frame - 1)
+    first.write_text(resigned(pack, dict(pack.body) | figures_document(found)).text())
+    with pytest.raises(IntegrityError, match="operations before the cut-off of 2026-11-02 follow frame"):
+        verify_packs([first], ledger=closed(), keys=KEYS)
+
+
 def test_a_rewritten_chain_differs_from_the_ledger(tmp_path: Path) -> None:
     """Both persons sign a false pack, and every later pack again: only the ledger shows it."""
     paths = copies(tmp_path)
@@ -164,9 +193,7 @@ def test_a_rewritten_chain_differs_from_the_ledger(tmp_path: Path) -> None:
         body = dict(pack.body) | {"previous": previous}
         body["positions"] = json.loads(json.dumps(body["positions"]))
         body["positions"]["2"]["received"] = "1"
-        made = Pack(body)
-        for signature, key in zip(pack.signatures, (town.CAROL, town.DAVE), strict=True):
-            made = made.signed(signature.duty, signature.person, key)
+        made = resigned(pack, body)
         path.write_text(made.text())
         previous = made.digest.hex()
     assert verify_packs(paths, keys=KEYS).packs == 3
