@@ -119,7 +119,7 @@ def test_a_break(said: Said, place: Path) -> None:
         (["close", "bank", "2026-12-01", "--key", "ann.pem"], "which is not closed"),
         (["countersign", "bank", "2026-12-01", "--key", "carol.pem"], "2026-12-01 is not closed"),
         (["resolve", "bank", "99", "--reason", "x", "--key", "ann.pem"], "day.break"),
-        (["verify"], "requires an argument"),
+        (["verify"], "PACKS is missing: sycee day verify PACKS"),
         (["verify", "absent.json"], "there is no such file"),
     ],
 )
