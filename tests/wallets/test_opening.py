@@ -157,3 +157,10 @@ def test_an_operator_that_compliance_did_not_admit_opens_nothing(small: Town) ->
     )  # fmt: skip
     with pytest.raises(UsageError, match="compliance did not admit North Bank-id: no decision"):
         checked.open_many({"phone": ["+86 139 0000 0001"]}, operator=2, tier="class-4", signers=[], who=small.north)
+
+
+def test_a_citizen_reads_no_other_citizens_access_log(small: Town) -> None:
+    leo, mia = small.holder(small.leo), small.holder(small.mia)
+    assert small.bank.life.access_log(leo, by=leo) == []
+    with pytest.raises(UsageError, match=r"may not request person\.log"):
+        small.bank.life.access_log(leo, by=mia)

@@ -194,7 +194,7 @@ _RULES: Final = (
         "person.read", "read personal data, for a case and a reason",
         (_D.CLERK, _D.OPERATOR, _D.CASEWORKER, _D.COMPLIANCE), own=True,
     ),
-    _rule("person.log", "read who read personal data", (_D.PRIVACY, _D.AUDITOR, _D.CITIZEN)),
+    _rule("person.log", "read who read the data of others; everybody reads their own", (_D.PRIVACY, _D.AUDITOR)),
     _rule("person.shred", "delete a person's key, so that nobody can read the data", (_D.PRIVACY,)),
     _rule("person.hold", "keep personal data for a legal case", (_D.PRIVACY, _D.OFFICER), (_D.PRIVACY, _D.OFFICER)),
     _rule(
