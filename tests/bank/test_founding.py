@@ -175,6 +175,8 @@ def test_a_rehearsal_has_its_own_clock(tmp_path: Path) -> None:
         bank.set_clock(world.START_NS + world.DAY_NS)
         with pytest.raises(UsageError, match="moves forward only"):
             bank.set_clock(world.START_NS)
+        with pytest.raises(UsageError, match="at most ten years"):
+            bank.set_clock(world.START_NS + 3_670 * world.DAY_NS)
     with Bank.open(tmp_path / "bank") as bank:
         assert bank.stores.clock.now_ns() == world.START_NS + world.DAY_NS
     (tmp_path / "bank" / "clock").write_text("soon\n")

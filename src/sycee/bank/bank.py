@@ -21,6 +21,7 @@ from sycee.cases.service import Cases
 from sycee.cases.tables import SCHEMA as CASES
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA as COMPLIANCE
+from sycee.core import limits
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
@@ -369,7 +370,7 @@ class Bank:
     def set_clock(self, ns: int) -> None:
         """Set the clock of a rehearsal to a later time, end holds whose time has come, and run the jobs that are due.
 
-        Raises UsageError for an earlier time, and for a bank that is no rehearsal.
+        Raises UsageError for an earlier time, one that the ledger would refuse, and a bank that is no rehearsal.
         """
         clock = self.stores.clock
         if not isinstance(clock, RehearsalClock):
@@ -377,6 +378,8 @@ class Bank:
                 f"{self.folder.path} is no rehearsal: it has the machine's clock",
                 hint="a bank gets a clock of its own by `sycee init --rehearsal-from`",
             )
+        if ns > int(self.stores.ledger.sequencer.frame_times[-1]) + limits.CLOCK_AHEAD_NS_MAX:
+            raise UsageError("the clock moves by at most ten years at once", hint="set it to an earlier time first")
         clock.set(ns)
         self.stores.ledger.tick()
         self.run_due()
