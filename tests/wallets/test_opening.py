@@ -16,6 +16,7 @@ from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions
 from sycee.identity.key_register import proof_message
+from sycee.ledger import operations
 from sycee.wallets import tables, tiers
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 
@@ -164,3 +165,12 @@ def test_a_citizen_reads_no_other_citizens_access_log(small: Town) -> None:
     assert small.bank.life.access_log(leo, by=leo) == []
     with pytest.raises(UsageError, match=r"may not request person\.log"):
         small.bank.life.access_log(leo, by=mia)
+
+
+def test_a_wallet_under_recovery_keeps_its_class(small: Town) -> None:
+    bank, ledger = small.bank, small.bank.stores.ledger
+    recovery = operations.set_rule_set(ledger.new_id(), account=small.leo, rule_set=bank.wallet_classes()["class-4"])
+    ledger.signed_by(*small.operator).submit(recovery)
+    with pytest.raises(UsageError, match="is under recovery"):
+        bank.changes.change_class(small.leo, "class-2", signers=small.operator, who=small.north)
+    assert ledger.account(small.leo).rule_set == bank.wallet_classes()["class-4"]

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
@@ -51,9 +52,14 @@ class Changes:
         return self._opening.directory.get(account)
 
     def change_class(self, account: int, tier: str, *, signers: Sequence[Signer], who: int) -> Wallet:
-        """Move a wallet to another class of the preset. The operator signs. Errors as `Opening.open`."""
+        """Move a wallet to another class of the preset. The operator signs. Errors as `Opening.open`.
+
+        Raises UsageError while the wallet is under recovery: another class would end the rule that own money stays.
+        """
         wallet = self._opening.directory.require_open(account)
         self._people.require(who, CLASS, operator=wallet.operator)
+        if self._stores.ledger.account(account).rule_set != wallet.rule_set:
+            raise UsageError(f"wallet {ids.format(account)} is under recovery", hint="change its class after 24 hours")
         is_person = self._people.state_of(wallet.holder) is not None
         found = self._opening.preset.tier(tier)
         has_key = bool(self._stores.ledger.account(account).key)
