@@ -200,7 +200,7 @@ def test_a_phone_confirms_its_code(said: Said, place: Path) -> None:
     assert said("wallet", "codes", "bank", "--send", "absent.sh")[0] == 4
     assert said("wallet", "codes", "bank", "--send", "send.sh") == (0, "1 code sent\n", "")
     sent = json.loads((place / "code.json").read_text())
-    assert (sent["phone"], sent["challenge"]) == ("138 6666 0001", out.split()[1].rstrip(":"))
+    assert (sent["phone"], sent["challenge"]) == ("+8613866660001", out.split()[1].rstrip(":"))
     assert sent["code"] not in out + err
     code, out, _ = said("wallet", "confirm", "bank", sent["challenge"], sent["code"])
     assert (code, out) == (0, "the phone is an alias of the wallet\n")

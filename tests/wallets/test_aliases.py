@@ -25,7 +25,9 @@ def code_for(town: Town, account: int, phone: str, key: SigningKey) -> Code:
     assert town.bank.aliases.deliver(received.append) == 1
     assert town.bank.aliases.deliver(received.append) == 0
     (code,) = received
-    assert (code.challenge, code.phone) == (challenge, phone)
+    assert (code.challenge, code.phone) == (challenge, town.bank.personal.phone(phone))
+    assert code.phone.startswith("+86")
+    assert code.phone[1:].isdecimal()
     return code
 
 

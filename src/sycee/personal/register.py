@@ -138,7 +138,11 @@ class Register:
 
     def phone_hash(self, text: str) -> bytes:
         """Return the keyed hash of a phone number in any form. Raises UsageError for a text that is no phone number."""
-        return self.hashed(SearchKind.PHONE, sealing.phone(text, self._prefix))
+        return self.hashed(SearchKind.PHONE, self.phone(text))
+
+    def phone(self, text: str) -> str:
+        """Return a phone number of any form in E.164. Raises UsageError for a text that is no phone number."""
+        return sealing.phone(text, self._prefix)
 
     def duplicate_rows(self, connection: Connection, examined: Examined) -> dict[int, SearchKind]:
         """Return the rows whose paper, name with birth, or phone another person or an earlier row has, and which it is.

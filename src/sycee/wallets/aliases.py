@@ -73,7 +73,7 @@ class Masked:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code to deliver to a phone."""
+    """A code to deliver to a phone, which is in E.164."""
 
     challenge: int
     phone: str
@@ -174,7 +174,7 @@ class Aliases:
         now_ns = read_ns(self._stores.clock)
         challenge = ids.new(now_ns // 1_000_000)
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
-        sealed = self._register.seal(wallet.holder, _PLACE, json.dumps([text, code]))
+        sealed = self._register.seal(wallet.holder, _PLACE, json.dumps([self._register.phone(text), code]))
         row = {
             "id": challenge,
             "kind": int(kind),
