@@ -78,16 +78,17 @@ def act(
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         signing = _with_roles(bank, keys)
+        officers = [each for each in signing if _is_officer(bank, each)]
         result = bank.cases.act(
             case_number(case),
             step,
             who=bank.people.person_of_key(keys[0].public),
-            signers=bank.signers(*signing),
+            signers=bank.signers(*(each for each in signing if each not in officers)),
             text=note,
             minor=money.parse(amount, bank.config.currency) if amount else 0,
         )
         if isinstance(result, Proposal):
-            return sign_and_show(bank, result, signing)
+            return sign_and_show(bank, result, officers)
         _show_case(bank, result)
     return 0
 
@@ -232,6 +233,11 @@ def _with_roles(bank: Bank, keys: Sequence[SigningKey]) -> list[SigningKey]:
             continue
         chosen.append(key)
     return chosen
+
+
+def _is_officer(bank: Bank, key: SigningKey) -> bool:
+    """Return whether the key's person is an officer: officers sign returns, operators what is held."""
+    return any(each.duty == "officer" for each in bank.people.duties_of(bank.people.person_of_key(key.public)))
 
 
 def _show_case(bank: Bank, case: Case) -> None:
