@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -291,6 +292,8 @@ def test_a_simulation_without_end_or_histories_is_refused(
     words += [] if histories is None else [f"--histories={histories}"]
     if words:  # the command has a default
         assert main(["simulate", f"--seed={seed}", *words]) == 2
+        if seconds is not None and not isfinite(seconds):
+            says = f'--seconds must be a number; got "{seconds}"'  # an option is never infinite
         assert says in capsys.readouterr().err
 
 
