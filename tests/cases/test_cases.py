@@ -20,6 +20,7 @@ from sycee.identity.proposal_format import Proposal
 from sycee.ledger import operations
 from sycee.ledger.layout import HoldState
 from sycee.personal.access import Access, Reason
+from sycee.personal.sealing import SearchKind
 
 NOTE = "she says that the phone was stolen"
 
@@ -230,6 +231,26 @@ def test_a_case_opens_the_data_of_its_person_to_its_worker(small: Office) -> Non
         small.bank.personal.read(person, ["name"], access=access)
     files = [small.bank.folder.database, *small.bank.folder.path.glob("sycee.db-*")]
     assert all(NOTE.encode() not in file.read_bytes() for file in files)
+
+
+def test_a_case_opens_the_data_of_both_sides_of_its_payment_and_of_nobody_else(small: Office) -> None:
+    town, bank = small.town, small.bank
+    leo, mia = town.holder(town.leo), town.holder(town.mia)
+    paid = bank.payments.pay(town.leo, town.mia, 100, signers=town.signer(town.leo, world.LEO_KEY), who=leo)
+    names = {leo: {"name": world.LEO["name"]}, mia: {"name": world.MIA["name"]}}
+    about_person = small.open("recovery", person=leo, payment=0)
+    to_shop, to_mia = small.open(), small.open(payment=paid.operation)
+    for number, persons in ((about_person, [leo]), (to_shop, [leo]), (to_mia, [leo, mia])):
+        access = Access(small.cleo, Reason.DISPUTE, number)
+        for person in persons:
+            assert bank.personal.read(person, ["name"], access=access) == names[person]
+        for person in {leo, mia}.difference(persons):
+            before = bank.access.head()
+            with pytest.raises(UsageError, match=f"case {number} does not concern"):
+                bank.personal.read(person, ["name"], access=access)
+            assert bank.access.head() == before
+    access = Access(small.cleo, Reason.RECOVERY, about_person)
+    assert bank.personal.find(SearchKind.PHONE, world.MIA["phone"], access=access) == [mia]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,9 @@ class OpenCases:
     def is_open(self, number: int) -> bool:
         return number in self.open
 
+    def concerns(self, number: int, person: int) -> bool:
+        return number in self.open
+
 
 class Duties:
     """What each person may do."""

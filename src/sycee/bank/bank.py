@@ -89,6 +89,10 @@ class LateCases:
         """Return whether the case of this number exists and is open."""
         return self.cases is not None and self.cases.is_open(number)
 
+    def concerns(self, number: int, person: int) -> bool:
+        """Return whether the case of this number is about the person, or about a payment of the person."""
+        return self.cases is not None and self.cases.concerns(number, person)
+
 
 class Bank:
     """An open bank. Found it with `create`, open it with `open`, and close it, or use it in a `with` block.

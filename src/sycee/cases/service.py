@@ -112,6 +112,14 @@ class Cases:
         with reading(self._stores.engine) as connection:
             return connection.scalar(sqlalchemy.select(CASES.c.number).where(chosen)) is not None
 
+    def concerns(self, number: int, person: int) -> bool:
+        """Return whether a case is about the person, or about a payment that a wallet of the person made or got."""
+        case = self.get(number)
+        if person == case.person:
+            return True
+        accounts = {wallet.account for wallet in self._directory.of_holder(person)}
+        return bool(case.payment) and not accounts.isdisjoint((case.account, self.payment(case.payment).payer))
+
     def get(self, number: int) -> Case:
         """Return a case. Raises UsageError if there is none of this number."""
         with reading(self._stores.engine) as connection:

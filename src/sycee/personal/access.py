@@ -65,6 +65,10 @@ class OpenCases(Protocol):
         """Return whether the case of this number exists and is open."""
         ...
 
+    def concerns(self, number: int, person: int) -> bool:
+        """Return whether the case of this number is about the person, or about a payment of the person."""
+        ...
+
 
 class Duties(Protocol):
     """The duties of persons, as far as personal data needs them."""
@@ -108,12 +112,15 @@ class AccessLog:
         self._engine, self._clock = engine, clock
         self._cases, self._duties = cases, duties
 
-    def enter(self, access: Access, persons: Sequence[int], fields: Sequence[str]) -> list[Entry]:
+    def enter(
+        self, access: Access, persons: Sequence[int], fields: Sequence[str], *, is_search: bool = False
+    ) -> list[Entry]:
         """Check an access and commit one entry for each person. Only then may the caller show anything.
 
-        Raises UsageError for a reason that is not a `Reason`, a case that is not open, or a person without the duty.
+        `is_search`: only ids are shown, so the case may be about other persons. Raises UsageError for a reason that is
+        not a `Reason`, a case that is not open or does not concern a person, or a reader without the duty.
         """
-        self.check(access, persons)
+        self.check(access, persons, is_search=is_search)
         now = self._clock.now_ns()
         names = tuple(fields)
 
@@ -134,8 +141,8 @@ class AccessLog:
 
         return write(self._engine, work)
 
-    def check(self, access: Access, persons: Sequence[int]) -> None:
-        """Raise UsageError unless this access to these persons is permitted. Writes nothing."""
+    def check(self, access: Access, persons: Sequence[int], *, is_search: bool = False) -> None:
+        """Raise UsageError unless this access to these persons is permitted. Writes nothing. `is_search`: `enter`."""
         if not isinstance(access.reason, Reason):
             raise UsageError(
                 "an access to personal data needs a reason", hint=f"give one of: {', '.join(each for each in Reason)}"
@@ -154,6 +161,12 @@ class AccessLog:
                 f"an access to personal data needs an open case: {what}",
                 hint="open one with `sycee case open`, and give its number",
             )
+        for person in () if is_search else persons:
+            if not self._cases.concerns(access.case, person):
+                raise UsageError(
+                    f"case {access.case:,} does not concern {ids.format(person)}",
+                    hint="open a case about this person with `sycee case open`, and give its number",
+                )
 
     # --- reading the log ---
 

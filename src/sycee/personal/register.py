@@ -266,7 +266,7 @@ class Register:
         self.log.check(access, [])
         with reading(self._engine) as connection:
             found = self._having(connection, kind, normal)
-        self.log.enter(access, found or [NOBODY], [f"found-by-{kind.name.lower().replace('_', '-')}"])
+        self.log.enter(access, found or [NOBODY], [f"found-by-{kind.name.lower().replace('_', '-')}"], is_search=True)
         return found
 
     def _normal(self, kind: SearchKind, text: str) -> str:
