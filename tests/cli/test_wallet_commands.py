@@ -22,7 +22,10 @@ LEO, MIA, NED = world.LEO["phone"], world.MIA["phone"], world.NED["phone"]
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the town's bank, and the key files of its people."""
-    folder = tmp_path_factory.mktemp("wallets")
+    return _town(tmp_path_factory.mktemp("wallets"))
+
+
+def _town(folder: Path) -> Path:
     world.settled("").copy(folder)
     keys = {"north": world.NORTH, "leo": world.LEO_KEY, "mia": world.MIA_KEY, "stranger": world.STRANGER}
     for name, key in keys.items():
@@ -173,6 +176,34 @@ def test_a_request_goes_round(said: Said, place: Path) -> None:
     assert {each["request"]: each["state"] for each in asked} == {
         request: "paid", declined: "declined", withdrawn: "withdrawn",
     }  # fmt: skip
+
+
+def test_the_excess_of_a_waterfall_is_paid_to_the_bank(
+    said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = _town(tmp_path)
+    monkeypatch.chdir(place)
+    with Bank.open(place / "bank") as bank:
+        town = world.town(bank)
+        balance, ned, holder = town.balance(town.ned), ids.format(town.ned), ids.format(town.holder(town.ned))
+        town.fund(town.ned, 10_000_00 - balance, "W-1")
+    assert said("wallet", "waterfall", "bank", ned, "--bank-account", "CN990000", "--key", "north.pem")[0] == 0
+    assert said("pay", "bank", LEO, ned, "3.00", "--key", "leo.pem")[0] == 0
+    listed = ("funding", "waterfalls", "bank", "2", "--json", "--key", "north.pem")
+    (row,) = json.loads(said(*listed)[1])["waterfalls"]
+    assert (row["wallet"], row["amount"], row["bank_account"]) == (ned, "3.00", None)
+    code, _, err = said(*listed, "--reason", "due-diligence")
+    assert (code, "needs an open case" in err) == (2, True)
+    assert said("case", "open", "bank", "complaint", "--person", holder, "--key", "north.pem")[0] == 0
+    shown = said(*listed, "--reason", "due-diligence", "--case", "1")
+    assert json.loads(shown[1])["waterfalls"][0]["bank_account"] == "CN990000"
+    with Bank.open(place / "bank") as bank:
+        assert bank.access.entries()[-1].fields == ("bank",)
+    code, out, _ = said("funding", "confirm", "bank", "2", row["reference"], "--key", "north.pem")
+    assert (code, out) == (0, f"{row['reference']} is confirmed\n")
+    assert json.loads(said(*listed)[1]) == {"waterfalls": []}
+    code, _, err = said("funding", "reject", "bank", "2", row["reference"], "--key", "north.pem")
+    assert (code, "no payment under the reference" in err) == (2, True)
 
 
 def test_aliases_and_classes(said: Said) -> None:

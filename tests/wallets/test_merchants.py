@@ -18,6 +18,7 @@ from sycee.core.result_codes import Result
 from sycee.identity.institutions import SettlementAccount
 from sycee.ledger import operations
 from sycee.ledger.layout import TransitState
+from sycee.personal.access import Access, Reason
 from sycee.wallets import tables
 from sycee.wallets.dormancy import dormant
 
@@ -128,6 +129,40 @@ def test_a_waterfall_takes_what_exceeds_the_limit(small: Town) -> None:
     )
     assert refused.answer == "PAYEE_CANNOT_RECEIVE"
     assert small.bank.check() == []
+
+
+def test_the_excess_of_a_waterfall_is_listed_and_decided(small: Town) -> None:
+    bank, technical = small.bank, small.signers(first.technical(small.bank))
+    small.fund(small.ned, 10_000_00, "N-8")
+    bank.sweeps.link(small.ned, "CN00 0000", signers=small.operator, who=small.north)
+    paid = [
+        bank.payments.pay(
+            small.leo, small.ned, minor, signers=small.signer(small.leo, world.LEO_KEY), who=small.holder(small.leo)
+        )
+        for minor in (5_00, 7_00)
+    ]
+    pay(small, 1_00)
+    sweep(small)
+    found = bank.waterfalls.open(2, by=small.north)
+    assert [(each.id, each.wallet, each.minor) for each in found] == [
+        (paid[0].operation, small.ned, 5_00),
+        (paid[1].operation, small.ned, 7_00),
+    ]
+    assert bank.waterfalls.find(2, found[0].bank_reference, by=small.north) == found[0]
+    with pytest.raises(UsageError, match=r"transit\.confirm"):
+        bank.waterfalls.open(2, by=small.holder(small.leo))
+    with pytest.raises(UsageError, match=r"transit\.reject"):
+        bank.waterfalls.reject(found[1], signers=technical, who=small.holder(small.leo))
+    with pytest.raises(UsageError, match="no case was given"):
+        bank.waterfalls.bank_account(found[0], access=Access(small.north, Reason.DUE_DILIGENCE, 0))
+    bank.waterfalls.confirm(found[0], signers=technical, who=small.north).require_created("it stays")
+    bank.waterfalls.reject(found[1], signers=technical, who=small.north).require_created("it stays")
+    assert bank.waterfalls.open(2, by=small.north) == []
+    assert bank.waterfalls.find(2, found[0].bank_reference, by=small.north) is None
+    assert small.balance(small.ned) == 10_007_00
+    with pytest.raises(Refused, match="TRANSIT_DONE"):
+        bank.waterfalls.confirm(found[1], signers=technical, who=small.north).require_created("it stays")
+    assert bank.check() == []
 
 
 def test_dormant_wallets_are_those_without_a_movement(small: Town) -> None:

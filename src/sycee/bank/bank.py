@@ -71,6 +71,7 @@ from sycee.wallets.references import References
 from sycee.wallets.requests import Requests
 from sycee.wallets.sweeps import Sweeps
 from sycee.wallets.tables import SCHEMA as WALLETS
+from sycee.wallets.waterfalls import Waterfalls
 
 DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
@@ -161,6 +162,7 @@ class Bank:
         self.payments = Payments(stores, self.people, self.institutions, self.directory, references)
         self.requests = Requests(stores, self.people, self.institutions, self.directory, references, self.payments)
         self.sweeps = Sweeps(stores, self.people, self.institutions, self.directory, self.registry, self.personal)
+        self.waterfalls = Waterfalls(stores, self.people, self.directory, self.registry, self.personal)
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
         # --- life ---
         self.retention.relations = self.directory

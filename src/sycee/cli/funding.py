@@ -10,6 +10,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
+from sycee.cli.person_options import access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.cli.wallet_options import WalletName, account_named, own_account, signing_for
@@ -63,7 +64,7 @@ def to_bank(
 
 @app.command
 def confirm(folder: BankFolder, operator: Operator, reference: Reference, /, *, key: KeyFiles = None) -> int:
-    """Report that the bank made its payment: the money arrives.
+    """Report that the bank made its payment: the money arrives. Also for the WF- reference of a waterfall.
 
     --key is of a person with a duty at the operator; operator 0's key on the bank's machine signs.
     """
@@ -104,12 +105,62 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     return 0
 
 
+@app.command
+def waterfalls(
+    folder: BankFolder, operator: Operator, /, *,
+    reason: Annotated[
+        str, Parameter(help="Show the bank accounts, for this reason and a case; the access is logged.")
+    ] = "",
+    case: Annotated[str, Parameter(help="Number of the open case.")] = "",
+    json_: AsJson = False,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """List what waterfalls sent on and the operator's bank has to pay, oldest first.
+
+    --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
+    """
+    from sycee.core import ids, money
+    from sycee.core.errors import UsageError
+
+    signing = one_key(key)
+    if case and not reason:
+        raise UsageError("--case was given without --reason", hint="give both to show the bank accounts")
+    with open_bank(folder) as bank:
+        found = bank.waterfalls.open(operator_number(bank, operator), by=maker_of(bank, [signing]))
+        access = access_of(bank, signing, reason, case) if reason else None
+        rows = [
+            {
+                "time": local_time(each.at_ns, bank.config.text("zone")),
+                "reference": each.bank_reference,
+                "wallet": ids.format(each.wallet),
+                "amount": money.format(each.minor, bank.config.currency),
+                "bank_account": bank.waterfalls.bank_account(each, access=access) if access else None,
+            }
+            for each in found
+        ]
+    if json_:
+        show_json({"waterfalls": rows})
+        return 0
+    made = table("time", "reference", "wallet", "amount", "bank account", numbers=("amount",))
+    for row in rows:
+        made.add_row(*(str(value or "-") for value in row.values()))
+    print_table(made)
+    return 0
+
+
 def _decide(folder: BankFolder, operator: str, reference: str, key: KeyFiles, *, is_confirmed: bool) -> int:
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        funding = bank.issuance.funding(operator_number(bank, operator), reference)
+        number, who, signers = operator_number(bank, operator), maker_of(bank, keys), bank.technical_signers()
+        excess = bank.waterfalls.find(number, reference, by=who)
+        if excess is not None:
+            settle = bank.waterfalls.confirm if is_confirmed else bank.waterfalls.reject
+            settle(excess, signers=signers, who=who).require_created(f"the payment {reference} stays in transit")
+            show(f"{reference} is {'confirmed' if is_confirmed else 'rejected'}")
+            return 0
+        funding = bank.issuance.funding(number, reference)
         decide = bank.issuance.confirm if is_confirmed else bank.issuance.reject
-        outcome = decide(funding.id, signers=bank.technical_signers(), who=maker_of(bank, keys))
+        outcome = decide(funding.id, signers=signers, who=who)
         outcome.require_created(f"the payment {reference} stays {funding.state}")
         show(f"{reference} is {bank.issuance.funding(funding.operator, reference).state}")
     return 0
