@@ -152,6 +152,21 @@ def test_what_was_refunded_meanwhile_is_not_returned_again(small: Office) -> Non
     assert bank.check() == []
 
 
+def test_a_second_return_of_a_case_is_refused_while_one_waits_for_signatures(small: Office) -> None:
+    number = small.open()
+    proposal = small.act(number, "uphold")
+    assert isinstance(proposal, Proposal)
+    with pytest.raises(UsageError, match="returns the money of this case already"):
+        small.act(number, "uphold")
+    assert [each.id for each in small.bank.proposals.list("open")] == [proposal.id]
+    small.spend(PAID)
+    small.bank.proposals.withdraw(proposal.id, by=small.cleo)
+    small.signed(small.act(number, "uphold"))
+    (claim,) = small.bank.claims.list()
+    assert (claim.minor, claim.state) == (PAID, "open")
+    assert small.bank.check() == []
+
+
 def test_a_claim_is_written_off(small: Office) -> None:
     bank = small.bank
     number = small.open()

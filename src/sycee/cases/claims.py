@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.cases import events
 from sycee.cases.rules import Step
-from sycee.cases.service import Case, Cases
+from sycee.cases.service import Case, Cases, require_no_return
 from sycee.cases.tables import CASES, CLAIMS, COLLECTED, OPEN, PREPARED, WRITTEN_OFF
 from sycee.core import ids
 from sycee.core.clock import read_ns
@@ -101,6 +101,7 @@ class Claims:
         }
 
         def before(connection: Connection) -> None:
+            require_no_return(connection, case.number)
             row = {
                 "reverse": id,
                 "case_number": case.number,

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Row
 from sycee.cases import events
 from sycee.cases.events import Event
 from sycee.cases.rules import HOLD, PAYMENT, RELEASE, RETURN, BusinessDays, CaseKind, Rules, Step, Weekdays, deadline
-from sycee.cases.tables import CASES, EVENTS
+from sycee.cases.tables import CASES, CLAIMS, EVENTS, PREPARED
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
@@ -238,14 +238,17 @@ class Cases:
         - `id`: of the step; the same id again changes nothing further.
 
         Of a hold of less than the amount, what is held is paid at once, and the return of the rest is proposed. A hold
-        that ended by time holds nothing any more. Raises UsageError for a step that is not possible now; Refused, with
-        the case unchanged, if the ledger refuses the operation.
+        that ended by time holds nothing any more. Raises UsageError for a step that is not possible now, and for every
+        step while a proposed return waits for signatures; Refused, with the case unchanged, if the ledger refuses the
+        operation.
         """
         self._people.require(who, ACT)
         case = self.get(number)
         if id and self._is_done(case, step, id):
             return case
         chosen = self._kind(case).step(step, case.state)
+        with reading(self._stores.engine) as connection:
+            require_no_return(connection, number)
         now_ns = read_ns(self._stores.clock)
         id = id or ids.new(now_ns // 1_000_000)
         sealed = self._register.seal(case.person, PLACE, text) if text else None
@@ -360,6 +363,7 @@ class Cases:
         found = case_in(connection, case.number)
         if found is None or (found.state, found.hold) != (case.state, case.hold):
             raise UsageError(f"case {case.number} changed meanwhile", hint="look at it again")
+        require_no_return(connection, case.number)
 
     def _is_done(self, case: Case, step: str, id: int) -> bool:
         """Return whether a step of this id was taken. Raises Refused if the ledger refused its operation."""
@@ -420,6 +424,16 @@ class _Act:
 
 def _refused(case: Case, step: str) -> str:
     return f"case {case.number} stays {case.state}: the ledger refused the step {step}"
+
+
+def require_no_return(connection: Connection, number: int) -> None:
+    """Raise UsageError while a proposal to return the money of a case waits for signatures."""
+    chosen = (CLAIMS.c.case_number == number) & (CLAIMS.c.state == PREPARED)
+    proposal = connection.scalar(sqlalchemy.select(CLAIMS.c.proposal).where(chosen).limit(1))
+    if proposal is not None:
+        raise UsageError(
+            f"proposal {ids.format(proposal)} returns the money of this case already", hint="sign or withdraw it"
+        )
 
 
 def case_in(connection: Connection, number: int) -> Case | None:
