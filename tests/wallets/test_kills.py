@@ -1,0 +1,101 @@
+"""Kills of changes of wallets: an alias that moves, another class, a waterfall, and the end of a wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from tests.bank.killing import check_kills
+from tests.bank.world import DAY_NS, START_NS
+from tests.wallets import world
+from tests.wallets.test_aliases import proof
+from tests.wallets.world import LEO
+
+from sycee.bank.bank import Bank
+from sycee.database.transactions import reading
+from sycee.ledger.layout import Block
+from sycee.wallets import tables
+from sycee.wallets.aliases import Code
+
+
+def move_alias(bank: Bank) -> None:
+    """Move Leo's phone to Mia's wallet, from the step that is not done yet."""
+    town = world.town(bank)
+    if bank.aliases.resolve(LEO["phone"], by=town.north).account == town.mia:
+        return
+    if not bank.aliases.moving_from(town.leo):
+        by, signed = town.holder(town.mia), proof(town, town.mia, LEO["phone"], world.MIA_KEY)
+        challenge = bank.aliases.challenge(town.mia, LEO["phone"], proof=signed, by=by)
+        received: list[Code] = []
+        bank.aliases.deliver(received.append)  # with the code of a killed call, if its delivery was not stored
+        (code,) = (each.code for each in received if each.challenge == challenge)
+        assert not bank.aliases.confirm(challenge, code)
+    bank.set_clock(START_NS + 2 * DAY_NS)
+
+
+def expect_moved(bank: Bank) -> None:
+    town = world.town(bank)
+    found = bank.aliases.resolve(LEO["phone"], by=town.north)
+    assert (found.account, found.name, bank.aliases.moving_from(town.leo)) == (town.mia, "M** W*", [])
+
+
+def change_class(bank: Bank) -> None:
+    """Move Leo's wallet to class 3. A second call sets the same rule set again."""
+    town = world.town(bank)
+    bank.changes.change_class(town.leo, "class-3", signers=town.operator, who=town.north)
+
+
+def expect_class(bank: Bank) -> None:
+    wallet = bank.directory.get(world.town(bank).leo)
+    rule_set = bank.wallet_classes()["class-3"]
+    assert (wallet.wallet_class, wallet.rule_set) == ("class-3", rule_set)
+    assert bank.stores.ledger.account(wallet.account).rule_set == rule_set
+
+
+def link(bank: Bank) -> None:
+    """Link Ned's wallet to his bank account. A second call stores the bank account again."""
+    town = world.town(bank)
+    bank.sweeps.link(town.ned, "CN00 0000", signers=town.operator, who=town.north)
+
+
+def expect_link(bank: Bank) -> None:
+    ned = world.town(bank).ned
+    with reading(bank.stores.engine) as connection:
+        (row,) = connection.execute(sqlalchemy.select(tables.LINKS))
+    assert (row.account, row.state) == (ned, tables.ACTIVE)
+    assert bank.stores.ledger.account(ned).link == row.transit
+
+
+def close(bank: Bank) -> None:
+    """Close Ned's wallet, unless it is closed."""
+    town = world.town(bank)
+    if bank.directory.get(town.ned).state == tables.OPEN:
+        bank.changes.close(town.ned, signers=town.operator, who=town.north)
+
+
+def expect_closed(bank: Bank) -> None:
+    town = world.town(bank)
+    assert bank.directory.get(town.ned).state == tables.CLOSED
+    assert bank.stores.ledger.account(town.ned).blocks & Block.CLOSED
+    assert bank.aliases.of_account(town.ned) == []
+    assert bank.retention.until(town.holder(town.ned)) is not None  # the retention of his data has begun
+
+
+@pytest.mark.parametrize(
+    ("act", "expect"), [(move_alias, expect_moved), (close, expect_closed)], ids=["move_alias", "close"]
+)
+def test_a_killed_change_is_made_once(
+    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+) -> None:
+    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 4
+
+
+@pytest.mark.parametrize(
+    ("act", "expect"), [(change_class, expect_class), (link, expect_link)], ids=["change_class", "link"]
+)
+def test_a_killed_change_is_made_once_on_sqlite(
+    tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+) -> None:
+    assert check_kills("", tmp_path, world.prepared(""), act, expect=expect) >= 4
