@@ -121,6 +121,7 @@ def commands(place: Path) -> list[list[str]]:
         ["pay", "--help"],
         ["refund", "--help"],
         ["request", "--help"],
+        ["hold", "--help"],
         # The day, cases, backup.
         ["day", "list", bank],
         ["day", "list", bank, "--json"],

@@ -265,3 +265,31 @@ def test_the_town_is_whole(place: Path) -> None:
     with Bank.open(place / "bank") as bank:
         assert bank.check() == []
         assert ids.format(bank.directory.open_of(bank.institutions.find("merchant", world.TEA).id).account)
+
+
+def test_a_deposit_is_held_taken_and_released(said: Said) -> None:
+    new = ("hold", "new", "bank", LEO, MIA, "9.00", "--until", "2026-11-05T12:00", "--key", "leo.pem")
+    code, out, err = said(*new, "--reference", "the bicycle")
+    assert (code, err) == (0, "holding 9.00 CNY for M** W*\n")
+    hold = out.split()[1].rstrip(":")
+    assert out == f"hold {hold}: 9.00 CNY until 2026-11-05T12:00\n"
+    code, _, err = said("hold", "post", "bank", hold, "9.01", "--key", "mia.pem")
+    assert (code, "nothing was paid: EXCEEDS_HELD" in err) == (1, True)
+    code, _, err = said("hold", "post", "bank", hold, "--key", "leo.pem")
+    assert (code, "no --key is the key of wallet" in err) == (2, True)
+    assert said("hold", "extend", "bank", hold, "--until", "2026-11-06T12:00", "--key", "leo.pem") == (
+        0, "the hold ends at 2026-11-06T12:00\n", "",
+    )  # fmt: skip
+    assert said("hold", "post", "bank", hold, "2.50", "--key", "mia.pem")[1].startswith("paid 2.50 CNY: operation ")
+    other = said(*new)[1].split()[1].rstrip(":")
+    assert said("hold", "void", "bank", other, "--key", "mia.pem") == (0, "the hold is released\n", "")
+    code, _, err = said("hold", "void", "bank", other, "--key", "mia.pem")
+    assert (code, "HOLD_DONE" in err) == (1, True)
+    code, _, err = said("hold", "post", "bank", "0193-no-id", "--key", "mia.pem")
+    assert code == 2
+    code, _, err = said(*(word if word != "9.00" else "9999.00" for word in new))
+    assert (code, "nothing is held: EXCEEDS_BALANCE" in err) == (1, True)
+    listed = json.loads(said("hold", "list", "bank", MIA, "--key", "mia.pem", "--json")[1])["holds"]
+    shown = {each["hold"]: (each["state"], each["held"], each["paid"], each["text"]) for each in listed}
+    assert shown == {hold: ("posted", "0.00", "2.50", "the bicycle"), other: ("voided", "0.00", "0.00", "")}
+    assert hold in said("hold", "list", "bank", MIA, "--key", "mia.pem")[1]

@@ -64,6 +64,7 @@ from sycee.wallets import tiers
 from sycee.wallets.aliases import Aliases
 from sycee.wallets.changes import Changes
 from sycee.wallets.directory import Directory
+from sycee.wallets.holds import Holds
 from sycee.wallets.merchant_reports import Reports
 from sycee.wallets.opening import Opening
 from sycee.wallets.payments import Payments
@@ -161,6 +162,7 @@ class Bank:
         self.aliases = Aliases(stores, self.people, self.institutions, self.directory, self.personal, zone)
         self.payments = Payments(stores, self.people, self.institutions, self.directory, references)
         self.requests = Requests(stores, self.people, self.institutions, self.directory, references, self.payments)
+        self.holds = Holds(stores, self.people, self.institutions, self.directory, references)
         self.sweeps = Sweeps(stores, self.people, self.institutions, self.directory, self.registry, self.personal)
         self.waterfalls = Waterfalls(stores, self.people, self.directory, self.registry, self.personal)
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
@@ -202,7 +204,7 @@ class Bank:
             *(self.people, self.proposals, self.institutions, self.keys),
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
-            *(self.directory, self.sweeps),
+            *(self.directory, self.holds, self.sweeps),
             *(self.cases, self.claims),
             self.day,
         )

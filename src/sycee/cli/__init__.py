@@ -60,6 +60,7 @@ COMMANDS: Final = {
     "merchant": ("merchant:app", "Open accounts of merchants; show their QR codes, day reports, orders and sweeps."),
     "pay": ("pay:pay", "Pay from a wallet."),
     "request": ("request:app", "Ask for a payment, and pay or decline such a request."),
+    "hold": ("hold:app", "Hold money of a wallet for a payee, and take or release it."),
     "refund": ("pay:refund", "Refund a part, or all, of the payment of an order."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),

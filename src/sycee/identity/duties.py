@@ -185,6 +185,11 @@ _RULES: Final = (
     _rule("alias.register", "register or end an alias", (*_DESKS, _D.CITIZEN), own=True),
     _rule("alias.move", "move an alias to another wallet", (*_DESKS, _D.CITIZEN), own=True),
     _rule("pay", "pay from a wallet", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
+    _rule("hold", "hold money of a wallet for a payee", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
+    _rule(
+        "hold.end", "take or release what is held for a wallet", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,
+        ledger=OWNER,
+    ),
     _rule("refund", "refund a payment", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),
     _rule("request", "ask for a payment", (_D.CITIZEN, _D.MERCHANT)),
     _rule("sweep", "send a merchant's balance to its bank", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),

@@ -227,7 +227,7 @@ class Payments:
             now_ns = read_ns(self._stores.clock)
             write(
                 self._stores.engine,
-                lambda connection: _refuse(connection, operation, payee.account, payee.operator, result, now_ns),
+                lambda connection: store_refusal(connection, operation, payee.account, payee.operator, result, now_ns),
             )
         return Paid(payer_answer(result), operation)
 
@@ -398,7 +398,9 @@ def _take_request(connection: Connection, request: int, operation: int, now_ns: 
     connection.execute(REQUESTS.update().where(chosen).values(state=PAYING, operation=operation))
 
 
-def _refuse(connection: Connection, operation: int, payee: int, operator: int, result: Result, now_ns: int) -> None:
+def store_refusal(
+    connection: Connection, operation: int, payee: int, operator: int, result: Result, now_ns: int
+) -> None:
     """Store the exact code of a refusal for the payee's operator; repeating the call changes nothing."""
     if connection.scalar(sqlalchemy.select(REFUSALS.c.payee).where(REFUSALS.c.operation == operation)) is None:
         row = {"operation": operation, "payee": payee, "operator": operator, "code": int(result), "at_ns": now_ns}
@@ -421,7 +423,7 @@ class _Pay:
         if result in HIDDEN:
             payee = ids.parse(payload["payee"])
             operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payee))
-            _refuse(connection, intent.id, payee, int(operator or 0), result, read_ns(self._stores.clock))
+            store_refusal(connection, intent.id, payee, int(operator or 0), result, read_ns(self._stores.clock))
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Store that nothing was paid."""

@@ -1,4 +1,4 @@
-"""SQL tables of wallets, aliases, references, orders, requests and sweeps.
+"""SQL tables of wallets, aliases, references, holds, orders, requests and sweeps.
 
 Rows hold ids, amounts, codes, keyed hashes and sealed bytes. A name is in no row; `masked` shows a few of its letters.
 """
@@ -126,7 +126,7 @@ LOOKUPS: Final = Table(
     *required(Integer, "count"),
 )
 # `id`: the note of the ledger's record. `payer_sealed`, `payee_sealed`: the text, under the key of each side's holder.
-# `original`: of a refund, the payment's operation.
+# `original`: of a refund, the payment's operation; of a post, the HOLD.
 REFERENCES: Final = Table(
     "wallets_references",
     METADATA,
@@ -143,6 +143,15 @@ REFERENCES: Final = Table(
     _state(*REFERENCE_STATES),
 )
 Index("wallets_references_till", REFERENCES.c.till, REFERENCES.c.at_ns)
+# `id`: the HOLD's operation. Its text and till are in the row of `reference`; its state is the ledger's.
+HOLDS: Final = Table(
+    "wallets_holds",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("reference", ID16, nullable=False, unique=True),
+    Column("payer", ID16, nullable=False, index=True),
+    Column("payee", ID16, nullable=False, index=True),
+)
 # `operation`: of the newest payment of this order.
 ORDERS: Final = Table(
     "wallets_orders",
