@@ -253,6 +253,26 @@ def test_a_statement_of_an_alias_is_read_without_a_lock(said: Said, place: Path)
     assert code == 2
 
 
+@pytest.mark.parametrize("amount", ["0", "-5.00"])
+def test_an_amount_is_above_zero(said: Said, place: Path, amount: str) -> None:
+    with Bank.open(place / "bank") as bank:
+        before = len(bank.proposals.list()), len(bank.issuance.fundings())
+    for words in (
+        ("mint", "bank", "2", amount),
+        ("redeem", "bank", "2", amount),
+        ("reserves", "credit", "bank", "2", amount),
+        ("funding", "to-wallet", "bank", "2", MIA, amount, "Z-1"),
+        ("funding", "to-bank", "bank", LEO, amount, "Z-1"),
+        ("pay", "bank", LEO, MIA, amount),
+        ("request", "new", "bank", LEO, amount, "--until", "2026-11-02T18:00"),
+        ("refund", "bank", world.TEA, "17", amount),
+    ):
+        code, _, err = said(*words, "--key", "north.pem" if words[0] not in ("pay", "request") else "leo.pem")
+        assert (code, f"the amount {amount} is not above 0" in err) == (2, True), (words, err)
+    with Bank.open(place / "bank") as bank:
+        assert (len(bank.proposals.list()), len(bank.issuance.fundings())) == before
+
+
 def test_what_operators_read(said: Said) -> None:
     assert said("wallet", "renew", "bank", "--key", "north.pem")[1] == "0 wallets opened\n"
     assert said("wallet", "dormant", "bank", "--since", "2026-11-02", "--json")[1] == '{"wallets": []}\n'

@@ -101,3 +101,13 @@ def local_time(ns: int, zone: str) -> str:
     from sycee.archive import timestamps
 
     return timestamps.local_time(ns, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def positive_amount(bank: Bank, text: str) -> int:
+    """Return an amount in minor units. Raises UsageError for a text that is no amount above 0."""
+    from sycee.core import money
+
+    minor = money.parse(text, bank.config.currency)
+    if minor <= 0:
+        raise UsageError(f"the amount {text[:40]} is not above 0", hint="name an amount such as 12.50")
+    return minor

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
@@ -29,11 +29,9 @@ def to_wallet(
 
     The operator signs.
     """
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        minor, number = money.parse(amount, bank.config.currency), operator_number(bank, operator)
+        minor, number = positive_amount(bank, amount), operator_number(bank, operator)
         who = maker_of(bank, keys)
         account, name = account_named(bank, wallet, by=who)
         outcome = bank.issuance.fund(number, account, minor, reference, signers=bank.signers(*keys), who=who)
@@ -50,11 +48,9 @@ def to_bank(
 
     The wallet's own key signs. For a wallet without a key its operator signs.
     """
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        minor, account = money.parse(amount, bank.config.currency), own_account(bank, wallet, keys)
+        minor, account = positive_amount(bank, amount), own_account(bank, wallet, keys)
         signing = signing_for(bank, account, keys)
         outcome = bank.issuance.defund(account, minor, reference, signers=signing.signers, who=signing.who)
         outcome.require_created("nothing was sent")

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank, positive_amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 
@@ -22,21 +22,17 @@ def mint(
     key: KeyFiles = None,
 ) -> int:
     """Propose to issue money to an operator against its reserves. Two officers and the operator sign."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        minor = money.parse(amount, bank.config.currency)
+        minor = positive_amount(bank, amount)
         proposal = bank.issuance.mint(operator_number(bank, operator), minor, maker=maker_of(bank, keys))
         return sign_and_show(bank, proposal, keys)
 
 
 def redeem(folder: BankFolder, operator: Operator, amount: Amount, /, *, key: KeyFiles = None) -> int:
     """Propose to take money back from an operator and return its reserves. The operator and the reserve desk sign."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        minor = money.parse(amount, bank.config.currency)
+        minor = positive_amount(bank, amount)
         proposal = bank.issuance.redeem(operator_number(bank, operator), minor, maker=maker_of(bank, keys))
         return sign_and_show(bank, proposal, keys)

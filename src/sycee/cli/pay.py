@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank, positive_amount
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, show
 from sycee.cli.wallet_options import (
@@ -49,7 +49,7 @@ def pay(
         signing = signing_for(bank, account, keys)
         found = payee_named(bank, payee, by=signing.who)
         currency = bank.config.currency
-        minor = money.parse(amount, currency) if amount is not None else found.minor
+        minor = positive_amount(bank, amount) if amount is not None else found.minor
         if not minor or (amount is not None and found.minor and minor != found.minor):
             raise UsageError(
                 "the QR code has another amount" if minor else "no amount was given",
@@ -95,7 +95,7 @@ def refund(
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)
-        minor = money.parse(amount, bank.config.currency)
+        minor = positive_amount(bank, amount)
         state = bank.payments.was_paid(found.id, order)
         if not state.is_paid:
             raise UsageError(f"order {order} is {state.state}, not paid", hint="only a payment can be refunded")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
 from sycee.cli.qr import PngFile, SvgFile, request_code, write_code
@@ -47,7 +47,7 @@ def new(
     key: KeyFiles = None,
 ) -> int:
     """Ask for an amount. The payee's key signs, or the till's, or a person of the operator of a custodial wallet."""
-    from sycee.core import ids, money
+    from sycee.core import ids
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -55,7 +55,7 @@ def new(
         holder = bank.directory.holder_of(account)
         made = bank.requests.ask(
             account,
-            money.parse(amount, bank.config.currency),
+            positive_amount(bank, amount),
             key=keys[0],
             expires_ns=moment(until, bank.config.text("zone")),
             payer=account_named(bank, payer, by=holder)[0] if payer else 0,

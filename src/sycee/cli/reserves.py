@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_day, moment, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_day, moment, open_bank, positive_amount
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
@@ -21,11 +21,9 @@ FromTime = Annotated[str, Parameter(name="--from", help="Local time in the futur
 @app.command
 def credit(folder: BankFolder, operator: Operator, amount: Amount, /, *, key: KeyFiles = None) -> int:
     """Propose to record reserves that an operator brings from the settlement system. Two officers sign."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        minor = money.parse(amount, bank.config.currency)
+        minor = positive_amount(bank, amount)
         proposal = bank.issuance.credit_reserves(operator_number(bank, operator), minor, maker=maker_of(bank, keys))
         return sign_and_show(bank, proposal, keys)
 
