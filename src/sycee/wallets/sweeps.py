@@ -94,8 +94,8 @@ class Sweeps:
 
         `account`: of the merchant's wallets, the oldest by default. `signers`: the wallet's key, or its operator for a
         custodial one. `id`: the same id again returns the same sweep. Raises UsageError for a person without the duty,
-        an account of another merchant, or a settlement account that is not verified; Refused with the ledger's code,
-        EXCEEDS_BALANCE if there is nothing to send.
+        an account of another merchant, a settlement account that is not verified, or a balance with nothing to send,
+        of which nothing is stored; Refused with the ledger's code.
         """
         wallet = self._directory.require_open(account) if account else self._directory.open_of(merchant)
         if wallet.holder != merchant:
@@ -125,7 +125,17 @@ class Sweeps:
             "state": SENDING,
         }
 
+        with self._stores.ledger.sequencer.reading() as state:
+            found = state.account(wallet.account)
+            assert found is not None, "the wallet is open"
+            minor = found.available - int(state.tables.rule_sets["refund_reserve"][found.rule_set])
+
         def before(connection: Connection) -> None:
+            if minor <= 0:
+                raise UsageError(
+                    f"there is nothing to sweep from wallet {ids.format(wallet.account)}",
+                    hint="what the merchant keeps for refunds stays; sweep after the next payments",
+                )
             connection.execute(SWEEPS.insert().values(row))
 
         outcome = self._stores.intents.perform(
