@@ -150,6 +150,13 @@ def test_a_key_that_should_not_be_here(said: Said, place: Path) -> None:
     stray.with_name("spare.pem").unlink()
 
 
+@pytest.mark.parametrize("share", ["150", "0"])
+def test_a_share_outside_the_whole_is_refused_in_percent(said: Said, share: str) -> None:
+    words = ("institution", "add", "bank", "East Bank", "--kind", "operator", "--owner", f"new={share}")
+    code, _, err = said(*words, "--key", "ann.pem")
+    assert (code, "at most 100 %" in err, "in percent" in err, "parts per million" in err) == (2, True, True, False)
+
+
 def test_institutions(said: Said, place: Path) -> None:
     account = "XX68 5390 0754 7034"
     code, out, err = said(

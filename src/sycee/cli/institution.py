@@ -278,6 +278,12 @@ def _owners(bank: Bank, texts: list[str]) -> dict[int, int]:
         whole, part = match.groups()
         person = bank.stores.ledger.new_id() if name.strip() == NEW else ids.parse(name.strip())
         owners[person] = owners.get(person, 0) + int(whole) * PPM_PER_PERCENT + int((part or "").ljust(4, "0"))
+    shares = owners.values()
+    if any(share == 0 for share in shares) or sum(shares) > 100 * PPM_PER_PERCENT:
+        raise UsageError(
+            "the shares of owners must be above 0 and at most 100 % together",
+            hint="give each share in percent: ID=60 or new=60.5",
+        )
     return owners
 
 
