@@ -99,6 +99,7 @@ def test_a_recovery_without_proof_case_duty_or_key_changes_nothing(bank: World) 
     before = bank.ledger.account(WALLET)
     for changes, match in (
         ({"proof": OLD_KEY.sign(b"something")}, "the proof is not a signature"),
+        ({"key": OLD_KEY}, "is the key that was lost"),
         ({"evidence": replace(BY_OTTO, case=99)}, "case 99 is not open"),
         ({"evidence": replace(BY_OTTO, who=OLGA.id)}, r"may not request life\.phone-lost"),
         ({"evidence": replace(BY_OTTO, who=BOB)}, r"may not request life\.phone-lost"),

@@ -44,6 +44,7 @@ RECOVERY_GROUP, SHOPS = 1, 2
 
 ANNA, BERT, OTTO, OLGA = (Signer(number, SigningKey.derive(bytes([number]) * 32)) for number in (1, 2, 3, 4))
 OLD_KEY, NEW_KEY = SigningKey.derive(b"\7" * 32), SigningKey.derive(b"\10" * 32, "p256")
+NEXT_KEY = SigningKey.derive(b"\11" * 32, "p256")
 ISSUANCE, SUSPENSE, WALLET, SECOND, OTHER, SHOP, BANK, TRANSIT = (
     ids.to_int(each) for each in ids.derive(b"life", "accounts", 8, time_ms=MS)
 )
@@ -94,9 +95,12 @@ class World:
         return Result(int(answers["code"][-1]))
 
     def lose(self, **changes: Any) -> Any:
-        proof = proof_of(self.ledger, WALLET, NEW_KEY, self.ledger.account(WALLET).key_epoch + 1)
+        """Replace the key of the wallet: by NEW_KEY, or by NEXT_KEY if that is lost."""
+        account = self.ledger.account(WALLET)
+        key = changes.pop("key", NEXT_KEY if account.key == NEW_KEY.public.key else NEW_KEY)
+        proof = proof_of(self.ledger, WALLET, key, account.key_epoch + 1)
         arguments = {"evidence": BY_OTTO, "signers": [OTTO], **changes}
-        return self.life.phone_lost(WALLET, NEW_KEY.public, arguments.pop("proof", proof), **arguments)
+        return self.life.phone_lost(WALLET, key.public, arguments.pop("proof", proof), **arguments)
 
     def disagreements(self) -> list[str]:
         with self.ledger.sequencer.reading() as state:

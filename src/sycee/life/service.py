@@ -116,7 +116,7 @@ class Life:
 
         `proof`: the new key's signature, which shows that the holder has it. `evidence`: the person who saw the new
         proof of identity, with the open case. `id`: of the event; the same id again returns the first outcome. Raises
-        UsageError for a wrong proof, a missing duty or case; Refused with the ledger's code.
+        UsageError for the lost key, a wrong proof, a missing duty or case; Refused with the ledger's code.
         """
         stored = self._account(account)
         person = self._wallets.holder_of(account)
@@ -124,6 +124,11 @@ class Life:
             return Recovery(earlier_intent.outcome, person, earlier_intent.payload["until_ns"])
         self._people.require(evidence.who, actions.RECOVER, operator=stored.operator)
         self._register.log.check(evidence, [person])
+        if (key.flags, key.key) == (int(stored.key_flags), stored.key):
+            raise UsageError(
+                f"{key} is the key that was lost",
+                hint="the owner makes a new one with `sycee key new` on the new phone",
+            )
         self._keys.require_possession(account, key, proof)
         now = self._now()
         until = now + RECOVERY_NS
