@@ -105,6 +105,16 @@ def test_duties_apart(small: World, person: int, duty: Duty, message: str) -> No
         small.appointments.appoint(duty, KEYS[person].public, until_ns=UNTIL_NS, maker=BOB)
 
 
+@pytest.mark.parametrize("duty", [Duty.OFFICER, Duty.CLOSER])
+def test_a_duty_is_given_again_only_to_renew_it(small: World, duty: Duty) -> None:
+    """A second one would stay when the first is ended."""
+    signed(small, small.appointments.appoint(duty, KEY.public, until_ns=UNTIL_NS, maker=ANN))
+    for until_ns in (UNTIL_NS - 1, UNTIL_NS):
+        with pytest.raises(UsageError, match=f"is {duty} with this key already"):
+            small.appointments.appoint(duty, KEY.public, until_ns=until_ns, maker=ANN)
+    signed(small, small.appointments.appoint(duty, KEY.public, until_ns=UNTIL_NS + 1, maker=ANN))
+
+
 def test_who_cannot_be_appointed(small: World) -> None:
     def appoint(duty: Duty, maker: int = ANN, **others: int) -> None:
         given = {"until_ns": UNTIL_NS} | others

@@ -75,6 +75,7 @@ class Appointments:
                     hint="docs/reference/duties.md lists the duties that must be apart: appoint another person",
                 )
         number = self._operator(duty, institution, operator)
+        self._require_new(person, duty, institution, number, key, until_ns)
         id, grant = ids.new(now_ns // 1_000_000), 0
         records = None
         if role := duties.ROLES.get(duty):
@@ -124,6 +125,26 @@ class Appointments:
                 f"the key {key} is {ids.format(other)}'s: two persons with one key would count as two signers",
                 hint="the new person makes a key of their own with `sycee key new`",
             )
+
+    def _require_new(
+        self, person: int, duty: Duty, institution: int, operator: int | None, key: PublicKey, until_ns: int
+    ) -> None:
+        """Raise UsageError for a duty that the person has with this key for as long: it would outlast the first."""
+        for held in self._people.duties_of(person):
+            is_same = (held.duty, held.institution, held.operator) == (duty, institution, operator)
+            if is_same and until_ns <= held.until_ns and key in self._keys_of(held):
+                raise UsageError(
+                    f"{ids.format(person)} is {held} with this key already",
+                    hint="give a later --until to renew the duty; `sycee officer list` shows duties",
+                )
+
+    def _keys_of(self, held: HeldDuty) -> list[PublicKey]:
+        """Return the keys with which the person of a duty signs for it."""
+        if not held.grant:
+            return self._people.keys_of(held.person)
+        with self._stores.ledger.sequencer.reading() as state:
+            grant = state.grants[held.grant]
+            return [PublicKey(int(grant.flags), grant.key)]
 
     def _operator(self, duty: Duty, institution: int, operator: int | None) -> int | None:
         if duty not in duties.OF_INSTITUTION:
