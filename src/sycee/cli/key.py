@@ -213,6 +213,8 @@ def revoke(
     """Remove the key of an account, and block its debits until it gets a new key.
 
     A person of the account's operator signs, or an officer. Neither a finder of the key nor the operator can pay.
+    A wallet therefore keeps its class, also one that a wallet without a key cannot be given: it is not used as a
+    custodial wallet.
     """
     from sycee.core import ids
 
