@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.bank.world import DAY_NS
+from tests.bank.world import DAY_NS, HOUR_NS, START_NS
 from tests.wallets import world
 from tests.wallets.world import Town
 
@@ -52,6 +52,20 @@ def test_a_handle_needs_the_wallets_key_and_belongs_to_one(town: Town) -> None:
         aliases.resolve("@leo.m", by=town.holder(mia))
     aliases.register_handle(town.shop, "@leo.m", by=town.north)  # a custodial wallet: its operator asks
     assert aliases.resolve("@leo.m", by=town.holder(mia)).name == world.TEA
+
+
+def test_a_wallet_and_a_phone_get_ten_codes_a_day(town: Town) -> None:
+    phones = [f"+86 139 0000 {number:04}" for number in range(10)]
+    for phone in phones:
+        code_for(town, town.leo, phone, world.LEO_KEY)
+    with pytest.raises(UsageError, match="10 codes were asked for"):
+        code_for(town, town.leo, "+86 139 0000 0099", world.LEO_KEY)
+    for _ in range(9):
+        code_for(town, town.mia, phones[0], world.MIA_KEY)
+    with pytest.raises(UsageError, match="10 codes were asked for"):
+        code_for(town, town.mia, phones[0], world.MIA_KEY)
+    town.bank.set_clock(START_NS + 25 * HOUR_NS)
+    code_for(town, town.leo, phones[0], world.LEO_KEY)
 
 
 @pytest.mark.parametrize("handle", ["@", "@x", "@1ab", "@with blank", "@" + "x" * 31])

@@ -56,6 +56,8 @@ CODE_DIGITS: Final = 6
 CODE_NS: Final = 10 * 60 * 10**9  # a code is valid for ten minutes
 ATTEMPTS_MAX: Final = 5
 COOLING_NS: Final = 24 * 3_600 * 10**9
+CODES_MAX: Final = 10  # in 24 hours, of one wallet and to one phone: each is a message, and five guesses
+DAY_NS: Final = 24 * 3_600 * 10**9
 LOOKUPS_MAX: Final = 100  # of one person on one day: enough to pay, too few to collect names
 
 _HANDLE: Final = re.compile(r"@[a-z][a-z0-9_.-]{2,29}")
@@ -165,6 +167,7 @@ class Aliases:
         """Prepare a code for a phone that becomes the alias of a wallet; return the challenge's id.
 
         `proof`, `by`: as `register_handle`. `deliver` sends the code. `confirm` takes it within ten minutes.
+        Raises UsageError after ten codes in 24 hours for the wallet or to the phone.
         """
         kind, hash = self._hashed(text)
         if kind is not AliasKind.PHONE:
@@ -186,7 +189,19 @@ class Aliases:
             "expires_ns": now_ns + CODE_NS,
             "state": WAITING,
         }
-        write(self._stores.engine, lambda connection: connection.execute(CHALLENGES.insert().values(row)))
+        same = (CHALLENGES.c.account == account) | (CHALLENGES.c.hash == hash)
+        recent = CHALLENGES.c.expires_ns > now_ns + CODE_NS - DAY_NS
+        since = CHALLENGES.c.id >= max(0, (now_ns - DAY_NS) // 1_000_000) << 80  # ids begin with their time
+        count = sqlalchemy.select(sqlalchemy.func.count()).select_from(CHALLENGES).where(same & recent & since)
+
+        def store(connection: Connection) -> None:
+            if int(connection.scalar(count) or 0) >= CODES_MAX:
+                raise UsageError(
+                    f"{CODES_MAX} codes were asked for in 24 hours for this wallet or phone", hint="try again tomorrow"
+                )
+            connection.execute(CHALLENGES.insert().values(row))
+
+        write(self._stores.engine, store)
         return challenge
 
     def deliver(self, send: Callable[[Code], None]) -> int:
