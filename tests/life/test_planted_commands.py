@@ -94,9 +94,11 @@ def test_commands_print_and_write_no_planted_value(
     assert len((place / "refused.csv").read_text().splitlines()) == 4  # a heading, and three rows by number and code
     assert cli.main(["person", "find", "bank", PHONE, "--reason", "complaint", "--case", "1", *north]) == 0
     number = capfd.readouterr().out.strip()
-    assert (
-        cli.main(["person", "show", "bank", number, "--field", "name", "--reason", "complaint", "--case", "1", *north])
-        == 0
-    )
+    show = ["person", "show", "bank", number, "--field", "name", "--reason", "complaint", *north]
+    assert cli.main([*show, "--case", "1"]) == 2  # the case is about another person
+    assert planting.found_in(capfd.readouterr().err, "a refusal") == []
+    assert cli.main(["case", "open", "bank", "complaint", "--person", number, *north]) == 0
+    capfd.readouterr()
+    assert cli.main([*show, "--case", "2"]) == 0
     assert NAME in capfd.readouterr().out, SHOWS
     assert planting.found_in_files(place) == []
