@@ -86,7 +86,7 @@ class Town:
 
     def verified(self, monkeypatch: pytest.MonkeyPatch) -> str:
         """Return what a verification of all signatures proves, as one text, after comparing the digests."""
-        monkeypatch.setattr(verify_module, "journal_disk", lambda _: self.disk.kill())
+        monkeypatch.setattr(verify_module, "existing_journal_disk", lambda _: self.disk.kill())
         monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: FakeDisk(folder="fake/snapshots"))
         found = verify("ledger", authority=True)
         assert found.digest == self.sequencer.state.digest().hex()
@@ -288,7 +288,7 @@ def test_verify_finds_unsigned_operations(town: Town, monkeypatch: pytest.Monkey
     with pytest.MonkeyPatch.context() as careless:
         careless.setattr("sycee.ledger.authority.authorise", lambda *a, **_: np.zeros(a[3].size, np.uint16))
         assert town.submit(mint(800)) == [TAKEN]
-    monkeypatch.setattr(verify_module, "journal_disk", lambda _: town.disk.kill())
+    monkeypatch.setattr(verify_module, "existing_journal_disk", lambda _: town.disk.kill())
     monkeypatch.setattr(verify_module, "snapshot_disk", lambda _: FakeDisk(folder="fake/snapshots"))
     assert verify("ledger").frames == 3
     with pytest.raises(IntegrityError, match=r"frame 3, operation 0 \(TRANSFER\): NOT_AUTHORISED"):
