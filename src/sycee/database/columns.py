@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, String, Text
 from sqlalchemy.types import TypeDecorator
 
 ID_BYTES: Final = 16
@@ -39,3 +39,9 @@ def id_bytes(id: int) -> bytes:
 def required(type_: Any, *names: str) -> tuple[Column[Any], ...]:
     """Return columns of one type that are NOT NULL."""
     return tuple(Column(name, type_, nullable=False) for name in names)
+
+
+def state_column(*states: str) -> Column[str]:
+    """Return the column `state`, whose values the database limits to these."""
+    shown = ", ".join(f"'{state}'" for state in states)
+    return Column("state", Text, CheckConstraint(f"state IN ({shown})"), nullable=False)

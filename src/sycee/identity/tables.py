@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     CheckConstraint,
@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from sycee.database.columns import DIGEST, NS, NUMBER, Id128, required
+from sycee.database.columns import DIGEST, NS, NUMBER, Id128, required, state_column
 from sycee.database.migrations import Schema
 
 METADATA: Final = MetaData()
@@ -59,16 +59,11 @@ ID16: Final = Id128
 CODE: Final = String(16)
 
 
-def _state(*states: str) -> Column[Any]:
-    shown = ", ".join(f"'{state}'" for state in states)
-    return Column("state", Text, CheckConstraint(f"state IN ({shown})"), nullable=False)
-
-
 PERSONS: Final = Table(
     "identity_persons",
     METADATA,
     Column("id", ID16, primary_key=True),  # the person's id in grants of the ledger, too
-    _state(*PERSON_STATES),
+    state_column(*PERSON_STATES),
     *required(NS, "made_ns"),
 )
 # `grant`: id of the GRANT_ROLE, for duties that are roles of the ledger.
@@ -93,7 +88,7 @@ INSTITUTIONS: Final = Table(
     *required(Text, "name"),
     Column("operator", Integer, index=True),
     *required(Text, "participant"),
-    _state(*INSTITUTION_STATES),
+    state_column(*INSTITUTION_STATES),
     *required(NS, "made_ns"),
 )
 OWNERS: Final = Table(
@@ -119,7 +114,7 @@ SETTLEMENT_ACCOUNTS: Final = Table(
     Column("institution", ID16, primary_key=True),
     *required(LargeBinary, "sealed"),
     Column("hash", LargeBinary(16), nullable=False, index=True),
-    _state(STATED, VERIFIED),
+    state_column(STATED, VERIFIED),
     Column("proposal", ID16),
 )
 OUTLETS: Final = Table(
@@ -128,7 +123,7 @@ OUTLETS: Final = Table(
     Column("id", ID16, primary_key=True),
     *required(ID16, "merchant"),
     *required(CODE, "code"),
-    _state(ACTIVE, CLOSED),
+    state_column(ACTIVE, CLOSED),
     UniqueConstraint("merchant", "code", name="identity_outlets_code"),
 )
 TILLS: Final = Table(
@@ -138,7 +133,7 @@ TILLS: Final = Table(
     *required(ID16, "outlet"),
     *required(CODE, "code"),
     Column("public_key", Text),
-    _state(ACTIVE, CLOSED),
+    state_column(ACTIVE, CLOSED),
     UniqueConstraint("outlet", "code", name="identity_tills_code"),
 )
 # `records`: 128 bytes each. `effect`: canonical JSON. `results`: one u2 per record. `reason`: why it was refused or
@@ -153,7 +148,7 @@ PROPOSALS: Final = Table(
     *required(Text, "effect"),
     *required(DIGEST, "digest"),
     *required(NS, "valid_until_ns"),
-    _state(*PROPOSAL_STATES),
+    state_column(*PROPOSAL_STATES),
     *required(Text, "reason"),
     Column("results", LargeBinary),
     *required(NS, "made_ns"),
@@ -181,7 +176,7 @@ KEYS: Final = Table(
     *required(NS, "from_ns"),
     Column("until_ns", NS),
     *required(Text, "reason"),
-    _state(SETTING, SET),
+    state_column(SETTING, SET),
     Column("intent", ID16),
     Column("lift", ID16),
 )

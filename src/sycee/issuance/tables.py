@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text
 
-from sycee.database.columns import DAY, MINOR, NS, Id128, required
+from sycee.database.columns import DAY, MINOR, NS, Id128, required, state_column
 from sycee.database.migrations import Schema
 
 METADATA: Final = MetaData()
@@ -30,18 +30,13 @@ LAPSED: Final = "lapsed"
 FUNDING_STATES: Final = (SENDING, SENT, CONFIRMED, REJECTED, REFUSED, LAPSED)
 
 
-def _state(*states: str) -> Column[Any]:
-    shown = ", ".join(f"'{state}'" for state in states)
-    return Column("state", Text, CheckConstraint(f"state IN ({shown})"), nullable=False)
-
-
 OPERATORS: Final = Table(
     "issuance_operators",
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),
     *required(Id128, "institution", "suspense", "reserve_suspense", "transit_suspense", "vault", "reserve", "transit"),
     *required(Integer, "quota_rule_set"),
-    _state(*OPERATOR_STATES),
+    state_column(*OPERATOR_STATES),
     *required(Id128, "proposal"),
     Column("joined_ns", NS),
     Column("left_ns", NS),
@@ -56,7 +51,7 @@ FUNDINGS: Final = Table(
     *required(Id128, "wallet"),
     *required(MINOR, "minor"),
     *required(String(35), "bank_reference"),
-    _state(*FUNDING_STATES),
+    state_column(*FUNDING_STATES),
     *required(Text, "reason"),
     *required(NS, "at_ns"),
     Column("decided_ns", NS),

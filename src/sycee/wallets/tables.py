@@ -6,12 +6,11 @@ Rows hold ids, amounts, codes, keyed hashes and sealed bytes. A name is in no ro
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Index,
     Integer,
@@ -23,7 +22,7 @@ from sqlalchemy import (
     Text,
 )
 
-from sycee.database.columns import DAY, MINOR, NS, Id128, required
+from sycee.database.columns import DAY, MINOR, NS, Id128, required, state_column
 from sycee.database.migrations import Schema
 
 METADATA: Final = MetaData()
@@ -71,11 +70,6 @@ FAILED: Final = "failed"
 CHALLENGE_STATES: Final = (WAITING, USED, FAILED)
 
 
-def _state(*states: str) -> Column[Any]:
-    shown = ", ".join(f"'{state}'" for state in states)
-    return Column("state", Text, CheckConstraint(f"state IN ({shown})"), nullable=False)
-
-
 # `holder`: a person, or a merchant. `class`: of the preset, "" for a merchant without limits. `batch`: the intent that
 # opened the account.
 WALLETS: Final = Table(
@@ -87,7 +81,7 @@ WALLETS: Final = Table(
     *required(Text, "class"),
     *required(Integer, "rule_set"),
     *required(Boolean, "is_custodial"),
-    _state(*WALLET_STATES),
+    state_column(*WALLET_STATES),
     Column("batch", ID16, nullable=False, index=True),
     *required(NS, "opened_ns"),
 )
@@ -99,7 +93,7 @@ ALIASES: Final = Table(
     Column("hash", HASH, primary_key=True),
     Column("account", ID16, nullable=False, index=True),
     *required(Text, "masked"),
-    _state(*ALIAS_STATES),
+    state_column(*ALIAS_STATES),
     *required(NS, "since_ns"),
     Column("until_ns", NS),
     Column("to_account", ID16),
@@ -116,7 +110,7 @@ CHALLENGES: Final = Table(
     Column("sealed", LargeBinary),
     *required(Integer, "attempts"),
     *required(NS, "expires_ns"),
-    _state(*CHALLENGE_STATES),
+    state_column(*CHALLENGE_STATES),
 )
 LOOKUPS: Final = Table(
     "wallets_lookups",
@@ -140,7 +134,7 @@ REFERENCES: Final = Table(
     Column("till", ID16),
     Column("order_number", ORDER),
     *required(NS, "at_ns"),
-    _state(*REFERENCE_STATES),
+    state_column(*REFERENCE_STATES),
 )
 Index("wallets_references_till", REFERENCES.c.till, REFERENCES.c.at_ns)
 # `id`: the HOLD's operation. Its text and till are in the row of `reference`; its state is the ledger's.
@@ -160,7 +154,7 @@ ORDERS: Final = Table(
     Column("order_number", ORDER, primary_key=True),
     *required(ID16, "reference", "operation"),
     *required(MINOR, "minor"),
-    _state(*ORDER_STATES),
+    state_column(*ORDER_STATES),
 )
 # `payer` NULL: anybody may pay. `signer_key`: the key that `signature` is of. `intent`: of the payment.
 REQUESTS: Final = Table(
@@ -177,7 +171,7 @@ REQUESTS: Final = Table(
     *required(Text, "signer_key"),
     Column("signature", LargeBinary(64), nullable=False),
     *required(NS, "expires_ns"),
-    _state(*REQUEST_STATES),
+    state_column(*REQUEST_STATES),
     Column("operation", ID16),
 )
 # `id`: of the SEND. `first_frame`, `last_frame`: the frames whose payments the sweep carries.
@@ -192,7 +186,7 @@ SWEEPS: Final = Table(
     *required(MINOR, "minor"),
     *required(BigInteger, "first_frame", "last_frame"),
     *required(NS, "at_ns"),
-    _state(*SWEEP_STATES),
+    state_column(*SWEEP_STATES),
 )
 # Payments that the payee's account refused, for the payee's operator alone.
 REFUSALS: Final = Table(
@@ -212,5 +206,5 @@ LINKS: Final = Table(
     Column("account", ID16, primary_key=True),
     *required(ID16, "transit"),
     *required(LargeBinary, "bank_sealed"),
-    _state(SENDING, ACTIVE, REFUSED, ENDED),
+    state_column(SENDING, ACTIVE, REFUSED, ENDED),
 )
