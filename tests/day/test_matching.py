@@ -27,6 +27,7 @@ CNY = money.currency("CNY")
 CUTOFF_NS = 1_000_000
 
 LEDGER = [LedgerLine(1, 500, 10), LedgerLine(2, -300, 20), LedgerLine(3, 500, CUTOFF_NS - 1)]
+WATERFALL = [LedgerLine(4, 9, 30), LedgerLine(4, -7, 30)]  # a payment, and what exceeded the limit
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,14 @@ def test_lines_match_by_operation_then_by_amount(
     )
     assert [(each.kind, each.operation, each.minor, each.cause) for each in found] == expected
     assert {(each.party, each.account) for each in found} <= {("operator 2", 77)}
+
+
+def test_a_wrong_amount_is_compared_with_a_movement_of_its_direction() -> None:
+    found = match(
+        WATERFALL, [Stated(4, -6), Stated(4, 9)], party="operator 2", account=77, cutoff_ns=CUTOFF_NS, near_ns=100,
+        elsewhere=str,
+    )  # fmt: skip
+    assert [(each.kind, each.operation, each.minor) for each in found] == [("amount-differs", 4, -1)]
 
 
 def statement(*lines: tuple[int, int, int, str]) -> ImportedStatement:
