@@ -208,6 +208,30 @@ def test_a_sweep_is_matched_by_its_bank_reference(tmp_path: Path) -> None:
         assert breaks(made, MONDAY, first) == []
 
 
+def test_a_waterfall_is_matched_by_its_bank_reference(tmp_path: Path) -> None:
+    with wallets.bank("", tmp_path) as shop:
+        made = shop.bank
+        town.appoint(made, Duty.CLOSER, town.CAROL)
+        shop.fund(shop.ned, 10_000_00, "N-8")
+        made.sweeps.link(shop.ned, "CN00 0000", signers=shop.operator, who=shop.north)
+        leo = {"signers": shop.signer(shop.leo, wallets.LEO_KEY), "who": shop.holder(shop.leo)}
+        paid = [made.payments.pay(shop.leo, shop.ned, minor, **leo).operation for minor in (5_00, 7_00)]
+        right, wrong = (each.bank_reference for each in made.waterfalls.open(2, by=shop.north))
+        lines = [
+            (shop.ned, 10_000_00, 0, "N-8"),
+            (shop.ned, -5_00, 0, right),
+            (shop.ned, -6_00, 0, wrong),  # before the payment, which has the same operation
+            (shop.ned, 5_00, 0, ""),
+            (shop.ned, 7_00, paid[1], ""),
+            (shop.ned, -9_00, 0, f"WF-{shop.ned:032X}"),  # names no waterfall
+        ]
+        assert breaks(made, MONDAY, statement(*lines)) == [
+            ("amount-differs", "operator 2", -1_00, 0, "one of the two has a wrong amount"),
+            ("ledger-lacks", "operator 2", 9_00, 0, "no movement of this amount is left"),
+        ]
+        assert [each.operation for each in made.day.breaks.list()] == [paid[1], 0]
+
+
 def test_a_day_closes_while_an_operator_is_joining(bank: Bank) -> None:
     ann = town.person(bank, world.ANN)
     owner = ids.new(world.START_NS // 1_000_000)

@@ -42,6 +42,7 @@ from sycee.ledger.state import LedgerState
 from sycee.personal.access import AccessLog
 from sycee.sequencer import checkpoint
 from sycee.sequencer.checkpoint import Checkpoint
+from sycee.wallets import waterfalls
 from sycee.wallets.tables import SWEEPS
 
 CLOSE: Final = "day.close"
@@ -415,7 +416,7 @@ class Closing:
         ]
 
     def _references(self, texts: set[str]) -> dict[str, int]:
-        """Return the operation of each bank reference that names one funding, or one sweep of a merchant."""
+        """Return the operation of each bank reference that names one funding, sweep of a merchant, or waterfall."""
         found: dict[str, int] = {}
         twice: set[str] = set()
         chosen = sorted(texts)
@@ -428,6 +429,13 @@ class Closing:
                         if text in found:
                             twice.add(text)
                         found[text] = id
+        with self._stores.ledger.sequencer.reading() as state:
+            for text in chosen:
+                payment = waterfalls.payment_of(text)
+                if payment and state.transit_of(payment) is not None:
+                    if text in found:
+                        twice.add(text)
+                    found[text] = payment
         return {text: id for text, id in found.items() if text not in twice}
 
     def _elsewhere(self, found: figures.Figures) -> Callable[[int], str]:

@@ -40,6 +40,12 @@ LIST: Final = "transit.confirm"  # the duty that lists waterfalls: who reports t
 _REFERENCE: Final = re.compile(r"WF-([0-9A-F]{32})")
 
 
+def payment_of(bank_reference: str) -> int:
+    """Return the id of the payment that a waterfall's bank reference names, 0 for another reference."""
+    match = _REFERENCE.fullmatch(bank_reference)
+    return int(match[1], 16) if match else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Excess:
     """The excess of one wallet. `id`: of the payment that exceeded the limit."""
@@ -84,11 +90,10 @@ class Waterfalls:
 
     def find(self, operator: int, bank_reference: str, *, by: int) -> Excess | None:
         """Return the open excess with this bank reference; None if it is none of the operator's."""
-        match = _REFERENCE.fullmatch(bank_reference)
-        if match is None:
+        payment = payment_of(bank_reference)
+        if not payment:
             return None
-        number = int(match[1], 16)
-        return next((each for each in self.open(operator, by=by) if each.id == number), None)
+        return next((each for each in self.open(operator, by=by) if each.id == payment), None)
 
     def bank_account(self, excess: Excess, *, access: Access) -> str:
         """Return the bank account of the wallet's holder, after an entry in the access log."""
