@@ -1,8 +1,8 @@
 """Backup of an open bank: its journal up to one frame, then its database, encrypted into one file.
 
-Payments continue meanwhile. The database is read after the journal's last frame was chosen, so it knows every intent
-of the journal, and perhaps later ones: a restore submits those again, or lets them lapse. Never in a backup: the
-per-person secrets, private keys and the master key.
+Payments continue meanwhile. The last frame is chosen before the database is read, so the database contains every intent
+of the copied journal, and perhaps later ones. A restore submits later intents again, or lets them lapse. Never in a
+backup: the per-person secrets, private keys and the master key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TABLE: Final = "tables/"
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """Result of a backup: the frame up to which it has the ledger, its digest and supply, and the size of the file."""
+    """Result of a backup: the ledger's last frame in the backup, with digest and supply, and the size of the file."""
 
     frame: int
     state_digest: bytes

@@ -1,8 +1,8 @@
 """The file of a backup: a readable header, then sections encrypted in chunks (docs/reference/backup.md).
 
-Each chunk is sealed by AES-256-GCM under a key of this file alone. Its nonce has the number of the chunk and whether it
-is the last one, and its associated data is the digest of the header: so a chunk that is changed, removed, repeated or
-moved, a file that ends early, and another header are all refused.
+Each chunk is sealed by AES-256-GCM under a key of this file alone. Its nonce contains the number of the chunk and a
+flag for the last one; its associated data is the digest of the header. So changed, removed, repeated and moved chunks,
+a file that ends early, and another header are refused.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Reader:
     def sections(self, key: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield each section's name and blocks. Consume the blocks of a section before the next one.
 
-        Nothing of a section is proved to be complete before the last section ended. Raises IntegrityError for another
+        A section is proved to be complete only when the last section has ended. Raises IntegrityError for another
         key, for a changed file, and for one that ends early.
         """
         stream = _Stream(self._chunks(key))

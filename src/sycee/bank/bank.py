@@ -305,7 +305,7 @@ class Bank:
         return bank
 
     def _found(self, record: FoundingRecord) -> None:
-        """Write the first frame and what belongs to it, unless an interrupted call did."""
+        """Write the first frame and its rows of SQL, unless an interrupted call wrote them."""
         stores = self.stores
         preset = self.preset
         numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
@@ -376,7 +376,7 @@ class Bank:
         return isinstance(self.stores.clock, RehearsalClock)
 
     def set_clock(self, ns: int) -> None:
-        """Set the clock of a rehearsal to a later time, end holds whose time has come, and run the jobs that are due.
+        """Set the clock of a rehearsal to a later time, end holds that are over by then, and run the jobs that are due.
 
         Raises UsageError for an earlier time, one that the ledger would refuse, and a bank that is no rehearsal.
         """
@@ -439,7 +439,7 @@ def issuer_of(record: FoundingRecord) -> Issuer:
 
 
 def _settings(place: DataFolder, founding: Founding) -> dict[str, str]:
-    """Return what `sycee.toml` says after the founding."""
+    """Return the settings in `sycee.toml` after the founding."""
 
     def inside(path: Path | str) -> str:
         return os.path.relpath(path, place.path)

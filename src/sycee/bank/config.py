@@ -145,7 +145,7 @@ class Config:
         return Path(os.path.normpath(self.folder.path / value.text)) if from_folder else Path(value.text)
 
     def shown(self, name: str) -> str:
-        """Return a setting for people: its text, the default location of the database, and no password."""
+        """Return a setting for display: its text, the default location of the database, and no password."""
         if name != "database":
             return self.text(name)
         if "://" not in self.text(name):

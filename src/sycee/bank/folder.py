@@ -23,7 +23,7 @@ class DataFolder:
 
     @property
     def founding(self) -> Path:
-        """What `sycee init` was called with, and the seed of the first ids."""
+        """The arguments of `sycee init`, and the seed of the first ids."""
         return self.path / FOUNDING
 
     @property

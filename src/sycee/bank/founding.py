@@ -1,8 +1,8 @@
 """The founding of a bank: the records of the first frame, the first persons, and the files of the data folder.
 
-Everything follows from what `sycee init` was called with and from one random seed, both stored before anything else.
-So an interrupted founding continues with the same ids. The records are one submission: the first frame needs no
-signature only until two officers exist, which it makes.
+Everything follows from the arguments of `sycee init` and one random seed; both are stored before anything else. So an
+interrupted founding continues with the same ids. All records are one submission, because the ledger accepts unsigned
+records only until two officers exist.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ROLES: Final = {Duty.OFFICER: Role.OFFICER, Duty.OPERATOR: Role.OPERATOR, Duty.
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What a bank is founded with.
+    """The arguments of a founding.
 
     - `officers`: public keys of at least two persons; `desk`, `witness`: of one more person each.
     - `master_key`: file of the master key, created if absent. `key_backup`: folder, created if absent.

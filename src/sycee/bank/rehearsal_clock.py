@@ -1,4 +1,4 @@
-"""The clock of a rehearsal: a time stored in the data folder, which moves only when somebody sets it."""
+"""The clock of a rehearsal: a time stored in the data folder, which only a command changes."""
 
 from __future__ import annotations
 

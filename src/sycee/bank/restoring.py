@@ -1,8 +1,9 @@
 """Restore of a bank from a backup into a new folder.
 
-Everything happens beside the target; its folder gets its name last, so that a killed restore leaves no bank. The
-journal is replayed from its first byte and compared with the digest in the backup before anything else is written. The
-secrets of persons come from the *current* backup of the key file: whoever was shredded since the backup stays so.
+All files are written to a staging folder beside the target. It is renamed last, so that a killed restore leaves no
+bank. The journal is replayed from its first byte and compared with the digest in the backup before anything else is
+written. The secrets of persons come from the *current* backup of the key file: persons shredded since the backup stay
+shredded.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class RestoredBank:
     supply: int
     done: int
     lapsed: int
-    shredded: int  # persons whom nobody can read
+    shredded: int  # persons whose data nobody can read
     findings: tuple[str, ...]
 
 
@@ -219,7 +220,7 @@ def _open_once(
 
 
 def _shred_again(bank: Bank) -> None:
-    """Delete the rows of everyone who was shredded since the backup: nobody can read them."""
+    """Delete the rows of persons shredded since the backup, which nobody can read."""
     since = sorted(set(bank.personal_keys.shredded()).difference(bank.personal.shredded()))
     now_ns = read_ns(bank.stores.clock)
 

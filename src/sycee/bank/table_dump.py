@@ -24,7 +24,7 @@ ROWS: Final = 10_000  # of one insert
 
 
 def tables_of(schemas: Sequence[Schema]) -> list[Table]:
-    """Return all tables, so that a row comes after the rows that it refers to."""
+    """Return all tables in an order in which each row follows the rows that it refers to."""
     return [table for schema in schemas for table in schema.tables.sorted_tables]
 
 
