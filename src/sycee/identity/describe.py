@@ -1,7 +1,7 @@
-"""Describe records in text: the only source of what a signer is shown. It reads the records, and nothing else.
+"""Describe records as text: the only text that a signer is shown.
 
-A line names every field that the record's kind uses. An account's currency is known if the records open it, or from
-`names`, which this machine's database gives; otherwise an amount is given in minor units. Pure: no file, no database.
+A line names every field that the record's kind uses. An account's currency is known if the records open the account, or
+from `names`, which this machine's database gives; otherwise an amount is in minor units. Pure: no file, no database.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Names = Mapping[int, LocalName]
 
 @dataclass(slots=True)
 class _Known:
-    """What the records themselves, and this machine, tell about accounts and rule sets."""
+    """Facts about accounts and rule sets, from the records and from this machine."""
 
     names: Names
     currencies: dict[int, int] = field(default_factory=dict)

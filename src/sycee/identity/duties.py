@@ -1,7 +1,8 @@
 """Duties of persons, the actions that each may request, and the duties that one person may not have together.
 
 Pure tables: `docs/reference/duties.md` is made from them. A duty allows a person to *request* an action. Whose
-signature moves money is decided by the ledger alone (docs/reference/authority.md); `ledger` says what it will ask for.
+signature moves money is decided by the ledger alone (docs/reference/authority.md); `ledger` lists the signatures that
+it requires.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ APART: Final[frozenset[frozenset[Duty]]] = frozenset(
     }
 )
 
-# What the ledger asks for; "" where the action writes no record. authority.md section 3 is exact.
+# Signatures that the ledger requires; "" where the action writes no record. authority.md section 3 is exact.
 TWO_OFFICERS: Final = "two officers"
 TWO_OFFICERS_AND_OPERATOR: Final = "two officers, and the operator"
 OFFICER: Final = "an officer"
@@ -89,7 +90,7 @@ class ActionRule:
 
     - `checkers_min`: signers besides the maker, with a duty of `checkers`; 0: the action needs no proposal.
     - `own_operator`: a maker or checker with the duty OPERATOR, CLERK or MERCHANT acts for their own institution only.
-    - `ledger`: the signatures that the ledger asks for, in words; "" where no record is written.
+    - `ledger`: the signatures that the ledger requires, in words; "" where no record is written.
     """
 
     name: str

@@ -121,7 +121,7 @@ class Institutions:
         """Enter an institution as `applied` and return its id. The same `id` again changes nothing.
 
         - `by`: the person who enters it. `operator`: of a merchant, the number of the operator that serves it.
-        - `owners`: share in parts per million by person, at most the whole.
+        - `owners`: share in parts per million by person, one million at most in sum.
         - `participant`: id in the compliance network, "" for none.
 
         Raises UsageError for a duty that does not permit it, a name in use, or values that do not fit.
@@ -225,8 +225,8 @@ class Institutions:
     def require_settlement(self, institution: int) -> SettlementAccount:
         """Return the verified settlement account of an institution. Raises UsageError if none is verified.
 
-        A new account must be verified anew before money is sent to it: whoever takes over a merchant's access could
-        state another one.
+        A new account must be verified before money is sent to it, because an attacker with a merchant's access could
+        state one.
         """
         found = self.settlement_of(institution)
         if found is None or found.state != VERIFIED:
@@ -457,7 +457,7 @@ def _state_settlement(connection: Connection, institution: int, account: Settlem
 
 
 def _open(connection: Connection, table: sqlalchemy.Table, chosen: Any, row: dict[str, Any]) -> int:
-    """Return the id of the row that is there, opened again if it was closed; insert it otherwise."""
+    """Return the id of the existing row, opened again if it was closed; insert a row otherwise."""
     found = connection.scalar(sqlalchemy.select(table.c.id).where(chosen))
     if found is None:
         connection.execute(table.insert().values(row))

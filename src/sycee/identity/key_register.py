@@ -3,7 +3,7 @@
 Authority is decided by the state before a frame, so a payment under the old key could be accepted in the frame that
 sets the new one. A rotation therefore blocks debits first, in the same range of records, and lifts the block in a later
 frame: after the block no payment under the old key is accepted. Both steps are signed at the start and stored, so that
-a crash between them needs nobody to sign again.
+nobody must sign again after a crash between them.
 """
 
 from __future__ import annotations
@@ -237,7 +237,9 @@ class KeyRegister:
 
 
 class _Change:
-    """Store the new key of an account: until its block is lifted if the payload has a lift, else for good."""
+    """Store the new key of an account: until the payload's later step lifts its block; without such a step the block
+    stays.
+    """
 
     def __init__(self, name: str, stores: Stores) -> None:
         self.name = name

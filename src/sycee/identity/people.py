@@ -1,7 +1,7 @@
 """Persons, and the duties that they have at a time.
 
-Officers, operators and witnesses are the grants of the ledger: a grant that counts is a duty, and nothing else is.
-Other duties are rows of SQL. Names and papers of persons are not stored here.
+Officers, operators and witnesses are grants of the ledger: such a duty is a counting grant, and never a row of SQL
+alone. Other duties are rows of SQL. Names and papers of persons are not stored here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bytes, digests and files of proposals and of their signatures. docs/reference/proposals.md is exact.
 
-A proposal holds the records themselves, with their ids, and an effect: what is written to SQL, as canonical JSON. Each
+A proposal contains the complete records, with their ids, and an effect: the changes of SQL, as canonical JSON. Each
 signer makes two signatures with one key: the ledger's envelope over all records, and an approval over the proposal's
 digest, which also covers the effect. A proposal without records has approvals only.
 """

@@ -1,8 +1,8 @@
 """Who must still sign a proposal. Pure: duties and required signers in, words out.
 
 Two rules apply together. The rule of the action (`duties.ACTIONS`) asks for checkers, who are not the maker. The ledger
-asks for officers and operators (authority.md section 3). Each of the ledger's requirements is a seat, and a person sits
-on one seat only: a mint takes two officers and, as a third person, the operator.
+asks for officers and operators (authority.md section 3). Each of the ledger's requirements is a seat, and a person
+fills one seat only: a mint takes two officers and, as a third person, the operator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Seat:
     operator: int | None = None
 
     def fits(self, held: Iterable[HeldDuty]) -> bool:
-        """Return whether a person with these duties may sit here."""
+        """Return whether a person with these duties may fill this seat."""
         return any(
             (self.officer and each.duty is Duty.OFFICER)
             or (self.operator is not None and each.duty is Duty.OPERATOR and each.operator == self.operator)
@@ -87,7 +87,9 @@ def may_sign(
 def missing(
     rule: ActionRule, maker: int, signers: Signers, places: Sequence[Seat], *, operator: int | None = None
 ) -> tuple[str, ...]:
-    """Return what is missing, in words; () if nothing is. `signers`: the duties of each person who signed."""
+    """Return the missing signatures, in words; () if none is missing. `signers`: the duties of each person who
+    signed.
+    """
     words = _missing_seats(signers, places)
     checkers = [
         person
@@ -97,7 +99,7 @@ def missing(
     ]
     if not places and maker not in signers:
         words.append(f"the maker, {ids.format(maker)}")
-    # Whoever fills an empty seat may be the checker.
+    # A person who fills an empty seat may be the checker, too.
     if len(checkers) < rule.checkers_min and not (words and places):
         who = listed(duty.value for duty in sorted(rule.checkers))
         words.append(f"a person other than the maker, with the duty {who}")

@@ -1,7 +1,7 @@
 """Proposals: a queue of records that several persons sign, each with a key that need not be on this machine.
 
-A proposal is stored as the records themselves. `add_signature` checks a signature against the stored bytes, and submits
-the proposal once nothing is missing: as an intent with the proposal's own id, so that a crash neither loses nor
+The stored proposal contains the complete records. `add_signature` checks a signature against the stored bytes, and
+submits the proposal once nothing is missing: as an intent with the proposal's own id, so that a crash neither loses nor
 repeats it. The action of that name, registered by its package, writes the effect.
 """
 
@@ -47,7 +47,7 @@ NOT_BY_KEY: Final = "not_by"  # in an effect: ids of persons who must not sign, 
 
 _ACCOUNTS: Final = ("debit", "credit", "reference")  # fields of a record that may name an account
 
-# An envelope that gets one of these codes is not useless: it authorises an operation, or is one of two that do.
+# The ledger can use an envelope with one of these codes: alone, or as one of the two that an operation needs.
 _USEFUL: Final = (Result.CREATED, Result.TWO_PERSONS_MUST_SIGN)
 
 
@@ -71,7 +71,7 @@ class StoredProposal:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a proposal needs, in words: () if it was submitted, with its outcome."""
+    """The signatures that a proposal needs, in words: () if it was submitted, with its outcome."""
 
     needs: tuple[str, ...]
     outcome: Outcome | None = None
@@ -183,7 +183,7 @@ class Proposals:
         return describe.lines(proposal.records, names)
 
     def missing(self, id: int) -> Missing:
-        """Return what an open proposal still needs, as of now."""
+        """Return the signatures that an open proposal still needs now."""
         stored = self.get(id)
         with reading(self._stores.engine) as connection:
             signatures = _signatures(connection, id)
@@ -192,7 +192,7 @@ class Proposals:
     # --- signing ---
 
     def sign(self, id: int, *keys: SigningKey) -> Missing:
-        """Sign an open proposal with keys that are on this machine, one after the other, as far as it is open."""
+        """Sign an open proposal with keys that are on this machine, one after the other, while it is open."""
         answer = self.missing(id)
         for key in keys:
             if answer.outcome is not None:
@@ -316,9 +316,9 @@ class Proposals:
         return max(read_ns(self._stores.clock), state.now_ns + 1)
 
     def _needs(self, proposal: Proposal, signatures: Sequence[Row[Any]]) -> tuple[tuple[str, ...], Array]:
-        """Return what is missing, in words, and the envelopes that the ledger accepts: (m,) ENVELOPE."""
+        """Return the missing signatures, in words, and the envelopes that the ledger accepts: (m,) ENVELOPE."""
         rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
-        # Whoever can write to the database could add a row: the bytes of every signature are verified again.
+        # A writer of the database could add a row, so the bytes of every signature are verified again.
         signatures = [row for row in signatures if _is_valid(proposal, row)]
         now = {row.signer: self._duties_now(row) for row in signatures}
         useful = np.zeros(0, ENVELOPE)
@@ -472,7 +472,8 @@ def _state_of(outcome: Outcome) -> str:
 
 
 def _is_useful(state: LedgerState, proposal: Proposal, now_ns: int, envelope: Array) -> bool:
-    """Return whether the ledger can use an envelope: alone it authorises a record, or is one of two that do.
+    """Return whether the ledger can use an envelope: it authorises a record alone, or is one of the two that a record
+    needs.
 
     The ledger refuses records with an envelope that authorises none, such as one of a person without a grant.
     """

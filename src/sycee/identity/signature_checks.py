@@ -32,7 +32,7 @@ def check_bytes(proposal: Proposal, signature: ProposalSignature) -> None:
 
 
 def check_person(people: People, signature: ProposalSignature) -> None:
-    """Raise UsageError if the key is not a key of the person who is said to sign."""
+    """Raise UsageError if the key is not a key of the named signer."""
     person = people.person_of_key(signature.public_key)
     if person != signature.signer:
         raise UsageError(
