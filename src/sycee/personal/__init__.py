@@ -1,5 +1,5 @@
 """Personal data: sealed under one key per person, found by keyed hashes, shown after an entry in the access log.
 
-Shredding deletes a person's secret from the key file and from its backup. Without the secret no copy of the database
-opens again.
+Shredding deletes a person's secret from the key file and from its backup. Without the secret the person's data cannot
+be decrypted, in any copy of the database.
 """

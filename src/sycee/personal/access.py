@@ -1,4 +1,5 @@
-"""The access log: who read whose data, when, which fields, for what reason and case. A hash chain without gaps.
+"""The access log: reader, person, time, fields, reason and case of each access to personal data. A hash chain without
+gaps.
 
 An entry is committed in its own transaction before any data is returned: after a crash an entry without disclosure is
 possible, a disclosure without entry is not. The digest of an entry covers the digest of the entry before it, and the
@@ -38,7 +39,7 @@ _READ_MAX: Final = 10_000  # entries of one query of `verify`
 
 
 class Reason(StrEnum):
-    """Why somebody reads personal data."""
+    """Reason to read personal data."""
 
     COMPLAINT = "complaint"
     DISPUTE = "dispute"
@@ -51,7 +52,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who reads, why, and for which case. `case` is 0 for OWN_REQUEST only."""
+    """Reader, reason and case of an access. `case` is 0 for OWN_REQUEST only."""
 
     who: int
     reason: Reason
@@ -226,7 +227,7 @@ class AccessLog:
         return number
 
     def disagreements(self, state: object = None) -> Iterator[str]:
-        """Yield what is wrong with the log. For the check of the whole bank."""
+        """Yield one sentence for an error of the log. For the check of the whole bank."""
         try:
             self.verify()
         except IntegrityError as error:

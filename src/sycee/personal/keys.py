@@ -2,7 +2,7 @@
 
 A person's key is derived from the master key and the person's secret: neither is enough alone. Shredding deletes the
 secret from the file and from its backup, and enters the person in `shredded` of both. Opening compares the two files
-and deletes what one of them still has, so that an old copy of one file brings nobody back.
+and deletes what one of them still has, so that an old copy of one file restores no shredded person.
 
 SQLite overwrites deleted bytes with zeros (`secure_delete`), and the write-ahead log is emptied after each shredding.
 """

@@ -145,10 +145,11 @@ class Register:
         return sealing.phone(text, self._prefix)
 
     def duplicate_rows(self, connection: Connection, examined: Examined) -> dict[int, SearchKind]:
-        """Return the rows whose paper, name with birth, or phone another person or an earlier row has, and which it is.
+        """Return the rows whose paper, name with birth, or phone another person or an earlier row has, and which of the
+        three.
 
-        The strongest is named: paper, then name with birth, then phone. Whether a shared phone is a duplicate is for
-        the caller to decide.
+        The strongest is named: paper, then name with birth, then phone. The caller decides whether a shared phone is a
+        duplicate.
         """
         known = self._known(connection, [each for row in examined.hashes for each in row])
         seen: set[tuple[SearchKind, bytes]] = set()
@@ -360,7 +361,9 @@ class Register:
             return list(connection.scalars(sqlalchemy.select(SHREDS.c.person).order_by(SHREDS.c.person)))
 
     def disagreements(self, state: object = None) -> Iterator[str]:
-        """Yield where database and key file disagree. A secret without a person is harmless and not listed."""
+        """Yield one sentence for each difference between database and key file. A secret without a person is harmless
+        and not listed.
+        """
         with reading(self._engine) as connection:
             persons = set(connection.scalars(sqlalchemy.select(RECORDS.c.person).distinct()))
         have = set(self.keys.persons())

@@ -1,7 +1,7 @@
 """Retention and legal holds: how long personal data must be kept, and when it may be shredded.
 
 The rules are dated data (`data/retention`), each with its source: a basis, such as the end of the relationship, starts
-a period of years. While no period has begun the relationship is going on, and nothing is due. A legal hold, signed by
+a period of years. While no period has begun, the relationship continues and nothing is due. A legal hold, signed by
 two persons, stops shredding until its end or until an order ends it.
 """
 
@@ -34,7 +34,7 @@ NS_PER_S: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """One reason to keep data: what begins the period, and its years."""
+    """One reason to keep data: the event that begins the period, and its years."""
 
     name: str
     begins: str
@@ -112,11 +112,11 @@ class Retention:
         return until
 
     def cancel(self, connection: Connection, person: int) -> None:
-        """Forget the periods of a person who became a customer again."""
+        """Delete the periods of a person who became a customer again."""
         connection.execute(RETENTION.delete().where(RETENTION.c.person == person))
 
     def withdraw(self, connection: Connection, person: int, basis: str) -> None:
-        """Forget one period, because what began it was taken back."""
+        """Delete one period, because the event that began it was undone."""
         chosen = (RETENTION.c.person == person) & (RETENTION.c.basis == basis)
         connection.execute(RETENTION.delete().where(chosen))
 

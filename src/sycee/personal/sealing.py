@@ -1,7 +1,7 @@
 """Sealing of personal data, its keyed hashes and normal forms. Pure: no file, no database, no clock.
 
 A sealed text is a nonce of 12 bytes, the ciphertext and the tag of 16 bytes of AES-256-GCM. Its additional data name
-the person and the place, so that bytes moved to another person, another version or another column do not open.
+the person and the place, so that bytes moved to another person, version or column cannot be decrypted.
 
 A keyed hash finds a phone, a paper or a name with a date of birth without storing it. Without the master key nobody can
 compute the hashes of all phones and compare.
@@ -44,7 +44,7 @@ _PHONE: Final = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)  # E.164: at most 15 di
 
 
 class SearchKind(IntEnum):
-    """What a search hash is made of. Numbers never change, since databases contain them."""
+    """Content of a search hash. Numbers never change, since databases contain them."""
 
     PHONE = 1
     PAPER = 2
