@@ -1,4 +1,4 @@
-"""What life events write to SQL once the ledger has answered. They set states, so that they can run again."""
+"""Actions of life events: changes of SQL after the ledger's results. They set states, so that they can run again."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Step:
         self._jobs = jobs
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """End the restriction with its last step, whatever the ledger answered: a closed account needs no rule set."""
+        """End the restriction with its last step, for every result: a closed account needs no rule set."""
         payload = intent.payload
         if payload["job"] == RESTORE_JOB:
             end_recovery(connection, intent.id, payload, intent.who)
@@ -98,7 +98,7 @@ class Step:
                 self._jobs.stop(connection, job, payload["event"])
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Change nothing: the recovery goes on until the operator signs its last step."""
+        """Change nothing: the recovery continues until the operator signs its last step."""
         payload = intent.payload
         if payload["job"] == RESTORE_JOB:
             account, event = ids.parse(payload["account"]), ids.parse(payload["event"])

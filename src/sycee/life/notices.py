@@ -1,4 +1,4 @@
-"""Notices to persons: rows of an outbox, whose address is sealed, until a delivery service sends them."""
+"""Notices to persons: rows of an outbox with sealed addresses, which a delivery service sends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Notice:
 
 
 class Notices(Protocol):
-    """Where notices go."""
+    """Receiver of notices."""
 
     def send(self, connection: Connection, id: int, person: int, channel_sealed: bytes, text: str) -> None:
         """Store a notice in the caller's transaction. The same id again changes nothing."""

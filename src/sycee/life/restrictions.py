@@ -1,4 +1,4 @@
-"""Rows of events and of what they do to accounts. All functions work in the caller's transaction."""
+"""Rows of events and of the restrictions that they put on accounts. All functions work in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sycee.life.tables import ACTIVE, EVENTS, RESTRICTIONS, STARTING
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What an event does to an account. `until_ns` is None until an order or a person ends it."""
+    """Restriction that an event puts on an account. `until_ns` is None until an order or a person ends it."""
 
     account: int
     kind: str

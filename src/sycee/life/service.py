@@ -2,10 +2,10 @@
 
 **Phone lost.** The operator has seen a new proof of identity. One frame blocks the wallet, sets the new key and the
 recovery rule set; the old key can then sign nothing. The next frame lifts the block: for 24 hours packets can be spent
-and own money cannot. A notice goes to the old channel, so that the owner can object if it was somebody else. Then a job
-restores the earlier rule set. The operator signs all three steps at the start.
+and own money cannot. A notice goes to the old channel, so that the owner can object to another person's recovery. Then
+a job restores the earlier rule set. The operator signs all three steps at the start.
 
-A court order is lifted by officers only; the ledger refuses everybody else.
+Only officers lift a court order; the ledger refuses other signers.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Wallets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A started recovery: `until_ns` is when the wallet is as before."""
+    """A started recovery, which ends at `until_ns`."""
 
     outcome: Outcome
     person: int
@@ -77,7 +77,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Restricted:
-    """The outcome of a block. `others`: wallets of the person at other operators, which were not touched."""
+    """The outcome of a block. `others`: wallets of the person at other operators, which stay unchanged."""
 
     outcome: Outcome
     accounts: tuple[int, ...]
@@ -423,8 +423,8 @@ class Life:
     def holder_with(self, key: PublicKey) -> int:
         """Return the person whose wallet has this key now.
 
-        Raises UsageError if there is none, and while the wallet is under recovery: whoever has the new key may not be
-        its owner, and must not read the owner's data either.
+        Raises UsageError if there is none, and while the wallet is under recovery: the person with the new key may not
+        be its owner.
         """
         chosen = (KEYS.c.public_key == str(key)) & KEYS.c.until_ns.is_(None)
         with reading(self._stores.engine) as connection:
@@ -443,7 +443,7 @@ class Life:
         raise UsageError(f"no person and no wallet has the key {key} now", hint="name the file of another key")
 
     def wrong_restrictions(self) -> list[str]:
-        """Return what `disagreements` finds, for a caller without the state."""
+        """Return the sentences of `disagreements`, for a caller without the state."""
         with self._stores.ledger.sequencer.reading() as state:
             return list(self.disagreements(state))
 

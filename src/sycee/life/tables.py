@@ -32,8 +32,8 @@ EVENTS: Final = Table(
     Column("until_ns", NS),
     Column("proposal", Id128),
 )
-# What an event does to an account until it is lifted or its end is reached. `job`: the number of the job that ends it;
-# 0 without one. `earlier_rule_set`: to be restored at the end.
+# Restrictions that events put on accounts, until they are lifted or their end is reached. `job`: the number of the job
+# that ends it; 0 without one. `earlier_rule_set`: to be restored at the end.
 RESTRICTIONS: Final = Table(
     "life_restrictions",
     METADATA,
