@@ -21,7 +21,7 @@ _ACCOUNTS = ("suspense", "reserve_suspense", "transit_suspense", "vault", "reser
 
 @dataclass(frozen=True, slots=True)
 class OperatorRow:
-    """An operator. `joined_ns` and `left_ns` are None before it has."""
+    """An operator. `joined_ns`, `left_ns`: None before it joined, or left."""
 
     number: int
     institution: int

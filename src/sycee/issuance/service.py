@@ -1,7 +1,7 @@
 """Issuance of a live bank: operators join and leave, money is minted, redeemed, and moved to and from wallets.
 
-What needs several persons is a proposal, whose maker is checked by another person. What one operator signs is an
-intent. Each action has a name, under which duties permit it and a crash is finished.
+An action that needs several persons is a proposal: another person checks the maker. An action that one operator signs
+is an intent. Duties and the repair after a crash find an action by its name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The supply page: what anyone may read about the money in circulation, as JSON, text or HTML.
+"""The supply page: public figures of the money in circulation, as JSON, text or HTML.
 
-It shows that the money in circulation equals the converted reserves, how much is where, which reserves the rules
-require, and the digests that a copy of the ledger can be compared with.
+The page shows the money in circulation beside the converted reserves, its distribution, and the reserves that the rules
+require. With its digests a reader compares a copy of the ledger.
 """
 
 from __future__ import annotations
