@@ -1,1 +1,1 @@
-"""Wallet limits: the most that accounts may hold and spend, by how well their holders are identified."""
+"""Wallets of persons and merchants: limits, opening, aliases, payments, requests, holds, sweeps and QR codes."""

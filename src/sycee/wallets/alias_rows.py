@@ -17,7 +17,7 @@ BATCH_MAX: Final = 500  # hashes of one query
 
 
 class AliasKind(IntEnum):
-    """What an alias is. Numbers never change, since databases contain them."""
+    """Kind of an alias. Numbers never change, since databases contain them."""
 
     PHONE = 1
     HANDLE = 2

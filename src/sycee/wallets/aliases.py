@@ -67,7 +67,7 @@ _MESSAGE: Final = struct.Struct("<32s16s16sI16s")  # message, ledger id, account
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """What a payer sees before signing. `name`: masked for a person ("W** L*"), in full for a merchant."""
+    """Data that a payer is shown before signing. `name`: masked for a person ("W** L*"), in full for a merchant."""
 
     account: int
     name: str
@@ -97,7 +97,7 @@ class Aliases:
     # --- finding ---
 
     def resolve(self, text: str, *, by: int) -> Masked:
-        """Return the wallet of an alias with its masked name; `by` is the person who looks it up.
+        """Return the wallet of an alias with its masked name; `by`: the person whose look-ups are counted.
 
         `text`: a phone, or a handle such as @tea. Raises UsageError for an unknown alias, and after 100 look-ups on one
         day. The error does not repeat the alias.
@@ -385,9 +385,9 @@ def handle_hash(text: str, hash_key: bytes) -> bytes:
 
 
 def account_of(engine: Engine, text: str, hash_key: bytes, phone_prefix: str) -> int:
-    """Return the account of an alias in a database that nobody need have open. Raises UsageError for an unknown one.
+    """Return the account of an alias, from a database without an open bank. Raises UsageError for an unknown one.
 
-    For whoever has the data folder and the master key: look-ups are not counted.
+    The caller has the data folder and the master key, so look-ups are not counted.
     """
     if text.startswith("@"):
         kind, hash = AliasKind.HANDLE, handle_hash(text, hash_key)
@@ -415,7 +415,7 @@ def _row(connection: Connection, kind: AliasKind, hash: bytes) -> Row[Any] | Non
 
 
 def _store(connection: Connection, kind: AliasKind, hash: bytes, account: int, masked: str, now_ns: int) -> None:
-    """Store an alias as active, in place of what it was."""
+    """Store an alias as active, in place of its earlier row."""
     values = {"account": account, "masked": masked, "state": ACTIVE, "since_ns": now_ns}
     if connection.execute(
         ALIASES.update().where(_chosen(kind, hash)).values(**values, until_ns=None, to_account=None)

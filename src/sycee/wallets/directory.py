@@ -1,4 +1,4 @@
-"""The wallets of a bank as stored: whose they are, their class and their operator."""
+"""The wallets of a bank as stored: holder, class and operator."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9._/-]{0,25}")
 class Payload:
     """What a QR code contains.
 
-    - `domain`: reverse domain of the scheme. `account`: that receives the money. `request`: of a request to pay, or 0.
+    - `domain`: reverse domain of the scheme. `account`: receives the money. `request`: of a request to pay, or 0.
     - `minor`: 0 if the payer enters the amount. `currency`: ISO 4217 code.
     - `name`, `city`: of the merchant; "" writes a dash, since EMVCo requires both. `category`: ISO 18245.
     - `order`, `till`: "" for none.
@@ -96,7 +96,7 @@ def encode(payload: Payload) -> str:
 
 
 def parse(text: str) -> Payload:
-    """Return what the text of a QR code says. Raises UsageError for a damaged text and for one of another scheme."""
+    """Return the content of a QR code's text. Raises UsageError for a damaged text and for one of another scheme."""
     if len(text) < len(_CRC_HEAD) + 4 or text[-8:-4] != _CRC_HEAD or text[-4:] != crc(text[:-4]):
         raise UsageError("the text is not a whole QR code of EMVCo: its CRC differs", hint="scan the code again")
     fields = _fields(text[:-8])

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
 HOLD: Final = "hold"
-END: Final = "hold.end"  # the duty: of whoever posts or voids
+END: Final = "hold.end"  # the duty of a person who posts or voids
 POST: Final = "hold.post"
 VOID: Final = "hold.void"
 EXTEND: Final = "hold.extend"
@@ -49,7 +49,7 @@ STATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """The outcome of a reservation. `answer`: HELD, or as a payer hears it; `hold`: the id of the HOLD."""
+    """The outcome of a reservation. `answer`: HELD, or the `payer_answer` of a refusal; `hold`: the id of the HOLD."""
 
     answer: str
     hold: int
@@ -62,7 +62,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class WalletHold:
-    """A hold. `state`: open, posted, voided or ended (by time); `text`: as the side that reads it has it."""
+    """A hold. `state`: open, posted, voided or ended (by time); `text`: the reader's copy."""
 
     id: int
     payer: int
@@ -77,7 +77,7 @@ class WalletHold:
 
 
 def payee_answer(result: Result) -> str:
-    """Return what the payee of a hold hears: the payer's block is no business of the payee."""
+    """Return the answer to the payee of a hold, which hides a block of the payer's account."""
     if result is Result.CREATED:
         return PayerAnswer.PAID
     return PAYER_CANNOT_PAY if result is Result.DEBIT_ACCOUNT_BLOCKED else result.name
@@ -216,7 +216,7 @@ class Holds:
         return [self._made(row, account, posted) for row in rows]
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
-        """Yield one sentence for each hold that SQL has and the ledger lacks, or the other way round."""
+        """Yield one sentence for each hold that only SQL or only the ledger has."""
         with reading(self._stores.engine) as connection:
             rows = list(connection.execute(_JOINED.where(REFERENCES.c.state != SENT)))
         for row in rows:
@@ -318,7 +318,7 @@ class _Post:
 
 
 class _InLedger:
-    """A change of which the ledger alone has the state."""
+    """A change whose state is in the ledger alone."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,6 +1,6 @@
 """Day report of a merchant: payments and refunds per outlet and till, packets and own money apart, and sweeps.
 
-Amounts are those of the ledger's movements of one local day; the till of each comes from its reference.
+Amounts are those of the ledger's movements of one local day; the reference of each movement names its till.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ class TillDay:
 
     @property
     def gross_minor(self) -> int:
-        """Return what was paid."""
+        """Return the amount paid."""
         return self.own_minor + self.packets_minor
 
     @property
     def refunded_minor(self) -> int:
-        """Return what was refunded."""
+        """Return the amount refunded."""
         return self.refunded_own_minor + self.refunded_packets_minor
 
     @property
     def net_minor(self) -> int:
-        """Return what was paid, less what was refunded."""
+        """Return the amount paid, less the amount refunded."""
         return self.gross_minor - self.refunded_minor
 
 
@@ -108,7 +108,7 @@ class Reports:
     def day(self, merchant: int, day: date, *, by: int | None = None, account: int = 0) -> DayReport:
         """Return the report of one local day.
 
-        `by`: the person who reads it, None for whoever has the data folder. `account`: of the merchant's wallets, the
+        `by`: the person who reads it, None for a caller with the data folder. `account`: of the merchant's wallets, the
         oldest by default. Raises UsageError for a person without the duty and an account of another merchant.
         """
         found = self._institutions.get(merchant)

@@ -1,8 +1,8 @@
-"""Payments with references, refunds by order, and what a till that lost its network asks: was the order paid?
+"""Payments with references, refunds by order, and the state of an order for a till that lost its network.
 
 A payment without text, till and order is the ledger's own PAY. Others are intents: the reference is stored first, and
-its id is the `note` of the record. A payer hears one answer for everything that the payee's account refuses; the exact
-code is stored for the payee's operator.
+its id is the `note` of the record. A payer gets one answer for every refusal by the payee's account; the exact code is
+stored for the payee's operator.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PAY: Final = "pay"
 REFUND: Final = "refund"
 UNKNOWN: Final = "unknown"  # state of an order that nobody tried to pay
 
-# Codes about the payee's account, which are no business of the payer.
+# Codes about the payee's account, which no payer may read.
 HIDDEN: Final = frozenset(
     {
         Result.CREDIT_ACCOUNT_NOT_FOUND,
@@ -68,14 +68,14 @@ HIDDEN: Final = frozenset(
 
 
 class PayerAnswer(StrEnum):
-    """What a payer hears. Codes about the payer's own account pass through by their names."""
+    """Answers to a payer. Codes about the payer's own account pass through by their names."""
 
     PAID = "PAID"
     PAYEE_CANNOT_RECEIVE = "PAYEE_CANNOT_RECEIVE"
 
 
 def payer_answer(result: Result) -> str:
-    """Return what a payer hears for a result of the ledger."""
+    """Return the answer to a payer for a result of the ledger."""
     if result is Result.CREATED:
         return PayerAnswer.PAID
     return PayerAnswer.PAYEE_CANNOT_RECEIVE if result in HIDDEN else result.name
@@ -257,7 +257,7 @@ class Payments:
     ) -> Paid:
         """Refund a part, or all, of the payment of an order, at a till of the merchant.
 
-        The money returns to where it came from: own money first, then packets. Raises UsageError for an order that
+        The money returns to its sources: own money first, then packets. Raises UsageError for an order that
         was not paid, and for a till of another merchant.
         """
         state = self.was_paid(merchant, order)
@@ -335,7 +335,7 @@ class Payments:
     # --- reading ---
 
     def was_paid(self, merchant: int, order: str) -> OrderState:
-        """Return the state of an order: for a till that does not know whether its payment arrived.
+        """Return the state of an order: for a till that got no answer to its payment.
 
         A payment that is in the ledger counts, also if a crash left its intent unfinished.
         """
@@ -433,7 +433,7 @@ class _Pay:
         payload, reference = intent.payload, ids.parse(intent.payload["reference"])
         connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))
         if "order" in payload:
-            # A later payment may have taken the order since; its row names that payment.
+            # A later payment may have paid the order since; the order's row names that payment.
             chosen = (ORDERS.c.merchant == ids.parse(payload["merchant"])) & (ORDERS.c.order_number == payload["order"])
             chosen &= ORDERS.c.reference == reference
             connection.execute(ORDERS.update().where(chosen).values(state=order_state))

@@ -21,7 +21,7 @@ from sycee.personal.access import Access
 from sycee.personal.register import Register
 from sycee.wallets.tables import REFERENCE_CHARACTERS_MAX, REFERENCES
 
-PLACE: Final = "reference"  # what the texts are sealed for
+PLACE: Final = "reference"  # place of the sealed texts
 READ_MAX: Final = 500  # operations of one query
 
 _ORDER: Final = re.compile(r"[A-Za-z0-9._/-]{1,35}")

@@ -1,7 +1,7 @@
 """Sweeps: a merchant's balance is sent to its bank in one sum, under one bank reference. Waterfalls of wallets.
 
 A sweep is a SEND from the merchant's account to its operator's vault. It waits in transit until the bank's leg is
-known, and is then confirmed or rejected. What a merchant must keep for refunds stays.
+known, and is then confirmed or rejected. The merchant's reserve for refunds stays.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SWEEP: Final = "sweep"
 CONFIRM: Final = "sweep.confirm"
 REJECT: Final = "sweep.reject"
 LINK: Final = "wallet.link"
-BANK: Final = "bank"  # what the bank account of a waterfall is sealed for
+BANK: Final = "bank"  # place of a waterfall's sealed bank account
 
 _STATES: Final = {SENT: TransitState.OPEN, CONFIRMED: TransitState.CONFIRMED, REJECTED: TransitState.REJECTED}
 
@@ -204,7 +204,7 @@ class Sweeps:
     # --- waterfalls ---
 
     def link(self, account: int, bank_account: str, *, signers: Sequence[Signer], who: int) -> Outcome:
-        """Send what exceeds a wallet's limit on to its holder's bank account, from now on. The operator signs.
+        """Send the excess over a wallet's limit to its holder's bank account, from now on. The operator signs.
 
         `bank_account` is stored encrypted under the holder's key.
         """
@@ -225,7 +225,7 @@ class Sweeps:
         return outcome
 
     def unlink(self, account: int, *, signers: Sequence[Signer], who: int) -> Outcome:
-        """End the waterfall of a wallet: what exceeds its limit is refused from now on. The operator signs."""
+        """End the waterfall of a wallet: payments that exceed its limit are refused from now on. The operator signs."""
         wallet = self._directory.require_open(account)
         self._people.require(who, "wallet.class", operator=wallet.operator)
         record = operations.link_account(self._id(), account=account)

@@ -199,7 +199,7 @@ REFUSALS: Final = Table(
     *required(NS, "at_ns"),
 )
 Index("wallets_refusals_operator", REFUSALS.c.operator, REFUSALS.c.at_ns)
-# Waterfalls: what exceeds the limit of `account` goes through `transit` to the bank account in `bank_sealed`.
+# Waterfalls: the excess over the limit of `account` goes through `transit` to the bank account in `bank_sealed`.
 LINKS: Final = Table(
     "wallets_links",
     METADATA,
