@@ -45,7 +45,7 @@ class Calendar:
     def reason(self, day: date) -> str:
         """Return why a day is no business day: its weekday or the name of its holiday; "" for a business day.
 
-        Raises UsageError for a day that the calendar does not know.
+        Raises UsageError for a day outside the calendar.
         """
         if not self.first <= day < self.end:
             raise UsageError(

@@ -159,7 +159,7 @@ class Closing:
         ends_ns = self._require_over(day)
         previous = self._previous(day)
         ledger = self._stores.ledger
-        ledger.tick()  # ends holds whose time has come; every later frame is after the cut-off, too
+        ledger.tick()  # ends holds that are over; every later frame is after the cut-off, too
         with ledger.sequencer.reading() as state:
             frame = history_copy.frame_before(state, ends_ns)
         after = previous.frame if previous else 0

@@ -117,7 +117,7 @@ def compute(ledger: Source, currency: int, *, after: int, frame: int) -> Figures
                 f"{position.opening} + {position.received} - {position.paid} is not {position.closing} minor units",
                 hint="run `sycee verify`, and do not close the day before the cause is found",
             )
-        # An operator without money is left out: the ledger does not tell whether it had joined by the frame.
+        # An operator without money is left out: the ledger does not show whether it had joined by the frame.
         if name == ISSUANCE or any((position.opening, position.received, position.paid, position.closing)):
             positions[name] = position
     reserves, suspense = _reserves(source, frame)

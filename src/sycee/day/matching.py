@@ -30,7 +30,7 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """One line of a statement, for one account. `operation` 0: the party does not know it."""
+    """One line of a statement, for one account. `operation` 0: the statement names none."""
 
     operation: int
     minor: int
@@ -38,7 +38,7 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference that became a break. `minor`: what the ledger has more than the other side, signed.
+    """A difference that became a break. `minor`: the ledger's amount less the other side's.
 
     `operation` 0: none is known. `cause`: proposed, by a short text of ours.
     """
@@ -65,7 +65,7 @@ def match(
 
     Lines with an operation match the movement of that operation; the other lines match a movement of their amount that
     is left. `near_ns`: a movement less than this before the cut-off was probably booked on the party's next day.
-    `elsewhere(operation)`: what the ledger knows about an operation that is not among the movements.
+    `elsewhere(operation)`: the ledger's facts about an operation that is not among the movements.
     """
     by_operation: dict[int, list[LedgerLine]] = defaultdict(list)
     for line in ledger:

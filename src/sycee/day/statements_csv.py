@@ -1,7 +1,7 @@
 """Statements that operators and merchants make of their own accounts, as CSV files.
 
 The columns are `account,direction,amount,operation,reference`: the account's id, `in` or `out`, an amount such as
-12.50, and, where the party knows them, the id of the operation and the bank's reference. An error names the row and the
+12.50, and, if the party has them, the id of the operation and the bank's reference. An error names the row and the
 column and repeats no text, because a reference may name a person.
 """
 

@@ -46,7 +46,7 @@ STATEMENTS: Final = Table(
     *required(Integer, "accounts", "lines"),
     *required(MINOR, "credits_minor", "debits_minor"),
 )
-# `operation` 0 and `account` 0: the break concerns none. `minor`: signed; what the ledger has more than the other side.
+# `operation` 0 and `account` 0: the break concerns none. `minor`: the ledger's amount less the other side's.
 BREAKS: Final = Table(
     "day_breaks",
     METADATA,

@@ -22,7 +22,7 @@ from sycee.sequencer import verify
 
 @dataclass(frozen=True, slots=True)
 class PackReport:
-    """What was proved about a number of packs. `findings`: one sentence for each thing that was not."""
+    """Result of a check of packs. `findings`: one sentence for each property that was not proved."""
 
     packs: int
     first: str
