@@ -1,8 +1,8 @@
 """Returns by authority, and claims: the part of a return that found no money, followed to its end.
 
-A return without a hold is a REVERSE, which two officers sign. The ledger takes what is there and records the rest as a
-claim. A daily job prepares another proposal as soon as the payee has money; the claim ends when all is collected, or
-when an officer writes it off.
+A return without a hold is a REVERSE, which two officers sign. The ledger takes the money that the payee has and records
+the rest as a claim. A daily job prepares another proposal as soon as the payee has money; the claim ends when all is
+collected, or when an officer writes it off.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Claims:
         return self._proposals.propose(REVERSE, record, effect, maker=who, before=before, id=id)
 
     def collect(self, reverse: int, *, maker: int) -> Proposal:
-        """Propose to collect what the payee has by now.
+        """Propose to collect the money that the payee has now.
 
         Raises UsageError for a claim that is not open, if there is no money, or a proposal waits for signatures.
         """
@@ -195,7 +195,7 @@ class Claims:
 
 
 class _Reverse:
-    """What a return or a collection writes."""
+    """Action of a return or a collection."""
 
     name = REVERSE
 

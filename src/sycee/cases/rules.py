@@ -52,7 +52,9 @@ class Weekdays:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state. `business_days`: its deadline, 0 for none; `source` and `mark` say where it comes from."""
+    """A state. `business_days`: its deadline, 0 for none; `source` and `mark`: where it was found, and how certain it
+    is.
+    """
 
     name: str
     business_days: int

@@ -1,8 +1,8 @@
 """Cases: opened about a payment or a person, moved from state to state by steps, and closed by a decision.
 
-The rules say which steps are possible, the deadline of each state, and which steps lead to an operation of the ledger:
-money is held until the decision, returned, or released. What a step writes is an intent, or a proposal where the ledger
-asks for two officers. Free text is sealed under the key of the case's person.
+The rules define the possible steps, the deadline of each state, and the steps that lead to an operation of the ledger:
+money is held until the decision, returned, or released. Such a step is an intent, or a proposal where the ledger
+requires two officers. Free text is sealed under the key of the case's person.
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ class Cases:
         return [_case(row) for row in rows]
 
     def due(self, now_ns: int) -> Sequence[Case]:
-        """Return the open cases whose deadline has come."""
+        """Return the open cases whose deadline is reached."""
         return [case for case in self.list(only_open=True) if 0 < case.deadline_ns <= now_ns]
 
     def events(self, number: int) -> Sequence[Event]:
-        """Return what happened in a case, in order."""
+        """Return the events of a case, in order."""
         query = sqlalchemy.select(EVENTS).where(EVENTS.c.case_number == number).order_by(EVENTS.c.number)
         with reading(self._stores.engine) as connection:
             return [events.event_of(row) for row in connection.execute(query)]
@@ -166,7 +166,9 @@ class Cases:
             return Payment(operation, payer, payee, int(found.record["amount"]), returned)
 
     def rest_of(self, case: Case) -> int:
-        """Return what of a case's payment was neither refunded, nor reversed, nor paid from a hold of the case."""
+        """Return the part of a case's payment that was neither refunded, nor reversed, nor paid from a hold of the
+        case.
+        """
         payment = self.payment(case.payment)
         acted = {event.id for event in self.events(case.number)}
         with self._stores.ledger.sequencer.reading() as state:
@@ -237,7 +239,7 @@ class Cases:
         - `minor`: amount to hold or return; 0 for all of the payment.
         - `id`: of the step; the same id again changes nothing further.
 
-        Of a hold of less than the amount, what is held is paid at once, and the return of the rest is proposed. A hold
+        If a hold has less than the amount, its money is paid at once, and the return of the rest is proposed. A hold
         that ended by time holds nothing any more. Raises UsageError for a step that is not possible now, and for every
         step while a proposed return waits for signatures; Refused, with the case unchanged, if the ledger refuses the
         operation.
@@ -282,7 +284,7 @@ class Cases:
         return self.get(number)
 
     def _held_minor(self, case: Case) -> int:
-        """Return what a case holds now, in minor units; 0 once the hold was decided or has ended."""
+        """Return the money that a case holds now, in minor units; 0 once the hold was decided or has ended."""
         hold = self._stores.ledger.find_hold(case.hold) if case.hold else None
         return hold.held if hold is not None and hold.state is HoldState.OPEN else 0
 
@@ -388,7 +390,7 @@ class Cases:
 
 
 class _Act:
-    """What a step with an operation writes."""
+    """Action of a step with an operation."""
 
     name = ACT
 
