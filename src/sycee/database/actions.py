@@ -1,4 +1,4 @@
-"""Actions: what an intent writes to SQL once its records have results. They are data: a name and a JSON payload.
+"""Actions: changes of SQL after an intent's records have results. An intent stores a name and a JSON payload.
 
 After a crash another process finishes the intent, so an action is found by its name and reads only the payload, the
 records and the results.
@@ -37,9 +37,9 @@ _CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS
 
 
 class Action(Protocol):
-    """What an action writes to SQL. Both methods run in the transaction that finishes the intent.
+    """Changes of SQL by an action. Both methods run in the transaction that finishes the intent.
 
-    Both set a final state whatever the rows' state is, and never add to a number: after a restore either may run again.
+    Both set a final state from any earlier state, and never add to a number: after a restore either may run again.
     """
 
     name: str  # "wallets.open"
@@ -49,7 +49,9 @@ class Action(Protocol):
         ...
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Undo what the draft's `before` wrote: no record was, or will be, accepted. At a restore also after `done`."""
+        """Undo the writes of the draft's `before`: no record was, or will be, accepted. At a restore also after
+        `done`.
+        """
         ...
 
 
@@ -108,7 +110,7 @@ class Outcome:
 
     @property
     def refusal(self) -> Result | None:
-        """The first result that says why the ledger refused; None if it created every operation.
+        """The first result with the ledger's reason to refuse; None if it created every operation.
 
         In a refused chain one operation has the reason; the codes of the others follow from it.
         """

@@ -77,7 +77,7 @@ class StoredIntent:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """How many pending intents `resume` finished."""
+    """Number of pending intents that `resume` finished."""
 
     done: int
     lapsed: int
@@ -142,8 +142,8 @@ class Intents:
     def resume(self) -> Resumed:
         """Finish every pending intent: submit its records again with the stored signatures, and run its action.
 
-        After a restore the reopened intents come first, in the order of their frames. Raises IntegrityError for stored
-        records that were changed, and the errors of `perform`.
+        After a restore the reopened intents are the first, in the order of their frames. Raises IntegrityError for
+        stored records that were changed, and the errors of `perform`.
         """
         first = (INTENTS.c.frame.is_(None), INTENTS.c.frame, INTENTS.c.id)
         with reading(self._engine) as connection:
@@ -284,7 +284,7 @@ class Intents:
             made = as_array(sign_records(records, self._ledger.sequencer.ledger_id, signers, until_ns))
         else:
             made = np.zeros(0, ENVELOPE)
-        prepare(records, made)  # raises for what no frame can hold, before anything is stored
+        prepare(records, made)  # raises for records that fit no frame, before anything is stored
         return made
 
     # --- ledger, then SQL ---

@@ -1,8 +1,8 @@
 """Jobs: work that is due at a time, once or daily, and is done exactly once.
 
 A run is claimed by a lease, which is renewed while it works, so that two processes do not run it together. Its id is
-chosen at the first claim and kept by retries: the work passes it as the id of its intent, so that a run that is killed
-after its intent and before its end has no second effect. A periodic job's next time follows from the one before, so
+chosen at the first claim and used again by retries. The work passes it as the id of its intent, so that a run that is
+killed between its intent and its end has no second effect. A periodic job's next time follows from the one before, so
 runs that were missed while no process was open are caught up.
 """
 
@@ -120,8 +120,7 @@ class Jobs:
     def take_over(self) -> int:
         """End the leases of all other processes; return their number.
 
-        For the only process that may work on the bank, which holds the lock of the ledger's folder: other owners are
-        dead.
+        For the process with the lock of the ledger's folder: the processes of other leases have ended.
         """
         others = (JOBS.c.owner != self._owner) & (JOBS.c.state == WAITING)
         statement = JOBS.update().where(others).values(owner=None, lease_until_ns=None)

@@ -1,4 +1,4 @@
-"""Stores: what every service of a bank receives."""
+"""Stores: one ledger and one database, which every service of a bank receives."""
 
 from __future__ import annotations
 
