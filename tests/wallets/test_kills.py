@@ -1,4 +1,4 @@
-"""Kills of changes of wallets: an alias that moves, another class, a waterfall, and the end of a wallet."""
+"""Kills of changes of wallets: an alias that moves, another class, a waterfall and its excess, the end of a wallet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from tests.bank.killing import check_kills
-from tests.bank.world import DAY_NS, START_NS
+from tests.bank.world import DAY_NS, START_NS, technical
 from tests.wallets import world
 from tests.wallets.test_aliases import proof
 from tests.wallets.world import LEO
@@ -68,6 +68,38 @@ def expect_link(bank: Bank) -> None:
     assert bank.stores.ledger.account(ned).link == row.transit
 
 
+def settle_excess(bank: Bank, *, is_confirmed: bool) -> None:
+    """Confirm or reject what Ned's waterfall sent on, unless that is decided."""
+    town, waterfalls = world.town(bank), bank.waterfalls
+    for excess in waterfalls.open(2, by=town.north):
+        decide = waterfalls.confirm if is_confirmed else waterfalls.reject
+        decide(excess, signers=town.signers(technical(bank)), who=town.north).require_created("it stays in transit")
+
+
+def confirm_excess(bank: Bank) -> None:
+    settle_excess(bank, is_confirmed=True)
+
+
+def reject_excess(bank: Bank) -> None:
+    settle_excess(bank, is_confirmed=False)
+
+
+def decided(bank: Bank) -> tuple[int, int]:
+    """The balances of Ned and of the vault, once nothing is in transit. 1,000,000.00 were minted."""
+    town, accounts = world.town(bank), bank.registry.operator(2).accounts
+    assert bank.waterfalls.open(2, by=town.north) == []
+    assert town.balance(accounts.transit) == 0
+    return town.balance(town.ned), town.balance(accounts.vault)
+
+
+def expect_confirmed(bank: Bank) -> None:
+    assert decided(bank) == (10_000_00, 10**8 - 11_000_00 + 5_00)
+
+
+def expect_rejected(bank: Bank) -> None:
+    assert decided(bank) == (10_005_00, 10**8 - 11_000_00)
+
+
 def close(bank: Bank) -> None:
     """Close Ned's wallet, unless it is closed."""
     town = world.town(bank)
@@ -99,3 +131,22 @@ def test_a_killed_change_is_made_once_on_sqlite(
     tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
     assert check_kills("", tmp_path, world.prepared(""), act, expect=expect) >= 4
+
+
+EXCESS = [(confirm_excess, expect_confirmed), (reject_excess, expect_rejected)]
+
+
+@pytest.mark.parametrize(("act", "expect"), EXCESS, ids=["confirm", "reject"])
+def test_the_excess_of_a_waterfall_is_decided_once(
+    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+) -> None:
+    assert check_kills(where, tmp_path, world.with_excess(where), act, expect=expect) >= 6
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("act", "expect"), EXCESS, ids=["confirm", "reject"])
+def test_the_excess_of_a_waterfall_is_killed_at_every_boundary(
+    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+) -> None:
+    excess = world.with_excess(where)
+    assert check_kills(where, tmp_path, excess, act, expect=expect, every=True, statements=True) >= 6

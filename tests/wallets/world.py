@@ -179,6 +179,25 @@ def prepared(where: str) -> world.Copies:
     return settled(_server(where))
 
 
+@cache
+def overflown(server: str) -> world.Copies:
+    """The town after a payment that exceeded the limit of Ned's wallet: 5.00 wait in transit to his bank account."""
+    folder = world.temporary_folder()
+    options = settled(server).copy(folder)
+    with Bank.open(folder / "bank", options=options) as made:
+        found = town(made)
+        found.fund(found.ned, 10_000_00, "N-8")
+        made.sweeps.link(found.ned, "CN00 0000", signers=found.operator, who=found.north)
+        leo = {"signers": found.signer(found.leo, LEO_KEY), "who": found.holder(found.leo)}
+        assert made.payments.pay(found.leo, found.ned, 5_00, **leo).is_paid
+    return world.Copies(folder, options.get("database", ""))
+
+
+def with_excess(where: str) -> world.Copies:
+    """The town of `overflown` for kills on a database of the kind of `where`."""
+    return overflown(_server(where))
+
+
 def _server(where: str) -> str:
     return make_url(where).set(database="postgres").render_as_string(hide_password=False) if "://" in where else ""
 
