@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sqlalchemy
 from tests.bank.killing import check_kills
 from tests.bank.world import DAY_NS, START_NS
 from tests.wallets import world
@@ -13,11 +15,13 @@ from tests.wallets.world import Town
 from sycee.bank.bank import Bank
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
-from sycee.database.transactions import reading
+from sycee.database.actions import Intent
+from sycee.database.transactions import reading, write
 from sycee.ledger.layout import Block, Reason
 from sycee.wallets.holds import PAYER_CANNOT_PAY, Reserved, WalletHold, payee_answer
 from sycee.wallets.payments import Paid, PayerAnswer
 from sycee.wallets.references import own_texts, tills_of
+from sycee.wallets.tables import ASKED, LAPSED, ORDERS
 
 HOLD, POST, OTHER, VOID = (0x0193_0000_0000_7000_8000_0000_0000_0010 + number for number in range(4))
 UNTIL_NS = START_NS + 3 * DAY_NS
@@ -49,7 +53,7 @@ def test_a_part_is_taken_and_the_rest_is_free_again(town: Town) -> None:
     assert paid.is_paid
     assert (available(town), town.balance(town.shop)) == (430_00, 70_00)
     expected = WalletHold(
-        held.hold, town.leo, town.shop, 100_00, 0, 70_00, town.till_1, "room 12", UNTIL_NS, "posted"
+        held.hold, town.leo, town.shop, 100_00, 0, 70_00, town.till_1, "", "room 12", UNTIL_NS, "posted"
     )  # fmt: skip
     for account in (town.leo, town.shop):
         assert town.bank.holds.of_account(account) == [expected]
@@ -153,12 +157,78 @@ def test_the_payee_hears_no_reason_of_the_payer(small: Town) -> None:
     assert payee_answer(Result.CREDIT_ACCOUNT_BLOCKED) == "CREDIT_ACCOUNT_BLOCKED"  # of the payee's own wallet
 
 
+def test_a_hold_pays_its_order(town: Town) -> None:
+    held = reserve(town, 100_00, order="R-12", till=town.till_1)
+    state = town.bank.payments.was_paid(town.tea, "R-12")
+    assert (state.state, state.is_paid, state.operation, state.minor) == ("held", False, held.hold, 100_00)
+    leo = {"signers": town.signer(town.leo, world.LEO_KEY), "who": town.holder(town.leo)}
+    with pytest.raises(UsageError, match="order R-12 is held"):
+        town.bank.payments.pay(town.leo, town.shop, 1_00, order="R-12", **leo)
+    with pytest.raises(UsageError, match="order R-12 is held"):
+        reserve(town, 1_00, order="R-12")
+    with pytest.raises(UsageError, match="is held, not paid"):
+        town.bank.payments.refund(town.tea, "R-12", 1, till=0, signers=town.operator, who=town.north)
+    paid = post(town, held.hold, 70_00)
+    refund = town.bank.payments.refund(
+        town.tea, "R-12", 30_00, till=town.till_2, signers=town.operator, who=town.north
+    )  # fmt: skip
+    assert refund.is_paid
+    state = town.bank.payments.was_paid(town.tea, "R-12")
+    assert (state.state, state.operation, state.minor, state.refunded_minor) == ("paid", paid.operation, 70_00, 30_00)
+    assert [each.order for each in town.bank.holds.of_account(town.leo)] == ["R-12"]
+    with pytest.raises(UsageError, match="order R-12 is paid already"):
+        reserve(town, 1_00, order="R-12")
+    assert town.bank.check() == []
+
+
+def test_an_order_is_free_again_after_its_hold(small: Town) -> None:
+    def state(order: str) -> str:
+        return small.bank.payments.was_paid(small.tea, order).state
+
+    void(small, reserve(small, 100_00, order="1").hold)
+    reserve(small, 100_00, order="2")
+    assert not reserve(small, 9_999_00, order="3").is_held
+    assert (state("1"), state("2"), state("3")) == ("released", "held", "refused")
+    small.bank.set_clock(UNTIL_NS)
+    assert state("2") == "ended"
+    leo = {"signers": small.signer(small.leo, world.LEO_KEY), "who": small.holder(small.leo)}
+    later = reserve(small, 3_00, order="1", until_ns=UNTIL_NS + DAY_NS)
+    for order in ("2", "3"):
+        assert small.bank.payments.pay(small.leo, small.shop, 2_00, order=order, **leo).is_paid
+    assert post(small, later.hold).is_paid
+    assert [state(order) for order in ("1", "2", "3", "4")] == ["paid", "paid", "paid", "unknown"]
+    with pytest.raises(UsageError, match="it has no orders"):
+        reserve(small, 1_00, small.mia, order="5")
+    with pytest.raises(UsageError, match="is not an order number"):
+        reserve(small, 1_00, order="no order")
+
+
+def test_a_restore_that_loses_a_post_leaves_the_order_to_its_hold(small: Town) -> None:
+    for order, hold, paid in (("R-1", HOLD, POST), ("R-2", OTHER, VOID)):
+        reserve(small, 100_00, order=order, operation=hold)
+        post(small, hold, 70_00, operation=paid)
+    for lost in (POST, OTHER, VOID):  # of order R-1 the post alone
+        lapse(small, lost)
+    with reading(small.bank.stores.engine) as connection:
+        rows = connection.execute(sqlalchemy.select(ORDERS).order_by(ORDERS.c.order_number)).all()
+    assert [(row.operation, row.minor, row.state) for row in rows] == [(HOLD, 100_00, ASKED), (OTHER, 100_00, LAPSED)]
+
+
+def lapse(town: Town, operation: int) -> None:
+    """Lapse a stored intent, as after a restore."""
+    found = town.bank.stores.intents.find(operation)
+    none = np.zeros(0)
+    intent = Intent(found.id, found.action, found.payload, none, none, 0, found.who)
+    action = town.bank.stores.actions.get(found.action)
+    write(town.bank.stores.engine, lambda connection: action.lapsed(connection, intent))
+
+
 def act(bank: Bank) -> None:
     """Hold twice, take a part of one and release the other, with ids that a second call repeats."""
     town = world.town(bank)
-    reserve(town, 100_00, text="kept", operation=HOLD)
+    reserve(town, 100_00, text="kept", order="R-1", operation=HOLD)
     post(town, HOLD, 70_00, operation=POST)
-    reserve(town, 50_00, operation=OTHER)
+    reserve(town, 50_00, order="R-2", operation=OTHER)
     void(town, OTHER, operation=VOID)
 
 
@@ -167,7 +237,14 @@ def expect(bank: Bank) -> None:
     found = [(each.id, each.state, each.posted_minor) for each in bank.holds.of_account(town.shop)]
     assert found == [(HOLD, "posted", 70_00), (OTHER, "voided", 0)]
     assert (available(town), town.balance(town.shop)) == (430_00, 70_00)
+    states = [bank.payments.was_paid(town.tea, order) for order in ("R-1", "R-2")]
+    assert [(each.state, each.operation) for each in states] == [("paid", POST), ("released", OTHER)]
 
 
 def test_a_killed_hold_is_made_and_taken_once(where: str, tmp_path: Path) -> None:
     assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 8
+
+
+@pytest.mark.soak
+def test_a_hold_is_killed_at_every_boundary(where: str, tmp_path: Path) -> None:
+    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect, every=True) >= 8

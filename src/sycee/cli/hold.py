@@ -45,6 +45,7 @@ def new(
     until: Until,
     reference: Annotated[str, Parameter(help="Text for both sides, up to 35 characters, stored encrypted.")] = "",
     till: Annotated[str | None, Parameter(help="Code of the merchant's till, or OUTLET/TILL.")] = None,
+    order: Annotated[str, Parameter(help="The merchant's order, which is paid once.")] = "",
     key: KeyFiles = None,
 ) -> int:
     """Hold an amount of a wallet, whose key signs, for a payee. The payee's name is shown before it is signed."""
@@ -67,6 +68,7 @@ def new(
             who=signing.who,
             text=reference,
             till=bank.institutions.find_till(bank.directory.holder_of(found), till).id if till else 0,
+            order=order,
         )
         if not reserved.is_held:
             raise RefusedPayment("nothing is held", reserved.answer)
@@ -147,6 +149,7 @@ def list_(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None, js
                 "amount": money.format(each.minor, currency),
                 "held": money.format(each.held_minor, currency),
                 "paid": money.format(each.posted_minor, currency),
+                "order": each.order,
                 "text": each.text,
                 "until": local_time(each.until_ns, bank.config.text("zone")),
                 "state": each.state,
@@ -156,7 +159,7 @@ def list_(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None, js
     if json_:
         show_json({"holds": rows})
         return 0
-    columns = ("hold", "payer", "payee", "amount", "held", "paid", "text", "until", "state")
+    columns = ("hold", "payer", "payee", "amount", "held", "paid", "order", "text", "until", "state")
     made = table(*columns, numbers=("amount", "held", "paid"))
     for row in rows:
         made.add_row(*row.values())

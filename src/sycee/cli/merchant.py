@@ -52,6 +52,8 @@ def open_(
 def paid(folder: BankFolder, merchant: MerchantName, order: OrderNumber, /, *, json_: AsJson = False) -> int:
     """Show whether an order was paid, for a till that lost its network."""
     from sycee.core import ids, money
+    from sycee.wallets.orders import HELD
+    from sycee.wallets.tables import PAID
 
     with open_bank(folder) as bank:
         found = bank.payments.was_paid(merchant_named(bank, merchant).id, order)
@@ -67,8 +69,12 @@ def paid(folder: BankFolder, merchant: MerchantName, order: OrderNumber, /, *, j
     if json_:
         show_json(members)
         return 0
-    more = f": {members['amount']} {currency.code} at {members['time']}, refunded {members['refunded']}"
-    show(f"order {order} is {found.state}{more if found.is_paid else ''}")
+    amount = f": {members['amount']} {currency.code}"
+    more = {
+        PAID: f"{amount} at {members['time']}, refunded {members['refunded']}",
+        HELD: f"{amount} since {members['time']}",
+    }
+    show(f"order {order} is {found.state}{more.get(found.state, '')}")
     return 0
 
 

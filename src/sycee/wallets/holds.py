@@ -1,7 +1,8 @@
 """Holds: money of a wallet reserved for a payee until a time, as a hotel or a deposit needs it.
 
 The payee posts the amount or a part of it, which releases the rest, or voids the hold; the payer can set a later end.
-The state of a hold is the ledger's. SQL has its text, till and sides, as for a payment; a POST is a payment of its own.
+The state of a hold is the ledger's. SQL has its text, till, order and sides, as for a payment; a POST is a payment of
+its own, which pays the order.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from sycee.identity.people import People
 from sycee.ledger import operations, queries
 from sycee.ledger.layout import HoldState
 from sycee.sequencer.signer import Signer
+from sycee.wallets import orders
 from sycee.wallets.directory import Directory, Wallet
 from sycee.wallets.payments import HIDDEN, Paid, PayerAnswer, payer_answer, store_refusal
 from sycee.wallets.references import References, check_text, with_note
-from sycee.wallets.tables import DONE, HOLDS, LAPSED, REFERENCES, REFUSED, SENT
+from sycee.wallets.tables import ASKED, DONE, HOLDS, LAPSED, REFERENCES, REFUSED, SENT
 
 if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
@@ -71,6 +73,7 @@ class WalletHold:
     held_minor: int
     posted_minor: int
     till: int
+    order: str
     text: str
     until_ns: int
     state: str
@@ -104,16 +107,17 @@ class Holds:
         who: int,
         text: str = "",
         till: int = 0,
+        order: str = "",
         operation: int = 0,
     ) -> Reserved:
         """Hold money of a wallet for a payee until a time. The payer signs.
 
         - `text`: a reference for both sides, at most 35 characters, stored encrypted.
-        - `till`: of the merchant that is the payee.
+        - `till`, `order`: of the merchant that is the payee. While the hold is open, nothing else pays its order.
         - `operation`: the hold's id. The same id again returns the first outcome.
 
-        A refusal is the answer, no error. Raises UsageError for an unknown payer, a text of wrong form, and a till of
-        another merchant.
+        A refusal is the answer, no error. Raises UsageError for an unknown payer, a text or order of wrong form, a till
+        of another merchant, and an order that is paid, being paid or held.
         """
         self._people.require(who, HOLD)
         check_text(text)
@@ -122,6 +126,8 @@ class Holds:
         if receiving is None:  # nothing can be stored for an unknown payee
             return Reserved(payer_answer(Result.CREDIT_ACCOUNT_NOT_FOUND), operation)
         self._check_till(receiving, till)
+        if order:
+            orders.check_payee(self._people, receiving, order)
         record = operations.hold(operation, payer=payer, payee=payee, amount=minor, until_ns=until_ns)
         row = {
             "id": reference,
@@ -132,16 +138,21 @@ class Holds:
             "payer_sealed": self._references.seal(holder.holder, text),
             "payee_sealed": self._references.seal(receiving.holder, text),
             "till": till or None,
+            "order_number": order or None,
             "at_ns": read_ns(self._stores.clock),
             "state": SENT,
         }
 
         def before(connection: Connection) -> None:
+            if order:
+                ledger, made = self._stores.ledger, {"reference": reference, "operation": operation, "minor": minor}
+                orders.take(connection, ledger, receiving.holder, order, **made)
             connection.execute(REFERENCES.insert().values(row))
             sides = {"id": operation, "reference": reference, "payer": payer, "payee": payee}
             connection.execute(HOLDS.insert().values(sides))
 
         payload = {"reference": ids.format(reference), "payee": ids.format(payee), "operator": receiving.operator}
+        payload |= orders.named(receiving.holder, order)
         outcome = self._perform(HOLD, with_note(record, reference), payload, signers, who, before, operation)
         result = outcome.results[0]
         return Reserved(HELD if result is Result.CREATED else payer_answer(result), operation)
@@ -170,6 +181,7 @@ class Holds:
             "original": hold,
             "minor": amount,
             "till": till or row.till,
+            "order_number": row.order_number,
             "at_ns": read_ns(self._stores.clock),
             "state": SENT,
         }
@@ -177,7 +189,8 @@ class Holds:
         def before(connection: Connection) -> None:
             connection.execute(REFERENCES.insert().values(stored))
 
-        payload = {"reference": ids.format(reference)}
+        payload = {"reference": ids.format(reference), "held": ids.format(row.id)}
+        payload |= orders.named(payee.holder, row.order_number or "")
         outcome = self._perform(POST, with_note(record, reference), payload, signers, who, before, operation)
         return Paid(payee_answer(outcome.results[0]), operation)
 
@@ -236,7 +249,8 @@ class Holds:
             text = self._references.text(row.operation, holder, sealed, access=None)
         return WalletHold(
             row.operation, row.payer, row.payee, row.minor, found.held if found.state is HoldState.OPEN else 0,
-            posted.get(row.operation, 0), row.till or 0, text, found.until_ns, STATES[found.state],
+            posted.get(row.operation, 0), row.till or 0, row.order_number or "", text, found.until_ns,
+            STATES[found.state],
         )  # fmt: skip
 
     def _posted(self, chosen: Any) -> dict[int, int]:
@@ -277,13 +291,15 @@ class Holds:
 _JOINED: Final = sqlalchemy.select(REFERENCES).join(HOLDS, HOLDS.c.reference == REFERENCES.c.id)
 
 
-def _set(connection: Connection, intent: Intent, state: str) -> None:
+def _set(connection: Connection, intent: Intent, state: str) -> int:
+    """Set the state of the intent's reference, and return the reference."""
     reference = ids.parse(intent.payload["reference"])
     connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))
+    return reference
 
 
 class _Reserve:
-    """Set the state of a hold's reference."""
+    """Set the state of a hold's reference and order."""
 
     name = HOLD
 
@@ -293,28 +309,35 @@ class _Reserve:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Store whether the money is held; for a refusal by the payee's account, its code for the operator."""
         result = results[0]
-        _set(connection, intent, DONE if result is Result.CREATED else REFUSED)
+        is_held = result is Result.CREATED
+        reference = _set(connection, intent, DONE if is_held else REFUSED)
+        orders.settle(connection, intent.payload, reference, ASKED if is_held else REFUSED)
         if result in HIDDEN:
             payee, now_ns = ids.parse(intent.payload["payee"]), read_ns(self._stores.clock)
             store_refusal(connection, intent.id, payee, intent.payload["operator"], result, now_ns)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Store that nothing is held."""
-        _set(connection, intent, LAPSED)
+        orders.settle(connection, intent.payload, _set(connection, intent, LAPSED), LAPSED)
 
 
 class _Post:
-    """Set the state of a post's reference."""
+    """Set the state of a post's reference, and of the order of its hold."""
 
     name = POST
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Store whether the payment was made."""
-        _set(connection, intent, DONE if results[0] is Result.CREATED else REFUSED)
+        """Store whether the payment was made; if so, the order is paid."""
+        is_paid = results[0] is Result.CREATED
+        reference = _set(connection, intent, DONE if is_paid else REFUSED)
+        if is_paid and "order" in intent.payload:
+            orders.pay_by_post(connection, intent.payload, ids.parse(intent.payload["held"]), reference)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Store that nothing was paid."""
-        _set(connection, intent, LAPSED)
+        reference = _set(connection, intent, LAPSED)
+        if "order" in intent.payload:
+            orders.undo_post(connection, intent.payload, ids.parse(intent.payload["held"]), reference)
 
 
 class _InLedger:

@@ -28,15 +28,15 @@ from sycee.ledger import operations
 from sycee.ledger.batch import first_codes
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer, sign_records
+from sycee.wallets import orders
 from sycee.wallets.directory import Directory, Wallet
-from sycee.wallets.references import References, check_order, check_text, with_note
+from sycee.wallets.orders import OrderState
+from sycee.wallets.references import References, check_text, with_note
 from sycee.wallets.tables import (
-    ASKED,
     DONE,
     EXPIRED,
     LAPSED,
     OPEN,
-    ORDERS,
     PAID,
     PAYING,
     REFERENCES,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 PAY: Final = "pay"
 REFUND: Final = "refund"
-UNKNOWN: Final = "unknown"  # state of an order that nobody tried to pay
 
 # Codes about the payee's account, which no payer may read.
 HIDDEN: Final = frozenset(
@@ -92,23 +91,6 @@ class Paid:
     def is_paid(self) -> bool:
         """Whether the money moved."""
         return self.answer == PayerAnswer.PAID
-
-
-@dataclass(frozen=True, slots=True)
-class OrderState:
-    """The state of an order: unknown, asked, paid, refused or lapsed. Amounts in minor units."""
-
-    order: str
-    state: str
-    operation: int = 0
-    minor: int = 0
-    refunded_minor: int = 0
-    at_ns: int = 0
-
-    @property
-    def is_paid(self) -> bool:
-        """Whether the order was paid."""
-        return self.state == PAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +135,7 @@ class Payments:
         - `operation`: the payment's id. The same id again returns the first outcome.
 
         A refusal is the answer, no error. Raises UsageError for a wallet of neither, a text or order of wrong form, a
-        till of another merchant, and an order that is paid or being paid.
+        till of another merchant, and an order that is paid, being paid or held.
         """
         return self._pay(payer, payee, minor, signers, who, text, till, order, operation, None)
 
@@ -199,14 +181,21 @@ class Payments:
 
         def before(connection: Connection) -> None:
             if order:
-                _take_order(connection, paid.holder, order, reference, operation, minor)
+                orders.take(
+                    connection,
+                    self._stores.ledger,
+                    paid.holder,
+                    order,
+                    reference=reference,
+                    operation=operation,
+                    minor=minor,
+                )
             if request is not None:
                 _take_request(connection, request.id, operation, now_ns)
             connection.execute(REFERENCES.insert().values(row))
 
         payload: dict[str, Any] = {"reference": ids.format(reference), "payee": ids.format(payee)}
-        if order:
-            payload |= {"merchant": ids.format(paid.holder), "order": order}
+        payload |= orders.named(paid.holder, order)
         if request is not None:
             payload |= {"request": ids.format(request.id)}
         until_ns = now_ns + SIGNATURE_VALIDITY_NS
@@ -233,12 +222,7 @@ class Payments:
 
     def _check_place(self, payee: Wallet, till: int, order: str) -> None:
         if order:
-            check_order(order)
-            if self._people.state_of(payee.holder) is not None:
-                raise UsageError(
-                    f"wallet {ids.format(payee.account)} is a person's: it has no orders",
-                    hint="give a text with the payment instead",
-                )
+            orders.check_payee(self._people, payee, order)
         if till and self._institutions.till(till).merchant != payee.holder:
             raise UsageError(f"till {ids.format(till)} is of another merchant", hint="name a till of the payee")
 
@@ -339,21 +323,7 @@ class Payments:
 
         A payment that is in the ledger counts, also if a crash left its intent unfinished.
         """
-        check_order(order)
-        chosen = (ORDERS.c.merchant == merchant) & (ORDERS.c.order_number == order)
-        with reading(self._stores.engine) as connection:
-            row = connection.execute(sqlalchemy.select(ORDERS).where(chosen)).one_or_none()
-            if row is None:
-                return OrderState(order, UNKNOWN)
-            refunds = sqlalchemy.select(sqlalchemy.func.sum(REFERENCES.c.minor)).where(
-                REFERENCES.c.original == row.operation, REFERENCES.c.state == DONE
-            )
-            refunded = int(connection.scalar(refunds) or 0)
-        bound = self._stores.ledger.result_of(row.operation)
-        state = row.state
-        if bound is not None:
-            state = PAID if bound.result is Result.CREATED else REFUSED
-        return OrderState(order, state, row.operation, row.minor, refunded, bound.time_ns if bound is not None else 0)
+        return orders.state_of(self._stores, merchant, order)
 
     def refusals(self, operator: int, *, by: int, since_ns: int = 0) -> list[Refusal]:
         """Return the payments that accounts of an operator refused, with their codes, for a person of this operator."""
@@ -368,22 +338,6 @@ class Payments:
 
 
 # --- in a transaction ---
-
-
-def _take_order(connection: Connection, merchant: int, order: str, reference: int, operation: int, minor: int) -> None:
-    """Mark an order as asked for this payment. Raises UsageError if it is paid or being paid."""
-    chosen = (ORDERS.c.merchant == merchant) & (ORDERS.c.order_number == order)
-    state = connection.scalar(sqlalchemy.select(ORDERS.c.state).where(chosen))
-    if state in (ASKED, PAID):
-        raise UsageError(
-            f"order {order} is {'paid already' if state == PAID else 'being paid'}",
-            hint="`sycee merchant paid` shows the state of an order",
-        )
-    values = {"reference": reference, "operation": operation, "minor": minor, "state": ASKED}
-    if state is None:
-        connection.execute(ORDERS.insert().values(merchant=merchant, order_number=order, **values))
-    else:
-        connection.execute(ORDERS.update().where(chosen).values(values))
 
 
 def _take_request(connection: Connection, request: int, operation: int, now_ns: int) -> None:
@@ -432,11 +386,7 @@ class _Pay:
     def _set(self, connection: Connection, intent: Intent, state: str, order_state: str) -> None:
         payload, reference = intent.payload, ids.parse(intent.payload["reference"])
         connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))
-        if "order" in payload:
-            # A later payment may have paid the order since; the order's row names that payment.
-            chosen = (ORDERS.c.merchant == ids.parse(payload["merchant"])) & (ORDERS.c.order_number == payload["order"])
-            chosen &= ORDERS.c.reference == reference
-            connection.execute(ORDERS.update().where(chosen).values(state=order_state))
+        orders.settle(connection, payload, reference, order_state)
         if "request" in payload:
             chosen = (REQUESTS.c.id == ids.parse(payload["request"])) & (REQUESTS.c.operation == intent.id)
             ended = REQUESTS.c.expires_ns <= read_ns(self._stores.clock)

@@ -137,7 +137,7 @@ REFERENCES: Final = Table(
     state_column(*REFERENCE_STATES),
 )
 Index("wallets_references_till", REFERENCES.c.till, REFERENCES.c.at_ns)
-# `id`: the HOLD's operation. Its text and till are in the row of `reference`; its state is the ledger's.
+# `id`: the HOLD's operation. Its text, till and order are in the row of `reference`; its state is the ledger's.
 HOLDS: Final = Table(
     "wallets_holds",
     METADATA,
@@ -146,7 +146,7 @@ HOLDS: Final = Table(
     Column("payer", ID16, nullable=False, index=True),
     Column("payee", ID16, nullable=False, index=True),
 )
-# `operation`: of the newest payment of this order.
+# `operation`: of the newest payment or hold of this order. An order with a hold is `asked` until its POST.
 ORDERS: Final = Table(
     "wallets_orders",
     METADATA,
