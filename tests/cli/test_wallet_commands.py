@@ -313,3 +313,32 @@ def test_a_deposit_is_held_taken_and_released(said: Said) -> None:
     shown = {each["hold"]: (each["state"], each["held"], each["paid"], each["text"]) for each in listed}
     assert shown == {hold: ("posted", "0.00", "2.50", "the bicycle"), other: ("voided", "0.00", "0.00", "")}
     assert hold in said("hold", "list", "bank", MIA, "--key", "mia.pem")[1]
+
+
+def test_what_a_hold_paid_is_refunded_at_a_till(said: Said) -> None:
+    new = ("hold", "new", "bank", LEO, "Tea house", "9.00", "--until", "2026-11-05T12:00", "--key", "leo.pem")
+    by_order, without = (
+        said(*new, *more)[1].split()[1].rstrip(":") for more in (("--order", "R-1"), ("--reference", "room 2"))
+    )
+    refund = ("refund", "bank", "Tea house")
+    at_till = ("--till", "T2", "--key", "north.pem")
+    assert said("merchant", "paid", "bank", "Tea house", "R-1")[1] == (
+        "order R-1 is held: 9.00 CNY since 2026-11-02 08:00\n"
+    )
+    code, _, err = said(*refund, without, "1.00", *at_till)
+    assert (code, f"hold {without} paid nothing" in err) == (2, True)
+    posts = [said("hold", "post", "bank", hold, "--key", "north.pem")[1].split()[-1] for hold in (by_order, without)]
+    for named, amount in (("R-1", "2.00"), (by_order, "3.00"), (posts[0], "4.00"), (without, "9.00")):
+        code, out, _ = said(*refund, named, amount, *at_till)
+        assert (code, out.startswith(f"refunded {amount} CNY: operation ")) == (0, True), named
+    code, _, err = said(*refund, "R-1", "0.01", *at_till)
+    assert (code, err.splitlines()[-1]) == (1, "error: nothing was refunded: EXCEEDS_REFUNDABLE")
+    assert said("merchant", "paid", "bank", "Tea house", "R-1")[1] == (
+        "order R-1 is paid: 9.00 CNY at 2026-11-02 08:00, refunded 9.00\n"
+    )
+    to_mia = said("pay", "bank", LEO, MIA, "1.00", "--reference", "x", "--key", "leo.pem")[1].split()[-1]
+    code, _, err = said(*refund, to_mia, "1.00", *at_till)
+    assert (code, "was not paid to this merchant" in err) == (2, True)
+    plain = said("pay", "bank", LEO, "Tea house", "1.00", "--key", "leo.pem")[1].split()[-1]
+    code, _, err = said(*refund, plain, "1.00", *at_till)
+    assert (code, "there is no payment" in err, "sycee hold post" in err) == (2, True, True)

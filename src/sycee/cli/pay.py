@@ -12,7 +12,6 @@ from sycee.cli.terminal import note, show
 from sycee.cli.wallet_options import (
     AmountText,
     MerchantName,
-    OrderNumber,
     PayeeName,
     TillCode,
     WalletName,
@@ -79,14 +78,19 @@ def pay(
 def refund(
     folder: BankFolder,
     merchant: MerchantName,
-    order: OrderNumber,
+    order: Annotated[
+        str,
+        Parameter(
+            help="Number of the order, or the id that `sycee pay`, `sycee hold new` or `sycee hold post` printed."
+        ),
+    ],
     amount: AmountText,
     /,
     *,
     till: Annotated[TillCode | None, Parameter(help="Code of the till that refunds, or OUTLET/TILL.")] = None,
     key: KeyFiles = None,
 ) -> int:
-    """Refund a part, or all, of the payment of an order. The money returns to where it came from.
+    """Refund a part, or all, of the payment of an order or of a hold. The money returns to where it came from.
 
     The key of the merchant's wallet signs, or a person of its operator if the wallet has none.
     """
@@ -96,14 +100,10 @@ def refund(
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)
         minor = positive_amount(bank, amount)
-        state = bank.payments.was_paid(found.id, order)
-        if not state.is_paid:
-            raise UsageError(f"order {order} is {state.state}, not paid", hint="only a payment can be refunded")
-        account = bank.payments.payee_of(state.operation)
-        signing = signing_for(bank, account, keys)
-        refunded = bank.payments.refund(
-            found.id,
-            order,
+        payment = bank.payments.payment_of(found.id, order)
+        signing = signing_for(bank, bank.payments.payee_of(payment), keys)
+        refunded = bank.payments.refund_payment(
+            payment,
             minor,
             till=bank.institutions.find_till(found.id, till).id if till else 0,
             signers=signing.signers,

@@ -6,7 +6,7 @@ the ledger's, so an order whose hold was released or ended can be paid again wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from sycee.ledger.layout import HoldState
 from sycee.sequencer.embedded import Ledger
 from sycee.wallets.directory import Wallet
 from sycee.wallets.references import check_order
-from sycee.wallets.tables import ASKED, DONE, LAPSED, ORDERS, PAID, REFERENCES, REFUSED
+from sycee.wallets.tables import ASKED, DONE, HOLDS, LAPSED, ORDERS, PAID, REFERENCES, REFUSED
 
 # States that no row has: of an order that nobody tried to pay, and of one whose hold decides.
 UNKNOWN: Final = "unknown"
@@ -80,9 +80,7 @@ def state_of(stores: Stores, merchant: int, order: str) -> OrderState:
     if hold is not None:
         state = _HOLDS.get(hold.state, PAID)
         for each in _posts_of(stores, operation) if state == PAID else ():
-            posted = stores.ledger.result_of(each.operation)
-            if posted is not None and posted.result is Result.CREATED:
-                operation, minor, bound = each.operation, each.minor, posted
+            operation, minor, bound = each.operation, each.minor, stores.ledger.result_of(each.operation)
     refunds = sqlalchemy.select(sqlalchemy.func.sum(REFERENCES.c.minor)).where(
         REFERENCES.c.original == operation, REFERENCES.c.state == DONE
     )
@@ -91,9 +89,23 @@ def state_of(stores: Stores, merchant: int, order: str) -> OrderState:
     return OrderState(order, state, operation, minor, refunded, bound.time_ns if bound is not None else 0)
 
 
-def _posts_of(stores: Stores, hold: int) -> Sequence[sqlalchemy.Row[Any]]:
+def post_of(stores: Stores, operation: int) -> int:
+    """Return the POST by which a hold was paid; another operation as it is. Raises UsageError for an unpaid hold."""
     with reading(stores.engine) as connection:
-        return connection.execute(sqlalchemy.select(REFERENCES).where(REFERENCES.c.original == hold)).all()
+        is_hold = connection.scalar(sqlalchemy.select(HOLDS.c.id).where(HOLDS.c.id == operation)) is not None
+    if not is_hold:
+        return operation
+    for each in _posts_of(stores, operation):
+        return int(each.operation)
+    raise UsageError(f"hold {ids.format(operation)} paid nothing", hint="only a payment can be refunded")
+
+
+def _posts_of(stores: Stores, hold: int) -> list[sqlalchemy.Row[Any]]:
+    """Return the references of the POSTs of a hold that the ledger has: one at most, because it releases the rest."""
+    with reading(stores.engine) as connection:
+        rows = connection.execute(sqlalchemy.select(REFERENCES).where(REFERENCES.c.original == hold)).all()
+    found = [(row, stores.ledger.result_of(row.operation)) for row in rows]
+    return [row for row, bound in found if bound is not None and bound.result is Result.CREATED]
 
 
 def _of(merchant: int, order: str) -> sqlalchemy.ColumnElement[bool]:

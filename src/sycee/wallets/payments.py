@@ -39,6 +39,7 @@ from sycee.wallets.tables import (
     OPEN,
     PAID,
     PAYING,
+    REFERENCE_CHARACTERS_MAX,
     REFERENCES,
     REFUSALS,
     REFUSED,
@@ -239,17 +240,29 @@ class Payments:
         who: int,
         operation: int = 0,
     ) -> Paid:
-        """Refund a part, or all, of the payment of an order, at a till of the merchant.
+        """Refund a part, or all, of a payment, at a till of the merchant. `order`: as of `payment_of`.
 
-        The money returns to its sources: own money first, then packets. Raises UsageError for an order that
-        was not paid, and for a till of another merchant.
+        The money returns to its sources: own money first, then packets. Raises UsageError as `payment_of`, and
+        for a till of another merchant.
         """
-        state = self.was_paid(merchant, order)
-        if not state.is_paid:
-            raise UsageError(f"order {order} is {state.state}, not paid", hint="only a payment can be refunded")
-        return self.refund_payment(
-            state.operation, minor, till=till, signers=signers, who=who, order=order, operation=operation
-        )
+        payment = self.payment_of(merchant, order)
+        return self.refund_payment(payment, minor, till=till, signers=signers, who=who, operation=operation)
+
+    def payment_of(self, merchant: int, order: str) -> int:
+        """Return the payment of a merchant's order. `order`: its number; or the id, as text, of a payment or a hold.
+
+        A hold was paid by its POST. Raises UsageError for an order or hold that was not paid, and a payment to another
+        merchant or without a reference.
+        """
+        if len(order) <= REFERENCE_CHARACTERS_MAX:  # an id as text is longer
+            state = self.was_paid(merchant, order)
+            if not state.is_paid:
+                raise UsageError(f"order {order} is {state.state}, not paid", hint="only a payment can be refunded")
+            return state.operation
+        payment = orders.post_of(self._stores, ids.parse(order))
+        if self._directory.holder_of(self.payee_of(payment)) != merchant:
+            raise UsageError(f"payment {order} was not paid to this merchant", hint="name the merchant that was paid")
+        return payment
 
     def refund_payment(
         self,
@@ -259,10 +272,9 @@ class Payments:
         till: int = 0,
         signers: Sequence[Signer],
         who: int,
-        order: str = "",
         operation: int = 0,
     ) -> Paid:
-        """Refund a payment by its id in the ledger. Errors as `refund`."""
+        """Refund a payment, or what a hold paid, by the id of the PAY or POST. Errors as `refund`."""
         original = self._reference(payment)
         payee = self._directory.get(original.payee)
         self._people.require(who, REFUND, operator=payee.operator, institution=payee.holder)
@@ -280,7 +292,7 @@ class Payments:
             "payee": original.payer,
             "minor": minor,
             "till": till or None,
-            "order_number": order or original.order_number,
+            "order_number": original.order_number,
             "at_ns": read_ns(self._stores.clock),
             "state": SENT,
         }
@@ -312,7 +324,8 @@ class Payments:
         if row is None:
             raise UsageError(
                 f"there is no payment {ids.format(operation)} with a reference",
-                hint="refund by order number, or by the id that `sycee pay` printed",
+                hint="name the order, or the id that `sycee pay` or `sycee hold post` printed; a payment without text, "
+                "till and order is returned with `sycee pay`",
             )
         return row
 
