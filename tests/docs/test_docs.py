@@ -240,6 +240,23 @@ def test_the_page_repeats_the_help_of_every_command_and_option() -> None:
     assert seen >= 30
 
 
+def test_every_command_that_a_text_names_exists() -> None:
+    options = {
+        words: options_of(words, command) if command.default_command else set()
+        for words, command in every_command(cli.app)
+    }
+    wrong, seen = [], 0
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for text in re.findall(r"`sycee ([a-z][^`|…\"\n]*)`", path.read_text(encoding="utf-8")):
+            words = tuple(text.split())
+            named = next((words[:size] for size in (2, 1) if words[:size] in options), ())
+            seen += 1
+            if not named or not {word for word in words if word.startswith("--")} <= options[named]:
+                wrong.append(f"{path.name}: sycee {text}")
+    assert wrong == []
+    assert seen >= 100
+
+
 def test_every_exit_code_is_documented() -> None:
     from sycee.core import errors
 

@@ -235,7 +235,7 @@ def test_a_dormant_wallet_is_blocked_and_unblocked(call: Call, place: Path) -> N
     assert call("block", W, "--kind", "dormant", "--key", "north.pem")[:2] == (0, f"wallet {W} is blocked: dormant\n")
     code, _, err = call("unblock", W, "--kind", "court-order", "--key", "ann.pem")
     assert code == 2
-    assert "has no block by court-order" in err
+    assert "has no block by court-order\nhint: restrictions of this wallet: dormant\n" in err
     assert call("unblock", W, "--kind", "dormant", "--key", "north.pem")[0] == 0
     (notice,) = as_json(call("notices", "--json"))["notices"]
     assert (notice["person"], notice["text"]) == (P, "WALLET_BLOCKED")

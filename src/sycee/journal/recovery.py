@@ -381,7 +381,7 @@ class Scan:
             raise TailInDoubt(
                 f"{tail.doubt}. It was written last, and may have been acknowledged",
                 hint=f"Restore the file from a copy. Without one, frame {self.sequence + 1} can be given up: by "
-                "`sycee restore --cut-tail` into a new folder, `sycee pilot --cut-tail`, or Ledger.open(..., "
+                "`sycee restore --cut-tail` into a new folder, `sycee pilot luohu --cut-tail`, or Ledger.open(..., "
                 "cut_tail=True). Ask every caller that received a result in this frame.",
             )
         done = "would be cut at a start" if read_only else "cut"

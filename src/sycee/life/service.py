@@ -257,7 +257,7 @@ class Life:
             raise Refused(
                 f"wallet {payload['account']}: the stored signature of the operator is not accepted",
                 next(iter(outcome.results), Result.SIGNATURE_EXPIRED),
-                hint="finish the recovery with the operator's key: `sycee person lost --finish`",
+                hint="finish the recovery with the operator's key: `sycee person recovered`",
             )
 
     # --- blocks ---
@@ -365,12 +365,13 @@ class Life:
         return Restricted(outcome, accounts, others)
 
     def _release_payload(self, account: int, kind: Kind, case: int) -> dict[str, Any]:
-        with reading(self._stores.engine) as connection:
-            found = restrictions.find(connection, account, kind)
-        if found is None or found.state != ACTIVE:
+        active = {each.kind: each for each in self.restrictions(account=account) if each.state == ACTIVE}
+        found = active.get(kind)
+        if found is None:
+            kinds = ", ".join(active) or "none"
             raise UsageError(
                 f"wallet {ids.format(account)} has no block by {kind.value}",
-                hint="`sycee person show` lists the blocks of a person's wallets",
+                hint=f"restrictions of this wallet: {kinds}",
             )
         return {
             "kind": kind.value,
