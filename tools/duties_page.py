@@ -17,8 +17,8 @@ Who may request each action, and who must check it. `{COMMAND}` makes this page 
 test walks every cell.
 
 A duty allows a person to *request*. Whose signature moves money is decided by the ledger alone
-([authority](authority.md)); the last column repeats its answer. A person may have several duties at once, except those
-that must be apart. [Proposals](proposals.md) explains how several persons sign.
+([authority](authority.md)); the last column lists its requirement. A person may have several duties at once, except
+those that must be apart. [Proposals](proposals.md) explains how several persons sign.
 """
 
 CELLS: Final = """## Actions
@@ -61,7 +61,7 @@ def _apart() -> Iterator[str]:
 
 def _actions() -> Iterator[str]:
     columns = [duty.value for duty in Duty]
-    yield f"| action | what | {' | '.join(columns)} | checks | own | the ledger asks for |"
+    yield f"| action | what | {' | '.join(columns)} | checks | own | the ledger requires |"
     yield f"|---|---|{'---|' * len(columns)}---|---|---|"
     for rule in ACTIONS.values():
         cells = " | ".join(cell(rule, duty) for duty in Duty)

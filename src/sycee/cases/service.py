@@ -364,7 +364,7 @@ class Cases:
     def _require_state(self, connection: Connection, case: Case) -> None:
         found = case_in(connection, case.number)
         if found is None or (found.state, found.hold) != (case.state, case.hold):
-            raise UsageError(f"case {case.number} changed meanwhile", hint="look at it again")
+            raise UsageError(f"case {case.number} changed meanwhile", hint="read it again with `sycee case show`")
         require_no_return(connection, case.number)
 
     def _is_done(self, case: Case, step: str, id: int) -> bool:

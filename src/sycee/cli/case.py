@@ -69,7 +69,7 @@ def act(
     note: Note = "",
     key: KeyFiles = None,
 ) -> int:
-    """Take a step in a case: the first key is of its worker, the others sign what the step leads to.
+    """Take a step in a case: the first key is of its worker, the others sign the operation of the step.
 
     The payee's operator signs to hold and release money. Without a hold, two officers sign a return.
     """
@@ -145,7 +145,7 @@ def list_(
     folder: BankFolder,
     /,
     *,
-    due: Annotated[bool, Parameter(negative="", help="Only open cases whose deadline has come.")] = False,
+    due: Annotated[bool, Parameter(negative="", help="Only open cases whose deadline is reached.")] = False,
     all_: Annotated[bool, Parameter(name="--all", negative="", help="Also decided cases.")] = False,
     json_: AsJson = False,
 ) -> int:
@@ -171,7 +171,7 @@ def claims(
     all_: Annotated[bool, Parameter(name="--all", negative="", help="Also claims that were ended.")] = False,
     json_: AsJson = False,
 ) -> int:
-    """List the claims: what returns did not find, and how much was collected since."""
+    """List the claims: money that returns did not find, and the part collected since."""
     from sycee.core import ids, money
 
     with open_bank(folder) as bank:
@@ -198,7 +198,7 @@ def claims(
 
 @app.command
 def collect(folder: BankFolder, claim: ClaimText, /, *, key: KeyFiles = None) -> int:
-    """Propose to collect a claim from what the payee has by now. Two officers sign.
+    """Propose to collect a claim from the money that the payee has now. Two officers sign.
 
     A job makes the same proposal every day on which there is money.
     """

@@ -20,7 +20,7 @@ def set_(
 ) -> int:
     """Move the clock of a rehearsal forward, and run the jobs that are due.
 
-    A bank has such a clock if `sycee init --rehearsal-from` founded it. All its packs and pages say so.
+    A bank has such a clock if `sycee init --rehearsal-from` founded it. All its packs and pages are marked.
     """
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")

@@ -13,7 +13,7 @@ app = App(name="config", help="Show the settings of a bank.")
 
 @app.command
 def show(folder: BankFolder, /, *, json_: AsJson = False) -> int:
-    """Show every setting with the source that it comes from.
+    """Show every setting with its source.
 
     Neither locks nor changes the bank.
     """

@@ -111,7 +111,7 @@ def waterfalls(
     json_: AsJson = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """List what waterfalls sent on and the operator's bank has to pay, oldest first.
+    """List the money of waterfalls that the operator's bank has to pay, oldest first.
 
     --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
     """

@@ -58,7 +58,7 @@ def list_(
     *,
     json_: AsJson = False,
 ) -> int:
-    """List the private keys on the bank's machine, with what each may sign.
+    """List the private keys on the bank's machine, each with its purpose.
 
     A server needs the key of operator 0 alone, whose accounts hold no money of customers. Keep all others elsewhere.
     """
@@ -124,7 +124,7 @@ def show_(
     *,
     json_: AsJson = False,
 ) -> int:
-    """Show the key of an account, its earlier keys, and what the owner of a new key needs for a proof."""
+    """Show the key of an account, its earlier keys, and the values that a proof by a new key needs."""
     from sycee.core import ids
     from sycee.core.keys import PublicKey
 

@@ -90,7 +90,7 @@ def refund(
     till: Annotated[TillCode | None, Parameter(help="Code of the till that refunds, or OUTLET/TILL.")] = None,
     key: KeyFiles = None,
 ) -> int:
-    """Refund a part, or all, of the payment of an order or of a hold. The money returns to where it came from.
+    """Refund a part, or all, of the payment of an order or of a hold. The money returns to its sources.
 
     The key of the merchant's wallet signs, or a person of its operator if the wallet has none.
     """

@@ -33,7 +33,7 @@ def list_(
     state: Annotated[str | None, Parameter(help="Only proposals in this state, such as open.")] = None,
     json_: AsJson = False,
 ) -> int:
-    """List proposals, with what the open ones still need."""
+    """List proposals, with the signatures that open ones still need."""
     from sycee.core import ids
     from sycee.identity.tables import PROPOSAL_STATES
 
@@ -70,7 +70,7 @@ def show_(
     *,
     json_: AsJson = False,
 ) -> int:
-    """Decode the records of a proposal: what is shown follows from the signed bytes alone.
+    """Decode the records of a proposal: the shown text follows from the signed bytes alone.
 
     An exported file needs no data folder and no database.
     """
@@ -106,7 +106,7 @@ def sign(
 ) -> int:
     """Sign an exported proposal, without a data folder: show its records and digest, then write the signature.
 
-    The signature covers the records, the effect, the maker and the end: what is shown here, and nothing else.
+    The signature covers exactly the records, the effect, the maker and the end that are shown.
     """
     from sycee.core.keys import SigningKey
     from sycee.identity import proposal_format

@@ -74,7 +74,7 @@ def list_(
     wallet: WalletName,
     /,
     *,
-    asked: Annotated[bool, Parameter(negative="", help="Show what the wallet asked for instead.")] = False,
+    asked: Annotated[bool, Parameter(negative="", help="Show the requests that the wallet made instead.")] = False,
     key: KeyFiles = None,
     json_: AsJson = False,
 ) -> int:

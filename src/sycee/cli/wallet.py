@@ -258,7 +258,7 @@ def waterfall(
     ] = None,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Send what exceeds a wallet's limit on to its holder's bank account. A person of its operator signs."""
+    """Send the excess over a wallet's limit to its holder's bank account. A person of its operator signs."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         who = maker_of(bank, keys)
@@ -267,7 +267,7 @@ def waterfall(
             bank.sweeps.unlink(account, signers=bank.signers(*keys), who=who)
         else:
             bank.sweeps.link(account, bank_account, signers=bank.signers(*keys), who=who)
-        show("the waterfall has ended" if bank_account is None else "what exceeds the limit goes to the bank")
+        show("the waterfall has ended" if bank_account is None else "the excess over the limit goes to the bank")
     return 0
 
 

@@ -251,6 +251,4 @@ def _invalid(file: str, problem: str) -> UsageError:
 
 
 def _untrue(day: str, problem: str) -> IntegrityError:
-    return IntegrityError(
-        f"the pack of {day} is not right: {problem}", hint="compare it with the copy of whoever signed it"
-    )
+    return IntegrityError(f"the pack of {day} is not right: {problem}", hint="compare it with the signer's copy")

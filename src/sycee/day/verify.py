@@ -61,7 +61,7 @@ def verify_packs(
     if packs[0].number > 1:
         findings.append(f"packs 1 to {packs[0].number - 1} were not given: the chain was checked from {packs[0].day}")
     if not keys:
-        findings.append("no key was given: whose keys signed was taken from the packs themselves")
+        findings.append("no key was given: the signers' keys were taken from the packs")
     if packs[0].body["rehearsal"]:
         findings.append("the packs are of a rehearsal")
     proved = [f"{len(packs)} packs form one chain, and every signature belongs to its pack"]

@@ -188,7 +188,7 @@ _RULES: Final = (
     _rule("pay", "pay from a wallet", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
     _rule("hold", "hold money of a wallet for a payee", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
     _rule(
-        "hold.end", "take or release what is held for a wallet", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,
+        "hold.end", "take or release the held money of a wallet", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,
         ledger=OWNER,
     ),
     _rule("refund", "refund a payment", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),

@@ -201,7 +201,7 @@ def sentences(supply: Supply) -> list[str]:
         known = f"newest checkpoint: frame {at.sequence:,}, {utc_text(at.time_ns)}"
     lines = [
         f"{circulation}; converted reserves {supply.text(supply.converted_minor)}; {relation}",
-        f"{places}, in vaults and on the way {supply.text(supply.elsewhere_minor)}",
+        f"{places}, in vaults and in transit {supply.text(supply.elsewhere_minor)}",
         f"reserves that the rules require for the money in wallets: {supply.text(supply.required_minor)}",
         f"as of frame {position.sequence:,}, {utc_text(position.time_ns)}",
         f"state digest {position.state_digest.hex()}",

@@ -134,7 +134,7 @@ class Sweeps:
             if minor <= 0:
                 raise UsageError(
                     f"there is nothing to sweep from wallet {ids.format(wallet.account)}",
-                    hint="what the merchant keeps for refunds stays; sweep after the next payments",
+                    hint="the reserve for refunds stays; sweep after the next payments",
                 )
             connection.execute(SWEEPS.insert().values(row))
 
