@@ -103,6 +103,9 @@ def test_blocks_run_and_say_what_is_shown(name: str, tmp_path: Path, warm: Path)
     # Pages name examples and tools by their path from the root of the repository.
     for folder in ("examples", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    for block in page(name).blocks():
+        if block.info.startswith("title="):
+            (tmp_path / block.info.removeprefix("title=")).write_text(block.content, encoding="utf-8")
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(warm), str(Path(sys.executable).parent), os.environ["PATH"]]),

@@ -28,7 +28,7 @@ EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 COMMANDS: Final = {
     "pilot": ("pilot:app", "Replay a historic pilot, end to end, on a durable ledger."),
     "verify": ("verify:verify", "Reread a journal and recompute every balance and every purse from its operations."),
-    "draw": ("draw:app", "Check a published draw: recompute every winner from the published files alone."),
+    "draw": ("draw:app", "Check a programme file, or a published draw with every winner."),
     "simulate": ("simulate:simulate", "Run random histories with power cuts and damaged disks against a naive twin."),
     "snapshot": ("snapshot:snapshot", "Write a snapshot of a ledger's state, which makes its next start faster."),
     "restore": ("restore:restore", "Restore a ledger from a copy of its journal into a new folder."),

@@ -1,10 +1,12 @@
-"""`sycee draw`: check a published draw and one entry in it, on this machine."""
+"""`sycee draw`: check a programme file, a published draw, and one entry in it, on this machine."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -17,12 +19,16 @@ from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
 
 if TYPE_CHECKING:
+    from sycee.programmes.definition import Programme, Window
     from sycee.programmes.draw import Check, Verification
 
 Folder: TypeAlias = Annotated[Path, Parameter(help="The folder with the published files of a draw.")]
 RECEIPT_BYTES_MAX: Final = 1 << 16
 
-app = App(name="draw", help="Check a published draw: recompute every winner from the published files alone.")
+app = App(
+    name="draw",
+    help="Check a programme file, or a published draw with every winner.",
+)
 
 
 @app.command
@@ -87,6 +93,63 @@ def entry(
         verdict = {True: "this entry won", False: "this entry did not win", None: "not drawn yet, or not in the list"}
         show(verdict[result.won])
     result.require()
+
+
+@app.command(name="check")
+def check_(
+    file: Annotated[Path, Parameter(help="A programme file, such as spring.toml.")],
+    /,
+    *,
+    json_: AsJson = False,
+) -> None:
+    """Check a programme file, and show its packets, its draw and its times."""
+    from sycee.programmes import definition
+
+    programme = definition.load(file)
+    if json_:
+        _print_json(_programme_json(programme))
+    else:
+        show(f"{file} is a programme: {programme.title} ({programme.name})", *_programme_lines(programme))
+
+
+def _programme_lines(programme: Programme) -> Iterator[str]:
+    from sycee.core import documents, money
+
+    def amount(minor: int) -> str:
+        return f"{money.format(minor, programme.currency)} {programme.currency.code}"
+
+    def window(of: Window) -> str:
+        return f"{documents.shown_moment(of.from_ns, zone)} until {documents.shown_moment(of.until_ns, zone)}"
+
+    zone, draw = programme.zone, programme.draw
+    yield f"  budget        {amount(programme.budget_minor)}, paid by {programme.funder.name}"
+    yield from (
+        f"  packets       {each.count:,} x {amount(each.amount_minor)}: {each.name}" for each in programme.packets
+    )
+    yield f"  registration  {window(programme.registration)}"
+    beacon = f"{draw.beacon_source}, round {draw.beacon_round}, due {documents.shown_moment(draw.beacon_due_ns, zone)}"
+    yield f"  draw          {draw.rule}, with {beacon}"
+    yield from (f"  winners       {each.winners:,} in {each.name}" for each in draw.strata)
+    yield f"  claim         {window(programme.claim)}"
+    yield f"  spending      {window(programme.spending)}"
+    yield f"  expiry        {documents.shown_moment(programme.expires_ns, zone)}; the rest returns to the funder"
+
+
+def _programme_json(programme: Programme) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "name": programme.name,
+        "title": programme.title,
+        "currency": programme.currency.code,
+        "budget_minor": programme.budget_minor,
+        "packets": [asdict(each) for each in programme.packets],
+        "strata": [asdict(each) for each in programme.draw.strata],
+        "registration": asdict(programme.registration),
+        "beacon_due_ns": programme.draw.beacon_due_ns,
+        "claim": asdict(programme.claim),
+        "spending": asdict(programme.spending),
+        "expires_ns": programme.expires_ns,
+    }
 
 
 def _with_files(folder: Path, *names: str) -> Path:
