@@ -82,7 +82,7 @@ ACCOUNTS: Final = (
     Column("currency", "VARCHAR", "currency of the account"),
     Column("kind", "VARCHAR", "kind of the account"),
     Column("operator", "BIGINT", "number of its operator, 0 for none"),
-    Column("suspense", "UUID", "account that receives money which this one cannot"),
+    Column("suspense", "UUID", "account that receives money for this one after it is closed or blocked"),
     Column("link", "UUID", "linked account, or null"),
     Column("rule_set", "INTEGER", "number of its rule set, 0 for none"),
     Column("debit_blocked", "BOOLEAN", "true if it may not pay"),

@@ -213,8 +213,8 @@ class Ledger(MoneyOperations[Result]):
     ) -> int:
         """Open an account and return its id: `account`, or a fresh one.
 
-        - `suspense`: account for money that this account cannot receive. By default the operator's first suspense
-          account of the currency, or else the issuer's (operator 0); opened now if there is none.
+        - `suspense`: account that receives money for this one once it is closed. By default the operator's first
+          suspense account of the currency, or else the issuer's (operator 0); opened now if there is none.
         - `operator`: number of the operator that runs the account and signs for it.
         - `rule_set`: the limits of the account; 0 for none.
 
