@@ -61,7 +61,7 @@ COMMANDS: Final = {
     "pay": ("pay:pay", "Pay from a wallet."),
     "request": ("request:app", "Ask for a payment, and pay or decline such a request."),
     "hold": ("hold:app", "Hold money of a wallet for a payee, and take or release it."),
-    "refund": ("pay:refund", "Refund a part, or all, of the payment of an order."),
+    "refund": ("pay:refund", "Refund a part, or all, of the payment of an order or of a hold."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),
     "case": ("case:app", "Open cases, take steps, and follow claims."),
