@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
 from tests.database.places import opened
 
+from sycee.core import ids
 from sycee.core.clock import FixedClock
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.database import tables
-from sycee.database.bulk import insert_rows
-from sycee.database.columns import id_bytes
+from sycee.database.bulk import any_of, insert_columns, insert_rows
+from sycee.database.columns import id_bytes, ids_bytes
 from sycee.database.migrations import upgrade
 from sycee.database.numbers import Numbers
 from sycee.database.transactions import reading, write
@@ -73,6 +76,38 @@ def test_rows_in_bulk(engine: Engine) -> None:
         assert connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(runs)) == 3_000
         row = connection.execute(sqlalchemy.select(runs).where(runs.c.run == 2**100 + 77)).one()
         assert tuple(row) == (2**100 + 77, 77, 7, 9)
+
+
+def test_rows_in_bulk_by_columns(engine: Engine) -> None:
+    """Numbers, texts and bytes of any length, also empty, are stored as the rows of the table have them."""
+    size, intents = 300, tables.INTENTS
+    columns: dict[str, Any] = {
+        "id": ids_bytes(ids.generate(size, time_ms=1)),
+        "payload": ["", "W*** 王", "a\nb" * 20] * 100,
+        "records": [b"", b"\0\xff" * 9, b"\0"] * 100,
+        "size": np.arange(size) * 10**6,
+        "action": "town.found", "state": "pending", "digest": "", "valid_until_ns": 1, "who": id_bytes(9),
+        "made_ns": 2, "reason": "",
+    }  # fmt: skip
+
+    def insert(connection: Connection) -> None:
+        insert_columns(connection, intents, columns)
+        insert_columns(connection, intents, {"id": columns["id"][:0], "action": "town.found"})
+
+    write(engine, insert)
+    with reading(engine) as connection:
+        rows = connection.execute(sqlalchemy.select(intents).order_by(intents.c.id)).all()
+        assert [id_bytes(row.id) for row in rows] == [each.tobytes() for each in columns["id"]]
+        assert [(row.payload, bytes(row.records)) for row in rows] == list(
+            zip(columns["payload"], columns["records"], strict=True)
+        )
+        assert [row.size for row in rows] == [at * 10**6 for at in range(size)]
+        assert {(row.action, row.who, row.made_ns, row.envelopes) for row in rows} == {("town.found", 9, 2, None)}
+        wanted = np.concatenate([ids_bytes(ids.generate(5, time_ms=2)), columns["id"][7:9]])
+        for values, found in ((wanted, 2), (wanted[:0], 0)):
+            condition, parameters = any_of(connection, "id", values)
+            query = f"SELECT id FROM {intents.name} WHERE {condition}"  # noqa: S608 - places only
+            assert len(connection.exec_driver_sql(query, parameters).all()) == found
 
 
 def test_a_conflict_in_bulk_is_retried_or_translated(engine: Engine) -> None:

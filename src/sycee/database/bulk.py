@@ -1,15 +1,26 @@
-"""Insert many rows fast: no object per row, and COPY on PostgreSQL."""
+"""Insert and find many rows fast: one statement without an object per value on SQLite, and COPY on PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from typing import Any, Final, TypeAlias
 
+import numpy as np
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from sycee.core.arrays import Array, Bytes
 from sycee.database.engines import is_sqlite
+
+# (n, width) uint8: n byte strings of one length. (n,) integers from 0. A list: n texts or byte strings. Any other value
+# is that of all rows.
+Values: TypeAlias = Any
+
+# The row numbers from 0 to the parameter. SQLite has no series of numbers besides this one.
+_ROWS: Final = "WITH RECURSIVE row (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM row WHERE at < ?)"
+_DIGITS: Final = 12  # of a number from 0 to 10**12 - 1 in a parameter
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -18,15 +29,50 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ro
     Values are those of the driver: an id is the 16 bytes of `columns.id_bytes`. Raises the driver's errors, which
     `write` translates.
     """
-    names = ", ".join(f'"{table.c[name].name}"' for name in columns)
+    names = _names(table, columns)
     if is_sqlite(connection):
         places = ", ".join("?" * len(columns))
         values = [tuple(row) for row in rows]
         if values:
             connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({places})', values)  # noqa: S608
+    else:
+        _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
+
+
+def insert_columns(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
+    """Insert the n rows that `columns` give; one of them at least is no constant. Errors as `insert_rows`.
+
+    On SQLite one statement inserts all rows and has one parameter per column, so that other threads run meanwhile.
+    """
+    count = next(len(values) for values in columns.values() if isinstance(values, np.ndarray | list))
+    names = _names(table, columns)
+    if not count:
         return
+    if is_sqlite(connection):
+        parts = [_expression(values) for values in columns.values()]
+        selected = ", ".join(expression for expression, _ in parts)
+        statement = f'INSERT INTO "{table.name}" ({names}) {_ROWS} SELECT {selected} FROM row'  # noqa: S608
+        connection.exec_driver_sql(statement, (count - 1, *(each for _, found in parts for each in found)))
+    else:
+        rows = zip(*(_cells(values) for values in columns.values()), strict=False)
+        _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
+
+
+def any_of(connection: Connection, column: str, values: Bytes) -> tuple[str, tuple[Any, ...]]:
+    """Return the condition that a column has one of n byte strings, (n, width), in SQL, and its parameters."""
+    if is_sqlite(connection):
+        expression, parameters = _expression(values)
+        condition = f"{column} IN ({_ROWS} SELECT {expression} FROM row)"  # noqa: S608 - places only
+        return condition, (len(values) - 1, *parameters)
+    return f"{column} = ANY(%s::bytea[])", (_cells(values),)
+
+
+def _names(table: Table, columns: Iterable[str]) -> str:
+    return ", ".join(f'"{table.c[name].name}"' for name in columns)
+
+
+def _copy(connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
     driver: Any = connection.connection
-    statement = f'COPY "{table.name}" ({names}) FROM STDIN'
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
@@ -37,3 +83,43 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ro
             statement, None, error, connection.dialect.loaded_dbapi.Error, hide_parameters=True,
             dialect=connection.dialect,
         ) from error  # fmt: skip
+
+
+def _cells(values: Values) -> Iterable[Any]:
+    """Return a value for each row."""
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        content, width = values.tobytes(), values.shape[1]
+        return [content[at : at + width] for at in range(0, len(content), width)]
+    if isinstance(values, np.ndarray):
+        cells: list[int] = values.tolist()
+        return cells
+    return values if isinstance(values, list) else repeat(values)
+
+
+def _expression(values: Values) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQLite expression of the value in row `at`, and its parameters."""
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        width = values.shape[1]
+        return f"substr(?, at * {width} + 1, {width})", (values.tobytes(),)
+    if isinstance(values, np.ndarray):
+        return _number(0, 1), (_digits(values),)
+    if not isinstance(values, list):
+        return "?", (values,)
+    is_text = bool(values) and isinstance(values[0], str)
+    parts = [each.encode() for each in values] if is_text else values
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    places = _digits(np.stack([np.cumsum(lengths) - lengths + 1, lengths], axis=1))
+    part = f"substr(?, {_number(0, 2)}, {_number(1, 2)})"
+    content = b"".join(parts) + b"\0"  # a part of an empty parameter would be NULL
+    return f"CAST({part} AS TEXT)" if is_text else part, (content, places, places)
+
+
+def _number(index: int, count: int) -> str:
+    """Return the expression of number `index` of the `count` numbers in row `at` of a parameter made by `_digits`."""
+    return f"CAST(substr(?, at * {_DIGITS * count} + {_DIGITS * index + 1}, {_DIGITS}) AS INTEGER)"
+
+
+def _digits(numbers: Array) -> bytes:
+    """Return numbers as decimal digits of one length."""
+    powers = 10 ** np.arange(_DIGITS - 1, -1, -1, dtype=np.int64)
+    return (numbers.astype(np.int64)[..., None] // powers % 10 + ord("0")).astype(np.uint8).tobytes()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, String, Text
 from sqlalchemy.types import TypeDecorator
+
+from sycee.core.arrays import Bytes
+from sycee.core.ids import Ids
 
 ID_BYTES: Final = 16
 
@@ -34,6 +38,11 @@ class Id128(TypeDecorator[int]):
 def id_bytes(id: int) -> bytes:
     """Return the 16 bytes of an id in the database. Raises OverflowError for more than 128 bits."""
     return id.to_bytes(ID_BYTES, "big")
+
+
+def ids_bytes(many: Ids) -> Bytes:
+    """Return the bytes of n ids in the database: (n, 16)."""
+    return np.stack([many["high"], many["low"]], axis=1).astype(">u8").view(np.uint8)
 
 
 def required(type_: Any, *names: str) -> tuple[Column[Any], ...]:
