@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from sycee.core.worker_thread import Worker
+from sycee.core.worker_thread import Worker, one_ahead
 
 
 def test_tasks_run_in_order() -> None:
@@ -86,3 +86,35 @@ def test_many_threads_share_a_worker_and_close_waits_for_their_tasks() -> None:
     worker.close()
     assert worker.submit(lambda: "again").result() == "again"
     worker.close()
+
+
+def test_one_result_is_computed_ahead_and_no_more() -> None:
+    begun: list[int] = []
+    third = threading.Event()
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if len(begun) == 3:
+            third.set()
+        return number * 10
+
+    results = one_ahead(work, range(1, 5))
+    assert next(results) == 10
+    assert not third.wait(0.05), "the third result waits until the second is used"
+    assert next(results) == 20
+    assert third.wait(10)
+    assert list(results) == [30, 40]
+    assert begun == [1, 2, 3, 4]
+    assert list(one_ahead(work, [])) == []
+
+
+def test_an_error_ahead_comes_in_its_turn_and_the_thread_ends() -> None:
+    results = one_ahead(lambda number: 6 // number, [2, 0, 3])
+    assert next(results) == 3
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert not [each for each in threading.enumerate() if each.name == "one-ahead"]
+    results = one_ahead(abs, [1, 2, 3])
+    next(results)
+    results.close()
+    assert not [each for each in threading.enumerate() if each.name == "one-ahead"]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
+S = TypeVar("S")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -112,6 +114,22 @@ def _run_all(queue: SimpleQueue[Deferred[Any] | None]) -> None:
     while (deferred := queue.get()) is not None:
         deferred.run()
         del deferred
+
+
+def one_ahead(work: Callable[[S], T], items: Iterable[S]) -> Generator[T, None, None]:
+    """Yield `work(item)` of each item in order. A thread computes the next result while the caller uses this one."""
+    worker = Worker("one-ahead")
+    try:
+        waiting: Deferred[T] | None = None
+        for item in items:
+            following = worker.submit(partial(work, item))
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
+    finally:
+        worker.close()
 
 
 class Executor:
