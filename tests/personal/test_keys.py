@@ -7,12 +7,14 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy
 
 from sycee.core import ids
 from sycee.core.clock import FixedClock
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.database.columns import id_bytes
 from sycee.database.engines import engine
 from sycee.database.transactions import reading, write
 from sycee.personal.key_tables import SECRETS
@@ -63,6 +65,23 @@ def test_keys_are_the_same_after_a_restart(keys: PersonalKeys, folders: tuple[Pa
     assert again.persons() == people
     assert again.create(people) == made  # a secret is kept
     again.close()
+
+
+def test_drawn_secrets_are_stored_once(keys: PersonalKeys, folders: tuple[Path, Path]) -> None:
+    people = persons(300)
+    names = np.frombuffer(b"".join(map(id_bytes, people)), np.uint8).reshape(-1, 16)
+    secrets, made = keys.draw(names)
+    assert keys.persons() == []
+    keys.store(names[:299], secrets[:299])
+    assert keys.keys_of(people[:299]) == made[:299]
+    assert secret_of(folders[1] / FILE_NAME, people[7]) == secrets[7].tobytes()
+    with pytest.raises(IntegrityError, match="UNIQUE"):
+        keys.store(names[298:], secrets[298:])
+    assert keys.persons() == people[:299]
+    keys.shred(people[5])
+    with pytest.raises(UnavailableError, match="was shredded"):
+        keys.store(names[[5, 299]], secrets[[5, 299]])
+    assert (people[5] in keys.persons(), people[299] in keys.persons()) == (False, False)
 
 
 def test_both_files_have_the_secret_and_only_their_owner_reads_them(

@@ -98,7 +98,7 @@ def test_many_rows_are_examined_and_stored(bank: World) -> None:
         5: "INVALID_PAPER",
         6: "INVALID_BIRTH",
     }
-    assert examined.phones[:2] == ["+8613800138000", "+8613900139000"]
+    assert examined.columns["phone"][:2] == ["+8613800138000", "+8613900139000"]
     with pytest.raises(UsageError, match="row 3 cannot be stored: a field has more than 512") as raised:
         bank.register.prepare([ANN, BOB, CLERK], examined, [0, 1, 2])
     assert "x" * 20 not in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ def test_truncated_bytes_do_not_open(length: int) -> None:
 
 def test_many_records_are_sealed_as_one_is() -> None:
     contents = [b"one", b"two"]
-    names = [PERSON.to_bytes(16, "big"), OTHER.to_bytes(16, "big")]
+    names = np.frombuffer(PERSON.to_bytes(16, "big") + OTHER.to_bytes(16, "big"), np.uint8).reshape(2, 16)
     one, two = sealing.seal_records([KEY, KEY], names, contents)
     assert sealing.unseal(KEY, PERSON, sealing.RECORD, 1, one) == b"one"
     assert sealing.unseal(KEY, OTHER, sealing.RECORD, 1, two) == b"two"

@@ -17,7 +17,7 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Actions
 from sycee.identity.key_register import proof_message
 from sycee.ledger import operations
-from sycee.wallets import tables, tiers
+from sycee.wallets import opening, tables, tiers
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 
 
@@ -49,6 +49,29 @@ def test_bulk_opens_the_good_rows_and_names_the_others_by_code(town: Town) -> No
     assert opened.accounts[1:] == [0] * 4
     assert town.balance(opened.accounts[0]) == 0
     assert town.bank.check() == []
+
+
+def test_bulk_in_several_groups_gives_each_person_its_own_wallet(small: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are refused between others, in the file and across groups; each phone finds its wallet and its name."""
+    monkeypatch.setattr(opening, "GROUP_ROWS", 3)
+    monkeypatch.setattr(opening, "INTENT_RECORDS_MAX", 2)
+    bank, numbers = small.bank, [1, 2, 3, 2, 4, 5, 6, 1, 7]
+    columns = {
+        "name": [f"Nr {'x' * number}" for number in numbers],
+        "phone": [f"+86 139 0000 000{number}" for number in numbers],
+    }
+    columns["phone"][4] = world.NED["phone"]
+    seen: list[int] = []
+    opened = bank.wallets.open_many(
+        columns, operator=2, tier="class-4", signers=small.operator, who=small.north, progress=seen.append
+    )
+    assert opened.refused == {3: DUPLICATE_PHONE, 4: DUPLICATE_PHONE, 7: DUPLICATE_PHONE}
+    assert seen == [3, 3, 3]
+    for row in set(range(9)) - set(opened.refused):
+        found, masked = bank.aliases.resolve(columns["phone"][row], by=small.north), "N* x" + "*" * (numbers[row] - 1)
+        assert (found.account, found.name) == (opened.accounts[row], masked)
+        assert bank.personal.mask_of(small.holder(found.account)) == masked
+    assert bank.check() == []
 
 
 def test_a_wallet_without_a_key_is_of_the_lowest_class(small: Town) -> None:
@@ -135,7 +158,9 @@ CITIZENS = {
 def open_citizens(bank: Bank) -> None:
     """Open the wallets that are not open yet: a second call finds the phones of the first."""
     north = world.person(bank, world.NORTH)
-    bank.wallets.open_many(CITIZENS, operator=2, tier="class-4", signers=bank.signers(world.NORTH), who=north)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(opening, "GROUP_ROWS", 8)  # three groups
+        bank.wallets.open_many(CITIZENS, operator=2, tier="class-4", signers=bank.signers(world.NORTH), who=north)
 
 
 def expect_citizens(bank: Bank) -> None:

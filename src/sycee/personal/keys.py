@@ -15,13 +15,16 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.core import ids
+from sycee.core.arrays import Bytes
 from sycee.core.clock import Clock
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import id_bytes
 from sycee.database.engines import engine
 from sycee.database.migrations import upgrade
@@ -147,6 +150,30 @@ class PersonalKeys:
             copied = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
         write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
         return [sealing.person_key(self._derived, secret, name) for name, secret in zip(names, secrets, strict=True)]
+
+    def draw(self, persons: Bytes) -> tuple[Bytes, list[bytes]]:
+        """Return new secrets, (n, 32), and keys of n persons, (n, 16). Writes nothing: `store` does."""
+        secrets = np.frombuffer(os.urandom(SECRET_BYTES * len(persons)), np.uint8).reshape(-1, SECRET_BYTES)
+        return secrets, sealing.person_keys(self._derived, secrets, persons)
+
+    def store(self, persons: Bytes, secrets: Bytes) -> None:
+        """Write the secrets of `draw` for persons with new ids, in the file and its backup, as `create` does.
+
+        Raises IntegrityError if a person has a secret, with nothing written; UnavailableError as `create`.
+        """
+        self._backup()  # fail before the first file is changed
+        columns = {"person": persons, "secret": secrets, "master": MASTER, "made_ns": self._clock.now_ns()}
+
+        def insert(connection: Connection) -> None:
+            condition, parameters = any_of(connection, "person", persons)
+            query = f"SELECT person FROM personal_keys_shredded WHERE {condition} LIMIT 1"  # noqa: S608 - places only
+            found = connection.exec_driver_sql(query, parameters).first()
+            if found is not None:
+                raise self._no_secret(connection, int.from_bytes(found[0], "big"))
+            insert_columns(connection, SECRETS, columns)
+
+        for each in (self._engine, self._backup()):
+            write(each, insert)
 
     def key_of(self, person: int) -> bytes:
         """Return a person's key. Raises UnavailableError if the person was shredded or has no secret here."""

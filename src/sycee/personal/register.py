@@ -1,25 +1,26 @@
 """The register of persons: stored sealed, found by keyed hash, read after an entry in the access log.
 
-Order of writing: first the secrets (`prepare`, in the key file), then the rows sealed under them (`store_many`, in the
-transaction of the caller). `prepare` is called before the transaction, because a transaction may run several times.
+Order of writing: first the secrets (`store_secrets`, in the key file), then the rows sealed under them (`store_many`,
+in the transaction of the caller). Secrets come before the transaction, because a transaction may run several times.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.core import ids
+from sycee.core.arrays import Array, Bytes
 from sycee.core.clock import Clock
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.database.bulk import insert_rows
-from sycee.database.columns import id_bytes
-from sycee.database.engines import is_sqlite
+from sycee.database.bulk import any_of, insert_columns
+from sycee.database.columns import ID_BYTES, id_bytes
 from sycee.database.transactions import reading, write
 from sycee.personal import sealing
 from sycee.personal.access import NOBODY, Access, AccessLog, Duties
@@ -30,7 +31,6 @@ from sycee.personal.tables import RECORDS, SEARCH, SHREDS
 
 SHRED: Final = "person.shred"
 CHANNEL: Final = "channel"  # the place of the address of a notice
-BATCH_MAX: Final = 500  # hashes or persons of one query
 
 # Why a row cannot be stored. The codes name no value.
 INVALID_PHONE: Final = "INVALID_PHONE"
@@ -48,26 +48,45 @@ _WORDS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Searches:
+    """The m keyed hashes by which persons are found, sorted. `owners`: (m,) row of the person of each."""
+
+    owners: Array
+    kinds: Array  # (m,) SearchKind
+    hashes: Bytes  # (m, 16)
+
+    def of(self, chosen: Array) -> Searches:
+        """Return the hashes of the chosen rows, (k,) ascending; owners count the chosen rows from 0."""
+        at = np.minimum(np.searchsorted(chosen, self.owners), max(chosen.size - 1, 0))
+        kept = chosen[at] == self.owners if chosen.size else np.zeros(self.owners.size, bool)
+        return Searches(at[kept], self.kinds[kept], self.hashes[kept])
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """Rows of persons before they are stored: their fields, why some cannot be stored, and their search hashes.
+    """Rows of persons before they are stored: their fields, why some cannot be stored, and their search hashes."""
 
-    `phones`: the phone of each row in its normal form, "" without one.
-    """
-
-    rows: list[dict[str, str]] = field(repr=False)
+    size: int
+    columns: dict[str, list[str]] = field(repr=False)  # field → texts, "" for none; phones in their normal form
     faults: dict[int, str]  # row number from 0 → code
-    hashes: list[list[tuple[SearchKind, bytes]]] = field(repr=False)
-    phones: list[str] = field(repr=False)
+    searches: Searches = field(repr=False)  # of the rows without a fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """Persons whose secrets are stored, and the rows to store for them."""
+    """Persons and the rows to store for them, sealed under their secrets."""
 
-    persons: list[int]
-    records: list[tuple[bytes, int, bytes, int]] = field(repr=False)
-    search: list[tuple[bytes, int, bytes]] = field(repr=False)
+    persons: Bytes  # (n, 16)
+    secrets: Bytes = field(repr=False)  # (n, 32)
+    sealed: list[bytes] = field(repr=False)
+    searches: Searches = field(repr=False)
+    at_ns: int
+
+    def of(self, chosen: Array) -> Prepared:
+        """Return the chosen persons, (k,) ascending."""
+        sealed = [self.sealed[at] for at in chosen.tolist()]
+        return Prepared(self.persons[chosen], self.secrets[chosen], sealed, self.searches.of(chosen), self.at_ns)
 
 
 class Register:
@@ -91,46 +110,65 @@ class Register:
         Reads no file and no database. Raises UsageError for an unknown field and columns of different lengths.
         """
         _check_columns(columns)
-        names = [name for name in FIELDS if name in columns]
-        key = self.keys.hash_key
-        rows: list[dict[str, str]] = []
+        size = len(next(iter(columns.values()), ()))
+        texts = {name: [text.strip() for text in columns[name]] for name in FIELDS if name in columns}
         faults: dict[int, str] = {}
-        hashes: list[list[tuple[SearchKind, bytes]]] = []
-        phones: list[str] = []
-        for values in zip(*(columns[name] for name in names), strict=True):
-            row = {name: text for name, text in zip(names, map(str.strip, values), strict=True) if text}
-            code, texts = self._texts(row)
-            if code:
-                faults[len(rows)] = code
-            rows.append(row)
-            hashes.append([(kind, sealing.search_hash(key, kind, text)) for kind, text in texts])
-            phones.append("" if code else row.get("phone", ""))
-        return Examined(rows, faults, hashes, phones)
+        for each in texts.values():
+            if max(map(len, each), default=0) > sealing.FIELD_CHARACTERS_MAX:
+                long = (row for row, text in enumerate(each) if len(text) > sealing.FIELD_CHARACTERS_MAX)
+                faults |= dict.fromkeys(long, TEXT_TOO_LONG)
+        found = self._search_texts(texts, size, faults)
+        if "phone" in texts:
+            texts["phone"] = found[SearchKind.PHONE]
+        return Examined(size, texts, faults, self._searches(found, faults))
 
-    def _texts(self, row: dict[str, str]) -> tuple[str, list[tuple[SearchKind, str]]]:
-        """Return the code of a fault, or "", and the search texts of a row. Normalises the phone in the row."""
-        texts: list[tuple[SearchKind, str]] = []
-        for text in row.values():
-            if len(text) > sealing.FIELD_CHARACTERS_MAX:
-                return TEXT_TOO_LONG, texts
-        code = INVALID_PHONE
-        try:
-            if "phone" in row:
-                row["phone"] = sealing.phone(row["phone"], self._prefix)
-                texts.append((SearchKind.PHONE, row["phone"]))
-            code = INVALID_PAPER
-            if "paper" in row:
-                texts.append((SearchKind.PAPER, sealing.paper(row.get("paper_kind", ""), row["paper"])))
-            if not texts:
-                return NOTHING_TO_FIND_BY, texts
-            code = INVALID_BIRTH
-            if "birth" in row:
-                born = sealing.birth(row["birth"])
-                if "name" in row:
-                    texts.append((SearchKind.NAME_AND_BIRTH, f"{born} {sealing.name(row['name'])}"))
-        except UsageError:
-            return code, []
-        return "", texts
+    def _search_texts(
+        self, texts: Mapping[str, list[str]], size: int, faults: dict[int, str]
+    ) -> dict[SearchKind, list[str]]:
+        """Return the normal forms of n rows, "" for none. Adds the rows that have a wrong one to `faults`."""
+
+        def normal(code: str, make: Callable[..., str], *names: str) -> list[str]:
+            """Return `make` of the fields of each row that has the first; an error gives the row the code."""
+            made = [""] * size
+            for row, values in enumerate(zip(*(texts.get(name, nothing) for name in names), strict=True)):
+                if values[0]:
+                    try:
+                        made[row] = make(*values)
+                    except UsageError:
+                        faults.setdefault(row, code)
+            return made
+
+        def paper(number: str, kind: str) -> str:
+            return sealing.paper(kind, number)
+
+        def name_and_birth(birth: str, name: str) -> str:
+            born = sealing.birth(birth)
+            return f"{born} {sealing.name(name)}" if name else ""
+
+        nothing = [""] * size
+        found = {
+            SearchKind.PHONE: normal(INVALID_PHONE, self.phone, "phone"),
+            SearchKind.PAPER: normal(INVALID_PAPER, paper, "paper", "paper_kind"),
+        }
+        for row, either in enumerate(zip(*found.values(), strict=True)):
+            if not any(either):
+                faults.setdefault(row, NOTHING_TO_FIND_BY)
+        found[SearchKind.NAME_AND_BIRTH] = normal(INVALID_BIRTH, name_and_birth, "birth", "name")
+        return found
+
+    def _searches(self, found: Mapping[SearchKind, Sequence[str]], faults: Collection[int]) -> Searches:
+        """Return the hashes of the normal forms of all rows without a fault."""
+        owners: list[int] = []
+        kinds: list[int] = []
+        hashes = []
+        for kind, texts in found.items():
+            rows = [row for row, text in enumerate(texts) if text and row not in faults]
+            hashes.append(sealing.search_hashes(self.keys.hash_key, kind, [texts[row] for row in rows]))
+            owners += rows
+            kinds += [kind] * len(rows)
+        values = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, sealing.HASH_BYTES)
+        order = _sorting(values)  # sorted: neighbours in an index are read and written together
+        return Searches(np.array(owners, np.int64)[order], np.array(kinds, np.int64)[order], values[order])
 
     def hashed(self, kind: SearchKind, text: str) -> bytes:
         """Return the keyed hash, 16 bytes, of a normal form."""
@@ -151,57 +189,61 @@ class Register:
         The strongest is named: paper, then name with birth, then phone. The caller decides whether a shared phone is a
         duplicate.
         """
-        known = self._known(connection, [each for row in examined.hashes for each in row])
-        seen: set[tuple[SearchKind, bytes]] = set()
-        found = {}
-        for number, row in enumerate(examined.hashes):
-            met = [kind for kind, value in row if (kind, value) in known or (kind, value) in seen]
-            if met:
-                found[number] = max(met, key=_STRENGTH.__getitem__)
-            seen.update(row)
+        searches = examined.searches
+        condition, parameters = any_of(connection, "hash", searches.hashes)
+        query = f"SELECT hash FROM personal_search WHERE {condition}"  # noqa: S608 - places only
+        known = {bytes(row[0]) for row in connection.exec_driver_sql(query, parameters)}
+        met = np.zeros(searches.owners.size, bool)
+        # Sorting keeps the order of rows with equal hashes, so the first of them is the earliest row.
+        met[1:] = (searches.hashes[1:] == searches.hashes[:-1]).all(axis=1)
+        if known:
+            met |= [value.tobytes() in known for value in searches.hashes]
+        found: dict[int, SearchKind] = {}
+        for row, number in zip(searches.owners[met].tolist(), searches.kinds[met].tolist(), strict=True):
+            kind = SearchKind(number)
+            found[row] = max(found.get(row, kind), kind, key=_STRENGTH.__getitem__)
         return found
 
-    def _known(
-        self, connection: Connection, hashes: Sequence[tuple[SearchKind, bytes]]
-    ) -> set[tuple[SearchKind, bytes]]:
-        wanted = sorted({value for _, value in hashes})  # sorted: neighbours in the index are read together
-        known: set[tuple[SearchKind, bytes]] = set()
-        for at in range(0, len(wanted), BATCH_MAX):
-            part = wanted[at : at + BATCH_MAX]
-            places = ", ".join(("?" if is_sqlite(connection) else "%s",) * len(part))
-            query = f"SELECT kind, hash FROM personal_search WHERE hash IN ({places})"  # noqa: S608 - places only
-            known.update((SearchKind(row[0]), bytes(row[1])) for row in connection.exec_driver_sql(query, tuple(part)))
-        return known
+    def seal_rows(self, persons: Bytes, examined: Examined, rows: Array) -> Prepared:
+        """Draw the secrets of new persons, (n, 16), and seal their rows of `examined`, (n,) ascending. Writes nothing.
 
-    def prepare(self, persons: Sequence[int], examined: Examined, rows: Sequence[int] | None = None) -> Prepared:
-        """Write the secrets of new persons, and seal their rows: `rows` of `examined`, in the order of `persons`.
-
-        Call it before the transaction that calls `store_many`. Raises UsageError for a row with a fault,
-        UnavailableError if the backup of the key file is not reachable.
+        `store_secrets` and then `store_many` write. Raises UsageError for a row with a fault.
         """
-        chosen = range(len(examined.rows)) if rows is None else rows
-        if len(persons) != len(chosen):
-            raise UsageError(f"{len(persons):,} persons were given for {len(chosen):,} rows")
-        fault = next((number for number in chosen if number in examined.faults), None)
+        if len(persons) != len(rows):
+            raise UsageError(f"{len(persons):,} persons were given for {len(rows):,} rows")
+        fault = next((number for number in rows.tolist() if number in examined.faults), None)
         if fault is not None:
             raise UsageError(f"row {fault + 1:,} cannot be stored: {_WORDS[examined.faults[fault]]}")
-        keys = self.keys.create(persons)
-        names = [id_bytes(person) for person in persons]
-        contents = [sealing.encode_fields(examined.rows[number]) for number in chosen]
-        now = self._clock.now_ns()
-        sealed = sealing.seal_records(keys, names, contents)
-        records = [(name, 1, each, now) for name, each in zip(names, sealed, strict=True)]
-        search = [
-            (value, int(kind), name)
-            for name, number in zip(names, chosen, strict=True)
-            for kind, value in examined.hashes[number]
-        ]
-        return Prepared(list(persons), records, sorted(search))
+        secrets, keys = self.keys.draw(persons)
+        columns = {name: [texts[row] for row in rows.tolist()] for name, texts in examined.columns.items()}
+        sealed = sealing.seal_records(keys, persons, sealing.encode_records(columns))
+        return Prepared(persons, secrets, sealed, examined.searches.of(rows), self._clock.now_ns())
+
+    def store_secrets(self, prepared: Prepared) -> None:
+        """Write the secrets of new persons, before the transaction that calls `store_many`.
+
+        Raises UnavailableError if the backup of the key file is not reachable.
+        """
+        self.keys.store(prepared.persons, prepared.secrets)
+
+    def prepare(self, persons: Sequence[int], examined: Examined, rows: Sequence[int] | None = None) -> Prepared:
+        """Seal the rows of new persons, all or those of ascending numbers, and write the secrets.
+
+        Errors as `seal_rows` and `store_secrets`.
+        """
+        chosen = np.arange(examined.size) if rows is None else np.array(rows, np.int64)
+        names = np.frombuffer(b"".join(map(id_bytes, persons)), np.uint8).reshape(-1, ID_BYTES)
+        prepared = self.seal_rows(names, examined, chosen)
+        self.store_secrets(prepared)
+        return prepared
 
     def store_many(self, connection: Connection, prepared: Prepared) -> None:
         """Insert the rows of new persons, in the caller's transaction."""
-        insert_rows(connection, RECORDS, ("person", "version", "sealed", "at_ns"), prepared.records)
-        insert_rows(connection, SEARCH, ("hash", "kind", "person"), prepared.search)
+        searches = prepared.searches
+        records = {"person": prepared.persons, "version": 1, "sealed": prepared.sealed, "at_ns": prepared.at_ns}
+        insert_columns(connection, RECORDS, records)
+        persons = prepared.persons[searches.owners]
+        insert_columns(connection, SEARCH, {"hash": searches.hashes, "kind": searches.kinds, "person": persons})
 
     def prepare_one(self, person: int, fields: Mapping[str, str]) -> Prepared:
         """Prepare one new person. Raises UsageError that names the faulty field, never its value."""
@@ -227,18 +269,18 @@ class Register:
         def work(connection: Connection) -> None:
             version, earlier = self._newest(connection, person, key)
             merged = {name: text for name, text in {**earlier, **fields}.items() if text.strip()}
-            code, texts = self._texts(merged)
-            if code:
-                raise UsageError(f"the person cannot be changed: {_WORDS[code]}")
+            examined = self.examine({name: [merged.get(name, "")] for name in FIELDS})
+            if examined.faults:
+                raise UsageError(f"the person cannot be changed: {_WORDS[examined.faults[0]]}")
+            merged = {name: text for name, (text,) in examined.columns.items() if text}
             sealed = sealing.seal(key, person, RECORD, version + 1, sealing.encode_fields(merged))
             connection.execute(
                 RECORDS.insert().values(person=person, version=version + 1, sealed=sealed, at_ns=self._clock.now_ns())
             )
             connection.execute(SEARCH.delete().where(SEARCH.c.person == person))
-            insert_rows(
-                connection, SEARCH, ("hash", "kind", "person"),
-                sorted((self.hashed(kind, text), int(kind), id_bytes(person)) for kind, text in texts),
-            )  # fmt: skip
+            searches = examined.searches
+            found = {"hash": searches.hashes, "kind": searches.kinds, "person": id_bytes(person)}
+            insert_columns(connection, SEARCH, found)
 
         write(self._engine, work)
 
@@ -374,6 +416,12 @@ class Register:
 
 
 _STRENGTH: Final = {SearchKind.PHONE: 0, SearchKind.NAME_AND_BIRTH: 1, SearchKind.PAPER: 2}
+
+
+def _sorting(values: Bytes) -> Array:
+    """Return the indexes that sort byte strings, (n, 16), stable for equal ones."""
+    halves = np.ascontiguousarray(values).view(">u8")
+    return np.lexsort((halves[:, 1], halves[:, 0]))
 
 
 def _check_columns(columns: Mapping[str, Sequence[str]]) -> None:

@@ -19,10 +19,12 @@ from enum import IntEnum
 from json.encoder import encode_basestring as quoted
 from typing import Final
 
+import numpy as np
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError
 
 KEY_BYTES: Final = 32
@@ -77,6 +79,12 @@ def person_key(derived: bytes, secret: bytes, person: bytes) -> bytes:
     return blake3(secret + person, key=derived).digest()
 
 
+def person_keys(derived: bytes, secrets: Bytes, persons: Bytes) -> list[bytes]:
+    """Return the keys of n persons: (n, 32) and (n, 16) uint8."""
+    material, size = np.concatenate([secrets, persons], axis=1).tobytes(), secrets.shape[1] + persons.shape[1]
+    return [blake3(material[at : at + size], key=derived).digest() for at in range(0, len(material), size)]
+
+
 # --- sealing ---
 
 
@@ -98,13 +106,14 @@ def unseal(key: bytes, person: int, place: str, version: int, sealed: bytes) -> 
         ) from error
 
 
-def seal_records(keys: Sequence[bytes], persons: Sequence[bytes], contents: Sequence[bytes]) -> list[bytes]:
-    """Return the first versions of many records sealed: n values each; `persons` as 16 bytes big-endian."""
-    nonces = os.urandom(NONCE_BYTES * len(keys))
+def seal_records(keys: Sequence[bytes], persons: Bytes, contents: Sequence[bytes]) -> list[bytes]:
+    """Return the first versions of n records sealed. `persons`: ids as (n, 16) uint8, big-endian."""
+    nonces, names = os.urandom(NONCE_BYTES * len(keys)), persons.tobytes()
     before, after = _place(bytes(16), RECORD, 1)[:24], struct.pack(">I", 1)
     sealed = []
-    for number, (key, person, content) in enumerate(zip(keys, persons, contents, strict=True)):
+    for number, (key, content) in enumerate(zip(keys, contents, strict=True)):
         nonce = nonces[number * NONCE_BYTES : (number + 1) * NONCE_BYTES]
+        person = names[number * 16 : (number + 1) * 16]
         sealed.append(nonce + AESGCM(key).encrypt(nonce, content, before + person + after))
     return sealed
 
@@ -118,8 +127,17 @@ def _place(person: bytes, place: str, version: int) -> bytes:
 
 def encode_fields(fields: Mapping[str, str]) -> bytes:
     """Return the bytes of one record: a JSON object, padded with blanks. `fields`: names of FIELDS only."""
-    text = ",".join([f'"{name}":{quoted(text)}' for name, text in fields.items() if text])
-    content = ("{" + text + "}").encode("utf-8")
+    return encode_records({name: [text] for name, text in fields.items()})[0] if fields else _padded("")
+
+
+def encode_records(columns: Mapping[str, Sequence[str]]) -> list[bytes]:
+    """Return the bytes of n records. `columns`: field → n texts, "" for none."""
+    members = [[f'"{name}":{quoted(text)}' if text else "" for text in texts] for name, texts in columns.items()]
+    return [_padded(",".join(filter(None, row))) for row in zip(*members, strict=True)]
+
+
+def _padded(members: str) -> bytes:
+    content = f"{{{members}}}".encode()
     return content + b" " * (-len(content) % PAD_BYTES)
 
 
@@ -204,7 +222,10 @@ def search_texts(fields: Mapping[str, str], prefix: str = "") -> dict[SearchKind
 
 def search_hash(key: bytes, kind: SearchKind, text: str) -> bytes:
     """Return the keyed hash of a normal form. `key`: of `hash_key`."""
-    return blake3(_KIND_BYTES[kind] + text.encode("utf-8"), key=key).digest(HASH_BYTES)
+    return search_hashes(key, kind, [text])
 
 
-_KIND_BYTES: Final = {kind: kind.to_bytes(1, "big") for kind in SearchKind}
+def search_hashes(key: bytes, kind: SearchKind, texts: Sequence[str]) -> bytes:
+    """Return the keyed hashes of normal forms of one kind, joined."""
+    prefix = chr(kind)
+    return b"".join([blake3((prefix + text).encode(), key=key).digest(HASH_BYTES) for text in texts])

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from sycee.database.bulk import insert_rows
-from sycee.database.columns import ID_BYTES
+from sycee.core.arrays import Bytes
+from sycee.database.bulk import any_of, insert_columns
 from sycee.database.engines import is_sqlite
 from sycee.wallets.tables import ACTIVE, ALIASES, ENDED
-
-BATCH_MAX: Final = 500  # hashes of one query
 
 
 class AliasKind(IntEnum):
@@ -23,54 +19,29 @@ class AliasKind(IntEnum):
     HANDLE = 2
 
 
-class AliasRow(NamedTuple):
-    """A new alias. `masked`: the holder's name with most letters replaced by *."""
+def store_aliases(
+    connection: Connection, kind: AliasKind, hashes: Bytes, accounts: Bytes, masked: list[str], since_ns: int
+) -> None:
+    """Insert n new aliases in place of those that have ended. `hashes`, `accounts`: (n, 16), best sorted by hash.
 
-    kind: AliasKind
-    hash: bytes
-    account: int
-    masked: str
-
-
-def store_aliases(connection: Connection, aliases: Sequence[AliasRow], since_ns: int) -> None:
-    """Insert new aliases."""
-    rows = [
-        (int(kind), hash, account.to_bytes(ID_BYTES, "big"), masked, ACTIVE, since_ns)
-        for kind, hash, account, masked in aliases
-    ]
-    insert_rows(connection, ALIASES, ("kind", "hash", "account", "masked", "state", "since_ns"), rows)
-
-
-def known_hashes(connection: Connection, kind: AliasKind, hashes: Sequence[bytes]) -> set[bytes]:
-    """Return which hashes are aliases that have not ended."""
-    return _hashes(connection, kind, hashes, "<>")
-
-
-def ended_hashes(connection: Connection, kind: AliasKind, hashes: Sequence[bytes]) -> set[bytes]:
-    """Return which hashes are aliases that have ended."""
-    return _hashes(connection, kind, hashes, "=")
-
-
-def _hashes(connection: Connection, kind: AliasKind, hashes: Sequence[bytes], compared: str) -> set[bytes]:
-    wanted = sorted(set(hashes))
+    `masked`: the names of the holders with most letters replaced by *.
+    """
+    condition, parameters = any_of(connection, "hash", hashes)
     place = "?" if is_sqlite(connection) else "%s"
-    found: set[bytes] = set()
-    for at in range(0, len(wanted), BATCH_MAX):
-        part = wanted[at : at + BATCH_MAX]
-        places = ", ".join((place,) * len(part))
-        query = (
-            f"SELECT hash FROM wallets_aliases WHERE kind = {place} AND state {compared} {place} "  # noqa: S608
-            f"AND hash IN ({places})"
-        )
-        rows = connection.exec_driver_sql(query, (int(kind), ENDED, *part))
-        found.update(bytes(row[0]) for row in rows)
-    return found
+    delete = f"DELETE FROM wallets_aliases WHERE kind = {place} AND state = {place} AND {condition}"  # noqa: S608
+    connection.exec_driver_sql(delete, (int(kind), ENDED, *parameters))
+    columns = {
+        "kind": int(kind), "hash": hashes, "account": accounts, "masked": masked, "state": ACTIVE, "since_ns": since_ns,
+    }  # fmt: skip
+    insert_columns(connection, ALIASES, columns)
 
 
-def remove_aliases(connection: Connection, kind: AliasKind, hashes: set[bytes]) -> None:
-    """Delete aliases that have ended, so that they can be given again."""
-    for each in sorted(hashes):
-        connection.execute(ALIASES.delete().where(ALIASES.c.kind == int(kind), ALIASES.c.hash == each))
+def known_hashes(connection: Connection, kind: AliasKind, hashes: Bytes) -> set[bytes]:
+    """Return which hashes, (n, 16), are aliases that have not ended."""
+    condition, parameters = any_of(connection, "hash", hashes)
+    place = "?" if is_sqlite(connection) else "%s"
+    query = f"SELECT hash FROM wallets_aliases WHERE kind = {place} AND state <> {place} AND {condition}"  # noqa: S608
+    return {bytes(row[0]) for row in connection.exec_driver_sql(query, (int(kind), ENDED, *parameters))}
 
 
 def end_aliases_of(connection: Connection, account: int) -> None:

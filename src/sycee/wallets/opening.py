@@ -1,16 +1,16 @@
 """Opening of wallets: one, or a million in batches of one frame each.
 
-Order for a batch: the rows are checked, and persons and phones that are known are refused by code. The secrets of new
-persons are written first, in their own file. One transaction then stores the persons, their sealed records, aliases and
-wallets in the state `opening`, with the intent; the ledger opens the accounts; a second transaction sets the state.
+Order for a group of batches: the rows are checked and sealed, while the group before is stored. Persons and phones that
+are known are refused by code. The secrets of new persons are written first, in their own file. One transaction then
+stores the persons, their sealed records, aliases and wallets in the state `opening`, with the intents; the ledger opens
+the accounts; a second transaction sets the state.
 """
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +23,14 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
+from sycee.core.ids import Ids
 from sycee.core.keys import PublicKey
 from sycee.core.money import Currency
 from sycee.core.result_codes import Result
+from sycee.core.worker_thread import one_ahead
 from sycee.database.actions import Draft, Intent
-from sycee.database.bulk import insert_rows
-from sycee.database.columns import ID_BYTES, id_bytes
+from sycee.database.bulk import insert_columns
+from sycee.database.columns import ids_bytes
 from sycee.database.intents import INTENT_RECORDS_MAX
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
@@ -43,15 +45,7 @@ from sycee.personal import sealing
 from sycee.personal.register import Examined, Prepared, Register
 from sycee.personal.sealing import SearchKind
 from sycee.sequencer.signer import Signer
-from sycee.wallets.alias_rows import (
-    AliasKind,
-    AliasRow,
-    end_aliases_of,
-    ended_hashes,
-    known_hashes,
-    remove_aliases,
-    store_aliases,
-)
+from sycee.wallets.alias_rows import AliasKind, end_aliases_of, known_hashes, store_aliases
 from sycee.wallets.directory import Directory, Wallet
 from sycee.wallets.tables import LAPSED, OPEN, OPENING, REFUSED, WALLETS
 from sycee.wallets.tiers import Preset, Tier
@@ -62,7 +56,7 @@ if TYPE_CHECKING:
     from sycee.issuance.registry import Registry
 
 ACTION: Final = "wallet.open"
-BATCHES_TOGETHER: Final = 8  # intents of one pair of transactions
+GROUP_ROWS: Final = 8 * INTENT_RECORDS_MAX  # of one pair of transactions
 PERSON: Final = "person"
 
 # Why a row was not opened, besides the codes of `personal.register` and those of the ledger.
@@ -85,13 +79,20 @@ class OpenedMany:
         return len(self.accounts) - len(self.refused)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The rows of one intent."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _NewPersons:
+    """Rows of persons that are examined and sealed but not stored."""
 
-    rows: Sequence[int]
-    accounts: list[int]
-    draft: Draft
+    examined: Examined
+    rows: Array  # (n,) of `examined`, ascending
+    persons: Ids
+    prepared: Prepared
+    masked: list[str] = field(repr=False)
+
+    def of(self, chosen: Array) -> _NewPersons:
+        """Return the chosen persons, (k,) ascending."""
+        masked = [self.masked[at] for at in chosen.tolist()]
+        return _NewPersons(self.examined, self.rows[chosen], self.persons[chosen], self.prepared.of(chosen), masked)
 
 
 class Opening:
@@ -144,8 +145,9 @@ class Opening:
         account = self._account(account, key, proof)
         if not is_person:
             self._register.keys.create([holder])  # its side of payment references is sealed under its key
-        draft = self._draft([account], [holder], operator, tier, key, signers, who, (), None, is_person=is_person)
-        return self._opened(account, draft)
+        holders = _ids_of([holder])
+        drafts = self._drafts(_ids_of([account]), holders, operator, tier, key, signers, who, None, is_person=is_person)
+        return self._opened(account, drafts)
 
     def open_person(
         self,
@@ -163,22 +165,21 @@ class Opening:
 
         `fields` are those of `personal.sealing.FIELDS`. Raises UsageError for a person or a phone that is registered.
         """
-        examined = self._register.examine({name: [text] for name, text in fields.items()})
+        new = self._sealed({name: [text] for name, text in fields.items()})
         self._check_opening(operator, tier, key, who, is_person=True)
         with self._one_at_a_time:
-            faults = self._faults(examined)
+            faults = self._faults(new.examined)
             if faults:
                 raise UsageError(
                     f"the person cannot be registered: {faults[0]}",
                     hint="a person who is registered gets another wallet by the person's id",
                 )
-            account, person = self._account(account, key, proof), self.new_account()
-            prepared = self._register.prepare([person], examined)
-            aliases = self._aliases(examined, [0], [account])
-            draft = self._draft(
-                [account], [person], operator, tier, key, signers, who, aliases, prepared, is_person=True
+            account = self._account(account, key, proof)
+            self._register.store_secrets(new.prepared)
+            drafts = self._drafts(
+                _ids_of([account]), new.persons, operator, tier, key, signers, who, new, is_person=True
             )
-            return self._opened(account, draft)
+            return self._opened(account, drafts)
 
     def _account(self, account: int, key: PublicKey | None, proof: bytes) -> int:
         """Return the account to open. Raises UsageError unless `proof` is the key's signature for it."""
@@ -192,8 +193,9 @@ class Opening:
                 )
         return account or self.new_account()
 
-    def _opened(self, account: int, draft: Draft) -> Wallet:
-        self._stores.intents.perform(draft).require_created(f"wallet {ids.format(account)} was not opened")
+    def _opened(self, account: int, drafts: Sequence[Draft]) -> Wallet:
+        (outcome,) = self._stores.intents.perform_many(drafts)
+        outcome.require_created(f"wallet {ids.format(account)} was not opened")
         return self.directory.get(account)
 
     # --- many wallets ---
@@ -217,42 +219,46 @@ class Opening:
         self._check_opening(operator, tier, None, who, is_person=True)
         size = len(next(iter(columns.values()), ()))
         found = OpenedMany([0] * size)
-        group = BATCHES_TOGETHER * INTENT_RECORDS_MAX
-        for start in range(0, size, group):
-            part = {name: texts[start : start + group] for name, texts in columns.items()}
-            with self._one_at_a_time, _collector_paused():
-                self._open_group(part, start, operator, tier, signers, who, found)
-            if progress is not None:
-                progress(min(group, size - start))
+        starts = range(0, size, GROUP_ROWS)
+        parts = ({name: texts[start : start + GROUP_ROWS] for name, texts in columns.items()} for start in starts)
+        with closing(one_ahead(self._sealed, parts)) as groups:
+            for start, group in zip(starts, groups, strict=True):
+                with self._one_at_a_time:
+                    self._open_group(group, start, operator, tier, signers, who, found)
+                if progress is not None:
+                    progress(group.examined.size)
         return found
 
-    def _open_group(
-        self, columns: Mapping[str, Sequence[str]], start: int, operator: int, tier: str, signers: Sequence[Signer],
-        who: int, found: OpenedMany,
-    ) -> None:  # fmt: skip
+    def _sealed(self, columns: Mapping[str, Sequence[str]]) -> _NewPersons:
+        """Examine rows and seal those without a fault. Writes nothing."""
         examined = self._register.examine(columns)
-        faults = self._faults(examined)
+        rows = np.array([row for row in range(examined.size) if row not in examined.faults], np.int64)
+        persons = ids.generate(rows.size, time_ms=read_ns(self._stores.clock) // 1_000_000)
+        prepared = self._register.seal_rows(ids_bytes(persons), examined, rows)
+        names = examined.columns.get("name", [""] * examined.size)
+        return _NewPersons(examined, rows, persons, prepared, [sealing.mask(names[row]) for row in rows.tolist()])
+
+    def _open_group(
+        self, new: _NewPersons, start: int, operator: int, tier: str, signers: Sequence[Signer], who: int,
+        found: OpenedMany,
+    ) -> None:  # fmt: skip
+        faults = self._faults(new.examined)
         found.refused.update({start + row: code for row, code in faults.items()})
-        rows = [row for row in range(len(examined.rows)) if row not in faults]
-        if not rows:
+        good = np.flatnonzero(~np.isin(new.rows, list(faults)))
+        if not good.size:
             return
-        batches = []
-        for first in range(0, len(rows), INTENT_RECORDS_MAX):
-            chosen = rows[first : first + INTENT_RECORDS_MAX]
-            persons, accounts = self._ids(2, len(chosen))
-            prepared = self._register.prepare(persons, examined, chosen)
-            aliases = self._aliases(examined, chosen, accounts)
-            draft = self._draft(
-                accounts, persons, operator, tier, None, signers, who, aliases, prepared, is_person=True
-            )
-            batches.append(_Batch(chosen, accounts, draft))
-        outcomes = self._stores.intents.perform_many([batch.draft for batch in batches])
-        for batch, outcome in zip(batches, outcomes, strict=True):
-            for row, account, result in zip(batch.rows, batch.accounts, outcome.results, strict=True):
-                if outcome.state == LAPSED or result is not Result.CREATED:
-                    found.refused[start + row] = result.name
-                else:
-                    found.accounts[start + row] = account
+        if good.size < new.rows.size:
+            new = new.of(good)
+        self._register.store_secrets(new.prepared)
+        accounts = ids.generate(good.size, time_ms=read_ns(self._stores.clock) // 1_000_000)
+        drafts = self._drafts(accounts, new.persons, operator, tier, None, signers, who, new, is_person=True)
+        outcomes = self._stores.intents.perform_many(drafts)
+        answers = [(outcome.state, result) for outcome in outcomes for result in outcome.results]
+        for row, account, (state, result) in zip(new.rows.tolist(), _ints_of(accounts), answers, strict=True):
+            if state == LAPSED or result is not Result.CREATED:
+                found.refused[start + row] = result.name
+            else:
+                found.accounts[start + row] = account
 
     def renew(self, *, signers: Sequence[Signer], who: int) -> int:
         """Sign anew the openings whose signatures had expired when an interrupted call was finished.
@@ -336,76 +342,66 @@ class Opening:
     def _faults(self, examined: Examined) -> dict[int, str]:
         """Return the rows that cannot be opened, with their codes."""
         faults = dict(examined.faults)
-        phones = [value for row in examined.hashes for kind, value in row if kind is SearchKind.PHONE]
+        searches = examined.searches
+        is_phone = searches.kinds == SearchKind.PHONE
         with reading(self._stores.engine) as connection:
             for row, kind in self._register.duplicate_rows(connection, examined).items():
                 faults.setdefault(row, DUPLICATE_PHONE if kind is SearchKind.PHONE else DUPLICATE_PERSON)
-            taken = known_hashes(connection, AliasKind.PHONE, phones)
+            taken = known_hashes(connection, AliasKind.PHONE, searches.hashes[is_phone])
         if taken:
-            for row, hashes in enumerate(examined.hashes):
-                if any(kind is SearchKind.PHONE and value in taken for kind, value in hashes):
+            for row, value in zip(searches.owners[is_phone].tolist(), searches.hashes[is_phone], strict=True):
+                if value.tobytes() in taken:
                     faults.setdefault(row, DUPLICATE_PHONE)
         return faults
 
     # --- drafts ---
 
-    def _ids(self, lists: int, count: int) -> list[list[int]]:
-        made = ids.generate(lists * count, time_ms=read_ns(self._stores.clock) // 1_000_000)
-        numbers = [high << 64 | low for low, high in zip(made["low"].tolist(), made["high"].tolist(), strict=True)]
-        return [numbers[at * count : (at + 1) * count] for at in range(lists)]
-
-    def _aliases(self, examined: Examined, rows: Sequence[int], accounts: Sequence[int]) -> list[AliasRow]:
-        """Return the phone aliases of rows, sorted by hash, so that neighbours in the index are written together."""
-        phone, hashes, texts = AliasKind.PHONE, examined.hashes, examined.rows
-        return sorted(
-            AliasRow(phone, value, account, sealing.mask(texts[row].get("name", "")))
-            for row, account in zip(rows, accounts, strict=True)
-            for kind, value in hashes[row]
-            if kind is SearchKind.PHONE
-        )
-
-    def _draft(
-        self, accounts: list[int], holders: list[int], operator: int, tier: str, key: PublicKey | None,
-        signers: Sequence[Signer], who: int, aliases: Sequence[AliasRow], prepared: Prepared | None,
-        *, is_person: bool,
-    ) -> Draft:  # fmt: skip
+    def _drafts(
+        self, accounts: Ids, holders: Ids, operator: int, tier: str, key: PublicKey | None, signers: Sequence[Signer],
+        who: int, new: _NewPersons | None, *, is_person: bool,
+    ) -> list[Draft]:  # fmt: skip
+        """Return the drafts that open n accounts, with 8,000 accounts each. `new`: the holders, unless registered."""
         rule_set = self.rule_set(tier)
         now_ns = read_ns(self._stores.clock)
-        intent = self.new_account()
-        records = self._records(accounts, operator, rule_set, key, is_person=is_person)
-        holder_of, batch, is_custodial = _bytes_of(holders), id_bytes(intent), key is None
-        rows = [
-            (account, holder, operator, tier, rule_set, is_custodial, OPENING, batch, now_ns)
-            for account, holder in zip(_bytes_of(accounts), holder_of, strict=True)
-        ]
-        replaced = [each.hash for each in aliases]
+        starts = range(0, accounts.size, INTENT_RECORDS_MAX)
+        intents = ids.generate(len(starts), time_ms=now_ns // 1_000_000)
+        named, holder_of = ids_bytes(accounts), ids_bytes(holders)
+        wallets = {
+            "account": named, "holder": holder_of, "operator": operator, "class": tier, "rule_set": rule_set,
+            "is_custodial": key is None, "state": OPENING, "opened_ns": now_ns,
+            "batch": ids_bytes(intents)[np.arange(accounts.size) // INTENT_RECORDS_MAX],
+        }  # fmt: skip
 
         def before(connection: Connection) -> None:
-            if prepared is not None:
-                insert_rows(
-                    connection,
-                    PERSONS,
-                    ("id", "state", "made_ns"),
-                    [(each, PERSON_ACTIVE, now_ns) for each in holder_of],
-                )
-                self._register.store_many(connection, prepared)
-            remove_aliases(connection, AliasKind.PHONE, ended_hashes(connection, AliasKind.PHONE, replaced))
-            store_aliases(connection, aliases, now_ns)
-            insert_rows(connection, WALLETS, _COLUMNS, rows)
+            if new is not None:
+                persons = {"id": holder_of, "state": PERSON_ACTIVE, "made_ns": now_ns}
+                insert_columns(connection, PERSONS, persons)
+                self._register.store_many(connection, new.prepared)
+                searches = new.prepared.searches
+                is_phone = searches.kinds == SearchKind.PHONE
+                owners = searches.owners[is_phone]
+                masked = [new.masked[owner] for owner in owners.tolist()]
+                store_aliases(connection, AliasKind.PHONE, searches.hashes[is_phone], named[owners], masked, now_ns)
+            insert_columns(connection, WALLETS, wallets)
 
-        payload = {"operator": operator, "class": tier, "size": len(accounts), "key": str(key) if key else ""}
+        payload = {"operator": operator, "class": tier, "key": str(key) if key else ""}
         if not is_person:
             payload["merchant"] = ids.format(holders[0])
-        return Draft(ACTION, records, payload, who=who, signers=signers, before=before, id=intent)
+        drafts = []
+        for start, intent in zip(starts, _ints_of(intents), strict=True):
+            part = accounts[start : start + INTENT_RECORDS_MAX]
+            records = self._records(part, operator, rule_set, key, is_person=is_person)
+            # One transaction stores all drafts, so the first writes the rows of all.
+            writes = None if start else before
+            sized = payload | {"size": part.size}
+            drafts.append(Draft(ACTION, records, sized, who=who, signers=signers, before=writes, id=intent))
+        return drafts
 
-    def _records(
-        self, accounts: list[int], operator: int, rule_set: int, key: PublicKey | None, *, is_person: bool
-    ) -> Array:
+    def _records(self, accounts: Ids, operator: int, rule_set: int, key: PublicKey | None, *, is_person: bool) -> Array:
         time_ms = read_ns(self._stores.clock) // 1_000_000
-        halves = np.array([(each & _LOW, each >> 64) for each in accounts], ids.ID)
         opened = operations.open_account(
-            ids.generate(len(accounts), time_ms=time_ms),
-            account=halves,
+            ids.generate(accounts.size, time_ms=time_ms),
+            account=accounts,
             currency=self._currency.numeric,
             kind=AccountKind.WALLET if is_person else AccountKind.MERCHANT,
             suspense=self._registry.operator(operator).accounts.suspense,
@@ -414,20 +410,8 @@ class Opening:
         )
         if key is None:
             return opened
-        set_key = operations.set_key(ids.new(time_ms), account=accounts[0], key=key.key, flags=key.flags)
+        set_key = operations.set_key(ids.new(time_ms), account=ids.to_int(accounts[0]), key=key.key, flags=key.flags)
         return np.concatenate([opened, set_key])
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the search for cycles: hundreds of thousands of rows have none, and each search would visit them all."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Open:
@@ -460,12 +444,9 @@ class _Open:
             self._keys.forget(connection, ids.of_record(intent.records[0], "debit"), epoch=1)
 
 
-def _bytes_of(numbers: Sequence[int]) -> list[bytes]:
-    """Return the bytes of many ids in the database."""
-    return [each.to_bytes(ID_BYTES, "big") for each in numbers]
+def _ids_of(numbers: Sequence[int]) -> Ids:
+    return np.array([ids.split(each) for each in numbers], ids.ID)
 
 
-_LOW: Final = 2**64 - 1
-_COLUMNS: Final = (
-    "account", "holder", "operator", "class", "rule_set", "is_custodial", "state", "batch", "opened_ns",
-)  # fmt: skip
+def _ints_of(many: Ids) -> list[int]:
+    return [high << 64 | low for low, high in zip(many["low"].tolist(), many["high"].tolist(), strict=True)]
