@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, SupportsInt, TypeAlias
 from uuid import UUID
 
@@ -44,6 +46,7 @@ RANDOM_BITS = 32
 
 _SEED_BYTES = 8  # of entropy for the counter's start
 _DERIVE_CONTEXT = "sycee 2026-11-25 ids: counter start and random bits"
+_CHILD_CONTEXT = "sycee 2026-11-27 ids: derived from the id of a request"
 _TEXT = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _LOW_BITS: Final = 2**64 - 1
 _SHOWN_MAX = 60
@@ -60,7 +63,13 @@ def generate(count: int, *, time_ms: Times, entropy: Callable[[int], bytes] = os
 
 
 def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
-    """Return one new id as an integer, as `generate` of one does, in a microsecond. Parameters as `generate`."""
+    """Return one new id as an integer, as `generate` of one does, in a microsecond. Parameters as `generate`.
+
+    Inside a block of `derived_from` the id follows from the block's id instead.
+    """
+    parent = _parent.get()
+    if parent is not None:
+        return parent.next()
     random = entropy(_SEED_BYTES + 4)
     if not 0 <= time_ms <= TIME_MS_MAX or len(random) != _SEED_BYTES + 4:
         return to_int(_assemble(1, time_ms, random)[0])  # raises the error for what is wrong
@@ -69,6 +78,36 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
     high = time_ms << 16 | 0x7000 | counter >> 30
     low = 0b10 << 62 | (counter & (2**30 - 1)) << RANDOM_BITS | drawn >> 64
     return high << 64 | low
+
+
+class _Parent:
+    """The id from which a block derives its ids, and their number so far."""
+
+    def __init__(self, id: int) -> None:
+        self._bytes = id.to_bytes(16, "little")
+        self._time_ms = id >> 80
+        self._count = 0
+
+    def next(self) -> int:
+        self._count += 1
+        material = self._bytes + self._count.to_bytes(8, "little")
+        return to_int(_assemble(1, self._time_ms, blake3(material, derive_key_context=_CHILD_CONTEXT).digest(12))[0])
+
+
+_parent: ContextVar[_Parent | None] = ContextVar("sycee_id_parent", default=None)
+
+
+@contextmanager
+def derived_from(id: int) -> Iterator[None]:
+    """Derive the ids that `new` returns in this block from `id`: repeating the block's work gives the same ids.
+
+    A server thus builds the same records when a request is repeated. For this thread or coroutine only.
+    """
+    token = _parent.set(_Parent(id))
+    try:
+        yield
+    finally:
+        _parent.reset(token)
 
 
 def derive(seed: bytes, purpose: str, count: int, *, time_ms: Times) -> Ids:

@@ -1,20 +1,20 @@
-"""A private key that this process has, and the person or account that signs with it."""
+"""Who signs records: a person or an account, with a private key in this process or with signatures made elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sycee.core import ids
 from sycee.core.arguments import check_id, check_integer
 from sycee.core.arrays import Array
-from sycee.core.errors import UsageError
-from sycee.core.keys import SigningKey
+from sycee.core.errors import SyceeError, UsageError
+from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import ENVELOPE_BYTES
 from sycee.ledger.batch import prepare
-from sycee.ledger.envelopes import Envelope, sign
+from sycee.ledger.envelopes import Envelope, records_digest, sign, signing_message
 from sycee.ledger.models import Account
 
 
@@ -26,7 +26,7 @@ class Signer:
     """
 
     id: int
-    key: SigningKey
+    key: SigningKey | PublicKey  # a public key only in a RemoteSigner
     currency: int = 0  # ISO 4217 number of the account that signs; 0: a person signs
     key_epoch: int = 0  # number of times that the account's key was set
 
@@ -34,7 +34,29 @@ class Signer:
         object.__setattr__(self, "id", check_id("id", self.id))
         check_integer("currency", self.currency, high=2**16 - 1)
         check_integer("key_epoch", self.key_epoch, high=2**32 - 1)
+        self._check_key()
+
+    def _check_key(self) -> None:
         _check_private(self.key)
+
+    @property
+    def public_key(self) -> PublicKey:
+        """Return the public key."""
+        return self.key.public if isinstance(self.key, SigningKey) else self.key
+
+    def sign(self, records: Array, ledger_id: bytes, valid_until_ns: int, *, first: int = 0) -> Envelope:
+        """Return an envelope over `records`, which begin at index `first` of their submission."""
+        assert isinstance(self.key, SigningKey)
+        return sign(
+            records,
+            ledger_id,
+            self.id,
+            self.key,
+            valid_until_ns,
+            first=first,
+            currency=self.currency,
+            key_epoch=self.key_epoch,
+        )
 
     @classmethod
     def of_account(cls, account: Account, key: SigningKey) -> Signer:
@@ -46,6 +68,49 @@ class Signer:
                 hint=f"the given key is {key.public}; set it with set_key first",
             )
         return cls(account.id, key, currency=account.currency, key_epoch=account.key_epoch)
+
+
+class SignatureNeeded(SyceeError):
+    """A remote signer has not signed these records yet; nothing was changed. `records`: (n,) layout.OPERATION."""
+
+    def __init__(self, signer: RemoteSigner, records: Array, ledger_id: bytes, valid_until_ns: int) -> None:
+        super().__init__(
+            f"{ids.format(signer.id)} has not signed these {records.size:,} records",
+            hint="sign the records with the private key, and send the request again with the envelope",
+        )
+        self.signer = signer
+        self.records = records
+        self.ledger_id = ledger_id
+        self.valid_until_ns = valid_until_ns
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSigner(Signer):
+    """A signer whose private key is on another machine. `key` is a public key.
+
+    `given`: the envelopes made there. `other_keys`: further public keys of a person, each of which may have signed.
+    """
+
+    given: tuple[Envelope, ...] = ()
+    other_keys: tuple[PublicKey, ...] = ()
+
+    def sign(self, records: Array, ledger_id: bytes, valid_until_ns: int, *, first: int = 0) -> Envelope:
+        """Return the given envelope that covers `records`. Raises SignatureNeeded if none does.
+
+        An envelope has its own `valid_until_ns`: the signer chose it.
+        """
+        digest, mine = records_digest(records), (self.id, self.currency, self.key_epoch, records.size)
+        for envelope in self.given:
+            if (envelope.signer, envelope.currency, envelope.key_epoch, envelope.count) != mine:
+                continue
+            message = signing_message(envelope, ledger_id, digest)
+            if any(key.verifies(envelope.signature, message) for key in (self.public_key, *self.other_keys)):
+                return replace(envelope, first=first)
+        raise SignatureNeeded(self, records, ledger_id, valid_until_ns)
+
+    def _check_key(self) -> None:
+        if not isinstance(self.key, PublicKey):
+            raise UsageError("a remote signer has a public key", hint="PublicKey.parse reads one from its text")
 
 
 def sign_records(
@@ -66,23 +131,11 @@ def sign_records(
     for part in prepare(records).split_into_frames(len(signers) * ENVELOPE_BYTES):
         end = start + part.size
         chosen = range(len(signers)) if by is None else np.unique(by[start:end]).tolist()
-        made += [
-            sign(
-                records[start:end],
-                ledger_id,
-                signer.id,
-                signer.key,
-                valid_until_ns,
-                first=start,
-                currency=signer.currency,
-                key_epoch=signer.key_epoch,
-            )
-            for signer in (signers[index] for index in chosen)
-        ]
+        made += [signers[index].sign(records[start:end], ledger_id, valid_until_ns, first=start) for index in chosen]
         start = end
     return made
 
 
-def _check_private(key: SigningKey) -> None:
+def _check_private(key: object) -> None:
     if not isinstance(key, SigningKey):
         raise UsageError("a signer's key must be a SigningKey", hint="SigningKey.load reads one from its file")
