@@ -1,4 +1,4 @@
-"""SQL tables of `database` itself: intents, jobs and their runs, and allocated numbers (decision 27)."""
+"""SQL tables of `database` itself: intents, jobs and their runs, allocated numbers, and answers to requests."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ NUMBERS: Final = Table(
     *required(NS, "at_ns"),
     UniqueConstraint("kind", "owner", "number", name="database_numbers_owner"),
 )
+# Requests of a server's callers. `digest` is keyed, since a request may contain personal data; `answer` is canonical
+# JSON without any, and null while the request is in progress.
+REQUESTS: Final = Table(
+    "database_requests",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(Id128, "who"),
+    *required(Text, "name"),
+    *required(DIGEST, "digest"),
+    Column("answer", Text),
+    *required(NS, "at_ns"),
+)
+Index("database_requests_at", REQUESTS.c.at_ns)

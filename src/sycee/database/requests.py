@@ -1,0 +1,78 @@
+"""Requests by id: a request that is sent again gets its first answer, and its id cannot be used for another request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Engine
+
+from sycee.core import ids
+from sycee.core.canonical_json import canonical
+from sycee.core.clock import Clock, read_ns
+from sycee.core.errors import UsageError
+from sycee.database.tables import REQUESTS
+from sycee.database.transactions import reading, write
+
+
+class RequestConflict(UsageError):
+    """The id belongs to another request, or to another caller."""
+
+
+class StoredRequests:
+    """The requests of one bank. Store no personal data in an answer."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def find(self, id: int, who: int, name: str, digest: str) -> Mapping[str, Any] | None:
+        """Return the answer to a request, or None if it has none yet. Raises RequestConflict if the id has another."""
+        with reading(self._engine) as connection:
+            return self._answer(connection, id, who, name, digest)
+
+    def begin(self, id: int, who: int, name: str, digest: str) -> Mapping[str, Any] | None:
+        """Bind an id to a request before its work; return the answer if it has one. Raises as `find`.
+
+        `who`: the person who asks, 0 for nobody. `digest`: 64 hexadecimal digits of a keyed digest of the content.
+        """
+
+        def work(connection: Connection) -> Mapping[str, Any] | None:
+            query = sqlalchemy.select(REQUESTS.c.id).where(REQUESTS.c.id == id)
+            if connection.execute(query).first() is None:
+                row = {"id": id, "who": who, "name": name, "digest": digest, "at_ns": read_ns(self._clock)}
+                connection.execute(REQUESTS.insert().values(row))
+                return None
+            return self._answer(connection, id, who, name, digest)
+
+        return write(self._engine, work)
+
+    def finish(self, id: int, answer: Mapping[str, Any]) -> None:
+        """Store the answer to a request that was begun; a stored answer stays as it is."""
+        text = canonical(answer).decode()
+
+        def work(connection: Connection) -> None:
+            chosen = (REQUESTS.c.id == id) & REQUESTS.c.answer.is_(None)
+            connection.execute(REQUESTS.update().where(chosen).values(answer=text))
+
+        write(self._engine, work)
+
+    def prune(self, before_ns: int) -> int:
+        """Delete requests that began before a time; return their number. Their ids stay bound in the ledger."""
+        return write(
+            self._engine,
+            lambda connection: connection.execute(REQUESTS.delete().where(REQUESTS.c.at_ns < before_ns)).rowcount,
+        )
+
+    def _answer(self, connection: Connection, id: int, who: int, name: str, digest: str) -> Mapping[str, Any] | None:
+        row = connection.execute(sqlalchemy.select(REQUESTS).where(REQUESTS.c.id == id)).first()
+        if row is None:
+            return None
+        if (row.who, row.name, row.digest) != (who, name, digest):
+            raise RequestConflict(
+                f"the id {ids.format(id)} belongs to another request", hint="use a fresh id for a new request"
+            )
+        answer: Mapping[str, Any] | None = None if row.answer is None else json.loads(row.answer)
+        return answer
