@@ -20,7 +20,7 @@ from sycee.cases.service import Case, Cases, require_no_return
 from sycee.cases.tables import CASES, CLAIMS, COLLECTED, OPEN, PREPARED, WRITTEN_OFF
 from sycee.core import ids
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.jobs import Run
@@ -80,7 +80,7 @@ class Claims:
         with reading(self._stores.engine) as connection:
             row = connection.execute(sqlalchemy.select(CLAIMS).where(CLAIMS.c.reverse == reverse)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no claim {ids.format(reverse)}", hint="`sycee case claims` shows them")
+            raise NotFound(f"there is no claim {ids.format(reverse)}", hint="`sycee case claims` shows them")
         return _claim(row)
 
     # --- returning and collecting ---

@@ -23,7 +23,7 @@ from sycee.cases.tables import CASES, CLAIMS, EVENTS, PREPARED
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
@@ -125,7 +125,7 @@ class Cases:
         with reading(self._stores.engine) as connection:
             found = case_in(connection, number)
         if found is None:
-            raise UsageError(f"there is no case {number}", hint="`sycee case list` shows the cases")
+            raise NotFound(f"there is no case {number}", hint="`sycee case list` shows the cases")
         return found
 
     def list(self, *, only_open: bool = False) -> Sequence[Case]:

@@ -5,6 +5,7 @@ caller, a file or the machine broke a rule. `hint` names the next step, `exit_co
 
     SyceeError            exit 1
     ├── UsageError        exit 2   the caller's input is wrong: a text, a file, an option
+    │   └── NotFound               the id or name that the caller gave belongs to nothing
     ├── Refused           exit 1   the ledger refused what the caller needs; carries the code
     ├── IntegrityError    exit 3   bytes or figures do not prove what they should
     │   ├── JournalDamaged         acknowledged bytes are damaged; names file and place
@@ -37,6 +38,10 @@ class UsageError(SyceeError):
     """The caller's input is wrong; nothing was changed."""
 
     exit_code = 2
+
+
+class NotFound(UsageError):
+    """The id or name that the caller gave belongs to nothing."""
 
 
 class Refused(SyceeError):

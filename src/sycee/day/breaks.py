@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.day.matching import EXTRA, MISSING, RESERVES, SUSPENSE, TRANSIT, Difference
@@ -199,7 +199,7 @@ def _close(connection: Connection, number: int, day: date, reason: str) -> None:
 def _get(connection: Connection, number: int) -> Break:
     row = connection.execute(sqlalchemy.select(BREAKS).where(BREAKS.c.number == number)).one_or_none()
     if row is None:
-        raise UsageError(f"there is no break {number}", hint="`sycee day breaks` lists them")
+        raise NotFound(f"there is no break {number}", hint="`sycee day breaks` lists them")
     return _break(row)
 
 

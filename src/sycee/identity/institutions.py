@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids, typos
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
@@ -245,7 +245,7 @@ class Institutions:
             chosen = sqlalchemy.select(INSTITUTIONS).where(INSTITUTIONS.c.id == institution)
             row = connection.execute(chosen).one_or_none()
         if row is None:
-            raise UsageError(f"there is no institution {ids.format(institution)}")
+            raise NotFound(f"there is no institution {ids.format(institution)}")
         return _institution(row)
 
     def list(self, kind: str | None = None) -> Sequence[Institution]:
@@ -324,7 +324,7 @@ class Institutions:
         with reading(self._stores.engine) as connection:
             merchant = connection.scalar(sqlalchemy.select(OUTLETS.c.merchant).where(OUTLETS.c.id == outlet))
         if merchant is None:
-            raise UsageError(f"there is no outlet {ids.format(outlet)}", hint="open the outlet first")
+            raise NotFound(f"there is no outlet {ids.format(outlet)}", hint="open the outlet first")
         self._require_merchant(merchant, by)
         _check_code(code)
         id = ids.new(read_ns(self._stores.clock) // 1_000_000)
@@ -337,7 +337,7 @@ class Institutions:
         with reading(self._stores.engine) as connection:
             merchant = connection.scalar(sqlalchemy.select(OUTLETS.c.merchant).where(OUTLETS.c.id == outlet))
         if merchant is None:
-            raise UsageError(f"there is no outlet {ids.format(outlet)}")
+            raise NotFound(f"there is no outlet {ids.format(outlet)}")
         self._require_merchant(merchant, by)
 
         def close(connection: Connection) -> None:
@@ -376,7 +376,7 @@ class Institutions:
         with reading(self._stores.engine) as connection:
             row = connection.execute(_TILLS.where(TILLS.c.id == till, TILLS.c.state == ACTIVE)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no open till {ids.format(till)}", hint="`sycee institution show` lists tills")
+            raise NotFound(f"there is no open till {ids.format(till)}", hint="`sycee institution show` lists tills")
         return _till(row)
 
     def find_till(self, merchant: int, code: str) -> Till:

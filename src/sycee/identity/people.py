@@ -49,6 +49,10 @@ class HeldDuty:
         return self.duty.value if self.operator is None else f"{self.duty.value} of operator {self.operator}"
 
 
+class DutyMissing(UsageError):
+    """No duty of the person permits the action."""
+
+
 class People:
     """Persons and their duties."""
 
@@ -261,10 +265,10 @@ class People:
     def _now_ns(self, state: LedgerState) -> int:
         return max(read_ns(self._stores.clock), state.now_ns)
 
-    def _refused(self, person: int, rule: ActionRule, operator: int | None) -> UsageError:
+    def _refused(self, person: int, rule: ActionRule, operator: int | None) -> DutyMissing:
         held = ", ".join(str(each) for each in self.duties_of(person)) or "none"
         scope = f" for operator {operator}" if rule.own_operator and operator is not None else ""
-        return UsageError(
+        return DutyMissing(
             f"{ids.format(person)} may not request {rule.name}{scope}: it needs the duty "
             f"{listed(duty.value for duty in sorted(rule.makers))}; this person has: {held}",
             hint="docs/reference/duties.md lists who may request each action",

@@ -20,7 +20,7 @@ from sycee.archive.timestamps import utc_text
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
@@ -153,7 +153,7 @@ class Proposals:
         with reading(self._stores.engine) as connection:
             row = _row(connection, id)
             if row is None:
-                raise UsageError(f"there is no proposal {ids.format(id)}", hint="`sycee proposal list` shows them")
+                raise NotFound(f"there is no proposal {ids.format(id)}", hint="`sycee proposal list` shows them")
             return self._stored(connection, row)
 
     def exported(self, id: int) -> Proposal:

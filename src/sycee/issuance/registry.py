@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.issuance.records import Issuer, OperatorAccounts
@@ -56,7 +56,7 @@ class Registry:
         """Return an operator as a transaction sees it. Raises UsageError if there is none."""
         row = connection.execute(sqlalchemy.select(OPERATORS).where(OPERATORS.c.number == number)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no operator {number}", hint="`sycee operator list` shows the operators")
+            raise NotFound(f"there is no operator {number}", hint="`sycee operator list` shows the operators")
         return _operator(row)
 
     def require_active(self, number: int) -> OperatorRow:

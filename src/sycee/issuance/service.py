@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
@@ -263,7 +263,7 @@ class IssuanceService:
         with self._stores.ledger.sequencer.reading() as state:
             account = state.account(wallet)
         if account is None:
-            raise UsageError(f"there is no wallet {ids.format(wallet)}")
+            raise NotFound(f"there is no wallet {ids.format(wallet)}")
         accounts = self._registry.operator(account.operator).accounts
         made = operations.send(
             self._new_id(), source=wallet, destination=accounts.vault, through=accounts.transit, amount=minor
@@ -355,7 +355,7 @@ class IssuanceService:
             chosen = sqlalchemy.select(FUNDINGS.c.operator).where(FUNDINGS.c.id == funding)
             operator = connection.scalar(chosen)
         if operator is None:
-            raise UsageError(f"there is no funding {ids.format(funding)}", hint="`sycee funding list` shows them")
+            raise NotFound(f"there is no funding {ids.format(funding)}", hint="`sycee funding list` shows them")
         self._people.require(who, action, operator=operator)
         draft = Draft(action, made, {"funding": ids.format(funding)}, who=who, signers=signers, id=id)
         return self._stores.intents.perform(draft)

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
@@ -108,7 +108,7 @@ class Aliases:
             row = _row(connection, kind, hash)
             wallet = wallet_in(connection, row.account) if row is not None else None
         if row is None or wallet is None or row.state == ENDED or wallet.state != OPEN:
-            raise UsageError("there is no wallet with this alias", hint="ask the payee for the alias, or for a QR code")
+            raise NotFound("there is no wallet with this alias", hint="ask the payee for the alias, or for a QR code")
         return Masked(wallet.account, row.masked)
 
     def name_of(self, account: int) -> str:
@@ -397,7 +397,7 @@ def account_of(engine: Engine, text: str, hash_key: bytes, phone_prefix: str) ->
     with reading(engine) as connection:
         row = _row(connection, kind, hash)
     if row is None or row.state == ENDED:
-        raise UsageError("there is no wallet with this alias", hint="name the wallet's id instead")
+        raise NotFound("there is no wallet with this alias", hint="name the wallet's id instead")
     return int(row.account)
 
 

@@ -10,7 +10,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
@@ -47,7 +47,7 @@ class Directory:
         """Return a wallet. Raises UsageError if there is none of this account."""
         found = self.find(account)
         if found is None:
-            raise UsageError(
+            raise NotFound(
                 f"there is no wallet {ids.format(account)}", hint="`sycee wallet list` shows the wallets of a holder"
             )
         return found

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.stores import Stores
@@ -265,7 +265,7 @@ class Holds:
         with reading(self._stores.engine) as connection:
             row = connection.execute(_JOINED.where(HOLDS.c.id == hold, REFERENCES.c.state == DONE)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no hold {ids.format(hold)}", hint="`sycee hold list` shows a wallet's holds")
+            raise NotFound(f"there is no hold {ids.format(hold)}", hint="`sycee hold list` shows a wallet's holds")
         return row
 
     def _require_payee(self, row: sqlalchemy.Row[Any], who: int) -> Wallet:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
@@ -322,7 +322,7 @@ class Payments:
         with reading(self._stores.engine) as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise UsageError(
+            raise NotFound(
                 f"there is no payment {ids.format(operation)} with a reference",
                 hint="name the order, or the id that `sycee pay` or `sycee hold post` printed; a payment without text, "
                 "till and order is returned with `sycee pay`",

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.database.jobs import Run
@@ -200,7 +200,7 @@ class Requests:
         with reading(self._stores.engine) as connection:
             row = connection.execute(sqlalchemy.select(REQUESTS).where(REQUESTS.c.id == request)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no request {ids.format(request)}", hint="`sycee request list` shows requests")
+            raise NotFound(f"there is no request {ids.format(request)}", hint="`sycee request list` shows requests")
         return row
 
     def _verified(self, row: sqlalchemy.Row[Any]) -> Request:

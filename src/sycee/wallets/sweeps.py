@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.limits import I64_MAX
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
@@ -198,7 +198,7 @@ class Sweeps:
         with reading(self._stores.engine) as connection:
             row = connection.execute(sqlalchemy.select(SWEEPS).where(chosen)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no sweep {name}", hint="`sycee merchant sweeps` shows the sweeps of a merchant")
+            raise NotFound(f"there is no sweep {name}", hint="`sycee merchant sweeps` shows the sweeps of a merchant")
         return Sweep(**row._mapping)
 
     # --- waterfalls ---
