@@ -131,6 +131,8 @@ def commands(place: Path) -> list[list[str]]:
         ["case", "list", bank, "--json"],
         ["case", "claims", bank],
         ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],
+        # The server.
+        ["serve", "--help"],
         ["nonsense", CHINESE],
     ]
 

@@ -21,15 +21,16 @@ from sycee.cases.service import Cases
 from sycee.cases.tables import SCHEMA as CASES
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA as COMPLIANCE
-from sycee.core import limits
+from sycee.core import ids, limits
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.core.keys import SigningKey
+from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.secret_files import SecretKey
 from sycee.database.actions import Draft
 from sycee.database.engines import engine
 from sycee.database.intents import Resumed
 from sycee.database.migrations import Schema, upgrade
+from sycee.database.requests import StoredRequests
 from sycee.database.stores import Stores
 from sycee.database.tables import SCHEMA as DATABASE
 from sycee.database.transactions import write
@@ -49,6 +50,7 @@ from sycee.issuance.reserve_rules import ReserveRules
 from sycee.issuance.service import IssuanceService
 from sycee.issuance.supply_page import SupplyPage
 from sycee.issuance.tables import SCHEMA as ISSUANCE
+from sycee.ledger.envelopes import Envelope
 from sycee.life.service import Life
 from sycee.life.tables import SCHEMA as LIFE
 from sycee.personal import retention
@@ -59,6 +61,7 @@ from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.sequencer.embedded import Ledger, Signer
+from sycee.sequencer.signer import RemoteSigner
 from sycee.sequencer.time_zones import zone_info
 from sycee.wallets import tiers
 from sycee.wallets.aliases import Aliases
@@ -112,6 +115,7 @@ class Bank:
         self.preset = tiers.load(config.definition("preset"))
         self._wallet_classes: dict[str, int] = {}
         self.resumed = Resumed(0, 0)  # intents that opening finished
+        self.stored_requests = StoredRequests(stores.engine, stores.clock)
         # --- identity ---
         self.people = People(stores)
         self.proposals = Proposals(stores, self.people)
@@ -246,10 +250,11 @@ class Bank:
         return bank
 
     @classmethod
-    def open(cls, folder: str | Path, *, options: Mapping[str, str] | None = None) -> Self:
+    def open(cls, folder: str | Path, *, options: Mapping[str, str] | None = None, signature_workers: int = 0) -> Self:
         """Open a bank: upgrade its tables, finish pending intents and run the jobs that are due.
 
-        `options` are settings that win over the environment and the file. Raises UsageError for a folder without a
+        `options` are settings that win over the environment and the file. `signature_workers`: processes that verify
+        signatures, 0 for none. Raises UsageError for a folder without a
         finished bank, UnavailableError if another process has it open, and the errors of ledger and database.
         """
         place = DataFolder(Path(folder))
@@ -257,7 +262,7 @@ class Bank:
         clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
         secret = SecretKey.load(config.path("master_key")).secret
         # Opened after the ledger's folder is locked: shredding is finished by one process.
-        ledger = Ledger.open(place.path, create=False, clock=clock)
+        ledger = Ledger.open(place.path, create=False, clock=clock, signature_workers=signature_workers)
         bank = cls._with_ledger(
             place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock)
         )
@@ -411,6 +416,32 @@ class Bank:
                 )
             made.append(Signer(person, key))
         return made
+
+    def remote_signer_of_person(self, person: int, given: Sequence[Envelope] = ()) -> RemoteSigner:
+        """Return a person as a signer whose private key is elsewhere. `given`: the envelopes made there.
+
+        Raises UsageError for a person without a role in the ledger now.
+        """
+        with self.stores.ledger.sequencer.reading() as state:
+            now_ns = max(read_ns(self.stores.clock), state.now_ns)
+            keys = [
+                PublicKey(int(grant.flags), grant.key)
+                for grant in state.grants.values()
+                if grant.person == person and grant.counts(now_ns)
+            ]
+        if not keys:
+            raise UsageError(
+                f"{ids.format(person)} has no role that signs", hint="two officers appoint a person to a role"
+            )
+        return RemoteSigner(person, keys[0], given=tuple(given), other_keys=tuple(keys[1:]))
+
+    def remote_signer_of_account(self, account: int, given: Sequence[Envelope] = ()) -> RemoteSigner | None:
+        """Return an account as a signer whose private key is elsewhere; None if the account has no key."""
+        found = self.stores.ledger.account(account)
+        if not found.key:
+            return None
+        key = PublicKey(found.key_flags, found.key)
+        return RemoteSigner(account, key, currency=found.currency, key_epoch=found.key_epoch, given=tuple(given))
 
     def technical_signers(self) -> list[Signer]:
         """Return the signer for operator 0, whose key is on this machine."""

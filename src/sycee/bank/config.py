@@ -32,6 +32,9 @@ _PHONE_PREFIX: Final = re.compile(r"(\+[1-9]\d{0,3})?")
 _COUNTRY: Final = re.compile(r"([A-Z]{2})?")
 _BOOLEAN: Final = re.compile(r"true|false")
 _ANY: Final = re.compile(r".*")
+_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/]+):\d{1,5}|unix:.+")
+_ORIGIN: Final = re.compile(r"https?://[^/]+")
+_NUMBER: Final = re.compile(r"\d{1,12}")
 _SOMETHING: Final = re.compile(r".+")
 
 
@@ -68,6 +71,23 @@ SETTINGS: Final[dict[str, Setting]] = {
     "country": Setting("", "ISO 3166 code of the country in QR codes", _COUNTRY, "two capital letters"),
     "city": Setting("", "city of merchants in QR codes"),
     "rehearsal": Setting("false", "whether the bank has a clock of its own", _BOOLEAN, "true or false"),
+    "http_address": Setting("127.0.0.1:8420", "where `sycee serve` listens", _ADDRESS, "HOST:PORT, or unix:PATH"),
+    "http_origin": Setting(
+        "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
+    ),
+    "http_key": Setting("keys/server.key", "the key that signs tokens and webhooks", _SOMETHING, "a path"),
+    "http_certificate": Setting("", "the file with the TLS certificate chain; empty: no TLS"),
+    "http_certificate_key": Setting("", "the file with the private key of the certificate"),
+    "http_proxy": Setting(
+        "", "the Unix socket of the proxy whose X-Forwarded headers count; empty: no such header counts"
+    ),
+    "http_body_bytes": Setting("1048576", "the largest body of a request", _NUMBER, "bytes"),
+    "http_requests_per_minute": Setting("6000", "requests of one sender in a minute", _NUMBER, "a number"),
+    "http_payments_per_minute": Setting("600000", "signed payments of one address in a minute", _NUMBER, "a number"),
+    "http_failures_per_minute": Setting(
+        "60", "invalid signatures, tokens and logins of one sender in a minute", _NUMBER, "a number"
+    ),
+    "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
 FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal"})  # never changed after the founding
 

@@ -69,6 +69,8 @@ COMMANDS: Final = {
         "backup:backup",
         "Write an encrypted backup: the journal up to one frame, then the database, settings and packs.",
     ),
+    # The server.
+    "serve": ("serve:serve", "Serve a bank over HTTP until Ctrl-C."),
 }
 
 # Headings of the help, by the first command below each.
@@ -78,6 +80,7 @@ HEADINGS: Final = {
     "operator": "Issuance",
     "wallet": "Wallets and payments",
     "day": "Days, cases and backups",
+    "serve": "Server",
 }
 
 

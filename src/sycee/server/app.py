@@ -1,0 +1,127 @@
+"""The application: every operation of the API, the pages, and what applies to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import fastapi_offline
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from sycee.bank.bank import Bank
+from sycee.server import problems
+from sycee.server.middleware import RequestLimits
+from sycee.server.routes import public
+from sycee.server.runtime import Runtime
+
+TITLE: Final = "Sycee"
+DESCRIPTION: Final = (
+    "Amounts are texts of minor units, up to 2⁶³ − 1, since some readers of JSON have less precision. An action "
+    "has an `id` of the caller's choice: the first answer is 201; the same request sent again is answered 200 with the "
+    "first answer; other content under the id is answered 409. Records that need a signature are returned with 202: "
+    "check and sign them, and send the request again with the envelopes."
+)
+# Scripts and styles of the reference page are files of this server; its page has one inline script.
+_REFERENCE_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+# Each module adds its router. Order is that of the reference page.
+ROUTERS: Final[tuple[APIRouter, ...]] = (public.router,)
+
+
+def create_app(bank: Bank) -> FastAPI:
+    """Return the application of an open bank. It never closes the bank.
+
+    Its lifespan binds the ledger to the event loop, so use it with one server.
+    """
+    runtime = Runtime(bank)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime.start()
+        try:
+            yield
+        finally:
+            await runtime.close()
+
+    app = FastAPI(
+        title=TITLE,
+        version=version("sycee"),
+        description=DESCRIPTION,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.runtime = runtime
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    _add_reference(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    config = bank.config
+    app.add_middleware(
+        RequestLimits,
+        body_bytes_max=int(config.text("http_body_bytes")),
+        is_tls=config.text("http_origin").startswith("https:"),
+    )
+    return app
+
+
+def _add_reference(app: FastAPI) -> None:
+    """Serve the reference page of the API with files of this server: no browser fetches anything elsewhere."""
+    folder = Path(fastapi_offline.__file__).parent / "static"
+    app.mount("/reference/files", StaticFiles(directory=folder), name="reference-files")
+
+    @app.get("/reference", include_in_schema=False)
+    async def reference(request: Request) -> HTMLResponse:
+        page = get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=f"{TITLE}: API",
+            swagger_js_url="/reference/files/swagger-ui-bundle.js",
+            swagger_css_url="/reference/files/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
+        page.headers["content-security-policy"] = _REFERENCE_POLICY
+        return page
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document, with the schema of problems."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            openapi_version="3.1.0",
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = {
+            "type": "object",
+            "description": "RFC 9457",
+            "required": ["type", "title", "status", "detail", "request_id"],
+            "properties": {
+                **{name: {"type": "string"} for name in ("type", "title", "detail", "hint", "code", "request_id")},
+                "status": {"type": "integer"},
+            },
+        }
+        # FastAPI documents its own form of validation errors, which `problems` replaces.
+        for path in document["paths"].values():
+            for operation in path.values():
+                responses = operation.get("responses", {})
+                if "HTTPValidationError" in str(responses.get("422", "")):
+                    del responses["422"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        app.openapi_schema = document
+    return app.openapi_schema

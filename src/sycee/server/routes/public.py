@@ -1,0 +1,55 @@
+"""What everybody may read: health, the supply, and the pages of problems."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from sycee.day.calendar import local_day
+from sycee.issuance import supply_page
+from sycee.server import problems
+from sycee.server.operations import PUBLIC, operation
+from sycee.server.runtime import Runtime, runtime_of
+
+router = APIRouter(tags=["public"])
+TheRuntime = Annotated[Runtime, Depends(runtime_of)]
+
+
+@operation(router, "GET", "/healthz", access=PUBLIC, summary="Whether the process answers")
+async def health() -> dict[str, str]:
+    """Return at once. Use it to decide whether to restart the process."""
+    return {"status": "alive"}
+
+
+@operation(router, "GET", "/readyz", access=PUBLIC, summary="Whether the server takes work")
+async def ready(runtime: TheRuntime) -> dict[str, Any]:
+    """Return the newest durable frame, or 503 during recovery, while stopping and after the ledger stopped."""
+    ledger = runtime.bank.stores.ledger
+    ledger.sequencer.check_running()
+    if not runtime.is_ready:
+        raise problems.Problem("unavailable", "the server is starting or stopping")
+    return {"status": "ready", "frame": ledger.sequencer.durable_sequence}
+
+
+@operation(router, "GET", "/v1/supply", access=PUBLIC, summary="The supply and the reserves behind it")
+async def supply(runtime: TheRuntime) -> dict[str, Any]:
+    """Return the supply as of the newest frame: anybody may check that the money is backed."""
+    bank = runtime.bank
+
+    def current() -> dict[str, Any]:
+        day: date = local_day(bank.stores.clock.now_ns(), bank.config.text("zone"))
+        return supply_page.as_json(bank.supply.current(day, is_rehearsal=bank.is_rehearsal))
+
+    return await runtime.run(current)
+
+
+@operation(router, "GET", "/problems/{name}", access=PUBLIC, summary="What a type of problem means")
+async def problem(name: str) -> Response:
+    """Return the page of a problem's `type`, as text."""
+    kind = problems.TYPES.get(name)
+    if kind is None:
+        raise problems.not_found("problem of this name")
+    text = f"{kind.title} (HTTP {kind.status})\n\n{kind.meaning}\n\n{kind.next_step}\n"
+    return Response(text, media_type="text/plain; charset=utf-8")

@@ -1,0 +1,77 @@
+"""What the handlers of one server share: the bank, the ledger of the event loop, and the threads of the services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, TypeVar
+
+from fastapi import Request
+
+from sycee.bank.bank import Bank
+from sycee.core.errors import UnavailableError
+from sycee.sequencer.asynchronous import AsyncLedger
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+# SQLite writes one transaction at a time; the threads hide the waits for its commits and for the ledger's.
+THREADS: Final = 8
+WAITING_MAX: Final = 256  # calls of services without a thread; further ones are refused
+
+
+class Runtime:
+    """The bank of one server. `start` belongs to the event loop; `close` ends threads, not the bank."""
+
+    def __init__(self, bank: Bank) -> None:
+        self.bank = bank
+        self.is_ready = False
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sycee-service")
+        self._calls = 0
+        self._ledger: AsyncLedger | None = None
+
+    @property
+    def ledger(self) -> AsyncLedger:
+        """Return the ledger for coroutines. Raises UnavailableError before `start` and after `close`."""
+        if self._ledger is None:
+            raise UnavailableError("the server is starting or stopping", hint="send the request again in a moment")
+        return self._ledger
+
+    def start(self) -> None:
+        """Bind to the running event loop."""
+        self._ledger = self.bank.stores.ledger.asynchronous()
+        self.is_ready = True
+
+    async def close(self) -> None:
+        """Refuse further calls, and wait for those in progress."""
+        self.is_ready = False
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            await ledger.aclose()
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def run(
+        self, function: Callable[Arguments, Value], *arguments: Arguments.args, **options: Arguments.kwargs
+    ) -> Value:
+        """Return what a synchronous function returns on a thread of the services.
+
+        Raises its errors, and UnavailableError if too many calls wait. A call whose client has gone is completed.
+        """
+        if not self.is_ready or self._calls >= THREADS + WAITING_MAX:
+            raise UnavailableError("the server is busy", hint="send the same request again in a moment")
+        self._calls += 1
+        future = self._threads.submit(function, *arguments, **options)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def _ended(self) -> None:
+        self._calls -= 1
+
+
+def runtime_of(request: Request) -> Runtime:
+    """Return the runtime of a request's application; for `Depends`."""
+    runtime: Any = request.app.state.runtime
+    assert isinstance(runtime, Runtime)
+    return runtime

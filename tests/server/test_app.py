@@ -1,0 +1,69 @@
+"""What applies to every operation: health, problems, limits, headers, and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.bank import world
+from tests.server.world import anonymous
+
+from sycee.server import problems
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder: Path = tmp_path_factory.mktemp("server")
+    with world.bank("sqlite", folder, operators=True) as bank, anonymous(bank) as made:
+        yield made
+
+
+def test_the_server_is_alive_and_ready(client: httpx.Client) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["frame"] > 0
+
+
+def test_everybody_can_read_the_supply(client: httpx.Client) -> None:
+    supply = client.get("/v1/supply")
+    assert supply.status_code == 200
+    assert int(supply.json()["supply"]) == 2 * world.MINTED
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [("GET", "/nothing", "not-found"), ("POST", "/healthz", "method-not-allowed"), ("GET", "/problems/x", "not-found")],
+)
+def test_errors_are_problems_with_a_page(client: httpx.Client, method: str, path: str, name: str) -> None:
+    answer = client.request(method, path)
+    kind = problems.TYPES[name]
+    assert answer.status_code == kind.status
+    assert answer.headers["content-type"] == problems.MEDIA_TYPE
+    members = answer.json()
+    assert members["type"] == f"/problems/{name}"
+    assert members["request_id"] == answer.headers["x-request-id"]
+    assert kind.title in client.get(members["type"]).text
+
+
+def test_a_large_body_is_refused_before_it_is_read(client: httpx.Client) -> None:
+    answer = client.post("/v1/supply", content=b"x" * 2_000_000)
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
+
+
+def test_every_answer_has_the_security_headers(client: httpx.Client) -> None:
+    for path in ("/healthz", "/nothing", "/reference"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_reference_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/reference").text
+    assert "https://" not in page
+    assert client.get("/reference/files/swagger-ui-bundle.js").status_code == 200
+    document = client.get("/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    assert "/v1/supply" in document["paths"]
