@@ -55,6 +55,19 @@ class Action(Protocol):
         ...
 
 
+class LedgerOnly:
+    """An action that writes nothing to SQL: the ledger, or the proposal's row, has the outcome."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Write nothing."""
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Undo nothing."""
+
+
 class Actions:
     """The actions of this process, by name."""
 

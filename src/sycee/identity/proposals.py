@@ -43,7 +43,6 @@ from sycee.ledger.state import LedgerState
 
 LAPSE_JOB: Final = "identity.lapse"
 OPERATOR_KEY: Final = "operator"  # in an effect: the number of the operator that the action is about
-NOT_BY_KEY: Final = "not_by"  # in an effect: ids of persons who must not sign, such as the owners of a merchant
 
 _ACCOUNTS: Final = ("debit", "credit", "reference")  # fields of a record that may name an account
 

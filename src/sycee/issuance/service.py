@@ -19,7 +19,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -99,7 +99,7 @@ class IssuanceService:
         stores.actions.register(
             _Join(stores, people, institutions),
             _Leave(stores, institutions),
-            *(_LedgerOnly(name) for name in LEDGER_ONLY),
+            *(LedgerOnly(name) for name in LEDGER_ONLY),
             *(_Send(name) for name in (FUND, DEFUND)),
             _Decide(stores, CONFIRM, CONFIRMED),
             _Decide(stores, REJECT, REJECTED),
@@ -375,19 +375,6 @@ def _customers(state: LedgerState, operator: int) -> int:
     accounts = state.accounts
     chosen = (accounts["operator"] == operator) & ((accounts["blocks"] & int(Block.CLOSED)) == 0)
     return int(sum(((accounts["kind"] == int(kind)) & chosen).sum() for kind in _CUSTOMER_KINDS))
-
-
-class _LedgerOnly:
-    """An action that writes nothing to SQL."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Write nothing: the proposal's own row has the outcome."""
-
-    def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Undo nothing."""
 
 
 class _Join:

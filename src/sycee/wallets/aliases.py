@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
 
 MOVE: Final = "alias.move"
-REGISTER: Final = "alias.register"
 MESSAGE: Final = "sycee.alias.v1"
 CODE_DIGITS: Final = 6
 CODE_NS: Final = 10 * 60 * 10**9  # a code is valid for ten minutes

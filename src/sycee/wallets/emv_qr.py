@@ -24,11 +24,9 @@ DYNAMIC: Final = "12"
 VALUE_BYTES_MAX: Final = 99
 NAME_CHARACTERS_MAX: Final = 25
 CITY_CHARACTERS_MAX: Final = 15
-CODE_CHARACTERS_MAX: Final = 25
 
 _FORMAT: Final = "01"
 _ACCOUNT: Final = "26"
-_CRC: Final = "63"
 _CRC_HEAD: Final = "6304"
 _FIELD: Final = re.compile(r"(\d\d)(\d\d)")
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")

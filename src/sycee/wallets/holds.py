@@ -19,7 +19,7 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -94,7 +94,7 @@ class Holds:
     ) -> None:
         self._stores, self._people, self._institutions = stores, people, institutions
         self._directory, self._references = directory, references
-        stores.actions.register(_Reserve(stores), _Post(), _InLedger(VOID), _InLedger(EXTEND))
+        stores.actions.register(_Reserve(stores), _Post(), LedgerOnly(VOID), LedgerOnly(EXTEND))
 
     def reserve(
         self,
@@ -338,16 +338,3 @@ class _Post:
         reference = _set(connection, intent, LAPSED)
         if "order" in intent.payload:
             orders.undo_post(connection, intent.payload, ids.parse(intent.payload["held"]), reference)
-
-
-class _InLedger:
-    """A change whose state is in the ledger alone."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Store nothing."""
-
-    def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Store nothing."""

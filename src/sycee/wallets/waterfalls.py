@@ -12,14 +12,12 @@ from typing import Final
 
 import numpy as np
 import sqlalchemy
-from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, LedgerOnly, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -70,7 +68,7 @@ class Waterfalls:
     ) -> None:
         self._stores, self._people, self._directory = stores, people, directory
         self._registry, self._register = registry, register
-        stores.actions.register(_LedgerOnly(CONFIRM), _LedgerOnly(REJECT))
+        stores.actions.register(LedgerOnly(CONFIRM), LedgerOnly(REJECT))
 
     def open(self, operator: int, *, by: int) -> list[Excess]:
         """Return what an operator's bank has to pay, in the order of payments. `by`: a person with the duty."""
@@ -122,16 +120,3 @@ class Waterfalls:
         record = make(ids.new(read_ns(self._stores.clock) // 1_000_000), sent=excess.id)
         payload = {"operation": ids.format(excess.id)}
         return self._stores.intents.perform(Draft(action, record, payload, who=who, signers=signers))
-
-
-class _LedgerOnly:
-    """An action that writes nothing to SQL."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Write nothing."""
-
-    def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Undo nothing."""
