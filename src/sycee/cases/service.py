@@ -183,8 +183,8 @@ class Cases:
     def open(self, kind: str, *, by: int, person: int = 0, payment: int = 0, text: str = "", id: int = 0) -> int:
         """Open a case and return its number; `by` owns it. The same id again returns the same number.
 
-        About a payment: `person` is found by the wallet that paid. Raises UsageError for a kind that the rules do not
-        have, for a missing or an unknown person or payment, and for a person without the duty.
+        About a payment: `person` is found by the wallet that paid. Raises UsageError for an unknown kind, a missing or
+        an unknown person or payment, and for a person without the duty.
         """
         rule = self.rules.kind(kind)
         self._people.require(by, OPEN_ACTION)

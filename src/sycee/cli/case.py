@@ -40,8 +40,8 @@ def open_(
 ) -> int:
     """Open a case about a payment or a person. The person of the key owns it.
 
-    While a case is open, its workers may read personal data of its person and of both sides of its payment, each
-    access with a reason and logged.
+    While a case is open, its workers may read personal data of its person and of both sides of its payment. Each access
+    needs a reason and is logged.
     """
     from sycee.core import ids
 

@@ -1,7 +1,7 @@
 """Actions: changes of SQL after an intent's records have results. An intent stores a name and a JSON payload.
 
-After a crash another process finishes the intent, so an action is found by its name and reads only the payload, the
-records and the results.
+After a crash another process finishes the intent. So it finds the action by name, and the action reads only payload,
+records and results.
 """
 
 from __future__ import annotations

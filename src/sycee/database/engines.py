@@ -1,7 +1,7 @@
 """Location of a database, and the settings of its connections.
 
-SQLite uses a write-ahead log that is synced at every commit (`synchronous=FULL`), so that acknowledged rows survive a
-power cut and readers do not wait for a writer. A second process waits up to `BUSY_MS_MAX`.
+SQLite uses a write-ahead log that is synced at every commit (`synchronous=FULL`): acknowledged rows survive a power
+cut, and readers do not wait for a writer. A second process waits up to `BUSY_MS_MAX`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Jobs: work that is due at a time, once or daily, and is done exactly once.
 
 A run is claimed by a lease, which is renewed while it works, so that two processes do not run it together. Its id is
-chosen at the first claim and used again by retries. The work passes it as the id of its intent, so that a run that is
-killed between its intent and its end has no second effect. A periodic job's next time follows from the one before, so
-runs that were missed while no process was open are caught up.
+chosen at the first claim and used again by retries. The work passes it as the id of its intent, so a run that is killed
+between intent and end has no second effect. A periodic job's next time follows from the one before, so runs that were
+missed while no process was open are caught up.
 """
 
 from __future__ import annotations

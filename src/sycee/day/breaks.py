@@ -1,7 +1,7 @@
 """Breaks: differences that a close found, each with an owner, an age and a proposed cause, until they are closed.
 
 A break whose difference a later close no longer finds is closed by that close. A difference between a statement and the
-ledger is closed when the other side of it arrives on a later day, or by a person with a reason.
+ledger is closed when its other side arrives on a later day, or by a person with a reason.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calendar of business days: dated data with a source, and the time at which each day ends.
 
-Payments never stop. A business day begins at the end of the business day before it, so payments of a weekend or a
+Payments never stop. A business day begins at the end of the business day before it. So payments of a weekend or a
 holiday belong to the next business day.
 """
 

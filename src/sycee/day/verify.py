@@ -45,7 +45,7 @@ def verify_packs(
     - `progress`: called with the number of frames read so far.
 
     Raises IntegrityError for a pack that is missing, changed, signed by one person twice or by an unknown key, and for
-    a figure that the ledger does not give; UsageError for a file that is no pack.
+    a wrong figure; UsageError for a file that is no pack.
     """
     if not paths:
         raise UsageError("there is no pack to check", hint="name the files: packs/*.json")

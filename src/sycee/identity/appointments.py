@@ -58,8 +58,8 @@ class Appointments:
         """Propose that a person has a duty, and signs with `key`, while from_ns ≤ time < until_ns.
 
         `person`: 0 for a new one. `institution`: for duties of an institution; the issuer's operators 0 and 1 are given
-        by `operator` alone. Raises UsageError for a duty that must be apart from one that the person has, for a key
-        of another person, and for an institution that did not pass its due diligence.
+        by `operator` alone. Raises UsageError for a duty that must be apart from the person's duties, for another
+        person's key, and for an institution without due diligence.
         """
         now_ns = read_ns(self._stores.clock)
         if duty is duties.OWN:

@@ -1,9 +1,9 @@
 """Keys of accounts: rotation, revocation and proof of possession. Each change of a key begins a new key epoch.
 
-Authority is decided by the state before a frame, so a payment under the old key could be accepted in the frame that
-sets the new one. A rotation therefore blocks debits first, in the same range of records, and lifts the block in a later
-frame: after the block no payment under the old key is accepted. Both steps are signed at the start and stored, so that
-nobody must sign again after a crash between them.
+Authority is decided by the state before a frame. So the frame that sets a new key could accept a payment under the old
+one. A rotation therefore blocks debits first, in the same range of records, and lifts the block in a later frame: after
+the block no payment under the old key is accepted. Both steps are signed at the start and stored, so that nobody must
+sign again after a crash between them.
 """
 
 from __future__ import annotations

@@ -203,8 +203,8 @@ class Proposals:
     def add_signature(self, signature: ProposalSignature) -> Missing:
         """Check and store a signature; submit the proposal if nothing is missing then.
 
-        Raises UsageError, with nothing stored, for a signature of other bytes, of a person whose duties do not permit
-        it, with another person's key, that is invalid, late, or there already.
+        Raises UsageError, with nothing stored, for a signature that is invalid, late or stored already, of other bytes,
+        of a person without the duty, or with another person's key.
         """
         stored = self.get(signature.proposal)
         self._require_open(stored)

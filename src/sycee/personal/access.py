@@ -3,7 +3,7 @@ gaps.
 
 An entry is committed in its own transaction before any data is returned: after a crash an entry without disclosure is
 possible, a disclosure without entry is not. The digest of an entry covers the digest of the entry before it, and the
-day's pack signs the newest one, so that a changed or removed entry is found.
+day's pack signs the newest one. So a changed or removed entry is found.
 
 The person reads the entries about them. An order, signed by two persons and with an end, can hide entries of one case
 from the person until then (`orders.py`).
@@ -118,8 +118,8 @@ class AccessLog:
     ) -> list[Entry]:
         """Check an access and commit one entry for each person. Only then may the caller show anything.
 
-        `is_search`: only ids are shown, so the case may be about other persons. Raises UsageError for a reason that is
-        not a `Reason`, a case that is not open or does not concern a person, or a reader without the duty.
+        `is_search`: only ids are shown, so the case may be about other persons. Raises UsageError for an unknown
+        reason, a case that is not open or does not concern a person, or a reader without the duty.
         """
         self.check(access, persons, is_search=is_search)
         now = self._clock.now_ns()

@@ -1,7 +1,7 @@
 """Orders of merchants: each is paid once, by a payment or by what its hold paid.
 
 The row of an order names its newest payment or hold. While a hold is open the row stays `asked`: the state of a hold is
-the ledger's, so an order whose hold was released or ended can be paid again without a write to SQL.
+the ledger's. So an order whose hold has ended can be paid again without a write to SQL.
 """
 
 from __future__ import annotations

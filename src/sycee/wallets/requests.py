@@ -1,7 +1,7 @@
 """Requests to pay: signed by the payee, shown to the payer, and paid, declined, withdrawn or expired.
 
-The signature covers everything that the payer sees but the text, whose digest it covers. It is verified when a request
-is made and again before it is shown or paid, so that a changed row of the database cannot ask for money.
+The signature covers everything that the payer sees but the text, whose digest it covers. Requests are verified when
+they are made and again before they are shown or paid. So a changed row of the database cannot ask for money.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ class Sweeps:
 
         `account`: of the merchant's wallets, the oldest by default. `signers`: the wallet's key, or its operator for a
         custodial one. `id`: the same id again returns the same sweep. Raises UsageError for a person without the duty,
-        an account of another merchant, a settlement account that is not verified, or a balance with nothing to send,
-        of which nothing is stored; Refused with the ledger's code.
+        an account of another merchant, an unverified settlement account, and a balance with nothing to send; Refused
+        with the ledger's code.
         """
         wallet = self._directory.require_open(account) if account else self._directory.open_of(merchant)
         if wallet.holder != merchant:
