@@ -31,7 +31,7 @@ SMALL_REGISTERS_ROWS: Final = 262_144
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What one export added, and the size of the archive after it."""
+    """Result of one export: the rows added, and the size of the archive after it."""
 
     folder: Path
     frame: int  # the newest exported

@@ -35,8 +35,8 @@ def add(
 ) -> int:
     """Propose that a person has a duty.
 
-    Two officers sign: the maker, whose key is first, and another. Without enough keys the command prints the
-    proposal's id and what is missing.
+    Two officers sign: the maker, whose key is first, and another. Without enough keys the command prints the proposal's
+    id and the missing signatures.
     """
     from sycee.core import ids
     from sycee.identity import duties

@@ -1,4 +1,4 @@
-"""Steps that the commands with proposals share: the maker, the signatures of --key, and what is printed."""
+"""Steps that the commands with proposals share: the maker, the signatures of --key, and the printed lines."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def verify(
 ) -> int:
     """Reread a ledger's journal from its first frame and recompute every balance and every purse from the operations.
 
-    Writes nothing. Exit code 0 and a list of what was proved, or 3 and the place of the first failure.
+    Writes nothing. Exit code 0 and a list of the proved properties, or 3 and the place of the first failure.
     """
     from sycee.cli.checkpoint import public_key
     from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
@@ -94,7 +94,7 @@ def _lines(found: Verification) -> Iterator[str]:
 
 
 def _with_key(found: Verification, sequence: int, key: str) -> Verification:
-    """Add the checkpoint's key to what was proved, and remove the note that the ledger has no such witness."""
+    """Add the checkpoint's key to the proved properties, and remove the note that the ledger has no such witness."""
     checkpoint = f"the checkpoint at frame {sequence} "
     return replace(
         found,

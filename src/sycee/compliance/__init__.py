@@ -1,5 +1,5 @@
 """Compliance of a network with several regimes at once, judged on declared facts.
 
-This package holds the model and its readers. `judging` evaluates rules, `routing` finds routes, `enforcement` stores
+This package contains the model and its readers. `judging` evaluates rules, `routing` finds routes, `enforcement` stores
 versions and decisions, `reports` writes findings.
 """

@@ -407,7 +407,7 @@ def _one_of(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(f'"{choice}"' for choice in choices)
 
 
-# What to write instead, by the beginning of tomllib's message.
+# Hints, by the beginning of tomllib's message.
 _SYNTAX_HINTS: Final = (
     ("Invalid value", 'write a value after "=": text in double quotes, a number, true, false or a date-time'),
     ("Cannot overwrite a value", "each key once: remove one of the two, or rename it"),

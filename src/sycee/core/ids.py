@@ -72,7 +72,7 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
         return parent.next()
     random = entropy(_SEED_BYTES + 4)
     if not 0 <= time_ms <= TIME_MS_MAX or len(random) != _SEED_BYTES + 4:
-        return to_int(_assemble(1, time_ms, random)[0])  # raises the error for what is wrong
+        return to_int(_assemble(1, time_ms, random)[0])  # raises the error for the wrong argument
     drawn = int.from_bytes(random, "little")
     counter = (drawn & (2**64 - 1)) >> (64 - COUNTER_START_BITS)
     high = time_ms << 16 | 0x7000 | counter >> 30

@@ -448,7 +448,7 @@ class Closing:
             if at <= found.after:
                 return "it belongs to an earlier day"
             if at > found.frame:
-                return "it came after the cut-off"
+                return "it was after the cut-off"
             return "the ledger refused it, or it moved money of other accounts"
 
         return tell

@@ -35,7 +35,7 @@ _RULE_FLAGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LocalName:
-    """What this machine stores about an account: a name, "" for none, and the number of its currency, 0 if unknown."""
+    """Data of this machine about an account: a name, "" for none, and the number of its currency, 0 if unknown."""
 
     name: str = ""
     currency: int = 0

@@ -86,7 +86,7 @@ WITNESS: Final = "a witness"
 
 @dataclass(frozen=True, slots=True)
 class ActionRule:
-    """Who may request one action, and who else must sign it.
+    """The persons who may request one action, and those who must also sign it.
 
     - `checkers_min`: signers besides the maker, with a duty of `checkers`; 0: the action needs no proposal.
     - `own_operator`: a maker or checker with the duty OPERATOR, CLERK or MERCHANT acts for their own institution only.

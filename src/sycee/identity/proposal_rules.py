@@ -1,7 +1,7 @@
-"""Who must still sign a proposal. Pure: duties and required signers in, words out.
+"""Signatures that a proposal still needs. Pure: duties and required signers in, words out.
 
-Two rules apply together. The rule of the action (`duties.ACTIONS`) asks for checkers, who are not the maker. The ledger
-asks for officers and operators (authority.md section 3). Each of the ledger's requirements is a seat, and a person
+Two rules apply together. The rule of the action (`duties.ACTIONS`) requires checkers, who are not the maker. The ledger
+requires officers and operators (authority.md section 3). Each of the ledger's requirements is a seat, and a person
 fills one seat only: a mint takes two officers and, as a third person, the operator.
 """
 

@@ -1,8 +1,8 @@
 """One self-contained HTML page: tiles, tables and plots, in sections.
 
 A `Page` is a value made of the blocks below. `render` returns its HTML; `write` replaces a file by it atomically. The
-file holds its own styles and drawings. Its content security policy forbids every connection and every script, so that
-text from a file can never run as code, even if escaping failed.
+file contains its own styles and drawings. Its content security policy forbids every connection and every script, so
+that text from a file can never run as code, even if escaping failed.
 
 Text is always plain text; it is escaped here, and in drawings by matplotlib.
 """

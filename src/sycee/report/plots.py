@@ -77,7 +77,7 @@ def hours(
 def left_over(left_minor: Array, whole_minor: int, *, currency: Currency, emptied: str, untouched: str) -> Drawing:
     """Draw a histogram of amounts left, with the emptied and the untouched at its ends.
 
-    A bar at an end that is far higher than all others is cut and hatched, and its text says so.
+    A bar at an end that is far higher than all others is cut and hatched, and its text states it.
     """
     counts, edges = bins(left_minor, whole_minor)
     at_none, at_whole = int((left_minor == 0).sum()), int((left_minor == whole_minor).sum())

@@ -462,7 +462,7 @@ class Ledger(MoneyOperations[Result]):
     # --- the whole ledger ---
 
     def tick(self) -> bool:
-        """End the holds and change the rule sets whose time has come; return whether there were any."""
+        """End the holds and change the rule sets that are due; return whether there were any."""
         return self.sequencer.tick()
 
     def snapshot(self) -> str:

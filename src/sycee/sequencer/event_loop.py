@@ -8,7 +8,7 @@ There is no timer. While one frame is being written, operations for the next one
 waits for one fdatasync, and 10,000 callers share one.
 
 A cancelled operation is withdrawn if neither the signature workers nor the writer have popped it. Otherwise it is
-written. The caller cannot tell which: look the id up, or send the operation again under the same id.
+written. The caller does not learn which: look the id up, or send the operation again under the same id.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The copy may be a backup, or the folder of a machine that failed. It is replayed from its first byte before anything is
 copied. The new folder begins a new epoch, so that frames of the old machine, should it return, and frames of the new
-one can be told apart.
+one can be distinguished.
 """
 
 from __future__ import annotations

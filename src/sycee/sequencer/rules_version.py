@@ -1,7 +1,7 @@
 """The version of the ledger's rules, and the UPGRADE record that changes it.
 
 The rules are docs/reference/ledger.md. A change of a kernel's behaviour raises RULES_VERSION. The first frame after a
-start with the new release is then an UPGRADE record, so a replay can tell which rules apply to each frame.
+start with the new release is then an UPGRADE record, so a replay finds the rules of each frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 
 RULES_VERSION: Final = 2  # written by this release
-# Oldest version that this release replays. A ledger of an older one opens too if its movements come out equal.
+# Oldest version that this release replays. A ledger of an older one opens too if its movements are equal.
 RULES_OLDEST: Final = 2
 # Last release that replays each older version; "" if none does, because the version was never released.
 RELEASES: Final = {0: "", 1: ""}

@@ -375,7 +375,7 @@ def _complete(batch: _Batch, outcomes: bytes) -> None:
 
 
 def _end_process(process: subprocess.Popen[bytes], timeout_s: float) -> None:
-    """Wait for a process that was told to end; kill it after `timeout_s`."""
+    """Wait for a process that must end; kill it after `timeout_s`."""
     try:
         process.wait(timeout_s)
     except subprocess.TimeoutExpired:

@@ -103,7 +103,7 @@ class SnapshotSchedule:
             return self._begin(self._while_running, piece_bytes)
 
     def frame_written(self, sequence: int) -> None:
-        """Start a thread that writes a snapshot if enough frames came since the last. On the writer's thread."""
+        """Start a thread that writes a snapshot if enough frames followed the last one. On the writer's thread."""
         if not self._every or sequence - self._counted_from < self._every:
             return
         if self._background is not None and self._background.is_alive():

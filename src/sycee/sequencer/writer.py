@@ -272,7 +272,7 @@ class Writer:
         except BaseException as error:
             self._queue.stopped = f"the ledger stopped at frame {sequence}: {str(error) or type(error).__name__}"
             if isinstance(error, SyceeError) and error.hint:
-                self._queue.stop_hint = error.hint  # for later callers, too: it may tell how to rescue a file
+                self._queue.stop_hint = error.hint  # for later callers, too: its hint may be how to rescue a file
             if isinstance(error, SyceeError) or not isinstance(error, Exception):
                 raise
             raise UnavailableError(self._queue.stopped, hint="open the ledger again") from error
