@@ -14,7 +14,7 @@ from tests.sequencer.gated import run
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 
 from sycee.core.arrays import Array
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
@@ -199,3 +199,34 @@ def test_worker_processes_end_with_the_ledger(tmp_path: Path) -> None:
     for wrong in (-1, 65, 1.5):
         with pytest.raises(UsageError, match="signature_workers"):
             Ledger.open(tmp_path, signature_workers=wrong)  # type: ignore[arg-type]
+
+
+def test_answers_of_single_records_without_waiting(ledger: Ledger) -> None:
+    async def main() -> None:
+        async with ledger.asynchronous() as async_ledger:
+            record = payment(5_000)
+            envelope = signed(ledger, record)
+            code, _, _, place = await async_ledger.submit_signed_nowait(record.tobytes(), envelope)
+            assert (code, place >> PLACE_INDEX_BITS) == (Result.CREATED, ledger.sequencer.durable_sequence)
+            bound = ledger.result_of(5_000)
+            assert bound is not None
+            assert async_ledger.frame_time_ns(place >> PLACE_INDEX_BITS) == bound.time_ns
+            again = await async_ledger.submit_signed_nowait(record.tobytes(), envelope)
+            assert again == (Result.EXISTS, Result.CREATED, 0, place)
+        with pytest.raises(UnavailableError, match="closed"):
+            async_ledger.submit_signed_nowait(record.tobytes(), envelope)
+
+    run(main())
+
+
+def test_a_full_queue_refuses_a_single_record(tmp_path: Path) -> None:
+    async def main(ledger: Ledger) -> None:
+        async with ledger.asynchronous() as async_ledger:
+            records = [payment(6_000 + at) for at in range(3)]
+            first = async_ledger.submit_signed_nowait(records[0].tobytes(), signed(ledger, records[0]))
+            with pytest.raises(BusyError, match="the ledger is busy"):
+                async_ledger.submit_signed_nowait(records[1].tobytes(), signed(ledger, records[1]))
+            assert (await first)[0] == Result.SIGNER_NOT_FOUND
+
+    with Ledger.open(tmp_path / "ledger", operations_max=1) as ledger:
+        run(main(ledger))

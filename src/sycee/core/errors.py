@@ -11,6 +11,7 @@ caller, a file or the machine broke a rule. `hint` names the next step, `exit_co
     │   ├── JournalDamaged         acknowledged bytes are damaged; names file and place
     │   └── TailInDoubt            the last frame may or may not have been acknowledged: a person decides
     └── UnavailableError  exit 4   the folder is in use, the disk refuses, or the ledger stopped after a failed write
+        └── BusyError              too much waits; nothing was accepted, and the same call may succeed in a moment
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class UnavailableError(SyceeError):
     """The folder is in use, the disk refuses, or the ledger stopped after a failed write."""
 
     exit_code = 4
+
+
+class BusyError(UnavailableError):
+    """Too much waits for the ledger. Nothing was accepted, and the same call may succeed in a moment."""
 
 
 def require(condition: object, message: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from sycee.ledger.signatures import CHECK
 # Records and envelopes of one frame together.
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES
 BUFFERED_RECORDS_MIN: Final = 512  # a second copy of fewer records costs nothing measurable
+
+# One layout.ANSWER as plain integers: code, first_code, reserved, place.
+AnswerTuple: TypeAlias = tuple[int, int, int, int]
 
 _RESULTS: Final = np.array(
     [Result(code) if code in Result.__members__.values() else None for code in range(max(Result) + 1)], object
@@ -324,6 +327,12 @@ def results_of(answers: Array) -> list[Result]:
     """Return the results of answers, (n,) layout.ANSWER, without a Python call per answer."""
     results: list[Result] = _RESULTS[answers["code"]].tolist()
     return results
+
+
+def result_of(answer: AnswerTuple) -> Result:
+    """Return the result of one answer."""
+    result: Result = _RESULTS[answer[0]]
+    return result
 
 
 def first_codes(answers: Array) -> Array:

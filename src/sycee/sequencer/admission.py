@@ -81,6 +81,10 @@ class Admission:
         else:
             future.add_done_callback(finish)
 
+    def frame_time_ns(self, frame: int) -> int:
+        """Return the time of a committed frame. Safe beside the writer, which only appends to the times."""
+        return int(self._state.frame_times[frame])
+
     @property
     def findings(self) -> Sequence[str]:
         """Return one sentence for each replaced worker."""

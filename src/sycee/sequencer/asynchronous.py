@@ -17,7 +17,7 @@ from sycee.core.ids import AnyId
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
 from sycee.ledger import layout
-from sycee.ledger.batch import PreparedBatch, results_of
+from sycee.ledger.batch import AnswerTuple, PreparedBatch, results_of
 from sycee.ledger.envelopes import Envelope, decode
 from sycee.ledger.layout import Kind
 from sycee.ledger.models import Account, Hold, Purse
@@ -62,7 +62,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         return await self._submitter.submit(self._prepared(records, envelopes))
 
     def submit_nowait(self, records: Array | bytes, envelopes: Array | Sequence[Envelope] = ()) -> Future[Array]:
-        """Return the future of the results of operations. Raises UnavailableError while the queue is full."""
+        """Return the future of the results of operations. Raises BusyError while the queue is full."""
         return self._submitter.submit_nowait(self._prepared(records, envelopes))
 
     async def submit_signed(self, record: bytes, envelope: bytes) -> Result:
@@ -82,6 +82,19 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
             (answer,) = await self.submit(record, decode(envelope))
             return Result(int(answer["code"]))
         return await self._submitter.submit_signed(record, envelope)
+
+    def submit_signed_nowait(self, record: bytes, envelope: bytes) -> Future[AnswerTuple]:
+        """Return the future of the answer to one signed record: code, first_code, 0 and place of layout.ANSWER.
+
+        For servers, which refuse a caller rather than let it wait. The arguments are not checked: bytes objects of 128
+        and 104 bytes; the record is linked to no other and of a kind after UPGRADE; the envelope covers one record.
+        Raises BusyError while the queue is full, else as `submit`.
+        """
+        return self._submitter.submit_signed_nowait(record, envelope)
+
+    def frame_time_ns(self, frame: int) -> int:
+        """Return the time of a committed frame, whose number is `place >> PLACE_INDEX_BITS` of an answer."""
+        return self._submitter.frame_time_ns(frame)
 
     @asynccontextmanager
     async def chain(self) -> AsyncIterator[Chain]:

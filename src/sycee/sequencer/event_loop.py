@@ -23,13 +23,13 @@ from threading import get_ident
 from typing import Any, Final
 
 from sycee.core.arrays import Array
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
 from sycee.ledger import queries
-from sycee.ledger.batch import PreparedBatch
+from sycee.ledger.batch import AnswerTuple, PreparedBatch
 from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, PendingVerification, copy_error, size_of
@@ -127,12 +127,15 @@ class LoopSubmitter:
         if self._is_closed:
             raise _closed()
         if self._must_wait():
-            waiting = self._queue.operations + self._pending_operations, self._queue.bytes + self._pending_bytes
-            raise UnavailableError(
-                f"the ledger is busy: {waiting[0]:,} operations of {waiting[1]:,} bytes wait for the disk",
-                hint="nothing was written: send it again in a moment, or use `submit`, which waits for space",
-            )
+            raise self._busy()
         return self._add_pending(batch)
+
+    def _busy(self) -> BusyError:
+        waiting = self._queue.operations + self._pending_operations, self._queue.bytes + self._pending_bytes
+        return BusyError(
+            f"the ledger is busy: {waiting[0]:,} operations of {waiting[1]:,} bytes wait for the disk",
+            hint="nothing was written: send it again in a moment, or use `submit`, which waits for space",
+        )
 
     def _must_wait(self) -> bool:
         # A new caller waits behind earlier waiters, and behind admitted ones that have not put their entry yet.
@@ -151,12 +154,31 @@ class LoopSubmitter:
             await self._wait_for_space(1, RECORD_BYTES + ENVELOPE_BYTES)
         elif self._is_closed:
             raise _closed()
+        answer = await self._add_signed(record, envelope)
+        return batches.result_of(answer)
+
+    def submit_signed_nowait(self, record: bytes, envelope: bytes) -> asyncio.Future[AnswerTuple]:
+        """Return the future of the answer to one signed record, as for `submit_signed`.
+
+        Raises BusyError while the queue is full.
+        """
+        self._owner.check("the ledger")
+        if self._is_closed:
+            raise _closed()
+        if self._must_wait():
+            raise self._busy()
+        return self._add_signed(record, envelope)
+
+    def frame_time_ns(self, frame: int) -> int:
+        """Return the time of a committed frame."""
+        return self._admission.frame_time_ns(frame)
+
+    def _add_signed(self, record: bytes, envelope: bytes) -> asyncio.Future[AnswerTuple]:
         future = self._future()
         self._pending_operations += 1
         self._pending_bytes += RECORD_BYTES + ENVELOPE_BYTES
         self._pending_signed.append((future, record, envelope))
-        result: Result = await future
-        return result
+        return future
 
     def read(self, requests: Array, *, at_least: int = 0) -> asyncio.Future[queries.Answers]:
         """Return the future of the Answers to requests, (n,) queries.READ. Raises UnavailableError once closed."""
@@ -378,7 +400,8 @@ def _group_outcomes(group: GroupToken, outcome: Any) -> list[Any]:
         return [copy_error(outcome) for _ in group.futures]
     if isinstance(outcome, queries.Answers):
         return outcome.balances()
-    return batches.results_of(outcome)
+    answers: list[AnswerTuple] = outcome.tolist()
+    return answers
 
 
 def _set(future: asyncio.Future[Any], outcome: Any) -> None:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from sycee.core import keys
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.ledger import signatures
 from sycee.ledger.batch import PreparedBatch
@@ -174,7 +174,7 @@ class _WorkerPool:
             if not count or not self._size:
                 return False
             if self._waiting_jobs + count > WAITING_JOBS_MAX:
-                raise UnavailableError(
+                raise BusyError(
                     f"{self._waiting_jobs:,} signatures wait for verification; at most {WAITING_JOBS_MAX:,} may wait",
                     hint="nothing was accepted: send the operations again in a moment",
                 )
