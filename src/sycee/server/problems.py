@@ -74,6 +74,13 @@ TYPES: Final[Mapping[str, ProblemType]] = {
             "The header Allow lists the methods.",
         ),
         ProblemType(
+            "request-timeout",
+            408,
+            "The body did not arrive in time",
+            "The header of the request arrived, and its body was not complete when the time was over.",
+            "Send the same request again.",
+        ),
+        ProblemType(
             "conflict",
             409,
             "The id belongs to another request",
