@@ -133,6 +133,7 @@ def commands(place: Path) -> list[list[str]]:
         ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],
         # The server.
         ["serve", "--help"],
+        ["load", "--help"],
         ["nonsense", CHINESE],
     ]
 

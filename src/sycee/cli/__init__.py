@@ -71,6 +71,7 @@ COMMANDS: Final = {
     ),
     # The server.
     "serve": ("serve:serve", "Serve a bank over HTTP until Ctrl-C."),
+    "load": ("load:load", "Offer signed payments to a server at a stated rate, and show the latencies."),
 }
 
 # Headings of the help, by the first command below each.

@@ -23,8 +23,8 @@ _PREFIX: Final = "sycee-key-v1:"
 _TEXT: Final = re.compile(rf"{_PREFIX}[0-9a-f]{{{2 * SECRET_BYTES}}}")
 
 
-def read_secret(path: str | Path, *, what: str = "key file", hint: str) -> bytes:
-    """Return the content of a file that only its owner can use. `what` and `hint` complete the errors.
+def read_secret(path: str | Path, *, what: str = "key file", hint: str, bytes_max: int = _FILE_BYTES_MAX) -> bytes:
+    """Return the first `bytes_max` bytes of a file that only its owner can use. `what` and `hint` complete the errors.
 
     Raises UsageError if there is no such regular file or other users have permissions for it; UnavailableError if this
     user may not read it.
@@ -43,7 +43,7 @@ def read_secret(path: str | Path, *, what: str = "key file", hint: str) -> bytes
                     f"the {what} {path} is accessible to other users (mode {stat.S_IMODE(status.st_mode):o})",
                     hint="create a new key if others may have read it; otherwise run chmod 600 on the file",
                 )
-            return os.read(descriptor, _FILE_BYTES_MAX)
+            return os.read(descriptor, bytes_max)
         finally:
             os.close(descriptor)
     except PermissionError as error:

@@ -259,13 +259,14 @@ def test_failures_count_against_the_sender_not_the_account(tmp_path: Path) -> No
         good = signed(running.ledger, pay(710))
         refused = post(running.port, good, address="127.0.0.9")
         assert (refused.status, problem(refused)["type"]) == (429, "/problems/too-many-requests")
+        assert "too many payments that were invalid" in problem(refused)["detail"]
         assert int(refused.headers["retry-after"]) >= 90
         assert running.ledger.result_of(710) is None
         # Ann pays from another address, until that address has sent too much.
         statuses = [post(running.port, good, address="127.0.0.8").status for _ in range(9)]
         assert statuses == [201, *[200] * 7, 429]
         last = post(running.port, good, address="127.0.0.8")
-        assert problem(last)["type"] == "/problems/too-many-requests"
+        assert problem(last)["detail"] == "this address may send 0.01 payments a second"
 
 
 def test_a_full_queue_and_a_closed_ledger_answer_503(tmp_path: Path) -> None:

@@ -25,9 +25,7 @@ _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", MEDIA_TYPE.encode())
 _EVERY: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 # Headers of results by the length of the body: few lengths occur, so each list is made once.
-_RESULT_HEADERS: Final[list[Headers]] = [
-    [_JSON, (b"content-length", b"%d" % length), *_EVERY] for length in range(512)
-]
+_RESULT_HEADERS: Final[list[Headers]] = [[_JSON, (b"content-length", b"%d" % length), *_EVERY] for length in range(512)]
 
 
 def id_text(record: bytes) -> bytes:
