@@ -342,3 +342,33 @@ def test_what_a_hold_paid_is_refunded_at_a_till(said: Said) -> None:
     plain = said("pay", "bank", LEO, "Tea house", "1.00", "--key", "leo.pem")[1].split()[-1]
     code, _, err = said(*refund, plain, "1.00", *at_till)
     assert (code, "there is no payment" in err, "sycee hold post" in err) == (2, True, True)
+
+
+def test_missing_money_comes_from_the_bank_account(said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = _town(tmp_path)
+    monkeypatch.chdir(place)
+    pay = ("pay", "bank", MIA, "Tea house", "510.00", "--from-bank", "--key", "mia.pem")
+    code, _, err = said(*pay)
+    assert (code, "has no bank account" in err) == (2, True)
+    assert said("wallet", "waterfall", "bank", MIA, "--bank-account", "CN990000", "--key", "north.pem")[0] == 0
+    mandate = ("wallet", "mandate", "bank", MIA)
+    assert said(*mandate, "--day-max", "15.00", "--key", "mia.pem")[1] == (
+        "payments may take up to 15.00 CNY a day from the bank account\n"
+    )
+    code, out, _ = said(*pay, "--order", "B-7")
+    assert (code, out.startswith("the bank is asked for 10.00 CNY: reference RW-")) == (0, True)
+    reference = out.split()[8].rstrip(";")
+    code, _, err = said(*pay)
+    assert (code, "lacks 1000 minor units, and the mandate permits 500 today" in err) == (2, True)
+    (row,) = json.loads(said("funding", "shortfalls", "bank", "2", "--json", "--key", "north.pem")[1])["shortfalls"]
+    assert (row["reference"], row["missing"], row["until"]) == (reference, "10.00", "2026-11-02 09:00")
+    assert "10.00" in said("funding", "shortfalls", "bank", "2", "--key", "north.pem")[1]
+    assert said("funding", "reject", "bank", "2", reference, "--key", "north.pem")[1] == f"{reference} is rejected\n"
+    again = said(*pay, "--order", "B-7")[1].split()[8].rstrip(";")
+    done = said("funding", "confirm", "bank", "2", again, "--key", "north.pem")
+    assert done == (0, f"{again} is confirmed and paid\n", "")
+    assert said("merchant", "paid", "bank", "Tea house", "B-7")[1].startswith("order B-7 is paid: 510.00 CNY")
+    assert said("pay", "bank", LEO, "Tea house", "1.00", "--from-bank", "--key", "leo.pem")[0] == 0  # lacks nothing
+    assert said(*mandate, "--key", "north.pem")[1] == "the mandate has ended\n"
+    code, _, err = said(*mandate, "--key", "north.pem")
+    assert (code, "has no mandate" in err) == (2, True)

@@ -100,7 +100,8 @@ RECORDS: dict[str, Array] = {
 # The owner of an account with a key, a transit that a test would first have to send, and a checkpoint, which is no
 # record: tests of the ledger and of the packages with these actions have them.
 ELSEWHERE = {
-    "wallet.defund", "transit.confirm", "transit.reject", "pay", "hold", "hold.end", "refund", "sweep", "checkpoint",
+    "wallet.defund", "transit.confirm", "transit.reject", "pay", "pay.fund", "hold", "hold.end", "refund", "sweep",
+    "checkpoint",
 }  # fmt: skip
 
 

@@ -193,6 +193,22 @@ def overflown(server: str) -> world.Copies:
     return world.Copies(folder, options.get("database", ""))
 
 
+@cache
+def linked(server: str) -> world.Copies:
+    """The town after Leo's wallet was linked to his bank account."""
+    folder = world.temporary_folder()
+    options = settled(server).copy(folder)
+    with Bank.open(folder / "bank", options=options) as made:
+        found = town(made)
+        made.sweeps.link(found.leo, "CN00 0000", signers=found.operator, who=found.north)
+    return world.Copies(folder, options.get("database", ""))
+
+
+def with_link(where: str) -> world.Copies:
+    """The town of `linked` for kills on a database of the kind of `where`."""
+    return linked(_server(where))
+
+
 def with_excess(where: str) -> world.Copies:
     """The town of `overflown` for kills on a database of the kind of `where`."""
     return overflown(_server(where))

@@ -68,11 +68,13 @@ from sycee.wallets.aliases import Aliases
 from sycee.wallets.changes import Changes
 from sycee.wallets.directory import Directory
 from sycee.wallets.holds import Holds
+from sycee.wallets.mandates import Mandates
 from sycee.wallets.merchant_reports import Reports
 from sycee.wallets.opening import Opening
 from sycee.wallets.payments import Payments
 from sycee.wallets.references import References
 from sycee.wallets.requests import Requests
+from sycee.wallets.shortfalls import Shortfalls
 from sycee.wallets.sweeps import Sweeps
 from sycee.wallets.tables import SCHEMA as WALLETS
 from sycee.wallets.waterfalls import Waterfalls
@@ -169,6 +171,10 @@ class Bank:
         self.holds = Holds(stores, self.people, self.institutions, self.directory, references)
         self.sweeps = Sweeps(stores, self.people, self.institutions, self.directory, self.registry, self.personal)
         self.waterfalls = Waterfalls(stores, self.people, self.directory, self.registry, self.personal)
+        self.mandates = Mandates(stores, self.people, self.directory)
+        self.shortfalls = Shortfalls(
+            stores, self.people, self.directory, self.registry, self.personal, self.payments, self.mandates, zone
+        )
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
         # --- life ---
         self.retention.relations = self.directory

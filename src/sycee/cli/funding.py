@@ -13,7 +13,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
-from sycee.cli.wallet_options import WalletName, account_named, own_account, signing_for
+from sycee.cli.wallet_options import WalletName, account_named, own_account, require_paid, signing_for
 
 app = App(name="funding", help="Move money between wallets and their holders' banks.")
 
@@ -60,9 +60,10 @@ def to_bank(
 
 @app.command
 def confirm(folder: BankFolder, operator: Operator, reference: Reference, /, *, key: KeyFiles = None) -> int:
-    """Report that the bank made its payment: the money arrives. Also for the WF- reference of a waterfall.
+    """Report that the bank made its payment: the money arrives. Also for the references WF- and RW-.
 
-    --key is of a person with a duty at the operator; operator 0's key on the bank's machine signs.
+    --key is of a person with a duty at the operator; operator 0's key on the bank's machine signs. For RW- the bank has
+    the money that a payment lacked: the wallet is funded and the payment made, both or none.
     """
     return _decide(folder, operator, reference, key, is_confirmed=True)
 
@@ -144,6 +145,51 @@ def waterfalls(
     return 0
 
 
+@app.command
+def shortfalls(
+    folder: BankFolder, operator: Operator, /, *,
+    reason: Annotated[
+        str, Parameter(help="Show the bank accounts, for this reason and a case; the access is logged.")
+    ] = "",
+    case: Annotated[str, Parameter(help="Number of the open case.")] = "",
+    json_: AsJson = False,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """List the payments for which the operator's bank has to collect the missing money, oldest first.
+
+    --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
+    """
+    from sycee.core import ids, money
+    from sycee.core.errors import UsageError
+
+    signing = one_key(key)
+    if case and not reason:
+        raise UsageError("--case was given without --reason", hint="give both to show the bank accounts")
+    with open_bank(folder) as bank:
+        zone, currency = bank.config.text("zone"), bank.config.currency
+        found = bank.shortfalls.open(operator_number(bank, operator), by=maker_of(bank, [signing]))
+        access = access_of(bank, signing, reason, case) if reason else None
+        rows = [
+            {
+                "time": local_time(each.at_ns, zone),
+                "until": local_time(each.expires_ns, zone),
+                "reference": each.bank_reference,
+                "wallet": ids.format(each.account),
+                "missing": money.format(each.missing_minor, currency),
+                "bank_account": bank.shortfalls.bank_account(each, access=access) if access else None,
+            }
+            for each in found
+        ]
+    if json_:
+        show_json({"shortfalls": rows})
+        return 0
+    made = table("time", "until", "reference", "wallet", "missing", "bank account", numbers=("missing",))
+    for row in rows:
+        made.add_row(*(str(value or "-") for value in row.values()))
+    print_table(made)
+    return 0
+
+
 def _decide(folder: BankFolder, operator: str, reference: str, key: KeyFiles, *, is_confirmed: bool) -> int:
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -153,6 +199,16 @@ def _decide(folder: BankFolder, operator: str, reference: str, key: KeyFiles, *,
             settle = bank.waterfalls.confirm if is_confirmed else bank.waterfalls.reject
             settle(excess, signers=signers, who=who).require_created(f"the payment {reference} stays in transit")
             show(f"{reference} is {'confirmed' if is_confirmed else 'rejected'}")
+            return 0
+        shortfall = bank.shortfalls.find(number, reference)
+        if shortfall is not None and is_confirmed:
+            paid = bank.shortfalls.fund(shortfall.id, signers=[*bank.signers(*keys), *signers], who=who)
+            require_paid(paid, "nothing moved; return the bank's money")
+            show(f"{reference} is confirmed and paid")
+            return 0
+        if shortfall is not None:
+            bank.shortfalls.reject(shortfall.id, who=who)
+            show(f"{reference} is rejected")
             return 0
         funding = bank.issuance.funding(number, reference)
         decide = bank.issuance.confirm if is_confirmed else bank.issuance.reject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -34,6 +34,10 @@ def pay(
     reference: Annotated[str, Parameter(help="Text for both sides, up to 35 characters, stored encrypted.")] = "",
     till: Annotated[str | None, Parameter(help="Code of the merchant's till, or OUTLET/TILL.")] = None,
     order: Annotated[str, Parameter(help="The merchant's order, which is paid once.")] = "",
+    from_bank: Annotated[
+        bool,
+        Parameter(negative="", help="Take missing own money from the bank account, under a mandate."),
+    ] = False,
     key: KeyFiles = None,
 ) -> int:
     """Pay from a wallet, whose key signs: with packets that the payee may receive, then with own money.
@@ -56,20 +60,20 @@ def pay(
             )
         note(f"paying {money.format(minor, currency)} {currency.code} to {found.name}")
         if found.request:
+            if from_bank:
+                raise UsageError("a request is paid from the wallet alone", hint="fund the wallet first")
             paid = bank.requests.pay(found.request, account, signers=signing.signers, who=signing.who)
         else:
             code = till or found.till
             place = bank.institutions.find_till(bank.directory.holder_of(found.account), code).id if code else 0
-            paid = bank.payments.pay(
-                account,
-                found.account,
-                minor,
-                signers=signing.signers,
-                who=signing.who,
-                text=reference,
-                till=place,
-                order=order or found.order,
-            )
+            named: dict[str, Any] = {"text": reference, "till": place, "order": order or found.order}
+            parties = (account, found.account, minor)
+            if from_bank and bank.shortfalls.missing(account, minor):
+                asked = bank.shortfalls.ask(*parties, signers=signing.signers, who=signing.who, **named)
+                missing = f"{money.format(asked.missing_minor, currency)} {currency.code}"
+                show(f"the bank is asked for {missing}: reference {asked.bank_reference}; then the payment is made")
+                return 0
+            paid = bank.payments.pay(*parties, signers=signing.signers, who=signing.who, **named)
         require_paid(paid, "nothing was paid")
         show(f"paid {money.format(minor, currency)} {currency.code}: operation {ids.format(paid.operation)}")
     return 0

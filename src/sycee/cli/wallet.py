@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
@@ -268,6 +268,31 @@ def waterfall(
         else:
             bank.sweeps.link(account, bank_account, signers=bank.signers(*keys), who=who)
         show("the waterfall has ended" if bank_account is None else "the excess over the limit goes to the bank")
+    return 0
+
+
+@app.command
+def mandate(
+    folder: BankFolder, wallet: WalletName, /, *,
+    day_max: Annotated[
+        str | None, Parameter(help="The most that one day takes from the bank account; without it the mandate ends.")
+    ] = None,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Let payments take what they lack from the holder's bank account. The wallet's own key signs.
+
+    A person of its operator can end a mandate, too.
+    """
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        account = own_account(bank, wallet, keys)
+        by = person_of(bank, keys[0])
+        if day_max is None:
+            bank.mandates.end(account, by=by)
+            show("the mandate has ended")
+        else:
+            bank.mandates.grant(account, positive_amount(bank, day_max), key=keys[0], by=by)
+            show(f"payments may take up to {day_max} {bank.config.currency.code} a day from the bank account")
     return 0
 
 

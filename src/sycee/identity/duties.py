@@ -186,6 +186,11 @@ _RULES: Final = (
     _rule("alias.register", "register or end an alias", (*_DESKS, _D.CITIZEN), own=True),
     _rule("alias.move", "move an alias to another wallet", (*_DESKS, _D.CITIZEN), own=True),
     _rule("pay", "pay from a wallet", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
+    _rule("mandate", "let a wallet's operator fund what its payments lack, from the holder's bank", (_D.CITIZEN,)),
+    _rule(
+        "pay.fund", "fund what a payment lacks, once the bank paid, and make the payment", (_D.OPERATOR,), own=True,
+        ledger=f"{OWNING_OPERATOR}, and {OWNER}",
+    ),
     _rule("hold", "hold money of a wallet for a payee", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
     _rule(
         "hold.end", "take or release the held money of a wallet", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,

@@ -162,7 +162,7 @@ class Payments:
             return self._pay_plainly(record, signers, operation, paid)
         if paid is None:  # nothing can be stored for an unknown payee
             return Paid(PayerAnswer.PAYEE_CANNOT_RECEIVE, operation)
-        self._check_place(paid, till, order)
+        self.check_place(paid, till, order)
         now_ns = read_ns(self._stores.clock)
         reference = self._id()
         with_note(record, reference)
@@ -221,7 +221,8 @@ class Payments:
             )
         return Paid(payer_answer(result), operation)
 
-    def _check_place(self, payee: Wallet, till: int, order: str) -> None:
+    def check_place(self, payee: Wallet, till: int, order: str) -> None:
+        """Raise UsageError for an order of wrong form or of a person, and for a till of another merchant."""
         if order:
             orders.check_payee(self._people, payee, order)
         if till and self._institutions.till(till).merchant != payee.holder:

@@ -1,4 +1,4 @@
-"""SQL tables of wallets, aliases, references, holds, orders, requests and sweeps.
+"""SQL tables of wallets, aliases, references, holds, orders, requests, sweeps, waterfalls and mandates.
 
 Rows hold ids, amounts, codes, keyed hashes and sealed bytes. A name is in no row; `masked` shows a few of its letters.
 """
@@ -63,6 +63,9 @@ SENDING: Final = "sending"
 CONFIRMED: Final = "confirmed"
 REJECTED: Final = "rejected"
 SWEEP_STATES: Final = (SENDING, SENT, CONFIRMED, REJECTED, REFUSED, LAPSED)
+
+# States of a shortfall, besides those of requests and sweeps that have the same names.
+SHORTFALL_STATES: Final = (ASKED, PAYING, PAID, REFUSED, REJECTED, EXPIRED)
 
 WAITING: Final = "waiting"
 USED: Final = "used"
@@ -208,3 +211,32 @@ LINKS: Final = Table(
     *required(LargeBinary, "bank_sealed"),
     state_column(SENDING, ACTIVE, REFUSED, ENDED),
 )
+# A wallet's signed permission: what its payments lack is taken from the holder's bank account, up to a maximum a day.
+MANDATES: Final = Table(
+    "wallets_mandates",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("account", ID16, nullable=False, index=True),
+    *required(MINOR, "day_max_minor"),
+    Column("signature", LargeBinary(64), nullable=False),
+    *required(NS, "at_ns"),
+    state_column(ACTIVE, ENDED),
+)
+# Payments that wait for the payer's bank. `id`: of the PAY; `funding`: of the SEND from the vault. `records`: the chain
+# that payer and operator sign; `envelopes`: the payer's signature. `answer`: what the payer is told after a refusal.
+SHORTFALLS: Final = Table(
+    "wallets_shortfalls",
+    METADATA,
+    Column("id", ID16, primary_key=True),
+    Column("funding", ID16, nullable=False, unique=True),
+    *required(ID16, "reference", "account", "payee"),
+    *required(Integer, "operator"),
+    *required(MINOR, "minor", "missing_minor"),
+    *required(DAY, "day"),
+    *required(LargeBinary, "records", "envelopes"),
+    *required(NS, "at_ns", "expires_ns"),
+    state_column(*SHORTFALL_STATES),
+    *required(Text, "answer"),
+)
+Index("wallets_shortfalls_day", SHORTFALLS.c.account, SHORTFALLS.c.day)
+Index("wallets_shortfalls_open", SHORTFALLS.c.operator, SHORTFALLS.c.state)

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import sqlalchemy
+from sqlalchemy.engine import Engine
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
@@ -95,14 +96,8 @@ class Waterfalls:
 
     def bank_account(self, excess: Excess, *, access: Access) -> str:
         """Return the bank account of the wallet's holder, after an entry in the access log."""
-        with reading(self._stores.engine) as connection:
-            sealed = connection.scalar(sqlalchemy.select(LINKS.c.bank_sealed).where(LINKS.c.account == excess.wallet))
-        if sealed is None:
-            raise UsageError(
-                f"wallet {ids.format(excess.wallet)} has no bank account",
-                hint="`sycee wallet waterfall --bank-account` stores one; or reject the payment",
-            )
-        return self._register.open(self._directory.holder_of(excess.wallet), BANK, sealed, access=access)
+        holder = self._directory.holder_of(excess.wallet)
+        return bank_account_of(self._stores.engine, self._register, excess.wallet, holder, access)
 
     def confirm(self, excess: Excess, *, signers: Sequence[Signer], who: int) -> Outcome:
         """Report that the bank paid an excess to the holder: the money is in the operator's vault. Operator 0 signs."""
@@ -120,3 +115,15 @@ class Waterfalls:
         record = make(ids.new(read_ns(self._stores.clock) // 1_000_000), sent=excess.id)
         payload = {"operation": ids.format(excess.id)}
         return self._stores.intents.perform(Draft(action, record, payload, who=who, signers=signers))
+
+
+def bank_account_of(engine: Engine, register: Register, wallet: int, holder: int, access: Access) -> str:
+    """Return the bank account to which a wallet is linked, after an entry in the access log. UsageError without one."""
+    with reading(engine) as connection:
+        sealed = connection.scalar(sqlalchemy.select(LINKS.c.bank_sealed).where(LINKS.c.account == wallet))
+    if sealed is None:
+        raise UsageError(
+            f"wallet {ids.format(wallet)} has no bank account",
+            hint="`sycee wallet waterfall --bank-account` stores one; or reject the payment",
+        )
+    return register.open(holder, BANK, sealed, access=access)
