@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import inspect
+
 import sycee
 from sycee.bank import table_dump
 from sycee.bank.backup_format import CHUNK_BYTES, Writer
-from sycee.bank.bank import SCHEMAS, Bank
+from sycee.bank.bank import Bank
 from sycee.core.clock import read_ns
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.output_files import refuse_inside, require_place, sync_folder
 from sycee.core.secret_files import SecretKey
+from sycee.database.migrations import VERSION_SUFFIX
 from sycee.database.transactions import reading
 from sycee.sequencer import online_copy
 
@@ -48,12 +51,14 @@ def write_backup(bank: Bank, path: Path, key: SecretKey) -> BackedUp:
     """Write a backup of an open bank to a new file, durably, under a key that is kept elsewhere.
 
     Intents that the backup covers then lose their records in the database. Raises UsageError if the file exists or is
-    inside the data folder, UnavailableError if the disk refuses.
+    inside the data folder, or if the database has tables that the bank was opened without; UnavailableError if the
+    disk refuses.
     """
     require_place(path)
     refuse_inside(path, bank.folder.path, "the backup")
     if path.exists():
         raise UsageError(f"{path} already exists", hint="choose another name: you may need the older backup")
+    _require_all_schemas(bank)
     position = bank.stores.ledger.sequencer.position()
     parts = online_copy.parts_up_to(bank.folder.path, position.sequence)
     header = {
@@ -68,7 +73,7 @@ def write_backup(bank: Bank, path: Path, key: SecretKey) -> BackedUp:
         "state_digest": position.state_digest.hex(),
         "supply": {str(currency): amount for currency, amount in position.supply.items()},
         "segments": {part.name: part.segment_bytes for part in parts},
-        "schemas": {schema.package: schema.head for schema in SCHEMAS},
+        "schemas": {schema.package: schema.head for schema in bank.schemas},
     }
     temporary = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
     try:
@@ -80,7 +85,7 @@ def write_backup(bank: Bank, path: Path, key: SecretKey) -> BackedUp:
             for part in parts:
                 writer.section(f"{JOURNAL}{part.name}", online_copy.content_of(bank.folder.path, part))
             with reading(bank.stores.engine) as connection:
-                for table in table_dump.tables_of(SCHEMAS):
+                for table in table_dump.tables_of(bank.schemas):
                     writer.section(f"{TABLE}{table.name}", table_dump.dump(connection, table))
             writer.finish()
             file.flush()
@@ -98,6 +103,18 @@ def write_backup(bank: Bank, path: Path, key: SecretKey) -> BackedUp:
     bank.stores.intents.prune(position.sequence)
     supply = position.supply.get(bank.config.currency.numeric, 0)
     return BackedUp(position.sequence, position.state_digest, supply, size)
+
+
+def _require_all_schemas(bank: Bank) -> None:
+    """Raise UsageError if the database has tables of a package whose schema the bank was opened without."""
+    known = {schema.version_table for schema in bank.schemas}
+    with reading(bank.stores.engine) as connection:
+        found = {name for name in inspect(connection).get_table_names() if name.endswith(VERSION_SUFFIX)}
+    if missing := sorted(name.removesuffix(VERSION_SUFFIX) for name in found - known):
+        raise UsageError(
+            f"the database has tables of {', '.join(missing)}, which the backup would not contain",
+            hint="open the bank with `Bank.open(folder, schemas=...)`, as the command line does",
+        )
 
 
 def _files(bank: Bank) -> Iterator[tuple[str, Path]]:

@@ -82,7 +82,7 @@ from sycee.wallets.waterfalls import Waterfalls
 DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
-# Every schema of a bank's database, lower packages first. Each owner adds one line.
+# The schemas of every bank's database, lower packages first. Packages above this one pass theirs to `Bank.open`.
 SCHEMAS: Final[tuple[Schema, ...]] = (*(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE, CASES, DAY),)
 
 
@@ -107,9 +107,17 @@ class Bank:
     `findings`: one sentence for each repair at opening, for each job that fails, and for duties that end soon.
     """
 
-    def __init__(self, folder: DataFolder, config: Config, stores: Stores, personal_keys: PersonalKeys) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        config: Config,
+        stores: Stores,
+        personal_keys: PersonalKeys,
+        schemas: tuple[Schema, ...] = SCHEMAS,
+    ) -> None:
         """Use `open` or `create`."""
         self.folder = folder
+        self.schemas = schemas
         self.config = config
         self.stores = stores
         self.findings: list[str] = list(stores.ledger.findings)
@@ -256,12 +264,20 @@ class Bank:
         return bank
 
     @classmethod
-    def open(cls, folder: str | Path, *, options: Mapping[str, str] | None = None, signature_workers: int = 0) -> Self:
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        signature_workers: int = 0,
+        schemas: Sequence[Schema] = (),
+    ) -> Self:
         """Open a bank: upgrade its tables, finish pending intents and run the jobs that are due.
 
         `options` are settings that win over the environment and the file. `signature_workers`: processes that verify
-        signatures, 0 for none. Raises UsageError for a folder without a
-        finished bank, UnavailableError if another process has it open, and the errors of ledger and database.
+        signatures, 0 for none. `schemas` are of tables that packages above this one have in the bank's database: they
+        are upgraded too, and backups include them. Raises UsageError for a folder without a finished bank,
+        UnavailableError if another process has it open, and the errors of ledger and database.
         """
         place = DataFolder(Path(folder))
         config = Config.load(place, options)
@@ -270,7 +286,7 @@ class Bank:
         # Opened after the ledger's folder is locked: shredding is finished by one process.
         ledger = Ledger.open(place.path, create=False, clock=clock, signature_workers=signature_workers)
         bank = cls._with_ledger(
-            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock)
+            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock), schemas
         )
         try:
             bank._catch_up()
@@ -282,7 +298,7 @@ class Bank:
     @classmethod
     def _with_ledger(
         cls, place: DataFolder, config: Config, clock: Clock, ledger: Ledger,
-        opened: Callable[[Path, Path], PersonalKeys],
+        opened: Callable[[Path, Path], PersonalKeys], schemas: Sequence[Schema] = (),
     ) -> Self:  # fmt: skip
         """Return the bank on an open ledger, which is closed if something else cannot be opened."""
         with ExitStack() as stack:
@@ -291,21 +307,24 @@ class Bank:
             stack.callback(keys.close)
             made = engine(config.database)
             stack.callback(made.dispose)
-            for schema in SCHEMAS:
+            wanted = (*SCHEMAS, *schemas)
+            for schema in wanted:
                 upgrade(made, schema)
-            bank = cls(place, config, Stores.of(ledger, made, clock), keys)
+            bank = cls(place, config, Stores.of(ledger, made, clock), keys, wanted)
             stack.pop_all()
             return bank
 
     @classmethod
-    def open_restored(cls, place: DataFolder, config: Config, clock: Clock, secret: bytes, frame: int) -> Self:
+    def open_restored(
+        cls, place: DataFolder, config: Config, clock: Clock, secret: bytes, frame: int, schemas: Sequence[Schema] = ()
+    ) -> Self:
         """Open a bank whose ledger was restored up to `frame`: submit the intents of later frames again.
 
         For `restoring`, which writes the settings afterwards.
         """
         ledger = Ledger.open(place.path, create=False, clock=clock)
         bank = cls._with_ledger(
-            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock)
+            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock), schemas
         )
         try:
             bank.stores.intents.reopen_after(frame)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from sycee.core.output_files import sync_folder
 from sycee.core.secret_files import SecretKey
 from sycee.database.engines import engine, shown
 from sycee.database.intents import Resumed
-from sycee.database.migrations import upgrade
+from sycee.database.migrations import Schema, upgrade
 from sycee.database.transactions import reading, write
 from sycee.personal.keys import PersonalKeys
 from sycee.personal.tables import RECORDS, SEARCH, SHREDS
@@ -68,9 +68,11 @@ def restore_bank(
     key_backup: Path,
     database: str = "",
     progress: Callable[[str], None] | None = None,
+    schemas: Sequence[Schema] = (),
 ) -> RestoredBank:
     """Restore the bank in a backup into the new folder `target`. `database`: a new PostgreSQL database or file.
 
+    `schemas`: those of packages above this one that the backup may contain, as for `Bank.open`.
     Raises UsageError if `target` exists or the file is no backup, IntegrityError for a changed backup, another key, a
     ledger that differs from its digest; UnavailableError for a missing key backup.
     After any error `target` does not exist.
@@ -87,14 +89,14 @@ def restore_bank(
     try:
         staging.mkdir(mode=PRIVATE)
         tell("decrypting the backup")
-        header = _unpack(source, key, staging)
+        header, found = _unpack(source, key, staging, schemas)
         tell("replaying the journal")
         restored = restore_ledger(staging, building)
         _require_same(header, restored.digest, restored.frames)
         tell("loading the database")
         place = DataFolder(building)
         config = _place_files(staging, place, target, header, master_key, key_backup, database)
-        resumed, shredded, findings = _open_once(place, config, secret, staging, int(header["frame"]), tell)
+        resumed, shredded, findings = _open_once(place, config, secret, staging, int(header["frame"]), tell, found)
         settings.write(place, _texts(config, place))
         building.rename(target)
         sync_folder(target.parent)
@@ -116,8 +118,13 @@ def restore_bank(
     )
 
 
-def _unpack(source: Path, key: SecretKey, staging: Path) -> dict[str, Any]:
-    """Write every section to its place in the staging folder; return the header once the whole file is proved."""
+def _unpack(
+    source: Path, key: SecretKey, staging: Path, schemas: Sequence[Schema]
+) -> tuple[dict[str, Any], tuple[Schema, ...]]:
+    """Write every section to its place in the staging folder.
+
+    Return the header, once the whole file is proved, and those of `schemas` that the backup contains.
+    """
     try:
         file = source.open("rb")
     except OSError as error:
@@ -127,7 +134,8 @@ def _unpack(source: Path, key: SecretKey, staging: Path) -> dict[str, Any]:
         header = reader.header
         if header.get("format") != backup.FORMAT:
             raise UsageError(f"{source} is no backup of a bank", hint="name a file that `sycee backup` wrote")
-        expected = {schema.package: schema.head for schema in SCHEMAS}
+        found = tuple(schema for schema in schemas if schema.package in header["schemas"])
+        expected = {schema.package: schema.head for schema in (*SCHEMAS, *found)}
         if header["schemas"] != expected:
             raise UsageError(
                 f"release {header['release']} made the backup, with other tables than this release",
@@ -135,10 +143,10 @@ def _unpack(source: Path, key: SecretKey, staging: Path) -> dict[str, Any]:
             )
         (staging / "packs").mkdir()
         (staging / "tables").mkdir()
-        tables = {table.name for table in table_dump.tables_of(SCHEMAS)}
+        tables = {table.name for table in table_dump.tables_of((*SCHEMAS, *found))}
         for name, blocks in reader.sections(key.secret):
             _write_section(staging, name, blocks, header["segments"], tables)
-    return header
+    return header, found
 
 
 def _write_section(
@@ -202,19 +210,20 @@ def _place_files(
 
 
 def _open_once(
-    place: DataFolder, config: Config, secret: bytes, staging: Path, frame: int, tell: Callable[[str], None]
-) -> tuple[Resumed, int, list[str]]:
+    place: DataFolder, config: Config, secret: bytes, staging: Path, frame: int, tell: Callable[[str], None],
+    schemas: Sequence[Schema],
+) -> tuple[Resumed, int, list[str]]:  # fmt: skip
     """Load the database, take the secrets, run later intents again: what became of them, persons shredded, findings."""
     clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
     made = engine(config.database)
     try:
-        shredded = _load(made, staging)
+        shredded = _load(made, staging, (*SCHEMAS, *schemas))
     finally:
         made.dispose()
     keys = PersonalKeys.restore(place.people_keys, config.path("key_backup"), secret, clock, shredded=shredded)
     keys.close()
     tell("finishing later intents")
-    with Bank.open_restored(place, config, clock, secret, frame) as bank:
+    with Bank.open_restored(place, config, clock, secret, frame, schemas) as bank:
         _shred_again(bank)
         return bank.resumed, len(bank.personal.shredded()), bank.findings + bank.check()
 
@@ -241,16 +250,16 @@ def _texts(config: Config, place: DataFolder) -> dict[str, str]:
     return {name: value.text for name, value in config.values.items() if value.source == str(place.settings)}
 
 
-def _load(made: Engine, staging: Path) -> list[int]:
+def _load(made: Engine, staging: Path, schemas: Sequence[Schema]) -> list[int]:
     """Load all tables in one transaction; return the persons whom the database lists as shredded."""
     with reading(made) as connection:
         if inspect(connection).get_table_names():
             raise UsageError(f"the database {shown(made)} is not empty", hint="name a new database")
-    for schema in SCHEMAS:
+    for schema in schemas:
         upgrade(made, schema)
 
     def load(connection: Connection) -> None:
-        for table in table_dump.tables_of(SCHEMAS):
+        for table in table_dump.tables_of(schemas):
             with (staging / "tables" / table.name).open("rb") as file:
                 table_dump.load(connection, table, (line.rstrip(b"\n") for line in file))
 

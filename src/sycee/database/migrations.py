@@ -26,6 +26,7 @@ from sycee.database.transactions import READ_COMMITTED, reading, write
 
 _ENVIRONMENT: Final = Path(__file__).parent / "environment"
 _ALEMBIC: Final = threading.Lock()  # the Alembic context used by revisions is global to the process
+VERSION_SUFFIX: Final = "_revision"  # of the names of version tables
 _UPGRADING: Final = 0x73796365  # "syce": the advisory lock that serialises upgrades on PostgreSQL
 
 
@@ -40,7 +41,7 @@ class Schema:
     @property
     def version_table(self) -> str:
         """Return the name of the table with the database's revision."""
-        return f"{self.package}_revision"
+        return self.package + VERSION_SUFFIX
 
     @property
     def head(self) -> str:
