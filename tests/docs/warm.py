@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from sycee import cli
 from sycee.bank import bank
+from sycee.server import tables
 
 # What commands import late.
 ALSO = (
@@ -74,7 +75,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     for name in (*(f"sycee.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__)), *ALSO):
         importlib.import_module(name)
-    for schema in bank.SCHEMAS:
+    for schema in (*bank.SCHEMAS, tables.SCHEMA):
         assert schema.head  # read from the revisions once, and not again by each child
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing behind
     with socket.socket(socket.AF_UNIX) as listening:

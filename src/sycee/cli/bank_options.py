@@ -31,9 +31,10 @@ KeyFiles: TypeAlias = Annotated[
 def open_bank(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[Bank]:
     """Open the bank in `folder`, with its findings on stderr, and close it at the end."""
     from sycee.bank.bank import Bank
+    from sycee.server.tables import SCHEMA
 
     with console(stderr=True).status("opening the bank"):
-        bank = Bank.open(folder, options=options)
+        bank = Bank.open(folder, options=options, schemas=(SCHEMA,))
     with bank:
         note(*(f"note: {finding}" for finding in bank.findings))
         told = len(bank.findings)

@@ -79,6 +79,7 @@ def _restore_bank(
     from sycee.bank.restoring import restore_bank
     from sycee.core import money
     from sycee.core.secret_files import SecretKey
+    from sycee.server.tables import SCHEMA
 
     if backup_key is None or master_key is None or key_backup is None:
         raise UsageError(
@@ -95,6 +96,7 @@ def _restore_bank(
             key_backup=key_backup,
             database=database or "",
             progress=status.update,
+            schemas=(SCHEMA,),
         )
     currency = Config.load(DataFolder(target)).currency
     if json_:

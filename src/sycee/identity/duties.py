@@ -153,6 +153,12 @@ _RULES: Final = (
     _rule("merchant.outlet", "open or close an outlet or till", (*_DESKS, _D.MERCHANT), own=True),
     _rule("key.set", "set the key of an account", (_D.OPERATOR,), own=True, ledger=OPERATOR),
     _rule("key.revoke", "remove the key of an account", (_D.OPERATOR, _D.OFFICER), own=True, ledger=OPERATOR),
+    # access to the server
+    _rule("client.register", "register a program that acts for a person who has a duty", _BOARD),
+    _rule("client.revoke", "end a program's access", (_D.OFFICER, _D.OPERATOR), own=True),
+    _rule("login.invite-staff", "give a person with a duty a code for a login", _BOARD),
+    _rule("login.invite", "give a customer or a merchant's person a code for a login", _DESKS, own=True),
+    _rule("login.end", "end a person's logins and unused codes", (_D.OFFICER, *_DESKS), own=True),
     # issuance
     _rule("operator.join", "open an operator's accounts and give it a quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),
     _rule(

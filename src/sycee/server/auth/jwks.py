@@ -1,0 +1,94 @@
+"""JSON Web Keys and signed tokens of the three algorithms ES256, EdDSA and Ed25519, with joserfc.
+
+Every other algorithm is refused by name, "none" and HS256 among them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sycee.core.extras import extra
+from sycee.core.keys import ED25519, Y_ODD, PublicKey
+from sycee.server.auth.refusals import ALGORITHMS
+
+with extra("client"):
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey, OKPKey
+    from joserfc.jws import JWSRegistry, extract_compact
+    from joserfc.util import urlsafe_b64encode
+
+Key = ECKey | OKPKey
+TOKEN_CHARACTERS_MAX: Final = 4_096  # of a token or a proof; ours have about 700
+
+
+class _Registry(JWSRegistry):
+    """The permitted algorithms. `EdDSA` gives no warning: RFC 9864 renames it, and clients still use the name."""
+
+    def get_alg(self, name: str) -> Any:
+        if name not in ALGORITHMS or (self.allowed and name not in self.allowed):
+            raise JoseError("algorithm")
+        return self.algorithms[name]
+
+
+def jwk_of(public: PublicKey) -> Key:
+    """Return the JSON Web Key of a public key."""
+    if public.flags == ED25519:
+        return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": _base64(public.key)})
+    prefix = b"\x03" if public.flags & Y_ODD else b"\x02"
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), prefix + public.key).public_numbers()
+    x, y = (_base64(number.to_bytes(32, "big")) for number in (point.x, point.y))
+    return ECKey.import_key({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+
+
+def proof_key(header: Mapping[str, Any]) -> Key:
+    """Return the public key in the header of a DPoP proof. Raises JoseError, ValueError or KeyError otherwise."""
+    jwk = header.get("jwk")
+    if not isinstance(jwk, dict) or "d" in jwk:
+        raise JoseError("jwk")
+    if jwk.get("kty") == "EC" and jwk.get("crv") == "P-256":
+        return ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")})
+    if jwk.get("kty") == "OKP" and jwk.get("crv") == "Ed25519":
+        return OKPKey.import_key({name: jwk[name] for name in ("kty", "crv", "x")})
+    raise JoseError("jwk")
+
+
+def algorithms_of(key: Key) -> tuple[str, ...]:
+    """Return the algorithms with which a key signs."""
+    return ("ES256",) if isinstance(key, ECKey) else ("EdDSA", "Ed25519")
+
+
+def thumbprint(key: Key) -> str:
+    """Return the thumbprint of a key: RFC 7638, SHA-256, 43 characters of base64url."""
+    return str(key.thumbprint())
+
+
+def decode(text: str, key: Key) -> jwt.Token:
+    """Return header and claims of a token that the key signed. Raises JoseError or ValueError for any other."""
+    return jwt.decode(text, key, registry=_Registry(algorithms=algorithms_of(key)))
+
+
+def encode(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:
+    """Return a signed token. `header` names the algorithm and the type."""
+    return jwt.encode(header, claims, key, registry=_Registry(), default_type=None)
+
+
+def unverified_header(text: str) -> Mapping[str, Any]:
+    """Return the header of a token whose signature is not verified yet. Raises JoseError or ValueError."""
+    return extract_compact(text.encode()).headers()
+
+
+def unverified_claims(text: str) -> Mapping[str, Any]:
+    """Return the claims of a token whose signature is not verified yet. Raises JoseError or ValueError."""
+    claims = json.loads(extract_compact(text.encode()).payload or b"")
+    if not isinstance(claims, dict):
+        raise ValueError("claims are no object")
+    return claims
+
+
+def _base64(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode()

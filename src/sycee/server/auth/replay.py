@@ -1,0 +1,85 @@
+"""Memory of used proofs, and the nonces of this server. Both are bounded and end with the process.
+
+A proof is accepted once. After a restart the memory is empty, so a proof that was made before the restart needs a nonce
+of the new process.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from hashlib import sha256
+from typing import Final
+
+from sycee.core.clock import Clock, read_ns
+from sycee.core.errors import UnavailableError
+
+USED_MAX: Final = 1 << 18  # 262,144 proofs in KEPT_NS: 870 a second, about 40 MB
+KEPT_NS: Final = 300 * 10**9  # longer than any proof or assertion is accepted
+NONCE_NS: Final = 120 * 10**9  # a nonce is current as long as this, and accepted as long again
+
+
+class UsedProofs:
+    """Identifiers of accepted proofs and assertions, for KEPT_NS."""
+
+    def __init__(self, clock: Clock, *, used_max: int = USED_MAX) -> None:
+        self._clock = clock
+        self._used_max = used_max
+        self._lock = threading.Lock()
+        self._known: set[bytes] = set()
+        self._order: deque[tuple[int, bytes]] = deque()  # time and digest, oldest first
+
+    def add(self, signer: str, identifier: str) -> bool:
+        """Store an identifier of a signer; return false if it was stored before.
+
+        Call it after the signature was verified, so that strangers cannot fill the memory. Raises UnavailableError if
+        the memory is full: to forget a proof would allow its replay.
+        """
+        digest = sha256(f"{len(signer)}:{signer}{identifier}".encode()).digest()[:16]
+        now_ns = read_ns(self._clock)
+        with self._lock:
+            while self._order and self._order[0][0] <= now_ns - KEPT_NS:
+                self._known.discard(self._order.popleft()[1])
+            if digest in self._known:
+                return False
+            if len(self._known) >= self._used_max:
+                raise UnavailableError(
+                    f"{self._used_max:,} proofs are in use at once", hint="send fewer requests, or retry in minutes"
+                )
+            self._known.add(digest)
+            self._order.append((now_ns, digest))
+            return True
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+class Nonces:
+    """Nonces that DPoP proofs repeat (RFC 9449, section 8). All clients share one, which changes with time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._number = -1
+        self._current = self._previous = ""
+
+    def current(self) -> str:
+        """Return the nonce to send."""
+        with self._lock:
+            self._turn()
+            return self._current
+
+    def accepts(self, nonce: str) -> bool:
+        """Return whether a nonce is the current or the previous one."""
+        with self._lock:
+            self._turn()
+            expected = [each.encode() for each in (self._current, self._previous) if each]
+        return any(secrets.compare_digest(nonce.encode(), each) for each in expected)
+
+    def _turn(self) -> None:
+        number = read_ns(self._clock) // NONCE_NS
+        if number == self._number:
+            return
+        self._previous = self._current if number == self._number + 1 else ""
+        self._current, self._number = secrets.token_urlsafe(24), number
