@@ -101,6 +101,11 @@ def commands(place: Path) -> list[list[str]]:
         ["proposal", "list", bank, "--json"],
         ["key", "list", bank],
         ["key", "list", bank, "--json"],
+        # Access over HTTP.
+        ["client", "list", bank],
+        ["client", "list", bank, "--json"],
+        ["invite", "list", bank],
+        ["invite", "list", bank, "--json"],
         # Personal data.
         # Issuance.
         ["mint", "--help"],

@@ -46,6 +46,9 @@ COMMANDS: Final = {
     "officer": ("officer:app", "Appoint officers and other staff, and dismiss them."),
     "institution": ("institution:app", "Enter institutions, and decide their due diligence."),
     "proposal": ("proposal:app", "Show, sign and withdraw actions that several persons sign."),
+    # Access over HTTP.
+    "client": ("client:app", "Register programs that act over HTTP for a person, and end their access."),
+    "invite": ("invite:app", "Give persons a code for a login, and end logins."),
     # Personal data.
     "person": ("person:app", "Read, log and delete personal data; lost phones, deaths, court orders."),
     # Issuance.

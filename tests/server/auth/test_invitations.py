@@ -1,0 +1,144 @@
+"""Invitations: who may invite whom, and which codes open nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from tests.identity.world import ANN, CARL, CLEO, NORTH, SOUTH, START_NS, World, world
+
+from sycee.core.clock import SimulatedClock
+from sycee.core.errors import UsageError
+from sycee.database.migrations import upgrade
+from sycee.database.transactions import reading, write
+from sycee.server.auth.invitations import HOUR_NS, Invitations
+from sycee.server.auth.refusals import NotAuthenticated
+from sycee.server.auth.tables import INVITATIONS
+from sycee.server.tables import SCHEMA
+from sycee.wallets import tables as wallets
+from sycee.wallets.directory import Directory
+
+DORA, EMIL = 501, 502  # Dora has a wallet at operator 2; Emil has none
+
+
+@dataclass
+class Place:
+    bank: World
+    clock: SimulatedClock
+    invitations: Invitations
+
+    def use(self, code: str) -> int:
+        return write(self.bank.engine, lambda connection: self.invitations.use(connection, code)).person
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder: Path = tmp_path_factory.mktemp("invitations")
+    with world(folder, str(folder / "place.db")) as bank:
+        upgrade(bank.engine, wallets.SCHEMA)
+        upgrade(bank.engine, SCHEMA)
+
+        def people(connection: sqlalchemy.Connection) -> None:
+            for person in (DORA, EMIL):
+                bank.people.add(connection, person=person)
+            row = {
+                "account": 600, "holder": DORA, "operator": 2, "class": "anonymous", "rule_set": 1,
+                "is_custodial": False, "state": wallets.OPEN, "batch": 1, "opened_ns": START_NS,
+            }  # fmt: skip
+            connection.execute(wallets.WALLETS.insert().values(row))
+
+        write(bank.engine, people)
+        clock = SimulatedClock(START_NS)
+        yield Place(bank, clock, Invitations(bank.stores, bank.people, Directory(bank.stores), clock))
+
+
+@pytest.mark.parametrize(
+    ("person", "by"), [(DORA, NORTH), (DORA, CARL), (DORA, ANN), (EMIL, ANN), (CARL, ANN), (ANN, ANN)]
+)
+def test_who_may_invite_whom(place: Place, person: int, by: int) -> None:
+    made, code = place.invitations.issue(person, by=by)
+    assert (made.person, made.made_by, made.state) == (person, by, "open")
+    assert place.invitations.open(code) == made
+    assert place.use(f" {code.lower().replace('-', ' ')} ") == person
+    assert [each.state for each in place.invitations.list() if each.id == made.id] == ["used"]
+    with pytest.raises(NotAuthenticated):
+        place.use(code)
+
+
+@pytest.mark.parametrize(
+    ("person", "by", "message"),
+    [
+        (DORA, SOUTH, "may not request login.invite"),
+        (DORA, CLEO, "may not request login.invite"),
+        (DORA, EMIL, "may not request login.invite"),
+        (DORA, DORA, "may not request login.invite"),
+        (EMIL, NORTH, "may not request login.invite"),
+        (CARL, NORTH, "may not request login.invite-staff"),
+        (ANN, CARL, "may not request login.invite-staff"),
+        (999, ANN, "there is no person"),
+    ],
+)
+def test_who_may_not_invite_whom(place: Place, person: int, by: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        place.invitations.issue(person, by=by)
+
+
+@pytest.mark.parametrize("hours", [0, -1, 337])
+def test_an_invitation_lasts_hours(place: Place, hours: int) -> None:
+    with pytest.raises(UsageError, match="1 to 336 hours"):
+        place.invitations.issue(DORA, by=ANN, hours=hours)
+
+
+def test_an_expired_code_opens_nothing(place: Place) -> None:
+    made, code = place.invitations.issue(DORA, by=ANN, hours=2)
+    place.clock.advance(2 * HOUR_NS - 1)
+    assert place.invitations.open(code).id == made.id
+    place.clock.advance(1)
+    with pytest.raises(NotAuthenticated):
+        place.invitations.open(code)
+    with pytest.raises(NotAuthenticated):
+        place.use(code)
+
+
+def test_a_revoked_code_opens_nothing(place: Place) -> None:
+    made, code = place.invitations.issue(DORA, by=ANN)
+    with pytest.raises(UsageError, match=r"may not request login\.end"):
+        place.invitations.revoke(made.id, by=SOUTH)
+    place.invitations.revoke(made.id, by=NORTH)
+    with pytest.raises(NotAuthenticated):
+        place.use(code)
+    with pytest.raises(UsageError, match="there is no invitation"):
+        place.invitations.revoke(5, by=ANN)
+
+
+@pytest.mark.parametrize("code", ["", "AAAA", "A" * 32, "ä", "%00", "'; DROP TABLE server_invitations; --"])
+def test_an_unknown_code_opens_nothing(place: Place, code: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        place.invitations.open(code)
+
+
+def test_the_logins_of_a_person_end_together(place: Place) -> None:
+    _, code = place.invitations.issue(DORA, by=ANN)
+    with pytest.raises(UsageError, match=r"may not request login\.end"):
+        place.invitations.end_logins(DORA, by=SOUTH)
+    place.invitations.end_logins(DORA, by=DORA)
+    with pytest.raises(NotAuthenticated):
+        place.use(code)
+
+
+def test_a_shredded_person_cannot_log_in(place: Place) -> None:
+    _, code = place.invitations.issue(EMIL, by=ANN)
+    write(place.bank.engine, lambda connection: place.bank.people.shred(connection, EMIL))
+    with pytest.raises(NotAuthenticated):
+        place.use(code)
+
+
+def test_no_code_is_stored(place: Place) -> None:
+    _, code = place.invitations.issue(DORA, by=ANN)
+    with reading(place.bank.engine) as connection:
+        rows = str(list(connection.execute(sqlalchemy.select(INVITATIONS))))
+    assert code not in rows
+    assert code.replace("-", "") not in rows
