@@ -57,10 +57,10 @@ def test_ids_of_a_block_follow_from_its_id() -> None:
 
     def made(number: int) -> list[int]:
         with ids.derived_from(number):
-            return [ids.new(5), ids.new(6)]
+            return [ids.new(5), ids.new(6), *map(ids.to_int, ids.generate(2, time_ms=7))]
 
-    first, second = made(parent)
-    assert made(parent) == [first, second]
-    assert len({parent, first, second, *made(parent + 1)}) == 5
+    first, *others = made(parent)
+    assert made(parent) == [first, *others]
+    assert len({parent, first, *others, *made(parent + 1)}) == 9
     assert first >> 80 == parent >> 80
     assert ids.new(5) >> 80 == 5  # outside of a block

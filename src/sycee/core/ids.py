@@ -57,8 +57,12 @@ def generate(count: int, *, time_ms: Times, entropy: Callable[[int], bytes] = os
 
     `time_ms` is one time for all, or an array of `count` times in ascending order. `entropy(n)` returns n bytes. Raises
     UsageError for a count or times out of range, and for entropy of another length.
+
+    Inside a block of `derived_from` the ids follow from the block's id instead.
     """
     _check_count(count)
+    if (parent := _parent.get()) is not None:
+        return parent.take(count)
     return _assemble(count, time_ms, entropy(_SEED_BYTES + 4 * count))
 
 
@@ -69,7 +73,7 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
     """
     parent = _parent.get()
     if parent is not None:
-        return parent.next()
+        return to_int(parent.take(1)[0])
     random = entropy(_SEED_BYTES + 4)
     if not 0 <= time_ms <= TIME_MS_MAX or len(random) != _SEED_BYTES + 4:
         return to_int(_assemble(1, time_ms, random)[0])  # raises the error for the wrong argument
@@ -81,17 +85,18 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
 
 
 class _Parent:
-    """The id from which a block derives its ids, and their number so far."""
+    """The id from which a block derives its ids, and the number of calls so far."""
 
     def __init__(self, id: int) -> None:
         self._bytes = id.to_bytes(16, "little")
         self._time_ms = id >> 80
-        self._count = 0
+        self._calls = 0
 
-    def next(self) -> int:
-        self._count += 1
-        material = self._bytes + self._count.to_bytes(8, "little")
-        return to_int(_assemble(1, self._time_ms, blake3(material, derive_key_context=_CHILD_CONTEXT).digest(12))[0])
+    def take(self, count: int) -> Ids:
+        """Return the next `count` ids."""
+        self._calls += 1
+        stream = blake3(self._bytes + self._calls.to_bytes(8, "little"), derive_key_context=_CHILD_CONTEXT)
+        return _assemble(count, self._time_ms, stream.digest(_SEED_BYTES + 4 * count))
 
 
 _parent: ContextVar[_Parent | None] = ContextVar("sycee_id_parent", default=None)
@@ -99,9 +104,10 @@ _parent: ContextVar[_Parent | None] = ContextVar("sycee_id_parent", default=None
 
 @contextmanager
 def derived_from(id: int) -> Iterator[None]:
-    """Derive the ids that `new` returns in this block from `id`: repeating the block's work gives the same ids.
+    """Derive the ids that `new` and `generate` return in this block from `id`.
 
-    A server thus builds the same records when a request is repeated. For this thread or coroutine only.
+    Repeating the block's work gives the same ids: a server builds the same records when a request is repeated. For this
+    thread or coroutine only.
     """
     token = _parent.set(_Parent(id))
     try:
