@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 
 from sycee.bank.bank import Bank
-from sycee.server.app import create_app
+from sycee.server.app import create_server
 
 START_S_MAX = 20
 
@@ -19,7 +19,7 @@ START_S_MAX = 20
 def served(bank: Bank) -> Iterator[str]:
     """The address of a server of an open bank; the server stops at the end of the block."""
     config = uvicorn.Config(
-        create_app(bank), host="127.0.0.1", port=0, loop="uvloop", http="httptools", ws="none", log_level="warning"
+        create_server(bank), host="127.0.0.1", port=0, loop="uvloop", http="httptools", ws="none", log_level="warning"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,9 @@ from fastapi.staticfiles import StaticFiles
 from sycee.bank.bank import Bank
 from sycee.server import problems
 from sycee.server.middleware import RequestLimits
+from sycee.server.payments.app import PaymentsApp
+from sycee.server.payments.refusals import Refusals
+from sycee.server.payments.settings import PaymentSettings
 from sycee.server.routes import public
 from sycee.server.runtime import Runtime
 
@@ -37,12 +40,27 @@ _REFERENCE_POLICY: Final = (
 ROUTERS: Final[tuple[APIRouter, ...]] = (public.router,)
 
 
-def create_app(bank: Bank) -> FastAPI:
-    """Return the application of an open bank. It never closes the bank.
+def create_server(bank: Bank) -> PaymentsApp:
+    """Return the whole server of an open bank: the path for signed payments, and the application for all others.
 
-    Its lifespan binds the ledger to the event loop, so use it with one server.
+    It never closes the bank. Its lifespan binds the ledger to the event loop, so use it with one server.
     """
-    runtime = Runtime(bank)
+    runtime, refusals = Runtime(bank), Refusals(bank.stores.engine)
+    payments_per_s = int(bank.config.text("http_payments_per_minute")) / 60
+    failures_per_minute = int(bank.config.text("http_failures_per_minute"))
+    settings = PaymentSettings(
+        rate_per_s=payments_per_s,
+        burst=max(1, round(2 * payments_per_s)),
+        failures_per_s=failures_per_minute / 60,
+        failures_burst=failures_per_minute,
+    )
+    app = create_app(runtime, at_stop=refusals.aclose)
+    return PaymentsApp(lambda: runtime.ledger, settings, otherwise=app, refusals=refusals)
+
+
+def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> FastAPI:
+    """Return the application without the path for signed payments. `at_stop`: called when the server stops."""
+    bank = runtime.bank
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +68,7 @@ def create_app(bank: Bank) -> FastAPI:
         try:
             yield
         finally:
+            await at_stop()
             await runtime.close()
 
     app = FastAPI(

@@ -12,7 +12,7 @@ from typing import Final
 import uvicorn
 
 from sycee.bank.bank import Bank
-from sycee.server.app import create_app
+from sycee.server.app import create_server
 
 # A handler of Python code may hold the interpreter for this long while a payment waits for it.
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -49,7 +49,7 @@ def serve(bank: Bank, *, on_ready: Callable[[], None] = lambda: None) -> None:
     gc.set_threshold(50_000, 50, 50)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     config = uvicorn.Config(
-        create_app(bank),
+        create_server(bank),
         host=None if is_unix else host.strip("[]"),  # type: ignore[arg-type]
         port=0 if is_unix else int(port),
         uds=str(Path(address.removeprefix("unix:"))) if is_unix else None,
