@@ -15,6 +15,7 @@ from sycee.database.transactions import write
 
 def test_registered_clients_are_listed(shared: Office) -> None:
     made = shared.register(new_key("ES256"))
+    shared.advance(1)  # ids of one millisecond have any order
     auditor_like = shared.register(new_key("EdDSA"), person=CLEO, operator=None, scopes=["read"])
     assert [each for each in shared.clients.list() if each.id in (made.id, auditor_like.id)] == [made, auditor_like]
     assert (made.person, made.operator, made.scopes) == (NORTH, 2, {"read", "write"})
