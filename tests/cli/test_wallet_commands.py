@@ -192,6 +192,8 @@ def test_the_excess_of_a_waterfall_is_paid_to_the_bank(
     listed = ("funding", "waterfalls", "bank", "2", "--json", "--key", "north.pem")
     (row,) = json.loads(said(*listed)[1])["waterfalls"]
     assert (row["wallet"], row["amount"], row["bank_account"]) == (ned, "3.00", None)
+    shown = said(*listed, "--reason", "payment")
+    assert json.loads(shown[1])["waterfalls"][0]["bank_account"] == "CN990000"
     code, _, err = said(*listed, "--reason", "due-diligence")
     assert (code, "needs an open case" in err) == (2, True)
     assert said("case", "open", "bank", "complaint", "--person", holder, "--key", "north.pem")[0] == 0
@@ -362,7 +364,7 @@ def test_missing_money_comes_from_the_bank_account(said: Said, tmp_path: Path, m
     assert (code, "lacks 1000 minor units, and the mandate permits 500 today" in err) == (2, True)
     (row,) = json.loads(said("funding", "shortfalls", "bank", "2", "--json", "--key", "north.pem")[1])["shortfalls"]
     assert (row["reference"], row["missing"], row["until"]) == (reference, "10.00", "2026-11-02 09:00")
-    assert "10.00" in said("funding", "shortfalls", "bank", "2", "--key", "north.pem")[1]
+    assert "CN990000" in said("funding", "shortfalls", "bank", "2", "--reason", "payment", "--key", "north.pem")[1]
     assert said("funding", "reject", "bank", "2", reference, "--key", "north.pem")[1] == f"{reference} is rejected\n"
     again = said(*pay, "--order", "B-7")[1].split()[8].rstrip(";")
     done = said("funding", "confirm", "bank", "2", again, "--key", "north.pem")

@@ -15,7 +15,7 @@ from tests.personal.world import ACCESS, ANN, BOB, BOTH, CASE, CLERK, DAY_NS, NO
 from sycee.core.errors import IntegrityError
 from sycee.database.engines import is_sqlite
 from sycee.database.transactions import write
-from sycee.personal.access import START, entry_digest
+from sycee.personal.access import REASONS, START, entry_digest
 from sycee.personal.tables import ACCESSES, DELAYS
 
 NUMBER = ACCESSES.c.number
@@ -146,3 +146,8 @@ def test_a_delay_needs_an_end(bank: World) -> None:
         order = {"id": 1, "person": ANN, "case": CASE, "from_ns": NOON, "until_ns": until, "proposal": 1}
         with pytest.raises(IntegrityError):
             write(bank.engine, lambda connection, row=order: connection.execute(DELAYS.insert().values(**row)))
+
+
+def test_the_page_lists_every_reason() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "personal-data.md").read_text(encoding="utf-8")
+    assert [reason for reason in REASONS if f"`{reason}`" not in page] == []

@@ -246,6 +246,7 @@ def test_refused_accesses_show_nothing_and_are_not_logged(bank: World) -> None:
         (replace(ACCESS, case=99), "needs an open case: case 99 is not open"),
         (replace(ACCESS, who=PRIVACY), "has no duty that allows person.read"),
         (Access(CLERK, Reason.OWN_REQUEST, 0), "own-request is for the own data only"),
+        (Access(CLERK, Reason.PAYMENT, 0), "the reason payment shows nothing but: bank"),
     ):
         for call in (
             lambda access=access: bank.register.read(ANN, ["name"], access=access),

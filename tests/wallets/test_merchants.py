@@ -155,10 +155,23 @@ def test_the_excess_of_a_waterfall_is_listed_and_decided(small: Town) -> None:
         bank.waterfalls.reject(found[1], signers=technical, who=small.holder(small.leo))
     with pytest.raises(UsageError, match="no case was given"):
         bank.waterfalls.bank_account(found[0], access=Access(small.north, Reason.DUE_DILIGENCE, 0))
+    to_pay = Access(small.north, Reason.PAYMENT, 0)
+    assert bank.waterfalls.bank_account(found[0], access=to_pay) == "CN00 0000"
+    entry = bank.access.entries()[-1]
+    assert (entry.person, entry.fields, entry.reason, entry.case) == (small.holder(small.ned), ("bank",), "payment", 0)
+    with pytest.raises(UsageError, match=r"transit\.confirm"):
+        bank.waterfalls.bank_account(found[0], access=Access(small.holder(small.leo), Reason.PAYMENT, 0))
+    with pytest.raises(UsageError, match="the reason payment needs no case"):
+        bank.waterfalls.bank_account(found[0], access=Access(small.north, Reason.PAYMENT, 1))
     bank.waterfalls.confirm(found[0], signers=technical, who=small.north).require_created("it stays")
     bank.waterfalls.reject(found[1], signers=technical, who=small.north).require_created("it stays")
     assert bank.waterfalls.open(2, by=small.north) == []
     assert bank.waterfalls.find(2, found[0].bank_reference, by=small.north) is None
+    with pytest.raises(UsageError, match="is decided: the bank has nothing to pay"):
+        bank.waterfalls.bank_account(found[0], access=to_pay)
+    assert [each.reason for each in bank.access.of_person(small.holder(small.ned), by=small.holder(small.ned))] == [
+        "payment"
+    ]
     assert small.balance(small.ned) == 10_007_00
     with pytest.raises(Refused, match="TRANSIT_DONE"):
         bank.waterfalls.confirm(found[1], signers=technical, who=small.north).require_created("it stays")

@@ -17,6 +17,8 @@ from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.ledger.layout import Block, Reason
+from sycee.personal.access import Access
+from sycee.personal.access import Reason as Why
 from sycee.wallets.mandates import Mandate
 from sycee.wallets.shortfalls import VALID_NS, Shortfall
 from sycee.wallets.tables import MANDATES
@@ -58,6 +60,8 @@ def test_exactly_what_is_missing_is_funded_and_paid(town: Town) -> None:
     assert town.bank.shortfalls.open(2, by=town.north) == [asked]
     assert town.bank.shortfalls.find(2, asked.bank_reference) == asked
     assert town.bank.check() == []
+    to_collect = Access(town.north, Why.PAYMENT, 0)
+    assert town.bank.shortfalls.bank_account(asked, access=to_collect) == "CN00 0000"
     assert fund(town, asked.id) == fund(town, asked.id) == "PAID"
     assert (town.balance(town.leo), town.balance(town.shop), town.balance(vault)) == (0, 530_00, before - 30_00)
     assert town.bank.shortfalls.get(asked.id).state == "paid"
@@ -65,6 +69,8 @@ def test_exactly_what_is_missing_is_funded_and_paid(town: Town) -> None:
     funding = town.bank.issuance.funding(2, asked.bank_reference)
     assert (funding.minor, funding.state, funding.wallet) == (30_00, "confirmed", town.leo)
     assert town.bank.shortfalls.open(2, by=town.north) == []
+    with pytest.raises(UsageError, match="is decided: the bank has nothing to collect"):
+        town.bank.shortfalls.bank_account(asked, access=to_collect)
     refund = town.bank.payments.refund(
         town.tea, "17", 530_00, till=town.till_1, signers=town.operator, who=town.north
     )  # fmt: skip

@@ -106,9 +106,9 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
 def waterfalls(
     folder: BankFolder, operator: Operator, /, *,
     reason: Annotated[
-        str, Parameter(help="Show the bank accounts, for this reason and a case; the access is logged.")
+        str, Parameter(help="Show the bank accounts for this reason, such as payment; the access is logged.")
     ] = "",
-    case: Annotated[str, Parameter(help="Number of the open case.")] = "",
+    case: Annotated[str, Parameter(help="Number of the open case, for another reason than payment.")] = "",
     json_: AsJson = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
@@ -149,9 +149,9 @@ def waterfalls(
 def shortfalls(
     folder: BankFolder, operator: Operator, /, *,
     reason: Annotated[
-        str, Parameter(help="Show the bank accounts, for this reason and a case; the access is logged.")
+        str, Parameter(help="Show the bank accounts for this reason, such as payment; the access is logged.")
     ] = "",
-    case: Annotated[str, Parameter(help="Number of the open case.")] = "",
+    case: Annotated[str, Parameter(help="Number of the open case, for another reason than payment.")] = "",
     json_: AsJson = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip

@@ -47,12 +47,44 @@ class Reason(StrEnum):
     DECEASED = "deceased"
     COURT_ORDER = "court-order"
     DUE_DILIGENCE = "due-diligence"
-    OWN_REQUEST = "own-request"  # by the person; needs no case
+    OWN_REQUEST = "own-request"
+    PAYMENT = "payment"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRule:
+    """Who may read what for one reason.
+
+    - `duty`: action that a duty of the reader must allow; "": the person alone reads.
+    - `needs_case`: an open case must concern the person. Otherwise no case is named.
+    - `fields`: the only fields; empty for all, and for searches.
+    """
+
+    what: str
+    duty: str = READ
+    needs_case: bool = True
+    fields: frozenset[str] = frozenset()
+
+
+REASONS: Final[dict[Reason, ReasonRule]] = {
+    Reason.COMPLAINT: ReasonRule("a customer's complaint"),
+    Reason.DISPUTE: ReasonRule("a payment that somebody disputes"),
+    Reason.RECOVERY: ReasonRule("a lost phone: identity is proved anew"),
+    Reason.DECEASED: ReasonRule("the estate of a person"),
+    Reason.COURT_ORDER: ReasonRule("a court or an authority asks"),
+    Reason.DUE_DILIGENCE: ReasonRule("a check that the law demands"),
+    Reason.OWN_REQUEST: ReasonRule("persons who read their own data", duty="", needs_case=False),
+    Reason.PAYMENT: ReasonRule(
+        "the bank account of an open payment to or from the person's bank",
+        duty="transit.confirm", needs_case=False, fields=frozenset({"bank"}),
+    ),
+}  # fmt: skip
+assert REASONS.keys() == set(Reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Reader, reason and case of an access. `case` is 0 for OWN_REQUEST only."""
+    """Reader, reason and case of an access. `case` is 0 for a reason that needs none."""
 
     who: int
     reason: Reason
@@ -121,7 +153,7 @@ class AccessLog:
         `is_search`: only ids are shown, so the case may be about other persons. Raises UsageError for an unknown
         reason, a case that is not open or does not concern a person, or a reader without the duty.
         """
-        self.check(access, persons, is_search=is_search)
+        self.check(access, persons, fields, is_search=is_search)
         now = self._clock.now_ns()
         names = tuple(fields)
 
@@ -142,30 +174,44 @@ class AccessLog:
 
         return write(self._engine, work)
 
-    def check(self, access: Access, persons: Sequence[int], *, is_search: bool = False) -> None:
+    def check(
+        self, access: Access, persons: Sequence[int], fields: Sequence[str] = (), *, is_search: bool = False
+    ) -> None:
         """Raise UsageError unless this access to these persons is permitted. Writes nothing. `is_search`: `enter`."""
         if not isinstance(access.reason, Reason):
             raise UsageError(
                 "an access to personal data needs a reason", hint=f"give one of: {', '.join(each for each in Reason)}"
             )
-        if access.reason is Reason.OWN_REQUEST:
+        rule = REASONS[access.reason]
+        if rule.fields and (not fields or not rule.fields.issuperset(fields)):
+            raise UsageError(
+                f"the reason {access.reason} shows nothing but: {', '.join(sorted(rule.fields))}",
+                hint="open a case, and give its number and another reason",
+            )
+        if not rule.duty:
             if any(person != access.who for person in persons):
                 raise UsageError(
-                    f"{Reason.OWN_REQUEST} is for the own data only",
+                    f"{access.reason} is for the own data only",
                     hint="open a case, and give its number and another reason",
                 )
             return
-        self._duties.require(access.who, READ)
-        if access.case <= 0 or not self._cases.is_open(access.case):
-            what = f"case {access.case:,} is not open" if access.case > 0 else "no case was given"
+        self._duties.require(access.who, rule.duty)
+        if rule.needs_case:
+            self._check_case(access.case, () if is_search else persons)
+        elif access.case:
+            raise UsageError(f"the reason {access.reason} needs no case", hint="omit the case, or give another reason")
+
+    def _check_case(self, case: int, persons: Sequence[int]) -> None:
+        if case <= 0 or not self._cases.is_open(case):
+            what = f"case {case:,} is not open" if case > 0 else "no case was given"
             raise UsageError(
                 f"an access to personal data needs an open case: {what}",
                 hint="open one with `sycee case open`, and give its number",
             )
-        for person in () if is_search else persons:
-            if not self._cases.concerns(access.case, person):
+        for person in persons:
+            if not self._cases.concerns(case, person):
                 raise UsageError(
-                    f"case {access.case:,} does not concern {ids.format(person)}",
+                    f"case {case:,} does not concern {ids.format(person)}",
                     hint="open a case about this person with `sycee case open`, and give its number",
                 )
 

@@ -32,6 +32,7 @@ from sycee.issuance.tables import CONFIRMED, FUNDINGS, SENDING, TO_WALLET
 from sycee.issuance.tables import REFUSED as FUNDING_REFUSED
 from sycee.ledger import envelopes, operations
 from sycee.ledger.layout import OPERATION, PayFlag
+from sycee.personal.access import Access, Reason
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer, sign_records
 from sycee.wallets import orders
@@ -57,7 +58,6 @@ from sycee.wallets.waterfalls import LIST, bank_account_of
 
 if TYPE_CHECKING:
     from sycee.issuance.registry import Registry
-    from sycee.personal.access import Access
     from sycee.personal.register import Register
     from sycee.wallets.payments import Payments
 
@@ -216,7 +216,12 @@ class Shortfalls:
         return _shortfall(row) if row is not None and row.operator == operator else None
 
     def bank_account(self, shortfall: Shortfall, *, access: Access) -> str:
-        """Return the bank account of the wallet's holder, after an entry in the access log."""
+        """Return the bank account of the wallet's holder, after an entry in the access log.
+
+        For the reason PAYMENT the payment must wait, and the reader have the duty at its operator.
+        """
+        if access.reason is Reason.PAYMENT and shortfall not in self.open(shortfall.operator, by=access.who):
+            raise UsageError(f"{shortfall.bank_reference} is decided: the bank has nothing to collect")
         holder = self._directory.holder_of(shortfall.account)
         return bank_account_of(self._stores.engine, self._register, shortfall.account, holder, access)
 

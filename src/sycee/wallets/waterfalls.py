@@ -25,7 +25,7 @@ from sycee.identity.people import People
 from sycee.issuance.registry import Registry
 from sycee.ledger import operations
 from sycee.ledger.layout import Kind, TransitState
-from sycee.personal.access import Access
+from sycee.personal.access import Access, Reason
 from sycee.personal.register import Register
 from sycee.sequencer.signer import Signer
 from sycee.wallets.directory import Directory
@@ -95,7 +95,12 @@ class Waterfalls:
         return next((each for each in self.open(operator, by=by) if each.id == payment), None)
 
     def bank_account(self, excess: Excess, *, access: Access) -> str:
-        """Return the bank account of the wallet's holder, after an entry in the access log."""
+        """Return the bank account of the wallet's holder, after an entry in the access log.
+
+        For the reason PAYMENT the excess must be open, and the reader have the duty at its operator.
+        """
+        if access.reason is Reason.PAYMENT and excess not in self.open(excess.operator, by=access.who):
+            raise UsageError(f"{excess.bank_reference} is decided: the bank has nothing to pay")
         holder = self._directory.holder_of(excess.wallet)
         return bank_account_of(self._stores.engine, self._register, excess.wallet, holder, access)
 
