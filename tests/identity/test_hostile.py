@@ -38,6 +38,7 @@ from sycee.identity.duties import Duty
 from sycee.identity.proposal_format import Proposal, ProposalSignature, envelope_of, sign
 from sycee.identity.tables import PROPOSALS, SIGNATURES
 from sycee.ledger import envelopes, operations
+from sycee.ledger.layout import Role
 
 Forge = Callable[[World, Proposal], ProposalSignature]
 
@@ -245,8 +246,11 @@ def test_refused(shared: World, signed_by_ann: Proposal, forge: Forge, message: 
 def test_one_person_with_two_keys_signs_once(small: World) -> None:
     """Ann has a second grant, as an officer, with a second key. Neither queue nor ledger counts her twice."""
     second = SigningKey.derive(bytes([77]) * 32)
-    one = small.appointments.appoint(Duty.OFFICER, second.public, person=ANN, until_ns=START_NS + YEAR_NS, maker=BOB)
-    small.proposals.sign(one.id, KEYS[BOB], KEYS[EVE])
+    grant = operations.grant_role(
+        small.new_id(), person=ANN, role=Role.OFFICER, key=second.public.key, flags=second.public.flags,
+        from_ns=0, until_ns=START_NS + YEAR_NS,
+    )  # fmt: skip
+    assert small.ledger.signed_by(*small.signers(BOB, EVE)).submit(grant)["code"].tolist() == [Result.CREATED]
     assert len(small.people.keys_of(ANN)) == 2
     mint = small.mint()
     small.proposals.sign(mint.id, KEYS[ANN], KEYS[NORTH])

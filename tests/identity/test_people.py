@@ -27,6 +27,7 @@ from sycee.database.transactions import write
 from sycee.identity.duties import Duty
 from sycee.identity.proposal_format import Proposal
 from sycee.ledger import operations
+from sycee.ledger.layout import Role
 
 UNTIL_NS = START_NS + YEAR_NS
 KEY = SigningKey.derive(bytes([50]) * 32, "p256")
@@ -105,14 +106,69 @@ def test_duties_apart(small: World, person: int, duty: Duty, message: str) -> No
         small.appointments.appoint(duty, KEYS[person].public, until_ns=UNTIL_NS, maker=BOB)
 
 
+@pytest.mark.parametrize("new", [KEY, STRANGER], ids=["the same key", "another key"])
 @pytest.mark.parametrize("duty", [Duty.OFFICER, Duty.CLOSER])
-def test_a_duty_is_given_again_only_to_renew_it(small: World, duty: Duty) -> None:
-    """A second one would stay when the first is ended."""
+def test_a_duty_given_again_replaces_the_first(small: World, duty: Duty, new: SigningKey) -> None:
+    """A second one would stay when the first is ended, and its signatures would still count."""
     signed(small, small.appointments.appoint(duty, KEY.public, until_ns=UNTIL_NS, maker=ANN))
+    person = small.people.person_of_key(KEY.public)
+    (first,) = small.people.duties_of(person)
     for until_ns in (UNTIL_NS - 1, UNTIL_NS):
         with pytest.raises(UsageError, match=f"is {duty} with this key already"):
             small.appointments.appoint(duty, KEY.public, until_ns=until_ns, maker=ANN)
-    signed(small, small.appointments.appoint(duty, KEY.public, until_ns=UNTIL_NS + 1, maker=ANN))
+    again = small.appointments.appoint(duty, new.public, person=person, until_ns=UNTIL_NS + 1, maker=ANN)
+    for propose in (
+        lambda: small.appointments.dismiss(first.id, maker=BOB),
+        lambda: small.appointments.appoint(duty, new.public, person=person, until_ns=UNTIL_NS + 2, maker=BOB),
+    ):
+        with pytest.raises(UsageError, match=f"{ids.format(again.id)} is about the duty {duty} of"):
+            propose()
+    signed(small, again)
+    (second,) = small.people.duties_of(person)
+    assert (second.id != first.id, second.until_ns) == (True, UNTIL_NS + 1)
+    assert small.people.keys_of(person) == [new.public]
+    assert small.check() == []
+    mint = small.proposals.propose("mint", small.issue(), {"operator": 2}, maker=ANN) if first.grant else None
+    if mint is not None:
+        small.proposals.sign(mint.id, new)
+    signed(small, small.appointments.dismiss(second.id, maker=ANN))
+    assert small.people.duties_of(person) == []
+    assert small.people.keys_of(person) == []
+    if mint is not None:
+        assert small.proposals.missing(mint.id).needs[0] == "two officers of the board"
+    assert small.check() == []
+
+
+def test_two_officers_renew_and_end_no_grant_of_the_last_two(small: World) -> None:
+    """A board of two gives one of them another key: the new grant counts before the old one is revoked."""
+    (eve,) = small.people.duties_of(EVE)
+    signed(small, small.appointments.dismiss(eve.id, maker=ANN))
+    one = small.appointments.appoint(Duty.OFFICER, KEY.public, person=ANN, until_ns=UNTIL_NS, maker=ANN)
+    signed(small, one)
+    assert small.people.keys_of(ANN) == [KEY.public]
+    assert small.check() == []
+
+
+def test_every_grant_of_a_duty_ends_with_it(small: World) -> None:
+    """Eve has a second grant that the ledger got by other means."""
+    second = operations.grant_role(
+        small.new_id(), person=EVE, role=Role.OFFICER, key=KEY.public.key, flags=KEY.public.flags,
+        from_ns=0, until_ns=UNTIL_NS,
+    )  # fmt: skip
+    assert small.ledger.signed_by(*small.signers(ANN, BOB)).submit(second)["code"].tolist() == [Result.CREATED]
+    first, _ = small.people.duties_of(EVE)
+    signed(small, small.appointments.dismiss(first.id, maker=ANN))
+    assert small.people.duties_of(EVE) == []
+    assert small.check() == []
+
+
+def test_a_second_duty_of_the_database_replaces_the_key(small: World) -> None:
+    signed(small, small.appointments.appoint(Duty.CLOSER, KEY.public, until_ns=UNTIL_NS, maker=ANN))
+    person = small.people.person_of_key(KEY.public)
+    given = {"person": person, "until_ns": UNTIL_NS, "maker": ANN}
+    signed(small, small.appointments.appoint(Duty.CASEWORKER, STRANGER.public, **given))
+    assert small.people.keys_of(person) == [STRANGER.public]
+    assert len(small.people.duties_of(person)) == 2
 
 
 def test_who_cannot_be_appointed(small: World) -> None:

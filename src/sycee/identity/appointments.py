@@ -6,12 +6,16 @@ key is stored here, and no two persons have one key either.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
@@ -24,7 +28,7 @@ from sycee.identity.institutions import Institutions
 from sycee.identity.people import HeldDuty, People, article
 from sycee.identity.proposal_format import VALID_NS, Proposal
 from sycee.identity.proposals import Proposals
-from sycee.identity.tables import MERCHANT
+from sycee.identity.tables import MERCHANT, OPEN, PROPOSALS, SUBMITTED
 from sycee.ledger import operations
 
 APPOINT: Final = "duty.appoint"
@@ -40,7 +44,7 @@ class Appointments:
         self._people = people
         self._institutions = institutions
         self._proposals = proposals
-        stores.actions.register(_Appoint(people), _Dismiss(stores, people))
+        stores.actions.register(_Appoint(stores, people), _Dismiss(stores, people))
 
     def appoint(
         self,
@@ -52,19 +56,19 @@ class Appointments:
         person: int = 0,
         institution: int = 0,
         operator: int | None = None,
-        from_ns: int = 0,
         valid_ns: int = VALID_NS,
     ) -> Proposal:
-        """Propose that a person has a duty, and signs with `key`, while from_ns ≤ time < until_ns.
+        """Propose that a person has a duty until a time, and signs with `key`.
 
         `person`: 0 for a new one. `institution`: for duties of an institution; the issuer's operators 0 and 1 are given
-        by `operator` alone. Raises UsageError for a duty that must be apart from the person's duties, for another
-        person's key, and for an institution without due diligence.
+        by `operator` alone. A person has a duty once: given again, with another key or a later end, it replaces the
+        first. Raises UsageError for a duty that must be apart from the person's duties, for another person's key, for
+        an institution without due diligence, and while a proposal about the duty is open.
         """
         now_ns = read_ns(self._stores.clock)
         if duty is duties.OWN:
             raise UsageError("nobody is appointed as a citizen", hint="open a wallet for the person")
-        if until_ns <= max(now_ns, from_ns):
+        if until_ns <= now_ns:
             raise UsageError("the duty ends before it begins", hint="give a later --until")
         person = person or self._new_person(key, now_ns)
         self._check_key(person, key)
@@ -75,39 +79,82 @@ class Appointments:
                     hint="docs/reference/duties.md lists the duties that must be apart: appoint another person",
                 )
         number = self._operator(duty, institution, operator)
-        self._require_new(person, duty, institution, number, key, until_ns)
+        replaced = self._alike(person, duty, institution, number)
+        self._require_new(replaced, key, until_ns)
         id, grant = ids.new(now_ns // 1_000_000), 0
         records = None
         if role := duties.ROLES.get(duty):
             grant = ids.new(now_ns // 1_000_000)
-            records = operations.grant_role(
-                grant, person=person, role=role, key=key.key, flags=key.flags, from_ns=from_ns, until_ns=until_ns,
+            granted = operations.grant_role(
+                grant, person=person, role=role, key=key.key, flags=key.flags, from_ns=0, until_ns=until_ns,
                 operator=(number or 0) if duty is Duty.OPERATOR else 0,
             )  # fmt: skip
+            # The grant is first: two officers remain on the board while the old grant is revoked.
+            records = np.concatenate([granted, *self._revocations(replaced)])
         effect: dict[str, Any] = {
             "duty_id": ids.format(id),
             "person": ids.format(person),
             "duty": duty.value,
             "key": str(key),
             "institution": ids.format(institution),
-            "from_ns": from_ns,
+            "from_ns": 0,
             "until_ns": until_ns,
             "grant": ids.format(grant),
             "of_operator": number,
+            "replaces": [ids.format(held.id) for held in replaced],
         }
-        return self._proposals.propose(APPOINT, records, effect, maker=maker, valid_ns=valid_ns)
+        return self._propose(APPOINT, records, effect, maker, valid_ns)
 
     def dismiss(self, duty: int, *, maker: int, valid_ns: int = VALID_NS) -> Proposal:
-        """Propose the end of a duty, by the id that `People.holders` gives. Raises UsageError if it is not held."""
+        """Propose the end of a duty, by the id that `People.holders` gives.
+
+        Every grant that gives the person the same duty is revoked. Raises UsageError if nobody has the duty, and while
+        a proposal about it is open.
+        """
         held = next((each for each in self._people.holders() if duty in (each.id, each.grant)), None)
         if held is None:
             raise UsageError(f"nobody has the duty {ids.format(duty)} now", hint="`sycee officer list` shows duties")
-        records = None
-        if held.grant:
-            id = ids.new(read_ns(self._stores.clock) // 1_000_000)
-            records = operations.revoke_role(id, grant=held.grant)
-        effect = {"duty_id": ids.format(held.id), "person": ids.format(held.person), "duty": held.duty.value}
-        return self._proposals.propose(DISMISS, records, effect, maker=maker, valid_ns=valid_ns)
+        ended = self._alike(held.person, held.duty, held.institution, held.operator)
+        revocations = self._revocations(ended)
+        effect: dict[str, Any] = {
+            "duty_id": ids.format(held.id),
+            "person": ids.format(held.person),
+            "duty": held.duty.value,
+            "duties": [ids.format(each.id) for each in ended],
+        }
+        return self._propose(DISMISS, np.concatenate(revocations) if revocations else None, effect, maker, valid_ns)
+
+    def _propose(
+        self, action: str, records: Array | None, effect: dict[str, Any], maker: int, valid_ns: int
+    ) -> Proposal:
+        """Store a proposal, unless another about the same duty of the person is open: both would count on it."""
+        now_ns = read_ns(self._stores.clock)
+        of_duties = PROPOSALS.c.action.in_((APPOINT, DISMISS)) & (PROPOSALS.c.valid_until_ns > now_ns)
+        query = sqlalchemy.select(PROPOSALS.c.id, PROPOSALS.c.effect).where(
+            of_duties & PROPOSALS.c.state.in_((OPEN, SUBMITTED))
+        )
+
+        def before(connection: Connection) -> None:
+            for row in connection.execute(query):
+                other = json.loads(row.effect)
+                if all(other.get(name) == effect[name] for name in ("person", "duty")):
+                    raise UsageError(
+                        f"proposal {ids.format(row.id)} is about the duty {effect['duty']} of {effect['person']} too",
+                        hint="sign or withdraw it",
+                    )
+
+        return self._proposals.propose(action, records, effect, maker=maker, valid_ns=valid_ns, before=before)
+
+    def _alike(self, person: int, duty: Duty, institution: int, operator: int | None) -> list[HeldDuty]:
+        """Return what gives a person this duty now: one, unless the ledger got a second grant by other means."""
+        wanted = (duty, institution, operator)
+        return [
+            held for held in self._people.duties_of(person) if (held.duty, held.institution, held.operator) == wanted
+        ]
+
+    def _revocations(self, ended: Sequence[HeldDuty]) -> list[Array]:
+        now_ms = read_ns(self._stores.clock) // 1_000_000
+        return [operations.revoke_role(ids.new(now_ms), grant=held.grant) for held in ended if held.grant]
 
     def _new_person(self, key: PublicKey, now_ns: int) -> int:
         try:
@@ -126,15 +173,12 @@ class Appointments:
                 hint="the new person makes a key of their own with `sycee key new`",
             )
 
-    def _require_new(
-        self, person: int, duty: Duty, institution: int, operator: int | None, key: PublicKey, until_ns: int
-    ) -> None:
-        """Raise UsageError for a duty that the person has with this key for as long: it would outlast the first."""
-        for held in self._people.duties_of(person):
-            is_same = (held.duty, held.institution, held.operator) == (duty, institution, operator)
-            if is_same and until_ns <= held.until_ns and key in self._keys_of(held):
+    def _require_new(self, replaced: Sequence[HeldDuty], key: PublicKey, until_ns: int) -> None:
+        """Raise UsageError for a duty that the person has with this key for as long."""
+        for held in replaced:
+            if until_ns <= held.until_ns and key in self._keys_of(held):
                 raise UsageError(
-                    f"{ids.format(person)} is {held} with this key already",
+                    f"{ids.format(held.person)} is {held} with this key already",
                     hint="give a later --until to renew the duty; `sycee officer list` shows duties",
                 )
 
@@ -166,14 +210,20 @@ class Appointments:
 class _Appoint:
     name = APPOINT
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, stores: Stores, people: People) -> None:
+        self._stores = stores
         self._people = people
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Store the duty, or remove it if the ledger refused the grant, also where a restore took the grant back."""
-        if any(result is not Result.CREATED for result in results):
-            self.lapsed(connection, intent)
-            return
+        """Store the duty and end what it replaces; take back what the ledger refused, also after a restore."""
+        payload = intent.payload
+        if any(result is not Result.CREATED for result in results[:1]):
+            self._people.forget(connection, ids.parse(payload["duty_id"]))
+        else:
+            self._record(connection, intent)
+        _end(self._stores, self._people, connection, payload.get("replaces", []), results[1:])
+
+    def _record(self, connection: Connection, intent: Intent) -> None:
         payload = intent.payload
         held = HeldDuty(
             ids.parse(payload["duty_id"]),
@@ -188,8 +238,10 @@ class _Appoint:
         self._people.record(connection, held, PublicKey.parse(payload["key"]), proposal=intent.id)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Remove the duty, if a restore took its grant back."""
+        """Remove the duty and give back what it replaced, if a restore took its grant back."""
         self._people.forget(connection, ids.parse(intent.payload["duty_id"]))
+        for text in intent.payload.get("replaces", []):
+            self._people.restore(connection, ids.parse(text))
 
 
 class _Dismiss:
@@ -201,12 +253,22 @@ class _Dismiss:
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """End the duty, also if its grant was revoked before."""
-        if all(result in (Result.CREATED, Result.GRANT_REVOKED) for result in results):
-            duty = ids.parse(intent.payload["duty_id"])
-            self._people.end(connection, duty, at_ns=read_ns(self._stores.clock))
-        else:
-            self.lapsed(connection, intent)
+        _end(self._stores, self._people, connection, _ended(intent), results)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Give the duty back, if a restore takes its end back."""
-        self._people.restore(connection, ids.parse(intent.payload["duty_id"]))
+        for text in _ended(intent):
+            self._people.restore(connection, ids.parse(text))
+
+
+def _ended(intent: Intent) -> list[str]:
+    return list(intent.payload.get("duties", [intent.payload["duty_id"]]))
+
+
+def _end(stores: Stores, people: People, connection: Connection, texts: list[str], results: Sequence[Result]) -> None:
+    """End the duties of these ids, but those whose revocation the ledger refused. `results`: () without grants."""
+    for text, result in zip(texts, results or [Result.CREATED] * len(texts), strict=True):
+        if result in (Result.CREATED, Result.GRANT_REVOKED):
+            people.end(connection, ids.parse(text), at_ns=read_ns(stores.clock))
+        else:
+            people.restore(connection, ids.parse(text))

@@ -204,8 +204,11 @@ class People:
             )
 
     def _record_key(self, connection: Connection, held: HeldDuty, key: PublicKey) -> None:
+        """Store the one key with which a person signs for all duties that are no role: it replaces an earlier one."""
         chosen = KEYS.c.subject == held.person
         rows = list(connection.execute(sqlalchemy.select(KEYS).where(chosen).order_by(KEYS.c.epoch)))
+        other = chosen & KEYS.c.until_ns.is_(None) & (KEYS.c.public_key != str(key))
+        connection.execute(KEYS.update().where(other).values(until_ns=read_ns(self._stores.clock)))
         if any(row.public_key == str(key) and row.until_ns is None for row in rows):
             return
         row = {
