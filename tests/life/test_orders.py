@@ -48,6 +48,16 @@ def test_orders_need_an_open_case_and_a_duty(bank: World) -> None:
         bank.orders.hold(ANN, CASE, until_ns=NOON, maker=ANNA.id)
 
 
+def test_an_order_needs_a_case_about_the_person(bank: World) -> None:
+    bank.personal.cases.others.add(ANN)
+    for order in (
+        lambda: bank.orders.delay(ANN, CASE, NOON + WEEK_NS, maker=ANNA.id),
+        lambda: bank.orders.hold(ANN, CASE, maker=ANNA.id),
+    ):
+        with pytest.raises(UsageError, match=f"case {CASE} does not concern"):
+            order()
+
+
 def test_a_withdrawn_delay_hides_nothing(bank: World) -> None:
     bank.personal.log.enter(BY_OTTO, [ANN], ["name"])
     proposal = bank.orders.delay(ANN, CASE, NOON + WEEK_NS, maker=ANNA.id)

@@ -53,7 +53,7 @@ def use(bank: Bank) -> None:
     life.dormant(WALLET, who=NORTH_PERSON, signers=north)
     life.release(WALLET, Kind.DORMANT, who=NORTH_PERSON, signers=north)
     life.deceased(PERSON, operator=2, evidence=ACCESS, signers=north)
-    order = bank.orders.hold(SECOND, CASE, maker=bank.people.person_of_key(world.ANN.public))
+    order = bank.orders.hold(PERSON, CASE, maker=bank.people.person_of_key(world.ANN.public))
     bank.proposals.sign(order.id, world.ANN, world.BOB)
 
 

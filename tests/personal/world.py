@@ -46,16 +46,17 @@ ACCESS = Access(CLERK, Reason.COMPLAINT, CASE)
 
 
 class OpenCases:
-    """The numbers of the open cases."""
+    """The numbers of the open cases, and the persons whom none concerns."""
 
     def __init__(self) -> None:
         self.open = {CASE}
+        self.others: set[int] = set()
 
     def is_open(self, number: int) -> bool:
         return number in self.open
 
     def concerns(self, number: int, person: int) -> bool:
-        return number in self.open
+        return number in self.open and person not in self.others
 
 
 class Duties:

@@ -52,10 +52,11 @@ class Orders:
     def delay(self, person: int, case: int, until_ns: int, *, maker: int) -> Proposal:
         """Propose that the person does not see the accesses for a case until a time.
 
-        Raises UsageError for a case that is not open, an end in the past or too far away, or a maker without the duty.
+        Raises UsageError for a case that is not open or does not concern the person, an end in the past or too far
+        away, or a maker without the duty.
         """
         now = self._now()
-        self._require_open(case)
+        self._require_case(case, person)
         most = self._rules.delay_days_max
         if not now < until_ns <= now + most * NS_PER_DAY:
             raise UsageError(
@@ -68,7 +69,7 @@ class Orders:
     def hold(self, person: int, case: int, *, maker: int, until_ns: int | None = None) -> Proposal:
         """Propose a legal hold: the person cannot be shredded until its end. Errors as `delay`."""
         now = self._now()
-        self._require_open(case)
+        self._require_case(case, person)
         if until_ns is not None and until_ns <= now:
             raise UsageError("a legal hold ends after now", hint="name a later end, or none")
         effect = {"person": ids.format(person), "case": case, "from_ns": now, "until_ns": until_ns}
@@ -105,9 +106,14 @@ class Orders:
                 for row in connection.execute(query)
             ]
 
-    def _require_open(self, case: int) -> None:
+    def _require_case(self, case: int, person: int) -> None:
         if case <= 0 or not self._cases.is_open(case):
             raise UsageError(f"case {case:,} is not open", hint="open one with `sycee case open`, and give its number")
+        if not self._cases.concerns(case, person):
+            raise UsageError(
+                f"case {case:,} does not concern {ids.format(person)}",
+                hint="open a case about this person with `sycee case open`, and give its number",
+            )
 
     def _now(self) -> int:
         return read_ns(self._stores.clock)
