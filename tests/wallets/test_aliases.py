@@ -10,6 +10,7 @@ from tests.wallets.world import Town
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.identity.key_register import proof_message
+from sycee.wallets import aliases
 from sycee.wallets.aliases import ATTEMPTS_MAX, CODE_NS, LOOKUPS_MAX, Code
 
 
@@ -54,18 +55,31 @@ def test_a_handle_needs_the_wallets_key_and_belongs_to_one(town: Town) -> None:
     assert aliases.resolve("@leo.m", by=town.holder(mia)).name == world.TEA
 
 
-def test_a_wallet_and_a_phone_get_ten_codes_a_day(town: Town) -> None:
+def test_a_holder_gets_ten_codes_a_day_and_three_to_one_phone(town: Town) -> None:
     phones = [f"+86 139 0000 {number:04}" for number in range(10)]
     for phone in phones:
         code_for(town, town.leo, phone, world.LEO_KEY)
-    with pytest.raises(UsageError, match="10 codes were asked for"):
+    with pytest.raises(UsageError, match=r"10 codes were asked for .* by the holder"):
         code_for(town, town.leo, "+86 139 0000 0099", world.LEO_KEY)
-    for _ in range(9):
+    for _ in range(3):
         code_for(town, town.mia, phones[0], world.MIA_KEY)
-    with pytest.raises(UsageError, match="10 codes were asked for"):
+    with pytest.raises(UsageError, match="3 codes to this phone"):
         code_for(town, town.mia, phones[0], world.MIA_KEY)
     town.bank.set_clock(START_NS + 25 * HOUR_NS)
     code_for(town, town.leo, phones[0], world.LEO_KEY)
+
+
+def test_nobody_uses_up_the_codes_of_another_persons_phone(small: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mia asks for codes to a phone until it gets no more: others still get one, and the alias's holder all."""
+    monkeypatch.setattr(aliases, "CODES_MAX", 3)
+    new = "+86 139 0000 0001"
+    for _ in range(3):
+        code_for(small, small.mia, new, world.MIA_KEY)
+    code = code_for(small, small.leo, new, world.LEO_KEY)  # Leo's own new phone: his first code
+    with pytest.raises(UsageError, match=r"3 codes to this phone were asked for in 24 hours\nhint"):
+        code_for(small, small.leo, new, world.LEO_KEY)
+    assert small.bank.aliases.confirm(code.challenge, code.code)
+    code_for(small, small.leo, new, world.LEO_KEY)  # now it is the alias of Leo's wallet
 
 
 @pytest.mark.parametrize("handle", ["@", "@x", "@1ab", "@with blank", "@" + "x" * 31])

@@ -55,7 +55,8 @@ CODE_DIGITS: Final = 6
 CODE_NS: Final = 10 * 60 * 10**9  # a code is valid for ten minutes
 ATTEMPTS_MAX: Final = 5
 COOLING_NS: Final = 24 * 3_600 * 10**9
-CODES_MAX: Final = 10  # in 24 hours, of one wallet and to one phone: each is a message, and five guesses
+CODES_MAX: Final = 10  # in 24 hours, of one holder and to one phone: each is a message, and five guesses
+CODES_TO_PHONE_MAX: Final = 3  # of one holder to one phone: nobody uses up the codes of another person's phone
 DAY_NS: Final = 24 * 3_600 * 10**9
 LOOKUPS_MAX: Final = 100  # of one person on one day: enough to pay, too few to collect names
 
@@ -166,7 +167,7 @@ class Aliases:
         """Prepare a code for a phone that becomes the alias of a wallet; return the challenge's id.
 
         `proof`, `by`: as `register_handle`. `deliver` sends the code. `confirm` takes it within ten minutes.
-        Raises UsageError after ten codes in 24 hours for the wallet or to the phone.
+        Raises UsageError if too many codes were asked for in 24 hours: `_require_few`.
         """
         kind, hash = self._hashed(text)
         if kind is not AliasKind.PHONE:
@@ -188,20 +189,40 @@ class Aliases:
             "expires_ns": now_ns + CODE_NS,
             "state": WAITING,
         }
-        same = (CHALLENGES.c.account == account) | (CHALLENGES.c.hash == hash)
-        recent = CHALLENGES.c.expires_ns > now_ns + CODE_NS - DAY_NS
-        since = CHALLENGES.c.id >= max(0, (now_ns - DAY_NS) // 1_000_000) << 80  # ids begin with their time
-        count = sqlalchemy.select(sqlalchemy.func.count()).select_from(CHALLENGES).where(same & recent & since)
 
         def store(connection: Connection) -> None:
-            if int(connection.scalar(count) or 0) >= CODES_MAX:
-                raise UsageError(
-                    f"{CODES_MAX} codes were asked for in 24 hours for this wallet or phone", hint="try again tomorrow"
-                )
+            self._require_few(connection, wallet, hash, now_ns)
             connection.execute(CHALLENGES.insert().values(row))
 
         write(self._stores.engine, store)
         return challenge
+
+    def _require_few(self, connection: Connection, wallet: Wallet, hash: bytes, now_ns: int) -> None:
+        """Raise UsageError if the wallet's holder, or all together, asked for too many codes in 24 hours.
+
+        The limit of a phone stops neither a holder's first code to it nor the holder of the wallet whose alias it is:
+        otherwise others could use up the codes, and the owner of the phone would get none.
+        """
+        accounts = {each.account for each in self._directory.of_holder_in(connection, wallet.holder)}
+        same = CHALLENGES.c.account.in_(accounts) | (CHALLENGES.c.hash == hash)
+        recent = CHALLENGES.c.expires_ns > now_ns + CODE_NS - DAY_NS
+        since = CHALLENGES.c.id >= max(0, (now_ns - DAY_NS) // 1_000_000) << 80  # ids begin with their time
+        query = sqlalchemy.select(CHALLENGES.c.account, CHALLENGES.c.hash).where(same & recent & since)
+        asked = [(row.account in accounts, bytes(row.hash) == hash) for row in connection.execute(query)]
+        mine = sum(is_mine for is_mine, _ in asked)
+        to_phone = sum(is_phone for _, is_phone in asked)
+        both = sum(is_mine and is_phone for is_mine, is_phone in asked)
+        alias = _row(connection, AliasKind.PHONE, hash)
+        is_owner = alias is not None and alias.state != ENDED and alias.account in accounts
+        if mine >= CODES_MAX:
+            why = f"{CODES_MAX} codes were asked for in 24 hours by the holder of this wallet"
+        elif both >= CODES_TO_PHONE_MAX:
+            why = f"{CODES_TO_PHONE_MAX} codes to this phone were asked for in 24 hours by the holder of this wallet"
+        elif to_phone >= CODES_MAX and both and not is_owner:
+            why = f"{CODES_MAX} codes to this phone were asked for in 24 hours"
+        else:
+            return
+        raise UsageError(why, hint="try again tomorrow")
 
     def deliver(self, send: Callable[[Code], None]) -> int:
         """Pass each code that was not sent to `send`, then delete its text; return their number."""
