@@ -13,6 +13,7 @@ from tests.wallets import world
 
 from sycee.cases import tables
 from sycee.cases.service import Case
+from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
@@ -165,6 +166,58 @@ def test_a_second_return_of_a_case_is_refused_while_one_waits_for_signatures(sma
     (claim,) = small.bank.claims.list()
     assert (claim.minor, claim.state) == (PAID, "open")
     assert small.bank.check() == []
+
+
+def test_a_refund_lessens_a_claim_and_ends_it(small: Office) -> None:
+    town, bank = small.town, small.bank
+    number = small.open()
+    small.spend(70_00)
+    small.signed(small.act(number, "uphold"))
+    town.fund(town.shop, 100_00, "N-7")
+
+    def refund(minor: int) -> None:
+        assert bank.payments.refund_payment(small.payment, minor, signers=town.operator, who=town.north).is_paid
+
+    refund(20_00)
+    (claim,) = bank.claims.list(only_open=True)
+    assert (claim.minor, claim.recovered, claim.missing_minor) == (70_00, 0, 50_00)
+    proposal = bank.claims.collect(claim.reverse, maker=small.cleo)
+    bank.proposals.withdraw(proposal.id, by=small.cleo)
+    assert proposal.effect["minor"] == 50_00
+    refund(50_00)
+    assert bank.claims.get(claim.reverse).missing_minor == 0
+    with pytest.raises(UsageError, match="nothing is left to collect: the payee refunded"):
+        bank.claims.collect(claim.reverse, maker=small.cleo)
+    assert bank.check() == []
+    bank.set_clock(START_NS + 25 * HOUR_NS)
+    assert bank.claims.get(claim.reverse).state == "collected"
+    assert small.what(number)[-1] == "claim refunded"
+    assert (bank.proposals.list("open"), bank.check()) == ([], [])
+    assert town.balance(town.leo) == LEFT + PAID
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"minor": 60_00}, "is 6000 in the database, and 7000 in the ledger"),
+        ({"recovered": 10_00}, "has 1000 collected in the database, and 5000 in the ledger"),
+        ({"recovered": 70_00, "state": "collected"}, "has 7000 collected in the database, and 5000 in the ledger"),
+        ({"state": "collected"}, "is collected, and 2000 of it can still be collected"),
+    ],
+)
+def test_a_claim_that_differs_from_the_ledger_is_named(
+    small: Office, changed: dict[str, object], sentence: str
+) -> None:
+    bank = small.bank
+    number = small.open()
+    small.spend(70_00)
+    small.signed(small.act(number, "uphold"))
+    (claim,) = bank.claims.list()
+    small.town.fund(small.town.shop, 50_00, "N-7")
+    small.signed(bank.claims.collect(claim.reverse, maker=small.cleo))
+    assert bank.check() == []
+    write(bank.stores.engine, lambda connection: connection.execute(sqlalchemy.update(tables.CLAIMS).values(**changed)))
+    assert f"the claim {ids.format(claim.reverse)} {sentence}" in bank.check()
 
 
 def test_a_claim_is_written_off(small: Office) -> None:

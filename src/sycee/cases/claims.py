@@ -2,7 +2,7 @@
 
 A return without a hold is a REVERSE, which two officers sign. The ledger takes the money that the payee has and records
 the rest as a claim. A daily job prepares another proposal as soon as the payee has money; the claim ends when all is
-collected, or when an officer writes it off.
+collected, when an officer writes it off, or when the payee refunded the payment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.cases import events
 from sycee.cases.rules import Step
-from sycee.cases.service import Case, Cases, require_no_return
+from sycee.cases.service import Case, Cases, require_no_return, rest_in
 from sycee.cases.tables import CASES, CLAIMS, COLLECTED, OPEN, PREPARED, WRITTEN_OFF
 from sycee.core import ids
 from sycee.core.clock import read_ns
@@ -31,6 +31,7 @@ from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import OPEN as PROPOSAL_OPEN
 from sycee.ledger import operations, queries
+from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 
 REVERSE: Final = "case.reverse"
@@ -40,7 +41,10 @@ DAY_NS: Final = 86_400 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim. `minor`: what the first return did not find. `proposal`: the newest that returns or collects, 0."""
+    """A claim. `minor`: what the first return did not find. `proposal`: the newest that returns or collects, 0.
+
+    `missing_minor`: what can still be collected: less than `minor - recovered` if the payee refunded the payment since.
+    """
 
     reverse: int
     case: int
@@ -50,11 +54,7 @@ class Claim:
     recovered: int
     state: str
     proposal: int
-
-    @property
-    def missing_minor(self) -> int:
-        """The part that was not collected."""
-        return self.minor - self.recovered
+    missing_minor: int
 
 
 class Claims:
@@ -73,7 +73,7 @@ class Claims:
         query = sqlalchemy.select(CLAIMS).where(CLAIMS.c.minor > 0).order_by(CLAIMS.c.reverse)
         with reading(self._stores.engine) as connection:
             rows = connection.execute(query.where(CLAIMS.c.state == OPEN) if only_open else query).all()
-        return [_claim(row) for row in rows]
+        return [self._claim(row) for row in rows]
 
     def get(self, reverse: int) -> Claim:
         """Return a claim by the id of its REVERSE. Raises UsageError if there is none."""
@@ -81,7 +81,16 @@ class Claims:
             row = connection.execute(sqlalchemy.select(CLAIMS).where(CLAIMS.c.reverse == reverse)).one_or_none()
         if row is None:
             raise NotFound(f"there is no claim {ids.format(reverse)}", hint="`sycee case claims` shows them")
-        return _claim(row)
+        return self._claim(row)
+
+    def _claim(self, row: Row[Any]) -> Claim:
+        rest = 0
+        if row.state == OPEN:
+            rest = self._cases.rest_of(self._cases.get(row.case_number))
+        return Claim(
+            row.reverse, row.case_number, row.original, row.payee, row.minor, row.recovered, row.state,
+            row.proposal or 0, min(row.minor - row.recovered, rest),
+        )  # fmt: skip
 
     # --- returning and collecting ---
 
@@ -132,6 +141,10 @@ class Claims:
             raise UsageError(
                 f"proposal {ids.format(claim.proposal)} collects this claim already", hint="sign or withdraw it"
             )
+        if not claim.missing_minor:
+            raise UsageError(
+                "nothing is left to collect: the payee refunded the payment", hint="a job ends the claim within a day"
+            )
         amount = min(claim.missing_minor, self._available(claim.payee))
         if amount < 1:
             raise UsageError("the payee has no money yet", hint="a job proposes to collect it when there is some")
@@ -177,21 +190,61 @@ class Claims:
         return found.credits_posted - found.debits_posted - found.debits_pending
 
     def _collect_job(self, run: Run) -> None:
-        """Propose to collect a claim if the payee has money and nobody proposed it yet."""
+        """Propose to collect a claim if the payee has money and nobody proposed it yet; end it if nothing is left."""
         claim = self.get(ids.parse(run.payload["claim"]))
+        if claim.state == OPEN and not claim.missing_minor:
+            self._end_refunded(claim)
+            return
         pending = claim.proposal != claim.reverse and self._proposals.get(claim.proposal).state == PROPOSAL_OPEN
         if claim.state == OPEN and not pending and self._available(claim.payee) > 0:
             self.collect(claim.reverse, maker=self._cases.get(claim.case).owner)
 
+    def _end_refunded(self, claim: Claim) -> None:
+        """End a claim whose payment was refunded."""
+        now_ns = read_ns(self._stores.clock)
+
+        def work(connection: Connection) -> None:
+            mine = (CLAIMS.c.reverse == claim.reverse) & (CLAIMS.c.state == OPEN)
+            connection.execute(CLAIMS.update().where(mine).values(state=COLLECTED))
+            self._stores.jobs.stop(connection, COLLECT_JOB, ids.format(claim.reverse))
+            owner, detail = self._cases.get(claim.case).owner, {"minor": claim.minor - claim.recovered}
+            events.add(connection, claim.case, claim.reverse, "claim refunded", owner, now_ns, detail)
+
+        write(self._stores.engine, work)
+
     def disagreements(self, state: LedgerState) -> Iterator[str]:
-        """Yield one sentence for each claim of another amount than the ledger's, and each return that it lacks."""
+        """Yield one sentence for each claim whose amounts or state are not those of the ledger.
+
+        The REVERSE of the return has the amount; those of the collections have what was collected; a claim that was not
+        written off has ended exactly when nothing is left. A refund lessens what is left until the job ends the claim.
+        """
         with reading(self._stores.engine) as connection:
             rows = connection.execute(sqlalchemy.select(CLAIMS).where(CLAIMS.c.state != PREPARED)).all()
         for row in rows:
+            name = f"the claim {ids.format(row.reverse)}"
             found = queries.answer(state, queries.operations([row.reverse])).operation(0)
             missing = None if found is None else int(found.record["detail"])
             if missing != row.minor:
-                yield f"the claim {ids.format(row.reverse)} is {row.minor} in the database, and {missing} in the ledger"
+                yield f"{name} is {row.minor} in the database, and {missing} in the ledger"
+                continue
+            acted = {event.id for event in self._cases.events(row.case_number)}
+            collected = sum(_taken(state, id) for id in acted - {row.reverse})
+            if collected != row.recovered:
+                yield f"{name} has {row.recovered} collected in the database, and {collected} in the ledger"
+            left = min(row.minor - collected, rest_in(state, row.original, acted))
+            if row.state == COLLECTED and left > 0:
+                yield f"{name} is {row.state}, and {left} of it can still be collected"
+            elif row.state == OPEN and collected >= row.minor:
+                yield f"{name} is {row.state}, and all of it was collected"
+
+
+def _taken(state: LedgerState, id: int) -> int:
+    """Return what a REVERSE took; 0 for another operation, and for one that the ledger refused or lacks."""
+    bound = state.bound_of(id)
+    if bound is None or (bound["kind"], bound["result"]) != (Kind.REVERSE, Result.CREATED):
+        return 0
+    found = queries.answer(state, queries.operations([id])).operation(0)
+    return 0 if found is None else int(found.record["amount"]) - int(found.record["detail"])
 
 
 class _Reverse:
@@ -247,16 +300,3 @@ class _Reverse:
             connection.execute(CLAIMS.update().where(mine).values(values))
         name = f"{effect['step']} {what}"
         events.add(connection, effect["case"], reverse, name, intent.who, effect["at_ns"], detail)
-
-
-def _claim(row: Row[Any]) -> Claim:
-    return Claim(
-        row.reverse,
-        row.case_number,
-        row.original,
-        row.payee,
-        row.minor,
-        row.recovered,
-        row.state,
-        row.proposal or 0,
-    )

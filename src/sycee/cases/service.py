@@ -7,7 +7,7 @@ requires two officers. Free text is sealed under the key of the case's person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -152,31 +152,20 @@ class Cases:
     def payment(self, operation: int) -> Payment:
         """Return a payment by its id. Raises UsageError if the ledger has no payment of this id that was made."""
         with self._stores.ledger.sequencer.reading() as state:
-            found = queries.answer(state, queries.operations([operation])).operation(0)
-            if found is None or found.result is not Result.CREATED or not found.record["first_movement"]:
-                raise UsageError(
-                    f"the ledger has no payment {ids.format(operation)}", hint="name the id that the payment printed"
-                )
-            movement = state.movements[int(found.record["first_movement"]) - 1]
-            debit, credit = int(movement["debit_row"]), int(movement["credit_row"])
-            payer = 0 if debit & PURSE_BIT else state.account_id(debit)
-            payee = 0 if credit & PURSE_BIT else state.account_id(credit)
-            refunds = state.refunds[state.refunds["bound"] == state.bound_row(operation)]
-            returned = int(refunds["refunded"][0]) if refunds.size else 0
-            return Payment(operation, payer, payee, int(found.record["amount"]), returned)
+            found = payment_in(state, operation)
+        if found is None:
+            raise UsageError(
+                f"the ledger has no payment {ids.format(operation)}", hint="name the id that the payment printed"
+            )
+        return found
 
     def rest_of(self, case: Case) -> int:
         """Return the part of a case's payment that was neither refunded, nor reversed, nor paid from a hold of the
         case.
         """
-        payment = self.payment(case.payment)
         acted = {event.id for event in self.events(case.number)}
         with self._stores.ledger.sequencer.reading() as state:
-            made = [bound for id in acted if (bound := state.bound_of(id)) is not None]
-        paid = sum(
-            int(bound["amount"]) for bound in made if (bound["kind"], bound["result"]) == (Kind.POST, Result.CREATED)
-        )
-        return max(0, payment.minor - payment.returned_minor - paid)
+            return rest_in(state, case.payment, acted)
 
     # --- opening ---
 
@@ -422,6 +411,30 @@ class _Act:
         events.add(
             connection, payload["case"], intent.id, f"{payload['step']} {what}", intent.who, payload["at_ns"], detail
         )
+
+
+def payment_in(state: LedgerState, operation: int) -> Payment | None:
+    """Return a payment by its id, or None if the ledger has no payment of this id that was made."""
+    found = queries.answer(state, queries.operations([operation])).operation(0)
+    if found is None or found.result is not Result.CREATED or not found.record["first_movement"]:
+        return None
+    movement = state.movements[int(found.record["first_movement"]) - 1]
+    debit, credit = int(movement["debit_row"]), int(movement["credit_row"])
+    payer = 0 if debit & PURSE_BIT else state.account_id(debit)
+    payee = 0 if credit & PURSE_BIT else state.account_id(credit)
+    refunds = state.refunds[state.refunds["bound"] == state.bound_row(operation)]
+    returned = int(refunds["refunded"][0]) if refunds.size else 0
+    return Payment(operation, payer, payee, int(found.record["amount"]), returned)
+
+
+def rest_in(state: LedgerState, operation: int, acted: Iterable[int]) -> int:
+    """Return the part of a payment that can still be returned. `acted`: ids of the case's events."""
+    payment = payment_in(state, operation)
+    made = [bound for id in acted if (bound := state.bound_of(id)) is not None]
+    paid = sum(
+        int(bound["amount"]) for bound in made if (bound["kind"], bound["result"]) == (Kind.POST, Result.CREATED)
+    )
+    return 0 if payment is None else max(0, payment.minor - payment.returned_minor - paid)
 
 
 def _refused(case: Case, step: str) -> str:

@@ -182,6 +182,7 @@ def claims(
                 "case": claim.case,
                 "amount": money.format(claim.minor, currency),
                 "collected": money.format(claim.recovered, currency),
+                "left": money.format(claim.missing_minor, currency),
                 "state": claim.state,
             }
             for claim in bank.claims.list(only_open=not all_)
@@ -189,7 +190,8 @@ def claims(
     if json_:
         show_json({"claims": found})
         return 0
-    rows = table("claim", "case", "amount", "collected", "state", numbers=("amount", "collected"))
+    amounts = ("amount", "collected", "left")
+    rows = table("claim", "case", *amounts, "state", numbers=amounts)
     for each in found:
         rows.add_row(*(str(value) for value in each.values()))
     print_table(rows)
@@ -218,8 +220,8 @@ def write_off(folder: BankFolder, claim: ClaimText, /, *, key: KeyFiles = None) 
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        bank.claims.write_off(ids.parse(claim), who=bank.people.person_of_key(keys[0].public))
         left = bank.claims.get(ids.parse(claim)).missing_minor
+        bank.claims.write_off(ids.parse(claim), who=bank.people.person_of_key(keys[0].public))
         show_lines(f"written off: {money.format(left, bank.config.currency)} {bank.config.currency.code}")
     return 0
 
