@@ -125,12 +125,13 @@ def test_a_hold_of_less_than_the_payment_is_paid_and_the_rest_becomes_a_claim(sm
 
 def test_a_hold_that_ended_by_time_stops_no_decision(small: Office) -> None:
     town, bank = small.town, small.bank
-    dismissed, upheld = small.open(), small.open()
+    dismissed = small.open()
     small.act(dismissed, "hold")
     bank.set_clock(START_NS + 181 * DAY_NS)
     assert bank.stores.ledger.account(town.shop).debits_pending == 0
     small.act(dismissed, "dismiss")
     assert bank.cases.get(dismissed).state == "dismissed"
+    upheld = small.open()
     small.act(upheld, "hold")
     bank.set_clock(START_NS + 362 * DAY_NS)
     small.signed(small.act(upheld, "uphold"))
@@ -166,6 +167,17 @@ def test_a_second_return_of_a_case_is_refused_while_one_waits_for_signatures(sma
     (claim,) = small.bank.claims.list()
     assert (claim.minor, claim.state) == (PAID, "open")
     assert small.bank.check() == []
+
+
+def test_one_case_about_a_payment_is_open(small: Office) -> None:
+    number = small.open()
+    for kind in ("unauthorised", "not-delivered"):
+        with pytest.raises(UsageError, match=f"case {number} about this payment is open"):
+            small.open(kind)
+    assert small.open("complaint", person=small.cleo) == number + 1, "it returns nothing"
+    small.act(number, "hold")
+    small.act(number, "dismiss")
+    assert small.open("not-delivered") == number + 2
 
 
 def test_a_refund_lessens_a_claim_and_ends_it(small: Office) -> None:

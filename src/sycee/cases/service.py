@@ -173,7 +173,7 @@ class Cases:
         """Open a case and return its number; `by` owns it. The same id again returns the same number.
 
         About a payment: `person` is found by the wallet that paid. Raises UsageError for an unknown kind, a missing or
-        an unknown person or payment, and for a person without the duty.
+        an unknown person or payment, for a person without the duty, and while another case about the payment is open.
         """
         rule = self.rules.kind(kind)
         self._people.require(by, OPEN_ACTION)
@@ -209,12 +209,21 @@ class Cases:
             earlier = connection.scalar(sqlalchemy.select(CASES.c.number).where(CASES.c.id == id))
             if earlier is not None:
                 return int(earlier)
+            if rule.about == PAYMENT:
+                self._require_first(connection, payment)
             number = int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(CASES.c.number))) or 0) + 1
             connection.execute(CASES.insert().values(number=number, **values))
             events.add(connection, number, id, "open", by, now_ns, {"state": first}, sealed)
             return number
 
         return write(self._stores.engine, work)
+
+    def _require_first(self, connection: Connection, payment: int) -> None:
+        """Raise UsageError if an open case can return the payment already. Kinds about a person return nothing."""
+        kinds = [kind.name for kind in self.rules.kinds.values() if kind.about == PAYMENT]
+        chosen = (CASES.c.operation == payment) & (CASES.c.open == 1) & CASES.c.kind.in_(kinds)
+        if (other := connection.scalar(sqlalchemy.select(CASES.c.number).where(chosen).limit(1))) is not None:
+            raise UsageError(f"case {other} about this payment is open", hint="continue that case, or decide it first")
 
     # --- steps ---
 
