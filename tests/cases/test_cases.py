@@ -261,13 +261,15 @@ def test_a_proposal_that_lapses_leaves_the_case_open(office: Office) -> None:
 def test_what_the_ledger_refuses_leaves_the_case_as_it_was(small: Office) -> None:
     town = small.town
     number = small.open()
-    with pytest.raises(Refused, match=r"case 1 stays opened: .* NOT_AUTHORISED"):
-        small.act(number, "hold", signers=())
-    with pytest.raises(Refused, match="EXCEEDS_BALANCE"):
+    officers = small.bank.signers(ANN, BOB)
+    for signers in ((), officers, small.bank.signers(world.DESK)):
+        with pytest.raises(UsageError, match=r"the step hold of case 1 must be signed by operator 2, whose account"):
+            small.act(number, "hold", signers=signers)
+    with pytest.raises(Refused, match=r"case 1 stays opened: .*EXCEEDS_BALANCE"):
         small.act(number, "hold", minor=PAID + 1)
     case = small.bank.cases.get(number)
     assert (case.state, case.hold) == ("opened", 0)
-    assert small.what(number) == ["open", "hold", "hold lapsed", "hold", "hold refused"]
+    assert small.what(number) == ["open", "hold", "hold refused"]
     assert town.balance(town.shop) == PAID
     small.act(number, "hold")
     assert small.bank.check() == []

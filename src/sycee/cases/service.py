@@ -28,9 +28,11 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
+from sycee.identity.duties import Duty
 from sycee.identity.people import People
 from sycee.identity.proposal_format import Proposal
-from sycee.ledger import operations, queries
+from sycee.identity.proposal_rules import operator_name
+from sycee.ledger import authority, operations, queries
 from sycee.ledger.layout import PURSE_BIT, HoldState, Kind, PayFlag
 from sycee.ledger.state import LedgerState
 from sycee.personal.access import Access
@@ -302,6 +304,7 @@ class Cases:
     ) -> None:  # fmt: skip
         """Perform the operation of a step, and then the step."""
         record = self._record(case, step, id, minor, now_ns)
+        self._require_signers(case, step, record, signers)
         payload = {
             "case": case.number,
             "step": step.name,
@@ -321,6 +324,27 @@ class Cases:
             Draft(ACT, record, payload, who=who, signers=signers, before=before, id=id)
         )
         outcome.require_created(_refused(case, step.name))
+
+    def _require_signers(self, case: Case, step: Step, record: Array, signers: Sequence[Signer]) -> None:
+        """Raise UsageError unless the owner of the account signs: the ledger would refuse, without a name."""
+        with self._stores.ledger.sequencer.reading() as state:
+            now_ns = max(read_ns(self._stores.clock), state.now_ns + 1)
+            required = authority.requirements(state, now_ns, record)
+        signing = f"the step {step.name} of case {case.number} must be signed by"
+        held = [held for each in signers if not each.currency for held in self._people.duties_of(each.id)]
+        for need, operator, _ in required:
+            if need is authority.Need.OWNER_OPERATOR and all(
+                (each.duty, each.operator) != (Duty.OPERATOR, operator) for each in held
+            ):
+                raise UsageError(
+                    f"{signing} {operator_name(operator)}, whose account it concerns",
+                    hint="add --key with the key of a person who signs for it: `sycee officer list` shows duties",
+                )
+            if need is authority.Need.OWNER_KEY and not any(each.currency for each in signers):
+                raise UsageError(
+                    f"{signing} the key of the payee's wallet",
+                    hint="without a hold, uphold proposes to return the money, and two officers sign",
+                )
 
     def _record(self, case: Case, step: Step, id: int, minor: int, now_ns: int) -> Array:
         decider = self._registry.operator(self._directory.get(case.account).operator).accounts.vault
