@@ -268,8 +268,14 @@ def test_an_amount_is_above_zero(said: Said, place: Path, amount: str) -> None:
         ("pay", "bank", LEO, MIA, amount),
         ("request", "new", "bank", LEO, amount, "--until", "2026-11-02T18:00"),
         ("refund", "bank", world.TEA, "17", amount),
+        ("hold", "new", "bank", LEO, MIA, amount, "--until", "2026-11-02T18:00"),
+        ("case", "act", "bank", "1", "hold", "--amount", amount),
+        ("merchant", "qr", "bank", world.TEA, "--amount", amount),
     ):
-        code, _, err = said(*words, "--key", "north.pem" if words[0] not in ("pay", "request") else "leo.pem")
+        signed = (
+            () if words[1] == "qr" else ("--key", "leo.pem" if words[0] in ("pay", "request", "hold") else "north.pem")
+        )
+        code, _, err = said(*words, *signed)
         assert (code, f"the amount {amount} is not above 0" in err) == (2, True), (words, err)
     with Bank.open(place / "bank") as bank:
         assert (len(bank.proposals.list()), len(bank.issuance.fundings())) == before

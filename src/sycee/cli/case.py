@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import access_of, case_number, person_with
 from sycee.cli.proposing import sign_and_show, signing_keys
@@ -73,7 +73,6 @@ def act(
 
     The payee's operator signs to hold and release money. Without a hold, two officers sign a return.
     """
-    from sycee.core import money
     from sycee.identity.proposal_format import Proposal
 
     keys = signing_keys(key)
@@ -86,7 +85,7 @@ def act(
             who=bank.people.person_of_key(keys[0].public),
             signers=bank.signers(*(each for each in signing if each not in officers)),
             text=note,
-            minor=money.parse(amount, bank.config.currency) if amount else 0,
+            minor=positive_amount(bank, amount) if amount else 0,
         )
         if isinstance(result, Proposal):
             return sign_and_show(bank, result, officers)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
@@ -56,7 +56,7 @@ def new(
         account = own_account(bank, payer, keys)
         signing = signing_for(bank, account, keys)
         found, name = account_named(bank, payee, by=signing.who)
-        minor = money.parse(amount, bank.config.currency)
+        minor = positive_amount(bank, amount)
         shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
         note(f"holding {shown} for {name}")
         reserved = bank.holds.reserve(
@@ -92,7 +92,7 @@ def post(
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.holds.get(ids.parse(hold))
-        minor = money.parse(amount, bank.config.currency) if amount is not None else found.minor
+        minor = positive_amount(bank, amount) if amount is not None else found.minor
         signing = _payee(bank, found.payee, keys)
         place = bank.institutions.find_till(bank.directory.holder_of(found.payee), till).id if till else 0
         paid = bank.holds.post(found.id, minor, signers=signing.signers, who=signing.who, till=place)

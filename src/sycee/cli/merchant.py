@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.qr import PngFile, SvgFile, account_code, write_code
@@ -194,8 +194,6 @@ def qr(
     png: PngFile = None, svg: SvgFile = None,
 ) -> int:  # fmt: skip
     """Print the text of a merchant's QR code, and write its picture."""
-    from sycee.core import money
-
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)
         code = ""
@@ -204,7 +202,7 @@ def qr(
             code = f"{at.outlet_code}/{at.code}"
         text = account_code(
             bank, bank.directory.open_of(found.id).account,
-            minor=money.parse(amount, bank.config.currency) if amount else 0, order=order, till=code,
+            minor=positive_amount(bank, amount) if amount else 0, order=order, till=code,
         )  # fmt: skip
     show(text)
     write_code(text, png, svg)
