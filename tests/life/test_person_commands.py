@@ -187,6 +187,9 @@ def test_a_person_is_shredded_once_retention_is_over(call: Call, place: Path) ->
 
         write(bank.stores.engine, closed)
     assert as_json(call("due", "--json")) == {"persons": [P]}
+    code, out, err = call("shred", ids.format(4_711), "--key", "privacy.pem")
+    assert (code, out) == (2, "")
+    assert f"nothing is stored about {ids.format(4_711)}\nhint: `sycee person due` lists" in err
     assert call("shred", P, "--key", "privacy.pem")[:2] == (0, f"{P} is shredded\n")
     code, out, err = call("show", P, "--field", "name", "--reason", "own-request", "--key", "wallet.pem")
     assert (code, out) == (4, "")

@@ -187,6 +187,11 @@ class PersonalKeys:
             for person, secret in zip(persons, secrets, strict=True)
         ]
 
+    def has(self, person: int) -> bool:
+        """Return whether a person has a secret."""
+        with reading(self._engine) as connection:
+            return connection.scalar(sqlalchemy.select(SECRETS.c.person).where(SECRETS.c.person == person)) is not None
+
     def persons(self) -> list[int]:
         """Return everyone who has a secret, in order."""
         with reading(self._engine) as connection:

@@ -374,15 +374,22 @@ class Register:
     def shred(self, person: int, *, who: int, basis: str) -> None:
         """Delete a person's secret from the key file and its backup, and the rows of the person from the database.
 
-        Raises UsageError while retention runs, under a legal hold, or without the duty; UnavailableError if the backup
-        is not reachable: the person is unreadable by then, and `finish_shreds` completes the shredding later.
+        Raises UsageError while retention runs, under a legal hold, for a person about whom nothing is stored, or
+        without the duty; UnavailableError if the backup is not reachable: the person is unreadable by then, and
+        `finish_shreds` completes the shredding later.
         """
         self._duties.require(who, SHRED)
         now = self._clock.now_ns()
+        is_known = self.keys.has(person)
 
         def work(connection: Connection) -> None:
             if connection.scalar(sqlalchemy.select(SHREDS.c.person).where(SHREDS.c.person == person)) is not None:
                 return
+            if not is_known:
+                raise UsageError(
+                    f"nothing is stored about {ids.format(person)}",
+                    hint="`sycee person due` lists the persons who may be shredded",
+                )
             self.retention.require_over(connection, person)
             connection.execute(RECORDS.delete().where(RECORDS.c.person == person))
             connection.execute(SEARCH.delete().where(SEARCH.c.person == person))
