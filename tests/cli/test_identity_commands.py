@@ -262,5 +262,7 @@ def test_the_key_of_an_account(said: Said, place: Path) -> None:
     assert (code, out.split(" from ")[0]) == (0, f"account {account}: key epoch 2")
     code, out, _ = said("key", "show", "bank", account)
     assert "no key (stolen)" in out
+    assert "no key: it was revoked, and nobody signs until" in out
+    assert json.loads(said("key", "show", "bank", account, "--json")[1])["custodial"] is False
     with Bank.open(place / "bank") as bank:
         assert bank.check() == []

@@ -11,6 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, named_key, 
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.cli.wallet_options import is_revoked
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def show_(
             "ledger": bank.stores.ledger.ledger_id.hex(),
             "operator": found.operator,
             "key": public,
-            "custodial": not public,
+            "custodial": not public and not is_revoked(found),
             "epoch": found.key_epoch,
             "next_epoch": found.key_epoch + 1,
             "keys": earlier,
@@ -155,8 +156,10 @@ def show_(
     if json_:
         show_json(members)
         return 0
+    nobody = "no key: it was revoked, and nobody signs until the account gets a new one"
+    without = nobody if is_revoked(found) else "no key: custodial, its operator signs"
     show(
-        f"account {account}, operator {found.operator}: " + (public or "no key: custodial, its operator signs"),
+        f"account {account}, operator {found.operator}: {public or without}",
         f"for a proof: --ledger {members['ledger']} --account {account} --epoch {members['next_epoch']}",
     )
     for row in earlier:
@@ -213,8 +216,8 @@ def revoke(
     """Remove the key of an account, and block its debits until it gets a new key.
 
     A person of the account's operator signs, or an officer. Neither a finder of the key nor the operator can pay.
-    A wallet therefore keeps its class, also one that a wallet without a key cannot be given: it is not used as a
-    custodial wallet.
+    Such a wallet is not custodial, because nobody signs for it; so it keeps its class, also one that a custodial wallet
+    cannot have.
     """
     from sycee.core import ids
 

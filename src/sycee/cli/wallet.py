@@ -15,7 +15,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, ope
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
-from sycee.cli.wallet_options import WalletName, account_named, own_account, person_of, signing_for
+from sycee.cli.wallet_options import WalletName, account_named, own_account, person_of, signer_of, signing_for
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -438,7 +438,7 @@ def _members(bank: Bank, wallet: Wallet) -> dict[str, Any]:
         "holder": ids.format(wallet.holder),
         "class": wallet.wallet_class or "none",
         "operator": wallet.operator,
-        "signs": "its key" if account.key else "its operator (custodial)",
+        "signs": signer_of(account),
         "state": wallet.state,
         "balance": money.format(account.balance, bank.config.currency),
         "available": money.format(account.available, bank.config.currency),

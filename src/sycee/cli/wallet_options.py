@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import SigningKey
     from sycee.identity.institutions import Institution
+    from sycee.ledger.models import Account
     from sycee.sequencer.embedded import Signer
     from sycee.wallets.payments import Paid
 
@@ -52,6 +53,20 @@ def signing_for(bank: Bank, account: int, keys: Sequence[SigningKey]) -> Signing
             f"no --key is the key of wallet {ids.format(account)}", hint="the owner of a wallet signs with its own key"
         )
     return Signing(bank.signers(*keys), bank.people.person_of_key(keys[0].public))
+
+
+def is_revoked(account: Account) -> bool:
+    """Return whether the key of an account was removed, and its debits are blocked until it gets a new one."""
+    from sycee.ledger.layout import Reason
+
+    return not account.key and Reason.RECOVERY in account.debit_reasons
+
+
+def signer_of(account: Account) -> str:
+    """Return in words who signs for an account."""
+    if is_revoked(account):
+        return "nobody: its key was revoked"
+    return "its key" if account.key else "its operator (custodial)"
 
 
 def merchant_named(bank: Bank, text: str) -> Institution:
