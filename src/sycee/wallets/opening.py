@@ -253,12 +253,13 @@ class Opening:
         accounts = ids.generate(good.size, time_ms=read_ns(self._stores.clock) // 1_000_000)
         drafts = self._drafts(accounts, new.persons, operator, tier, None, signers, who, new, is_person=True)
         outcomes = self._stores.intents.perform_many(drafts)
-        answers = [(outcome.state, result) for outcome in outcomes for result in outcome.results]
-        for row, account, (state, result) in zip(new.rows.tolist(), _ints_of(accounts), answers, strict=True):
-            if state == LAPSED or result is not Result.CREATED:
-                found.refused[start + row] = result.name
-            else:
-                found.accounts[start + row] = account
+        opened = zip(new.rows.tolist(), _ints_of(accounts), strict=True)
+        for outcome in outcomes:
+            for result, (row, account) in zip(outcome.results, opened, strict=False):
+                if outcome.state == LAPSED or result is not Result.CREATED:
+                    found.refused[start + row] = result.name
+                else:
+                    found.accounts[start + row] = account
 
     def renew(self, *, signers: Sequence[Signer], who: int) -> int:
         """Sign anew the openings whose signatures had expired when an interrupted call was finished.
