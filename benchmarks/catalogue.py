@@ -14,6 +14,7 @@ FAMILIES: Final = (
     "drops",
     "open_loop",
     "signed",
+    "signed_http",
     "starts",
     "days",
     "first_run",

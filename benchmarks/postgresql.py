@@ -82,12 +82,17 @@ def _ask(psql: subprocess.Popen[str], question: tuple[str, str]) -> None:
     require(answer == expected, f"PostgreSQL returned {answer or 'nothing'}; expected {expected}")
 
 
-@contextmanager
-def _client(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a server with this folder alone, and yield a connected client."""
+def as_others_may_enter(folder: Path) -> None:
+    """Let the server's user reach its folder if this process is root's."""
     if os.geteuid() == 0:
         for ours in (folder.parent, folder.parent.parent):  # of this row, and of the run
             ours.chmod(stat.S_IMODE(ours.stat().st_mode) | stat.S_IXOTH)  # others may enter, but not list
+
+
+@contextmanager
+def _client(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a server with this folder alone, and yield a connected client."""
+    as_others_may_enter(folder)
     with postgresql.cluster(folder, SETTINGS) as sockets:
         psql = [*postgresql.command("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1"]
         command = [*psql, "-h", str(sockets), "-U", postgresql.USER, "postgres"]

@@ -43,9 +43,11 @@ SERIES_KEYS: Final = 1  # of the operations that set keys
 class SignedTown(Town):
     """Town with officers, whose wallets have keys."""
 
-    def __init__(self, accounts: int, paying: int) -> None:
+    def __init__(self, accounts: int, paying: int, *, algorithm: str = "ed25519") -> None:
         super().__init__(accounts, paying)
-        self.keys = [SigningKey.derive(number.to_bytes(keys.SEED_BYTES, "little")) for number in range(accounts)]
+        self.keys = [
+            SigningKey.derive(number.to_bytes(keys.SEED_BYTES, "little"), algorithm) for number in range(accounts)
+        ]
 
     def _after_wallets(self) -> Iterator[Array]:
         for each in chunks(self.accounts):
