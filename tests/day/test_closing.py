@@ -56,10 +56,10 @@ def test_a_day_is_closed_countersigned_and_verified(bank: Bank) -> None:
     assert bank.day.path(MONDAY).read_text() == signed.text()
     assert bank.check() == []
     report = verify_packs([bank.day.path(MONDAY)], ledger=bank.folder.path, keys=[town.CAROL.public, town.DAVE.public])
-    assert "1 checkpoints and all figures of 1 days agree with the ledger" in report.proved
+    assert "1 checkpoint and all figures of 1 day agree with the ledger" in report.proved
     assert report.findings == (
         "the packs are of a rehearsal",
-        "1 checkpoints have no witness: the closer's signature alone covers them",
+        "1 checkpoint without a witness: the closer's signature alone covers them",
     )
 
 

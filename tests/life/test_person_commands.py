@@ -317,7 +317,7 @@ def test_a_lost_phone_is_recovered_in_a_day(call: Call, place: Path, case: str) 
     code, out, err = call("lost", W, "--new-key", "new.pem", "--case", case, "--key", "north.pem")
     assert code == 0, err
     assert out == f"wallet {W} has the key {NEW_KEY.public}; packets only until 2026-11-03 08:00\n"
-    assert "1 notices wait" in err
+    assert "1 notice not delivered yet" in err
     assert "is not over yet" in call("recovered", W, "--key", "north.pem")[2]
     own = ("--field", "name", "--reason", "own-request", "--key", "new.pem")
     for command, words in (("show", own), ("log", ("--key", "new.pem"))):
@@ -347,7 +347,7 @@ def test_court_orders_and_deaths(call: Call, place: Path, case: str) -> None:
     code, out, _ = call("unblock", W, *order, "--key", "ann.pem", "--key", "bob.pem")
     assert (code, out.startswith("life.lift-order done: 1 operation created")) == (0, True)
     died = call("deceased", P, "--operator", "2", "--case", case, "--key", "north.pem")
-    assert died[:2] == (0, f"1 wallets of {P} are blocked\n")
+    assert died[:2] == (0, f"1 wallet of {P} blocked\n")
     assert call("unblock", W, "--kind", "deceased", "--case", case, "--key", "north.pem")[0] == 0
     with Bank.open(place / "bank") as bank:
         assert bank.check() == []

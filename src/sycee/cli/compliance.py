@@ -88,8 +88,9 @@ def explain(
     """Show all findings on one subject: evidence, chain of control, row of a list, missing facts and remedy."""
     from sycee.compliance.judging.judge import Judge
     from sycee.compliance.reports import json_report, text
-    from sycee.compliance.reports.summary import quantity, worst_first
+    from sycee.compliance.reports.summary import worst_first
     from sycee.compliance.verdicts import ON_PATH
+    from sycee.core.words import quantity
 
     judge = Judge(*inputs.load([network]))
     of_subject = judge.findings_with_path(subject.partition(ON_PATH)[0])

@@ -11,6 +11,7 @@ from sycee.cli.bank_options import BankFolder, local_time, named_key, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
 from sycee.core.errors import UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from datetime import date
@@ -58,8 +59,8 @@ def close(
         payments = sum(pack.body["operations"].get(name, 0) for name in ("PAY", "POST", "STAGE"))
         found = pack.body["breaks"]
         show(
-            f"day {day} closed at frame {pack.frame:,}: {_counted(payments, 'payment')}, "
-            f"{_counted(len(found), 'open break')}; pack {pack.digest.hex()}"
+            f"day {day} closed at frame {pack.frame:,}: {quantity(payments, 'payment')}, "
+            f"{quantity(len(found), 'open break')}; pack {pack.digest.hex()}"
         )
         if found:
             show("`sycee day breaks` shows them")
@@ -248,10 +249,6 @@ def _key(file: Path) -> SigningKey:
     from sycee.core.keys import SigningKey
 
     return SigningKey.load(file)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _break_row(each: Break, newest: date) -> dict[str, Any]:

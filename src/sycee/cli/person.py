@@ -22,6 +22,7 @@ from sycee.cli.person_options import (
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.personal.access import Entry
@@ -218,7 +219,7 @@ def due(folder: BankFolder, /, *, json_: AsJson = False) -> int:
         show_json({"persons": found})
         return 0
     show(*found)
-    note(f"{len(found):,} persons may be shredded")
+    note(f"{quantity(len(found), 'person')} may be shredded")
     return 0
 
 

@@ -14,6 +14,7 @@ from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -50,7 +51,7 @@ def lost(
         until = local_time(done.until_ns, bank.config.text("zone"))
         show(f"wallet {ids.format(number)} has the key {public}; packets only until {until}")
         waiting = len(bank.life.outbox.waiting())
-        note(f"note: {waiting:,} notices wait for delivery")
+        note(f"note: {quantity(waiting, 'notice')} not delivered yet")
     return 0
 
 
@@ -88,9 +89,9 @@ def deceased(
             number, operator=int(operator), evidence=_evidence(bank, keys, Reason.DECEASED, case),
             signers=bank.signers(*keys),
         )  # fmt: skip
-        show(f"{len(done.accounts)} wallets of {ids.format(number)} are blocked")
+        show(f"{quantity(len(done.accounts), 'wallet')} of {ids.format(number)} blocked")
         if done.others:
-            note(f"note: {len(done.others)} wallets are at other operators, who sign for them")
+            note(f"note: {quantity(len(done.others), 'wallet')} at other operators, who sign for them")
     return 0
 
 
@@ -186,7 +187,7 @@ def notices(
         if send is not None:
             program = str(send.resolve())
             count = bank.life.deliver(lambda notice, phone: _send(program, notice, phone))
-            show(f"{count:,} notices sent")
+            show(f"{quantity(count, 'notice')} sent")
             return 0
         waiting = bank.life.outbox.waiting()
         zone = bank.config.text("zone")

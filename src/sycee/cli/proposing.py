@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sycee.cli.bank_options import load_keys, local_time
 from sycee.cli.terminal import show
 from sycee.core.errors import Refused, UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -51,8 +52,7 @@ def show_answer(bank: Bank, proposal: Proposal, answer: Missing) -> int:
         return 0
     _require_done(proposal, answer.outcome)
     count = proposal.records.size
-    noun = "operation" if count == 1 else "operations"
-    done = f": {count:,} {noun} created in frame {answer.outcome.frame:,}" if count else ""
+    done = f": {quantity(count, 'operation')} created in frame {answer.outcome.frame:,}" if count else ""
     show(f"{proposal.action} done{done}")
     return 0
 

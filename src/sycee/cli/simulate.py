@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, show, show_json
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.testing.simulator import Report
@@ -62,5 +63,5 @@ def _show(report: Report) -> None:
         return
     last = report.seed + max(0, report.histories - 1)
     seeds = f"seeds {report.seed} to {last}" if report.histories > 1 else f"seed {report.seed}"
-    word = "history" if report.histories == 1 else "histories"
-    show(f"{report.histories:,} {word}, {seeds}: every frame and every start agreed with the twin.", style="bold")
+    count = quantity(report.histories, "history", "histories")
+    show(f"{count}, {seeds}: every frame and every start agreed with the twin.", style="bold")

@@ -17,6 +17,7 @@ from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
 from sycee.cli.wallet_options import WalletName, account_named, own_account, person_of, signer_of, signing_for
 from sycee.core.errors import UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -205,7 +206,7 @@ def codes(
 
     with open_bank(folder) as bank:
         count = bank.aliases.deliver(deliver)
-        show(f"{count:,} {'code' if count == 1 else 'codes'} sent")
+        show(f"{quantity(count, 'code')} sent")
     return 0
 
 
@@ -302,7 +303,7 @@ def renew(folder: BankFolder, /, *, key: KeyFiles = None) -> int:
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         count = bank.wallets.renew(signers=bank.signers(*keys), who=maker_of(bank, keys))
-        show(f"{count:,} wallets opened")
+        show(f"{quantity(count, 'wallet')} opened")
     return 0
 
 
@@ -323,7 +324,7 @@ def dormant(
         show_json({"wallets": found})
     else:
         show(*found)
-        note(f"{len(found):,} wallets without a movement since {since}")
+        note(f"{quantity(len(found), 'wallet')} without a movement since {since}")
     return 0
 
 
@@ -426,7 +427,7 @@ def _show_opened(opened: OpenedMany, source: Path | None, refused: Path | None, 
         place = f": {codes} (rows in {file})"
     if accounts is not None:
         write(accounts, "wallet", [(row + 2, ids.format(each)) for row, each in enumerate(opened.accounts) if each])
-    show(f"{opened.opened:,} wallets opened, {len(opened.refused):,} refused{place}")
+    show(f"{quantity(opened.opened, 'wallet')} opened, {len(opened.refused):,} refused{place}")
 
 
 def _members(bank: Bank, wallet: Wallet) -> dict[str, Any]:

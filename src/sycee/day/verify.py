@@ -14,6 +14,7 @@ from sycee.archive.history_source import ReplayedLedger
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.words import quantity
 from sycee.day import figures
 from sycee.day.pack import COUNTERSIGNER, Pack, check_chain, check_signatures
 from sycee.ledger.state import LedgerState
@@ -64,18 +65,20 @@ def verify_packs(
         findings.append("no key was given: the signers' keys were taken from the packs")
     if packs[0].body["rehearsal"]:
         findings.append("the packs are of a rehearsal")
-    proved = [f"{len(packs)} packs form one chain, and every signature belongs to its pack"]
+    proved = [f"{quantity(len(packs), 'pack')} in one chain, and every signature belongs to its pack"]
     if keys:
         proved.append("every signature was made with one of the given keys")
     if ledger is not None:
         replayed = _replay(packs, ledger, progress)
-        proved.append(f"{len(packs)} checkpoints and all figures of {len(packs)} days agree with the ledger")
+        checkpoints, days = quantity(len(packs), "checkpoint"), quantity(len(packs), "day")
+        proved.append(f"{checkpoints} and all figures of {days} agree with the ledger")
         proved += [each for each in replayed.proved if each.startswith("the checkpoint at frame")]
         unsigned = [pack.checkpoint.position.sequence for pack in packs if not pack.is_witnessed]
         expected = tuple(f"the checkpoint at frame {sequence} agrees, but" for sequence in unsigned)
         findings += [each for each in replayed.findings if not (expected and each.startswith(expected))]
         if unsigned:
-            findings.append(f"{len(unsigned)} checkpoints have no witness: the closer's signature alone covers them")
+            count = quantity(len(unsigned), "checkpoint")
+            findings.append(f"{count} without a witness: the closer's signature alone covers them")
     return PackReport(len(packs), packs[0].body["day"], packs[-1].body["day"], tuple(proved), tuple(findings))
 
 
@@ -148,7 +151,7 @@ def _replay(packs: Sequence[Pack], ledger: Path, progress: Callable[[int], None]
             number = int(pack.body["currency_number"])
             found = figures.compute(source, number, after=pack.after, frame=pack.frame)
             check_figures(pack, found)
-        return f"the figures of {len(packs)} days follow from the ledger"
+        return f"the figures of {quantity(len(packs), 'day')} follow from the ledger"
 
     return verify.verify(
         ledger, progress=progress, checkpoints=[pack.checkpoint for pack in packs], extra_checks=[check]

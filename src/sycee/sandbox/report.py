@@ -14,6 +14,7 @@ import numpy as np
 
 from sycee.core import money
 from sycee.core.arrays import Array
+from sycee.core.words import quantity
 from sycee.report import chart, page, plots, sankey
 from sycee.report.chart import Drawing, Level, Series
 from sycee.report.page import (
@@ -165,7 +166,7 @@ class _Report:
         budget = figures.get("budget", self.programme.budget_minor)
         own = figures.get("spent_own", 0)
         notes = {
-            "registered": f"after removing {_count(self.outcome.duplicates, 'second entry', 'second entries')}",
+            "registered": f"after removing {quantity(self.outcome.duplicates, 'second entry', 'second entries')}",
             "winners": _percent(figures.get("winners", 0), figures.get("registered", 0), "of the registered"),
             "claimed": _percent(figures.get("claimed", 0), figures.get("winners", 0), "of the winners"),
             "spent_from_packets": _percent(figures.get("spent_from_packets", 0), budget, "of the budget")
@@ -308,7 +309,7 @@ class _Report:
         plot = self.plot("left", "Claimed packets by amount left", sentence, drawing, width=HALF_WIDTH, height=330)
         blocks = (
             Paragraph(
-                f"{_count(every, 'packet', 'packets')} of {self.money(whole)} each, just before expiry. The rest, "
+                f"{quantity(every, 'packet')} of {self.money(whole)} each, just before expiry. The rest, "
                 f"{self.money(left.sum() + unclaimed * whole)} in all, returned to the funder."
             ),
             SideBySide((Shares("Every packet", shares), plot)),
@@ -398,7 +399,7 @@ class _Report:
         count, total = len(received), int(received.sum())
         middle = self.money(received[count // 2]) if count else "nothing"
         rank_sentence = (
-            f"{int((received > 0).sum()):,} of {_count(count, 'merchant', 'merchants')} received something, "
+            f"{int((received > 0).sum()):,} of {quantity(count, 'merchant')} received something, "
             f"{self.money(total)} in {int(self.outcome.merchant_payments.sum()):,} payments. The largest received "
             f"{self.money(received[0] if count else 0)}, the one in the middle {middle}."
         )
@@ -442,10 +443,6 @@ class _Report:
             ),
             folded="The numbers of these plots",
         )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _percent(part: int, whole: int, of: str) -> str:

@@ -16,13 +16,13 @@ from sycee.compliance.reports.summary import (
     ProfileSummary,
     details,
     outcome_word,
-    quantity,
     value_text,
     weight,
 )
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, PARTICIPANT
 from sycee.core.terminal_text import printable
+from sycee.core.words import quantity
 from sycee.report import page
 from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Table, Tile, columns
 

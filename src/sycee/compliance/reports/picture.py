@@ -15,10 +15,11 @@ from xml.sax.saxutils import escape, quoteattr
 
 from sycee.compliance.facts import Entity
 from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange
-from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork, quantity
+from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import SEGMENT
 from sycee.core.terminal_text import printable
+from sycee.core.words import quantity
 
 WIDTH: Final = 1160
 MARGIN: Final = 12

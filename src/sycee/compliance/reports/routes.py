@@ -10,10 +10,10 @@ from typing import Any, Final
 from sycee.compliance.canonical import plain
 from sycee.compliance.reports import text
 from sycee.compliance.reports.json_report import finding_members
-from sycee.compliance.reports.summary import quantity
 from sycee.compliance.routing.routes import Comparison, NearestMiss, Regime, RouteResult
 from sycee.compliance.routing.split import Bloc, Effect, Split, Summary
 from sycee.compliance.verdicts import Finding, Report, Verdict
+from sycee.core.words import quantity
 
 BLOCS: Final[Mapping[Bloc, str]] = {
     Bloc.FIRST: "touched by the first regime alone",

@@ -12,6 +12,7 @@ from sycee.compliance.facts import Element, Entity, Network, Value
 from sycee.compliance.profiles import Library, Profile
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
+from sycee.core.words import quantity
 
 WORST_FIRST: Final = tuple(sorted(Verdict, reverse=True))
 UNMET: Final = frozenset(verdict for verdict in Verdict if verdict >= Verdict.WAIVED)
@@ -209,11 +210,6 @@ def waiver_text(finding: Finding) -> str:
     """Return role, end and reason of a finding's waiver, empty without one."""
     waiver = finding.waiver
     return f"by {waiver.role} until {waiver.until_date}: {waiver.reason}" if waiver else ""
-
-
-def quantity(count: int, noun: str) -> str:
-    """Return a number with its noun: "1 finding", "2 findings"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def value_text(value: Value | None, path: str = "") -> str:

@@ -14,11 +14,11 @@ from sycee.compliance.reports.summary import (
     JudgedNetwork,
     details,
     outcome_word,
-    quantity,
     value_text,
 )
 from sycee.compliance.verdicts import Evidence, Finding, Force
 from sycee.core.terminal_text import printable
+from sycee.core.words import quantity
 
 WIDTH: Final = 80  # characters of a line if there is no terminal
 LINES_OF_A_SCREEN: Final = 40  # a longer report repeats its headline at the end
