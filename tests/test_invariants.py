@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.each import case
 
 pytestmark = pytest.mark.fast
 
@@ -16,6 +18,7 @@ SECTIONS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)
 
 
+@cache
 def functions_of(path: Path) -> set[str]:
     """Names of the test functions of a file, read without importing it."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -26,10 +29,11 @@ def test_there_are_thirteen() -> None:
     assert [section.split(".")[0] for section in SECTIONS] == [str(number) for number in range(1, 14)]
 
 
-@pytest.mark.parametrize(("file", "name"), sorted(set(NAMED)))
-def test_every_test_named_exists(file: str, name: str) -> None:
-    assert (ROOT / file).is_file(), f"INVARIANTS.md names {file}, which is not there"
-    assert name in functions_of(ROOT / file), f"INVARIANTS.md names {name}, which is not in {file}"
+def test_every_test_named_exists() -> None:
+    for file, name in sorted(set(NAMED)):
+        with case(file, name):
+            assert (ROOT / file).is_file(), f"INVARIANTS.md names {file}, which is not there"
+            assert name in functions_of(ROOT / file), f"INVARIANTS.md names {name}, which is not in {file}"
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=[section.split("\n")[0] for section in SECTIONS])

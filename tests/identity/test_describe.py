@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.each import case
 
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
@@ -37,35 +38,37 @@ def filled(kind: Kind, flags: int, *, seed: int = 0) -> np.ndarray:
     return record
 
 
-@pytest.mark.parametrize(("kind", "flags"), [(kind, flags) for kind in Kind for flags in TABLE[kind].flags])
-def test_a_changed_field_changes_the_line(kind: Kind, flags: int) -> None:
-    record = filled(kind, flags)
-    if kind is Kind.ADD_MEMBERS:
-        record["count"] = 5
-    (line,) = describe.lines(record)
-    assert f"{kind.name}  " in line
-    assert "must be zero" not in line
-    for field in fields(kind, flags):
-        changed = record.copy()
-        place = bytes_of(field.name)
-        if field.name == "count" and kind is Kind.ADD_MEMBERS:
-            continue  # fewer members: the rest would be bytes that must be zero
-        changed.view(np.uint8)[place.start] ^= 1
-        assert describe.lines(changed) != [line], field.name
+def test_a_changed_field_changes_the_line() -> None:
+    for kind, flags in ((each, flags) for each in Kind for flags in TABLE[each].flags):
+        with case(kind, flags):
+            record = filled(kind, flags)
+            if kind is Kind.ADD_MEMBERS:
+                record["count"] = 5
+            (line,) = describe.lines(record)
+            assert f"{kind.name}  " in line
+            assert "must be zero" not in line
+            for field in fields(kind, flags):
+                changed = record.copy()
+                place = bytes_of(field.name)
+                if field.name == "count" and kind is Kind.ADD_MEMBERS:
+                    continue  # fewer members: the rest would be bytes that must be zero
+                changed.view(np.uint8)[place.start] ^= 1
+                assert describe.lines(changed) != [line], field.name
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_byte_that_is_not_zero_is_shown(kind: Kind) -> None:
-    record = np.zeros(1, OPERATION)
-    record["kind"] = int(kind)
-    record["flags"] = TABLE[kind].flags[0]
-    used = {at for field in fields(kind, TABLE[kind].flags[0]) for at in bytes_of(field.name)} | set(range(24))
-    if kind not in (Kind.DEFINE_RULE_SET, Kind.ADD_MEMBERS):
-        used |= set(bytes_of("note"))
-    for at in set(range(128)) - used:
-        changed = record.copy()
-        changed.view(np.uint8)[at] = 7
-        assert "must be zero" in describe.lines(changed)[0], at
+def test_every_byte_that_is_not_zero_is_shown() -> None:
+    for kind in Kind:
+        with case(kind):
+            record = np.zeros(1, OPERATION)
+            record["kind"] = int(kind)
+            record["flags"] = TABLE[kind].flags[0]
+            used = {at for field in fields(kind, TABLE[kind].flags[0]) for at in bytes_of(field.name)} | set(range(24))
+            if kind not in (Kind.DEFINE_RULE_SET, Kind.ADD_MEMBERS):
+                used |= set(bytes_of("note"))
+            for at in set(range(128)) - used:
+                changed = record.copy()
+                changed.view(np.uint8)[at] = 7
+                assert "must be zero" in describe.lines(changed)[0], at
 
 
 def test_what_the_signers_of_a_new_operator_read() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
+from tests.each import case
 from tests.identity.world import (
     ANN,
     BOB,
@@ -154,25 +155,32 @@ def test_the_ledger_asks_for_what_the_row_says(shared: World, action: str) -> No
                 assert smaller, (action, persons, given)
 
 
-@pytest.mark.parametrize("action", RECORDS)
-def test_who_signs_a_proposal_can_satisfy_the_ledger(shared: World, action: str) -> None:
+def test_who_signs_a_proposal_can_satisfy_the_ledger(shared: World) -> None:
     """Makers, checkers and the seats of the ledger suffice: no action is impossible."""
-    rule = ACTIONS[action]
-    persons = {
-        duties.TWO_OFFICERS: (ANN, BOB),
-        duties.TWO_OFFICERS_AND_OPERATOR: (ANN, BOB, NORTH),
-        duties.OFFICER: (ANN,),
-        duties.OPERATOR: (NORTH,),
-        duties.OWNING_OPERATOR: (NORTH,),
-        duties.TWO_OPERATORS: (NORTH, DESK),
-    }[rule.ledger]
-    assert set(codes(shared, RECORDS[action], persons)) == {Result.CREATED}
+    for action in RECORDS:
+        with case(action):
+            rule = ACTIONS[action]
+            persons = {
+                duties.TWO_OFFICERS: (ANN, BOB),
+                duties.TWO_OFFICERS_AND_OPERATOR: (ANN, BOB, NORTH),
+                duties.OFFICER: (ANN,),
+                duties.OPERATOR: (NORTH,),
+                duties.OWNING_OPERATOR: (NORTH,),
+                duties.TWO_OPERATORS: (NORTH, DESK),
+            }[rule.ledger]
+            assert set(codes(shared, RECORDS[action], persons)) == {Result.CREATED}
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-def test_each_person_may_request_what_the_page_says(shared: World, action: str) -> None:
+def test_each_person_may_request_what_the_page_says(shared: World) -> None:
     """Walk role × action with real persons, one for each duty, rather than with the table alone."""
-    rule = ACTIONS[action]
-    for person, duty in ((ANN, Duty.OFFICER), (NORTH, Duty.OPERATOR), (WU, Duty.WITNESS), (CLEO, Duty.COMPLIANCE)):
-        allowed = shared.people.allowed(person, rule.makers, rule, operator=2)
-        assert allowed is (duty in rule.makers or Duty.CITIZEN in rule.makers)
+    for action in ACTIONS:
+        with case(action):
+            rule = ACTIONS[action]
+            for person, duty in (
+                (ANN, Duty.OFFICER),
+                (NORTH, Duty.OPERATOR),
+                (WU, Duty.WITNESS),
+                (CLEO, Duty.COMPLIANCE),
+            ):
+                allowed = shared.people.allowed(person, rule.makers, rule, operator=2)
+                assert allowed is (duty in rule.makers or Duty.CITIZEN in rule.makers)

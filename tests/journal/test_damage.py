@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import pytest
+from tests.each import case
 from tests.journal.history import FIRST, SECOND, Written, append, places, recover, small
 
 from sycee.core.errors import JournalDamaged, SyceeError, TailInDoubt
@@ -105,25 +106,29 @@ def test_damage_to_every_byte_after_a_kill(xor: int) -> None:
             assert ("complete except for its trailer" if position < FRAME_ENDS[2] else "bytes cut") in says
 
 
-@pytest.mark.parametrize("field", SEGMENT_FIELDS)
-@pytest.mark.parametrize("file", [FIRST, SECOND])
-def test_damage_to_every_field_of_a_segment_header(file: str, field: str) -> None:
-    disk, _ = small(3, 200, 150, 1, closed=True)
-    assert {name for name, _ in places(disk)} == {FIRST, SECOND}
-    disk.damage(file, SEGMENT_FIELDS[field], 0x10)
-    says, _ = outcome(disk)
-    assert says.startswith(f"JournalDamaged: fake/journal/{file}: byte 0: its segment header")
+def test_damage_to_every_field_of_a_segment_header() -> None:
+    for field in SEGMENT_FIELDS:
+        for file in [FIRST, SECOND]:
+            with case(field, file):
+                disk, _ = small(3, 200, 150, 1, closed=True)
+                assert {name for name, _ in places(disk)} == {FIRST, SECOND}
+                disk.damage(file, SEGMENT_FIELDS[field], 0x10)
+                says, _ = outcome(disk)
+                assert says.startswith(f"JournalDamaged: fake/journal/{file}: byte 0: its segment header")
 
 
-@pytest.mark.parametrize("field", FRAME_FIELDS)
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_damage_to_every_field_of_a_frame_header(number: int, field: str) -> None:
-    disk, _ = small(3, 200, 150, 1, closed=True)
-    file, offset = places(disk)[number - 1]
-    disk.damage(file, offset + FRAME_FIELDS[field], 0x10)
-    says, _ = outcome(disk)
-    flaw = "has no magic number" if field == "magic" else "does not match the header's checksum"
-    assert says.startswith(f"JournalDamaged: fake/journal/{file}: frame {number} at byte {offset}: its header {flaw}")
+def test_damage_to_every_field_of_a_frame_header() -> None:
+    for field in FRAME_FIELDS:
+        for number in [1, 2, 3]:
+            with case(field, number):
+                disk, _ = small(3, 200, 150, 1, closed=True)
+                file, offset = places(disk)[number - 1]
+                disk.damage(file, offset + FRAME_FIELDS[field], 0x10)
+                says, _ = outcome(disk)
+                flaw = "has no magic number" if field == "magic" else "does not match the header's checksum"
+                assert says.startswith(
+                    f"JournalDamaged: fake/journal/{file}: frame {number} at byte {offset}: its header {flaw}"
+                )
 
 
 @pytest.mark.parametrize("field", TRAILER_FIELDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests.each import case
 from tests.journal.history import FIRST, Written, append, create, recover, run, small
 
 from sycee.core.errors import JournalDamaged, UnavailableError
@@ -69,14 +70,15 @@ def test_a_lost_last_write_is_found_by_an_anchor() -> None:
         list(Journal.open(disk.kill()).recover(after=journal.anchor))
 
 
-@pytest.mark.parametrize("at", [2, 3, 4, 5, 6])
-@pytest.mark.parametrize("offset", [0, 4096, 8192, 8704, 16384, 40_960])
-def test_a_misdirected_write_is_never_accepted_as_a_frame(at: int, offset: int) -> None:
-    disk, written = written_with((FIRST, offset), at)
-    assert disk.faults == {"write misdirected": 1}
-    says, found = outcome(disk)
-    # Without damage, the write landed at its place, or was the last one: no frame is invented.
-    assert FIRST in says if says else found in (written, written[:-1])
+def test_a_misdirected_write_is_never_accepted_as_a_frame() -> None:
+    for at in [2, 3, 4, 5, 6]:
+        for offset in [0, 4096, 8192, 8704, 16384, 40_960]:
+            with case(at, offset):
+                disk, written = written_with((FIRST, offset), at)
+                assert disk.faults == {"write misdirected": 1}
+                says, found = outcome(disk)
+                # Without damage, the write landed at its place, or was the last one: no frame is invented.
+                assert FIRST in says if says else found in (written, written[:-1])
 
 
 def test_a_misdirected_write_may_hit_another_file() -> None:
@@ -88,18 +90,19 @@ def test_a_misdirected_write_may_hit_another_file() -> None:
         recover(disk.kill())
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_bit_rot_is_found_or_harmless(seed: int) -> None:
-    disk = FakeDisk()
-    written: list[Written] = []
-    run(disk, written)
-    hits = disk.flip_bits(seed, bits=1 + seed % 3)
-    assert disk.faults["byte damaged"] == len(hits) == 1 + seed % 3
-    says, found = outcome(disk)
-    if says:
-        assert any(name in says for name, _ in hits)
-    else:
-        assert found in (written, written[:-1])
+def test_bit_rot_is_found_or_harmless() -> None:
+    for seed in range(60):
+        with case(seed):
+            disk = FakeDisk()
+            written: list[Written] = []
+            run(disk, written)
+            hits = disk.flip_bits(seed, bits=1 + seed % 3)
+            assert disk.faults["byte damaged"] == len(hits) == 1 + seed % 3
+            says, found = outcome(disk)
+            if says:
+                assert any(name in says for name, _ in hits)
+            else:
+                assert found in (written, written[:-1])
 
 
 def test_flip_bits_is_repeatable_and_needs_bytes() -> None:

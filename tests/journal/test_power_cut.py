@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.each import case
 from tests.journal.history import ENVELOPES, FIRST, Written, append, create, recover, recover_whatever, run
 
 from sycee.core.errors import UnavailableError
@@ -56,11 +57,12 @@ def require_whole(disk: FakeDisk, acknowledged: list[Written]) -> bool:
     return doubted
 
 
-@pytest.mark.parametrize("after", range(OPERATIONS))
-def test_a_power_cut_loses_nothing_acknowledged(after: int) -> None:
-    disk, acknowledged = cut(after)
-    for loss, seed in WAYS:
-        require_whole(disk.crash(seed, loss), acknowledged)
+def test_a_power_cut_loses_nothing_acknowledged() -> None:
+    for after in range(OPERATIONS):
+        with case(after):
+            disk, acknowledged = cut(after)
+            for loss, seed in WAYS:
+                require_whole(disk.crash(seed, loss), acknowledged)
 
 
 def test_the_history_crosses_segments_and_every_verdict_occurs() -> None:
@@ -94,19 +96,20 @@ def test_a_power_cut_during_recovery_loses_nothing_acknowledged(after: int) -> N
                 break
 
 
-@pytest.mark.parametrize("after", range(OPERATIONS))
-def test_a_killed_process_loses_nothing_at_all(after: int) -> None:
-    disk, acknowledged = cut(after)
-    killed = disk.kill()
-    # The kernel's memory outlives the process: the second process finds unacknowledged frames there and keeps them.
-    # After a power cut, every frame that the second process returned must still be there.
-    if not Journal.exists(killed):
-        assert acknowledged == []
-        return
-    journal, found = recover(killed)
-    assert found[: len(acknowledged)] == acknowledged
-    assert recover(killed.crash(loss=Loss.LOST))[1] == found
-    assert journal.last_sequence == len(found)
+def test_a_killed_process_loses_nothing_at_all() -> None:
+    for after in range(OPERATIONS):
+        with case(after):
+            disk, acknowledged = cut(after)
+            killed = disk.kill()
+            # The kernel's memory outlives the process: the second process finds unacknowledged frames there and keeps
+            # them. After a power cut, every frame that the second process returned must still be there.
+            if not Journal.exists(killed):
+                assert acknowledged == []
+                continue
+            journal, found = recover(killed)
+            assert found[: len(acknowledged)] == acknowledged
+            assert recover(killed.crash(loss=Loss.LOST))[1] == found
+            assert journal.last_sequence == len(found)
 
 
 def test_a_failed_fdatasync_stops_the_journal_and_is_never_retried() -> None:
@@ -131,23 +134,26 @@ def test_a_failed_fdatasync_stops_the_journal_and_is_never_retried() -> None:
     assert again == found
 
 
-@pytest.mark.parametrize("count", [1, 27, 28, 100])
-@pytest.mark.parametrize("sectors", range(28))
-def test_a_torn_write_of_every_length(count: int, sectors: int) -> None:
+def test_a_torn_write_of_every_length() -> None:
     """The first sectors of the last frame are on disk: the frame is kept if it is complete, else cut."""
-    disk = FakeDisk()
-    journal = create(disk)
-    first = append(journal, 2)
-    before = disk.content(FIRST)
-    second = append(journal, count)
-    after = disk.content(FIRST)
-    end = 8192 + sectors * 512
-    torn = disk.crash()
-    torn.replace(FIRST, after[:end] + before[end:])
-    journal, found = recover(torn)
-    # Padding is zero anyway, so with its last record the frame is complete except for its trailer.
-    whole = sectors * 512 >= 512 + count * 128 + ENVELOPES.get(count, 0) * 104
-    assert found == ([first, second] if whole else [first])
-    trailer_there = torn.content(FIRST)[:end] == after[:end] and end >= 8192 + len(after.rstrip(b"\0")[8192:])
-    assert len(journal.findings) == (0 if sectors == 0 or (whole and trailer_there) else 1)
-    assert append(journal, 1)[0] == len(found) + 1
+    for count in [1, 27, 28, 100]:
+        for sectors in range(28):
+            with case(count, sectors):
+                disk = FakeDisk()
+                journal = create(disk)
+                first = append(journal, 2)
+                before = disk.content(FIRST)
+                second = append(journal, count)
+                after = disk.content(FIRST)
+                end = 8192 + sectors * 512
+                torn = disk.crash()
+                torn.replace(FIRST, after[:end] + before[end:])
+                journal, found = recover(torn)
+                # Padding is zero anyway, so with its last record the frame is complete except for its trailer.
+                whole = sectors * 512 >= 512 + count * 128 + ENVELOPES.get(count, 0) * 104
+                assert found == ([first, second] if whole else [first])
+                trailer_there = torn.content(FIRST)[:end] == after[:end] and end >= 8192 + len(
+                    after.rstrip(b"\0")[8192:]
+                )
+                assert len(journal.findings) == (0 if sectors == 0 or (whole and trailer_there) else 1)
+                assert append(journal, 1)[0] == len(found) + 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.each import case
 from tests.ledger.signers import (
     ANNA,
     ANNAS_OTHER_KEY,
@@ -47,7 +48,6 @@ from tests.ledger.signers import (
     verified,
 )
 
-from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.keys import ALGORITHMS, SigningKey
@@ -162,22 +162,26 @@ def test_the_table_names_every_kind() -> None:
     assert {int(operation["kind"][0]) for _, operation in TABLE} == set(Kind)
 
 
-@pytest.mark.parametrize(("need", "operation"), TABLE, ids=[f"{Kind(int(o['kind'][0])).name}-{n}" for n, o in TABLE])
-def test_each_kind_needs_the_signers_in_the_table(need: str, operation: Array) -> None:
-    for signers, good_for in GOOD_FOR.items():
-        given = [
-            signed(operation, ANNA, key=ANNAS_OTHER_KEY) if isinstance(signer, str) else signed(operation, signer)
-            for signer in signers
-        ]
-        expected = "CREATED" if need in good_for else "NOT_AUTHORISED"
-        if need == TWO and expected != "CREATED" and ANNA in signers:
-            expected = "TWO_PERSONS_MUST_SIGN"
-        assert shared().authorise(operation, *given) == [expected], signers
+def test_each_kind_needs_the_signers_in_the_table() -> None:
+    for need, operation in TABLE:
+        with case(Kind(int(operation["kind"][0])).name, need):
+            for signers, good_for in GOOD_FOR.items():
+                given = [
+                    signed(operation, ANNA, key=ANNAS_OTHER_KEY)
+                    if isinstance(signer, str)
+                    else signed(operation, signer)
+                    for signer in signers
+                ]
+                expected = "CREATED" if need in good_for else "NOT_AUTHORISED"
+                if need == TWO and expected != "CREATED" and ANNA in signers:
+                    expected = "TWO_PERSONS_MUST_SIGN"
+                assert shared().authorise(operation, *given) == [expected], signers
 
 
-@pytest.mark.parametrize(("need", "operation"), TABLE, ids=[f"{Kind(int(o['kind'][0])).name}-{n}" for n, o in TABLE])
-def test_without_two_officers_no_signature_is_needed(need: str, operation: Array) -> None:
-    assert silent().authorise(operation) == ["CREATED"]
+def test_without_two_officers_no_signature_is_needed() -> None:
+    for need, operation in TABLE:
+        with case(Kind(int(operation["kind"][0])).name, need):
+            assert silent().authorise(operation) == ["CREATED"]
 
 
 @cache

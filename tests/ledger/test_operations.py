@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.each import case
 
 from sycee.core.errors import UsageError
 from sycee.core.ids import ID
@@ -78,38 +79,41 @@ def test_valid_arguments_are_accepted() -> None:
     assert len(NUMBERS) > 100
 
 
-@pytest.mark.parametrize(("name", "argument"), CASES)
-def test_an_error_names_an_argument_of_the_wrong_type(name: str, argument: str) -> None:
-    function = builders()[name]
-    right = arguments(function)
-    for wrong in NOT_INTEGERS:
-        if type(wrong) is type(right[argument]) or (wrong is np.True_ and isinstance(right[argument], bool)):
-            continue
-        if argument == "secret" and wrong is None:
-            continue
-        with pytest.raises(UsageError) as error:
-            function(**{**right, argument: wrong})
-        named = "id" if argument == "ids" else argument
-        assert str(error.value).startswith((f"{named} must ", f"{named} = ", f"{named} has shape ")), error.value
-        assert error.value.hint or isinstance(wrong, bytes)
+def test_an_error_names_an_argument_of_the_wrong_type() -> None:
+    for name, argument in CASES:
+        with case(name, argument):
+            function = builders()[name]
+            right = arguments(function)
+            for wrong in NOT_INTEGERS:
+                if type(wrong) is type(right[argument]) or (wrong is np.True_ and isinstance(right[argument], bool)):
+                    continue
+                if argument == "secret" and wrong is None:
+                    continue
+                with pytest.raises(UsageError) as error:
+                    function(**{**right, argument: wrong})
+                named = "id" if argument == "ids" else argument
+                assert str(error.value).startswith((f"{named} must ", f"{named} = ", f"{named} has shape ")), (
+                    error.value
+                )
+                assert error.value.hint or isinstance(wrong, bytes)
 
 
-@pytest.mark.parametrize(("name", "argument"), NUMBERS)
-@pytest.mark.parametrize(
-    "number", [I64_MIN - 1, -1, 2**16, 2**32, I64_MAX + 1, 2**128, -(2**200), 10**5000], ids=lambda n: hex(n)[:20]
-)
-def test_a_number_is_stored_or_refused_with_its_range(name: str, argument: str, number: int) -> None:
-    function = builders()[name]
+def test_a_number_is_stored_or_refused_with_its_range() -> None:
     fits = {-1: "<i8", 2**16: "<u4", 2**32: "<u8", I64_MAX + 1: "<u8"}
-    try:
-        (record,) = function(**{**arguments(function), argument: number})
-    except UsageError as refused:
-        error = refused
-    else:
-        assert np.array(number, fits[number]).tobytes() in record.tobytes()
-        return
-    assert " must be an integer from " in str(error)
-    assert error.hint
+    for name, argument in NUMBERS:
+        function = builders()[name]
+        right = arguments(function)
+        for number in [I64_MIN - 1, -1, 2**16, 2**32, I64_MAX + 1, 2**128, -(2**200), 10**5000]:
+            with case(name, argument, hex(number)[:20]):
+                try:
+                    (record,) = function(**{**right, argument: number})
+                except UsageError as refused:
+                    error = refused
+                else:
+                    assert np.array(number, fits[number]).tobytes() in record.tobytes()
+                    continue
+                assert " must be an integer from " in str(error)
+                assert error.hint
 
 
 def test_an_error_names_argument_value_and_range() -> None:

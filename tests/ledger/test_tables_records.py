@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from tests.each import case
 from tests.ledger.verbs import Verbs
 
 from sycee.core.arrays import Array
@@ -85,32 +85,34 @@ def test_every_kind_has_a_row() -> None:
     assert {Kind(int(Verbs().record(line)["kind"][0])) for line, *_ in ROWS} == set(Kind)
 
 
-@pytest.mark.parametrize(("line", "used", "flags"), ROWS)
-def test_unused_bytes_of_a_kind_must_be_zero(line: str, used: str, flags: str) -> None:
-    record = Verbs().record(line)
-    assert answers(record) == [None]
-    ranges = [tuple(map(int, part.split("-"))) for part in used.split() if "-" in part]
-    allowed = {offset for first, end in ranges for offset in range(first, end)}
-    allowed |= set() if "no note" in used else set(range(112, 128))
-    records = np.repeat(record, 104)
-    for at in range(104):
-        records[at : at + 1].view("u1")[24 + at] ^= 0x80
-    refused = [24 + at for at, code in enumerate(answers(records)) if code is Result.FIELD_MUST_BE_ZERO]
-    assert refused == sorted(set(range(24, 128)) - allowed)
-    record["code"] = 0xFFFF_FFFF
-    assert answers(record) == [None]
+def test_unused_bytes_of_a_kind_must_be_zero() -> None:
+    for line, used, flags in ROWS:
+        with case(line, used, flags):
+            record = Verbs().record(line)
+            assert answers(record) == [None]
+            ranges = [tuple(map(int, part.split("-"))) for part in used.split() if "-" in part]
+            allowed = {offset for first, end in ranges for offset in range(first, end)}
+            allowed |= set() if "no note" in used else set(range(112, 128))
+            records = np.repeat(record, 104)
+            for at in range(104):
+                records[at : at + 1].view("u1")[24 + at] ^= 0x80
+            refused = [24 + at for at, code in enumerate(answers(records)) if code is Result.FIELD_MUST_BE_ZERO]
+            assert refused == sorted(set(range(24, 128)) - allowed)
+            record["code"] = 0xFFFF_FFFF
+            assert answers(record) == [None]
 
 
-@pytest.mark.parametrize(("line", "used", "flags"), ROWS)
-def test_a_kind_accepts_its_flags_and_no_others(line: str, used: str, flags: str) -> None:
-    record = Verbs().record(line)
-    kind = Kind(int(record["kind"][0]))
-    known = set(map(int, flags.split()))
-    known |= {flag | LINKED for flag in known} if TABLE[kind].linkable else set()
-    records = np.repeat(record, len(FLAGS))
-    records["flags"] = FLAGS
-    refused = [flag for flag, code in zip(FLAGS, answers(records), strict=True) if code is Result.FLAGS_UNKNOWN]
-    assert refused == [flag for flag in FLAGS if flag not in known]
+def test_a_kind_accepts_its_flags_and_no_others() -> None:
+    for line, used, flags in ROWS:
+        with case(line, used, flags):
+            record = Verbs().record(line)
+            kind = Kind(int(record["kind"][0]))
+            known = set(map(int, flags.split()))
+            known |= {flag | LINKED for flag in known} if TABLE[kind].linkable else set()
+            records = np.repeat(record, len(FLAGS))
+            records["flags"] = FLAGS
+            refused = [flag for flag, code in zip(FLAGS, answers(records), strict=True) if code is Result.FLAGS_UNKNOWN]
+            assert refused == [flag for flag in FLAGS if flag not in known]
 
 
 def test_unknown_kind_numbers() -> None:

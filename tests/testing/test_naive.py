@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from blake3 import blake3
 from hypothesis import given, settings
+from tests.each import case
 from tests.testing.naive_table import ACCOUNTS, PURSES, Table
 
 from sycee.core.errors import IntegrityError
@@ -351,13 +352,12 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("code", "row"), MALFORMED, ids=[f"{code.name}-{at}" for at, (code, _) in enumerate(MALFORMED)]
-)
-def test_malformed_changes_nothing(code: Result, row: np.ndarray) -> None:
-    ledger = NaiveLedger()
-    assert ledger.apply(1, 5, row) == [(code, Result.CREATED)]
-    assert ledger.digest() == NaiveLedger().digest()
+def test_malformed_changes_nothing() -> None:
+    for code, row in MALFORMED:
+        with case(code.name, int(row["kind"][0])):
+            ledger = NaiveLedger()
+            assert ledger.apply(1, 5, row) == [(code, Result.CREATED)]
+            assert ledger.digest() == NaiveLedger().digest()
 
 
 def test_every_malformed_code_has_a_row() -> None:
