@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.database.fixtures import sockets, where
+from tests.database.fixtures import server, sockets, where
 
-__all__ = ["sockets", "where"]
+__all__ = ["server", "sockets", "where"]
 
 settings.register_profile(
     "seeded",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.bank import world
 from tests.bank.killing import Steps, sampled
+from tests.database.places import empty_database
 
 from sycee.bank import restoring
 from sycee.bank.backup import BackedUp, write_backup
@@ -54,8 +55,8 @@ def store_person(bank: Bank, person: int, phone: str) -> None:
     write(bank.stores.engine, store)
 
 
-def restore(tmp_path: Path, file: Path, where: str, *, key: SecretKey = KEY, name: str = "again") -> RestoredBank:
-    database = world.empty_database(where) if "://" in where else ""
+def restore(tmp_path: Path, file: Path, server: str, *, key: SecretKey = KEY, name: str = "again") -> RestoredBank:
+    database = empty_database(server) if "://" in server else ""
     return restore_bank(
         file,
         tmp_path / name,
@@ -76,9 +77,9 @@ class Backup:
 
 
 @pytest.fixture
-def backup(where: str, tmp_path: Path) -> Iterator[Backup]:
+def backup(server: str, tmp_path: Path) -> Iterator[Backup]:
     """The backup of a bank with an appointed witness and two persons, one of them shredded."""
-    with world.bank(where, tmp_path) as bank:
+    with world.bank(server, tmp_path) as bank:
         appoint(bank, CAROL)
         store_person(bank, 1001, "+8613800000001")
         store_person(bank, 1002, "+8613800000002")
@@ -90,8 +91,8 @@ def backup(where: str, tmp_path: Path) -> Iterator[Backup]:
 # --- all is well ---
 
 
-def test_a_restored_bank_is_the_same(where: str, tmp_path: Path, backup: Backup) -> None:
-    result = restore(tmp_path, backup.file, where)
+def test_a_restored_bank_is_the_same(server: str, tmp_path: Path, backup: Backup) -> None:
+    result = restore(tmp_path, backup.file, server)
     assert (result.frame, result.state_digest, result.supply) == (backup.done.frame, backup.done.state_digest, 0)
     assert (result.done, result.lapsed, result.shredded, result.epoch) == (0, 0, 0, 2)
     assert result.findings == ()
@@ -109,10 +110,10 @@ def test_a_restored_bank_is_the_same(where: str, tmp_path: Path, backup: Backup)
     assert not list(tmp_path.glob("again.*"))
 
 
-def test_a_backup_goes_to_the_other_database(where: str, tmp_path: Path, backup: Backup, sockets: Path) -> None:
+def test_a_backup_goes_to_the_other_database(server: str, tmp_path: Path, backup: Backup, sockets: Path) -> None:
     from sycee.testing import postgresql
 
-    other = "" if "://" in where else postgresql.url(sockets)
+    other = "" if "://" in server else postgresql.url(sockets)
     result = restore(tmp_path, backup.file, other)
     assert result.findings == ()
     with Bank.open(tmp_path / "again") as bank:
@@ -120,8 +121,8 @@ def test_a_backup_goes_to_the_other_database(where: str, tmp_path: Path, backup:
         appoint(bank, DAVE)
 
 
-def test_the_records_that_a_backup_covers_are_pruned(where: str, tmp_path: Path) -> None:
-    with world.bank(where, tmp_path) as bank:
+def test_the_records_that_a_backup_covers_are_pruned(server: str, tmp_path: Path) -> None:
+    with world.bank(server, tmp_path) as bank:
         id = appoint(bank, CAROL)
         done = write_backup(bank, tmp_path / "one.backup", KEY)
         with pytest.raises(IntegrityError, match="were pruned"):
@@ -130,14 +131,14 @@ def test_the_records_that_a_backup_covers_are_pruned(where: str, tmp_path: Path)
         assert stored is not None
         assert stored.state == "done"
         assert bank.check() == []
-    assert restore(tmp_path, tmp_path / "one.backup", where).findings == ()  # the dump has them
+    assert restore(tmp_path, tmp_path / "one.backup", server).findings == ()  # the dump has them
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_what_happened_during_the_backup_is_done_again_or_lapses(
-    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
-    with world.bank(where, tmp_path) as bank:
+    with world.bank(server, tmp_path) as bank:
         copied = online_copy.parts_up_to
 
         def meanwhile(*arguments: Any) -> Any:
@@ -150,7 +151,7 @@ def test_what_happened_during_the_backup_is_done_again_or_lapses(
         assert bank.stores.ledger.sequencer.durable_sequence > done.frame
     if late:  # the restored bank's clock is that of the backup: 9 hours later every signature is over
         monkeypatch.setattr(restoring.RehearsalClock, "now_ns", lambda _: world.START_NS + 9 * world.HOUR_NS)
-    result = restore(tmp_path, tmp_path / "one.backup", where)
+    result = restore(tmp_path, tmp_path / "one.backup", server)
     assert (result.done, result.lapsed) == ((0, 1) if late else (1, 0))
     monkeypatch.undo()
     with Bank.open(tmp_path / "again") as bank:
@@ -159,8 +160,8 @@ def test_what_happened_during_the_backup_is_done_again_or_lapses(
         assert len(found) == (1 if late else 2)
 
 
-def test_who_was_shredded_before_or_since_stays_unreadable(where: str, tmp_path: Path) -> None:
-    with world.bank(where, tmp_path) as bank:
+def test_who_was_shredded_before_or_since_stays_unreadable(server: str, tmp_path: Path) -> None:
+    with world.bank(server, tmp_path) as bank:
         appoint(bank, CAROL, Duty.PRIVACY)
         privacy = bank.people.person_of_key(CAROL.public)
         for person in (1001, 1002, 1003):
@@ -176,7 +177,7 @@ def test_who_was_shredded_before_or_since_stays_unreadable(where: str, tmp_path:
         bank.personal.shred(1001, who=privacy, basis="relation-ended")
         write_backup(bank, tmp_path / "one.backup", KEY)
         bank.personal.shred(1002, who=privacy, basis="relation-ended")
-    result = restore(tmp_path, tmp_path / "one.backup", where)
+    result = restore(tmp_path, tmp_path / "one.backup", server)
     assert result.shredded == 2
     assert result.findings == ()
     with Bank.open(tmp_path / "again") as bank:
@@ -251,7 +252,7 @@ def test_another_key(tmp_path: Path, whole: bytes) -> None:
         restore(tmp_path, damaged(tmp_path, tmp_path, whole), "", key=SecretKey(b"X" * 32))
 
 
-def test_no_secret_and_no_name_is_in_a_backup(where: str, backup: Backup) -> None:
+def test_no_secret_and_no_name_is_in_a_backup(server: str, backup: Backup) -> None:
     content = backup.file.read_bytes()
     for text in ("Wang Lei", "+8613800000001", "PRIVATE KEY"):
         assert text.encode() not in content

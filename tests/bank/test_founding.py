@@ -28,8 +28,8 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
 
 
-def test_the_first_frame(where: str, tmp_path: Path) -> None:
-    with world.bank(where, tmp_path) as bank:
+def test_the_first_frame(server: str, tmp_path: Path) -> None:
+    with world.bank(server, tmp_path) as bank:
         assert bank.check() == []
         assert bank.findings == []
         assert bank.stores.ledger.authority_on

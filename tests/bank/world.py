@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
+from tests.database.places import copied_database, maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding, FoundingRecord
@@ -67,26 +66,6 @@ class Copies:
         return {"database": copied_database(self.where)} if "://" in self.where else {}
 
 
-def copied_database(where: str) -> str:
-    """The URL of a new PostgreSQL database with the content of another, which nobody has open."""
-    url = make_url(where)
-    name = f"copy_{url.database}_{next(_NUMBERS)}"
-    with psycopg.connect(_maintenance(where), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {url.database}".encode())
-    return url.set(database=name).render_as_string(hide_password=False)
-
-
-def _maintenance(where: str) -> str:
-    return make_url(where).set(database="postgres").render_as_string(hide_password=False)
-
-
-def temporary_folder() -> Path:
-    """A new folder, which is removed when this process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 @cache
 def founded(server: str) -> Copies:
     """A bank that is founded and closed. `server`: "" for SQLite, or the URL of a PostgreSQL database to use."""
@@ -94,7 +73,7 @@ def founded(server: str) -> Copies:
     where = server
     if server:
         name = f"founded_{next(_NUMBERS)}"
-        with psycopg.connect(_maintenance(server), autocommit=True) as connection:
+        with psycopg.connect(maintenance(server), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         where = make_url(server).set(database=name).render_as_string(hide_password=False)
     settings = {"database": where} if where else {}
@@ -115,11 +94,11 @@ def two_tiers(server: str) -> Copies:
 
 @contextmanager
 def bank(where: str, folder: Path, *, operators: bool = False) -> Iterator[Bank]:
-    """A fresh bank in `folder` / "bank". `where`: as the fixture; SQLite is in the data folder in any case.
+    """A fresh bank in `folder` / "bank". `where`: as the fixture `server`; SQLite is in the data folder.
 
     `operators`: with those of `two_tiers`.
     """
-    server = _maintenance(where) if "://" in where else ""
+    server = maintenance(where) if "://" in where else ""
     options = (two_tiers if operators else founded)(server).copy(folder)
     with Bank.open(folder / "bank", options=options) as made:
         yield made
@@ -162,14 +141,6 @@ def technical(made: Bank) -> SigningKey:
 def officers(made: Bank) -> list[Signer]:
     """Both officers as signers."""
     return made.signers(ANN, BOB)
-
-
-def empty_database(server: str) -> str:
-    """The URL of a new, empty PostgreSQL database."""
-    name = f"empty_{next(_NUMBERS)}"
-    with psycopg.connect(_maintenance(server), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def secret_of(folder: Path, person: int) -> bytes:

@@ -27,8 +27,8 @@ NOTE = "she says that the phone was stolen"
 
 
 @pytest.fixture
-def office(where: str, tmp_path: Path) -> Iterator[Office]:
-    with world.bank(where, tmp_path) as town:
+def office(server: str, tmp_path: Path) -> Iterator[Office]:
+    with world.bank(server, tmp_path) as town:
         yield Office(town)
 
 

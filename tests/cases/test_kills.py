@@ -107,13 +107,13 @@ def test_a_killed_step(tmp_path: Path, name: str) -> None:
     assert check_kills("", tmp_path, before, act, expect=expect) >= 4
 
 
-def test_a_killed_return(where: str, tmp_path: Path) -> None:
+def test_a_killed_return(server: str, tmp_path: Path) -> None:
     before, act, expect = CALLS["reverse"]
-    assert check_kills(where, tmp_path, before, act, expect=expect) >= 4
+    assert check_kills(server, tmp_path, before, act, expect=expect) >= 4
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", list(CALLS))
-def test_a_step_killed_at_every_boundary(where: str, tmp_path: Path, name: str) -> None:
+def test_a_step_killed_at_every_boundary(server: str, tmp_path: Path, name: str) -> None:
     before, act, expect = CALLS[name]
-    assert check_kills(where, tmp_path, before, act, expect=expect, every=True) >= 4
+    assert check_kills(server, tmp_path, before, act, expect=expect, every=True) >= 4

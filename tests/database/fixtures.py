@@ -21,6 +21,16 @@ def sockets() -> Iterator[Path]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> str:
+    """Return "" for SQLite, then the URL of a PostgreSQL server: a test copies a database that is prepared once."""
+    if request.param == "sqlite":
+        return ""
+    from sycee.testing import postgresql
+
+    return postgresql.url(request.getfixturevalue("sockets"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A new, empty database: the path of a file, then a URL."""
     if request.param == "sqlite":

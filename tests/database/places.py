@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +13,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, make_url
 
 from sycee.core.errors import UnavailableError
 from sycee.database.engines import engine
 from sycee.testing import postgresql
 
 # A test kills clients, never the server: it need not sync.
+_NUMBERS = itertools.count(1)
+
 SETTINGS = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
 
 
@@ -52,3 +57,32 @@ def opened(where: str | Path, *, read_only: bool = False) -> Iterator[Engine]:
         yield made
     finally:
         made.dispose()
+
+
+def copied_database(where: str) -> str:
+    """The URL of a new PostgreSQL database with the content of another, which nobody has open."""
+    url = make_url(where)
+    name = f"copy_{url.database}_{next(_NUMBERS)}"
+    with psycopg.connect(maintenance(where), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {url.database}".encode())
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+def maintenance(where: str) -> str:
+    """Return the URL of the database from which others of the same server are created."""
+    return make_url(where).set(database="postgres").render_as_string(hide_password=False)
+
+
+def temporary_folder() -> Path:
+    """A new folder, which is removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="sycee-world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def empty_database(server: str) -> str:
+    """The URL of a new, empty PostgreSQL database."""
+    name = f"empty_{next(_NUMBERS)}"
+    with psycopg.connect(maintenance(server), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return make_url(server).set(database=name).render_as_string(hide_password=False)

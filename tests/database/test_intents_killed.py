@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.bank.killing import Steps, sampled
-from tests.bank.world import copied_database
+from tests.database.places import copied_database
 from tests.database.town import SIGNER, Town, town
 
 from sycee.database.intents import Resumed

@@ -207,10 +207,10 @@ def _closed(bank: Bank) -> None:
     assert pack.body["operations"]["PAY"] == 1
 
 
-def test_a_killed_close_is_finished_by_the_same_call(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, _prepare, _close_and_countersign, expect=_closed) >= 6
+def test_a_killed_close_is_finished_by_the_same_call(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, _prepare, _close_and_countersign, expect=_closed) >= 6
 
 
 @pytest.mark.soak
-def test_a_close_killed_at_every_boundary_is_finished(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, _prepare, _close_and_countersign, expect=_closed, every=True) >= 6
+def test_a_close_killed_at_every_boundary_is_finished(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, _prepare, _close_and_countersign, expect=_closed, every=True) >= 6

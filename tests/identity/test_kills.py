@@ -137,21 +137,21 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_killed(where: str, tmp_path: Path, name: str) -> None:
+def test_killed(server: str, tmp_path: Path, name: str) -> None:
     prepare, act, expect = ACTIONS[name]
-    killing.check_kills(where, tmp_path, prepare, act, expect=expect)
+    killing.check_kills(server, tmp_path, prepare, act, expect=expect)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ACTIONS)
-def test_killed_at_every_boundary(where: str, tmp_path: Path, name: str) -> None:
+def test_killed_at_every_boundary(server: str, tmp_path: Path, name: str) -> None:
     prepare, act, expect = ACTIONS[name]
-    killing.check_kills(where, tmp_path, prepare, act, expect=expect, every=True)
+    killing.check_kills(server, tmp_path, prepare, act, expect=expect, every=True)
 
 
-def test_withdrawn_once(where: str, tmp_path: Path) -> None:
+def test_withdrawn_once(server: str, tmp_path: Path) -> None:
     """A withdrawal is one transaction: it happened or it did not."""
-    with world.bank(where, tmp_path) as bank:
+    with world.bank(server, tmp_path) as bank:
         propose_an_officer(bank)
         withdraw(bank)
         withdraw(bank)

@@ -25,8 +25,8 @@ ANN, BOB, DESK, NORTH, SOUTH = world.ANN, world.BOB, world.DESK, world.NORTH, wo
 
 
 @pytest.fixture
-def bank(where: str, tmp_path: Path) -> Iterator[Bank]:
-    with world.bank(where, tmp_path) as made:
+def bank(server: str, tmp_path: Path) -> Iterator[Bank]:
+    with world.bank(server, tmp_path) as made:
         yield made
 
 
@@ -273,9 +273,9 @@ def expect_funded(bank: Bank) -> None:
     assert [(each.state, each.minor) for each in bank.issuance.fundings()] == [(tables.SENT, 10)]
 
 
-def test_kills_while_an_operator_joins(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, prepare_approved, act_join, expect=expect_joined) >= 4
+def test_kills_while_an_operator_joins(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, prepare_approved, act_join, expect=expect_joined) >= 4
 
 
-def test_kills_while_a_wallet_is_funded(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, prepare_joined, act_fund, expect=expect_funded) >= 4
+def test_kills_while_a_wallet_is_funded(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, prepare_joined, act_fund, expect=expect_funded) >= 4

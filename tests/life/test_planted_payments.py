@@ -71,8 +71,8 @@ def fail(town: Town) -> list[str]:
     return said
 
 
-def test_planted_values_are_nowhere(where: str, tmp_path: Path) -> None:
-    with world.bank(where, tmp_path) as town:
+def test_planted_values_are_nowhere(server: str, tmp_path: Path) -> None:
+    with world.bank(server, tmp_path) as town:
         said = use(town) + fail(town)
         write_backup(town.bank, tmp_path / "one.backup", SecretKey.generate())
         found = planting.found_in_files(tmp_path) + planting.found_in_tables(town.bank.stores.engine)

@@ -1,4 +1,4 @@
-"""A town on `where`: each test that uses `town` runs once per kind of database; `small` is on SQLite alone."""
+"""A town on `server`: each test that uses `town` runs once per kind of database; `small` is on SQLite alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.wallets.world import Town
 
 
 @pytest.fixture
-def town(where: str, tmp_path: Path) -> Iterator[Town]:
-    with world.bank(where, tmp_path) as made:
+def town(server: str, tmp_path: Path) -> Iterator[Town]:
+    with world.bank(server, tmp_path) as made:
         yield made
 
 

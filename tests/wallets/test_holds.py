@@ -241,10 +241,10 @@ def expect(bank: Bank) -> None:
     assert [(each.state, each.operation) for each in states] == [("paid", POST), ("released", OTHER)]
 
 
-def test_a_killed_hold_is_made_and_taken_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 8
+def test_a_killed_hold_is_made_and_taken_once(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 8
 
 
 @pytest.mark.soak
-def test_a_hold_is_killed_at_every_boundary(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect, every=True) >= 8
+def test_a_hold_is_killed_at_every_boundary(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect, every=True) >= 8

@@ -119,9 +119,9 @@ def expect_closed(bank: Bank) -> None:
     ("act", "expect"), [(move_alias, expect_moved), (close, expect_closed)], ids=["move_alias", "close"]
 )
 def test_a_killed_change_is_made_once(
-    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+    server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 4
+    assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 4
 
 
 @pytest.mark.parametrize(
@@ -138,15 +138,15 @@ EXCESS = [(confirm_excess, expect_confirmed), (reject_excess, expect_rejected)]
 
 @pytest.mark.parametrize(("act", "expect"), EXCESS, ids=["confirm", "reject"])
 def test_the_excess_of_a_waterfall_is_decided_once(
-    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+    server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
-    assert check_kills(where, tmp_path, world.with_excess(where), act, expect=expect) >= 6
+    assert check_kills(server, tmp_path, world.with_excess(server), act, expect=expect) >= 6
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("act", "expect"), EXCESS, ids=["confirm", "reject"])
 def test_the_excess_of_a_waterfall_is_killed_at_every_boundary(
-    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+    server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
-    excess = world.with_excess(where)
-    assert check_kills(where, tmp_path, excess, act, expect=expect, every=True, statements=True) >= 6
+    excess = world.with_excess(server)
+    assert check_kills(server, tmp_path, excess, act, expect=expect, every=True, statements=True) >= 6

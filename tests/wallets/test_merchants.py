@@ -202,8 +202,8 @@ def expect(bank: Bank) -> None:
     assert [(each.state, each.minor) for each in bank.sweeps.of_merchant(world.town(bank).tea)] == [("sent", 10_00)]
 
 
-def test_a_killed_sweep_is_sent_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 4
+def test_a_killed_sweep_is_sent_once(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 4
 
 
 def drop_packet(town: Town, minor: int) -> None:

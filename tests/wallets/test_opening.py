@@ -170,8 +170,8 @@ def expect_citizens(bank: Bank) -> None:
     assert {bank.directory.get(account).state for account in found} == {tables.OPEN}
 
 
-def test_a_killed_opening_opens_each_wallet_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), open_citizens, expect=expect_citizens) >= 8
+def test_a_killed_opening_opens_each_wallet_once(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), open_citizens, expect=expect_citizens) >= 8
 
 
 def test_an_operator_that_compliance_did_not_admit_opens_nothing(small: Town) -> None:

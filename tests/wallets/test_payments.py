@@ -162,10 +162,10 @@ def expect_paid(bank: Bank) -> None:
     assert (town.balance(town.leo), town.balance(town.shop)) == (494_00, 6_00)
 
 
-def test_a_killed_payment_is_made_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act_pay, expect=expect_paid) >= 8
+def test_a_killed_payment_is_made_once(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), act_pay, expect=expect_paid) >= 8
 
 
 @pytest.mark.soak
-def test_a_payment_is_killed_at_every_boundary(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act_pay, expect=expect_paid, every=True) >= 8
+def test_a_payment_is_killed_at_every_boundary(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), act_pay, expect=expect_paid, every=True) >= 8

@@ -127,5 +127,5 @@ def expect(bank: Bank) -> None:
     assert town.balance(town.shop) == 20_00
 
 
-def test_a_killed_request_is_paid_once(where: str, tmp_path: Path) -> None:
-    assert check_kills(where, tmp_path, world.prepared(where), act, expect=expect) >= 6
+def test_a_killed_request_is_paid_once(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 6

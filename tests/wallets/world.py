@@ -175,7 +175,7 @@ def settled(server: str) -> world.Copies:
 
 
 def prepared(where: str) -> world.Copies:
-    """The town for kills on a database of the kind of `where`."""
+    """The town for kills. `where`: as the fixture `server`."""
     return settled(_server(where))
 
 
@@ -220,7 +220,7 @@ def _server(where: str) -> str:
 
 @contextmanager
 def bank(where: str, folder: Path) -> Iterator[Town]:
-    """A fresh town in `folder` / "bank". `where`: as the fixture; SQLite is in the data folder in any case."""
+    """A fresh town in `folder` / "bank". `where`: as the fixture `server`; SQLite is in the data folder in any case."""
     options = settled(_server(where)).copy(folder)
     with Bank.open(folder / "bank", options=options) as made:
         yield town(made)

@@ -1,4 +1,7 @@
-"""A service on `where`: each test that uses it runs once per kind of database."""
+"""A service with the network of `world`, its law and its pledge, and no admission.
+
+Each test that uses `desk` runs once per kind of database; `small` is on SQLite alone.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.compliance.service.world import NOON, Desk
-from tests.database.places import opened
-
-from sycee.core.clock import SimulatedClock
+from tests.compliance.service import world
+from tests.compliance.service.world import Desk
 
 
 @pytest.fixture
-def desk(where: str, tmp_path: Path) -> Iterator[Desk]:
-    """Yield a service with the network of `world`, its law and its pledge, and no admission."""
-    with opened(where) as engine:
-        yield Desk.of(engine, where, tmp_path, SimulatedClock(NOON))
+def desk(server: str, tmp_path: Path) -> Iterator[Desk]:
+    with world.desk(server, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Desk]:
+    with world.desk("", tmp_path) as made:
+        yield made

@@ -80,7 +80,7 @@ ACTS = {
 
 
 def act_and_die(where: str, folder: Path, act: str, steps: int) -> None:
-    """Run an act, and be killed before the step of this number: a statement or a commit."""
+    """Run an act, and be killed before the step of this number: a statement or a commit; 0: the commit that stores."""
     with opened(where) as engine:
         compliance = Compliance(engine, SimulatedClock(NOON))
         _die_at(engine, steps)
@@ -88,7 +88,7 @@ def act_and_die(where: str, folder: Path, act: str, steps: int) -> None:
 
 
 def _die_at(engine: Engine, steps: int) -> None:
-    left = steps
+    left, has_inserted = steps, False
 
     def step(*_: Any) -> None:
         nonlocal left
@@ -96,8 +96,17 @@ def _die_at(engine: Engine, steps: int) -> None:
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(engine, "before_cursor_execute", step)
-    event.listen(engine, "commit", step)
+    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal has_inserted
+        has_inserted |= statement.startswith("INSERT")
+
+    def commit(*_: Any) -> None:
+        if not steps and has_inserted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name, function in (("before_cursor_execute", step), ("commit", step), ("before_cursor_execute", note)):
+        event.listen(engine, name, function)
+    event.listen(engine, "commit", commit)
 
 
 # --- concurrent processes ---

@@ -37,15 +37,15 @@ def test_admitted_and_refused(desk: Desk) -> None:
     ]
 
 
-def test_an_unknown_fact_refuses_and_is_named(desk: Desk) -> None:
-    desk.declare(("exit_terms = false\n", ""))
-    admission = desk.compliance.admit("bank-c", by="desk")
+def test_an_unknown_fact_refuses_and_is_named(small: Desk) -> None:
+    small.declare(("exit_terms = false\n", ""))
+    admission = small.compliance.admit("bank-c", by="desk")
     assert (admission.outcome, admission.reason_code) == ("refuse", "RR05")
     assert admission.missing == ("bank-c.exit_terms",)
 
 
-def test_a_pledge_alone_refuses_no_participant(desk: Desk) -> None:
-    admission = desk.compliance.admit("bank-a", by="desk")
+def test_a_pledge_alone_refuses_no_participant(small: Desk) -> None:
+    admission = small.compliance.admit("bank-a", by="desk")
     findings = {each.rule: (each.verdict, each.force) for each in admission.findings}
     assert findings["first-pledge/notice"] == ("fail", "advised")
     assert admission.outcome == "admit"
@@ -59,9 +59,9 @@ def test_a_waiver_admits_on_conditions(desk: Desk) -> None:
     assert (let.rule, let.role, let.reason, let.until) == ("first-law/exit", "head", "soon", NEXT_YEAR)
 
 
-def test_an_organisation_of_a_participant_is_judged_with_it(desk: Desk) -> None:
-    desk.use(("PARTY", "owner-b"))
-    admission = desk.compliance.admit("bank-b", by="desk")
+def test_an_organisation_of_a_participant_is_judged_with_it(small: Desk) -> None:
+    small.use(("PARTY", "owner-b"))
+    admission = small.compliance.admit("bank-b", by="desk")
     assert admission.outcome == "refuse"
     assert "on list excluded: owner-b" in admission.messages[0]
 
@@ -93,31 +93,33 @@ NO_MORE = "{ apps = { as_of = 2026-01-01, expires = 2026-11-01 } }"
         ('organisation = "owner-b"', 'organisation = "firm"', ("firm.dispersed_bp", "firm.identifiers")),
     ],
 )
-def test_an_undeclared_fact_refuses_a_participant(desk: Desk, old: str, new: str, missing: tuple[str, ...]) -> None:
+def test_an_undeclared_fact_refuses_a_participant(small: Desk, old: str, new: str, missing: tuple[str, ...]) -> None:
     """A participant cannot pass a rule about apps by not declaring them."""
-    desk.add(PUBLISHER, SMALL)
-    desk.declare(('[[participants]]\nid = "bank-a"', '[[participants]]\nid = "bank-a"\napps = []'), OFFERED, (old, new))
-    made = desk.compliance.admit("bank-b", by="desk")
+    small.add(PUBLISHER, SMALL)
+    small.declare(
+        ('[[participants]]\nid = "bank-a"', '[[participants]]\nid = "bank-a"\napps = []'), OFFERED, (old, new)
+    )
+    made = small.compliance.admit("bank-b", by="desk")
     assert made.outcome == ("refuse" if missing else "admit")
     assert set(missing) <= set(made.missing)
     assert made.reason_code == ("RR05" if missing else "")
-    assert desk.compliance.replay(made.digest) == made
+    assert small.compliance.replay(made.digest) == made
 
 
-def test_a_rule_about_an_undeclared_subject_cannot_be_waived(desk: Desk) -> None:
-    desk.add(PUBLISHER)
-    refused = desk.compliance.admit("bank-b", by="desk")
+def test_a_rule_about_an_undeclared_subject_cannot_be_waived(small: Desk) -> None:
+    small.add(PUBLISHER)
+    refused = small.compliance.admit("bank-b", by="desk")
     assert refused.missing == ("bank-b.apps",)
-    number = desk.compliance.appeal(refused.digest, reason="we have one", by="bank-b")
+    number = small.compliance.appeal(refused.digest, reason="we have one", by="bank-b")
     with pytest.raises(UsageError, match=r"bank-b\.apps is not declared"):
-        desk.compliance.decide_appeal(number, granted=True, role="board", reason="so", until=NEXT_YEAR, by="eve")
+        small.compliance.decide_appeal(number, granted=True, role="board", reason="so", until=NEXT_YEAR, by="eve")
 
 
-def test_an_id_that_is_no_participant(desk: Desk) -> None:
+def test_an_id_that_is_no_participant(small: Desk) -> None:
     for name in ("bank-x", "hub-a"):
         with pytest.raises(UsageError, match=f"{name} is not a declared participant"):
-            desk.compliance.admit(name, by="desk")
-    assert desk.compliance.admission_status("bank-x").outcome == ""
+            small.compliance.admit(name, by="desk")
+    assert small.compliance.admission_status("bank-x").outcome == ""
 
 
 def test_before_anything_was_declared_or_used(where: str) -> None:
@@ -197,15 +199,15 @@ def test_time_alone_changes_a_decision(desk: Desk) -> None:
     assert outcomes(desk) == ["admit", "admit", "refuse"]
 
 
-def test_a_decision_names_the_day_until_which_it_holds(desk: Desk) -> None:
+def test_a_decision_names_the_day_until_which_it_holds(small: Desk) -> None:
     """No daily rejudge changes anything before the day that the decision names."""
-    admission = desk.compliance.admit("bank-a", by="desk")
+    admission = small.compliance.admit("bank-a", by="desk")
     assert admission.until is not None
     for _ in range((admission.until - TODAY).days - 1):
-        desk.clock.advance(DAY_NS)
-        assert desk.compliance.rejudge(by="night") == ()
-    desk.clock.advance(DAY_NS)
-    assert desk.compliance.rejudge(by="night") != ()
+        small.clock.advance(DAY_NS)
+        assert small.compliance.rejudge(by="night") == ()
+    small.clock.advance(DAY_NS)
+    assert small.compliance.rejudge(by="night") != ()
 
 
 def test_a_participant_that_is_no_longer_declared_is_refused(desk: Desk) -> None:
@@ -234,17 +236,17 @@ def test_versions_may_change_while_judging(desk: Desk, monkeypatch: pytest.Monke
     assert len(desk.compliance.admissions("bank-b")) == 1
 
 
-def test_versions_that_always_change_are_an_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_that_always_change_are_an_error(small: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     admission = JudgeCache.admission
 
     def overtaken(prepared: JudgeCache, participant: str) -> object:
-        desk.compliance.waive("first-law/exit", "bank-c", role="head", reason="why", until=NEXT_YEAR, by="eve")
+        small.compliance.waive("first-law/exit", "bank-c", role="head", reason="why", until=NEXT_YEAR, by="eve")
         return admission(prepared, participant)
 
     monkeypatch.setattr(JudgeCache, "admission", overtaken)
     with pytest.raises(UnavailableError, match="the versions in use changed 10 times while judging"):
-        desk.compliance.admit("bank-b", by="desk")
-    assert desk.compliance.admissions("bank-b") == []
+        small.compliance.admit("bank-b", by="desk")
+    assert small.compliance.admissions("bank-b") == []
 
 
 # --- appeals ---

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, NOON, TODAY, Desk, rule
+from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, Desk, rule
 from tests.database.places import opened
 
 from sycee.compliance.enforcement import admission, decision_replay, decisions, reason_codes
@@ -17,18 +17,28 @@ from sycee.compliance.enforcement.screening import ComplianceRecord, Refusal, Sc
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.compliance.verdicts import ENGINE
-from sycee.core.clock import SimulatedClock
 from sycee.core.documents import DocumentError
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.database.migrations import upgrade
 from sycee.database.transactions import reading
 
 
-@pytest.fixture
-def admitted(desk: Desk) -> Desk:
+def admit(desk: Desk) -> Desk:
     for each in "ab":
         desk.compliance.admit(f"bank-{each}", by="desk")
     return desk
+
+
+@pytest.fixture
+def admitted(small: Desk) -> Desk:
+    """Yield two admitted banks on SQLite alone: what is judged depends on no database."""
+    return admit(small)
+
+
+@pytest.fixture
+def stored(desk: Desk) -> Desk:
+    """Yield two admitted banks, once per kind of database."""
+    return admit(desk)
 
 
 def screen(desk: Desk, flow: str = "retail", facts: dict[str, Any] | None = None) -> ComplianceRecord | Refusal:
@@ -110,11 +120,11 @@ def test_a_party_that_is_not_admitted(admitted: Desk) -> None:
     assert made.messages[0] == "bank-b is not admitted"
 
 
-def test_permission_and_refusal_are_stored(admitted: Desk) -> None:
-    first = screen(admitted)
-    admitted.use(("PARTY", "owner-b"))
-    second = screen(admitted)
-    kept = admitted.compliance.screenings("payment-1")
+def test_permission_and_refusal_are_stored(stored: Desk) -> None:
+    first = screen(stored)
+    stored.use(("PARTY", "owner-b"))
+    second = screen(stored)
+    kept = stored.compliance.screenings("payment-1")
     assert [(each.outcome, each.digest, each.who) for each in kept] == [
         ("permitted", first.digest, "gateway"),
         ("refused", second.digest, "gateway"),
@@ -122,16 +132,16 @@ def test_permission_and_refusal_are_stored(admitted: Desk) -> None:
     assert [dict(each.record) for each in kept] == [first.record, second.record]
 
 
-def test_stored_words_are_those_of_the_first_release(admitted: Desk) -> None:
+def test_stored_words_are_those_of_the_first_release(stored: Desk) -> None:
     """Records that were sent have the word "cleared", and their digests cover it."""
-    permitted = screen(admitted)
-    refused = screen(admitted, "to-nowhere")
+    permitted = screen(stored)
+    refused = screen(stored, "to-nowhere")
     assert [each.record["outcome"] for each in (permitted, refused)] == ["cleared", "refused"]
-    with reading(admitted.engine) as connection:
+    with reading(stored.engine) as connection:
         rows = connection.exec_driver_sql("SELECT outcome FROM compliance_crossings ORDER BY number").scalars().all()
     assert rows == ["cleared", "refused"]
-    assert [each.outcome for each in admitted.compliance.screenings("payment-1")] == ["permitted", "refused"]
-    assert admitted.compliance.verify_record(permitted.json()).outcome == "permitted"
+    assert [each.outcome for each in stored.compliance.screenings("payment-1")] == ["permitted", "refused"]
+    assert stored.compliance.verify_record(permitted.json()).outcome == "permitted"
 
 
 # --- flow classes ---
@@ -236,18 +246,18 @@ def test_payments_that_differ_in_unread_facts_are_one_class(admitted: Desk, monk
     assert len(searched) == 5
 
 
-def test_a_result_is_never_of_other_versions_or_another_day(admitted: Desk) -> None:
-    other = admitted.again()
-    first = screen(admitted).result
-    assert screen(admitted).result is first
+def test_a_result_is_never_of_other_versions_or_another_day(stored: Desk) -> None:
+    other = stored.again()
+    first = screen(stored).result
+    assert screen(stored).result is first
     other.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
-    second = screen(admitted).result
+    second = screen(stored).result
     assert second.inputs.network != first.inputs.network
-    admitted.clock.advance(DAY_NS)
-    third = screen(admitted).result
+    stored.clock.advance(DAY_NS)
+    third = screen(stored).result
     assert third.inputs.day == TODAY + timedelta(days=1)
-    admitted.clock.advance(40 * DAY_NS)
-    assert screen(admitted).reason_code == "RR05"  # the list has expired
+    stored.clock.advance(40 * DAY_NS)
+    assert screen(stored).reason_code == "RR05"  # the list has expired
 
 
 @pytest.mark.parametrize(
@@ -270,32 +280,27 @@ def test_a_result_is_never_of_other_versions_or_another_day(admitted: Desk) -> N
         ("", {"from": "bank-a", "to": "nobody"}, UsageError, "nobody is not a declared participant"),
     ],
 )
-def test_invalid_payments(
-    tmp_path: Path, flow: str, facts: dict[str, Any], error: type[Exception], message: str
-) -> None:
-
-    with opened(tmp_path / "kept.db") as engine:
-        desk = Desk.of(engine, "", tmp_path, SimulatedClock(NOON))
-        with pytest.raises(error, match=message) as caught:
-            screen(desk, flow, facts)
-        assert caught.value.hint  # type: ignore[attr-defined]
-        assert desk.compliance.screenings("payment-1") == []
+def test_invalid_payments(small: Desk, flow: str, facts: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        screen(small, flow, facts)
+    assert caught.value.hint  # type: ignore[attr-defined]
+    assert small.compliance.screenings("payment-1") == []
 
 
 # --- verification ---
 
 
-def test_a_record_travels_and_is_verified_elsewhere(admitted: Desk, tmp_path: Path) -> None:
+def test_a_record_travels_and_is_verified_elsewhere(stored: Desk, tmp_path: Path) -> None:
     """The receiver has stored the same versions in another database."""
-    record = screen(admitted).json()
+    record = screen(stored).json()
     with opened(tmp_path / "receiver.db") as engine:
         upgrade(engine, SCHEMA)
         receiver = Compliance(engine)
         with pytest.raises(UnavailableError, match="no network with the digest"):
             receiver.verify_record(record)
         receiver.declare({"as-it-came.toml": NETWORK.encode()}, by="receiver")
-        names = [admitted.folder / name for name in ("law.toml", "pledge.toml")]
-        receiver.use(names, [admitted.folder / "excluded.toml"], by="receiver")
+        names = [stored.folder / name for name in ("law.toml", "pledge.toml")]
+        receiver.use(names, [stored.folder / "excluded.toml"], by="receiver")
         made = receiver.verify_record(record)
     assert isinstance(made, ComplianceRecord)
     assert made.json() == record
@@ -371,14 +376,14 @@ def test_a_record_names_the_standings_of_its_parties_and_no_others(admitted: Des
         admitted.compliance.verify_record(forged)
 
 
-def test_every_decision_can_be_judged_again_later(admitted: Desk) -> None:
-    made = [screen(admitted), screen(admitted, "to-nowhere"), screen(admitted, facts={"stored": []})]
+def test_every_decision_can_be_judged_again_later(stored: Desk) -> None:
+    made = [screen(stored), screen(stored, "to-nowhere"), screen(stored, facts={"stored": []})]
     digests = [each.digest for each in made]
-    digests += [admitted.compliance.admission_status(f"bank-{each}").digest for each in "ab"]
-    admitted.clock.advance(100 * DAY_NS)
-    admitted.use(("PARTY", "owner-b"))
-    admitted.declare(("exit_terms = true", "exit_terms = false"))
-    later = admitted.again()
+    digests += [stored.compliance.admission_status(f"bank-{each}").digest for each in "ab"]
+    stored.clock.advance(100 * DAY_NS)
+    stored.use(("PARTY", "owner-b"))
+    stored.declare(("exit_terms = true", "exit_terms = false"))
+    later = stored.again()
     assert [later.replay(each).digest for each in digests] == digests
 
 

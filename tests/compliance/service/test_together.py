@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.compliance.service.world import NEXT_YEAR, Desk
 from sycee.compliance.enforcement import tables
 from sycee.database.transactions import reading
 
+NEVER = 60  # more statements than any act has
 COUNTED = ("admissions", "crossings", "rounds", "appeals")  # numbers may have gaps after a kill
 
 
@@ -28,29 +30,40 @@ def state(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
     return kept
 
 
-@pytest.mark.parametrize("act", ACTS)
-def test_a_killed_call_stores_everything_or_nothing(desk: Desk, act: str) -> None:
-    """Killed before each statement and commit in turn: everything is stored, or nothing."""
+def kill(desk: Desk, act: str, steps: Iterable[int]) -> int:
+    """Kill an act at each of the steps, then let it end; return how often it was killed."""
     for each in "ac":
         desk.compliance.admit(f"bank-{each}", by="desk")
     desk.compliance.appeal(desk.compliance.admission_status("bank-c").digest, reason="please", by="bank-c")
     if act == "rejudge":
         desk.use(("PARTY", "owner-a"))
     before = state(desk)
-    found = []
-    for steps in range(1, 60):
-        (code,) = wait([run(act_and_die, desk.where, desk.folder, act, steps)])
-        found.append(state(desk))
+    killed = 0
+    for step in (*steps, NEVER):
+        (code,) = wait([run(act_and_die, desk.where, desk.folder, act, step)])
         if code == 0:
             break
+        killed += 1
         assert code == -signal.SIGKILL
-    assert found[-1] != before
-    assert len(found) > 4
-    killed = found[:-1]
-    kept = [each for each in killed if each != before]
-    assert kept == []  # the commit is last, so a process killed before it has stored nothing
+        # The commit is last, so a process killed before it has stored nothing.
+        assert state(desk) == before, f"killed at step {step}"
+    assert code == 0
+    assert state(desk) != before
     for admission in desk.compliance.admissions("bank-c"):
         assert desk.compliance.replay(admission.digest).digest == admission.digest
+    return killed
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_killed_call_stores_everything_or_nothing(desk: Desk, act: str) -> None:
+    """Killed before an early statement and before the commit that stores: everything is stored, or nothing."""
+    assert kill(desk, act, (3, 0)) == 2
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("act", ACTS)
+def test_a_call_killed_at_every_statement_stores_everything_or_nothing(desk: Desk, act: str) -> None:
+    assert 4 <= kill(desk, act, range(1, NEVER)) < NEVER - 1
 
 
 def test_two_processes_share_a_database(desk: Desk) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy.engine import Engine
+from tests.database.places import copied_database, empty_database, opened, temporary_folder
 
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
@@ -221,16 +226,10 @@ class Desk:
     clock: SimulatedClock
     compliance: Compliance = field(init=False)
 
-    @classmethod
-    def of(cls, engine: Engine, where: str, folder: Path, clock: SimulatedClock) -> Desk:
-        upgrade(engine, SCHEMA)
-        desk = cls(engine, where, folder, clock)
-        desk.compliance = Compliance(engine, clock)
-        (folder / "law.toml").write_text(LAW)
-        (folder / "pledge.toml").write_text(PLEDGE)
-        desk.declare()
-        desk.use()
-        return desk
+    def __post_init__(self) -> None:
+        self.compliance = Compliance(self.engine, self.clock)
+        for name, text in (("law", LAW), ("pledge", PLEDGE), ("excluded", LIST)):
+            (self.folder / f"{name}.toml").write_text(text)
 
     def again(self, engine: Engine | None = None) -> Compliance:
         """Return another service on the same database, with empty caches."""
@@ -251,6 +250,27 @@ class Desk:
         listed.write_text(changed(LIST, *changes))
         names = [self.folder / "law.toml", self.folder / "pledge.toml"]
         self.compliance.use(names, [listed], by="compliance officer")
+
+
+@cache
+def _declared(server: str) -> str:
+    """Return a database in which the network is declared and in use: a file, or a URL if `server` is one."""
+    folder = temporary_folder()
+    where = empty_database(server) if server else str(folder / "declared.db")
+    with opened(where) as engine:
+        upgrade(engine, SCHEMA)
+        made = Desk(engine, where, folder, SimulatedClock(NOON))
+        made.declare()
+        made.use()
+    return where
+
+
+@contextmanager
+def desk(server: str, folder: Path) -> Iterator[Desk]:
+    """Yield a desk whose network is declared and in use. `server`: as the fixture."""
+    where = copied_database(_declared(server)) if server else shutil.copyfile(_declared(""), str(folder / "kept.db"))
+    with opened(where) as engine:
+        yield Desk(engine, where, folder, SimulatedClock(NOON))
 
 
 def rule(id: str, level: str, more: str) -> str:
