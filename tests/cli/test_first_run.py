@@ -1,4 +1,7 @@
-"""The first start compiles kernels in worker processes. Draws need a single kernel, which compiles in seconds."""
+"""The first start compiles kernels in worker processes. Draws need a single kernel, which compiles in seconds.
+
+Most tests compile a small kernel in its place. Those that interrupt a compilation need the real one.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests import small_kernel
 
 from sycee.core import kernel_build, kernel_folder
 
@@ -32,22 +36,28 @@ def started(script: str, cache: Path, *arguments: str, **more: str) -> subproces
     )
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which the kernel of SHA-256 is a small one."""
+    return {"PYTHONPATH": str(small_kernel.copy(tmp_path_factory.mktemp("small")))}
+
+
 def compiled_files(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.rglob("*.nbc"))
 
 
-def test_without_a_terminal_one_line_goes_to_stderr(tmp_path: Path) -> None:
-    process = started(KERNEL, tmp_path)
+def test_without_a_terminal_one_line_goes_to_stderr(tmp_path: Path, small: dict[str, str]) -> None:
+    process = started(KERNEL, tmp_path, **small)
     assert process.communicate() == ("", LINE)
     assert process.returncode == 0
     assert len(compiled_files(tmp_path)) == 1
-    again = started(KERNEL, tmp_path)
+    again = started(KERNEL, tmp_path, **small)
     assert again.communicate() == ("", "")
 
 
-def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
+def test_a_terminal_shows_a_bar(tmp_path: Path, small: dict[str, str]) -> None:
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "80"}
+    environment = {**os.environ, **small, "NUMBA_CACHE_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "80"}
     process = subprocess.Popen([sys.executable, "-c", KERNEL], env=environment, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
     shown = b""
@@ -71,8 +81,8 @@ def read(terminal: int) -> bytes:
         return b""
 
 
-def test_two_processes_compile_a_kernel_once(tmp_path: Path) -> None:
-    processes = [started(KERNEL, tmp_path) for _ in range(3)]
+def test_two_processes_compile_a_kernel_once(tmp_path: Path, small: dict[str, str]) -> None:
+    processes = [started(KERNEL, tmp_path, **small) for _ in range(3)]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert sorted(error for _, error in outputs)[0] == LINE
@@ -146,24 +156,21 @@ def children(parent: int) -> list[int]:
     raise AssertionError("no worker was started")
 
 
-def test_without_any_folder_kernels_are_compiled_in_the_process(tmp_path: Path) -> None:
+def test_without_any_folder_kernels_are_compiled_in_the_process(tmp_path: Path, small: dict[str, str]) -> None:
     denied = (
         "import tempfile\n"
         "def deny(*_, **__): raise PermissionError('denied')\n"
         "tempfile.gettempdir = tempfile.mkdtemp = deny\n"
     )
-    hash_one = (
-        "import hashlib, numpy\nfrom sycee.programmes import sha256\n"
-        "print(sha256.digests([numpy.zeros((1, 8), numpy.uint8)]).tobytes() == hashlib.sha256(bytes(8)).digest())"
-    )
+    call = "from sycee.programmes import sha256; print(sha256._compress(1))"
     nowhere = {"HOME": "/proc/nonexistent", "XDG_CACHE_HOME": "/proc/nonexistent", "NUMBA_CACHE_DIR": ""}
-    found, err = started(denied + hash_one, tmp_path, **nowhere).communicate()
-    assert found == "True\n"
+    found, err = started(denied + call, tmp_path, **nowhere, **small).communicate()
+    assert found == "2\n"
     assert err == "no folder can store kernels, so each start compiles them; NUMBA_CACHE_DIR can name one\n"
 
 
-def test_a_chosen_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, Path("/proc/nonexistent"))
+def test_a_chosen_folder_that_cannot_be_written_is_reported(small: dict[str, str]) -> None:
+    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, Path("/proc/nonexistent"), **small)
     _, err = process.communicate()
     assert process.returncode == 0
     assert err == (
@@ -183,15 +190,15 @@ def test_ctrl_c_ends_a_compilation_in_the_process_of_the_command(tmp_path: Path)
     assert compiled_files(tmp_path) == []
 
 
-def test_ctrl_c_ends_the_wait_for_a_kernel_of_another_process(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_wait_for_a_kernel_of_another_process(tmp_path: Path, small: dict[str, str]) -> None:
     embedded = "import sys; sys.executable = '/usr/sbin/server'\n"
-    assert started(embedded + KERNEL, tmp_path).communicate()[0] == ""
+    assert started(embedded + KERNEL, tmp_path, **small).communicate()[0] == ""
     (lock,) = tmp_path.rglob("*.lock")
     for path in tmp_path.rglob("*.nb?"):
         path.unlink()
     with lock.open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        process = started(embedded + DRAW, tmp_path, str(tmp_path))
+        process = started(embedded + DRAW, tmp_path, str(tmp_path), **small)
         assert process.stderr is not None
         assert process.stderr.readline() == "waiting for another process that compiles kernels\n"
         process.send_signal(signal.SIGINT)
@@ -200,11 +207,11 @@ def test_ctrl_c_ends_the_wait_for_a_kernel_of_another_process(tmp_path: Path) ->
     assert err == "\ninterrupted; nothing was changed\n"
 
 
-def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Path) -> None:
+def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Path, small: dict[str, str]) -> None:
     for option in ("-B", "-O"):
         process = subprocess.run(
             [sys.executable, option, "-c", KERNEL],
-            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            env=os.environ | small | {"NUMBA_CACHE_DIR": str(tmp_path)},
             capture_output=True,
             text=True,
             check=True,
@@ -213,9 +220,9 @@ def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(tmp_path: Pa
     assert len(compiled_files(tmp_path)) == len(list((tmp_path / "sycee").iterdir())) == 2
 
 
-def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path) -> None:
+def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path, small: dict[str, str]) -> None:
     fail = "from sycee.core import kernel_build\nkernel_build.START = 'raise SystemExit(\"no memory\")'\n"
-    process = started(fail + KERNEL, tmp_path)
+    process = started(fail + KERNEL, tmp_path, **small)
     _, err = process.communicate()
     assert process.returncode == 0
     assert err.splitlines() == [
@@ -226,8 +233,8 @@ def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path) -> N
     assert len(compiled_files(tmp_path)) == 1
 
 
-def test_a_program_that_embeds_python_starts_no_worker(tmp_path: Path) -> None:
-    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, tmp_path)
+def test_a_program_that_embeds_python_starts_no_worker(tmp_path: Path, small: dict[str, str]) -> None:
+    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, tmp_path, **small)
     _, err = process.communicate()
     assert process.returncode == 0
     assert err == "compiling kernels in this process, for up to a minute\n"
