@@ -8,10 +8,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -33,7 +31,7 @@ from sycee.ledger import operations
 from sycee.programmes import draw
 from sycee.programmes.definition import load
 from sycee.programmes.registration import Registrations
-from sycee.sandbox import assumptions, pilot, plan
+from sycee.sandbox import assumptions, plan
 from sycee.sandbox.seeded_choices import Stream
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
@@ -219,14 +217,16 @@ def test_the_report_is_written_to_its_path(sycee: Any, tmp_path: Path) -> None:
     assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
 
-def test_no_color_removes_all_colours() -> None:
-    coloured = start(*PILOT, FORCE_COLOR="1", NO_COLOR="")
-    plain = start(*PILOT, FORCE_COLOR="1", NO_COLOR="1")
-    assert COLOUR.search(coloured.communicate()[0])
-    out, err = plain.communicate()
-    assert not COLOUR.search(out)
-    assert not COLOUR.search(err)
-    assert coloured.returncode == plain.returncode == 0
+def test_no_color_removes_all_colours(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "")
+    coloured = sycee(*PILOT)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = sycee(*PILOT)
+    assert COLOUR.search(coloured.out)
+    assert not COLOUR.search(plain.out)
+    assert not COLOUR.search(plain.err)
+    assert coloured.code == plain.code == 0
 
 
 def test_folder_names_with_markup_are_printed_unchanged(sycee: Any, finished: Path, tmp_path: Path) -> None:
@@ -509,71 +509,6 @@ def test_with_data_no_temporary_folder_is_made(copy: Path, tmp_path: Path) -> No
     _, err = process.communicate()
     assert process.returncode == 0, err
     assert watched.stat().st_mtime_ns == before
-
-
-# --- interrupted: exit code 130 ---
-
-
-def test_ctrl_c_while_reading_reports_that_nothing_was_changed(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "app", stop)
-    result = sycee("verify", "x")
-    assert (result.code, result.err) == (130, "\ninterrupted; nothing was changed\n")
-
-
-@cache
-def undisturbed(scale: str) -> str:
-    """Return the digest of a run without interruption."""
-    with tempfile.TemporaryDirectory() as folder:
-        return pilot.run(load("luohu-2020"), Path(folder) / "data", seed=2020, scale=float(scale)).digest
-
-
-def interrupted(*words: str, after: str) -> tuple[int, str, str]:
-    """Start a command, send it Ctrl-C once the phase `after` is done, and wait for its end."""
-    process = start(*words)
-    assert process.stderr
-    result = ""
-    for line in process.stderr:
-        result += line
-        if line.startswith(after):
-            process.send_signal(signal.SIGINT)
-            break
-    out, rest = process.communicate()
-    return process.returncode, out, result + rest
-
-
-# The last phases are short, so these replays are larger: the signal must arrive before the end, even on a busy machine.
-@pytest.mark.parametrize(
-    ("after", "scale"),
-    [
-        ("opening the ledger", "0.02"),
-        ("freeze and draw", "0.02"),
-        ("accounts and cohort", "0.05"),
-        ("issue to operators", "0.3"),
-    ],
-)
-def test_ctrl_c_leaves_a_whole_journal_and_the_same_command_continues(
-    sycee: Any, tmp_path: Path, after: str, scale: str
-) -> None:
-    words = ("pilot", "luohu", "--scale", scale, "--data", str(tmp_path / "data"))
-    code, out, err = interrupted(*words, after=after)
-    assert (code, out) == (130, "")
-    assert err.endswith("interrupted: the journal is whole; the same command continues from here\n")
-    assert "Traceback" not in err
-    broken_off = sycee("verify", tmp_path / "data", "--json")
-    assert broken_off.code == 0
-    found = sycee(*words, "--json").json()
-    assert found["operations"] > broken_off.json()["operations"]
-    assert found["digest"] == undisturbed(scale)
-    assert found["agrees"]
-
-
-def test_ctrl_c_without_data_reports_that_nothing_was_kept() -> None:
-    code, out, err = interrupted("pilot", "luohu", "--scale", "0.02", after="accounts and cohort")
-    assert (code, out) == (130, "")
-    assert err.endswith("interrupted: the journal was whole; give --data to keep it and continue from there\n")
 
 
 # --- reports of recovery ---

@@ -89,7 +89,7 @@ def shown_on_a_terminal(columns: int, *words: str) -> list[str]:
     return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode()))
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 80, pytest.param(120, marks=pytest.mark.soak)])
 def test_the_bars_of_a_pilot_show_labelled_times(columns: int) -> None:
     lines = [each for each in shown_on_a_terminal(columns, "pilot", "luohu", "--scale", "0.1") if "freeze and" in each]
     assert lines
