@@ -21,8 +21,12 @@ settings.register_profile(
 )
 settings.load_profile("seeded")
 
-# Half a minute and more each. They begin first, so that no worker is left with one of them at the end.
-LONGEST = ("test_a_minute", "test_a_dozen_kills")
+# They take longest. They begin first, so that no worker is left with one of them at the end.
+LONGEST = (
+    "test_the_published_figures_come_out",
+    "test_twenty_histories",
+    "test_all_tables_grow_and_kernels_agree_with_the_twin",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
