@@ -13,6 +13,7 @@ import uvicorn
 
 from sycee.bank.bank import Bank
 from sycee.server.app import create_server
+from sycee.server.connections import ConnectionLimits, LimitedProtocol
 
 # A handler of Python code may hold the interpreter for this long while a payment waits for it.
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -54,7 +55,7 @@ def serve(bank: Bank, *, on_ready: Callable[[], None] = lambda: None) -> None:
         port=0 if is_unix else int(port),
         uds=str(Path(address.removeprefix("unix:"))) if is_unix else None,
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol.bound_to(ConnectionLimits()),
         ws="none",
         lifespan="on",
         access_log=False,

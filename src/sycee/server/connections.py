@@ -1,0 +1,135 @@
+"""uvicorn's HTTP protocol with limits of size, time and number that it lacks.
+
+httptools collects a header of any length, a connection that sends nothing stays open, and one address may open any
+number of connections. The limits here end such connections with a problem and cost a complete request no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from sycee.server.payments.senders import network_of
+from sycee.server.problems import MEDIA_TYPE, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of the connections of one server. An address is an IPv4 address or an IPv6 network of 64 bits."""
+
+    header_bytes_max: int = 16 << 10  # request line and header fields; a packet may exceed it by its length
+    request_s: float = 20.0  # from the first byte of a request, or from the connection, to the end of the body
+    address_max: int = 1_024  # connections of one address
+    total_max: int = 4_096  # of all; more than this need a proxy or another machine
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection. `bound_to` returns a class with its own limits and counts, for one server."""
+
+    limits: ClassVar[ConnectionLimits]
+    counts: ClassVar[Counter[str]]  # open connections by address
+
+    @classmethod
+    def bound_to(cls, limits: ConnectionLimits) -> type[LimitedProtocol]:
+        """Return this protocol with limits, for the `http` of uvicorn's configuration."""
+        return type("BoundProtocol", (cls,), {"limits": limits, "counts": Counter()})
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._header_bytes = 0  # of a header that is incomplete
+        self._is_in_header = self._is_in_body = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._address = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, or refuse it."""
+        super().connection_made(transport)
+        self._address = network_of(self.client[0]) if self.client else ""
+        self.counts[self._address] += 1
+        # A Unix socket has no addresses: the proxy behind it counts.
+        if self.counts.total() > self.limits.total_max or (
+            self._address and self.counts[self._address] > self.limits.address_max
+        ):
+            self._refuse(Problem("unavailable", "too many connections are open", hint="close some, then try again"))
+            return
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop counting the connection."""
+        self._stop_timer()
+        self.counts[self._address] -= 1
+        if self.counts[self._address] <= 0:
+            del self.counts[self._address]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse bytes, unless the connection is being closed."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if not (self._is_in_header or self._is_in_body):
+            if self._timer is not None:
+                self._stop_timer()
+            return
+        if self._is_in_header:
+            self._header_bytes += len(data)
+            if self._header_bytes > self.limits.header_bytes_max:
+                detail = f"the header may have {self.limits.header_bytes_max:,} bytes"
+                self._refuse(Problem("too-large", detail, hint="send fewer and shorter header fields"))
+                return
+        if self._timer is None:
+            self._start_timer()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._is_in_header, self._header_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin a body."""
+        self._is_in_header, self._is_in_body = False, True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._is_in_body = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that are not HTTP."""
+        self._refuse(Problem("invalid-request", "the request is not HTTP/1.1", hint="use an HTTP library"))
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.limits.request_s, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        detail = f"the request was incomplete after {self.limits.request_s:g} s"
+        self._refuse(Problem("request-timeout", detail, hint="send the same request again"))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless an answer has begun, and close the connection."""
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        cycle: Any = self.cycle  # None before the first request
+        # Bytes after an answer would be taken for the answer to the next request.
+        if cycle is None or (not cycle.response_started if self._is_in_body else cycle.response_complete):
+            body = json.dumps(problem.document(os.urandom(8).hex())).encode()
+            head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
+                MEDIA_TYPE.encode(),
+                len(body),
+            )
+            self.transport.write(STATUS_LINE[problem.type.status] + head + body)
+        self.transport.close()

@@ -1,0 +1,151 @@
+"""Connections that send too much, too slowly, nothing, or are too many."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+
+from sycee.server.connections import ConnectionLimits, LimitedProtocol
+
+HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/early":
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+    await send({"type": "http.response.body", "body": b"%8d" % size})
+
+
+@contextmanager
+def serving(limits: ConnectionLimits) -> Iterator[tuple[int, type[LimitedProtocol]]]:
+    protocol = LimitedProtocol.bound_to(limits)
+    config = uvicorn.Config(echo, loop="uvloop", http=protocol, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            yield listening.getsockname()[1], protocol
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+    assert protocol.counts.total() == 0
+
+
+def connect(port: int, address: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 10, source_address=(address, 0))
+
+
+def rest(connection: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    received = b""
+    while data := connection.recv(1 << 16):
+        received += data
+    return received
+
+
+def refusal(received: bytes) -> tuple[int, str]:
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+    members = json.loads(body)
+    assert int(head.split()[1]) == members["status"]
+    return members["status"], members["type"]
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with serving(ConnectionLimits(header_bytes_max=2_000, request_s=0.1)) as (port, _):
+        yield port
+
+
+def test_complete_requests_are_answered_on_one_connection(port: int) -> None:
+    with connect(port) as connection:
+        for _ in range(3):
+            connection.sendall(HEAD + b"a: " + b"b" * 1_000 + b"\r\ncontent-length: 5\r\n\r\n12345")
+            assert connection.recv(1 << 16).endswith(b"\r\n\r\n       5")
+        connection.sendall(2 * (HEAD + b"\r\n"))  # two at once
+        received = b""
+        while received.count(b"       0") < 2:
+            received += connection.recv(1 << 16)
+        time.sleep(0.15)  # a connection without a request in progress has uvicorn's own limit
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("start", [b"GET /", HEAD + b"a: "])
+def test_a_header_without_end(port: int, start: bytes) -> None:
+    with connect(port) as connection:
+        connection.sendall(start)
+        connection.sendall(b"b" * 4_000)
+        assert refusal(rest(connection)) == (413, "/problems/too-large")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET", HEAD, HEAD + b"content-length: 5\r\n\r\n", HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\n"]
+)
+def test_a_request_that_does_not_end(port: int, sent: bytes) -> None:
+    start = time.monotonic()
+    with connect(port) as connection:
+        connection.sendall(sent)
+        assert refusal(rest(connection)) == (408, "/problems/request-timeout")
+    assert time.monotonic() - start > 0.09
+
+
+def test_a_request_that_ends_byte_by_byte(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(HEAD + b"content-length: 1000\r\n\r\n")
+        start = time.monotonic()
+        with suppress(OSError):  # the connection is closed
+            while time.monotonic() < start + 5:
+                connection.sendall(b"1")
+                time.sleep(0.005)
+        assert time.monotonic() < start + 5
+
+
+def test_nothing_follows_an_answer_that_came_before_the_body(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        received = rest(connection)
+    assert received.startswith(b"HTTP/1.1 401 ")
+    assert received.count(b"HTTP/1.1") == 1
+
+
+def test_bytes_that_are_not_http(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        assert refusal(rest(connection)) == (400, "/problems/invalid-request")
+
+
+def test_too_many_connections() -> None:
+    with serving(ConnectionLimits(address_max=2, total_max=3)) as (port, protocol), ExitStack() as stack:
+        first, _, third = (stack.enter_context(connect(port)) for _ in range(3))
+        assert refusal(rest(third)) == (503, "/problems/unavailable")
+        other = stack.enter_context(connect(port, "127.0.0.2"))
+        other.sendall(HEAD + b"\r\n")
+        assert other.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        last = stack.enter_context(connect(port, "127.0.0.3"))
+        assert refusal(rest(last)) == (503, "/problems/unavailable")
+        first.close()
+        while protocol.counts["127.0.0.1"] > 1:
+            time.sleep(0.005)
+        again = stack.enter_context(connect(port))
+        again.sendall(HEAD + b"\r\n")
+        assert again.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
