@@ -53,6 +53,7 @@ def create_server(bank: Bank) -> PaymentsApp:
         burst=max(1, round(2 * payments_per_s)),
         failures_per_s=failures_per_minute / 60,
         failures_burst=failures_per_minute,
+        forwarded=bank.config.text("http_address").startswith("unix:"),
     )
     app = create_app(runtime, at_stop=refusals.aclose)
     return PaymentsApp(lambda: runtime.ledger, settings, otherwise=app, refusals=refusals)

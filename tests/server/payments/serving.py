@@ -111,8 +111,9 @@ def serving(
     otherwise: Any = None,
     refusals: RefusalStore | None = None,
     signature_workers: int = 0,
+    uds: Path | None = None,
 ) -> Iterator[Serving]:
-    """Serve a small ledger until the block ends."""
+    """Serve a small ledger until the block ends, on a port or on the Unix socket `uds`."""
     with Ledger.open(folder / "ledger", signature_workers=signature_workers) as ledger:
         open_town(ledger)
         app = PaymentsApp(ledger.asynchronous, settings or PaymentSettings(), otherwise=otherwise, refusals=refusals)
@@ -120,10 +121,10 @@ def serving(
         server = uvicorn.Server(
             uvicorn.Config(
                 app, loop="uvloop", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
-                proxy_headers=False,
+                proxy_headers=False, uds=str(uds) if uds else None,
             )
         )  # fmt: skip
-        thread = threading.Thread(target=server.run, args=([listening],))
+        thread = threading.Thread(target=server.run, args=(None if uds else [listening],))
         thread.start()
         deadline_s = time.monotonic() + 30
         while not server.started and time.monotonic() < deadline_s:
@@ -154,10 +155,19 @@ class Answer:
         self.status, self.is_complete = self.parser.get_status_code(), True
 
 
-def send(port: int, data: bytes, *, address: str = "127.0.0.1", after: bytes = b"") -> Answer:
+def connect(place: int | Path, address: str) -> socket.socket:
+    if isinstance(place, int):
+        return socket.create_connection(("127.0.0.1", place), 20, source_address=(address, 0))
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(20)
+    connection.connect(str(place))
+    return connection
+
+
+def send(place: int | Path, data: bytes, *, address: str = "127.0.0.1", after: bytes = b"") -> Answer:
     """Send bytes from an address, then `after` in a packet of its own; return the response."""
     answer = Answer()
-    with socket.create_connection(("127.0.0.1", port), 20, source_address=(address, 0)) as connection:
+    with connect(place, address) as connection:
         connection.sendall(data)
         if after:
             time.sleep(0.02)

@@ -19,6 +19,7 @@ from tests.server.payments.serving import (
     FULL,
     MONEY,
     OFFICERS,
+    TYPE,
     WALLETS,
     Serving,
     key_of,
@@ -267,6 +268,27 @@ def test_failures_count_against_the_sender_not_the_account(tmp_path: Path) -> No
         assert statuses == [201, *[200] * 7, 429]
         last = post(running.port, good, address="127.0.0.8")
         assert problem(last)["detail"] == "this address may send 0.01 payments a second"
+
+
+def test_a_proxy_names_the_sender_on_a_unix_socket(tmp_path: Path) -> None:
+    settings = PaymentSettings(rate_per_s=0.01, burst=1, forwarded=True)
+    place = tmp_path / "s"
+    with serving(tmp_path, settings, uds=place) as running:
+        body = signed(running.ledger, pay(750))
+
+        def through(*addresses: str) -> int:
+            lines = "".join(f"x-forwarded-for: {address}\r\n" for address in addresses)
+            head = (
+                f"POST /v1/payments HTTP/1.1\r\nhost: x\r\ncontent-type: {TYPE}\r\ncontent-length: 232\r\n{lines}\r\n"
+            )
+            return send(place, head.encode() + body).status
+
+        assert through("192.0.2.1") == 201
+        assert through("192.0.2.9, 192.0.2.1") == 429  # the sender wrote the first address, the proxy the last
+        assert through("192.0.2.1", "192.0.2.2") == 200
+        assert through("2001:db8::1") == 200
+        assert through("2001:db8::2") == 429  # of the same network
+        assert [through(), through()] == [200, 429]
 
 
 def test_a_full_queue_and_a_closed_ledger_answer_503(tmp_path: Path) -> None:

@@ -86,8 +86,7 @@ class PaymentsApp:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        client = scope.get("client")
-        sender = self._senders.find(client[0] if client else "", monotonic())
+        sender = self._senders.find(self._address_of(scope), monotonic())
         if refusal := self._limit(sender):
             return refusal
         content_type = b""
@@ -109,6 +108,11 @@ class PaymentsApp:
         except BodyError as error:
             return answers.problem(error.name, error.detail, error.hint)
         return await self.pay(payment, sender)
+
+    def _address_of(self, scope: Scope) -> str:
+        if client := scope.get("client"):
+            return str(client[0])
+        return _forwarded_address(scope) if self._settings.forwarded else ""  # a Unix socket has no address
 
     def _limit(self, sender: Sender) -> Answer | None:
         """Return the refusal of a request that comes too soon, or None."""
@@ -199,6 +203,15 @@ class PaymentsApp:
             code=heard,
             id=answers.id_text(record),
         )
+
+
+def _forwarded_address(scope: Scope) -> str:
+    """Return the address that the proxy added to X-Forwarded-For: the last one. Others are the sender's own words."""
+    last = b""
+    for name, value in scope["headers"]:
+        if name == b"x-forwarded-for":
+            last = value
+    return last.rpartition(b",")[2].strip().decode("latin-1")
 
 
 def _not_here(scope: Scope) -> Answer:

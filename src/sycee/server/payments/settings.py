@@ -21,6 +21,7 @@ class PaymentSettings:
     failures_burst: int = 20
     waiting_max: int = 4_096  # payments without an answer, from all addresses: about a second's work of two cores
     body_timeout_s: float = 5.0  # for a body that does not arrive together with its header
+    forwarded: bool = False  # the last address in X-Forwarded-For counts for requests over a Unix socket
 
     def __post_init__(self) -> None:
         for name in ("burst", "failures_burst", "waiting_max"):
