@@ -76,8 +76,8 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         ProblemType(
             "request-timeout",
             408,
-            "The body did not arrive in time",
-            "The header of the request arrived, and its body was not complete when the time was over.",
+            "The request did not arrive in time",
+            "The header or the body of the request was not complete when the time was over.",
             "Send the same request again.",
         ),
         ProblemType(
