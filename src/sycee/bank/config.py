@@ -75,7 +75,11 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_origin": Setting(
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
     ),
-    "http_key": Setting("keys/server.key", "the key that signs tokens and webhooks", _SOMETHING, "a path"),
+    "http_passkey_domain": Setting(
+        "", "the domain for which passkeys are valid: the host of http_origin or a parent of it; empty: the host"
+    ),
+    "http_openid": Setting("", "the TOML file with the OpenID providers for logins; empty: none"),
+    "http_key": Setting("keys/server.key", "the key that signs webhooks", _SOMETHING, "a path"),
     "http_certificate": Setting("", "the file with the TLS certificate chain; empty: no TLS"),
     "http_certificate_key": Setting("", "the file with the private key of the certificate"),
     "http_proxy": Setting(

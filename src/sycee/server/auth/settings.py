@@ -1,12 +1,16 @@
-"""Settings of authentication."""
+"""Settings of authentication, from the settings of a bank."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from sycee.bank.config import Config
+from sycee.core import documents
 from sycee.core.errors import UsageError
+from sycee.core.secret_files import read_secret
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 MINUTE_NS: Final = 60 * 10**9
@@ -69,6 +73,20 @@ class AuthSettings:
                 hint="leave rp_id empty for the host of the server's address",
             )
 
+    @classmethod
+    def of(cls, config: Config) -> AuthSettings:
+        """Return the settings of a bank. Raises UsageError for a wrong file of providers."""
+        text = config.text
+        requests = RateLimit(int(text("http_requests_per_minute")))
+        return cls(
+            public_url=text("http_origin"),
+            rp_id=text("http_passkey_domain"),
+            providers=providers(config.path("http_openid")) if text("http_openid") else (),
+            requests_per_address=requests,
+            requests_per_token=requests,
+            failures_per_address=RateLimit(int(text("http_failures_per_minute"))),
+        )
+
     @property
     def secure(self) -> bool:
         """Whether the server's address is https."""
@@ -78,3 +96,20 @@ class AuthSettings:
     def relying_party(self) -> str:
         """Return the RP id of passkeys."""
         return self.rp_id or urlsplit(self.public_url).hostname or ""
+
+
+def providers(path: Path) -> tuple[Provider, ...]:
+    """Return the OpenID providers in a TOML file: tables [[provider]].
+
+    `client_secret_file` is a path from the file's folder; without it, the client is a public one. Raises UsageError.
+    """
+    table = documents.read(path)
+    found = []
+    for each in table.tables("provider"):
+        secret = each.text("client_secret_file", "")
+        value = read_secret(path.parent / secret, what="client secret", hint="name its file") if secret else b""
+        made = Provider(each.text("name"), each.text("issuer"), each.text("client_id"), value.decode().strip())
+        each.finish()
+        found.append(made)
+    table.finish()
+    return tuple(found)
