@@ -476,6 +476,12 @@ class Bank:
         """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
         return disagreements(self.stores, self.services())
 
+    def add_schema(self, schema: Schema) -> None:
+        """Upgrade the tables of a package above this one, and include them in backups, as `open` does."""
+        if schema not in self.schemas:
+            upgrade(self.stores.engine, schema)
+            self.schemas = (*self.schemas, schema)
+
     def close(self) -> None:
         """Close the ledger, the database and the key files."""
         self.personal_keys.close()

@@ -17,9 +17,10 @@ def serve(folder: BankFolder, /) -> int:
     from sycee.bank.bank import Bank
     from sycee.bank.config import Config
     from sycee.bank.folder import DataFolder
+    from sycee.server.tables import SCHEMA
 
     workers = int(Config.load(DataFolder(folder)).text("signature_workers"))
-    with Bank.open(folder, signature_workers=workers) as bank:
+    with Bank.open(folder, signature_workers=workers, schemas=(SCHEMA,)) as bank:
         origin = bank.config.text("http_origin")
         main.serve(bank, on_ready=lambda: note(f"{origin} serves {folder}; Ctrl-C stops"))
     note(f"{folder} is closed")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
@@ -17,12 +17,16 @@ from fastapi.staticfiles import StaticFiles
 
 from sycee.bank.bank import Bank
 from sycee.server import problems
+from sycee.server.auth.dependencies import admit
+from sycee.server.auth.service import Authentication
+from sycee.server.auth.settings import AuthSettings
 from sycee.server.middleware import RequestLimits
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
-from sycee.server.routes import public
+from sycee.server.routes import auth, public
 from sycee.server.runtime import Runtime
+from sycee.server.tables import SCHEMA
 
 TITLE: Final = "Sycee"
 DESCRIPTION: Final = (
@@ -37,7 +41,7 @@ _REFERENCE_POLICY: Final = (
     "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Each module adds its router. Order is that of the reference page.
-ROUTERS: Final[tuple[APIRouter, ...]] = (public.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (public.router, auth.router)
 
 
 def create_server(bank: Bank) -> PaymentsApp:
@@ -81,8 +85,11 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        dependencies=[Depends(admit)],
     )
     app.state.runtime = runtime
+    bank.add_schema(SCHEMA)
+    app.state.authentication = Authentication(bank, AuthSettings.of(bank.config))
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

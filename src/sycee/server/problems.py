@@ -19,6 +19,7 @@ from sycee.core.errors import IntegrityError, Refused, SyceeError, UnavailableEr
 from sycee.core.result_codes import Result
 from sycee.database.requests import RequestConflict
 from sycee.identity.people import DutyMissing
+from sycee.server.auth.refusals import CHALLENGE, ForeignOrigin, NotAuthenticated, ScopeMissing, TooManyRequests
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
@@ -161,6 +162,8 @@ class Problem(Exception):
         headers = dict(self.headers)
         if self.type.status in (429, 503):
             headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+        if self.type.status == 401:
+            headers.setdefault("WWW-Authenticate", CHALLENGE)
         return Response(
             json.dumps(self.document(request_id), ensure_ascii=False),
             self.type.status,
@@ -190,6 +193,12 @@ def not_found(what: str = "this") -> Problem:
 def from_error(error: SyceeError) -> Problem:
     """Return the problem of an error of a service."""
     match error:
+        case NotAuthenticated():
+            return Problem("not-authenticated", error.message, hint=error.hint, headers=error.headers)
+        case TooManyRequests():
+            return Problem("too-many-requests", error.message, hint=error.hint, headers=error.headers)
+        case ForeignOrigin() | ScopeMissing():
+            return Problem("not-permitted", error.message, hint=error.hint, headers=error.headers)
         case RequestConflict():
             return Problem("conflict", error.message, hint=error.hint)
         case DutyMissing():

@@ -61,3 +61,16 @@ class TooManyRequests(SyceeError):
     def headers(self) -> Mapping[str, str]:
         """Return the headers of the answer."""
         return {"Retry-After": str(self.retry_after_s), "Cache-Control": "no-store"}
+
+
+class ScopeMissing(SyceeError):
+    """The token has no scope for the request: HTTP 403."""
+
+    status = 403
+    headers: Final[Mapping[str, str]] = {
+        "WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="write"',
+        "Cache-Control": "no-store",
+    }
+
+    def __init__(self) -> None:
+        super().__init__("the token permits reading only", hint="request a token with the scope write")

@@ -1,0 +1,68 @@
+"""Dependencies of FastAPI: who sends a request.
+
+from sycee.server.auth.dependencies import AnyCaller, KnownCaller
+
+async def handler(caller: KnownCaller) -> ...:   # 401 without a login
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Request
+
+from sycee.server.auth.caller import Caller
+from sycee.server.auth.refusals import NotAuthenticated
+from sycee.server.auth.service import Authentication
+from sycee.server.runtime import runtime_of
+
+
+def authentication_of(request: Request) -> Authentication:
+    """Return the authentication of a request's application."""
+    found: Any = request.app.state.authentication
+    assert isinstance(found, Authentication)
+    return found
+
+
+def address_of(request: Request) -> str:
+    """Return the network address of the sender; "" for a Unix socket."""
+    return request.client.host if request.client is not None else ""
+
+
+def path_of(request: Request) -> str:
+    """Return the path as the sender wrote it, percent-encoded: a proof names it so."""
+    raw = request.scope.get("raw_path") or request.scope["path"].encode()
+    return bytes(raw).partition(b"?")[0].decode("ascii", "replace")
+
+
+async def admit(request: Request) -> None:
+    """Apply the limits of the sender's address, before any check of a signature. For the whole application."""
+    authentication_of(request).admit(address_of(request))
+
+
+async def caller(request: Request) -> Caller:
+    """Return the caller of a request: a program, a person, or an anonymous one.
+
+    Raises the errors of `Authentication.caller`, which `problems` answers with 401, 403 and 429.
+    """
+    return await authentication_of(request).caller(
+        method=request.method,
+        path=path_of(request),
+        authorization=request.headers.getlist("authorization"),
+        proofs=request.headers.getlist("dpop"),
+        cookies=request.cookies,
+        headers=request.headers,
+        address=address_of(request),
+        run=runtime_of(request).run,
+    )
+
+
+async def known(found: Annotated[Caller, Depends(caller)]) -> Caller:
+    """Return the caller of a request. Raises NotAuthenticated for an anonymous one."""
+    if not found.signed_in:
+        raise NotAuthenticated("")
+    return found
+
+
+AnyCaller: TypeAlias = Annotated[Caller, Depends(caller)]
+KnownCaller: TypeAlias = Annotated[Caller, Depends(known)]

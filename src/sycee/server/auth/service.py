@@ -1,0 +1,130 @@
+"""Everything that authenticates the senders of one server's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from sycee.bank.bank import Bank
+from sycee.core.clock import Clock, RealClock, read_ns
+from sycee.database.transactions import write
+from sycee.identity.tables import PERSONS, SHREDDED
+from sycee.server.auth import oidc, sessions
+from sycee.server.auth.caller import SCOPES, WRITE, Caller, Kind
+from sycee.server.auth.clients import Clients
+from sycee.server.auth.dpop import Proofs
+from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.oidc import OpenId
+from sycee.server.auth.passkeys import Passkeys
+from sycee.server.auth.rate_limits import Limiter, sender_of, token_name
+from sycee.server.auth.refusals import NotAuthenticated, ScopeMissing
+from sycee.server.auth.sessions import SAFE_METHODS, Sessions
+from sycee.server.auth.settings import AuthSettings
+from sycee.server.auth.tables import CLIENTS, OIDC_LINKS, PASSKEYS, SESSIONS
+from sycee.server.auth.tokens import Tokens
+
+Run = Callable[..., Awaitable[Any]]
+_SCHEME: Final = "dpop"
+
+
+class Authentication:
+    """Clients, tokens, invitations, passkeys, providers, sessions and rate limits of a bank."""
+
+    def __init__(self, bank: Bank, settings: AuthSettings, clock: Clock | None = None) -> None:
+        clock = clock or RealClock()
+        oidc.require_names(settings.providers)
+        stores, people = bank.stores, bank.people
+        self.settings = settings
+        # Persons who were shredded before this start, for example by a restore, have no login.
+        write(stores.engine, lambda connection: _forget_shredded(connection, read_ns(clock)))
+        self.clients = Clients(stores, people, clock)
+        self.invitations = Invitations(stores, people, bank.directory, clock)
+        self.proofs = Proofs(clock, nonce_required=settings.dpop_nonce)
+        self.tokens = Tokens(self.clients, self.proofs, settings.public_url, clock)
+        self.sessions = Sessions(stores, people, settings, clock)
+        self.passkeys = Passkeys(stores, people, self.invitations, settings, clock)
+        self.openid = OpenId(stores, people, self.invitations, settings, clock)
+        self._requests = Limiter(settings.requests_per_address, clock)
+        self._tokens = Limiter(settings.requests_per_token, clock)
+        self._failures = Limiter(settings.failures_per_address, clock)
+        bank.personal.on_shred.append(self._forget)
+
+    def admit(self, address: str) -> None:
+        """Count a request of an address. Raises TooManyRequests; it comes before every check of a signature."""
+        sender = sender_of(address)
+        self._failures.require(sender)
+        self._requests.count(sender)
+
+    @contextmanager
+    def counting(self, address: str) -> Iterator[None]:
+        """Count a failure in this block against the address that sent the request."""
+        try:
+            yield
+        except NotAuthenticated as error:
+            if error.code != "use_dpop_nonce":  # a part of the protocol, and no failure
+                self._failures.add(sender_of(address))
+            raise
+
+    async def caller(
+        self,
+        *,
+        method: str,
+        path: str,
+        authorization: Sequence[str],
+        proofs: Sequence[str],
+        cookies: Mapping[str, str],
+        headers: Mapping[str, str],
+        address: str,
+        run: Run,
+    ) -> Caller:
+        """Return the caller of a request that was admitted. `run` runs a function on a thread of the services.
+
+        Raises NotAuthenticated, ForeignOrigin, ScopeMissing, TooManyRequests.
+        """
+        with self.counting(address):
+            if authorization:
+                return self._machine(method, path, authorization, proofs, address)
+            token = self.sessions.token_in(cookies)
+            if not token:
+                return Caller(Kind.ANONYMOUS, address)
+            self.sessions.require_own_origin(method, headers)
+            person = await run(self.sessions.person_of, token)
+        return Caller(Kind.PERSON, address, int(person), scopes=frozenset(SCOPES))
+
+    def begin_passkey(self, connection: Connection, person: int) -> str:
+        """Begin a session after a passkey."""
+        return self.sessions.begin(connection, person, sessions.PASSKEY)
+
+    def begin_oidc(self, connection: Connection, person: int) -> str:
+        """Begin a session after a login with a provider."""
+        return self.sessions.begin(connection, person, sessions.OIDC)
+
+    def _machine(
+        self, method: str, path: str, authorization: Sequence[str], proofs: Sequence[str], address: str
+    ) -> Caller:
+        scheme, _, token = authorization[0].partition(" ")
+        if len(authorization) != 1 or len(proofs) != 1 or scheme.lower() != _SCHEME:
+            raise NotAuthenticated  # Bearer, for example: a token without a proof is no credential
+        self._tokens.count(token_name(token))
+        found = self.tokens.verify(
+            token, proofs[0], method=method, url=self.settings.public_url + path, address=address
+        )
+        if method not in SAFE_METHODS and not found.may(WRITE):
+            raise ScopeMissing
+        return found
+
+    def _forget(self, connection: Connection, person: int) -> None:
+        self.clients.forget(connection, person)
+        self.invitations.forget(connection, person)
+
+
+def _forget_shredded(connection: Connection, now_ns: int) -> None:
+    shredded = select(PERSONS.c.id).where(PERSONS.c.state == SHREDDED)
+    for table in (SESSIONS, PASSKEYS, OIDC_LINKS):
+        connection.execute(table.delete().where(table.c.person.in_(shredded)))
+    chosen = CLIENTS.c.person.in_(shredded) & CLIENTS.c.revoked_ns.is_(None)
+    connection.execute(CLIENTS.update().where(chosen).values(revoked_ns=now_ns, revoked_by=0))

@@ -1,0 +1,275 @@
+"""Authentication over HTTP: the application on a real socket, with the programs and browsers that use it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.bank import world
+from tests.server.auth.authenticator import Authenticator
+from tests.server.auth.parties import Machine, new_key, public_of
+from tests.server.world import served
+
+from sycee.bank.bank import Bank
+from sycee.core import ids
+from sycee.core.clock import RealClock, SimulatedClock
+from sycee.server import problems
+from sycee.server.auth.caller import Caller
+from sycee.server.auth.clients import Clients
+from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.refusals import ScopeMissing
+from sycee.server.auth.service import Authentication
+from sycee.server.auth.settings import AuthSettings
+from sycee.server.tables import SCHEMA
+
+ORIGIN = "http://localhost:8420"
+FAILURES = 20
+
+
+@dataclass
+class Served:
+    bank: Bank
+    address: str
+    officer: int
+
+    def machine(self, **others: Any) -> Machine:
+        """A program of the officer. It is registered before the server starts."""
+        key = new_key("ES256")
+        made = Clients(self.bank.stores, self.bank.people, RealClock()).register(
+            self.officer, public_of(key), by=self.officer, name="reports", **others
+        )
+        clock = SimulatedClock(RealClock().now_ns())
+        return Machine(ids.format(made.id), key, clock, issuer=ORIGIN)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Machine, Machine, Machine]]:
+    """A served bank with a program, a reader and a program without requests."""
+    folder: Path = tmp_path_factory.mktemp("http")
+    world.founded("").copy(folder)
+    with Bank.open(folder / "bank", options={"http_failures_per_minute": str(FAILURES)}, schemas=(SCHEMA,)) as bank:
+        place = Served(bank, "", bank.people.person_of_key(world.ANN.public))
+        machines = place.machine(), place.machine(scopes=["read"]), place.machine()
+        with served(bank) as address:
+            place.address = address
+            yield place, *machines
+
+
+def client(place: Served, sender: str) -> httpx.Client:
+    """An HTTP client with an address of its own on loopback: each test is another sender."""
+    transport = httpx.HTTPTransport(local_address=sender)
+    return httpx.Client(base_url=place.address, transport=transport)
+
+
+def fetch(http: httpx.Client, machine: Machine, **form: Any) -> httpx.Response:
+    machine.clock.set(RealClock().now_ns())
+    return http.post("/oauth/token", data=machine.form(**form), headers={"DPoP": machine.proof()})
+
+
+def session_of(http: httpx.Client, machine: Machine, token: str, **changes: Any) -> httpx.Response:
+    shown = machine.proof(method="GET", url=f"{ORIGIN}/auth/session", token=token)
+    return http.get("/auth/session", headers={"Authorization": f"DPoP {token}", "DPoP": shown} | changes)
+
+
+def is_refused(answer: httpx.Response, status: int = 401) -> dict[str, Any]:
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    if status == 401:
+        assert answer.headers["www-authenticate"].startswith('DPoP algs="ES256 EdDSA Ed25519"')
+    found: dict[str, Any] = answer.json()
+    found.pop("request_id")
+    return found
+
+
+# --- programs ---
+
+
+def test_a_program_fetches_a_token_and_uses_it(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+    place, machine, _, _ = prepared
+    with client(place, "127.0.0.2") as http:
+        answer = fetch(http, machine)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        token = answer.json()["access_token"]
+        found = session_of(http, machine, token)
+        assert found.status_code == 200
+        assert found.json() == {
+            "kind": "machine",
+            "person": ids.format(place.officer),
+            "client": machine.client,
+            "operator": None,
+            "scopes": ["read", "write"],
+        }
+        assert [each["alg"] for each in http.get("/oauth/jwks").json()["keys"]] == ["Ed25519"]
+
+
+def test_every_wrong_credential_has_the_same_answer(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+    place, machine, reader, _ = prepared
+    with client(place, "127.0.0.3") as http:
+        token, other = (fetch(http, each).json()["access_token"] for each in (machine, reader))
+        good = machine.proof(method="GET", url=f"{ORIGIN}/auth/session", token=token)
+        assert session_of(http, machine, token, DPoP=good).status_code == 200
+        bearer = {"Authorization": f"Bearer {token}"}
+        answers = [
+            is_refused(session_of(http, machine, token, DPoP=good)),  # replayed
+            is_refused(http.get("/auth/session", headers=bearer)),
+            is_refused(session_of(http, machine, token, **bearer)),
+            is_refused(session_of(http, machine, token, Authorization=f"DPoP {token}x")),
+            is_refused(session_of(http, machine, token, Authorization="DPoP")),
+            is_refused(session_of(http, machine, other)),  # another program's token
+            is_refused(session_of(http, machine, token, DPoP=machine.proof(method="GET", url=ORIGIN, token=token))),
+            is_refused(session_of(http, machine, token, DPoP="")),
+        ]
+        assert all(each == answers[0] for each in answers)
+        is_refused(http.get("/auth/session"))
+
+
+def test_a_wrong_time_is_answered_with_a_nonce(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+    place, machine, _, _ = prepared
+    with client(place, "127.0.0.4") as http:
+        answer = http.post(
+            "/oauth/token", data=machine.form(), headers={"DPoP": machine.proof(iat=machine.now_s() - 600)}
+        )
+        assert (answer.status_code, answer.json()) == (400, {"error": "use_dpop_nonce"})
+        shown = machine.proof(iat=machine.now_s() - 600, nonce=answer.headers["dpop-nonce"])
+        assert http.post("/oauth/token", data=machine.form(), headers={"DPoP": shown}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "expected"),
+    [
+        (b"grant_type=password", "application/x-www-form-urlencoded", (400, "unsupported_grant_type")),
+        (b"", "application/x-www-form-urlencoded", (400, "invalid_request")),
+        (b"a=1&a=2", "application/x-www-form-urlencoded", (400, "invalid_request")),
+        (b"\xff", "application/x-www-form-urlencoded", (400, "invalid_request")),
+        (b"a" * 20_000, "application/x-www-form-urlencoded", (400, "invalid_request")),
+        (b'{"grant_type": "client_credentials"}', "application/json", (400, "invalid_request")),
+        (b"grant_type=client_credentials", "application/x-www-form-urlencoded", (400, "invalid_dpop_proof")),
+    ],
+    ids=str,
+)
+def test_wrong_token_requests(
+    prepared: tuple[Served, Machine, Machine, Machine], content: bytes, kind: str, expected: tuple[int, str]
+) -> None:
+    with client(prepared[0], "127.0.0.5") as http:
+        answer = http.post("/oauth/token", content=content, headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["error"]) == expected
+
+
+def test_a_reader_changes_nothing(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+    """A request that is not a read needs the scope write, whatever the operation."""
+    place, writer, reader, _ = prepared
+    made = Authentication(place.bank, AuthSettings(public_url=ORIGIN))
+
+    def called(machine: Machine, method: str) -> Caller:
+        machine.clock.set(RealClock().now_ns())
+        token = made.tokens.issue(machine.form(), machine.proof())["access_token"]
+        request: dict[str, Any] = {"cookies": {}, "headers": {}, "address": "127.0.0.6", "run": asyncio.to_thread}
+        request |= {"method": method, "path": "/v1/wallets", "authorization": [f"DPoP {token}"]}
+        shown = machine.proof(method=method, url=f"{ORIGIN}/v1/wallets", token=token)
+        return asyncio.run(made.caller(**request, proofs=[shown]))
+
+    assert called(reader, "GET").scopes == {"read"}
+    assert called(writer, "POST").scopes == {"read", "write"}
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        with pytest.raises(ScopeMissing) as caught:
+            called(reader, method)
+        problem = problems.from_error(caught.value)
+        assert problem.type.status == 403
+        assert problem.headers["WWW-Authenticate"].endswith('error="insufficient_scope", scope="write"')
+
+
+# --- rate limits ---
+
+
+def test_failures_count_against_their_sender_alone(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+    place, _, _, victim = prepared
+    with client(place, "127.0.0.7") as attacker, client(place, "127.0.0.8") as http:
+        attack = Machine(victim.client, new_key("ES256"), victim.clock, issuer=ORIGIN)
+        for _ in range(FAILURES):
+            assert fetch(attacker, attack).json() == {"error": "invalid_client"}
+        refused = fetch(attacker, attack)
+        assert is_refused(refused, 429)["title"] == "Too many requests"
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+        is_refused(attacker.get("/healthz"), 429)
+        assert fetch(http, victim).status_code == 200  # who was named is not locked
+
+
+# --- persons ---
+
+
+@pytest.fixture
+def code(prepared: tuple[Served, Machine, Machine, Machine]) -> str:
+    bank, officer = prepared[0].bank, prepared[0].officer
+    return Invitations(bank.stores, bank.people, bank.directory, RealClock()).issue(officer, by=officer)[1]
+
+
+def registered(http: httpx.Client, code: str) -> Authenticator:
+    device = Authenticator(ORIGIN, "localhost")
+    begun = http.post("/auth/passkeys/registration/options", json={"invitation": code})
+    assert begun.status_code == 200, begun.text
+    made = http.post("/auth/passkeys/registration", json={"credential": device.create(begun.json()["publicKey"])})
+    assert made.status_code == 204, made.text
+    return device
+
+
+def test_a_person_sets_up_a_passkey_logs_in_and_out(
+    prepared: tuple[Served, Machine, Machine, Machine], code: str
+) -> None:
+    place = prepared[0]
+    with client(place, "127.0.0.9") as http:
+        http.headers["Origin"] = ORIGIN
+        device = registered(http, code)
+        assert http.get("/auth/session").json() == {
+            "kind": "person", "person": ids.format(place.officer), "client": None, "operator": None,
+            "scopes": ["read", "write"],
+        }  # fmt: skip
+        cookie = http.cookies["sycee"]
+        assert http.post("/auth/logout").status_code == 204
+        is_refused(http.get("/auth/session"))
+        is_refused(http.get("/auth/session", headers={"Cookie": f"sycee={cookie}"}))  # ended at the server, too
+        options = http.post("/auth/passkeys/login/options").json()["publicKey"]
+        answer = http.post("/auth/passkeys/login", json={"credential": device.get(options)})
+        assert answer.status_code == 204
+        assert answer.headers["set-cookie"].endswith("HttpOnly; Max-Age=43200; Path=/; SameSite=strict")
+        is_refused(http.post("/auth/passkeys/login", json={"credential": device.get(options)}))  # reused challenge
+
+
+def test_a_stolen_cookie_on_another_page_is_refused(
+    prepared: tuple[Served, Machine, Machine, Machine], code: str
+) -> None:
+    with client(prepared[0], "127.0.0.10") as http:
+        http.headers["Origin"] = ORIGIN
+        registered(http, code)
+        evil = {"Origin": "https://evil.example"}
+        assert http.get("/auth/session").status_code == 200
+        is_refused(http.get("/auth/session", headers=evil), 403)
+        is_refused(http.post("/auth/logout", headers=evil), 403)
+        is_refused(http.get("/auth/session", headers={"Sec-Fetch-Site": "cross-site"}), 403)
+        for path in ("registration/options", "registration", "login/options", "login"):
+            is_refused(http.post(f"/auth/passkeys/{path}", headers=evil, json={}), 403)
+        assert http.get("/auth/session").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/auth/passkeys/registration/options", {"invitation": "AAAA"}, 401),
+        ("/auth/passkeys/registration/options", {"invitation": "A" * 100}, 400),
+        ("/auth/passkeys/registration/options", {}, 400),
+        ("/auth/passkeys/registration", {"credential": {}}, 401),
+        ("/auth/passkeys/login", {"credential": {"rawId": 5}}, 401),
+        ("/auth/passkeys/login", {"credential": [], "more": 1}, 400),
+        ("/auth/oidc/unknown/login", {}, 401),
+        ("/auth/oidc/Unknown/login", {}, 400),
+    ],
+)
+def test_wrong_bodies(
+    prepared: tuple[Served, Machine, Machine, Machine], path: str, body: dict[str, Any], status: int
+) -> None:
+    with client(prepared[0], "127.0.0.11") as http:
+        is_refused(http.post(path, json=body, headers={"Origin": ORIGIN}), status)
+        is_refused(http.get("/auth/oidc/unknown/callback?state=x&code=y"))
