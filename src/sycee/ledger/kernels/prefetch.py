@@ -72,6 +72,7 @@ def _prefetcher(lines_max: int = LINES_MAX, *, record: bool = False, to_write: b
 
 _prefetch_row = _prefetcher()
 _prefetch_row_start = _prefetcher(1)
+_read_row = _prefetcher(to_write=False)
 source_record = _prefetcher(record=True, to_write=False)
 target_record = _prefetcher(record=True)
 
@@ -100,6 +101,8 @@ def row_slots(slots, rows, start, stop):
 def operation_rows(tables, operations, i, slots_until, rows_until):
     """Prefetch account slots and rows for the operations from `i` on; slots farther ahead, as they are read first.
 
+    Also prefetch the rows that these operations will write at the ends of `movements` and `bound`.
+
     Returns the ends of the prefetched slots and rows: pass them to the next call, `i` at least. For j from `i` to
     `i` + CHUNK, tables.prefetch_ring[j & RING_MASK] then holds the probable row + 1 of the debit and of the credit
     account, 0 if none was found.
@@ -125,6 +128,11 @@ def operation_rows(tables, operations, i, slots_until, rows_until):
             else:
                 _prefetch_row(tables.accounts, row)
     _prefetch_dependents(tables, operations, i)
+    for ahead in range(CHUNK, 2 * CHUNK):
+        _prefetch_row(tables.movements, tables.counters[c.MOVEMENTS] + ahead)
+        _prefetch_row(tables.bound, tables.counters[c.BOUND] + ahead)
+    for j in range(i + 4 * CHUNK, min(i + 5 * CHUNK, operations.size)):
+        _read_row(operations, j)
     return min(i + 4 * CHUNK, operations.size), min(i + 3 * CHUNK, operations.size)
 
 
