@@ -41,6 +41,17 @@ def encode(header: Header, content: bytes, signed: bytes = b"") -> tuple[memoryv
     return buffer, frames.encode_into(buffer, header, memoryview(content), signed)
 
 
+@pytest.mark.parametrize("count", [1, 29, 30, 31, 8_064])
+def test_a_body_checksum_that_is_known_gives_the_same_frame(count: int) -> None:
+    content = np.random.default_rng(count).bytes(count * 128)
+    expected, size = encode(header_of(count), content)
+    checksum = frames.body_checksum_of(memoryview(content))
+    buffer = memoryview(bytearray(FRAME_BYTES_MAX))
+    assert frames.encode_into(buffer, header_of(count), memoryview(content), body_checksum=checksum) == size
+    assert buffer[:size] == expected[:size]
+    assert frames.decode_header(buffer).body_checksum == checksum
+
+
 def header_of(count: int, **changes: object) -> Header:
     kind = FrameKind.OPERATIONS if count else FrameKind.EMPTY
     return Header(7, kind, 1_000, 6, 1, bytes(32), CALENDAR, count)._replace(**changes)

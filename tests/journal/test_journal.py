@@ -372,6 +372,8 @@ def test_a_frame_is_built_around_the_records_of_a_buffer(tmp_path: Path) -> None
         buffer = journal.buffers.acquire()
         place = buffer.records(content.nbytes).reshape(content.shape)
         place[:] = content
+        if sequence % 2:
+            journal.buffers.compute_checksum(buffer, place.reshape(-1))
         told: dict[str, Any] = {"kind": FrameKind.OPERATIONS, "time_ns": TIME_NS + sequence}
         journal.append(records=place, buffer=buffer, **told)
         journal.release(buffer)

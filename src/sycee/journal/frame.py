@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from blake3 import blake3
-from xxhash import xxh3_64_digest, xxh3_128_digest
+from xxhash import xxh3_64_digest, xxh3_128, xxh3_128_digest
 
 from sycee.core.arrays import Bytes
 from sycee.core.errors import UnavailableError
@@ -190,13 +190,28 @@ def require_possible(header: Header, record_bytes: int, envelope_bytes: int) -> 
         raise ValueError(f"time {header.time_ns} ns is not a positive signed 64-bit number")
 
 
+def body_checksum_of(records: memoryview) -> bytes:
+    """Return the body checksum of a frame with these records and without envelopes."""
+    frame_bytes = padded_bytes(len(records) // RECORD_BYTES)
+    hasher = xxh3_128(records)
+    hasher.update(bytes(frame_bytes - FRAME_HEADER_BYTES - len(records) - FRAME_TRAILER_BYTES))
+    return hasher.digest()
+
+
 def encode_into(
-    buffer: memoryview, header: Header, records: memoryview, envelopes: Buffer = b"", *, in_place: bool = False
+    buffer: memoryview,
+    header: Header,
+    records: memoryview,
+    envelopes: Buffer = b"",
+    *,
+    in_place: bool = False,
+    body_checksum: bytes | None = None,
 ) -> int:
     """Write the frame into `buffer` (at least FRAME_BYTES_MAX, writable) and return its length in bytes.
 
-    `in_place`: the buffer already contains the records. `frame_bytes`, `record_count`, `envelope_bytes` and
-    `body_checksum` of `header` are ignored and computed. Raises ValueError for content that no frame can have.
+    `in_place`: the buffer already contains the records. `body_checksum`: None to compute it. `frame_bytes`,
+    `record_count`, `envelope_bytes` and `body_checksum` of `header` are ignored. Raises ValueError for content that no
+    frame can have.
     """
     require_possible(header, len(records), len(envelopes))
     record_count = len(records) // RECORD_BYTES
@@ -208,7 +223,8 @@ def encode_into(
         buffer[FRAME_HEADER_BYTES:records_end] = records
     buffer[records_end:body_end] = envelopes
     buffer[body_end:trailer_at] = bytes(trailer_at - body_end)
-    body_checksum = xxh3_128_digest(buffer[FRAME_HEADER_BYTES:trailer_at])
+    if body_checksum is None:
+        body_checksum = xxh3_128_digest(buffer[FRAME_HEADER_BYTES:trailer_at])
     _HEADER.pack_into(
         buffer,
         0,

@@ -94,7 +94,7 @@ class Journal:
         self._segment = 1
         self._offset = SEGMENT_HEADER_BYTES
         self._segment_frames = 0  # that this object wrote to the current segment
-        self.buffers = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES)
+        self.buffers = BufferPool(FRAME_BYTES_MAX, FRAME_HEADER_BYTES, frames.body_checksum_of)
         self._hashing: FrameBuffer | None = None  # a thread reads it until `_prepared_digest` has its result
         self._released: FrameBuffer | None = None  # by the caller, while a thread was reading it
         self._failed = False
@@ -297,7 +297,10 @@ class Journal:
         self._await_digest()
         is_own = buffer is None
         buffer = buffer or self.buffers.acquire()
-        frame_bytes = frames.encode_into(buffer.memory, header, view, signed, in_place=not is_own)
+        body_checksum = None if signed else buffer.body_checksum
+        frame_bytes = frames.encode_into(
+            buffer.memory, header, view, signed, in_place=not is_own, body_checksum=body_checksum
+        )
         content = buffer.memory[:frame_bytes]
         if frame_bytes >= LARGE_FRAME_BYTES and self._disk.concurrent:
             # The digest is needed for the next frame, after this frame's fdatasync.

@@ -184,9 +184,11 @@ def prepare(
     buffer, kinds, in_order = None, 0, False
     if buffers is not None and BUFFERED_RECORDS_MIN <= operations.size <= FRAME_RECORDS_MAX:
         buffer = buffers.acquire()
-        copied = buffer.records(operations.nbytes).view(layout.OPERATION)
+        place = buffer.records(operations.nbytes)
+        copied = place.view(layout.OPERATION)
         kinds, links, in_order = kernels.copy_records(_words(operations), kernels.kernel_view(copied), _words(copied))
         if not links and not len(envelopes):
+            buffers.compute_checksum(buffer, place)
             return PreparedBatch(copied, buffer=buffer, kinds=kinds, in_order=in_order)
         operations, kinds = copied, 0 if links else kinds
         in_order = in_order and not links
