@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from sycee.core.worker_thread import Worker, one_ahead
+from sycee.core.worker_thread import Deferred, Worker, one_ahead
 
 
 def test_tasks_run_in_order() -> None:
@@ -18,6 +18,20 @@ def test_tasks_run_in_order() -> None:
     assert done == list(range(200))
     assert coming[7].result() == 7, "a second time too"
     worker.close()
+
+
+def test_work_that_a_task_begins_runs_after_it_on_the_same_thread() -> None:
+    def task() -> Deferred[str]:
+        worker = Worker.current()
+        assert worker is not None
+        return worker.submit(lambda: threading.current_thread().name)
+
+    worker, other = Worker("test-worker", is_known_to_tasks=True), Worker("test-other")
+    assert worker.submit(task).result().result() == "test-worker"
+    assert other.submit(Worker.current).result() is None
+    assert Worker.current() is None
+    worker.close()
+    other.close()
 
 
 def test_result_raises_the_error_of_its_task_and_later_tasks_run() -> None:

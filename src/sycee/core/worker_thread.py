@@ -62,8 +62,10 @@ class Worker:
     The thread starts with the first task. It ends with `close`, or when the worker is garbage-collected.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_known_to_tasks: bool = False) -> None:
+        """Create a worker. `is_known_to_tasks`: `current` returns it to its tasks, so that they can queue others."""
         self._name = name
+        self._is_known_to_tasks = is_known_to_tasks
         self._begin_without_thread()
         _with_threads.add(self)
 
@@ -79,6 +81,15 @@ class Worker:
         self.enqueue(deferred)
         return deferred
 
+    @staticmethod
+    def current() -> Worker | None:
+        """Return the worker that runs the calling task, if it `is_known_to_tasks`.
+
+        A task must not wait for a task that it queues there.
+        """
+        reference = getattr(_current, "worker", None)
+        return reference() if reference else None
+
     def enqueue(self, deferred: Deferred[Any]) -> None:
         """Queue a deferred task behind the earlier ones. Run it at once where the system refuses a thread."""
         if self._thread is None:
@@ -93,7 +104,8 @@ class Worker:
         if self._thread is not None:
             return True
         # The thread refers to the queue only, so that an unused worker is collected and its thread ends.
-        thread = threading.Thread(target=_run_all, args=(self._queue,), name=self._name, daemon=True)
+        known = weakref.ref(self) if self._is_known_to_tasks else None
+        thread = threading.Thread(target=_run_all, args=(self._queue, known), name=self._name, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError):
@@ -109,8 +121,12 @@ class Worker:
             self._thread = None
 
 
-def _run_all(queue: SimpleQueue[Deferred[Any] | None]) -> None:
-    """Run queued tasks until the sentinel None."""
+_current: Final = threading.local()  # in a worker's thread: a weak reference to the worker, or None
+
+
+def _run_all(queue: SimpleQueue[Deferred[Any] | None], worker: weakref.ref[Worker] | None) -> None:
+    """Run queued tasks until the sentinel None. `worker`: for `Worker.current`."""
+    _current.worker = worker
     while (deferred := queue.get()) is not None:
         deferred.run()
         del deferred

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import blake3
@@ -106,13 +107,14 @@ class LedgerState(StateTables):
             answers["code"][at] = result
             at += 1
         if operations.size:
-            hasher = blake3.blake3(self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes())
-            movements = self.movements[moved:].view(np.uint8).data
+            prefix = self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes()
+            movements = self.movements[moved:]
+            digest = partial(_movement_digest, prefix, movements)
             if movements.nbytes < BACKGROUND_DIGEST_BYTES:
-                self.movement_digest = hasher.update(movements).digest()
+                self.movement_digest = digest()
             else:
                 # The digest is needed only when the next frame is written.
-                self._movement_digest = self.storage.begin(lambda: hasher.update(movements).digest())
+                self._movement_digest = self.storage.begin(digest)
         return answers
 
     def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
@@ -164,6 +166,11 @@ class LedgerState(StateTables):
     ) -> LedgerState:
         """Return a saved state. Raise IntegrityError if the sections are incomplete."""
         return snapshot_tables.load(lambda: cls(storage), sections, small)
+
+
+def _movement_digest(prefix: bytes, movements: Array) -> bytes:
+    """Return the digest after a frame. `prefix`: the digest before it, its sequence and its results."""
+    return blake3.blake3(prefix).update(movements.view(np.uint8).data).digest()
 
 
 def _words(operations: Array) -> Array:

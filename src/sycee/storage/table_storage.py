@@ -51,8 +51,8 @@ class TableStorage(Storage):
         return ReservedArray(dtype, length)
 
     def begin(self, work: Callable[[], T]) -> Deferred[T]:
-        """Begin a task on the worker thread for short tasks."""
-        return _SHORT.submit(work)
+        """Begin a task on the worker that runs the calling task, if it is known, else on the one for short tasks."""
+        return (Worker.current() or _SHORT).submit(work)
 
     def begin_long(self, work: Callable[[], T]) -> Pending[T]:
         """Begin a task on the worker thread for tasks that last for many frames."""
