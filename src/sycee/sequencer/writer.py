@@ -27,7 +27,7 @@ from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants
 from sycee.sequencer import rules_version
-from sycee.sequencer.applier import Applier
+from sycee.sequencer.applier import NO_ANSWERS, Applier
 from sycee.sequencer.frame_time import FrameTimes, next_time_ns
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
@@ -160,23 +160,20 @@ class Writer:
     def _answers(self, batch: PreparedBatch) -> Array:
         """Write a batch and return its results; a batch larger than a frame is written as several frames."""
         self._queue.check_running()
-        answers = np.zeros(batch.size, layout.ANSWER)
-        start = 0
+        answers: list[Array] = []
         try:
             for part in batch.split_into_frames():
-                if part is batch:
-                    return self._frame(part)
-                answers[start : start + part.size] = self._frame(part)
-                start += part.size
+                answers.append(self._frame(part))
         except UnavailableError as error:
-            if not start:
+            if not answers:
                 raise
+            written = sum(each.size for each in answers)
             hint = f"send all again under the same ids: those already written return EXISTS. {error.hint or ''}"
             raise UnavailableError(
-                f"the first {start:,} of {answers.size:,} operations were written, then: {error.message}",
+                f"the first {written:,} of {batch.size:,} operations were written, then: {error.message}",
                 hint=hint.rstrip(),
             ) from error
-        return answers
+        return answers[0] if len(answers) == 1 else np.concatenate([NO_ANSWERS, *answers])
 
     # --- one frame ---
 
