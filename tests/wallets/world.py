@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -177,6 +177,14 @@ def settled(server: str) -> world.Copies:
 def prepared(where: str) -> world.Copies:
     """The town for kills. `where`: as the fixture `server`."""
     return settled(_server(where))
+
+
+def further(server: str, folder: Path, prepare: Callable[[Bank], None]) -> world.Copies:
+    """A closed copy of the town in which `prepare` was called."""
+    options = settled(server).copy(folder)
+    with Bank.open(folder / "bank", options=options) as made:
+        prepare(made)
+    return world.Copies(folder, options.get("database", ""))
 
 
 @cache
