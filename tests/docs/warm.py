@@ -7,7 +7,9 @@ does the work, and FOLDER/sycee ends as that did.
 
 from __future__ import annotations
 
+import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -16,6 +18,7 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
@@ -77,6 +80,10 @@ def main() -> None:
         importlib.import_module(name)
     for schema in (*bank.SCHEMAS, tables.SCHEMA):
         assert schema.head  # read from the revisions once, and not again by each child
+    with redirect_stdout(io.StringIO()):  # what a first command imports and builds, each child has then
+        assert cli.main(["key", "new", str(folder / "first.pem")]) == 0
+    gc.collect()
+    gc.freeze()  # the collector of a child touches, and so copies, no object of this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing behind
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "socket"))
