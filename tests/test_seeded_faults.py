@@ -15,7 +15,7 @@ import seeded_faults  # noqa: E402
 
 FAULTS = seeded_faults.read_faults()
 FAULTS_MIN = 40
-SAMPLE = random.Random(2020).sample(FAULTS, 4)
+SAMPLE = random.Random(2020).sample(FAULTS, 2)  # the soak test plants all
 
 
 def test_the_list_is_long_enough_and_each_can_be_planted() -> None:

@@ -35,7 +35,7 @@ def some_ids(purpose: str, count: int) -> np.ndarray:
 
 def grow() -> Sides:
     """One ledger on kernels and twin, with more rows of every kind than the initial tables have."""
-    sides = Sides(resolve_first=False)
+    sides = Sides(resolve_first=False, compare_every=4)  # the tables are large: a comparison takes a fifth of a second
     first = kernels.empty_tables()
     accounts = some_ids("accounts", ACCOUNTS)
     frames = [
@@ -91,6 +91,7 @@ def grow() -> Sides:
     grow_batches(sides, accounts)
     grow_chains(sides, accounts)
     sides.frame(1_000, operations.expire(some_ids("expire", 1), programme=5, first=0, count=MEMBERS))
+    sides.compare()
     tables = sides.state.tables
     for name in (
         *("accounts", "purses", "movements", "bound", "account_slots", "unordered_slots", "rule_sets", "programmes"),

@@ -322,7 +322,7 @@ def test_keys_are_found_while_another_thread_opens_accounts() -> None:
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        for part in range(60):
+        for part in range(30):
             first = 700_000 + 200 * part
             world.frame(
                 30 + part,
