@@ -81,11 +81,12 @@ class PaymentsApp:
                 return
             answer = _not_here(scope)
         else:
-            answer = await self._answer(scope, receive)
+            answer = await self.answer(scope, receive)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Return the answer to a request for PATH."""
         sender = self._senders.find(self._address_of(scope), monotonic())
         if refusal := self._limit(sender):
             return refusal
