@@ -243,3 +243,23 @@ def _show_outcome(bank: Bank, account: str, outcome: Outcome) -> None:
     outcome.require_created(f"the key of account {account} was not changed")
     epoch = bank.stores.ledger.account(ids.parse(account)).key_epoch
     show(f"account {account}: key epoch {epoch} from frame {outcome.frame:,} on")
+
+
+@app.command(name="rotate-master")
+def rotate_master(
+    folder: BankFolder,
+    /,
+    *,
+    new_master_key: Annotated[Path, Parameter(help="File of the new master key, created if absent.")],
+) -> int:
+    """Replace the master key of personal data in the key file, its backup and the settings.
+
+    Stop every process that has the bank open. After a kill, repeat the command with the same file.
+    """
+    from sycee.bank.master_rotation import rotate_master_key
+
+    done = rotate_master_key(folder, new_master_key)
+    show(f"{done.persons:,} secrets have the master key in {new_master_key}")
+    if done.source != str(folder / "sycee.toml"):
+        note(f"{done.source} names the old master key: name the new file there")
+    return 0

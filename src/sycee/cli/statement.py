@@ -69,11 +69,11 @@ def _account_of_alias(folder: Path, alias: str) -> int:
     from sycee.bank.folder import DataFolder
     from sycee.core.secret_files import SecretKey
     from sycee.database.engines import engine
-    from sycee.personal.sealing import hash_key
+    from sycee.personal.keys import hash_key_in
     from sycee.wallets.aliases import account_of
 
     config = Config.load(DataFolder(folder))
-    key = hash_key(SecretKey.load(config.path("master_key")).secret)
+    key = hash_key_in(config.path("key_store"), SecretKey.load(config.path("master_key")).secret)
     made = engine(config.database, read_only=True)
     try:
         return account_of(made, alias, key, config.text("phone_prefix"))

@@ -33,10 +33,12 @@ SHREDDED: Final = Table(
     *required(NS, "at_ns"),
     sqlite_with_rowid=False,
 )
-# `check`: a keyed hash of a constant, which another master key does not give.
+# One row: the present master key. `number`: 1 for that of the founding, one more for each rotation. `check`: a keyed
+# hash of a constant, which another master key does not give. `hash_key`: wrapped; none where the master key derives it.
 MASTERS: Final = Table(
     "personal_keys_masters",
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),
     *required(LargeBinary(32), "check"),
+    Column("hash_key", LargeBinary(32)),
 )

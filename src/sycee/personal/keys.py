@@ -1,24 +1,25 @@
 """Per-person secrets in the key file `people.keys`, and in its backup on another disk.
 
-A person's key is derived from the master key and the person's secret: neither is enough alone. Shredding deletes the
-secret from the file and from its backup, and enters the person in `shredded` of both. Opening compares the two files
-and deletes what one of them still has, so that an old copy of one file restores no shredded person.
+A person's key is computed from the master key and the person's secret: neither is enough alone. A rotation of the
+master key replaces each secret, so that the new ones give the same key. Shredding deletes the secret from the file and
+from its backup, and enters the person in `shredded` of both. Opening compares the two files and deletes what one of
+them still has, so that an old copy of one file restores no shredded person.
 
-SQLite overwrites deleted bytes with zeros (`secure_delete`), and the write-ahead log is emptied after each shredding.
+SQLite overwrites deleted bytes with zeros (`secure_delete`), and the write-ahead log is emptied after each shredding
+and each rotation.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import sqlalchemy
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, Row
 
 from sycee.core import ids
 from sycee.core.arrays import Bytes
@@ -33,14 +34,44 @@ from sycee.personal import sealing
 from sycee.personal.key_tables import MASTERS, SCHEMA, SECRET_BYTES, SECRETS, SHREDDED
 
 FILE_NAME: Final = "people.keys"
-MASTER: Final = 1  # number of the master key: rotation adds others
+FIRST_MASTER: Final = 1  # number of the master key of the founding, which derives the keys of persons
+_HASH_NAME: Final = bytes(16)  # no person has the id 0
 
 _INSERT: Final = (
     "INSERT OR IGNORE INTO personal_keys_secrets SELECT ?, ?, ?, ? "
     "WHERE NOT EXISTS (SELECT * FROM personal_keys_shredded WHERE person = ?)"
 )
 _COPY: Final = "INSERT OR IGNORE INTO personal_keys_secrets (person, secret, master, made_ns) VALUES (?, ?, ?, ?)"
+_PART: Final = "SELECT person, secret FROM personal_keys_secrets WHERE person > ? ORDER BY person LIMIT 10000"
+_REPLACE: Final = "UPDATE personal_keys_secrets SET secret = ?, master = ? WHERE person = ?"
 _READ_MAX: Final = 500  # persons of one query
+
+
+class Keyring:
+    """The keys that a master key gives. `number`: of the master key; `wrapped`: its wrapped key of search hashes."""
+
+    def __init__(self, master: bytes, row: Row[Any]) -> None:
+        self.number = int(row.number)
+        self._wrapping = sealing.wrapping_key(master)
+        self._derived = sealing.person_master(master) if self.number == FIRST_MASTER else b""
+        self.hash_key = sealing.hash_key(master)
+        if row.hash_key is not None:
+            self.hash_key = sealing.wrap(self._wrapping, bytes(row.hash_key), _HASH_NAME)
+
+    def key_of(self, secret: bytes, name: bytes) -> bytes:
+        """Return a person's key. `name`: 16 bytes of the id, big-endian."""
+        if self._derived:
+            return sealing.person_key(self._derived, secret, name)
+        return sealing.wrap(self._wrapping, secret, name)
+
+    def keys_of(self, secrets: Bytes, names: Bytes) -> list[bytes]:
+        """Return the keys of n persons: (n, 32) and (n, 16) uint8."""
+        if self._derived:
+            return sealing.person_keys(self._derived, secrets, names)
+        return [
+            sealing.wrap(self._wrapping, secret.tobytes(), name.tobytes())
+            for secret, name in zip(secrets, names, strict=True)
+        ]
 
 
 class PersonalKeys:
@@ -58,17 +89,17 @@ class PersonalKeys:
                 hint=f"restore it from its backup, {backup / FILE_NAME}",
             )
         self._open(file, backup, master, clock)
-        self._empty_log(self._engine)
+        _empty_log(self._engine)
 
-    def _open(self, file: Path, backup: Path, master: bytes, clock: Clock) -> None:
+    def _open(self, file: Path, backup: Path, master: bytes, clock: Clock, like: Row[Any] | None = None) -> None:
         if len(master) != sealing.KEY_BYTES:
             raise UsageError(f"the master key has {sealing.KEY_BYTES} bytes, not {len(master)}")
         self.file, self.backup_file = file, backup / FILE_NAME
         self._clock = clock
         self._master = master
-        self._derived = sealing.person_master(master)
-        self.hash_key = sealing.hash_key(master)
-        self._engine = _opened(file, master)
+        self._engine, row = _opened(file, master, like)
+        self._keyring = Keyring(master, row)
+        self.hash_key = self._keyring.hash_key
         self._backup_engine: Engine | None = None
 
     @classmethod
@@ -85,8 +116,13 @@ class PersonalKeys:
         for path in (file, backup / FILE_NAME):
             _create(path)
         made = cls.__new__(cls)
-        made._open(file, backup, master, clock)
-        made._backup()
+        backup_engine, row = _opened(backup / FILE_NAME, master)
+        try:
+            made._open(file, backup, master, clock, row)
+        except BaseException:
+            backup_engine.dispose()
+            raise
+        made._backup_engine = backup_engine
         return made
 
     @classmethod
@@ -135,7 +171,7 @@ class PersonalKeys:
         entropy = os.urandom(SECRET_BYTES * len(persons))
         secrets = [entropy[at : at + SECRET_BYTES] for at in range(0, len(entropy), SECRET_BYTES)]
         names = [id_bytes(person) for person in persons]
-        rows = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
+        rows = [(name, secret, self._keyring.number, now) for name, secret in zip(names, secrets, strict=True)]
 
         def insert(connection: Connection) -> int:
             among = SHREDDED.c.person.between(min(persons), max(persons))
@@ -147,14 +183,14 @@ class PersonalKeys:
             copied = rows
         else:
             secrets = self._secrets_of(persons)
-            copied = [(name, secret, MASTER, now) for name, secret in zip(names, secrets, strict=True)]
+            copied = [(name, secret, self._keyring.number, now) for name, secret in zip(names, secrets, strict=True)]
         write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
-        return [sealing.person_key(self._derived, secret, name) for name, secret in zip(names, secrets, strict=True)]
+        return [self._keyring.key_of(secret, name) for name, secret in zip(names, secrets, strict=True)]
 
     def draw(self, persons: Bytes) -> tuple[Bytes, list[bytes]]:
         """Return new secrets, (n, 32), and keys of n persons, (n, 16). Writes nothing: `store` does."""
         secrets = np.frombuffer(os.urandom(SECRET_BYTES * len(persons)), np.uint8).reshape(-1, SECRET_BYTES)
-        return secrets, sealing.person_keys(self._derived, secrets, persons)
+        return secrets, self._keyring.keys_of(secrets, persons)
 
     def store(self, persons: Bytes, secrets: Bytes) -> None:
         """Write the secrets of `draw` for persons with new ids, in the file and its backup, as `create` does.
@@ -162,7 +198,12 @@ class PersonalKeys:
         Raises IntegrityError if a person has a secret, with nothing written; UnavailableError as `create`.
         """
         self._backup()  # fail before the first file is changed
-        columns = {"person": persons, "secret": secrets, "master": MASTER, "made_ns": self._clock.now_ns()}
+        columns = {
+            "person": persons,
+            "secret": secrets,
+            "master": self._keyring.number,
+            "made_ns": self._clock.now_ns(),
+        }
 
         def insert(connection: Connection) -> None:
             condition, parameters = any_of(connection, "person", persons)
@@ -182,10 +223,7 @@ class PersonalKeys:
     def keys_of(self, persons: Sequence[int]) -> list[bytes]:
         """Return the keys of persons, in their order. Errors as `key_of`."""
         secrets = self._secrets_of(persons)
-        return [
-            sealing.person_key(self._derived, secret, id_bytes(person))
-            for person, secret in zip(persons, secrets, strict=True)
-        ]
+        return [self._keyring.key_of(secret, id_bytes(person)) for person, secret in zip(persons, secrets, strict=True)]
 
     def has(self, person: int) -> bool:
         """Return whether a person has a secret."""
@@ -268,7 +306,10 @@ class PersonalKeys:
         missing = self.missing_in_backup()
         now = self._clock.now_ns()
         secrets = self._secrets_of(missing)
-        copied = [(id_bytes(person), secret, MASTER, now) for person, secret in zip(missing, secrets, strict=True)]
+        copied = [
+            (id_bytes(person), secret, self._keyring.number, now)
+            for person, secret in zip(missing, secrets, strict=True)
+        ]
         if copied:
             write(self._backup(), lambda connection: connection.exec_driver_sql(_COPY, copied))
         return len(copied)
@@ -294,18 +335,8 @@ class PersonalKeys:
         if not persons:
             return 0
         deleted = write(store, work)
-        self._empty_log(store)
+        _empty_log(store)
         return deleted
-
-    def _empty_log(self, store: Engine) -> None:
-        """Copy the write-ahead log into the file and truncate it: it holds pages from before the deletion."""
-        with store.connect() as connection:
-            busy = connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
-        if busy:
-            raise UnavailableError(
-                f"{store.url.database} is being read, so the log behind it still holds deleted secrets",
-                hint="close the other processes that read it and repeat the command",
-            )
 
     def _backup(self) -> Engine:
         if self._backup_engine is None:
@@ -314,7 +345,7 @@ class PersonalKeys:
                     f"the backup of the key file, {self.backup_file}, is not reachable",
                     hint="mount its disk, or name its folder in the setting key_backup",
                 )
-            self._backup_engine = _opened(self.backup_file, self._master)
+            self._backup_engine, _ = _opened(self.backup_file, self._master)
         return self._backup_engine
 
 
@@ -327,26 +358,125 @@ def _create(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
-def _opened(file: Path, master: bytes) -> Engine:
-    made = engine(file)
+def require_reachable(file: Path, backup: Path) -> None:
+    """Raise UnavailableError unless the key file and its backup in the folder `backup` are there."""
+    for path in (file, backup / FILE_NAME):
+        if not path.is_file():
+            raise UnavailableError(f"{path} is not reachable", hint="mount its disk: both files get the new master key")
 
-    @event.listens_for(made, "connect")
-    def _connected(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA secure_delete=ON").close()
 
+def rotate(file: Path, backup: Path, old: bytes, new: bytes) -> int:
+    """Replace the master key of the key file and its backup; return the number of persons. For one process at a time.
+
+    The keys of persons and of search hashes stay the same: everything sealed stays readable. Each of the two files
+    changes in one transaction; after a kill the same call completes the other one. Raises UsageError for two equal
+    keys, and for a file of another master key, with nothing changed; UnavailableError if a file is not reachable.
+    """
+    require_reachable(file, backup)
+    if old == new:
+        raise UsageError("the new master key is the present one", hint="name a new file: it is created")
+    with ExitStack() as stack:
+        stores = []
+        for path in (file, backup / FILE_NAME):
+            store = _connected(path)
+            stack.callback(store.dispose)
+            with reading(store) as connection:
+                found = connection.scalar(sqlalchemy.select(MASTERS.c.check))
+            if found not in (sealing.master_check(old), sealing.master_check(new)):
+                raise _wrong_master(path)
+            stores.append(store)
+        for store in stores:
+            write(store, lambda connection: _wrap_anew(connection, old, new))
+        for store in stores:
+            _empty_log(store)
+        with reading(stores[0]) as connection:
+            return connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(SECRETS)) or 0
+
+
+def _wrap_anew(connection: Connection, old: bytes, new: bytes) -> None:
+    """Replace the secrets and the master key of one file, unless this was done."""
+    row = connection.execute(sqlalchemy.select(MASTERS)).one()
+    if row.check == sealing.master_check(new):
+        return
+    before, wrapping = Keyring(old, row), sealing.wrapping_key(new)
+    last = b""
+    while True:
+        part = connection.exec_driver_sql(_PART, (last,)).all()
+        if not part:
+            break
+        wrapped = [
+            (sealing.wrap(wrapping, before.key_of(secret, person), person), before.number + 1, person)
+            for person, secret in part
+        ]
+        connection.exec_driver_sql(_REPLACE, wrapped)
+        last = part[-1][0]
+    connection.execute(MASTERS.delete())
+    values = {
+        "number": before.number + 1,
+        "check": sealing.master_check(new),
+        "hash_key": sealing.wrap(wrapping, before.hash_key, _HASH_NAME),
+    }
+    connection.execute(MASTERS.insert().values(values))
+
+
+def hash_key_in(file: Path, master: bytes) -> bytes:
+    """Return the key of search hashes of a key file that another process may have open, and which is only read.
+
+    Raises UsageError if `master` is another master key than that of the file.
+    """
+    store = engine(file, read_only=True)
+    try:
+        with reading(store) as connection:
+            found = connection.execute(sqlalchemy.select(MASTERS.c.number, MASTERS.c.check)).one_or_none()
+            if found is None or found.check != sealing.master_check(master):
+                raise _wrong_master(file)
+            if found.number == FIRST_MASTER:
+                return sealing.hash_key(master)
+            return Keyring(master, connection.execute(sqlalchemy.select(MASTERS)).one()).hash_key
+    finally:
+        store.dispose()
+
+
+def _connected(file: Path) -> Engine:
+    made = engine(file, secure_delete=True)
     upgrade(made, SCHEMA)
-    check = sealing.master_check(master)
-
-    def known(connection: Connection) -> bytes:
-        found = connection.scalar(sqlalchemy.select(MASTERS.c.check).where(MASTERS.c.number == MASTER))
-        if found is None:
-            connection.execute(MASTERS.insert().values(number=MASTER, check=check))
-        return found or check
-
-    if write(made, known) != check:
-        made.dispose()
-        raise UsageError(
-            f"the master key is not the one of {file}",
-            hint="name the master key with which the bank was founded, in the setting master_key",
-        )
     return made
+
+
+def _opened(file: Path, master: bytes, like: Row[Any] | None = None) -> tuple[Engine, Row[Any]]:
+    """Return a key file with the row of its master key. A new file gets that of its backup, `like`, or a first one."""
+    made = _connected(file)
+    check = sealing.master_check(master)
+    first = {"number": FIRST_MASTER, "check": check, "hash_key": None} if like is None else dict(like._mapping)
+
+    def known(connection: Connection) -> Row[Any]:
+        query = sqlalchemy.select(MASTERS)
+        found = connection.execute(query).one_or_none()
+        if found is None:
+            connection.execute(MASTERS.insert().values(first))
+        return found or connection.execute(query).one()
+
+    row = write(made, known)
+    if row.check != check:
+        made.dispose()
+        raise _wrong_master(file)
+    return made, row
+
+
+def _wrong_master(file: Path) -> UsageError:
+    return UsageError(
+        f"the master key is not the one of {file}",
+        hint="name the present master key in the setting master_key; "
+        "if `sycee key rotate-master` was interrupted, repeat it with the same new file",
+    )
+
+
+def _empty_log(store: Engine) -> None:
+    """Copy the write-ahead log into the file and truncate it: it holds pages from before the deletion."""
+    with store.connect() as connection:
+        busy = connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
+    if busy:
+        raise UnavailableError(
+            f"{store.url.database} is being read, so the log behind it still holds deleted secrets",
+            hint="close the other processes that read it and repeat the command",
+        )

@@ -40,6 +40,7 @@ RECORD: Final = "record"  # the place of a record; other places are named by the
 _HASH_CONTEXT: Final = "sycee 2026-11-27 personal: key of search hashes"
 _MASTER_CONTEXT: Final = "sycee 2026-11-27 personal: check of a master key"
 _PERSON_CONTEXT: Final = "sycee 2026-11-27 personal: key of persons"
+_WRAP_CONTEXT: Final = "sycee 2026-11-27 personal: wrapping of keys"
 _PLACE: Final = struct.Struct(">24s16sI")  # purpose, person, version
 _BIRTH: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _PHONE: Final = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)  # E.164: at most 15 digits
@@ -83,6 +84,20 @@ def person_keys(derived: bytes, secrets: Bytes, persons: Bytes) -> list[bytes]:
     """Return the keys of n persons: (n, 32) and (n, 16) uint8."""
     material, size = np.concatenate([secrets, persons], axis=1).tobytes(), secrets.shape[1] + persons.shape[1]
     return [blake3(material[at : at + size], key=derived).digest() for at in range(0, len(material), size)]
+
+
+def wrapping_key(master: bytes) -> bytes:
+    """Return the key under which a master key that replaced another wraps the keys of the first."""
+    return blake3(master, derive_key_context=_WRAP_CONTEXT).digest()
+
+
+def wrap(wrapping: bytes, key: bytes, name: bytes) -> bytes:
+    """Return a key of 32 bytes wrapped, or a wrapped one unwrapped. `name`: 16 bytes, of one key under this master key.
+
+    A pad that no other key gets: keyed BLAKE3 of the name.
+    """
+    pad = blake3(name, key=wrapping).digest()
+    return (int.from_bytes(key) ^ int.from_bytes(pad)).to_bytes(KEY_BYTES)
 
 
 # --- sealing ---
