@@ -18,11 +18,11 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import require
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.day.calendar import cutoff_ns
 from sycee.identity.duties import Duty
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
 
 ACCOUNTS: Final = 100_000

@@ -15,8 +15,8 @@ from benchmarks.town import Purpose, Town, chunks, ids_of
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import require
-from sycee.ledger import layout, operations
-from sycee.ledger.layout import AccountKind, PurseState
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind, PurseState
 from sycee.sequencer.embedded import Ledger
 
 PACKET_MINOR: Final = 20_000

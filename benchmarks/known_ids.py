@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks.measure import BYTES, Benchmark, Goal, Setting, Timing
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, require
-from sycee.ledger import id_generations, kernels, layout
+from sycee.core.records import layout
+from sycee.ledger import id_generations, kernels
 from sycee.ledger.state import LedgerState
 from sycee.storage.history import History
 from sycee.storage.table_storage import TableStorage

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.town import FOREVER_NS, Purpose, Town, amounts_of, chunks, ids_of, random_of
 from sycee.core.arrays import Array
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.wallets import tiers
 
 MERCHANTS: Final = 3_389  # as many as in the Luohu pilot

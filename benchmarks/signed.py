@@ -25,10 +25,11 @@ from sycee.core import ids, keys
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, require
 from sycee.core.keys import SigningKey
+from sycee.core.records import envelopes, operations
+from sycee.core.records.layout import Role
 from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
-from sycee.ledger import envelopes, operations, signatures
-from sycee.ledger.layout import Role
+from sycee.ledger import signatures
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
 

@@ -28,10 +28,10 @@ from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool
 from sycee.core.errors import require
 from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES
+from sycee.core.records import layout
 from sycee.journal import frame
 from sycee.journal.frame import FrameKind, Header
 from sycee.ledger import batch as batches
-from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.time_zones import calendar_entry
 from sycee.storage.table_storage import TableStorage

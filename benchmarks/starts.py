@@ -31,9 +31,9 @@ from benchmarks.measure import (
 )
 from benchmarks.town import Town
 from sycee.core.errors import require
+from sycee.core.records import layout
 from sycee.journal.frame import Anchor, Frame
 from sycee.journal.journal import Journal
-from sycee.ledger import layout
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer

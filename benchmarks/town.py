@@ -19,8 +19,8 @@ from benchmarks.measure import BATCH, MILLION
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import require
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 
 CURRENCY: Final = 156
 ZONE: Final = "Asia/Shanghai"

@@ -20,8 +20,8 @@ from sycee.core import ids
 from sycee.core.errors import require
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.sequencer.embedded import Ledger, Line
 
 START_NS: Final = 1_793_577_600 * 10**9

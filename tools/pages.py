@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from sycee.ledger.operation_table import TABLE, reference_row
+from sycee.core.records.operation_table import TABLE, reference_row
 from tools import compliance_schemas, compliance_tables, profile_pages, python_tables
 
 COMMAND: Final = "python -m tools.pages"

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sycee.core.records.layout import AccountKind
     from sycee.core.result_codes import Result
-    from sycee.ledger.layout import AccountKind
     from sycee.sequencer.embedded import Ledger
     from sycee.sequencer.verify import verify
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["AccountKind", "Ledger", "Result", "__version__", "verify"]
 
 _MODULES = {
-    "AccountKind": "sycee.ledger.layout",
+    "AccountKind": "sycee.core.records.layout",
     "Ledger": "sycee.sequencer.embedded",
     "Result": "sycee.core.result_codes",
     "verify": "sycee.sequencer.verify",

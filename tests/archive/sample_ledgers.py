@@ -12,8 +12,8 @@ import numpy as np
 from sycee import AccountKind, Ledger
 from sycee.archive.history_source import ReplayedLedger
 from sycee.core.clock import SimulatedClock
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import reads
 from sycee.sequencer.reads import Line

@@ -25,17 +25,19 @@ from tests.archive.sample_ledgers import (
 )
 
 from sycee.archive import export as exporting
-from sycee.archive import exporter, manifest, parquet_files, tables, timestamps
+from sycee.archive import exporter, manifest, parquet_files, tables
 from sycee.archive.check import check
 from sycee.archive.export import export
 from sycee.archive.exporter import Exporter
-from sycee.archive.history_source import ReplayedLedger, currency_code
+from sycee.archive.history_source import ReplayedLedger
 from sycee.archive.manifest import Manifest, load
 from sycee.archive.query import Query
 from sycee.archive.schema import BY_DAY, REGISTERS
+from sycee.core import timestamps
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.ledger.layout import Kind, Purpose, PurseState
+from sycee.core.money import currency_code
+from sycee.core.records.layout import Kind, Purpose, PurseState
 from sycee.testing.histories import histories, random_history
 
 SHORT_DAY_NS = 40 * 10**9  # a step of a random history takes about a second of ledger time

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from tests.archive.sample_ledgers import DAY_NS, Town, accounts_of, moment, replayed, sample_ledger, whole_statement
 
-from sycee.archive import history_copy, statement_csv, statement_pdf, timestamps
+from sycee.archive import history_copy, statement_csv, statement_pdf
 from sycee.archive.history_source import ReplayedLedger
 from sycee.archive.packets import Packet
 from sycee.archive.statements import Statement, statement
+from sycee.core import timestamps
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.ledger.state import LedgerState

@@ -16,11 +16,11 @@ from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.identity.duties import Duty
 from sycee.issuance.central_bank import MINTING_RULE_SET
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Signer
 from sycee.wallets import tiers
 

@@ -7,8 +7,8 @@ from tests.wallets.world import LEO_KEY, Town
 
 from sycee.cases.service import Case
 from sycee.core.keys import SigningKey
+from sycee.core.records.proposal_format import Proposal
 from sycee.identity.duties import Duty
-from sycee.identity.proposal_format import Proposal
 
 CLEO: SigningKey = OTHERS[5]
 PAID = 100_00

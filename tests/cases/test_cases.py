@@ -15,11 +15,11 @@ from sycee.cases import tables
 from sycee.cases.service import Case
 from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import HoldState
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
-from sycee.identity.proposal_format import Proposal
-from sycee.ledger import operations
-from sycee.ledger.layout import HoldState
 from sycee.personal.access import Access, Reason
 from sycee.personal.sealing import SearchKind
 

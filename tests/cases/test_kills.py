@@ -12,7 +12,7 @@ from tests.wallets import world
 from tests.wallets.world import town
 
 from sycee.bank.bank import Bank
-from sycee.identity.proposal_format import Proposal
+from sycee.core.records.proposal_format import Proposal
 
 OPENED, HELD, UPHELD, REVERSED = 71, 72, 73, 74
 

@@ -14,9 +14,9 @@ import pytest
 from tests.cli.calling import SCRIPT
 
 from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.records import operations
 from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
-from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import Ledger

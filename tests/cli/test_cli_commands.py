@@ -25,9 +25,9 @@ from sycee.cli import terminal
 from sycee.cli.pilot import _table
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
+from sycee.core.records import operations
 from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
-from sycee.ledger import operations
 from sycee.programmes import draw
 from sycee.programmes.definition import load
 from sycee.programmes.registration import Registrations

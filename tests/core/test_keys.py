@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import PublicKey, SigningKey
-from sycee.ledger.layout import KeyFlag
+from sycee.core.records.layout import KeyFlag
 
 pytestmark = pytest.mark.fast
 

@@ -17,6 +17,7 @@ from tests.sequencer.test_envelopes import ANNS_KEY, opening
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database import tables
 from sycee.database.actions import Draft, Intent
@@ -24,7 +25,6 @@ from sycee.database.columns import Id128
 from sycee.database.migrations import upgrade
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
-from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger, Signer
 
 METADATA = MetaData()

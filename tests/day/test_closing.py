@@ -16,10 +16,10 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.day.tables import CLOSED, SIGNED
 from sycee.day.verify import verify_packs
-from sycee.ledger import operations
 
 MONDAY = town.MONDAY
 A, B, C, D = town.WALLETS

@@ -14,12 +14,12 @@ from tests.wallets import world as wallets
 from sycee.bank.bank import Bank
 from sycee.core import ids, money
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import Block, Reason
 from sycee.day import statements_csv
 from sycee.day.matching import LedgerLine, Stated, match
 from sycee.day.statements_csv import ImportedStatement
 from sycee.identity.duties import Duty
-from sycee.ledger import operations
-from sycee.ledger.layout import Block, Reason
 
 MONDAY, TUESDAY = town.MONDAY, date(2026, 11, 3)
 A, B, C, D = town.WALLETS

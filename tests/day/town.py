@@ -14,11 +14,11 @@ from tests.bank import world
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.day.calendar import cutoff_ns
 from sycee.identity.duties import Duty
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 
 CAROL, DAVE = (SigningKey.derive(bytes([number]) * 32) for number in (41, 42))  # close, countersign
 WALLETS = tuple(0xA0 + number for number in range(4))  # two of operator 2, two of operator 3

@@ -15,11 +15,12 @@ from blake3 import blake3
 
 from sycee.core.arrays import Array
 from sycee.core.errors import require
+from sycee.core.records import operations
+from sycee.core.records.envelopes import Envelope, as_array
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal, RealDisk
-from sycee.ledger import authority, operations
-from sycee.ledger.envelopes import Envelope, as_array
-from sycee.ledger.layout import AccountKind
+from sycee.ledger import authority
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.time_zones import calendar_of
 

@@ -26,8 +26,8 @@ from tests.golden.book import (
     open_town,
 )
 
-from sycee.ledger.layout import AccountKind, Block, Reason, RuleFlag
-from sycee.ledger.operations import (
+from sycee.core.records.layout import AccountKind, Block, Reason, RuleFlag
+from sycee.core.records.operations import (
     block_account,
     chain,
     confirm,

@@ -29,10 +29,10 @@ from tests.golden.book import (
 from sycee.core.arrays import Array
 from sycee.core.ids import ID
 from sycee.core.keys import SigningKey
-from sycee.ledger import envelopes, layout
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Block, Reason, Role
-from sycee.ledger.operations import (
+from sycee.core.records import envelopes, layout
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import AccountKind, Block, Reason, Role
+from sycee.core.records.operations import (
     add_members,
     block_account,
     claim,

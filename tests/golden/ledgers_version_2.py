@@ -20,8 +20,8 @@ from tests.golden.book import (
 from tests.golden.ledgers_roles import CLERK, KEYS, OFFICER_1, OFFICER_2, OFFICER_3, cohort, member, signed
 
 from sycee.core.arrays import Array
-from sycee.ledger.layout import PayFlag, Role, RuleFlag
-from sycee.ledger.operations import (
+from sycee.core.records.layout import PayFlag, Role, RuleFlag
+from sycee.core.records.operations import (
     add_members,
     claim,
     cohort_digest,

@@ -8,11 +8,10 @@ from tests.each import case
 
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
-from sycee.identity import describe
-from sycee.identity.describe import LocalName
-from sycee.ledger import operations
-from sycee.ledger.layout import LINKED, OPERATION, AccountKind, Block, Kind, Reason, Role
-from sycee.ledger.operation_table import TABLE, Field, bytes_of
+from sycee.core.records import describe, operations
+from sycee.core.records.describe import LocalName
+from sycee.core.records.layout import LINKED, OPERATION, AccountKind, Block, Kind, Reason, Role
+from sycee.core.records.operation_table import TABLE, Field, bytes_of
 
 pytestmark = pytest.mark.fast
 

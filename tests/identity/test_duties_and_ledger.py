@@ -32,11 +32,12 @@ from tests.identity.world import (
 
 from sycee.core.arrays import Array
 from sycee.core.limits import I64_MAX
+from sycee.core.records import envelopes, operations
+from sycee.core.records.layout import AccountKind, Block, Reason, Role
 from sycee.core.result_codes import Result
 from sycee.identity import duties
 from sycee.identity.duties import ACTIONS, Duty
-from sycee.ledger import authority, envelopes, operations
-from sycee.ledger.layout import AccountKind, Block, Reason, Role
+from sycee.ledger import authority
 
 PERSONS = (ANN, BOB, NORTH, SOUTH, DESK, ZERO, WU, CLEO)
 

@@ -32,13 +32,13 @@ from tests.identity.world import (
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import P256, Y_ODD, PublicKey, SigningKey
+from sycee.core.records import envelopes, operations
+from sycee.core.records.layout import Role
+from sycee.core.records.proposal_format import Proposal, ProposalSignature, envelope_of, sign
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.identity.duties import Duty
-from sycee.identity.proposal_format import Proposal, ProposalSignature, envelope_of, sign
 from sycee.identity.tables import PROPOSALS, SIGNATURES
-from sycee.ledger import envelopes, operations
-from sycee.ledger.layout import Role
 
 Forge = Callable[[World, Proposal], ProposalSignature]
 
@@ -409,7 +409,7 @@ def test_a_changed_file_is_not_signed(small: World, tmp_path: Path) -> None:
 
 def test_the_shown_text_is_of_the_bytes(small: World) -> None:
     """There is no description to change: what is shown follows from the records alone."""
-    from sycee.identity import describe
+    from sycee.core.records import describe
 
     one = small.mint()
     records = one.records.copy()

@@ -28,16 +28,16 @@ from tests.identity.world import (
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import Y_ODD, PublicKey, SigningKey
+from sycee.core.records import envelopes, operations
+from sycee.core.records.layout import AccountKind, Block, Reason
+from sycee.core.records.proposal_format import records_of
 from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS
 from sycee.database.transactions import write
 from sycee.identity.key_register import KeyRegister, proof_message
 from sycee.identity.people import People
-from sycee.identity.proposal_format import records_of
 from sycee.identity.proposals import Proposals
-from sycee.ledger import envelopes, operations
-from sycee.ledger.layout import AccountKind, Block, Reason
 from sycee.sequencer.embedded import Signer
 
 NEW: Any = SigningKey.derive(bytes([60]) * 32)

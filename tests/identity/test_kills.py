@@ -11,14 +11,14 @@ from tests.bank.world import ANN, BOB, START_NS
 
 from sycee.bank.bank import Bank
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Reason
+from sycee.core.records.proposal_format import Proposal, sign
 from sycee.database.tables import INTENTS
 from sycee.database.transactions import reading
 from sycee.identity.duties import Duty
 from sycee.identity.key_register import proof_message
-from sycee.identity.proposal_format import Proposal, sign
 from sycee.identity.proposals import StoredProposal
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Reason
 
 NEW = SigningKey.derive(bytes([70]) * 32, "p256")
 SUSPENSE, WALLET = 901, 902

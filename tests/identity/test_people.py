@@ -22,12 +22,12 @@ from tests.identity.world import (
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import Role
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.identity.duties import Duty
-from sycee.identity.proposal_format import Proposal
-from sycee.ledger import operations
-from sycee.ledger.layout import Role
 
 UNTIL_NS = START_NS + YEAR_NS
 KEY = SigningKey.derive(bytes([50]) * 32, "p256")

@@ -13,10 +13,9 @@ import pytest
 
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
-from sycee.identity import proposal_format
-from sycee.identity.proposal_format import Proposal, ProposalSignature, sign
-from sycee.ledger import operations
-from sycee.ledger.layout import OPERATION
+from sycee.core.records import operations, proposal_format
+from sycee.core.records.layout import OPERATION
+from sycee.core.records.proposal_format import Proposal, ProposalSignature, sign
 
 pytestmark = pytest.mark.fast
 

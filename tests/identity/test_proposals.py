@@ -24,10 +24,10 @@ from tests.identity.world import (
 )
 
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.proposal_format import sign
 from sycee.core.result_codes import Result
-from sycee.identity.proposal_format import sign
 from sycee.identity.proposals import Missing
-from sycee.ledger import operations
 
 
 def test_a_mint_takes_two_officers_and_the_operator(bank: World) -> None:

@@ -12,6 +12,8 @@ from tests.identity.test_keys import NEW, rotate
 from tests.identity.world import ANN, BOB, EVE, KEYS, START_NS, WALLET, YEAR_NS, World
 
 from sycee.core.keys import SigningKey
+from sycee.core.records.envelopes import ENVELOPE
+from sycee.core.records.layout import OPERATION
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.tables import INTENTS
@@ -19,8 +21,6 @@ from sycee.database.transactions import write
 from sycee.identity.duties import Duty
 from sycee.identity.tables import DUTIES
 from sycee.identity.tables import KEYS as KEY_ROWS
-from sycee.ledger.envelopes import ENVELOPE
-from sycee.ledger.layout import OPERATION
 
 NEWCOMER = SigningKey.derive(bytes([51]) * 32)
 

@@ -21,6 +21,9 @@ from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Role
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database import tables as database_tables
 from sycee.database.actions import Intent
@@ -33,10 +36,7 @@ from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institutions
 from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import HeldDuty, People
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Role
 from sycee.sequencer.embedded import Ledger, Signer
 
 START_NS: Final = 1_793_580_000 * 10**9  # 2026-11-02

@@ -11,10 +11,10 @@ import pytest
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, Refused, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block, Reason
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import RESERVE_BOOK, CentralBank, Party
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, Reason
 from sycee.sequencer.embedded import Ledger
 
 SEED, CNY, START_NS = b"a bank", 156, 1_602_000_000 * 10**9

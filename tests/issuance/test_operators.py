@@ -13,11 +13,11 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block
 from sycee.core.result_codes import Result
 from sycee.identity.proposals import Missing
 from sycee.issuance import tables
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block
 from sycee.sequencer.embedded import Signer
 
 QUOTA = 5_000_000_00

@@ -15,12 +15,12 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import Refused, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import MINTING_RULE_SET, CentralBank
 from sycee.issuance.signing import SigningLedger, grants
-from sycee.ledger import layout, operations
 from sycee.ledger.batch import prepare
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger, Signer
 
 SEED, CNY, START_NS = b"a signed bank", 156, 1_602_000_000 * 10**9

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind, Purpose
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import Kind, Purpose
 from sycee.ledger.state import Dates, LedgerState
 from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_rows import Movement, Row

@@ -9,10 +9,11 @@ import numpy as np
 from sycee.core import keys
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
+from sycee.core.records import envelopes, layout
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import AccountKind, Kind, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, envelopes, layout, signatures
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Kind, Role
+from sycee.ledger import authority, signatures
 from sycee.ledger.state import LedgerState
 
 LEDGER_ID = bytes(range(16))

@@ -59,9 +59,9 @@ from tests.ledger.side_by_side import Sides
 from tests.ledger.verbs import Verbs, amount_of, id_of, secret_of
 
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import HoldState, Purpose, PurseState, Reason, TransitState
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
-from sycee.ledger.layout import HoldState, Purpose, PurseState, Reason, TransitState
 from sycee.ledger.models import Account
 
 # A small bank: issued money, a treasury, and a suspense account for accounts that cannot be credited.

@@ -51,10 +51,11 @@ from tests.ledger.signers import (
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
 from sycee.core.keys import ALGORITHMS, SigningKey
+from sycee.core.records import envelopes, layout
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import AccountKind, Kind, Reason, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, envelopes, layout, signatures
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Kind, Reason, Role
+from sycee.ledger import authority, signatures
 
 # --- the table ---
 

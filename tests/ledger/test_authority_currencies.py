@@ -28,10 +28,11 @@ from tests.ledger.table import Table, play
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey
+from sycee.core.records import envelopes, operations
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import AccountKind, Kind, Reason, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, envelopes, operations
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Kind, Reason, Role
+from sycee.ledger import authority
 
 EURO = 978
 # Two officers of each currency, and one person who is an officer of both.

@@ -40,11 +40,11 @@ from tests.ledger.signers import (
 )
 
 from sycee.core.arrays import Array
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import LINKED, AccountKind, Kind, Role
 from sycee.core.result_codes import Result
 from sycee.ledger import authority
-from sycee.ledger.envelopes import Envelope
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
 # --- references within one frame ---
 

@@ -13,13 +13,13 @@ from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.core.records import layout, operations
+from sycee.core.records.envelopes import ENVELOPE
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.journal.frame import padded_bytes
 from sycee.ledger import batch as batches
-from sycee.ledger import layout, operations
 from sycee.ledger.batch import PreparedBatch
-from sycee.ledger.envelopes import ENVELOPE
-from sycee.ledger.layout import Kind
 
 TAKEN, INVALID, UNKNOWN = Result.CREATED, Result.SIGNATURE_INVALID, Result.SIGNER_NOT_FOUND
 

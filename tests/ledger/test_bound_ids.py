@@ -12,11 +12,12 @@ from tests.ledger.saved_state import loaded
 from sycee.core import limits
 from sycee.core.errors import UnavailableError
 from sycee.core.ids import of_record
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
-from sycee.ledger import id_generations, kernels, layout, operations
+from sycee.ledger import id_generations, kernels
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants, lookup
-from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState
 from sycee.storage.table_storage import TableStorage
 

@@ -11,11 +11,12 @@ from tests.ledger.side_by_side import Sides
 from tests.ledger.test_snapshot_tables import require_same
 
 from sycee.core import ids, limits
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, layout, operations
+from sycee.ledger import kernels
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import AccountKind, Kind
 from sycee.ledger.state import LedgerState
 
 ACCOUNTS = 2_200

@@ -16,9 +16,9 @@ from tests.ledger.verbs import id_of
 
 from sycee.core import limits
 from sycee.core.errors import IntegrityError
+from sycee.core.records.layout import KeyFlag, Role
 from sycee.ledger.invariants import exact_sum
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import KeyFlag, Role
 from sycee.ledger.state import LedgerState
 
 # Accounts are in the order of opening: issuance is row 0, suspense 1, treasury 2, ann 3, bob 4, shop 5, cafe 6.

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from tests.each import case
 
-from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
-from sycee.ledger import layout
-from sycee.ledger.layout import (
+from sycee.core.records import layout
+from sycee.core.records.layout import (
     AccountKind,
     HoldFlag,
     HoldState,
@@ -29,7 +28,8 @@ from sycee.ledger.layout import (
     SettleFlag,
     TransitState,
 )
-from sycee.ledger.operation_table import TABLE, Authority
+from sycee.core.records.operation_table import TABLE, Authority
+from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
 from tools import pages
 
 SEEDS = 100  # of the histories in test_twin: the smallest number that produces every code

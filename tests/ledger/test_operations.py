@@ -13,8 +13,8 @@ from tests.each import case
 from sycee.core.errors import UsageError
 from sycee.core.ids import ID
 from sycee.core.limits import I64_MAX
-from sycee.ledger import layout, operations
-from sycee.ledger.layout import AccountKind, Block, Reason, Role
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind, Block, Reason, Role
 
 I64_MIN = -I64_MAX - 1
 SAMPLES: dict[str, Any] = {

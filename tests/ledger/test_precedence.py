@@ -21,9 +21,9 @@ from tests.ledger.table import Table
 from tests.ledger.verbs import amount_of, id_of
 
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
-from sycee.ledger import layout
-from sycee.ledger.layout import Kind
 
 # Codes that no fault in the tables can give, and the reason.
 OUT_OF_REACH = {

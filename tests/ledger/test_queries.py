@@ -12,9 +12,9 @@ from tests.ledger.signers import HELD, MISSING, PAID, PHONE, SHOP, SUSPENSE, mak
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records.layout import Kind
 from sycee.ledger import queries
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import Kind
 from sycee.ledger.queries import Answers
 from sycee.testing import naive_reading
 from sycee.testing.histories import random_history

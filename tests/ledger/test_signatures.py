@@ -37,11 +37,12 @@ from tests.ledger.test_authority_frames import random_frame
 from sycee.core import keys
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
+from sycee.core.records import envelopes
+from sycee.core.records.envelopes import Envelope, as_array
+from sycee.core.records.layout import LINKED, AccountKind, Kind, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, envelopes, kernels, signatures
-from sycee.ledger.envelopes import Envelope, as_array
+from sycee.ledger import authority, kernels, signatures
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import LINKED, AccountKind, Kind, Role
 
 PAYMENT = record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=1)
 MINT = record(Kind.SET_RULE_SET, 501, debit=SHOP, rule_set=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.ledger import operations, single_record
+from sycee.core.records import operations, single_record
 
 pytestmark = pytest.mark.fast
 

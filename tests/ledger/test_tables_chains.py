@@ -7,8 +7,8 @@ import pytest
 from tests.ledger.table import BANK, Table, play
 from tests.ledger.test_tables_programmes import PACKETS
 
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 
 WAYS = """
     open      vault  VAULT

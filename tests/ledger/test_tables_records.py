@@ -7,11 +7,11 @@ from tests.each import case
 from tests.ledger.verbs import Verbs
 
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import LINKED, Kind
+from sycee.core.records.operation_table import TABLE
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import LINKED, Kind
-from sycee.ledger.operation_table import TABLE
 from sycee.ledger.state import LedgerState
 from sycee.testing.naive import NaiveLedger
 

@@ -15,10 +15,10 @@ from tests.ledger.verbs import id_of
 
 from sycee.core import limits
 from sycee.core.arrays import Array
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import AccountKind
 
 # Three currencies. The clearing house, operator 1, has an account of each bank in each currency; bank 2 operates one.
 HOUSE = """

@@ -103,7 +103,8 @@ def test_interpreted_kernels_agree_too() -> None:
 # The last lines use an invalid index on purpose: otherwise the test would pass without bounds checks.
 BOUNDS_CHECKED = """
 import numpy as np
-from sycee.ledger import kernels, layout, operations
+from sycee.core.records import layout, operations
+from sycee.ledger import kernels
 from sycee.ledger.kernels import constants
 from tests.ledger.test_capacity import grow
 from tests.ledger.test_twin import agree_on

@@ -9,8 +9,8 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.ids import ID
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, KeyFlag, PayFlag, Reason, Role, RuleFlag, SettleFlag
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block, KeyFlag, PayFlag, Reason, Role, RuleFlag, SettleFlag
 
 SIDES = {"debit": Block.DEBIT, "credit": Block.CREDIT, "both": Block.DEBIT | Block.CREDIT, "none": Block(0)}
 FLAGS = {"": 0, "purses": PayFlag.PURSES_ONLY, "own": PayFlag.OWN_ONLY}

@@ -10,8 +10,8 @@ from tests.life import crashing
 from tests.life.world import LIMITS, NEW_KEY, OTTO, RECOVERY, WALLET, World, world
 from tests.personal.crashing import fresh
 
+from sycee.core.records.layout import Reason
 from sycee.database.transactions import reading
-from sycee.ledger.layout import Reason
 from sycee.life.tables import EVENTS
 
 STEPS_MAX = 40  # more steps than any act has

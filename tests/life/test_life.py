@@ -29,12 +29,12 @@ from tests.personal.world import ANN, BOB, CASE, NOON
 
 from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
+from sycee.core.records import operations
+from sycee.core.records.envelopes import ENVELOPE
+from sycee.core.records.layout import OPERATION, Block, PayFlag, Reason
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.transactions import write
-from sycee.ledger import operations
-from sycee.ledger.envelopes import ENVELOPE
-from sycee.ledger.layout import OPERATION, Block, PayFlag, Reason
 from sycee.life.notices import Notice
 from sycee.life.rules import RECOVERY_NS, Kind
 from sycee.sequencer.embedded import Signer

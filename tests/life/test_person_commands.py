@@ -21,13 +21,13 @@ from sycee.bank.bank import Bank
 from sycee.cases.tables import CASES
 from sycee.core import ids
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Role
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.identity.duties import Duty
 from sycee.identity.key_register import proof_message
 from sycee.identity.people import HeldDuty
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Role
 from sycee.wallets.tables import WALLETS
 
 PERSON, PRIVACY_PERSON, NORTH_PERSON, WALLET, SUSPENSE, GRANT, DUTY = (

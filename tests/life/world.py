@@ -18,6 +18,8 @@ from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.database import tables as database_tables
 from sycee.database.migrations import upgrade
@@ -28,8 +30,6 @@ from sycee.identity.key_register import KeyRegister, proof_message
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.issuance.signing import grants
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 from sycee.life import rules
 from sycee.life import tables as life_tables
 from sycee.life.service import Life

@@ -13,9 +13,9 @@ from tests.programmes.test_draw import drawn
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, PurseState
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, PurseState
 from sycee.programmes.definition import PacketClass, Programme, Stratum, load
 from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
 from sycee.sequencer.embedded import Ledger

@@ -11,8 +11,8 @@ import pytest
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.records.layout import Kind
 from sycee.issuance.central_bank import CentralBank
-from sycee.ledger.layout import Kind
 from sycee.programmes.definition import load
 from sycee.programmes.registration import deduplicate
 from sycee.sandbox import assumptions, plan

@@ -10,11 +10,11 @@ import pytest
 from sycee import verify
 from sycee.core import ids
 from sycee.core.errors import IntegrityError
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind, Role
 from sycee.issuance.central_bank import CentralBank
 from sycee.journal.frame import Frame, FrameKind
 from sycee.journal.journal import Journal
-from sycee.ledger import layout
-from sycee.ledger.layout import Kind, Role
 from sycee.programmes.definition import load
 from sycee.sandbox import pilot
 from sycee.sandbox.outcome import Outcome

@@ -12,8 +12,8 @@ import numpy as np
 from tests.sequencer.small import SHOP, TREASURY, opening
 
 from sycee.core.arrays import Array
+from sycee.core.records import layout, operations
 from sycee.journal import Journal
-from sycee.ledger import layout, operations
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk

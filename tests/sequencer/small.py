@@ -7,9 +7,9 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind
 from sycee.journal import Disk, Journal
-from sycee.ledger import layout, operations
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.sequencer import Sequencer
 

@@ -11,8 +11,8 @@ from tests.sequencer.test_embedded import Town
 from sycee import verify
 from sycee.core.errors import Refused, UnavailableError, UsageError
 from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.records.layout import AccountKind, Block, KeyFlag, Reason, Role
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, Block, KeyFlag, Reason, Role
 from sycee.sequencer.embedded import Ledger, Signer
 
 OFFICERS = {501: SigningKey.derive(b"\1" * 32), 502: SigningKey.derive(b"\2" * 32)}

@@ -10,8 +10,8 @@ from tests.sequencer.small import SHOP, TREASURY, opening, some_ids
 
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
+from sycee.core.records import operations
 from sycee.journal import Journal
-from sycee.ledger import operations
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk

@@ -14,9 +14,10 @@ from tests.sequencer.test_ledger_methods import END_NS, Market
 
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.keys import SigningKey
-from sycee.ledger import layout, operations, queries
-from sycee.ledger.envelopes import ENVELOPE
-from sycee.ledger.layout import AccountKind, Reason, Role
+from sycee.core.records import layout, operations
+from sycee.core.records.envelopes import ENVELOPE
+from sycee.core.records.layout import AccountKind, Reason, Role
+from sycee.ledger import queries
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.restore import restore
 from sycee.sequencer.verify import verify

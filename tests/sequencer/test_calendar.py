@@ -11,10 +11,10 @@ from tests.sequencer.small import SHOP, START_NS, TREASURY, opening, some_ids
 
 from sycee.core.clock import FixedClock, SimulatedClock
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.journal import CalendarEntry, Journal
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.time_zones import calendar_entry

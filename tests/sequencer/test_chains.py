@@ -10,8 +10,8 @@ from tests.sequencer.small import ANN, START_NS, TREASURY, opening, start
 
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
 from sycee.testing.disk import FakeDisk
 

@@ -13,8 +13,8 @@ from tests.ledger import signers
 
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import ALGORITHMS, SigningKey
+from sycee.core.records.layout import Role
 from sycee.journal import Anchor
-from sycee.ledger.layout import Role
 from sycee.sequencer import checkpoint as checkpoints
 from sycee.sequencer.checkpoint import Checkpoint, Position
 

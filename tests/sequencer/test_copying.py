@@ -14,10 +14,11 @@ from tests.journal import snapshot_files
 from tests.sequencer.small import ANN, MEMBERS, START_NS, SUSPENSE, opening, some_ids, steps
 
 from sycee.core.errors import UnavailableError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.journal import Anchor, Frame
-from sycee.ledger import kernels, operations
+from sycee.ledger import kernels
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import AccountKind, Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.log import Log

@@ -9,9 +9,9 @@ from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
-from sycee.ledger import operations
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk, Loss
 

@@ -12,9 +12,9 @@ from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import Refused, UsageError
 from sycee.core.ids import ID
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block, Purpose, PurseState
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, Purpose, PurseState
 from sycee.sequencer.embedded import Ledger, Line
 
 SECOND_NS = 10**9

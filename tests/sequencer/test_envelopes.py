@@ -15,11 +15,11 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX, I64_MAX
+from sycee.core.records import layout, operations
+from sycee.core.records.envelopes import ENVELOPE, Envelope, decode, sign
+from sycee.core.records.layout import AccountKind, Role
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import layout, operations
-from sycee.ledger.envelopes import ENVELOPE, Envelope, decode, sign
-from sycee.ledger.layout import AccountKind, Role
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.sequencer import Sequencer

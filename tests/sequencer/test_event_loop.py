@@ -18,10 +18,10 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind, Role
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import layout, operations
-from sycee.ledger.layout import AccountKind, Role
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.testing.naive import NaiveLedger

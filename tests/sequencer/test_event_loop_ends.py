@@ -13,8 +13,8 @@ from tests.sequencer.gated import WAIT_S, Place, run, seen, settled
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
 
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.records import layout, operations
 from sycee.core.result_codes import Result
-from sycee.ledger import layout, operations
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
 

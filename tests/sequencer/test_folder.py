@@ -13,8 +13,8 @@ from tests.sequencer.small import START_NS, opening, run
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.records import operations
 from sycee.journal import Journal
-from sycee.ledger import operations
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.embedded import AsyncLedger, Ledger
 from sycee.sequencer.folders import journal_disk

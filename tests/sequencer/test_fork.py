@@ -26,8 +26,8 @@ from sycee.archive.exporter import Exporter
 from sycee.archive.manifest import Archive
 from sycee.core import ids
 from sycee.core.errors import UnavailableError
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
 
 pytestmark = MAY_FORK

@@ -15,17 +15,17 @@ from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind, Role
 from sycee.core.result_codes import Result
+from sycee.core.time_zones import zone_info
 from sycee.journal import Journal
 from sycee.ledger import batch as batches
-from sycee.ledger import layout
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import Kind, Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.time_zones import zone_info
 from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, cuts, histories, random_history
 

@@ -14,7 +14,7 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.ids import ID
 from sycee.core.limits import CLOCK_AHEAD_NS_MAX, FRAME_RECORDS_MAX, FRAME_TIME_NS_MAX
-from sycee.ledger import operations
+from sycee.core.records import operations
 from sycee.ledger.state import LedgerState
 
 NOW_NS = 1_600_000_000 * 10**9

@@ -23,8 +23,8 @@ from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 from tests.sequencer.test_signature_workers import job
 
 import sycee
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.signature_workers import SignatureVerifier
 

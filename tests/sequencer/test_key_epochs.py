@@ -14,11 +14,11 @@ from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey
+from sycee.core.records import layout, operations
+from sycee.core.records.envelopes import Envelope, decode, sign
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import layout, operations
-from sycee.ledger.envelopes import Envelope, decode, sign
-from sycee.ledger.layout import Kind
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk

@@ -15,10 +15,11 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool
 from sycee.core.limits import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RECORDS_MAX
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
-from sycee.ledger import kernels, layout, operations
-from sycee.ledger.layout import Kind
+from sycee.ledger import kernels
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import Ledger
 

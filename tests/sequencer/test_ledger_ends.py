@@ -20,10 +20,11 @@ from tests.sequencer.small import LEDGER_ID, SECOND_NS, SHOP, START_NS, TREASURY
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.records import operations
+from sycee.core.records.envelopes import ENVELOPE
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import operations, queries
-from sycee.ledger.envelopes import ENVELOPE
+from sycee.ledger import queries
 from sycee.sequencer import snapshot_schedule
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.overlap import Overlap

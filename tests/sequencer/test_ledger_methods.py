@@ -10,9 +10,9 @@ from tests.sequencer.small import START_NS
 from tests.sequencer.test_embedded import SECOND_NS, Town
 
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block, HoldState, Purpose, Reason, TransitState
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, HoldState, Purpose, Reason, TransitState
 from sycee.sequencer.embedded import Ledger
 
 END_NS = START_NS + 3_600 * SECOND_NS

@@ -9,7 +9,7 @@ import pytest
 from sycee import AccountKind, Ledger
 from sycee.core import memory
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.ledger import operations
+from sycee.core.records import operations
 
 CLAIM = {"claim_from_ns": 0, "claim_until_ns": 1}
 

@@ -29,9 +29,9 @@ from sycee.archive.export import export
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
+from sycee.core.records import operations
+from sycee.core.records.layout import PURSE
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.layout import PURSE
 from sycee.sequencer.verify import verify
 from sycee.storage import reserved_arrays
 from sycee.storage.history import History

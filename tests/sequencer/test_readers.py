@@ -12,9 +12,9 @@ from tests.sequencer.test_ledger_methods import END_NS, Market
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Kind
 from sycee.sequencer.embedded import Bound, Ledger
 
 SECRET = b"\7" * 32

@@ -20,9 +20,9 @@ from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import JournalDamaged, UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import operations
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.restore import restore

@@ -21,11 +21,11 @@ from sycee.core import ids
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import SyceeError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.journal import frame as journal_frame
-from sycee.ledger import operations
 from sycee.ledger import state as ledger_state
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer import rules_version
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.restore import restore

@@ -7,7 +7,7 @@ import pytest
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
-from sycee.ledger import operations
+from sycee.core.records import operations
 from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer, sign_records
 
 KEY, OTHER = (SigningKey.derive(bytes([number]) * 32, algorithm) for number, algorithm in ((1, "ed25519"), (2, "p256")))

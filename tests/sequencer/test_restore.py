@@ -12,9 +12,9 @@ from tests.sequencer.small import START_NS, opening, run
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.journal import Frame, Journal, RealDisk
-from sycee.ledger import operations
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import restore as restore_module
 from sycee.sequencer.embedded import Ledger

@@ -10,10 +10,10 @@ from tests.golden.book import Book
 from tests.golden.ledgers_roles import KEYS, WITNESS, authority
 
 from sycee.core.errors import IntegrityError
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind
 from sycee.journal import Anchor, Frame, FrameKind, Journal, RealDisk
 from sycee.ledger import batch as batches
-from sycee.ledger import layout
-from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import checkpoint as checkpoints
 from sycee.sequencer.applier import Applier

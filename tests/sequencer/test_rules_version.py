@@ -12,10 +12,10 @@ from sycee import __version__
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
-from sycee.ledger import layout, operations
-from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules_version
 from sycee.sequencer.embedded import Ledger

@@ -21,9 +21,9 @@ from tests.ledger.signers import LEDGER_ID, NOW_NS, OTTO, PHONE, SHOP, record, s
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records.layout import Kind
 from sycee.ledger import authority, signatures
 from sycee.ledger import batch as batches
-from sycee.ledger.layout import Kind
 from sycee.sequencer import signature_workers
 from sycee.sequencer.signature_workers import SignatureVerifier
 

@@ -17,10 +17,10 @@ from sycee.core.arrays import Array
 from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records import operations
+from sycee.core.records.envelopes import sign
+from sycee.core.records.layout import Role
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.envelopes import sign
-from sycee.ledger.layout import Role
 from sycee.sequencer.embedded import Ledger, Signer
 
 UNTIL_NS = 2**62

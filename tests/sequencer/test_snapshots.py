@@ -15,11 +15,11 @@ from tests.sequencer.small import LEDGER_ID, SEGMENT_BYTES, SHOP, START_NS, TREA
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UnavailableError, UsageError
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
 from sycee.journal.frame import Frame
-from sycee.ledger import operations
 from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots

@@ -14,9 +14,9 @@ from tests.sequencer.test_snapshots import name_of
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.records import operations
 from sycee.journal import Journal
 from sycee.journal import snapshot as files
-from sycee.ledger import operations
 from sycee.ledger.kernels import constants
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer

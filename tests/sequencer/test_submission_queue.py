@@ -9,8 +9,8 @@ import pytest
 
 from sycee.core.errors import UnavailableError
 from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
+from sycee.core.records import layout
 from sycee.ledger import batch as batches
-from sycee.ledger import layout
 from sycee.sequencer.submission_queue import (
     THREAD_RECEIVER,
     Entry,

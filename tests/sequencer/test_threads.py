@@ -22,9 +22,9 @@ from sycee.core.arrays import Array
 from sycee.core.clock import RealClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
-from sycee.ledger import operations
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing.disk import FakeDisk

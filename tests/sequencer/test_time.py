@@ -11,10 +11,10 @@ from tests.sequencer.small import ANN, SECOND_NS, SHOP, START_NS, opening, start
 
 from sycee.core.clock import FixedClock, RealClock, SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import HoldState
 from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
-from sycee.ledger import operations
-from sycee.ledger.layout import HoldState
 from sycee.sequencer import ticker as ticker_module
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer

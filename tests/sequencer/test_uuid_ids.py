@@ -17,9 +17,10 @@ from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block, Reason
 from sycee.core.result_codes import Result
-from sycee.ledger import operations, queries
-from sycee.ledger.layout import AccountKind, Block, Reason
+from sycee.ledger import queries
 from sycee.sequencer.embedded import Ledger, Signer
 
 END_NS = START_NS + 3_600 * SECOND_NS

@@ -11,11 +11,11 @@ from tests.sequencer.small import START_NS, opening, run, some_ids, start, steps
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import IntegrityError, JournalDamaged, TailInDoubt, UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records import operations
+from sycee.core.records.layout import Role
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.journal.frame import Frame
-from sycee.ledger import operations
-from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.applier import Applier

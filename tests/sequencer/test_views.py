@@ -17,8 +17,9 @@ from tests.sequencer.test_ledger_methods import END_NS, Market
 
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations, queries
+from sycee.ledger import queries
 from sycee.sequencer.embedded import Ledger
 
 

@@ -15,7 +15,7 @@ from tests.ledger.test_snapshot_tables import apply, require_same
 
 from sycee import AccountKind, Ledger
 from sycee.core.errors import UnavailableError
-from sycee.ledger import operations
+from sycee.core.records import operations
 from sycee.ledger.state import LedgerState
 from sycee.storage import history, reserved_arrays, table_storage
 from sycee.storage.history import History

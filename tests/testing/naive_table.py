@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from sycee.core.records.layout import LINKED, AccountKind, Kind, Purpose, Role
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import LINKED, AccountKind, Kind, Purpose, Role
 from sycee.testing.histories import Record, member_id, record
 from sycee.testing.naive import NaiveLedger, cohort_digest
 from sycee.testing.naive_rows import Movement

@@ -13,8 +13,7 @@ from tests.each import case
 from tests.testing.naive_table import ACCOUNTS, PURSES, Table
 
 from sycee.core.errors import IntegrityError
-from sycee.core.result_codes import PRECEDENCE, Result
-from sycee.ledger.layout import (
+from sycee.core.records.layout import (
     AccountKind,
     HoldState,
     Kind,
@@ -22,6 +21,7 @@ from sycee.ledger.layout import (
     PurseState,
     TransitState,
 )
+from sycee.core.result_codes import PRECEDENCE, Result
 from sycee.testing.histories import Frame, coverage, cuts, histories, random_history, record
 from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_record import LINKABLE

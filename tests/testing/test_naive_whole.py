@@ -7,8 +7,8 @@ import pytest
 from blake3 import blake3
 from tests.testing.naive_table import ACCOUNTS, PURSES, Table
 
+from sycee.core.records.layout import LINKED, MOVEMENT, PURSE_BIT, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import LINKED, MOVEMENT, PURSE_BIT, Kind
 from sycee.testing.histories import record
 from sycee.testing.naive import NaiveLedger
 

@@ -13,12 +13,12 @@ from sycee.cli import main
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import RECORD_BYTES
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.journal.recovery import Scan
 from sycee.ledger import authority
 from sycee.ledger.batch import PreparedBatch
-from sycee.ledger.layout import Kind
 from sycee.sequencer import frame_time, snapshots
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.time_zones import calendar_entry

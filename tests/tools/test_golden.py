@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.golden import make
 
+from sycee.core.records.layout import Kind, Purpose
 from sycee.core.result_codes import Result
 from sycee.journal import FrameKind, Journal
-from sycee.ledger.layout import Kind, Purpose
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.folders import journal_disk

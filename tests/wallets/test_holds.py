@@ -14,10 +14,10 @@ from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
 from sycee.core.errors import Refused, UsageError
+from sycee.core.records.layout import Block, Reason
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.transactions import reading, write
-from sycee.ledger.layout import Block, Reason
 from sycee.wallets.holds import PAYER_CANNOT_PAY, Reserved, WalletHold, payee_answer
 from sycee.wallets.payments import Paid, PayerAnswer
 from sycee.wallets.references import own_texts, tills_of

@@ -14,8 +14,8 @@ from tests.wallets.test_aliases import proof
 from tests.wallets.world import LEO
 
 from sycee.bank.bank import Bank
+from sycee.core.records.layout import Block
 from sycee.database.transactions import reading
-from sycee.ledger.layout import Block
 from sycee.wallets import tables
 from sycee.wallets.aliases import Code
 

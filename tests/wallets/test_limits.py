@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.wallets.town import BANK_LEG, ISSUANCE, SHOP, START_NS, VAULT, Town, local_ns, period_end_ns
 
+from sycee.core.records.layout import Kind, SendFlag
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import Kind, SendFlag
 from sycee.wallets import tiers
 from sycee.wallets.tiers import Preset, Tier
 

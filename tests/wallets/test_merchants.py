@@ -14,10 +14,10 @@ from tests.wallets.world import Town
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import Refused, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import TransitState
 from sycee.core.result_codes import Result
 from sycee.identity.institutions import SettlementAccount
-from sycee.ledger import operations
-from sycee.ledger.layout import TransitState
 from sycee.personal.access import Access, Reason
 from sycee.wallets import tables
 from sycee.wallets.dormancy import dormant

@@ -13,10 +13,10 @@ from tests.wallets.world import Town
 from sycee.bank.bank import Bank
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core.errors import Refused, UsageError
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions
 from sycee.identity.key_register import proof_message
-from sycee.ledger import operations
 from sycee.wallets import opening, tables, tiers
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 

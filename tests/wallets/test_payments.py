@@ -12,9 +12,9 @@ from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import Block, Reason
 from sycee.core.result_codes import Result
 from sycee.database.transactions import reading
-from sycee.ledger.layout import Block, Reason
 from sycee.personal.access import Access
 from sycee.personal.access import Reason as Why
 from sycee.wallets import tables

@@ -14,9 +14,9 @@ from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import Block, Reason
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
-from sycee.ledger.layout import Block, Reason
 from sycee.personal.access import Access
 from sycee.personal.access import Reason as Why
 from sycee.wallets.mandates import Mandate

@@ -13,7 +13,7 @@ import pytest
 from sycee.core import documents, ids, money
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
-from sycee.ledger.layout import RULE_SET_OPERATION, Kind, RuleFlag
+from sycee.core.records.layout import RULE_SET_OPERATION, Kind, RuleFlag
 from sycee.wallets import tiers
 from sycee.wallets.tiers import LIMITS, Preset, Tier
 

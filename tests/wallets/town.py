@@ -14,8 +14,8 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
+from sycee.core.records.layout import OPERATION, AccountKind, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import OPERATION, AccountKind, Kind
 from sycee.sequencer.embedded import Ledger
 from sycee.wallets import tiers
 from sycee.wallets.tiers import Preset, Tier

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sycee.archive import history_copy
-from sycee.archive.history_source import Source, StateReader, currency_code, reader_of
-from sycee.archive.timestamps import I64_MIN
+from sycee.archive.history_source import Source, StateReader, reader_of
 from sycee.core import ids
 from sycee.core.arguments import check_id, check_integer
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError, require
 from sycee.core.limits import I64_MAX
+from sycee.core.money import currency_code
+from sycee.core.records.layout import PURSE_BIT
+from sycee.core.timestamps import I64_MIN
 from sycee.ledger.invariants import exact_sum
-from sycee.ledger.layout import PURSE_BIT
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.reads import currency_number
 

@@ -18,8 +18,8 @@ from sycee.archive import history_copy, parquet_files, tables
 from sycee.archive.history_source import Source, StateReader, reader_of
 from sycee.archive.manifest import Archive, Entry, Manifest
 from sycee.archive.schema import BY_DAY, REGISTERS
-from sycee.archive.timestamps import NS_PER_DAY, utc_day
 from sycee.core.errors import IntegrityError
+from sycee.core.timestamps import NS_PER_DAY, utc_day
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.folders import folder_path
 

@@ -14,7 +14,7 @@ import numpy as np
 from sycee.archive.history_source import StateReader
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.ledger.layout import PURSE_BIT
+from sycee.core.records.layout import PURSE_BIT
 from sycee.ledger.state import LedgerState
 
 SLICE_ROWS: Final = 8_192  # copied in a few milliseconds

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sycee.core import money
-from sycee.core.errors import UsageError
 from sycee.journal.frame import Frame
 from sycee.journal.journal import Journal
 from sycee.ledger.state import LedgerState
@@ -69,19 +67,6 @@ def replay_folder(folder: str | Path, *, progress: Callable[[int], None] | None 
     finally:
         log.close()
     return ReplayedLedger(log.ledger_id, start.state, tuple(start.findings))
-
-
-def currency_code(number: int) -> str:
-    """Return the ISO 4217 code of a currency, or the number as text if ISO 4217 does not list it."""
-    return currency_of(number).code
-
-
-def currency_of(number: int) -> money.Currency:
-    """Return a currency by its number; a book outside ISO 4217 has its number as code and no decimals."""
-    try:
-        return money.currency(number)
-    except UsageError:
-        return money.Currency(code=str(number), numeric=number, digits=0, name=f"book {number}")
 
 
 class _ProgressJournal(Journal):

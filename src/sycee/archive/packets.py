@@ -10,7 +10,7 @@ import numpy as np
 from sycee.archive import history_copy
 from sycee.archive.history_source import StateReader
 from sycee.core.arrays import Array
-from sycee.ledger.layout import PURSE_BIT, Purpose
+from sycee.core.records.layout import PURSE_BIT, Purpose
 from sycee.ledger.state import LedgerState
 
 SCAN_PURSES: Final = 262_144  # scanned in a few milliseconds

@@ -6,11 +6,11 @@ import csv
 import io
 from typing import Final
 
-from sycee.archive.history_source import currency_of
 from sycee.archive.statements import Statement
-from sycee.archive.timestamps import exact_text
 from sycee.core import ids, money
-from sycee.ledger.layout import Purpose
+from sycee.core.money import currency_of
+from sycee.core.records.layout import Purpose
+from sycee.core.timestamps import exact_text
 
 HEADINGS: Final = (
     "time", "local_date", "purpose", "amount_minor", "amount", "balance_minor", "balance", "currency", "counterparty",

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sycee.archive.history_source import currency_of
 from sycee.archive.statements import Statement, Total
-from sycee.archive.timestamps import local_time, utc_text
 from sycee.core import ids, money
 from sycee.core.extras import extra
+from sycee.core.money import currency_of
+from sycee.core.timestamps import local_time, utc_text
 
 with extra("pdf"):
     from reportlab.lib.pagesizes import A4

@@ -14,12 +14,12 @@ import numpy as np
 from sycee.archive import history_copy
 from sycee.archive.history_source import Source, reader_of
 from sycee.archive.packets import Packet, packets_of
-from sycee.archive.timestamps import Moment, Period, local_days
 from sycee.core import ids
 from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
-from sycee.ledger.layout import AccountKind, Purpose
+from sycee.core.records.layout import AccountKind, Purpose
+from sycee.core.timestamps import Moment, Period, local_days
 from sycee.sequencer.embedded import Line
 
 

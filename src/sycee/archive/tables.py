@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.archive import history_copy
-from sycee.archive.history_source import StateReader, currency_code, currency_of
+from sycee.archive.history_source import StateReader
 from sycee.archive.parquet_files import ColumnValues, arrow_table
-from sycee.archive.timestamps import NS_PER_DAY, local_days
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.money import currency_code, currency_of
+from sycee.core.records.layout import AccountKind, Block, Kind, Purpose, PurseState
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, Block, Kind, Purpose, PurseState
+from sycee.core.timestamps import NS_PER_DAY, local_days
 from sycee.ledger.state import LedgerState
 
 Copies = Mapping[str, ColumnValues]

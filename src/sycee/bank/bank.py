@@ -25,7 +25,9 @@ from sycee.core import ids, limits
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.records.envelopes import Envelope
 from sycee.core.secret_files import SecretKey
+from sycee.core.time_zones import zone_info
 from sycee.database.actions import Draft
 from sycee.database.engines import engine
 from sycee.database.intents import Resumed
@@ -50,7 +52,6 @@ from sycee.issuance.reserve_rules import ReserveRules
 from sycee.issuance.service import IssuanceService
 from sycee.issuance.supply_page import SupplyPage
 from sycee.issuance.tables import SCHEMA as ISSUANCE
-from sycee.ledger.envelopes import Envelope
 from sycee.life.service import Life
 from sycee.life.tables import SCHEMA as LIFE
 from sycee.personal import retention
@@ -62,7 +63,6 @@ from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.signer import RemoteSigner
-from sycee.sequencer.time_zones import zone_info
 from sycee.wallets import tiers
 from sycee.wallets.aliases import Aliases
 from sycee.wallets.changes import Changes

@@ -20,7 +20,7 @@ from sycee.core import documents, money, typos
 from sycee.core.errors import UsageError
 from sycee.core.money import Currency
 from sycee.core.output_files import write_file
-from sycee.sequencer.time_zones import zone_info
+from sycee.core.time_zones import zone_info
 
 DEFAULT: Final = "default"
 OPTION: Final = "option"

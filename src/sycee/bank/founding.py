@@ -24,6 +24,8 @@ from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Role
 from sycee.core.result_codes import Result
 from sycee.core.secret_files import SecretKey
 from sycee.database.actions import Intent
@@ -32,8 +34,6 @@ from sycee.identity.duties import Duty
 from sycee.identity.people import HeldDuty, People
 from sycee.issuance.central_bank import MINTING_RULE_SET
 from sycee.issuance.records import RESERVE_BOOK
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Role
 from sycee.life.rules import RECOVERY_OWNER, recovery_records
 from sycee.wallets import tiers
 from sycee.wallets.tiers import Preset

@@ -21,17 +21,18 @@ from sycee.cases.tables import CASES, CLAIMS, COLLECTED, OPEN, PREPARED, WRITTEN
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import Kind
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import OPEN as PROPOSAL_OPEN
-from sycee.ledger import operations, queries
-from sycee.ledger.layout import Kind
+from sycee.ledger import queries
 from sycee.ledger.state import LedgerState
 
 REVERSE: Final = "case.reverse"

@@ -24,16 +24,17 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import PURSE_BIT, HoldState, Kind, PayFlag
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.duties import Duty
 from sycee.identity.people import People
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposal_rules import operator_name
-from sycee.ledger import authority, operations, queries
-from sycee.ledger.layout import PURSE_BIT, HoldState, Kind, PayFlag
+from sycee.ledger import authority, queries
 from sycee.ledger.state import LedgerState
 from sycee.personal.access import Access
 from sycee.personal.register import Register

@@ -72,7 +72,7 @@ def moment(text: str, zone: str) -> int:
     from datetime import UTC, datetime, timedelta
 
     from sycee.core.limits import I64_MAX
-    from sycee.sequencer.time_zones import EPOCH, zone_info
+    from sycee.core.time_zones import EPOCH, zone_info
 
     hint = "write a local time such as 2026-11-02T08:00, or a date"
     try:
@@ -92,14 +92,14 @@ def moment(text: str, zone: str) -> int:
 
 def local_day(bank: Bank) -> date:
     """Return the day that the bank's clock shows in its zone."""
-    from sycee.archive import timestamps
+    from sycee.core import timestamps
 
     return timestamps.local_time(bank.stores.clock.now_ns(), bank.config.text("zone")).date()
 
 
 def local_time(ns: int, zone: str) -> str:
     """Return a time as local text to the minute: 2026-11-02 08:00."""
-    from sycee.archive import timestamps
+    from sycee.core import timestamps
 
     return timestamps.local_time(ns, zone).strftime("%Y-%m-%d %H:%M")
 

@@ -73,7 +73,7 @@ def act(
 
     The payee's operator signs to hold and release money. Without a hold, two officers sign a return.
     """
-    from sycee.identity.proposal_format import Proposal
+    from sycee.core.records.proposal_format import Proposal
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:

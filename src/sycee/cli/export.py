@@ -50,7 +50,7 @@ def export(
 
 
 def _show(result: ExportResult, proved: tuple[str, ...], *, json_: bool) -> None:
-    from sycee.archive.timestamps import utc_text
+    from sycee.core.timestamps import utc_text
 
     added = {"frames": result.frames, "operations": result.operations, "movements": result.movements}
     if json_:

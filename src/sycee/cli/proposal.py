@@ -16,7 +16,7 @@ from sycee.core.errors import UsageError
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import SigningKey
-    from sycee.identity.proposal_format import Proposal
+    from sycee.core.records.proposal_format import Proposal
     from sycee.identity.proposals import StoredProposal
 
 app = App(name="proposal", help="Show, sign and withdraw actions that several persons sign.")
@@ -109,7 +109,7 @@ def sign(
     The signature covers exactly the records, the effect, the maker and the end that are shown.
     """
     from sycee.core.keys import SigningKey
-    from sycee.identity import proposal_format
+    from sycee.core.records import proposal_format
 
     proposal = _load(file)
     if digest is not None and digest.strip().lower() != proposal.digest.hex():
@@ -132,7 +132,7 @@ def import_(
     /,
 ) -> int:
     """Add a signature from a file; the last one that is missing submits the proposal."""
-    from sycee.identity.proposal_format import ProposalSignature
+    from sycee.core.records.proposal_format import ProposalSignature
 
     signature = ProposalSignature.load(file)
     with open_bank(folder) as bank:
@@ -168,7 +168,7 @@ def _parsed(text: str) -> int:
 
 
 def _load(file: Path) -> Proposal:
-    from sycee.identity.proposal_format import Proposal
+    from sycee.core.records.proposal_format import Proposal
 
     if file.is_dir():
         raise UsageError(f"{file} is a folder", hint="name the proposal's id as well, or an exported file")
@@ -176,7 +176,7 @@ def _load(file: Path) -> Proposal:
 
 
 def _decoded(proposal: Proposal) -> list[str]:
-    from sycee.identity import describe
+    from sycee.core.records import describe
 
     return describe.lines(proposal.records)
 
@@ -192,8 +192,8 @@ def _signer(proposal: Proposal, key: SigningKey, file: Path) -> int:
 
 
 def _print(proposal: Proposal, lines: list[str], at: tuple[Bank, StoredProposal] | None, json_: bool) -> None:
-    from sycee.archive.timestamps import utc_text
     from sycee.core import ids
+    from sycee.core.timestamps import utc_text
 
     needs = list(at[0].proposals.missing(proposal.id).needs) if at else []
     if json_:

@@ -14,8 +14,8 @@ from sycee.core.words import quantity
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import SigningKey
+    from sycee.core.records.proposal_format import Proposal
     from sycee.database.actions import Outcome
-    from sycee.identity.proposal_format import Proposal
     from sycee.identity.proposals import Missing
 
 

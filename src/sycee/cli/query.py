@@ -35,8 +35,8 @@ def query(
     network, no extension.
     """
     from sycee.archive.query import Query
-    from sycee.archive.timestamps import utc_text
     from sycee.core.errors import UsageError
+    from sycee.core.timestamps import utc_text
 
     if csv_ and json_:
         raise UsageError("--csv and --json exclude each other", hint="choose one")

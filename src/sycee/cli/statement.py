@@ -98,9 +98,9 @@ def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | N
 
 
 def _show(found: Statement) -> None:
-    from sycee.archive.history_source import currency_of
-    from sycee.archive.timestamps import local_time
     from sycee.core import ids, money
+    from sycee.core.money import currency_of
+    from sycee.core.timestamps import local_time
 
     currency = currency_of(found.currency)
 
@@ -127,8 +127,8 @@ def _show(found: Statement) -> None:
 
 
 def _as_json(found: Statement) -> dict[str, Any]:
-    from sycee.archive.history_source import currency_of
     from sycee.core import ids
+    from sycee.core.money import currency_of
 
     def id_of(number: int) -> str | None:
         return ids.format(number) if number else None

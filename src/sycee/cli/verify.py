@@ -80,7 +80,7 @@ def verify(
 
 
 def _lines(found: Verification) -> Iterator[str]:
-    from sycee.archive.timestamps import utc_text
+    from sycee.core.timestamps import utc_text
 
     yield f"{found.frames:,} frames, {found.operations:,} operations, {found.movements:,} movements"
     yield f"{found.accounts:,} accounts, {found.purses:,} purses"

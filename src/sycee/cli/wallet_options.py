@@ -57,7 +57,7 @@ def signing_for(bank: Bank, account: int, keys: Sequence[SigningKey]) -> Signing
 
 def is_revoked(account: Account) -> bool:
     """Return whether the key of an account was removed, and its debits are blocked until it gets a new one."""
-    from sycee.ledger.layout import Reason
+    from sycee.core.records.layout import Reason
 
     return not account.key and Reason.RECOVERY in account.debit_reasons
 

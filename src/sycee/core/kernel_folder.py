@@ -39,8 +39,8 @@ KERNEL_SOURCES: Final = (
     "core/limits.py",
     "core/result_codes.py",
     "ledger/kernels",
-    "ledger/layout.py",
-    "ledger/operation_table.py",
+    "core/records/layout.py",
+    "core/records/operation_table.py",
     "programmes/sha256.py",
 )
 

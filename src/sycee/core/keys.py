@@ -2,7 +2,7 @@
 
 There are two algorithms because the device of a wallet determines its key: most secure elements support P-256 only. A
 public key is always 32 bytes and a few flags, and a signature always 64 bytes, so that both fit one record and one
-envelope. `sycee.ledger.layout.KeyFlag` has the same flags; a test compares them.
+envelope. `sycee.core.records.layout.KeyFlag` has the same flags; a test compares them.
 
 A private key is a PEM file that only its owner can read. A key derived from a seed is for replays, because everybody
 with the seed can derive it: the key and its file are labelled as synthetic.

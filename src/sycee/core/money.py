@@ -53,6 +53,16 @@ def currency(code_or_numeric: str | int) -> Currency:
     return found
 
 
+def currency_of(number: int) -> Currency:
+    """Return a currency by its number; a book outside ISO 4217 has its number as code and no decimals."""
+    return _by_numeric().get(number) or Currency(code=str(number), numeric=number, digits=0, name=f"book {number}")
+
+
+def currency_code(number: int) -> str:
+    """Return the ISO 4217 code of a currency, or the number as text if ISO 4217 does not list it."""
+    return currency_of(number).code
+
+
 def currencies() -> tuple[Currency, ...]:
     """Return all currencies that have a minor unit, in the order of their codes."""
     return tuple(_by_code().values())

@@ -14,9 +14,9 @@ from sqlalchemy.engine import Connection
 
 from sycee.core.arrays import Array
 from sycee.core.errors import Refused, UnavailableError, UsageError
+from sycee.core.records.envelopes import Envelope
 from sycee.core.result_codes import Result
 from sycee.database.tables import LAPSED
-from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.signer import Signer
 
 

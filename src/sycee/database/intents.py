@@ -23,13 +23,14 @@ from sycee.core.canonical_json import canonical
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX, I64_MAX, PLACE_INDEX_BITS
+from sycee.core.records import layout
+from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions, Draft, Intent, Outcome
 from sycee.database.tables import DONE, INTENTS, LAPSED, PENDING
 from sycee.database.transactions import reading, write
-from sycee.ledger import layout, queries
+from sycee.ledger import queries
 from sycee.ledger.batch import first_codes, prepare
-from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger
 from sycee.sequencer.signer import Signer, sign_records

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sycee.core.errors import UsageError
-from sycee.sequencer.time_zones import zone_info
+from sycee.core.time_zones import zone_info
 
 _EVERY = re.compile(r"every:([1-9][0-9]{0,18})")
 _DAILY = re.compile(r"daily:([01][0-9]|2[0-3]):([0-5][0-9]) (\S+)")

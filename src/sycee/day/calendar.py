@@ -15,7 +15,7 @@ from typing import Final
 
 from sycee import data
 from sycee.core.errors import UsageError
-from sycee.sequencer.time_zones import EPOCH, zone_info
+from sycee.core.time_zones import EPOCH, zone_info
 
 FOLDER: Final = "calendars"
 MARKS: Final = ("1", "2", "assumed")  # found in one source, found in two or more, assumed by us

@@ -23,6 +23,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SIGNATURE_BYTES, SigningKey
 from sycee.core.money import Currency
 from sycee.core.output_files import write_file
+from sycee.core.records.layout import AccountKind, Purpose
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.day import breaks, figures, matching
@@ -37,7 +38,6 @@ from sycee.identity.people import People
 from sycee.issuance.records import RESERVE_BOOK
 from sycee.issuance.registry import Registry
 from sycee.issuance.tables import ACTIVE, FUNDINGS, LEAVING
-from sycee.ledger.layout import AccountKind, Purpose
 from sycee.ledger.state import LedgerState
 from sycee.personal.access import AccessLog
 from sycee.sequencer import checkpoint

@@ -17,10 +17,10 @@ from sycee.archive.balances import Balances, balances_at
 from sycee.archive.history_source import Source, StateReader, reader_of
 from sycee.core import ids
 from sycee.core.errors import IntegrityError
+from sycee.core.records.layout import PURSE_BIT, AccountKind, Kind, TransitState
 from sycee.core.result_codes import Result
 from sycee.issuance.records import RESERVE_BOOK
 from sycee.ledger.invariants import exact_sum
-from sycee.ledger.layout import PURSE_BIT, AccountKind, Kind, TransitState
 from sycee.ledger.state import LedgerState
 
 ISSUANCE: Final = "issuance"

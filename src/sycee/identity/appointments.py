@@ -19,6 +19,8 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records import operations
+from sycee.core.records.proposal_format import VALID_NS, Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.stores import Stores
@@ -26,10 +28,8 @@ from sycee.identity import duties
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institutions
 from sycee.identity.people import HeldDuty, People, article
-from sycee.identity.proposal_format import VALID_NS, Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import MERCHANT, OPEN, PROPOSALS, SUBMITTED
-from sycee.ledger import operations
 
 APPOINT: Final = "duty.appoint"
 DISMISS: Final = "duty.dismiss"

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Final
 
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import Role
 from sycee.core.typos import hint
-from sycee.ledger.layout import Role
 
 
 class Duty(StrEnum):

@@ -18,12 +18,12 @@ from sycee.core import ids, typos
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People, article, listed
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import (
     ACTIVE,

@@ -22,16 +22,16 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records import operations
+from sycee.core.records.envelopes import as_array, check_ledger_id, decode
+from sycee.core.records.layout import Block, Reason
+from sycee.core.records.proposal_format import records_of
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
-from sycee.identity.proposal_format import records_of
 from sycee.identity.tables import KEYS, SET, SETTING
-from sycee.ledger import operations
-from sycee.ledger.envelopes import as_array, check_ledger_id, decode
-from sycee.ledger.layout import Block, Reason
 from sycee.ledger.models import Account
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS

@@ -17,12 +17,12 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records.layout import Role
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity import duties
 from sycee.identity.duties import ActionRule, Duty
 from sycee.identity.tables import ACTIVE, DUTIES, INSTITUTIONS, KEYS, OPERATOR, PERSONS, SET, SHREDDED
-from sycee.ledger.layout import Role
 from sycee.ledger.models import Grant
 from sycee.ledger.state import LedgerState
 

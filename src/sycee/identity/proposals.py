@@ -16,13 +16,18 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
-from sycee.archive.timestamps import utc_text
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import IntegrityError, NotFound, UsageError
 from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.records import describe
+from sycee.core.records.describe import LocalName
+from sycee.core.records.envelopes import ENVELOPE, decode
+from sycee.core.records.layout import OPERATION
+from sycee.core.records.proposal_format import VALID_NS, VALID_NS_MAX, Proposal, ProposalSignature, records_of, sign
 from sycee.core.result_codes import Result
+from sycee.core.timestamps import utc_text
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.intents import check_payload
 from sycee.database.jobs import Run
@@ -30,15 +35,11 @@ from sycee.database.stores import Stores
 from sycee.database.tables import LAPSED as INTENT_LAPSED
 from sycee.database.tables import PENDING as INTENT_PENDING
 from sycee.database.transactions import reading, write
-from sycee.identity import describe, duties, proposal_rules, signature_checks
-from sycee.identity.describe import LocalName
+from sycee.identity import duties, proposal_rules, signature_checks
 from sycee.identity.duties import Duty
 from sycee.identity.people import HeldDuty, People
-from sycee.identity.proposal_format import VALID_NS, VALID_NS_MAX, Proposal, ProposalSignature, records_of, sign
 from sycee.identity.tables import DONE, LAPSED, OPEN, PROPOSALS, REFUSED, SIGNATURES, SUBMITTED, WITHDRAWN
 from sycee.ledger import authority
-from sycee.ledger.envelopes import ENVELOPE, decode
-from sycee.ledger.layout import OPERATION
 from sycee.ledger.state import LedgerState
 
 LAPSE_JOB: Final = "identity.lapse"

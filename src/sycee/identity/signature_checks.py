@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sycee.archive.timestamps import utc_text
 from sycee.core import ids
 from sycee.core.errors import UsageError
-from sycee.identity import duties, proposal_rules
-from sycee.identity.people import HeldDuty, People, listed
-from sycee.identity.proposal_format import (
+from sycee.core.records.proposal_format import (
     Proposal,
     ProposalSignature,
     approval_message,
     envelope_message,
     envelope_of,
 )
+from sycee.core.timestamps import utc_text
+from sycee.identity import duties, proposal_rules
+from sycee.identity.people import HeldDuty, People, listed
 from sycee.identity.proposal_rules import Seat
 
 _AGAIN = "sign the exported file again with `sycee proposal sign`"

@@ -19,13 +19,13 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import Refused, UsageError, require
 from sycee.core.limits import RULE_SETS_MAX
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.issuance import records
 from sycee.issuance.records import RESERVE_BOOK, Issuer, Party
 from sycee.issuance.signing import Submitter
-from sycee.ledger import operations
 from sycee.ledger.batch import first_codes
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.embedded import Ledger
 
 # Numbers of the bank's own rule sets, above those of wallets and programmes.

@@ -15,8 +15,8 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Reason
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Reason
 
 TECHNICAL_OPERATOR: Final = 0
 JOIN_IDS: Final = 8

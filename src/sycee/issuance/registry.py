@@ -9,11 +9,11 @@ import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.records.layout import Block
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.issuance.records import Issuer, OperatorAccounts
 from sycee.issuance.tables import ACTIVE, JOINING, LEAVING, OPERATORS, REFUSED
-from sycee.ledger.layout import Block
 from sycee.ledger.state import LedgerState
 
 _ACCOUNTS = ("suspense", "reserve_suspense", "transit_suspense", "vault", "reserve", "transit")

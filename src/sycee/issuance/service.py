@@ -18,6 +18,9 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind, Block, Reason, Role, TransitState
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
 from sycee.database.numbers import Numbers
@@ -27,7 +30,6 @@ from sycee.identity import tables as identity
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institutions
 from sycee.identity.people import HeldDuty, People
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.issuance import records
 from sycee.issuance.central_bank import MINTING_RULE_SET
@@ -48,8 +50,6 @@ from sycee.issuance.tables import (
     TO_BANK,
     TO_WALLET,
 )
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind, Block, Reason, Role, TransitState
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.signer import Signer
 

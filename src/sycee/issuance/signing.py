@@ -15,10 +15,10 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
-from sycee.ledger import operations
+from sycee.core.records import operations
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import Role
 from sycee.ledger.administration import OFFICERS_MIN
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import Role
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Signer
 from sycee.sequencer.signer import sign_records
 

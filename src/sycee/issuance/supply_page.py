@@ -14,15 +14,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from sycee.archive.timestamps import utc_text
 from sycee.core import money
 from sycee.core.arrays import Array
 from sycee.core.money import Currency
+from sycee.core.records.layout import AccountKind
+from sycee.core.timestamps import utc_text
 from sycee.database.stores import Stores
 from sycee.issuance.registry import Registry
 from sycee.issuance.reserve_rules import FULL_PPM, ReserveRule, ReserveRules
 from sycee.ledger.invariants import exact_sum
-from sycee.ledger.layout import AccountKind
 from sycee.ledger.state import LedgerState
 from sycee.report import page
 from sycee.report.page import Page, Section, Table, Tile, Tiles, Verdict

@@ -14,12 +14,12 @@ import numpy as np
 
 from sycee.core import ids, limits
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
+from sycee.core.records.operation_table import bytes_of
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import AccountKind, KeyFlag, Kind, Role, RuleFlag
 from sycee.ledger.models import Grant
-from sycee.ledger.operation_table import bytes_of
 from sycee.ledger.state_tables import StateTables
 
 OFFICERS_MIN: Final = 2  # persons on the board with whom authority is on; minting needs their signatures

@@ -23,14 +23,14 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.ids import ID
+from sycee.core.records import envelopes as envelope_format
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import LINKED, AccountKind, Kind, Reason
+from sycee.core.records.operation_table import TABLE, Authority, Subject
 from sycee.core.result_codes import PRECEDENCE, Result
-from sycee.ledger import envelopes as envelope_format
 from sycee.ledger import signatures
 from sycee.ledger.administration import OFFICERS_MIN, count_officers
-from sycee.ledger.envelopes import Envelope
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import LINKED, AccountKind, Kind, Reason
-from sycee.ledger.operation_table import TABLE, Authority, Subject
 from sycee.ledger.signatures import Signer, Signers
 
 if TYPE_CHECKING:

@@ -24,9 +24,10 @@ from sycee.core.limits import (
     FRAME_TRAILER_BYTES,
     RECORD_BYTES,
 )
+from sycee.core.records import layout
+from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, layout
-from sycee.ledger.envelopes import ENVELOPE, Envelope, as_array
+from sycee.ledger import kernels
 from sycee.ledger.signatures import CHECK
 
 # Records and envelopes of one frame together.

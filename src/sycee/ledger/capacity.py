@@ -10,11 +10,11 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
+from sycee.core.records.layout import LINKED, Kind, SettleFlag
+from sycee.core.records.operation_table import TABLE
 from sycee.ledger import id_generations, kernels
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import LINKED, Kind, SettleFlag
-from sycee.ledger.operation_table import TABLE
 from sycee.ledger.storage import Pending, Storage
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory

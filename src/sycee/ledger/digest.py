@@ -15,7 +15,7 @@ import numpy as np
 
 from sycee.core import limits
 from sycee.core.arrays import Array
-from sycee.ledger import layout
+from sycee.core.records import layout
 from sycee.ledger.kernels import constants
 from sycee.ledger.state_tables import StateTables
 

@@ -11,9 +11,9 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
+from sycee.core.records import layout
+from sycee.core.records.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
-from sycee.ledger.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 from sycee.ledger.state_tables import StateTables
 
 PIECE_ROWS: Final = 1 << 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sycee.core import ids
-from sycee.ledger.layout import AccountKind, Block, HoldState, KeyFlag, PurseState, Reason, Role, TransitState
+from sycee.core.records.layout import AccountKind, Block, HoldState, KeyFlag, PurseState, Reason, Role, TransitState
 
 _ACCOUNT_NUMBERS: Final = (
     "currency", "operator", "rule_set", "debits_posted", "credits_posted", "debits_pending", "credits_pending",

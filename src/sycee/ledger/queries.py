@@ -23,13 +23,14 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
 from sycee.core.limits import I64_MAX
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels, layout
+from sycee.ledger import kernels
 from sycee.ledger.kernels import queries as kernel
 from sycee.ledger.kernels.queries import FOUND, NAMES
 from sycee.ledger.kernels.queries import LINE as LINE
 from sycee.ledger.kernels.queries import READ as READ
-from sycee.ledger.layout import Kind
 from sycee.ledger.models import Account, Hold, Purse
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from blake3 import blake3
 from sycee.core import ids, keys
 from sycee.core.arrays import Array
 from sycee.core.limits import RECORD_BYTES
+from sycee.core.records import envelopes as envelope_format
+from sycee.core.records.layout import LINKED, AccountKind, KeyFlag, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import envelopes as envelope_format
 from sycee.ledger import kernels
-from sycee.ledger.layout import LINKED, AccountKind, KeyFlag, Role
 
 if TYPE_CHECKING:
     from sycee.ledger.models import Grant

@@ -14,9 +14,9 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
+from sycee.core.records.layout import KeyFlag, Role
 from sycee.ledger import kernels
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import KeyFlag, Role
 from sycee.ledger.models import Grant
 from sycee.ledger.state_tables import StateTables
 from sycee.ledger.storage import Section

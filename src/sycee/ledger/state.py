@@ -16,12 +16,13 @@ import numpy as np
 
 from sycee.core import limits
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import Kind, PostFlag
 from sycee.core.result_codes import Result
-from sycee.ledger import digest, invariants, kernels, layout, snapshot_tables
+from sycee.ledger import digest, invariants, kernels, snapshot_tables
 from sycee.ledger.administration import HANDLERS, OFFICERS_MIN, activate_rule_set, count_officers, rule_set_record
 from sycee.ledger.batch import PreparedBatch, as_batch
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import Kind, PostFlag
 from sycee.ledger.state_tables import StateTables
 from sycee.ledger.storage import Section, Storage
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.arrays import Array
+from sycee.core.records import layout
+from sycee.core.records.layout import KeyFlag
 from sycee.core.worker_thread import Deferred
-from sycee.ledger import kernels, layout
+from sycee.ledger import kernels
 from sycee.ledger.capacity import GrowingTables
 from sycee.ledger.kernels import constants
-from sycee.ledger.layout import KeyFlag
 from sycee.ledger.models import Account, Grant, Hold, Purse, Transit
 from sycee.ledger.storage import Storage
 

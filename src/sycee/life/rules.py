@@ -9,8 +9,8 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.limits import I64_MAX
-from sycee.ledger import operations
-from sycee.ledger.layout import Reason
+from sycee.core.records import operations
+from sycee.core.records.layout import Reason
 
 RECOVERY_NS: Final = 24 * 3_600 * 10**9  # a thief with a new key cannot empty the wallet before its owner notices
 # Signatures made for later steps stay valid for a bank that was closed for some days.

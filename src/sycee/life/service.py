@@ -22,6 +22,9 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import Refused, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records import operations
+from sycee.core.records.layout import Block
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Outcome
 from sycee.database.intents import StoredIntent
@@ -32,11 +35,8 @@ from sycee.database.tables import DONE, NUMBERS
 from sycee.database.transactions import reading, write
 from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import KEYS
-from sycee.ledger import operations
-from sycee.ledger.layout import Block
 from sycee.ledger.models import Account
 from sycee.ledger.state import LedgerState
 from sycee.life import actions, restrictions, signed_steps

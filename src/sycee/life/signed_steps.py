@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from sycee.core.arrays import Array
-from sycee.ledger.envelopes import ENVELOPE, as_array
-from sycee.ledger.layout import OPERATION
+from sycee.core.records.envelopes import ENVELOPE, as_array
+from sycee.core.records.layout import OPERATION
 from sycee.sequencer.signer import Signer, sign_records
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.keys import SigningKey
-from sycee.ledger import envelopes, single_record
-from sycee.ledger.envelopes import Envelope
+from sycee.core.records import envelopes, single_record
+from sycee.core.records.envelopes import Envelope
 from sycee.load.wallets import LoadWallets
 
 VALIDITY_NS = 3_600 * 10**9

@@ -16,11 +16,11 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
+from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
-from sycee.identity.proposal_format import Proposal
 from sycee.identity.proposals import Proposals
 from sycee.personal.access import OpenCases
 from sycee.personal.retention import NS_PER_DAY, Rules

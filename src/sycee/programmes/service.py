@@ -10,8 +10,8 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
-from sycee.ledger import operations
-from sycee.ledger.layout import RuleFlag
+from sycee.core.records import operations
+from sycee.core.records.layout import RuleFlag
 from sycee.ledger.state import LedgerState
 from sycee.programmes import draw_files, draw_rule
 from sycee.programmes.definition import Programme

@@ -9,8 +9,8 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseState
 from sycee.issuance.central_bank import CentralBank
-from sycee.ledger.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseState
 from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Figure, Programme
 from sycee.programmes.service import LiveProgramme

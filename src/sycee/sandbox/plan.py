@@ -17,9 +17,9 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.issuance.central_bank import CentralBank
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 from sycee.programmes.definition import Programme
 from sycee.programmes.registration import Registrations
 from sycee.sandbox.assumptions import Assumptions

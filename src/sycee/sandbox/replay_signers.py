@@ -19,13 +19,14 @@ from sycee.core.arrays import Array
 from sycee.core.clock import Clock
 from sycee.core.errors import require
 from sycee.core.keys import SEED_BYTES, SigningKey
+from sycee.core.records import envelopes, layout
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.issuance.central_bank import CentralBank
 from sycee.issuance.signing import SigningLedger, grants
 from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
-from sycee.ledger import authority, envelopes, layout
-from sycee.ledger.layout import Kind
+from sycee.ledger import authority
 from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Programme
 from sycee.sandbox.outcome import SignerRow

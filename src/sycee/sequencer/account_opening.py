@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core.errors import Refused
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.ledger.batch import first_codes
-from sycee.ledger.layout import AccountKind
 from sycee.sequencer.sequencer import Sequencer
 
 _HINTS: Final = {

@@ -8,10 +8,10 @@ from typing import Final
 
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import Kind
 from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules_version
 from sycee.sequencer.log import Log

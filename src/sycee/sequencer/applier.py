@@ -8,9 +8,9 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UnavailableError
+from sycee.core.records import layout
 from sycee.journal.frame import CalendarEntry, Frame, FrameKind
 from sycee.ledger import batch as batches
-from sycee.ledger import layout
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules_version

@@ -15,11 +15,11 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
+from sycee.core.records import layout
+from sycee.core.records.envelopes import Envelope, decode
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
 from sycee.ledger.batch import AnswerTuple, PreparedBatch, results_of
-from sycee.ledger.envelopes import Envelope, decode
-from sycee.ledger.layout import Kind
 from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads

@@ -22,8 +22,8 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.core.output_files import write_file
+from sycee.core.records.layout import Role
 from sycee.journal import Anchor
-from sycee.ledger.layout import Role
 from sycee.ledger.state import LedgerState
 
 FORMAT: Final = "sycee.checkpoint.v1"

@@ -2,7 +2,7 @@
 
 `Ledger` is one flat class with every method that a program needs, in sections. Its parts are a sequencer (orders,
 writes and reads), a session (signs, and creates ids) and a cache of suspense accounts. For large batches, or for
-operations without a method here, build records with `sycee.ledger.operations` and call `submit`.
+operations without a method here, build records with `sycee.core.records.operations` and call `submit`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sycee.core.ids import AnyId
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.memory import total_bytes
+from sycee.core.records import operations
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import AccountKind, Block, Reason, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.ledger.batch import results_of
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Block, Reason, Role
 from sycee.ledger.models import Account, Hold, Purse, Transit
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads, snapshots

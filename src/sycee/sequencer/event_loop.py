@@ -26,11 +26,11 @@ from sycee.core.arrays import Array
 from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
+from sycee.core.records.envelopes import Envelope
 from sycee.core.result_codes import Result
 from sycee.ledger import batch as batches
 from sycee.ledger import queries
 from sycee.ledger.batch import AnswerTuple, PreparedBatch
-from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.submission_queue import Entry, PendingVerification, copy_error, size_of
 from sycee.sequencer.views import WaitingRead

@@ -8,8 +8,9 @@ from typing import Final
 from sycee.core import limits
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import UnavailableError
+from sycee.core.time_zones import EPOCH
 from sycee.journal.frame import CalendarEntry
-from sycee.sequencer.time_zones import EPOCH, calendar_of
+from sycee.sequencer.time_zones import calendar_of
 
 NS_PER_S: Final = 10**9
 # Release date. An earlier time means that the machine's clock is wrong, for example 1970 after an empty battery.

@@ -12,8 +12,8 @@ from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
+from sycee.core.records import layout, operations, single_record
 from sycee.core.result_codes import Result
-from sycee.ledger import layout, operations, single_record
 
 Amount = int | str
 Outcome = TypeVar("Outcome")

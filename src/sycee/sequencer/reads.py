@@ -24,9 +24,10 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
 from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
+from sycee.core.records import layout
+from sycee.core.records.layout import AccountKind, Kind, Purpose
 from sycee.core.result_codes import Result
-from sycee.ledger import layout, queries
-from sycee.ledger.layout import AccountKind, Kind, Purpose
+from sycee.ledger import queries
 from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState

@@ -13,8 +13,8 @@ from blake3 import blake3
 
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.ledger import operations
-from sycee.ledger.layout import Kind
+from sycee.core.records import operations
+from sycee.core.records.layout import Kind
 from sycee.ledger.state import LedgerState
 
 RULES_VERSION: Final = 2  # written by this release

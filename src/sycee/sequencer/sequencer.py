@@ -17,8 +17,8 @@ from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
+from sycee.core.records.envelopes import Envelope
 from sycee.journal.disk import Disk
-from sycee.ledger.envelopes import Envelope
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots

@@ -13,8 +13,8 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
+from sycee.core.records.envelopes import Envelope
 from sycee.ledger.batch import check_types
-from sycee.ledger.envelopes import Envelope
 from sycee.sequencer.signer import Signer, sign_records
 
 SIGNATURE_VALIDITY_NS: Final = 300 * 10**9  # longer than any queue, too short to reuse a signature later

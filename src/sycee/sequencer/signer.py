@@ -13,8 +13,8 @@ from sycee.core.arrays import Array
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import ENVELOPE_BYTES
+from sycee.core.records.envelopes import Envelope, records_digest, sign, signing_message
 from sycee.ledger.batch import prepare
-from sycee.ledger.envelopes import Envelope, records_digest, sign, signing_message
 from sycee.ledger.models import Account
 
 

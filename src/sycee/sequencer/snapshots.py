@@ -17,12 +17,13 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, JournalDamaged, SyceeError, UnavailableError, UsageError
+from sycee.core.records import layout
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
 from sycee.journal.frame import Anchor, Frame
 from sycee.journal.journal import Journal
 from sycee.journal.snapshot import Section, Snapshot
-from sycee.ledger import invariants, layout
+from sycee.ledger import invariants
 from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.applier import Applier

@@ -1,4 +1,4 @@
-"""Time zones by name, and the local date of each currency.
+"""The local date of each currency, and the check of the zones that records name.
 
 The sequencer writes these dates into each frame, so that a replay needs no time-zone database.
 """
@@ -6,38 +6,15 @@ The sequencer writes these dates into each frame, so that a replay needs no time
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib import resources
-from typing import Final
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import numpy as np
 
 from sycee.core import limits
 from sycee.core.arrays import Array
-from sycee.core.errors import UsageError
+from sycee.core.records.layout import Kind
+from sycee.core.time_zones import EPOCH, zone_info
 from sycee.journal.frame import CalendarEntry
-from sycee.ledger.layout import Kind
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def zone_info(name: str) -> ZoneInfo:
-    """Return the time zone with this name. Raises UsageError unless the time-zone database lists the name.
-
-    Names that only this machine defines, such as "localtime", are refused: a ledger may be moved.
-    """
-    if name not in _zone_names():
-        raise UsageError(
-            f"there is no time zone {name!r}", hint='use a name of the IANA database, such as "Asia/Shanghai"'
-        )
-    return ZoneInfo(name)
-
-
-@cache
-def _zone_names() -> frozenset[str]:
-    return frozenset((resources.files("tzdata") / "zones").read_text().split())
 
 
 def calendar_entry(currency: int, zone: str, now_ns: int) -> CalendarEntry:

@@ -9,12 +9,12 @@ from pathlib import Path
 from sycee.core import ids, money
 from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records import layout
 from sycee.journal import snapshot as files
 from sycee.journal.disk import Disk
 from sycee.journal.frame import Anchor, Frame, FrameKind
 from sycee.journal.journal import Journal
 from sycee.ledger import authority as authorities
-from sycee.ledger import layout
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
 from sycee.sequencer.applier import Applier

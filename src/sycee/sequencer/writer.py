@@ -20,9 +20,10 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import SyceeError, UnavailableError
 from sycee.core.fork_guard import Owner
 from sycee.core.memory import available_bytes
+from sycee.core.records import layout
 from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
-from sycee.ledger import authority, layout
+from sycee.ledger import authority
 from sycee.ledger import batch as batches
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants

@@ -21,9 +21,9 @@ from sycee.core import ids
 from sycee.core.canonical_json import canonical
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, I64_MAX
-from sycee.identity import describe
-from sycee.ledger import envelopes as sealed
-from sycee.ledger.envelopes import Envelope
+from sycee.core.records import describe
+from sycee.core.records import envelopes as sealed
+from sycee.core.records.envelopes import Envelope
 from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer
 
 ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"

@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 
 from sycee.core.arrays import Array
+from sycee.core.records.layout import PURSE, PurseState
 from sycee.ledger import kernels
-from sycee.ledger.layout import PURSE, PurseState
 from sycee.storage import reserved_arrays
 from sycee.storage.history import Copied, History
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sycee.core import ids
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
+from sycee.core.records.layout import LINKED, AccountKind, HoldState, Kind, PurseState, TransitState
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import LINKED, AccountKind, HoldState, Kind, PurseState, TransitState
 from sycee.testing.histories_money import Steps
 from sycee.testing.histories_stage import SETTING_BYTES
 from sycee.testing.histories_world import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sycee.ledger.layout import LINKED, HoldState, Kind, TransitState
+from sycee.core.records.layout import LINKED, HoldState, Kind, TransitState
 from sycee.testing.histories_steps import PlainSteps
 from sycee.testing.histories_world import (
     AMOUNTS,

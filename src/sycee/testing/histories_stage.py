@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sycee.core.limits import CURRENCIES_MAX, MEMBERS_PER_RECORD_MAX, PURSES_PER_WALLET_MAX
-from sycee.ledger.layout import AccountKind, Kind
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.testing.histories_world import (
     ACCOUNT_RULES,
     ANN,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sycee.ledger.layout import AccountKind, Kind, PurseState, Role
+from sycee.core.records.layout import AccountKind, Kind, PurseState, Role
 from sycee.testing.histories_stage import Stage
 from sycee.testing.histories_world import (
     ACCOUNT_RULES,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sycee.core import ids
 from sycee.core.limits import I64_MAX
-from sycee.ledger.layout import (
+from sycee.core.records.layout import (
     HASH_WORD,
     KEY_WORD,
     LINKED,

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sycee.core import limits
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, Kind
 from sycee.testing import naive_accounts, naive_holds, naive_limits, naive_pays, naive_programmes, naive_transits
 from sycee.testing.naive_book import Book, Day, Refusal
 from sycee.testing.naive_check import check

@@ -9,8 +9,8 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
+from sycee.core.records.layout import HoldState, Purpose, Role
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import HoldState, Purpose, Role
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import (
     Account,

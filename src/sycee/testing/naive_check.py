@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from sycee.core.errors import IntegrityError, require
 from sycee.core.limits import I64_MAX
-from sycee.ledger.layout import AccountKind, HoldState, Purpose, PurseState, TransitState
+from sycee.core.records.layout import AccountKind, HoldState, Purpose, PurseState, TransitState
 from sycee.testing.naive_book import Book
 from sycee.testing.naive_rows import Account, Purse, PurseKey, Row
 

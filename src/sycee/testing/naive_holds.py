@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from sycee.core.records.layout import HoldFlag, HoldState, PostFlag
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import HoldFlag, HoldState, PostFlag
 from sycee.testing.naive_book import Book, Refusal, refuse
 from sycee.testing.naive_limits import waterfall, waterfall_is_possible
 from sycee.testing.naive_pays import check_paying, count_own_use, payer_and_payee, paying

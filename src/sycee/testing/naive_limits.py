@@ -6,8 +6,8 @@ A function named `forbids_…` returns the code of the rule that refuses, or Non
 from __future__ import annotations
 
 from sycee.core.limits import I64_MAX
+from sycee.core.records.layout import AccountKind, Purpose, RuleFlag
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, Purpose, RuleFlag
 from sycee.testing.naive_book import Book, period_numbers, refuse
 from sycee.testing.naive_record import Operation
 from sycee.testing.naive_rows import Account, Rules, RuleSet, Three, Transit

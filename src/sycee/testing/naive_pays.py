@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sycee.core.records.layout import AccountKind, Kind, PayFlag, Purpose, PurseState
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, Kind, PayFlag, Purpose, PurseState
 from sycee.testing.naive_accounts import check_between
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import (

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from blake3 import blake3
 
 from sycee.core.limits import I64_MAX
+from sycee.core.records.layout import PURSE_BIT, AccountKind, Purpose, PurseState
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import PURSE_BIT, AccountKind, Purpose, PurseState
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import count_use, forbids_amount
 from sycee.testing.naive_record import Operation

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.ledger.layout import AccountKind, Block, KeyFlag, Reason
+from sycee.core.records.layout import AccountKind, Block, KeyFlag, Reason
 from sycee.ledger.models import Account, Hold, Purse
 from sycee.testing.naive_book import Book
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sycee.core import limits
+from sycee.core.records.layout import LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import LINKED, AccountKind, HoldFlag, Kind, PostFlag, Reason, Role
 
 # The first byte of each field and the byte after it. Some kinds use other fields at these places.
 FIELDS = {

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sycee.core.limits import I64_MAX
+from sycee.core.records.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import AccountKind, HoldState, Kind, Purpose, PurseState, TransitState
 
 # ("account", id) or ("purse", programme, member)
 Row: TypeAlias = tuple[str, int] | tuple[str, int, int]

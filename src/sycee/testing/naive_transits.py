@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from sycee.core import limits
 from sycee.core.limits import I64_MAX
+from sycee.core.records.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
 from sycee.core.result_codes import PRECEDENCE, Result
-from sycee.ledger.layout import AccountKind, Purpose, SendFlag, SettleFlag, TransitState
 from sycee.testing.naive_book import Book, refuse, refuse_for
 from sycee.testing.naive_limits import count_use, forbids_amount, forbids_payee, forbids_receiving, is_in_force
 from sycee.testing.naive_record import Operation

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sycee.core.keys import SigningKey
-from sycee.ledger.envelopes import Envelope, sign
-from sycee.ledger.layout import Kind, Role
+from sycee.core.records.envelopes import Envelope, sign
+from sycee.core.records.layout import Kind, Role
 from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.testing.histories import Builder
 from sycee.testing.histories_stage import SETTING_BYTES as STAGE_BYTES

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from sycee.core.keys import PublicKey
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import AccountKind, Kind, Reason, Role
 from sycee.core.result_codes import PRECEDENCE, Result
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import AccountKind, Kind, Reason, Role
 from sycee.testing.naive import NaiveLedger, chains
 from sycee.testing.naive_record import Operation
 

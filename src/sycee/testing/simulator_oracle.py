@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from sycee.core import limits
 from sycee.core.errors import UsageError
+from sycee.core.records.envelopes import Envelope, as_array
+from sycee.core.records.layout import OPERATION, HoldState, Kind
 from sycee.core.result_codes import Result
+from sycee.core.time_zones import zone_info
 from sycee.journal.frame import FrameKind
-from sycee.ledger.envelopes import Envelope, as_array
-from sycee.ledger.layout import OPERATION, HoldState, Kind
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.frame_time import FIRST_TIME_NS_MAX
 from sycee.sequencer.rules_version import RULES_VERSION
 from sycee.sequencer.sequencer import Sequencer
-from sycee.sequencer.time_zones import zone_info
 from sycee.testing.naive import Answer, NaiveLedger
 from sycee.testing.naive_record import Operation
 from sycee.testing.simulator_authority import Judge, chains_of

@@ -20,11 +20,11 @@ import numpy.typing as npt
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import OPERATION, Kind
 from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.ledger import batch
-from sycee.ledger.envelopes import Envelope
-from sycee.ledger.layout import OPERATION, Kind
 from sycee.sequencer.sequencer import Sequencer
 from sycee.testing import simulator_text as words
 from sycee.testing.disk import FakeDisk, PowerCut

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sycee.core.records.layout import LINKED, AccountKind, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger.layout import LINKED, AccountKind, Kind
 from sycee.testing.histories_world import CURRENCIES, account_id
 from sycee.testing.naive_record import RULE_SET_AMOUNTS, USED, Operation
 

@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
 from sycee.identity.people import People
-from sycee.ledger import operations
 from sycee.personal.retention import Retention
 from sycee.sequencer.signer import Signer
 from sycee.wallets.alias_rows import end_aliases_of

@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection, Row
 from sycee.core import ids
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records.layout import Block
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.tables import KEYS
-from sycee.ledger.layout import Block
 from sycee.ledger.state import LedgerState
 from sycee.wallets.tables import CLOSED, OPEN, OPENING, WALLETS
 

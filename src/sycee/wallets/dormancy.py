@@ -8,8 +8,8 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records.layout import AccountKind
 from sycee.database.stores import Stores
-from sycee.ledger.layout import AccountKind
 from sycee.wallets.directory import Directory, Wallet
 from sycee.wallets.tables import OPEN
 

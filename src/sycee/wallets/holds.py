@@ -18,13 +18,14 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import HoldState
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
-from sycee.ledger import operations, queries
-from sycee.ledger.layout import HoldState
+from sycee.ledger import queries
 from sycee.sequencer.signer import Signer
 from sycee.wallets import orders
 from sycee.wallets.directory import Directory, Wallet

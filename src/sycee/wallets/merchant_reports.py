@@ -16,11 +16,11 @@ import sqlalchemy
 from sycee.archive.statements import statement
 from sycee.core import ids
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import Purpose
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
 from sycee.identity.tables import OUTLETS, TILLS
-from sycee.ledger.layout import Purpose
 from sycee.wallets.directory import Directory
 from sycee.wallets.references import tills_of
 

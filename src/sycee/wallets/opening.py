@@ -26,6 +26,8 @@ from sycee.core.errors import UsageError
 from sycee.core.ids import Ids
 from sycee.core.keys import PublicKey
 from sycee.core.money import Currency
+from sycee.core.records import operations
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.core.worker_thread import one_ahead
 from sycee.database.actions import Draft, Intent
@@ -39,8 +41,6 @@ from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE as INSTITUTION_ACTIVE
 from sycee.identity.tables import ACTIVE as PERSON_ACTIVE
 from sycee.identity.tables import PERSONS
-from sycee.ledger import operations
-from sycee.ledger.layout import AccountKind
 from sycee.personal import sealing
 from sycee.personal.register import Examined, Prepared, Register
 from sycee.personal.sealing import SearchKind

@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import HoldState
 from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
-from sycee.ledger.layout import HoldState
 from sycee.sequencer.embedded import Ledger
 from sycee.wallets.directory import Wallet
 from sycee.wallets.references import check_order

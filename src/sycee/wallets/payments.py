@@ -19,12 +19,12 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
-from sycee.ledger import operations
 from sycee.ledger.batch import first_codes
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer, sign_records

@@ -22,6 +22,8 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.records import envelopes, operations
+from sycee.core.records.layout import OPERATION, PayFlag
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.jobs import Run
@@ -30,8 +32,6 @@ from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 from sycee.issuance.tables import CONFIRMED, FUNDINGS, SENDING, TO_WALLET
 from sycee.issuance.tables import REFUSED as FUNDING_REFUSED
-from sycee.ledger import envelopes, operations
-from sycee.ledger.layout import OPERATION, PayFlag
 from sycee.personal.access import Access, Reason
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer, sign_records

@@ -18,14 +18,14 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.limits import I64_MAX
+from sycee.core.records import operations
+from sycee.core.records.layout import TransitState
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.institutions import Institutions
 from sycee.identity.people import People
-from sycee.ledger import operations
-from sycee.ledger.layout import TransitState
 from sycee.ledger.state import LedgerState
 from sycee.personal.register import Register
 from sycee.sequencer.signer import Signer

@@ -26,8 +26,8 @@ from sycee.core.documents import DocumentError, Table
 from sycee.core.errors import UsageError
 from sycee.core.limits import RULE_SETS_MAX
 from sycee.core.money import Currency
-from sycee.ledger import operations
-from sycee.ledger.layout import RuleFlag
+from sycee.core.records import operations
+from sycee.core.records.layout import RuleFlag
 
 HOLDERS: Final = ("person", "merchant")
 MARKS: Final = ("1", "2", "assumed")  # found in one source, found in two or more, assumed by us

@@ -18,13 +18,13 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records import operations
+from sycee.core.records.layout import Kind, TransitState
 from sycee.database.actions import Draft, LedgerOnly, Outcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
 from sycee.issuance.registry import Registry
-from sycee.ledger import operations
-from sycee.ledger.layout import Kind, TransitState
 from sycee.personal.access import Access, Reason
 from sycee.personal.register import Register
 from sycee.sequencer.signer import Signer

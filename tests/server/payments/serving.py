@@ -16,8 +16,8 @@ import numpy as np
 import uvicorn
 
 from sycee.core.keys import SigningKey
-from sycee.ledger import envelopes, operations
-from sycee.ledger.layout import AccountKind, Role
+from sycee.core.records import envelopes, operations
+from sycee.core.records.layout import AccountKind, Role
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.server.payments.app import PaymentsApp, RefusalStore
 from sycee.server.payments.settings import PaymentSettings

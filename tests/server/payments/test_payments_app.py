@@ -30,9 +30,9 @@ from tests.server.payments.serving import (
 )
 
 from sycee.core import ids
+from sycee.core.records import operations
+from sycee.core.records.layout import Block, Reason
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
-from sycee.ledger.layout import Block, Reason
 from sycee.server import problems
 from sycee.server.payments.refusals import PayeeRefusal
 from sycee.server.payments.settings import PaymentSettings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sycee.core import limits
+from sycee.core.records import layout
 from sycee.core.result_codes import Result
-from sycee.ledger import layout
 
 # Positions in `counters`: rows in use, and the state of a chain.
 ACCOUNTS, PURSES, MOVEMENTS, BOUND, PAYEES, HOLDS, HOLD_LEGS, TRANSITS, STAGED, KEYS, TIME_OUTS = range(11)

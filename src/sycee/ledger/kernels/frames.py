@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from sycee.core import jit, kernel_build, limits
-from sycee.ledger import layout
+from sycee.core.records import layout
 from sycee.ledger.kernels import accounts, holds, lookup, payments, prefetch, programmes, settlement, transits, undo
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from sycee.core import jit, kernel_build
-from sycee.ledger import layout
+from sycee.core.records import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound, frame_time_ns

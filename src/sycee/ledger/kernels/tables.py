@@ -10,7 +10,7 @@ import numpy as np
 
 from sycee.core import limits
 from sycee.core.arrays import Array
-from sycee.ledger import layout
+from sycee.core.records import layout
 from sycee.ledger.kernels import constants as c
 
 

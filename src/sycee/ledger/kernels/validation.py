@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core import limits
-from sycee.ledger import layout, operation_table
+from sycee.core.records import layout, operation_table
+from sycee.core.records.operation_table import TABLE
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.operation_table import TABLE
 
 _ALL: Final = 0xFFFFFFFFFFFFFFFF
 _WORDS: Final = limits.RECORD_BYTES // 8

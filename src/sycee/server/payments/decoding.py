@@ -9,8 +9,8 @@ import struct
 from typing import Final, NamedTuple
 
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
-from sycee.ledger.layout import LINKED, KeyFlag, Kind
-from sycee.ledger.operation_table import TABLE
+from sycee.core.records.layout import LINKED, KeyFlag, Kind
+from sycee.core.records.operation_table import TABLE
 
 PAYMENT_TYPE: Final = b"application/vnd.sycee.payment"
 JSON_TYPE: Final = b"application/json"

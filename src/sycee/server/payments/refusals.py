@@ -16,9 +16,9 @@ import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.core.errors import UnavailableError
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
-from sycee.ledger.layout import Kind
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.wallets.holds import payee_answer
 from sycee.wallets.payments import HIDDEN, payer_answer, store_refusal

@@ -11,15 +11,26 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
-from sycee.archive.history_source import currency_of
-from sycee.archive.timestamps import exact_text
 from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.keys import PublicKey
 from sycee.core.limits import I64_MAX
-from sycee.ledger import layout
-from sycee.ledger.layout import LINKED, AccountKind, Block, HoldFlag, Kind, PayFlag, PostFlag, Reason, Role, RuleFlag
-from sycee.ledger.operation_table import NOTE, TABLE, Field, bytes_of
+from sycee.core.money import currency_of
+from sycee.core.records import layout
+from sycee.core.records.layout import (
+    LINKED,
+    AccountKind,
+    Block,
+    HoldFlag,
+    Kind,
+    PayFlag,
+    PostFlag,
+    Reason,
+    Role,
+    RuleFlag,
+)
+from sycee.core.records.operation_table import NOTE, TABLE, Field, bytes_of
+from sycee.core.timestamps import exact_text
 
 _MAXIMA: Final = ("balance_max", "single_max", "day_max", "month_max", "year_max")
 _MAXIMUM_WORDS: Final = {

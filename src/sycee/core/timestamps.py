@@ -13,7 +13,7 @@ from sycee.core.arguments import check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
-from sycee.sequencer.time_zones import EPOCH, zone_info
+from sycee.core.time_zones import EPOCH, zone_info
 
 Moment = int | date | str  # nanoseconds since 1970, a local date, or its ISO text
 

@@ -13,8 +13,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from sycee.core import limits
-from sycee.ledger import layout
-from sycee.ledger.layout import AccountKind, Kind, Reason, Role
+from sycee.core.records import layout
+from sycee.core.records.layout import AccountKind, Kind, Reason, Role
 
 
 class Field(NamedTuple):

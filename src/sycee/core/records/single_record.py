@@ -1,6 +1,6 @@
 """Fast path for single transfers and pays: one record of 128 bytes in a microsecond.
 
-The records equal those of `sycee.ledger.operations` byte for byte, but no array is created. Arguments that do not
+The records equal those of `sycee.core.records.operations` byte for byte, but no array is created. Arguments that do not
 obviously fit go to the functions there, which raise the errors.
 """
 
@@ -10,8 +10,8 @@ import struct
 from typing import Any, Final
 
 from sycee.core.ids import AnyId
-from sycee.ledger import layout, operations
-from sycee.ledger.layout import Kind
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import Kind
 
 # id, kind, flags, code, amount, debit, credit; the other fields of layout.OPERATION are zero.
 _RECORD: Final = struct.Struct("<16sHHIq16s16s64x")

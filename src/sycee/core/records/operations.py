@@ -21,9 +21,9 @@ from sycee.core.arguments import check_id, check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import ID, AnyId, split
-from sycee.ledger import layout
-from sycee.ledger.layout import AccountKind, Kind, RuleFlag
-from sycee.ledger.operation_table import bytes_of
+from sycee.core.records import layout
+from sycee.core.records.layout import AccountKind, Kind, RuleFlag
+from sycee.core.records.operation_table import bytes_of
 
 Id: TypeAlias = "AnyId | Array"
 Number = int | Array

@@ -25,8 +25,8 @@ from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.keys import SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.core.output_files import write_file
-from sycee.ledger import envelopes as sealed
-from sycee.ledger.layout import OPERATION
+from sycee.core.records import envelopes as sealed
+from sycee.core.records.layout import OPERATION
 
 FORMAT: Final = "sycee.proposal.v1"
 SIGNATURE_FORMAT: Final = "sycee.signature.v1"
