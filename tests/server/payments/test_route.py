@@ -9,7 +9,7 @@ import httpx
 from fastapi import FastAPI
 from tests.server.payments.serving import ANN, BOB, TYPE, open_town, signed
 
-from sycee.ledger import operations
+from sycee.core.records import operations
 from sycee.sequencer.embedded import Ledger
 from sycee.server.payments.app import PATH, PaymentsApp
 from sycee.server.payments.settings import PaymentSettings

@@ -11,8 +11,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from sycee.ledger import envelopes, operations
-from sycee.ledger.envelopes import Envelope
+from sycee.core.records import envelopes, operations
+from sycee.core.records.envelopes import Envelope
 from sycee.server.operations import ENVELOPE, operation
 from sycee.server.payments.app import PATH, PaymentsApp
 from sycee.server.payments.decoding import JSON_TYPE, PAYMENT_BYTES, PAYMENT_TYPE
