@@ -157,7 +157,11 @@ class Answer:
 
 def connect(place: int | Path, address: str) -> socket.socket:
     if isinstance(place, int):
-        return socket.create_connection(("127.0.0.1", place), 20, source_address=(address, 0))
+        connection = socket.create_connection(("127.0.0.1", place), 20, source_address=(address, 0))
+        if connection.getsockname() == connection.getpeername():  # no server listens, and the port was free
+            connection.close()
+            raise ConnectionRefusedError("connected to itself")
+        return connection
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(20)
     connection.connect(str(place))
