@@ -230,7 +230,10 @@ def test_a_person_sets_up_a_passkey_logs_in_and_out(
         cookie = http.cookies["sycee"]
         assert http.post("/auth/logout").status_code == 204
         is_refused(http.get("/auth/session"))
-        is_refused(http.get("/auth/session", headers={"Cookie": f"sycee={cookie}"}))  # ended at the server, too
+        ended = http.get("/auth/session", headers={"Cookie": f"sycee={cookie}"})  # at the server, too
+        is_refused(ended)
+        assert ended.headers["set-cookie"].startswith('sycee=""; ')
+        assert "Max-Age=0" in ended.headers["set-cookie"]
         options = http.post("/auth/passkeys/login/options").json()["publicKey"]
         answer = http.post("/auth/passkeys/login", json={"credential": device.get(options)})
         assert answer.status_code == 204

@@ -220,6 +220,7 @@ def test_new_keys_of_a_provider_are_read(place: Place) -> None:
 )
 def test_a_wrong_document_of_a_provider_is_refused(place: Place, metadata: dict[str, Any]) -> None:
     place.clock.advance(2 * METADATA_NS)
+    place.openid._failed_ns.clear()
     place.provider.metadata.update(metadata)
     with pytest.raises(UnavailableError, match="a document that is not valid"):
         place.begun()
@@ -231,6 +232,11 @@ def test_a_provider_that_does_not_answer(place: Place) -> None:
     gone = OpenId(place.bank.stores, place.bank.people, place.invitations, chosen, place.clock)
     with pytest.raises(UnavailableError, match="the OpenID provider gone does not answer"):
         asyncio.run(gone.begin("gone"))
+    begun = time.monotonic()
+    with pytest.raises(UnavailableError, match="the OpenID provider gone does not answer"):
+        asyncio.run(gone.begin("gone"))  # within the pause, without a request
+    assert gone._failed_ns == {"gone": place.clock.now_ns()}
+    assert time.monotonic() - begun < 1
     refused(lambda: asyncio.run(gone.begin("unknown")))
 
 

@@ -195,6 +195,7 @@ def damaged(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield answer | {"response": {"clientDataJSON": 5}}
     yield answer | {"response": {"clientDataJSON": "ä"}}
     yield answer | {"response": {"clientDataJSON": text(b"[]")}}
+    yield answer | {"response": {"clientDataJSON": text(b"[" * 100_000)}}
     yield answer | {"response": {"clientDataJSON": text(b'{"challenge": 7}')}}
     for name in set(answer["response"]) - {"userHandle"}:  # which is optional
         yield answer | {"response": answer["response"] | {name: text(b"\xff\x00" * 40)}}
@@ -206,11 +207,11 @@ def damaged(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_damaged_answers_are_refused(place: Place) -> None:
     device, made = place.registered(), authenticator()
-    for at in range(14):
+    for at in range(15):
         (wrong,) = list(damaged(device.get(place.passkeys.login_options())))[at : at + 1]
         refused(lambda wrong=wrong: place.passkeys.login(wrong, place.begin))
     code = place.invited()
-    for at in range(13):
+    for at in range(14):
         (wrong,) = list(damaged(made.create(place.passkeys.registration_options(code))))[at : at + 1]
         refused(lambda wrong=wrong: place.passkeys.register(wrong, place.begin))
 

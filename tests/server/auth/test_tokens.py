@@ -107,6 +107,11 @@ def hmac_with(key: Any) -> Callable[[bytes], bytes]:
     return lambda content: hmac.digest(secret, content, "sha256")
 
 
+def nested() -> str:
+    """A header that exceeds the recursion limit of the JSON reader."""
+    return urlsafe_b64encode(b"[" * 3_000).decode() + ".e30.e30"
+
+
 def payload_of(token: str) -> bytes:
     return jws.extract_compact(token.encode()).payload
 
@@ -163,6 +168,7 @@ FORGED: dict[str, Callable[[Office, str], str]] = {
         shared, token, own_key(shared), "Ed25519", cnf={"jkt": "x" * 43}
     ),
     "no token": lambda shared, token: "a.b.c",
+    "deeply nested": lambda shared, token: nested(),
     "empty": lambda shared, token: "",
     "too long": lambda shared, token: "a" * 5_000,
     "not ASCII": lambda shared, token: "ä.ö.ü",
@@ -178,11 +184,12 @@ def test_a_forged_token_is_refused(shared: Office, kind: str) -> None:
 
 def test_a_token_ends_exactly(shared: Office) -> None:
     machine = shared.machine()
-    token = shared.token(machine)
+    used, unused = shared.token(machine), shared.token(machine)
     shared.advance(299)
-    assert call(shared, machine, token).kind is Kind.MACHINE
+    assert call(shared, machine, used).kind is Kind.MACHINE
     shared.advance(1)
-    refused(lambda: call(shared, machine, token))
+    for token in (used, unused):
+        refused(lambda token=token: call(shared, machine, token))
 
 
 def test_a_token_ends_with_its_client(shared: Office) -> None:
@@ -250,6 +257,7 @@ PROOFS: dict[str, Callable[[Office, Machine, str], str]] = {
         payload_of(machine.proof(method="GET", url=URL, token=token)),
         machine.key.private_key.sign,
     ),
+    "deeply nested": lambda shared, machine, token: nested(),
     "an assertion": lambda shared, machine, token: machine.assertion(),
     "the token": lambda shared, machine, token: token,
     "empty": lambda shared, machine, token: "",
@@ -408,6 +416,8 @@ def test_an_assertion_is_accepted_once(shared: Office) -> None:
         ({"client_assertion_type": "secret"}, "invalid_client"),
         ({"client_assertion": None}, "invalid_client"),
         ({"client_assertion": "a.b.c"}, "invalid_client"),
+        ({"client_assertion": nested()}, "invalid_client"),
+        ({"client_assertion": "e30." + urlsafe_b64encode(b"[" * 2_900).decode() + ".e30"}, "invalid_client"),
         ({"client_id": "another"}, "invalid_client"),
         ({"scope": "admin"}, "invalid_scope"),
     ],

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
 from sycee.core.clock import Clock, read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -142,7 +142,7 @@ class Clients:
             row = connection.execute(sqlalchemy.select(CLIENTS).where(CLIENTS.c.id == id)).one_or_none()
         self._people.require(by, REVOKE, operator=None if row is None else row.operator)
         if row is None:
-            raise UsageError(f"there is no client {ids.format(id)}", hint="`sycee client list` shows the clients")
+            raise NotFound(f"there is no client {ids.format(id)}", hint="`sycee client list` shows the clients")
         chosen = (CLIENTS.c.id == id) & CLIENTS.c.revoked_ns.is_(None)
         ended = CLIENTS.update().where(chosen).values(revoked_ns=read_ns(self._clock), revoked_by=by)
         with self._lock:

@@ -57,12 +57,12 @@ async def caller(request: Request) -> Caller:
     )
 
 
-async def known(found: Annotated[Caller, Depends(caller)]) -> Caller:
-    """Return the caller of a request. Raises NotAuthenticated for an anonymous one."""
+async def current_caller(found: Annotated[Caller, Depends(caller)]) -> Caller:
+    """Return the caller of a request that needs a login. Raises NotAuthenticated for an anonymous one."""
     if not found.signed_in:
         raise NotAuthenticated("")
     return found
 
 
 AnyCaller: TypeAlias = Annotated[Caller, Depends(caller)]
-KnownCaller: TypeAlias = Annotated[Caller, Depends(known)]
+KnownCaller: TypeAlias = Annotated[Caller, Depends(current_caller)]

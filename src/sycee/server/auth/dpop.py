@@ -8,7 +8,6 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64encode
 
 from sycee.core.clock import Clock, read_ns
@@ -49,7 +48,7 @@ class Proofs:
         try:
             proof, claims = self._signed(text)
             self._check_request(claims, method, url, token)
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except jwks.MALFORMED as error:
             raise NotAuthenticated("invalid_dpop_proof") from error
         self._check_time(claims)
         return proof

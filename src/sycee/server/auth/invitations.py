@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
 from sycee.core.clock import Clock, read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.duties import Duty
@@ -95,7 +95,7 @@ class Invitations:
             row = connection.execute(sqlalchemy.select(INVITATIONS).where(INVITATIONS.c.id == id)).one_or_none()
         if row is None:
             self._people.require(by, END)
-            raise UsageError(
+            raise NotFound(
                 f"there is no invitation {ids.format(id)}", hint="`sycee invite list` shows the invitations"
             )
         self._require(row.person, END, by)
@@ -147,7 +147,7 @@ class Invitations:
         desk's operator, or acts for a merchant of this operator.
         """
         if self._people.state_of(person) != ACTIVE:
-            raise UsageError(f"there is no person {ids.format(person)}", hint="name the id of a stored person")
+            raise NotFound(f"there is no person {ids.format(person)}", hint="name the id of a stored person")
         held = self._people.duties_of(person)
         if any(each.duty is not Duty.MERCHANT for each in held):
             self._people.require(by, INVITE_STAFF)

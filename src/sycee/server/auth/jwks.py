@@ -23,6 +23,8 @@ with extra("client"):
     from joserfc.util import urlsafe_b64encode
 
 Key = ECKey | OKPKey
+# What reading a text from outside raises: deeply nested JSON exceeds the recursion limit.
+MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 TOKEN_CHARACTERS_MAX: Final = 4_096  # of a token or a proof; ours have about 700
 
 
@@ -46,7 +48,7 @@ def jwk_of(public: PublicKey) -> Key:
 
 
 def proof_key(header: Mapping[str, Any]) -> Key:
-    """Return the public key in the header of a DPoP proof. Raises JoseError, ValueError or KeyError otherwise."""
+    """Return the public key in the header of a DPoP proof. Raises MALFORMED for any other content."""
     jwk = header.get("jwk")
     if not isinstance(jwk, dict) or "d" in jwk:
         raise JoseError("jwk")
@@ -68,7 +70,7 @@ def thumbprint(key: Key) -> str:
 
 
 def decode(text: str, key: Key) -> jwt.Token:
-    """Return header and claims of a token that the key signed. Raises JoseError or ValueError for any other."""
+    """Return header and claims of a token that the key signed. Raises MALFORMED for any other text."""
     return jwt.decode(text, key, registry=_Registry(algorithms=algorithms_of(key)))
 
 
@@ -78,12 +80,12 @@ def encode(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:
 
 
 def unverified_header(text: str) -> Mapping[str, Any]:
-    """Return the header of a token whose signature is not verified yet. Raises JoseError or ValueError."""
+    """Return the header of a token whose signature is not verified yet. Raises MALFORMED."""
     return extract_compact(text.encode()).headers()
 
 
 def unverified_claims(text: str) -> Mapping[str, Any]:
-    """Return the claims of a token whose signature is not verified yet. Raises JoseError or ValueError."""
+    """Return the claims of a token whose signature is not verified yet. Raises MALFORMED."""
     claims = json.loads(extract_compact(text.encode()).payload or b"")
     if not isinstance(claims, dict):
         raise ValueError("claims are no object")

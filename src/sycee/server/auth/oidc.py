@@ -26,6 +26,7 @@ from sycee.database.transactions import write
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
 from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.jwks import MALFORMED
 from sycee.server.auth.one_time import OneTime
 from sycee.server.auth.passkeys import Begin
 from sycee.server.auth.refusals import NotAuthenticated
@@ -40,7 +41,7 @@ with extra("server"):
     from authlib.oidc.core import CodeIDToken
     from authlib.oidc.discovery import OpenIDProviderMetadata, get_well_known_url
     from joserfc import jwt
-    from joserfc.errors import InvalidKeyIdError, JoseError
+    from joserfc.errors import InvalidKeyIdError
     from joserfc.jwk import KeySet
     from joserfc.jws import JWSRegistry
 
@@ -48,6 +49,7 @@ ALGORITHMS: Final = ("RS256", "PS256", "ES256", "Ed25519")  # of ID tokens; neve
 TIMEOUT_S: Final = 10
 ANSWER_BYTES_MAX: Final = 1 << 18
 METADATA_NS: Final = 3_600 * 10**9
+PAUSE_NS: Final = 10 * 10**9  # after a provider did not answer
 KEYS_NS: Final = 60 * 10**9  # unknown keys cause a new request at most this often
 LEEWAY_S: Final = 60
 SUBJECT_CHARACTERS_MAX: Final = 255  # OpenID Connect Core, section 2
@@ -87,6 +89,7 @@ class OpenId:
         self._clock = clock
         self._providers = {each.name: each for each in settings.providers}
         self._discovered: dict[str, Discovered] = {}
+        self._failed_ns: dict[str, int] = {}  # by provider: the last request for its document, if that failed
         self._locks = {name: asyncio.Lock() for name in self._providers}
         self.states: OneTime[Begun] = OneTime(clock)
 
@@ -174,10 +177,15 @@ class OpenId:
             now_ns = read_ns(self._clock)
             found = self._discovered.get(provider.name)
             if found is None or now_ns >= found.read_ns + METADATA_NS:
+                # Callers wait for each other here: without a pause, each would wait for the next timeout.
+                if now_ns < self._failed_ns.get(provider.name, -PAUSE_NS) + PAUSE_NS:
+                    raise _unavailable(provider)
+                self._failed_ns[provider.name] = now_ns
                 address = get_well_known_url(provider.issuer, external=True)
                 metadata = OpenIDProviderMetadata(await _json(provider, "GET", address))
                 self._check_metadata(provider, metadata)
                 keys = await _json(provider, "GET", metadata["jwks_uri"])
+                del self._failed_ns[provider.name]
                 found = self._discovered[provider.name] = Discovered(metadata, now_ns, keys, now_ns)
             return found
 
@@ -230,7 +238,7 @@ class OpenId:
             claims.validate(read_ns(self._clock) // 10**9, LEEWAY_S)
             if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= SUBJECT_CHARACTERS_MAX:
                 raise ValueError("sub")
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except MALFORMED as error:
             raise NotAuthenticated("") from error
         return dict(claims)
 
@@ -242,7 +250,7 @@ def _decoded(text: str, keys: Mapping[str, Any]) -> jwt.Token:
 
 async def _json(provider: Provider, method: str, address: str, **options: Any) -> Mapping[str, Any]:
     """Return the JSON object of an answer. Raises NotAuthenticated for 4xx, UnavailableError for other failures."""
-    unavailable = UnavailableError(f"the OpenID provider {provider.name} does not answer", hint="try again later")
+    unavailable = _unavailable(provider)
     try:
         async with (
             httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
@@ -257,11 +265,15 @@ async def _json(provider: Provider, method: str, address: str, **options: Any) -
                 raise NotAuthenticated("")
             answer.raise_for_status()
             found = httpx.Response(200, content=content).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
         raise unavailable from error
     if not isinstance(found, dict):
         raise unavailable
     return found
+
+
+def _unavailable(provider: Provider) -> UnavailableError:
+    return UnavailableError(f"the OpenID provider {provider.name} does not answer", hint="try again later")
 
 
 def _digest(browser: str) -> str:

@@ -38,6 +38,7 @@ with extra("server"):
     )
 
 Begin: TypeAlias = "Callable[[Connection, int], str]"  # stores a session of a person, and returns its cookie
+_MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _REQUIRED: Final = UserVerificationRequirement.REQUIRED
 
 
@@ -163,7 +164,7 @@ class Passkeys:
         try:
             client_data = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
             challenge = base64url_to_bytes(client_data["challenge"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _MALFORMED as error:
             raise NotAuthenticated("") from error
         waiting = self.challenges.take(challenge)
         if waiting is None:
@@ -174,5 +175,5 @@ class Passkeys:
     def _id_of(credential: Mapping[str, Any]) -> bytes:
         try:
             return base64url_to_bytes(credential["rawId"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _MALFORMED as error:
             raise NotAuthenticated("") from error

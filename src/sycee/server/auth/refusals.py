@@ -19,15 +19,16 @@ class NotAuthenticated(SyceeError):
     """The credentials of a request are not valid: HTTP 401, or 400 from the token endpoint.
 
     - `code`: "invalid_token", "invalid_dpop_proof", "use_dpop_nonce", "invalid_client", … of the RFCs.
-    - `nonce`: value of the header DPoP-Nonce, if one is to be sent.
+    - `nonce`: value of the header DPoP-Nonce, if one is to be sent. `cookie`: of the header Set-Cookie.
     """
 
     status = 401
 
-    def __init__(self, code: str = "invalid_token", *, nonce: str = "", status: int = 401) -> None:
+    def __init__(self, code: str = "invalid_token", *, nonce: str = "", cookie: str = "", status: int = 401) -> None:
         super().__init__("the credentials of this request are not valid", hint="authenticate again")
         self.code = code
         self.nonce = nonce
+        self.cookie = cookie
         self.status = status
 
     @property
@@ -35,7 +36,8 @@ class NotAuthenticated(SyceeError):
         """Return the headers of the answer."""
         error = f', error="{self.code}"' if self.code else ""
         sent = {"WWW-Authenticate": CHALLENGE + error, "Cache-Control": "no-store"}
-        return sent | ({"DPoP-Nonce": self.nonce} if self.nonce else {})
+        others = {"DPoP-Nonce": self.nonce, "Set-Cookie": self.cookie}
+        return sent | {name: value for name, value in others.items() if value}
 
 
 class ForeignOrigin(SyceeError):

@@ -85,14 +85,18 @@ class Authentication:
 
         Raises NotAuthenticated, ForeignOrigin, ScopeMissing, TooManyRequests.
         """
-        with self.counting(address):
-            if authorization:
+        if authorization:
+            with self.counting(address):
                 return self._machine(method, path, authorization, proofs, address)
-            token = self.sessions.token_in(cookies)
-            if not token:
-                return Caller(Kind.ANONYMOUS, address)
-            self.sessions.require_own_origin(method, headers)
+        token = self.sessions.token_in(cookies)
+        if not token:
+            return Caller(Kind.ANONYMOUS, address)
+        self.sessions.require_own_origin(method, headers)
+        # Not counted as a failure: browsers send the cookie of a session that has ended, and nobody guesses 256 bits.
+        try:
             person = await run(self.sessions.person_of, token)
+        except NotAuthenticated as error:
+            raise NotAuthenticated("", cookie=self.sessions.ended_cookie()) from error
         return Caller(Kind.PERSON, address, int(person), scopes=frozenset(SCOPES))
 
     def begin_passkey(self, connection: Connection, person: int) -> str:

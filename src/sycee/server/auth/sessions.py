@@ -111,6 +111,12 @@ class Sessions:
         age_s = self._settings.session_ns // 10**9 if token else 0
         set_cookie(response, self.cookie_name, token, age_s=age_s, secure=self._settings.secure)
 
+    def ended_cookie(self) -> str:
+        """Return the header Set-Cookie that removes the session's cookie."""
+        response = Response()
+        self.set_cookie(response, "")
+        return response.headers["set-cookie"]
+
 
 def set_cookie(
     response: Response, name: str, value: str, *, age_s: int, secure: bool, samesite: SameSite = "strict"

@@ -8,10 +8,10 @@ or at once with the client, or with this process, whose signing key is never sto
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jwt import JWTClaimsRegistry
 
@@ -31,7 +31,8 @@ AHEAD_S_MAX: Final = 10  # clocks differ
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105  (an address)
 _IDENTIFIER_CHARACTERS_MAX: Final = 256
-_MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, UsageError)
+_MALFORMED: Final = (*jwks.MALFORMED, UsageError)
+_VERIFIED_MAX: Final = 4_096  # tokens whose signature is not verified again: about 8 MB
 
 
 class Tokens:
@@ -43,6 +44,8 @@ class Tokens:
         self._issuer = issuer
         self._clock = clock
         self._assertions = UsedProofs(clock)
+        self._verified: dict[str, dict[str, Any]] = {}  # claims by token, oldest first
+        self._lock = threading.Lock()
         self._key = OKPKey.generate_key("Ed25519")
         self._kid = jwks.thumbprint(self._key)
         # An unknown client's assertion is verified as well, so that the time of an answer shows nothing.
@@ -145,9 +148,7 @@ class Tokens:
         try:
             if len(token) > jwks.TOKEN_CHARACTERS_MAX:
                 raise ValueError("token")
-            found = jwks.decode(token, self._key)
-            if found.header.get("typ") != "at+jwt" or found.header["alg"] != "Ed25519":
-                raise ValueError("type")
+            claims = self._verified.get(token) or self._signed(token)
             self._registry(
                 iss={"essential": True, "value": self._issuer},
                 aud={"essential": True, "value": self._issuer},
@@ -155,13 +156,24 @@ class Tokens:
                 exp={"essential": True},
                 iat={"essential": True},
                 nbf={"essential": True},
-            ).validate(found.claims)
-            client = self._clients.active(ids.parse(found.claims["sub"]))
+            ).validate(claims)
+            client = self._clients.active(ids.parse(claims["sub"]))
             if client is None:
                 raise ValueError("client")
         except _MALFORMED as error:
             raise NotAuthenticated("invalid_token") from error
-        return client, found.claims
+        return client, claims
+
+    def _signed(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token that this process signed, and keep them for its next requests."""
+        found = jwks.decode(token, self._key)
+        if found.header.get("typ") != "at+jwt" or found.header["alg"] != "Ed25519":
+            raise ValueError("type")
+        with self._lock:
+            if len(self._verified) >= _VERIFIED_MAX:
+                del self._verified[next(iter(self._verified))]
+            self._verified[token] = found.claims
+        return found.claims
 
     def _answer(self, client: Client, scope: str) -> dict[str, Any]:
         now_s = self._now_s()
