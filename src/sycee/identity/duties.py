@@ -157,7 +157,9 @@ _RULES: Final = (
     _rule("client.register", "register a program that acts for a person who has a duty", _BOARD),
     _rule("client.revoke", "end a program's access", (_D.OFFICER, _D.OPERATOR), own=True),
     _rule("login.invite-staff", "give a person with a duty a code for a login", _BOARD),
-    _rule("login.invite", "give a customer or a merchant's person a code for a login", _DESKS, own=True),
+    _rule(
+        "login.invite", "give a customer or a merchant's person a code for a login", (_D.OFFICER, *_DESKS), own=True
+    ),
     _rule("login.end", "end a person's logins and unused codes", (_D.OFFICER, *_DESKS), own=True),
     # issuance
     _rule("operator.join", "open an operator's accounts and give it a quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -18,6 +18,8 @@ from tests.server.world import served
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.clock import RealClock, SimulatedClock
+from sycee.database.tables import REQUESTS
+from sycee.database.transactions import reading, write
 from sycee.server import problems
 from sycee.server.auth.caller import Caller
 from sycee.server.auth.clients import Clients
@@ -29,6 +31,8 @@ from sycee.server.tables import SCHEMA
 
 ORIGIN = "http://localhost:8420"
 FAILURES = 20
+Prepared: TypeAlias = "tuple[Served, Machine, Machine, Machine]"
+CUSTOMER = 501  # a person without duty and wallet
 
 
 @dataclass
@@ -36,25 +40,29 @@ class Served:
     bank: Bank
     address: str
     officer: int
+    desk: int
+    machines: tuple[Machine, ...] = ()
 
-    def machine(self, **others: Any) -> Machine:
-        """A program of the officer. It is registered before the server starts."""
+    def machine(self, person: int = 0, **others: Any) -> Machine:
+        """A program of the officer, or of another person. It is registered before the server starts."""
         key = new_key("ES256")
         made = Clients(self.bank.stores, self.bank.people, RealClock()).register(
-            self.officer, public_of(key), by=self.officer, name="reports", **others
+            person or self.officer, public_of(key), by=self.officer, name="reports", **others
         )
         clock = SimulatedClock(RealClock().now_ns())
         return Machine(ids.format(made.id), key, clock, issuer=ORIGIN)
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Machine, Machine, Machine]]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """A served bank with a program, a reader and a program without requests."""
     folder: Path = tmp_path_factory.mktemp("http")
     world.founded("").copy(folder)
     with Bank.open(folder / "bank", options={"http_failures_per_minute": str(FAILURES)}, schemas=(SCHEMA,)) as bank:
-        place = Served(bank, "", bank.people.person_of_key(world.ANN.public))
+        place = Served(bank, "", *(bank.people.person_of_key(key.public) for key in (world.ANN, world.DESK)))
+        write(bank.stores.engine, lambda connection: bank.people.add(connection, person=CUSTOMER))
         machines = place.machine(), place.machine(scopes=["read"]), place.machine()
+        place.machines = (*machines, place.machine(place.desk, operator=1), place.machine(place.desk, operator=1))
         with served(bank) as address:
             place.address = address
             yield place, *machines
@@ -88,7 +96,7 @@ def is_refused(answer: httpx.Response, status: int = 401) -> dict[str, Any]:
 # --- programs ---
 
 
-def test_a_program_fetches_a_token_and_uses_it(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+def test_a_program_fetches_a_token_and_uses_it(prepared: Prepared) -> None:
     place, machine, _, _ = prepared
     with client(place, "127.0.0.2") as http:
         answer = fetch(http, machine)
@@ -106,7 +114,7 @@ def test_a_program_fetches_a_token_and_uses_it(prepared: tuple[Served, Machine, 
         assert [each["alg"] for each in http.get("/oauth/jwks").json()["keys"]] == ["Ed25519"]
 
 
-def test_every_wrong_credential_has_the_same_answer(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+def test_every_wrong_credential_has_the_same_answer(prepared: Prepared) -> None:
     place, machine, reader, _ = prepared
     with client(place, "127.0.0.3") as http:
         token, other = (fetch(http, each).json()["access_token"] for each in (machine, reader))
@@ -127,7 +135,7 @@ def test_every_wrong_credential_has_the_same_answer(prepared: tuple[Served, Mach
         is_refused(http.get("/auth/session"))
 
 
-def test_a_wrong_time_is_answered_with_a_nonce(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+def test_a_wrong_time_is_answered_with_a_nonce(prepared: Prepared) -> None:
     place, machine, _, _ = prepared
     with client(place, "127.0.0.4") as http:
         answer = http.post(
@@ -151,15 +159,13 @@ def test_a_wrong_time_is_answered_with_a_nonce(prepared: tuple[Served, Machine, 
     ],
     ids=str,
 )
-def test_wrong_token_requests(
-    prepared: tuple[Served, Machine, Machine, Machine], content: bytes, kind: str, expected: tuple[int, str]
-) -> None:
+def test_wrong_token_requests(prepared: Prepared, content: bytes, kind: str, expected: tuple[int, str]) -> None:
     with client(prepared[0], "127.0.0.5") as http:
         answer = http.post("/oauth/token", content=content, headers={"content-type": kind})
         assert (answer.status_code, answer.json()["error"]) == expected
 
 
-def test_a_reader_changes_nothing(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+def test_a_reader_changes_nothing(prepared: Prepared) -> None:
     """A request that is not a read needs the scope write, whatever the operation."""
     place, writer, reader, _ = prepared
     made = Authentication(place.bank, AuthSettings(public_url=ORIGIN))
@@ -185,7 +191,7 @@ def test_a_reader_changes_nothing(prepared: tuple[Served, Machine, Machine, Mach
 # --- rate limits ---
 
 
-def test_failures_count_against_their_sender_alone(prepared: tuple[Served, Machine, Machine, Machine]) -> None:
+def test_failures_count_against_their_sender_alone(prepared: Prepared) -> None:
     place, _, _, victim = prepared
     with client(place, "127.0.0.7") as attacker, client(place, "127.0.0.8") as http:
         attack = Machine(victim.client, new_key("ES256"), victim.clock, issuer=ORIGIN)
@@ -202,7 +208,7 @@ def test_failures_count_against_their_sender_alone(prepared: tuple[Served, Machi
 
 
 @pytest.fixture
-def code(prepared: tuple[Served, Machine, Machine, Machine]) -> str:
+def code(prepared: Prepared) -> str:
     bank, officer = prepared[0].bank, prepared[0].officer
     return Invitations(bank.stores, bank.people, bank.directory, RealClock()).issue(officer, by=officer)[1]
 
@@ -216,9 +222,7 @@ def registered(http: httpx.Client, code: str) -> Authenticator:
     return device
 
 
-def test_a_person_sets_up_a_passkey_logs_in_and_out(
-    prepared: tuple[Served, Machine, Machine, Machine], code: str
-) -> None:
+def test_a_person_sets_up_a_passkey_logs_in_and_out(prepared: Prepared, code: str) -> None:
     place = prepared[0]
     with client(place, "127.0.0.9") as http:
         http.headers["Origin"] = ORIGIN
@@ -241,9 +245,7 @@ def test_a_person_sets_up_a_passkey_logs_in_and_out(
         is_refused(http.post("/auth/passkeys/login", json={"credential": device.get(options)}))  # reused challenge
 
 
-def test_a_stolen_cookie_on_another_page_is_refused(
-    prepared: tuple[Served, Machine, Machine, Machine], code: str
-) -> None:
+def test_a_stolen_cookie_on_another_page_is_refused(prepared: Prepared, code: str) -> None:
     with client(prepared[0], "127.0.0.10") as http:
         http.headers["Origin"] = ORIGIN
         registered(http, code)
@@ -270,9 +272,92 @@ def test_a_stolen_cookie_on_another_page_is_refused(
         ("/auth/oidc/Unknown/login", {}, 400),
     ],
 )
-def test_wrong_bodies(
-    prepared: tuple[Served, Machine, Machine, Machine], path: str, body: dict[str, Any], status: int
-) -> None:
+def test_wrong_bodies(prepared: Prepared, path: str, body: dict[str, Any], status: int) -> None:
     with client(prepared[0], "127.0.0.11") as http:
         is_refused(http.post(path, json=body, headers={"Origin": ORIGIN}), status)
         is_refused(http.get("/auth/oidc/unknown/callback?state=x&code=y"))
+
+
+# --- administration ---
+
+
+class Program:
+    """A program with a token, that sends actions."""
+
+    def __init__(self, http: httpx.Client, machine: Machine) -> None:
+        self.http = http
+        self.machine = machine
+        self.token = fetch(http, machine).json()["access_token"]
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        shown = self.machine.proof(method=method, url=f"{ORIGIN}{path}", token=self.token)
+        headers = {"Authorization": f"DPoP {self.token}", "DPoP": shown}
+        return self.http.request(method, path, json=body, headers=headers)
+
+    def post(self, path: str, **members: Any) -> httpx.Response:
+        return self.send("POST", path, {"id": ids.format(ids.new(self.machine.clock.now_ns() // 10**6))} | members)
+
+
+def test_an_operator_sees_and_revokes_its_own_programs(prepared: Prepared) -> None:
+    place = prepared[0]
+    writer, reader, _, desk, victim = place.machines
+    with client(place, "127.0.0.12") as http:
+        ours, officer = Program(http, desk), Program(http, writer)
+        listed = ours.send("GET", "/v1/clients").json()["clients"]
+        assert [each["client"] for each in listed] == sorted([desk.client, victim.client])
+        assert {each["client"] for each in officer.send("GET", "/v1/clients").json()["clients"]} >= {reader.client}
+        hidden = is_refused(ours.post(f"/v1/clients/{reader.client}/revocation"), 404)
+        assert hidden == is_refused(ours.post(f"/v1/clients/{ids.format(5)}/revocation"), 404)
+        token = fetch(http, victim).json()["access_token"]
+        assert session_of(http, victim, token).status_code == 200
+        body = {"id": ids.format(ids.new(RealClock().now_ns() // 10**6))}
+        path = f"/v1/clients/{victim.client}/revocation"
+        assert ours.send("POST", path, body).status_code == 201
+        is_refused(session_of(http, victim, token))
+        assert ours.send("POST", path, body).status_code == 200
+        is_refused(http.post(path, json=body))
+        reading_only = Program(http, reader)
+        is_refused(reading_only.post(f"/v1/clients/{desk.client}/revocation"), 403)
+
+
+def test_invitations_over_http(prepared: Prepared) -> None:
+    place = prepared[0]
+    writer, _, _, desk, _ = place.machines
+    customer = ids.format(CUSTOMER)
+    with client(place, "127.0.0.13") as http:
+        ours, officer = Program(http, desk), Program(http, writer)
+        body = {"id": ids.format(ids.new(RealClock().now_ns() // 10**6)), "person": customer}
+        made = officer.send("POST", "/v1/invitations", body)
+        assert made.status_code == 201
+        code = made.json()["code"]
+        again = officer.send("POST", "/v1/invitations", body)
+        assert (again.status_code, "code" in again.json()) == (200, False)
+        with reading(place.bank.stores.engine) as connection:
+            assert code not in str(list(connection.execute(REQUESTS.select())))
+        http.headers["Origin"] = ORIGIN
+        assert http.post("/auth/passkeys/registration/options", json={"invitation": code}).status_code == 200
+        # Nobody's customer, another operator's, staff, and nobody at all are one answer to a desk.
+        people = [customer, ids.format(place.officer), ids.format(77)]
+        hidden = [is_refused(ours.post("/v1/invitations", person=each), 404) for each in people]
+        assert hidden[0] == hidden[1] == hidden[2]
+        staff = is_refused(officer.post("/v1/invitations", person=ids.format(place.desk)), 400)
+        assert "with an officer's key" in staff["detail"]
+        invitation = made.json()["invitation"]
+        is_refused(ours.post(f"/v1/invitations/{invitation}/revocation"), 404)
+        assert officer.post(f"/v1/invitations/{invitation}/revocation").status_code == 201
+        is_refused(http.post("/auth/passkeys/registration/options", json={"invitation": code}))
+
+
+def test_logins_are_ended_over_http(prepared: Prepared, code: str) -> None:
+    place = prepared[0]
+    writer, _, _, desk, _ = place.machines
+    with client(place, "127.0.0.14") as http, client(place, "127.0.0.15") as browser:
+        browser.headers["Origin"] = ORIGIN
+        registered(browser, code)
+        assert browser.get("/auth/session").status_code == 200
+        path = f"/v1/persons/{ids.format(place.officer)}/logins/end"
+        is_refused(Program(http, desk).post(path), 404)
+        is_refused(Program(http, desk).post(f"/v1/persons/{ids.format(CUSTOMER)}/logins/end"), 404)
+        assert browser.get("/auth/session").status_code == 200
+        assert Program(http, writer).post(path).status_code == 201
+        is_refused(browser.get("/auth/session"))

@@ -20,6 +20,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
+from sycee.identity import duties
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
 from sycee.server.auth import jwks
@@ -71,6 +72,21 @@ class Clients:
         """Return all clients, revoked ones too, oldest first."""
         with reading(self._engine) as connection:
             return [_client(row) for row in connection.execute(sqlalchemy.select(CLIENTS).order_by(CLIENTS.c.id))]
+
+    def get(self, id: int) -> Client:
+        """Return a client, revoked or not. Raises NotFound if there is none."""
+        with reading(self._engine) as connection:
+            row = connection.execute(sqlalchemy.select(CLIENTS).where(CLIENTS.c.id == id)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no client {ids.format(id)}", hint="`sycee client list` shows the clients")
+        return _client(row)
+
+    def may_revoke(self, client: Client, by: int) -> bool:
+        """Return whether a person may see and revoke a client."""
+        rule = duties.rule(REVOKE)
+        return self._people.allowed(
+            by, rule.makers, rule, operator=client.operator if client.operator is not None else -1
+        )
 
     def holds_a_duty(self, client: Client) -> bool:
         """Return whether the person of a client still has a duty for the client's operator."""
@@ -138,11 +154,9 @@ class Clients:
 
         Raises UsageError if there is no such client, or `by` may not revoke it.
         """
-        with reading(self._engine) as connection:
-            row = connection.execute(sqlalchemy.select(CLIENTS).where(CLIENTS.c.id == id)).one_or_none()
-        self._people.require(by, REVOKE, operator=None if row is None else row.operator)
-        if row is None:
-            raise NotFound(f"there is no client {ids.format(id)}", hint="`sycee client list` shows the clients")
+        operator = self.get(id).operator
+        # -1: nobody's, so that an operator cannot revoke the client of an officer.
+        self._people.require(by, REVOKE, operator=-1 if operator is None else operator)
         chosen = (CLIENTS.c.id == id) & CLIENTS.c.revoked_ns.is_(None)
         ended = CLIENTS.update().where(chosen).values(revoked_ns=read_ns(self._clock), revoked_by=by)
         with self._lock:

@@ -60,14 +60,18 @@ class Invitations:
         self._directory = directory
         self._clock = clock
 
-    def issue(self, person: int, *, by: int, hours: int = 24) -> tuple[Invitation, str]:
+    def issue(
+        self, person: int, *, by: int, hours: int = 24, operator: int | None = None, staff: bool = True
+    ) -> tuple[Invitation, str]:
         """Return a new invitation and its code, which is stored nowhere.
 
-        Raises UsageError if `by` may not invite the person, the person is unknown, or `hours` is not 1 to HOURS_MAX.
+        `operator`: the only operator for which `by` acts, None for all of them. `staff`: whether the person may have
+        another duty than MERCHANT. Raises NotFound for an unknown person, UsageError if `by` may not invite the person,
+        and if `hours` is not 1 to HOURS_MAX.
         """
         if not 1 <= hours <= HOURS_MAX:
             raise UsageError(f"an invitation lasts 1 to {HOURS_MAX} hours, not {hours}", hint="24 hours are usual")
-        self._require(person, INVITE, by)
+        self._require(person, INVITE, by, operator=operator, staff=staff)
         text = base64.b32encode(os.urandom(_CODE_BYTES)).decode()
         now_ns = read_ns(self._clock)
         made = Invitation(ids.new(now_ns // 10**6), person, by, now_ns, now_ns + hours * HOUR_NS, OPEN)
@@ -89,27 +93,32 @@ class Invitations:
             rows = connection.execute(sqlalchemy.select(INVITATIONS).order_by(INVITATIONS.c.id))
             return [_invitation(row, now_ns) for row in rows]
 
-    def revoke(self, id: int, *, by: int) -> None:
-        """End an open invitation. Raises UsageError if there is no such invitation, or `by` may not end it."""
+    def get(self, id: int) -> Invitation:
+        """Return an invitation. Raises NotFound if there is none."""
         with reading(self._engine) as connection:
             row = connection.execute(sqlalchemy.select(INVITATIONS).where(INVITATIONS.c.id == id)).one_or_none()
         if row is None:
-            self._people.require(by, END)
-            raise NotFound(
-                f"there is no invitation {ids.format(id)}", hint="`sycee invite list` shows the invitations"
-            )
-        self._require(row.person, END, by)
+            raise NotFound(f"there is no invitation {ids.format(id)}", hint="`sycee invite list` shows the invitations")
+        return _invitation(row, read_ns(self._clock))
+
+    def revoke(self, id: int, *, by: int, operator: int | None = None) -> None:
+        """End an open invitation; `operator` as for `issue`.
+
+        Raises NotFound if there is no such invitation, UsageError if `by` may not end it.
+        """
+        self._require(self.get(id).person, END, by, operator=operator)
         chosen = (INVITATIONS.c.id == id) & INVITATIONS.c.used_ns.is_(None) & INVITATIONS.c.revoked_ns.is_(None)
         ended = INVITATIONS.update().where(chosen).values(revoked_ns=read_ns(self._clock), revoked_by=by)
         write(self._engine, lambda connection: connection.execute(ended))
 
-    def end_logins(self, person: int, *, by: int) -> None:
+    def end_logins(self, person: int, *, by: int, operator: int | None = None) -> None:
         """End a person's sessions, passkeys, links and open invitations: after a theft, for example.
 
-        Raises UsageError if `by` may not end the logins of this person. Everybody may end their own.
+        `operator` as for `issue`. Raises UsageError if `by` may not end the logins of this person. Everybody may end
+        their own.
         """
         if by != person:
-            self._require(person, END, by)
+            self._require(person, END, by, operator=operator)
         write(self._engine, lambda connection: self.forget(connection, person, by=by))
 
     def forget(self, connection: Connection, person: int, *, by: int = 0) -> None:
@@ -140,7 +149,7 @@ class Invitations:
             raise NotAuthenticated("")
         return found
 
-    def _require(self, person: int, action: str, by: int) -> None:
+    def _require(self, person: int, action: str, by: int, *, operator: int | None = None, staff: bool = True) -> None:
         """Raise UsageError unless `by` may request the action for this person.
 
         An officer may for everybody. A desk may for a person without another duty than MERCHANT who has a wallet at the
@@ -151,13 +160,18 @@ class Invitations:
         held = self._people.duties_of(person)
         if any(each.duty is not Duty.MERCHANT for each in held):
             self._people.require(by, INVITE_STAFF)
+            if not staff:
+                raise UsageError(
+                    f"the person {ids.format(person)} has a duty, and is invited with an officer's key",
+                    hint="use `sycee invite issue`: a login alone gives no login of staff",
+                )
             return
         if any(each.duty is Duty.OFFICER for each in self._people.duties_of(by)):
             return
         operators = {each.operator for each in held} | {each.operator for each in self._directory.of_holder(person)}
-        own = {each.operator for each in self._people.duties_of(by)} & operators - {None}
-        operator = min((each for each in own if each is not None), default=-1)  # -1: nobody's, so that it is refused
-        self._people.require(by, action, operator=operator)
+        own = {each.operator for each in self._people.duties_of(by)} & operators
+        chosen = [each for each in own if each is not None and operator in (None, each)]
+        self._people.require(by, action, operator=min(chosen, default=-1))  # -1: nobody's, so that it is refused
 
 
 def code_digest(code: str) -> str:

@@ -1,0 +1,213 @@
+"""Administration of programs and logins: everything that takes access away, and invitations of customers.
+
+Programs are registered, and staff are invited, with the key of an officer on the bank's machine (`sycee client`,
+`sycee invite`): a login alone gives no further access to another person with a duty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from sycee.core import ids
+from sycee.core.errors import NotFound
+from sycee.core.timestamps import utc_text
+from sycee.identity.people import DutyMissing
+from sycee.server.auth.clients import REVOKE, Client
+from sycee.server.auth.dependencies import KnownCaller, authentication_of
+from sycee.server.auth.invitations import END, HOURS_MAX, INVITE
+from sycee.server.auth.service import Authentication
+from sycee.server.operations import operation
+from sycee.server.problems import not_found
+from sycee.server.runtime import Runtime, runtime_of
+from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, perform
+
+router = APIRouter(prefix="/v1", tags=["authentication"])
+TheRuntime = Annotated[Runtime, Depends(runtime_of)]
+TheAuthentication = Annotated[Authentication, Depends(authentication_of)]
+PathId = Annotated[str, Path(pattern=ID_PATTERN)]
+REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The same request was done before."}}
+
+
+class InvitationRequest(ActionBody):
+    """An invitation of a customer, or of a merchant's person."""
+
+    person: Id
+    hours: Annotated[int, Field(ge=1, le=HOURS_MAX)] = 24
+
+
+class Program(Body):
+    """A registered program. `operator` is null for duties without one."""
+
+    client: Id
+    name: str
+    person: Id
+    operator: int | None
+    scopes: tuple[str, ...]
+    thumbprint: str
+    registered: str
+    revoked: str | None
+
+
+class Programs(Body):
+    """The programs that the caller may revoke, oldest first."""
+
+    clients: tuple[Program, ...]
+
+
+class Issued(Body):
+    """An invitation. `code` is in the first answer only: it is stored nowhere."""
+
+    invitation: Id
+    until: str
+    code: str | None = None
+
+
+class Done(Body):
+    """The id of what was ended."""
+
+    id: Id
+
+
+@operation(router, "GET", "/clients", access=REVOKE, response_model=Programs, summary="List programs")
+async def list_clients(caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication) -> Programs:
+    """Return the programs that the caller may revoke: officers all, operators their own."""
+
+    def work() -> Programs:
+        runtime.bank.people.require(caller.person, REVOKE)
+        found = [
+            each
+            for each in authentication.clients.list()
+            if caller.operator in (None, each.operator) and authentication.clients.may_revoke(each, caller.person)
+        ]
+        return Programs(clients=tuple(map(_program, found)))
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/clients/{client}/revocation", access=REVOKE, status_code=201, response_model=Done,
+    responses=REPEATED, summary="Revoke a program",
+)  # fmt: skip
+async def revoke_client(
+    client: PathId, body: ActionBody, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
+) -> JSONResponse:
+    """End a program and its tokens at once. Its key cannot be registered again."""
+    clients, bank = authentication.clients, runtime.bank
+
+    def work(_: object) -> dict[str, Any]:
+        bank.people.require(caller.person, REVOKE)
+        found = clients.get(ids.parse(client))
+        if caller.operator not in (None, found.operator) or not clients.may_revoke(found, caller.person):
+            raise not_found("client")
+        clients.revoke(found.id, by=caller.person)
+        return {"id": client}
+
+    with _hidden("client"):
+        return await runtime.run(perform, bank, REVOKE, caller.person, body, work, place={"client": client})
+
+
+@operation(
+    router, "POST", "/invitations", access=INVITE, status_code=201, response_model=Issued, responses=REPEATED,
+    errors=("not-found",), summary="Invite a customer",
+)  # fmt: skip
+async def invite(
+    body: InvitationRequest, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
+) -> JSONResponse:
+    """Return a code with which the person sets up a login, once. Give it to the person outside of this system.
+
+    An answer to a repeated request has no code: issue another invitation.
+    """
+    bank = runtime.bank
+    codes: list[str] = []
+
+    def work(_: object) -> dict[str, Any]:
+        runtime.bank.people.require(caller.person, INVITE)
+        try:
+            made, code = authentication.invitations.issue(
+                ids.parse(body.person), by=caller.person, hours=body.hours, operator=caller.operator, staff=False
+            )
+        except DutyMissing as error:  # another operator's customer is answered like nobody
+            raise not_found("person") from error
+        codes.append(code)
+        return {"invitation": ids.format(made.id), "until": utc_text(made.until_ns)}
+
+    with _hidden("person"):
+        answer: JSONResponse = await runtime.run(perform, bank, INVITE, caller.person, body, work)
+    if not codes:
+        return answer
+    # Added after the answer was stored: a stored code could be read in a backup.
+    return JSONResponse({**json.loads(bytes(answer.body)), "code": codes[0]}, answer.status_code)
+
+
+@operation(
+    router, "POST", "/invitations/{invitation}/revocation", access=END, status_code=201, response_model=Done,
+    responses=REPEATED, summary="Revoke an invitation",
+)  # fmt: skip
+async def revoke_invitation(
+    invitation: PathId, body: ActionBody, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
+) -> JSONResponse:
+    """End a code that was not used yet."""
+
+    def work(_: object) -> dict[str, Any]:
+        runtime.bank.people.require(caller.person, END)
+        try:
+            authentication.invitations.revoke(ids.parse(invitation), by=caller.person, operator=caller.operator)
+        except DutyMissing as error:
+            raise not_found("invitation") from error
+        return {"id": invitation}
+
+    place = {"invitation": invitation}
+    with _hidden("invitation"):
+        return await runtime.run(perform, runtime.bank, END, caller.person, body, work, place=place)
+
+
+@operation(
+    router, "POST", "/persons/{person}/logins/end", access=END, status_code=201, response_model=Done,
+    responses=REPEATED, summary="End the logins of a person",
+)  # fmt: skip
+async def end_logins(
+    person: PathId, body: ActionBody, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
+) -> JSONResponse:
+    """End all sessions, passkeys, links and open invitations of a person. Everybody may end their own."""
+    number = ids.parse(person)
+
+    def work(_: object) -> dict[str, Any]:
+        if number != caller.person:
+            runtime.bank.people.require(caller.person, END)
+        try:
+            authentication.invitations.end_logins(number, by=caller.person, operator=caller.operator)
+        except DutyMissing as error:
+            raise not_found("person") from error
+        return {"id": person}
+
+    with _hidden("person"):
+        return await runtime.run(perform, runtime.bank, END, caller.person, body, work, place={"person": person})
+
+
+@contextmanager
+def _hidden(what: str) -> Iterator[None]:
+    """Answer a thing that does not exist like one that the caller may not see."""
+    try:
+        yield
+    except NotFound as error:
+        raise not_found(what) from error
+
+
+def _program(client: Client) -> Program:
+    return Program(
+        client=ids.format(client.id),
+        name=client.name,
+        person=ids.format(client.person),
+        operator=client.operator,
+        scopes=tuple(sorted(client.scopes)),
+        thumbprint=client.thumbprint,
+        registered=utc_text(client.made_ns),
+        revoked=None if client.revoked_ns is None else utc_text(client.revoked_ns),
+    )
