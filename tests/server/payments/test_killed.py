@@ -21,8 +21,8 @@ import uvicorn
 from tests.forked import MAY_FORK, Child
 from tests.server.payments.serving import ACCOUNTS, ANN, BOB, MONEY, open_town, post, signed
 
+from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.ledger import operations
 from sycee.load.processes import server_processes
 from sycee.sequencer.embedded import Ledger
 from sycee.server.payments.app import PaymentsApp
