@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
+import numpy as np
 import uvicorn
 
 from sycee.bank.bank import Bank
+from sycee.core import ids
+from sycee.core.keys import PublicKey, SigningKey
+from sycee.core.records.envelopes import sign
+from sycee.core.records.layout import OPERATION
+from sycee.database.transactions import write
 from sycee.server.app import create_server
+from sycee.server.auth.service import Authentication
+from sycee.server.auth.sessions import PASSKEY
+from sycee.server.auth.settings import AuthSettings
 
 START_S_MAX = 20
 
@@ -42,3 +54,46 @@ def anonymous(bank: Bank) -> Iterator[httpx.Client]:
     """A client without a login."""
     with served(bank) as address, httpx.Client(base_url=address) as client:
         yield client
+
+
+def logged_in(bank: Bank, address: str, person: int) -> httpx.Client:
+    """A client with the session of a person, as after a login with a passkey. Close it."""
+    sessions = Authentication(bank, AuthSettings.of(bank.config)).sessions
+    token = write(bank.stores.engine, lambda connection: sessions.begin(connection, person, PASSKEY))
+    origin = bank.config.text("http_origin")
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+    return httpx.Client(base_url=address, cookies={sessions.cookie_name: token}, headers=headers)
+
+
+def signed(
+    client: httpx.Client, path: str, body: dict[str, Any], *keys: SigningKey, claims: PublicKey | None = None
+) -> httpx.Response:
+    """Send an action; if records must be signed, sign them with `keys`, and send the action again.
+
+    `claims`: the public key that the only one of `keys` is taken for.
+    """
+    answer = client.post(path, json=body)
+    if answer.status_code != 202:
+        return answer
+    asked = answer.json()["to_sign"]
+    records = np.frombuffer(base64.b64decode(asked["records"]), OPERATION)
+    by_text = {str(claims or key.public): key for key in keys}
+    envelopes = [
+        sign(
+            records,
+            bytes.fromhex(asked["ledger_id"]),
+            ids.parse(each["id"]),
+            by_text[each["key"]],
+            int(asked["valid_until_ns"]),
+            currency=each["currency"],
+            key_epoch=each["key_epoch"],
+        )
+        for each in asked["signers"]
+    ]
+    made = [base64.b64encode(each.encode()).decode() for each in envelopes]
+    return client.post(path, json={**body, "envelopes": made})
+
+
+def new_id() -> str:
+    """A fresh id for an action, as text."""
+    return ids.format(ids.new(time.time_ns() // 1_000_000))

@@ -172,15 +172,19 @@ class Proposals:
         return replace(proposal, signers=keys)
 
     def lines(self, proposal: Proposal) -> Sequence[str]:
-        """Return the decoded records, with the accounts that this machine's ledger has, marked as local names."""
-        accounts = {id for name in _ACCOUNTS for id in ids.of_records(proposal.records, name) if id}
+        """Return the decoded records of a proposal, as `lines_of`."""
+        return self.lines_of(proposal.records)
+
+    def lines_of(self, records: Array) -> Sequence[str]:
+        """Return decoded records, with the accounts that this machine's ledger has, marked as local names."""
+        accounts = {id for name in _ACCOUNTS for id in ids.of_records(records, name) if id}
         with self._stores.ledger.sequencer.reading() as state:
             found = [account for account in map(state.account, sorted(accounts)) if account is not None]
         names = {
             account.id: LocalName(f"{account.kind.name} of operator {account.operator}", account.currency)
             for account in found
         }
-        return describe.lines(proposal.records, names)
+        return describe.lines(records, names)
 
     def missing(self, id: int) -> Missing:
         """Return the signatures that an open proposal still needs now."""

@@ -24,7 +24,7 @@ from sycee.server.middleware import RequestLimits
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
-from sycee.server.routes import auth, logins, public, signed_payments
+from sycee.server.routes import auth, logins, payments, public, signed_payments
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
 
@@ -41,7 +41,13 @@ _REFERENCE_POLICY: Final = (
     "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Each module adds its router. Order is that of the reference page.
-ROUTERS: Final[tuple[APIRouter, ...]] = (public.router, auth.router, logins.router, signed_payments.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    public.router,
+    auth.router,
+    logins.router,
+    signed_payments.router,
+    payments.router,
+)
 
 
 def create_server(bank: Bank) -> PaymentsApp:

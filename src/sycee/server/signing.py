@@ -21,7 +21,6 @@ from sycee.core import ids
 from sycee.core.canonical_json import canonical
 from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, I64_MAX
-from sycee.core.records import describe
 from sycee.core.records import envelopes as sealed
 from sycee.core.records.envelopes import Envelope
 from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer
@@ -127,7 +126,7 @@ class Signatures:
         answer = SignatureRequest(
             to_sign=ToSign(
                 records=base64.b64encode(needed.records.tobytes()).decode(),
-                lines=tuple(describe.lines(needed.records)),
+                lines=tuple(self.bank.proposals.lines_of(needed.records)),
                 ledger_id=needed.ledger_id.hex(),
                 valid_until_ns=str(needed.valid_until_ns),
                 signers=tuple(

@@ -1,0 +1,41 @@
+"""Pages of lists: an opaque cursor names the place where the next page begins."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import Query
+
+from sycee.core.errors import UsageError
+
+ROWS: Final = 100
+ROWS_MAX: Final = 1_000
+
+Limit = Annotated[int, Query(ge=1, le=ROWS_MAX, description="Rows of a page")]
+Cursor = Annotated[str, Query(max_length=200, description="`next` of the page before; empty for the first page")]
+
+
+def encode(*place: int | str) -> str:
+    """Return the cursor of a place."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def decode(cursor: str, *types: type) -> tuple[Any, ...]:
+    """Return the place of a cursor, () for an empty one. Raises UsageError for a text that is no cursor."""
+    if not cursor:
+        return ()
+    try:
+        place = tuple(json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))))
+    except ValueError:
+        place = ()
+    if tuple(map(type, place)) != types:
+        raise UsageError("this is no cursor of this list", hint="use `next` of the page before as it is")
+    return place
+
+
+def page(rows: Sequence[Any], next_place: tuple[int | str, ...] | None) -> dict[str, Any]:
+    """Return the members of a page. `next_place`: where the next page begins, None for the last page."""
+    return {"rows": list(rows), "next": encode(*next_place) if next_place is not None else None}

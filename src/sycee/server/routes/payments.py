@@ -1,0 +1,151 @@
+"""Payments with a reference, an order or a till, refunds, and the states of payments and orders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from sycee.core import ids
+from sycee.core.errors import Refused
+from sycee.core.result_codes import Result
+from sycee.core.timestamps import utc_text
+from sycee.server import access
+from sycee.server.operations import OWN, SIGNED_IN, operation
+from sycee.server.problems import Problem, not_found
+from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number
+from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
+from sycee.wallets.payments import PAY, REFUND, Paid, payer_answer
+
+router = APIRouter(prefix="/v1", tags=["payments"])
+
+
+class PaymentBody(ActionBody):
+    """A payment. `till` and `order` are of the merchant that is paid."""
+
+    payee: Id
+    minor: Minor
+    text: Annotated[str, Field(max_length=35, description="For both sides; stored encrypted")] = ""
+    till: Id | None = None
+    order: Annotated[str, Field(max_length=64)] = ""
+
+
+class RefundBody(ActionBody):
+    """A refund of a part, or all, of a payment, at a till of the merchant."""
+
+    minor: Minor
+    till: Id | None = None
+
+
+class Payment(Body):
+    """A payment or refund that was done."""
+
+    id: Id
+    state: str
+
+
+class Bound(Body):
+    """The first result of an operation's id."""
+
+    id: Id
+    result: str
+    time: str
+
+
+@operation(
+    router, "POST", "/wallets/{wallet}/payments", access=PAY, status_code=201, response_model=Payment,
+    responses=SIGNED_ELSEWHERE, summary="Pay from a wallet, with a reference, a till or an order",
+)  # fmt: skip
+async def pay(wallet: PathId, body: PaymentBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Pay with packets that may reach the payee, then with own money. The wallet's key signs.
+
+    A payment without text, till and order is faster at `POST /v1/payments`.
+    """
+    bank = runtime.bank
+
+    def work(signatures: Signatures) -> dict[str, Any]:
+        payer = access.own_wallet(bank, caller, number(wallet))
+        paid = bank.payments.pay(
+            payer.account,
+            number(body.payee),
+            integer_of(body.minor),
+            signers=signatures.account(payer.account, custodian=caller.person),
+            who=caller.person,
+            text=body.text,
+            till=number(body.till) if body.till else 0,
+            order=body.order,
+            operation=body.number,
+        )
+        return _answer(paid)
+
+    return await runtime.run(perform, bank, "pay", caller.person, body, work, place={"wallet": wallet})
+
+
+@operation(
+    router, "POST", "/payments/{payment}/refunds", access=REFUND, status_code=201, response_model=Payment,
+    responses=SIGNED_ELSEWHERE, summary="Refund a payment",
+)  # fmt: skip
+async def refund(payment: PathId, body: RefundBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Return money to where it came from: own money first, then packets. The merchant's key signs."""
+    bank = runtime.bank
+
+    def work(signatures: Signatures) -> dict[str, Any]:
+        payee = access.own_wallet(bank, caller, bank.payments.payee_of(number(payment)))
+        paid = bank.payments.refund_payment(
+            number(payment),
+            integer_of(body.minor),
+            till=number(body.till) if body.till else 0,
+            signers=signatures.account(payee.account, custodian=caller.person),
+            who=caller.person,
+            operation=body.number,
+        )
+        return _answer(paid)
+
+    return await runtime.run(perform, bank, "refund", caller.person, body, work, place={"payment": payment})
+
+
+@operation(router, "GET", "/operations/{id}", access=SIGNED_IN, response_model=Bound, summary="The result of an id")
+async def result_of(id: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
+    """Return the first result under an id, for a caller who does not know whether a request arrived.
+
+    An id is no secret, and its result names no account: everybody who has the id may ask, and hears what a payer hears.
+    """
+    bound = await runtime.ledger.result_of(number(id))
+    if bound is None:
+        raise not_found("operation")
+    return {
+        "id": id,
+        "result": payer_answer(bound.result),
+        "time": utc_text(bound.time_ns),
+    }
+
+
+@operation(router, "GET", "/wallets/{wallet}/orders/{order}", access=OWN, summary="Whether an order was paid")
+async def order_state(wallet: PathId, order: str, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
+    """Return the state of a merchant's order, for a till that lost its network."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        merchant = access.visible_wallet(bank, caller, number(wallet)).holder
+        state = bank.payments.was_paid(merchant, order)
+        return {
+            "order": state.order,
+            "state": state.state,
+            "payment": ids.format(state.operation) if state.operation else None,
+            "minor": str(state.minor),
+            "refunded": str(state.refunded_minor),
+            "time": utc_text(state.at_ns) if state.at_ns else None,
+        }
+
+    return await runtime.run(work)
+
+
+def _answer(paid: Paid) -> dict[str, Any]:
+    """Return the answer for a payment. Raises the problem `refused` with the code that the payer may hear."""
+    if paid.is_paid:
+        return {"id": ids.format(paid.operation), "state": "paid"}
+    if paid.answer in Result.__members__:
+        raise Refused("nothing was paid", Result[paid.answer])
+    raise Problem("refused", "nothing was paid: the payee cannot receive this money", code=paid.answer)
