@@ -88,6 +88,16 @@ def test_the_answers_are_the_plain_ones(workers: int) -> None:
     assert not verifier.process_ids
 
 
+def test_workers_start_before_the_first_signature(verifier: SignatureVerifier) -> None:
+    assert not verifier.process_ids
+    verifier.start()
+    started = verifier.process_ids
+    assert len(started) == 2
+    verifier.start()
+    assert verifier.verify(job(1)).result(WAIT_S) == b"\1"
+    assert verifier.process_ids == started
+
+
 def test_callers_of_many_threads_each_get_their_own(verifier: SignatureVerifier) -> None:
     wrong: list[int] = []
 

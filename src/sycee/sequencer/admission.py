@@ -90,6 +90,10 @@ class Admission:
         """Return one sentence for each replaced worker."""
         return self._verifier.findings
 
+    def start_workers(self) -> None:
+        """Start the worker processes now; otherwise the first signature starts them."""
+        self._verifier.start()
+
     def close(self) -> None:
         """End the worker processes."""
         self._verifier.close()

@@ -139,6 +139,11 @@ class SignatureVerifier:
             request.future.set_result(keys.verify_jobs(jobs))
         return request.future
 
+    def start(self) -> None:
+        """Start the processes before the first signature, which would wait for them."""
+        self._owner.check("the signature verifier")
+        self._pool.start()
+
     def close(self) -> None:
         """Verify all accepted requests, then end the processes. A second call does nothing."""
         if not self._owner.is_here:
@@ -185,6 +190,11 @@ class _WorkerPool:
             self._waiting.append((request, 0, count))
             self._send()
         return True
+
+    def start(self) -> None:
+        """Start the missing workers."""
+        with self.lock:
+            self._start_missing()
 
     def close(self) -> list[threading.Thread]:
         """Refuse further requests; return the threads, which end when all accepted requests are complete."""

@@ -41,6 +41,7 @@ class Runtime:
     def start(self) -> None:
         """Bind to the running event loop."""
         self._ledger = self.bank.stores.ledger.asynchronous()
+        self.bank.stores.ledger.sequencer.admission.start_workers()
         self.is_ready = True
 
     async def close(self) -> None:
