@@ -150,6 +150,7 @@ def serve(folder: Path, accounts: int, curve: str) -> None:
     """Serve a new ledger until SIGINT; print the address, and at the end that its ledger is right."""
     import uvicorn
 
+    from sycee.server.connections import ConnectionLimits, LimitedProtocol
     from sycee.server.payments.app import PaymentsApp
     from sycee.server.payments.settings import PaymentSettings
 
@@ -172,7 +173,7 @@ def serve(folder: Path, accounts: int, curve: str) -> None:
         config = uvicorn.Config(
             PaymentsApp(ledger.asynchronous, settings),
             loop="uvloop",
-            http="httptools",
+            http=LimitedProtocol.bound_to(ConnectionLimits()),
             ws="none",
             lifespan="off",
             access_log=False,
