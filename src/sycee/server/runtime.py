@@ -61,10 +61,10 @@ class Runtime:
         """
         if not self.is_ready or self._calls >= THREADS + WAITING_MAX:
             raise UnavailableError("the server is busy", hint="send the same request again in a moment")
+        loop = asyncio.get_running_loop()
         self._calls += 1
         future = self._threads.submit(function, *arguments, **options)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
-        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))  # at once, if it has ended already
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def _ended(self) -> None:
