@@ -266,6 +266,7 @@ def test_failures_count_against_the_sender_not_the_account(tmp_path: Path) -> No
         # Ann pays from another address, until that address has sent too much.
         statuses = [post(running.port, good, address="127.0.0.8").status for _ in range(9)]
         assert statuses == [201, *[200] * 7, 429]
+        assert running.app.counts == {422: 3, 429: 2, 201: 1, 200: 7}
         last = post(running.port, good, address="127.0.0.8")
         assert problem(last)["detail"] == "this address may send 0.01 payments a second"
 
@@ -296,7 +297,7 @@ def test_a_full_queue_and_a_closed_ledger_answer_503(tmp_path: Path) -> None:
         body = signed(running.ledger, pay(800))
         with ThreadPoolExecutor(1) as pool, running.ledger.sequencer.reading():  # the writer waits meanwhile
             first = pool.submit(post, running.port, body)
-            while not running.app._waiting:
+            while not running.app.waiting:
                 pass
             busy = post(running.port, signed(running.ledger, pay(801)))
             assert (busy.status, busy.headers["retry-after"]) == (503, "1")

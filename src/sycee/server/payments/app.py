@@ -9,7 +9,8 @@ envelope is the authority. docs/reference/http-payments.md defines the bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import monotonic
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -70,8 +71,19 @@ class PaymentsApp:
         self._otherwise = otherwise
         self._refusals = refusals
         self._senders = Senders(settings)
+        self._counts: Counter[int] = Counter()
         self._waiting = 0  # payments without an answer
         self._frame = self._frame_ns = 0  # the newest frame that was answered, and its time
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """Return the number of answers by status, since the start."""
+        return self._counts
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of payments without an answer."""
+        return self._waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,6 +94,7 @@ class PaymentsApp:
             answer = _not_here(scope)
         else:
             answer = await self.answer(scope, receive)
+            self._counts[answer.status] += 1
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
