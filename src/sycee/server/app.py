@@ -21,6 +21,7 @@ from sycee.server.auth.dependencies import admit
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.middleware import RequestLimits
+from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
@@ -150,9 +151,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 "status": {"type": "integer"},
             },
         }
+        document["components"]["securitySchemes"] = _schemes(app.state.authentication)
         # FastAPI documents its own form of validation errors, which `problems` replaces.
         for path in document["paths"].values():
             for operation in path.values():
+                if operation.get(ACCESS, PUBLIC) not in (PUBLIC, ENVELOPE):
+                    operation["security"] = [{"token": []}, {"session": []}]
                 responses = operation.get("responses", {})
                 if "HTTPValidationError" in str(responses.get("422", "")):
                     del responses["422"]
@@ -160,3 +164,15 @@ def _document(app: FastAPI) -> dict[str, Any]:
             schemas.pop(name, None)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _schemes(authentication: Authentication) -> dict[str, Any]:
+    """Return the ways to authenticate, for the OpenAPI document."""
+    token = "Access token of POST /oauth/token. Each request has a proof in the header DPoP (RFC 9449)."  # noqa: S105
+    session = "Session of a person. Requests that could change something have the header Origin."
+    return {
+        "token": {"type": "http", "scheme": "DPoP", "description": token},
+        "session": {
+            "type": "apiKey", "in": "cookie", "name": authentication.sessions.cookie_name, "description": session,
+        },
+    }  # fmt: skip

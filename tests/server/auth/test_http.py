@@ -155,7 +155,7 @@ def test_a_wrong_time_is_answered_with_a_nonce(prepared: Prepared) -> None:
         (b"\xff", "application/x-www-form-urlencoded", (400, "invalid_request")),
         (b"a" * 20_000, "application/x-www-form-urlencoded", (400, "invalid_request")),
         (b'{"grant_type": "client_credentials"}', "application/json", (400, "invalid_request")),
-        (b"grant_type=client_credentials", "application/x-www-form-urlencoded", (400, "invalid_dpop_proof")),
+        (b"grant_type=client_credentials", "application/x-www-form-urlencoded", (401, "invalid_client")),
     ],
     ids=str,
 )
@@ -163,6 +163,15 @@ def test_wrong_token_requests(prepared: Prepared, content: bytes, kind: str, exp
     with client(prepared[0], "127.0.0.5") as http:
         answer = http.post("/oauth/token", content=content, headers={"content-type": kind})
         assert (answer.status_code, answer.json()["error"]) == expected
+
+
+def test_the_document_states_how_to_authenticate(prepared: Prepared) -> None:
+    with client(prepared[0], "127.0.0.16") as http:
+        document = http.get("/openapi.json").json()
+    assert set(document["components"]["securitySchemes"]) == {"token", "session"}
+    assert document["paths"]["/v1/clients"]["get"]["security"] == [{"token": []}, {"session": []}]
+    assert "security" not in document["paths"]["/oauth/token"]["post"]
+    assert [each["name"] for each in document["paths"]["/oauth/token"]["post"]["parameters"]] == ["DPoP"]
 
 
 def test_a_reader_changes_nothing(prepared: Prepared) -> None:

@@ -70,9 +70,9 @@ class Tokens:
             raise NotAuthenticated(
                 "unsupported_grant_type" if form.get("grant_type") else "invalid_request", status=400
             )
+        client = self._authenticated(form)
         if not proof:
             raise NotAuthenticated("invalid_dpop_proof", status=400)
-        client = self._authenticated(form)
         try:
             shown = self._proofs.verify(proof, method="POST", url=self.token_url)
             if shown.thumbprint != client.thumbprint:

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sycee.core import ids
 from sycee.server import problems
 from sycee.server.auth.dependencies import KnownCaller, address_of, authentication_of
+from sycee.server.auth.jwks import TOKEN_CHARACTERS_MAX
 from sycee.server.auth.one_time import LIFE_NS
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.sessions import set_cookie
+from sycee.server.auth.tokens import ASSERTION_TYPE
 from sycee.server.operations import PUBLIC, SIGNED_IN, operation
 from sycee.server.runtime import Runtime, runtime_of
 
@@ -74,18 +76,26 @@ _TOKEN_REQUEST: Final = {
                 "type": "object",
                 "required": ["grant_type", "client_assertion_type", "client_assertion"],
                 "properties": {
-                    name: {"type": "string"}
-                    for name in ("grant_type", "client_assertion_type", "client_assertion", "client_id", "scope")
+                    "grant_type": {"type": "string", "enum": ["client_credentials"]},
+                    "client_assertion_type": {"type": "string", "enum": [ASSERTION_TYPE]},
+                    "client_assertion": {"type": "string", "maxLength": TOKEN_CHARACTERS_MAX},
+                    "client_id": {"type": "string"},
+                    "scope": {"type": "string", "enum": ["read", "read write", "write"]},
                 },
+                "additionalProperties": False,
             },
             "example": {
                 "grant_type": "client_credentials",
-                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion_type": ASSERTION_TYPE,
                 "client_assertion": "eyJhbGciOiJFUzI1NiJ9...",
             },
         }
     },
 }
+_PROOF: Final = {
+    "name": "DPoP", "in": "header", "required": True, "description": "Proof of the client's key (RFC 9449)",
+    "schema": {"type": "string", "maxLength": TOKEN_CHARACTERS_MAX},
+}  # fmt: skip
 _OAUTH_ERROR: Final = {
     "content": {
         "application/json": {
@@ -103,7 +113,7 @@ _OAUTH_ERROR: Final = {
 
 @operation(
     router, "POST", "/oauth/token", access=PUBLIC, summary="Request an access token",
-    openapi_extra={"requestBody": _TOKEN_REQUEST},
+    openapi_extra={"requestBody": _TOKEN_REQUEST, "parameters": [_PROOF]},
     responses={
         400: {"description": "The request is wrong, or needs a nonce: RFC 6749, RFC 9449", **_OAUTH_ERROR},
         401: {"description": "The client is not authenticated: RFC 6749", **_OAUTH_ERROR},
