@@ -23,6 +23,7 @@ from sycee.server.app import create_server
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.sessions import PASSKEY
 from sycee.server.auth.settings import AuthSettings
+from sycee.server.tables import SCHEMA
 
 START_S_MAX = 20
 
@@ -56,13 +57,18 @@ def anonymous(bank: Bank) -> Iterator[httpx.Client]:
         yield client
 
 
-def logged_in(bank: Bank, address: str, person: int) -> httpx.Client:
-    """A client with the session of a person, as after a login with a passkey. Close it."""
+def session_of(bank: Bank, person: int) -> httpx.Cookies:
+    """The cookie of a new session of a person, as after a login with a passkey."""
+    bank.add_schema(SCHEMA)
     sessions = Authentication(bank, AuthSettings.of(bank.config)).sessions
     token = write(bank.stores.engine, lambda connection: sessions.begin(connection, person, PASSKEY))
-    origin = bank.config.text("http_origin")
-    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-    return httpx.Client(base_url=address, cookies={sessions.cookie_name: token}, headers=headers)
+    return httpx.Cookies({sessions.cookie_name: token})
+
+
+def logged_in(bank: Bank, address: str, person: int) -> httpx.Client:
+    """A client with the session of a person. Close it."""
+    headers = {"Origin": bank.config.text("http_origin"), "Sec-Fetch-Site": "same-origin"}
+    return httpx.Client(base_url=address, cookies=session_of(bank, person), headers=headers)
 
 
 def signed(
