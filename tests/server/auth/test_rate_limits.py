@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sycee.core.clock import SimulatedClock
-from sycee.server.auth.rate_limits import Limiter, sender_of
+from sycee.server.auth.rate_limits import Limiter
 from sycee.server.auth.refusals import TooManyRequests
 from sycee.server.auth.settings import RateLimit
 
@@ -52,19 +52,3 @@ def test_memory_is_bounded() -> None:
     with pytest.raises(TooManyRequests):
         limiter.count("999")
     assert limiter.storage.reset() == 100
-
-
-@pytest.mark.parametrize(
-    ("address", "sender"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", "unknown"),
-        ("testclient", "unknown"),
-    ],
-)
-def test_the_sender_of_an_address(address: str, sender: str) -> None:
-    assert sender_of(address) == sender

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sycee.core.errors import UsageError
 from sycee.server.payments import senders
-from sycee.server.payments.senders import Senders, network_of
+from sycee.server.payments.senders import Senders, address_of, network_of
 from sycee.server.payments.settings import PaymentSettings
 
 
@@ -60,3 +62,17 @@ def test_the_sender_that_was_silent_longest_is_dropped(monkeypatch: pytest.Monke
 def test_limits_are_positive(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         PaymentSettings(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("scope", "forwarded", "address"),
+    [
+        ({"client": ("192.0.2.1", 5), "headers": [(b"x-forwarded-for", b"192.0.2.9")]}, True, "192.0.2.1"),
+        ({"client": None, "headers": [(b"x-forwarded-for", b"192.0.2.9, 192.0.2.8")]}, True, "192.0.2.8"),
+        ({"client": None, "headers": [(b"x-forwarded-for", b"a"), (b"x-forwarded-for", b"b")]}, True, "b"),
+        ({"client": None, "headers": [(b"x-forwarded-for", b"192.0.2.9")]}, False, ""),
+        ({"client": None, "headers": []}, True, ""),
+    ],
+)
+def test_the_address_behind_a_proxy(scope: dict[str, Any], forwarded: bool, address: str) -> None:
+    assert address_of(scope, forwarded=forwarded) == address

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from sycee.server.auth.caller import Caller
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
+from sycee.server.payments import senders
 from sycee.server.runtime import runtime_of
 
 
@@ -25,8 +26,8 @@ def authentication_of(request: Request) -> Authentication:
 
 
 def address_of(request: Request) -> str:
-    """Return the network address of the sender; "" for a Unix socket."""
-    return request.client.host if request.client is not None else ""
+    """Return the network address of the sender; behind a Unix socket, the one that the proxy states."""
+    return senders.address_of(request.scope, forwarded=authentication_of(request).settings.behind_proxy)
 
 
 def path_of(request: Request) -> str:

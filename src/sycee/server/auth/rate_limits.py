@@ -7,10 +7,8 @@ counted, and a new one replaces the one that began first.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import threading
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -25,7 +23,6 @@ with extra("server"):
     from limits.strategies import SlidingWindowCounterRateLimiter
 
 SENDERS_MAX: Final = 1 << 16  # of each limit's counters: 65,536 entries are about 20 MB
-IPV6_PREFIX: Final = 64  # one subscriber has at least this network, and could send from each address of it
 
 
 class BoundedStorage(Storage, SlidingWindowCounterSupport):
@@ -137,20 +134,6 @@ class Limiter:
     def _refused(self, sender: str) -> TooManyRequests:
         _, left_s, _, _ = self.storage.get_sliding_window(self._item.key_for(sender), self._item.get_expiry())
         return TooManyRequests(math.ceil(left_s))
-
-
-@lru_cache(maxsize=SENDERS_MAX)
-def sender_of(address: str) -> str:
-    """Return the name under which an address is counted: itself, or its network of 64 bits for IPv6."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"  # a Unix socket, for example: all such senders are one
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
 
 
 def token_name(token: str) -> str:

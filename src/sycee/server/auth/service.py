@@ -20,12 +20,13 @@ from sycee.server.auth.dpop import Proofs
 from sycee.server.auth.invitations import Invitations
 from sycee.server.auth.oidc import OpenId
 from sycee.server.auth.passkeys import Passkeys
-from sycee.server.auth.rate_limits import Limiter, sender_of, token_name
+from sycee.server.auth.rate_limits import Limiter, token_name
 from sycee.server.auth.refusals import NotAuthenticated, ScopeMissing
 from sycee.server.auth.sessions import SAFE_METHODS, Sessions
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.auth.tables import CLIENTS, OIDC_LINKS, PASSKEYS, SESSIONS
 from sycee.server.auth.tokens import Tokens
+from sycee.server.payments.senders import network_of
 
 Run = Callable[..., Awaitable[Any]]
 _SCHEME: Final = "dpop"
@@ -55,7 +56,7 @@ class Authentication:
 
     def admit(self, address: str) -> None:
         """Count a request of an address. Raises TooManyRequests; it comes before every check of a signature."""
-        sender = sender_of(address)
+        sender = network_of(address)
         self._failures.require(sender)
         self._requests.count(sender)
 
@@ -66,7 +67,7 @@ class Authentication:
             yield
         except NotAuthenticated as error:
             if error.code != "use_dpop_nonce":  # a part of the protocol, and no failure
-                self._failures.add(sender_of(address))
+                self._failures.add(network_of(address))
             raise
 
     async def caller(

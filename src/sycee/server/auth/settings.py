@@ -45,6 +45,7 @@ class AuthSettings:
 
     - `public_url`: the server's address as browsers and clients use it, without a path: issuer and audience of tokens.
     - `rp_id`: of passkeys; "" for the host of `public_url`. Browsers refuse IP addresses.
+    - `behind_proxy`: the server listens on a Unix socket of a proxy, which states the sender's address.
     - `dpop_nonce`: require a nonce of this server in every DPoP proof.
     """
 
@@ -52,6 +53,7 @@ class AuthSettings:
     rp_id: str = ""
     rp_name: str = "Sycee"
     dpop_nonce: bool = False
+    behind_proxy: bool = False
     providers: tuple[Provider, ...] = ()
     session_idle_ns: int = 30 * MINUTE_NS
     session_ns: int = 12 * 60 * MINUTE_NS
@@ -81,6 +83,7 @@ class AuthSettings:
         return cls(
             public_url=text("http_origin"),
             rp_id=text("http_passkey_domain"),
+            behind_proxy=text("http_address").startswith("unix:"),
             providers=providers(config.path("http_openid")) if text("http_openid") else (),
             requests_per_address=requests,
             requests_per_token=requests,

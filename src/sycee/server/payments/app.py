@@ -23,7 +23,7 @@ from sycee.server.payments import answers
 from sycee.server.payments.answers import Answer
 from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, decode
 from sycee.server.payments.refusals import PayeeRefusal, what_is_heard
-from sycee.server.payments.senders import Sender, Senders
+from sycee.server.payments.senders import Sender, Senders, address_of
 from sycee.server.payments.settings import PaymentSettings
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -100,7 +100,7 @@ class PaymentsApp:
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Return the answer to a request for PATH."""
-        sender = self._senders.find(self._address_of(scope), monotonic())
+        sender = self._senders.find(address_of(scope, forwarded=self._settings.forwarded), monotonic())
         if refusal := self._limit(sender):
             return refusal
         content_type = b""
@@ -122,11 +122,6 @@ class PaymentsApp:
         except BodyError as error:
             return answers.problem(error.name, error.detail, error.hint)
         return await self.pay(payment, sender)
-
-    def _address_of(self, scope: Scope) -> str:
-        if client := scope.get("client"):
-            return str(client[0])
-        return _forwarded_address(scope) if self._settings.forwarded else ""  # a Unix socket has no address
 
     def _limit(self, sender: Sender) -> Answer | None:
         """Return the refusal of a request that comes too soon, or None."""
@@ -217,15 +212,6 @@ class PaymentsApp:
             code=heard,
             id=answers.id_text(record),
         )
-
-
-def _forwarded_address(scope: Scope) -> str:
-    """Return the address that the proxy added to X-Forwarded-For: the last one. Others are the sender's own words."""
-    last = b""
-    for name, value in scope["headers"]:
-        if name == b"x-forwarded-for":
-            last = value
-    return last.rpartition(b",")[2].strip().decode("latin-1")
 
 
 def _not_here(scope: Scope) -> Answer:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from sycee.server.payments.settings import PaymentSettings
 
@@ -75,6 +76,21 @@ class Senders:
             self._senders.move_to_end(name)
             sender.refill(now_s)
         return sender
+
+
+def address_of(scope: Mapping[str, Any], *, forwarded: bool) -> str:
+    """Return the address of the sender of a request, as ASGI describes it; "" for a Unix socket.
+
+    `forwarded`: behind a Unix socket is a proxy, and the last address in X-Forwarded-For is the one that it added. The
+    addresses before are the sender's own words.
+    """
+    if client := scope.get("client"):
+        return str(client[0])
+    last = b""
+    for name, value in scope["headers"] if forwarded else ():
+        if name == b"x-forwarded-for":
+            last = value
+    return str(last.rpartition(b",")[2].strip().decode("latin-1"))
 
 
 @lru_cache(maxsize=SENDERS_MAX)
