@@ -1,0 +1,238 @@
+"""The operations of the API as calls: `client.do(api.pay(...))`.
+
+Amounts are whole numbers of minor units. Ids are texts or numbers; `core.ids` converts them. An operation that this
+module lacks is a call as well: `calls.read`, `calls.listed` and `calls.action` make it from a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sycee.client.calls import Call, Members, action, fresh_id, made, place, read, require_same
+from sycee.client.exchange import Conversation, Request, Session
+from sycee.client.signing import Signer, Wanted
+from sycee.core import ids
+from sycee.core.keys import SigningKey
+from sycee.core.records import envelopes, operations
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.layout import Kind
+
+PAYMENT_TYPE: Final = "application/vnd.sycee.payment"
+VALID_NS: Final = 3_600 * 10**9  # of the envelope of a signed payment
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A payment or refund that was made; `id` is its operation in the ledger."""
+
+    id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The state of a merchant's order: `payment` is None before it was paid. Amounts in minor units."""
+
+    order: str
+    state: str
+    payment: str | None
+    minor: int
+    refunded_minor: int
+    time: str | None
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the order was paid."""
+        return self.state == "paid"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The first result under an id: PAID, or the code of a refusal."""
+
+    id: str
+    result: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who the server takes this client for."""
+
+    kind: str
+    person: str
+    operator: int | None
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """What a signed payment needs besides the key: the account, its currency (ISO 4217 number), epoch and ledger."""
+
+    account: int
+    key: SigningKey
+    currency: int
+    key_epoch: int
+    ledger_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPayment:
+    """A payment that the ledger made, by its frame. `is_repeated`: an earlier request had made it."""
+
+    id: str
+    frame: int
+    time_ns: int
+    is_repeated: bool
+
+
+# --- what everybody may read ---
+
+
+def ready() -> Call[int]:
+    """Return the newest durable frame. Raises NotTaken while the server starts or stops."""
+    return read("/readyz", lambda members: int(members["frame"]))
+
+
+def supply() -> Call[Mapping[str, Any]]:
+    """Return the supply page as its JSON: the money in circulation, the reserves behind it, and digests."""
+    return read("/v1/supply", dict)
+
+
+def session() -> Call[Caller]:
+    """Return who the server takes this client for."""
+    return read(
+        "/auth/session",
+        lambda members: Caller(members["kind"], members["person"], members["operator"], frozenset(members["scopes"])),
+    )
+
+
+# --- payments ---
+
+
+def pay(
+    payer: Signer | int | str,
+    payee: int | str,
+    minor: int,
+    *,
+    text: str = "",
+    till: int | str = "",
+    order: str = "",
+    staff: Signer | None = None,
+    id: int = 0,
+) -> Call[Done]:
+    """Pay from a wallet: with packets that may reach the payee, then with own money.
+
+    - `payer`: the wallet with its key; of a custodial wallet the id, and the person `staff` of its operator signs.
+    - `text`: for both sides, stored encrypted. `till`, `order`: of the merchant that is paid; an order is paid once.
+    """
+    account, to = _account(payer), _number(payee)
+    body = {"payee": ids.format(to), "minor": str(minor), "text": text, "order": order} | _till(till)
+    return action(
+        f"/v1/wallets/{place(account)}/payments",
+        body,
+        _done,
+        signers=_signers(payer, staff),
+        wanted=lambda number: [Wanted(Kind.PAY, {"id": number, "debit": account, "credit": to, "amount": minor})],
+        id=id,
+    )
+
+
+def refund(
+    payment: int | str,
+    minor: int,
+    payee: Signer | int | str,
+    *,
+    till: int | str = "",
+    staff: Signer | None = None,
+    id: int = 0,
+) -> Call[Done]:
+    """Return money of a payment to where it came from. `payee`: the merchant's account; as `payer` of `pay`."""
+    original = _number(payment)
+    return action(
+        f"/v1/payments/{place(original)}/refunds",
+        {"minor": str(minor)} | _till(till),
+        _done,
+        signers=_signers(payee, staff),
+        wanted=lambda number: [Wanted(Kind.REFUND, {"id": number, "reference": original, "amount": minor})],
+        id=id,
+    )
+
+
+def order(merchant: int | str, order: str) -> Call[Order]:
+    """Return the state of an order. `merchant`: its account."""
+
+    def make(members: Members) -> Order:
+        require_same(members, "order", order)
+        return Order(
+            members["order"], members["state"], members["payment"], int(members["minor"]), int(members["refunded"]),
+            members["time"],
+        )  # fmt: skip
+
+    return read(f"/v1/wallets/{place(_number(merchant))}/orders/{place(order)}", make)
+
+
+def result_of(id: int | str) -> Call[Bound]:
+    """Return the first result under an id. Raises NotFound if the ledger has none."""
+    name = ids.format(_number(id))
+
+    def make(members: Members) -> Bound:
+        require_same(members, "id", name)
+        return Bound(name, members["result"], members["time"])
+
+    return read(f"/v1/operations/{name}", make)
+
+
+def pay_signed(wallet: Wallet, payee: int | str, minor: int, *, id: int = 0) -> Call[SignedPayment]:
+    """Pay without a login and without text: the wallet's signature is the authority. One request.
+
+    Doing the call again sends the same bytes; after VALID_NS the server accepts them only if the payment was made.
+    """
+    number, to = id or fresh_id(), _number(payee)
+    record = operations.pay(number, payer=wallet.account, payee=to, amount=minor)
+    sealed: list[bytes] = []
+
+    def converse(session: Session) -> Conversation[SignedPayment]:
+        if not sealed:
+            sealed.append(record.tobytes() + _envelope(record, wallet, session.now_ns() + VALID_NS))
+        request = Request("POST", "/v1/payments", content=sealed[0], content_type=PAYMENT_TYPE, is_anonymous=True)
+        response = yield request
+
+        def make(members: Members) -> SignedPayment:
+            require_same(members, "id", ids.format(number))
+            require_same(members, "result", "CREATED")
+            return SignedPayment(members["id"], int(members["frame"]), int(members["time_ns"]), response.status == 200)
+
+        return made(response, make)
+
+    return Call(converse, ids.format(number))
+
+
+def _envelope(record: Any, wallet: Wallet, until_ns: int) -> bytes:
+    signed: Envelope = envelopes.sign(
+        record, wallet.ledger_id, wallet.account, wallet.key, until_ns, currency=wallet.currency,
+        key_epoch=wallet.key_epoch,
+    )  # fmt: skip
+    return signed.encode()
+
+
+def _done(members: Members) -> Done:
+    return Done(members["id"], members["state"])
+
+
+def _till(till: int | str) -> dict[str, str]:
+    return {"till": ids.format(_number(till))} if till else {}
+
+
+def _number(id: int | str) -> int:
+    return id if isinstance(id, int) else ids.parse(id)
+
+
+def _account(owner: Signer | int | str) -> int:
+    return owner.id if isinstance(owner, Signer) else _number(owner)
+
+
+def _signers(owner: Signer | int | str, staff: Signer | None) -> tuple[Signer, ...]:
+    return tuple(each for each in (owner, staff) if isinstance(each, Signer))

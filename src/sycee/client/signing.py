@@ -1,0 +1,139 @@
+"""Sign records that a server built, after a comparison with what was requested.
+
+The server answers an action with the records that need a signature. A server that was taken over could send others: a
+payment of another amount, to another payee. So `envelopes` decodes the records and compares every byte.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from sycee.client.errors import ContradictsRequest
+from sycee.core import ids, timestamps
+from sycee.core.arrays import Array
+from sycee.core.errors import UsageError
+from sycee.core.keys import SigningKey
+from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
+from sycee.core.records import describe
+from sycee.core.records import envelopes as sealed
+from sycee.core.records.layout import LINKED, OPERATION, Kind
+
+# Longer than any signature of the server's own actions; a proposal may be signed for 72 hours.
+VALID_NS_MAX: Final = 73 * 3_600 * 10**9
+_DERIVED_IDS: Final = 64  # ids that one action may derive from its own
+_IDS: Final = ("id", "debit", "credit", "reference", "note")
+_FIELDS: Final = ("code", "amount", "number", "first", "count", "rule_set", "from_ns", "until_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A wallet, a merchant's account or a person: its id, and its private key."""
+
+    id: int
+    key: SigningKey = field(repr=False)
+
+    @classmethod
+    def of(cls, id: str, key: SigningKey) -> Signer:
+        """Return the signer with an id as text. Raises UsageError for another text."""
+        return cls(ids.parse(id), key)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One record as the caller wants it.
+
+    - `fields`: values of fields of `layout.OPERATION`, ids as whole numbers under the names without `_low` and `_high`.
+    - `free`: fields that the server may choose. All others must be zero; `note`, and `id` if it is not in `fields`, may
+      also be an id that follows from the action's id.
+    """
+
+    kind: Kind
+    fields: Mapping[str, int]
+    free: frozenset[str] = frozenset()
+    flags: int = 0
+
+
+def envelopes(
+    to_sign: Mapping[str, Any], wanted: Sequence[Wanted], action: int, signers: Sequence[Signer], now_ns: int
+) -> list[str]:
+    """Return base64 of the envelopes for the answer 202, one for each signer that it names.
+
+    Raises ContradictsRequest if a record is not the wanted one, or the signature would be valid for longer than
+    VALID_NS_MAX; UsageError if the answer names a signer without a key here.
+    """
+    try:
+        records = _records(to_sign)
+        ledger_id = bytes.fromhex(to_sign["ledger_id"])
+        until_ns = int(to_sign["valid_until_ns"])
+        asked = [(ids.parse(each["id"]), str(each["key"]), each) for each in to_sign["signers"]]
+        numbers = [(int(each["currency"]), int(each["key_epoch"])) for _, _, each in asked]
+    except (KeyError, ValueError, TypeError, UsageError) as error:
+        raise ContradictsRequest("the server's request for a signature cannot be read", hint=_HINT) from error
+    compare(records, wanted, action)
+    if until_ns - now_ns > VALID_NS_MAX:
+        raise ContradictsRequest(
+            f"the signature would be valid until {timestamps.utc_text(until_ns)}",
+            hint="if the bank is a rehearsal with a clock of its own, give the client this clock",
+        )
+    made = []
+    for (id, key, _), (currency, key_epoch) in zip(asked, numbers, strict=True):
+        signer = _signer(signers, id, key)
+        envelope = sealed.sign(records, ledger_id, id, signer.key, until_ns, currency=currency, key_epoch=key_epoch)
+        made.append(base64.b64encode(envelope.encode()).decode())
+    return made
+
+
+def compare(records: Array, wanted: Sequence[Wanted], action: int) -> None:
+    """Raise ContradictsRequest unless `records`, (n,) layout.OPERATION, are the wanted ones, in their order.
+
+    `action`: the id of the request, from which ids inside the records follow.
+    """
+    if records.size != len(wanted):
+        raise ContradictsRequest(f"the server sent {records.size:,} records, not {len(wanted):,}", hint=_HINT)
+    with ids.derived_from(action):
+        derived = {ids.new(0) for _ in range(_DERIVED_IDS)}
+    for at, (record, each) in enumerate(zip(records, wanted, strict=True)):
+        linked = LINKED if at < records.size - 1 else 0
+        if (int(record["kind"]), int(record["flags"])) != (each.kind, each.flags | linked):
+            raise _contradiction(records, at, "kind or flags")
+        for name in (*_IDS, *_FIELDS):
+            value = ids.of_record(record, name) if name in _IDS else int(record[name])
+            if name in each.free or value == each.fields.get(name, 0):
+                continue
+            if name not in ("id", "note") or name in each.fields or value not in derived:
+                raise _contradiction(records, at, name)
+
+
+def _records(to_sign: Mapping[str, Any]) -> Array:
+    raw = base64.b64decode(to_sign["records"], validate=True)
+    if len(raw) % RECORD_BYTES or not 0 < len(raw) <= RECORD_BYTES * FRAME_RECORDS_MAX:
+        raise ValueError("partial record")
+    records: Array = np.frombuffer(raw, OPERATION)
+    return records
+
+
+def _signer(signers: Sequence[Signer], id: int, key: str) -> Signer:
+    for each in signers:
+        if each.id == id:
+            if str(each.key.public) != key:
+                raise UsageError(
+                    f"{ids.format(id)} has the key {key} in this ledger, and the given key is {each.key.public}",
+                    hint="name the file of its current key",
+                )
+            return each
+    raise UsageError(f"{ids.format(id)} must sign, and no key of it was given", hint="name its private key's file")
+
+
+def _contradiction(records: Array, at: int, what: str) -> ContradictsRequest:
+    (line,) = describe.lines(records[at : at + 1])
+    return ContradictsRequest(
+        f"the server asks for a signature of another operation ({what} of record {at + 1}): {line.strip()}", hint=_HINT
+    )
+
+
+_HINT: Final = "nothing was signed; call the bank, and do not repeat the request"

@@ -1,0 +1,125 @@
+"""A served town with registered programs, and transports that lose or change what real connections carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.server.world import served
+from tests.wallets import world
+from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
+
+from sycee.client import Client, Credentials, Signer
+from sycee.client.api import Wallet
+from sycee.core import ids
+from sycee.core.clock import RealClock
+from sycee.core.keys import SigningKey
+from sycee.server.auth.clients import Clients
+from sycee.server.tables import SCHEMA
+
+PROGRAM, READER = (SigningKey.derive(bytes([number]) * 32, kind) for number, kind in ((110, "p256"), (111, "ed25519")))
+DEADLINE_S = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A served town. `desk`: credentials of a program of North Bank; `auditor`: of one that may only read."""
+
+    town: Town
+    address: str
+    origin: str
+    desk: Credentials
+    reader: Credentials
+
+    def client(self, credentials: Credentials | None = None, **options: Any) -> Client:
+        return Client(self.address, credentials, **self.options | options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"origin": self.origin, "deadline_s": DEADLINE_S}
+
+    @property
+    def staff(self) -> Signer:
+        """The person of North Bank who signs for custodial wallets."""
+        return Signer(self.town.north, NORTH)
+
+    @property
+    def leo(self) -> Wallet:
+        account = self.town.bank.stores.ledger.account(self.town.leo)
+        ledger_id = self.town.bank.stores.ledger.ledger_id
+        return Wallet(self.town.leo, LEO_KEY, account.currency, account.key_epoch, ledger_id)
+
+
+@contextmanager
+def place(folder: Path, **settings: str) -> Iterator[Place]:
+    """Serve a fresh town."""
+    with world.bank("sqlite", folder) as town:
+        town.bank.add_schema(SCHEMA)
+        clients = Clients(town.bank.stores, town.bank.people, RealClock())
+        officer = world.person(town.bank, ANN)
+        desk = clients.register(town.north, PROGRAM.public, by=officer, name="core banking", operator=2)
+        reader = clients.register(town.north, READER.public, by=officer, name="figures", operator=2, scopes=["read"])
+        town.fund(town.ned, 300_00, "C-1")
+        with served(town.bank) as address:
+            yield Place(
+                town,
+                address,
+                town.bank.config.text("http_origin"),
+                Credentials(ids.format(desk.id), PROGRAM),
+                Credentials(ids.format(reader.id), READER),
+            )
+
+
+@dataclass
+class Losing(httpx.HTTPTransport):
+    """A real connection that loses answers after the server gave them. `lose`: which requests."""
+
+    lose: Callable[[httpx.Request], bool]
+    sent: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        self.sent.append(f"{request.method} {request.url.path}")
+        if self.lose(request):
+            answer.read()
+            raise httpx.ReadError("the connection was lost", request=request)
+        return answer
+
+
+@dataclass
+class Lying(httpx.HTTPTransport):
+    """A server that changes its answers."""
+
+    change: Callable[[dict[str, Any]], None]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        answer.read()
+        if "oauth" in request.url.path:
+            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        members = answer.json()
+        self.change(members)
+        return httpx.Response(answer.status_code, json=members)
+
+
+def first(count: int) -> Callable[[httpx.Request], bool]:
+    """Choose the first `count` requests that pay."""
+    left = [count]
+
+    def chosen(request: httpx.Request) -> bool:
+        if "payments" not in request.url.path or not left[0]:
+            return False
+        left[0] -= 1
+        return True
+
+    return chosen
