@@ -1,21 +1,25 @@
 """The operations of the API: each with its access, which the table in docs/reference/http-operations.md repeats.
 
-A handler of an action calls a service with the caller's person, and the service checks the person's duties. A read
-without such a check in its service states here who may have it, and its handler checks that with `access`.
+An access that is an action of `sycee.identity.duties` is checked before the request's fields are: the caller needs a
+duty that may request the action. The service checks it again, for the operator concerned. Other accesses are checked by
+handlers with `sycee.server.access`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from sycee.identity import duties
 from sycee.server import problems
+from sycee.server.auth.dependencies import KnownCaller
+from sycee.server.runtime import Runtime, runtime_of
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 
 PUBLIC: Final = "public"  # everybody, without a login
 SIGNED_IN: Final = "signed-in"  # everybody with a token or a session
@@ -43,8 +47,10 @@ def operation(
     `access`: PUBLIC, SIGNED_IN, OWN, ENVELOPE, or the name of an action in `sycee.identity.duties`. `errors`: names of
     problems besides those that follow from access and method. `route`: further arguments of `add_api_route`.
     """
+    gates = []
     if access not in (PUBLIC, SIGNED_IN, OWN, ENVELOPE):
         duties.rule(access)
+        gates.append(Depends(_gate(access)))
     names = {*_ALWAYS, *errors}
     if access not in (PUBLIC, ENVELOPE):
         names |= {*_KNOWN_CALLERS}
@@ -61,6 +67,7 @@ def operation(
             operation_id=handler.__name__,
             responses={**_documented(names), **route.pop("responses", {})},
             openapi_extra={ACCESS: access, **route.pop("openapi_extra", {})},
+            dependencies=[*gates, *route.pop("dependencies", ())],
             **route,
         )
         return handler
@@ -76,6 +83,13 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, str, str]]:
         if ACCESS in extra:
             (method,) = route.methods or ("GET",)
             yield route.operation_id or route.name, method, route.path, extra[ACCESS]
+
+
+def _gate(action: str) -> Callable[..., Any]:
+    async def permitted(caller: KnownCaller, runtime: TheRuntime) -> None:
+        await runtime.run(runtime.bank.people.require, caller.person, action, operator=caller.operator)
+
+    return permitted
 
 
 def _documented(names: set[str]) -> Mapping[int | str, dict[str, Any]]:

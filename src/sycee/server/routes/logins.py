@@ -23,7 +23,7 @@ from sycee.server.auth.clients import REVOKE, Client
 from sycee.server.auth.dependencies import KnownCaller, authentication_of
 from sycee.server.auth.invitations import END, HOURS_MAX, INVITE
 from sycee.server.auth.service import Authentication
-from sycee.server.operations import operation
+from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.runtime import Runtime, runtime_of
 from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, perform
@@ -169,7 +169,7 @@ async def revoke_invitation(
 
 
 @operation(
-    router, "POST", "/persons/{person}/logins/end", access=END, status_code=201, response_model=Done,
+    router, "POST", "/persons/{person}/logins/end", access=SIGNED_IN, status_code=201, response_model=Done,
     responses=REPEATED, summary="End the logins of a person",
 )  # fmt: skip
 async def end_logins(
