@@ -37,7 +37,7 @@ from sycee.database.tables import PENDING as INTENT_PENDING
 from sycee.database.transactions import reading, write
 from sycee.identity import duties, proposal_rules, signature_checks
 from sycee.identity.duties import Duty
-from sycee.identity.people import HeldDuty, People
+from sycee.identity.people import DutyMissing, HeldDuty, People
 from sycee.identity.tables import DONE, LAPSED, OPEN, PROPOSALS, REFUSED, SIGNATURES, SUBMITTED, WITHDRAWN
 from sycee.ledger import authority
 from sycee.ledger.state import LedgerState
@@ -104,8 +104,10 @@ class Proposals:
         - `effect`: what the action writes; its member "operator" is the number of the operator concerned, "not_by" a
           list of persons who must not sign.
         - `valid_ns`: at most 72 hours. `before` writes SQL in the same transaction; the action's `lapsed` undoes it.
+        - `id`: the same id with the same action, maker and records again returns the stored proposal.
 
-        Raises UsageError if the maker's duties do not permit the action, and for values that do not fit.
+        Raises UsageError if the maker's duties do not permit the action, for values that do not fit, and if another
+        proposal has the id.
         """
         rule = duties.rule(action)
         if not rule.checkers_min:
@@ -132,18 +134,32 @@ class Proposals:
         if why:
             raise UsageError(f"{action} cannot be a proposal: {why}")
 
-        def store(connection: Connection) -> None:
+        def store(connection: Connection) -> Row[Any] | None:
+            if (earlier := _row(connection, made.id)) is not None:
+                return earlier
             if before is not None:
                 before(connection)
             connection.execute(PROPOSALS.insert().values(_new_row(made, now_ns)))
             self._stores.jobs.add(connection, LAPSE_JOB, made.valid_until_ns, key=ids.format(made.id))
+            return None
 
-        write(self._stores.engine, store)
-        return made
+        earlier = write(self._stores.engine, store)
+        if earlier is None:
+            return made
+        if (earlier.action, earlier.maker, bytes(earlier.records)) != (action, maker, made.records.tobytes()):
+            raise UsageError(f"another proposal has the id {ids.format(made.id)}", hint="use a fresh id")
+        return self.get(made.id).proposal
 
     def list(self, state: str | None = None) -> Sequence[StoredProposal]:
         """Return the proposals, or those in one state, oldest first."""
         query = sqlalchemy.select(PROPOSALS).order_by(PROPOSALS.c.id)
+        with reading(self._stores.engine) as connection:
+            rows = list(connection.execute(query if state is None else query.where(PROPOSALS.c.state == state)))
+            return [self._stored(connection, row) for row in rows]
+
+    def page(self, state: str | None, *, after: int, most: int) -> Sequence[StoredProposal]:
+        """Return up to `most` proposals, or of those in one state, whose ids follow `after`, by id."""
+        query = sqlalchemy.select(PROPOSALS).where(PROPOSALS.c.id > after).order_by(PROPOSALS.c.id).limit(most)
         with reading(self._stores.engine) as connection:
             rows = list(connection.execute(query if state is None else query.where(PROPOSALS.c.state == state)))
             return [self._stored(connection, row) for row in rows]
@@ -159,17 +175,19 @@ class Proposals:
     def exported(self, id: int) -> Proposal:
         """Return a proposal for a file: with the persons who may sign it, by their keys."""
         proposal = self.get(id).proposal
-        rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
-        with self._stores.ledger.sequencer.reading() as state:
-            places = proposal_rules.seats(self._requirements(state, proposal))
-        persons = {held.person for held in self._people.holders()}
-        may_sign = [
-            person
-            for person in sorted(persons)
-            if proposal_rules.may_sign(self._people.duties_of(person), rule, places, operator=operator)
-        ]
+        held_by: dict[int, list[HeldDuty]] = {}
+        for held in self._people.holders():
+            held_by.setdefault(held.person, []).append(held)
+        may_sign = [person for person in sorted(held_by) if self.has_place(proposal, held_by[person])]
         keys = {str(key): person for person in may_sign for key in self._people.keys_of(person)}
         return replace(proposal, signers=keys)
+
+    def has_place(self, proposal: Proposal, held: Sequence[HeldDuty]) -> bool:
+        """Return whether a person with these duties has a place among the signers of a proposal."""
+        with self._stores.ledger.sequencer.reading() as state:
+            places = proposal_rules.seats(self._requirements(state, proposal))
+        rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
+        return proposal_rules.may_sign(held, rule, places, operator=operator)
 
     def lines(self, proposal: Proposal) -> Sequence[str]:
         """Return the decoded records of a proposal, as `lines_of`."""
@@ -204,6 +222,15 @@ class Proposals:
             signature = sign(self.get(id).proposal, self._people.person_of_key(key.public), key)
             answer = self.add_signature(signature)
         return answer
+
+    def has_signature(self, signature: ProposalSignature) -> bool:
+        """Return whether exactly this signature is stored."""
+        with reading(self._stores.engine) as connection:
+            return any(
+                (row.signer, row.public_key, bytes(row.envelope or b""), bytes(row.approval))
+                == (signature.signer, str(signature.public_key), signature.envelope, signature.approval)
+                for row in _signatures(connection, signature.proposal)
+            )
 
     def add_signature(self, signature: ProposalSignature) -> Missing:
         """Check and store a signature; submit the proposal if nothing is missing then.
@@ -272,7 +299,7 @@ class Proposals:
         """Withdraw an open proposal: its maker may, and every officer. Raises UsageError otherwise."""
         stored = self.get(id)
         if by != stored.proposal.maker and all(each.duty is not Duty.OFFICER for each in self._people.duties_of(by)):
-            raise UsageError(
+            raise DutyMissing(
                 f"{ids.format(by)} may not withdraw {_name(stored.proposal)}",
                 hint="its maker or an officer withdraws it",
             )

@@ -7,11 +7,46 @@ from __future__ import annotations
 
 from sycee.bank.bank import Bank
 from sycee.identity.duties import Duty
+from sycee.identity.people import HeldDuty
 from sycee.server.auth.caller import Caller
-from sycee.server.problems import not_found
+from sycee.server.problems import Problem, not_found
 from sycee.wallets.directory import Wallet
 
 READ_EVERYTHING = "audit"  # the action whose duties may read balances of everybody
+
+
+def duties_of(bank: Bank, caller: Caller) -> list[HeldDuty]:
+    """Return the duties of a caller; of a program for one operator, only those that are of no other operator."""
+    if not caller.person:
+        return []
+    held = bank.people.duties_of(caller.person)
+    return [each for each in held if caller.operator is None or each.operator in (None, caller.operator)]
+
+
+def has_duty(bank: Bank, caller: Caller, *wanted: Duty) -> bool:
+    """Return whether the caller has one of these duties."""
+    return any(held.duty in wanted for held in duties_of(bank, caller))
+
+
+def require_operator(caller: Caller, operator: int) -> None:
+    """Raise the problem `not-permitted` for a program that acts for another operator."""
+    if caller.operator not in (None, operator):
+        raise Problem("not-permitted", f"this program acts for operator {caller.operator} only")
+
+
+def served_operators(bank: Bank, caller: Caller) -> set[int]:
+    """Return the operators that the caller is a clerk of, or signs for."""
+    return {
+        held.operator
+        for held in duties_of(bank, caller)
+        if held.duty in (Duty.OPERATOR, Duty.CLERK) and held.operator is not None
+    }
+
+
+def serves_person(bank: Bank, caller: Caller, person: int) -> bool:
+    """Return whether the caller works for an operator at which the person has, or had, a wallet."""
+    operators = served_operators(bank, caller)
+    return bool(operators) and any(wallet.operator in operators for wallet in bank.directory.of_holder(person))
 
 
 def acts_for(bank: Bank, caller: Caller, holder: int) -> bool:

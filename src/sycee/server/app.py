@@ -25,7 +25,7 @@ from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
-from sycee.server.routes import auth, logins, payments, public, signed_payments
+from sycee.server.routes import auth, issuance, logins, payments, proposals, public, signed_payments
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
 
@@ -48,6 +48,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     logins.router,
     signed_payments.router,
     payments.router,
+    proposals.router,
+    issuance.router,
 )
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
+from sycee.core.errors import NotFound
+from sycee.core.limits import I64_MAX
+from sycee.core.records.proposal_format import Proposal
 from sycee.server.auth.dependencies import KnownCaller
+from sycee.server.problems import not_found
 from sycee.server.runtime import Runtime, runtime_of
-from sycee.server.signing import ID_PATTERN, SignatureRequest
+from sycee.server.signing import ID_PATTERN, Body, Id, SignatureRequest
 
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 TheCaller = KnownCaller
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
+OperatorNumber = Annotated[int, Path(ge=0, le=65_535, description="Number of an operator")]
+PathNumber = Annotated[int, Path(ge=1, le=I64_MAX)]
 
 # Responses of an action besides 201, for the OpenAPI document.
 REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The same request was done before."}}
@@ -26,3 +35,30 @@ SIGNED_ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
 def number(text: str) -> int:
     """Return the number of an id in a path or body."""
     return ids.parse(text)
+
+
+class Proposed(Body):
+    """A proposal that was made: nothing is done until the persons of `needs` have signed it."""
+
+    proposal: Id
+    state: str
+    needs: tuple[str, ...]
+
+
+def proposed(bank: Bank, proposal: Proposal) -> dict[str, Any]:
+    """Return the answer of an action that makes a proposal."""
+    stored = bank.proposals.get(proposal.id)
+    return {
+        "proposal": ids.format(stored.id),
+        "state": stored.state,
+        "needs": list(bank.proposals.missing(stored.id).needs),
+    }
+
+
+@contextmanager
+def hidden(what: str) -> Iterator[None]:
+    """Answer a thing that does not exist like one that the caller may not see."""
+    try:
+        yield
+    except NotFound as error:
+        raise not_found(what) from error
