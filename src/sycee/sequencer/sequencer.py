@@ -26,6 +26,7 @@ from sycee.sequencer.admission import Admission
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Position
 from sycee.sequencer.frame_time import FrameTimes
+from sycee.sequencer.frame_watch import FrameWatch
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN, SnapshotSchedule, between_frames
@@ -155,6 +156,14 @@ class Sequencer:
     def tick(self) -> bool:
         """Write a frame without operations if a hold ends or a rule set changes; return whether one did."""
         return bool(self._run("tick", self._writer.tick))
+
+    def watch_frames(self, notify: Callable[[int], None]) -> FrameWatch:
+        """Call `notify(sequence)` on the running event loop after new frames; the writer never waits for it.
+
+        `notify` gets the newest sequence: one call may stand for several frames. See `frame_watch`.
+        """
+        self.check_process()
+        return self._writer.published.watch(notify)
 
     def next_due_ns(self) -> int | None:
         """Return the next time at which a hold ends or a rule set changes, nanoseconds; None for never."""

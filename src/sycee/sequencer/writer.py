@@ -30,6 +30,7 @@ from sycee.ledger.kernels import constants
 from sycee.sequencer import rules_version
 from sycee.sequencer.applier import NO_ANSWERS, Applier
 from sycee.sequencer.frame_time import FrameTimes, next_time_ns
+from sycee.sequencer.frame_watch import PublishedFrames
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SnapshotSchedule
@@ -56,6 +57,7 @@ class Writer:
     ) -> None:
         """Start the thread. `overlap` applies frames while they are appended, if the log allows it; None: never."""
         self.durable_sequence = log.last_sequence  # newest frame that is committed and applied
+        self.published = PublishedFrames(log.last_sequence)
         self.views = views
         self.ticker: Ticker | None = None
         self._log = log
@@ -121,6 +123,7 @@ class Writer:
                 self._log.release(batch.buffer)
         self._queue.free_space(entries)
         deliver(entries, [*outcomes, *(outcome for _, outcome in dropped)])
+        self.published.publish(self.durable_sequence)
 
     def fail(self, error: BaseException) -> None:
         """Stop the ledger after a defect in Sycee, so that later callers get an error instead of waiting forever."""
