@@ -19,6 +19,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import HoldState
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
+from sycee.database.events import events_after
 from sycee.database.transactions import write
 from sycee.personal.access import Access, Reason
 from sycee.personal.sealing import SearchKind
@@ -43,6 +44,8 @@ def test_money_is_held_until_the_case_is_decided_for_the_payer(office: Office) -
     number = office.open(text=NOTE)
     case = cases.get(number)
     assert (case.number, case.state, case.is_open) == (1, "opened", True)
+    (event,) = (each for each in events_after(office.bank.stores.engine, 0, most=1_000) if each.kind == "case.opened")
+    assert (event.subject, event.data) == ("1", {"kind": case.kind})
     assert (case.person, case.account, case.payment) == (town.holder(town.leo), town.shop, office.payment)
     held = office.act(number, "hold")
     assert isinstance(held, Case)

@@ -18,6 +18,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
+from sycee.database.events import events_after
 from sycee.day.tables import CLOSED, SIGNED
 from sycee.day.verify import verify_packs
 
@@ -54,6 +55,9 @@ def test_a_day_is_closed_countersigned_and_verified(bank: Bank) -> None:
     assert [each.state for each in bank.day.days()] == [SIGNED]
     assert signed.digest == pack.digest
     assert bank.day.path(MONDAY).read_text() == signed.text()
+    (event,) = (each for each in events_after(bank.stores.engine, 0, most=1_000) if each.kind == "day.closed")
+    assert event.subject == MONDAY.isoformat()
+    assert event.data == {"frame": pack.frame, "pack": pack.digest.hex(), "breaks": 0}
     assert bank.check() == []
     report = verify_packs([bank.day.path(MONDAY)], ledger=bank.folder.path, keys=[town.CAROL.public, town.DAVE.public])
     assert "1 checkpoint and all figures of 1 day agree with the ledger" in report.proved
@@ -182,6 +186,8 @@ def test_money_without_reserves_is_a_break_until_they_are_back(bank: Bank) -> No
         assert found == ([("reserves", "5000", 0)] if day == MONDAY else [])
     (one,) = bank.day.breaks.list(open_only=False)
     assert (one.closed_as, one.closed_day) == ("no longer found", back)
+    (event,) = (each for each in events_after(bank.stores.engine, 0, most=1_000) if each.kind == "break.opened")
+    assert (event.subject, event.data) == (str(one.number), {"kind": "reserves", "day": MONDAY.isoformat()})
 
 
 # --- kills ---

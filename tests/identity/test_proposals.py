@@ -23,10 +23,12 @@ from tests.identity.world import (
     World,
 )
 
+from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.records import operations
 from sycee.core.records.proposal_format import sign
 from sycee.core.result_codes import Result
+from sycee.database.events import events_after
 from sycee.identity.proposals import Missing
 
 
@@ -47,6 +49,11 @@ def test_a_mint_takes_two_officers_and_the_operator(bank: World) -> None:
     stored = bank.proposals.get(one.id)
     assert stored.state == "done"
     assert set(stored.signers) == {ANN, BOB, NORTH}
+    waiting, ended = (
+        each for each in events_after(bank.stores.engine, 0, most=100) if each.subject == ids.format(one.id)
+    )
+    assert (waiting.kind, waiting.data, waiting.operator) == ("proposal.waiting", {"action": "mint"}, 2)
+    assert (ended.kind, ended.data["state"], ended.operator) == ("proposal.ended", "done", 2)
     assert bank.actions["mint"].done_ids == [one.id]
     assert bank.check() == []
     # Repeating the last step changes nothing.

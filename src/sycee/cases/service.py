@@ -29,6 +29,7 @@ from sycee.core.records.layout import PURSE_BIT, HoldState, Kind, PayFlag
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
+from sycee.database.events import EventKind, record_event
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.duties import Duty
@@ -217,6 +218,7 @@ class Cases:
             number = int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(CASES.c.number))) or 0) + 1
             connection.execute(CASES.insert().values(number=number, **values))
             events.add(connection, number, id, "open", by, now_ns, {"state": first}, sealed)
+            record_event(connection, self._stores.clock, EventKind.CASE_OPENED, str(number), data={"kind": kind})
             return number
 
         return write(self._stores.engine, work)

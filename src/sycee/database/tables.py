@@ -1,4 +1,4 @@
-"""SQL tables of `database` itself: intents, jobs and their runs, allocated numbers, and answers to requests."""
+"""SQL tables of `database` itself: intents, jobs and their runs, numbers, answers to requests, events of registers."""
 
 from __future__ import annotations
 
@@ -106,3 +106,14 @@ REQUESTS: Final = Table(
     *required(NS, "at_ns"),
 )
 Index("database_requests_at", REQUESTS.c.at_ns)
+# Events of registers, append-only. `operator`: the operator concerned, null for none. `data`: canonical JSON without
+# personal data.
+EVENTS: Final = Table(
+    "database_events",
+    METADATA,
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
+    *required(Text, "kind", "subject"),
+    Column("operator", Integer),
+    *required(NS, "at_ns"),
+    *required(Text, "data"),
+)

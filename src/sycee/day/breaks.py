@@ -15,7 +15,9 @@ import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
+from sycee.core.clock import Clock
 from sycee.core.errors import NotFound, UsageError
+from sycee.database.events import EventKind, record_event
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.day.matching import EXTRA, MISSING, RESERVES, SUSPENSE, TRANSIT, Difference
@@ -26,6 +28,7 @@ ACTION: Final = "day.break"
 REASON_LENGTH_MAX: Final = 35
 RESOLVED: Final = "no longer found"
 ARRIVED: Final = "the other side arrived"
+OPERATOR_PARTY: Final = "operator "  # before the number of the operator that has the break
 
 _STATES: Final = (SUSPENSE, TRANSIT, RESERVES)  # found anew by each close while they last
 
@@ -127,7 +130,9 @@ def listed(connection: Connection, *, open_only: bool = True) -> list[Break]:
     return [_break(row) for row in connection.execute(query)]
 
 
-def record(connection: Connection, day: date, found: Iterable[Difference], matched: Sequence[int]) -> list[Break]:
+def record(
+    connection: Connection, clock: Clock, day: date, found: Iterable[Difference], matched: Sequence[int]
+) -> list[Break]:
     """Store what a close found, in its transaction, and return the breaks that are open then.
 
     `matched`: accounts whose statements were compared, so that a break of an earlier day may be closed by its other
@@ -163,6 +168,14 @@ def record(connection: Connection, day: date, found: Iterable[Difference], match
             "case_number": 0,
         }
         connection.execute(BREAKS.insert().values(**row))
+        record_event(
+            connection,
+            clock,
+            EventKind.BREAK_OPENED,
+            str(last),
+            operator=_operator(difference.party),
+            data={"kind": difference.kind, "day": day.isoformat()},
+        )
     for each in earlier:
         if each.kind in _STATES and each.number not in seen:
             _close(connection, each.number, day, RESOLVED)
@@ -185,6 +198,12 @@ def _other_side(difference: Difference, earlier: Sequence[Break], seen: set[int]
         ),
         None,
     )
+
+
+def _operator(party: str) -> int | None:
+    """Return the number in "operator 2"; None for another party."""
+    number = party.removeprefix(OPERATOR_PARTY)
+    return int(number) if number != party and number.isdecimal() else None
 
 
 def _key(each: Difference | Break) -> tuple[str, str, int, int]:

@@ -24,6 +24,7 @@ from sycee.core.keys import SIGNATURE_BYTES, SigningKey
 from sycee.core.money import Currency
 from sycee.core.output_files import write_file
 from sycee.core.records.layout import AccountKind, Purpose
+from sycee.database.events import EventKind, record_event
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.day import breaks, figures, matching
@@ -182,7 +183,7 @@ class Closing:
         def work(connection: Connection) -> Pack:
             if (stored := _pack(connection, day)) is not None:
                 return stored
-            left = breaks.record(connection, day, differences, matched)
+            left = breaks.record(connection, self._stores.clock, day, differences, matched)
             body: dict[str, Any] = {
                 "format": FORMAT,
                 "ledger": position.ledger_id.hex(),
@@ -218,6 +219,13 @@ class Closing:
                 )
             )
             _store(connection, pack)
+            record_event(
+                connection,
+                self._stores.clock,
+                EventKind.DAY_CLOSED,
+                day.isoformat(),
+                data={"frame": frame, "pack": pack.digest.hex(), "breaks": len(left)},
+            )
             for each in statements:
                 connection.execute(STATEMENTS.insert().values(day=day.isoformat(), **_statement_row(each)))
             return pack
@@ -490,7 +498,7 @@ def _owner(state: LedgerState, row: int) -> int:
 
 
 def _operator(number: int) -> str:
-    return f"operator {number}"
+    return f"{breaks.OPERATOR_PARTY}{number}"
 
 
 def _statement(each: ImportedStatement) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from sycee.core.records.proposal_format import VALID_NS, VALID_NS_MAX, Proposal,
 from sycee.core.result_codes import Result
 from sycee.core.timestamps import utc_text
 from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.events import EventKind, record_event
 from sycee.database.intents import check_payload
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
@@ -141,6 +142,7 @@ class Proposals:
                 before(connection)
             connection.execute(PROPOSALS.insert().values(_new_row(made, now_ns)))
             self._stores.jobs.add(connection, LAPSE_JOB, made.valid_until_ns, key=ids.format(made.id))
+            self._record(connection, EventKind.PROPOSAL_WAITING, made.id, action, made.effect)
             return None
 
         earlier = write(self._stores.engine, store)
@@ -413,6 +415,7 @@ class Proposals:
             if not _change(connection, proposal.id, (OPEN,), state=DONE, finished_ns=now_ns):
                 raise UsageError(f"{_name(proposal)} is not open any more", hint="nothing was changed")
             self._stores.actions.get(proposal.action).done(connection, _intent(proposal), ())
+            self._record_end(connection, proposal.id, DONE)
 
         write(self._stores.engine, done)
         return Outcome(proposal.id, DONE, (), 0)
@@ -425,7 +428,15 @@ class Proposals:
             "results": np.array(outcome.results, "<u2").tobytes(),
             "finished_ns": read_ns(self._stores.clock),
         }
-        return write(self._stores.engine, lambda connection: _change(connection, outcome.intent, from_states, **values))
+
+        def store(connection: Connection) -> bool:
+            before = _row(connection, outcome.intent)
+            changed = _change(connection, outcome.intent, from_states, **values)
+            if changed and before is not None and before.state != values["state"]:
+                self._record_end(connection, outcome.intent, _state_of(outcome))
+            return changed
+
+        return write(self._stores.engine, store)
 
     def _outcome(self, stored: StoredProposal) -> Outcome:
         intent = self._stores.intents.find(stored.id)
@@ -443,9 +454,28 @@ class Proposals:
             if not _change(connection, proposal.id, (OPEN,), state=state, reason=reason, finished_ns=now_ns):
                 return False
             self._stores.actions.get(proposal.action).lapsed(connection, _intent(proposal))
+            self._record_end(connection, proposal.id, state)
             return True
 
         return write(self._stores.engine, end)
+
+    def _record_end(self, connection: Connection, id: int, state: str) -> None:
+        row = _row(connection, id)
+        assert row is not None, "its state was changed in this transaction"
+        self._record(connection, EventKind.PROPOSAL_ENDED, id, row.action, json.loads(row.effect), state=state)
+
+    def _record(
+        self, connection: Connection, kind: EventKind, id: int, action: str, effect: Mapping[str, Any], **data: str
+    ) -> None:
+        """Add an event of a proposal in the transaction that changes it."""
+        record_event(
+            connection,
+            self._stores.clock,
+            kind,
+            ids.format(id),
+            operator=_operator(effect),
+            data={"action": action, **data},
+        )
 
     def _lapse_job(self, run: Run) -> None:
         self.lapse_due()

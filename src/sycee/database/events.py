@@ -1,0 +1,88 @@
+"""Events of registers: rows that a change adds in its own transaction, numbered without gaps.
+
+A number is taken inside the transaction of the change, and writers are serialised. So a reader that has seen number n
+finds every later event behind it, and no event is lost between a change and its notice. Store ids and codes only,
+never personal data: the rows are never removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Engine
+
+from sycee.core.canonical_json import canonical
+from sycee.core.clock import Clock, read_ns
+from sycee.database.tables import EVENTS
+from sycee.database.transactions import reading
+
+
+class EventKind(StrEnum):
+    """Kind of a register's event."""
+
+    DAY_CLOSED = "day.closed"
+    BREAK_OPENED = "break.opened"
+    PROPOSAL_WAITING = "proposal.waiting"
+    PROPOSAL_ENDED = "proposal.ended"
+    CASE_OPENED = "case.opened"
+    WEBHOOK_DISABLED = "webhook.disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterEvent:
+    """One event. `subject`: the id, number or day of the thing concerned, as text; `operator`: None for all."""
+
+    number: int
+    kind: EventKind
+    subject: str
+    operator: int | None
+    at_ns: int
+    data: Mapping[str, Any]
+
+
+def record_event(
+    connection: Connection,
+    clock: Clock,
+    kind: EventKind,
+    subject: str,
+    *,
+    operator: int | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """Add an event in the caller's transaction, and return its number. Call it inside `write`.
+
+    `data`: texts and numbers without personal data. Raises UsageError for values that canonical JSON does not have.
+    """
+    last = connection.scalar(sqlalchemy.select(sqlalchemy.func.max(EVENTS.c.number))) or 0
+    row = {
+        "number": int(last) + 1,
+        "kind": kind.value,
+        "subject": subject,
+        "operator": operator,
+        "at_ns": read_ns(clock),
+        "data": canonical(dict(data or {})).decode(),
+    }
+    connection.execute(EVENTS.insert().values(row))
+    return int(last) + 1
+
+
+def events_after(engine: Engine, number: int, *, most: int) -> list[RegisterEvent]:
+    """Return at most `most` events with greater numbers, in order."""
+    query = sqlalchemy.select(EVENTS).where(EVENTS.c.number > number).order_by(EVENTS.c.number).limit(most)
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return [
+        RegisterEvent(row.number, EventKind(row.kind), row.subject, row.operator, row.at_ns, json.loads(row.data))
+        for row in rows
+    ]
+
+
+def newest_event(engine: Engine) -> int:
+    """Return the number of the newest event, 0 for none."""
+    with reading(engine) as connection:
+        return int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(EVENTS.c.number))) or 0)
