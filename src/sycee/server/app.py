@@ -20,12 +20,14 @@ from sycee.server import problems
 from sycee.server.auth.dependencies import admit
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
+from sycee.server.events.hub import Hub
+from sycee.server.events.streams import Places
 from sycee.server.middleware import RequestLimits
 from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
-from sycee.server.routes import auth, issuance, logins, payments, proposals, public, signed_payments
+from sycee.server.routes import auth, events, issuance, logins, payments, proposals, public, signed_payments
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
 
@@ -50,6 +52,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     payments.router,
     proposals.router,
     issuance.router,
+    events.router,
 )
 
 
@@ -71,6 +74,7 @@ def create_server(bank: Bank) -> PaymentsApp:
     app = create_app(runtime, at_stop=refusals.aclose)
     payments = PaymentsApp(lambda: runtime.ledger, settings, otherwise=app, refusals=refusals)
     app.state.payments = payments
+    payments.before_stop = lambda: app.state.hub.stop_streams()
     return payments
 
 
@@ -81,9 +85,12 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.start()
+        hub = app.state.hub = Hub(bank)
+        hub.start()
         try:
             yield
         finally:
+            await hub.close()
             await at_stop()
             await runtime.close()
 
@@ -99,6 +106,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         dependencies=[Depends(admit)],
     )
     app.state.runtime = runtime
+    app.state.streams = Places()
     bank.add_schema(SCHEMA)
     app.state.authentication = Authentication(bank, AuthSettings.of(bank.config))
     problems.install(app)

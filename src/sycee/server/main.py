@@ -23,17 +23,23 @@ BACKLOG: Final = 2048
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that reports when it accepts requests."""
+    """A uvicorn server that reports when it accepts requests, and ends streams before it waits for requests."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], before_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._before_stop = before_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and report."""
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, complete the requests in progress, and stop."""
+        self._before_stop()
+        await super().shutdown(sockets)
 
 
 def serve(bank: Bank, *, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -49,8 +55,9 @@ def serve(bank: Bank, *, on_ready: Callable[[], None] = lambda: None) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    app = create_server(bank)
     config = uvicorn.Config(
-        create_server(bank),
+        app,
         host=None if is_unix else host.strip("[]"),  # type: ignore[arg-type]
         port=0 if is_unix else int(port),
         uds=str(Path(address.removeprefix("unix:"))) if is_unix else None,
@@ -69,4 +76,4 @@ def serve(bank: Bank, *, on_ready: Callable[[], None] = lambda: None) -> None:
         ssl_certfile=text("http_certificate") or None,
         ssl_keyfile=text("http_certificate_key") or None,
     )
-    Server(config, on_ready).run()
+    Server(config, on_ready, app.before_stop).run()

@@ -1,0 +1,201 @@
+"""The feed: events as a function of the ledger's frames and of the registers' rows.
+
+Nothing is stored for an event of the ledger: the operation at index i of frame f is the event "f.i", as often as it is
+read. So a reader continues after any event, and no event can be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.errors import UsageError
+from sycee.core.limits import I64_MAX, PLACE_INDEX_BITS
+from sycee.core.money import currency_code
+from sycee.core.timestamps import exact_text
+from sycee.database.events import RegisterEvent, events_after, newest_event
+from sycee.database.stores import Stores
+from sycee.sequencer.frame_records import FrameRecords
+from sycee.server.events.kinds import Amount
+from sycee.server.events.ledger_events import INDEX_MASK, TYPE_OF, LedgerEvents, operations_after
+
+REGISTER_EVENTS_MAX: Final = 500  # of one page
+BULK_ACCOUNTS_MAX: Final = 100  # shown in one event
+
+_CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,14})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,17})")
+
+
+class Cursor(NamedTuple):
+    """A position in the feed: after operation `offset` of `frame`, and after register event `number`."""
+
+    frame: int
+    offset: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read FRAME.INDEX.NUMBER. Raises UsageError for another text."""
+        match = _CURSOR.fullmatch(text)
+        if match is None or int(match[2]) > INDEX_MASK:
+            raise UsageError(
+                f"{text[:60]!a} is no cursor of events",
+                hint="use the id of the last event of a stream as it is, or 0.0.0 for all events",
+            )
+        return cls(*map(int, match.groups()))
+
+    @classmethod
+    def of(cls, place: int, number: int) -> Cursor:
+        """Return the cursor of a place in the ledger and a number."""
+        return cls(place >> PLACE_INDEX_BITS, place & INDEX_MASK, number)
+
+    @property
+    def place(self) -> int:
+        """Return the place of its last operation."""
+        return self.frame << PLACE_INDEX_BITS | self.offset
+
+    def __str__(self) -> str:
+        return f"{self.frame}.{self.offset}.{self.number}"
+
+
+START: Final = Cursor(0, 0, 0)  # before the first frame
+
+
+class Page:
+    """Events after `start`: those of the ledger, then those of registers, each in their order. `end`: after them."""
+
+    def __init__(
+        self, start: Cursor, end: Cursor, ledger: LedgerEvents, registers: Sequence[RegisterEvent], *, is_last: bool
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.ledger = ledger
+        self.registers = registers
+        self.is_last = is_last  # nothing newer was there
+        self._texts: dict[int, str] = {}
+        self._whole: bytes | None = None
+
+    @property
+    def operations(self) -> int:
+        """Return the number of events of the ledger."""
+        return int(self.ledger.bound.size)
+
+    @property
+    def size(self) -> int:
+        """Return the number of events."""
+        return self.operations + len(self.registers)
+
+    def cursor(self, at: int) -> Cursor:
+        """Return the cursor after event `at`."""
+        if at < self.operations:
+            return Cursor.of(int(self.ledger.bound["place"][at]), self.start.number)
+        return Cursor(self.end.frame, self.end.offset, self.registers[at - self.operations].number)
+
+    def type_of(self, at: int) -> str:
+        """Return the type of event `at`."""
+        if at >= self.operations:
+            return self.registers[at - self.operations].kind.value
+        return self.ledger.renamed.get(at) or TYPE_OF[int(self.ledger.bound["kind"][at])].name
+
+    def event(self, at: int, seen: Array | None = None) -> dict[str, Any]:
+        """Return event `at`. `seen`: which of the accounts the caller may see, (accounts,) bool; None for all.
+
+        The event of a bulk operation has the accounts that the caller may see, and an amount for those who see all.
+        """
+        if at >= self.operations:
+            return _register_event(self.registers[at - self.operations])
+        ledger, row = self.ledger, self.ledger.bound[at]
+        kind = TYPE_OF[int(row["kind"])]
+        place, time_ns = int(row["place"]), int(ledger.times[at])
+        accounts = ledger.accounts_of(at)
+        made: dict[str, Any] = {
+            "id": f"{place >> PLACE_INDEX_BITS}.{place & INDEX_MASK}",
+            "type": self.type_of(at),
+            "at": exact_text(time_ns),
+            "at_ns": str(time_ns),
+            "operation": ids.format(ids.of_record(row, "id")),
+        }
+        if accounts.size:
+            made["currency"] = currency_code(int(ledger.accounts["currency"][accounts[0]]))
+        if kind.amount is not Amount.NONE and not (kind.is_bulk and seen is not None):
+            made["amount"] = str(int(row["amount"] if kind.amount is Amount.RECORD else ledger.amounts[at]))
+        if kind.is_bulk and seen is not None:
+            accounts = accounts[seen[accounts]]
+        made["accounts"] = [ledger.names[each] for each in accounts[:BULK_ACCOUNTS_MAX].tolist()]
+        if kind.about:
+            made["about"] = ids.format(ids.of_record(ledger.records[at], "reference"))
+        return made
+
+    def text(self, at: int, seen: Array | None = None) -> str:
+        """Return event `at` as JSON; a text that is the same for all callers is made once."""
+        if seen is not None and at < self.operations and TYPE_OF[int(self.ledger.bound["kind"][at])].is_bulk:
+            return _json(self.event(at, seen))
+        if at not in self._texts:
+            self._texts[at] = _json(self.event(at))
+        return self._texts[at]
+
+    def whole(self, lines: Callable[[Page, int], bytes]) -> bytes:
+        """Return `lines` of all events together, made once: callers who see everything share it."""
+        if self._whole is None:
+            self._whole = b"".join(lines(self, at) for at in range(self.size))
+        return self._whole
+
+
+class Feed:
+    """The feed of one bank. For one thread at a time."""
+
+    def __init__(self, stores: Stores, frames: FrameRecords) -> None:
+        self._stores = stores
+        self._frames = frames
+
+    def newest(self) -> Cursor:
+        """Return the position after all events so far."""
+        number = newest_event(self._stores.engine)
+        with self._stores.ledger.sequencer.reading() as state:
+            place = int(state.bound["place"][-1]) if state.bound.size else START.place
+        return Cursor.of(place, number)
+
+    def reached(self, after: Cursor) -> Cursor:
+        """Return a caller's position, at most the newest one.
+
+        Raises UsageError for a position that the bank has not reached: it was restored to an earlier state.
+        """
+        newest, frame = self.newest(), self._stores.ledger.sequencer.durable_sequence
+        if after.frame > frame or after.number > newest.number:
+            raise UsageError(
+                f"the cursor {after} is later than frame {frame:,} and event {newest.number:,}",
+                hint="if the bank was restored to an earlier state, compare your data and begin at the newest event",
+            )
+        return Cursor.of(min(after.place, newest.place), after.number)
+
+    def page(self, after: Cursor, until: Cursor | None = None) -> Page:
+        """Return the next events after a position, up to the limits of a page and to `until`."""
+        last_place, last_number = (I64_MAX, I64_MAX) if until is None else (until.place, until.number)
+        source = self._stores.ledger.sequencer
+        ledger, place, is_last = operations_after(source, self._frames, after.place, last_place)
+        registers: list[RegisterEvent] = []
+        if is_last and after.number < last_number:  # otherwise the ledger's next page comes first
+            found = events_after(self._stores.engine, after.number, most=REGISTER_EVENTS_MAX)
+            is_last = len(found) < REGISTER_EVENTS_MAX or found[-1].number >= last_number
+            registers = [each for each in found if each.number <= last_number]
+        end = Cursor.of(place, registers[-1].number if registers else after.number)
+        return Page(after, end, ledger, registers, is_last=is_last)
+
+
+def _register_event(event: RegisterEvent) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "id": str(event.number),
+        "type": event.kind.value,
+        "at": exact_text(event.at_ns),
+        "at_ns": str(event.at_ns),
+        "subject": event.subject,
+        "data": dict(event.data),
+    }
+    return made if event.operator is None else {**made, "operator": event.operator}
+
+
+def _json(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"))
