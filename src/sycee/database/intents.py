@@ -125,12 +125,8 @@ class Intents:
         for intent, row in zip(prepared, found, strict=True):
             if row is None:
                 stored.append(intent)
-            elif row.action != intent.action:
-                raise UsageError(
-                    f"intent {ids.format(intent.id)} is of the action {row.action}, not {intent.action}",
-                    hint="choose a fresh id for another action",
-                )
             else:
+                _check_action(row, intent.action)
                 stored.append(_intent(row) if row.state == PENDING else _stored(row))
         finished = {each.intent: each for each in self._finish([each for each in stored if isinstance(each, Intent)])}
         outcomes = []
@@ -199,6 +195,21 @@ class Intents:
         if not write(self._engine, reopen):
             raise UsageError(f"intent {ids.format(id)} is renewed by another caller", hint="read its outcome")
         (outcome,) = self._finish([intent])
+        _check_content(outcome)
+        return outcome
+
+    def outcome(self, id: int, action: str) -> Outcome | None:
+        """Return the outcome of a stored intent, which is finished if it is pending; None if there is none.
+
+        For an action that is repeated after it changed what it checks. Raises UsageError for an intent of another
+        action, and the errors of `perform`.
+        """
+        with reading(self._engine) as connection:
+            row = _row(connection, id)
+        if row is None:
+            return None
+        _check_action(row, action)
+        outcome = self._finish([_intent(row)])[0] if row.state == PENDING else _stored(row).outcome
         _check_content(outcome)
         return outcome
 
@@ -373,6 +384,15 @@ def _groups(intents: Sequence[Intent]) -> Iterator[list[Intent]]:
         size += intent.records.size
     if group:
         yield group
+
+
+def _check_action(row: Row[Any], action: str) -> None:
+    """Raise UsageError for a stored intent of another action."""
+    if row.action != action:
+        raise UsageError(
+            f"intent {ids.format(row.id)} is of the action {row.action}, not {action}",
+            hint="choose a fresh id for another action",
+        )
 
 
 def _check_content(outcome: Outcome) -> None:

@@ -66,17 +66,21 @@ class KeyRegister:
         stores.actions.register(_Change(SET_KEY, stores), _Change(REVOKE, stores), _Lift())
 
     def set(
-        self, account: int, key: PublicKey, proof: bytes, *, signers: Sequence[Signer], who: int, reason: str = ROTATION
-    ) -> Outcome:
+        self, account: int, key: PublicKey, proof: bytes, *, signers: Sequence[Signer], who: int,
+        reason: str = ROTATION, id: int = 0,
+    ) -> Outcome:  # fmt: skip
         """Give an account a new key: block its debits, set the key, and lift the block in a later frame.
 
         `proof`: the new key's signature of `proof_message` for the next epoch. `signers`: of the account's operator, or
-        an officer. Calling it again with the key that is set finishes a rotation whose block was not lifted. Returns
-        the outcome of the change of the key. Raises UsageError for a wrong proof and a duty that does not permit it.
+        an officer. Calling it again with the key that is set finishes a rotation whose block was not lifted. `id`: of
+        the intent; the same id again returns the first outcome. Returns the outcome of the change of the key. Raises
+        UsageError for a wrong proof and a duty that does not permit it.
         """
         found = self._stores.ledger.account(account)
         self._people.require(who, SET_KEY, operator=found.operator)
         newest = self._newest(account)
+        if newest is not None and newest.state == SET and (earlier := self._earlier(id, SET_KEY, account)) is not None:
+            return earlier
         if newest is not None and newest.state == SETTING and newest.public_key == str(key):
             return self.lift(account, signers=signers, who=who)
         epoch = self.require_possession(account, key, proof)
@@ -100,16 +104,21 @@ class KeyRegister:
             },
         }
         outcome = self._stores.intents.perform(
-            Draft(SET_KEY, change, payload, who=who, envelopes=self._signed(change, signers))
+            Draft(SET_KEY, change, payload, who=who, envelopes=self._signed(change, signers), id=id)
         )
         if outcome.created:
             self._lift(payload, who)
         return outcome
 
-    def revoke(self, account: int, *, reason: str, signers: Sequence[Signer], who: int) -> Outcome:
-        """Remove an account's key. Its debits stay blocked, for its operator too, until `set` gives it a new key."""
+    def revoke(self, account: int, *, reason: str, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+        """Remove an account's key. Its debits stay blocked, for its operator too, until `set` gives it a new key.
+
+        `id`: of the intent; the same id again returns the first outcome.
+        """
         found = self._stores.ledger.account(account)
         self._people.require(who, REVOKE, operator=found.operator)
+        if (earlier := self._earlier(id, REVOKE, account)) is not None:
+            return earlier
         self._check_block(found, self._newest(account))
         change = np.concatenate(
             [
@@ -119,7 +128,7 @@ class KeyRegister:
         )
         payload = {"account": ids.format(account), "epoch": found.key_epoch + 1, "key": "", "reason": reason}
         return self._stores.intents.perform(
-            Draft(REVOKE, change, payload, who=who, envelopes=self._signed(change, signers))
+            Draft(REVOKE, change, payload, who=who, envelopes=self._signed(change, signers), id=id)
         )
 
     def lift(self, account: int, *, signers: Sequence[Signer], who: int) -> Outcome:
@@ -208,6 +217,15 @@ class KeyRegister:
     def _signed(self, records: Array, signers: Sequence[Signer]) -> Any:
         until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
         return sign_records(records, self._stores.ledger.ledger_id, signers, until_ns)
+
+    def _earlier(self, id: int, action: str, account: int) -> Outcome | None:
+        """Return the outcome of an earlier call with this id. Raises UsageError if it was for another account."""
+        stored = self._stores.intents.find(id) if id else None
+        if stored is None:
+            return None
+        if stored.payload.get("account") != ids.format(account):
+            raise UsageError(f"the id {ids.format(id)} is of another change", hint="choose a fresh id")
+        return self._stores.intents.outcome(id, action)
 
     def _newest(self, account: int) -> Row[Any] | None:
         rows = self.history(account)

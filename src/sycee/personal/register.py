@@ -24,6 +24,7 @@ from sycee.database.columns import ID_BYTES, id_bytes
 from sycee.database.transactions import reading, write
 from sycee.personal import sealing
 from sycee.personal.access import NOBODY, Access, AccessLog, Duties
+from sycee.personal.key_tables import SECRET_BYTES
 from sycee.personal.keys import PersonalKeys
 from sycee.personal.retention import Retention
 from sycee.personal.sealing import FIELDS, RECORD, SearchKind
@@ -78,7 +79,7 @@ class Prepared:
     """Persons and the rows to store for them, sealed under their secrets."""
 
     persons: Bytes  # (n, 16)
-    secrets: Bytes = field(repr=False)  # (n, 32)
+    secrets: Bytes = field(repr=False)  # (n, 32), (0, 32) if they are stored
     sealed: list[bytes] = field(repr=False)
     searches: Searches = field(repr=False)
     at_ns: int
@@ -209,12 +210,13 @@ class Register:
 
         `store_secrets` and then `store_many` write. Raises UsageError for a row with a fault.
         """
-        if len(persons) != len(rows):
-            raise UsageError(f"{len(persons):,} persons were given for {len(rows):,} rows")
-        fault = next((number for number in rows.tolist() if number in examined.faults), None)
-        if fault is not None:
-            raise UsageError(f"row {fault + 1:,} cannot be stored: {_WORDS[examined.faults[fault]]}")
+        _check_rows(len(persons), examined, rows)
         secrets, keys = self.keys.draw(persons)
+        return self._sealed(persons, secrets, keys, examined, rows)
+
+    def _sealed(
+        self, persons: Bytes, secrets: Bytes, keys: Sequence[bytes], examined: Examined, rows: Array
+    ) -> Prepared:
         columns = {name: [texts[row] for row in rows.tolist()] for name, texts in examined.columns.items()}
         sealed = sealing.seal_records(keys, persons, sealing.encode_records(columns))
         return Prepared(persons, secrets, sealed, examined.searches.of(rows), self._clock.now_ns())
@@ -229,13 +231,13 @@ class Register:
     def prepare(self, persons: Sequence[int], examined: Examined, rows: Sequence[int] | None = None) -> Prepared:
         """Seal the rows of new persons, all or those of ascending numbers, and write the secrets.
 
-        Errors as `seal_rows` and `store_secrets`.
+        A person who has a secret keeps it, so that an interrupted call can be repeated. Errors as `seal_rows` and
+        `store_secrets`.
         """
         chosen = np.arange(examined.size) if rows is None else np.array(rows, np.int64)
         names = np.frombuffer(b"".join(map(id_bytes, persons)), np.uint8).reshape(-1, ID_BYTES)
-        prepared = self.seal_rows(names, examined, chosen)
-        self.store_secrets(prepared)
-        return prepared
+        _check_rows(len(names), examined, chosen)
+        return self._sealed(names, np.zeros((0, SECRET_BYTES), np.uint8), self.keys.create(persons), examined, chosen)
 
     def store_many(self, connection: Connection, prepared: Prepared) -> None:
         """Insert the rows of new persons, in the caller's transaction."""
@@ -429,6 +431,14 @@ def _sorting(values: Bytes) -> Array:
     """Return the indexes that sort byte strings, (n, 16), stable for equal ones."""
     halves = np.ascontiguousarray(values).view(">u8")
     return np.lexsort((halves[:, 1], halves[:, 0]))
+
+
+def _check_rows(persons: int, examined: Examined, rows: Array) -> None:
+    if persons != len(rows):
+        raise UsageError(f"{persons:,} persons were given for {len(rows):,} rows")
+    fault = next((number for number in rows.tolist() if number in examined.faults), None)
+    if fault is not None:
+        raise UsageError(f"row {fault + 1:,} cannot be stored: {_WORDS[examined.faults[fault]]}")
 
 
 def _check_columns(columns: Mapping[str, Sequence[str]]) -> None:

@@ -37,22 +37,28 @@ class Changes:
         self._stores, self._people, self._opening = stores, people, opening
         stores.actions.register(_Close(opening, people, retention), _Class())
 
-    def close(self, account: int, *, signers: Sequence[Signer], who: int) -> Wallet:
+    def close(self, account: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Wallet:
         """Close an empty wallet permanently, with its aliases. The operator signs.
 
-        With the last wallet of a person, the retention of the person's data begins. Raises UsageError for a person
-        without the duty; Refused with the ledger's code, ACCOUNT_NOT_EMPTY for a wallet with money.
+        With the last wallet of a person, the retention of the person's data begins. `id`: of the intent; the same id
+        again returns the closed wallet. Raises UsageError for a person without the duty; Refused with the ledger's
+        code, ACCOUNT_NOT_EMPTY for a wallet with money.
         """
-        wallet = self._opening.directory.require_open(account)
+        wallet = self._opening.directory.get(account)
         self._people.require(who, CLOSE, operator=wallet.operator)
+        if wallet.state == CLOSED and id and self._stores.intents.outcome(id, CLOSE) is not None:
+            return wallet
+        self._opening.directory.require_open(account)
         record = operations.close_account(self._id(), account=account)
         payload = {"account": ids.format(account), "holder": ids.format(wallet.holder)}
-        outcome = self._stores.intents.perform(Draft(CLOSE, record, payload, who=who, signers=signers))
+        outcome = self._stores.intents.perform(Draft(CLOSE, record, payload, who=who, signers=signers, id=id))
         outcome.require_created(f"wallet {ids.format(account)} stays open")
         return self._opening.directory.get(account)
 
-    def change_class(self, account: int, tier: str, *, signers: Sequence[Signer], who: int) -> Wallet:
+    def change_class(self, account: int, tier: str, *, signers: Sequence[Signer], who: int, id: int = 0) -> Wallet:
         """Move a wallet to another class of the preset. The operator signs. Errors as `Opening.open`.
+
+        `id`: of the intent; the same id again changes nothing more.
 
         Raises UsageError while the wallet is under recovery: another class would end the rule that own money stays.
         """
@@ -68,7 +74,7 @@ class Changes:
         record = operations.set_rule_set(self._id(), account=account, rule_set=rule_set)
         payload: dict[str, Any] = {"account": ids.format(account), "to": [tier, rule_set]}
         payload["from"] = [wallet.wallet_class, wallet.rule_set]
-        outcome = self._stores.intents.perform(Draft(CLASS, record, payload, who=who, signers=signers))
+        outcome = self._stores.intents.perform(Draft(CLASS, record, payload, who=who, signers=signers, id=id))
         outcome.require_created(f"wallet {ids.format(account)} keeps its class")
         return self._opening.directory.get(account)
 

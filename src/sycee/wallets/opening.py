@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -44,7 +44,8 @@ from sycee.identity.tables import PERSONS
 from sycee.personal import sealing
 from sycee.personal.register import Examined, Prepared, Register
 from sycee.personal.sealing import SearchKind
-from sycee.sequencer.signer import Signer
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
+from sycee.sequencer.signer import Signer, sign_records
 from sycee.wallets.alias_rows import AliasKind, end_aliases_of, known_hashes, store_aliases
 from sycee.wallets.directory import Directory, Wallet
 from sycee.wallets.tables import LAPSED, OPEN, OPENING, REFUSED, WALLETS
@@ -129,25 +130,30 @@ class Opening:
         account: int = 0,
         key: PublicKey | None = None,
         proof: bytes = b"",
+        id: int = 0,
     ) -> Wallet:
         """Open a wallet for a registered person, or for a verified merchant, and return it.
 
         - `tier`: a class of the preset; "" for a merchant without limits.
         - `account`: of `new_account`; with `key`, required. `proof`: the key's signature of `proof_message` for key
           epoch 1. Without a key the wallet is custodial: its operator signs for it.
+        - `id`: of the intent. The same id again returns the same wallet.
 
         Raises UsageError for a person without the duty, an unknown holder or class, a wrong proof, and an operator that
         compliance did not admit; Refused with the ledger's code.
         """
         is_person = self._people.state_of(holder) is not None
         self._check_opening(operator, tier, key, who, is_person=is_person)
+        if (earlier := self._earlier(id, operator)) is not None:
+            return earlier
         self._check_holder(holder, operator, is_person=is_person)
         account = self._account(account, key, proof)
+        named, holders = _ids_of([account]), _ids_of([holder])
+        (draft,) = self._drafts(named, holders, operator, tier, key, (), who, None, is_person=is_person, id=id)
+        signed = self._signed(draft, signers)
         if not is_person:
             self._register.keys.create([holder])  # its side of payment references is sealed under its key
-        holders = _ids_of([holder])
-        drafts = self._drafts(_ids_of([account]), holders, operator, tier, key, signers, who, None, is_person=is_person)
-        return self._opened(account, drafts)
+        return self._opened(account, signed)
 
     def open_person(
         self,
@@ -160,26 +166,59 @@ class Opening:
         account: int = 0,
         key: PublicKey | None = None,
         proof: bytes = b"",
+        id: int = 0,
     ) -> Wallet:
         """Register a new person, open a wallet for the person, and make the phone its alias. Errors as `open`.
 
-        `fields` are those of `personal.sealing.FIELDS`. Raises UsageError for a person or a phone that is registered.
+        `fields` are those of `personal.sealing.FIELDS`. `id`: as for `open`. Raises UsageError for a person or a phone
+        that is registered. Nothing is stored before the records are signed.
         """
-        new = self._sealed({name: [text] for name, text in fields.items()})
+        examined = self._register.examine({name: [text] for name, text in fields.items()})
         self._check_opening(operator, tier, key, who, is_person=True)
         with self._one_at_a_time:
-            faults = self._faults(new.examined)
+            if (earlier := self._earlier(id, operator)) is not None:
+                return earlier
+            faults = self._faults(examined)
             if faults:
                 raise UsageError(
                     f"the person cannot be registered: {faults[0]}",
                     hint="a person who is registered gets another wallet by the person's id",
                 )
             account = self._account(account, key, proof)
-            self._register.store_secrets(new.prepared)
-            drafts = self._drafts(
-                _ids_of([account]), new.persons, operator, tier, key, signers, who, new, is_person=True
+            person = ids.new(read_ns(self._stores.clock) // 1_000_000)
+            masked = [sealing.mask(text) for text in examined.columns.get("name", [""])]
+            prepared: list[Prepared] = []
+
+            def persons() -> tuple[Prepared, list[str]]:
+                return prepared[0], masked
+
+            (draft,) = self._drafts(
+                _ids_of([account]), _ids_of([person]), operator, tier, key, (), who, persons, is_person=True, id=id
             )
-            return self._opened(account, drafts)
+            signed = self._signed(draft, signers)
+            prepared.append(self._register.prepare([person], examined))
+            return self._opened(account, signed)
+
+    def _earlier(self, id: int, operator: int) -> Wallet | None:
+        """Return the wallet that an earlier call with this id opened; None without one.
+
+        Raises Refused as that call did, and UsageError for the id of another operator's opening.
+        """
+        outcome = self._stores.intents.outcome(id, ACTION) if id else None
+        if outcome is None:
+            return None
+        with reading(self._stores.engine) as connection:
+            account = connection.execute(sqlalchemy.select(WALLETS.c.account).where(WALLETS.c.batch == id)).scalar_one()
+        wallet = self.directory.get(account)
+        if wallet.operator != operator:
+            raise UsageError(f"the id {ids.format(id)} is of another opening", hint="choose a fresh id")
+        outcome.require_created(f"wallet {ids.format(account)} was not opened")
+        return wallet
+
+    def _signed(self, draft: Draft, signers: Sequence[Signer]) -> Draft:
+        until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+        envelopes = sign_records(draft.records, self._stores.ledger.ledger_id, signers, until_ns)
+        return replace(draft, envelopes=envelopes)
 
     def _account(self, account: int, key: PublicKey | None, proof: bytes) -> int:
         """Return the account to open. Raises UsageError unless `proof` is the key's signature for it."""
@@ -191,10 +230,12 @@ class Opening:
                     f"the proof is not a signature of {key} for account {ids.format(account)}, key epoch 1",
                     hint="the owner of the key signs the proof with it",
                 )
+        if account and self.directory.find(account) is not None:
+            raise UsageError(f"there is a wallet {ids.format(account)} already", hint="choose a fresh id")
         return account or self.new_account()
 
-    def _opened(self, account: int, drafts: Sequence[Draft]) -> Wallet:
-        (outcome,) = self._stores.intents.perform_many(drafts)
+    def _opened(self, account: int, draft: Draft) -> Wallet:
+        outcome = self._stores.intents.perform(draft)
         outcome.require_created(f"wallet {ids.format(account)} was not opened")
         return self.directory.get(account)
 
@@ -251,7 +292,10 @@ class Opening:
             new = new.of(good)
         self._register.store_secrets(new.prepared)
         accounts = ids.generate(good.size, time_ms=read_ns(self._stores.clock) // 1_000_000)
-        drafts = self._drafts(accounts, new.persons, operator, tier, None, signers, who, new, is_person=True)
+        persons = (new.prepared, new.masked)
+        drafts = self._drafts(
+            accounts, new.persons, operator, tier, None, signers, who, lambda: persons, is_person=True
+        )
         outcomes = self._stores.intents.perform_many(drafts)
         opened = zip(new.rows.tolist(), _ints_of(accounts), strict=True)
         for outcome in outcomes:
@@ -359,13 +403,17 @@ class Opening:
 
     def _drafts(
         self, accounts: Ids, holders: Ids, operator: int, tier: str, key: PublicKey | None, signers: Sequence[Signer],
-        who: int, new: _NewPersons | None, *, is_person: bool,
+        who: int, persons: Callable[[], tuple[Prepared, list[str]]] | None, *, is_person: bool, id: int = 0,
     ) -> list[Draft]:  # fmt: skip
-        """Return the drafts that open n accounts, with 8,000 accounts each. `new`: the holders, unless registered."""
+        """Return the drafts that open n accounts, with 8,000 accounts each.
+
+        `persons` returns the holders and their masked names when they are stored; None: they are registered. `id`: of
+        the only intent, 0 for a fresh one.
+        """
         rule_set = self.rule_set(tier)
         now_ns = read_ns(self._stores.clock)
         starts = range(0, accounts.size, INTENT_RECORDS_MAX)
-        intents = ids.generate(len(starts), time_ms=now_ns // 1_000_000)
+        intents = _ids_of([id]) if id else ids.generate(len(starts), time_ms=now_ns // 1_000_000)
         named, holder_of = ids_bytes(accounts), ids_bytes(holders)
         wallets = {
             "account": named, "holder": holder_of, "operator": operator, "class": tier, "rule_set": rule_set,
@@ -374,14 +422,15 @@ class Opening:
         }  # fmt: skip
 
         def before(connection: Connection) -> None:
-            if new is not None:
-                persons = {"id": holder_of, "state": PERSON_ACTIVE, "made_ns": now_ns}
-                insert_columns(connection, PERSONS, persons)
-                self._register.store_many(connection, new.prepared)
-                searches = new.prepared.searches
+            if persons is not None:
+                prepared, names = persons()
+                row = {"id": holder_of, "state": PERSON_ACTIVE, "made_ns": now_ns}
+                insert_columns(connection, PERSONS, row)
+                self._register.store_many(connection, prepared)
+                searches = prepared.searches
                 is_phone = searches.kinds == SearchKind.PHONE
                 owners = searches.owners[is_phone]
-                masked = [new.masked[owner] for owner in owners.tolist()]
+                masked = [names[owner] for owner in owners.tolist()]
                 store_aliases(connection, AliasKind.PHONE, searches.hashes[is_phone], named[owners], masked, now_ns)
             insert_columns(connection, WALLETS, wallets)
 

@@ -158,23 +158,31 @@ class Sweeps:
         with reading(self._stores.engine) as connection:
             return int(connection.scalar(query) or 0) + 1
 
-    def confirm(self, sweep: int, *, signers: Sequence[Signer], who: int) -> Outcome:
-        """Report that the bank received a sweep: the money is in the operator's vault. Operator 0 signs."""
-        return self._decide(CONFIRM, "transit.confirm", operations.confirm(self._id(), sent=sweep), sweep, signers, who)
+    def confirm(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+        """Report that the bank received a sweep: the money is in the operator's vault. Operator 0 signs.
 
-    def reject(self, sweep: int, *, signers: Sequence[Signer], who: int) -> Outcome:
-        """Report that the bank refused a sweep: the money returns to the merchant. Operator 0 signs."""
-        return self._decide(REJECT, "transit.reject", operations.reject(self._id(), sent=sweep), sweep, signers, who)
+        `id`: of the intent; the same id again returns the first outcome.
+        """
+        record = operations.confirm(self._id(), sent=sweep)
+        return self._decide(CONFIRM, "transit.confirm", record, sweep, signers, who, id)
+
+    def reject(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+        """Report that the bank refused a sweep: the money returns to the merchant. As `confirm`."""
+        record = operations.reject(self._id(), sent=sweep)
+        return self._decide(REJECT, "transit.reject", record, sweep, signers, who, id)
 
     def _decide(
-        self, action: str, duty: str, record: Array, sweep: int, signers: Sequence[Signer], who: int
+        self, action: str, duty: str, record: Array, sweep: int, signers: Sequence[Signer], who: int, id: int
     ) -> Outcome:
         found = self.get(sweep)
         self._people.require(who, duty, operator=found.operator)
         if found.state != SENT:
+            stored = self._stores.intents.find(id) if id else None
+            if stored is not None and (stored.action, stored.payload["sweep"]) == (action, ids.format(sweep)):
+                return stored.outcome
             raise UsageError(f"the sweep {found.bank_reference} is {found.state}", hint="only a sent sweep is decided")
         outcome = self._stores.intents.perform(
-            Draft(action, record, {"sweep": ids.format(sweep)}, who=who, signers=signers)
+            Draft(action, record, {"sweep": ids.format(sweep)}, who=who, signers=signers, id=id)
         )
         outcome.require_created(f"the sweep {found.bank_reference} is not decided")
         return outcome
@@ -203,7 +211,7 @@ class Sweeps:
 
     # --- waterfalls ---
 
-    def link(self, account: int, bank_account: str, *, signers: Sequence[Signer], who: int) -> Outcome:
+    def link(self, account: int, bank_account: str, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Send the excess over a wallet's limit to its holder's bank account, from now on. The operator signs.
 
         `bank_account` is stored encrypted under the holder's key.
@@ -220,17 +228,18 @@ class Sweeps:
             connection.execute(LINKS.insert().values(row))
 
         payload = {"account": ids.format(account), "linked": True}
-        outcome = self._stores.intents.perform(Draft(LINK, record, payload, who=who, signers=signers, before=before))
+        draft = Draft(LINK, record, payload, who=who, signers=signers, before=before, id=id)
+        outcome = self._stores.intents.perform(draft)
         outcome.require_created(f"wallet {ids.format(account)} has no waterfall")
         return outcome
 
-    def unlink(self, account: int, *, signers: Sequence[Signer], who: int) -> Outcome:
+    def unlink(self, account: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """End the waterfall of a wallet: payments that exceed its limit are refused from now on. The operator signs."""
         wallet = self._directory.require_open(account)
         self._people.require(who, "wallet.class", operator=wallet.operator)
         record = operations.link_account(self._id(), account=account)
         payload = {"account": ids.format(account), "linked": False}
-        outcome = self._stores.intents.perform(Draft(LINK, record, payload, who=who, signers=signers))
+        outcome = self._stores.intents.perform(Draft(LINK, record, payload, who=who, signers=signers, id=id))
         outcome.require_created(f"the waterfall of wallet {ids.format(account)} stays")
         return outcome
 
