@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from sycee.server.auth.settings import AuthSettings
 from sycee.server.tables import SCHEMA
 
 START_S_MAX = 20
+SIGNED_ROUNDS_MAX = 2  # a change of a key is signed in two parts
 
 
 @contextmanager
@@ -78,10 +79,16 @@ def signed(
 
     `claims`: the public key that the only one of `keys` is taken for.
     """
-    answer = client.post(path, json=body)
-    if answer.status_code != 202:
-        return answer
-    asked = answer.json()["to_sign"]
+    made: list[str] = []
+    for _ in range(SIGNED_ROUNDS_MAX):
+        answer = client.post(path, json={**body, "envelopes": made} if made else body)
+        if answer.status_code != 202:
+            return answer
+        made += _envelopes(answer.json()["to_sign"], keys, claims)
+    return client.post(path, json={**body, "envelopes": made})
+
+
+def _envelopes(asked: dict[str, Any], keys: Sequence[SigningKey], claims: PublicKey | None) -> list[str]:
     records = np.frombuffer(base64.b64decode(asked["records"]), OPERATION)
     by_text = {str(claims or key.public): key for key in keys}
     envelopes = [
@@ -96,8 +103,16 @@ def signed(
         )
         for each in asked["signers"]
     ]
-    made = [base64.b64encode(each.encode()).decode() for each in envelopes]
-    return client.post(path, json={**body, "envelopes": made})
+    return [base64.b64encode(each.encode()).decode() for each in envelopes]
+
+
+def signed_message(client: httpx.Client, path: str, body: dict[str, Any], key: SigningKey) -> httpx.Response:
+    """Send an action whose message is signed, sign the message with `key`, and send the action again."""
+    answer = client.post(path, json=body)
+    if answer.status_code != 202:
+        return answer
+    message = bytes.fromhex(answer.json()["message_to_sign"]["message"])
+    return client.post(path, json={**body, "signature": key.sign(message).hex()})
 
 
 def new_id() -> str:

@@ -98,3 +98,14 @@ def own_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
     ):
         return wallet
     raise not_found("wallet")
+
+
+def served_wallet(bank: Bank, caller: Caller, account: int, action: str) -> Wallet:
+    """Return a wallet for an action of the staff of its operator.
+
+    Raises the problem `not-found` for a wallet that the caller may not see, and DutyMissing for one that the caller
+    sees without a duty for the action.
+    """
+    wallet = visible_wallet(bank, caller, account)
+    bank.people.require(caller.person, action, operator=wallet.operator)
+    return wallet

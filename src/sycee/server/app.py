@@ -27,7 +27,18 @@ from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
-from sycee.server.routes import auth, events, issuance, logins, payments, proposals, public, signed_payments
+from sycee.server.routes import (
+    auth,
+    events,
+    issuance,
+    keys,
+    logins,
+    payments,
+    proposals,
+    public,
+    signed_payments,
+    wallets,
+)
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
 
@@ -50,6 +61,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     logins.router,
     signed_payments.router,
     payments.router,
+    wallets.router,
+    keys.router,
     proposals.router,
     issuance.router,
     events.router,

@@ -23,6 +23,7 @@ from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, I64_MAX
 from sycee.core.records import envelopes as sealed
 from sycee.core.records.envelopes import Envelope
+from sycee.identity.remote_key import MessageSignatureNeeded
 from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer
 
 ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -93,6 +94,30 @@ class SignatureRequest(Body):
     to_sign: ToSign
 
 
+class MessageBody(ActionBody):
+    """The body of an action whose signature is over a message of 32 bytes, not over records."""
+
+    signature: Annotated[str, Field(pattern=r"^([0-9a-f]{128})?$", description="Hexadecimal; see the answer 202")] = ""
+
+    @property
+    def signature_bytes(self) -> bytes:
+        """Return the signature; empty without one."""
+        return bytes.fromhex(self.signature)
+
+
+class MessageToSign(Body):
+    """A message of 32 bytes, in hexadecimal, and the public key whose owner signs it."""
+
+    message: str
+    key: str
+
+
+class MessageRequest(Body):
+    """The answer 202: nothing was changed; sign the message, and send the request again with the signature."""
+
+    message_to_sign: MessageToSign
+
+
 @dataclass(slots=True)
 class Signatures:
     """The envelopes of one request, and the signers that its service was given."""
@@ -158,7 +183,7 @@ def perform(
     errors of `work`, and RequestConflict if the id belongs to another request or another caller.
     """
     id = body.number
-    content = {"body": body.model_dump(mode="json", exclude={"envelopes"}), "place": dict(place or {})}
+    content = {"body": body.model_dump(mode="json", exclude={"envelopes", "signature"}), "place": dict(place or {})}
     digest = blake3(
         canonical(content), key=blake3(bank.personal_keys.hash_key, derive_key_context=_DIGEST_CONTEXT).digest()
     ).hexdigest()
@@ -172,6 +197,9 @@ def perform(
             made = work(signatures)
     except SignatureNeeded as needed:
         return signatures.request(needed)
+    except MessageSignatureNeeded as asked:
+        message = MessageToSign(message=asked.unsigned.hex(), key=str(asked.key))
+        return JSONResponse(MessageRequest(message_to_sign=message).model_dump(), 202)
     if not signatures.given:
         bank.stored_requests.begin(id, who, name, digest)
     bank.stored_requests.finish(id, made)

@@ -22,6 +22,7 @@ from sycee.core.limits import I64_MAX
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
+from sycee.identity.remote_key import RemoteKey
 from sycee.wallets.directory import Directory
 from sycee.wallets.tables import ACTIVE, ENDED, LINKS, MANDATES
 
@@ -56,7 +57,7 @@ class Mandates:
     def __init__(self, stores: Stores, people: People, directory: Directory) -> None:
         self._stores, self._people, self._directory = stores, people, directory
 
-    def grant(self, account: int, day_max_minor: int, *, key: SigningKey, by: int, id: int = 0) -> Mandate:
+    def grant(self, account: int, day_max_minor: int, *, key: SigningKey | RemoteKey, by: int, id: int = 0) -> Mandate:
         """Store a mandate of a wallet, signed by its key, and end its earlier one.
 
         `by`: the holder. `id`: the same id again changes nothing. Raises UsageError for another person or key, a wallet

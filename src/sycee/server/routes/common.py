@@ -16,7 +16,7 @@ from sycee.core.records.proposal_format import Proposal
 from sycee.server.auth.dependencies import KnownCaller
 from sycee.server.problems import not_found
 from sycee.server.runtime import Runtime, runtime_of
-from sycee.server.signing import ID_PATTERN, Body, Id, SignatureRequest
+from sycee.server.signing import ID_PATTERN, Body, Id, MessageRequest, SignatureRequest
 
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 TheCaller = KnownCaller
@@ -29,6 +29,11 @@ REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The sa
 SIGNED_ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
     **REPEATED,
     202: {"model": SignatureRequest, "description": "Nothing was changed: sign the records, and send this again."},
+}
+
+MESSAGE_SIGNED: Final[dict[int | str, dict[str, Any]]] = {
+    **REPEATED,
+    202: {"model": MessageRequest, "description": "Nothing was changed: sign the message, and send this again."},
 }
 
 
