@@ -8,7 +8,7 @@ repeats it. The action of that name, registered by its package, writes the effec
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -195,9 +195,13 @@ class Proposals:
         """Return the decoded records of a proposal, as `lines_of`."""
         return self.lines_of(proposal.records)
 
-    def lines_of(self, records: Array) -> Sequence[str]:
-        """Return decoded records, with the accounts that this machine's ledger has, marked as local names."""
+    def lines_of(self, records: Array, among: Collection[int] | None = None) -> Sequence[str]:
+        """Return decoded records, with the accounts that this machine's ledger has, marked as local names.
+
+        `among`: the accounts that may be named so, for a reader who may not learn which others exist; None for all.
+        """
         accounts = {id for name in _ACCOUNTS for id in ids.of_records(records, name) if id}
+        accounts = accounts if among is None else accounts.intersection(among)
         with self._stores.ledger.sequencer.reading() as state:
             found = [account for account in map(state.account, sorted(accounts)) if account is not None]
         names = {

@@ -285,6 +285,28 @@ class IssuanceService:
             rows = connection.execute(query if state is None else query.where(FUNDINGS.c.state == state))
             return [Funding(**row._mapping) for row in rows]
 
+    def fundings_page(
+        self, *, operator: int | None = None, wallet: int | None = None, state: str = "", after: int = 0, limit: int
+    ) -> list[Funding]:
+        """Return up to `limit` fundings with ids above `after`, in the order of ids.
+
+        `operator`, `wallet`: None for all. `state`: "" for all.
+        """
+        query = sqlalchemy.select(FUNDINGS).where(FUNDINGS.c.id > after).order_by(FUNDINGS.c.id).limit(limit)
+        for column, wanted in ((FUNDINGS.c.operator, operator), (FUNDINGS.c.wallet, wallet)):
+            query = query if wanted is None else query.where(column == wanted)
+        query = query.where(FUNDINGS.c.state == state) if state else query
+        with reading(self._stores.engine) as connection:
+            return [Funding(**row._mapping) for row in connection.execute(query)]
+
+    def get_funding(self, funding: int) -> Funding:
+        """Return a funding by its id. Raises NotFound if there is none."""
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(sqlalchemy.select(FUNDINGS).where(FUNDINGS.c.id == funding)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no funding {ids.format(funding)}", hint="`sycee funding list` shows them")
+        return Funding(**row._mapping)
+
     def funding(self, operator: int, bank_reference: str) -> Funding:
         """Return the newest funding under a bank's reference. Raises UsageError if there is none."""
         found = [each for each in self.fundings() if (each.operator, each.bank_reference) == (operator, bank_reference)]
@@ -351,12 +373,7 @@ class IssuanceService:
         return self._stores.intents.perform(draft)
 
     def _decide(self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int) -> Outcome:
-        with reading(self._stores.engine) as connection:
-            chosen = sqlalchemy.select(FUNDINGS.c.operator).where(FUNDINGS.c.id == funding)
-            operator = connection.scalar(chosen)
-        if operator is None:
-            raise NotFound(f"there is no funding {ids.format(funding)}", hint="`sycee funding list` shows them")
-        self._people.require(who, action, operator=operator)
+        self._people.require(who, action, operator=self.get_funding(funding).operator)
         draft = Draft(action, made, {"funding": ids.format(funding)}, who=who, signers=signers, id=id)
         return self._stores.intents.perform(draft)
 

@@ -58,6 +58,7 @@ FUNDINGS: Final = Table(
 )
 # Not unique: a payment that was refused may be made again under the same reference.
 Index("issuance_fundings_reference", FUNDINGS.c.operator, FUNDINGS.c.direction, FUNDINGS.c.bank_reference)
+Index("issuance_fundings_wallet", FUNDINGS.c.wallet, FUNDINGS.c.id)
 # `share_ppm`: reserves per million of money in the wallets of the class.
 RESERVE_RULES: Final = Table(
     "issuance_reserve_rules",

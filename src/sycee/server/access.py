@@ -93,11 +93,14 @@ def own_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
     Raises the problem `not-found` otherwise.
     """
     wallet = bank.directory.find(account)
-    if wallet is not None and (
-        acts_for(bank, caller, wallet.holder) or (wallet.is_custodial and is_staff(bank, caller, wallet.operator))
-    ):
+    if wallet is not None and may_move(bank, caller, wallet):
         return wallet
     raise not_found("wallet")
+
+
+def may_move(bank: Bank, caller: Caller, wallet: Wallet) -> bool:
+    """Return whether the caller may move money of a wallet, as `own_wallet`."""
+    return acts_for(bank, caller, wallet.holder) or (wallet.is_custodial and is_staff(bank, caller, wallet.operator))
 
 
 def served_wallet(bank: Bank, caller: Caller, account: int, action: str) -> Wallet:

@@ -30,6 +30,8 @@ from sycee.server.payments.settings import PaymentSettings
 from sycee.server.routes import (
     auth,
     events,
+    funding,
+    holds,
     issuance,
     keys,
     logins,
@@ -63,6 +65,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     payments.router,
     wallets.router,
     keys.router,
+    holds.router,
+    funding.router,
     proposals.router,
     issuance.router,
     events.router,

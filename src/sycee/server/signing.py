@@ -148,10 +148,13 @@ class Signatures:
     def request(self, needed: SignatureNeeded) -> JSONResponse:
         """Return the answer 202 for records that are not signed."""
         missing = [signer for signer in self.asked if not _has_signed(signer, needed)]
+        owners = {signer.id for signer in self.asked if signer.currency}
+        # The owner of a wallet does not learn from the decoded lines which other accounts exist.
+        among = owners if len(owners) == len(self.asked) else None
         answer = SignatureRequest(
             to_sign=ToSign(
                 records=base64.b64encode(needed.records.tobytes()).decode(),
-                lines=tuple(self.bank.proposals.lines_of(needed.records)),
+                lines=tuple(self.bank.proposals.lines_of(needed.records, among)),
                 ledger_id=needed.ledger_id.hex(),
                 valid_until_ns=str(needed.valid_until_ns),
                 signers=tuple(

@@ -26,7 +26,8 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
 from sycee.ledger import queries
-from sycee.sequencer.signer import Signer
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
+from sycee.sequencer.signer import Signer, sign_records
 from sycee.wallets import orders
 from sycee.wallets.directory import Directory, Wallet
 from sycee.wallets.payments import HIDDEN, Paid, PayerAnswer, payer_answer, store_refusal
@@ -124,12 +125,14 @@ class Holds:
         check_text(text)
         holder, receiving = self._directory.get(payer), self._directory.find(payee)
         operation, reference = operation or self._id(), self._id()
+        record = operations.hold(operation, payer=payer, payee=payee, amount=minor, until_ns=until_ns)
         if receiving is None:  # nothing can be stored for an unknown payee
+            valid_until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+            sign_records(with_note(record, reference), self._stores.ledger.ledger_id, signers, valid_until_ns)
             return Reserved(payer_answer(Result.CREDIT_ACCOUNT_NOT_FOUND), operation)
         self._check_till(receiving, till)
         if order:
             orders.check_payee(self._people, receiving, order)
-        record = operations.hold(operation, payer=payer, payee=payee, amount=minor, until_ns=until_ns)
         row = {
             "id": reference,
             "operation": operation,
@@ -228,6 +231,18 @@ class Holds:
             rows = list(connection.execute(query))
         posted = self._posted(chosen)
         return [self._made(row, account, posted) for row in rows]
+
+    def page(self, account: int, *, reader: int = 0, after: int = 0, limit: int) -> list[WalletHold]:
+        """Return up to `limit` holds of an account with ids above `after`, in the order of ids.
+
+        `reader`: the account, for the texts of its side; 0 without texts.
+        """
+        chosen = (HOLDS.c.payer == account) | (HOLDS.c.payee == account)
+        query = _JOINED.where(chosen, REFERENCES.c.state == DONE, HOLDS.c.id > after)
+        with reading(self._stores.engine) as connection:
+            rows = list(connection.execute(query.order_by(HOLDS.c.id).limit(limit)))
+        posted = self._posted(HOLDS.c.id.in_([row.operation for row in rows]))
+        return [self._made(row, reader, posted) for row in rows]
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
         """Yield one sentence for each hold that only SQL or only the ledger has."""

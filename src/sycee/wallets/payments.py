@@ -161,6 +161,9 @@ class Payments:
         if not (text or till or order or request is not None):
             return self._pay_plainly(record, signers, operation, paid)
         if paid is None:  # nothing can be stored for an unknown payee
+            with_note(record, self._id())
+            until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+            sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
             return Paid(PayerAnswer.PAYEE_CANNOT_RECEIVE, operation)
         self.check_place(paid, till, order)
         now_ns = read_ns(self._stores.clock)

@@ -10,19 +10,27 @@ from fastapi import Depends, Path
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import NotFound
+from sycee.core.errors import NotFound, Refused
 from sycee.core.limits import I64_MAX
 from sycee.core.records.proposal_format import Proposal
+from sycee.core.result_codes import Result
 from sycee.server.auth.dependencies import KnownCaller
-from sycee.server.problems import not_found
+from sycee.server.problems import Problem, not_found
 from sycee.server.runtime import Runtime, runtime_of
 from sycee.server.signing import ID_PATTERN, Body, Id, MessageRequest, SignatureRequest
+from sycee.wallets.holds import PAYER_CANNOT_PAY
+from sycee.wallets.payments import PayerAnswer
 
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 TheCaller = KnownCaller
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
 OperatorNumber = Annotated[int, Path(ge=0, le=65_535, description="Number of an operator")]
 PathNumber = Annotated[int, Path(ge=1, le=I64_MAX)]
+
+_WORDS: Final[dict[str, str]] = {
+    PayerAnswer.PAYEE_CANNOT_RECEIVE: "the payee cannot receive this money",
+    PAYER_CANNOT_PAY: "the payer cannot pay",
+}
 
 # Responses of an action besides 201, for the OpenAPI document.
 REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The same request was done before."}}
@@ -35,6 +43,13 @@ MESSAGE_SIGNED: Final[dict[int | str, dict[str, Any]]] = {
     **REPEATED,
     202: {"model": MessageRequest, "description": "Nothing was changed: sign the message, and send this again."},
 }
+
+
+def refusal(what: str, answer: str) -> Exception:
+    """Return the error for a refusal by the ledger. `answer`: the code that the caller may hear."""
+    if answer in Result.__members__:
+        return Refused(what, Result[answer])
+    return Problem("refused", f"{what}: {_WORDS[answer]}", code=answer)
 
 
 def number(text: str) -> int:

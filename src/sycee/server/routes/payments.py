@@ -9,13 +9,11 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.core import ids
-from sycee.core.errors import Refused
-from sycee.core.result_codes import Result
 from sycee.core.timestamps import utc_text
 from sycee.server import access
 from sycee.server.operations import OWN, SIGNED_IN, operation
-from sycee.server.problems import Problem, not_found
-from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number
+from sycee.server.problems import not_found
+from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number, refusal
 from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
 from sycee.wallets.payments import PAY, REFUND, Paid, payer_answer
 
@@ -146,6 +144,4 @@ def _answer(paid: Paid) -> dict[str, Any]:
     """Return the answer for a payment. Raises the problem `refused` with the code that the payer may hear."""
     if paid.is_paid:
         return {"id": ids.format(paid.operation), "state": "paid"}
-    if paid.answer in Result.__members__:
-        raise Refused("nothing was paid", Result[paid.answer])
-    raise Problem("refused", "nothing was paid: the payee cannot receive this money", code=paid.answer)
+    raise refusal("nothing was paid", paid.answer)
