@@ -62,12 +62,13 @@ def acts_for(bank: Bank, caller: Caller, holder: int) -> bool:
 
 def is_staff(bank: Bank, caller: Caller, operator: int) -> bool:
     """Return whether the caller is a clerk of an operator, or signs for it; a program acts for one operator only."""
-    if not caller.person or caller.operator not in (None, operator):
+    if not caller.person:
         return False
-    return any(
+    is_held = any(
         held.duty in (Duty.OPERATOR, Duty.CLERK) and held.operator == operator
         for held in bank.people.duties_of(caller.person)
     )
+    return is_held and caller.operator in (None, operator)
 
 
 def may_audit(bank: Bank, caller: Caller) -> bool:
@@ -79,12 +80,11 @@ def may_audit(bank: Bank, caller: Caller) -> bool:
 
 def visible_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
     """Return a wallet that the caller owns, serves or audits. Raises the problem `not-found` otherwise."""
-    wallet = bank.directory.find(account)
-    if wallet is not None and (
-        acts_for(bank, caller, wallet.holder) or is_staff(bank, caller, wallet.operator) or may_audit(bank, caller)
-    ):
-        return wallet
-    raise not_found("wallet")
+    wallet, holder, operator = _find(bank, caller, account)
+    is_visible = acts_for(bank, caller, holder) or is_staff(bank, caller, operator) or may_audit(bank, caller)
+    if wallet is None or not is_visible:
+        raise not_found("wallet")
+    return wallet
 
 
 def own_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
@@ -92,10 +92,11 @@ def own_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
 
     Raises the problem `not-found` otherwise.
     """
-    wallet = bank.directory.find(account)
-    if wallet is not None and may_move(bank, caller, wallet):
-        return wallet
-    raise not_found("wallet")
+    wallet, holder, operator = _find(bank, caller, account)
+    is_own, is_served = acts_for(bank, caller, holder), is_staff(bank, caller, operator)
+    if wallet is None or not (is_own or (wallet.is_custodial and is_served)):
+        raise not_found("wallet")
+    return wallet
 
 
 def may_move(bank: Bank, caller: Caller, wallet: Wallet) -> bool:
@@ -112,3 +113,13 @@ def served_wallet(bank: Bank, caller: Caller, account: int, action: str) -> Wall
     wallet = visible_wallet(bank, caller, account)
     bank.people.require(caller.person, action, operator=wallet.operator)
     return wallet
+
+
+def _find(bank: Bank, caller: Caller, account: int) -> tuple[Wallet | None, int, int]:
+    """Return a wallet, its holder and its operator.
+
+    A missing wallet has a holder and an operator too, so that the caller's duties are read as for another's wallet: the
+    time of the answer does not show whether the wallet exists.
+    """
+    wallet = bank.directory.find(account)
+    return (None, 0, caller.operator or 0) if wallet is None else (wallet, wallet.holder, wallet.operator)
