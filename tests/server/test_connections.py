@@ -16,12 +16,17 @@ import uvicorn
 from sycee.server.connections import ConnectionLimits, LimitedProtocol
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
+LARGE = 16 << 20  # more than the buffers of two sockets
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/early":
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+        return
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+        await send({"type": "http.response.body", "body": bytes(LARGE)})
         return
     size, more = 0, True
     while more:
@@ -149,3 +154,19 @@ def test_too_many_connections() -> None:
         again = stack.enter_context(connect(port))
         again.sendall(HEAD + b"\r\n")
         assert again.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_client_that_never_reads_is_disconnected() -> None:
+    with serving(ConnectionLimits(unread_s=0.3)) as (port, protocol), connect(port) as silent:
+        silent.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        deadline = time.monotonic() + 20
+        while not protocol.counts.total():
+            assert time.monotonic() < deadline
+        with connect(port) as other:  # is served meanwhile
+            other.sendall(HEAD + b"\r\n")
+            assert other.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        while protocol.counts.total():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        with pytest.raises(ConnectionError):
+            rest(silent)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sycee.server.payments.senders import network_of
 from sycee.server.problems import MEDIA_TYPE, Problem
+
+_USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class ConnectionLimits:
 
     header_bytes_max: int = 16 << 10  # request line and header fields; a packet may exceed it by its length
     request_s: float = 20.0  # from the first byte of a request, or from the connection, to the end of the body
+    unread_s: float = 30.0  # in which the other side takes no byte of an answer; also after the server closed
     address_max: int = 1_024  # connections of one address
     total_max: int = 4_096  # of all; more than this need a proxy or another machine
 
@@ -58,6 +62,11 @@ class LimitedProtocol(HttpToolsProtocol):
         ):
             self._refuse(Problem("unavailable", "too many connections are open", hint="close some, then try again"))
             return
+        # A client that never reads would keep its connection, and the rest of its answer, for ever.
+        if self.client and _USER_TIMEOUT is not None:
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, _USER_TIMEOUT, round(self.limits.unread_s * 1_000)
+            )
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
