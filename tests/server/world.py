@@ -23,6 +23,7 @@ from sycee.server.app import create_server
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.sessions import PASSKEY
 from sycee.server.auth.settings import AuthSettings
+from sycee.server.connections import ConnectionLimits, LimitedProtocol
 from sycee.server.tables import SCHEMA
 
 START_S_MAX = 20
@@ -30,11 +31,13 @@ SIGNED_ROUNDS_MAX = 2  # a change of a key is signed in two parts
 
 
 @contextmanager
-def served(bank: Bank) -> Iterator[str]:
+def served(bank: Bank, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """The address of a server of an open bank; the server stops at the end of the block."""
+    protocol = LimitedProtocol.bound_to(limits or ConnectionLimits())
     config = uvicorn.Config(
-        create_server(bank), host="127.0.0.1", port=0, loop="uvloop", http="httptools", ws="none", log_level="warning"
-    )
+        create_server(bank), host="127.0.0.1", port=0, loop="uvloop", http=protocol, ws="none", log_level="warning",
+        server_header=False, proxy_headers=False,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

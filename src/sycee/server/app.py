@@ -136,6 +136,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         RequestLimits,
         body_bytes_max=int(config.text("http_body_bytes")),
         is_tls=config.text("http_origin").startswith("https:"),
+        forwarded=config.text("http_address").startswith("unix:"),
     )
     return app
 
