@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from sycee.client import (
     Signer,
     api,
 )
+from sycee.client.calls import listed
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
@@ -72,22 +75,19 @@ def test_a_token_that_the_server_forgot_is_replaced(town: Place) -> None:
 
 
 @pytest.mark.parametrize("wrong_s", [-100, 100])
-def test_a_clock_that_is_wrong_needs_a_nonce_of_the_server(
-    town: Place, monkeypatch: pytest.MonkeyPatch, wrong_s: int
-) -> None:
-    from sycee.client import tokens
-
-    right = tokens._now_s
-    monkeypatch.setattr(tokens, "_now_s", lambda: right() + wrong_s)
-    with town.client(town.desk) as bank:
+def test_a_clock_that_is_wrong_needs_a_nonce_of_the_server(town: Place, wrong_s: int) -> None:
+    sent: list[str] = []
+    transport = Losing(lambda _: False, sent)
+    with town.client(town.desk, machine_ns=lambda: time.time_ns() + wrong_s * 10**9, transport=transport) as bank:
         assert bank.do(api.session()).kind == "machine"
         assert bank.do(api.session()).kind == "machine"
+    assert sent == [*2 * ["POST /oauth/token"], *2 * ["GET /auth/session"]]
 
 
 def test_a_payment_is_signed_here_and_made_once(town: Place, desk: Client) -> None:
     shop = town.town.shop
     before = town.town.balance(shop)
-    call = api.pay(town.town.ned, shop, 1_250, text="two teas", order="C-7", till=town.town.till_1, staff=town.staff)
+    call = api.pay(town.town.ned, shop, 1_250, text="two teas", order="C-7", till=town.town.till_1, signer=town.staff)
     done = desk.do(call)
     assert (done.id, done.state) == (call.id, "paid")
     assert desk.do(call) == done
@@ -95,9 +95,22 @@ def test_a_payment_is_signed_here_and_made_once(town: Place, desk: Client) -> No
     order = desk.do(api.order(shop, "C-7"))
     assert (order.is_paid, order.payment, order.minor, order.refunded_minor) == (True, done.id, 1_250, 0)
     assert desk.do(api.result_of(done.id)).result == "PAID"
-    returned = desk.do(api.refund(done.id, 250, shop, till=town.town.till_1, staff=town.staff))
+    returned = desk.do(api.refund(done.id, 250, shop, till=town.town.till_1, signer=town.staff))
     assert returned.state == "paid"
     assert desk.do(api.order(shop, "C-7")).refunded_minor == 250
+
+
+def test_a_wallet_and_its_statement_are_read_page_after_page(town: Place, desk: Client) -> None:
+    paid = [desk.do(api.pay(town.town.ned, town.town.shop, 10 + at, signer=town.staff)).id for at in range(5)]
+    wallet = desk.do(api.wallet(town.town.ned))
+    assert (wallet.currency, wallet.is_custodial, wallet.tier) == ("CNY", True, "class-4")
+    assert wallet.balance_minor == town.town.balance(town.town.ned)
+    two = listed(f"/v1/wallets/{wallet.wallet}/statement", lambda row: row["operation"], query={"limit": "2"})
+    assert list(islice(desk.rows(two), 5)) == paid[::-1]
+    newest = next(desk.rows(api.statement(town.town.ned)))
+    assert (newest.amount_minor, newest.balance_minor) == (-14, wallet.balance_minor)
+    with pytest.raises(NotFound):
+        desk.do(api.wallet(1))
 
 
 def test_a_lost_answer_is_asked_for_again(town: Place) -> None:
@@ -105,7 +118,7 @@ def test_a_lost_answer_is_asked_for_again(town: Place) -> None:
     before = town.town.balance(shop)
     transport = Losing(first(3))
     with town.client(town.desk, transport=transport) as bank:
-        bank.do(api.pay(town.town.ned, shop, 100, text="once", staff=town.staff))
+        bank.do(api.pay(town.town.ned, shop, 100, text="once", signer=town.staff))
     assert town.town.balance(shop) == before + 100
     assert len([each for each in transport.sent if "payments" in each]) >= 5
 
@@ -113,7 +126,7 @@ def test_a_lost_answer_is_asked_for_again(town: Place) -> None:
 def test_after_the_deadline_the_same_call_completes(town: Place) -> None:
     shop = town.town.shop
     before = town.town.balance(shop)
-    call = api.pay(town.town.ned, shop, 7, text="late", staff=town.staff)
+    call = api.pay(town.town.ned, shop, 7, text="late", signer=town.staff)
     signed = [0]
 
     def lose_what_is_signed(request: Any) -> bool:
@@ -191,7 +204,7 @@ def _edit(members: dict[str, Any], name: str, value: int) -> None:
 def test_nothing_is_signed_that_was_not_requested(town: Place, lie: Callable[[dict[str, Any]], None]) -> None:
     before = town.town.balance(town.town.ned)
     with town.client(town.desk, transport=Lying(lie)) as bank, pytest.raises(ContradictsRequest) as found:
-        bank.do(api.pay(town.town.ned, town.town.shop, 10, text="x", staff=town.staff))
+        bank.do(api.pay(town.town.ned, town.town.shop, 10, text="x", signer=town.staff))
     assert found.value.exit_code == 3
     assert town.town.balance(town.town.ned) == before
 
@@ -208,17 +221,17 @@ def test_errors_have_types_and_hints(town: Place, desk: Client) -> None:
     with pytest.raises(NotFound):
         desk.do(api.result_of(12345))
     with pytest.raises(NotFound) as foreign:  # Leo's wallet has a key of its own: North cannot pay from it
-        desk.do(api.pay(town.town.leo, town.town.shop, 1, staff=town.staff))
+        desk.do(api.pay(town.town.leo, town.town.shop, 1, signer=town.staff))
     assert (foreign.value.status, foreign.value.exit_code) == (404, 2)
     assert foreign.value.request_id
     with pytest.raises(InvalidRequest, match="minor"):
-        desk.do(api.pay(town.town.ned, town.town.shop, -1, staff=town.staff))
+        desk.do(api.pay(town.town.ned, town.town.shop, -1, signer=town.staff))
     with town.client(town.reader) as bank, pytest.raises(NotPermitted):
-        bank.do(api.pay(town.town.ned, town.town.shop, 1, staff=town.staff))
+        bank.do(api.pay(town.town.ned, town.town.shop, 1, signer=town.staff))
     with town.client() as bank, pytest.raises(NotAuthenticated):
         bank.do(api.session())
     with pytest.raises(UsageError, match="has the key"):
-        desk.do(api.pay(town.town.ned, town.town.shop, 1, text="x", staff=Signer(town.town.north, MIA_KEY)))
+        desk.do(api.pay(town.town.ned, town.town.shop, 1, text="x", signer=Signer(town.town.north, MIA_KEY)))
 
 
 def test_no_server_is_a_lost_connection() -> None:
@@ -234,13 +247,13 @@ def test_the_async_client_does_the_same(town: Place) -> None:
 
     async def main() -> None:
         async with AsyncClient(town.address, town.desk, origin=town.origin, deadline_s=DEADLINE_S) as bank:
-            calls = [api.pay(town.town.ned, town.town.shop, 5, text="tea", staff=town.staff) for _ in range(4)]
+            calls = [api.pay(town.town.ned, town.town.shop, 5, text="tea", signer=town.staff) for _ in range(4)]
             done = await asyncio.gather(*(bank.do(call) for call in calls))
             assert [each.id for each in done] == [call.id for call in calls]
             again = await bank.do(calls[0])
             assert again == done[0]
             with pytest.raises(Refused, match="EXCEEDS_BALANCE"):
-                await bank.do(api.pay(town.town.ned, town.town.shop, 10**8, text="x", staff=town.staff))
+                await bank.do(api.pay(town.town.ned, town.town.shop, 10**8, text="x", signer=town.staff))
 
     asyncio.run(main())
     assert town.town.balance(town.town.shop) == before + 20

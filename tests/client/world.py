@@ -14,7 +14,7 @@ from tests.wallets import world
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee.client import Client, Credentials, Signer
-from sycee.client.api import Wallet
+from sycee.client.api import Payer
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
@@ -48,10 +48,10 @@ class Place:
         return Signer(self.town.north, NORTH)
 
     @property
-    def leo(self) -> Wallet:
+    def leo(self) -> Payer:
         account = self.town.bank.stores.ledger.account(self.town.leo)
         ledger_id = self.town.bank.stores.ledger.ledger_id
-        return Wallet(self.town.leo, LEO_KEY, account.currency, account.key_epoch, ledger_id)
+        return Payer(self.town.leo, LEO_KEY, account.currency, account.key_epoch, ledger_id)
 
 
 @contextmanager

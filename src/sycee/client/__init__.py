@@ -32,6 +32,7 @@ from sycee.client.errors import (
     ServerFailed,
     TooManyRequests,
 )
+from sycee.client.events import Event
 from sycee.client.signing import Signer, Wanted
 from sycee.client.tokens import Credentials
 
@@ -42,6 +43,7 @@ __all__ = [
     "ClientError",
     "ContradictsRequest",
     "Credentials",
+    "Event",
     "IdConflict",
     "InvalidRequest",
     "LostConnection",

@@ -7,10 +7,10 @@ module lacks is a call as well: `calls.read`, `calls.listed` and `calls.action` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sycee.client.calls import Call, Members, action, fresh_id, made, place, read, require_same
+from sycee.client.calls import Call, Members, Page, action, fresh_id, listed, made, place, read, require_same
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.signing import Signer, Wanted
 from sycee.core import ids
@@ -68,14 +68,54 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Wallet:
-    """What a signed payment needs besides the key: the account, its currency (ISO 4217 number), epoch and ledger."""
+class Payer:
+    """A wallet that signs payments: its account and key, the currency's ISO 4217 number, the key epoch and the ledger.
+
+    `Wallet.key_epoch` and `supply` show the last three.
+    """
 
     account: int
-    key: SigningKey
+    key: SigningKey = field(repr=False)
     currency: int
     key_epoch: int
     ledger_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A wallet as its owner and its operator see it. Amounts in minor units.
+
+    `signs`: "key", "operator" for a custodial wallet, or "nobody" after its key was revoked.
+    """
+
+    wallet: str
+    holder: str
+    operator: int
+    tier: str
+    state: str
+    currency: str
+    signs: str
+    key_epoch: int
+    balance_minor: int
+    available_minor: int
+
+    @property
+    def is_custodial(self) -> bool:
+        """Whether a person of its operator signs."""
+        return self.signs == "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a statement. `counterparty`: None for a packet. Amounts in minor units, negative for money paid."""
+
+    time: str
+    purpose: str
+    amount_minor: int
+    balance_minor: int
+    counterparty: str | None
+    operation: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +149,43 @@ def session() -> Call[Caller]:
     )
 
 
+# --- wallets ---
+
+
+def wallet(id: int | str) -> Call[Wallet]:
+    """Return a wallet. Raises NotFound for one that the caller may not see."""
+    name = ids.format(_number(id))
+
+    def make(members: Members) -> Wallet:
+        require_same(members, "wallet", name)
+        return Wallet(
+            wallet=name,
+            holder=str(members["holder"]),
+            operator=int(members["operator"]),
+            tier=str(members["tier"]),
+            state=str(members["state"]),
+            currency=str(members["currency"]),
+            signs=str(members["signs"]),
+            key_epoch=int(members["key_epoch"]),
+            balance_minor=int(members["balance_minor"]),
+            available_minor=int(members["available_minor"]),
+        )
+
+    return read(f"/v1/wallets/{name}", make)
+
+
+def statement(wallet: int | str) -> Call[Page[Line]]:
+    """Return the lines of a wallet, newest first."""
+
+    def make(members: Members) -> Line:
+        return Line(
+            str(members["time"]), str(members["purpose"]), int(members["amount_minor"]), int(members["balance_minor"]),
+            members["counterparty"], str(members["operation"]), str(members["text"]),
+        )  # fmt: skip
+
+    return listed(f"/v1/wallets/{place(_number(wallet))}/statement", make)
+
+
 # --- payments ---
 
 
@@ -120,12 +197,13 @@ def pay(
     text: str = "",
     till: int | str = "",
     order: str = "",
-    staff: Signer | None = None,
+    signer: Signer | None = None,
     id: int = 0,
 ) -> Call[Done]:
     """Pay from a wallet: with packets that may reach the payee, then with own money.
 
-    - `payer`: the wallet with its key; of a custodial wallet the id, and the person `staff` of its operator signs.
+    - `payer`: the wallet with its key, or its id together with `signer`: of a custodial wallet its operator's
+      person.
     - `text`: for both sides, stored encrypted. `till`, `order`: of the merchant that is paid; an order is paid once.
     """
     account, to = _account(payer), _number(payee)
@@ -134,7 +212,7 @@ def pay(
         f"/v1/wallets/{place(account)}/payments",
         body,
         _done,
-        signers=_signers(payer, staff),
+        signers=_signers(payer, signer),
         wanted=lambda number: [Wanted(Kind.PAY, {"id": number, "debit": account, "credit": to, "amount": minor})],
         id=id,
     )
@@ -146,7 +224,7 @@ def refund(
     payee: Signer | int | str,
     *,
     till: int | str = "",
-    staff: Signer | None = None,
+    signer: Signer | None = None,
     id: int = 0,
 ) -> Call[Done]:
     """Return money of a payment to where it came from. `payee`: the merchant's account; as `payer` of `pay`."""
@@ -155,7 +233,7 @@ def refund(
         f"/v1/payments/{place(original)}/refunds",
         {"minor": str(minor)} | _till(till),
         _done,
-        signers=_signers(payee, staff),
+        signers=_signers(payee, signer),
         wanted=lambda number: [Wanted(Kind.REFUND, {"id": number, "reference": original, "amount": minor})],
         id=id,
     )
@@ -185,18 +263,18 @@ def result_of(id: int | str) -> Call[Bound]:
     return read(f"/v1/operations/{name}", make)
 
 
-def pay_signed(wallet: Wallet, payee: int | str, minor: int, *, id: int = 0) -> Call[SignedPayment]:
+def pay_signed(payer: Payer, payee: int | str, minor: int, *, id: int = 0) -> Call[SignedPayment]:
     """Pay without a login and without text: the wallet's signature is the authority. One request.
 
     Doing the call again sends the same bytes; after VALID_NS the server accepts them only if the payment was made.
     """
     number, to = id or fresh_id(), _number(payee)
-    record = operations.pay(number, payer=wallet.account, payee=to, amount=minor)
+    record = operations.pay(number, payer=payer.account, payee=to, amount=minor)
     sealed: list[bytes] = []
 
     def converse(session: Session) -> Conversation[SignedPayment]:
         if not sealed:
-            sealed.append(record.tobytes() + _envelope(record, wallet, session.now_ns() + VALID_NS))
+            sealed.append(record.tobytes() + _envelope(record, payer, session.now_ns() + VALID_NS))
         request = Request("POST", "/v1/payments", content=sealed[0], content_type=PAYMENT_TYPE, is_anonymous=True)
         response = yield request
 
@@ -210,7 +288,7 @@ def pay_signed(wallet: Wallet, payee: int | str, minor: int, *, id: int = 0) -> 
     return Call(converse, ids.format(number))
 
 
-def _envelope(record: Any, wallet: Wallet, until_ns: int) -> bytes:
+def _envelope(record: Any, wallet: Payer, until_ns: int) -> bytes:
     signed: Envelope = envelopes.sign(
         record, wallet.ledger_id, wallet.account, wallet.key, until_ns, currency=wallet.currency,
         key_epoch=wallet.key_epoch,
@@ -234,5 +312,5 @@ def _account(owner: Signer | int | str) -> int:
     return owner.id if isinstance(owner, Signer) else _number(owner)
 
 
-def _signers(owner: Signer | int | str, staff: Signer | None) -> tuple[Signer, ...]:
-    return tuple(each for each in (owner, staff) if isinstance(each, Signer))
+def _signers(owner: Signer | int | str, signer: Signer | None) -> tuple[Signer, ...]:
+    return tuple(each for each in (owner, signer) if isinstance(each, Signer))

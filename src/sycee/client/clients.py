@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing, suppress
 from types import TracebackType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from sycee.client.calls import Call, Page
+from sycee.client.calls import JSON, Call, Page
+from sycee.client.events import EVENT_STREAM, Event, Feed
 from sycee.client.exchange import Lost, Outcome, Pause, Response, Send, Session
 from sycee.client.tokens import Credentials
 from sycee.core.errors import UsageError
@@ -19,6 +21,7 @@ with extra("client"):
     import httpx
 
 TIMEOUT_S: Final = 10.0  # of one attempt
+STREAM_TIMEOUT_S: Final = 45.0  # without a byte: the server sends some every 15 s
 DEADLINE_S: Final = 30.0  # of one call
 
 Value = TypeVar("Value")
@@ -31,7 +34,7 @@ class Client:
     - `credentials`: of a registered program; without them, what everybody may do.
     - `deadline_s`: no attempt of a call begins after this time; the last one may last TIMEOUT_S longer.
     - `http`: options of `httpx.Client`, such as `verify` and `proxy`.
-    - `now_ns`: the bank's time, of a rehearsal its own clock.
+    - `now_ns`: the bank's time, of a rehearsal its own clock. `machine_ns`: this machine's clock, for the login.
 
     Raises UsageError for an address that is not of HTTP.
     """
@@ -44,9 +47,10 @@ class Client:
         origin: str = "",
         deadline_s: float = DEADLINE_S,
         now_ns: Callable[[], int] = time.time_ns,
+        machine_ns: Callable[[], int] = time.time_ns,
         **http: Any,
     ) -> None:
-        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns)
+        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns, machine_ns)
         self._http = httpx.Client(base_url=_origin(url), timeout=http.pop("timeout", TIMEOUT_S), **http)
 
     def do(self, call: Call[Value]) -> Value:
@@ -64,7 +68,10 @@ class Client:
                 outcome = None
                 continue
             try:
-                outcome = _received(self._http.send(_request(self._http, step)))
+                answer = self._http.send(_request(self._http, step), stream=step.request.is_stream)
+                if not _is_open(step, answer):
+                    answer.read()
+                outcome = _received(step, answer)
             except httpx.TransportError as error:
                 outcome = _lost(error)
 
@@ -75,6 +82,20 @@ class Client:
             page = self.do(call)
             yield from page.rows
             call = page.next
+
+    def events(self, place: str = "") -> Iterator[Event]:
+        """Yield events as they happen, without end, each once and in order; connect again after each interruption.
+
+        `place`: of the last event that was handled; "0.0.0" for all events, "" for those from now on. Raises the errors
+        of `do` if the server is lost for `deadline_s`.
+        """
+        feed = Feed(place)
+        while True:
+            time.sleep(feed.pause_s)
+            stream = self.do(feed.connect()).stream
+            with closing(stream), suppress(httpx.TransportError):
+                for text in stream.iter_text():
+                    yield from feed.take(text)
 
     def close(self) -> None:
         """Close the connections."""
@@ -98,9 +119,10 @@ class AsyncClient:
         origin: str = "",
         deadline_s: float = DEADLINE_S,
         now_ns: Callable[[], int] = time.time_ns,
+        machine_ns: Callable[[], int] = time.time_ns,
         **http: Any,
     ) -> None:
-        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns)
+        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns, machine_ns)
         self._http = httpx.AsyncClient(base_url=_origin(url), timeout=http.pop("timeout", TIMEOUT_S), **http)
 
     async def do(self, call: Call[Value]) -> Value:
@@ -118,7 +140,10 @@ class AsyncClient:
                 outcome = None
                 continue
             try:
-                outcome = _received(await self._http.send(_request(self._http, step)))
+                answer = await self._http.send(_request(self._http, step), stream=step.request.is_stream)
+                if not _is_open(step, answer):
+                    await answer.aread()
+                outcome = _received(step, answer)
             except httpx.TransportError as error:
                 outcome = _lost(error)
 
@@ -130,6 +155,18 @@ class AsyncClient:
             for row in page.rows:
                 yield row
             call = page.next
+
+    async def events(self, place: str = "") -> AsyncIterator[Event]:
+        """Yield events as they happen. Arguments and errors as `Client.events`."""
+        feed = Feed(place)
+        while True:
+            await asyncio.sleep(feed.pause_s)
+            stream = (await self.do(feed.connect())).stream
+            async with aclosing(stream):
+                with suppress(httpx.TransportError):
+                    async for text in stream.aiter_text():
+                        for event in feed.take(text):
+                            yield event
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -146,16 +183,27 @@ class AsyncClient:
 
 def _request(http: httpx.Client | httpx.AsyncClient, step: Send) -> httpx.Request:
     request = step.request
-    headers = {"Accept": "application/json", **step.headers}
+    headers = {"Accept": EVENT_STREAM if request.is_stream else JSON, **step.headers}
     if request.content_type:
         headers["Content-Type"] = request.content_type
-    return http.build_request(
+    made = http.build_request(
         request.method, request.path, params=dict(request.query) or None, content=request.content, headers=headers
     )
+    if request.is_stream:
+        made.extensions["timeout"] = {**made.extensions["timeout"], "read": STREAM_TIMEOUT_S}
+    return made
 
 
-def _received(answer: httpx.Response) -> Response:
-    return Response(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content)
+def _is_open(step: Send, answer: httpx.Response) -> bool:
+    """Return whether an answer is read by its consumer, piece after piece."""
+    return step.request.is_stream and answer.status_code == 200
+
+
+def _received(step: Send, answer: httpx.Response) -> Response:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if _is_open(step, answer):
+        return Response(answer.status_code, headers, b"", answer)
+    return Response(answer.status_code, headers, answer.content)
 
 
 def _lost(error: httpx.TransportError) -> Lost:

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from sycee.client import errors
 from sycee.client.tokens import FORM, TOKEN_PATH, Credentials, Tokens
@@ -26,7 +26,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `path` is percent-encoded and has no query. `is_anonymous`: send no token."""
+    """One request. `path` is percent-encoded and has no query.
+
+    `is_anonymous`: send no token. `is_stream`: the answer 200 is not read, but open in `Response.stream`.
+    """
 
     method: str
     path: str
@@ -34,6 +37,7 @@ class Request:
     content: bytes = b""
     content_type: str = ""
     is_anonymous: bool = False
+    is_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,12 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. `headers` have names in lower case."""
+    """What came back. `headers` have names in lower case. `stream`: of the transport, to be closed."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
+    stream: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,18 @@ class Session:
     """What the requests of one client share.
 
     - `deadline_s`: seconds for one call, with all its requests and repetitions.
-    - `now_ns`: the ledger's time as this machine knows it, for ids and for the validity of signatures.
+    - `now_ns`: the bank's time, for the validity of signatures. `machine_ns`: this machine's, for proofs.
     """
 
     def __init__(
-        self, origin: str, credentials: Credentials | None, deadline_s: float, now_ns: Callable[[], int]
+        self,
+        origin: str,
+        credentials: Credentials | None,
+        deadline_s: float,
+        now_ns: Callable[[], int],
+        machine_ns: Callable[[], int],
     ) -> None:
-        self.tokens = None if credentials is None else Tokens(credentials, origin)
+        self.tokens = None if credentials is None else Tokens(credentials, origin, machine_ns)
         self.deadline_s = deadline_s
         self.now_ns = now_ns
 

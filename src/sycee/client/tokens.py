@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -49,12 +49,13 @@ class Credentials:
 class Tokens:
     """The token of one client, and the nonce of its server. Threads may share it: the worst is a second token.
 
-    `origin`: the server's public address, which proofs and assertions name.
+    `origin`: the server's public address, which proofs and assertions name. `machine_ns`: this machine's clock.
     """
 
-    def __init__(self, credentials: Credentials, origin: str) -> None:
+    def __init__(self, credentials: Credentials, origin: str, machine_ns: Callable[[], int]) -> None:
         self._credentials = credentials
         self._origin = origin
+        self._machine_ns = machine_ns
         self._token = ""
         self._ends_s = 0.0  # monotonic
         self._nonce = ""
@@ -91,7 +92,7 @@ class Tokens:
             "iss": client,
             "sub": client,
             "aud": self._origin + TOKEN_PATH,
-            "exp": _now_s() + ASSERTION_S,
+            "exp": self._now_s() + ASSERTION_S,
             "jti": secrets.token_urlsafe(16),
         }
         fields = {
@@ -108,7 +109,7 @@ class Tokens:
         claims: dict[str, Any] = {
             "htm": method,
             "htu": self._origin + path,
-            "iat": _now_s(),
+            "iat": self._now_s(),
             "jti": secrets.token_urlsafe(16),
         }
         if self._nonce:
@@ -118,6 +119,9 @@ class Tokens:
         key = self._credentials.key
         made = {"DPoP": signed({"typ": "dpop+jwt", "jwk": jwk(key.public)}, claims, key)}
         return made | ({"Authorization": f"DPoP {token}"} if token else {})
+
+    def _now_s(self) -> int:
+        return self._machine_ns() // 10**9
 
 
 def signed(header: Mapping[str, Any], claims: Mapping[str, Any], key: SigningKey) -> str:
@@ -136,10 +140,6 @@ def jwk(public: PublicKey) -> dict[str, str]:
     point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), prefix + public.key).public_numbers()
     x, y = (_base64(number.to_bytes(32, "big")) for number in (point.x, point.y))
     return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-
-
-def _now_s() -> int:
-    return time.time_ns() // 10**9
 
 
 def _base64(content: bytes) -> str:
