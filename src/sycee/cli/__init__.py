@@ -97,6 +97,7 @@ def _version() -> str:
 app = App(
     name="sycee",
     help="Run a digital currency: mint it, drop it on a city, pay with it, and account for every cent.",
+    help_epilogue="Some commands use a server instead of a folder: sycee pay --server URL.",
     version=_version,
     help_flags=["--help", "-h"],
     version_flags=["--version"],
@@ -139,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(tokens: list[str]) -> int:
     try:
-        result = app(
+        result = _chosen(tokens)(
             tokens,
             console=console(),
             error_console=console(stderr=True),
@@ -162,6 +163,15 @@ def _run(tokens: list[str]) -> int:
         left = f"; {interrupt.args[0]}" if interrupt.args else _after_interrupt(tokens)
         return _report_interrupt(left)
     return result if isinstance(result, int) else 0
+
+
+def _chosen(tokens: list[str]) -> App:
+    """Return the commands for these words: those over a server if an option names one."""
+    if any(token.partition("=")[0] == "--server" for token in tokens):
+        from sycee.cli import remote
+
+        return remote.app
+    return app
 
 
 def _report_interrupt(left: str) -> int:
