@@ -82,9 +82,6 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_key": Setting("keys/server.key", "the key that signs webhooks", _SOMETHING, "a path"),
     "http_certificate": Setting("", "the file with the TLS certificate chain; empty: no TLS"),
     "http_certificate_key": Setting("", "the file with the private key of the certificate"),
-    "http_proxy": Setting(
-        "", "the Unix socket of the proxy whose X-Forwarded headers count; empty: no such header counts"
-    ),
     "http_body_bytes": Setting("1048576", "the largest body of a request", _NUMBER, "bytes"),
     "http_requests_per_minute": Setting("6000", "requests of one sender in a minute", _NUMBER, "a number"),
     "http_payments_per_minute": Setting("600000", "signed payments of one address in a minute", _NUMBER, "a number"),
