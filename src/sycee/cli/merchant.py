@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.qr import PngFile, SvgFile, account_code, write_code
+from sycee.cli.qr import PngFile, SvgFile, write_code
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.cli.wallet import _key_of, _line
 from sycee.cli.wallet_options import MerchantName, OrderNumber, merchant_named, person_of, signing_for
@@ -194,6 +194,8 @@ def qr(
     png: PngFile = None, svg: SvgFile = None,
 ) -> int:  # fmt: skip
     """Print the text of a merchant's QR code, and write its picture."""
+    from sycee.bank.qr_codes import account_code
+
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)
         code = ""

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
-from sycee.cli.qr import PngFile, SvgFile, request_code, write_code
+from sycee.cli.qr import PngFile, SvgFile, write_code
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.cli.wallet_options import (
     AmountText,
@@ -47,6 +47,7 @@ def new(
     key: KeyFiles = None,
 ) -> int:
     """Ask for an amount. The payee's key signs, or the till's, or a person of the operator of a custodial wallet."""
+    from sycee.bank.qr_codes import request_code
     from sycee.core import ids
 
     keys = signing_keys(key)
@@ -140,6 +141,7 @@ def withdraw(folder: BankFolder, request: RequestId, /, *, key: KeyFiles = None)
 @app.command
 def qr(folder: BankFolder, request: RequestId, /, *, png: PngFile = None, svg: SvgFile = None) -> int:
     """Print the text of a request's QR code, and write its picture."""
+    from sycee.bank.qr_codes import request_code
     from sycee.core import ids
 
     with open_bank(folder) as bank:
