@@ -7,7 +7,7 @@ caller, with a keyed hash that finds one account of two merchants.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -254,6 +254,13 @@ class Institutions:
         with reading(self._stores.engine) as connection:
             rows = connection.execute(query if kind is None else query.where(INSTITUTIONS.c.kind == kind))
             return [_institution(row) for row in rows]
+
+    def merchants(self, operators: Collection[int], *, after: int = 0, limit: int) -> Sequence[Institution]:
+        """Return up to `limit` merchants of operators with ids above `after`, in the order of ids."""
+        chosen = (INSTITUTIONS.c.kind == MERCHANT) & INSTITUTIONS.c.operator.in_(sorted(operators))
+        query = sqlalchemy.select(INSTITUTIONS).where(chosen, INSTITUTIONS.c.id > after)
+        with reading(self._stores.engine) as connection:
+            return [_institution(row) for row in connection.execute(query.order_by(INSTITUTIONS.c.id).limit(limit))]
 
     def find(self, kind: str, text: str) -> Institution:
         """Return the institution of a kind with this name, id or, for an operator, number. UsageError otherwise."""

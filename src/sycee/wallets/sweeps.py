@@ -202,6 +202,13 @@ class Sweeps:
         with reading(self._stores.engine) as connection:
             return [Sweep(**row._mapping) for row in connection.execute(query)]
 
+    def page(self, merchant: int, *, after: int = 0, limit: int) -> list[Sweep]:
+        """Return up to `limit` sweeps of a merchant with ids above `after`, in the order of ids."""
+        chosen = (SWEEPS.c.merchant == merchant) & (SWEEPS.c.id > after)
+        query = sqlalchemy.select(SWEEPS).where(chosen).order_by(SWEEPS.c.id).limit(limit)
+        with reading(self._stores.engine) as connection:
+            return [Sweep(**row._mapping) for row in connection.execute(query)]
+
     def _one(self, chosen: Any, name: str) -> Sweep:
         with reading(self._stores.engine) as connection:
             row = connection.execute(sqlalchemy.select(SWEEPS).where(chosen)).one_or_none()

@@ -1,0 +1,499 @@
+"""Merchants: outlets and tills, QR codes, day reports, and sweeps of balances to their banks."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+
+from sycee.bank.bank import Bank
+from sycee.bank.qr_codes import account_code
+from sycee.core import ids
+from sycee.core.errors import NotFound
+from sycee.core.keys import PublicKey
+from sycee.core.money import currency_code
+from sycee.core.timestamps import exact_text
+from sycee.identity.duties import Duty
+from sycee.identity.institutions import Institution, Till
+from sycee.identity.tables import MERCHANT
+from sycee.server import access, paging
+from sycee.server.auth.caller import Caller
+from sycee.server.operations import OWN, SIGNED_IN, operation
+from sycee.server.problems import not_found
+from sycee.server.routes.common import (
+    REPEATED,
+    SIGNED_ELSEWHERE,
+    PathId,
+    TheCaller,
+    TheRuntime,
+    hidden,
+    number,
+)
+from sycee.server.routes.csv_tables import CSV, csv_answer
+from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, Signatures, integer_of, perform
+from sycee.wallets import emv_qr
+from sycee.wallets.merchant_reports import REPORT, DayReport
+from sycee.wallets.sweeps import SWEEP, Sweep
+
+router = APIRouter(prefix="/v1", tags=["merchants"])
+
+OUTLET = "merchant.outlet"
+CONFIRM = "transit.confirm"
+REJECT = "transit.reject"
+
+Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,16}$", examples=["T1"])]
+Day = Annotated[date, Path(description="A local day of the bank", examples=["2026-11-02"])]
+QrMinor = Annotated[
+    str, Query(pattern=r"^([1-9][0-9]{0,18})?$", description="Minor units; without it the payer enters an amount")
+]
+QrOrder = Annotated[str, Query(max_length=25, description="An order makes the code valid for one payment")]
+QrTill = Annotated[str, Query(pattern=f"({ID_PATTERN})|^$", description="A till of the merchant")]
+PICTURES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+}
+SVG_PICTURES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+}
+
+_REPORT_COLUMNS = (
+    "outlet", "till", "payments", "gross_minor", "own_minor", "packets_minor", "refunds", "refunded_own_minor",
+    "refunded_packets_minor", "net_minor",
+)  # fmt: skip
+
+
+class OutletBody(ActionBody):
+    """An outlet to open, or to open again."""
+
+    code: Code
+
+
+class TillBody(ActionBody):
+    """A till to open, or to open again. `key`: the till's own public key, with which it asks for payments."""
+
+    code: Code
+    key: Annotated[str, Field(max_length=80)] = ""
+
+
+class SweepBody(ActionBody):
+    """A sweep. `wallet`: of the merchant; without it the oldest open one."""
+
+    wallet: Id | None = None
+
+
+class OutletAnswer(Body):
+    """An outlet that is open, or was closed."""
+
+    outlet: Id
+    state: str
+
+
+class TillAnswer(Body):
+    """A till that is open, or was closed."""
+
+    till: Id
+    state: str
+
+
+class SweepAnswer(Body):
+    """A sweep after an action."""
+
+    sweep: Id
+    minor: str
+    bank_reference: str
+    state: str
+
+
+class Qr(Body):
+    """The text of a QR code. A dynamic code is for one payment."""
+
+    text: str
+    dynamic: bool
+
+
+# --- merchants, outlets, tills ---
+
+
+@operation(router, "GET", "/merchants", access=SIGNED_IN, summary="List merchants")
+async def list_merchants(
+    caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = ""
+) -> dict[str, Any]:
+    """Return the merchants of the caller's operators; for a merchant's person, that merchant."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        (after,) = paging.decode(cursor, str) or ("",)
+        start = number(after) if after else 0
+        found = list(bank.institutions.merchants(access.served_operators(bank, caller), after=start, limit=limit + 1))
+        held = [each for each in access.duties_of(bank, caller) if each.duty is Duty.MERCHANT]
+        known = {each.id for each in found}
+        found += [bank.institutions.get(each) for each in {one.institution for one in held} - known if each > start]
+        rows = sorted(found, key=lambda each: each.id)
+        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        return paging.page([_members(each) for each in rows[:limit]], place)
+
+    return await runtime.run(work)
+
+
+@operation(router, "GET", "/merchants/{merchant}", access=OWN, summary="Show a merchant with outlets and tills")
+async def show_merchant(merchant: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
+    """Return state, wallets, open outlets and tills, and whether the settlement account is verified."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        found = _merchant(bank, caller, number(merchant))
+        settlement = bank.institutions.settlement_of(found.id)
+        return {
+            **_members(found),
+            "settlement": settlement.state if settlement is not None else "none",
+            "wallets": [ids.format(each) for each in bank.directory.accounts_of(found.id)],
+            "outlets": [
+                {"outlet": ids.format(outlet), "code": code}
+                for code, outlet in bank.institutions.outlets_of(found.id).items()
+            ],
+            "tills": [
+                {
+                    "till": ids.format(each.id),
+                    "code": each.code,
+                    "outlet": ids.format(each.outlet),
+                    "key": str(each.public_key) if each.public_key is not None else "",
+                }
+                for each in bank.institutions.tills_of(found.id)
+            ],
+        }
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/merchants/{merchant}/outlets", access=OUTLET, status_code=201, response_model=OutletAnswer,
+    responses=REPEATED, summary="Open an outlet",
+)  # fmt: skip
+async def open_outlet(merchant: PathId, body: OutletBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Open an outlet; a code that the merchant has gives the same outlet."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        found = _merchant(bank, caller, number(merchant))
+        outlet = bank.institutions.add_outlet(found.id, body.code, by=caller.person)
+        return {"outlet": ids.format(outlet), "state": "open"}
+
+    return await runtime.run(perform, bank, "outlet.open", caller.person, body, work, place={"merchant": merchant})
+
+
+@operation(
+    router, "POST", "/merchants/{merchant}/outlets/{outlet}/tills", access=OUTLET, status_code=201,
+    response_model=TillAnswer, responses=REPEATED, summary="Open a till",
+)  # fmt: skip
+async def open_till(
+    merchant: PathId, outlet: PathId, body: TillBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Open a till of an outlet; a code that the outlet has gives the same till."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        _outlet(bank, _merchant(bank, caller, number(merchant)), number(outlet))
+        key = PublicKey.parse(body.key) if body.key else None
+        till = bank.institutions.add_till(number(outlet), body.code, by=caller.person, key=key)
+        return {"till": ids.format(till), "state": "open"}
+
+    place = {"merchant": merchant, "outlet": outlet}
+    return await runtime.run(perform, bank, "till.open", caller.person, body, work, place=place)
+
+
+@operation(
+    router, "POST", "/merchants/{merchant}/outlets/{outlet}/closure", access=OUTLET, status_code=201,
+    response_model=OutletAnswer, responses=REPEATED, summary="Close an outlet and its tills",
+)  # fmt: skip
+async def close_outlet(
+    merchant: PathId, outlet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Close an outlet and its tills, which then take no payment."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        _outlet(bank, _merchant(bank, caller, number(merchant)), number(outlet))
+        bank.institutions.close_outlet(number(outlet), by=caller.person)
+        return {"outlet": outlet, "state": "closed"}
+
+    place = {"merchant": merchant, "outlet": outlet}
+    return await runtime.run(perform, bank, "outlet.close", caller.person, body, work, place=place)
+
+
+@operation(
+    router, "POST", "/merchants/{merchant}/tills/{till}/closure", access=OUTLET, status_code=201,
+    response_model=TillAnswer, responses=REPEATED, summary="Close a till",
+)  # fmt: skip
+async def close_till(
+    merchant: PathId, till: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Close a till, which then takes no payment."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        found = _till(bank, _merchant(bank, caller, number(merchant)).id, number(till))
+        bank.institutions.close_till(found.id, by=caller.person)
+        return {"till": till, "state": "closed"}
+
+    place = {"merchant": merchant, "till": till}
+    return await runtime.run(perform, bank, "till.close", caller.person, body, work, place=place)
+
+
+# --- QR codes ---
+
+
+@operation(router, "GET", "/wallets/{wallet}/qr", access=OWN, response_model=Qr, summary="The text of a QR code")
+async def qr_text(
+    wallet: PathId, caller: TheCaller, runtime: TheRuntime, minor: QrMinor = "", order: QrOrder = "", till: QrTill = ""
+) -> Qr:
+    """Return the text of an EMVCo code: static, or with an order dynamic, which is paid once."""
+    bank = runtime.bank
+    return await runtime.run(lambda: Qr(text=_qr(bank, caller, wallet, minor, order, till), dynamic=bool(order)))
+
+
+@operation(
+    router, "GET", "/wallets/{wallet}/qr.png", access=OWN, response_class=Response, responses=PICTURES,
+    summary="The picture of a QR code, PNG",
+)  # fmt: skip
+async def qr_png(
+    wallet: PathId, caller: TheCaller, runtime: TheRuntime, minor: QrMinor = "", order: QrOrder = "", till: QrTill = ""
+) -> Response:
+    """Return the picture of the code of `qr_text`."""
+    bank = runtime.bank
+    picture = await runtime.run(lambda: emv_qr.png(_qr(bank, caller, wallet, minor, order, till)))
+    return Response(picture, media_type="image/png")
+
+
+@operation(
+    router, "GET", "/wallets/{wallet}/qr.svg", access=OWN, response_class=Response, responses=SVG_PICTURES,
+    summary="The picture of a QR code, SVG",
+)  # fmt: skip
+async def qr_svg(
+    wallet: PathId, caller: TheCaller, runtime: TheRuntime, minor: QrMinor = "", order: QrOrder = "", till: QrTill = ""
+) -> Response:
+    """Return the picture of the code of `qr_text`."""
+    bank = runtime.bank
+    picture = await runtime.run(lambda: emv_qr.svg(_qr(bank, caller, wallet, minor, order, till)))
+    return Response(picture, media_type="image/svg+xml")
+
+
+# --- reports ---
+
+
+@operation(router, "GET", "/merchants/{merchant}/days/{day}", access=REPORT, summary="Read a merchant's day report")
+async def day_report(
+    merchant: PathId,
+    day: Day,
+    caller: TheCaller,
+    runtime: TheRuntime,
+    wallet: Annotated[str, Query(pattern=f"({ID_PATTERN})|^$", description="Without it: the oldest open one")] = "",
+) -> dict[str, Any]:
+    """Return payments and refunds for each outlet and till, packets and own money apart, and sweeps."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        found = _report(bank, caller, merchant, day, wallet)
+        totals = ("opening_minor", "gross_minor", "refunded_minor", "swept_minor", "other_minor", "closing_minor")
+        return {
+            "merchant": merchant,
+            "wallet": ids.format(found.account),
+            "day": found.day.isoformat(),
+            "currency": currency_code(found.currency),
+            "tills": [
+                {
+                    name: str(value) if name.endswith("_minor") else value
+                    for name, value in zip(_REPORT_COLUMNS, row, strict=True)
+                }
+                for row in _report_rows(found)
+            ],
+            **{name: str(getattr(found, name)) for name in totals},
+            "frame": found.frame,
+        }
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "GET", "/merchants/{merchant}/days/{day}/report.csv", access=REPORT, response_class=Response,
+    responses=CSV, summary="Download a merchant's day report as CSV",
+)  # fmt: skip
+async def download_day_report(
+    merchant: PathId,
+    day: Day,
+    caller: TheCaller,
+    runtime: TheRuntime,
+    wallet: Annotated[str, Query(pattern=f"({ID_PATTERN})|^$", description="Without it: the oldest open one")] = "",
+) -> Response:
+    """Return one row for each outlet and till, as `day_report`."""
+    bank = runtime.bank
+
+    def work() -> Response:
+        rows = _report_rows(_report(bank, caller, merchant, day, wallet))
+        return csv_answer(f"report-{day.isoformat()}.csv", _REPORT_COLUMNS, rows)
+
+    return await runtime.run(work)
+
+
+# --- sweeps ---
+
+
+@operation(
+    router, "POST", "/merchants/{merchant}/sweeps", access=SWEEP, status_code=201, response_model=SweepAnswer,
+    responses=SIGNED_ELSEWHERE, summary="Send a merchant's balance to its bank",
+)  # fmt: skip
+async def sweep(merchant: PathId, body: SweepBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Send the available balance under one bank reference; the wallet's key signs, or the operator for it."""
+    bank = runtime.bank
+
+    def work(signatures: Signatures) -> dict[str, Any]:
+        found = _merchant(bank, caller, number(merchant))
+        account = number(body.wallet) if body.wallet else bank.directory.open_of(found.id).account
+        wallet = bank.directory.find(account)
+        if wallet is None or wallet.holder != found.id:
+            raise not_found("wallet")
+        signers = signatures.account(account, custodian=caller.person)
+        made = bank.sweeps.sweep(found.id, signers=signers, who=caller.person, account=account, id=body.number)
+        return _swept(made)
+
+    return await runtime.run(perform, bank, SWEEP, caller.person, body, work, place={"merchant": merchant})
+
+
+@operation(router, "GET", "/merchants/{merchant}/sweeps", access=OWN, summary="List the sweeps of a merchant")
+async def list_sweeps(
+    merchant: PathId, caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS,
+    cursor: paging.Cursor = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return the sweeps of a merchant, in the order of ids."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        found = _merchant(bank, caller, number(merchant))
+        (after,) = paging.decode(cursor, str) or ("",)
+        rows = bank.sweeps.page(found.id, after=number(after) if after else 0, limit=limit + 1)
+        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        members = [
+            {**_swept(each), "wallet": ids.format(each.account), "time": exact_text(each.at_ns),
+             "first_frame": each.first_frame, "last_frame": each.last_frame}
+            for each in rows[:limit]
+        ]  # fmt: skip
+        return paging.page(members, place)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/sweeps/{sweep}/confirmation", access=CONFIRM, status_code=201, response_model=SweepAnswer,
+    responses=REPEATED, summary="Report that the bank received a sweep",
+)  # fmt: skip
+async def confirm_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Report that the bank received a sweep: the money is in the vault. Operator 0 signs, with its key here."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        found = _sweep(bank, caller, number(sweep))
+        bank.sweeps.confirm(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
+        return _swept(bank.sweeps.get(found.id))
+
+    return await runtime.run(perform, bank, "sweep.confirm", caller.person, body, work, place={"sweep": sweep})
+
+
+@operation(
+    router, "POST", "/sweeps/{sweep}/rejection", access=REJECT, status_code=201, response_model=SweepAnswer,
+    responses=REPEATED, summary="Report that the bank refused a sweep",
+)  # fmt: skip
+async def reject_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Report that the bank refused a sweep: the money returns to the merchant. Operator 0 signs."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        found = _sweep(bank, caller, number(sweep))
+        bank.sweeps.reject(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
+        return _swept(bank.sweeps.get(found.id))
+
+    return await runtime.run(perform, bank, "sweep.reject", caller.person, body, work, place={"sweep": sweep})
+
+
+# --- helpers ---
+
+
+def _merchant(bank: Bank, caller: Caller, merchant: int) -> Institution:
+    """Return a merchant that the caller acts for, serves or audits. Raises the problem `not-found` otherwise."""
+    with hidden("merchant"):
+        found = bank.institutions.get(merchant)
+    if found.kind == MERCHANT and found.operator is not None:
+        is_staff = access.is_staff(bank, caller, found.operator)
+        if is_staff or access.acts_for(bank, caller, merchant) or access.may_audit(bank, caller):
+            return found
+    raise not_found("merchant")
+
+
+def _outlet(bank: Bank, merchant: Institution, outlet: int) -> None:
+    if outlet not in bank.institutions.outlets_of(merchant.id).values():
+        raise not_found("outlet")
+
+
+def _till(bank: Bank, merchant: int, till: int) -> Till:
+    try:
+        found = bank.institutions.till(till)
+    except NotFound as error:
+        raise not_found("till") from error
+    if found.merchant != merchant:
+        raise not_found("till")
+    return found
+
+
+def _sweep(bank: Bank, caller: Caller, sweep: int) -> Sweep:
+    """Return a sweep of a merchant that the caller may see."""
+    with hidden("sweep"):
+        found = bank.sweeps.get(sweep)
+    if access.is_staff(bank, caller, found.operator) or access.acts_for(bank, caller, found.merchant):
+        return found
+    raise not_found("sweep")
+
+
+def _qr(bank: Bank, caller: Caller, wallet: str, minor: str, order: str, till: str) -> str:
+    found = access.visible_wallet(bank, caller, number(wallet))
+    code = ""
+    if till:
+        at = _till(bank, found.holder, number(till))
+        code = f"{at.outlet_code}/{at.code}"
+    return account_code(bank, found.account, minor=integer_of(minor) if minor else 0, order=order, till=code)
+
+
+def _report(bank: Bank, caller: Caller, merchant: str, day: date, wallet: str) -> DayReport:
+    found = _merchant(bank, caller, number(merchant))
+    return bank.reports.day(found.id, day, by=caller.person, account=_account(bank, found.id, wallet))
+
+
+def _account(bank: Bank, merchant: int, wallet: str) -> int:
+    """Return the account of a merchant's wallet, 0 for "". Raises the problem `not-found` for another's."""
+    if not wallet:
+        return 0
+    found = bank.directory.find(number(wallet))
+    if found is None or found.holder != merchant:
+        raise not_found("wallet")
+    return found.account
+
+
+def _report_rows(report: DayReport) -> list[list[Any]]:
+    return [[getattr(row, name) for name in _REPORT_COLUMNS] for row in report.tills]
+
+
+def _members(merchant: Institution) -> dict[str, Any]:
+    return {
+        "merchant": ids.format(merchant.id),
+        "name": merchant.name,
+        "operator": merchant.operator,
+        "state": merchant.state,
+    }
+
+
+def _swept(sweep: Sweep) -> dict[str, Any]:
+    return {
+        "sweep": ids.format(sweep.id),
+        "minor": str(sweep.minor),
+        "bank_reference": sweep.bank_reference,
+        "state": sweep.state,
+    }
