@@ -23,6 +23,7 @@ from sycee.core.records.layout import AccountKind, Block, Reason, Role, TransitS
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
+from sycee.database.intents import DRAFTS_MAX
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -256,6 +257,20 @@ class IssuanceService:
         )
         return self._send(FUND, TO_WALLET, operator, wallet, made, bank_reference, signers, who, id)
 
+    def fund_many(
+        self, operator: int, fundings: Sequence[tuple[int, int, str]], *, signers: Sequence[Signer], who: int
+    ) -> list[Outcome]:
+        """Do `fund` for many wallets at once: `fundings` are wallet, minor units and bank reference. Errors: `fund`."""
+        accounts = self._registry.require_active(operator).accounts
+
+        def draft(wallet: int, minor: int, bank_reference: str) -> Draft:
+            made = operations.send(
+                self._new_id(), source=accounts.vault, destination=wallet, through=accounts.transit, amount=minor
+            )
+            return self._send_draft(FUND, TO_WALLET, operator, wallet, made, bank_reference, signers, who)
+
+        return self._perform([draft(*each) for each in fundings])
+
     def defund(
         self, wallet: int, minor: int, bank_reference: str, *, signers: Sequence[Signer], who: int, id: int = 0
     ) -> Outcome:
@@ -273,6 +288,15 @@ class IssuanceService:
     def confirm(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Report that the bank made its leg: the money arrives. Operator 0 signs."""
         return self._decide(CONFIRM, operations.confirm(self._new_id(), sent=funding), funding, signers, who, id)
+
+    def confirm_many(self, fundings: Sequence[int], *, signers: Sequence[Signer], who: int) -> list[Outcome]:
+        """Do `confirm` for many fundings at once."""
+        return self._perform(
+            [
+                self._decision(CONFIRM, operations.confirm(self._new_id(), sent=each), each, signers, who)
+                for each in fundings
+            ]
+        )
 
     def reject(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Report that the bank refused its leg: the money returns to its source. Operator 0 signs."""
@@ -342,6 +366,13 @@ class IssuanceService:
         self, action: str, direction: str, operator: int, wallet: int, made: Array, bank_reference: str,
         signers: Sequence[Signer], who: int, id: int,
     ) -> Outcome:  # fmt: skip
+        draft = self._send_draft(action, direction, operator, wallet, made, bank_reference, signers, who, id)
+        return self._stores.intents.perform(draft)
+
+    def _send_draft(
+        self, action: str, direction: str, operator: int, wallet: int, made: Array, bank_reference: str,
+        signers: Sequence[Signer], who: int, id: int = 0,
+    ) -> Draft:  # fmt: skip
         self._people.require(who, action, operator=operator)
         if not 0 < len(bank_reference) <= REFERENCE_LENGTH_MAX:
             raise UsageError(
@@ -369,13 +400,20 @@ class IssuanceService:
                 )
             connection.execute(FUNDINGS.insert().values(row))
 
-        draft = Draft(action, made, {"funding": ids.format(sent)}, who=who, signers=signers, before=before, id=id)
-        return self._stores.intents.perform(draft)
+        return Draft(action, made, {"funding": ids.format(sent)}, who=who, signers=signers, before=before, id=id)
+
+    def _perform(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        parts = (drafts[start : start + DRAFTS_MAX] for start in range(0, len(drafts), DRAFTS_MAX))
+        return [outcome for part in parts for outcome in self._stores.intents.perform_many(part)]
 
     def _decide(self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int) -> Outcome:
+        return self._stores.intents.perform(self._decision(action, made, funding, signers, who, id))
+
+    def _decision(
+        self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int = 0
+    ) -> Draft:
         self._people.require(who, action, operator=self.get_funding(funding).operator)
-        draft = Draft(action, made, {"funding": ids.format(funding)}, who=who, signers=signers, id=id)
-        return self._stores.intents.perform(draft)
+        return Draft(action, made, {"funding": ids.format(funding)}, who=who, signers=signers, id=id)
 
 
 def _created(results: Sequence[Result]) -> bool:
