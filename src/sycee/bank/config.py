@@ -75,6 +75,13 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_origin": Setting(
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
     ),
+    "http_notice": Setting("", "a sentence at the top of every page, such as: this is a pilot; empty: none"),
+    "http_drain_seconds": Setting(
+        "0",
+        "seconds in which /readyz is answered 503 before a stopping server accepts no connection",
+        _NUMBER,
+        "seconds",
+    ),
     "http_passkey_domain": Setting(
         "", "the domain for which passkeys are valid: the host of http_origin or a parent of it; empty: the host"
     ),

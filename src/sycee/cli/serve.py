@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sycee.cli.bank_options import BankFolder
 from sycee.cli.terminal import note
 from sycee.core.extras import extra
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
 
 
 def serve(folder: BankFolder, /) -> int:
@@ -14,14 +19,15 @@ def serve(folder: BankFolder, /) -> int:
     """
     with extra("server"):
         from sycee.server import main
-    from sycee.bank.bank import Bank
-    from sycee.bank.config import Config
-    from sycee.bank.folder import DataFolder
-    from sycee.server.tables import SCHEMA
+    origin = ""
 
-    workers = int(Config.load(DataFolder(folder)).text("signature_workers"))
-    with Bank.open(folder, signature_workers=workers, schemas=(SCHEMA,)) as bank:
+    def opened(bank: Bank) -> None:
+        nonlocal origin
         origin = bank.config.text("http_origin")
-        main.serve(bank, on_ready=lambda: note(f"{origin} serves {folder}; Ctrl-C stops"))
+        note(*(f"note: {finding}" for finding in bank.findings))
+
+    main.serve_folder(
+        folder, on_open=opened, on_ready=lambda: note(f"{origin} serves {folder}; Ctrl-C or SIGTERM stops")
+    )
     note(f"{folder} is closed")
     return 0

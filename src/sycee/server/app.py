@@ -75,12 +75,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 )
 
 
-def create_server(bank: Bank) -> PaymentsApp:
+def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
     """Return the whole server of an open bank: the path for signed payments, and the application for all others.
 
-    It never closes the bank. Its lifespan binds the ledger to the event loop, so use it with one server.
+    It never closes the bank. Its lifespan binds the ledger to the event loop, so use it with one server. `runtime`: of
+    the bank; None for a new one.
     """
-    runtime, refusals = Runtime(bank), Refusals(bank.stores.engine)
+    runtime, refusals = runtime or Runtime(bank), Refusals(bank.stores.engine)
     payments_per_s = int(bank.config.text("http_payments_per_minute")) / 60
     failures_per_minute = int(bank.config.text("http_failures_per_minute"))
     settings = PaymentSettings(

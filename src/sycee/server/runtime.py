@@ -27,6 +27,7 @@ class Runtime:
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
         self.is_ready = False
+        self.is_stopping = False  # requests are served, and no further ones should be sent
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sycee-service")
         self._calls = 0
         self._ledger: AsyncLedger | None = None

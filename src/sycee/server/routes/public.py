@@ -28,7 +28,7 @@ async def ready(runtime: TheRuntime) -> dict[str, Any]:
     """Return the newest durable frame, or 503 during recovery, while stopping and after the ledger stopped."""
     ledger = runtime.bank.stores.ledger
     ledger.sequencer.check_running()
-    if not runtime.is_ready:
+    if not runtime.is_ready or runtime.is_stopping:
         raise problems.Problem("unavailable", "the server is starting or stopping")
     return {"status": "ready", "frame": ledger.sequencer.durable_sequence}
 
