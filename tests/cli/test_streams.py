@@ -137,6 +137,7 @@ def commands(place: Path) -> list[list[str]]:
         ["case", "claims", bank],
         ["backup", bank, f"{new}.backup", "--backup-key", str(place.parent / "backup.key")],
         # The server.
+        ["demo", "--help"],
         ["serve", "--help"],
         ["load", "--help"],
         ["nonsense", CHINESE],

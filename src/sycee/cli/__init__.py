@@ -73,6 +73,7 @@ COMMANDS: Final = {
         "Write an encrypted backup: the journal up to one frame, then the database, settings and packs.",
     ),
     # The server.
+    "demo": ("demo:demo", "Start a server with a small seeded economy on this machine, and print what can be tried."),
     "serve": ("serve:serve", "Serve a bank over HTTP until Ctrl-C."),
     "load": ("load:load", "Offer signed payments to a server at a stated rate, and show the latencies."),
 }
@@ -84,7 +85,7 @@ HEADINGS: Final = {
     "operator": "Issuance",
     "wallet": "Wallets and payments",
     "day": "Days, cases and backups",
-    "serve": "Server",
+    "demo": "Server",
 }
 
 

@@ -1,0 +1,1 @@
+"""A small economy with synthetic keys, and its server, for `sycee demo`."""
