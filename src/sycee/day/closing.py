@@ -35,7 +35,9 @@ from sycee.day.pack import CLOSER, COUNTERSIGNER, FORMAT, Pack, check_chain, che
 from sycee.day.statements_csv import ImportedStatement, StatementLine
 from sycee.day.tables import CLOSED, DAYS, PACKS, SIGNED, STATEMENTS
 from sycee.day.verify import check_figures, figures_document
+from sycee.day.waiting import Prepared, WaitingPacks
 from sycee.identity.people import People
+from sycee.identity.remote_key import RemoteKey
 from sycee.issuance.records import RESERVE_BOOK
 from sycee.issuance.registry import Registry
 from sycee.issuance.tables import ACTIVE, FUNDINGS, LEAVING
@@ -104,6 +106,7 @@ class Closing:
         self._zone = zone
         self._is_rehearsal = is_rehearsal
         self.breaks = Breaks(stores, people)
+        self._waiting = WaitingPacks()
 
     # --- reading ---
 
@@ -141,22 +144,41 @@ class Closing:
     def close(
         self,
         day: date,
-        key: SigningKey,
+        key: SigningKey | RemoteKey,
         *,
         statements: Sequence[ImportedStatement] = (),
         witness: SigningKey | None = None,
+        request: int = 0,
     ) -> Pack:
         """Close a business day and return its pack. A day that is closed already: return its pack as it is.
 
-        `key`: of the person who closes; `witness`: a key that signs the checkpoint. Raises UsageError for a day that is
-        no business day, is not over, or follows a day that is not closed; IntegrityError if ledger and reserves do not
-        agree with themselves.
+        - `key`: of the person who closes.
+        - `witness`: a key that signs the checkpoint.
+        - `request`: with a remote key, the id under which the pack waits for its signature: an hour at most, and in
+          this process only.
+
+        Raises UsageError for a day that is no business day, is not over, or follows a day that is not closed;
+        IntegrityError if ledger and reserves do not agree with themselves; MessageSignatureNeeded, with nothing stored,
+        for a remote key that has not signed.
         """
         person = self._people.person_of_key(key.public)
         self._people.require(person, CLOSE)
         with reading(self._stores.engine) as connection:
             if (stored := _pack(connection, day)) is not None:
                 return stored
+        prepared = self._waiting.get(request, read_ns(self._stores.clock))
+        if prepared is None or prepared.pack.day != day:
+            prepared = self._prepare(day, person, statements, witness)
+            self._waiting.keep(request, prepared)
+        pack = prepared.pack.signed(CLOSER, person, key)
+        found = self._store_closed(pack, prepared, person)
+        self._write_file(found)
+        return found
+
+    def _prepare(
+        self, day: date, person: int, statements: Sequence[ImportedStatement], witness: SigningKey | None
+    ) -> Prepared:
+        """Return the pack of a day, unsigned. Stores nothing."""
         ends_ns = self._require_over(day)
         previous = self._previous(day)
         ledger = self._stores.ledger
@@ -177,42 +199,61 @@ class Closing:
         transits = self._transits(frame)
         entry, head = self._access.head()
         quotas = self._quotas()
-        closed_ns = read_ns(self._stores.clock)
+        now_ns = read_ns(self._stores.clock)
         matched = list(dict.fromkeys(account for each in statements for account in each.accounts))
+        body: dict[str, Any] = {
+            "format": FORMAT,
+            "ledger": position.ledger_id.hex(),
+            "currency": self._currency.code,
+            "currency_number": self._currency.numeric,
+            "zone": self._zone,
+            "calendar": self.calendar.name,
+            "day": day.isoformat(),
+            "number": previous.number + 1 if previous else 1,
+            "previous": previous.digest.hex() if previous else "",
+            "cutoff_ns": str(ends_ns),
+            **figures_document(found),
+            "checkpoint": json.loads(signed.text()),
+            "quotas": {str(number): str(minor) for number, minor in quotas.items()},
+            "transits_open": transits,
+            "statements": [_statement(each) for each in statements],
+            "breaks": self._planned_breaks(day, differences, matched),
+            "access_log": {"entry": str(entry), "digest": head.hex()},
+            "rehearsal": self._is_rehearsal,
+            "closed_by": ids.format(person),
+            "closed_ns": str(now_ns),
+        }
+        return Prepared(Pack(body), now_ns, position.sequence, tuple(differences), tuple(matched), tuple(statements))
+
+    def _planned_breaks(
+        self, day: date, differences: Sequence[Difference], matched: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """Return the breaks that closing the day would leave open, as in its pack. Stores nothing."""
+
+        def work(connection: Connection) -> list[dict[str, Any]]:
+            attempt = connection.begin_nested()
+            left = breaks.record(connection, self._stores.clock, day, differences, matched)
+            attempt.rollback()
+            return [each.document(day) for each in left]
+
+        return write(self._stores.engine, work)
+
+    def _store_closed(self, pack: Pack, prepared: Prepared, person: int) -> Pack:
+        """Store a signed pack, its day and its breaks in one transaction; return the pack of the day."""
+        day = pack.day
 
         def work(connection: Connection) -> Pack:
             if (stored := _pack(connection, day)) is not None:
                 return stored
-            left = breaks.record(connection, self._stores.clock, day, differences, matched)
-            body: dict[str, Any] = {
-                "format": FORMAT,
-                "ledger": position.ledger_id.hex(),
-                "currency": self._currency.code,
-                "currency_number": self._currency.numeric,
-                "zone": self._zone,
-                "calendar": self.calendar.name,
-                "day": day.isoformat(),
-                "number": previous.number + 1 if previous else 1,
-                "previous": previous.digest.hex() if previous else "",
-                "cutoff_ns": str(ends_ns),
-                **figures_document(found),
-                "checkpoint": json.loads(signed.text()),
-                "quotas": {str(number): str(minor) for number, minor in quotas.items()},
-                "transits_open": transits,
-                "statements": [_statement(each) for each in statements],
-                "breaks": [each.document(day) for each in left],
-                "access_log": {"entry": str(entry), "digest": head.hex()},
-                "rehearsal": self._is_rehearsal,
-                "closed_by": ids.format(person),
-                "closed_ns": str(closed_ns),
-            }
-            pack = Pack(body).signed(CLOSER, person, key)
+            left = breaks.record(connection, self._stores.clock, day, prepared.differences, prepared.matched)
+            if [each.document(day) for each in left] != pack.body["breaks"]:
+                raise UsageError(f"breaks were changed while {day} was closed", hint="close the day again")
             connection.execute(
                 DAYS.insert().values(
                     day=day.isoformat(),
-                    cutoff_ns=ends_ns,
-                    cutoff_frame=frame,
-                    checkpoint_frame=position.sequence,
+                    cutoff_ns=int(pack.body["cutoff_ns"]),
+                    cutoff_frame=pack.frame,
+                    checkpoint_frame=prepared.checkpoint_frame,
                     state=CLOSED,
                     pack=pack.digest.hex(),
                     closed_by=person,
@@ -224,22 +265,20 @@ class Closing:
                 self._stores.clock,
                 EventKind.DAY_CLOSED,
                 day.isoformat(),
-                data={"frame": frame, "pack": pack.digest.hex(), "breaks": len(left)},
+                data={"frame": pack.frame, "pack": pack.digest.hex(), "breaks": len(left)},
             )
-            for each in statements:
+            for each in prepared.statements:
                 connection.execute(STATEMENTS.insert().values(day=day.isoformat(), **_statement_row(each)))
             return pack
 
-        pack = write(self._stores.engine, work)
-        self._write_file(pack)
-        return pack
+        return write(self._stores.engine, work)
 
-    def countersign(self, day: date, key: SigningKey) -> Pack:
+    def countersign(self, day: date, key: SigningKey | RemoteKey) -> Pack:
         """Check the pack of a closed day and sign it as another person than the one who closed the day.
 
         Compares its figures with the ledger, its access-log head with the log, and the chain of all packs. A second
         call by the same person returns the signed pack. Raises UsageError for the wrong person, IntegrityError for a
-        pack that is not right.
+        pack that is not right, MessageSignatureNeeded for a remote key that has not signed.
         """
         person = self._people.person_of_key(key.public)
         self._people.require(person, COUNTERSIGN)

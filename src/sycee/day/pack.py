@@ -21,6 +21,7 @@ from sycee.core import canonical_json, ids, json_documents
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.keys import SIGNATURE_BYTES, PublicKey, SigningKey
+from sycee.identity.remote_key import MessageSignatureNeeded, RemoteKey
 from sycee.sequencer.checkpoint import Checkpoint
 
 FORMAT: Final = "sycee.day-pack.v1"
@@ -132,10 +133,17 @@ class Pack:
         """Return the signature of a duty, if the pack has it."""
         return next((each for each in self.signatures if each.duty == duty), None)
 
-    def signed(self, duty: str, person: int, key: SigningKey) -> Pack:
-        """Return the pack with one more signature."""
-        made = PackSignature(duty, person, key.public, key.sign(message(self.digest, duty, person)))
+    def signed(self, duty: str, person: int, key: SigningKey | RemoteKey) -> Pack:
+        """Return the pack with one more signature. Raises the errors of the key."""
+        made = PackSignature(duty, person, key.public, self._signature(key, duty, person))
         return replace(self, signatures=(*self.signatures, made))
+
+    def _signature(self, key: SigningKey | RemoteKey, duty: str, person: int) -> bytes:
+        try:
+            return key.sign(message(self.digest, duty, person))
+        except MessageSignatureNeeded as needed:
+            needed.document = self.body  # the signer checks what the message is about
+            raise
 
     def text(self) -> str:
         """Return the file's content: one JSON object, sorted keys, ASCII."""

@@ -230,6 +230,10 @@ _RULES: Final = (
     # the day
     _rule("day.close", "close a business day", (_D.CLOSER, _D.OFFICER)),
     _rule("day.countersign", "sign the pack of a closed day", (_D.COUNTERSIGNER,)),
+    _rule(
+        "day.read", "read closed days, their packs and all breaks",
+        (_D.CLOSER, _D.COUNTERSIGNER, _D.CASEWORKER, _D.OFFICER, _D.AUDITOR, _D.WITNESS),
+    ),
     _rule("day.break", "name the owner of a break, or close it", (_D.CLOSER, _D.CASEWORKER, _D.OPERATOR)),
     _rule("checkpoint", "sign the position of the ledger", (_D.WITNESS,), ledger=WITNESS),
     # cases

@@ -1,20 +1,26 @@
-"""Keys on other machines that sign messages of 32 bytes: aliases, requests to pay and mandates."""
+"""Keys on other machines that sign messages of 32 bytes: aliases, requests to pay, mandates and packs of days."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.keys import PublicKey
 
 
 class MessageSignatureNeeded(SyceeError):
-    """The owner of a key has not signed this message yet; nothing was changed. `unsigned`: its 32 bytes."""
+    """The owner of a key has not signed this message yet; nothing was changed. `unsigned`: its 32 bytes.
+
+    `document`: what the message is about, for the signer to check; None where the request has it all.
+    """
 
     def __init__(self, key: PublicKey, message: bytes) -> None:
         super().__init__("the message is not signed", hint="sign it, and send the request again with the signature")
         self.key = key
         self.unsigned = message
+        self.document: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

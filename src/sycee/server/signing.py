@@ -106,10 +106,14 @@ class MessageBody(ActionBody):
 
 
 class MessageToSign(Body):
-    """A message of 32 bytes, in hexadecimal, and the public key whose owner signs it."""
+    """A message of 32 bytes, in hexadecimal, and the public key whose owner signs it.
+
+    `document`: what the message is about, where the request alone does not define it.
+    """
 
     message: str
     key: str
+    document: dict[str, Any] | None = None
 
 
 class MessageRequest(Body):
@@ -201,7 +205,8 @@ def perform(
     except SignatureNeeded as needed:
         return signatures.request(needed)
     except MessageSignatureNeeded as asked:
-        message = MessageToSign(message=asked.unsigned.hex(), key=str(asked.key))
+        document = None if asked.document is None else dict(asked.document)
+        message = MessageToSign(message=asked.unsigned.hex(), key=str(asked.key), document=document)
         return JSONResponse(MessageRequest(message_to_sign=message).model_dump(), 202)
     if not signatures.given:
         bank.stored_requests.begin(id, who, name, digest)
