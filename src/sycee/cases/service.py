@@ -49,7 +49,8 @@ OPEN_ACTION: Final = "case.open"
 ACT: Final = "case.act"
 PLACE: Final = "case"  # of sealed texts
 NS_PER_S: Final = 10**9
-HOLD_NS: Final = 180 * 86_400 * NS_PER_S  # longer than every deadline: a hold ends with its case
+DAY_NS: Final = 86_400 * NS_PER_S
+HOLD_NS: Final = 180 * DAY_NS  # longer than every deadline: a hold ends with its case
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,13 @@ class Cases:
     def list(self, *, only_open: bool = False) -> Sequence[Case]:
         """Return the cases, or the open ones, by number."""
         query = sqlalchemy.select(CASES).order_by(CASES.c.number)
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(query.where(CASES.c.open == 1) if only_open else query).all()
+        return [_case(row) for row in rows]
+
+    def page(self, *, after: int, most: int, only_open: bool = False) -> Sequence[Case]:
+        """Return up to `most` cases, or open ones, with numbers above `after`, by number."""
+        query = sqlalchemy.select(CASES).where(CASES.c.number > after).order_by(CASES.c.number).limit(most)
         with reading(self._stores.engine) as connection:
             rows = connection.execute(query.where(CASES.c.open == 1) if only_open else query).all()
         return [_case(row) for row in rows]
@@ -366,7 +374,8 @@ class Cases:
                 payer=case.account,
                 payee=payment.payer,
                 amount=amount,
-                until_ns=now_ns + HOLD_NS,
+                # Of whole days: a request that is sent again, with a signature, gives the same record.
+                until_ns=-(-(now_ns + HOLD_NS) // DAY_NS) * DAY_NS,
                 flags=int(PayFlag.OWN_ONLY),
                 third=decider,
             )

@@ -24,8 +24,6 @@ Name = Annotated[str, Parameter(help="Name or id of the institution.")]
 NEW: Final = "new"
 PPM_PER_PERCENT: Final = 10_000
 _PERCENT: Final = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%?")
-_ACCOUNT: Final = re.compile(r"[0-9A-Z]{4,34}")  # an IBAN has at most 34 characters
-SETTLEMENT: Final = "settlement"  # the place under which the account is encrypted
 
 
 @app.command
@@ -293,14 +291,6 @@ def _percent(share_ppm: int) -> str:
 
 
 def _sealed(bank: Bank, institution: int, text: str) -> SettlementAccount:
-    """Return an account, encrypted under a key of the institution, with its keyed hash."""
-    from sycee.identity.institutions import SettlementAccount
-    from sycee.personal.sealing import SearchKind
+    from sycee.personal import settlement
 
-    normal = "".join(text.split()).upper()
-    if not _ACCOUNT.fullmatch(normal):
-        # The text itself is not repeated: it may be an account with a slip of the finger.
-        raise UsageError("the settlement account is not valid", hint="an account has 4 to 34 letters and digits")
-    bank.personal_keys.create([institution])
-    sealed = bank.personal.seal(institution, SETTLEMENT, normal)
-    return SettlementAccount(sealed, bank.personal.hashed(SearchKind.PAPER, f"{SETTLEMENT} {normal}"))
+    return settlement.sealed(bank.personal, institution, text)

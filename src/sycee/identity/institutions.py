@@ -262,6 +262,13 @@ class Institutions:
         with reading(self._stores.engine) as connection:
             return [_institution(row) for row in connection.execute(query.order_by(INSTITUTIONS.c.id).limit(limit))]
 
+    def page(self, kind: str | None, *, after: int, most: int) -> Sequence[Institution]:
+        """Return up to `most` institutions, or of those of one kind, whose ids follow `after`, by id."""
+        query = sqlalchemy.select(INSTITUTIONS).where(INSTITUTIONS.c.id > after).order_by(INSTITUTIONS.c.id).limit(most)
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(query if kind is None else query.where(INSTITUTIONS.c.kind == kind))
+            return [_institution(row) for row in rows]
+
     def find(self, kind: str, text: str) -> Institution:
         """Return the institution of a kind with this name, id or, for an operator, number. UsageError otherwise."""
         found = self.list(kind)

@@ -29,9 +29,12 @@ from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
 from sycee.server.routes import (
     auth,
+    cases,
+    day,
     events,
     funding,
     holds,
+    institutions,
     issuance,
     keys,
     logins,
@@ -71,6 +74,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     funding.router,
     proposals.router,
     issuance.router,
+    institutions.router,
+    cases.router,
+    day.router,
     events.router,
 )
 
