@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.client.world import READER, place
 from tests.server.payments.serving import ACCOUNTS, MONEY, WALLETS, curve_of, seed_of, serving
+from tests.wallets.world import LEO_KEY
 
 from sycee import cli
 from sycee.core import ids
@@ -83,3 +85,27 @@ def test_processes_that_do_not_exist_are_left_out() -> None:
     (mine,) = processes.cpu_times([os.getpid(), 2**22 + 1])
     assert mine.process == os.getpid()
     assert mine.cpu_s > 0
+
+
+def test_readers_stream_events_and_page_statements_beside_a_load(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with place(tmp_path) as served:
+        leo = served.leo
+        other = {"account": ids.format(served.town.shop), "key_epoch": leo.key_epoch, "key": "leo.pem"}
+        row = {"account": ids.format(leo.account), "key_epoch": leo.key_epoch, "key": "leo.pem"}
+        LEO_KEY.save(tmp_path / "leo.pem")
+        READER.save(tmp_path / "reader.pem")
+        file = tmp_path / "wallets.json"
+        file.write_text(json.dumps({"ledger_id": leo.ledger_id.hex(), "currency": "CNY", "wallets": [row, other]}))
+        file.chmod(0o600)
+        words = ["load", served.address, "--keys", str(file), "--curve", "P-256", "--rate", "40", "--seconds", "1"]
+        words += ["--streams", "2", "--statements", "--origin", served.origin, "--json"]
+        assert cli.main(words) == 2
+        assert "need a login" in capsys.readouterr().err
+        assert cli.main([*words, "--program", f"{served.reader.client}={tmp_path / 'reader.pem'}"]) == 0
+        figures = json.loads(capsys.readouterr().out)
+    readers = figures["readers"]
+    assert readers["streams"] == 2
+    assert readers["pages"] > 0
+    assert 0 < readers["events"] <= 2 * figures["answers"]["201"]  # those of the last moment may be missing

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from sycee.cli.parameters import AsJson, Between
 from sycee.cli.terminal import progress, show, show_json
+from sycee.core.errors import UsageError
 
 
 def load(
@@ -35,6 +36,17 @@ def load(
             validator=Between("--bad", 0, 1_000_000, 1000),
         ),
     ] = 0.0,
+    streams: Annotated[
+        int, Parameter(help="Also keep this number of event streams open.", validator=Between("--streams", 0, 256, 20))
+    ] = 0,
+    statements: Annotated[
+        bool, Parameter(negative="", help="Also page statements of wallets, one page after the other.")
+    ] = False,
+    program: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="ID=KEYFILE of a registered program that reads; may be repeated."),
+    ] = None,
+    origin: Annotated[str, Parameter(help="Public address of the server, if it is another one.")] = "",
     json_: AsJson = False,
 ) -> int:
     """Offer signed payments to a server at a stated rate, and show the latencies.
@@ -45,13 +57,25 @@ def load(
     from sycee.load.running import Load, run_load
 
     with progress("signing", "payments") as report:
-        figures = run_load(Load(url, keys, rate, seconds, connections, curve, bad), progress=report)
+        figures = run_load(
+            Load(
+                url, keys, rate, seconds, connections, curve, bad, streams=streams, reads_statements=statements,
+                programs=tuple(map(_program, program or ())), origin=origin,
+            ),
+            progress=report,
+        )  # fmt: skip
     if json_:
         show_json(figures)
         return 0
     _show("payments", figures)
     if "bad" in figures:
         _show("payments with invalid signatures", figures["bad"])
+    if "readers" in figures:
+        read = figures["readers"]
+        show(
+            f"{read['streams']:,} streams with {read['events']:,} events; {read['pages']:,} pages of statements, "
+            f"p99 {read['page_ms']['p99']:,.2f} ms"
+        )
     cpu = figures["cpu"]
     show(f"CPU: {cpu['generator_s']:,.2f} s of the generator")
     show(*(f"CPU: {each['cpu_s']:,.2f} s of {each['name']} {each['process']}" for each in cpu["server"]))
@@ -68,3 +92,10 @@ def _show(what: str, figures: dict[str, Any]) -> None:
         style="bold",
     )
     show(f"answers: {answers}", f"latency from the due time: {latency}")
+
+
+def _program(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not equals:
+        raise UsageError(f"{text!r} names no program", hint="write the program's id, =, and the file of its key")
+    return name, file

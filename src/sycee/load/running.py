@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from sycee.core import ids
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.extras import extra
 from sycee.load import processes
 from sycee.load.generator import Source, run_sources
+from sycee.load.readers import ReaderProcess, Readers
 from sycee.load.signing import Progress, sign_payments
 from sycee.load.wallets import LoadWallets, read_wallets
 
@@ -22,12 +24,16 @@ with extra("server"):
 PATH: Final = "/v1/payments"
 BAD_ADDRESS: Final = "127.0.0.2"
 BAD_CONNECTIONS: Final = 32
+STATEMENTS: Final = 50  # wallets whose statements are read, in turn
 HELD: Final = 0.95  # share of the offered rate that must be answered for the rate to be held
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to offer. `bad_per_s`: payments with invalid signatures per second, sent from BAD_ADDRESS."""
+    """What to offer. `bad_per_s`: payments with invalid signatures per second, sent from BAD_ADDRESS.
+
+    `streams`, `reads_statements`, `programs`, `origin`: of `readers.Readers`, which read meanwhile.
+    """
 
     url: str
     keys: Path
@@ -37,6 +43,10 @@ class Load:
     curve: str = "Ed25519"
     bad_per_s: float = 0.0
     seed: int = 1
+    streams: int = 0
+    reads_statements: bool = False
+    programs: tuple[tuple[str, str], ...] = ()
+    origin: str = ""
 
 
 def run_load(load: Load, progress: Progress | None = None) -> dict[str, Any]:
@@ -46,6 +56,7 @@ def run_load(load: Load, progress: Progress | None = None) -> dict[str, Any]:
     sources = [_source(load, wallets, host, port, progress=progress)]
     if load.bad_per_s:
         sources.append(_bad_source(load, wallets, host, port))
+    readers = _readers(load, wallets)
     server = processes.server_processes(port)
     before = processes.cpu_times(server)
     own_before_s = processes.own_cpu_s()
@@ -58,6 +69,7 @@ def run_load(load: Load, progress: Progress | None = None) -> dict[str, Any]:
         ) from error
     own_s = processes.own_cpu_s() - own_before_s
     after = processes.cpu_times(server)
+    read = readers.stop() if readers else None
     good, bad = sources[0], sources[1:]
     report = {
         "url": load.url,
@@ -77,7 +89,27 @@ def run_load(load: Load, progress: Progress | None = None) -> dict[str, Any]:
     }
     if bad:
         report["bad"] = _figures(bad[0])
+    if read:
+        report["readers"] = read
     return report
+
+
+def _readers(load: Load, wallets: LoadWallets) -> ReaderProcess | None:
+    """Start the readers of a load, if it has any. Raises UsageError for readers without a program."""
+    if not load.streams and not load.reads_statements:
+        return None
+    if not load.programs:
+        raise UsageError("readers need a login", hint="name a registered program with --program ID=KEYFILE")
+    accounts = tuple(ids.format(each.account) for each in wallets.wallets[:STATEMENTS])
+    return ReaderProcess(
+        Readers(
+            load.url,
+            load.origin or load.url,
+            load.programs,
+            load.streams,
+            accounts if load.reads_statements else (),
+        )
+    )
 
 
 def _figures(source: Source) -> dict[str, Any]:
