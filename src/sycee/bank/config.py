@@ -95,6 +95,9 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_failures_per_minute": Setting(
         "60", "invalid signatures, tokens and logins of one sender in a minute", _NUMBER, "a number"
     ),
+    "http_webhook_networks": Setting(
+        "", "networks besides the public internet to which webhooks may be sent, such as 10.1.0.0/16; empty: none"
+    ),
     "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
 FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal"})  # never changed after the founding

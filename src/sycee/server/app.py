@@ -16,12 +16,16 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from sycee.bank.bank import Bank
+from sycee.core.clock import RealClock
 from sycee.server import problems
 from sycee.server.auth.dependencies import admit
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
+from sycee.server.events.addresses import networks
+from sycee.server.events.delivery import Delivery, server_key
 from sycee.server.events.hub import Hub
 from sycee.server.events.streams import Places
+from sycee.server.events.webhooks import Webhooks
 from sycee.server.middleware import RequestLimits
 from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
 from sycee.server.payments.app import PaymentsApp
@@ -44,6 +48,7 @@ from sycee.server.routes import (
     public,
     signed_payments,
     wallets,
+    webhooks,
 )
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
@@ -78,6 +83,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     cases.router,
     day.router,
     events.router,
+    webhooks.router,
 )
 
 
@@ -113,9 +119,21 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         runtime.start()
         hub = app.state.hub = Hub(bank)
         hub.start()
+        delivery = app.state.delivery = Delivery(
+            bank,
+            hub,
+            app.state.webhooks,
+            server_key(bank.config.path("http_key")),
+            runtime.run,
+            RealClock(),
+            is_registered=lambda client: app.state.authentication.clients.active(client) is not None,
+            permitted=networks(bank.config.text("http_webhook_networks")),
+        )
+        delivery.start()
         try:
             yield
         finally:
+            await delivery.close()
             await hub.close()
             await at_stop()
             await runtime.close()
@@ -133,6 +151,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     )
     app.state.runtime = runtime
     app.state.streams = Places()
+    app.state.webhooks = Webhooks(bank.stores, RealClock())
     bank.add_schema(SCHEMA)
     app.state.authentication = Authentication(bank, AuthSettings.of(bank.config))
     problems.install(app)
@@ -176,6 +195,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             version=app.version,
             description=app.description,
             routes=app.routes,
+            webhooks=webhooks.documented.routes,
             openapi_version="3.1.0",
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -197,6 +217,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 responses = operation.get("responses", {})
                 if "HTTPValidationError" in str(responses.get("422", "")):
                     del responses["422"]
+        for sent in document["webhooks"].values():
+            del sent["post"]["responses"]["422"]
+            sent["post"]["responses"].pop("200", None)
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         app.openapi_schema = document

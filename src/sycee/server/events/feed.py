@@ -94,6 +94,13 @@ class Page:
             return Cursor.of(int(self.ledger.bound["place"][at]), self.start.number)
         return Cursor(self.end.frame, self.end.offset, self.registers[at - self.operations].number)
 
+    def id_of(self, at: int) -> str:
+        """Return the number of event `at`."""
+        if at >= self.operations:
+            return str(self.registers[at - self.operations].number)
+        place = int(self.ledger.bound["place"][at])
+        return f"{place >> PLACE_INDEX_BITS}.{place & INDEX_MASK}"
+
     def type_of(self, at: int) -> str:
         """Return the type of event `at`."""
         if at >= self.operations:
@@ -109,10 +116,10 @@ class Page:
             return _register_event(self.registers[at - self.operations])
         ledger, row = self.ledger, self.ledger.bound[at]
         kind = TYPE_OF[int(row["kind"])]
-        place, time_ns = int(row["place"]), int(ledger.times[at])
+        time_ns = int(ledger.times[at])
         accounts = ledger.accounts_of(at)
         made: dict[str, Any] = {
-            "id": f"{place >> PLACE_INDEX_BITS}.{place & INDEX_MASK}",
+            "id": self.id_of(at),
             "type": self.type_of(at),
             "at": exact_text(time_ns),
             "at_ns": str(time_ns),
@@ -183,6 +190,15 @@ class Feed:
             registers = [each for each in found if each.number <= last_number]
         end = Cursor.of(place, registers[-1].number if registers else after.number)
         return Page(after, end, ledger, registers, is_last=is_last)
+
+    def one(self, event: str) -> Page:
+        """Return the page of one event by its number; it is empty if there is none."""
+        frame, _, offset = event.partition(".")
+        if not offset:
+            newest, number = self.newest(), int(event)
+            return self.page(newest._replace(number=number - 1), newest._replace(number=number))
+        place = int(frame) << PLACE_INDEX_BITS | int(offset)
+        return self.page(Cursor.of(place - 1, 0), Cursor.of(place, 0))
 
 
 def _register_event(event: RegisterEvent) -> dict[str, Any]:
