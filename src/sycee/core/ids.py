@@ -74,6 +74,11 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
     parent = _parent.get()
     if parent is not None:
         return to_int(parent.take(1)[0])
+    return fresh(time_ms, entropy=entropy)
+
+
+def fresh(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
+    """Return one new id as `new`, also inside a block of `derived_from`, where the caller of an API chose the time."""
     random = entropy(_SEED_BYTES + 4)
     if not 0 <= time_ms <= TIME_MS_MAX or len(random) != _SEED_BYTES + 4:
         return to_int(_assemble(1, time_ms, random)[0])  # raises the error for the wrong argument

@@ -32,6 +32,7 @@ from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
 from sycee.server.routes import (
+    aliases,
     auth,
     cases,
     day,
@@ -46,6 +47,7 @@ from sycee.server.routes import (
     payments,
     proposals,
     public,
+    requests,
     signed_payments,
     wallets,
     webhooks,
@@ -74,6 +76,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     payments.router,
     wallets.router,
     keys.router,
+    aliases.router,
+    requests.router,
     holds.router,
     merchants.router,
     funding.router,

@@ -44,6 +44,7 @@ from sycee.wallets.tables import (
     OPEN,
     USED,
     WAITING,
+    WALLETS,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ LOOKUPS_MAX: Final = 100  # of one person on one day: enough to pay, too few to 
 _HANDLE: Final = re.compile(r"@[a-z][a-z0-9_.-]{2,29}")
 _PLACE: Final = "challenge"
 _MESSAGE: Final = struct.Struct("<32s16s16sI16s")  # message, ledger id, account, key epoch, hash
+
+
+class LookupsExhausted(UsageError):
+    """A person looked up as many aliases as one day permits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,15 @@ class Aliases:
         """
         kind, hash = self._hashed(text)
         self._count(by)
+        # One query in any case, so that its time does not tell why there is no wallet.
+        joined = ALIASES.join(WALLETS, ALIASES.c.account == WALLETS.c.account)
+        chosen = _chosen(kind, hash) & (ALIASES.c.state != ENDED) & (WALLETS.c.state == OPEN)
+        query = sqlalchemy.select(ALIASES.c.account, ALIASES.c.masked).select_from(joined).where(chosen)
         with reading(self._stores.engine) as connection:
-            row = _row(connection, kind, hash)
-            wallet = wallet_in(connection, row.account) if row is not None else None
-        if row is None or wallet is None or row.state == ENDED or wallet.state != OPEN:
+            row = connection.execute(query).one_or_none()
+        if row is None:
             raise NotFound("there is no wallet with this alias", hint="ask the payee for the alias, or for a QR code")
-        return Masked(wallet.account, row.masked)
+        return Masked(row.account, row.masked)
 
     def name_of(self, account: int) -> str:
         """Return the masked name of a wallet's holder, for a payer who has the wallet's id. UsageError without one."""
@@ -132,13 +140,16 @@ class Aliases:
         """Make a handle the alias of a wallet.
 
         `proof`: the signature of `message` by the wallet's key; for a custodial wallet `by` is a person of its
-        operator. Raises UsageError for a wrong proof and for a handle that another wallet has.
+        operator. Raises UsageError for a wrong proof and for a handle that another wallet has; LookupsExhausted as
+        `resolve`, because an owner who tries handles learns which exist.
         """
         kind, hash = self._hashed(text)
         if kind is not AliasKind.HANDLE:
             raise UsageError("a phone is registered by a code that is sent to it", hint="send the code first")
         wallet = self._directory.require_open(account)
         self._require_owner(wallet, hash, proof, by)
+        if self._stores.ledger.account(account).key:
+            self._count(by)
         masked = self._masked(wallet)
         now_ns = read_ns(self._stores.clock)
 
@@ -175,7 +186,7 @@ class Aliases:
         wallet = self._directory.require_open(account)
         self._require_owner(wallet, hash, proof, by)
         now_ns = read_ns(self._stores.clock)
-        challenge = ids.new(now_ns // 1_000_000)
+        challenge = ids.fresh(now_ns // 1_000_000)  # `_require_few` reads the time from the id
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
         sealed = self._register.seal(wallet.holder, _PLACE, json.dumps([self._register.phone(text), code]))
         row = {
@@ -242,6 +253,15 @@ class Aliases:
     def _sent(self, challenge: int) -> None:
         sent = CHALLENGES.update().where(CHALLENGES.c.id == challenge).values(sealed=None)
         write(self._stores.engine, lambda connection: connection.execute(sent))
+
+    def account_of(self, challenge: int) -> int:
+        """Return the account for which a challenge was made. Raises NotFound if there is none."""
+        query = sqlalchemy.select(CHALLENGES.c.account).where(CHALLENGES.c.id == challenge)
+        with reading(self._stores.engine) as connection:
+            account = connection.scalar(query)
+        if account is None:
+            raise NotFound(f"there is no challenge {ids.format(challenge)}", hint="ask for a code first")
+        return int(account)
 
     def confirm(self, challenge: int, code: str) -> bool:
         """Take the code that a phone received: its alias begins, or begins to move from another wallet.
@@ -359,7 +379,7 @@ class Aliases:
             return int(found or 0)
 
         if write(self._stores.engine, count) >= LOOKUPS_MAX:
-            raise UsageError(
+            raise LookupsExhausted(
                 f"{LOOKUPS_MAX} aliases were looked up today", hint="try again tomorrow, or scan the payee's QR code"
             )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
+from sycee.identity.remote_key import RemoteKey
 from sycee.sequencer.signer import Signer
 from sycee.wallets.directory import Directory, Wallet
 from sycee.wallets.payments import Paid, Payments
@@ -83,7 +85,7 @@ class Requests:
         payee: int,
         minor: int,
         *,
-        key: SigningKey,
+        key: SigningKey | RemoteKey,
         expires_ns: int,
         payer: int = 0,
         text: str = "",
@@ -94,7 +96,8 @@ class Requests:
         """Store a request for an amount in minor units, and return it.
 
         - `key`: of the payee's wallet, of the till, or of the operator of a custodial wallet.
-        - `payer`: the only wallet that may pay; 0 for anybody.
+        - `payer`: the only wallet that may pay; 0 for anybody. An account that is no open wallet never pays: the error
+          would tell anybody which accounts exist.
         - `id`: the same id again returns the stored request.
 
         Raises UsageError for another key, an amount below 1, an expiry that is not in the future, and wrong texts.
@@ -109,8 +112,6 @@ class Requests:
         if not (0 < minor <= I64_MAX and now_ns < expires_ns <= I64_MAX):
             raise UsageError("a request needs an amount above 0 and an expiry in the future")
         self._require_signer(wallet, till, key.public)
-        if payer:
-            self._directory.require_open(payer)
         request = id or ids.new(now_ns // 1_000_000)
         currency = self._stores.ledger.account(payee).currency
         message = request_message(
@@ -156,6 +157,26 @@ class Requests:
     def of_payee(self, payee: int) -> list[Request]:
         """Return the requests of a payee, the oldest first. Errors as `get`."""
         return self._list(REQUESTS.c.payee == payee)
+
+    def page(self, account: int, *, is_payer: bool, after: int = 0, limit: int) -> tuple[list[Request], int]:
+        """Return the requests among up to `limit` rows of an account with ids above `after`, and the last row's id.
+
+        `is_payer`: the open requests that the account may pay; otherwise all requests of the payee. Requests that the
+        payee's present keys did not sign are left out: nobody can pay them. The last id is 0 after the last page.
+        """
+        chosen = (REQUESTS.c.payee == account) & (REQUESTS.c.id > after)
+        if is_payer:
+            now_ns = read_ns(self._stores.clock)
+            chosen = (REQUESTS.c.payer == account) & (REQUESTS.c.state == OPEN) & (REQUESTS.c.expires_ns > now_ns)
+            chosen &= REQUESTS.c.id > after
+        query = sqlalchemy.select(REQUESTS).where(chosen).order_by(REQUESTS.c.id).limit(limit)
+        with reading(self._stores.engine) as connection:
+            rows = list(connection.execute(query))
+        found = []
+        for row in rows:
+            with suppress(UsageError, IntegrityError):
+                found.append(self._verified(row))
+        return found, rows[-1].id if len(rows) == limit else 0
 
     def pay(self, request: int, payer: int, *, signers: Sequence[Signer], who: int, operation: int = 0) -> Paid:
         """Pay an open request. The payment's signature ends with the request, at the latest.

@@ -52,6 +52,7 @@ class Authentication:
         self._requests = Limiter(settings.requests_per_address, clock)
         self._tokens = Limiter(settings.requests_per_token, clock)
         self._failures = Limiter(settings.failures_per_address, clock)
+        self._lookups = Limiter(settings.lookups_per_address, clock)
         bank.personal.on_shred.append(self._forget)
 
     def admit(self, address: str) -> None:
@@ -59,6 +60,10 @@ class Authentication:
         sender = network_of(address)
         self._failures.require(sender)
         self._requests.count(sender)
+
+    def count_lookup(self, address: str) -> None:
+        """Count a look-up of an alias by an address. Raises TooManyRequests; it comes before the look-up."""
+        self._lookups.count(network_of(address))
 
     @contextmanager
     def counting(self, address: str) -> Iterator[None]:

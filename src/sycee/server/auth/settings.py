@@ -60,6 +60,7 @@ class AuthSettings:
     requests_per_address: RateLimit = RateLimit(6_000)
     requests_per_token: RateLimit = RateLimit(6_000)
     failures_per_address: RateLimit = RateLimit(60)
+    lookups_per_address: RateLimit = RateLimit(1_000, 3_600)  # of aliases; an address may be that of a whole network
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.public_url)

@@ -10,14 +10,17 @@ from fastapi import Depends, Path
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import NotFound, Refused
+from sycee.core.errors import NotFound, Refused, UsageError
+from sycee.core.keys import PublicKey
 from sycee.core.limits import I64_MAX
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
+from sycee.identity.remote_key import RemoteKey
 from sycee.server.auth.dependencies import KnownCaller
 from sycee.server.problems import Problem, not_found
 from sycee.server.runtime import Runtime, runtime_of
 from sycee.server.signing import ID_PATTERN, Body, Id, MessageRequest, SignatureRequest
+from sycee.wallets.directory import Wallet
 from sycee.wallets.holds import PAYER_CANNOT_PAY
 from sycee.wallets.payments import PayerAnswer
 
@@ -55,6 +58,17 @@ def refusal(what: str, answer: str) -> Exception:
 def number(text: str) -> int:
     """Return the number of an id in a path or body."""
     return ids.parse(text)
+
+
+def wallet_key(bank: Bank, wallet: Wallet, signature: bytes) -> RemoteKey:
+    """Return the key of a wallet with the signature that was made elsewhere. Raises UsageError without a key."""
+    account = bank.stores.ledger.account(wallet.account)
+    if not account.key:
+        raise UsageError(
+            f"wallet {ids.format(wallet.account)} has no key of its own",
+            hint="its operator acts for a custodial wallet; a revoked key is set anew",
+        )
+    return RemoteKey(PublicKey(int(account.key_flags), account.key), signature)
 
 
 class Proposed(Body):

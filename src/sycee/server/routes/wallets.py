@@ -17,12 +17,20 @@ from sycee.core.money import currency_code
 from sycee.core.records.layout import Purpose, Reason
 from sycee.core.timestamps import exact_text
 from sycee.identity.duties import Duty
-from sycee.identity.remote_key import RemoteKey
 from sycee.ledger.queries import PAGE_LINES_MAX
 from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, SIGNED_IN, operation
-from sycee.server.routes.common import MESSAGE_SIGNED, REPEATED, SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number
+from sycee.server.routes.common import (
+    MESSAGE_SIGNED,
+    REPEATED,
+    SIGNED_ELSEWHERE,
+    PathId,
+    TheCaller,
+    TheRuntime,
+    number,
+    wallet_key,
+)
 from sycee.server.routes.csv_tables import CSV, csv_answer
 from sycee.server.signing import (
     ID_PATTERN,
@@ -359,7 +367,7 @@ async def grant_mandate(wallet: PathId, body: MandateBody, caller: TheCaller, ru
 
     def work(_: Signatures) -> dict[str, Any]:
         found = access.own_wallet(bank, caller, number(wallet))
-        key = _key_of(bank, found, body.signature_bytes)
+        key = wallet_key(bank, found, body.signature_bytes)
         bank.mandates.grant(found.account, integer_of(body.day_max_minor), key=key, by=caller.person, id=body.number)
         return _changed(found)
 
@@ -403,17 +411,6 @@ def _require_opener(bank: Bank, caller: Caller, operator: int) -> None:
     """Raise DutyMissing unless the caller may open wallets of an operator."""
     access.require_operator(caller, operator)
     bank.people.require(caller.person, OPEN, operator=operator)
-
-
-def _key_of(bank: Bank, wallet: Wallet, signature: bytes) -> RemoteKey:
-    """Return the key of a wallet with the signature that was made elsewhere. Raises UsageError without a key."""
-    account = bank.stores.ledger.account(wallet.account)
-    if not account.key:
-        raise UsageError(
-            f"wallet {ids.format(wallet.account)} has no key of its own",
-            hint="its operator acts for a custodial wallet",
-        )
-    return RemoteKey(PublicKey(int(account.key_flags), account.key), signature)
 
 
 def _opening(body: Opening, caller: Caller, signatures: Signatures) -> dict[str, Any]:
