@@ -31,11 +31,11 @@ SIGNED_ROUNDS_MAX = 2  # a change of a key is signed in two parts
 
 
 @contextmanager
-def served(bank: Bank, limits: ConnectionLimits | None = None) -> Iterator[str]:
+def served(bank: Bank, limits: ConnectionLimits | None = None, port: int = 0) -> Iterator[str]:
     """The address of a server of an open bank; the server stops at the end of the block."""
     protocol = LimitedProtocol.bound_to(limits or ConnectionLimits())
     config = uvicorn.Config(
-        create_server(bank), host="127.0.0.1", port=0, loop="uvloop", http=protocol, ws="none", log_level="warning",
+        create_server(bank), host="127.0.0.1", port=port, loop="uvloop", http=protocol, ws="none", log_level="warning",
         server_header=False, proxy_headers=False,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -28,6 +28,7 @@ from sycee.server.events.streams import Places
 from sycee.server.events.webhooks import Webhooks
 from sycee.server.middleware import RequestLimits
 from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
+from sycee.server.pages.routes import add_pages
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
@@ -117,6 +118,7 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
 def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> FastAPI:
     """Return the application without the path for signed payments. `at_stop`: called when the server stops."""
     bank = runtime.bank
+    notice = bank.config.text("http_notice")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -145,7 +147,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     app = FastAPI(
         title=TITLE,
         version=version("sycee"),
-        description=DESCRIPTION,
+        description=f"**{notice}** {DESCRIPTION}" if notice else DESCRIPTION,
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -161,6 +163,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    add_pages(app, runtime, app.state.authentication)
     _add_reference(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     config = bank.config

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from sycee.day.calendar import local_day
 from sycee.issuance import supply_page
 from sycee.server import problems
+from sycee.server.current_supply import current_supply
 from sycee.server.operations import PUBLIC, operation
 from sycee.server.runtime import Runtime, runtime_of
 
@@ -38,11 +37,7 @@ async def supply(runtime: TheRuntime) -> dict[str, Any]:
     """Return the supply as of the newest frame: anybody may check that the money is backed."""
     bank = runtime.bank
 
-    def current() -> dict[str, Any]:
-        day: date = local_day(bank.stores.clock.now_ns(), bank.config.text("zone"))
-        return supply_page.as_json(bank.supply.current(day, is_rehearsal=bank.is_rehearsal))
-
-    return await runtime.run(current)
+    return await runtime.run(lambda: supply_page.as_json(current_supply(bank)))
 
 
 @operation(router, "GET", "/problems/{name}", access=PUBLIC, summary="What a type of problem means")

@@ -1,0 +1,128 @@
+"""The pages `/`, `/supply` and `/login`, and the files that they load."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sycee.core import ids
+from sycee.core.timestamps import utc_text
+from sycee.issuance.supply_page import Supply
+from sycee.server.auth.refusals import NotAuthenticated
+from sycee.server.auth.service import Authentication
+from sycee.server.current_supply import current_supply
+from sycee.server.runtime import Runtime
+
+FOLDER: Final = Path(__file__).parent
+FILES: Final = "/pages"
+_HEADERS: Final = {
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), "
+    "publickey-credentials-create=(self), publickey-credentials-get=(self)"
+}
+_PPM: Final = 1_000_000
+
+
+def add_pages(app: FastAPI, runtime: Runtime, authentication: Authentication) -> None:
+    """Serve the pages of a bank."""
+    app.mount(FILES, StaticFiles(directory=FOLDER / "files"), name="page-files")
+    pages = _Pages(runtime, authentication)
+    for path, page in (("/", pages.start), ("/supply", pages.supply), ("/login", pages.login)):
+        app.add_api_route(path, page, methods=["GET"], include_in_schema=False, response_class=HTMLResponse)
+
+
+class _Pages:
+    def __init__(self, runtime: Runtime, authentication: Authentication) -> None:
+        self._runtime = runtime
+        self._authentication = authentication
+        self._templates = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        config = runtime.bank.config
+        self._always = {"notice": config.text("http_notice"), "version": version("sycee")}
+
+    async def start(self, request: Request) -> HTMLResponse:
+        """Return the start page, which leads to the others."""
+        code = self._runtime.bank.config.currency.code
+        return self._page("start", request, title=code, currency=code, person=await self._person(request))
+
+    async def login(self, request: Request) -> HTMLResponse:
+        """Return the page on which persons log in, set up a login, and log out."""
+        providers = [each.name for each in self._authentication.settings.providers]
+        return self._page("login", request, title="Log in", providers=providers, person=await self._person(request))
+
+    async def supply(self, request: Request) -> HTMLResponse:
+        """Return the supply, for everybody."""
+        found = await self._runtime.run(current_supply, self._runtime.bank)
+        return self._page("supply", request, title="Supply", **_members(found))
+
+    def _page(self, name: str, request: Request, **members: Any) -> HTMLResponse:
+        template = self._templates.get_template(f"{name}.html.jinja")
+        return HTMLResponse(template.render(here=request.url.path, **self._always, **members), headers=_HEADERS)
+
+    async def _person(self, request: Request) -> str:
+        """Return the id of the person who is logged in, "" for nobody."""
+        sessions = self._authentication.sessions
+        token = sessions.token_in(request.cookies)
+        if not token:
+            return ""
+        try:
+            return ids.format(await self._runtime.run(sessions.person_of, token))
+        except NotAuthenticated:
+            return ""
+
+
+def _members(supply: Supply) -> dict[str, Any]:
+    """Return what the template of the supply shows."""
+    position, text = supply.position, supply.text
+    checkpoint = "none: no day is closed yet"
+    if supply.checkpoint is not None:
+        at = supply.checkpoint.position
+        checkpoint = f"frame {at.sequence:,}, {utc_text(at.time_ns)}, state digest {at.state_digest.hex()}"
+    return {
+        "code": supply.currency.code,
+        "backed": supply.is_backed,
+        "rehearsal": supply.is_rehearsal,
+        "tiles": (
+            ("In circulation", text(supply.supply_minor)),
+            ("Converted reserves", text(supply.converted_minor)),
+            ("In wallets", text(sum(each.money_minor for each in supply.classes))),
+            ("In packets that are not spent yet", text(supply.purses_minor)),
+            ("In vaults and in transit", text(supply.elsewhere_minor)),
+            ("Reserves that the rules require", text(supply.required_minor)),
+        ),
+        "classes": [
+            {
+                "name": each.wallet_class,
+                "wallets": f"{each.wallets:,}",
+                "money": text(each.money_minor),
+                "required": text(each.required_minor),
+                "share": f"{each.share_ppm / _PPM:.1%}",
+                "holder": each.holder,
+            }
+            for each in supply.classes
+        ],
+        "operators": [
+            {
+                "number": each.number,
+                "state": each.state,
+                "vault": text(each.vault_minor),
+                "reserve": text(each.reserve_minor),
+            }
+            for each in supply.operators
+        ],
+        "facts": (
+            ("Frame", f"{position.sequence:,}"),
+            ("Time", utc_text(position.time_ns)),
+            ("Ledger", f"{position.ledger_id.hex()}, epoch {position.epoch}"),
+            ("State digest", position.state_digest.hex()),
+            ("Frame digest", position.frame_digest.hex()),
+            ("Newest checkpoint", checkpoint),
+        ),
+    }
