@@ -27,7 +27,7 @@ from sycee.server.connections import ConnectionLimits, LimitedProtocol
 from sycee.server.tables import SCHEMA
 
 START_S_MAX = 20
-SIGNED_ROUNDS_MAX = 2  # a change of a key is signed in two parts
+SIGNED_ROUNDS_MAX = 3  # a change of a key is signed in two parts, a recovery in three
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
@@ -80,7 +80,7 @@ class Orders:
         now = self._now()
         found = next((each for each in self._orders(HOLDS, HOLDS.c.id == hold)), None)
         if found is None or (found.until_ns is not None and found.until_ns <= now):
-            raise UsageError(
+            raise NotFound(
                 f"there is no legal hold {ids.format(hold)} in force",
                 hint="`sycee person hold` lists those of a person",
             )

@@ -340,6 +340,12 @@ class Register:
             raise UnavailableError(f"there is no record of {ids.format(person)}", hint="check the id of the person")
         return row.version, sealing.decode_fields(sealing.unseal(key, person, RECORD, row.version, row.sealed))
 
+    def has_record(self, person: int) -> bool:
+        """Return whether a readable record of a person is stored."""
+        with reading(self._engine) as connection:
+            query = sqlalchemy.select(RECORDS.c.person).where(RECORDS.c.person == person).limit(1)
+            return connection.scalar(query) is not None and self.keys.has(person)
+
     def mask_of(self, person: int) -> str:
         """Return the masked name of a person ("W*** L*"), "" without a name. Not an access: the name is not shown."""
         key = self.keys.key_of(person)

@@ -123,3 +123,21 @@ def _find(bank: Bank, caller: Caller, account: int) -> tuple[Wallet | None, int,
     """
     wallet = bank.directory.find(account)
     return (None, 0, caller.operator or 0) if wallet is None else (wallet, wallet.holder, wallet.operator)
+
+
+def is_caseworker(bank: Bank, caller: Caller) -> bool:
+    """Return whether the caller works on cases of all operators."""
+    return has_duty(bank, caller, Duty.CASEWORKER)
+
+
+def staff_wallet(bank: Bank, caller: Caller, account: int, *, or_officer: bool = False) -> Wallet:
+    """Return a wallet of an operator that the caller works for, or with `or_officer` of any for an officer.
+
+    Raises the problem `not-found` otherwise.
+    """
+    wallet = bank.directory.find(account)
+    if wallet is not None and (
+        is_staff(bank, caller, wallet.operator) or (or_officer and has_duty(bank, caller, Duty.OFFICER))
+    ):
+        return wallet
+    raise not_found("wallet")
