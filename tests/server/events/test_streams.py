@@ -24,7 +24,7 @@ from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.server.auth.caller import Caller, Kind
 from sycee.server.events import streams
-from sycee.server.events.feed import START, Cursor
+from sycee.server.events.feed import START, Cursor, Page
 from sycee.server.events.hub import Hub
 from sycee.server.events.scopes import Scope, scope_of
 from sycee.server.events.streams import EventStream, Places
@@ -263,6 +263,28 @@ def test_a_stopping_server_ends_its_streams(place: Place) -> None:
         await asyncio.wait_for(changed.wait(), WAIT_S)
         with pytest.raises(UnavailableError, match="is stopping"):
             await hub.join(None)
+        hub.leave()
+        await hub.close()
+
+    asyncio.run(main())
+
+
+def test_listeners_do_not_wait_for_a_feed_that_fails(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        hub = Hub(place.town.bank)
+        hub.start()
+        cursor = await hub.join(None)
+        changed = hub.changed
+        monkeypatch.setattr(hub.feed, "page", lambda *_: 1 // 0)
+        pay(place.town)
+        await asyncio.wait_for(changed.wait(), WAIT_S)
+        for call in (hub.next(cursor), hub.join(None)):
+            with pytest.raises(UnavailableError, match="cannot be read: ZeroDivisionError"):
+                await call
+        hub.leave()
+        monkeypatch.undo()
+        assert isinstance(await hub.join(cursor), Cursor)
+        assert isinstance(await hub.next(cursor), Page)
         hub.leave()
         await hub.close()
 

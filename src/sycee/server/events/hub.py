@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final, ParamSpec, TypeVar
 
 from sycee.bank.bank import Bank
-from sycee.core.errors import SyceeError, UnavailableError
+from sycee.core.errors import UnavailableError
 from sycee.sequencer.frame_records import FrameRecords
 from sycee.sequencer.frame_watch import FrameWatch
 from sycee.server.events.feed import Cursor, Feed, Page
@@ -43,6 +43,7 @@ class Hub:
         self._woken = asyncio.Event()
         self._changed = asyncio.Event()  # replaced for each new page
         self._replays = asyncio.Semaphore(1)
+        self._error: UnavailableError | None = None  # why nothing is read any more; cleared when all listeners left
         self._watch: FrameWatch | None = None
         self._task: asyncio.Task[None] | None = None
         self.is_closed = False
@@ -79,6 +80,8 @@ class Hub:
         """
         if self.is_closed:
             raise UnavailableError("the server is stopping", hint="continue from the same cursor in a moment")
+        if self._error is not None:
+            raise self._error
         self._listeners += 1
         try:
             newest = await self.run(self.feed.newest)
@@ -99,7 +102,7 @@ class Hub:
         """Stop listening. Without listeners nothing is read."""
         self._listeners -= 1
         if not self._listeners:
-            self._end = None
+            self._end = self._error = None
             self._pages.clear()
             if self._task is not None:
                 self._task.cancel()
@@ -108,8 +111,11 @@ class Hub:
     async def next(self, cursor: Cursor) -> Page | Cursor:
         """Return the page after a position, or, once there is none, the position of the newest event.
 
-        For a listener; wait with `changed` before the next call if the position is the newest.
+        For a listener; wait with `changed` before the next call if the position is the newest. Raises UnavailableError
+        once nothing can be read any more: leave, and join later.
         """
+        if self._error is not None:
+            raise self._error
         end = self._end
         assert end is not None, "a listener keeps the hub reading"
         if cursor == end:
@@ -143,9 +149,14 @@ class Hub:
             assert self._end is not None, "leave() ends this task"
             try:
                 page = await self.run(self.feed.page, self._end)
-            except SyceeError:  # the ledger or the database is unavailable, as its own callers learn
+            except UnavailableError:  # the ledger or the database, as its own callers learn
                 await asyncio.sleep(POLL_S)
                 continue
+            except Exception as error:  # damage, or a defect: the listeners must not wait for events in vain
+                self._error = UnavailableError(f"events cannot be read: {type(error).__name__}", hint="try again later")
+                self._error.__cause__ = error
+                self._changed.set()
+                return
             if page.end != self._end:
                 self._add(page)
             if not page.is_last:

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -115,7 +116,7 @@ class Sender:
         )
         self._host = parsed.netloc
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or (ssl.create_default_context() if is_tls else None),
+            ssl_context=tls or (_public_tls() if is_tls else None),
             max_connections=1,
             keepalive_expiry=KEEP_ALIVE_S,
             network_backend=CheckedNetwork(permitted, is_tls, resolver),
@@ -158,6 +159,11 @@ class Sender:
     async def close(self) -> None:
         """Close the connection."""
         await self._pool.aclose()
+
+
+@cache  # reading the certificates of the machine takes milliseconds
+def _public_tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 def check_url(url: str) -> httpx.URL:
