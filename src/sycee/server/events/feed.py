@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sycee.core import ids
@@ -21,7 +22,7 @@ from sycee.database.events import RegisterEvent, events_after, newest_event
 from sycee.database.stores import Stores
 from sycee.sequencer.frame_records import FrameRecords
 from sycee.server.events.kinds import Amount
-from sycee.server.events.ledger_events import INDEX_MASK, TYPE_OF, LedgerEvents, operations_after
+from sycee.server.events.ledger_events import INDEX_MASK, LedgerEvents, operations_after
 
 REGISTER_EVENTS_MAX: Final = 500  # of one page
 BULK_ACCOUNTS_MAX: Final = 100  # shown in one event
@@ -81,7 +82,7 @@ class Page:
     @property
     def operations(self) -> int:
         """Return the number of events of the ledger."""
-        return int(self.ledger.bound.size)
+        return len(self.ledger.places)
 
     @property
     def size(self) -> int:
@@ -91,21 +92,21 @@ class Page:
     def cursor(self, at: int) -> Cursor:
         """Return the cursor after event `at`."""
         if at < self.operations:
-            return Cursor.of(int(self.ledger.bound["place"][at]), self.start.number)
+            return Cursor.of(self.ledger.places[at], self.start.number)
         return Cursor(self.end.frame, self.end.offset, self.registers[at - self.operations].number)
 
     def id_of(self, at: int) -> str:
         """Return the number of event `at`."""
         if at >= self.operations:
             return str(self.registers[at - self.operations].number)
-        place = int(self.ledger.bound["place"][at])
+        place = self.ledger.places[at]
         return f"{place >> PLACE_INDEX_BITS}.{place & INDEX_MASK}"
 
     def type_of(self, at: int) -> str:
         """Return the type of event `at`."""
         if at >= self.operations:
             return self.registers[at - self.operations].kind.value
-        return self.ledger.renamed.get(at) or TYPE_OF[int(self.ledger.bound["kind"][at])].name
+        return self.ledger.names[at]
 
     def event(self, at: int, seen: Array | None = None) -> dict[str, Any]:
         """Return event `at`. `seen`: which of the accounts the caller may see, (accounts,) bool; None for all.
@@ -114,31 +115,29 @@ class Page:
         """
         if at >= self.operations:
             return _register_event(self.registers[at - self.operations])
-        ledger, row = self.ledger, self.ledger.bound[at]
-        kind = TYPE_OF[int(row["kind"])]
-        time_ns = int(ledger.times[at])
-        accounts = ledger.accounts_of(at)
+        ledger = self.ledger
+        kind, time_ns, accounts = ledger.types[at], ledger.times_ns[at], ledger.accounts_of(at).tolist()
         made: dict[str, Any] = {
             "id": self.id_of(at),
-            "type": self.type_of(at),
-            "at": exact_text(time_ns),
+            "type": ledger.names[at],
+            "at": _time_text(time_ns),
             "at_ns": str(time_ns),
-            "operation": ids.format(ids.of_record(row, "id")),
+            "operation": ids.format(ledger.ids[at]),
         }
-        if accounts.size:
-            made["currency"] = currency_code(int(ledger.accounts["currency"][accounts[0]]))
-        if kind.amount is not Amount.NONE and not (kind.is_bulk and seen is not None):
-            made["amount"] = str(int(row["amount"] if kind.amount is Amount.RECORD else ledger.amounts[at]))
+        if accounts:
+            made["currency"] = currency_code(ledger.currencies[accounts[0]])
         if kind.is_bulk and seen is not None:
-            accounts = accounts[seen[accounts]]
-        made["accounts"] = [ledger.names[each] for each in accounts[:BULK_ACCOUNTS_MAX].tolist()]
+            accounts = [each for each in accounts if seen[each]]
+        elif kind.amount is not Amount.NONE:
+            made["amount"] = str(ledger.amounts[at])
+        made["accounts"] = [ledger.accounts[each] for each in accounts[:BULK_ACCOUNTS_MAX]]
         if kind.about:
             made["about"] = ids.format(ids.of_record(ledger.records[at], "reference"))
         return made
 
     def text(self, at: int, seen: Array | None = None) -> str:
         """Return event `at` as JSON; a text that is the same for all callers is made once."""
-        if seen is not None and at < self.operations and TYPE_OF[int(self.ledger.bound["kind"][at])].is_bulk:
+        if seen is not None and at < self.operations and self.ledger.types[at].is_bulk:
             return _json(self.event(at, seen))
         if at not in self._texts:
             self._texts[at] = _json(self.event(at))
@@ -199,6 +198,11 @@ class Feed:
             return self.page(newest._replace(number=number - 1), newest._replace(number=number))
         place = int(frame) << PLACE_INDEX_BITS | int(offset)
         return self.page(Cursor.of(place - 1, 0), Cursor.of(place, 0))
+
+
+@lru_cache(maxsize=64)  # the operations of a frame have one time
+def _time_text(time_ns: int) -> str:
+    return exact_text(time_ns)
 
 
 def _register_event(event: RegisterEvent) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from sycee.archive.history_source import StateReader
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.core.records.layout import OPERATION, PURSE_BIT, AccountKind, Kind, Purpose
+from sycee.core.records.layout import ACCOUNT, OPERATION, PURSE_BIT, AccountKind, Kind, Purpose
 from sycee.core.result_codes import Result
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.frame_records import FrameRecords
-from sycee.server.events.kinds import DISCARDED, MINTED, REDEEMED, TYPES, Accounts, EventType
+from sycee.server.events.kinds import DISCARDED, MINTED, REDEEMED, TYPES, Accounts, Amount, EventType
 
 OPERATIONS_MAX: Final = 2_048  # of one page
 MOVEMENTS_MAX: Final = 8_192  # copied between two frames
@@ -28,6 +28,7 @@ MOVEMENTS_MAX: Final = 8_192  # copied between two frames
 INDEX_MASK: Final = (1 << PLACE_INDEX_BITS) - 1
 TYPE_OF: Final[Mapping[int, EventType]] = {int(kind): each for kind, each in TYPES.items()}
 
+_AMOUNT_OF_RECORD: Final = np.array([int(kind) for kind, each in TYPES.items() if each.amount is Amount.RECORD])
 _NEEDS_RECORD: Final = np.array([int(kind) for kind, each in TYPES.items() if each.needs_record])
 _FIELDS: Final[Mapping[Accounts, tuple[str, ...]]] = {
     Accounts.DEBIT: ("debit",),
@@ -42,27 +43,30 @@ _NO_ROWS: Final = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class LedgerEvents:
-    """Created operations in order, (n,) each, and pairs of an operation and an account that it concerns.
+    """Created operations in order, and pairs of an operation and an account that it concerns.
 
-    `pair_at`: positions of operations, ascending; `pair_account`: positions in the arrays of accounts. `amounts`: sums
-    of movements. `records`: of operations whose event needs one, by position.
+    Lists have one value for each operation. `pair_at`: positions of operations, ascending; `pair_account`: positions in
+    the arrays of accounts; the pairs of operation i are `starts[i]` to `starts[i + 1]`, the paying account first.
     """
 
-    bound: Array
-    times: Array
-    amounts: Array
+    places: Sequence[int]
+    types: Sequence[EventType]
+    names: Sequence[str]  # of types
+    ids: Sequence[int]
+    times_ns: Sequence[int]
+    amounts: Sequence[int]
+    starts: Sequence[int]
     pair_at: Array
     pair_account: Array
     rows: Array  # of the accounts in the ledger, ascending
-    accounts: Array  # layout.ACCOUNT
-    names: Sequence[str]  # ids of the accounts
-    renamed: Mapping[int, str]  # types that differ from the kind's
-    records: Mapping[int, Any]
+    operators: Array  # of the accounts
+    accounts: Sequence[str]  # ids
+    currencies: Sequence[int]  # of the accounts
+    records: Mapping[int, Any]  # of operations whose event needs one, by position
 
     def accounts_of(self, at: int) -> Array:
-        """Return the positions of an operation's accounts, the paying one first."""
-        first, end = np.searchsorted(self.pair_at, [at, at + 1])
-        found: Array = self.pair_account[first:end]
+        """Return the positions of an operation's accounts."""
+        found: Array = self.pair_account[self.starts[at] : self.starts[at + 1]]
         return found
 
 
@@ -176,17 +180,26 @@ class _Copy:
         first = np.sort(first)
         first = first[np.argsort(at[first], kind="stable")]
         account_rows, places = np.unique(np.concatenate([_NO_ROWS, *self._account_rows]), return_index=True)
-        accounts = np.concatenate(self._accounts)[places] if self._accounts else np.zeros(0, np.int64)
+        accounts = np.concatenate([np.zeros(0, ACCOUNT), *self._accounts])[places]
+        kinds, pair_at = self._kinds.tolist(), at[first]
+        names = [TYPE_OF[kind].name for kind in kinds]
+        for place, name in self._renamed.items():
+            names[place] = name
+        of_record = np.isin(self._kinds, _AMOUNT_OF_RECORD)
         return LedgerEvents(
-            bound=self._bound,
-            times=self._times,
-            amounts=self._amounts,
-            pair_at=at[first],
+            places=self._bound["place"].tolist(),
+            types=[TYPE_OF[kind] for kind in kinds],
+            names=names,
+            ids=ids.of_records(self._bound, "id"),
+            times_ns=self._times.tolist(),
+            amounts=np.where(of_record, self._bound["amount"], self._amounts).tolist(),
+            starts=np.searchsorted(pair_at, np.arange(len(kinds) + 1)).tolist(),
+            pair_at=pair_at,
             pair_account=np.searchsorted(account_rows, rows[first]),
             rows=account_rows,
-            accounts=accounts,
-            names=[ids.format(each) for each in ids.of_records(accounts, "id")] if self._accounts else (),
-            renamed=self._renamed,
+            operators=accounts["operator"].copy(),
+            accounts=[ids.format(each) for each in ids.of_records(accounts, "id")],
+            currencies=accounts["currency"].tolist(),
             records=self._records,
         )
 

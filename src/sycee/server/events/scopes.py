@@ -44,10 +44,8 @@ class Scope:
         """Return which of a page's accounts the caller may see, (accounts,) bool; None for all."""
         if self.everything:
             return None
-        accounts = page.ledger.accounts
-        if not len(accounts):
-            return np.zeros(0, bool)
-        found: Array = np.isin(page.ledger.rows, self.rows) | np.isin(accounts["operator"], list(self.operators))
+        ledger = page.ledger
+        found: Array = np.isin(ledger.rows, self.rows) | np.isin(ledger.operators, list(self.operators))
         return found
 
     def visible(self, page: Page, seen: Array | None) -> list[int]:
