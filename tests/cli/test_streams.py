@@ -140,6 +140,7 @@ def commands(place: Path) -> list[list[str]]:
         ["demo", "--help"],
         ["serve", "--help"],
         ["load", "--help"],
+        ["conformance", "--help"],
         ["nonsense", CHINESE],
     ]
 

@@ -76,6 +76,10 @@ COMMANDS: Final = {
     "demo": ("demo:demo", "Start a server with a small seeded economy on this machine, and print what can be tried."),
     "serve": ("serve:serve", "Serve a bank over HTTP until Ctrl-C."),
     "load": ("load:load", "Offer signed payments to a server at a stated rate, and show the latencies."),
+    "conformance": (
+        "conformance:conformance",
+        "Check an integration against a running server: signatures, repetition, refunds, clocks and webhooks.",
+    ),
 }
 
 # Headings of the help, by the first command below each.

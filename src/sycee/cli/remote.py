@@ -150,7 +150,7 @@ def pay(
     The records are compared with the payment before they are signed.
     """
     with _connected(server, client, client_key, origin) as bank:
-        from sycee.client import api
+        from sycee.client import Signer, api
         from sycee.core import ids, money
 
         number, private = ids.parse(id_) if id_ else 0, _key(key)
@@ -159,12 +159,9 @@ def pay(
                 raise UsageError(
                     "a text, a till or an order needs a login", hint="name --client and --client-key, or leave it out"
                 )
-            public = bank.do(api.supply())
-            currency = money.currency(public["currency"])
-            payer_key = api.Payer(
-                ids.parse(payer), private, currency.numeric, key_epoch, bytes.fromhex(public["ledger"])
-            )
-            call: Call[Any] = api.pay_signed(payer_key, payee, _minor(amount, currency), id=number)
+            signing = bank.do(api.payer(Signer.of(payer, private), key_epoch=key_epoch))
+            currency = money.currency_of(signing.currency)
+            call: Call[Any] = api.pay_signed(signing, payee, _minor(amount, currency), id=number)
         else:
             found = bank.do(api.wallet(payer))
             currency = money.currency(found.currency)

@@ -14,7 +14,7 @@ Doing the same call again is safe: its id is the same, and the server acts once.
 repetitions, signatures and errors.
 """
 
-from sycee.client import api
+from sycee.client import api, webhooks
 from sycee.client.calls import Call, Page
 from sycee.client.clients import AsyncClient, Client
 from sycee.client.errors import (
@@ -31,6 +31,7 @@ from sycee.client.errors import (
     Refused,
     ServerFailed,
     TooManyRequests,
+    WebhookRefused,
 )
 from sycee.client.events import Event
 from sycee.client.signing import Signer, Wanted
@@ -58,5 +59,7 @@ __all__ = [
     "Signer",
     "TooManyRequests",
     "Wanted",
+    "WebhookRefused",
     "api",
+    "webhooks",
 ]

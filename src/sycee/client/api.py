@@ -13,7 +13,8 @@ from typing import Any, Final
 from sycee.client.calls import Call, Members, Page, action, fresh_id, listed, made, place, read, require_same
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.signing import Signer, Wanted
-from sycee.core import ids
+from sycee.core import ids, money
+from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.records import envelopes, operations
 from sycee.core.records.envelopes import Envelope
@@ -26,6 +27,14 @@ VALID_NS: Final = 3_600 * 10**9  # of the envelope of a signed payment
 @dataclass(frozen=True, slots=True)
 class Done:
     """A payment or refund that was made; `id` is its operation in the ledger."""
+
+    id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """Money on its way between a wallet and a bank: "sent", "confirmed" or "rejected"."""
 
     id: str
     state: str
@@ -71,7 +80,7 @@ class Caller:
 class Payer:
     """A wallet that signs payments: its account and key, the currency's ISO 4217 number, the key epoch and the ledger.
 
-    `Wallet.key_epoch` and `supply` show the last three.
+    The call `payer` finds the last three.
     """
 
     account: int
@@ -264,36 +273,88 @@ def result_of(id: int | str) -> Call[Bound]:
 
 
 def pay_signed(payer: Payer, payee: int | str, minor: int, *, id: int = 0) -> Call[SignedPayment]:
-    """Pay without a login and without text: the wallet's signature is the authority. One request.
+    """Pay without a login and without text: the wallet's signature is the authority. One request."""
+    return signed(payer, operations.pay(id or fresh_id(), payer=payer.account, payee=_number(payee), amount=minor))
 
-    Doing the call again sends the same bytes; after VALID_NS the server accepts them only if the payment was made.
+
+def signed(payer: Payer, record: Array, *, valid_ns: int = VALID_NS) -> Call[SignedPayment]:
+    """Send one record that the account's own key signs. `record`: (1,) layout.OPERATION of `core.records.operations`.
+
+    docs/reference/http-payments.md lists the kinds. Doing the call again sends the same bytes; after `valid_ns` the
+    server accepts them only if the record was applied before.
     """
-    number, to = id or fresh_id(), _number(payee)
-    record = operations.pay(number, payer=payer.account, payee=to, amount=minor)
+    name = ids.format(ids.of_record(record[0], "id"))
     sealed: list[bytes] = []
 
     def converse(session: Session) -> Conversation[SignedPayment]:
         if not sealed:
-            sealed.append(record.tobytes() + _envelope(record, payer, session.now_ns() + VALID_NS))
-        request = Request("POST", "/v1/payments", content=sealed[0], content_type=PAYMENT_TYPE, is_anonymous=True)
-        response = yield request
+            sealed.append(record.tobytes() + _envelope(record, payer, session.now_ns() + valid_ns))
+        response = yield Request(
+            "POST", "/v1/payments", content=sealed[0], content_type=PAYMENT_TYPE, is_anonymous=True
+        )
 
         def make(members: Members) -> SignedPayment:
-            require_same(members, "id", ids.format(number))
+            require_same(members, "id", name)
             require_same(members, "result", "CREATED")
-            return SignedPayment(members["id"], int(members["frame"]), int(members["time_ns"]), response.status == 200)
+            return SignedPayment(name, int(members["frame"]), int(members["time_ns"]), response.status == 200)
 
         return made(response, make)
 
-    return Call(converse, ids.format(number))
+    return Call(converse, name)
 
 
-def _envelope(record: Any, wallet: Payer, until_ns: int) -> bytes:
-    signed: Envelope = envelopes.sign(
+def payer(owner: Signer, *, key_epoch: int = 0) -> Call[Payer]:
+    """Return what signs the payments of a wallet. Without `key_epoch` the caller must be able to see the wallet."""
+
+    def converse(session: Session) -> Conversation[Payer]:
+        public = yield from supply().converse(session)
+        epoch = key_epoch or (yield from wallet(owner.id).converse(session)).key_epoch
+        currency = money.currency(public["currency"]).numeric
+        return Payer(owner.id, owner.key, currency, epoch, bytes.fromhex(public["ledger"]))
+
+    return Call(converse)
+
+
+# --- money between wallets and banks ---
+
+
+def fund(wallet: int | str, minor: int, bank_reference: str, signer: Signer, *, id: int = 0) -> Call[Funding]:
+    """Send money from an operator's vault to a wallet; it waits for the bank's leg. A person of the operator signs.
+
+    The server chooses the operator's vault and its account for transit. `bank_reference` is unique for the operator.
+    """
+    to = _number(wallet)
+    sent = Wanted(Kind.SEND, {"credit": to, "amount": minor}, free=frozenset({"debit", "reference"}))
+    return action(
+        f"/v1/wallets/{place(to)}/fundings",
+        {"minor": str(minor), "bank_reference": bank_reference},
+        _funding,
+        signers=(signer,),
+        wanted=lambda _: [sent],
+        id=id,
+    )
+
+
+def confirm(funding: str, *, id: int = 0) -> Call[Funding]:
+    """Report that the bank made its leg: the money arrives. The server signs as operator 0."""
+    return action(f"/v1/fundings/{place(funding)}/confirmation", {}, _funding, id=id)
+
+
+def reject(funding: str, *, id: int = 0) -> Call[Funding]:
+    """Report that the bank refused its leg: the money returns. The server signs as operator 0."""
+    return action(f"/v1/fundings/{place(funding)}/rejection", {}, _funding, id=id)
+
+
+def _envelope(record: Array, wallet: Payer, until_ns: int) -> bytes:
+    made_here: Envelope = envelopes.sign(
         record, wallet.ledger_id, wallet.account, wallet.key, until_ns, currency=wallet.currency,
         key_epoch=wallet.key_epoch,
     )  # fmt: skip
-    return signed.encode()
+    return made_here.encode()
+
+
+def _funding(members: Members) -> Funding:
+    return Funding(members["funding"], members["state"])
 
 
 def _done(members: Members) -> Done:

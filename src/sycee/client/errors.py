@@ -5,6 +5,7 @@ All are `sycee.core.errors.SyceeError`, so that `message`, `hint` and `exit_code
     ClientError                       exit 1
     ├── LostConnection                exit 4   no answer before the deadline: whether the server acted is unknown
     ├── ContradictsRequest            exit 3   records or an answer that are not what was requested; nothing was signed
+    ├── WebhookRefused                exit 3   a webhook that the server did not sign, or signed long ago
     └── Problem                       exit 1   the server answered with a problem (RFC 9457)
         ├── InvalidRequest            exit 2   400, 405, 406, 413, 415: correct the request
         ├── NotAuthenticated          exit 2   401, and refusals of the token endpoint
@@ -42,6 +43,12 @@ class LostConnection(ClientError):
 
 class ContradictsRequest(ClientError):
     """The server sent records or an answer that are not what was requested. The client signed nothing."""
+
+    exit_code = 3
+
+
+class WebhookRefused(ClientError):
+    """A webhook is not of the server, or old."""
 
     exit_code = 3
 
