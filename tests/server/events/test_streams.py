@@ -221,6 +221,14 @@ def test_a_stream_ends_after_its_time(place: Place, monkeypatch: pytest.MonkeyPa
         assert mia.rest() == []
 
 
+def test_a_stream_ends_with_its_session(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "REFRESH_S", 0.05)
+    person_of = place.town.holder(place.town.ned)
+    with logged_in(place.town.bank, place.address, person_of) as ned, following(ned) as reader:
+        assert ned.post("/auth/logout").status_code == 204
+        assert reader.rest() == []
+
+
 def test_a_reader_that_takes_nothing_is_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SLOW_S", 0.1)
     sent: list[bytes] = []

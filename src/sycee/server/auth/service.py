@@ -105,6 +105,16 @@ class Authentication:
             raise NotAuthenticated("", cookie=self.sessions.ended_cookie()) from error
         return Caller(Kind.PERSON, address, int(person), scopes=frozenset(SCOPES))
 
+    def require_still(self, caller: Caller, cookies: Mapping[str, str]) -> None:
+        """Raise NotAuthenticated if the caller of a long answer lost access since its request.
+
+        It is no use of a session, which would otherwise not become idle while the answer lasts.
+        """
+        if caller.kind is Kind.PERSON:
+            self.sessions.person_of(self.sessions.token_in(cookies), is_use=False)
+        elif self.clients.active(caller.client) is None:
+            raise NotAuthenticated
+
     def begin_passkey(self, connection: Connection, person: int) -> str:
         """Begin a session after a passkey."""
         return self.sessions.begin(connection, person, sessions.PASSKEY)

@@ -67,8 +67,11 @@ class Sessions:
         connection.execute(SESSIONS.insert().values(row))
         return token
 
-    def person_of(self, token: str) -> int:
-        """Return the person of a session. Raises NotAuthenticated if it has ended, or there is none."""
+    def person_of(self, token: str, *, is_use: bool = True) -> int:
+        """Return the person of a session. Raises NotAuthenticated if it has ended, or there is none.
+
+        `is_use`: False for a check that does not keep an idle session alive.
+        """
         if not 0 < len(token) <= _TOKEN_CHARACTERS_MAX:
             raise NotAuthenticated("")
         now_ns = read_ns(self._clock)
@@ -79,7 +82,7 @@ class Sessions:
             raise NotAuthenticated("")
         if self._people.state_of(row.person) != ACTIVE:
             raise NotAuthenticated("")
-        if now_ns >= row.used_ns + MINUTE_NS:  # one write a minute, not one a request
+        if is_use and now_ns >= row.used_ns + MINUTE_NS:  # one write a minute, not one a request
             used = SESSIONS.update().where(chosen).values(used_ns=now_ns)
             write(self._engine, lambda connection: connection.execute(used))
         return int(row.person)

@@ -112,7 +112,7 @@ class EventStream(Response):
         loop = asyncio.get_running_loop()
         refreshed = loop.time()
         while not gone.done() and not self._hub.is_closed:
-            changed = self._hub.changed
+            changed = self._hub.changed  # taken first: a page that arrives from here on sets it
             if loop.time() - refreshed >= REFRESH_S:
                 self._scope, refreshed = await self._refresh(), loop.time()
             found = await self._hub.next(self._cursor)
@@ -122,7 +122,8 @@ class EventStream(Response):
                     await self._send(send, text)
                 continue
             waiting = asyncio.create_task(changed.wait())
-            done, _ = await asyncio.wait({gone, waiting}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+            timeout = min(HEARTBEAT_S, REFRESH_S)
+            done, _ = await asyncio.wait({gone, waiting}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             if not done:
                 await self._send(send, _position(self._cursor).encode())

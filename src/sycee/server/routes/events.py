@@ -7,10 +7,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
+from sycee.server.auth.dependencies import authentication_of
 from sycee.server.events.feed import Cursor
 from sycee.server.events.hub import Hub
 from sycee.server.events.kinds import NAMES
-from sycee.server.events.scopes import scope_of
+from sycee.server.events.scopes import Scope, scope_of
 from sycee.server.events.streams import MEDIA_TYPE, EventStream, Places
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.routes.common import TheCaller, TheRuntime
@@ -51,18 +52,23 @@ async def follow_events(
 ) -> Response:
     """Send the events that the caller may see, after a position or from now on, until the caller leaves.
 
-    The id of each event is the position after it. A connection ends after five minutes, and when the reader is too
-    slow: connect again with the last id. An event may arrive twice around a reconnection, never out of order.
+    The id of each event is the position after it. A connection ends after five minutes, when the reader is too slow,
+    and when the caller loses access: connect again with the last id.
     """
     text = last_event_id or after
     start = Cursor.parse(text) if text else None
     places: Places = request.app.state.streams
-    hub = hub_of(request)
+    hub, authentication = hub_of(request), authentication_of(request)
+
+    def current() -> Scope:
+        authentication.require_still(caller, request.cookies)
+        return scope_of(runtime.bank, caller)
+
     free = places.take(caller)
     try:
-        scope = await runtime.run(scope_of, runtime.bank, caller)
+        scope = await runtime.run(current)
         cursor = await hub.join(start)
     except BaseException:
         free()
         raise
-    return EventStream(hub, cursor, lambda: runtime.run(scope_of, runtime.bank, caller), scope, free)
+    return EventStream(hub, cursor, lambda: runtime.run(current), scope, free)
