@@ -31,6 +31,7 @@ REFRESH_S: Final = 15.0  # duties and wallets of the caller are read again
 SLOW_S: Final = 10.0
 LIFE_S: Final = 300.0  # the caller then connects again, with a valid token
 RETRY_MS: Final = 2_000
+SMALL_PAGE: Final = 16  # events whose texts cost less than a change of threads
 
 MEDIA_TYPE: Final = "text/event-stream"
 
@@ -118,7 +119,7 @@ class EventStream(Response):
             found = await self._hub.next(self._cursor)
             if isinstance(found, Page):
                 self._cursor = found.end
-                if text := events_text(found, self._scope):
+                if text := await self._text(found):
                     await self._send(send, text)
                 continue
             waiting = asyncio.create_task(changed.wait())
@@ -127,6 +128,12 @@ class EventStream(Response):
             waiting.cancel()
             if not done:
                 await self._send(send, _position(self._cursor).encode())
+
+    async def _text(self, page: Page) -> bytes:
+        """Return the events of a page that the caller sees: many are made on the hub's thread, not on the loop."""
+        if page.size <= SMALL_PAGE:
+            return events_text(page, self._scope)
+        return await self._hub.run(events_text, page, self._scope)
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
         try:
