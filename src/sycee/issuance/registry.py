@@ -16,6 +16,7 @@ from sycee.issuance.records import Issuer, OperatorAccounts
 from sycee.issuance.tables import ACTIVE, JOINING, LEAVING, OPERATORS, REFUSED
 from sycee.ledger.state import LedgerState
 
+_ISSUER_ACCOUNTS = ("issuance", "suspense", "reserve_issuance", "reserve_suspense", "converted")
 _ACCOUNTS = ("suspense", "reserve_suspense", "transit_suspense", "vault", "reserve", "transit")
 
 
@@ -58,6 +59,13 @@ class Registry:
         if row is None:
             raise NotFound(f"there is no operator {number}", hint="`sycee operator list` shows the operators")
         return _operator(row)
+
+    def own_accounts(self) -> frozenset[int]:
+        """Return the accounts of the issuer and of all operators: those that no customer pays to."""
+        found = {getattr(self.issuer, name) for name in _ISSUER_ACCOUNTS}
+        for each in self.operators():
+            found |= {getattr(each.accounts, name) for name in _ACCOUNTS}
+        return frozenset(found)
 
     def require_active(self, number: int) -> OperatorRow:
         """Return an operator that has joined and is not leaving. Raises UsageError otherwise."""

@@ -112,8 +112,9 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
         failures_burst=failures_per_minute,
         forwarded=bank.config.text("http_address").startswith("unix:"),
     )
+    closed = bank.registry.own_accounts()  # of operators that join later, from the next start on
     app = create_app(runtime, at_stop=refusals.aclose)
-    payments = PaymentsApp(lambda: runtime.ledger, settings, otherwise=app, refusals=refusals)
+    payments = PaymentsApp(lambda: runtime.ledger, settings, otherwise=app, refusals=refusals, closed=closed)
     app.state.payments = payments
     payments.before_stop = lambda: app.state.hub.stop_streams()
     return payments

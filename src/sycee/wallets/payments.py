@@ -158,13 +158,13 @@ class Payments:
         paying, paid = self._directory.get(payer), self._directory.find(payee)
         operation = operation or self._id()
         record = operations.pay(operation, payer=payer, payee=payee, amount=minor)
-        if not (text or till or order or request is not None):
-            return self._pay_plainly(record, signers, operation, paid)
-        if paid is None:  # nothing can be stored for an unknown payee
+        if paid is None:  # no wallet: nothing can be stored for it, and an account of the issuer takes no payment
             with_note(record, self._id())
             until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
             sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
             return Paid(PayerAnswer.PAYEE_CANNOT_RECEIVE, operation)
+        if not (text or till or order or request is not None):
+            return self._pay_plainly(record, signers, operation, paid)
         self.check_place(paid, till, order)
         now_ns = read_ns(self._stores.clock)
         reference = self._id()
@@ -211,12 +211,12 @@ class Payments:
         )
         return Paid(payer_answer(outcome.results[0]), operation)
 
-    def _pay_plainly(self, record: Array, signers: Sequence[Signer], operation: int, payee: Wallet | None) -> Paid:
+    def _pay_plainly(self, record: Array, signers: Sequence[Signer], operation: int, payee: Wallet) -> Paid:
         until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
         envelopes = sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
         answers = self._stores.ledger.submit(record, envelopes)
         result = Result(int(first_codes(answers)[0]))
-        if result in HIDDEN and payee is not None:
+        if result in HIDDEN:
             now_ns = read_ns(self._stores.clock)
             write(
                 self._stores.engine,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Set
 from time import monotonic
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -25,6 +25,7 @@ from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, d
 from sycee.server.payments.refusals import PayeeRefusal, what_is_heard
 from sycee.server.payments.senders import Sender, Senders, address_of
 from sycee.server.payments.settings import PaymentSettings
+from sycee.wallets.payments import PayerAnswer
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,6 +36,7 @@ PATH: Final = "/v1/payments"
 RETRY_S: Final = 1.0  # after the queue was full
 STOPPED_RETRY_S: Final = 30.0  # after the ledger stopped: a person must look
 _CLOSE: Final = [(b"connection", b"close")]
+_CREDIT: Final = slice(48, 64)  # the payee of PAY, TRANSFER and HOLD; bytes of layout.OPERATION
 _EXISTS: Final = int(Result.EXISTS)
 _DIFFERENT: Final = int(Result.EXISTS_WITH_DIFFERENT_CONTENT)
 _RESULTS: Final = {int(result): result for result in Result}
@@ -59,17 +61,20 @@ class PaymentsApp:
         *,
         otherwise: AsgiApp | None = None,
         refusals: RefusalStore | None = None,
+        closed: Set[int] = frozenset(),
     ) -> None:
         """Create the application.
 
         `ledger`: called once, on the event loop, at the first payment; the caller closes what it returns. `refusals`:
-        where the exact codes of payees' refusals are stored; None: nowhere.
+        where the exact codes of payees' refusals are stored; None: nowhere. `closed`: accounts that no payment, transfer
+        or hold here may name as payee.
         """
         self._connect = ledger
         self._ledger: AsyncLedger | None = None
         self._settings = settings
         self._otherwise = otherwise
         self._refusals = refusals
+        self._closed = frozenset(account.to_bytes(16, "little") for account in closed)
         self._senders = Senders(settings)
         self._counts: Counter[int] = Counter()
         self.before_stop: Callable[[], None] = lambda: None  # ends answers that have no end of their own
@@ -167,6 +172,9 @@ class PaymentsApp:
     async def pay(self, payment: Payment, sender: Sender) -> Answer:
         """Return the answer to a payment, once it is durable."""
         record, envelope = payment
+        if record[_CREDIT] in self._closed:
+            # A payment to the issuance account would destroy money whose reserves stay, and end the books' equality.
+            return _refused(PayerAnswer.PAYEE_CANNOT_RECEIVE, record)
         if self._waiting >= self._settings.waiting_max:
             return _not_taken(f"{self._waiting:,} payments wait for their answers", record, RETRY_S)
         self._waiting += 1
@@ -206,13 +214,13 @@ class PaymentsApp:
         if refused_by and self._refusals is not None:
             operation = int.from_bytes(record[:16], "little")
             await self._refusals.store(PayeeRefusal(operation, refused_by, result, frame_ns))
-        return answers.problem(
-            "refused",
-            "no money moved",
-            "the code names the reason",
-            code=heard,
-            id=answers.id_text(record),
-        )
+        return _refused(heard, record)
+
+
+def _refused(code: str, record: bytes) -> Answer:
+    return answers.problem(
+        "refused", "no money moved", "the code names the reason", code=code, id=answers.id_text(record)
+    )
 
 
 def _not_here(scope: Scope) -> Answer:
