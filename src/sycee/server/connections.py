@@ -28,6 +28,7 @@ class ConnectionLimits:
 
     header_bytes_max: int = 16 << 10  # request line and header fields; a packet may exceed it by its length
     request_s: float = 20.0  # from the first byte of a request, or from the connection, to the end of the body
+    ignored_bytes_max: int = 256 << 10  # of a body that still arrives after its answer
     unread_s: float = 30.0  # in which the other side takes no byte of an answer; also after the server closed
     address_max: int = 1_024  # connections of one address
     total_max: int = 4_096  # of all; more than this need a proxy or another machine
@@ -47,6 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._header_bytes = 0  # of a header that is incomplete
+        self._ignored_bytes = 0
         self._is_in_header = self._is_in_body = False
         self._timer: asyncio.TimerHandle | None = None
         self._address = ""
@@ -82,6 +84,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         if not (self._is_in_header or self._is_in_body):
             if self._timer is not None:
                 self._stop_timer()
@@ -92,12 +96,18 @@ class LimitedProtocol(HttpToolsProtocol):
                 detail = f"the header may have {self.limits.header_bytes_max:,} bytes"
                 self._refuse(Problem("too-large", detail, hint="send fewer and shorter header fields"))
                 return
+        elif self.cycle.response_complete:
+            self._ignored_bytes += len(data)
+            if self._ignored_bytes > self.limits.ignored_bytes_max:
+                self._stop_timer()
+                self.transport.close()
+                return
         if self._timer is None:
             self._start_timer()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._is_in_header, self._header_bytes = True, 0
+        self._is_in_header, self._header_bytes, self._ignored_bytes = True, 0, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
