@@ -66,8 +66,8 @@ class PaymentsApp:
         """Create the application.
 
         `ledger`: called once, on the event loop, at the first payment; the caller closes what it returns. `refusals`:
-        where the exact codes of payees' refusals are stored; None: nowhere. `closed`: accounts that no payment, transfer
-        or hold here may name as payee.
+        where the exact codes of payees' refusals are stored; None: nowhere. `closed`: accounts that no payment,
+        transfer or hold here may name as payee.
         """
         self._connect = ledger
         self._ledger: AsyncLedger | None = None
