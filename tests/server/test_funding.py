@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.server.world import logged_in, new_id, served, signed
 from tests.wallets import world
-from tests.wallets.world import LEO_KEY, NORTH, SOUTH, Town
+from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, Town
 
 from sycee.core import ids
 
@@ -156,3 +156,27 @@ def test_a_payment_takes_what_it_lacks_from_the_bank(counter: Counter) -> None:
     assert (town.balance(town.leo), town.balance(town.shop)) == (0, shop + minor)
     rejected = counter.north.post(f"{path}/rejection", json={"id": new_id()})
     assert rejected.status_code == 400
+
+
+def test_an_excess_is_paid_or_returns(counter: Counter) -> None:
+    town, bank = counter.town, counter.town.bank
+    most = next(each for each in bank.preset.tiers if each.name == "class-4").balance_max_minor
+    town.fund(town.ned, most - town.balance(town.ned), "N-full")
+    bank.sweeps.link(town.ned, "CN00 0001", signers=town.operator, who=town.north)
+    mia = {"signers": town.signer(town.mia, MIA_KEY), "who": town.holder(town.mia)}
+    payments = [ids.format(bank.payments.pay(town.mia, town.ned, minor, **mia).operation) for minor in (11, 12)]
+    path = "/v1/operators/2/waterfalls"
+    rows = counter.north.get(path).json()["rows"]
+    assert [(each["payment"], each["minor"]) for each in rows] == list(zip(payments, ("11", "12"), strict=True))
+    assert counter.north.get(path, params={"limit": 1}).json()["rows"] == rows[:1]
+    foreign, missing = (counter.south.get(f"/v1/operators/{number}/waterfalls") for number in (2, 77))
+    assert (foreign.status_code, shown(foreign)) == (404, shown(missing))
+    body = {"id": new_id()}
+    confirm = f"{path}/{payments[0]}/confirmation"
+    assert counter.south.post(confirm, json={"id": new_id()}).status_code == 404
+    done = counter.north.post(confirm, json=body)
+    assert (done.status_code, done.json()) == (201, {"funding": payments[0], "state": "confirmed"})
+    assert counter.north.post(confirm, json=body).status_code == 200
+    assert counter.north.post(confirm, json={"id": new_id()}).status_code == 404
+    rejected = counter.north.post(f"{path}/{payments[1]}/rejection", json={"id": new_id()})
+    assert (rejected.status_code, town.balance(town.ned)) == (201, most + 12)

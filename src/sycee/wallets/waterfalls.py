@@ -104,22 +104,25 @@ class Waterfalls:
         holder = self._directory.holder_of(excess.wallet)
         return bank_account_of(self._stores.engine, self._register, excess.wallet, holder, access)
 
-    def confirm(self, excess: Excess, *, signers: Sequence[Signer], who: int) -> Outcome:
-        """Report that the bank paid an excess to the holder: the money is in the operator's vault. Operator 0 signs."""
-        return self._decide(CONFIRM, excess, signers, who)
+    def confirm(self, excess: Excess, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+        """Report that the bank paid an excess to the holder: the money is in the operator's vault. Operator 0 signs.
 
-    def reject(self, excess: Excess, *, signers: Sequence[Signer], who: int) -> Outcome:
-        """Report that the bank refused it: the money returns to the wallet, above its limit. Operator 0 signs."""
-        return self._decide(REJECT, excess, signers, who)
+        `id`: of the intent; the same id again returns the first outcome.
+        """
+        return self._decide(CONFIRM, excess, signers, who, id)
 
-    def _decide(self, action: str, excess: Excess, signers: Sequence[Signer], who: int) -> Outcome:
+    def reject(self, excess: Excess, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+        """Report that the bank refused it: the money returns to the wallet, above its limit. As `confirm`."""
+        return self._decide(REJECT, excess, signers, who, id)
+
+    def _decide(self, action: str, excess: Excess, signers: Sequence[Signer], who: int, id: int) -> Outcome:
         is_confirmed = action == CONFIRM
         duty = "transit.confirm" if is_confirmed else "transit.reject"
         self._people.require(who, duty, operator=excess.operator)
         make = operations.confirm if is_confirmed else operations.reject
         record = make(ids.new(read_ns(self._stores.clock) // 1_000_000), sent=excess.id)
         payload = {"operation": ids.format(excess.id)}
-        return self._stores.intents.perform(Draft(action, record, payload, who=who, signers=signers))
+        return self._stores.intents.perform(Draft(action, record, payload, who=who, signers=signers, id=id))
 
 
 def bank_account_of(engine: Engine, register: Register, wallet: int, holder: int, access: Access) -> str:

@@ -19,6 +19,7 @@ from sycee.server.operations import OWN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import REPEATED, SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number, refusal
 from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
+from sycee.wallets import waterfalls
 from sycee.wallets.payments import PAY
 from sycee.wallets.shortfalls import FUND as FUND_PAYMENT
 from sycee.wallets.shortfalls import Shortfall
@@ -269,7 +270,88 @@ async def reject_shortfall(payment: PathId, body: ActionBody, caller: TheCaller,
     return await runtime.run(perform, bank, "shortfall.reject", caller.person, body, work, place={"payment": payment})
 
 
+# --- waterfalls ---
+
+
+@operation(
+    router, "GET", "/operators/{operator}/waterfalls", access=CONFIRM, summary="List what waterfalls sent to banks"
+)
+async def list_waterfalls(
+    operator: TheOperator, caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS,
+    cursor: paging.Cursor = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return what an operator's bank has to pay to holders of wallets, in the order of ids."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        _require_staff(bank, caller, operator)
+        (after,) = paging.decode(cursor, str) or ("",)
+        found = sorted(bank.waterfalls.open(operator, by=caller.person), key=lambda each: each.id)
+        rows = [each for each in found if each.id > (number(after) if after else 0)]
+        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        members = [
+            {"payment": ids.format(each.id), "wallet": ids.format(each.wallet), "minor": str(each.minor),
+             "bank_reference": each.bank_reference, "time": exact_text(each.at_ns)}
+            for each in rows[:limit]
+        ]  # fmt: skip
+        return paging.page(members, place)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/operators/{operator}/waterfalls/{payment}/confirmation", access=CONFIRM, status_code=201,
+    response_model=FundingAnswer, responses=REPEATED, summary="Report that the bank paid an excess",
+)  # fmt: skip
+async def confirm_waterfall(
+    operator: TheOperator, payment: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Report that the bank paid an excess to the holder: the money is in the vault. Operator 0 signs."""
+    bank, name, place = runtime.bank, "waterfall.confirm", {"operator": operator, "payment": payment}
+
+    def work(_: Signatures) -> dict[str, Any]:
+        return _decided(bank, caller, operator, payment, body, is_paid=True)
+
+    return await runtime.run(perform, bank, name, caller.person, body, work, place=place)
+
+
+@operation(
+    router, "POST", "/operators/{operator}/waterfalls/{payment}/rejection", access=REJECT, status_code=201,
+    response_model=FundingAnswer, responses=REPEATED, summary="Report that the bank refused an excess",
+)  # fmt: skip
+async def reject_waterfall(
+    operator: TheOperator, payment: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Report that the bank refused an excess: it returns to the wallet, above its limit. Operator 0 signs."""
+    bank, name, place = runtime.bank, "waterfall.reject", {"operator": operator, "payment": payment}
+
+    def work(_: Signatures) -> dict[str, Any]:
+        return _decided(bank, caller, operator, payment, body, is_paid=False)
+
+    return await runtime.run(perform, bank, name, caller.person, body, work, place=place)
+
+
 # --- helpers ---
+
+
+def _decided(
+    bank: Bank, caller: Caller, operator: int, payment: str, body: ActionBody, *, is_paid: bool
+) -> dict[str, Any]:
+    """Decide an excess, or find that the same request decided it."""
+    _require_staff(bank, caller, operator)
+    decide, action = (
+        (bank.waterfalls.confirm, waterfalls.CONFIRM) if is_paid else (bank.waterfalls.reject, waterfalls.REJECT)
+    )
+    stored = bank.stores.intents.find(body.number)
+    if stored is not None and (stored.action, stored.payload) == (action, {"operation": payment}):
+        outcome = stored.outcome
+    else:
+        reference = f"WF-{number(payment):032X}"
+        if (excess := bank.waterfalls.find(operator, reference, by=caller.person)) is None:
+            raise not_found("excess")
+        outcome = decide(excess, signers=bank.technical_signers(), who=caller.person, id=body.number)
+    outcome.require_created("the excess is not decided")
+    return {"funding": payment, "state": "confirmed" if is_paid else "rejected"}
 
 
 def _require_staff(bank: Bank, caller: Caller, operator: int) -> None:
