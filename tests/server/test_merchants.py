@@ -157,6 +157,8 @@ def test_the_day_report_adds_up(market: Market) -> None:
     ]  # fmt: skip
     wrong = market.tia.get(f"{market.path}/days/yesterday")
     assert (wrong.status_code, "day" in wrong.json()["detail"]) == (400, True)
+    for day in ("0001-01-01", "9999-12-31"):
+        assert market.tia.get(f"{market.path}/days/{day}").status_code == 400
     leo = ids.format(market.town.leo)
     assert market.tia.get(f"{market.path}/days/{DAY}", params={"wallet": leo}).status_code == 404
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 from tests.server.world import logged_in, new_id, served, signed, signed_message
 from tests.wallets import world
-from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, STRANGER, Town
+from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, START_NS, STRANGER, Town
 
 from sycee.core import ids
 from sycee.core.keys import SigningKey
@@ -133,6 +133,8 @@ def test_statement_pages_have_texts_for_the_owner_only(street: Street) -> None:
     assert [each["text"] for each in staff["rows"]] == ["", ""]
     wrong = street.leo.get(f"/v1/wallets/{leo}/statement", params={"cursor": "nonsense"})
     assert (wrong.status_code, wrong.json()["type"]) == (400, "/problems/invalid-request")
+    number = street.leo.get(f"/v1/wallets/{leo}/statement", params={"cursor": "NQ"})  # the JSON 5, which is no list
+    assert number.status_code == 400
     other = street.leo.get(f"/v1/wallets/{leo}/statement", params={"cursor": "WzFd"})  # [1]: a movement of another
     assert other.status_code == 400
 
@@ -266,3 +268,35 @@ def test_a_mandate_is_signed_by_the_wallets_key(street: Street) -> None:
     assert street.mia.post(f"{path}/mandate/end", json={"id": new_id()}).status_code == 201
     assert street.mia.get(f"{path}/mandate").json()["day_max_minor"] is None
     assert signed(street.north, f"{path}/waterfall/end", {"id": new_id()}, NORTH).status_code == 201
+
+
+def test_a_session_of_the_operator_takes_nothing_from_a_wallet_with_a_key(street: Street) -> None:
+    leo, before = ids.format(street.town.leo), street.town.balance(street.town.leo)
+    payee, until_ns = ids.format(street.town.shop), str(START_NS + 10**15)
+    for path, more in (
+        ("payments", {"payee": payee, "minor": "1", "text": "x"}),
+        ("holds", {"payee": payee, "minor": "1", "until_ns": until_ns}),
+        ("defundings", {"minor": "1", "bank_reference": "S-1"}),
+        ("shortfalls", {"payee": payee, "minor": "1"}),
+        ("requests", {"minor": "1", "expires_ns": until_ns}),
+        ("aliases", {"alias": "@leo.stolen"}),
+        ("mandate", {"day_max_minor": "1"}),
+    ):
+        answer = signed(street.north, f"/v1/wallets/{leo}/{path}", {"id": new_id(), **more}, NORTH)
+        assert (path, answer.status_code) == (path, 404)
+    own_key = SigningKey.derive(bytes([125]) * 32)
+    copied = {"id": new_id(), "key": str(own_key.public), "proof": own_key.sign(bytes(32)).hex()}
+    assert street.north.post(f"/v1/wallets/{leo}/keys", json=copied).status_code == 400
+    assert street.town.balance(street.town.leo) == before
+
+
+def test_an_id_of_the_ledger_cannot_be_taken_for_a_wallet(street: Street) -> None:
+    vault = street.town.bank.registry.operator(3).accounts.vault
+    body = street.opening(holder=ids.format(street.town.holder(street.town.ned)), wallet=ids.format(vault))
+    answer = street.north.post("/v1/wallets", json=body)
+    assert (answer.status_code, "is taken" in answer.json()["detail"]) == (400, True)
+    assert street.north.get(f"/v1/wallets/{ids.format(vault)}/keys").status_code == 404
+    zero = street.north.post("/v1/wallets", json={**body, "id": "00000000-0000-0000-0000-000000000000"})
+    assert (zero.status_code, "not zero" in zero.json()["detail"]) == (400, True)
+    control = {"name": "A\u0000", "phone": "+86 138 0000 0079"}
+    assert street.north.post("/v1/persons", json=street.opening(person=control)).status_code == 400

@@ -29,7 +29,7 @@ def decode(cursor: str, *types: type) -> tuple[Any, ...]:
         return ()
     try:
         place = tuple(json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))))
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: JSON that is no list
         place = ()
     if tuple(map(type, place)) != types:
         raise UsageError("this is no cursor of this list", hint="use `next` of the page before as it is")

@@ -190,6 +190,8 @@ def perform(
     errors of `work`, and RequestConflict if the id belongs to another request or another caller.
     """
     id = body.number
+    if not id:
+        raise UsageError("the id of an action is not zero", hint="choose a fresh id, such as a UUID of version 7")
     content = {"body": body.model_dump(mode="json", exclude={"envelopes", "signature"}), "place": dict(place or {})}
     digest = blake3(
         canonical(content), key=blake3(bank.personal_keys.hash_key, derive_key_context=_DIGEST_CONTEXT).digest()

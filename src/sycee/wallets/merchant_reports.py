@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 REPORT: Final = "merchant.report"
 NO_TILL: Final = ""
+# Nanoseconds since 1970 in 63 bits end in the year 2262.
+FIRST_DAY: Final = date(1970, 1, 2)
+LAST_DAY: Final = date(2261, 12, 31)
 
 _GROSS: Final = {Purpose.PAY_OWN: "own_minor", Purpose.PAY_PURSE: "packets_minor"}
 _REFUNDS: Final = {
@@ -111,6 +114,8 @@ class Reports:
         `by`: the person who reads it, None for a caller with the data folder. `account`: of the merchant's wallets, the
         oldest by default. Raises UsageError for a person without the duty and an account of another merchant.
         """
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise UsageError(f"{day} is no day of a ledger", hint=f"name a day from {FIRST_DAY} to {LAST_DAY}")
         found = self._institutions.get(merchant)
         wallet = self._directory.get(account) if account else self._directory.open_of(merchant)
         if wallet.holder != merchant:

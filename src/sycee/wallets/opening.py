@@ -230,9 +230,15 @@ class Opening:
                     f"the proof is not a signature of {key} for account {ids.format(account)}, key epoch 1",
                     hint="the owner of the key signs the proof with it",
                 )
-        if account and self.directory.find(account) is not None:
-            raise UsageError(f"there is a wallet {ids.format(account)} already", hint="choose a fresh id")
+        if account and self._is_taken(account):
+            raise UsageError(f"the id {ids.format(account)} is taken", hint="choose a fresh id")
         return account or self.new_account()
+
+    def _is_taken(self, account: int) -> bool:
+        """Return whether a wallet, or another account of the ledger, has an id."""
+        with self._stores.ledger.sequencer.reading() as state:
+            in_ledger = state.account(account) is not None
+        return in_ledger or self.directory.find(account) is not None
 
     def _opened(self, account: int, draft: Draft) -> Wallet:
         outcome = self._stores.intents.perform(draft)

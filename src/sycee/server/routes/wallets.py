@@ -53,11 +53,12 @@ from sycee.wallets.tables import OPEN as IS_OPEN
 
 router = APIRouter(prefix="/v1", tags=["wallets"])
 
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"  # no control characters
 HexProof = Annotated[
     str, Field(pattern=r"^([0-9a-f]{128})?$", description="The key's signature that proves its possession, hexadecimal")
 ]
 KeyText = Annotated[str, Field(max_length=80, examples=["ed25519:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121b..."])]
-Text = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=200, pattern=PRINTABLE)]
 
 
 class PersonFields(Body):
@@ -102,7 +103,7 @@ class ClassBody(ActionBody):
 class WaterfallBody(ActionBody):
     """The holder's bank account, which is stored encrypted."""
 
-    bank_account: Annotated[str, Field(min_length=1, max_length=200)]
+    bank_account: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
 
 
 class MandateBody(MessageBody):
@@ -395,7 +396,7 @@ async def end_mandate(wallet: PathId, body: ActionBody, caller: TheCaller, runti
 
 def _merchants(bank: Bank, caller: Caller) -> list[int]:
     """Return the merchants for which a caller acts."""
-    held = bank.people.duties_of(caller.person)
+    held = access.duties_of(bank, caller)
     return sorted({each.institution for each in held if each.duty is Duty.MERCHANT})
 
 
