@@ -68,7 +68,7 @@ def test_a_stop_under_load_completes_what_was_begun(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     process = start(
         "serve", str(folder), SYCEE_HTTP_ADDRESS=f"127.0.0.1:{port}", SYCEE_HTTP_DRAIN_SECONDS="1",
-        SYCEE_SIGNATURE_WORKERS="0",
+        SYCEE_SIGNATURE_WORKERS="0", SYCEE_HTTP_LOG="failures",
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:

@@ -75,6 +75,13 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_origin": Setting(
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
     ),
+    "http_metrics": Setting("127.0.0.0/8, ::1/128", "networks whose machines may read /metrics; empty: none"),
+    "http_log": Setting(
+        "requests",
+        "what `sycee serve` logs: all requests but signed payments, or failures only",
+        re.compile("requests|failures"),
+        "requests or failures",
+    ),
     "http_notice": Setting("", "a sentence at the top of every page, such as: this is a pilot; empty: none"),
     "http_drain_seconds": Setting(
         "0",

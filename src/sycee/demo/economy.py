@@ -35,6 +35,7 @@ _SETTINGS: Final = {
     "city": "Suzhou",
     "phone_prefix": "+86",
     "http_notice": NOTICE,
+    "http_log": "failures",
     "signature_workers": "0",
 }
 

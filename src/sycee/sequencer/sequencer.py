@@ -117,6 +117,11 @@ class Sequencer:
         return self._writer.durable_sequence
 
     @property
+    def waiting(self) -> int:
+        """Return the number of operations that are admitted and have no outcome yet."""
+        return self._queue.operations
+
+    @property
     def frame_times(self) -> Array:
         """Return the times of frames by sequence: (durable_sequence + 1,) int64, nanoseconds; index 0 is unused."""
         self.check_process()

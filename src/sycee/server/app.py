@@ -26,7 +26,9 @@ from sycee.server.events.delivery import Delivery, server_key
 from sycee.server.events.hub import Hub
 from sycee.server.events.streams import Places
 from sycee.server.events.webhooks import Webhooks
+from sycee.server.metrics import add_metrics
 from sycee.server.middleware import RequestLimits
+from sycee.server.observing import Failures, Observations, Observed
 from sycee.server.operations import ACCESS, ENVELOPE, PUBLIC
 from sycee.server.pages.routes import add_pages
 from sycee.server.payments.app import PaymentsApp
@@ -169,15 +171,19 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     for router in ROUTERS:
         app.include_router(router)
     add_pages(app, runtime, app.state.authentication)
+    observations = Observations()
+    add_metrics(app, runtime, observations, lambda: app.state.hub.listeners)
     _add_reference(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     config = bank.config
+    app.add_middleware(Failures)
     app.add_middleware(
         RequestLimits,
         body_bytes_max=int(config.text("http_body_bytes")),
         is_tls=config.text("http_origin").startswith("https:"),
         forwarded=config.text("http_address").startswith("unix:"),
     )
+    app.add_middleware(Observed, observations=observations)  # outermost: it counts refusals of the limits, too
     return app
 
 

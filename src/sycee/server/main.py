@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -22,6 +23,7 @@ from sycee.bank.folder import DataFolder
 from sycee.server.app import create_server
 from sycee.server.connections import ConnectionLimits, LimitedProtocol
 from sycee.server.listening import BACKLOG, UNIX, Starting, listen
+from sycee.server.observing import json_logs
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
 
@@ -108,7 +110,8 @@ def serve_folder(
     workers = int(config.text("signature_workers"))
     address = config.text("http_address")
     listening = listen(address)
-    with listening:
+    level = logging.INFO if config.text("http_log") == "requests" else logging.ERROR
+    with listening, json_logs(level):
         try:
             if config.text("http_certificate"):  # connections wait for the handshake
                 bank = Bank.open(folder, options=options, signature_workers=workers, schemas=(SCHEMA,))
@@ -143,7 +146,7 @@ def serve(bank: Bank, listening: socket.socket, *, on_ready: Callable[[], None] 
         ws="none",
         lifespan="on",
         access_log=False,
-        log_level="warning",
+        log_config=None,
         server_header=False,
         date_header=False,
         proxy_headers=False,

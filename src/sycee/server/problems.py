@@ -125,6 +125,13 @@ TYPES: Final[Mapping[str, ProblemType]] = {
             "Call the operator of the server: the log has the details under the request id.",
         ),
         ProblemType(
+            "failed",
+            500,
+            "The server failed",
+            "The server has a fault. Whether an operation was done can be found by sending it again under the same id.",
+            "Send the same request again; if it fails again, give the request id to the operator of the server.",
+        ),
+        ProblemType(
             "unavailable",
             503,
             "The server cannot do this now",

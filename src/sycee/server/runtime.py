@@ -39,6 +39,11 @@ class Runtime:
             raise UnavailableError("the server is starting or stopping", hint="send the request again in a moment")
         return self._ledger
 
+    @property
+    def calls(self) -> int:
+        """Return the number of calls that run or wait for a thread."""
+        return self._calls
+
     def start(self) -> None:
         """Bind to the running event loop."""
         self._ledger = self.bank.stores.ledger.asynchronous()

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from sycee.server.auth.caller import Caller
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
+from sycee.server.observing import KIND
 from sycee.server.payments import senders
 from sycee.server.runtime import runtime_of
 
@@ -46,7 +47,7 @@ async def caller(request: Request) -> Caller:
 
     Raises the errors of `Authentication.caller`, which `problems` answers with 401, 403 and 429.
     """
-    return await authentication_of(request).caller(
+    found = await authentication_of(request).caller(
         method=request.method,
         path=path_of(request),
         authorization=request.headers.getlist("authorization"),
@@ -56,6 +57,8 @@ async def caller(request: Request) -> Caller:
         address=address_of(request),
         run=runtime_of(request).run,
     )
+    request.scope[KIND] = found.kind.value
+    return found
 
 
 async def current_caller(found: Annotated[Caller, Depends(caller)]) -> Caller:

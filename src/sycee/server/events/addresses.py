@@ -52,14 +52,12 @@ _IPV6_REFUSED: Final = tuple(
 )
 
 
-def networks(text: str) -> tuple[Network, ...]:
+def networks(text: str, setting: str = "http_webhook_networks") -> tuple[Network, ...]:
     """Return the networks in a text such as "127.0.0.0/8, ::1/128". Raises UsageError for another text."""
     try:
         return tuple(ip_network(each) for each in re.split(r"[\s,]+", text.strip()) if each)
     except ValueError as error:
-        raise UsageError(
-            f"http_webhook_networks: {error}", hint="write networks such as 10.1.0.0/16, ::1/128"
-        ) from error
+        raise UsageError(f"{setting}: {error}", hint="write networks such as 10.1.0.0/16, ::1/128") from error
 
 
 def is_public(address: Address) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Set
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
 from sycee.core.errors import BusyError, UnavailableError
@@ -19,6 +19,7 @@ from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
 from sycee.ledger.batch import AnswerTuple
 from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.server.observing import Durations
 from sycee.server.payments import answers
 from sycee.server.payments.answers import Answer
 from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, decode
@@ -77,6 +78,7 @@ class PaymentsApp:
         self._closed = frozenset(account.to_bytes(16, "little") for account in closed)
         self._senders = Senders(settings)
         self._counts: Counter[int] = Counter()
+        self.durations = Durations()
         self.before_stop: Callable[[], None] = lambda: None  # ends answers that have no end of their own
         self._waiting = 0  # payments without an answer
         self._frame = self._frame_ns = 0  # the newest frame that was answered, and its time
@@ -99,8 +101,10 @@ class PaymentsApp:
                 return
             answer = _not_here(scope)
         else:
+            began = perf_counter()
             answer = await self.answer(scope, receive)
             self._counts[answer.status] += 1
+            self.durations.add(perf_counter() - began)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
