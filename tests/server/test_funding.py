@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.server.world import logged_in, new_id, served, signed
 from tests.wallets import world
-from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, Town
+from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, START_NS, Town
 
 from sycee.core import ids
 
@@ -100,7 +100,7 @@ def test_fundings_are_listed_in_pages_for_their_operator(counter: Counter) -> No
         page = counter.north.get("/v1/operators/2/fundings", params={"limit": 2, "cursor": cursor, "state": "sent"})
         seen += page.json()["rows"]
         cursor = page.json()["next"]
-    assert [each["funding"] for each in seen] == made
+    assert [each["funding"] for each in seen] == sorted(made)
     assert counter.south.get("/v1/operators/3/fundings").json()["rows"] == []
     foreign, missing = (counter.south.get(f"/v1/operators/{number}/fundings") for number in (2, 77))
     assert (foreign.status_code, shown(foreign)) == (404, shown(missing))
@@ -164,7 +164,11 @@ def test_an_excess_is_paid_or_returns(counter: Counter) -> None:
     town.fund(town.ned, most - town.balance(town.ned), "N-full")
     bank.sweeps.link(town.ned, "CN00 0001", signers=town.operator, who=town.north)
     mia = {"signers": town.signer(town.mia, MIA_KEY), "who": town.holder(town.mia)}
-    payments = [ids.format(bank.payments.pay(town.mia, town.ned, minor, **mia).operation) for minor in (11, 12)]
+    # The list is in the order of ids, which for the same millisecond is random.
+    operations = [ids.new(START_NS // 1_000_000 + at) for at in range(2)]
+    for minor, each in zip((11, 12), operations, strict=True):
+        assert bank.payments.pay(town.mia, town.ned, minor, operation=each, **mia).is_paid
+    payments = list(map(ids.format, operations))
     path = "/v1/operators/2/waterfalls"
     rows = counter.north.get(path).json()["rows"]
     assert [(each["payment"], each["minor"]) for each in rows] == list(zip(payments, ("11", "12"), strict=True))
