@@ -6,11 +6,11 @@ module lacks is a call as well: `calls.read`, `calls.listed` and `calls.action` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sycee.client.calls import Call, Members, Page, action, fresh_id, listed, made, place, read, require_same
+from sycee.client.calls import Call, Members, Page, action, download, fresh_id, listed, made, place, read, require_same
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.signing import Signer, Wanted
 from sycee.core import ids, money
@@ -18,7 +18,7 @@ from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.records import envelopes, operations
 from sycee.core.records.envelopes import Envelope
-from sycee.core.records.layout import Kind
+from sycee.core.records.layout import AccountKind, Kind
 
 PAYMENT_TYPE: Final = "application/vnd.sycee.payment"
 VALID_NS: Final = 3_600 * 10**9  # of the envelope of a signed payment
@@ -128,6 +128,25 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A wallet that was opened, and its holder."""
+
+    wallet: str
+    holder: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A closed business day: "closed", or "signed" by a second person; its last frame; the digest of its pack."""
+
+    day: str
+    state: str
+    frame: int
+    pack: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignedPayment:
     """A payment that the ledger made, by its frame. `is_repeated`: an earlier request had made it."""
 
@@ -193,6 +212,59 @@ def statement(wallet: int | str) -> Call[Page[Line]]:
         )  # fmt: skip
 
     return listed(f"/v1/wallets/{place(_number(wallet))}/statement", make)
+
+
+def qr(wallet: int | str, *, minor: int = 0, order: str = "") -> Call[str]:
+    """Return the text of a wallet's QR code. `minor`: 0 if the payer enters the amount. An order is paid once."""
+    named = {"minor": str(minor) if minor else "", "order": order}
+    query = {name: value for name, value in named.items() if value}
+    return read(f"/v1/wallets/{place(_number(wallet))}/qr", lambda members: str(members["text"]), query=query)
+
+
+def open_person(
+    person: Mapping[str, str], *, operator: int, tier: str, signer: Signer, wallet: int = 0, id: int = 0
+) -> Call[Opened]:
+    """Register a person and open a custodial wallet, for which the operator signs. A person of the operator signs.
+
+    - `person`: name and phone; also paper, paper_kind, birth, address.
+    - `wallet`: a fresh id by default. The server chooses the rule set of the class and the suspense account.
+    """
+    account = wallet or fresh_id()
+    opening = Wanted(
+        Kind.OPEN_ACCOUNT,
+        {"debit": account, "first": AccountKind.WALLET, "count": operator},
+        free=frozenset({"credit", "number", "rule_set"}),
+    )
+
+    def make(members: Members) -> Opened:
+        require_same(members, "wallet", ids.format(account))
+        return Opened(members["wallet"], members["holder"], members["state"])
+
+    return action(
+        "/v1/persons",
+        {"operator": operator, "tier": tier, "person": dict(person), "wallet": ids.format(account)},
+        make,
+        signers=(signer,),
+        wanted=lambda _: [opening],
+        id=id,
+    )
+
+
+# --- the business day ---
+
+
+def days() -> Call[Sequence[Day]]:
+    """Return the closed days, oldest first."""
+
+    def make(members: Members) -> Sequence[Day]:
+        return [Day(row["day"], row["state"], int(row["frame"]), row["pack"]) for row in members["rows"]]
+
+    return read("/v1/days", make)
+
+
+def pack(day: str) -> Call[bytes]:
+    """Return the signed pack of a closed day: its file, byte for byte."""
+    return download(f"/v1/days/{place(day)}/pack")
 
 
 # --- payments ---

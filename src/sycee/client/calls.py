@@ -51,6 +51,16 @@ def read(path: str, make: Callable[[Members], Value], *, query: Mapping[str, str
     return Call(converse)
 
 
+def download(path: str) -> Call[bytes]:
+    """Return a call that reads a file."""
+
+    def converse(_: Session) -> Conversation[bytes]:
+        response = yield Request("GET", path)
+        return response.content
+
+    return Call(converse)
+
+
 def listed(path: str, make: Callable[[Members], Row], *, query: Mapping[str, str] | None = None) -> Call[Page[Row]]:
     """Return a call that reads the first page of a list and makes a value of each row."""
 
