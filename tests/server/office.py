@@ -135,7 +135,8 @@ def office(folder: Path) -> Iterator[Office]:
     """A fresh office in `folder`, with a server."""
     options = staffed().copy(folder)
     with Bank.open(folder / "bank", options=options) as bank, served(bank) as address, ExitStack() as stack:
-        nobody = stack.enter_context(httpx.Client(base_url=address))
+        headers = {"Origin": bank.config.text("http_origin"), "Sec-Fetch-Site": "same-origin"}
+        nobody = stack.enter_context(httpx.Client(base_url=address, headers=headers))
         yield Office(world.town(bank), address, nobody, stack)
 
 

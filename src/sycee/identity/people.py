@@ -81,19 +81,29 @@ class People:
 
     def duties_of(self, person: int) -> list[HeldDuty]:
         """Return the duties that a person has now, without the duty of a citizen."""
-        return [held for held in self.holders() if held.person == person]
+        return self._held(person)
 
     def holders(self) -> list[HeldDuty]:
         """Return all duties that count now, by duty and person."""
+        return self._held(None)
+
+    def _held(self, person: int | None) -> list[HeldDuty]:
+        """Return the duties of one person, or of all."""
         with self._stores.ledger.sequencer.reading() as state:
             now_ns = self._now_ns(state)
-            grants = [grant for grant in state.grants.values() if grant.counts(now_ns)]
+            grants = [
+                grant for grant in state.grants.values() if person in (None, grant.person) and grant.counts(now_ns)
+            ]
         with reading(self._stores.engine) as connection:
             joined = DUTIES.outerjoin(INSTITUTIONS, DUTIES.c.institution == INSTITUTIONS.c.id)
             chosen = sqlalchemy.select(DUTIES, INSTITUTIONS.c.operator).select_from(joined)
+            if person is not None:
+                chosen = chosen.where(DUTIES.c.person == person)
             rows = list(connection.execute(chosen.where(DUTIES.c.ended_ns.is_(None))))
-            operators = sqlalchemy.select(INSTITUTIONS.c.operator, INSTITUTIONS.c.id)
-            of_operator = dict(connection.execute(operators.where(INSTITUTIONS.c.kind == OPERATOR)).all())
+            of_operator: dict[int | None, int] = {}
+            if grants:
+                operators = sqlalchemy.select(INSTITUTIONS.c.operator, INSTITUTIONS.c.id)
+                of_operator = dict(connection.execute(operators.where(INSTITUTIONS.c.kind == OPERATOR)).all())
         by_grant = {row.grant_id: row for row in rows if row.grant_id is not None}
         held = [_of_grant(grant, by_grant.get(grant.id), of_operator) for grant in grants]
         held += [_of_row(row) for row in rows if row.grant_id is None and row.from_ns <= now_ns < row.until_ns]

@@ -18,7 +18,7 @@ from sycee.personal import settlement
 from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, SIGNED_IN, operation
-from sycee.server.problems import not_found
+from sycee.server.problems import Problem, not_found
 from sycee.server.routes.common import (
     REPEATED,
     PathId,
@@ -133,6 +133,8 @@ async def enter_institution(body: InstitutionBody, caller: TheCaller, runtime: T
         bank.people.require(caller.person, "institution.apply", operator=body.operator)
         if body.operator is not None:
             access.require_operator(caller, body.operator)
+        elif not access.has_duty(bank, caller, Duty.OFFICER):
+            raise Problem("not-permitted", "you enter merchants of your own operator", hint="officers enter all others")
         account = settlement.sealed(bank.personal, body.number, body.settlement) if body.settlement else None
         made = bank.institutions.add(
             body.kind,
