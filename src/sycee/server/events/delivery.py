@@ -91,6 +91,7 @@ class Delivery:
     def restart(self, id: int) -> None:
         """Read a webhook again now: it was registered, enabled or removed, or has dead letters to send again."""
         if (task := self._tasks.get(id)) is not None:
+            task.add_done_callback(lambda _: self._woken.set())
             task.cancel()
         self._woken.set()
 

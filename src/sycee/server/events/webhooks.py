@@ -85,7 +85,9 @@ class Webhooks:
             raise UsageError(f"there is no type of events {unknown[0][:60]!a}", hint="the page of events lists them")
 
         def work(connection: Connection) -> None:
-            if _row(connection, id) is not None:
+            if (earlier := _row(connection, id)) is not None:
+                if earlier.client != caller.client:
+                    raise UsageError(f"another webhook has the id {ids.format(id)}", hint="use a fresh id")
                 return
             count = sqlalchemy.select(sqlalchemy.func.count()).select_from(WEBHOOKS)
             mine = connection.scalar(count.where(WEBHOOKS.c.client == caller.client)) or 0
