@@ -132,7 +132,8 @@ class Program:
         )
         self._origin = bank.config.text("http_origin")
         clock = SimulatedClock(RealClock().now_ns())
-        self._machine = Machine(ids.format(made.id), key, clock, issuer=self._origin)
+        self.client = ids.format(made.id)
+        self._machine = Machine(self.client, key, clock, issuer=self._origin)
         self.connect("")
 
     def connect(self, address: str) -> None:

@@ -32,6 +32,7 @@ class Office:
     town: Town
     officer: Program
     north: Program
+    south: Program  # a second one of operator 2, which is revoked
     address: str = ""
 
     def register(self, program: Program, url: str, **others: Any) -> str:
@@ -56,7 +57,7 @@ class Office:
 def serving(office: Office) -> Iterator[None]:
     with served(office.town.bank) as address:
         office.address = address
-        for program in (office.officer, office.north):
+        for program in (office.officer, office.north, office.south):
             program.connect(address)
         yield
 
@@ -68,16 +69,35 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with Bank.open(folder / "bank", options=PERMITTED, schemas=(SCHEMA,)) as bank:
         town = world.town(bank)
         ann = person(bank, ANN)
-        yield Office(town, Program(bank, ann, by=ann), Program(bank, town.north, by=ann, operator=2))
+        operators = [Program(bank, town.north, by=ann, operator=2) for _ in range(2)]
+        yield Office(town, Program(bank, ann, by=ann), *operators)
 
 
-@pytest.fixture
-def office(prepared: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    monkeypatch.setattr(delivery, "RETRY_S", (0.05, 0.05))
-    monkeypatch.setattr(delivery, "STORE_S", 0.0)
+@pytest.fixture(scope="module")
+def office(prepared: Office) -> Iterator[Office]:
+    """The town with one server for all tests but the first, which starts its own ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delivery, "RETRY_S", (0.05, 0.05))
+        patch.setattr(delivery, "STORE_S", 0.0)
+        patch.setattr(delivery, "POLL_S", 0.1)
+        with serving(prepared):
+            yield prepared
+
+
+def test_a_restarted_server_continues_without_a_gap(prepared: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "POLL_S", 0.1)
-    with serving(prepared):
-        yield prepared
+    office = prepared
+    with receiving(Receiver()) as receiver:
+        with serving(office):
+            webhook = office.register(office.north, receiver.url(), types=["payment.made"])
+            paid = pay(office.town, 2)
+            receiver.wait(2)
+        paid += pay(office.town, 2)
+        with serving(office):
+            paid += pay(office.town)
+            found = receiver.wait(5)
+            office.north.call("DELETE", f"/v1/webhooks/{webhook}")
+        assert [each.event["operation"] for each in found] == paid
 
 
 def test_a_program_gets_its_events_signed_and_in_order(office: Office) -> None:
@@ -181,20 +201,19 @@ def test_a_receiver_that_is_gone_is_left_at_once(office: Office) -> None:
         office.north.call("DELETE", f"/v1/webhooks/{webhook}")
 
 
-def test_a_restarted_server_continues_without_a_gap(prepared: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "POLL_S", 0.1)
-    office = prepared
-    with receiving(Receiver()) as receiver:
-        with serving(office):
-            webhook = office.register(office.north, receiver.url(), types=["payment.made"])
-            paid = pay(office.town, 2)
-            receiver.wait(2)
-        paid += pay(office.town, 2)
-        with serving(office):
-            paid += pay(office.town)
-            found = receiver.wait(5)
-            office.north.call("DELETE", f"/v1/webhooks/{webhook}")
-        assert [each.event["operation"] for each in found] == paid
+def test_a_revoked_program_gets_nothing_more(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "REFRESH_S", 0.0)
+    bank, ann = office.town.bank, person(office.town.bank, ANN)
+    with receiving(Receiver()) as receiver, logged_in(bank, office.address, ann) as officer:
+        webhook = office.register(office.south, receiver.url(), types=["payment.made"])
+        pay(office.town)
+        receiver.wait(1)
+        path = f"/v1/clients/{office.south.client}/revocation"
+        assert officer.post(path, json={"id": new_id()}).status_code == 201
+        state = office.wait(office.officer, webhook, "disabled")
+        assert state["reason"] == "the program was revoked"
+        pay(office.town)
+        assert len(receiver.requests) == 1
 
 
 def test_a_webhook_is_its_programs_alone(office: Office) -> None:
@@ -207,7 +226,9 @@ def test_a_webhook_is_its_programs_alone(office: Office) -> None:
         assert office.north.call("DELETE", f"/v1/webhooks/{webhook}").status_code == 404
         assert office.north.call("POST", f"/v1/webhooks/{webhook}/enable", {"id": new_id()}).status_code == 404
         assert office.north.call("GET", "/v1/webhooks").json() == {"rows": []}
-        assert [each["id"] for each in office.officer.call("GET", "/v1/webhooks").json()["rows"]] == [webhook]
+        taken = office.north.call("POST", "/v1/webhooks", {"id": webhook, "url": "https://a.example/"})
+        assert (taken.status_code, taken.json()["type"]) == (409, "/problems/conflict")
+        assert webhook in [each["id"] for each in office.officer.call("GET", "/v1/webhooks").json()["rows"]]
         office.officer.call("DELETE", f"/v1/webhooks/{webhook}")
     body = {"id": new_id(), "url": "https://a.example/"}
     assert httpx.post(f"{office.address}/v1/webhooks", json=body).status_code == 401
