@@ -87,15 +87,15 @@ def visible_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
     return wallet
 
 
-def own_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
+def own_wallet(bank: Bank, caller: Caller, account: int, *, what: str = "wallet") -> Wallet:
     """Return a wallet that the caller may move money of: its own, or a custodial one of its operator.
 
-    Raises the problem `not-found` otherwise.
+    Raises the problem `not-found` otherwise. `what`: the thing that the request names, and whose wallet this is.
     """
     wallet, holder, operator = _find(bank, caller, account)
     is_own, is_served = acts_for(bank, caller, holder), is_staff(bank, caller, operator)
     if wallet is None or not (is_own or (wallet.is_custodial and is_served)):
-        raise not_found("wallet")
+        raise not_found(what)
     return wallet
 
 

@@ -13,7 +13,7 @@ from sycee.core.timestamps import utc_text
 from sycee.server import access
 from sycee.server.operations import OWN, SIGNED_IN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number, refusal
+from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, hidden, number, refusal
 from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
 from sycee.wallets.payments import PAY, REFUND, Paid, payer_answer
 
@@ -90,7 +90,9 @@ async def refund(payment: PathId, body: RefundBody, caller: TheCaller, runtime: 
     bank = runtime.bank
 
     def work(signatures: Signatures) -> dict[str, Any]:
-        payee = access.own_wallet(bank, caller, bank.payments.payee_of(number(payment)))
+        with hidden("payment"):
+            account = bank.payments.payee_of(number(payment))
+        payee = access.own_wallet(bank, caller, account, what="payment")
         paid = bank.payments.refund_payment(
             number(payment),
             integer_of(body.minor),
