@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import numpy as np
@@ -196,46 +197,97 @@ def test_a_wallet_pays_to_no_account_of_the_system(place: Place) -> None:
     assert (after["supply"], after["equal"]) == (supply["supply"], True)
 
 
-# --- enumeration ---
+# --- what is another's ---
+
+_TEXTS = {"^[0-9]{6}$": "123456", "^[0-9a-f]{64}$": "ab" * 32, "^[0-9a-f]{128}$": "ab" * 64, "^([0-9a-f]{208})?$": ""}
+_PARTS = {"day": "2026-11-02", "order": "A-1", "form": "png"}
 
 
-def existing(place: Place) -> list[str]:
-    """Ids of things that are there, and do not concern Mia."""
-    town = place.town
-    things = [town.leo, town.ned, place.sue, town.tea, town.till_1, town.north, town.holder(town.leo)]
-    institutions = [each.id for each in (town.bank.institutions.of_operator(2),) if each is not None]
-    return [ids.format(each) for each in (*things, *institutions, ids.parse(place.north.client))]
+def example(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """A value that a schema permits."""
+    if "$ref" in schema:
+        return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0], schemas)
+    for known in ([schema["const"]] if "const" in schema else (), schema.get("examples"), schema.get("enum")):
+        if known:
+            return known[0]
+    if schema.get("type") == "object":
+        required = schema.get("required", ())
+        return {name: example(each, schemas) for name, each in schema.get("properties", {}).items() if name in required}
+    if schema.get("type") == "array":
+        return [example(schema["items"], schemas)] if schema.get("minItems") else []
+    usual = {"integer": max(1, schema.get("minimum", 1)), "boolean": False}
+    return usual.get(schema.get("type", ""), _TEXTS.get(schema.get("pattern", ""), "abc"))
 
 
-def reads(document: dict[str, Any]) -> Iterator[str]:
-    """Paths of the reads that name a thing by its id."""
+def named_by_id(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Yield method, path, name of the id in the path, and body of each operation on a thing with an id."""
+    schemas = document["components"]["schemas"]
     for path, methods in document["paths"].items():
-        named = [each for each in methods.get("get", {}).get("parameters", ()) if each["in"] == "path"]
-        if any("[0-9a-f]{12}" in str(each["schema"].get("pattern")) for each in named):
-            yield path
+        for method, operation in methods.items():
+            parameters, query = operation.get("parameters", ()), {}
+            names = [each["name"] for each in parameters if "[0-9a-f]{12}" in str(each["schema"])]
+            for each in parameters:
+                if each["in"] == "query" and each.get("required"):
+                    value = example(each["schema"], schemas) or [example(each["schema"]["items"], schemas)]
+                    query[each["name"]] = value[0] if isinstance(value, list) else value
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            body = example(content["schema"], schemas) if content else {}
+            if names and "{" in path:
+                filled = re.sub(
+                    r"\{([a-z_]+)\}",
+                    lambda found, name=names[0]: "{}" if found[1] == name else _PARTS.get(found[1], MISSING),
+                    path,
+                )
+                yield method.upper(), f"{filled}{'?' if query else ''}{urlencode(query)}", names[0], body
 
 
-def filled(path: str, id: str) -> str:
-    """Fill the parameters of a path: the first with an id."""
-    return re.sub(r"\{[a-z_]+\}", "A-1", re.sub(r"\{[a-z_]+\}", id, path, count=1))
+def test_nobody_learns_or_changes_what_is_anothers(place: Place) -> None:
+    """At every operation, a citizen and another operator's program hear the same of others' things and of nothing."""
+    town, wrong = place.town, []
+    institution = town.bank.institutions.of_operator(2)
+    assert institution is not None
+    things = {
+        "wallet": (town.leo, town.ned), "person": (town.holder(town.leo),), "institution": (institution.id,),
+        "merchant": (town.tea,), "client": (ids.parse(place.north.client),), "payment": (referenced_payment(place),),
+    }  # fmt: skip
+    of_south = {"wallet": (place.sue,), "person": (town.holder(place.sue),), "client": (ids.parse(place.south.client),)}
+    with place.citizen(town.mia) as mia, place.client() as http, nothing_moves(town):
+        north, south = Program(http, place.north), Program(http, place.south)
+
+        def as_mia(method: str, path: str, body: dict[str, Any]) -> httpx.Response:
+            return mia.request(method, path, json=body if method == "POST" else None)
+
+        attackers = {as_mia: things, north.send: of_south, south.send: {"payment": things["payment"]}}
+        for method, path, name, body in named_by_id(http.get("/openapi.json").json()):
+            for send, known in attackers.items():
+                heard = []
+                for thing in (MISSING, *map(ids.format, known.get(name, ()))):
+                    sent = body | {"id": new_id()} if "id" in body else body
+                    heard.append(content(send(method, path.format(thing), sent)))
+                if len(set(heard)) > 1 or heard[0][0] not in (403, 404):
+                    wrong.append(f"{method} {path} of {name}: {heard}")
+    assert not wrong, "\n".join(wrong)
 
 
-def test_nobody_learns_what_exists(place: Place) -> None:
-    """A stranger hears the same of the things of others and of nothing, at every read."""
-    with place.citizen(place.town.mia) as mia, place.client() as nobody:
+def referenced_payment(place: Place) -> int:
+    """A payment from Leo to the tea house."""
+    with place.citizen(place.town.leo) as leo:
+        body = payment_to(place.town.shop)
+        assert signed(leo, payments_of(place.town.leo), body, LEO_KEY).status_code == 201
+    return ids.parse(body["id"])
+
+
+def test_strangers_reach_only_what_is_public(place: Place) -> None:
+    with place.client() as nobody:
         document = nobody.get("/openapi.json").json()
-        different = []
-        for path in reads(document):
-            missing = mia.get(filled(path, MISSING))
-            anonymous = nobody.get(filled(path, MISSING))
-            assert missing.status_code in (400, 403, 404), (path, missing.text)
-            for id in existing(place):
-                found = filled(path, id)
-                if content(mia.get(found)) != content(missing):
-                    different.append(found)
-                if content(nobody.get(found)) != content(anonymous):
-                    different.append(f"{found} without a login")
-        assert different == []
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                if operation["x-sycee-access"] not in ("public", "envelope"):
+                    filled = re.sub(r"\{[a-z_]+\}", ids.format(place.town.leo), path)
+                    answer = nobody.request(method.upper(), filled, json={} if method == "post" else None)
+                    assert answer.status_code == 401, (method, path, answer.text)
 
 
 @pytest.mark.parametrize(
