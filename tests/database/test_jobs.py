@@ -191,6 +191,24 @@ def test_a_server_runs_jobs_on_a_thread(engine: Engine) -> None:
     assert scheduler.error is None
 
 
+def test_the_thread_goes_on_after_the_database_failed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    desk, calls = Desk(engine), []
+
+    def fails_once() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise UnavailableError("the database does not answer")
+        return 0
+
+    monkeypatch.setattr(desk.jobs, "run_due", fails_once)
+    with Scheduler(desk.jobs, every_s=0.01) as scheduler:
+        while len(calls) < 2:
+            time.sleep(0.01)
+    assert scheduler.error is None
+
+
 def test_what_is_no_job(engine: Engine) -> None:
     desk = Desk(engine)
     with pytest.raises(UsageError, match="is registered twice"):

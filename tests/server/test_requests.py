@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 from tests.server.world import logged_in, new_id, served, signed, signed_message
 from tests.wallets import world
 from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, STRANGER, Town
@@ -16,7 +18,9 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.keys import SigningKey
+from sycee.database.transactions import reading
 from sycee.wallets import emv_qr
+from sycee.wallets.tables import REQUESTS
 
 NOWHERE = ids.format(int.from_bytes(b"x" * 16, "big"))
 HOUR_NS = 3_600 * 10**9
@@ -176,3 +180,17 @@ def test_bad_bodies_are_refused(table: Table) -> None:
         assert (wrong.status_code, next(iter(more)) in wrong.json()["detail"]) == (400, True)
     assert table.mia.post(path, json=table.body(expires_ns="1")).status_code == 400
     assert table.mia.get(path).status_code == 400  # without a side
+
+
+def test_a_running_server_does_what_is_due(table: Table) -> None:
+    """A request expires in SQL while the server runs, without a restart."""
+    town, soon_ns = table.town, read_ns(table.town.bank.stores.clock) + 10**9
+    request = ids.parse(table.asked(expires_ns=str(soon_ns)))
+    town.bank.stores.clock.set(soon_ns)
+    chosen = select(REQUESTS.c.state).where(REQUESTS.c.id == request)
+    state, until_s = "open", time.monotonic() + 20
+    while state == "open" and time.monotonic() < until_s:
+        time.sleep(0.05)
+        with reading(town.bank.stores.engine) as connection:
+            state = connection.scalar(chosen)
+    assert state == "expired"

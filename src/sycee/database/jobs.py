@@ -265,20 +265,28 @@ class Scheduler:
         self._every_s = every_s
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sycee-jobs", daemon=True)
-        self.error: SyceeError | None = None  # why it stopped, if it did
+        self.error: SyceeError | None = None  # why the newest try ran no job, for example the database is down
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, after the job in progress."""
+        self._ended.set()
+        self._thread.join()
 
     def __enter__(self) -> Scheduler:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        self.close()
 
     def _loop(self) -> None:
         while not self._ended.wait(self._every_s):
             try:
                 self._jobs.run_due()
+                self.error = None
             except SyceeError as error:
                 self.error = error
-                return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 
 from sycee.bank.bank import Bank
 from sycee.core.clock import RealClock
+from sycee.database.jobs import Scheduler
 from sycee.server import problems
 from sycee.server.auth.dependencies import admit
 from sycee.server.auth.service import Authentication
@@ -130,6 +132,8 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.start()
+        scheduler = Scheduler(bank.stores.jobs)
+        scheduler.start()
         hub = app.state.hub = Hub(bank)
         hub.start()
         delivery = app.state.delivery = Delivery(
@@ -146,6 +150,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         try:
             yield
         finally:
+            await asyncio.to_thread(scheduler.close)
             await delivery.close()
             await hub.close()
             await at_stop()
