@@ -177,7 +177,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         app.include_router(router)
     add_pages(app, runtime, app.state.authentication)
     observations = Observations()
-    add_metrics(app, runtime, observations, lambda: app.state.hub.listeners)
+    add_metrics(app, runtime, observations, lambda: app.state.streams.used)
     _add_reference(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     config = bank.config

@@ -28,6 +28,7 @@ from sycee.day.tables import BREAKS
 from sycee.issuance.tables import FUNDINGS
 from sycee.issuance.tables import SENT as FUNDING_SENT
 from sycee.server.events.addresses import is_permitted, networks
+from sycee.server.events.tables import DEAD_LETTERS, DISABLED, WEBHOOKS
 from sycee.server.observing import Observations
 from sycee.server.payments.senders import address_of
 from sycee.server.problems import not_found
@@ -104,7 +105,7 @@ class _Bank(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield the figures. Those that cannot be read now are left out, and counted."""
         failed = 0
-        for part in (self._ledger, self._disk, self._waiting, self._suspense, self._day):
+        for part in (self._ledger, self._disk, self._waiting, self._webhooks, self._suspense, self._day):
             try:
                 yield from part()
             except (SyceeError, OSError, sqlalchemy.exc.SQLAlchemyError):
@@ -143,6 +144,14 @@ class _Bank(Collector):
         yield _gauge("sycee_breaks", "Differences that a close found and nobody closed.", breaks)
         yield _gauge("sycee_break_age_seconds", "Age of the oldest break.", self._age_s(opened_ns) if breaks else 0)
         yield _gauge("sycee_intents", "Stored actions without an outcome.", self._bank.stores.intents.pending())
+
+    def _webhooks(self) -> Iterator[Metric]:
+        count = sqlalchemy.select(sqlalchemy.func.count())
+        with reading(self._bank.stores.engine) as connection:
+            disabled = connection.scalar(count.where(WEBHOOKS.c.state == DISABLED))
+            letters = connection.scalar(count.select_from(DEAD_LETTERS))
+        yield _gauge("sycee_webhooks_disabled", "Webhooks that failed for too long.", disabled or 0)
+        yield _gauge("sycee_dead_letters", "Events that no receiver took by the last attempt.", letters or 0)
 
     def _suspense(self) -> Iterator[Metric]:
         registry = self._bank.registry
