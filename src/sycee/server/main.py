@@ -25,6 +25,7 @@ from sycee.server.connections import ConnectionLimits, LimitedProtocol
 from sycee.server.listening import BACKLOG, UNIX, Starting, listen
 from sycee.server.observing import json_logs
 from sycee.server.runtime import Runtime
+from sycee.server.service_manager import READY, STOPPING, notify
 from sycee.server.tables import SCHEMA
 
 # A handler of Python code may hold the interpreter for this long while a payment waits for it.
@@ -57,6 +58,7 @@ class Server(uvicorn.Server):
         """Start, and report."""
         await super().startup(sockets)
         if self.started:
+            notify(READY)
             self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
@@ -67,6 +69,7 @@ class Server(uvicorn.Server):
         if self._drained_at is None:
             self._drained_at = monotonic() + self._drain_s
             self._runtime.is_stopping = True
+            notify(STOPPING)
         return self.force_exit or monotonic() >= self._drained_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
