@@ -6,10 +6,12 @@ import gzip
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.server.attackers import ORIGIN, PAYMENT, Place, attacked, connected, rest, sealed
@@ -193,3 +195,40 @@ def test_bad_signatures_of_one_address_stop_nobody_else(place: Place) -> None:
     assert set(statuses) == {422, 429}
     assert statuses.count(422) < 100
     assert town.bank.stores.ledger.result_of(ids.of_record(record[0], "id")) is None
+
+
+def test_a_supply_that_costs_much_is_computed_rarely(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody may read the supply, and it takes longer the more wallets there are."""
+    supply, computed = place.town.bank.supply, []
+    usual = supply.current
+
+    def costly(*arguments: Any, **options: Any) -> Any:
+        start = time.thread_time()
+        while time.thread_time() < start + 0.05:
+            pass
+        computed.append(1)
+        return usual(*arguments, **options)
+
+    with place.client() as http:
+        monkeypatch.setattr(supply, "current", costly)
+        answers = [http.get("/v1/supply") for _ in range(20)]
+        monkeypatch.undo()
+        assert {each.status_code for each in answers} == {200}
+        assert len(computed) < 10
+        time.sleep(0.6)  # ten times as long as it took
+        http.get("/v1/supply")
+        newer = http.get("/v1/supply").json()
+        assert int(newer["frame"]) >= int(answers[0].json()["frame"])
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.soak)], ids=["quick", "soak"])
+def test_a_thousand_streams_of_one_caller_are_eight(place: Place, count: int) -> None:
+    with place.citizen(place.town.leo) as leo:
+        cookie = f"sycee={leo.cookies['sycee']}"
+    request = f"GET /v1/events HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n".encode()
+    with others_are_served(place, memory_mib=128), ExitStack() as stack:
+        sockets = [stack.enter_context(connected(place, f"127.0.7.{1 + at % 8}")) for at in range(count)]
+        for connection in sockets:
+            connection.sendall(request)
+        statuses = Counter(connection.recv(12) for connection in sockets)
+    assert statuses == {b"HTTP/1.1 200": 8, b"HTTP/1.1 429": count - 8}

@@ -12,6 +12,7 @@ from fastapi import Request
 from sycee.bank.bank import Bank
 from sycee.core.errors import UnavailableError
 from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.server.current_supply import CurrentSupply
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
@@ -26,6 +27,7 @@ class Runtime:
 
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
+        self.supply = CurrentSupply(bank)
         self.is_ready = False
         self.is_stopping = False  # requests are served, and no further ones should be sent
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sycee-service")

@@ -16,7 +16,6 @@ from sycee.core.timestamps import utc_text
 from sycee.issuance.supply_page import Supply
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
-from sycee.server.current_supply import current_supply
 from sycee.server.runtime import Runtime
 
 FOLDER: Final = Path(__file__).parent
@@ -59,7 +58,7 @@ class _Pages:
 
     async def supply(self, request: Request) -> HTMLResponse:
         """Return the supply, for everybody."""
-        found = await self._runtime.run(current_supply, self._runtime.bank)
+        found = await self._runtime.run(self._runtime.supply)
         return self._page("supply", request, title="Supply", **_members(found))
 
     def _page(self, name: str, request: Request, **members: Any) -> HTMLResponse:

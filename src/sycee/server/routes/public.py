@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Response
 
 from sycee.issuance import supply_page
 from sycee.server import problems
-from sycee.server.current_supply import current_supply
 from sycee.server.operations import PUBLIC, operation
 from sycee.server.runtime import Runtime, runtime_of
 
@@ -34,10 +33,11 @@ async def ready(runtime: TheRuntime) -> dict[str, Any]:
 
 @operation(router, "GET", "/v1/supply", access=PUBLIC, summary="The supply and the reserves behind it")
 async def supply(runtime: TheRuntime) -> dict[str, Any]:
-    """Return the supply as of the newest frame: anybody may check that the money is backed."""
-    bank = runtime.bank
+    """Return the supply as of the newest frame: anybody may check that the money is backed.
 
-    return await runtime.run(lambda: supply_page.as_json(current_supply(bank)))
+    With very many wallets, as of a frame shortly before.
+    """
+    return await runtime.run(lambda: supply_page.as_json(runtime.supply()))
 
 
 @operation(router, "GET", "/problems/{name}", access=PUBLIC, summary="What a type of problem means")
