@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,6 +125,25 @@ def test_the_whole_history_can_be_asked_for(office: Office) -> None:
         webhook = office.register(office.officer, receiver.url(), after="0.0.0")
         assert receiver.wait(30)[0].event["id"] == "1.0"
         office.officer.call("DELETE", f"/v1/webhooks/{webhook}")
+
+
+def test_webhooks_take_turns_within_the_servers_limit(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "PER_S_MAX", 20.0)
+    times: list[float] = []
+
+    def decide(_: Received) -> int:
+        times.append(time.monotonic())
+        return 204
+
+    with receiving(Receiver(decide)) as receiver:
+        webhooks = [office.register(office.north, receiver.url(), types=["payment.made"]) for _ in range(2)]
+        pay(office.town, 3)
+        found = receiver.wait(6)
+        assert times[-1] - times[0] > 2 / 20  # 5 / 20 without delays of this machine
+        senders = [each.id.split("_")[1] for each in found]
+        assert sorted(map(senders.count, set(senders))) == [3, 3]
+        for each in webhooks:
+            office.north.call("DELETE", f"/v1/webhooks/{each}")
 
 
 def test_a_failed_event_is_sent_again_before_later_ones(office: Office) -> None:

@@ -39,6 +39,7 @@ from sycee.server.events.webhooks import (
 RETRY_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 RETRY_AFTER_S_MAX: Final = 3_600
 JITTER: Final = 0.1  # so that receivers that came back are not met by all webhooks at once
+PER_S_MAX: Final = 200.0  # attempts of one server: each costs the processor about a millisecond, which payments need
 POLL_S: Final = 1.0
 STORE_S: Final = 1.0  # positions of deliveries are stored at most this often: a crash repeats what came after
 REFRESH_S: Final = 15.0
@@ -78,6 +79,7 @@ class Delivery:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._supervisor: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
+        self._next_s = 0.0  # when the next attempt may begin
 
     @property
     def public_key(self) -> PublicKey:
@@ -101,6 +103,14 @@ class Delivery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def turn(self) -> None:
+        """Wait until another attempt may begin; each webhook has one at a time, so all have their turns."""
+        now_s = asyncio.get_running_loop().time()
+        begins_s = max(now_s, self._next_s)
+        self._next_s = begins_s + 1 / PER_S_MAX
+        if begins_s > now_s:
+            await asyncio.sleep(begins_s - now_s)
 
     async def _supervise(self) -> None:
         while True:
@@ -234,6 +244,7 @@ class _Deliveries:
     async def _attempt(self, event: dict[str, Any]) -> Answer:
         body = body_of(event)
         id = message_id(self._webhook.id, event["id"])
+        await self._owner.turn()
         at_s = read_ns(self._owner._clock) // _S
         return await self._sender.send(body, signed_headers(self._owner._key, id, at_s, body))
 
