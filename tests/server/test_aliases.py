@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +17,8 @@ from tests.server.world import logged_in, new_id, served, signed_message
 from tests.wallets import world
 from tests.wallets.world import LEO, LEO_KEY, MIA, MIA_KEY, NED, Town
 
+from sycee.bank.bank import Bank
+from sycee.bank.messages import Messenger
 from sycee.core import ids
 from sycee.database.transactions import reading, write
 from sycee.server.auth.settings import AuthSettings, RateLimit
@@ -207,3 +211,26 @@ def _few_lookups(of):
         return replace(of(config), lookups_per_address=RateLimit(3, 3_600))
 
     return made
+
+
+def test_a_running_server_passes_codes_to_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Messenger, "__init__", partialmethod(Messenger.__init__, every_s=0.05))
+    folder, program = tmp_path / "town", tmp_path / "send.sh"
+    program.write_text(f"#!/bin/sh\ntest -e {tmp_path}/up || exit 1\ncat >> {tmp_path}/sent.json\n")
+    program.chmod(0o700)
+    options = {**world.settled("").copy(folder), "message_program": str(program)}
+    with Bank.open(folder / "bank", options=options) as bank:
+        town = world.town(bank)
+        with served(bank) as address, logged_in(bank, address, town.holder(town.leo)) as leo:
+            path, body = f"/v1/wallets/{ids.format(town.leo)}/aliases/challenges", {"alias": "+86 138 0000 0057"}
+            asked = signed_message(leo, path, {"id": new_id(), **body}, LEO_KEY).json()["challenge"]
+            time.sleep(0.3)  # the program fails until the file exists; the code waits
+            (tmp_path / "up").touch()
+            sent = tmp_path / "sent.json"
+            until_s = time.monotonic() + 20
+            while not (sent.exists() and sent.read_text().endswith("\n")) and time.monotonic() < until_s:
+                time.sleep(0.05)
+            message = json.loads(sent.read_text())
+            assert (message["challenge"], message["phone"]) == (asked, "+8613800000057")
+            entered = leo.post(f"/v1/challenges/{asked}/confirmation", json={"id": new_id(), "code": message["code"]})
+            assert entered.json() == {"active": True}

@@ -105,6 +105,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_webhook_networks": Setting(
         "", "networks besides the public internet to which webhooks may be sent, such as 10.1.0.0/16; empty: none"
     ),
+    "message_program": Setting("", "the program to which `sycee serve` passes codes and notices; empty: they wait"),
     "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
 FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal"})  # never changed after the founding

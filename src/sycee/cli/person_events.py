@@ -13,13 +13,12 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import UsageError
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import PublicKey, SigningKey
-    from sycee.life.notices import Notice
     from sycee.personal.access import Access
 
 
@@ -181,12 +180,13 @@ def notices(
 
     The program reads `notice`, `phone` and `text` from its stdin. Phones are not printed and are no argument.
     """
+    from sycee.bank.messages import send_notice
     from sycee.core import ids
 
     with open_bank(folder) as bank:
         if send is not None:
             program = str(send.resolve())
-            count = bank.life.deliver(lambda notice, phone: _send(program, notice, phone))
+            count = bank.life.deliver(lambda notice, phone: send_notice(program, notice, phone))
             show(f"{quantity(count, 'notice')} sent")
             return 0
         waiting = bank.life.outbox.waiting()
@@ -203,23 +203,6 @@ def notices(
         made.add_row(str(row["notice"]), str(row["person"]), each.text, local_time(each.at_ns, zone))
     print_table(made)
     return 0
-
-
-def _send(program: str, notice: Notice, phone: str) -> None:
-    """Run the program for one notice. Raises UnavailableError if it fails; the notice waits then."""
-    import json
-    import subprocess
-
-    from sycee.core import ids
-
-    name = ids.format(notice.id)
-    line = json.dumps({"notice": name, "phone": phone, "text": notice.text}) + "\n"
-    try:
-        code = subprocess.run([program], input=line, text=True, stdout=subprocess.DEVNULL, check=False).returncode
-    except OSError as error:
-        raise UnavailableError(f"{program} cannot be started: {error.strerror}", hint="name a program") from error
-    if code:
-        raise UnavailableError(f"{program} ended with {code}: notice {name} waits", hint="repeat the command later")
 
 
 COMMANDS: Final[tuple[Callable[..., int], ...]] = (lost, recovered, deceased, block, unblock, guardian, notices)

@@ -183,29 +183,11 @@ def codes(
 
     The program reads `challenge`, `phone` and `code` from its stdin. Phones and codes are not printed.
     """
-    from sycee.wallets.aliases import Code
+    from sycee.bank.messages import send_code
 
     program = str(send.resolve())
-
-    def deliver(code: Code) -> None:
-        import json
-        import subprocess
-
-        from sycee.core import ids
-        from sycee.core.errors import UnavailableError
-
-        line = json.dumps({"challenge": ids.format(code.challenge), "phone": code.phone, "code": code.code}) + "\n"
-        try:
-            done = subprocess.run([program], input=line, text=True, stdout=subprocess.DEVNULL, check=False)
-        except OSError as error:
-            raise UnavailableError(
-                f"{program} cannot be run: {error.strerror}", hint="name an executable file"
-            ) from error
-        if done.returncode:
-            raise UnavailableError(f"{program} ended with {done.returncode}", hint="the code waits: call again")
-
     with open_bank(folder) as bank:
-        count = bank.aliases.deliver(deliver)
+        count = bank.aliases.deliver(lambda code: send_code(program, code))
         show(f"{quantity(count, 'code')} sent")
     return 0
 

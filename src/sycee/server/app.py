@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from sycee.bank.bank import Bank
+from sycee.bank.messages import Messenger
 from sycee.core.clock import RealClock
 from sycee.database.jobs import Scheduler
 from sycee.server import problems
@@ -134,6 +135,10 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         runtime.start()
         scheduler = Scheduler(bank.stores.jobs)
         scheduler.start()
+        program = bank.config.text("message_program")
+        messenger = Messenger(bank, str(bank.config.path("message_program"))) if program else None
+        if messenger is not None:
+            messenger.start()
         hub = app.state.hub = Hub(bank)
         hub.start()
         delivery = app.state.delivery = Delivery(
@@ -151,6 +156,8 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
             yield
         finally:
             await asyncio.to_thread(scheduler.close)
+            if messenger is not None:
+                await asyncio.to_thread(messenger.close)
             await delivery.close()
             await hub.close()
             await at_stop()

@@ -115,6 +115,7 @@ CHALLENGES: Final = Table(
     *required(NS, "expires_ns"),
     state_column(*CHALLENGE_STATES),
 )
+Index("wallets_challenges_expires", CHALLENGES.c.expires_ns)
 LOOKUPS: Final = Table(
     "wallets_lookups",
     METADATA,
