@@ -165,5 +165,6 @@ def _position(cursor: Cursor) -> str:
 
 
 async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    with suppress(Problem):  # of a body that is too large, which also ends the stream
+        while (await receive())["type"] != "http.disconnect":
+            pass
