@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.client.world import DEADLINE_S, Losing, Lying, Place, first, place
-from tests.wallets.world import MIA_KEY
+from tests.wallets import world
+from tests.wallets.world import LEO_KEY, MIA_KEY
 
 from sycee.client import (
     AsyncClient,
@@ -34,6 +35,7 @@ from sycee.client.calls import listed
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records import describe
 from sycee.core.records.layout import OPERATION
 
 
@@ -215,6 +217,59 @@ def test_an_answer_about_another_payment_is_refused(town: Place) -> None:
 
     with town.client(transport=Lying(other)) as bank, pytest.raises(ContradictsRequest, match="the answer has id"):
         bank.do(api.pay_signed(town.leo, town.town.shop, 1))
+
+
+def test_a_client_signs_in_one_ledger_only(town: Place) -> None:
+    def foreign(members: dict[str, Any]) -> None:
+        if "to_sign" in members:
+            members["to_sign"]["ledger_id"] = "00" * 16
+
+    call = api.pay(town.town.ned, town.town.shop, 1, text="x", signer=town.staff)
+    known = town.town.bank.stores.ledger.ledger_id.hex()
+    for options, message in (
+        ({"ledger_id": known, "transport": Lying(foreign)}, "the ledger 0{32}, not in "),
+        ({"ledger_id": "ab" * 16}, f"the ledger {known}, not in abab"),
+    ):
+        with town.client(town.desk, **options) as bank, pytest.raises(ContradictsRequest, match=message):
+            bank.do(call)
+    with town.client(town.desk) as bank:
+        bank.do(api.payer(town.staff, key_epoch=1))
+        bank.do(call)
+
+
+def test_officers_sign_a_proposal_after_they_decoded_it(town: Place, desk: Client) -> None:
+    made = town.town.bank.issuance.mint(2, 100, maker=world.person(town.town.bank, world.ANN))
+    with town.client(town.ann) as ann, town.client(town.bob) as bob:
+        assert [each.action for each in bob.rows(api.proposals("open"))] == ["mint"]
+        found = bob.do(api.proposal(made.id))
+        assert found.digest == made.digest
+        assert any("100 minor units" in line for line in describe.lines(found.records))
+        for bank, person, key in ((ann, world.ANN, world.ANN), (bob, world.BOB, world.BOB)):
+            signature = api.sign(found, Signer(world.person(town.town.bank, person), key))
+            assert bank.do(signature).state == "open"
+            assert bank.do(signature).state == "open"
+    after = desk.do(api.sign(found, town.staff))  # more than the reserves that were recorded
+    assert (after.state, after.code) == ("refused", "EXCEEDS_BALANCE")
+
+    def more(members: dict[str, Any]) -> None:
+        members["document"]["effect"] = {**members["document"]["effect"], "operator": 3}
+
+    with town.client(town.bob, transport=Lying(more)) as bob, pytest.raises(ContradictsRequest, match="digest"):
+        bob.do(api.proposal(made.id))
+
+
+def test_a_request_is_paid_as_the_payer_saw_it(town: Place, desk: Client) -> None:
+    bank = town.town.bank
+    asked = bank.requests.ask(
+        town.town.leo, 30, key=LEO_KEY, expires_ns=bank.stores.clock.now_ns() + 10**12, payer=town.town.ned
+    )
+    for payee, minor in ((town.town.leo, 29), (town.town.mia, 30)):
+        with pytest.raises(ContradictsRequest):
+            desk.do(api.pay_request(asked.id, town.town.ned, payee, minor, signer=town.staff))
+    paid = desk.do(api.pay_request(asked.id, town.town.ned, town.town.leo, 30, signer=town.staff))
+    assert (paid.state, paid.request) == ("paid", ids.format(asked.id))
+    found = desk.do(api.resolve("+86 138 0000 0001"))
+    assert (found.wallet, found.name) == (ids.format(town.town.leo), "L** M**********")
 
 
 def test_errors_have_types_and_hints(town: Place, desk: Client) -> None:

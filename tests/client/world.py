@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from tests.server.world import served
 from tests.wallets import world
-from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
+from tests.wallets.world import ANN, BOB, LEO_KEY, NORTH, Town
 
 from sycee.client import Client, Credentials, Signer
 from sycee.client.api import Payer
@@ -22,18 +22,24 @@ from sycee.server.auth.clients import Clients
 from sycee.server.tables import SCHEMA
 
 PROGRAM, READER = (SigningKey.derive(bytes([number]) * 32, kind) for number, kind in ((110, "p256"), (111, "ed25519")))
+ANNS, BOBS = (SigningKey.derive(bytes([number]) * 32) for number in (112, 113))
 DEADLINE_S = 5
 
 
 @dataclass(frozen=True)
 class Place:
-    """A served town. `desk`: credentials of a program of North Bank; `auditor`: of one that may only read."""
+    """A served town. `desk`: credentials of a program of North Bank; `reader`: of one that may only read.
+
+    `ann`, `bob`: of the programs of two officers.
+    """
 
     town: Town
     address: str
     origin: str
     desk: Credentials
     reader: Credentials
+    ann: Credentials
+    bob: Credentials
 
     def client(self, credentials: Credentials | None = None, **options: Any) -> Client:
         return Client(self.address, credentials, **self.options | options)
@@ -63,6 +69,10 @@ def place(folder: Path, **settings: str) -> Iterator[Place]:
         officer = world.person(town.bank, ANN)
         desk = clients.register(town.north, PROGRAM.public, by=officer, name="core banking", operator=2)
         reader = clients.register(town.north, READER.public, by=officer, name="figures", operator=2, scopes=["read"])
+        ann, bob = (
+            clients.register(world.person(town.bank, key), own.public, by=officer, name="officer's", operator=None)
+            for key, own in ((ANN, ANNS), (BOB, BOBS))
+        )
         town.fund(town.ned, 300_00, "C-1")
         with served(town.bank) as address:
             yield Place(
@@ -71,6 +81,8 @@ def place(folder: Path, **settings: str) -> Iterator[Place]:
                 town.bank.config.text("http_origin"),
                 Credentials(ids.format(desk.id), PROGRAM),
                 Credentials(ids.format(reader.id), READER),
+                Credentials(ids.format(ann.id), ANNS),
+                Credentials(ids.format(bob.id), BOBS),
             )
 
 

@@ -6,19 +6,34 @@ module lacks is a call as well: `calls.read`, `calls.listed` and `calls.action` 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sycee.client.calls import Call, Members, Page, action, download, fresh_id, listed, made, place, read, require_same
+from sycee.client.calls import (
+    Call,
+    Members,
+    Page,
+    action,
+    download,
+    fresh_id,
+    listed,
+    made,
+    place,
+    post,
+    read,
+    require_same,
+)
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.signing import Signer, Wanted
 from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
-from sycee.core.records import envelopes, operations
+from sycee.core.records import envelopes, operations, proposal_format
 from sycee.core.records.envelopes import Envelope
 from sycee.core.records.layout import AccountKind, Kind
+from sycee.core.records.proposal_format import Proposal
 
 PAYMENT_TYPE: Final = "application/vnd.sycee.payment"
 VALID_NS: Final = 3_600 * 10**9  # of the envelope of a signed payment
@@ -137,6 +152,34 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Paid:
+    """A request that was paid, and the payment's operation in the ledger."""
+
+    request: str
+    state: str
+    payment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The wallet of an alias, and the name to show to the payer, masked for a person."""
+
+    wallet: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A proposal. `code`: why it was refused or lapsed, "" otherwise."""
+
+    proposal: str
+    action: str
+    state: str
+    code: str
+    maker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """A closed business day: "closed", or "signed" by a second person; its last frame; the digest of its pack."""
 
@@ -214,6 +257,16 @@ def statement(wallet: int | str) -> Call[Page[Line]]:
     return listed(f"/v1/wallets/{place(_number(wallet))}/statement", make)
 
 
+def resolve(alias: str) -> Call[Found]:
+    """Return the wallet of a phone or a handle, and the masked name of its holder. Look-ups are limited."""
+
+    def converse(_: Session) -> Conversation[Found]:
+        response = yield post("/v1/aliases/resolution", {"alias": alias})
+        return made(response, lambda members: Found(members["wallet"], members["name"]))
+
+    return Call(converse)
+
+
 def qr(wallet: int | str, *, minor: int = 0, order: str = "") -> Call[str]:
     """Return the text of a wallet's QR code. `minor`: 0 if the payer enters the amount. An order is paid once."""
     named = {"minor": str(minor) if minor else "", "order": order}
@@ -248,6 +301,52 @@ def open_person(
         wanted=lambda _: [opening],
         id=id,
     )
+
+
+# --- proposals ---
+
+
+def proposals(state: str = "") -> Call[Page[Listed]]:
+    """Return the proposals that the caller made, signed or may sign; in one state, such as "open", or all."""
+
+    def make(row: Members) -> Listed:
+        return Listed(row["proposal"], row["action"], row["state"], row["code"], row["maker"])
+
+    return listed("/v1/proposals", make, query={"state": state} if state else None)
+
+
+def proposal(id: int | str) -> Call[Proposal]:
+    """Return a proposal. Its digest is compared with its content, so `describe.lines(records)` shows what is signed."""
+    number = _number(id)
+
+    def make(members: Members) -> Proposal:
+        found = Proposal.parse(json.dumps(members["document"]), "the answer")
+        require_same({"id": found.id}, "id", number)
+        return found
+
+    def converse(session: Session) -> Conversation[Proposal]:
+        found = made((yield Request("GET", f"/v1/proposals/{place(number)}")), make)
+        session.require_ledger(found.ledger_id.hex())
+        return found
+
+    return Call(converse)
+
+
+def sign(proposal: Proposal, signer: Signer) -> Call[Listed]:
+    """Sign a proposal as a person; with the last signature it is done, or refused with a code."""
+    name = ids.format(proposal.id)
+    signature = json.loads(proposal_format.sign(proposal, signer.id, signer.key).text())
+
+    def converse(_: Session) -> Conversation[Listed]:
+        response = yield post(f"/v1/proposals/{name}/signatures", signature)
+
+        def make(members: Members) -> Listed:
+            require_same(members, "proposal", name)
+            return Listed(name, proposal.action, members["state"], members["code"], ids.format(proposal.maker))
+
+        return made(response, make)
+
+    return Call(converse, name)
 
 
 # --- the business day ---
@@ -333,6 +432,32 @@ def order(merchant: int | str, order: str) -> Call[Order]:
     return read(f"/v1/wallets/{place(_number(merchant))}/orders/{place(order)}", make)
 
 
+def pay_request(
+    request: int | str,
+    payer: Signer | int | str,
+    payee: int | str,
+    minor: int,
+    *,
+    signer: Signer | None = None,
+    id: int = 0,
+) -> Call[Paid]:
+    """Pay a request. `payee`, `minor`: as the payer saw them; a request of another content is not signed."""
+    account, to, asked = _account(payer), _number(payee), ids.format(_number(request))
+
+    def make(members: Members) -> Paid:
+        require_same(members, "request", asked)
+        return Paid(members["request"], members["state"], members["payment"])
+
+    return action(
+        f"/v1/requests/{asked}/payment",
+        {"wallet": ids.format(account)},
+        make,
+        signers=_signers(payer, signer),
+        wanted=lambda number: [Wanted(Kind.PAY, {"id": number, "debit": account, "credit": to, "amount": minor})],
+        id=id,
+    )
+
+
 def result_of(id: int | str) -> Call[Bound]:
     """Return the first result under an id. Raises NotFound if the ledger has none."""
     name = ids.format(_number(id))
@@ -381,6 +506,7 @@ def payer(owner: Signer, *, key_epoch: int = 0) -> Call[Payer]:
     def converse(session: Session) -> Conversation[Payer]:
         public = yield from supply().converse(session)
         epoch = key_epoch or (yield from wallet(owner.id).converse(session)).key_epoch
+        session.require_ledger(public["ledger"])
         currency = money.currency(public["currency"]).numeric
         return Payer(owner.id, owner.key, currency, epoch, bytes.fromhex(public["ledger"]))
 

@@ -91,14 +91,15 @@ def action(
 
     def converse(session: Session) -> Conversation[Value]:
         content = {"id": name, **body}
-        response = yield Request("POST", path, content=_encoded(content), content_type=JSON)
+        response = yield post(path, content)
         if response.status == 202:
             to_sign = _object(response).get("to_sign")
             if not isinstance(to_sign, dict):
                 raise ContradictsRequest("the server answered 202 without records to sign")
+            session.require_ledger(to_sign.get("ledger_id"))
             signed = envelopes(to_sign, wanted(number), number, signers, session.now_ns())
             content = {**content, "envelopes": signed}
-            response = yield Request("POST", path, content=_encoded(content), content_type=JSON)
+            response = yield post(path, content)
             if response.status == 202:
                 raise UsageError(
                     "the server does not accept the signatures, and nothing was changed",
@@ -107,6 +108,11 @@ def action(
         return made(response, make)
 
     return Call(converse, name)
+
+
+def post(path: str, body: Members) -> Request:
+    """Return a request with a JSON body."""
+    return Request("POST", path, content=json.dumps(body, ensure_ascii=False).encode(), content_type=JSON)
 
 
 def made(response: Response, make: Callable[[Members], Value]) -> Value:
@@ -137,10 +143,6 @@ def fresh_id() -> int:
 def place(text: str | int) -> str:
     """Return an id or a name as one part of a path."""
     return ids.format(text) if isinstance(text, int) else quote(text, safe="")
-
-
-def _encoded(content: Members) -> bytes:
-    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _object(response: Response) -> Members:

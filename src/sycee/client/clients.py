@@ -33,6 +33,7 @@ class Client:
     - `url`: the server's address. `origin`: its public address `http_origin`, if that is another one.
     - `credentials`: of a registered program; without them, what everybody may do.
     - `deadline_s`: no attempt of a call begins after this time; the last one may last TIMEOUT_S longer.
+    - `ledger_id`: hexadecimal; sign in this ledger only. Without it: in the first one that the server names.
     - `http`: options of `httpx.Client`, such as `verify` and `proxy`.
     - `now_ns`: the bank's time, of a rehearsal its own clock. `machine_ns`: this machine's clock, for the login.
 
@@ -48,9 +49,10 @@ class Client:
         deadline_s: float = DEADLINE_S,
         now_ns: Callable[[], int] = time.time_ns,
         machine_ns: Callable[[], int] = time.time_ns,
+        ledger_id: str = "",
         **http: Any,
     ) -> None:
-        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns, machine_ns)
+        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns, machine_ns, ledger_id)
         self._http = httpx.Client(base_url=_origin(url), timeout=http.pop("timeout", TIMEOUT_S), **http)
 
     def do(self, call: Call[Value]) -> Value:
@@ -120,9 +122,10 @@ class AsyncClient:
         deadline_s: float = DEADLINE_S,
         now_ns: Callable[[], int] = time.time_ns,
         machine_ns: Callable[[], int] = time.time_ns,
+        ledger_id: str = "",
         **http: Any,
     ) -> None:
-        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns, machine_ns)
+        self._session = Session(_origin(origin or url), credentials, deadline_s, now_ns, machine_ns, ledger_id)
         self._http = httpx.AsyncClient(base_url=_origin(url), timeout=http.pop("timeout", TIMEOUT_S), **http)
 
     async def do(self, call: Call[Value]) -> Value:

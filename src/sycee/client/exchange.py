@@ -83,6 +83,7 @@ class Session:
 
     - `deadline_s`: seconds for one call, with all its requests and repetitions.
     - `now_ns`: the bank's time, for the validity of signatures. `machine_ns`: this machine's, for proofs.
+    - `ledger_id`: 32 hexadecimal digits of the only ledger in which this client signs; "" takes the first one.
     """
 
     def __init__(
@@ -92,10 +93,24 @@ class Session:
         deadline_s: float,
         now_ns: Callable[[], int],
         machine_ns: Callable[[], int],
+        ledger_id: str = "",
     ) -> None:
         self.tokens = None if credentials is None else Tokens(credentials, origin, machine_ns)
         self.deadline_s = deadline_s
         self.now_ns = now_ns
+        self._ledger_id = ledger_id.lower()
+
+    def require_ledger(self, id: object) -> None:
+        """Raise ContradictsRequest for the id of another ledger than the first one, or than the given one.
+
+        A signature is valid in one ledger, so a server of a test could ask for one that a real bank accepts.
+        """
+        if not isinstance(id, str) or (self._ledger_id and id != self._ledger_id):
+            raise errors.ContradictsRequest(
+                f"the server asks for a signature in the ledger {id}, not in {self._ledger_id}",
+                hint="nothing was signed; check the address of the server",
+            )
+        self._ledger_id = id
 
     def run(self, conversation: Conversation[Value]) -> Steps[Value]:
         """Yield the steps of a whole conversation; return its value. Raises the errors of `errors`."""

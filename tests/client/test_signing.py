@@ -1,0 +1,107 @@
+"""Records are compared with the request before they are signed: every field, ids that follow, and the validity."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from sycee.client import ContradictsRequest, Signer, Wanted
+from sycee.client.signing import VALID_NS_MAX, compare, envelopes
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.errors import UsageError
+from sycee.core.keys import SigningKey
+from sycee.core.records import envelopes as sealed
+from sycee.core.records import operations
+from sycee.core.records.layout import Kind
+
+pytestmark = pytest.mark.fast
+KEY, OTHER = (SigningKey.derive(bytes([number]) * 32) for number in (1, 2))
+ACTION = ids.parse("01930e2c-5a00-7abc-8def-0123456789ab")
+NOW_NS = 1_793_577_600 * 10**9
+PAY = Wanted(Kind.PAY, {"id": ACTION, "debit": 2, "credit": 3, "amount": 100})
+
+
+def record(**changes: int) -> Array:
+    made = operations.pay(ACTION, payer=2, payee=3, amount=100)
+    for name, value in changes.items():
+        made[name] = value
+    return made
+
+
+def asked(records: Array, **changes: Any) -> dict[str, Any]:
+    signer = {"id": ids.format(2), "currency": 156, "key_epoch": 4, "key": str(KEY.public)}
+    return {
+        "records": base64.b64encode(records.tobytes()).decode(),
+        "ledger_id": "ab" * 16,
+        "valid_until_ns": str(NOW_NS + 10**9),
+        "signers": [signer],
+    } | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": 101}, {"debit_low": 4}, {"credit_low": 2}, {"credit_high": 1}, {"kind": 30}, {"flags": 1},
+        {"flags": 0x8000}, {"id_low": 1}, {"code": 1}, {"reference_low": 1}, {"number": 1}, {"first": 1}, {"count": 1},
+        {"rule_set": 1}, {"from_ns": 1}, {"until_ns": 1}, {"note_low": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_field_is_compared(changes: dict[str, int]) -> None:
+    compare(record(), [PAY], ACTION)
+    with pytest.raises(ContradictsRequest, match="another operation"):
+        compare(record(**changes), [PAY], ACTION)
+
+
+def test_ids_of_the_server_follow_from_the_action() -> None:
+    with ids.derived_from(ACTION):
+        own, note = ids.new(0), ids.new(0)
+    low, high = ids.split(note)
+    compare(record(note_low=low, note_high=high), [PAY], ACTION)
+    with pytest.raises(ContradictsRequest, match="note of record 1"):
+        compare(record(note_low=low, note_high=high), [PAY], ACTION + 1)
+    sent = operations.send(own, source=5, destination=3, through=6, amount=100)
+    wanted = Wanted(Kind.SEND, {"credit": 3, "amount": 100}, free=frozenset({"debit", "reference"}))
+    compare(sent, [wanted], ACTION)
+    with pytest.raises(ContradictsRequest, match="id of record 1"):
+        compare(sent, [wanted], ACTION + 1)
+
+
+def test_a_chain_is_compared_as_a_whole() -> None:
+    with ids.derived_from(ACTION):
+        second = ids.new(0)
+    chain = operations.chain(record(), operations.pay(second, payer=2, payee=3, amount=1))
+    both = [PAY, Wanted(Kind.PAY, {"debit": 2, "credit": 3, "amount": 1})]
+    compare(chain, both, ACTION)
+    for wanted in ([PAY], both[::-1], [*both, PAY]):
+        with pytest.raises(ContradictsRequest):
+            compare(chain, wanted, ACTION)
+
+
+def test_the_envelope_is_of_the_signer_and_ends_soon() -> None:
+    (text,) = envelopes(asked(record()), [PAY], ACTION, [Signer(2, KEY)], NOW_NS)
+    row = sealed.decode(base64.b64decode(text))[0]
+    made = sealed.sign(record(), bytes.fromhex("ab" * 16), 2, KEY, NOW_NS + 10**9, currency=156, key_epoch=4)
+    assert row.tobytes() == made.encode()
+    late = asked(record(), valid_until_ns=str(NOW_NS + VALID_NS_MAX + 1))
+    with pytest.raises(ContradictsRequest, match="valid until 2026-11-05"):
+        envelopes(late, [PAY], ACTION, [Signer(2, KEY)], NOW_NS)
+    for signers, message in (([], "no key of it was given"), ([Signer(2, OTHER)], "the given key is")):
+        with pytest.raises(UsageError, match=message):
+            envelopes(asked(record()), [PAY], ACTION, signers, NOW_NS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"records": "!"}, {"records": ""}, {"records": "AAAA"}, {"records": 7}, {"ledger_id": "xy"}, {"signers": [{}]},
+        {"signers": 3}, {"valid_until_ns": "soon"}, {"ledger_id": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_request_of_another_form_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ContradictsRequest, match="cannot be read"):
+        envelopes(asked(record()) | changes, [PAY], ACTION, [Signer(2, KEY)], NOW_NS)
