@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.client.world import PROGRAM, Place, place
+from tests.client.world import BOBS, PROGRAM, Place, place
 from tests.docs.pages import page
 from tests.docs.test_docs import every_command
+from tests.wallets import world
 from tests.wallets.world import LEO_KEY, NORTH
 
 from sycee import cli
@@ -92,6 +93,39 @@ def test_a_desk_pays_refunds_and_reads(
     assert call(town, "statement", ned, *login, "--json") == 0
     lines = json.loads(capsys.readouterr().out)["lines"]
     assert [each["amount_minor"] for each in lines[:2]] == [50, -200]
+
+
+def test_an_alias_is_paid_by_its_masked_name(
+    town: Place, keys: Path, login: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ned, before = ids.format(town.town.ned), town.town.balance(town.town.leo)
+    words = ["pay", ned, "+86 138 0000 0001", "0.10", *login, "--key", str(keys / "north.pem")]
+    assert call(town, *words) == 0
+    assert "paying 0.10 CNY to L** M**********" in capsys.readouterr().err
+    assert town.town.balance(town.town.leo) == before + 10
+
+
+def test_an_officer_reads_and_signs_a_proposal(town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank = town.town.bank
+    made = bank.issuance.mint(2, 5_00, maker=world.person(bank, world.ANN))
+    name, file = ids.format(made.id), tmp_path / "bob.pem"
+    world.BOB.save(file)
+    BOBS.save(tmp_path / "program.pem")
+    officer = ["--client", town.bob.client, "--client-key", str(tmp_path / "program.pem"), "--origin", town.origin]
+    assert call(town, "proposal", "list", "--state", "open", *officer) == 0
+    assert re.search(f"{name}  +mint  +open", capsys.readouterr().out)
+    assert call(town, "proposal", "show", name, *officer) == 0
+    shown = capsys.readouterr().out
+    assert "TRANSFER  500 minor units from" in shown
+    assert f"digest {made.digest.hex()}" in shown
+    sign = ["proposal", "sign", name, *officer, "--key", str(file)]
+    assert call(town, *sign, "--digest", "00") == 2
+    assert "sign nothing" in capsys.readouterr().err
+    assert call(town, *sign, "--digest", made.digest.hex()) == 0
+    assert "signed: the proposal is open" in capsys.readouterr().out
+    assert bank.proposals.get(made.id).signers == (world.person(bank, world.BOB),)
+    assert call(town, "proposal", "list", *officer, "--json") == 0
+    assert name in [each["proposal"] for each in json.loads(capsys.readouterr().out)["proposals"]]
 
 
 def test_wrong_words_get_a_hint(town: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,12 +11,13 @@ from cyclopts import App, Parameter
 
 from sycee.cli.parameters import AsJson, convert
 from sycee.cli.terminal import note, print_table, show, show_json, table
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.core.extras import extra
 
 if TYPE_CHECKING:
     from sycee.client import Call, Client, Signer
     from sycee.client.api import Wallet
+    from sycee.core.records.proposal_format import Proposal
 
 OPTION: Final = "--server"
 # One call of a person at a terminal: shorter than the client's own deadline.
@@ -39,6 +40,10 @@ ActionId: TypeAlias = Annotated[
 ]
 AmountText: TypeAlias = Annotated[str, Parameter(help="Amount, such as 12.50.")]
 WalletId: TypeAlias = Annotated[str, Parameter(help="Id of the wallet.")]
+PayeeName: TypeAlias = Annotated[
+    str, Parameter(help="Id of the wallet that is paid; with a login also a phone or a @handle.")
+]
+ProposalId: TypeAlias = Annotated[str, Parameter(help="Id of the proposal.")]
 Till: TypeAlias = Annotated[str, Parameter(help="Id of the merchant's till.")]
 
 app = App(
@@ -48,8 +53,9 @@ app = App(
 )
 _wallet = App(name="wallet", help="Show wallets.")
 _merchant = App(name="merchant", help="Show orders of merchants.")
-app.command(_wallet)
-app.command(_merchant)
+_proposal = App(name="proposal", help="List, show and sign actions that several persons sign.")
+for _group in (_wallet, _merchant, _proposal):
+    app.command(_group)
 
 
 @app.command
@@ -135,7 +141,7 @@ def statement(
 
 @app.command
 def pay(
-    payer: WalletId, payee: Annotated[str, Parameter(help="Id of the wallet that is paid.")], amount: AmountText, /, *,
+    payer: WalletId, payee: PayeeName, amount: AmountText, /, *,
     server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "", key: KeyFile = None,
     reference: Annotated[str, Parameter(help="Text for both sides, up to 35 characters, stored encrypted.")] = "",
     till: Till = "",
@@ -165,8 +171,13 @@ def pay(
         else:
             found = bank.do(api.wallet(payer))
             currency = money.currency(found.currency)
+            to, name = payee, payee
+            if payee.startswith(("@", "+")):
+                resolved = bank.do(api.resolve(payee))
+                to, name = resolved.wallet, resolved.name
+            note(f"paying {amount} {currency.code} to {name}")
             call = api.pay(
-                payer, payee, _minor(amount, currency), text=reference, till=till, order=order,
+                payer, to, _minor(amount, currency), text=reference, till=till, order=order,
                 signer=_signer(bank, found, private), id=number,
             )  # fmt: skip
         _do(bank, call)
@@ -219,6 +230,82 @@ def paid(
     return 0
 
 
+@_proposal.command(name="list")
+def list_(
+    *,
+    server: Server,
+    client: Program = None,
+    client_key: ProgramKey = None,
+    origin: Origin = "",
+    state: Annotated[str, Parameter(help="Only proposals in this state, such as open.")] = "",
+    json_: AsJson = False,
+) -> int:
+    """List the proposals that the program's person made, signed or may sign."""
+    from dataclasses import asdict
+
+    with _connected(server, client, client_key, origin) as bank:
+        from sycee.client import api
+
+        found = list(bank.rows(api.proposals(state)))
+    if json_:
+        show_json({"proposals": [asdict(each) for each in found]})
+        return 0
+    made = table("id", "action", "state")
+    for each in found:
+        made.add_row(each.proposal, each.action, f"{each.state}: {each.code}" if each.code else each.state)
+    print_table(made)
+    return 0
+
+
+@_proposal.command(name="show")
+def show_proposal(
+    proposal: ProposalId,
+    /,
+    *,
+    server: Server,
+    client: Program = None,
+    client_key: ProgramKey = None,
+    origin: Origin = "",
+) -> int:
+    """Show the records of a proposal, decoded on this machine, its effect and its digest."""
+    with _connected(server, client, client_key, origin) as bank:
+        from sycee.client import api
+
+        _show_proposal(bank.do(api.proposal(proposal)))
+    return 0
+
+
+@_proposal.command
+def sign(
+    proposal: ProposalId,
+    /,
+    *,
+    server: Server,
+    client: Program = None,
+    client_key: ProgramKey = None,
+    origin: Origin = "",
+    key: Annotated[Path, Parameter(help="File with your private key.")],
+    digest: Annotated[str, Parameter(help="Refuse a proposal with another digest.")] = "",
+) -> int:
+    """Show a proposal, and sign it as the program's person. The last signature that is missing completes it."""
+    private = _key(key)
+    with _connected(server, client, client_key, origin) as bank:
+        from sycee.client import Signer, api
+
+        found = bank.do(api.proposal(proposal))
+        if digest and digest.strip().lower() != found.digest.hex():
+            raise UsageError(
+                f"the proposal has the digest {found.digest.hex()}, not {digest}",
+                hint="sign nothing: ask the maker which proposal you are to sign",
+            )
+        _show_proposal(found)
+        after = bank.do(api.sign(found, Signer.of(bank.do(api.session()).person, private)))
+    if after.state == "refused":
+        raise SyceeError(f"the proposal is signed, and refused: {after.code}")
+    show(f"signed: the proposal is {after.state}")
+    return 0
+
+
 @contextmanager
 def _connected(
     server: str, client: str | None = None, client_key: Path | None = None, origin: str = ""
@@ -254,6 +341,17 @@ def _key(file: Path | None) -> Any:
     if file is None:
         raise UsageError("no key signs", hint="name the file of the private key: --key FILE")
     return SigningKey.load(file)
+
+
+def _show_proposal(found: Proposal) -> None:
+    """Print what the signed bytes mean: nothing of it is the server's description."""
+    from sycee.core import ids
+    from sycee.core.records import describe
+    from sycee.core.timestamps import utc_text
+
+    show(f"{found.action}, proposal {ids.format(found.id)}, until {utc_text(found.valid_until_ns)}")
+    show(*describe.lines(found.records))
+    show(f"effect {found.effect_text.decode('ascii')}", f"digest {found.digest.hex()}")
 
 
 def _signer(bank: Client, wallet: Wallet, key: Any) -> Signer:
