@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.calling import start
+from tests.docs.pages import ROOT, commands, page, shows
 
 from sycee.bank.bank import Bank
 from sycee.core.errors import UnavailableError, UsageError
@@ -55,6 +58,21 @@ def stopped(process: subprocess.Popen[str], sent: signal.Signals) -> tuple[int, 
     return process.returncode, said
 
 
+def printed_calls_work(screen: str) -> None:
+    """Run every call that the demo prints, as if it was pasted."""
+    calls = [line.strip() for line in screen.splitlines() if line.startswith(("  curl ", "  sycee ", "  python "))]
+    assert len(calls) >= 5
+    for call in calls:
+        if call.startswith("python examples/"):  # tests/examples runs the programs
+            assert (ROOT / call.split()[1]).exists()
+            continue
+        first, *words = shlex.split(call.replace("--seconds 3", "--seconds 1"))
+        command = [sys.executable, "-m", "sycee", *words] if first == "sycee" else [first, "--fail", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{call}\n{done.stdout}{done.stderr}"
+        assert done.stdout
+
+
 def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     folder, port = tmp_path / "town", free_port()
     with running(folder, port) as (process, screen):
@@ -62,12 +80,17 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
         assert f"http://localhost:{port}" in screen
         supply = httpx.get(f"http://127.0.0.1:{port}/v1/supply").json()
         assert (supply["supply"], supply["equal"]) == ("400000000", True)
+        printed_calls_work(screen)
+        text = screen.replace(str(folder), "demo").replace(str(port), "8420").replace("seed 7", "seed 0")
+        (shown,) = [block.content for block in page("README.md").blocks() if block.content.startswith("$ sycee demo")]
+        assert shows(dict(commands(shown))["sycee demo demo"] or "", text)
         assert stopped(process, signal.SIGINT) == (0, f"{folder} is closed; `sycee demo {folder}` starts it again\n")
     demo = Demo.load(folder)
     assert demo is not None
     with running(folder, port) as (process, again):
         assert all(each.client in again for each in demo.roles)
         assert httpx.get(f"http://127.0.0.1:{port}/v1/supply").json()["supply"] == supply["supply"]
+        assert httpx.get(f"http://127.0.0.1:{port}/").text.count("synthetic keys, no real money") == 1
         assert stopped(process, signal.SIGTERM)[0] == 0
     assert Demo.load(folder) == demo
 

@@ -30,7 +30,8 @@ RUN_ELSEWHERE = (
     "make test",
     "make pilot",
     "pip install",
-)  # the first would run itself; CI and test_wheel run the others
+    "sycee demo",
+)  # the first would run itself; CI, test_wheel and tests/demo run the others
 RUNNABLE = ("python", "console")
 LANGUAGES = {"", "console", "diff", "json", "python", "text", "toml"}
 PLACEHOLDER = "# Sycee\n"

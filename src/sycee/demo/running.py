@@ -115,6 +115,7 @@ def _screen(demo: Demo, folder: Path, origin: str, codes: dict[str, str]) -> Ite
     yield f"  sycee pay {payer.account} {shop.account} 1.50 --server {origin} --key {keys / payer.key}"
     yield f"  sycee wallet show {payer.account} --server {origin} {program}"
     yield f"  sycee load {origin} --keys {keys} --rate 100 --seconds 3"
+    yield f"  python examples/funding_operator.py {origin} {folder}"
     yield ""
     yield f"Open: request {demo.request}, 40.00 to the {demo.shops[0].name}"
     yield f"Open: proposal {demo.proposal}, a mint that Bob has not signed yet"
