@@ -18,7 +18,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.keys import SigningKey
-from sycee.database.transactions import reading
+from sycee.database.transactions import reading, write
 from sycee.wallets import emv_qr
 from sycee.wallets.tables import REQUESTS
 
@@ -171,6 +171,22 @@ def test_nothing_tells_whether_a_payer_exists(table: Table) -> None:
     ]
     assert [each.status_code for each in answers] == [201, 201]
     assert {each.json()["state"] for each in answers} == {"open"}
+
+
+def test_a_changed_request_is_shown_to_nobody(table: Table) -> None:
+    request, engine = table.asked(), table.town.bank.stores.engine
+    chosen = REQUESTS.c.id == ids.parse(request)
+    for minor in (1, 900):
+        write(
+            engine,
+            lambda connection, minor=minor: connection.execute(REQUESTS.update().where(chosen).values(minor=minor)),
+        )
+        path = f"/v1/wallets/{ids.format(table.town.mia)}/requests"
+        listed = table.mia.get(path, params={"side": "payee", "limit": 1000}).json()["rows"]
+        found = table.ned.get(f"/v1/requests/{request}")
+        if minor == 1:
+            assert (found.status_code, found.json()["type"]) == (500, "/problems/damaged")
+        assert (request in {each["request"] for each in listed}) is (found.status_code == 200) is (minor == 900)
 
 
 def test_bad_bodies_are_refused(table: Table) -> None:

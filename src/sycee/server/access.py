@@ -6,8 +6,11 @@ A thing that the caller may not see is answered exactly like a thing that does n
 from __future__ import annotations
 
 from sycee.bank.bank import Bank
+from sycee.core.errors import NotFound
 from sycee.identity.duties import Duty
+from sycee.identity.institutions import Institution
 from sycee.identity.people import HeldDuty
+from sycee.identity.tables import MERCHANT
 from sycee.server.auth.caller import Caller
 from sycee.server.problems import Problem, not_found
 from sycee.wallets.directory import Wallet
@@ -141,3 +144,16 @@ def staff_wallet(bank: Bank, caller: Caller, account: int, *, or_officer: bool =
     ):
         return wallet
     raise not_found("wallet")
+
+
+def visible_merchant(bank: Bank, caller: Caller, merchant: int) -> Institution:
+    """Return a merchant that the caller acts for, serves or audits. Raises the problem `not-found` otherwise."""
+    try:
+        found = bank.institutions.get(merchant)
+    except NotFound as error:
+        raise not_found("merchant") from error
+    if found.kind == MERCHANT and found.operator is not None:
+        serves = is_staff(bank, caller, found.operator)
+        if serves or acts_for(bank, caller, merchant) or may_audit(bank, caller):
+            return found
+    raise not_found("merchant")

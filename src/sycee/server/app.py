@@ -57,6 +57,7 @@ from sycee.server.routes import (
     public,
     requests,
     signed_payments,
+    sweeps,
     wallets,
     webhooks,
 )
@@ -88,6 +89,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     requests.router,
     holds.router,
     merchants.router,
+    sweeps.router,
     funding.router,
     proposals.router,
     issuance.router,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path
+from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -34,6 +35,11 @@ _WORDS: Final[dict[str, str]] = {
     PayerAnswer.PAYEE_CANNOT_RECEIVE: "the payee cannot receive this money",
     PAYER_CANNOT_PAY: "the payer cannot pay",
 }
+
+# Values of answers.
+Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,19}$", description="Minor units of the currency", examples=["1250"])]
+Moment = Annotated[str, Field(description="ISO 8601 in UTC", examples=["2026-11-02T00:00:00.000000000Z"])]
+Next = Annotated[str | None, Field(description="Cursor of the next page; null on the last page")]
 
 # Responses of an action besides 201, for the OpenAPI document.
 REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The same request was done before."}}

@@ -17,8 +17,19 @@ from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import REPEATED, SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number, refusal
-from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
+from sycee.server.routes.common import (
+    REPEATED,
+    SIGNED_ELSEWHERE,
+    Amount,
+    Moment,
+    Next,
+    PathId,
+    TheCaller,
+    TheRuntime,
+    number,
+    refusal,
+)
+from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of, perform
 from sycee.wallets import waterfalls
 from sycee.wallets.payments import PAY
 from sycee.wallets.shortfalls import FUND as FUND_PAYMENT
@@ -65,6 +76,60 @@ class ShortfallAnswer(Body):
     state: str
 
 
+class FundingRow(Body):
+    """Money between a wallet and a bank. `direction`: in for the wallet, or out. `reason`: the code of a refusal."""
+
+    funding: Id
+    direction: str
+    wallet: Id
+    minor: Amount
+    bank_reference: str
+    state: str
+    reason: str
+    time: Moment
+    decided: Moment | None
+
+
+class FundingPage(Body):
+    """Fundings, in the order of their ids."""
+
+    rows: tuple[FundingRow, ...]
+    next: Next
+
+
+class ShortfallRow(ShortfallAnswer):
+    """A payment that waits for the bank."""
+
+    wallet: Id
+    minor: Amount
+    time: Moment
+    expires_ns: Nanoseconds
+
+
+class ShortfallPage(Body):
+    """Payments that wait, in the order of their ids."""
+
+    rows: tuple[ShortfallRow, ...]
+    next: Next
+
+
+class ExcessRow(Body):
+    """What a waterfall sent on. `payment`: the one that exceeded the limit of the wallet."""
+
+    payment: Id
+    wallet: Id
+    minor: Amount
+    bank_reference: str
+    time: Moment
+
+
+class ExcessPage(Body):
+    """The excess that the bank has to pay, in the order of ids."""
+
+    rows: tuple[ExcessRow, ...]
+    next: Next
+
+
 @operation(
     router, "POST", "/wallets/{wallet}/fundings", access=FUND, status_code=201, response_model=FundingAnswer,
     responses=SIGNED_ELSEWHERE, summary="Send money from the vault to a wallet",
@@ -105,7 +170,14 @@ async def defund(wallet: PathId, body: FundingBody, caller: TheCaller, runtime: 
     return await runtime.run(perform, bank, DEFUND, caller.person, body, work, place={"wallet": wallet})
 
 
-@operation(router, "GET", "/wallets/{wallet}/fundings", access=OWN, summary="List the fundings of a wallet")
+@operation(
+    router,
+    "GET",
+    "/wallets/{wallet}/fundings",
+    access=OWN,
+    response_model=FundingPage,
+    summary="List the fundings of a wallet",
+)
 async def list_wallet_fundings(
     wallet: PathId,
     caller: TheCaller,
@@ -123,7 +195,14 @@ async def list_wallet_fundings(
     return await runtime.run(work)
 
 
-@operation(router, "GET", "/operators/{operator}/fundings", access=CONFIRM, summary="List the fundings of an operator")
+@operation(
+    router,
+    "GET",
+    "/operators/{operator}/fundings",
+    access=CONFIRM,
+    response_model=FundingPage,
+    summary="List the fundings of an operator",
+)
 async def list_fundings(
     operator: TheOperator,
     caller: TheCaller,
@@ -209,7 +288,12 @@ async def ask_bank(wallet: PathId, body: ShortPayment, caller: TheCaller, runtim
 
 
 @operation(
-    router, "GET", "/operators/{operator}/shortfalls", access=CONFIRM, summary="List payments that wait for the bank"
+    router,
+    "GET",
+    "/operators/{operator}/shortfalls",
+    access=CONFIRM,
+    response_model=ShortfallPage,
+    summary="List payments that wait for the bank",
 )
 async def list_shortfalls(
     operator: TheOperator, caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS,
@@ -274,7 +358,12 @@ async def reject_shortfall(payment: PathId, body: ActionBody, caller: TheCaller,
 
 
 @operation(
-    router, "GET", "/operators/{operator}/waterfalls", access=CONFIRM, summary="List what waterfalls sent to banks"
+    router,
+    "GET",
+    "/operators/{operator}/waterfalls",
+    access=CONFIRM,
+    response_model=ExcessPage,
+    summary="List what waterfalls sent to banks",
 )
 async def list_waterfalls(
     operator: TheOperator, caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS,

@@ -15,7 +15,7 @@ from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number, refusal
+from sycee.server.routes.common import SIGNED_ELSEWHERE, Amount, Next, PathId, TheCaller, TheRuntime, number, refusal
 from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of, perform
 from sycee.wallets.directory import Wallet
 from sycee.wallets.holds import END, HOLD, WalletHold
@@ -55,6 +55,29 @@ class HoldAnswer(Body):
     payment: Id | None = None
 
 
+class HoldShown(Body):
+    """A hold. `state`: open, posted, voided or ended by time. `text`: of the reader's side, for owners only."""
+
+    hold: Id
+    payer: Id
+    payee: Id
+    minor: Amount
+    held_minor: Amount
+    posted_minor: Amount
+    till: Id | None
+    order: str
+    text: str
+    until_ns: Nanoseconds
+    state: str
+
+
+class HoldPage(Body):
+    """Holds, in the order of their ids."""
+
+    rows: tuple[HoldShown, ...]
+    next: Next
+
+
 @operation(
     router, "POST", "/wallets/{wallet}/holds", access=HOLD, status_code=201, response_model=HoldAnswer,
     responses=SIGNED_ELSEWHERE, summary="Hold money for a payee",
@@ -84,7 +107,9 @@ async def hold(wallet: PathId, body: HoldBody, caller: TheCaller, runtime: TheRu
     return await runtime.run(perform, bank, HOLD, caller.person, body, work, place={"wallet": wallet})
 
 
-@operation(router, "GET", "/wallets/{wallet}/holds", access=OWN, summary="List the holds of a wallet")
+@operation(
+    router, "GET", "/wallets/{wallet}/holds", access=OWN, response_model=HoldPage, summary="List the holds of a wallet"
+)
 async def list_holds(
     wallet: PathId,
     caller: TheCaller,
@@ -106,7 +131,7 @@ async def list_holds(
     return await runtime.run(work)
 
 
-@operation(router, "GET", "/holds/{hold}", access=OWN, summary="Show a hold")
+@operation(router, "GET", "/holds/{hold}", access=OWN, response_model=HoldShown, summary="Show a hold")
 async def show_hold(hold: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a hold to its payer, its payee, and the staff of their operators."""
     bank = runtime.bank

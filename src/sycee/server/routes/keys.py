@@ -14,7 +14,7 @@ from sycee.identity.key_register import REVOKE, SET_KEY
 from sycee.identity.tables import SET
 from sycee.server import access
 from sycee.server.operations import OWN, operation
-from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, number
+from sycee.server.routes.common import SIGNED_ELSEWHERE, Moment, PathId, TheCaller, TheRuntime, number
 from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
 
 router = APIRouter(prefix="/v1", tags=["keys"])
@@ -45,7 +45,31 @@ class KeyAnswer(Body):
     state: str
 
 
-@operation(router, "GET", "/wallets/{wallet}/keys", access=OWN, summary="Show the keys of a wallet")
+class StoredKey(Body):
+    """A key that a wallet has or had. `is_blocked`: the block of its rotation is not lifted yet."""
+
+    key: str
+    key_epoch: int
+    from_: Annotated[Moment, Field(alias="from")]
+    until: Moment | None
+    reason: str
+    is_blocked: bool
+
+
+class KeysShown(Body):
+    """The present key, empty without one, and what the proof of a new key needs."""
+
+    wallet: Id
+    ledger_id: str
+    key: str
+    key_epoch: int
+    next_epoch: int
+    keys: tuple[StoredKey, ...]
+
+
+@operation(
+    router, "GET", "/wallets/{wallet}/keys", access=OWN, response_model=KeysShown, summary="Show the keys of a wallet"
+)
 async def show_keys(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the present key, the earlier ones, and the values for the proof of a new key."""
     bank = runtime.bank

@@ -1,4 +1,4 @@
-"""Merchants: outlets and tills, QR codes, day reports, and sweeps of balances to their banks."""
+"""Merchants: outlets and tills, QR codes and day reports."""
 
 from __future__ import annotations
 
@@ -15,34 +15,29 @@ from sycee.core import ids
 from sycee.core.errors import NotFound
 from sycee.core.keys import PublicKey
 from sycee.core.money import currency_code
-from sycee.core.timestamps import exact_text
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institution, Till
-from sycee.identity.tables import MERCHANT
 from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import (
     REPEATED,
-    SIGNED_ELSEWHERE,
+    Amount,
+    Next,
     PathId,
     TheCaller,
     TheRuntime,
-    hidden,
     number,
 )
 from sycee.server.routes.csv_tables import CSV, csv_answer
 from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, Signatures, integer_of, perform
 from sycee.wallets import emv_qr
 from sycee.wallets.merchant_reports import REPORT, DayReport
-from sycee.wallets.sweeps import SWEEP, Sweep
 
 router = APIRouter(prefix="/v1", tags=["merchants"])
 
 OUTLET = "merchant.outlet"
-CONFIRM = "transit.confirm"
-REJECT = "transit.reject"
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,16}$", examples=["T1"])]
 Day = Annotated[date, Path(description="A local day of the bank", examples=["2026-11-02"])]
@@ -64,6 +59,79 @@ _REPORT_COLUMNS = (
 )  # fmt: skip
 
 
+class MerchantRow(Body):
+    """A merchant, and the number of the operator that serves it."""
+
+    merchant: Id
+    name: str
+    operator: int
+    state: str
+
+
+class MerchantPage(Body):
+    """Merchants, in the order of their ids."""
+
+    rows: tuple[MerchantRow, ...]
+    next: Next
+
+
+class OutletRow(Body):
+    """An open outlet."""
+
+    outlet: Id
+    code: str
+
+
+class TillRow(Body):
+    """An open till. `key`: its public key, empty without one."""
+
+    till: Id
+    code: str
+    outlet: Id
+    key: str
+
+
+class MerchantShown(MerchantRow):
+    """A merchant with its open wallets, outlets and tills. `settlement`: none, stated or verified."""
+
+    settlement: str
+    wallets: tuple[Id, ...]
+    outlets: tuple[OutletRow, ...]
+    tills: tuple[TillRow, ...]
+
+
+class TillDay(Body):
+    """Payments and refunds of a till; the codes are empty for payments without a till."""
+
+    outlet: str
+    till: str
+    payments: int
+    gross_minor: Amount
+    own_minor: Amount
+    packets_minor: Amount
+    refunds: int
+    refunded_own_minor: Amount
+    refunded_packets_minor: Amount
+    net_minor: Amount
+
+
+class DayShown(Body):
+    """A day: opening + gross - refunded - swept + other = closing. `frame`: the newest that was read."""
+
+    merchant: Id
+    wallet: Id
+    day: date
+    currency: str
+    tills: tuple[TillDay, ...]
+    opening_minor: Amount
+    gross_minor: Amount
+    refunded_minor: Amount
+    swept_minor: Amount
+    other_minor: Amount
+    closing_minor: Amount
+    frame: int
+
+
 class OutletBody(ActionBody):
     """An outlet to open, or to open again."""
 
@@ -75,12 +143,6 @@ class TillBody(ActionBody):
 
     code: Code
     key: Annotated[str, Field(max_length=80)] = ""
-
-
-class SweepBody(ActionBody):
-    """A sweep. `wallet`: of the merchant; without it the oldest open one."""
-
-    wallet: Id | None = None
 
 
 class OutletAnswer(Body):
@@ -97,15 +159,6 @@ class TillAnswer(Body):
     state: str
 
 
-class SweepAnswer(Body):
-    """A sweep after an action."""
-
-    sweep: Id
-    minor: str
-    bank_reference: str
-    state: str
-
-
 class Qr(Body):
     """The text of a QR code. A dynamic code is for one payment."""
 
@@ -116,7 +169,7 @@ class Qr(Body):
 # --- merchants, outlets, tills ---
 
 
-@operation(router, "GET", "/merchants", access=SIGNED_IN, summary="List merchants")
+@operation(router, "GET", "/merchants", access=SIGNED_IN, response_model=MerchantPage, summary="List merchants")
 async def list_merchants(
     caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = ""
 ) -> dict[str, Any]:
@@ -137,13 +190,20 @@ async def list_merchants(
     return await runtime.run(work)
 
 
-@operation(router, "GET", "/merchants/{merchant}", access=OWN, summary="Show a merchant with outlets and tills")
+@operation(
+    router,
+    "GET",
+    "/merchants/{merchant}",
+    access=OWN,
+    response_model=MerchantShown,
+    summary="Show a merchant with outlets and tills",
+)
 async def show_merchant(merchant: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return state, wallets, open outlets and tills, and whether the settlement account is verified."""
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        found = _merchant(bank, caller, number(merchant))
+        found = access.visible_merchant(bank, caller, number(merchant))
         settlement = bank.institutions.settlement_of(found.id)
         return {
             **_members(found),
@@ -176,7 +236,7 @@ async def open_outlet(merchant: PathId, body: OutletBody, caller: TheCaller, run
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
-        found = _merchant(bank, caller, number(merchant))
+        found = access.visible_merchant(bank, caller, number(merchant))
         outlet = bank.institutions.add_outlet(found.id, body.code, by=caller.person)
         return {"outlet": ids.format(outlet), "state": "open"}
 
@@ -194,7 +254,7 @@ async def open_till(
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
-        _outlet(bank, _merchant(bank, caller, number(merchant)), number(outlet))
+        _outlet(bank, access.visible_merchant(bank, caller, number(merchant)), number(outlet))
         key = PublicKey.parse(body.key) if body.key else None
         till = bank.institutions.add_till(number(outlet), body.code, by=caller.person, key=key)
         return {"till": ids.format(till), "state": "open"}
@@ -214,7 +274,7 @@ async def close_outlet(
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
-        _outlet(bank, _merchant(bank, caller, number(merchant)), number(outlet))
+        _outlet(bank, access.visible_merchant(bank, caller, number(merchant)), number(outlet))
         bank.institutions.close_outlet(number(outlet), by=caller.person)
         return {"outlet": outlet, "state": "closed"}
 
@@ -233,7 +293,7 @@ async def close_till(
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
-        found = _till(bank, _merchant(bank, caller, number(merchant)).id, number(till))
+        found = _till(bank, access.visible_merchant(bank, caller, number(merchant)).id, number(till))
         bank.institutions.close_till(found.id, by=caller.person)
         return {"till": till, "state": "closed"}
 
@@ -282,7 +342,14 @@ async def qr_svg(
 # --- reports ---
 
 
-@operation(router, "GET", "/merchants/{merchant}/days/{day}", access=REPORT, summary="Read a merchant's day report")
+@operation(
+    router,
+    "GET",
+    "/merchants/{merchant}/days/{day}",
+    access=REPORT,
+    response_model=DayShown,
+    summary="Read a merchant's day report",
+)
 async def day_report(
     merchant: PathId,
     day: Day,
@@ -336,97 +403,7 @@ async def download_day_report(
     return await runtime.run(work)
 
 
-# --- sweeps ---
-
-
-@operation(
-    router, "POST", "/merchants/{merchant}/sweeps", access=SWEEP, status_code=201, response_model=SweepAnswer,
-    responses=SIGNED_ELSEWHERE, summary="Send a merchant's balance to its bank",
-)  # fmt: skip
-async def sweep(merchant: PathId, body: SweepBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Send the available balance under one bank reference; the wallet's key signs, or the operator for it."""
-    bank = runtime.bank
-
-    def work(signatures: Signatures) -> dict[str, Any]:
-        found = _merchant(bank, caller, number(merchant))
-        account = number(body.wallet) if body.wallet else bank.directory.open_of(found.id).account
-        wallet = bank.directory.find(account)
-        if wallet is None or wallet.holder != found.id:
-            raise not_found("wallet")
-        signers = signatures.account(account, custodian=caller.person)
-        made = bank.sweeps.sweep(found.id, signers=signers, who=caller.person, account=account, id=body.number)
-        return _swept(made)
-
-    return await runtime.run(perform, bank, SWEEP, caller.person, body, work, place={"merchant": merchant})
-
-
-@operation(router, "GET", "/merchants/{merchant}/sweeps", access=OWN, summary="List the sweeps of a merchant")
-async def list_sweeps(
-    merchant: PathId, caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS,
-    cursor: paging.Cursor = "",
-) -> dict[str, Any]:  # fmt: skip
-    """Return the sweeps of a merchant, in the order of ids."""
-    bank = runtime.bank
-
-    def work() -> dict[str, Any]:
-        found = _merchant(bank, caller, number(merchant))
-        (after,) = paging.decode(cursor, str) or ("",)
-        rows = bank.sweeps.page(found.id, after=number(after) if after else 0, limit=limit + 1)
-        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
-        members = [
-            {**_swept(each), "wallet": ids.format(each.account), "time": exact_text(each.at_ns),
-             "first_frame": each.first_frame, "last_frame": each.last_frame}
-            for each in rows[:limit]
-        ]  # fmt: skip
-        return paging.page(members, place)
-
-    return await runtime.run(work)
-
-
-@operation(
-    router, "POST", "/sweeps/{sweep}/confirmation", access=CONFIRM, status_code=201, response_model=SweepAnswer,
-    responses=REPEATED, summary="Report that the bank received a sweep",
-)  # fmt: skip
-async def confirm_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Report that the bank received a sweep: the money is in the vault. Operator 0 signs, with its key here."""
-    bank = runtime.bank
-
-    def work(_: Signatures) -> dict[str, Any]:
-        found = _sweep(bank, caller, number(sweep))
-        bank.sweeps.confirm(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
-        return _swept(bank.sweeps.get(found.id))
-
-    return await runtime.run(perform, bank, "sweep.confirm", caller.person, body, work, place={"sweep": sweep})
-
-
-@operation(
-    router, "POST", "/sweeps/{sweep}/rejection", access=REJECT, status_code=201, response_model=SweepAnswer,
-    responses=REPEATED, summary="Report that the bank refused a sweep",
-)  # fmt: skip
-async def reject_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Report that the bank refused a sweep: the money returns to the merchant. Operator 0 signs."""
-    bank = runtime.bank
-
-    def work(_: Signatures) -> dict[str, Any]:
-        found = _sweep(bank, caller, number(sweep))
-        bank.sweeps.reject(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
-        return _swept(bank.sweeps.get(found.id))
-
-    return await runtime.run(perform, bank, "sweep.reject", caller.person, body, work, place={"sweep": sweep})
-
-
 # --- helpers ---
-
-
-def _merchant(bank: Bank, caller: Caller, merchant: int) -> Institution:
-    """Return a merchant that the caller acts for, serves or audits. Raises the problem `not-found` otherwise."""
-    with hidden("merchant"):
-        found = bank.institutions.get(merchant)
-    if found.kind == MERCHANT and found.operator is not None:
-        is_staff = access.is_staff(bank, caller, found.operator)
-        if is_staff or access.acts_for(bank, caller, merchant) or access.may_audit(bank, caller):
-            return found
-    raise not_found("merchant")
 
 
 def _outlet(bank: Bank, merchant: Institution, outlet: int) -> None:
@@ -444,15 +421,6 @@ def _till(bank: Bank, merchant: int, till: int) -> Till:
     return found
 
 
-def _sweep(bank: Bank, caller: Caller, sweep: int) -> Sweep:
-    """Return a sweep of a merchant that the caller may see."""
-    with hidden("sweep"):
-        found = bank.sweeps.get(sweep)
-    if access.is_staff(bank, caller, found.operator) or access.acts_for(bank, caller, found.merchant):
-        return found
-    raise not_found("sweep")
-
-
 def _qr(bank: Bank, caller: Caller, wallet: str, minor: str, order: str, till: str) -> str:
     found = access.visible_wallet(bank, caller, number(wallet))
     code = ""
@@ -463,7 +431,7 @@ def _qr(bank: Bank, caller: Caller, wallet: str, minor: str, order: str, till: s
 
 
 def _report(bank: Bank, caller: Caller, merchant: str, day: date, wallet: str) -> DayReport:
-    found = _merchant(bank, caller, number(merchant))
+    found = access.visible_merchant(bank, caller, number(merchant))
     return bank.reports.day(found.id, day, by=caller.person, account=_account(bank, found.id, wallet))
 
 
@@ -487,13 +455,4 @@ def _members(merchant: Institution) -> dict[str, Any]:
         "name": merchant.name,
         "operator": merchant.operator,
         "state": merchant.state,
-    }
-
-
-def _swept(sweep: Sweep) -> dict[str, Any]:
-    return {
-        "sweep": ids.format(sweep.id),
-        "minor": str(sweep.minor),
-        "bank_reference": sweep.bank_reference,
-        "state": sweep.state,
     }

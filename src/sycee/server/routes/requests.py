@@ -23,6 +23,8 @@ from sycee.server.routes.common import (
     MESSAGE_SIGNED,
     REPEATED,
     SIGNED_ELSEWHERE,
+    Amount,
+    Next,
     PathId,
     TheCaller,
     TheRuntime,
@@ -50,6 +52,7 @@ from sycee.wallets.requests import Request
 router = APIRouter(prefix="/v1", tags=["requests"])
 
 ASK = "request"
+DAMAGED = ("damaged",)  # the stored request is not what its payee signed
 
 
 class AskBody(MessageBody):
@@ -81,6 +84,29 @@ class RequestAnswer(Body):
     payment: Id | None = None
 
 
+class RequestShown(Body):
+    """A request to pay. `payer`: null for anybody. `text`: for the owners of both wallets only."""
+
+    request: Id
+    payee: Id
+    payer: Id | None
+    minor: Amount
+    currency: str
+    till: Id | None
+    order: str
+    text: str
+    expires_ns: Nanoseconds
+    state: str
+    payment: Id | None
+
+
+class RequestPage(Body):
+    """Requests, in the order of their ids."""
+
+    rows: tuple[RequestShown, ...]
+    next: Next
+
+
 @operation(
     router, "POST", "/wallets/{wallet}/requests", access=ASK, status_code=201, response_model=RequestAnswer,
     responses=MESSAGE_SIGNED, summary="Ask for a payment",
@@ -109,7 +135,9 @@ async def ask(wallet: PathId, body: AskBody, caller: TheCaller, runtime: TheRunt
     return await runtime.run(perform, bank, ASK, caller.person, body, work, place={"wallet": wallet})
 
 
-@operation(router, "GET", "/wallets/{wallet}/requests", access=OWN, summary="List requests to pay")
+@operation(
+    router, "GET", "/wallets/{wallet}/requests", access=OWN, response_model=RequestPage, summary="List requests to pay"
+)
 async def list_requests(
     wallet: PathId,
     caller: TheCaller,
@@ -135,7 +163,15 @@ async def list_requests(
     return await runtime.run(work)
 
 
-@operation(router, "GET", "/requests/{request}", access=SIGNED_IN, summary="Show a request to pay")
+@operation(
+    router,
+    "GET",
+    "/requests/{request}",
+    access=SIGNED_IN,
+    response_model=RequestShown,
+    errors=DAMAGED,
+    summary="Show a request to pay",
+)
 async def show_request(request: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a request to its payer and its payee; a request for anybody to everybody who has its id."""
     bank = runtime.bank
@@ -148,7 +184,7 @@ async def show_request(request: PathId, caller: TheCaller, runtime: TheRuntime) 
 
 
 @operation(
-    router, "GET", "/requests/{request}/qr.{form}", access=SIGNED_IN, response_class=Response,
+    router, "GET", "/requests/{request}/qr.{form}", access=SIGNED_IN, errors=DAMAGED, response_class=Response,
     responses={200: {"description": "The text or the picture", "content": {
         "text/plain": {"schema": {"type": "string"}}, "image/svg+xml": {"schema": {"type": "string"}},
         "image/png": {"schema": {"type": "string", "format": "binary"}},
@@ -174,7 +210,8 @@ async def request_qr(
 
 
 @operation(
-    router, "POST", "/requests/{request}/payment", access=PAY, status_code=201, response_model=RequestAnswer,
+    router, "POST", "/requests/{request}/payment", access=PAY, errors=DAMAGED, status_code=201,
+    response_model=RequestAnswer,
     responses=SIGNED_ELSEWHERE, summary="Pay a request",
 )  # fmt: skip
 async def pay_request(request: PathId, body: PayBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
@@ -201,7 +238,8 @@ async def pay_request(request: PathId, body: PayBody, caller: TheCaller, runtime
 
 
 @operation(
-    router, "POST", "/requests/{request}/decline", access=PAY, status_code=201, response_model=RequestAnswer,
+    router, "POST", "/requests/{request}/decline", access=PAY, errors=DAMAGED, status_code=201,
+    response_model=RequestAnswer,
     responses=REPEATED, summary="Decline a request",
 )  # fmt: skip
 async def decline_request(request: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
@@ -217,7 +255,8 @@ async def decline_request(request: PathId, body: ActionBody, caller: TheCaller, 
 
 
 @operation(
-    router, "POST", "/requests/{request}/withdrawal", access=ASK, status_code=201, response_model=RequestAnswer,
+    router, "POST", "/requests/{request}/withdrawal", access=ASK, errors=DAMAGED, status_code=201,
+    response_model=RequestAnswer,
     responses=REPEATED, summary="Withdraw a request",
 )  # fmt: skip
 async def withdraw_request(request: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:

@@ -25,6 +25,9 @@ from sycee.server.routes.common import (
     MESSAGE_SIGNED,
     REPEATED,
     SIGNED_ELSEWHERE,
+    Amount,
+    Moment,
+    Next,
     PathId,
     TheCaller,
     TheRuntime,
@@ -128,11 +131,57 @@ class Changed(Body):
     state: str
 
 
+class WalletRow(Changed):
+    """A wallet. `tier`: its class, empty for a merchant without limits."""
+
+    holder: Id
+    operator: int
+    opened: Moment
+
+
 class WalletPage(Body):
     """Wallets, in the order of their ids."""
 
-    rows: tuple[dict[str, Any], ...]
-    next: str | None
+    rows: tuple[WalletRow, ...]
+    next: Next
+
+
+class WalletShown(WalletRow):
+    """A wallet with what the ledger has; the further members are missing until it was opened."""
+
+    currency: Annotated[str, Field(examples=["CNY"])] = ""
+    signs: Annotated[str, Field(description="key, operator or nobody", examples=["key"])] = ""
+    key_epoch: int = 0
+    balance_minor: Amount = "0"
+    available_minor: Amount = "0"
+    aliases: Annotated[tuple[str, ...], Field(description="Kinds: phone, handle")] = ()
+    waterfall: bool = False
+
+
+class StatementLine(Body):
+    """A movement: `amount_minor` is negative for a debit. `counterparty` is null for a packet."""
+
+    time: Moment
+    purpose: Annotated[str, Field(examples=["PAY_OWN"])]
+    amount_minor: Amount
+    balance_minor: Amount
+    counterparty: Id | None
+    operation: Id
+    text: str
+
+
+class StatementPage(Body):
+    """Lines of a statement, the newest first."""
+
+    rows: tuple[StatementLine, ...]
+    next: Next
+
+
+class MandateShown(Body):
+    """A mandate; both members are null without one."""
+
+    day_max_minor: Amount | None
+    id: Id | None
 
 
 # --- reading ---
@@ -160,7 +209,7 @@ async def list_wallets(
     return await runtime.run(work)
 
 
-@operation(router, "GET", "/wallets/{wallet}", access=OWN, summary="Show a wallet")
+@operation(router, "GET", "/wallets/{wallet}", access=OWN, response_model=WalletShown, summary="Show a wallet")
 async def show_wallet(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return class, operator, who signs, balances in minor units, and the kinds of the aliases.
 
@@ -188,7 +237,10 @@ async def show_wallet(wallet: PathId, caller: TheCaller, runtime: TheRuntime) ->
     return await runtime.run(work)
 
 
-@operation(router, "GET", "/wallets/{wallet}/statement", access=OWN, summary="Read a statement, newest line first")
+@operation(
+    router, "GET", "/wallets/{wallet}/statement", access=OWN, response_model=StatementPage,
+    summary="Read a statement, newest line first",
+)  # fmt: skip
 async def read_statement(
     wallet: PathId,
     caller: TheCaller,
@@ -342,7 +394,10 @@ async def unlink_bank(wallet: PathId, body: ActionBody, caller: TheCaller, runti
     return await runtime.run(perform, bank, "wallet.unlink", caller.person, body, work, place={"wallet": wallet})
 
 
-@operation(router, "GET", "/wallets/{wallet}/mandate", access=OWN, summary="Show the mandate of a wallet")
+@operation(
+    router, "GET", "/wallets/{wallet}/mandate", access=OWN, response_model=MandateShown,
+    summary="Show the mandate of a wallet",
+)  # fmt: skip
 async def show_mandate(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the maximum of one local day, `null` without a mandate that the wallet's present key signed."""
     bank = runtime.bank
