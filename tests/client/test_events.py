@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from queue import Queue
 from typing import Any
 
 import httpx
 import pytest
 from tests.client.world import DEADLINE_S, Place, place
 
-from sycee.client import AsyncClient, Client, ContradictsRequest, Event, api
+from sycee.client import AsyncClient, Client, ContradictsRequest, Event, WebhookRefused, api, webhooks
 from sycee.client import events as module
 from sycee.client.events import Feed
 from sycee.core.errors import UsageError
@@ -19,7 +22,7 @@ from sycee.core.errors import UsageError
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("events")) as made:
+    with place(tmp_path_factory.mktemp("events"), http_webhook_networks="127.0.0.0/8") as made:
         yield made
 
 
@@ -80,6 +83,34 @@ def test_the_async_client_reads_the_same(town: Place) -> None:
 
     with town.client(town.desk) as bank:
         assert asyncio.run(main()) == [each.type for each in itertools.islice(bank.events("0.0.0"), 5)]
+
+
+def test_a_webhook_of_the_server_is_verified(town: Place) -> None:
+    received: Queue[tuple[dict[str, str], bytes]] = Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.put((dict(self.headers.items()), self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server, town.client(town.desk) as bank:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        key = bank.do(api.webhook_key())
+        register = api.webhook(f"http://127.0.0.1:{server.server_port}/", types=["payment.made"])
+        assert bank.do(register) == bank.do(register) == register.id
+        (paying,) = paid(bank, town, 1)
+        headers, body = received.get(timeout=20)
+        server.shutdown()
+        thread.join(10)
+    event = webhooks.received(headers, body, key)
+    assert (event["type"], event["operation"]) == ("payment.made", paying)
+    with pytest.raises(WebhookRefused):
+        webhooks.received(headers, body.replace(b'"1"', b'"2"'), key)
 
 
 def test_the_feed_takes_pieces_of_any_size() -> None:

@@ -13,8 +13,9 @@ from tests.server.world import served
 from tests.wallets import world
 from tests.wallets.world import ANN, BOB, LEO_KEY, NORTH, Town
 
+from sycee.bank.bank import Bank
 from sycee.client import Client, Credentials, Signer
-from sycee.client.api import Payer
+from sycee.client.values import Payer
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
@@ -62,8 +63,10 @@ class Place:
 
 @contextmanager
 def place(folder: Path, **settings: str) -> Iterator[Place]:
-    """Serve a fresh town."""
-    with world.bank("sqlite", folder) as town:
+    """Serve a fresh town. `settings`: of its bank."""
+    options = world.settled("").copy(folder)
+    with Bank.open(folder / "bank", options=options | settings) as bank:
+        town = world.town(bank)
         town.bank.add_schema(SCHEMA)
         clients = Clients(town.bank.stores, town.bank.people, RealClock())
         officer = world.person(town.bank, ANN)

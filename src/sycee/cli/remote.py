@@ -16,7 +16,7 @@ from sycee.core.extras import extra
 
 if TYPE_CHECKING:
     from sycee.client import Call, Client, Signer
-    from sycee.client.api import Wallet
+    from sycee.client.values import Wallet
     from sycee.core.records.proposal_format import Proposal
 
 OPTION: Final = "--server"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sycee.client import Client, Credentials, IdConflict, NotAuthenticated, Problem, Signer, api
-from sycee.client.api import Payer, SignedPayment
+from sycee.client.values import Payer, SignedPayment
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import SyceeError
