@@ -232,6 +232,17 @@ def test_begun_logins_are_bounded(place: Place) -> None:
     assert [waiting.take(bytes([number])) for number in range(5)] == [None, None, 2, 3, 4]
 
 
+def test_logins_that_one_sender_begins_replace_its_own(place: Place) -> None:
+    """A stranger who begins logins without end does not end the logins of others."""
+    waiting: OneTime[int] = OneTime(place.clock, waiting_max=10, sender_max=3)
+    waiting.put(b"mine", 1, "192.0.2.1")
+    for number in range(50):
+        waiting.put(bytes([number]), number, "192.0.2.2")
+    assert len(waiting) == 4
+    assert waiting.take(b"mine") == 1
+    assert [waiting.take(bytes([number])) for number in (46, 47, 48, 49)] == [None, 47, 48, 49]
+
+
 # --- sessions ---
 
 

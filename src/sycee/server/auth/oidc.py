@@ -97,17 +97,17 @@ class OpenId:
         """Return the address to which a provider sends the browser back."""
         return f"{self._settings.public_url}/auth/oidc/{provider}/callback"
 
-    async def begin(self, provider: str, code: str = "") -> tuple[str, str]:
+    async def begin(self, provider: str, code: str = "", sender: str = "") -> tuple[str, str]:
         """Return the provider's address for a login, and a cookie that the browser must have when it comes back.
 
-        `code`: of an invitation, which the login then uses. Raises NotAuthenticated for an unknown provider,
-        UnavailableError if the provider does not answer.
+        `code`: of an invitation, which the login then uses. `sender`: the address that asks; begun logins are counted
+        for each. Raises NotAuthenticated for an unknown provider, UnavailableError if the provider does not answer.
         """
         known = self._provider(provider)
         metadata = (await self._discover(known)).metadata
         state, nonce, browser = (secrets.token_urlsafe(32) for _ in range(3))
         verifier = secrets.token_urlsafe(48)
-        self.states.put(state.encode(), Begun(provider, verifier, nonce, _digest(browser), code))
+        self.states.put(state.encode(), Begun(provider, verifier, nonce, _digest(browser), code), sender)
         address = prepare_grant_uri(
             metadata["authorization_endpoint"],
             client_id=known.client_id,

@@ -62,8 +62,11 @@ class Passkeys:
         self._clock = clock
         self.challenges: OneTime[Challenge] = OneTime(clock)
 
-    def registration_options(self, code: str) -> dict[str, Any]:
-        """Return the options of `navigator.credentials.create` for an invitation. Raises NotAuthenticated."""
+    def registration_options(self, code: str, sender: str = "") -> dict[str, Any]:
+        """Return the options of `navigator.credentials.create` for an invitation. Raises NotAuthenticated.
+
+        `sender`: the address that asks; begun registrations and logins are counted for each.
+        """
         person = self._invitations.open(code).person
         chosen = sqlalchemy.select(PASSKEYS.c.credential).where(PASSKEYS.c.person == person)
         with reading(self._engine) as connection:
@@ -78,7 +81,7 @@ class Passkeys:
             ),
             exclude_credentials=[PublicKeyCredentialDescriptor(id=each) for each in known],
         )
-        self.challenges.put(made.challenge, Challenge(code))
+        self.challenges.put(made.challenge, Challenge(code), sender)
         return options_to_json_dict(made)
 
     def register(self, credential: Mapping[str, Any], begin: Begin) -> str:
@@ -120,10 +123,10 @@ class Passkeys:
 
         return write(self._engine, work)
 
-    def login_options(self) -> dict[str, Any]:
-        """Return the options of `navigator.credentials.get`: the same for everybody."""
+    def login_options(self, sender: str = "") -> dict[str, Any]:
+        """Return the options of `navigator.credentials.get`: the same for everybody. `sender` as above."""
         made = webauthn.generate_authentication_options(rp_id=self._settings.relying_party, user_verification=_REQUIRED)
-        self.challenges.put(made.challenge, Challenge())
+        self.challenges.put(made.challenge, Challenge(), sender)
         return options_to_json_dict(made)
 
     def login(self, credential: Mapping[str, Any], begin: Begin) -> str:

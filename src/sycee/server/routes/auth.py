@@ -19,6 +19,7 @@ from sycee.server.auth.service import Authentication
 from sycee.server.auth.sessions import set_cookie
 from sycee.server.auth.tokens import ASSERTION_TYPE
 from sycee.server.operations import PUBLIC, SIGNED_IN, operation
+from sycee.server.payments.senders import network_of
 from sycee.server.runtime import Runtime, runtime_of
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -174,7 +175,11 @@ async def begin_passkey(
 ) -> dict[str, Any]:
     """Return the options of `navigator.credentials.create` for the person of an invitation."""
     with authentication.counting(address):
-        return {"publicKey": await runtime.run(authentication.passkeys.registration_options, body.invitation)}
+        return {
+            "publicKey": await runtime.run(
+                authentication.passkeys.registration_options, body.invitation, network_of(address)
+            )
+        }
 
 
 @operation(
@@ -194,9 +199,9 @@ async def register_passkey(
     router, "POST", "/auth/passkeys/login/options", access=PUBLIC, summary="Begin a login with a passkey",
     errors=("not-permitted",), dependencies=[Depends(own_origin)],
 )  # fmt: skip
-async def begin_login(authentication: TheAuthentication) -> dict[str, Any]:
+async def begin_login(authentication: TheAuthentication, address: Address) -> dict[str, Any]:
     """Return the options of `navigator.credentials.get`, which are the same for everybody."""
-    return {"publicKey": authentication.passkeys.login_options()}
+    return {"publicKey": authentication.passkeys.login_options(network_of(address))}
 
 
 @operation(
@@ -224,7 +229,7 @@ async def begin_provider_login(
 ) -> JSONResponse:
     """Return the provider's address, to which the page sends the browser."""
     with authentication.counting(address):
-        location, browser = await authentication.openid.begin(provider, body.invitation)
+        location, browser = await authentication.openid.begin(provider, body.invitation, network_of(address))
     answer = JSONResponse({"location": location})
     _set_browser(authentication, answer, browser)
     return answer
