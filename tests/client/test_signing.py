@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sycee.client import ContradictsRequest, Signer, Wanted
+from sycee.client import ContradictsRequest, Signer, Wanted, api, errors
 from sycee.client.signing import VALID_NS_MAX, compare, envelopes
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -105,3 +107,20 @@ def test_the_envelope_is_of_the_signer_and_ends_soon() -> None:
 def test_a_request_of_another_form_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ContradictsRequest, match="cannot be read"):
         envelopes(asked(record()) | changes, [PAY], ACTION, [Signer(2, KEY)], NOW_NS)
+
+
+def test_every_call_is_on_the_page() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "client.md").read_text(encoding="utf-8")
+    calls = [name for name, each in vars(api).items() if inspect.isfunction(each) and each.__module__ == api.__name__]
+    public = [name for name in calls if not name.startswith("_")]
+    assert len(public) >= 20
+    assert [name for name in public if f"`api.{name}(" not in page] == []
+    assert [each.__name__ for each in errors_of() if f"`{each.__name__}`" not in page] == []
+
+
+def errors_of() -> list[type]:
+    """Every class of the tree of errors but its abstract ones."""
+    found = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.ClientError)]
+    tree = errors.__doc__ or ""
+    assert [each.__name__ for each in found if each.__name__ not in tree] == []
+    return found

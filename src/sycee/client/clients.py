@@ -74,7 +74,7 @@ class Client:
                 if not _is_open(step, answer):
                     answer.read()
                 outcome = _received(step, answer)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = _lost(error)
 
     def rows(self, first: Call[Page[Value]]) -> Iterator[Value]:
@@ -95,7 +95,7 @@ class Client:
         while True:
             time.sleep(feed.pause_s)
             stream = self.do(feed.connect()).stream
-            with closing(stream), suppress(httpx.TransportError):
+            with closing(stream), suppress(httpx.RequestError):
                 for text in stream.iter_text():
                     yield from feed.take(text)
 
@@ -147,7 +147,7 @@ class AsyncClient:
                 if not _is_open(step, answer):
                     await answer.aread()
                 outcome = _received(step, answer)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = _lost(error)
 
     async def rows(self, first: Call[Page[Value]]) -> AsyncIterator[Value]:
@@ -166,7 +166,7 @@ class AsyncClient:
             await asyncio.sleep(feed.pause_s)
             stream = (await self.do(feed.connect())).stream
             async with aclosing(stream):
-                with suppress(httpx.TransportError):
+                with suppress(httpx.RequestError):
                     async for text in stream.aiter_text():
                         for event in feed.take(text):
                             yield event
@@ -209,7 +209,7 @@ def _received(step: Send, answer: httpx.Response) -> Response:
     return Response(answer.status_code, headers, answer.content)
 
 
-def _lost(error: httpx.TransportError) -> Lost:
+def _lost(error: httpx.RequestError) -> Lost:
     return Lost(f"{type(error).__name__} {error}".strip())
 
 
