@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import Query
 
 from sycee.core.errors import UsageError
+from sycee.core.limits import I64_MAX
 
 ROWS: Final = 100
 ROWS_MAX: Final = 1_000
@@ -31,9 +32,14 @@ def decode(cursor: str, *types: type) -> tuple[Any, ...]:
         place = tuple(json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))))
     except (ValueError, TypeError):  # TypeError: JSON that is no list
         place = ()
-    if tuple(map(type, place)) != types:
+    if tuple(map(type, place)) != types or not all(map(_is_storable, place)):
         raise UsageError("this is no cursor of this list", hint="use `next` of the page before as it is")
     return place
+
+
+def _is_storable(part: int | str) -> bool:
+    """Return whether a database could have given out this part of a place."""
+    return part.isprintable() if isinstance(part, str) else 0 <= part <= I64_MAX
 
 
 def page(rows: Sequence[Any], next_place: tuple[int | str, ...] | None) -> dict[str, Any]:
