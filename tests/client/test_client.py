@@ -6,6 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from sycee.client import (
     Refused,
     Signer,
     api,
+    clients,
 )
 from sycee.client.calls import listed
 from sycee.core import ids
@@ -270,6 +272,27 @@ def test_a_request_is_paid_as_the_payer_saw_it(town: Place, desk: Client) -> Non
     assert (paid.state, paid.request) == ("paid", ids.format(asked.id))
     found = desk.do(api.resolve("+86 138 0000 0001"))
     assert (found.wallet, found.name) == (ids.format(town.town.leo), "L** M**********")
+
+
+def test_an_answer_without_end_is_refused(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "ANSWER_BYTES_MAX", 100)
+    with town.client() as bank, pytest.raises(ContradictsRequest, match="more than 100 bytes"):
+        bank.do(api.supply())
+
+    async def main() -> None:
+        async with AsyncClient(town.address) as bank:
+            await bank.do(api.supply())
+
+    with pytest.raises(ContradictsRequest, match="more than 100 bytes"):
+        asyncio.run(main())
+
+
+def test_threads_share_a_client(town: Place) -> None:
+    before = town.town.balance(town.town.shop)
+    with town.client(town.desk) as bank, ThreadPoolExecutor(4) as threads:
+        calls = [api.pay(town.town.ned, town.town.shop, 1, signer=town.staff) for _ in range(12)]
+        assert [each.id for each in threads.map(bank.do, calls)] == [call.id for call in calls]
+    assert town.town.balance(town.town.shop) == before + 12
 
 
 def test_errors_have_types_and_hints(town: Place, desk: Client) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sycee.client.calls import JSON, Call, Page
+from sycee.client.errors import ContradictsRequest
 from sycee.client.events import EVENT_STREAM, Event, Feed
 from sycee.client.exchange import Lost, Outcome, Pause, Response, Send, Session
 from sycee.client.tokens import Credentials
@@ -23,6 +24,7 @@ with extra("client"):
 TIMEOUT_S: Final = 10.0  # of one attempt
 STREAM_TIMEOUT_S: Final = 45.0  # without a byte: the server sends some every 15 s
 DEADLINE_S: Final = 30.0  # of one call
+ANSWER_BYTES_MAX: Final = 64 << 20  # four times the largest pack of a day
 
 Value = TypeVar("Value")
 
@@ -70,10 +72,15 @@ class Client:
                 outcome = None
                 continue
             try:
-                answer = self._http.send(_request(self._http, step), stream=step.request.is_stream)
-                if not _is_open(step, answer):
-                    answer.read()
-                outcome = _received(step, answer)
+                answer = self._http.send(_request(self._http, step), stream=True)
+                if _is_open(step, answer):
+                    outcome = _received(answer, stream=answer)
+                    continue
+                body = Body()
+                with closing(answer):
+                    for part in answer.iter_bytes():
+                        body.add(part)
+                outcome = _received(answer, body.content)
             except httpx.RequestError as error:
                 outcome = _lost(error)
 
@@ -143,10 +150,15 @@ class AsyncClient:
                 outcome = None
                 continue
             try:
-                answer = await self._http.send(_request(self._http, step), stream=step.request.is_stream)
-                if not _is_open(step, answer):
-                    await answer.aread()
-                outcome = _received(step, answer)
+                answer = await self._http.send(_request(self._http, step), stream=True)
+                if _is_open(step, answer):
+                    outcome = _received(answer, stream=answer)
+                    continue
+                body = Body()
+                async with aclosing(answer):
+                    async for part in answer.aiter_bytes():
+                        body.add(part)
+                outcome = _received(answer, body.content)
             except httpx.RequestError as error:
                 outcome = _lost(error)
 
@@ -202,11 +214,29 @@ def _is_open(step: Send, answer: httpx.Response) -> bool:
     return step.request.is_stream and answer.status_code == 200
 
 
-def _received(step: Send, answer: httpx.Response) -> Response:
+class Body:
+    """The bytes of an answer, up to ANSWER_BYTES_MAX: a server that was taken over could send without end."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._left = ANSWER_BYTES_MAX
+
+    def add(self, part: bytes) -> None:
+        """Add a part. Raises ContradictsRequest for a body that is too long."""
+        self._left -= len(part)
+        if self._left < 0:
+            raise ContradictsRequest(f"the answer of the server has more than {ANSWER_BYTES_MAX:,} bytes")
+        self._parts.append(part)
+
+    @property
+    def content(self) -> bytes:
+        """Return all bytes."""
+        return b"".join(self._parts)
+
+
+def _received(answer: httpx.Response, content: bytes = b"", *, stream: httpx.Response | None = None) -> Response:
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    if _is_open(step, answer):
-        return Response(answer.status_code, headers, b"", answer)
-    return Response(answer.status_code, headers, answer.content)
+    return Response(answer.status_code, headers, content, stream)
 
 
 def _lost(error: httpx.RequestError) -> Lost:
