@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
+from fastapi.responses import PlainTextResponse
 
 from sycee.issuance import supply_page
 from sycee.server import problems
@@ -40,7 +41,10 @@ async def supply(runtime: TheRuntime) -> dict[str, Any]:
     return await runtime.run(lambda: supply_page.as_json(runtime.supply()))
 
 
-@operation(router, "GET", "/problems/{name}", access=PUBLIC, summary="What a type of problem means")
+@operation(
+    router, "GET", "/problems/{name}", access=PUBLIC, summary="What a type of problem means",
+    response_class=PlainTextResponse,
+)  # fmt: skip
 async def problem(name: str) -> Response:
     """Return the page of a problem's `type`, as text."""
     kind = problems.TYPES.get(name)
