@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from tests.bank.killing import check_kills
 from tests.wallets import world
-from tests.wallets.world import Town
+from tests.wallets.world import START_NS, Town
 
 from sycee.bank.bank import Bank
 from sycee.compliance.enforcement.service import Compliance
-from sycee.core.errors import Refused, UsageError
+from sycee.core import ids
+from sycee.core.errors import Refused, UnavailableError, UsageError
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions
 from sycee.identity.key_register import proof_message
 from sycee.wallets import opening, tables, tiers
+from sycee.wallets.directory import Wallet
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 
 
@@ -199,3 +201,30 @@ def test_a_wallet_under_recovery_keeps_its_class(small: Town) -> None:
     with pytest.raises(UsageError, match="is under recovery"):
         bank.changes.change_class(small.leo, "class-2", signers=small.operator, who=small.north)
     assert ledger.account(small.leo).rule_set == bank.wallet_classes()["class-4"]
+
+
+@pytest.mark.parametrize("step", ["perform", "_finish"])
+def test_a_repeated_opening_leaves_one_person(small: Town, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """The call ends after the secret was written, or after the intent was stored; the same id opens one wallet."""
+    intents, keys, request = small.bank.stores.intents, small.bank.personal_keys, ids.new(START_NS // 1_000_000)
+    before, works = keys.persons(), getattr(intents, step)
+
+    def opened() -> Wallet:
+        fields = {"name": "Zoe", "phone": "+86 138 0000 0099"}
+        with ids.derived_from(request):
+            return small.bank.wallets.open_person(
+                fields, operator=2, tier="class-4", signers=small.operator, who=small.north, id=request
+            )
+
+    def ends(*_: object) -> None:
+        raise UnavailableError("the process was killed")
+
+    monkeypatch.setattr(intents, step, ends)
+    with pytest.raises(UnavailableError, match="killed"):
+        opened()
+    monkeypatch.setattr(intents, step, works)
+    wallet = opened()
+    assert (wallet.state, opened()) == ("open", wallet)
+    assert keys.persons() == sorted([*before, wallet.holder])
+    assert small.bank.personal.mask_of(wallet.holder) == "Z**"
+    assert small.bank.check() == []
