@@ -76,6 +76,12 @@ SETTINGS: Final[dict[str, Setting]] = {
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
     ),
     "http_metrics": Setting("127.0.0.0/8, ::1/128", "networks whose machines may read /metrics; empty: none"),
+    "http_traces": Setting(
+        "",
+        "the OTLP collector to which traces are sent; empty: none",
+        re.compile(r"(https?://.+)?"),
+        "an address such as http://localhost:4318/v1/traces",
+    ),
     "http_log": Setting(
         "requests",
         "what `sycee serve` logs: all requests but signed payments, or failures only",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import fastapi_offline
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -63,6 +63,9 @@ from sycee.server.routes import (
 )
 from sycee.server.runtime import Runtime
 from sycee.server.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from sycee.server.tracing import Tracing
 
 TITLE: Final = "Sycee"
 DESCRIPTION: Final = (
@@ -131,6 +134,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     """Return the application without the path for signed payments. `at_stop`: called when the server stops."""
     bank = runtime.bank
     notice = bank.config.text("http_notice")
+    tracing = _tracing(bank.config.text("http_traces"))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -164,6 +168,8 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
             await hub.close()
             await at_stop()
             await runtime.close()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title=TITLE,
@@ -198,7 +204,20 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         forwarded=config.text("http_address").startswith("unix:"),
     )
     app.add_middleware(Observed, observations=observations)  # outermost: it counts refusals of the limits, too
+    if tracing is not None:
+        from sycee.server.tracing import Traced
+
+        app.add_middleware(Traced, tracer=tracing.tracer)
     return app
+
+
+def _tracing(endpoint: str) -> Tracing | None:
+    """Return the exporter of traces, if a collector is named. Raises MissingExtraError without the extra `telemetry`."""
+    if not endpoint:
+        return None
+    from sycee.server.tracing import Tracing
+
+    return Tracing(endpoint)
 
 
 def _add_reference(app: FastAPI) -> None:
