@@ -212,7 +212,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
 
 
 def _tracing(endpoint: str) -> Tracing | None:
-    """Return the exporter of traces, if a collector is named. Raises MissingExtraError without the extra `telemetry`."""
+    """Return the exporter of traces; None without a collector. Raises MissingExtraError without its extra."""
     if not endpoint:
         return None
     from sycee.server.tracing import Tracing
