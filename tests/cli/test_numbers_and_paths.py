@@ -40,6 +40,17 @@ def options_of_type(type_: type) -> list[tuple[tuple[str, ...], str]]:
     ]
 
 
+def needed(words: tuple[str, ...], option: str) -> list[str]:
+    """Return values for what a command requires besides an option, so that only the option is wrong."""
+    values = []
+    for argument in arguments_of(words, dict(every_command(cli.app))[words]):
+        name = argument.names[0]
+        if argument.required and name != option:
+            value = "1" if int in (argument.hint, *get_args(argument.hint)) else "x"
+            values += [f"{name}={value}"] if name.startswith("--") else [value]
+    return values
+
+
 def test_there_are_options_with_numbers() -> None:
     assert {name for _, name in options_of_type(int)} >= {"--seed", "--year", "--histories"}
     assert {name for _, name in options_of_type(float)} >= {"--scale", "--seconds"}
@@ -48,7 +59,7 @@ def test_there_are_options_with_numbers() -> None:
 @pytest.mark.parametrize(("words", "option"), options_of_type(float))
 @pytest.mark.parametrize("value", ["", "big", "0,5", "1_000.0", "0x1", "nan", "inf", "-inf", "1e", "."])
 def test_other_texts_for_a_number_are_refused(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
-    result = sycee(*words, f"{option}={value}")
+    result = sycee(*words, *needed(words, option), f"{option}={value}")
     assert (result.code, result.out) == (2, "")
     assert result.err == f'error: {option} must be a number; got "{value}"\nhint: write digits, such as 0.01 or 1\n'
 
@@ -62,8 +73,7 @@ def test_numbers_may_have_a_point_and_an_exponent(sycee: Any, value: str) -> Non
 @pytest.mark.parametrize(("words", "option"), options_of_type(int))
 @pytest.mark.parametrize("value", ["1.5", "2020.7", "1e3", "0x10", "", "seven", "1_000", "nan"])
 def test_other_texts_for_an_integer_are_refused(sycee: Any, words: tuple[str, ...], option: str, value: str) -> None:
-    needed = ("x", "1") if words == ("statement",) else ()
-    result = sycee(*words, *needed, f"{option}={value}")
+    result = sycee(*words, *needed(words, option), f"{option}={value}")
     assert (result.code, result.out) == (2, "")
     assert result.err == f'error: {option} must be an integer; got "{value}"\nhint: write digits only, such as 2020\n'
 

@@ -73,12 +73,18 @@ def test_no_code_names_a_state() -> None:
     assert found(words(name for names in states().values() for name in names)) == []
 
 
+# Texts that happen to be the code of a state: the type of a JSON Web Key (RFC 7518), and the prefix of a reference.
+OTHER_MEANINGS = {("client/tokens.py", "EC"), ("server/auth/jwks.py", "EC"), ("wallets/shortfalls.py", "RW")}
+
+
 def test_no_code_holds_the_code_of_a_state() -> None:
     """Only whole texts count, since codes such as IN and NO are also words."""
     named = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and node.value in states():
+            if not isinstance(node, ast.Constant) or node.value not in states():
+                continue
+            if (path.relative_to(SOURCE).as_posix(), node.value) not in OTHER_MEANINGS:
                 named.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}")
     assert named == []
 

@@ -15,6 +15,7 @@ from sycee.client.errors import ContradictsRequest
 from sycee.client.events import EVENT_STREAM, Event, Feed
 from sycee.client.exchange import Lost, Outcome, Pause, Response, Send, Session
 from sycee.client.tokens import Credentials
+from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
@@ -27,6 +28,7 @@ DEADLINE_S: Final = 30.0  # of one call
 ANSWER_BYTES_MAX: Final = 64 << 20  # four times the largest pack of a day
 
 Value = TypeVar("Value")
+_NOW_NS: Final = RealClock().now_ns
 
 
 class Client:
@@ -49,8 +51,8 @@ class Client:
         *,
         origin: str = "",
         deadline_s: float = DEADLINE_S,
-        now_ns: Callable[[], int] = time.time_ns,
-        machine_ns: Callable[[], int] = time.time_ns,
+        now_ns: Callable[[], int] = _NOW_NS,
+        machine_ns: Callable[[], int] = _NOW_NS,
         ledger_id: str = "",
         **http: Any,
     ) -> None:
@@ -127,8 +129,8 @@ class AsyncClient:
         *,
         origin: str = "",
         deadline_s: float = DEADLINE_S,
-        now_ns: Callable[[], int] = time.time_ns,
-        machine_ns: Callable[[], int] = time.time_ns,
+        now_ns: Callable[[], int] = _NOW_NS,
+        machine_ns: Callable[[], int] = _NOW_NS,
         ledger_id: str = "",
         **http: Any,
     ) -> None:

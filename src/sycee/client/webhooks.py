@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from sycee.client.errors import WebhookRefused, members_of
+from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, PublicKey
 
@@ -43,7 +43,7 @@ def received(
     id, sent = named.get("webhook-id", ""), named.get("webhook-timestamp", "")
     if not sent.isascii() or not sent.isdigit() or len(sent) > 12:
         raise WebhookRefused("the webhook has no time")
-    if abs((time.time() if now_s is None else now_s) - int(sent)) > TOLERANCE_S:
+    if abs((RealClock().now_ns() / 1e9 if now_s is None else now_s) - int(sent)) > TOLERANCE_S:
         raise WebhookRefused("the time of the webhook differs too much", hint="check the clock of this machine")
     message = f"{id}.{sent}.".encode() + body
     if len(body) > BODY_BYTES_MAX or not any(

@@ -6,7 +6,6 @@ is back in the wallet that paid it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +14,7 @@ from sycee.client import Client, Credentials, IdConflict, NotAuthenticated, Prob
 from sycee.client.values import Payer, SignedPayment
 from sycee.core import ids
 from sycee.core.arrays import Array
+from sycee.core.clock import RealClock
 from sycee.core.errors import SyceeError
 from sycee.core.keys import ED25519, SigningKey
 from sycee.core.records import operations
@@ -72,7 +72,7 @@ class Bench:
         """Return a client. `wrong_ns`: by which this machine's clock is wrong."""
 
         def clock() -> int:
-            return time.time_ns() + wrong_ns
+            return RealClock().now_ns() + wrong_ns
 
         return Client(
             self.tested.url, credentials or self.tested.credentials, origin=self.tested.origin, now_ns=clock,
@@ -129,7 +129,7 @@ def same(found: str, expected: str) -> str:
 
 def new_id() -> int:
     """Return a fresh id."""
-    return ids.new(time.time_ns() // 1_000_000)
+    return ids.new(RealClock().now_ns() // 1_000_000)
 
 
 # --- access ---
@@ -210,7 +210,7 @@ def wrong_epoch(bench: Bench) -> str:
 def stale(bench: Bench) -> str:
     """Sign with an end in 1970."""
     payer, _ = bench.wallets()
-    return refused(bench, bench.pay(), payer, "SIGNATURE_EXPIRED", valid_ns=1 - time.time_ns())
+    return refused(bench, bench.pay(), payer, "SIGNATURE_EXPIRED", valid_ns=1 - RealClock().now_ns())
 
 
 @check("signatures", "other-ledger", "a signature for another ledger: 422 SIGNATURE_INVALID")

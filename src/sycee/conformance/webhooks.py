@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from typing import Any, Final
 
 from sycee.conformance.checks import Bench, Differs, check
 from sycee.core import timestamps
+from sycee.core.clock import RealClock
 from sycee.core.errors import UnavailableError
 from sycee.core.extras import extra
 from sycee.core.keys import SigningKey
@@ -121,7 +121,8 @@ def _sent(
     """Send one webhook, and return the status of the answer. Raises UnavailableError without an answer."""
     own = bench.tested.webhook_key
     assert own is not None, "the command needs a key for a receiver"
-    sent_s, now_ns = int(time.time()) + at_s, time.time_ns()
+    now_ns = RealClock().now_ns()
+    sent_s = now_ns // 10**9 + at_s
     name, at = f"evt_test_{_FRAME + number}_0", timestamps.exact_text(now_ns)
     event = {
         "id": f"{_FRAME + number}.0",

@@ -31,8 +31,6 @@ NOTICE: Final = "Demo: invented people, synthetic keys, no real money."
 # A load from one machine exceeds the limits that are right for the senders of one address elsewhere.
 _SETTINGS: Final = {
     "compliance": "false",
-    "country": "CN",
-    "city": "Suzhou",
     "phone_prefix": "+86",
     "http_notice": NOTICE,
     "http_log": "failures",

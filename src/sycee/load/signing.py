@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
 from sycee.core import ids
+from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
 from sycee.core.records import envelopes, single_record
 from sycee.core.records.envelopes import Envelope
@@ -26,7 +26,7 @@ def sign_payments(
 
     `valid`: False signs with a key that no wallet has.
     """
-    now_ns = time.time_ns()
+    now_ns = RealClock().now_ns()
     operations = ids.generate(count, time_ms=now_ns // 1_000_000)
     random = np.random.default_rng(seed)
     size = len(wallets.wallets)
