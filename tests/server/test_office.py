@@ -175,6 +175,25 @@ def test_the_day_is_closed_by_one_and_countersigned_by_another(made: Office) -> 
     assert made.of("operator").get(f"{path}/pack").status_code == 403
 
 
+def test_a_waiting_pack_is_for_its_closer_and_its_statements(made: Office) -> None:
+    day = made.of("closer").get("/v1/days").json()["next"]
+    made.bank.set_clock(START_NS + 2 * DAY_NS)
+    path, id = f"/v1/days/{day}/close", new_id()
+    mine = made.of("closer").post(path, json={"id": id}).json()["message_to_sign"]
+    again = made.of("closer").post(path, json={"id": id}).json()["message_to_sign"]
+    assert again == mine
+    theirs = made.of("officer").post(path, json={"id": id}).json()["message_to_sign"]
+    assert theirs["document"]["closed_by"] == ids.format(made.person("officer"))
+    csv = "account,direction,amount,operation,reference\n"
+    other = {"id": id, "statements": [{"name": "empty.csv", "csv": csv}]}
+    assert len(made.of("officer").post(path, json=other).json()["message_to_sign"]["document"]["statements"]) == 1
+    # The first message is of a pack that waits no more, and a new one has another frame in it.
+    pay(made, 1_00)
+    late = {"id": id, "signature": KEYS["closer"].sign(bytes.fromhex(mine["message"])).hex()}
+    assert made.of("closer").post(path, json=late).status_code == 400
+    assert made.of("closer").get("/v1/days").json()["next"] == day
+
+
 def test_statements_make_breaks_that_their_own_party_follows(made: Office) -> None:
     town, day = made.town, made.of("closer").get("/v1/days").json()["next"]
     made.bank.set_clock(START_NS + 2 * DAY_NS + HOUR_NS)

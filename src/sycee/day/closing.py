@@ -167,10 +167,11 @@ class Closing:
             if (stored := _pack(connection, day)) is not None:
                 return stored
         prepared = self._waiting.get(request, read_ns(self._stores.clock))
-        if prepared is None or prepared.pack.day != day:
+        if prepared is None or not prepared.is_of(day, person, statements):
             prepared = self._prepare(day, person, statements, witness)
             self._waiting.keep(request, prepared)
         pack = prepared.pack.signed(CLOSER, person, key)
+        self._waiting.forget(request)  # if breaks were changed, the same request makes another pack
         found = self._store_closed(pack, prepared, person)
         self._write_file(found)
         return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from threading import Lock
 from typing import Final
 
+from sycee.core import ids
 from sycee.day.matching import Difference
 from sycee.day.pack import Pack
 from sycee.day.statements_csv import ImportedStatement
@@ -24,6 +27,11 @@ class Prepared:
     differences: tuple[Difference, ...]
     matched: tuple[int, ...]
     statements: tuple[ImportedStatement, ...]
+
+    def is_of(self, day: date, person: int, statements: Sequence[ImportedStatement]) -> bool:
+        """Return whether the pack is of this day, for this closer, and compared with these statements."""
+        closer = self.pack.body["closed_by"]
+        return (self.pack.day, closer, self.statements) == (day, ids.format(person), tuple(statements))
 
 
 class WaitingPacks:
@@ -47,3 +55,8 @@ class WaitingPacks:
             self._packs[request] = prepared
             while len(self._packs) > WAITING_MAX:
                 self._packs.pop(next(iter(self._packs)))
+
+    def forget(self, request: int) -> None:
+        """Forget the pack of a request."""
+        with self._lock:
+            self._packs.pop(request, None)
