@@ -18,7 +18,7 @@ class Samples:
 
     def __init__(self, office: Office) -> None:
         town, bank = office.town, office.bank
-        self.document = office.nobody.get("/openapi.json").json()
+        self.document = office.nobody.get("/openapi.json", timeout=60).json()
         leo = ids.format(office.person("citizen"))
         self.case = office.done("caseworker", "cases", kind="complaint", person=leo, text="slow")["case"]
         proposal = office.done("operator", "operators/2/mints", minor="1")["proposal"]

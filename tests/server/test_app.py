@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +68,26 @@ def test_the_reference_page_loads_nothing_from_elsewhere(client: httpx.Client) -
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     assert "/v1/supply" in document["paths"]
+
+
+def test_the_server_answers_while_its_document_is_made(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(app: object) -> dict[str, str]:
+        begun.set()
+        assert may_end.wait(20)
+        return {"openapi": "3.1.0"}
+
+    monkeypatch.setattr("sycee.server.app._document", slow)
+    folder: Path = tmp_path_factory.mktemp("document")
+    with world.bank("sqlite", folder, operators=True) as bank, anonymous(bank) as client:
+        answers: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: answers.append(client.get("/openapi.json", timeout=30)))
+        asking.start()
+        assert begun.wait(20)
+        assert client.get("/healthz", timeout=15).status_code == 200
+        may_end.set()
+        asking.join(20)
+        assert answers[0].json() == {"openapi": "3.1.0"}

@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 @pytest.fixture(scope="module")
 def operations(made: Office) -> list[APIOperation]:
-    document = made.nobody.get("/openapi.json").json()
+    document = made.nobody.get("/openapi.json", timeout=60).json()
     for each in document["paths"].values():
         for operation in each.values():
             operation.pop("security", None)  # roles have sessions: a random token would hide what comes after it

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import fastapi_offline
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from sycee.bank.bank import Bank
@@ -175,7 +177,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         title=TITLE,
         version=version("sycee"),
         description=f"**{notice}** {DESCRIPTION}" if notice else DESCRIPTION,
-        openapi_url="/openapi.json",
+        openapi_url=None,  # `_add_reference` serves the document
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -224,6 +226,17 @@ def _add_reference(app: FastAPI) -> None:
     """Serve the reference page of the API with files of this server: no browser fetches anything elsewhere."""
     folder = Path(fastapi_offline.__file__).parent / "static"
     app.mount("/reference/files", StaticFiles(directory=folder), name="reference-files")
+
+    lock = Lock()
+
+    def document() -> bytes:
+        with lock:
+            return json.dumps(app.openapi(), ensure_ascii=False).encode()
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        # Made on a thread: describing every operation takes seconds, in which the event loop would answer nobody.
+        return Response(await asyncio.to_thread(document), media_type="application/json")
 
     @app.get("/reference", include_in_schema=False)
     async def reference(request: Request) -> HTMLResponse:
