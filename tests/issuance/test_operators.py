@@ -11,7 +11,7 @@ from tests.bank.killing import check_kills
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, Block
@@ -232,6 +232,28 @@ def test_money_goes_to_a_wallet_and_back(bank: Bank) -> None:
     with bank.stores.ledger.sequencer.reading() as state:
         assert state.account(wallet).balance == 300
         assert state.account(bank.registry.operator(2).accounts.vault).balance == 699
+    assert bank.check() == []
+
+
+def test_many_wallets_are_funded_at_once(bank: Bank) -> None:
+    join(bank)
+    minted(bank, 2, 1_000)
+    wallet, who = open_wallet(bank, 2, NORTH), person(bank, NORTH)
+    north, zero = bank.signers(NORTH), bank.technical_signers()
+    rows = [(wallet, 20 + number, f"N-{number}") for number in range(20)]  # more than one group of intents
+    outcomes = bank.issuance.fund_many(2, [*rows, (wallet, 5_000, "N-20")], signers=north, who=who)
+    assert [each.created for each in outcomes] == [True] * 20 + [False]
+    with pytest.raises(UsageError, match="has the reference 'N-3' already"):
+        bank.issuance.fund_many(2, [(wallet, 1, "N-3")], signers=north, who=who)
+    sent = [each.id for each in bank.issuance.fundings(tables.SENT)]
+    assert len(sent) == 20
+    with pytest.raises(NotFound, match="has sent no funding"):
+        bank.issuance.confirm_many(2, [*sent, ids.new(1)], signers=zero, who=who)
+    with pytest.raises(UsageError):
+        bank.issuance.confirm_many(3, sent, signers=zero, who=who)
+    assert all(each.created for each in bank.issuance.confirm_many(2, sent, signers=zero, who=who))
+    with bank.stores.ledger.sequencer.reading() as state:
+        assert state.account(wallet).balance == sum(minor for _, minor, _ in rows)
     assert bank.check() == []
 
 

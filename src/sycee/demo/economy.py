@@ -199,7 +199,7 @@ class _Seeding:
         for outcome in outcomes:
             outcome.require_created("a wallet was not funded")
         sent = [each.id for each in bank.issuance.fundings()]
-        for outcome in bank.issuance.confirm_many(sent, signers=bank.technical_signers(), who=who):
+        for outcome in bank.issuance.confirm_many(self.operators[0], sent, signers=bank.technical_signers(), who=who):
             outcome.require_created("a payment of a bank was not confirmed")
 
     def _payments(self, own: list[Wallet], custodial: list[int], shops: list[Shop]) -> None:

@@ -12,7 +12,7 @@ from sycee.identity.duties import Duty
 
 CITIZENS: Final = 1_000
 OWN_KEYS: Final = 12  # citizens whose phone has a key; for the others their operator signs
-FUNDED: Final = 200  # citizens who brought money
+FUNDED: Final = 112  # citizens who brought money
 SHOPS: Final = ("Tea house", "Book shop", "Bakery", "Cinema", "Pharmacy")
 OPERATORS: Final = (("North Bank", "north"), ("South Bank", "south"))
 # Persons of the bank besides officers, desk, witness and operators.

@@ -269,6 +269,7 @@ class IssuanceService:
             )
             return self._send_draft(FUND, TO_WALLET, operator, wallet, made, bank_reference, signers, who)
 
+        self._people.require(who, FUND, operator=operator)
         return self._perform([draft(*each) for each in fundings])
 
     def defund(
@@ -289,14 +290,21 @@ class IssuanceService:
         """Report that the bank made its leg: the money arrives. Operator 0 signs."""
         return self._decide(CONFIRM, operations.confirm(self._new_id(), sent=funding), funding, signers, who, id)
 
-    def confirm_many(self, fundings: Sequence[int], *, signers: Sequence[Signer], who: int) -> list[Outcome]:
-        """Do `confirm` for many fundings at once."""
-        return self._perform(
-            [
-                self._decision(CONFIRM, operations.confirm(self._new_id(), sent=each), each, signers, who)
-                for each in fundings
-            ]
-        )
+    def confirm_many(
+        self, operator: int, fundings: Sequence[int], *, signers: Sequence[Signer], who: int
+    ) -> list[Outcome]:
+        """Do `confirm` for many fundings of an operator at once. Errors: `confirm`."""
+        self._people.require(who, CONFIRM, operator=operator)
+        own = sqlalchemy.select(FUNDINGS.c.id).where(FUNDINGS.c.operator == operator, FUNDINGS.c.state == SENT)
+        with reading(self._stores.engine) as connection:
+            sent = set(connection.scalars(own))
+        if other := set(fundings) - sent:
+            raise NotFound(
+                f"operator {operator} has sent no funding {ids.format(min(other))}",
+                hint="`sycee funding list` shows them",
+            )
+        confirmations = [(each, operations.confirm(self._new_id(), sent=each)) for each in fundings]
+        return self._perform([self._decision(CONFIRM, made, each, signers, who) for each, made in confirmations])
 
     def reject(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Report that the bank refused its leg: the money returns to its source. Operator 0 signs."""
@@ -366,6 +374,7 @@ class IssuanceService:
         self, action: str, direction: str, operator: int, wallet: int, made: Array, bank_reference: str,
         signers: Sequence[Signer], who: int, id: int,
     ) -> Outcome:  # fmt: skip
+        self._people.require(who, action, operator=operator)
         draft = self._send_draft(action, direction, operator, wallet, made, bank_reference, signers, who, id)
         return self._stores.intents.perform(draft)
 
@@ -373,7 +382,6 @@ class IssuanceService:
         self, action: str, direction: str, operator: int, wallet: int, made: Array, bank_reference: str,
         signers: Sequence[Signer], who: int, id: int = 0,
     ) -> Draft:  # fmt: skip
-        self._people.require(who, action, operator=operator)
         if not 0 < len(bank_reference) <= REFERENCE_LENGTH_MAX:
             raise UsageError(
                 f"a bank's reference has 1 to {REFERENCE_LENGTH_MAX} characters; got {len(bank_reference)}"
@@ -407,12 +415,12 @@ class IssuanceService:
         return [outcome for part in parts for outcome in self._stores.intents.perform_many(part)]
 
     def _decide(self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int) -> Outcome:
+        self._people.require(who, action, operator=self.get_funding(funding).operator)
         return self._stores.intents.perform(self._decision(action, made, funding, signers, who, id))
 
     def _decision(
         self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int = 0
     ) -> Draft:
-        self._people.require(who, action, operator=self.get_funding(funding).operator)
         return Draft(action, made, {"funding": ids.format(funding)}, who=who, signers=signers, id=id)
 
 
