@@ -133,9 +133,11 @@ class _Bars:
 
 def _table(outcome: Outcome) -> Table:
     """Return the closing table: at most 80 columns at full size, without vertical lines, so that it can be copied."""
+    from rich.text import Text
+
     made = table("figure", "published", "", "ledger", "", "role", numbers=("published", "ledger"))
     for row in outcome.comparisons:
-        mark = "" if row.expected is None else "[green]equal[/]" if row.agrees else "[red]DIFFERS[/]"
+        mark = Text() if row.expected is None else Text(*(("equal", "green") if row.agrees else ("DIFFERS", "red")))
         expected = "–" if row.expected is None else _shown(outcome, row, row.expected)
         derived = "derived" if row.is_derived else ""
         made.add_row(row.title, expected, derived, _shown(outcome, row, row.ledger), mark, row.role.value)

@@ -61,14 +61,10 @@ def query(
 
 
 def _show(result: QueryResult) -> None:
-    from rich.markup import escape
-
-    from sycee.core.terminal_text import printable
-
     numbers = tuple(name for column, name in enumerate(result.names) if result.is_number(column))
     shown = table(*result.names, numbers=numbers)
     for row in islice(result.rows, ROWS_SHOWN_MAX):
-        shown.add_row(*("" if value is None else escape(printable(value)) for value in row))
+        shown.add_row(*("" if value is None else value for value in row))
     print_table(shown)
     if next(result.rows, None) is not None:
         note(f"these are the first {ROWS_SHOWN_MAX:,} rows; --csv and --json print all")

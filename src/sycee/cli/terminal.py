@@ -58,13 +58,19 @@ def show_json(members: Mapping[str, Any]) -> None:
 def table(*headings: str, numbers: tuple[str, ...] = (), ruled: bool = True) -> Table:
     """Return an empty table, ruled below its headings or without headings; columns named in `numbers` align right.
 
-    Headings are plain text: markup is not interpreted, and unprintable characters are escaped.
+    Headings and cells are plain text, which may come from a file, a customer or a server: markup is not interpreted,
+    and unprintable characters are escaped.
     """
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    made = Table(
+    class PlainTable(Table):
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*(Text(printable(each)) if isinstance(each, str) else each for each in cells), **options)
+
+    made = PlainTable(
         box=SIMPLE_HEAD if ruled else None,
         show_header=ruled,
         show_edge=False,
