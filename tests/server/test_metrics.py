@@ -6,20 +6,25 @@ import io
 import json
 import logging
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests.bank import world
 from tests.server.world import new_id, served, session_of
 
 from sycee.bank.bank import Bank
+from sycee.bank.config import Value
 from sycee.core import ids
 from sycee.server import observing
+from sycee.server.app import create_server
 from sycee.server.observing import SECONDS, Durations, json_logs
 
 ROOT = Path(__file__).parents[2]
@@ -101,10 +106,38 @@ def test_labels_have_no_ids_and_no_content(address: str) -> None:
 
 
 def test_only_the_networks_of_the_setting_may_read(open_bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(open_bank.config.values, "http_metrics", type(open_bank.config.values["zone"])("", "test"))
+    monkeypatch.setitem(open_bank.config.values, "http_metrics", Value("", "test"))
     with served(open_bank) as address:
         refused = httpx.get(f"{address}/metrics")
         assert (refused.status_code, refused.json()["type"]) == (404, "/problems/not-found")
+
+
+def test_behind_a_proxy_the_address_counts_that_it_added(
+    open_bank: Bank, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "http.sock")
+    monkeypatch.setitem(open_bank.config.values, "http_address", Value(f"unix:{path}", "test"))
+    server = uvicorn.Server(uvicorn.Config(create_server(open_bank), uds=path, ws="none", log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://localhost") as client:
+
+            def status(forwarded: str) -> int:
+                headers = {"x-forwarded-for": forwarded} if forwarded else {}
+                return client.get("/metrics", headers=headers).status_code
+
+            assert status("127.0.0.1") == 200
+            assert status("127.0.0.1, 192.0.2.1") == 404  # the sender wrote the first one
+            assert status("192.0.2.1, 127.0.0.1") == 200
+            assert status("") == 404
+    finally:
+        server.should_exit = True
+        thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_logs_have_no_personal_data(open_bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
