@@ -246,8 +246,9 @@ def named_by_id(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[
                 yield method.upper(), f"{filled}{'?' if query else ''}{urlencode(query)}", names[0], body
 
 
-def test_nobody_learns_or_changes_what_is_anothers(place: Place) -> None:
-    """At every operation, a citizen and another operator's program hear the same of others' things and of nothing."""
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)], ids=["quick", "soak"])
+def test_nobody_learns_or_changes_what_is_anothers(place: Place, step: int) -> None:
+    """At every operation, or every third, a citizen and another operator's program hear the same of others' things and of nothing."""
     town, wrong = place.town, []
     institution = town.bank.institutions.of_operator(2)
     assert institution is not None
@@ -263,8 +264,12 @@ def test_nobody_learns_or_changes_what_is_anothers(place: Place) -> None:
             return mia.request(method, path, json=body if method == "POST" else None)
 
         attackers = {as_mia: things, north.send: of_south, south.send: {"payment": things["payment"]}}
-        for method, path, name, body in named_by_id(http.get("/openapi.json").json()):
+        for at, (method, path, name, body) in enumerate(named_by_id(http.get("/openapi.json").json())):
+            if at % step and name != "payment":
+                continue
             for send, known in attackers.items():
+                if name not in known and send is not as_mia:
+                    continue  # nothing is compared
                 heard = []
                 for thing in (MISSING, *map(ids.format, known.get(name, ()))):
                     sent = body | {"id": new_id()} if "id" in body else body
@@ -373,7 +378,8 @@ def test_hostile_texts_are_data_in_every_field_and_path(place: Place, most: int)
                 wrong.append(f"{what} came back: {shown[:300]}")
 
         staff = Program(http, place.north)
-        for at, (path, methods) in enumerate(document["paths"].items()):
+        paths = list(document["paths"].items())
+        for at, (path, methods) in enumerate(paths if most > 1 else paths[::2]):
             for method, operation in methods.items():
                 documented = {int(each) for each in operation["responses"]}
                 what = f"{method.upper()} {path}"
