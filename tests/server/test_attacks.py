@@ -248,7 +248,10 @@ def named_by_id(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[
 
 @pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)], ids=["quick", "soak"])
 def test_nobody_learns_or_changes_what_is_anothers(place: Place, step: int) -> None:
-    """At every operation, or every third, a citizen and another operator's program hear the same of others' things and of nothing."""
+    """A citizen and another operator's program hear the same of others' things and of nothing, at every operation.
+
+    `step`: attack every operation, or every third of them.
+    """
     town, wrong = place.town, []
     institution = town.bank.institutions.of_operator(2)
     assert institution is not None
