@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,15 @@ def demo(
 
     Its keys are synthetic: everybody can derive them from the seed. Ctrl-C stops it, and removes a temporary folder.
     """
+    # Imports and seeding make objects that stay. The server enables collections again.
+    gc.disable()
+    try:
+        return _demo(folder, seed, port)
+    finally:
+        gc.enable()
+
+
+def _demo(folder: Path | None, seed: int, port: int) -> int:
     with extra("server"):
         from sycee.demo.running import run_demo
 

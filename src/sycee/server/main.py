@@ -138,6 +138,7 @@ def serve(bank: Bank, listening: socket.socket, *, on_ready: Callable[[], None] 
     text = bank.config.text
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 50, 50)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     runtime = Runtime(bank)
