@@ -40,7 +40,7 @@ CHECKS = [
 # A stream has no end; the others end the sessions of the roles.
 SKIPPED = {"follow_events", "log_out", "end_logins"}
 SEED = 15
-EXAMPLES, EXAMPLES_LONG = 2, 100  # of each operation
+EXAMPLES, EXAMPLES_LONG = 1, 100  # of each operation
 
 
 @pytest.fixture(scope="module")
