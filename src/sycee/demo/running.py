@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,9 +43,14 @@ def run_demo(
         status(f"founding a bank with {CITIZENS:,} citizens")
         people = People(seed)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        demo = seed_economy(folder, people)
-        write_load(folder, demo, people)
+        try:
+            demo = seed_economy(folder, people)
+        except BaseException:  # Ctrl-C, too: the folder was empty before
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     demo.require_seed(folder, seed)
+    if not (folder / "keys" / FILE_NAME).exists():
+        write_load(folder, demo, People(demo.seed))
     codes: dict[str, str] = {}
     main.serve_folder(
         folder / "bank",
