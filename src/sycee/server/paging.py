@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query
 
+from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 
@@ -45,3 +46,14 @@ def _is_storable(part: int | str) -> bool:
 def page(rows: Sequence[Any], next_place: tuple[int | str, ...] | None) -> dict[str, Any]:
     """Return the members of a page. `next_place`: where the next page begins, None for the last page."""
     return {"rows": list(rows), "next": encode(*next_place) if next_place is not None else None}
+
+
+def after_id(cursor: str) -> int:
+    """Return the id after which a page of a list in the order of ids begins, 0 for the first page."""
+    (after,) = decode(cursor, str) or ("",)
+    return ids.parse(after) if after else 0
+
+
+def next_id(rows: Sequence[Any], limit: int) -> tuple[str] | None:
+    """Return the place after a page of `limit` rows, in the order of their ids; None if there are no further rows."""
+    return (ids.format(rows[limit - 1].id),) if len(rows) > limit else None

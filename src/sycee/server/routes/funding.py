@@ -304,10 +304,10 @@ async def list_shortfalls(
 
     def work() -> dict[str, Any]:
         _require_staff(bank, caller, operator)
-        (after,) = paging.decode(cursor, str) or ("",)
+        after = paging.after_id(cursor)
         waiting = sorted(bank.shortfalls.open(operator, by=caller.person), key=lambda each: each.id)
-        rows = [each for each in waiting if each.id > (number(after) if after else 0)]
-        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        rows = [each for each in waiting if each.id > after]
+        place = paging.next_id(rows, limit)
         members = [
             {**_short(each), "wallet": ids.format(each.account), "minor": str(each.minor),
              "time": exact_text(each.at_ns), "expires_ns": str(each.expires_ns)}
@@ -374,10 +374,10 @@ async def list_waterfalls(
 
     def work() -> dict[str, Any]:
         _require_staff(bank, caller, operator)
-        (after,) = paging.decode(cursor, str) or ("",)
+        after = paging.after_id(cursor)
         found = sorted(bank.waterfalls.open(operator, by=caller.person), key=lambda each: each.id)
-        rows = [each for each in found if each.id > (number(after) if after else 0)]
-        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        rows = [each for each in found if each.id > after]
+        place = paging.next_id(rows, limit)
         members = [
             {"payment": ids.format(each.id), "wallet": ids.format(each.wallet), "minor": str(each.minor),
              "bank_reference": each.bank_reference, "time": exact_text(each.at_ns)}
@@ -478,11 +478,9 @@ def _shortfall(bank: Bank, caller: Caller, payment: int) -> Shortfall:
 def _page(
     bank: Bank, limit: int, cursor: str, *, operator: int | None = None, wallet: int | None = None, state: str = ""
 ) -> dict[str, Any]:
-    (after,) = paging.decode(cursor, str) or ("",)
-    rows = bank.issuance.fundings_page(
-        operator=operator, wallet=wallet, state=state, after=number(after) if after else 0, limit=limit + 1
-    )
-    place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+    after = paging.after_id(cursor)
+    rows = bank.issuance.fundings_page(operator=operator, wallet=wallet, state=state, after=after, limit=limit + 1)
+    place = paging.next_id(rows, limit)
     return paging.page([_members(each) for each in rows[:limit]], place)
 
 

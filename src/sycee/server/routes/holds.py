@@ -122,10 +122,10 @@ async def list_holds(
 
     def work() -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
-        (after,) = paging.decode(cursor, str) or ("",)
+        after = paging.after_id(cursor)
         reader = found.account if access.acts_for(bank, caller, found.holder) else 0
-        rows = bank.holds.page(found.account, reader=reader, after=number(after) if after else 0, limit=limit + 1)
-        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        rows = bank.holds.page(found.account, reader=reader, after=after, limit=limit + 1)
+        place = paging.next_id(rows, limit)
         return paging.page([_members(each) for each in rows[:limit]], place)
 
     return await runtime.run(work)

@@ -165,7 +165,7 @@ async def list_institutions(
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        after = number(paging.decode(cursor, str)[0]) if cursor else 0
+        after = paging.after_id(cursor)
         found = bank.institutions.page(kind, after=after, most=limit + 1)
         place = (ids.format(found[limit - 1].id),) if len(found) > limit else None
         return paging.page([_listed(each) for each in found[:limit]], place)

@@ -177,14 +177,14 @@ async def list_merchants(
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        (after,) = paging.decode(cursor, str) or ("",)
-        start = number(after) if after else 0
+        after = paging.after_id(cursor)
+        start = after
         found = list(bank.institutions.merchants(access.served_operators(bank, caller), after=start, limit=limit + 1))
         held = [each for each in access.duties_of(bank, caller) if each.duty is Duty.MERCHANT]
         known = {each.id for each in found}
         found += [bank.institutions.get(each) for each in {one.institution for one in held} - known if each > start]
         rows = sorted(found, key=lambda each: each.id)
-        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        place = paging.next_id(rows, limit)
         return paging.page([_members(each) for each in rows[:limit]], place)
 
     return await runtime.run(work)

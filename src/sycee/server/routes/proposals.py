@@ -106,7 +106,7 @@ async def list_proposals(
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        after = number(paging.decode(cursor, str)[0]) if cursor else 0
+        after = paging.after_id(cursor)
         sees, rows = _viewer(bank, caller), list[dict[str, Any]]()
         for _ in range(READS_MAX):
             part = bank.proposals.page(state, after=after, most=paging.ROWS)

@@ -103,9 +103,9 @@ async def list_sweeps(
 
     def work() -> dict[str, Any]:
         found = access.visible_merchant(bank, caller, number(merchant))
-        (after,) = paging.decode(cursor, str) or ("",)
-        rows = bank.sweeps.page(found.id, after=number(after) if after else 0, limit=limit + 1)
-        place = (ids.format(rows[limit - 1].id),) if len(rows) > limit else None
+        after = paging.after_id(cursor)
+        rows = bank.sweeps.page(found.id, after=after, limit=limit + 1)
+        place = paging.next_id(rows, limit)
         members = [
             {**_swept(each), "wallet": ids.format(each.account), "time": exact_text(each.at_ns),
              "first_frame": each.first_frame, "last_frame": each.last_frame}
