@@ -154,9 +154,8 @@ async def list_requests(
 
     def work() -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
-        (after,) = paging.decode(cursor, str) or ("",)
-        start = number(after) if after else 0
-        rows, last = bank.requests.page(found.account, is_payer=side == "payer", after=start, limit=limit)
+        after = paging.after_id(cursor)
+        rows, last = bank.requests.page(found.account, is_payer=side == "payer", after=after, limit=limit)
         owns = access.acts_for(bank, caller, found.holder)
         return paging.page([_members(each, owns=owns) for each in rows], (ids.format(last),) if last else None)
 

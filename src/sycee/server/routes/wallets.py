@@ -199,10 +199,10 @@ async def list_wallets(
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        (after,) = paging.decode(cursor, str) or ("",)
+        after = paging.after_id(cursor)
         holders = [number(holder)] if holder else [caller.person, *_merchants(bank, caller)]
         found = sorted((each for one in holders for each in bank.directory.of_holder(one)), key=lambda it: it.account)
-        seen = [each for each in found if each.account > (number(after) if after else 0) and _sees(bank, caller, each)]
+        seen = [each for each in found if each.account > after and _sees(bank, caller, each)]
         rows = [_summary(each) for each in seen[:limit]]
         return paging.page(rows, (rows[-1]["wallet"],) if len(seen) > limit else None)
 
