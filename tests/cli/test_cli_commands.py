@@ -30,7 +30,7 @@ from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
 from sycee.programmes import draw
 from sycee.programmes.definition import load
-from sycee.programmes.registration import Registrations
+from sycee.programmes.duplicates import Registrations
 from sycee.sandbox import assumptions, plan
 from sycee.sandbox.seeded_choices import Stream
 from sycee.sequencer.embedded import Ledger

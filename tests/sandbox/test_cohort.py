@@ -10,7 +10,7 @@ import pytest
 from sycee import verify
 from sycee.core.errors import IntegrityError
 from sycee.programmes.definition import load
-from sycee.programmes.service import check_cohort
+from sycee.programmes.records import check_cohort
 from sycee.sandbox import pilot
 
 

@@ -14,7 +14,7 @@ from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.core.records.layout import Kind
 from sycee.issuance.central_bank import CentralBank
 from sycee.programmes.definition import load
-from sycee.programmes.registration import deduplicate
+from sycee.programmes.duplicates import deduplicate
 from sycee.sandbox import assumptions, plan
 from sycee.sandbox.plan import HOUR_NS, MINUTE_NS, Merchants, Plan, Planner, Targets
 from sycee.sandbox.seeded_choices import Stream

@@ -36,7 +36,7 @@ def verify(
     from sycee.cli.checkpoint import public_key
     from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
     from sycee.programmes.draw_files import WINNERS
-    from sycee.programmes.service import check_cohort
+    from sycee.programmes.records import check_cohort
     from sycee.sandbox.pilot import DRAW_FOLDER, PROGRAMME_NUMBER
     from sycee.sequencer.checkpoint import Checkpoint
     from sycee.sequencer.checkpoint import verify as verify_signature

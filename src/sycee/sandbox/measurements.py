@@ -13,7 +13,7 @@ from sycee.core.records.layout import PURSE_BIT, AccountKind, Kind, Purpose, Pur
 from sycee.issuance.central_bank import CentralBank
 from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Figure, Programme
-from sycee.programmes.service import LiveProgramme
+from sycee.programmes.records import LiveProgramme
 from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Role
 from sycee.sandbox.plan import HOUR_NS, Merchants, Targets
 from sycee.sequencer.embedded import Ledger

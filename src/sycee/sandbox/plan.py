@@ -21,7 +21,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
 from sycee.issuance.central_bank import CentralBank
 from sycee.programmes.definition import Programme
-from sycee.programmes.registration import Registrations
+from sycee.programmes.duplicates import Registrations
 from sycee.sandbox.assumptions import Assumptions
 from sycee.sandbox.seeded_choices import Stream, split_evenly
 

@@ -17,7 +17,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, PurseState
 from sycee.core.result_codes import Result
 from sycee.programmes.definition import PacketClass, Programme, Stratum, load
-from sycee.programmes.service import LiveProgramme, check_cohort, member_ids
+from sycee.programmes.records import LiveProgramme, check_cohort, member_ids
 from sycee.sequencer.embedded import Ledger
 
 LUOHU = load("luohu-2020")

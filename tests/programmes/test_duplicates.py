@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sycee.core.errors import UsageError
-from sycee.programmes import registration
-from sycee.programmes.registration import BY_DOCUMENT, BY_PHONE, Registrations
+from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE, Registrations, deduplicate
 
 pytestmark = pytest.mark.fast
 
@@ -59,7 +58,7 @@ def naive(rows: list[Row]) -> tuple[list[int], dict[int, int]]:
     ],
 )
 def test_table(rows: list[Row], standing: list[int], duplicates: list[tuple[int, int, int, int]]) -> None:
-    result = registration.deduplicate(registrations(rows))
+    result = deduplicate(registrations(rows))
     assert result.accepted.tolist() == standing
     assert result.duplicates.tolist() == duplicates
 
@@ -69,7 +68,7 @@ KEYS = st.integers(0, 12)
 
 @given(st.lists(st.tuples(KEYS, KEYS, st.integers(0, 5)).filter(lambda row: row[0] or row[1]), max_size=40))
 def test_agrees_with_the_naive_twin(rows: list[Row]) -> None:
-    result = registration.deduplicate(registrations(rows))
+    result = deduplicate(registrations(rows))
     standing, stands = naive(rows)
     assert result.accepted.tolist() == standing
     assert {int(row["entry"]): int(row["accepted"]) for row in result.duplicates} == stands
@@ -92,26 +91,26 @@ def test_a_long_chain_is_one_person(shuffled: bool) -> None:
         np.zeros(count, np.uint8),
         np.arange(count, dtype=np.int64),
     )
-    result = registration.deduplicate(chain)
+    result = deduplicate(chain)
     assert result.accepted.tolist() == [0]
     assert len(result.duplicates) == count - 1
 
 
 def test_only_the_keys_that_the_programme_names_link() -> None:
     rows = registrations([(1, 11, 0), (1, 12, 1), (2, 11, 2)])
-    by_document = registration.deduplicate(rows, identity=("document",))
+    by_document = deduplicate(rows, identity=("document",))
     assert by_document.duplicates.tolist() == [(1, 0, 0, BY_DOCUMENT)]
-    by_phone = registration.deduplicate(rows, identity=("phone",))
+    by_phone = deduplicate(rows, identity=("phone",))
     assert by_phone.duplicates.tolist() == [(2, 0, 0, BY_PHONE)]
 
 
 def test_refused() -> None:
     with pytest.raises(UsageError, match="identity keys"):
-        registration.deduplicate(registrations([(1, 1, 0)]), identity=("face",))
+        deduplicate(registrations([(1, 1, 0)]), identity=("face",))
     with pytest.raises(UsageError, match="entry 0 has no phone"):
-        registration.deduplicate(registrations([(1, 0, 0)]), identity=("phone",))
+        deduplicate(registrations([(1, 0, 0)]), identity=("phone",))
     with pytest.raises(UsageError, match="entry 1 has no document and no phone"):
-        registration.deduplicate(registrations([(1, 1, 0), (0, 0, 0)]))
+        deduplicate(registrations([(1, 1, 0), (0, 0, 0)]))
     lopsided = Registrations(np.ones(2, np.uint64), np.ones(1, np.uint64), np.zeros(2, np.uint8), np.zeros(2, np.int64))
     with pytest.raises(UsageError, match="columns of 2, 1, 2, 2"):
-        registration.deduplicate(lopsided)
+        deduplicate(lopsided)
