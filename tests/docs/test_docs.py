@@ -330,7 +330,7 @@ def keys_asked_for(source: ModuleType, helpers: dict[str, int]) -> set[str]:
 
 def keys_read() -> set[str]:
     """Every key of a programme file."""
-    asked = keys_asked_for(definition, {"_positive": 1})
+    asked = keys_asked_for(definition, {"_minutes": 1, "_positive": 1})
     return asked | set(definition._COUNT_ROLES) | set(definition._MONEY_ROLES)
 
 

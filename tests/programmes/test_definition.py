@@ -45,6 +45,19 @@ def test_luohu_ends_at_midnight_in_beijing() -> None:
     assert midnight_ns not in luohu.spending
 
 
+def test_a_registration_has_two_hours_for_the_check_and_six_for_the_code_without_other_keys(tmp_path: Path) -> None:
+    luohu = definition.load("luohu-2020")
+    hour_ns = 3_600 * 10**9
+    assert luohu.registration_rules == definition.RegistrationRules(2 * hour_ns, 6 * hour_ns, luohu.expires_ns)
+    path = tmp_path / "other.toml"
+    keys = "check_minutes = 30\ncode_minutes = 1\nshred_at = 2020-12-31T00:00:00\n"
+    path.write_text(LUOHU.replace("[registration]\n", f"[registration]\n{keys}"))
+    minute_ns, new_year_ns = 60 * 10**9, 1_609_344_000 * 10**9
+    assert definition.load(path).registration_rules == definition.RegistrationRules(
+        30 * minute_ns, minute_ns, new_year_ns
+    )
+
+
 def test_every_pilot_loads_under_its_own_name() -> None:
     assert "luohu-2020" in data.names("pilots")
     for name in data.names("pilots"):
@@ -129,6 +142,18 @@ GALLERY = [
         ("until = 2020-10-11T08:00:00", "until = 2020-10-08T08:00:00"),
         "registration.until: ends 2020-10-08 08:00:00+08:00, not after it starts, 2020-10-09 00:00:00+08:00 (line",
         "a moment after `from`",
+    ),
+    (
+        "no time for the check",
+        ("[registration]\n", "[registration]\ncheck_minutes = 0\n"),
+        "registration.check_minutes: found 0",
+        "a whole number from 1 to 44640",
+    ),
+    (
+        "shredding before the first claim",
+        ("[registration]\n", "[registration]\nshred_at = 2020-10-12T17:00:00\n"),
+        "registration.shred_at: shredding begins 2020-10-12 17:00:00+08:00, before the first claim, 2020-10-12",
+        "no earlier than the first claim",
     ),
     (
         "the draw comes before registration closes",

@@ -27,6 +27,12 @@ MARKS: Final = ("1", "2", "assumed", "derived")  # read in one source, in two or
 REST_RECEIVERS: Final = ("funder",)
 REFUND_ORDERS: Final = ("own-money-first",)
 
+# Rule text of Futian, January 2021: a registration is checked within 2 hours, and its code is entered within 6 hours.
+CHECK_MINUTES: Final = 120
+CODE_MINUTES: Final = 360
+MINUTES_MAX: Final = 60 * 24 * 31
+
+_MINUTE_NS: Final = 60 * 10**9
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _T = TypeVar("_T")
 
@@ -80,6 +86,15 @@ class Stratum:
 
     name: str
     winners: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRules:
+    """Deadlines of an entry, and the moment from which the data of persons without a packet is shredded."""
+
+    check_ns: int  # from the registration to its check
+    code_ns: int  # from the check to the code
+    shred_at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +176,7 @@ class Programme:
     budget_minor: int
     packets: tuple[PacketClass, ...]
     registration: Window
+    registration_rules: RegistrationRules
     identity: tuple[str, ...]
     draw: DrawRule
     claim: Window
@@ -191,6 +207,9 @@ def define(table: Table) -> Programme:
     budget_minor = _budget(table.table("budget"), packets, currency)
     registration_table = table.table("registration")
     identity = registration_table.texts("identity", choices=IDENTITY_KEYS)
+    check_ns = _minutes(registration_table, "check_minutes", CHECK_MINUTES)
+    code_ns = _minutes(registration_table, "code_minutes", CODE_MINUTES)
+    registration_table.offer("shred_at")
     registration = _window(registration_table, zone)
     phases = {key: table.table(key) for key in ("draw", "claim", "spending", "expiry")}
     draw = _draw(phases["draw"], packets, registration, registration_table, zone)
@@ -198,6 +217,7 @@ def define(table: Table) -> Programme:
     expiry = phases["expiry"]
     expires_ns, rest_to = _finished(expiry, (expiry.moment("at", zone), expiry.choice("rest_to", REST_RECEIVERS)))
     _check_order(draw, claim, spending, expires_ns, phases, zone)
+    shred_at_ns = _shred_at(registration_table, claim, expires_ns, phases["claim"], zone)
     merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))
     _check_names(table, "packets", [each.name for each in packets])
@@ -216,6 +236,7 @@ def define(table: Table) -> Programme:
         budget_minor=budget_minor,
         packets=packets,
         registration=registration,
+        registration_rules=RegistrationRules(check_ns, code_ns, shred_at_ns),
         identity=identity,
         draw=draw,
         claim=claim,
@@ -287,6 +308,25 @@ def _budget(table: Table, packets: tuple[PacketClass, ...], currency: Currency) 
             right=f'amount = "{total_shown}", or other packets' if total <= I64_MAX else "fewer or smaller packets",
         )
     return _finished(table, budget_minor)
+
+
+def _minutes(table: Table, key: str, default: int) -> int:
+    return table.integer(key, default, least=1, most=MINUTES_MAX) * _MINUTE_NS
+
+
+def _shred_at(table: Table, claim: Window, expires_ns: int, claim_table: Table, zone: ZoneInfo) -> int:
+    """Return when losers' data is shredded: at expiry unless the file names a moment after the first claim."""
+    if "shred_at" not in table:
+        return expires_ns
+    shred_at_ns = table.moment("shred_at", zone)
+    if shred_at_ns < claim.from_ns:
+        raise table.error(
+            "shred_at",
+            f"shredding begins {documents.shown_moment(shred_at_ns, zone)}, before the first claim, "
+            f"{documents.shown_moment(claim.from_ns, zone)} (line {claim_table.line('from')})",
+            right="a moment no earlier than the first claim: until then a person without a packet may still get one",
+        )
+    return shred_at_ns
 
 
 def _window(table: Table, zone: ZoneInfo) -> Window:
