@@ -6,8 +6,9 @@
     python3 draw_checker.py FOLDER --receipt receipt.json
     python3 draw_checker.py FOLDER --receipt receipt.json --packets large=100,small=400
 
-FOLDER holds the published files: announcement.json, entries.bin, beacon.json, tickets.bin and winners.csv. The first
-form recomputes the root of the list, every ticket and every winner. --announced compares announcement.json with a
+FOLDER holds the published files: announcement.json, entries.bin, beacon.json, tickets.bin and winners.csv, and
+successions.csv where winners were replaced. The first form recomputes the root of the list, every ticket, every winner
+and every successor. --announced compares announcement.json with a
 SHA-256 that was published elsewhere before the beacon. --receipt also finds your own entry, and --packets its packet,
 from the packet classes of the programme in their order. Before the draw only the list is checked.
 
@@ -35,6 +36,7 @@ DEPTH_MAX = 64
 ENTRIES_MAX = 2**27
 NUMBER_MAX = 2**63 - 1
 LINE_SHOWN_MAX = 400
+REASONS = ("withdrawn", "lapsed", "excluded")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(\.[0-9]{1,6})?Z")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -106,6 +108,26 @@ def packet_order(strata, ranked, entries, beacon, root, classes):
     if classes > 1 and len(strata) > 1:
         winners.sort(key=lambda at: (sha256(b"sycee.draw.packet.v1", beacon, root, entries[at]), entries[at]))
     return winners
+
+
+def follow(strata, ranked, entries, removed):
+    """Return the lines of successions.csv, and who follows whom: {place: place, or None if no ticket is left} (§6).
+
+    `removed` is {commitment: reason}.
+    """
+    lines, follower = [], {}
+    for stratum, places in zip(strata, ranked):
+        free = stratum["winners"]
+        for first in range(stratum["winners"]):
+            rank = first
+            while rank < len(places) and entries[places[rank]] in removed:
+                place, is_left = places[rank], free < len(places)
+                follower[place] = places[free] if is_left else None
+                after = f"{free + 1},{entries[places[free]].hex()}" if is_left else ","
+                reason = removed[entries[place]]
+                lines.append(f"{stratum['name']},{rank + 1},{entries[place].hex()},{reason},{after}\n")
+                rank, free = free, free + is_left
+    return lines, follower
 
 
 # --- the files ----------------------------------------------------------------------------------------------------
@@ -214,9 +236,9 @@ def read_beacon(folder, announcement):
 
 
 def check(folder, announced=None, show=lambda line: None):
-    """Check a published draw (§7). Return (announcement, entries, ranked places, beacon value).
+    """Check a published draw (§7). Return (announcement, entries, ranked places, beacon value, {place: successor}).
 
-    The last two are None before the draw. Raises Failed for the first check that fails, and OSError.
+    The last three are None before the draw. Raises Failed for the first check that fails, and OSError.
     """
     content = read(folder / "announcement.json", JSON_BYTES_MAX)
     digest = hashlib.sha256(content).hexdigest()
@@ -237,10 +259,10 @@ def check(folder, announced=None, show=lambda line: None):
     require(found == root, f"entries.bin leads to the root {found.hex()}, but {root.hex()} was announced")
     show("entries: as announced")
     if not (folder / "beacon.json").exists():
-        for name in ("tickets.bin", "winners.csv"):
+        for name in ("tickets.bin", "winners.csv", "successions.csv"):
             if (folder / name).exists():
                 raise Wrong(f"{name} is here, but beacon.json is missing: ask the organiser for it")
-        return announcement, entries, None, None
+        return announcement, entries, None, None, None
 
     beacon = read_beacon(folder, announcement)
     show("beacon to compare at its source:")
@@ -257,20 +279,42 @@ def check(folder, announced=None, show=lambda line: None):
         for stratum, places in zip(strata, ranked)
         for rank, place in enumerate(places[: stratum["winners"]], 1)
     )
-    compare_winners(read(folder / "winners.csv", 2 * len(winners) + 4096), winners.encode())
+    compare("winners.csv", read(folder / "winners.csv", 2 * len(winners) + 4096), winners.encode())
     show("winners: as computed")
-    return announcement, entries, ranked, beacon
+    follower = check_successions(folder / "successions.csv", strata, ranked, entries)
+    if follower:
+        show(f"successions: {len(follower)} packets passed on, as computed")
+    return announcement, entries, ranked, beacon, follower
 
 
-def compare_winners(published, computed):
-    """Raise Failed with the first line that differs (§6)."""
+def check_successions(path, strata, ranked, entries):
+    """Return who follows whom in successions.csv, after computing it anew from who was removed; {} without it (§6)."""
+    if not path.exists():
+        return {}
+    content = read(path, (256 + max(len(stratum["name"]) for stratum in strata)) * (len(entries) + 2))
+    removed = {}
+    for number, line in enumerate(content.decode("ascii", "replace").splitlines()[1:], 2):
+        cells = line.split(",")
+        require(
+            len(cells) == 6 and DIGEST.fullmatch(cells[2]) and cells[3] in REASONS,
+            f"successions.csv, line {number} does not have the required form: {line[:LINE_SHOWN_MAX]}",
+        )
+        removed[bytes.fromhex(cells[2])] = cells[3]
+    lines, follower = follow(strata, ranked, entries, removed)
+    header = "stratum,rank,commitment,reason,successor_rank,successor_commitment\n"
+    compare("successions.csv", content, (header + "".join(lines)).encode())
+    return follower
+
+
+def compare(name, published, computed):
+    """Raise Failed with the first line of a file that differs (§6)."""
     lines, expected = (io.BytesIO(content).readlines() for content in (published, computed))
     for number, (line, right) in enumerate(zip_longest(lines, expected), 1):
         if line != right:
-            require(line is None or line + b"\n" != right, "winners.csv does not end with a line break")
+            require(line is None or line + b"\n" != right, f"{name} does not end with a line break")
             found = "missing" if line is None else line.decode("utf-8", "replace")[:LINE_SHOWN_MAX].rstrip("\n")
             computed = right.decode().rstrip("\n") if right else "no such line"
-            raise Failed(f"winners.csv, line {number} is {found or 'empty'}; computed is {computed}")
+            raise Failed(f"{name}, line {number} is {found or 'empty'}; computed is {computed}")
 
 
 def beacon_lines(announcement, value):
@@ -309,7 +353,7 @@ def read_receipt(path):
     return int(document), int(phone), bytes.fromhex(salt)
 
 
-def check_receipt(path, packets, announcement, entries, ranked, beacon):
+def check_receipt(path, packets, announcement, entries, ranked, beacon, follower):
     """Return sentences about the entry of a receipt. Raises Failed if it is not in the list."""
     own = commitment(*read_receipt(path))
     require(own in entries, f"{own.hex()} is not in entries.bin; compare the digits of the receipt first")
@@ -322,8 +366,16 @@ def check_receipt(path, packets, announcement, entries, ranked, beacon):
             rank, winners = places.index(place) + 1, stratum["winners"]
             lines.append(f"rank {rank} of {len(places)} in stratum {stratum['name']}, of which {winners} win")
             lines.append("your entry won" if rank <= winners else "your entry did not win")
+    if place in follower:
+        lines.append("your entry was removed later, and its packet passed on: see successions.csv")
+    elif place in follower.values():
+        lines.append("your entry follows a winner who was removed, and has a packet: see successions.csv")
     root = bytes.fromhex(announcement["root"])
     order = packet_order(announcement["strata"], ranked, entries, beacon, root, len(packets))
+    for at, each in enumerate(order):
+        while each in follower:
+            each = follower[each]
+        order[at] = each
     if place in order and packets:
         won = [name for name, count in packets for _ in range(count)]
         at = order.index(place)
@@ -384,7 +436,7 @@ def main(arguments=None):
     except OSError as error:
         print(f"error: {printable(sentence(error))}", file=sys.stderr)
         return 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) else 4
-    announcement, _, ranked, _ = result
+    announcement, _, ranked, _, _ = result
     if ranked is None:
         print("the list is as announced; the draw has not been held yet, so no winner was checked")
     else:

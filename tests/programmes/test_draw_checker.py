@@ -213,7 +213,7 @@ def test_wrong_arguments_are_usage_errors(
 
 def test_the_checker_and_the_package_agree_on_two_strata(tmp_path: Path) -> None:
     _, _, winners = drawn(tmp_path, 3_000, STRATA)
-    announcement, entries, ranked, _ = draw_checker.check(tmp_path)
+    announcement, entries, ranked, _, _ = draw_checker.check(tmp_path)
     assert (len(entries), announcement["winners"]) == (3_000, 500)
     assert [len(places) for places in ranked] == [stratum["entries"] for stratum in announcement["strata"]]
     assert [place for places, each in zip(ranked, STRATA, strict=True) for place in places[: each.winners]] == (

@@ -300,7 +300,7 @@ def test_one_stratum_or_one_class_has_the_order_of_the_winners() -> None:
 
 def test_the_plain_checker_hands_out_packets_in_the_same_order(tmp_path: Path) -> None:
     _, frozen, winners = drawn(tmp_path, 3_000, STRATA)
-    announcement, entries, ranked, beacon = draw_checker.check(tmp_path)
+    announcement, entries, ranked, beacon, _ = draw_checker.check(tmp_path)
     for classes in (1, 2):
         order = draw_checker.packet_order(
             announcement["strata"], ranked, entries, beacon, frozen.announcement.root, classes

@@ -36,7 +36,7 @@ def rows() -> list[tuple[str, str, bytes]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("announcement.json", "beacon.json", "winners.csv"):
+    for name in ("announcement.json", "beacon.json", "winners.csv", "successions.csv"):
         (tmp_path / name).write_text(block(f"`{name}`"))
     for name in ("entries.bin", "tickets.bin"):
         (tmp_path / name).write_bytes(b"".join(digests(f"`{name}`")))

@@ -25,7 +25,7 @@ from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError, require
 from sycee.core.output_files import write_file
 from sycee.core.terminal_text import printable
-from sycee.programmes import draw_files, draw_rule, merkle, sha256
+from sycee.programmes import draw_files, draw_rule, merkle, sha256, successions
 from sycee.programmes.definition import REPLAY_BEACON, DrawRule
 from sycee.programmes.draw_files import Announcement, Beacon, StratumAnnounced
 from sycee.programmes.merkle import Proof
@@ -278,6 +278,9 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     checks.run("tickets", lambda: _check_tickets(folder, tickets), str)
     expected = winners_csv(_select(announcement, beacon, tickets, None), commitments)
     checks.run("winners", lambda: _check_winners(folder, expected, announcement.winners), str)
+    if (folder / draw_files.SUCCESSIONS).exists():
+        own_list = commitments
+        checks.run("successions", lambda: _check_successions(folder, announcement, tickets, own_list), str)
     return Verification(checks.done(), announcement, digest, beacon)
 
 
@@ -292,7 +295,7 @@ class EntryCheck:
     proof: Proof = ()
     ticket: bytes | None = None
     rank: int | None = None  # from 1 among all tickets of the stratum
-    won: bool | None = None
+    won: bool | None = None  # whether the entry has a packet in the end, by its rank or as a successor
 
     @property
     def ok(self) -> bool:
@@ -355,7 +358,28 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
         f"{draw_files.WINNERS} {'has it' if own_lines else 'does not have it'}"
         + ("" if own_lines == right else " in this form"),
     )
+    published = draw_files.read_successions(folder, announcement)
+    if published is not None:
+        try:
+            passed_on = successions.check(announcement, tickets, commitments, published)
+        except IntegrityError as error:
+            checks.add("successions", False, error.message)
+        else:
+            won, detail = _passed_on(passed_on, index, won)
+            checks.add("successions", True, detail)
     return EntryCheck(checks.done(), own, index, stratum.name, proof, ticket, rank, won)
+
+
+def _passed_on(passed_on: tuple[successions.Succession, ...], index: int, won: bool) -> tuple[bool, str]:
+    """Return whether an entry has a packet in the end, and a sentence about it."""
+    detail = "this entry is in no succession"
+    for each in passed_on:
+        if each.successor == index:
+            won, detail = True, f"this entry follows rank {each.rank}, which was {each.reason}"
+        if each.index == index:
+            follower = f"to rank {each.successor_rank}" if each.successor_rank else "to nobody: no ticket was left"
+            won, detail = False, f"this entry was {each.reason}; its packet went {follower}"
+    return won, detail
 
 
 # --- salts and beacons --------------------------------------------------------------------------------------------
@@ -551,6 +575,13 @@ def _check_winners(folder: Path, expected: bytes, count: int) -> str:
             f'line {line + 1} is "{found}", computed "{right}"'
         )
     return f"{count} winners, each as computed"
+
+
+def _check_successions(folder: Path, announcement: Announcement, tickets: Bytes, commitments: Bytes) -> str:
+    published = draw_files.read_successions(folder, announcement)
+    assert published is not None, "the file is there"
+    passed_on = successions.check(announcement, tickets, commitments, published)
+    return f"{len(passed_on)} packets passed on, each to the next ticket"
 
 
 def _rank(tickets: Bytes, index: int) -> int:

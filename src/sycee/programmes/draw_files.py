@@ -5,6 +5,7 @@
     beacon.json         after it: the value of the beacon
     tickets.bin         one 32-byte ticket per entry, in list order
     winners.csv         rank, stratum, index, commitment, ticket
+    successions.csv     packets that passed from a removed winner to the next ticket, where there are any
 
 Readers check the form of one file. They raise IntegrityError, with file and place, for content that breaks a rule;
 UsageError for a missing file; UnavailableError for a file that the system refuses to read. `draw.verify` compares the
@@ -39,6 +40,8 @@ BEACON: Final = "beacon.json"
 TICKETS: Final = "tickets.bin"
 WINNERS: Final = "winners.csv"
 WINNERS_HEADER: Final = "rank,stratum,index,commitment,ticket\n"
+SUCCESSIONS: Final = "successions.csv"
+SUCCESSIONS_HEADER: Final = "stratum,rank,commitment,reason,successor_rank,successor_commitment\n"
 BEACON_BYTES: Final = 32
 STRATA_MAX: Final = 256  # a stratum is one byte in memory
 ENTRIES_MAX: Final = 1 << 27  # 4 GiB of commitments
@@ -219,6 +222,15 @@ def read_winner_lines(folder: Path, announcement: Announcement) -> list[str]:
     line_max = 256 + max(len(stratum.name) for stratum in announcement.strata)
     rule = f"{announcement.winners} winners take less"
     return read(folder / WINNERS, line_max * (announcement.winners + 2), rule).decode("ascii", "replace").splitlines()
+
+
+def read_successions(folder: Path, announcement: Announcement) -> bytes | None:
+    """Return the content of successions.csv, None without one. Each entry is removed at most once."""
+    path = folder / SUCCESSIONS
+    if not path.exists():
+        return None
+    line_max = 256 + max(len(stratum.name) for stratum in announcement.strata)
+    return read(path, line_max * (announcement.entries + 2), f"{announcement.entries} entries take less")
 
 
 def read(path: Path, bytes_max: int, rule: str) -> bytes:

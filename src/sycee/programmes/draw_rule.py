@@ -5,6 +5,7 @@ Digests are uint8 [n, 32] and are ordered by their bytes from the first on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -108,6 +109,22 @@ def smallest(ticket: Bytes, count: int) -> NDArray[np.int64]:
     bound = np.partition(prefix, count - 1)[count - 1]
     candidates = np.flatnonzero(prefix <= bound)
     return candidates[_full_order(ticket[candidates])[:count]]
+
+
+def positions(digest: Bytes, wanted: Sequence[bytes]) -> list[int]:
+    """Return the position of each wanted digest among `digest`, [n, 32] in any order; -1 for one that is not there."""
+    if not wanted:
+        return []
+    columns = words(digest)
+    order = np.argsort(columns[:, 0], kind="stable")
+    prefix = columns[order, 0]
+    found = []
+    for each in wanted:
+        own = np.frombuffer(each, dtype=">u8")
+        first, last = (int(np.searchsorted(prefix, own[0], side)) for side in ("left", "right"))
+        same = [int(at) for at in order[first:last] if (columns[at] == own).all()]
+        found.append(same[0] if same else -1)
+    return found
 
 
 def is_increasing(digest: Bytes) -> NDArray[np.bool_]:
