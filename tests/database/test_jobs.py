@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +190,26 @@ def test_a_server_runs_jobs_on_a_thread(engine: Engine) -> None:
             time.sleep(0.01)
     assert stored_runs(engine)
     assert scheduler.error is None
+
+
+def test_a_caller_waits_for_the_jobs_of_another_thread(engine: Engine) -> None:
+    desk = Desk(engine)
+    started, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(run: Run) -> None:
+        started.set()
+        assert may_end.wait(60)
+        ended.set()
+
+    desk.jobs.register("slow", slow)
+    write(engine, lambda connection: desk.jobs.add(connection, "slow", START_NS, key="a"))
+    desk.jobs.wait()  # nobody runs jobs yet
+    with Scheduler(desk.jobs, every_s=0.01):
+        assert started.wait(60)
+        assert desk.jobs.run_due() == 0  # the other thread has the job
+        threading.Timer(0.2, may_end.set).start()
+        desk.jobs.wait()
+        assert ended.is_set()
 
 
 def test_the_thread_goes_on_after_the_database_failed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

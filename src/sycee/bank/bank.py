@@ -421,6 +421,7 @@ class Bank:
         clock.set(ns)
         self.stores.ledger.tick()
         self.run_due()
+        self.stores.jobs.wait()  # a server's scheduler may have been the first to see a job of the new time
 
     def signers(self, *keys: SigningKey) -> list[Signer]:
         """Return the signer of each key: the person who has it by a role of the ledger, or the account with this key.

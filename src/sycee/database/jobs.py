@@ -67,6 +67,8 @@ class Jobs:
         self._lease_clock = lease_clock or RealClock()
         self._owner = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._work: dict[str, tuple[Work, CatchUp]] = {}
+        self._callers = 0  # of `run_due`, in all threads
+        self._changed = threading.Condition()
 
     def register(self, name: str, work: Work, *, catch_up: CatchUp = "each") -> None:
         """Set the work of the jobs of this name.
@@ -133,13 +135,25 @@ class Jobs:
         cannot be used.
         """
         succeeded = 0
-        for _ in range(most):
-            run = self._claim()
-            if run is None:
-                break
-            name, claimed = run
-            succeeded += self._execute(name, claimed)
+        with self._changed:
+            self._callers += 1
+        try:
+            for _ in range(most):
+                run = self._claim()
+                if run is None:
+                    break
+                name, claimed = run
+                succeeded += self._execute(name, claimed)
+        finally:
+            with self._changed:
+                self._callers -= 1
+                self._changed.notify_all()
         return succeeded
+
+    def wait(self) -> None:
+        """Wait until no thread of this process runs jobs. A job must not call it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._callers == 0)
 
     def failing(self) -> list[FailingJob]:
         """Return the waiting jobs whose last run failed."""
