@@ -61,6 +61,8 @@ from sycee.personal.orders import Orders
 from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
+from sycee.programmes.service import Programmes
+from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.signer import RemoteSigner
 from sycee.wallets import tiers
@@ -83,7 +85,9 @@ DAY_NS: Final = 86_400 * 10**9
 WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # The schemas of every bank's database, lower packages first. Packages above this one pass theirs to `Bank.open`.
-SCHEMAS: Final[tuple[Schema, ...]] = (*(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, LIFE, CASES, DAY),)
+SCHEMAS: Final[tuple[Schema, ...]] = (
+    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES, LIFE, CASES, DAY),
+)
 
 
 class LateCases:
@@ -184,6 +188,10 @@ class Bank:
             stores, self.people, self.directory, self.registry, self.personal, self.payments, self.mandates, zone
         )
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
+        # --- programmes ---
+        self.programmes = Programmes(
+            stores, self.people, self.institutions, self.proposals, self.registry, folder=folder.programmes
+        )
         # --- life ---
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
@@ -223,6 +231,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.holds, self.sweeps),
+            self.programmes,
             *(self.cases, self.claims),
             self.day,
         )

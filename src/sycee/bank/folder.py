@@ -52,6 +52,11 @@ class DataFolder:
         return self.path / "packs"
 
     @property
+    def programmes(self) -> Path:
+        """Published files of programmes: PROGRAMME/DATE, made when a list is frozen."""
+        return self.path / "programmes"
+
+    @property
     def clock(self) -> Path:
         """The time of a rehearsal; there is no such file otherwise."""
         return self.path / "clock"

@@ -22,13 +22,18 @@ from sycee.server.events.feed import Page
 EVERYTHING: Final = frozenset({Duty.OFFICER, Duty.AUDITOR})
 STAFF: Final = frozenset({Duty.OPERATOR, Duty.CLERK})
 
+# Every operator serves the people of a programme, so its events are no secret of the funder's operator.
+PROGRAMMES: Final = frozenset(kind for kind in EventKind if kind.value.startswith("programme."))
+
 # Duties that see the events of a register. Those of proposals follow from the action.
 SEEN_BY: Final[Mapping[EventKind, frozenset[Duty]]] = {
     EventKind.DAY_CLOSED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, Duty.OPERATOR}),
     EventKind.BREAK_OPENED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, *STAFF}),
     EventKind.CASE_OPENED: frozenset({Duty.CASEWORKER}),
     EventKind.WEBHOOK_DISABLED: STAFF,
+    **dict.fromkeys(PROGRAMMES, frozenset({*STAFF, Duty.CASEWORKER})),
 }
+_OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Scope:
         for each in self.held:
             if each.duty not in wanted:
                 continue
-            if each.duty not in duties.OF_INSTITUTION or event.kind is EventKind.DAY_CLOSED:
+            if each.duty not in duties.OF_INSTITUTION or event.kind in _OF_ALL_OPERATORS:
                 return True
             if each.operator is not None and each.operator == event.operator and each.operator in self.operators:
                 return True

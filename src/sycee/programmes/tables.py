@@ -1,0 +1,90 @@
+"""SQL tables of programmes. Rows hold files, ids, numbers and digests; registrations are in tables of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+from sycee.database.columns import DAY, DIGEST, MINOR, NS, Id128, required, state_column
+from sycee.database.migrations import Schema
+from sycee.programmes.states import OCCURRENCE_STATES, PROGRAMME_STATES
+
+METADATA: Final = MetaData()
+SCHEMA: Final = Schema("programmes", METADATA, Path(__file__).parent / "migrations")
+
+OPENING: Final = "opening"
+OPEN: Final = "open"
+REFUSED: Final = "refused"
+FUNDER_STATES: Final = (OPENING, OPEN, REFUSED)
+
+# Accounts that pay programmes. `operator`: serves the account.
+FUNDERS: Final = Table(
+    "programmes_funders",
+    METADATA,
+    Column("account", Id128, primary_key=True),
+    *required(Text, "name"),
+    *required(Integer, "operator"),
+    state_column(*FUNDER_STATES),
+    *required(NS, "made_ns"),
+)
+# `text`: the file. `digest`: its SHA-256. `operator`: of the funder. `halted_ns`: None while it is not halted.
+PROGRAMMES: Final = Table(
+    "programmes_programmes",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    *required(Text, "text"),
+    *required(DIGEST, "digest"),
+    *required(Id128, "maker", "funder"),
+    *required(Integer, "operator"),
+    state_column(*PROGRAMME_STATES),
+    Column("halted_ns", NS),
+    Column("halted_by", Id128),
+    *required(Text, "halt_reason"),
+    *required(NS, "made_ns", "changed_ns"),
+)
+# The number on the ledger of each operator that a file names.
+OPERATORS: Final = Table(
+    "programmes_operators",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    *required(Integer, "operator"),
+)
+# `date`: the local day of its beginning, from which its ids follow. `number`, `rule_set`: on the ledger, None before
+# the terms. `entries`: of the frozen list. `members`, `minor`: of its cohort, and the sum of their packets.
+# `announcement`: SHA-256 of announcement.json. `cohort`: digest of the members. `attempt`: grows when a step was
+# refused, so that a repetition has fresh ids.
+OCCURRENCES: Final = Table(
+    "programmes_occurrences",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("occurrence", Integer, primary_key=True, autoincrement=False),
+    *required(DAY, "date"),
+    state_column(*OCCURRENCE_STATES),
+    Column("number", Integer),
+    Column("rule_set", Integer),
+    *required(Integer, "entries", "members"),
+    *required(MINOR, "minor"),
+    Column("announcement", DIGEST),
+    Column("published_ns", NS),
+    Column("cohort", DIGEST),
+    Column("seal", Id128),
+    *required(Integer, "attempt"),
+    Column("proposal", Id128),
+    Column("dropped_frame", BigInteger),
+    Column("expired_frame", BigInteger),
+    *required(NS, "made_ns", "changed_ns"),
+    UniqueConstraint("programme", "date", name="programmes_occurrences_date"),
+)
+# The value of the beacon, as each person brought it: hexadecimal. Two persons must bring the same.
+BEACONS: Final = Table(
+    "programmes_beacons",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("occurrence", Integer, primary_key=True, autoincrement=False),
+    Column("person", Id128, primary_key=True),
+    *required(String(64), "value"),
+    *required(NS, "at_ns"),
+)
