@@ -8,7 +8,6 @@ again with the same ids.
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -18,14 +17,12 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.bank import world
+from tests.processes import PROCESSES
 
 from sycee.bank.bank import Bank
 from sycee.sequencer.sequencer import Sequencer
 
 Act = Callable[[Bank], None]
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 class Steps:
@@ -83,7 +80,7 @@ def check_kills(
         place = folder / f"killed-{number}"
         options = prepared.copy(place)
         arguments = (place / "bank", options, act, number, statements)
-        process = _PROCESSES.Process(target=_killed, args=arguments)
+        process = PROCESSES.Process(target=_killed, args=arguments)
         process.start()
         process.join(timeout=120)
         assert process.exitcode in (0, -signal.SIGKILL), f"boundary {number}: exit code {process.exitcode}"
@@ -109,8 +106,8 @@ def sampled(count: int, is_postgresql: bool) -> Sequence[int]:
 
 def _count(prepared: world.Copies, place: Path, act: Act, expect: Act, statements: bool) -> int:
     options = prepared.copy(place)
-    process_steps = _PROCESSES.Queue()
-    process = _PROCESSES.Process(target=_counted, args=(place / "bank", options, act, process_steps, statements))
+    process_steps = PROCESSES.Queue()
+    process = PROCESSES.Process(target=_counted, args=(place / "bank", options, act, process_steps, statements))
     process.start()
     count: int = process_steps.get(timeout=120)
     process.join(timeout=120)

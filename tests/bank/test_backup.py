@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from tests.bank import world
 from tests.bank.killing import Steps, sampled
 from tests.database.places import empty_database
+from tests.processes import PROCESSES
 
 from sycee.bank import restoring
 from sycee.bank.backup import BackedUp, write_backup
@@ -29,9 +29,6 @@ from sycee.sequencer import online_copy
 
 KEY = SecretKey(b"K" * 32)
 CAROL, DAVE = world.OTHERS[:2]
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 def appoint(bank: Bank, key: SigningKey, duty: Duty = Duty.WITNESS, id: int = 0) -> int:
@@ -324,7 +321,7 @@ def restore_there(folder: Path, kill_at: int) -> None:
 
 
 def run(work: Any, folder: Path, kill_at: int) -> int | None:
-    process = _PROCESSES.Process(target=work, args=(folder, kill_at))
+    process = PROCESSES.Process(target=work, args=(folder, kill_at))
     process.start()
     process.join(timeout=120)
     return process.exitcode

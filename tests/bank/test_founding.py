@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.bank import world
 from tests.bank.killing import Steps, sampled
+from tests.processes import PROCESSES
 
 from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding
@@ -23,9 +23,6 @@ from sycee.identity.duties import Duty
 from sycee.issuance.central_bank import MINTING_RULE_SET
 from sycee.sequencer.embedded import Signer
 from sycee.wallets import tiers
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 def test_the_first_frame(server: str, tmp_path: Path) -> None:
@@ -128,7 +125,7 @@ def found(folder: Path, founding: Founding, kill_at: int) -> None:
 
 
 def found_in_a_process(folder: Path, founding: Founding, kill_at: int) -> int | None:
-    process = _PROCESSES.Process(target=found, args=(folder, founding, kill_at))
+    process = PROCESSES.Process(target=found, args=(folder, founding, kill_at))
     process.start()
     process.join(timeout=120)
     return process.exitcode

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.bank import world
 from tests.bank.killing import Steps
+from tests.processes import PROCESSES
 
 from sycee.bank.bank import Bank
 from sycee.bank.config import Config
@@ -19,9 +19,6 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.secret_files import SecretKey
 from sycee.database.transactions import write
 from sycee.personal.keys import FILE_NAME, PersonalKeys, hash_key_in
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 LI, NEW = 77, 78
 FIELDS = {"name": "Li Marked", "phone": "+8613900001111"}
@@ -128,7 +125,7 @@ def has_new(folder: Path, name: str) -> bool:
 def check_kill(before: Path, folder: Path, at: int) -> bool:
     """Kill a rotation before a step, and repeat it; return whether it was killed."""
     shutil.copytree(before, folder)
-    process = _PROCESSES.Process(target=rotate_and_die, args=(folder, at))
+    process = PROCESSES.Process(target=rotate_and_die, args=(folder, at))
     process.start()
     process.join(timeout=120)
     assert process.exitcode in (0, -signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable
@@ -12,11 +11,9 @@ import pytest
 from tests.bank.killing import Steps, sampled
 from tests.database.places import copied_database
 from tests.database.town import SIGNER, Town, town
+from tests.processes import PROCESSES
 
 from sycee.database.intents import Resumed
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 PAID = {1000: "paid", 1001: "EXCEEDS_BALANCE"}
 
@@ -71,7 +68,7 @@ def run(folder: Path, where: str, act: Callable[[Town], None], kill_at: int) -> 
 
 
 def run_in_a_process(folder: Path, where: str, act: Callable[[Town], None], kill_at: int) -> int | None:
-    process = _PROCESSES.Process(target=run, args=(folder, where, act, kill_at))
+    process = PROCESSES.Process(target=run, args=(folder, where, act, kill_at))
     process.start()
     process.join(timeout=120)
     return process.exitcode

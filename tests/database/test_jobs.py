@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -14,6 +13,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
 from tests.database.places import opened
 from tests.database.town import SIGNER, town
+from tests.processes import PROCESSES
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
@@ -27,9 +27,6 @@ SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
 START_NS = 1_800_000_000 * SECOND_NS
 SHANGHAI_8 = "daily:08:00 Asia/Shanghai"
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 @pytest.fixture
@@ -299,7 +296,7 @@ def test_two_processes_and_a_killed_one(where: str) -> None:
         desk = Desk(engine)
         for at in range(12):
             desk.add(START_NS, key=str(at))
-        started = [_PROCESSES.Process(target=work_on, args=(where, kill_at)) for kill_at in (0, 0, 3)]
+        started = [PROCESSES.Process(target=work_on, args=(where, kill_at)) for kill_at in (0, 0, 3)]
         for process in started:
             process.start()
         for process in started:

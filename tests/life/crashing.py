@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -12,12 +11,10 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.life.world import BY_OTTO, NEW_KEY, OTTO, WALLET, World, proof_of, world
+from tests.processes import PROCESSES
 
 from sycee.core.errors import SyceeError
 from sycee.life.rules import RECOVERY_NS, Kind
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 EVENT = 0x0193_7000_0000_0000_8000_0000_0000_0077
 
@@ -74,7 +71,7 @@ def act_and_die(where: str, folder: Path, act: str, steps: int) -> None:
 
 def killed(where: str, folder: Path, act: str, steps: int) -> bool:
     """Run an act in another process; return whether it was killed rather than finished."""
-    process = _PROCESSES.Process(target=act_and_die, args=(where, folder, act, steps))
+    process = PROCESSES.Process(target=act_and_die, args=(where, folder, act, steps))
     process.start()
     process.join(timeout=120)
     assert process.exitcode in (0, -signal.SIGKILL)

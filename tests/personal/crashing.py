@@ -6,7 +6,6 @@ A fork server has imported all modules, so a process starts fast.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,9 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 from tests.database.places import new_database
 from tests.personal.world import ACCESS, ANN, BOB, PRIVACY, World, world
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
+from tests.processes import PROCESSES
 
 _NUMBERS = itertools.count(1)
 
@@ -77,7 +74,7 @@ def act_and_die(where: str, folder: Path, act: str, steps: int) -> None:
 
 def killed(where: str, folder: Path, act: str, steps: int) -> bool:
     """Run an act in another process; return whether it was killed rather than finished."""
-    process = _PROCESSES.Process(target=act_and_die, args=(where, folder, act, steps))
+    process = PROCESSES.Process(target=act_and_die, args=(where, folder, act, steps))
     process.start()
     process.join(timeout=120)
     assert process.exitcode in (0, -signal.SIGKILL)

@@ -17,18 +17,16 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.compliance.service.world import LIST, NETWORK, NEXT_YEAR, NOON, TODAY, changed
 from tests.database.places import opened
+from tests.processes import PROCESSES
 
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
-
 
 def run(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
     """Start a process."""
-    process = _PROCESSES.Process(target=work, args=arguments)
+    process = PROCESSES.Process(target=work, args=arguments)
     process.start()
     return process
 
@@ -139,7 +137,7 @@ def decide_appeal_at_once(where: str, results: Any) -> None:
 
 def queue() -> Any:
     """Return a queue for the results of processes."""
-    return _PROCESSES.Queue()
+    return PROCESSES.Queue()
 
 
 def wait(processes: Sequence[multiprocessing.process.BaseProcess]) -> list[int | None]:
