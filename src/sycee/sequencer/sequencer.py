@@ -30,7 +30,7 @@ from sycee.sequencer.frame_watch import FrameWatch
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN, SnapshotSchedule, between_frames
-from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX, Call, SubmissionQueue
+from sycee.sequencer.submission_queue import BYTES_MAX, OPERATIONS_MAX, Call, SubmissionQueue, Ticket
 from sycee.sequencer.ticker import Ticker
 from sycee.sequencer.views import Views
 from sycee.sequencer.writer import Writer
@@ -152,6 +152,14 @@ class Sequencer:
         """
         self._check_not_reading("submit")
         return self.admission.submit(operations, envelopes)
+
+    def start(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Ticket:
+        """Submit operations as `submit` does, and return once they are queued; `wait` of the ticket returns the results.
+
+        Operations of several calls of one thread stay in order, so that a thread can prepare the next ones meanwhile.
+        """
+        self._check_not_reading("start")
+        return self.admission.start(operations, envelopes)
 
     def read(self, requests: Array, *, at_least: int = 0) -> Answers:
         """Return the results of requests, (n,) queries.READ, from one committed frame. Raises as `Ledger.read` does."""

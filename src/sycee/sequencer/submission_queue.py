@@ -236,13 +236,17 @@ class SubmissionQueue:
 
     def submit(self, batch: PreparedBatch) -> Any:
         """Put a thread's batch, waiting for space; return its results, (n,) layout.ANSWER, once it is durable."""
+        return self.start(batch).wait()
+
+    def start(self, batch: PreparedBatch) -> Ticket:
+        """Put a thread's batch, waiting for space; `wait` of the ticket returns its results."""
         self._owner.check("the ledger")
         ticket = Ticket()
         with self._lock:
             while not self.has_space() and self._refusal is None:
                 self._space.wait()
             self._put([(THREAD_RECEIVER, ticket, b"", batch)])
-        return ticket.wait()
+        return ticket
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Put entries for which the receiver found space. Raises UnavailableError once the queue is closed."""
