@@ -15,6 +15,8 @@ from sycee.bank.config import Config
 from sycee.bank.folder import PRIVATE, DataFolder
 from sycee.bank.founding import Founding, FoundingAction, FoundingRecord
 from sycee.bank.rehearsal_clock import RehearsalClock
+from sycee.bulk.service import BulkPayments
+from sycee.bulk.tables import SCHEMA as BULK
 from sycee.cases import rules as case_rules
 from sycee.cases.claims import Claims
 from sycee.cases.service import Cases
@@ -86,7 +88,7 @@ WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # The schemas of every bank's database, lower packages first. Packages above this one pass theirs to `Bank.open`.
 SCHEMAS: Final[tuple[Schema, ...]] = (
-    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES, LIFE, CASES, DAY),
+    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES, BULK, LIFE, CASES, DAY),
 )
 
 
@@ -192,6 +194,14 @@ class Bank:
         self.programmes = Programmes(
             stores, self.people, self.institutions, self.proposals, self.registry, folder=folder.programmes
         )
+        # --- bulk ---
+        self.bulk = BulkPayments(
+            stores,
+            self.people,
+            self.proposals,
+            self.registry.own_accounts,
+            int(config.text("bulk_approval_minor")),
+        )
         # --- life ---
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
@@ -231,7 +241,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.holds, self.sweeps),
-            self.programmes,
+            *(self.programmes, self.bulk),
             *(self.cases, self.claims),
             self.day,
         )

@@ -112,6 +112,12 @@ SETTINGS: Final[dict[str, Setting]] = {
         "", "networks besides the public internet to which webhooks may be sent, such as 10.1.0.0/16; empty: none"
     ),
     "message_program": Setting("", "the program to which `sycee serve` passes codes and notices; empty: they wait"),
+    "bulk_approval_minor": Setting(
+        "10000000",
+        "the sum of a bulk file, in minor units, above which two persons approve it before its first row is paid",
+        _NUMBER,
+        "minor units",
+    ),
     "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
 FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal"})  # never changed after the founding

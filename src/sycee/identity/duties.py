@@ -232,6 +232,15 @@ _RULES: Final = (
         ledger=OPERATOR),
     _rule("programme.close", "close an expired programme, or cancel one before its drop", (_D.OFFICER, _D.OPERATOR),
         own=True),
+    # bulk payments
+    _rule(
+        "bulk.pay", "pay many payees from one account, by a file", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,
+        ledger=OWNER,
+    ),
+    _rule(
+        "bulk.approve", "approve a file of bulk payments above the amount of the setting",
+        (_D.OPERATOR, _D.OFFICER), (_D.OPERATOR, _D.OFFICER), own=True,
+    ),
     # personal data
     _rule(
         "person.read", "read personal data, for a case and a reason",

@@ -154,7 +154,7 @@ class Sequencer:
         return self.admission.submit(operations, envelopes)
 
     def start(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Ticket:
-        """Submit operations as `submit` does, and return once they are queued; `wait` of the ticket returns the results.
+        """Submit operations as `submit` does; return once they are queued. `wait` of the ticket returns the results.
 
         Operations of several calls of one thread stay in order, so that a thread can prepare the next ones meanwhile.
         """

@@ -1,0 +1,115 @@
+"""Results of rows: codes as the payer may know them, and the frames that decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import sqlalchemy
+
+from sycee.bulk.files import File
+from sycee.bulk.tables import BAD_ROWS
+from sycee.core.arrays import Array
+from sycee.core.limits import PLACE_INDEX_BITS
+from sycee.core.records.bulk_rows import BATCH_ROWS, RowCode
+from sycee.core.result_codes import Result
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading
+from sycee.ledger.queries import READ, READS_MAX, ReadKind
+from sycee.wallets.payments import HIDDEN
+
+# Code of the ledger to code of the row.
+_SHOWN: Final = np.arange(max(Result) + 1, dtype=np.uint16)
+_SHOWN[[int(code) for code in HIDDEN]] = RowCode.PAYEE_CANNOT_RECEIVE
+_IS_HIDDEN: Final = np.isin(np.arange(max(Result) + 1), [int(code) for code in HIDDEN])
+# Codes that bind no id. Those of signatures concern a whole batch, those of malformed records one row for ever.
+UNBOUND: Final = np.array(
+    [not Result(code).binds if code in set(Result) else False for code in range(max(Result) + 1)], np.bool_
+)
+_NOT_MALFORMED: Final = (
+    Result.EXISTS,
+    Result.EXISTS_WITH_DIFFERENT_CONTENT,
+    Result.SIGNATURE_INVALID,
+    Result.SIGNATURE_EXPIRED,
+    Result.SIGNER_NOT_FOUND,
+    Result.KEY_EPOCH_DIFFERS,
+    Result.NOT_AUTHORISED,
+    Result.TWO_PERSONS_MUST_SIGN,
+)
+
+assert BATCH_ROWS <= READS_MAX
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """Results of consecutive rows.
+
+    - `codes`: (n,) u2, of Result or RowCode. `repeated`: (n,) bool, whether an earlier request paid the row.
+    - `frames`: (n,) u8, the ledger's frame that decided; 0 if none did.
+    - `ledger_codes`: (n,) u2, the ledger's own codes, for the staff of payees' operators.
+    """
+
+    first: int
+    codes: Array
+    repeated: Array
+    frames: Array
+    ledger_codes: Array
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows."""
+        return int(self.codes.size)
+
+    @property
+    def hidden(self) -> Array:
+        """Return which rows the payee's account refused: (n,) bool."""
+        hidden: Array = _IS_HIDDEN[np.minimum(self.ledger_codes, max(Result))]
+        return hidden
+
+    @property
+    def bad(self) -> Array:
+        """Return which rows break the form of a row, so that the ledger bound no id to them: (n,) bool."""
+        codes = np.minimum(self.ledger_codes, max(Result))
+        bad: Array = UNBOUND[codes] & ~np.isin(codes, _NOT_MALFORMED)
+        return bad
+
+
+def of_answers(first: int, answers: Array) -> Results:
+    """Return the results of records, (n,) layout.ANSWER, whose first is of the row `first`."""
+    repeated = answers["code"] == Result.EXISTS
+    codes = np.where(repeated, answers["first_code"], answers["code"])
+    frames = answers["place"] >> np.uint64(PLACE_INDEX_BITS)
+    return Results(first, _SHOWN[codes], repeated, frames, codes)
+
+
+def not_taken(first: int, size: int, bad: Array, code: int) -> Results:
+    """Return the results of a batch that was not submitted because of the rows where `bad`, (n,) bool, is true."""
+    codes = np.where(bad, code, RowCode.BATCH_NOT_TAKEN).astype(np.uint16)
+    return Results(first, codes, np.zeros(size, np.bool_), np.zeros(size, np.uint64), np.zeros(size, np.uint16))
+
+
+def read(stores: Stores, file: File, number: int) -> tuple[Results, int]:
+    """Return the results of a batch from the ledger, and the sum of the amounts of its rows that succeeded."""
+    first, size = number * BATCH_ROWS, file.content.rows_of(number)
+    wanted = np.zeros(size, READ)
+    row_ids = file.ids.of_rows(first, size)
+    wanted["kind"], wanted["id_low"], wanted["id_high"] = ReadKind.OPERATION, row_ids["low"], row_ids["high"]
+    answers = stores.ledger.sequencer.read(wanted)
+    at = answers.found["at"]
+    is_bound = at >= 0
+    bound = answers.bound[at[is_bound]]
+    codes = np.full(size, RowCode.NOT_PAID_YET, np.uint16)
+    frames = np.zeros(size, np.uint64)
+    ledger_codes = np.zeros(size, np.uint16)
+    ledger_codes[is_bound] = bound["result"]
+    codes[is_bound] = _SHOWN[bound["result"]]
+    frames[is_bound] = bound["place"] >> np.uint64(PLACE_INDEX_BITS)
+    if not is_bound.all():
+        query = sqlalchemy.select(BAD_ROWS.c.row, BAD_ROWS.c.code)
+        chosen = (BAD_ROWS.c.file == file.id) & (BAD_ROWS.c.row >= first) & (BAD_ROWS.c.row < first + size)
+        with reading(stores.engine) as connection:
+            for row, code in connection.execute(query.where(chosen)):
+                codes[row - first] = ledger_codes[row - first] = code
+    paid = int(bound["amount"][bound["result"] == Result.CREATED].sum())
+    return Results(first, codes, is_bound, frames, ledger_codes), paid

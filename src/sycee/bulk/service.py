@@ -1,0 +1,418 @@
+"""Bulk payments of one bank: declare a file, take its batches, settle it, and read its results for ever.
+
+    declare ─> (approve, above an amount) ─> append each batch ─> results
+                                                └─ mode "all": STAGE each row ─> settle: all rows or none
+
+A batch is checked against the digest that its payer declared before anything of it reaches the ledger, so another file
+under the same id pays nothing. Ids follow from the file's id and the row's number: a batch that is sent again is
+answered with its first results.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import sqlalchemy
+from sqlalchemy.engine import Connection
+
+from sycee.bulk import files, results
+from sycee.bulk.files import File
+from sycee.bulk.results import Results
+from sycee.bulk.tables import BAD_ROWS, DISCARDED, FILES, OPEN, SETTLED, SETTLING, WAITING
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.errors import BusyError, UsageError
+from sycee.core.records import bulk_rows, operations
+from sycee.core.records.bulk_rows import BATCH_ROWS, Content, Mode, RowCode, Rows
+from sycee.core.records.envelopes import Envelope
+from sycee.core.records.proposal_format import Proposal
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.ledger.kernels import constants
+from sycee.sequencer.signer import Signer
+from sycee.sequencer.submission_queue import Ticket
+from sycee.wallets.payments import store_refusal
+from sycee.wallets.tables import WALLETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sycee.identity.people import People
+    from sycee.identity.proposals import Proposals
+    from sycee.ledger.state import LedgerState
+
+PAY: Final = "bulk.pay"
+APPROVE: Final = "bulk.approve"
+SETTLE: Final = "bulk.settle"
+RESERVED_NS: Final = 3_600 * 10**9  # a settlement batch waits so long for its first row
+TIME_NS_MAX: Final = 86_400 * 10**9  # between the time in a file's id and the bank's clock
+BAD_ROWS_MAX: Final = 10_000  # of a batch's file; their codes are rows of SQL
+
+
+@dataclass(slots=True)
+class Pending:
+    """A batch that waits for the ledger. `take` returns its results once they are durable."""
+
+    service: BulkPayments
+    file: File
+    rows: Rows
+    first: int
+    ticket: Ticket | None
+    refused: Results | None = None
+
+    def take(self) -> Results:
+        """Wait for the results, and return them. Raises as `Sequencer.submit` does."""
+        if self.ticket is None:
+            assert self.refused is not None
+            return self.refused
+        found = results.of_answers(self.first, self.ticket.wait())
+        if found.codes.any():
+            self.service.store_refusals(self.file, self.rows, found)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The rows of a file by the name of their code, and the money of those that succeeded."""
+
+    counts: Mapping[str, int]
+    paid_minor: int
+    done: int  # rows that have a result
+
+    @property
+    def paid(self) -> int:
+        """Return the number of rows that succeeded."""
+        return self.counts.get(Result.CREATED.name, 0)
+
+
+@dataclass(slots=True)
+class BulkPayments:
+    """Bulk payments. `closed` returns the accounts that no row may pay; `two_persons_minor`: above it, two approve."""
+
+    stores: Stores
+    people: People
+    proposals: Proposals
+    closed: Callable[[], frozenset[int]]
+    two_persons_minor: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.stores.actions.register(_Approve(), _Settle())
+
+    # --- declaring ---
+
+    def declare(self, id: int, content: Content, *, who: int) -> File:
+        """Store a file and return it; the same content under the same id again returns the stored file.
+
+        Raises UsageError for an id whose time is not that of now, an unknown payer, a person without the duty, and
+        another file under the id; BusyError while another file waits for its first row in the next settlement batch.
+        """
+        now_ns = read_ns(self.stores.clock)
+        account = self.stores.ledger.account(content.payer)
+        self.people.require(who, PAY, operator=account.operator)
+        if (earlier := self.find(id)) is not None:
+            return _same(earlier, content)
+        if abs((id >> 80) * 1_000_000 - now_ns) > TIME_NS_MAX or (id >> 76) & 0xF != 7:
+            raise UsageError(
+                f"{ids.format(id)} is not an id of today", hint="make a fresh UUID of version 7 for each file"
+            )
+        needs_two = content.sum_minor > self.two_persons_minor
+        with self._lock:
+
+            def store(connection: Connection) -> File:
+                if (found := files.find(connection, id)) is not None:
+                    return _same(found, content)
+                number = self._next_settlement(connection, now_ns) if content.mode is Mode.ALL else 0
+                row = {
+                    "id": id,
+                    "payer": content.payer,
+                    "operator": account.operator,
+                    "mode": content.mode.value,
+                    "rows": content.rows,
+                    "sum_minor": content.sum_minor,
+                    "batches": content.batches,
+                    "digest": content.digest.hex(),
+                    "settlement": number,
+                    "state": WAITING if needs_two else OPEN,
+                    "who": who,
+                    "made_ns": now_ns,
+                }
+                connection.execute(FILES.insert().values(row))
+                return files.get(connection, id)
+
+            return write(self.stores.engine, store)
+
+    def _next_settlement(self, connection: Connection, now_ns: int) -> int:
+        """Return the number of the next settlement batch. Raises BusyError while another file has it."""
+        with self.stores.ledger.sequencer.reading() as state:
+            number = int(state.tables.counters[constants.NEWEST_BATCH]) + 1
+        holds = FILES.c.state.in_((WAITING, OPEN)) & (FILES.c.made_ns > now_ns - RESERVED_NS)
+        query = sqlalchemy.select(FILES.c.id).where(FILES.c.settlement == number, holds)
+        if connection.execute(query).first() is not None:
+            raise BusyError(
+                "another file that is paid as a whole has not sent its first row", hint="send the file in a moment"
+            )
+        # A file that never came loses the number: its rows would join another file's batch.
+        lost = (FILES.c.settlement == number) & FILES.c.state.in_((WAITING, OPEN))
+        connection.execute(FILES.update().where(lost).values(state=DISCARDED, ended_ns=now_ns))
+        return number
+
+    def find(self, id: int) -> File | None:
+        """Return a file, or None."""
+        with reading(self.stores.engine) as connection:
+            return files.find(connection, id)
+
+    def get(self, id: int) -> File:
+        """Return a file. Raises NotFound if there is none."""
+        with reading(self.stores.engine) as connection:
+            return files.get(connection, id)
+
+    def list(self, payer: int, *, most: int = 100) -> Sequence[File]:
+        """Return the newest files of a payer, newest first."""
+        query = sqlalchemy.select(FILES).where(FILES.c.payer == payer).order_by(FILES.c.id.desc()).limit(most)
+        with reading(self.stores.engine) as connection:
+            return [File.of(row) for row in connection.execute(query)]
+
+    # --- two persons ---
+
+    def approve(self, id: int, *, maker: int, proposal: int = 0) -> Proposal:
+        """Propose to take a file above the amount: two persons sign its digest and its sum.
+
+        Raises UsageError for a file that needs no approval, and a maker without the duty.
+        """
+        found = self.get(id)
+        if found.state != WAITING:
+            raise UsageError(f"file {ids.format(id)} is {found.state}", hint="only a file that waits is approved")
+        effect = {
+            "file": ids.format(id),
+            "digest": found.content.digest.hex(),
+            "payer": ids.format(found.payer),
+            "mode": found.content.mode.value,
+            "rows": found.content.rows,
+            "sum_minor": found.content.sum_minor,
+            "operator": found.operator,
+        }
+        return self.proposals.propose(APPROVE, None, effect, maker=maker, id=proposal)
+
+    # --- batches ---
+
+    def append(self, file: File, number: int, rows: Rows, envelopes: Array | Sequence[Envelope]) -> Pending:
+        """Queue one batch of a file, and return without waiting for its results. Batches of one thread stay in order.
+
+        `number`: of the batch, from 0. Raises UsageError for a file that takes no rows, and for rows that are not those
+        that the payer declared: nothing of them is paid.
+        """
+        self.check_batch(file, number, rows)
+        first = number * BATCH_ROWS
+        payable = self._not_payable(rows)
+        if payable.any():
+            refused = results.not_taken(first, rows.size, payable, RowCode.PAYEE_NOT_PAYABLE)
+            return Pending(self, file, rows, first, None, refused)
+        records = bulk_rows.records(rows, file.ids, first, batch=file.settlement)
+        return Pending(self, file, rows, first, self.stores.ledger.sequencer.start(records, envelopes))
+
+    def check_batch(self, file: File, number: int, rows: Rows) -> None:
+        """Raise UsageError unless the file takes rows and these are the rows of a batch as its payer declared them."""
+        if file.state != OPEN:
+            raise _takes_no_rows(file)
+        content = file.content
+        if not 0 <= number < content.count:
+            raise UsageError(f"the file has {content.count:,} batches; there is no batch {number:,}")
+        if rows.size != content.rows_of(number):
+            raise UsageError(
+                f"batch {number:,} has {content.rows_of(number):,} rows; {rows.size:,} came",
+                hint=f"each batch but the last has {BATCH_ROWS:,} rows",
+            )
+        if rows.digest() != content.digest_of(number) or rows.sum_minor() != content.sum_of(number):
+            raise UsageError(
+                f"the rows of batch {number:,} are not those that were declared under {ids.format(file.id)}",
+                hint="nothing of the batch was paid; declare another file under a fresh id",
+            )
+
+    def _not_payable(self, rows: Rows) -> Array:
+        """Return which rows pay an account of the issuer or of an operator: (n,) bool."""
+        found = np.zeros(rows.size, np.bool_)
+        for account in self.closed():
+            found |= bulk_rows.matches(rows, account)
+        return found
+
+    def store_refusals(self, file: File, rows: Rows, found: Results) -> None:
+        """Store what the ledger or its payer does not: codes of malformed rows, and of refusals by payees' accounts."""
+        bad, hidden = np.flatnonzero(found.bad), np.flatnonzero(found.hidden & ~found.repeated)
+        if not bad.size and not hidden.size:
+            return
+        if bad.size > BAD_ROWS_MAX:
+            bad = bad[:BAD_ROWS_MAX]
+        now_ns = read_ns(self.stores.clock)
+        row_ids = file.ids.of_rows(found.first, found.size)
+        payees = [int.from_bytes(rows.payees[at].tobytes(), "big") for at in hidden.tolist()]
+
+        def store(connection: Connection) -> None:
+            if bad.size:
+                low, high = found.first, found.first + found.size
+                known = (BAD_ROWS.c.file == file.id) & (BAD_ROWS.c.row >= low) & (BAD_ROWS.c.row < high)
+                connection.execute(BAD_ROWS.delete().where(known))
+                made = [{"file": file.id, "row": low + at, "code": int(found.ledger_codes[at])} for at in bad.tolist()]
+                connection.execute(BAD_ROWS.insert(), made)
+            for at, payee in zip(hidden.tolist(), payees, strict=True):
+                operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payee))
+                if operator is not None:
+                    code = Result(int(found.ledger_codes[at]))
+                    store_refusal(connection, ids.to_int(row_ids[at]), payee, operator, code, now_ns)
+
+        write(self.stores.engine, store)
+
+    # --- results ---
+
+    def results(self, file: File, number: int) -> Results:
+        """Return the results of one batch, from the ledger."""
+        return results.read(self.stores, file, number)[0]
+
+    def summary(self, file: File) -> Summary:
+        """Return the rows of a file by cause. Reads every row's result: about a second for a million rows."""
+        counts: Counter[int] = Counter()
+        paid = 0
+        for number in range(file.content.count):
+            found, minor = results.read(self.stores, file, number)
+            codes, rows = np.unique(found.codes, return_counts=True)
+            counts.update(dict(zip(codes.tolist(), rows.tolist(), strict=True)))
+            paid += minor
+        named = {bulk_rows.code_name(code): count for code, count in sorted(counts.items())}
+        return Summary(named, paid, file.content.rows - counts[RowCode.NOT_PAID_YET])
+
+    def next_batch(self, file: File) -> int:
+        """Return the first batch from which a sender continues, if batches were sent in order. O(log batches)."""
+        low, high = 0, file.content.count
+        while low < high:
+            middle = (low + high) // 2
+            if (self.results(file, middle).codes == RowCode.NOT_PAID_YET).all():
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each file that has ended while the ledger's settlement batch is still open."""
+        query = sqlalchemy.select(FILES.c.id, FILES.c.settlement, FILES.c.state)
+        ended = (FILES.c.settlement > 0) & FILES.c.state.in_((SETTLED, DISCARDED))
+        batches = state.tables.batches.view(np.ndarray)["number"]
+        with reading(self.stores.engine) as connection:
+            for id, number, name in connection.execute(query.where(ended)):
+                if (batches == number).any():
+                    yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} is open"
+
+    # --- all or nothing ---
+
+    def settle(self, id: int, *, signers: Sequence[Signer], who: int, discard: bool = False, request: int = 0) -> File:
+        """Pay all staged rows of a file of mode "all" at once; `discard`: delete them instead, and pay none.
+
+        The operator of the payer's account signs, or an officer. `request`: the id of the action. Raises UsageError for
+        a file of another mode or state, or with rows that were not staged; Refused with the ledger's code: nothing was
+        paid, and the file can be settled again or discarded.
+        """
+        found = self.get(id)
+        self.people.require(who, PAY, operator=found.operator)
+        if found.state in (SETTLED, DISCARDED):
+            if discard is (found.state == DISCARDED):
+                return found
+            raise _takes_no_rows(found)
+        if found.content.mode is not Mode.ALL:
+            raise UsageError("each row of this file is paid by itself", hint="there is nothing to settle")
+        summary = self.summary(found)
+        if not discard and summary.paid < found.content.rows:
+            refused = {name: count for name, count in summary.counts.items() if name != Result.CREATED.name}
+            shown = ", ".join(f"{count:,} {name}" for name, count in refused.items())
+            raise UsageError(
+                f"not all rows can be paid: {shown}", hint="discard the file, correct it, and declare a new one"
+            )
+        if discard and not summary.paid:
+            return self._discard_empty(found)
+        now_ns = read_ns(self.stores.clock)
+        operation = request or ids.new(now_ns // 1_000_000)
+        record = operations.settle(
+            operation, batch=found.settlement, payments=summary.paid, total=summary.paid_minor,
+            operator=found.operator, discard=discard,
+        )  # fmt: skip
+        payload = {"file": ids.format(id), "discard": discard}
+
+        def before(connection: Connection) -> None:
+            chosen = (FILES.c.id == id) & FILES.c.state.in_((OPEN, SETTLING))
+            if not connection.execute(FILES.update().where(chosen).values(state=SETTLING)).rowcount:
+                raise UsageError(f"file {ids.format(id)} is being settled or waits", hint="look at its status")
+
+        outcome = self.stores.intents.perform(
+            Draft(SETTLE, record, payload, who=who, signers=signers, before=before, id=operation)
+        )
+        outcome.require_created("nothing was paid")
+        return self.get(id)
+
+    def _discard_empty(self, found: File) -> File:
+        """Discard a file of which nothing is staged."""
+        now_ns = read_ns(self.stores.clock)
+        chosen = (FILES.c.id == found.id) & FILES.c.state.in_((WAITING, OPEN))
+        values = {"state": DISCARDED, "ended_ns": now_ns}
+        write(self.stores.engine, lambda connection: connection.execute(FILES.update().where(chosen).values(values)))
+        return self.get(found.id)
+
+
+def _same(stored: File, content: Content) -> File:
+    if stored.content != content:
+        raise UsageError(
+            f"another file has the id {ids.format(stored.id)}", hint="declare each file under a fresh id of its own"
+        )
+    return stored
+
+
+def _takes_no_rows(file: File) -> UsageError:
+    hint = {
+        WAITING: "two persons approve it first",
+        SETTLED: "all its rows were paid",
+        DISCARDED: "nothing of it was paid; declare a new file",
+    }.get(file.state, "look at its status")
+    return UsageError(f"file {ids.format(file.id)} is {file.state} and takes no rows", hint=hint)
+
+
+class _Approve:
+    """Open a file that two persons approved."""
+
+    name = APPROVE
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Let the file take rows, if its content is the approved one."""
+        chosen = (FILES.c.id == ids.parse(intent.payload["file"])) & (FILES.c.digest == intent.payload["digest"])
+        values: dict[str, Any] = {"state": OPEN, "proposal": intent.id}
+        connection.execute(FILES.update().where(chosen, FILES.c.state == WAITING).values(values))
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Let the file wait again."""
+        chosen = (FILES.c.id == ids.parse(intent.payload["file"])) & (FILES.c.proposal == intent.id)
+        connection.execute(FILES.update().where(chosen, FILES.c.state == OPEN).values(state=WAITING, proposal=None))
+
+
+class _Settle:
+    """Store that a file was settled or discarded."""
+
+    name = SETTLE
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Set the final state, or after a refusal let the file be settled again."""
+        ended = DISCARDED if intent.payload["discard"] else SETTLED
+        created = results[0] is Result.CREATED
+        values = {
+            "state": ended if created else OPEN,
+            "ended_ns": int(intent.id >> 80) * 1_000_000 if created else None,
+        }
+        connection.execute(FILES.update().where(FILES.c.id == ids.parse(intent.payload["file"])).values(values))
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Let the file be settled again."""
+        chosen = FILES.c.id == ids.parse(intent.payload["file"])
+        connection.execute(FILES.update().where(chosen).values(state=OPEN, ended_ns=None))
