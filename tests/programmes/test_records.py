@@ -17,7 +17,8 @@ from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, PurseState
 from sycee.core.result_codes import Result
 from sycee.programmes.definition import PacketClass, Programme, Stratum, load
-from sycee.programmes.records import LiveProgramme, check_cohort, member_ids
+from sycee.programmes.occurrence_ids import member_ids
+from sycee.programmes.records import LiveProgramme, check_cohort
 from sycee.sequencer.embedded import Ledger
 
 LUOHU = load("luohu-2020")

@@ -1,7 +1,8 @@
-"""Ids of the operations of an occurrence: they follow from ledger, programme, date, step and attempt.
+"""Ids of an occurrence: of its operations, and of its members.
 
-So a step that is repeated, by another process or after a crash, makes the same records, and the ledger answers them
-with their first results. A second occurrence of the same date would have the same ids, and is refused by them.
+Ids of operations follow from ledger, programme, date, step and attempt. So a step that is repeated, by another process
+or after a crash, makes the same records, and the ledger answers them with their first results. A second occurrence of
+the same date would have the same ids, and is refused by them. Ids of members follow from their commitments.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+import numpy as np
+
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.ids import Ids
 
 
@@ -31,3 +35,11 @@ class OccurrenceIds:
     def one(self, step: str, *, attempt: int = 0) -> int:
         """Return the id of a step that has one."""
         return ids.to_int(self.many(step, 1, attempt=attempt)[0])
+
+
+def member_ids(commitments: Array) -> Array:
+    """Return the ids of members: the first 16 bytes of their commitments. (k, 32) uint8 to (k,) ID."""
+    members = np.empty(len(commitments), ids.ID)
+    halves = np.ascontiguousarray(commitments[:, :16]).view("<u8")
+    members["low"], members["high"] = halves[:, 0], halves[:, 1]
+    return members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from sycee.core.records import operations
 from sycee.core.records.layout import RuleFlag
 from sycee.ledger.state import LedgerState
 from sycee.programmes import draw_files, draw_rule
+from sycee.programmes.allotment import Share, shares_of
 from sycee.programmes.definition import Programme
+from sycee.programmes.occurrence_ids import member_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,82 +40,108 @@ class LiveProgramme:
         """Number of operations of `launch`, each with an id."""
         return len(self.groups) + 2 + operations.add_members_records(self.winners.size) + 1
 
-    def _flags(self) -> RuleFlag:
-        """Return the prohibitions of the programme as flags of its rule set."""
-        persons = RuleFlag(0) if self.programme.rules.person_to_person else RuleFlag.NO_PERSONS
-        cash_out = RuleFlag(0) if self.programme.rules.cash_out else RuleFlag.NO_CASH_OUT
-        return persons | cash_out
-
     def launch(self, operation_ids: Array) -> tuple[Array, int]:
         """Return (records, id of the seal): they define groups, rule set and programme, and add and seal the cohort.
 
         On a ledger with authorities two officers sign all of them, because the rule set needs it.
         """
-        programme, groups = self.programme, len(self.groups)
+        terms = len(self.groups) + 2
         seal = ids.to_int(operation_ids[-1])
         records = [
-            *(
-                operations.define_group(ids.to_int(operation_id), group=group)
-                for operation_id, group in zip(operation_ids[:groups], self.groups, strict=True)
-            ),
-            operations.define_rule_set(
-                ids.to_int(operation_ids[groups]),
-                rule_set=self.rule_set,
-                groups=self.groups,
-                from_ns=programme.spending.from_ns,
-                # A rule set has one end: nothing is spent between the end of spending and a later expiry.
-                until_ns=programme.spending.until_ns,
-                return_account=self.funder,  # the only receiver that a definition allows
-                flags=self._flags(),
-            ),
-            operations.open_programme(
-                ids.to_int(operation_ids[groups + 1]),
-                programme=self.number,
-                funder=self.funder,
-                rule_set=self.rule_set,
-                members=self.winners.size,
-                claim_from_ns=programme.claim.from_ns,
-                claim_until_ns=programme.claim.until_ns,
-            ),
-            operations.add_members(operation_ids[groups + 2 : -1], programme=self.number, members=self.winners),
+            self.terms(operation_ids[:terms]),
+            operations.add_members(operation_ids[terms:-1], programme=self.number, members=self.winners),
             operations.seal_cohort(seal, programme=self.number, digest=operations.cohort_digest(self.winners)),
         ]
         return np.concatenate(records), seal
+
+    def terms(self, operation_ids: Array) -> Array:
+        """Return the records of the groups, of the rule set and of the programme, in this order: (groups + 2,)."""
+        groups = len(self.groups)
+        return terms(
+            self.programme,
+            operation_ids[:groups],
+            ids.to_int(operation_ids[groups]),
+            ids.to_int(operation_ids[groups + 1]),
+            number=self.number,
+            rule_set=self.rule_set,
+            groups=self.groups,
+            funder=self.funder,
+            members=self.winners.size,
+        )
 
     def drop(self, operation_ids: Array, seal: int) -> Array:
         """Return records that fill every packet, one per class. operation_ids: (classes,) ID.
 
         The operator of the funder signs them.
         """
-        records, first = [], 0
-        for operation_id, packet in zip(operation_ids, self.programme.packets, strict=True):
-            # There are fewer winners than packets if fewer people took part.
-            count = min(packet.count, self.winners.size - first)
-            if count > 0:
-                records.append(
-                    operations.drop(
-                        ids.to_int(operation_id),
-                        programme=self.number,
-                        first=first,
-                        count=count,
-                        amount=packet.amount_minor,
-                        seal=seal,
-                    )
-                )
-            first += count
-        return np.concatenate(records)
+        shares = shares_of(self.programme, self.winners.size)  # fewer than classes if fewer people took part
+        return drops(operation_ids[: len(shares)], self.number, shares, seal)
 
     def expire(self, operation_id: int) -> Array:
         """Return the record that returns the rest of every packet to the funder. It needs no signature."""
         return operations.expire(operation_id, programme=self.number, first=0, count=self.winners.size)
 
 
-def member_ids(commitments: Array) -> Array:
-    """Return the ids of members: the first 16 bytes of their commitments. (k, 32) uint8 to (k,) ID."""
-    members = np.empty(len(commitments), ids.ID)
-    halves = np.ascontiguousarray(commitments[:, :16]).view("<u8")
-    members["low"], members["high"] = halves[:, 0], halves[:, 1]
-    return members
+def terms(
+    programme: Programme, group_ids: Array, rule_set_id: int, programme_id: int, *,
+    number: int, rule_set: int, groups: tuple[int, ...], funder: int, members: int, defined: Collection[int] = (),
+) -> Array:  # fmt: skip
+    """Return the records that define a programme's groups, rule set and purses, for this number of members.
+
+    `group_ids`: one id per group; `defined`: groups that the ledger has already, which are not defined again.
+    """
+    return np.concatenate(
+        [
+            *(
+                operations.define_group(ids.to_int(group_id), group=group)
+                for group_id, group in zip(group_ids, groups, strict=True)
+                if group not in defined
+            ),
+            operations.define_rule_set(
+                rule_set_id,
+                rule_set=rule_set,
+                groups=groups,
+                from_ns=programme.spending.from_ns,
+                # A rule set has one end: nothing is spent between the end of spending and a later expiry.
+                until_ns=programme.spending.until_ns,
+                return_account=funder,  # the only receiver that a definition allows
+                flags=_flags(programme),
+            ),
+            operations.open_programme(
+                programme_id,
+                programme=number,
+                funder=funder,
+                rule_set=rule_set,
+                members=members,
+                claim_from_ns=programme.claim.from_ns,
+                claim_until_ns=programme.claim.until_ns,
+            ),
+        ]
+    )
+
+
+def drops(operation_ids: Array, number: int, shares: Sequence[Share], seal: int) -> Array:
+    """Return the records that fill the packets of these shares, one per share: (shares,) ID to (shares,)."""
+    return np.concatenate(
+        [
+            operations.drop(
+                ids.to_int(operation_id),
+                programme=number,
+                first=share.first,
+                count=share.count,
+                amount=share.minor,
+                seal=seal,
+            )
+            for operation_id, share in zip(operation_ids, shares, strict=True)
+        ]
+    )
+
+
+def _flags(programme: Programme) -> RuleFlag:
+    """Return the prohibitions of a programme as flags of its rule set."""
+    persons = RuleFlag(0) if programme.rules.person_to_person else RuleFlag.NO_PERSONS
+    cash_out = RuleFlag(0) if programme.rules.cash_out else RuleFlag.NO_CASH_OUT
+    return persons | cash_out
 
 
 def check_cohort(state: LedgerState, number: int, draw_folder: Path) -> str:

@@ -32,7 +32,8 @@ from sycee.ledger.batch import first_codes
 from sycee.programmes import draw, draw_files
 from sycee.programmes.definition import Programme
 from sycee.programmes.duplicates import deduplicate, duplicates_csv
-from sycee.programmes.records import LiveProgramme, check_cohort, member_ids
+from sycee.programmes.occurrence_ids import member_ids
+from sycee.programmes.records import LiveProgramme, check_cohort
 from sycee.sandbox import assumptions as assumed
 from sycee.sandbox import measurements, plan
 from sycee.sandbox.outcome import Outcome, Phase
