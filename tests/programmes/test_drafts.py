@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.programmes import world
-from tests.programmes.world import ANN, DESK, FILE, FUNDER, NORTH, SOUTH, person
+from tests.programmes.world import ANN, DESK, FILE, NORTH, SOUTH, funder, person
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -20,22 +20,22 @@ from sycee.programmes.occurrence_ids import OccurrenceIds
 
 @pytest.fixture
 def bank(server: str, tmp_path: Path) -> Iterator[Bank]:
-    options = world.funded(server).copy(tmp_path)
-    with Bank.open(tmp_path / "bank", options=options) as made:
+    options = world.at("funded", server).copy(tmp_path)
+    with world.opened(tmp_path, options) as made:
         yield made
 
 
 def test_a_draft_is_stored_replaced_and_listed(bank: Bank) -> None:
     maker = person(bank, NORTH)
-    made = bank.programmes.draft(FILE, funder=FUNDER, maker=maker)
+    made = bank.programmes.draft(FILE, funder=funder(bank), maker=maker)
     assert (made.name, made.operator, made.state, made.operators) == (
         "autumn-2026", 2, states.DRAFT, {"north": 2, "south": 3},
     )  # fmt: skip
     (occurrence,) = bank.programmes.occurrences("autumn-2026")
     assert (occurrence.occurrence, occurrence.date, occurrence.state) == (0, "2026-11-03", states.DRAFT)
-    assert bank.programmes.draft(FILE, funder=FUNDER, maker=maker) == made
+    assert bank.programmes.draft(FILE, funder=funder(bank), maker=maker) == made
     changed = FILE.replace("Autumn packets", "Packets of autumn")
-    assert bank.programmes.draft(changed, funder=FUNDER, maker=maker).definition.title == "Packets of autumn"
+    assert bank.programmes.draft(changed, funder=funder(bank), maker=maker).definition.title == "Packets of autumn"
     assert [each.name for each in bank.programmes.list()] == ["autumn-2026"]
     assert bank.programmes.list(after="autumn-2026") == []
     kinds = [each.kind for each in events_after(bank.stores.engine, 0, most=1_000) if each.subject == "autumn-2026"]
@@ -46,23 +46,23 @@ def test_a_draft_is_stored_replaced_and_listed(bank: Bank) -> None:
 def test_drafts_that_a_bank_refuses(bank: Bank) -> None:
     programmes, maker = bank.programmes, person(bank, NORTH)
     with pytest.raises(DutyMissing, match=r"programme\.draft"):
-        programmes.draft(FILE, funder=FUNDER, maker=person(bank, SOUTH))  # the funder is another operator's
+        programmes.draft(FILE, funder=funder(bank), maker=person(bank, SOUTH))  # the funder is another operator's
     with pytest.raises(DutyMissing):
-        programmes.draft(FILE, funder=FUNDER, maker=person(bank, DESK))
+        programmes.draft(FILE, funder=funder(bank), maker=person(bank, DESK))
     with pytest.raises(UsageError, match="budget"):
-        programmes.draft(FILE.replace('"160.00"', '"160.01"'), funder=FUNDER, maker=maker)
+        programmes.draft(FILE.replace('"160.00"', '"160.01"'), funder=funder(bank), maker=maker)
     with pytest.raises(UsageError, match="another currency"):
-        programmes.draft(FILE.replace("CNY", "EUR"), funder=FUNDER, maker=maker)
+        programmes.draft(FILE.replace("CNY", "EUR"), funder=funder(bank), maker=maker)
     with pytest.raises(UsageError, match="VAULT account, not a funder's"):
         programmes.draft(FILE, funder=bank.registry.operator(2).accounts.vault, maker=maker)
     with pytest.raises(NotFound, match="no account"):
         programmes.draft(FILE, funder=ids.new(1), maker=maker)
     with pytest.raises(UsageError, match="no operator of this bank is named 'East Bank'"):
-        programmes.draft(FILE.replace("South Bank", "East Bank"), funder=FUNDER, maker=maker)
+        programmes.draft(FILE.replace("South Bank", "East Bank"), funder=funder(bank), maker=maker)
     with pytest.raises(UsageError, match="names no operator 'west'"):
-        programmes.draft(FILE, funder=FUNDER, maker=maker, operators={"west": 2})
+        programmes.draft(FILE, funder=funder(bank), maker=maker, operators={"west": 2})
     named = programmes.draft(
-        FILE.replace("South Bank", "East Bank"), funder=FUNDER, maker=person(bank, ANN), operators={"south": 3}
+        FILE.replace("South Bank", "East Bank"), funder=funder(bank), maker=person(bank, ANN), operators={"south": 3}
     )
     assert named.operators == {"north": 2, "south": 3}
     with pytest.raises(NotFound, match="no programme 'spring'"):

@@ -63,6 +63,7 @@ from sycee.personal.orders import Orders
 from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
+from sycee.programmes.funders import Funders
 from sycee.programmes.service import Programmes
 from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
@@ -191,8 +192,17 @@ class Bank:
         )
         self.reports = Reports(stores, self.people, self.institutions, self.directory)
         # --- programmes ---
+        self.funders = Funders(stores, self.people, self.registry)
         self.programmes = Programmes(
-            stores, self.people, self.institutions, self.proposals, self.registry, folder=folder.programmes
+            stores,
+            self.people,
+            self.institutions,
+            self.proposals,
+            self.registry,
+            self.directory,
+            folder=folder.programmes,
+            technical=self.technical_signers,
+            exposure_max_minor=config.minor("exposure_max"),
         )
         # --- bulk ---
         self.bulk = BulkPayments(
@@ -241,7 +251,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.holds, self.sweeps),
-            *(self.programmes, self.bulk),
+            *(self.funders, self.programmes, self.bulk),
             *(self.cases, self.claims),
             self.day,
         )

@@ -30,6 +30,7 @@ _TIME: Final = re.compile(r"([01]\d|2[0-4]):[0-5]\d")
 _PROPOSAL_HOURS: Final = re.compile(r"[1-9]|[1-6]\d|7[0-2]")
 _PHONE_PREFIX: Final = re.compile(r"(\+[1-9]\d{0,3})?")
 _COUNTRY: Final = re.compile(r"([A-Z]{2})?")
+_AMOUNT: Final = re.compile(r"(\d{1,15}(\.\d{1,4})?)?")
 _BOOLEAN: Final = re.compile(r"true|false")
 _ANY: Final = re.compile(r".*")
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/]+):\d{1,5}|unix:.+")
@@ -66,6 +67,9 @@ SETTINGS: Final[dict[str, Setting]] = {
         "true", "whether wallets need an operator that compliance admitted", _BOOLEAN, "true or false"
     ),
     "proposal_hours": Setting("8", "hours in which a proposal must be signed", _PROPOSAL_HOURS, "1 to 72"),
+    "exposure_max": Setting(
+        "", "the largest sum of unspent packets of all programmes; empty: no maximum", _AMOUNT, "an amount or nothing"
+    ),
     "phone_prefix": Setting("", "country prefix of phones without one", _PHONE_PREFIX, "a prefix such as +86"),
     "qr_domain": Setting("org.sycee", "reverse domain in QR codes", _SOMETHING, "a reverse domain such as org.sycee"),
     "country": Setting("", "ISO 3166 code of the country in QR codes", _COUNTRY, "two capital letters"),
@@ -188,6 +192,10 @@ class Config:
     def flag(self, name: str) -> bool:
         """Return whether a setting is true."""
         return self.text(name) == "true"
+
+    def minor(self, name: str) -> int:
+        """Return the amount of a setting in minor units of the currency; 0 for an empty one."""
+        return money.parse(self.text(name), self.currency) if self.text(name) else 0
 
     def path(self, name: str) -> Path:
         """Return the path that a setting names."""

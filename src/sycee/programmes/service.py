@@ -1,203 +1,213 @@
 """The life of a bank's programmes, from a file to the closing of each occurrence.
 
-A programme is stored by its name, with the file and its digest. Every step checks the state of its occurrence, and
-every change of state is an event.
+Every step checks the state of its occurrence, has ids that follow from the occurrence, and can be repeated; every
+change of state is an event. `drafts`, `drawing`, `terms` and `dropping` have the steps in their order; this module has
+halts, the dry run, and the comparison with the ledger.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
-from sycee.core.errors import NotFound, UsageError
-from sycee.core.records.layout import AccountKind
+from sycee.core.errors import UsageError
+from sycee.core.records import operations
+from sycee.core.records.layout import Block, PurseState, Reason
+from sycee.core.records.proposal_format import Proposal
+from sycee.core.result_codes import Result
+from sycee.database.actions import Intent, LedgerOnly
+from sycee.database.events import EventKind
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
-from sycee.identity import tables as identity
-from sycee.identity.institutions import Institutions
-from sycee.identity.people import People
-from sycee.identity.proposals import Proposals
-from sycee.issuance.registry import Registry
 from sycee.ledger.state import LedgerState
 from sycee.programmes import states
-from sycee.programmes.definition import Programme
-from sycee.programmes.occurrence_ids import OccurrenceIds
+from sycee.programmes.allotment import Allotment, shares_of
+from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, Dropping, ExpireAction, SealAction
+from sycee.programmes.dry_run import DryRun, Plan, dry_run
+from sycee.programmes.state_copy import StateCopy
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,
-    defined,
-    occurrence_in,
     occurrences_in,
     programme_in,
-    programmes_in,
     record_programme_event,
 )
-from sycee.programmes.tables import OCCURRENCES, OPERATORS, PROGRAMMES
+from sycee.programmes.tables import PROGRAMMES
+from sycee.programmes.terms import TermsAction
 
-DRAFT: Final = "programme.draft"
+HALT: Final = "programme.halt"
+BLOCK: Final = "programme.block"
+RESUME: Final = "programme.resume"
+REASON_MAX: Final = 200
 
 
-class Programmes:
-    """The programmes of one bank. `folder`: of the published files, one folder for each occurrence."""
+class Programmes(Dropping):
+    """The programmes of one bank."""
 
-    def __init__(
-        self, stores: Stores, people: People, institutions: Institutions, proposals: Proposals, registry: Registry,
-        *, folder: Path,
-    ) -> None:  # fmt: skip
-        self._stores = stores
-        self._people = people
-        self._institutions = institutions
-        self._proposals = proposals
-        self._registry = registry
-        self.folder = folder
+    def __init__(self, stores: Stores, *parts: Any, **named: Any) -> None:
+        """Arguments as `Drafts`."""
+        super().__init__(stores, *parts, **named)
+        stores.actions.register(
+            TermsAction(stores),
+            LedgerOnly(ALLOT),
+            SealAction(stores),
+            DropAction(stores),
+            LedgerOnly(CLAIM),
+            ExpireAction(stores),
+            LedgerOnly(BLOCK),
+            ResumeAction(stores),
+        )
+        stores.jobs.register(EXPIRE_JOB, self._expire_job)
 
-    # --- drafts, and reading ---
+    # --- halts ---
 
-    def draft(
-        self, text: str, *, funder: int, maker: int, operators: Mapping[str, int] | None = None
-    ) -> StoredProgramme:
-        """Store a programme's file, or replace it before it runs, and return it. The same file again changes nothing.
+    def halt(self, name: str, reason: str, *, who: int) -> StoredProgramme:
+        """Refuse the claims and the next steps of a programme from now on. `reason`: without personal data.
 
-        - `funder`: the account that pays, of the kind FUNDER.
-        - `operators`: the number of each operator that the file names; without it an operator is found by its title or
-          its name.
-
-        Raises DocumentError for an impossible file; UsageError for another currency, an account that is no funder's, an
-        operator that is not active, and a programme of this name that runs already.
+        Packets that were claimed can still be spent: nothing in the ledger halts a programme. `propose_block` blocks
+        the debits of its funder.
         """
-        found = defined("the file", text)
-        operator = self._check_funder(found, funder)
-        self._people.require(maker, DRAFT, operator=operator)
-        numbers = self._numbers_of(found, operators or {})
-        now_ns = read_ns(self._stores.clock)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        row = {
-            "name": found.name, "text": text, "digest": digest, "maker": maker, "funder": funder, "operator": operator,
-            "state": states.DRAFT, "halt_reason": "", "made_ns": now_ns, "changed_ns": now_ns,
-        }  # fmt: skip
+        stored = self.get(name)
+        self._people.require(who, HALT, operator=stored.operator)
+        _check_reason(reason)
 
-        def store(connection: Connection) -> None:
-            chosen = sqlalchemy.select(PROGRAMMES).where(PROGRAMMES.c.name == found.name)
-            earlier = connection.execute(chosen).one_or_none()
-            if earlier is not None:
-                stored = programme_in(connection, found.name)
-                if (stored.digest, stored.funder, stored.operators) == (digest, funder, numbers):
-                    return
-                if stored.state != states.DRAFT:
-                    raise UsageError(
-                        f"the programme {found.name} is {stored.state}, with another file",
-                        hint="a file is replaced only before its registration opens; give a new programme a new name",
-                    )
-                connection.execute(PROGRAMMES.delete().where(PROGRAMMES.c.name == found.name))
-                connection.execute(OPERATORS.delete().where(OPERATORS.c.programme == found.name))
-                connection.execute(OCCURRENCES.delete().where(OCCURRENCES.c.programme == found.name))
-            connection.execute(PROGRAMMES.insert().values(row))
-            connection.execute(
-                OPERATORS.insert(),
-                [{"programme": found.name, "name": name, "operator": number} for name, number in numbers.items()],
+        def halt(connection: Connection) -> None:
+            if programme_in(connection, name).is_halted:
+                return
+            now_ns = read_ns(self._stores.clock)
+            values = {"halted_ns": now_ns, "halted_by": who, "halt_reason": reason}
+            connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.name == name).values(values))
+            _record(connection, self._stores, EventKind.PROGRAMME_HALTED, name, reason)
+
+        write(self._stores.engine, halt)
+        return self.get(name)
+
+    def propose_block(self, name: str, *, maker: int, id: int = 0) -> Proposal:
+        """Propose to block the debits of a halted programme's funder: no drop of any programme is then possible.
+
+        An officer signs besides the maker. Raises UsageError for a programme that is not halted.
+        """
+        stored = self.get(name)
+        if not stored.is_halted:
+            raise UsageError(f"the programme {name} is not halted", hint="halt it first: that takes one person")
+        made = operations.block_account(
+            ids.new(read_ns(self._stores.clock) // 1_000_000),
+            account=stored.funder,
+            sides=Block.DEBIT,
+            reason=Reason.REQUEST,
+        )
+        effect = {"programme": name, "operator": stored.operator, "reason": stored.halt_reason}
+        return self._proposals.propose(BLOCK, made, effect, maker=maker, id=id)
+
+    def propose_resume(self, name: str, reason: str, *, maker: int, id: int = 0) -> Proposal:
+        """Propose to end a halt, and the block of the funder if there is one. An officer signs besides the maker."""
+        stored = self.get(name)
+        _check_reason(reason)
+        if not stored.is_halted:
+            raise UsageError(f"the programme {name} is not halted", hint="there is nothing to resume")
+        account = self._stores.ledger.account(stored.funder)
+        made = None
+        if Reason.REQUEST in account.debit_reasons:
+            made = operations.unblock_account(
+                ids.new(read_ns(self._stores.clock) // 1_000_000),
+                account=stored.funder,
+                sides=Block.DEBIT,
+                reason=Reason.REQUEST,
             )
-            connection.execute(OCCURRENCES.insert().values(_new_occurrence(found, 0, _first_day(found), now_ns)))
-            kind = states.EVENTS[states.DRAFT]
-            record_programme_event(connection, self._stores.clock, kind, found.name, 0, {})
+        effect = {"programme": name, "operator": stored.operator, "reason": reason}
+        return self._proposals.propose(RESUME, made, effect, maker=maker, id=id)
 
-        write(self._stores.engine, store)
-        return self.get(found.name)
+    # --- dry run ---
 
-    def get(self, name: str) -> StoredProgramme:
-        """Return a programme. Raises NotFound if there is none."""
-        with reading(self._stores.engine) as connection:
-            return programme_in(connection, name)
+    def dry_run(self, name: str, occurrence: int = 0, *, wallets: Mapping[int, int] | None = None) -> DryRun:
+        """Apply the records of the steps to come to a copy of the ledger's state, and return what they would do.
 
-    def list(self, *, after: str = "", most: int | None = None) -> list[StoredProgramme]:
-        """Return the programmes whose names follow `after`, by name; at most `most`."""
-        with reading(self._stores.engine) as connection:
-            return programmes_in(connection, after=after, most=most)
+        Before the draw the cohort is invented, with as many members as packets. `wallets`: member → wallet, whose
+        claims are tried, too. Nothing is written.
+        """
+        stored, found = self._pair(name, occurrence)
+        made = self.ids_of(found)
+        if states.is_at_least(found.state, states.DRAWN):
+            allotment = self._cohort(stored, found)
+        else:
+            shares = shares_of(stored.definition, sum(each.count for each in stored.definition.packets))
+            allotment = Allotment(made.many("invented", sum(each.count for each in shares)), shares)
+        plan = Plan(
+            stored,
+            found,
+            made,
+            allotment,
+            self._numbers(stored, found) if found.number is not None else None,
+            wallets or {},
+            self.exposure(without=found),
+            self.exposure_max_minor,
+        )
+        return dry_run(StateCopy(self._stores.ledger.sequencer.reading), plan, read_ns(self._stores.clock))
 
-    def occurrence(self, name: str, occurrence: int = 0) -> Occurrence:
-        """Return an occurrence. Raises NotFound if there is none."""
-        with reading(self._stores.engine) as connection:
-            return occurrence_in(connection, name, occurrence)
-
-    def occurrences(self, name: str) -> tuple[Occurrence, ...]:
-        """Return the occurrences of a programme, by number. Raises NotFound if there is no such programme."""
-        with reading(self._stores.engine) as connection:
-            programme_in(connection, name)
-            return tuple(occurrences_in(connection, name))
-
-    def files_of(self, found: Occurrence) -> Path:
-        """Return the folder with the published files of an occurrence; it exists from the freeze on."""
-        return self.folder / found.programme / found.date
-
-    def ids_of(self, found: Occurrence) -> OccurrenceIds:
-        """Return the ids of the operations of an occurrence."""
-        return OccurrenceIds(self._stores.ledger.ledger_id, found.programme, found.date)
+    # --- agreement ---
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
         """Yield one sentence for each occurrence whose programme on the ledger has another state."""
         with reading(self._stores.engine) as connection:
             found = occurrences_in(connection, "", *states.UNSPENT, states.EXPIRED, states.CLOSED)
         for each in found:
-            if each.number is None or each.number >= state.tables.programmes.size:
-                yield f"{each.title} is {each.state}, and the ledger has no programme {each.number}"
-
-    # --- checks ---
-
-    def _check_funder(self, found: Programme, funder: int) -> int:
-        """Return the operator of a funder's account. Raises UsageError for another account or currency."""
-        with self._stores.ledger.sequencer.reading() as state:
-            account = state.account(funder)
-        if account is None:
-            raise NotFound(f"there is no account {ids.format(funder)}", hint="open a funder's account first")
-        if account.kind is not AccountKind.FUNDER:
-            raise UsageError(
-                f"{ids.format(funder)} is a {account.kind.name} account, not a funder's",
-                hint="`sycee drop funder` opens an account that pays programmes",
-            )
-        if account.currency != found.currency.numeric or account.currency != self._registry.issuer.currency:
-            raise UsageError(
-                f"the programme is in {found.currency.code}, and this bank's money is another currency",
-                hint="write the file in the currency of the bank",
-            )
-        return account.operator
-
-    def _numbers_of(self, found: Programme, given: Mapping[str, int]) -> dict[str, int]:
-        """Return the number of each operator of a programme. Raises UsageError for one that is not active."""
-        names = {each.name for each in found.operators}
-        if unknown := sorted(set(given) - names):
-            raise UsageError(f"the file names no operator {unknown[0]!r}", hint=f"it names {', '.join(sorted(names))}")
-        numbers = {}
-        for each in found.operators:
-            number = given.get(each.name)
-            if number is None:
-                number = self._number_of_name(each.title, each.name)
-            numbers[each.name] = self._registry.require_active(number).number
-        return numbers
-
-    def _number_of_name(self, *names: str) -> int:
-        for each in self._institutions.list(identity.OPERATOR):
-            if each.name in names and each.operator is not None:
-                return each.operator
-        raise UsageError(
-            f"no operator of this bank is named {' or '.join(repr(name) for name in names)}",
-            hint="name its number: --operator NAME=NUMBER",
-        )
+            problem = _disagreement(state, each)
+            if problem:
+                yield f"{each.title} is {each.state}, and {problem}"
 
 
-def _new_occurrence(found: Programme, occurrence: int, day: str, now_ns: int) -> dict[str, Any]:
-    return {
-        "programme": found.name, "occurrence": occurrence, "date": day, "state": states.DRAFT,
-        "entries": 0, "members": 0, "minor": 0, "attempt": 0, "made_ns": now_ns, "changed_ns": now_ns,
-    }  # fmt: skip
+class ResumeAction:
+    """The end of a halt."""
+
+    name = RESUME
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """End the halt if the ledger accepted the end of the block, or there was none."""
+        name = intent.payload["programme"]
+        if any(each is not Result.CREATED for each in results) or not programme_in(connection, name).is_halted:
+            return
+        values = {"halted_ns": None, "halted_by": None, "halt_reason": ""}
+        connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.name == name).values(values))
+        _record(connection, self._stores, EventKind.PROGRAMME_RESUMED, name, intent.payload["reason"])
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Leave the programme halted."""
 
 
-def _first_day(found: Programme) -> str:
-    """Return the local day on which registration opens."""
-    return datetime.fromtimestamp(found.registration.from_ns // 10**9, UTC).astimezone(found.zone).date().isoformat()
+def _disagreement(state: LedgerState, found: Occurrence) -> str:
+    """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
+    number = found.number
+    if number is None or not state.has_programme(number):
+        return f"the ledger has no programme {number}"
+    programme = state.tables.programmes[number]
+    if found.state == states.APPROVED:
+        return "its cohort is sealed on the ledger" if programme["sealed"] else ""
+    if not programme["sealed"]:
+        return "its cohort is not sealed on the ledger"
+    purses = state.purses(number)
+    dropped, expired = int(purses["dropped"].sum()), bool((purses["state"] == PurseState.EXPIRED).all())
+    if found.state == states.ALLOTTED:
+        return f"{dropped} minor units are in its packets" if dropped else ""
+    if dropped != found.minor:
+        return f"{dropped} minor units were dropped, not {found.minor}"
+    if found.state != states.DROPPED and not expired:
+        return "some of its packets are not expired"
+    return ""
+
+
+def _record(connection: Connection, stores: Stores, kind: EventKind, name: str, reason: str) -> None:
+    unfinished = [each.occurrence for each in occurrences_in(connection, name) if each.state not in states.FINISHED]
+    occurrence = unfinished[0] if unfinished else 0
+    record_programme_event(connection, stores.clock, kind, name, occurrence, {"reason": reason})
+
+
+def _check_reason(reason: str) -> None:
+    if not 0 < len(reason.strip()) <= REASON_MAX:
+        raise UsageError(f"a reason has 1 to {REASON_MAX} characters; got {len(reason)}", hint="say why, in a sentence")

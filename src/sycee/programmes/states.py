@@ -75,6 +75,11 @@ EVENTS: Final[Mapping[str, EventKind]] = {
 }
 
 
+def is_at_least(state: str, other: str) -> bool:
+    """Return whether a state is `other` or a later one; a cancelled occurrence has no state but that one."""
+    return state != CANCELLED and OCCURRENCE_STATES.index(state) >= OCCURRENCE_STATES.index(other)
+
+
 def require_change(what: str, state: str, new: str) -> None:
     """Raise UsageError unless an occurrence in `state` may become `new`. `what`: the occurrence, for the error."""
     if new not in CHANGES[state]:

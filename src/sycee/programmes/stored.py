@@ -97,6 +97,15 @@ class Occurrence:
         return f"occurrence {self.occurrence} of {self.programme}"
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerNumbers:
+    """The numbers of an occurrence on the ledger. `groups`: one per merchant group of the file."""
+
+    number: int
+    rule_set: int
+    groups: tuple[int, ...]
+
+
 @lru_cache(_DEFINITIONS_MAX)
 def defined(name: str, text: str) -> definition.Programme:
     """Return the programme of a file's text. Raises DocumentError for an impossible one."""

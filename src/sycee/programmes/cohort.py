@@ -1,0 +1,43 @@
+"""The cohort of an occurrence, read from its published files: the winners, with successors in the places of others.
+
+The files are checked while they are read, so a cohort never follows from a changed list.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sycee.core.arrays import Bytes
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.programmes import draw_files, draw_rule, successions
+
+
+def holders_of(folder: Path, classes: int) -> Bytes:
+    """Return the commitments of the packets' holders in packet order: uint8 [k, 32].
+
+    `classes`: number of packet classes of the programme. Raises UsageError before the draw, IntegrityError for files
+    that do not agree with each other.
+    """
+    announcement = draw_files.read_announcement(folder)
+    if not (folder / draw_files.WINNERS).exists():
+        raise UsageError(f"{announcement.programme} is not drawn yet", hint="draw first")
+    winners = draw_files.read_winners(folder, announcement)
+    if len(winners) != announcement.winners:
+        raise IntegrityError(f"{draw_files.WINNERS} has {len(winners)} winners, {announcement.winners} were announced")
+    value = draw_files.read_beacon(folder / draw_files.BEACON).value
+    order = np.arange(len(winners))
+    if classes > 1 and len(announcement.strata) > 1:
+        order = draw_rule.packet_order(value, announcement.root, winners)
+    published = draw_files.read_successions(folder, announcement)
+    if published is None:
+        ordered: Bytes = winners[order]
+        return ordered
+    tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
+    commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
+    passed_on = successions.check(announcement, tickets, commitments, published)
+    places = draw_rule.positions(commitments, [each.tobytes() for each in winners])
+    final = successions.holders(np.array(places, np.int64), passed_on)[order]
+    held: Bytes = commitments[final[final != successions.NOBODY]]
+    return held

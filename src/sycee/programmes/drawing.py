@@ -1,0 +1,275 @@
+"""Registration, freeze, publication, beacon and draw of an occurrence: the second part of the service `Programmes`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Final
+
+import sqlalchemy
+from sqlalchemy.engine import Connection
+
+from sycee.core import ids
+from sycee.core.clock import read_ns
+from sycee.core.documents import shown_moment
+from sycee.core.errors import UsageError
+from sycee.database.events import EventKind
+from sycee.database.transactions import reading, write
+from sycee.programmes import draw, draw_files, states
+from sycee.programmes.allotment import shares_of
+from sycee.programmes.drafts import Drafts
+from sycee.programmes.draw import Entries
+from sycee.programmes.draw_files import BEACON_BYTES, Announcement, Beacon
+from sycee.programmes.sha256 import Progress
+from sycee.programmes.stored import (
+    Occurrence,
+    StoredProgramme,
+    occurrence_in,
+    occurrences_in,
+    record_programme_event,
+    set_occurrence,
+)
+from sycee.programmes.tables import BEACONS, PROGRAMMES
+
+REGISTRATION: Final = "programme.registration"
+DRAW: Final = "programme.draw"
+BEACON: Final = "programme.beacon"
+CLOSE: Final = "programme.close"
+PERSONS_MIN: Final = 2  # who bring the beacon's value
+
+
+class Drawing(Drafts):
+    """Draws the winners of occurrences."""
+
+    def open_registration(self, name: str, occurrence: int = 0, *, who: int) -> Occurrence:
+        """Open the registration of a draft. Repeating the call changes nothing.
+
+        Raises UsageError once the registration's time is over, while the programme is halted, and while an earlier
+        occurrence is not finished.
+        """
+        stored, found = self._pair(name, occurrence)
+        self._people.require(who, REGISTRATION, operator=stored.operator)
+        if found.state == states.REGISTRATION:
+            return found
+        stored.require_running()
+        definition = stored.definition
+        if read_ns(self._stores.clock) >= definition.registration.until_ns:
+            raise UsageError(
+                f"the registration of {name} ended {shown_moment(definition.registration.until_ns, definition.zone)}",
+                hint="store a file with later windows",
+            )
+        self._check_earlier(found)
+        chosen = (PROGRAMMES.c.name == name) & (PROGRAMMES.c.state == states.DRAFT)
+        write(
+            self._stores.engine,
+            lambda connection: connection.execute(PROGRAMMES.update().where(chosen).values(state=states.RUNNING)),
+        )
+        return self._change(found, states.REGISTRATION, {})
+
+    def freeze(
+        self, name: str, occurrence: int = 0, *,
+        who: int, entries: Entries | None = None, progress: Progress | None = None,
+    ) -> Occurrence:  # fmt: skip
+        """Freeze the list after registration closed: write announcement and entries, and return the occurrence.
+
+        `entries`: None for those that the registrations accepted. Repeating the call with the same entries changes
+        nothing. Raises UsageError before the end of registration, once the beacon is due, and for another list.
+        """
+        stored, found = self._pair(name, occurrence)
+        self._people.require(who, DRAW, operator=stored.operator)
+        definition, folder = stored.definition, self.files_of(found)
+        now_ns = read_ns(self._stores.clock)
+        if found.state != states.FROZEN:
+            stored.require_running()
+            states.require_change(found.title, found.state, states.FROZEN)
+            if now_ns < definition.registration.until_ns:
+                raise UsageError(
+                    f"the registration of {name} closes "
+                    f"{shown_moment(definition.registration.until_ns, definition.zone)}",
+                    hint="freeze afterwards",
+                )
+            # Left by a call that was interrupted before its end: nothing of it was published.
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            now_ns = draw_files.read_announcement(folder).frozen_at_ns
+        frozen = draw.freeze(
+            folder,
+            name,
+            definition.draw,
+            self._accepted(found) if entries is None else entries,
+            frozen_at_ns=now_ns,
+            progress=progress,
+        )
+        announcement = frozen.announcement
+        digest = announcement.digest().hex()
+        data = {"announcement": digest, "entries": announcement.entries}
+        return self._change(found, states.FROZEN, data, announcement=digest, entries=announcement.entries)
+
+    def publish(self, name: str, occurrence: int = 0, *, who: int) -> Occurrence:
+        """Publish announcement and list, and return the occurrence. Repeating the call changes nothing.
+
+        Raises UsageError once the beacon is due: a list that nobody saw before proves nothing.
+        """
+        stored, found = self._pair(name, occurrence)
+        self._people.require(who, DRAW, operator=stored.operator)
+        if found.published_ns is not None:
+            return found
+        _require(found, states.FROZEN, "publish")
+        self._announcement(found)
+        now_ns, definition = read_ns(self._stores.clock), stored.definition
+        if now_ns >= definition.draw.beacon_due_ns:
+            raise UsageError(
+                f"the beacon was due {shown_moment(definition.draw.beacon_due_ns, definition.zone)}, and may be known",
+                hint="cancel the occurrence, and store a file with a later round",
+            )
+
+        def store(connection: Connection) -> Occurrence:
+            now = occurrence_in(connection, name, occurrence)
+            if now.published_ns is None:
+                _require(now, states.FROZEN, "publish")
+                set_occurrence(connection, self._stores.clock, now, published_ns=now_ns)
+                record_programme_event(
+                    connection, self._stores.clock, EventKind.PROGRAMME_PUBLISHED, name, occurrence,
+                    {"announcement": now.announcement},
+                )  # fmt: skip
+            return occurrence_in(connection, name, occurrence)
+
+        return write(self._stores.engine, store)
+
+    def bring_beacon(self, name: str, occurrence: int = 0, *, value: bytes, who: int) -> Mapping[int, str]:
+        """Store the beacon's value as one person read it at its source; return all values, hexadecimal, by person.
+
+        Nothing is fetched. A person may replace their own value until the draw. Raises UsageError before the beacon is
+        due, before the publication, and for a value that has not 32 bytes.
+        """
+        stored = self.get(name)
+        self._people.require(who, BEACON, operator=stored.operator)
+        if len(value) != BEACON_BYTES:
+            raise UsageError(
+                f"a beacon's value has {BEACON_BYTES} bytes, not {len(value)}",
+                hint="copy all 64 hexadecimal digits; docs/reference/draw.md explains other lengths",
+            )
+        definition = stored.definition
+        if read_ns(self._stores.clock) < definition.draw.beacon_due_ns:
+            raise UsageError(
+                f"the beacon is due {shown_moment(definition.draw.beacon_due_ns, definition.zone)}",
+                hint="nobody can know its value before",
+            )
+
+        def store(connection: Connection) -> None:
+            now = occurrence_in(connection, name, occurrence)
+            if now.state == states.DRAWN and self._values(connection, now).get(who) == value.hex():
+                return
+            _require(now, states.FROZEN, "bring the beacon")
+            if now.published_ns is None:
+                raise UsageError(f"the list of {now.title} is not published", hint="publish it first")
+            key = {"programme": name, "occurrence": occurrence, "person": who}
+            chosen = sqlalchemy.and_(*(BEACONS.c[column] == wanted for column, wanted in key.items()))
+            connection.execute(BEACONS.delete().where(chosen))
+            connection.execute(BEACONS.insert().values(**key, value=value.hex(), at_ns=read_ns(self._stores.clock)))
+
+        write(self._stores.engine, store)
+        return self.beacons(name, occurrence)
+
+    def beacons(self, name: str, occurrence: int = 0) -> Mapping[int, str]:
+        """Return the values of the beacon that were brought, hexadecimal, by person."""
+        with reading(self._stores.engine) as connection:
+            return self._values(connection, occurrence_in(connection, name, occurrence))
+
+    def draw(self, name: str, occurrence: int = 0, *, who: int, progress: Progress | None = None) -> Occurrence:
+        """Draw the winners of a published list, and return the occurrence. Repeating the call changes nothing.
+
+        Raises UsageError unless two persons brought the same value of the beacon, and nobody another one.
+        """
+        stored, found = self._pair(name, occurrence)
+        self._people.require(who, DRAW, operator=stored.operator)
+        if found.state == states.DRAWN:
+            return found
+        stored.require_running()
+        states.require_change(found.title, found.state, states.DRAWN)
+        announcement = self._announcement(found)
+        values = self.beacons(name, occurrence)
+        if len(set(values.values())) > 1:
+            shown = ", ".join(f"{ids.format(person)}: {value}" for person, value in sorted(values.items()))
+            raise UsageError(
+                f"the persons brought different values of the beacon: {shown}",
+                hint="compare with the source; whoever was wrong brings the value again",
+            )
+        if len(values) < PERSONS_MIN:
+            raise UsageError(
+                f"{len(values)} of {PERSONS_MIN} persons brought the beacon's value",
+                hint="another person reads it at its source, and brings it",
+            )
+        beacon = Beacon(
+            announcement.beacon_source,
+            announcement.beacon_round,
+            bytes.fromhex(next(iter(values.values()))),
+            announcement.synthetic,
+        )
+        winners = draw.draw(self.files_of(found), beacon, progress=progress)
+        members = len(winners.index)
+        minor = sum(each.count * each.minor for each in shares_of(stored.definition, members))
+        return self._change(found, states.DRAWN, {"members": members}, members=members, minor=minor)
+
+    def cancel(self, name: str, occurrence: int = 0, *, who: int) -> Occurrence:
+        """Cancel an occurrence before its drop, and return it. Its published files stay. It cannot be begun again."""
+        stored, found = self._pair(name, occurrence)
+        self._people.require(who, CLOSE, operator=stored.operator)
+        if found.state == states.DRAWN and found.proposal is not None:
+            raise UsageError(
+                f"the terms of {found.title} are proposed: {ids.format(found.proposal)}",
+                hint="`sycee proposal withdraw` ends the proposal; then cancel",
+            )
+        cancelled = self._change(found, states.CANCELLED, {})
+        self._finish(stored, states.CANCELLED)
+        return cancelled
+
+    # --- helpers ---
+
+    def _finish(self, stored: StoredProgramme, state: str) -> None:
+        """Give a programme its last state if all of its occurrences ended."""
+
+        def finish(connection: Connection) -> None:
+            if all(each.state in states.FINISHED for each in occurrences_in(connection, stored.name)):
+                chosen = PROGRAMMES.c.name == stored.name
+                values = {"state": state, "changed_ns": read_ns(self._stores.clock)}
+                connection.execute(PROGRAMMES.update().where(chosen).values(values))
+
+        write(self._stores.engine, finish)
+
+    def _check_earlier(self, found: Occurrence) -> None:
+        """Raise UsageError while an earlier occurrence is not finished."""
+        for each in self.occurrences(found.programme)[: found.occurrence]:
+            if each.state not in states.FINISHED:
+                raise UsageError(
+                    f"{each.title} is {each.state}: {found.title} does not begin on an unfinished one",
+                    hint=f"the next step of the earlier one: {states.NEXT_STEPS[each.state]}",
+                )
+
+    def _accepted(self, found: Occurrence) -> Entries:
+        if self.registered is None:
+            raise UsageError("this bank has no registrations", hint="give the entries")
+        return self.registered.accepted(found.programme, found.occurrence)
+
+    def _announcement(self, found: Occurrence) -> Announcement:
+        """Return the announcement. Raises UsageError unless the file is the one that was frozen."""
+        announcement = draw_files.read_announcement(self.files_of(found))
+        if announcement.digest().hex() != found.announcement:
+            raise UsageError(
+                f"{draw_files.ANNOUNCEMENT} of {found.title} is not the one that was frozen",
+                hint=f"the SHA-256 of the frozen one is {found.announcement}; bring the file back from a copy",
+            )
+        return announcement
+
+    def _values(self, connection: Connection, found: Occurrence) -> Mapping[int, str]:
+        chosen = (BEACONS.c.programme == found.programme) & (BEACONS.c.occurrence == found.occurrence)
+        query = sqlalchemy.select(BEACONS.c.person, BEACONS.c.value).where(chosen)
+        return {row.person: row.value for row in connection.execute(query)}
+
+
+def _require(found: Occurrence, state: str, step: str) -> None:
+    if found.state != state:
+        raise UsageError(
+            f"{found.title} is {found.state}: {step} needs {state}",
+            hint=f"the next step: {states.NEXT_STEPS[found.state]}",
+        )

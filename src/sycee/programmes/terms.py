@@ -1,0 +1,217 @@
+"""Terms of an occurrence, which two officers sign: the third part of the service `Programmes`.
+
+The proposal's effect has budget, cohort digest and announcement digest, so no other cohort and no other list can follow
+from its signatures. Its records define groups, rule set and purses on the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection
+
+from sycee.core import ids, money
+from sycee.core.arrays import Array
+from sycee.core.errors import UsageError
+from sycee.core.limits import I64_MAX
+from sycee.core.records.proposal_format import Proposal
+from sycee.core.result_codes import Result
+from sycee.database.actions import Intent
+from sycee.database.numbers import Numbers
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.ledger.state import LedgerState
+from sycee.programmes import cohort, draw, records, states
+from sycee.programmes.allotment import Allotment, allot
+from sycee.programmes.drawing import Drawing
+from sycee.programmes.stored import (
+    LedgerNumbers,
+    Occurrence,
+    StoredProgramme,
+    change_state,
+    occurrence_in,
+    occurrences_in,
+    set_occurrence,
+)
+
+TERMS: Final = "programme.terms"
+
+
+class Terms(Drawing):
+    """Proposes terms."""
+
+    def cohort_of(self, name: str, occurrence: int = 0) -> Allotment:
+        """Return who gets how much, from the published files. Raises UsageError before the draw."""
+        stored, found = self._pair(name, occurrence)
+        return self._cohort(stored, found)
+
+    def numbers_of(self, name: str, occurrence: int = 0) -> LedgerNumbers:
+        """Return the numbers of an occurrence on the ledger, allocating them if needed. Groups are the programme's."""
+        stored, found = self._pair(name, occurrence)
+        return self._numbers(stored, found)
+
+    def group_of(self, name: str, group: str) -> int:
+        """Return the number on the ledger of a merchant group of a file. Raises UsageError for another name."""
+        groups = [each.name for each in self.get(name).definition.merchants]
+        if group not in groups:
+            raise UsageError(f"{name} has no merchant group {group!r}", hint=f"its groups: {', '.join(groups)}")
+        owner, numbers = _group_owner(name, group), self._stores.numbers
+        return write(self._stores.engine, lambda connection: numbers.allocate(connection, Numbers.GROUPS, owner))
+
+    def propose_terms(self, name: str, occurrence: int = 0, *, maker: int) -> Proposal:
+        """Verify the draw, and propose its terms; return the open proposal if there is one. Two officers sign.
+
+        Raises UsageError before the draw, while the programme is halted, and if the exposure would exceed its maximum;
+        IntegrityError if the published files do not prove the winners.
+        """
+        stored, found = self._pair(name, occurrence)
+        self._people.require(maker, TERMS)
+        stored.require_running()
+        if found.state == states.DRAWN and found.proposal is not None:
+            return self._proposals.get(found.proposal).proposal
+        states.require_change(found.title, found.state, states.APPROVED)
+        announced = bytes.fromhex(found.announcement or "")
+        draw.verify(self.files_of(found), announced=announced).require()
+        allotment = self._cohort(stored, found)
+        if not allotment.members.size:
+            raise UsageError(f"{found.title} has no winners", hint="cancel it")
+        self.check_exposure(found, allotment.minor)
+        numbers = self._numbers(stored, found)
+        effect: dict[str, Any] = {
+            "programme": name,
+            "occurrence": occurrence,
+            "operator": stored.operator,
+            "budget": allotment.minor,
+            "members": int(allotment.members.size),
+            "cohort": allotment.digest.hex(),
+            "announcement": found.announcement,
+            "file": stored.digest,
+            "number": numbers.number,
+            "rule_set": numbers.rule_set,
+            "attempt": found.attempt,
+        }
+        proposal_id = self.ids_of(found).one("terms proposal", attempt=found.attempt)
+
+        def before(connection: Connection) -> None:
+            now = occurrence_in(connection, name, occurrence)
+            states.require_change(now.title, now.state, states.APPROVED)
+            set_occurrence(
+                connection, self._stores.clock, now, proposal=proposal_id, cohort=allotment.digest.hex(),
+                members=int(allotment.members.size), minor=allotment.minor, number=numbers.number,
+                rule_set=numbers.rule_set,
+            )  # fmt: skip
+
+        return self._proposals.propose(
+            TERMS,
+            self.terms_records(stored, found, numbers, int(allotment.members.size)),
+            effect,
+            maker=maker,
+            before=before,
+            id=proposal_id,
+        )
+
+    def terms_records(self, stored: StoredProgramme, found: Occurrence, numbers: LedgerNumbers, members: int) -> Array:
+        """Return the records that define an occurrence on the ledger. A group that exists is not defined again."""
+        made = self.ids_of(found).many("terms", len(numbers.groups) + 2, attempt=found.attempt)
+        with self._stores.ledger.sequencer.reading() as state:
+            defined = frozenset(numbers.groups) & frozenset(state.groups)
+        return records.terms(
+            stored.definition,
+            made[: len(numbers.groups)],
+            ids.to_int(made[-2]),
+            ids.to_int(made[-1]),
+            number=numbers.number,
+            rule_set=numbers.rule_set,
+            groups=numbers.groups,
+            funder=stored.funder,
+            members=members,
+            defined=defined,
+        )
+
+    # --- exposure ---
+
+    def exposure(self, *, without: Occurrence | None = None) -> int:
+        """Return the packet money, in minor units, that is promised by signed terms or not spent yet."""
+        with reading(self._stores.engine) as connection:
+            found = occurrences_in(connection, "", *states.UNSPENT)
+        key = None if without is None else (without.programme, without.occurrence)
+        with self._stores.ledger.sequencer.reading() as state:
+            return sum(unspent(state, each) for each in found if (each.programme, each.occurrence) != key)
+
+    def check_exposure(self, found: Occurrence, minor: int) -> None:
+        """Raise UsageError if an occurrence with packets of this sum would exceed the maximum of the bank."""
+        if not self.exposure_max_minor:
+            return
+        others = self.exposure(without=found)
+        if others + minor > self.exposure_max_minor:
+            currency = money.currency_of(self._registry.issuer.currency)
+            shown = [money.format(each, currency) for each in (minor, others, self.exposure_max_minor)]
+            raise UsageError(
+                f"{found.title} has packets of {shown[0]}, and other programmes {shown[1]} that are not spent: "
+                f"together more than the maximum of {shown[2]}",
+                hint="wait for their expiry, or change the setting exposure_max",
+            )
+
+    # --- helpers ---
+
+    def _cohort(self, stored: StoredProgramme, found: Occurrence) -> Allotment:
+        definition = stored.definition
+        return allot(definition, cohort.holders_of(self.files_of(found), len(definition.packets)))
+
+    def _numbers(self, stored: StoredProgramme, found: Occurrence) -> LedgerNumbers:
+        owner, numbers = f"programme {found.programme} {found.date}", self._stores.numbers
+
+        def allocate(connection: Connection) -> LedgerNumbers:
+            return LedgerNumbers(
+                numbers.allocate(connection, Numbers.PROGRAMMES, owner),
+                numbers.allocate(connection, Numbers.PROGRAMME_RULE_SETS, owner),
+                tuple(
+                    numbers.allocate(connection, Numbers.GROUPS, _group_owner(found.programme, each.name))
+                    for each in stored.definition.merchants
+                ),
+            )
+
+        return write(self._stores.engine, allocate)
+
+
+def unspent(state: LedgerState, found: Occurrence) -> int:
+    """Return the packet money of an occurrence that is promised or not spent, in minor units."""
+    if found.state != states.DROPPED or found.number is None or not state.has_programme(found.number):
+        return found.minor
+    purses = state.purses(found.number)
+    sums = {name: int(purses[name].sum()) for name in ("dropped", "spent", "refunded", "returned")}
+    return min(sums["dropped"] - sums["spent"] + sums["refunded"] - sums["returned"], I64_MAX)
+
+
+def found_of(connection: Connection, payload: Mapping[str, Any]) -> Occurrence:
+    """Return the occurrence that the payload of an intent or a proposal names."""
+    return occurrence_in(connection, payload["programme"], payload["occurrence"])
+
+
+class TermsAction:
+    """The outcome of the proposal of terms."""
+
+    name = TERMS
+
+    def __init__(self, stores: Stores) -> None:
+        self._clock = stores.clock
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Approve the occurrence if the ledger created every record; otherwise the terms can be proposed again."""
+        found = found_of(connection, intent.payload)
+        if any(each is not Result.CREATED for each in results):
+            self.lapsed(connection, intent)
+        elif found.state == states.DRAWN:
+            change_state(connection, self._clock, found, states.APPROVED, {"number": intent.payload["number"]})
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Let the terms be proposed again, with fresh ids; after a restore also take the approval back."""
+        found = found_of(connection, intent.payload)
+        if found.proposal == intent.id and found.state != states.CANCELLED:
+            attempt = intent.payload["attempt"] + 1
+            set_occurrence(connection, self._clock, found, state=states.DRAWN, proposal=None, attempt=attempt)
+
+
+def _group_owner(programme: str, group: str) -> str:
+    return f"programme {programme} group {group}"
