@@ -26,3 +26,11 @@ def test_a_programme_file_is_checked(sycee: Any, tmp_path: Path) -> None:
     assert f"error: {wrong}:" in refused.err
     assert 'expiry.rest_to: found "fonder"' in refused.err
     assert 'did you mean "funder"?' in refused.err
+
+
+def test_a_schedule_shows_when_the_next_occurrence_begins(sycee: Any, tmp_path: Path) -> None:
+    path, rule = tmp_path / "yearly.toml", "FREQ=YEARLY;COUNT=3"
+    schedule = f'[schedule]\nrule = "{rule}"\ncatch_up = "each"\noverlap = false\nbeacon_period_s = 3\n'
+    path.write_text(data.content("pilots", "luohu-2020").decode() + schedule, encoding="utf-8")
+    assert f"  schedule      {rule}, next 2021-10-09 00:00:00+08:00\n" in sycee("draw", "check", path).out
+    assert sycee("draw", "check", path, "--json").json()["schedule"] == rule

@@ -375,6 +375,7 @@ def test_the_example_programme_has_every_key() -> None:
         "source",
         "mark",
         "published",
+        "schedule",
         "sources",
         "address",
         "value",

@@ -133,6 +133,10 @@ def _programme_lines(programme: Programme) -> Iterator[str]:
     yield f"  claim         {window(programme.claim)}"
     yield f"  spending      {window(programme.spending)}"
     yield f"  expiry        {documents.shown_moment(programme.expires_ns, zone)}; the rest returns to the funder"
+    if (schedule := programme.schedule) is not None:
+        second = schedule.first_after(schedule.starts.date())
+        next_begins = "" if second is None else f", next {documents.shown_moment(schedule.begins_ns(second), zone)}"
+        yield f"  schedule      {schedule.rule}{next_begins}"
 
 
 def _programme_json(programme: Programme) -> dict[str, Any]:
@@ -149,6 +153,7 @@ def _programme_json(programme: Programme) -> dict[str, Any]:
         "claim": asdict(programme.claim),
         "spending": asdict(programme.spending),
         "expires_ns": programme.expires_ns,
+        "schedule": None if programme.schedule is None else programme.schedule.rule,
     }
 
 

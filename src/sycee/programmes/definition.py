@@ -9,7 +9,8 @@ unknown zone or currency. Amounts are minor units, moments are nanoseconds since
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,6 +20,8 @@ from sycee.core import documents, money
 from sycee.core.documents import Table
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.money import Currency
+from sycee.programmes import schedule as schedules
+from sycee.programmes.schedule import Schedule
 
 DRAW_RULES: Final = ("sycee.draw.v1",)
 REPLAY_BEACON: Final = "sycee-replay"  # source name of a synthetic beacon, computed from the seed of a replay
@@ -32,7 +35,8 @@ CHECK_MINUTES: Final = 120
 CODE_MINUTES: Final = 360
 MINUTES_MAX: Final = 60 * 24 * 31
 
-_MINUTE_NS: Final = 60 * 10**9
+_SECOND_NS: Final = 10**9
+_MINUTE_NS: Final = 60 * _SECOND_NS
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _T = TypeVar("_T")
 
@@ -188,6 +192,35 @@ class Programme:
     operators: tuple[Operator, ...]
     published: Published
     sources: tuple[Source, ...]
+    schedule: Schedule | None = None  # None: occurrence 0 alone
+
+    def on(self, day: date) -> Programme:
+        """Return the programme of the occurrence that begins on a local day: its moments are as many days later.
+
+        The beacon's round is the first one that is due no earlier than its moved due time.
+        """
+        schedule = self.schedule
+        if schedule is None or day == schedule.starts.date():
+            return self
+
+        def moved(window: Window) -> Window:
+            return Window(schedule.moved_ns(window.from_ns, day), schedule.moved_ns(window.until_ns, day))
+
+        due_ns, period_ns = self.draw.beacon_due_ns, schedule.beacon_period_s * _SECOND_NS
+        rounds = -((due_ns - schedule.moved_ns(due_ns, day)) // period_ns)
+        draw = replace(
+            self.draw, beacon_round=self.draw.beacon_round + rounds, beacon_due_ns=due_ns + rounds * period_ns
+        )
+        shred_at_ns = schedule.moved_ns(self.registration_rules.shred_at_ns, day)
+        return replace(
+            self,
+            registration=moved(self.registration),
+            registration_rules=replace(self.registration_rules, shred_at_ns=shred_at_ns),
+            draw=draw,
+            claim=moved(self.claim),
+            spending=moved(self.spending),
+            expires_ns=schedule.moved_ns(self.expires_ns, day),
+        )
 
 
 def load(source: Path | str) -> Programme:
@@ -227,6 +260,16 @@ def define(table: Table) -> Programme:
     if "published" in table:
         published = _published(table.table("published"), budget_minor, draw.winners, merchants, currency)
     table.offer("sources")
+    table.offer("schedule")
+    schedule = None
+    if "schedule" in table:
+        schedule = schedules.read(
+            table.table("schedule"),
+            zone,
+            begins_ns=registration.from_ns,
+            claim_from_ns=claim.from_ns,
+            expires_ns=expires_ns,
+        )
     programme = Programme(
         name=name,
         title=table.text("title"),
@@ -248,6 +291,7 @@ def define(table: Table) -> Programme:
         operators=operators,
         published=published,
         sources=tuple(_source(each) for each in table.tables("sources")) if "sources" in table else (),
+        schedule=schedule,
     )
     table.finish()
     return programme
