@@ -114,6 +114,11 @@ class Jobs:
         assert inserted is not None, "one row was inserted"
         return int(inserted[0])
 
+    def is_waiting(self, connection: Connection, name: str, key: str) -> bool:
+        """Return whether a job of this name and key is still to run, as the caller's transaction sees it."""
+        chosen = (JOBS.c.name == name) & (JOBS.c.key == key) & (JOBS.c.state == WAITING)
+        return connection.scalar(sqlalchemy.select(JOBS.c.number).where(chosen)) is not None
+
     def stop(self, connection: Connection, name: str, key: str) -> None:
         """Stop a waiting job in the caller's transaction; do nothing if there is none. A run in progress ends."""
         chosen = (JOBS.c.name == name) & (JOBS.c.key == key) & (JOBS.c.state == WAITING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import date
 from typing import Final
 
 import sqlalchemy
@@ -20,6 +21,7 @@ from sycee.programmes.allotment import shares_of
 from sycee.programmes.drafts import Drafts
 from sycee.programmes.draw import Entries
 from sycee.programmes.draw_files import BEACON_BYTES, Announcement, Beacon
+from sycee.programmes.repeating import add_begin_job, follows, stop_repeating
 from sycee.programmes.sha256 import Progress
 from sycee.programmes.stored import (
     Occurrence,
@@ -52,18 +54,21 @@ class Drawing(Drafts):
         if found.state == states.REGISTRATION:
             return found
         stored.require_running()
-        definition = stored.definition
+        definition = stored.on(found)
         if read_ns(self._stores.clock) >= definition.registration.until_ns:
             raise UsageError(
                 f"the registration of {name} ended {shown_moment(definition.registration.until_ns, definition.zone)}",
                 hint="store a file with later windows",
             )
-        self._check_earlier(found)
+        if definition.schedule is None or not definition.schedule.overlap:
+            self._check_earlier(found)
         chosen = (PROGRAMMES.c.name == name) & (PROGRAMMES.c.state == states.DRAFT)
-        write(
-            self._stores.engine,
-            lambda connection: connection.execute(PROGRAMMES.update().where(chosen).values(state=states.RUNNING)),
-        )
+
+        def run(connection: Connection) -> None:
+            connection.execute(PROGRAMMES.update().where(chosen).values(state=states.RUNNING))
+            add_begin_job(connection, self._stores, stored.definition, after=date.fromisoformat(found.date))
+
+        write(self._stores.engine, run)
         return self._change(found, states.REGISTRATION, {})
 
     def freeze(
@@ -77,7 +82,7 @@ class Drawing(Drafts):
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, DRAW, operator=stored.operator)
-        definition, folder = stored.definition, self.files_of(found)
+        definition, folder = stored.on(found), self.files_of(found)
         now_ns = read_ns(self._stores.clock)
         if found.state != states.FROZEN:
             stored.require_running()
@@ -116,7 +121,7 @@ class Drawing(Drafts):
             return found
         _require(found, states.FROZEN, "publish")
         self._announcement(found)
-        now_ns, definition = read_ns(self._stores.clock), stored.definition
+        now_ns, definition = read_ns(self._stores.clock), stored.on(found)
         if now_ns >= definition.draw.beacon_due_ns:
             raise UsageError(
                 f"the beacon was due {shown_moment(definition.draw.beacon_due_ns, definition.zone)}, and may be known",
@@ -142,14 +147,14 @@ class Drawing(Drafts):
         Nothing is fetched. A person may replace their own value until the draw. Raises UsageError before the beacon is
         due, before the publication, and for a value that has not 32 bytes.
         """
-        stored = self.get(name)
+        stored, found = self._pair(name, occurrence)
         self._people.require(who, BEACON, operator=stored.operator)
         if len(value) != BEACON_BYTES:
             raise UsageError(
                 f"a beacon's value has {BEACON_BYTES} bytes, not {len(value)}",
                 hint="copy all 64 hexadecimal digits; docs/reference/draw.md explains other lengths",
             )
-        definition = stored.definition
+        definition = stored.on(found)
         if read_ns(self._stores.clock) < definition.draw.beacon_due_ns:
             raise UsageError(
                 f"the beacon is due {shown_moment(definition.draw.beacon_due_ns, definition.zone)}",
@@ -224,13 +229,22 @@ class Drawing(Drafts):
         self._finish(stored, states.CANCELLED)
         return cancelled
 
+    def stop_repeating(self, name: str, *, who: int) -> StoredProgramme:
+        """Let no further occurrence of a programme begin; those that began go on. Repeating it changes nothing."""
+        stored = self.get(name)
+        self._people.require(who, CLOSE, operator=stored.operator)
+        write(self._stores.engine, lambda connection: stop_repeating(connection, self._stores, stored))
+        self._finish(stored, states.CLOSED)
+        return self.get(name)
+
     # --- helpers ---
 
     def _finish(self, stored: StoredProgramme, state: str) -> None:
-        """Give a programme its last state if all of its occurrences ended."""
+        """Give a programme its last state if all of its occurrences ended, and none follows."""
 
         def finish(connection: Connection) -> None:
-            if all(each.state in states.FINISHED for each in occurrences_in(connection, stored.name)):
+            found = occurrences_in(connection, stored.name)
+            if all(each.state in states.FINISHED for each in found) and not follows(connection, self._stores, stored):
                 chosen = PROGRAMMES.c.name == stored.name
                 values = {"state": state, "changed_ns": read_ns(self._stores.clock)}
                 connection.execute(PROGRAMMES.update().where(chosen).values(values))

@@ -113,7 +113,7 @@ class Dropping(Terms):
         self.check_exposure(found, found.minor)
         self._check_funded(stored, found)
         made = self.drop_records(found, self._approved(stored, found))
-        payload = _payload(found) | {"expires_ns": stored.definition.expires_ns}
+        payload = _payload(found) | {"expires_ns": stored.on(found).expires_ns}
         id = self.ids_of(found).one("drop intent", attempt=found.attempt)
         self._perform([Draft(DROP, made, payload, who=who, signers=signers, id=id)], "the drop was refused")
         return self.occurrence(name, occurrence)
@@ -190,7 +190,7 @@ class Dropping(Terms):
         if found.state in (states.EXPIRED, states.CLOSED):
             return found
         states.require_change(found.title, found.state, states.EXPIRED)
-        definition = stored.definition
+        definition = stored.on(found)
         if read_ns(self._stores.clock) < definition.expires_ns:
             raise UsageError(
                 f"{found.title} expires {shown_moment(definition.expires_ns, definition.zone)}",

@@ -102,7 +102,7 @@ class DryRun:
 
 def dry_run(copy: StateCopy, plan: Plan, now_ns: int) -> DryRun:
     """Apply the steps that `plan` has not done yet to `copy`, each at its time, from `now_ns` on."""
-    stored, found, definition = plan.stored, plan.found, plan.stored.definition
+    stored, found, definition = plan.stored, plan.found, plan.stored.on(plan.found)
     currency = definition.currency.numeric
     supply, funder = copy.state.supply(currency), _balance(copy.state, stored.funder)
     is_invented = not states.is_at_least(found.state, states.DRAWN)
@@ -126,7 +126,7 @@ def dry_run(copy: StateCopy, plan: Plan, now_ns: int) -> DryRun:
 
 def _steps(state: LedgerState, plan: Plan, now_ns: int) -> list[tuple[str, int, Array]]:
     """Return the steps to come: name, time and records."""
-    found, definition, allotment, made = plan.found, plan.stored.definition, plan.allotment, plan.made
+    found, definition, allotment, made = plan.found, plan.stored.on(plan.found), plan.allotment, plan.made
     numbers = plan.numbers or _free(state, len(definition.merchants))
     steps: list[tuple[str, int, Array]] = []
     if not states.is_at_least(found.state, states.APPROVED):
@@ -190,7 +190,7 @@ def _free(state: LedgerState, groups: int) -> LedgerNumbers:
 
 
 def _problems(plan: Plan, now_ns: int, funder: int) -> list[str]:
-    stored, found, definition = plan.stored, plan.found, plan.stored.definition
+    stored, found, definition = plan.stored, plan.found, plan.stored.on(plan.found)
     currency = definition.currency
 
     def shown(minor: int) -> str:

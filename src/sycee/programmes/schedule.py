@@ -19,7 +19,7 @@ from sycee.core.extras import extra
 from sycee.core.limits import PURSES_PER_WALLET_MAX
 from sycee.core.time_zones import EPOCH
 
-CATCH_UP: Final = ("each", "last", "none")
+CATCH_UP: Final = ("each", "last")
 FREQUENCIES: Final = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 PARTS: Final = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST")
 OCCURRENCES_CHECKED: Final = 1_000  # of a rule without end: their windows are compared
@@ -31,8 +31,7 @@ class Schedule:
     """When a programme is repeated.
 
     - `rule`: of RFC 5545. `starts`: the local beginning of occurrence 0, without a zone.
-    - `catch_up`: of several beginnings that were missed, the occurrences that still begin: "each", the "last", or
-      "none" of them.
+    - `catch_up`: of several beginnings that were missed, the occurrences that still begin: "each", or the "last".
     - `overlap`: whether an occurrence may begin before the one before it is finished.
     - `beacon_period_s`: seconds between two rounds of the beacon's source; 0 if nothing is drawn again.
     """

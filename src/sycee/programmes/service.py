@@ -28,6 +28,7 @@ from sycee.programmes import states
 from sycee.programmes.allotment import Allotment, shares_of
 from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, Dropping, ExpireAction, SealAction
 from sycee.programmes.dry_run import DryRun, Plan, dry_run
+from sycee.programmes.repeating import BEGIN_JOB, begin_job
 from sycee.programmes.state_copy import StateCopy
 from sycee.programmes.stored import (
     Occurrence,
@@ -62,6 +63,7 @@ class Programmes(Dropping):
             ResumeAction(stores),
         )
         stores.jobs.register(EXPIRE_JOB, self._expire_job)
+        stores.jobs.register(BEGIN_JOB, begin_job(stores))
 
     # --- halts ---
 

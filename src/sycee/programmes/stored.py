@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ from sycee.core import documents
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.database.events import EventKind, record_event
-from sycee.programmes import definition, states
+from sycee.programmes import states
+from sycee.programmes.definition import Programme, define
 from sycee.programmes.tables import OCCURRENCES, OPERATORS, PROGRAMMES
 
 _DEFINITIONS_MAX: Final = 64  # parsed files in memory
@@ -44,9 +46,13 @@ class StoredProgramme:
     changed_ns: int
 
     @property
-    def definition(self) -> definition.Programme:
+    def definition(self) -> Programme:
         """Return the programme as its file defines it."""
         return defined(self.name, self.text)
+
+    def on(self, occurrence: Occurrence) -> Programme:
+        """Return the programme with the windows of one of its occurrences."""
+        return self.definition.on(date.fromisoformat(occurrence.date))
 
     @property
     def is_halted(self) -> bool:
@@ -107,9 +113,9 @@ class LedgerNumbers:
 
 
 @lru_cache(_DEFINITIONS_MAX)
-def defined(name: str, text: str) -> definition.Programme:
+def defined(name: str, text: str) -> Programme:
     """Return the programme of a file's text. Raises DocumentError for an impossible one."""
-    return definition.define(documents.parse(text, f"{name}.toml"))
+    return define(documents.parse(text, f"{name}.toml"))
 
 
 def programme_in(connection: Connection, name: str) -> StoredProgramme:

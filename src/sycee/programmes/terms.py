@@ -117,7 +117,7 @@ class Terms(Drawing):
         with self._stores.ledger.sequencer.reading() as state:
             defined = frozenset(numbers.groups) & frozenset(state.groups)
         return records.terms(
-            stored.definition,
+            stored.on(found),
             made[: len(numbers.groups)],
             ids.to_int(made[-2]),
             ids.to_int(made[-1]),
