@@ -127,6 +127,9 @@ def commands(place: Path) -> list[list[str]]:
         ["refund", "--help"],
         ["request", "--help"],
         ["hold", "--help"],
+        ["drop", "list", bank],
+        ["drop", "list", bank, "--json"],
+        ["drop", "funders", bank],
         # The day, cases, backup.
         ["day", "list", bank],
         ["day", "list", bank, "--json"],

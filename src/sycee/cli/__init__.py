@@ -65,6 +65,8 @@ COMMANDS: Final = {
     "request": ("request:app", "Ask for a payment, and pay or decline such a request."),
     "hold": ("hold:app", "Hold money of a wallet for a payee, and take or release it."),
     "refund": ("pay:refund", "Refund a part, or all, of the payment of an order or of a hold."),
+    # Programmes.
+    "drop": ("drop:app", "Run a programme: draft, draw, terms, drop, claims, expiry and close."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),
     "case": ("case:app", "Open cases, take steps, and follow claims."),
@@ -88,6 +90,7 @@ HEADINGS: Final = {
     "init": "A bank and its people",
     "operator": "Issuance",
     "wallet": "Wallets and payments",
+    "drop": "Programmes",
     "day": "Days, cases and backups",
     "demo": "Server",
 }

@@ -31,6 +31,7 @@ from sycee.programmes.dry_run import DryRun, Plan, dry_run
 from sycee.programmes.repeating import BEGIN_JOB, begin_job
 from sycee.programmes.state_copy import StateCopy
 from sycee.programmes.stored import (
+    Figures,
     Occurrence,
     StoredProgramme,
     occurrences_in,
@@ -123,7 +124,21 @@ class Programmes(Dropping):
         effect = {"programme": name, "operator": stored.operator, "reason": reason}
         return self._proposals.propose(RESUME, made, effect, maker=maker, id=id)
 
-    # --- dry run ---
+    # --- figures, dry run ---
+
+    def figures(self, name: str, occurrence: int = 0) -> Figures:
+        """Return what happened to the packets of an occurrence so far, as the ledger has it."""
+        found = self.occurrence(name, occurrence)
+        with self._stores.ledger.sequencer.reading() as state:
+            if found.number is None or not state.has_programme(found.number):
+                return Figures()
+            purses = state.purses(found.number)
+            columns = ("dropped", "spent", "refunded", "returned", "pending")
+            sums = {column: int(purses[column].sum()) for column in columns}
+            claimed = int((purses["wallet"] > 0).sum())
+        spent = sums["spent"] - sums["refunded"]
+        left = sums["dropped"] - spent - sums["returned"] - sums["pending"]
+        return Figures(int(purses.size), claimed, sums["dropped"], spent, sums["pending"], sums["returned"], left)
 
     def dry_run(self, name: str, occurrence: int = 0, *, wallets: Mapping[int, int] | None = None) -> DryRun:
         """Apply the records of the steps to come to a copy of the ledger's state, and return what they would do.

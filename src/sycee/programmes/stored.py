@@ -112,6 +112,23 @@ class LedgerNumbers:
     groups: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The packets of an occurrence on the ledger, in minor units; all 0 before its cohort is added.
+
+    `spent`: without what was refunded. `left`: in packets that are not expired. `claimed`: number of packets that were
+    ever claimed.
+    """
+
+    members: int = 0
+    claimed: int = 0
+    dropped_minor: int = 0
+    spent_minor: int = 0
+    pending_minor: int = 0
+    returned_minor: int = 0
+    left_minor: int = 0
+
+
 @lru_cache(_DEFINITIONS_MAX)
 def defined(name: str, text: str) -> Programme:
     """Return the programme of a file's text. Raises DocumentError for an impossible one."""
