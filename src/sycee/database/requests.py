@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy
@@ -13,6 +14,7 @@ from sycee.core import ids
 from sycee.core.canonical_json import canonical
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
+from sycee.core.keyed_locks import KeyedLocks
 from sycee.database.tables import REQUESTS
 from sycee.database.transactions import reading, write
 
@@ -27,6 +29,14 @@ class StoredRequests:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self.in_progress: KeyedLocks[int] = KeyedLocks()
+
+    def alone(self, id: int) -> AbstractContextManager[None]:
+        """Let one thread at a time work on the request of an id; a later thread finds the stored answer.
+
+        One process has the data folder open, so no other process works on the request.
+        """
+        return self.in_progress.holding(id)
 
     def find(self, id: int, who: int, name: str, digest: str) -> Mapping[str, Any] | None:
         """Return the answer to a request, or None if it has none yet. Raises RequestConflict if the id has another."""

@@ -186,8 +186,9 @@ def perform(
 ) -> JSONResponse:
     """Perform an action once; return 201 with its answer, 200 with the first answer, or 202 with what to sign.
 
-    `work` calls the service, and returns an answer without personal data. `place`: parameters of the path. Raises the
-    errors of `work`, and RequestConflict if the id belongs to another request or another caller.
+    `work` calls the service, and returns an answer without personal data. `place`: parameters of the path. Requests
+    with one id wait for each other. Raises the errors of `work`, and RequestConflict if the id belongs to another
+    request or another caller.
     """
     id = body.number
     if not id:
@@ -197,23 +198,24 @@ def perform(
         canonical(content), key=blake3(bank.personal_keys.hash_key, derive_key_context=_DIGEST_CONTEXT).digest()
     ).hexdigest()
     signatures = Signatures.of(bank, body)
-    if (answer := bank.stored_requests.find(id, who, name, digest)) is not None:
-        return JSONResponse(answer, 200)
-    if signatures.given:
-        bank.stored_requests.begin(id, who, name, digest)
-    try:
-        with ids.derived_from(id):
-            made = work(signatures)
-    except SignatureNeeded as needed:
-        return signatures.request(needed)
-    except MessageSignatureNeeded as asked:
-        document = None if asked.document is None else dict(asked.document)
-        message = MessageToSign(message=asked.unsigned.hex(), key=str(asked.key), document=document)
-        return JSONResponse(MessageRequest(message_to_sign=message).model_dump(), 202)
-    if not signatures.given:
-        bank.stored_requests.begin(id, who, name, digest)
-    bank.stored_requests.finish(id, made)
-    return JSONResponse(made, 201)
+    with bank.stored_requests.alone(id):
+        if (answer := bank.stored_requests.find(id, who, name, digest)) is not None:
+            return JSONResponse(answer, 200)
+        if signatures.given:
+            bank.stored_requests.begin(id, who, name, digest)
+        try:
+            with ids.derived_from(id):
+                made = work(signatures)
+        except SignatureNeeded as needed:
+            return signatures.request(needed)
+        except MessageSignatureNeeded as asked:
+            document = None if asked.document is None else dict(asked.document)
+            message = MessageToSign(message=asked.unsigned.hex(), key=str(asked.key), document=document)
+            return JSONResponse(MessageRequest(message_to_sign=message).model_dump(), 202)
+        if not signatures.given:
+            bank.stored_requests.begin(id, who, name, digest)
+        bank.stored_requests.finish(id, made)
+        return JSONResponse(made, 201)
 
 
 def _envelope(text: str) -> Envelope:
