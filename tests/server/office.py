@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 from tests.bank.world import ANN, BOB, DAY_NS, NORTH, SOUTH, START_NS, WITNESS, Copies
-from tests.server.world import logged_in, new_id, served
+from tests.server.world import logged_in, new_id, sent_after_a_crash, served
 from tests.wallets import world
 from tests.wallets.world import LEO_KEY, MIA_KEY, Town
 
@@ -98,6 +98,12 @@ class Office:
         answer = self.post(role, path, **members)
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
+        return made
+
+    def repeated(self, role: str, path: str, **members: object) -> dict[str, Any]:
+        """Send an action that succeeds, whose answer a crash loses, and return the answer to the same request."""
+        body = {"id": new_id(), **members}
+        made: dict[str, Any] = sent_after_a_crash(lambda: self.of(role).post(f"/v1/{path}", json=body)).json()
         return made
 
     def sign(self, proposal: str, *keys: SigningKey) -> dict[str, Any]:

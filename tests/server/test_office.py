@@ -115,7 +115,7 @@ def test_a_return_without_a_hold_is_a_proposal_and_leaves_a_claim(made: Office) 
     texts = made.of("clerk").get(f"/v1/cases/{case}/texts").json()["rows"]
     assert [each["text"] for each in texts] == ["it was not me"]
     assert made.of("other bank").get(f"/v1/cases/{case}/texts").status_code == 404
-    step = made.done("caseworker", f"cases/{case}/steps", step="uphold")
+    step = made.repeated("caseworker", f"cases/{case}/steps", step="uphold")
     assert step["needs"] == ["two officers of the board"]
     assert made.sign(step["proposal"], ANN, BOB)["state"] == "done"
     (claim,) = made.of("officer").get("/v1/claims").json()["rows"]
@@ -126,7 +126,12 @@ def test_a_return_without_a_hold_is_a_proposal_and_leaves_a_claim(made: Office) 
     assert (poor.status_code, "no money" in poor.json()["detail"]) == (400, True)
     assert made.post("operator", f"claims/{claim['claim']}/write-off").status_code == 403
     assert made.post("officer", f"claims/{new_id()}/write-off").status_code == 404
-    made.done("officer", f"claims/{claim['claim']}/write-off")
+    town.fund(town.shop, 1_00, "N-7")
+    proposal = made.repeated("caseworker", f"claims/{claim['claim']}/collection")["proposal"]
+    second = made.post("caseworker", f"claims/{claim['claim']}/collection")
+    assert (second.status_code, "already" in second.json()["detail"]) == (400, True)
+    made.done("officer", f"proposals/{proposal}/withdrawal")
+    made.repeated("officer", f"claims/{claim['claim']}/write-off")
     assert made.of("officer").get("/v1/claims").json()["rows"] == []
 
 
@@ -210,7 +215,7 @@ def test_statements_make_breaks_that_their_own_party_follows(made: Office) -> No
     assert made.post("other bank", f"{place}/owner", owner=owner).status_code == 404
     assert made.post("auditor", f"{place}/owner", owner=owner).status_code == 403
     assert made.done("operator", f"{place}/owner", owner=owner)["owner"] == owner
-    ended = made.done("caseworker", f"{place}/closure", reason="typing error of the bank")
+    ended = made.repeated("caseworker", f"{place}/closure", reason="typing error of the bank")
     assert ended["closed_as"] == "typing error of the bank"
     assert made.of("auditor").get("/v1/breaks").json()["rows"] == []
     assert made.of("auditor").get("/v1/breaks?all=true").json()["rows"] == [ended]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import uvicorn
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
+from sycee.core.errors import UnavailableError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.records.envelopes import sign
 from sycee.core.records.layout import OPERATION
+from sycee.database.requests import StoredRequests
 from sycee.database.transactions import write
 from sycee.server.app import create_server
 from sycee.server.auth.service import Authentication
@@ -116,6 +119,27 @@ def signed_message(client: httpx.Client, path: str, body: dict[str, Any], key: S
         return answer
     message = bytes.fromhex(answer.json()["message_to_sign"]["message"])
     return client.post(path, json={**body, "signature": key.sign(message).hex()})
+
+
+def sent_after_a_crash(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """Send an action whose answer a crash loses after its change, then send it again twice; return the later answer.
+
+    `send` sends the same request each time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("begin", "finish"):
+            patch.setattr(StoredRequests, name, _crash)
+        first = send()
+    assert first.status_code in (201, 503), first.text
+    again, later = send(), send()
+    assert again.status_code == (200 if first.status_code == 201 else 201), again.text
+    assert first.status_code == 503 or first.json() == again.json()
+    assert (later.status_code, later.json()) == (200, again.json())
+    return later
+
+
+def _crash(*arguments: object) -> None:
+    raise UnavailableError("the process ended before it stored the answer")
 
 
 def new_id() -> str:

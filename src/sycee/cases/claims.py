@@ -28,7 +28,7 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import OPEN as PROPOSAL_OPEN
@@ -128,12 +128,20 @@ class Claims:
         record = operations.reverse(id, original=case.payment, amount=minor)
         return self._proposals.propose(REVERSE, record, effect, maker=who, before=before, id=id)
 
-    def collect(self, reverse: int, *, maker: int) -> Proposal:
-        """Propose to collect the money that the payee has now.
+    def proposed_return(self, id: int) -> Proposal | None:
+        """Return the proposal of this id that returns money, whatever its state; None if there is none."""
+        with reading(self._stores.engine) as connection:
+            found = connection.scalar(sqlalchemy.select(CLAIMS.c.reverse).where(CLAIMS.c.reverse == id))
+        return None if found is None else self._proposals.get(id).proposal
+
+    def collect(self, reverse: int, *, maker: int, id: int = 0) -> Proposal:
+        """Propose to collect the money that the payee has now. The same id again returns the stored proposal.
 
         Raises UsageError for a claim that is not open, if there is no money, or a proposal waits for signatures.
         """
         claim = self.get(reverse)
+        if id and claim.proposal == id:
+            return self._proposals.get(id).proposal
         if claim.state != OPEN:
             raise UsageError(
                 f"the claim {ids.format(reverse)} is {claim.state}", hint="only an open claim is collected"
@@ -150,7 +158,7 @@ class Claims:
         if amount < 1:
             raise UsageError("the payee has no money yet", hint="a job proposes to collect it when there is some")
         now_ns = read_ns(self._stores.clock)
-        id = ids.new(now_ns // 1_000_000)
+        id = id or ids.new(now_ns // 1_000_000)
         effect = {
             "case": claim.case,
             "step": "collect",
@@ -168,8 +176,11 @@ class Claims:
         record = operations.reverse(id, original=claim.original, amount=amount)
         return self._proposals.propose(REVERSE, record, effect, maker=maker, before=before, id=id)
 
-    def write_off(self, reverse: int, *, who: int) -> None:
-        """End an open claim that nobody can collect. For persons who may request a return."""
+    def write_off(self, reverse: int, *, who: int, also: Also = nothing_else) -> None:
+        """End an open claim that nobody can collect. For persons who may request a return.
+
+        `also` writes in the same transaction.
+        """
         self._people.require(who, REVERSE)
         claim = self.get(reverse)
         if claim.state != OPEN:
@@ -183,6 +194,7 @@ class Claims:
             self._stores.jobs.stop(connection, COLLECT_JOB, ids.format(reverse))
             detail = {"minor": claim.missing_minor}
             events.add(connection, claim.case, reverse, "claim written off", who, now_ns, detail)
+            also(connection)
 
         write(self._stores.engine, work)
 

@@ -93,6 +93,10 @@ class Returns(Protocol):
         """Propose to return a case's payment; the step is taken when officers have signed."""
         ...
 
+    def proposed_return(self, id: int) -> Proposal | None:
+        """Return the proposal of this id that returns money, whatever its state; None if there is none."""
+        ...
+
 
 class Cases:
     """The cases of a bank. `claims` follows the money that a return did not find."""
@@ -257,6 +261,8 @@ class Cases:
         """
         self._people.require(who, ACT)
         case = self.get(number)
+        if id and self.claims is not None and (proposal := self.claims.proposed_return(id)) is not None:
+            return proposal
         if id and self._is_done(case, step, id):
             return case
         chosen = self._kind(case).step(step, case.state)

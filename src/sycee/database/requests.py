@@ -48,26 +48,21 @@ class StoredRequests:
 
         `who`: the person who asks, 0 for nobody. `digest`: 64 hexadecimal digits of a keyed digest of the content.
         """
-
-        def work(connection: Connection) -> Mapping[str, Any] | None:
-            query = sqlalchemy.select(REQUESTS.c.id).where(REQUESTS.c.id == id)
-            if connection.execute(query).first() is None:
-                row = {"id": id, "who": who, "name": name, "digest": digest, "at_ns": read_ns(self._clock)}
-                connection.execute(REQUESTS.insert().values(row))
-                return None
-            return self._answer(connection, id, who, name, digest)
-
-        return write(self._engine, work)
+        return write(self._engine, lambda connection: self._begin(connection, id, who, name, digest))
 
     def finish(self, id: int, answer: Mapping[str, Any]) -> None:
         """Store the answer to a request that was begun; a stored answer stays as it is."""
-        text = canonical(answer).decode()
+        write(self._engine, lambda connection: _finish(connection, id, answer))
 
-        def work(connection: Connection) -> None:
-            chosen = (REQUESTS.c.id == id) & REQUESTS.c.answer.is_(None)
-            connection.execute(REQUESTS.update().where(chosen).values(answer=text))
+    def store(
+        self, connection: Connection, id: int, who: int, name: str, digest: str, answer: Mapping[str, Any]
+    ) -> None:
+        """Bind an id and store its answer in the transaction of the request's change. Raises as `find`.
 
-        write(self._engine, work)
+        A crash then leaves both or neither: the request that is sent again changes nothing a second time.
+        """
+        self._begin(connection, id, who, name, digest)
+        _finish(connection, id, answer)
 
     def prune(self, before_ns: int) -> int:
         """Delete requests that began before a time; return their number. Their ids stay bound in the ledger."""
@@ -75,6 +70,14 @@ class StoredRequests:
             self._engine,
             lambda connection: connection.execute(REQUESTS.delete().where(REQUESTS.c.at_ns < before_ns)).rowcount,
         )
+
+    def _begin(self, connection: Connection, id: int, who: int, name: str, digest: str) -> Mapping[str, Any] | None:
+        query = sqlalchemy.select(REQUESTS.c.id).where(REQUESTS.c.id == id)
+        if connection.execute(query).first() is None:
+            row = {"id": id, "who": who, "name": name, "digest": digest, "at_ns": read_ns(self._clock)}
+            connection.execute(REQUESTS.insert().values(row))
+            return None
+        return self._answer(connection, id, who, name, digest)
 
     def _answer(self, connection: Connection, id: int, who: int, name: str, digest: str) -> Mapping[str, Any] | None:
         row = connection.execute(sqlalchemy.select(REQUESTS).where(REQUESTS.c.id == id)).first()
@@ -86,3 +89,8 @@ class StoredRequests:
             )
         answer: Mapping[str, Any] | None = None if row.answer is None else json.loads(row.answer)
         return answer
+
+
+def _finish(connection: Connection, id: int, answer: Mapping[str, Any]) -> None:
+    chosen = (REQUESTS.c.id == id) & REQUESTS.c.answer.is_(None)
+    connection.execute(REQUESTS.update().where(chosen).values(answer=canonical(answer).decode()))

@@ -20,6 +20,7 @@ from sycee.core.errors import SyceeError, UnavailableError
 from sycee.database.engines import WRITES, is_sqlite, shown
 
 T = TypeVar("T")
+Also = Callable[[Connection], None]  # further writes of a caller, in the transaction of a service
 
 SERIALIZABLE: Final = "SERIALIZABLE"
 READ_COMMITTED: Final = "READ COMMITTED"
@@ -40,6 +41,10 @@ _SQLITE_DAMAGED: Final = {11: "is damaged", 26: "is not an SQLite database"}
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL_MET: Final = ("40001", "40P01", "23505")  # serialisation failure, deadlock, and two inserts of the same row
 _POSTGRESQL_REFUSED: Final = {"25006": "is read-only", "42501": "denies this user permission"}
+
+
+def nothing_else(connection: Connection) -> None:
+    """Write nothing: the default of an argument `also`."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ ledger is closed when its other side arrives on a later day, or by a person with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -100,16 +100,25 @@ class Breaks:
             )
         return self._change(number, {"owner": owner, **({"case_number": case} if case else {})})
 
-    def close(self, number: int, reason: str, *, day: date, by: int) -> Break:
-        """Close a break by hand, with a reason of at most 35 characters that names no person."""
+    def close(
+        self, number: int, reason: str, *, day: date, by: int,
+        also: Callable[[Connection, Break], None] = lambda connection, closed: None,
+    ) -> Break:  # fmt: skip
+        """Close a break by hand, with a reason of at most 35 characters that names no person.
+
+        `also` writes in the same transaction, and gets the closed break. Raises UsageError for a closed break.
+        """
         self._people.require(by, ACTION)
         if not 0 < len(reason) <= REASON_LENGTH_MAX or not reason.isprintable():
             raise UsageError(
                 f"the reason has {len(reason)} characters", hint=f"write 1 to {REASON_LENGTH_MAX}; name no person"
             )
-        return self._change(number, {"closed_day": day.isoformat(), "closed_as": reason, "owner": by})
+        return self._change(number, {"closed_day": day.isoformat(), "closed_as": reason, "owner": by}, also)
 
-    def _change(self, number: int, values: dict[str, Any]) -> Break:
+    def _change(
+        self, number: int, values: dict[str, Any],
+        also: Callable[[Connection, Break], None] = lambda connection, changed: None,
+    ) -> Break:  # fmt: skip
         def work(connection: Connection) -> Break:
             found = _get(connection, number)
             if found.closed_day is not None:
@@ -117,7 +126,9 @@ class Breaks:
                     f"break {number} was closed on {found.closed_day}", hint="a break that comes back has a new number"
                 )
             connection.execute(BREAKS.update().where(BREAKS.c.number == number).values(**values))
-            return _get(connection, number)
+            changed = _get(connection, number)
+            also(connection, changed)
+            return changed
 
         return write(self._stores.engine, work)
 

@@ -22,7 +22,7 @@ from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.identity.people import People, article, listed
 from sycee.identity.proposals import Proposals
 from sycee.identity.tables import (
@@ -346,8 +346,8 @@ class Institutions:
         row = {"id": id, "outlet": outlet, "code": code, "public_key": str(key) if key else None, "state": ACTIVE}
         return write(self._stores.engine, lambda connection: _open(connection, TILLS, chosen, row))
 
-    def close_outlet(self, outlet: int, *, by: int) -> None:
-        """Close an outlet and its tills."""
+    def close_outlet(self, outlet: int, *, by: int, also: Also = nothing_else) -> None:
+        """Close an outlet and its tills. `also` writes in the same transaction."""
         with reading(self._stores.engine) as connection:
             merchant = connection.scalar(sqlalchemy.select(OUTLETS.c.merchant).where(OUTLETS.c.id == outlet))
         if merchant is None:
@@ -357,15 +357,20 @@ class Institutions:
         def close(connection: Connection) -> None:
             connection.execute(OUTLETS.update().where(OUTLETS.c.id == outlet).values(state=CLOSED))
             connection.execute(TILLS.update().where(TILLS.c.outlet == outlet).values(state=CLOSED))
+            also(connection)
 
         write(self._stores.engine, close)
 
-    def close_till(self, till: int, *, by: int) -> None:
-        """Close a till, so that it takes no payment."""
+    def close_till(self, till: int, *, by: int, also: Also = nothing_else) -> None:
+        """Close a till, so that it takes no payment. `also` writes in the same transaction."""
         found = self.till(till)
         self._require_merchant(found.merchant, by)
-        statement = TILLS.update().where(TILLS.c.id == till).values(state=CLOSED)
-        write(self._stores.engine, lambda connection: connection.execute(statement))
+
+        def close(connection: Connection) -> None:
+            connection.execute(TILLS.update().where(TILLS.c.id == till).values(state=CLOSED))
+            also(connection)
+
+        write(self._stores.engine, close)
 
     def outlets_of(self, merchant: int) -> dict[str, int]:
         """Return the ids of a merchant's open outlets by their codes."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, TypeVar
 
 from blake3 import blake3
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.engine import Connection
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -23,8 +24,11 @@ from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, I64_MAX
 from sycee.core.records import envelopes as sealed
 from sycee.core.records.envelopes import Envelope
+from sycee.database.transactions import Also
 from sycee.identity.remote_key import MessageSignatureNeeded
 from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer
+
+T = TypeVar("T")
 
 ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 ENVELOPES_MAX: Final = 16
@@ -124,16 +128,32 @@ class MessageRequest(Body):
 
 @dataclass(slots=True)
 class Signatures:
-    """The envelopes of one request, and the signers that its service was given."""
+    """The envelopes of one request, and the signers that its service was given.
+
+    `store_answer` stores the request with its answer in a transaction; `is_stored`: whether it was called.
+    """
 
     bank: Bank
     given: tuple[Envelope, ...]
-    asked: list[RemoteSigner]
+    store_answer: Callable[[Connection, Mapping[str, Any]], None]
+    asked: list[RemoteSigner] = field(default_factory=list)
+    is_stored: bool = False
 
-    @classmethod
-    def of(cls, bank: Bank, body: ActionBody) -> Signatures:
-        """Return the envelopes of a body. Raises UsageError for a text that is no envelope."""
-        return cls(bank, tuple(map(_envelope, body.envelopes)), [])
+    def answered(self, answer: Mapping[str, Any]) -> Also:
+        """Return a write that stores the request's answer in the transaction of its change.
+
+        For a change of SQL alone that cannot be repeated: after a crash the request that is sent again finds the
+        answer. `work` of `perform` returns the same answer.
+        """
+        return lambda connection: self._store(connection, answer)
+
+    def answering(self, answer: Callable[[T], Mapping[str, Any]]) -> Callable[[Connection, T], None]:
+        """Return a write as that of `answered`, for an answer that follows from the outcome of the change."""
+        return lambda connection, outcome: self._store(connection, answer(outcome))
+
+    def _store(self, connection: Connection, answer: Mapping[str, Any]) -> None:
+        self.store_answer(connection, answer)
+        self.is_stored = True
 
     def person(self, person: int) -> Sequence[Signer]:
         """Return a person as the signer. Raises UsageError for a person without a role."""
@@ -197,7 +217,11 @@ def perform(
     digest = blake3(
         canonical(content), key=blake3(bank.personal_keys.hash_key, derive_key_context=_DIGEST_CONTEXT).digest()
     ).hexdigest()
-    signatures = Signatures.of(bank, body)
+
+    def store_answer(connection: Connection, answer: Mapping[str, Any]) -> None:
+        bank.stored_requests.store(connection, id, who, name, digest, answer)
+
+    signatures = Signatures(bank, tuple(map(_envelope, body.envelopes)), store_answer)
     with bank.stored_requests.alone(id):
         if (answer := bank.stored_requests.find(id, who, name, digest)) is not None:
             return JSONResponse(answer, 200)
@@ -212,9 +236,10 @@ def perform(
             document = None if asked.document is None else dict(asked.document)
             message = MessageToSign(message=asked.unsigned.hex(), key=str(asked.key), document=document)
             return JSONResponse(MessageRequest(message_to_sign=message).model_dump(), 202)
-        if not signatures.given:
-            bank.stored_requests.begin(id, who, name, digest)
-        bank.stored_requests.finish(id, made)
+        if not signatures.is_stored:
+            if not signatures.given:
+                bank.stored_requests.begin(id, who, name, digest)
+            bank.stored_requests.finish(id, made)
         return JSONResponse(made, 201)
 
 

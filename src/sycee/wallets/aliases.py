@@ -26,7 +26,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.identity.people import People
 from sycee.personal import sealing
 from sycee.personal.register import Register
@@ -161,24 +161,32 @@ class Aliases:
 
         write(self._stores.engine, store)
 
-    def end(self, account: int, text: str, *, proof: bytes = b"", by: int) -> None:
-        """End an alias of a wallet. `proof`, `by`: as `register_handle`."""
+    def end(self, account: int, text: str, *, proof: bytes = b"", by: int, also: Also = nothing_else) -> None:
+        """End an alias of a wallet. `proof`, `by`: as `register_handle`. `also` writes in the same transaction."""
         kind, hash = self._hashed(text)
         wallet = self._directory.get(account)
         self._require_owner(wallet, hash, proof, by)
         chosen = _chosen(kind, hash) & (ALIASES.c.account == account)
         values = {"state": ENDED, "until_ns": None, "to_account": None}
-        ended = ALIASES.update().where(chosen).values(values)
-        if not write(self._stores.engine, lambda connection: connection.execute(ended).rowcount):
-            raise UsageError("the wallet does not have this alias", hint="name an alias of this wallet")
+
+        def end(connection: Connection) -> None:
+            if not connection.execute(ALIASES.update().where(chosen).values(values)).rowcount:
+                raise UsageError("the wallet does not have this alias", hint="name an alias of this wallet")
+            also(connection)
+
+        write(self._stores.engine, end)
 
     # --- phones ---
 
-    def challenge(self, account: int, text: str, *, proof: bytes = b"", by: int) -> int:
+    def challenge(
+        self, account: int, text: str, *, proof: bytes = b"", by: int,
+        also: Callable[[Connection, int], None] = lambda connection, challenge: None,
+    ) -> int:  # fmt: skip
         """Prepare a code for a phone that becomes the alias of a wallet; return the challenge's id.
 
-        `proof`, `by`: as `register_handle`. `deliver` sends the code. `confirm` takes it within ten minutes.
-        Raises UsageError if too many codes were asked for in 24 hours: `_require_few`.
+        `proof`, `by`: as `register_handle`. `also` writes in the same transaction, and gets the id. `deliver` sends
+        the code. `confirm` takes it within ten minutes. Raises UsageError if too many codes were asked for in 24 hours:
+        `_require_few`.
         """
         kind, hash = self._hashed(text)
         if kind is not AliasKind.PHONE:
@@ -204,6 +212,7 @@ class Aliases:
         def store(connection: Connection) -> None:
             self._require_few(connection, wallet, hash, now_ns)
             connection.execute(CHALLENGES.insert().values(row))
+            also(connection, challenge)
 
         write(self._stores.engine, store)
         return challenge
@@ -263,11 +272,14 @@ class Aliases:
             raise NotFound(f"there is no challenge {ids.format(challenge)}", hint="ask for a code first")
         return int(account)
 
-    def confirm(self, challenge: int, code: str) -> bool:
+    def confirm(
+        self, challenge: int, code: str, *, also: Callable[[Connection, bool], None] = lambda connection, active: None
+    ) -> bool:
         """Take the code that a phone received: its alias begins, or begins to move from another wallet.
 
-        Return whether the alias is in effect now; False: it cools off for 24 hours. Raises UsageError for a wrong code,
-        after five attempts, and after ten minutes.
+        Return whether the alias is in effect now; False: it cools off for 24 hours. `also` writes in the transaction
+        of the alias, and gets the same value. Raises UsageError for a wrong code, after five attempts, and after ten
+        minutes.
         """
         now_ns = read_ns(self._stores.clock)
         given = self._code_hash(challenge, code)
@@ -282,7 +294,9 @@ class Aliases:
                 connection.execute(CHALLENGES.update().where(chosen).values(attempts=row.attempts + 1, state=state))
                 return "the code is wrong"
             connection.execute(CHALLENGES.update().where(chosen).values(state=USED, sealed=None))
-            return self._begin(connection, row, now_ns)
+            state = self._begin(connection, row, now_ns)
+            also(connection, state == ACTIVE)
+            return state
 
         result = write(self._stores.engine, take)
         if result not in (ACTIVE, COOLING):
@@ -315,19 +329,25 @@ class Aliases:
         )
         return COOLING
 
-    def keep(self, account: int, text: str, *, proof: bytes = b"", by: int) -> None:
+    def keep(self, account: int, text: str, *, proof: bytes = b"", by: int, also: Also = nothing_else) -> None:
         """Object to the move of an alias, as the owner of the wallet that has it: the move ends.
 
-        `proof`, `by`: as `register_handle`. Raises UsageError if the alias of this wallet does not move.
+        `proof`, `by`: as `register_handle`. `also` writes in the same transaction. Raises UsageError if the alias of
+        this wallet does not move.
         """
         kind, hash = self._hashed(text)
         self._require_owner(self._directory.get(account), hash, proof, by)
         chosen = _chosen(kind, hash) & (ALIASES.c.account == account) & (ALIASES.c.state == COOLING)
-        kept = ALIASES.update().where(chosen).values(state=ACTIVE, until_ns=None, to_account=None)
-        if not write(self._stores.engine, lambda connection: connection.execute(kept).rowcount):
-            raise UsageError(
-                "no alias of this wallet moves", hint="the move has ended, or the alias is of another wallet"
-            )
+        values = {"state": ACTIVE, "until_ns": None, "to_account": None}
+
+        def keep(connection: Connection) -> None:
+            if not connection.execute(ALIASES.update().where(chosen).values(values)).rowcount:
+                raise UsageError(
+                    "no alias of this wallet moves", hint="the move has ended, or the alias is of another wallet"
+                )
+            also(connection)
+
+        write(self._stores.engine, keep)
 
     def moving_from(self, account: int) -> list[int]:
         """Return the wallets to which aliases of an account move, so that its owner can object."""

@@ -20,7 +20,7 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.identity.people import People
 from sycee.identity.remote_key import RemoteKey
 from sycee.wallets.directory import Directory
@@ -92,15 +92,22 @@ class Mandates:
         write(self._stores.engine, store)
         return mandate
 
-    def end(self, account: int, *, by: int) -> None:
-        """End the mandate of a wallet. `by`: its holder, or a person of its operator. Raises UsageError without one."""
+    def end(self, account: int, *, by: int, also: Also = nothing_else) -> None:
+        """End the mandate of a wallet. `by`: its holder, or a person of its operator. Raises UsageError without one.
+
+        `also` writes in the same transaction.
+        """
         wallet = self._directory.get(account)
         if wallet.holder != by:
             self._people.require(by, "wallet.class", operator=wallet.operator)
         active = (MANDATES.c.account == account) & (MANDATES.c.state == ACTIVE)
-        ended = MANDATES.update().where(active).values(state=ENDED)
-        if not write(self._stores.engine, lambda connection: connection.execute(ended).rowcount):
-            raise UsageError(f"wallet {ids.format(account)} has no mandate")
+
+        def end(connection: Connection) -> None:
+            if not connection.execute(MANDATES.update().where(active).values(state=ENDED)).rowcount:
+                raise UsageError(f"wallet {ids.format(account)} has no mandate")
+            also(connection)
+
+        write(self._stores.engine, end)
 
     def of_account(self, account: int) -> Mandate:
         """Return the mandate of a wallet. Raises UsageError for none, and for one that is not signed by its key."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -61,13 +62,14 @@ class Invitations:
         self._clock = clock
 
     def issue(
-        self, person: int, *, by: int, hours: int = 24, operator: int | None = None, staff: bool = True
-    ) -> tuple[Invitation, str]:
+        self, person: int, *, by: int, hours: int = 24, operator: int | None = None, staff: bool = True,
+        also: Callable[[Connection, Invitation], None] = lambda connection, made: None,
+    ) -> tuple[Invitation, str]:  # fmt: skip
         """Return a new invitation and its code, which is stored nowhere.
 
         `operator`: the only operator for which `by` acts, None for all of them. `staff`: whether the person may have
-        another duty than MERCHANT. Raises NotFound for an unknown person, UsageError if `by` may not invite the person,
-        and if `hours` is not 1 to HOURS_MAX.
+        another duty than MERCHANT. `also` writes in the same transaction, and gets the invitation. Raises NotFound for
+        an unknown person, UsageError if `by` may not invite the person, and if `hours` is not 1 to HOURS_MAX.
         """
         if not 1 <= hours <= HOURS_MAX:
             raise UsageError(f"an invitation lasts 1 to {HOURS_MAX} hours, not {hours}", hint="24 hours are usual")
@@ -83,7 +85,12 @@ class Invitations:
             "until_ns": made.until_ns,
             "made_by": by,
         }
-        write(self._engine, lambda connection: connection.execute(INVITATIONS.insert().values(row)))
+
+        def store(connection: Connection) -> None:
+            connection.execute(INVITATIONS.insert().values(row))
+            also(connection, made)
+
+        write(self._engine, store)
         return made, "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
 
     def list(self) -> list[Invitation]:

@@ -132,10 +132,11 @@ async def end_alias(wallet: PathId, body: AliasBody, caller: TheCaller, runtime:
     """End an alias of a wallet."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
-        bank.aliases.end(found.account, body.alias, proof=proof, by=caller.person)
-        return {"wallet": wallet}
+        answer = {"wallet": wallet}
+        bank.aliases.end(found.account, body.alias, proof=proof, by=caller.person, also=request.answered(answer))
+        return answer
 
     return await runtime.run(perform, bank, "alias.end", caller.person, body, work, place={"wallet": wallet})
 
@@ -148,10 +149,11 @@ async def keep_alias(wallet: PathId, body: AliasBody, caller: TheCaller, runtime
     """End the move of an alias to another wallet, as the owner of the wallet that has it."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
-        bank.aliases.keep(found.account, body.alias, proof=proof, by=caller.person)
-        return {"wallet": wallet}
+        answer = {"wallet": wallet}
+        bank.aliases.keep(found.account, body.alias, proof=proof, by=caller.person, also=request.answered(answer))
+        return answer
 
     return await runtime.run(perform, bank, "alias.keep", caller.person, body, work, place={"wallet": wallet})
 
@@ -164,10 +166,10 @@ async def challenge_phone(wallet: PathId, body: AliasBody, caller: TheCaller, ru
     """Prepare a code for a phone that becomes an alias of the wallet. The bank sends it to the phone."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
-        challenge = bank.aliases.challenge(found.account, body.alias, proof=proof, by=caller.person)
-        return {"challenge": ids.format(challenge)}
+        also = request.answering(_challenge)
+        return _challenge(bank.aliases.challenge(found.account, body.alias, proof=proof, by=caller.person, also=also))
 
     return await runtime.run(perform, bank, "alias.challenge", caller.person, body, work, place={"wallet": wallet})
 
@@ -180,12 +182,12 @@ async def confirm_phone(challenge: PathId, body: CodeBody, caller: TheCaller, ru
     """Make the phone an alias, or begin its move from another wallet. Five wrong codes end the challenge."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         with hidden("challenge"):
             wallet = bank.directory.find(bank.aliases.account_of(number(challenge)))
         if wallet is None or not access.may_move(bank, caller, wallet):
             raise not_found("challenge")
-        return {"active": bank.aliases.confirm(number(challenge), body.code)}
+        return _confirmed(bank.aliases.confirm(number(challenge), body.code, also=request.answering(_confirmed)))
 
     return await runtime.run(perform, bank, "alias.confirm", caller.person, body, work, place={"challenge": challenge})
 
@@ -203,6 +205,14 @@ def _owned(bank: Bank, caller: Caller, wallet: str, body: AliasBody) -> tuple[Wa
         return found, b""
     key = wallet_key(bank, found, body.signature_bytes)
     return found, key.sign(bank.aliases.message(found.account, body.alias))
+
+
+def _challenge(challenge: int) -> dict[str, Any]:
+    return {"challenge": ids.format(challenge)}
+
+
+def _confirmed(active: bool) -> dict[str, Any]:
+    return {"active": active}
 
 
 def _counted(work: Callable[[], Value]) -> Value:

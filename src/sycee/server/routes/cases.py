@@ -314,7 +314,7 @@ async def collect_claim(claim: PathId, body: ActionBody, caller: TheCaller, runt
     def work(_: object) -> dict[str, Any]:
         with hidden("claim"):
             bank.claims.get(number(claim))
-        return proposed(bank, bank.claims.collect(number(claim), maker=caller.person))
+        return proposed(bank, bank.claims.collect(number(claim), maker=caller.person, id=body.number))
 
     return await runtime.run(perform, bank, "claim.collect", caller.person, body, work, place={"claim": claim})
 
@@ -327,11 +327,12 @@ async def write_claim_off(claim: PathId, body: ActionBody, caller: TheCaller, ru
     """End a claim that nobody can collect."""
     bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         with hidden("claim"):
             bank.claims.get(number(claim))
-        bank.claims.write_off(number(claim), who=caller.person)
-        return {"claim": claim}
+        answer = {"claim": claim}
+        bank.claims.write_off(number(claim), who=caller.person, also=request.answered(answer))
+        return answer
 
     return await runtime.run(perform, bank, "claim.write-off", caller.person, body, work, place={"claim": claim})
 

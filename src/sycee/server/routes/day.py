@@ -26,7 +26,7 @@ from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import MESSAGE_SIGNED, REPEATED, TheCaller, TheRuntime, hidden
-from sycee.server.signing import ActionBody, Body, Id, MessageBody, Nanoseconds, perform
+from sycee.server.signing import ActionBody, Body, Id, MessageBody, Nanoseconds, Signatures, perform
 
 router = APIRouter(prefix="/v1", tags=["day"])
 
@@ -233,7 +233,7 @@ async def assign_break(number: BreakNumber, body: AssignBody, caller: TheCaller,
     def work(_: object) -> dict[str, Any]:
         _found(bank, caller, number)
         changed = bank.day.breaks.assign(number, ids.parse(body.owner), by=caller.person, case=body.case)
-        return ShownBreak(**_break(changed)).model_dump(mode="json")
+        return _answer(changed)
 
     return await runtime.run(perform, bank, "break.assign", caller.person, body, work, place={"break": number})
 
@@ -248,12 +248,16 @@ async def close_break(
     """Close a break with a reason. A break that no longer exists is closed by the next close of a day."""
     bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         _found(bank, caller, number)
-        changed = bank.day.breaks.close(number, body.reason, day=bank.day.next_day(), by=caller.person)
-        return ShownBreak(**_break(changed)).model_dump(mode="json")
+        day, also = bank.day.next_day(), request.answering(_answer)
+        return _answer(bank.day.breaks.close(number, body.reason, day=day, by=caller.person, also=also))
 
     return await runtime.run(perform, bank, "break.close", caller.person, body, work, place={"break": number})
+
+
+def _answer(changed: Break) -> dict[str, Any]:
+    return ShownBreak(**_break(changed)).model_dump(mode="json")
 
 
 def _key(bank: Bank, caller: Caller, body: SignedBody) -> RemoteKey:

@@ -21,12 +21,12 @@ from sycee.core.timestamps import utc_text
 from sycee.identity.people import DutyMissing
 from sycee.server.auth.clients import REVOKE, Client
 from sycee.server.auth.dependencies import KnownCaller, authentication_of
-from sycee.server.auth.invitations import END, HOURS_MAX, INVITE
+from sycee.server.auth.invitations import END, HOURS_MAX, INVITE, Invitation
 from sycee.server.auth.service import Authentication
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.runtime import Runtime, runtime_of
-from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, perform
+from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, Signatures, perform
 
 router = APIRouter(prefix="/v1", tags=["authentication"])
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
@@ -127,16 +127,17 @@ async def invite(
     bank = runtime.bank
     codes: list[str] = []
 
-    def work(_: object) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         runtime.bank.people.require(caller.person, INVITE)
         try:
             made, code = authentication.invitations.issue(
-                ids.parse(body.person), by=caller.person, hours=body.hours, operator=caller.operator, staff=False
-            )
+                ids.parse(body.person), by=caller.person, hours=body.hours, operator=caller.operator, staff=False,
+                also=request.answering(_issued),
+            )  # fmt: skip
         except DutyMissing as error:  # another operator's customer is answered like nobody
             raise not_found("person") from error
         codes.append(code)
-        return {"invitation": ids.format(made.id), "until": utc_text(made.until_ns)}
+        return _issued(made)
 
     with _hidden("person"):
         answer: JSONResponse = await runtime.run(perform, bank, INVITE, caller.person, body, work)
@@ -198,6 +199,10 @@ def _hidden(what: str) -> Iterator[None]:
         yield
     except NotFound as error:
         raise not_found(what) from error
+
+
+def _issued(made: Invitation) -> dict[str, Any]:
+    return {"invitation": ids.format(made.id), "until": utc_text(made.until_ns)}
 
 
 def _program(client: Client) -> Program:

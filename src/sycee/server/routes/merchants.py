@@ -273,10 +273,11 @@ async def close_outlet(
     """Close an outlet and its tills, which then take no payment."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         _outlet(bank, access.visible_merchant(bank, caller, number(merchant)), number(outlet))
-        bank.institutions.close_outlet(number(outlet), by=caller.person)
-        return {"outlet": outlet, "state": "closed"}
+        answer = {"outlet": outlet, "state": "closed"}
+        bank.institutions.close_outlet(number(outlet), by=caller.person, also=request.answered(answer))
+        return answer
 
     place = {"merchant": merchant, "outlet": outlet}
     return await runtime.run(perform, bank, "outlet.close", caller.person, body, work, place=place)
@@ -292,10 +293,11 @@ async def close_till(
     """Close a till, which then takes no payment."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         found = _till(bank, access.visible_merchant(bank, caller, number(merchant)).id, number(till))
-        bank.institutions.close_till(found.id, by=caller.person)
-        return {"till": till, "state": "closed"}
+        answer = {"till": till, "state": "closed"}
+        bank.institutions.close_till(found.id, by=caller.person, also=request.answered(answer))
+        return answer
 
     place = {"merchant": merchant, "till": till}
     return await runtime.run(perform, bank, "till.close", caller.person, body, work, place=place)

@@ -438,10 +438,11 @@ async def end_mandate(wallet: PathId, body: ActionBody, caller: TheCaller, runti
     """End a mandate, as the holder or as a person of the operator."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(request: Signatures) -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
-        bank.mandates.end(found.account, by=caller.person)
-        return _changed(found)
+        answer = _changed(found)
+        bank.mandates.end(found.account, by=caller.person, also=request.answered(answer))
+        return answer
 
     return await runtime.run(perform, bank, "mandate.end", caller.person, body, work, place={"wallet": wallet})
 
