@@ -148,6 +148,17 @@ def test_nobody_opens_a_case_about_the_payment_of_others(made: Office) -> None:
     assert made.done("merchant", "cases", kind="unauthorised", payment=payment)["case"]
 
 
+def test_a_text_about_a_person_without_a_record_is_refused(made: Office) -> None:
+    about = {"kind": "complaint", "person": ids.format(made.person("auditor"))}
+    answer = made.post("caseworker", "cases", **about, text="slow")
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid-request")
+    assert "nothing is stored about the person" in answer.json()["detail"]
+    case = made.done("caseworker", "cases", **about)["case"]
+    step = made.post("caseworker", f"cases/{case}/steps", step="answer", text="sorry")
+    assert (step.status_code, "leave the text out" in step.json()["hint"]) == (400, True)
+    made.done("caseworker", f"cases/{case}/steps", step="answer")
+
+
 def test_the_day_is_closed_by_one_and_countersigned_by_another(made: Office) -> None:
     day = made.of("closer").get("/v1/days").json()["next"]
     path, closer, other = f"/v1/days/{day}", KEYS["closer"], KEYS["countersigner"]

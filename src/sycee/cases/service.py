@@ -189,7 +189,8 @@ class Cases:
         """Open a case and return its number; `by` owns it. The same id again returns the same number.
 
         About a payment: `person` is found by the wallet that paid. Raises UsageError for an unknown kind, a missing or
-        an unknown person or payment, for a person without the duty, and while another case about the payment is open.
+        an unknown person or payment, for a person without the duty, for a text about a person without a record, and
+        while another case about the payment is open.
         """
         rule = self.rules.kind(kind)
         self._people.require(by, OPEN_ACTION)
@@ -204,7 +205,7 @@ class Cases:
             raise UsageError(f"a case of kind {kind} is about a person of this bank", hint="name the person's id")
         now_ns = read_ns(self._stores.clock)
         id = id or ids.new(now_ns // 1_000_000)
-        sealed = self._register.seal(person, PLACE, text) if text else None
+        sealed = self._sealed(person, text)
         first = rule.states[0].name
         values = {
             "id": id,
@@ -234,6 +235,17 @@ class Cases:
             return number
 
         return write(self._stores.engine, work)
+
+    def _sealed(self, person: int, text: str) -> bytes | None:
+        """Return a text under a person's key; None for "". Raises UsageError for a person without a record."""
+        if not text:
+            return None
+        if not self._register.keys.has(person):
+            raise UsageError(
+                f"nothing is stored about the person {ids.format(person)}, whose key would seal the text",
+                hint="leave the text out, and keep it elsewhere",
+            )
+        return self._register.seal(person, PLACE, text)
 
     def _require_first(self, connection: Connection, payment: int) -> None:
         """Raise UsageError if an open case can return the payment already. Kinds about a person return nothing."""
@@ -270,7 +282,7 @@ class Cases:
             require_no_return(connection, number)
         now_ns = read_ns(self._stores.clock)
         id = id or ids.new(now_ns // 1_000_000)
-        sealed = self._register.seal(case.person, PLACE, text) if text else None
+        sealed = self._sealed(case.person, text)
         held = self._held_minor(case)
         if chosen.leads == HOLD and held:
             raise UsageError(f"case {number} holds money already", hint="decide the case: uphold or dismiss it")
