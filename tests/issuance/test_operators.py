@@ -163,14 +163,13 @@ def test_quota_and_cap_refuse_with_their_codes(small: Bank) -> None:
 def test_an_operator_leaves(bank: Bank) -> None:
     join(bank)
     minted(bank, 2, 500)
-    wallet = open_wallet(bank, 2, NORTH)
+    north = {"signers": bank.signers(NORTH), "who": person(bank, NORTH)}
+    fields = {"name": "Ned", "phone": "+86 138 0000 0003"}
+    wallet = bank.wallets.open_person(fields, operator=2, tier="class-4", **north).account
     maker = person(bank, ANN)
-    with pytest.raises(UsageError, match="has 1 open wallets"):
+    with pytest.raises(UsageError, match=f"has open wallets, such as {ids.format(wallet)}"):
         bank.issuance.leave(2, maker=maker)
-    closed = bank.stores.ledger.signed_by(*bank.signers(NORTH)).submit(
-        operations.close_account(ids.new(2), account=wallet)
-    )
-    assert closed["code"].tolist() == [Result.CREATED]
+    bank.changes.close(wallet, **north)
     assert bank.proposals.sign(bank.issuance.leave(2, maker=maker).id, ANN, BOB, NORTH).needs == ()
     assert bank.registry.operator(2).state == tables.LEAVING
     with pytest.raises(UsageError, match="holds 500 minor units"):

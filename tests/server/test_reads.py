@@ -23,3 +23,20 @@ def test_no_handler_scans_the_accounts_of_the_ledger() -> None:
         and ast.unparse(node.func.value).rpartition(".")[2] == "ledger"
     ]
     assert found == []
+
+
+@pytest.mark.fast
+def test_few_services_read_all_accounts_of_the_ledger() -> None:
+    """A ledger may have millions of accounts, and payments wait while they are read."""
+    known = {
+        "issuance/supply_page.py",  # for one caller at a time: `server.current_supply`
+        "wallets/dormancy.py",  # in slices, by a job
+        "server/events/ledger_events.py",  # rows of one frame
+    }
+    found = {
+        path.relative_to(SOURCE.parent).as_posix()
+        for package in ("bank", "cases", "identity", "issuance", "life", "personal", "server", "wallets")
+        for path in (SOURCE.parent / package).rglob("*.py")
+        if "state.accounts" in path.read_text(encoding="utf-8")
+    }
+    assert found == known

@@ -165,6 +165,7 @@ class Bank:
         self.supply = SupplyPage(stores, self.registry, self.reserve_rules, self.wallet_classes)
         # --- wallets ---
         self.directory = Directory(stores)
+        self.issuance.customers = self.directory
         self.wallets = Opening(
             stores,
             self.people,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
@@ -19,7 +19,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.records import operations
-from sycee.core.records.layout import AccountKind, Block, Reason, Role, TransitState
+from sycee.core.records.layout import Block, Reason, Role, TransitState
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
@@ -66,7 +66,6 @@ BLOCKED: Final = "blocked"  # step of leaving: the vault receives nothing more
 CLOSED: Final = "closed"  # step of leaving: reserves are paid out and the accounts are closed
 REFERENCE_LENGTH_MAX: Final = 35  # of ISO 20022's Max35Text
 
-_CUSTOMER_KINDS: Final = (AccountKind.WALLET, AccountKind.MERCHANT)
 _STATES: Final = {SENT: TransitState.OPEN, CONFIRMED: TransitState.CONFIRMED, REJECTED: TransitState.REJECTED}
 
 
@@ -86,6 +85,14 @@ class Funding:
     decided_ns: int | None
 
 
+class Customers(Protocol):
+    """The wallets of operators, which `wallets` implements."""
+
+    def wallet_at(self, operator: int) -> int | None:
+        """Return a wallet of an operator that is open or being opened; None if there is none."""
+        ...
+
+
 class IssuanceService:
     """The issuance of one bank."""
 
@@ -97,6 +104,7 @@ class IssuanceService:
         self._people = people
         self._institutions = institutions
         self._proposals = proposals
+        self.customers: Customers | None = None  # the bank connects issuance and wallets
         stores.actions.register(
             _Join(stores, people, institutions),
             _Leave(stores, institutions),
@@ -178,16 +186,16 @@ class IssuanceService:
         if found.state not in (ACTIVE, LEAVING):
             raise UsageError(f"operator {operator} is {found.state}", hint="only an active operator can leave")
         effect = {"operator": operator, "institution": ids.format(found.institution), "step": BLOCKED}
+        assert self.customers is not None, "the bank connects issuance and wallets"
+        if (wallet := self.customers.wallet_at(operator)) is not None:
+            raise UsageError(
+                f"operator {operator} has open wallets, such as {ids.format(wallet)}",
+                hint="close them, or open them at other operators",
+            )
         with self._stores.ledger.sequencer.reading() as state:
-            customers = _customers(state, operator)
             vault, reserve, transit = (
                 _balance(state, account)
                 for account in (found.accounts.vault, found.accounts.reserve, found.accounts.transit)
-            )
-        if customers:
-            raise UsageError(
-                f"operator {operator} has {customers:,} open wallets",
-                hint="close them, or open them at other operators",
             )
         if transit:
             raise UsageError(
@@ -431,13 +439,6 @@ def _created(results: Sequence[Result]) -> bool:
 def _balance(state: LedgerState, account: int) -> int:
     found = state.account(account)
     return found.balance if found else 0
-
-
-def _customers(state: LedgerState, operator: int) -> int:
-    """Return the number of open wallets and merchants' accounts of an operator."""
-    accounts = state.accounts
-    chosen = (accounts["operator"] == operator) & ((accounts["blocks"] & int(Block.CLOSED)) == 0)
-    return int(sum(((accounts["kind"] == int(kind)) & chosen).sum() for kind in _CUSTOMER_KINDS))
 
 
 class _Join:

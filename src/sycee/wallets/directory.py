@@ -103,6 +103,16 @@ class Directory:
         chosen = (WALLETS.c.holder == person) & WALLETS.c.state.in_((OPENING, OPEN))
         return connection.scalar(sqlalchemy.select(WALLETS.c.account).where(chosen).limit(1)) is not None
 
+    def wallet_at(self, operator: int) -> int | None:
+        """Return a wallet of an operator that is open or being opened; None if there is none.
+
+        The query ends at the first wallet. For an operator without wallets, which leaves, it reads the whole register.
+        """
+        chosen = (WALLETS.c.operator == operator) & WALLETS.c.state.in_((OPENING, OPEN))
+        with reading(self._stores.engine) as connection:
+            found = connection.scalar(sqlalchemy.select(WALLETS.c.account).where(chosen).limit(1))
+        return None if found is None else int(found)
+
     def disagreements(self, state: LedgerState) -> Iterator[str]:
         """Yield one sentence for each wallet whose state, rule set or key differs from the ledger's account."""
         last = b""
