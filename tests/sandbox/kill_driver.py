@@ -1,7 +1,6 @@
-"""Kill a replay at random moments and start it again on the same folder, KILLS times.
+"""Kill a replay at random moments and start it again on the same folder.
 
-Run as a script, so that forked children need no imports: `python kill_driver.py KILLS SCALE SEED FOLDER`. Prints one
-JSON object: the numbers of killed and completed runs, the frames of the journal at each kill, every digest.
+A moment is a number of calls of Python functions that the replay has made, so that it depends on no clock.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import random
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 from sycee.core.errors import UsageError
 from sycee.programmes.definition import load
@@ -21,41 +20,50 @@ from sycee.sandbox import pilot
 from sycee.sequencer.verify import verify
 
 PILOT_SEED = 7
+NEVER = 1 << 62
+# Parts of a run's calls: nearly all frames are written in the first, at any scale.
+JOURNALS = (0.1, 0.4)
+ANYWHERE = (0.0, 1.05)
 
 
-def child(folder: Path, scale: float, written: int) -> None:
-    """Run the replay and write its digest into a pipe."""
+def child(folder: Path, scale: float, calls_max: int, written: int) -> None:
+    """Run the replay and write its digest and its number of calls into a pipe; be killed at the call `calls_max`."""
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        if event != "call":
+            return
+        calls += 1
+        if calls == calls_max:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     try:
+        sys.setprofile(count)
         outcome = pilot.run(load("luohu-2020"), folder, seed=PILOT_SEED, scale=scale)
-        os.write(written, json.dumps([outcome.digest, outcome.agrees]).encode())
-        os._exit(0)
+        sys.setprofile(None)
+        os.write(written, json.dumps([[outcome.digest, outcome.agrees], calls]).encode())
     except BaseException as error:
-        os.write(written, json.dumps(["", f"{type(error).__name__}: {error}"]).encode())
-        os._exit(1)
+        sys.setprofile(None)
+        os.write(written, json.dumps([["", f"{type(error).__name__}: {error}"], calls]).encode())
+    os._exit(0)
 
 
-def run_for(folder: Path, scale: float, seconds: float) -> tuple[str, object] | None:
-    """Start the replay and kill it after `seconds`; return digest and agreement, or None if it was killed."""
+def run_until(folder: Path, scale: float, calls_max: int) -> tuple[object, int] | None:
+    """Run the replay up to a call; return digest and agreement, and its number of calls, or None if it was killed."""
     read, written = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(read)
-        child(folder, scale, written)
+        child(folder, scale, calls_max, written)
     os.close(written)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if os.waitpid(process, os.WNOHANG)[0]:
-            break
-        time.sleep(0.001)
-    else:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-    said = os.read(read, 65_536)
-    os.close(read)
+    with os.fdopen(read) as file:
+        said = file.read()
+    os.waitpid(process, 0)
     if not said:
         return None
-    digest, agrees = json.loads(said)
-    return digest, agrees
+    ended, calls = json.loads(said)
+    return ended, calls
 
 
 def frames_after_kill(folder: Path, operations_max: int, wrong: list[str]) -> int:
@@ -69,45 +77,40 @@ def frames_after_kill(folder: Path, operations_max: int, wrong: list[str]) -> in
     return found.frames
 
 
-def main() -> None:
-    kills_wanted, scale, seed, folder = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+def kill_many(kills_wanted: int, scale: float, seed: int, folder: Path) -> None:
+    """Write FOLDER/found.json: the numbers of killed and completed runs, the frames at each kill, every digest."""
     choice = random.Random(seed)
-    run_for(folder / "warm-up", scale, 600)
-    begin = time.monotonic()
-    undisturbed = run_for(folder / "undisturbed", scale, 600)
-    whole = time.monotonic() - begin
+    run_until(folder / "warm-up", scale, NEVER)
+    undisturbed = run_until(folder / "undisturbed", scale, NEVER)
+    assert undisturbed is not None
+    digest, calls_of_a_run = undisturbed
     reference = verify(folder / "undisturbed")
     kills, completed, frames, wrong, at = 0, 0, [], [], folder / "killed"
     while kills < kills_wanted:
-        # Half of the kills are late, because registration and draw are most of a run at full size.
-        ended = run_for(at, scale, choice.uniform(choice.choice((0.0, 0.6)), 1.1) * whole)
+        part = choice.uniform(*choice.choice((JOURNALS, ANYWHERE)))
+        ended = run_until(at, scale, max(1, round(part * calls_of_a_run)))
         frames_found = frames_after_kill(at, reference.operations, wrong)
         if ended is None:
             kills += 1
             frames.append(frames_found)
-            if kills < kills_wanted:
+            # Half of the killed runs are killed again, and half go on to the end: the next begins in a new folder.
+            if kills < kills_wanted and choice.random() < 0.5:
                 continue
-            ended = run_for(at, scale, 600)
+            ended = run_until(at, scale, NEVER)
+            assert ended is not None
         completed += 1
-        if ended != undisturbed:
-            wrong.append(str(ended))
+        if ended[0] != digest:
+            wrong.append(str(ended[0]))
         if verify(at).digest != reference.digest:
             wrong.append("verify gives another digest")
         shutil.rmtree(at)
-    print(
-        json.dumps(
-            {
-                "kills": kills,
-                "completed": completed,
-                "undisturbed": undisturbed,
-                "seconds_of_a_run": round(whole, 3),
-                "frames_of_a_run": reference.frames,
-                "frames_at_kills": frames,
-                "wrong": wrong,
-            }
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()
+    found = {
+        "kills": kills,
+        "completed": completed,
+        "undisturbed": digest,
+        "calls_of_a_run": calls_of_a_run,
+        "frames_of_a_run": reference.frames,
+        "frames_at_kills": frames,
+        "wrong": wrong,
+    }
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
