@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import PROCESSES
+
+from sycee import cli
+from sycee.cli import pilot
+from sycee.sandbox.measurements import left_of_packets
+from sycee.sequencer.embedded import Ledger
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = {
@@ -27,40 +31,64 @@ PUBLISHED = {
 }
 
 
-def sycee(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "import sys; from sycee.cli import main; sys.exit(main())", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "100"},
-    )
+def replay(folder: Path) -> None:
+    """Run the command; store its table and the figures that `--json` would show, which saves a second run."""
+    table = pilot._table
+
+    def store(outcome: Any) -> Any:
+        (folder / "figures.json").write_text(json.dumps(pilot._as_json(outcome)), encoding="utf-8")
+        return table(outcome)
+
+    pilot._table = store
+    words = ["pilot", "luohu", "--data", str(folder / "data"), "--report", str(folder / "report.html")]
+    with (folder / "table.txt").open("w", encoding="utf-8") as file, redirect_stdout(file):
+        code = cli.main(words)
+    raise SystemExit(code)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
-    folder = tmp_path_factory.mktemp("luohu")
-    first = sycee("pilot", "luohu", "--data", folder / "data", "--report", folder / "report.html")
-    assert first.returncode == 0, first.stderr
-    again = sycee("pilot", "luohu", "--data", folder / "data", "--json")
-    assert again.returncode == 0, again.stderr
-    found: dict[str, Any] = json.loads(again.stdout)
-    return folder, found, first.stdout
+def run(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Replay in a process of its own, whose peak of memory is no other test's; return the figures and the table."""
+    process = PROCESSES.Process(target=replay, args=(folder,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    return figures, [line.rstrip() for line in (folder / "table.txt").read_text(encoding="utf-8").splitlines()]
 
 
-def test_the_published_figures_come_out(run: tuple[Path, dict[str, Any], str]) -> None:
-    _, found, _ = run
+def sycee(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
+    """Call the command line and return its JSON."""
+    assert cli.main([*map(str, words), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_published_figures_come_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One test, because workers that share the tests of a module would each replay the pilot."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    found, printed = run(tmp_path)
     assert {name: found[name] for name in PUBLISHED} == PUBLISHED
     assert found["agrees"] is True
     assert found["peak_memory_bytes"] < 2 << 30
+    assert printed[-1] == f"state digest {found['digest']}"
+    the_readme_shows(printed)
+    the_ledger_agrees(sycee(capsys, "verify", tmp_path / "data", "--authority"), found)
+    the_split_of_the_packets_closes(tmp_path / "data")
+    # The draw can be checked from its files alone.
+    assert sycee(capsys, "draw", "verify", tmp_path / "data" / "draw")["ok"] is True
 
 
-def test_going_on_after_the_end_changes_nothing(run: tuple[Path, dict[str, Any], str]) -> None:
-    folder, found, said = run
-    assert said.splitlines()[-1] == f"state digest {found['digest']}"
-    verified = sycee("verify", folder / "data", "--authority", "--json")
-    assert verified.returncode == 0
-    proof = json.loads(verified.stdout)
+def the_readme_shows(printed: list[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme[readme.index(printed[0]) :].partition("\n```")[0].splitlines()
+    assert len(shown) > 5
+    places = [printed.index(line) for line in shown]
+    assert places == sorted(places)
+
+
+def the_ledger_agrees(proof: dict[str, Any], found: dict[str, Any]) -> None:
     assert proof["ok"] is True
     assert proof["digest"] == found["digest"]
     assert proof["operations"] == found["operations"]
@@ -70,29 +98,17 @@ def test_going_on_after_the_end_changes_nothing(run: tuple[Path, dict[str, Any],
     assert f"{sum(signatures):,} signatures are valid, from 7 signers" in "\n".join(proof["proved"])
 
 
-def test_the_split_of_the_packets_closes(run: tuple[Path, dict[str, Any], str]) -> None:
-    from sycee import Ledger
-    from sycee.sandbox.measurements import left_of_packets
-
-    folder, _, _ = run
-    with Ledger.open(folder / "data") as ledger:
+def the_split_of_the_packets_closes(folder: Path) -> None:
+    with Ledger.open(folder) as ledger:
         left = left_of_packets(ledger, 1)
     assert ((left == 0).sum(), ((left > 0) & (left < 20_000)).sum(), (left == 20_000).sum()) == (40_000, 6_073, 1_500)
     assert left.sum() + (50_000 - 47_573) * 20_000 == PUBLISHED["returned_minor"]
 
 
-def test_the_draw_can_be_checked_from_its_files_alone(run: tuple[Path, dict[str, Any], str]) -> None:
-    folder, _, _ = run
-    checked = sycee("draw", "verify", folder / "data" / "draw", "--json")
-    assert checked.returncode == 0
-    assert json.loads(checked.stdout)["ok"] is True
-
-
-def test_the_readme_shows_lines_that_the_command_prints(run: tuple[Path, dict[str, Any], str]) -> None:
-    _, _, said = run
-    printed = [line.rstrip() for line in said.splitlines()]
-    readme = (ROOT / "README.md").read_text()
-    shown = readme[readme.index(printed[0]) :].partition("\n```")[0].splitlines()
-    assert len(shown) > 5
-    places = [printed.index(line) for line in shown]
-    assert places == sorted(places)
+@pytest.mark.soak
+def test_going_on_after_the_end_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, _ = run(tmp_path)
+    again = sycee(capsys, "pilot", "luohu", "--data", tmp_path / "data")
+    assert (again["digest"], again["operations"]) == (found["digest"], found["operations"])
