@@ -37,6 +37,7 @@ class Samples:
             "till": ids.format(town.till_1),
             "day": day,
             "number": 1,
+            "occurrence": 0,
             "name": "refused",
             "provider": "none",
             "order": "A-1",

@@ -29,7 +29,7 @@ from sycee.programmes import records, states
 from sycee.programmes.allotment import Allotment
 from sycee.programmes.stored import Occurrence, StoredProgramme, change_state, set_occurrence
 from sycee.programmes.terms import Terms, found_of
-from sycee.sequencer.signer import Signer
+from sycee.sequencer.signer import RemoteSigner, Signer
 
 ALLOT: Final = "programme.allot"
 DROP: Final = "programme.drop"
@@ -83,8 +83,10 @@ class Dropping(Terms):
             for start, intent in numbered
             if min((start + INTENT_RECORDS_MAX) * MEMBERS_PER_RECORD_MAX, size) > filled
         ]
-        for first in range(0, len(left), DRAFTS_MAX):
-            chosen = left[first : first + DRAFTS_MAX]
+        # Envelopes made elsewhere come one after the other: each part is performed as soon as it is signed.
+        most = 1 if any(isinstance(each, RemoteSigner) for each in signers) else DRAFTS_MAX
+        for first in range(0, len(left), most):
+            chosen = left[first : first + most]
             drafts = [
                 Draft(ALLOT, made[start : start + INTENT_RECORDS_MAX], payload, who=who, signers=signers, id=intent)
                 for start, intent in chosen
