@@ -8,7 +8,7 @@ backup: the per-person secrets, private keys and the master key.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +47,12 @@ class BackedUp:
     file_bytes: int
 
 
-def write_backup(bank: Bank, path: Path, key: SecretKey) -> BackedUp:
+def write_backup(
+    bank: Bank, path: Path, key: SecretKey, *, progress: Callable[[int], None] = lambda _: None
+) -> BackedUp:
     """Write a backup of an open bank to a new file, durably, under a key that is kept elsewhere.
 
+    `progress` is called with the number of bytes written; an error that it raises ends the backup without a file.
     Intents that the backup covers then lose their records in the database. Raises UsageError if the file exists or is
     inside the data folder, or if the database has tables that the bank was opened without; UnavailableError if the
     disk refuses.
@@ -79,7 +82,7 @@ def write_backup(bank: Bank, path: Path, key: SecretKey) -> BackedUp:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            writer = Writer(file, key.secret, header)
+            writer = Writer(file, key.secret, header, progress)
             for name, source in _files(bank):
                 writer.section(name, _blocks(source))
             for part in parts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
 from blake3 import blake3
@@ -37,9 +37,11 @@ _HINT: Final = "use another backup: nothing was restored"
 
 
 class Writer:
-    """Writes sections to a file. `finish` writes the last chunk."""
+    """Writes sections to a file. `finish` writes the last chunk. `progress` is called after each chunk."""
 
-    def __init__(self, file: BinaryIO, key: bytes, header: Mapping[str, Any]) -> None:
+    def __init__(
+        self, file: BinaryIO, key: bytes, header: Mapping[str, Any], progress: Callable[[int], None] = lambda _: None
+    ) -> None:
         salt = os.urandom(SALT_BYTES)
         text = canonical({**header, "salt": salt.hex()})
         self._file = file
@@ -48,6 +50,7 @@ class Writer:
         self._digest = blake3(self._header).digest()
         self._pending = bytearray()
         self._chunks = 0
+        self._progress = progress
         file.write(self._header)
 
     def section(self, name: str, blocks: Iterable[bytes]) -> None:
@@ -77,6 +80,7 @@ class Writer:
     def _seal(self, content: bytes, *, is_last: bool) -> None:
         self._file.write(self._cipher.encrypt(_nonce(self._chunks, is_last), content, self._digest))
         self._chunks += 1
+        self._progress(self._file.tell())
 
 
 class Reader:

@@ -115,6 +115,10 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_webhook_networks": Setting(
         "", "networks besides the public internet to which webhooks may be sent, such as 10.1.0.0/16; empty: none"
     ),
+    "backup_folder": Setting(
+        "", "the folder to which `POST /v1/backups` writes, outside of the data folder; empty: no backups over HTTP"
+    ),
+    "backup_key": Setting("", "the file of the key that encrypts backups over HTTP"),
     "message_program": Setting("", "the program to which `sycee serve` passes codes and notices; empty: they wait"),
     "bulk_approval_minor": Setting(
         "10000000",

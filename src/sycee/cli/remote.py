@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
 from sycee.cli.parameters import AsJson, convert
-from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.cli.terminal import console, note, print_table, show, show_json, table
 from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.core.extras import extra
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 OPTION: Final = "--server"
 # One call of a person at a terminal: shorter than the client's own deadline.
 DEADLINE_S: Final = 10.0
+POLL_S: Final = 0.5  # between two looks at the progress of a backup
 
 Server: TypeAlias = Annotated[str, Parameter(help="Address of the server, such as https://bank.example.")]
 Program: TypeAlias = Annotated[
@@ -303,6 +305,47 @@ def sign(
     if after.state == "refused":
         raise SyceeError(f"the proposal is signed, and refused: {after.code}")
     show(f"signed: the proposal is {after.state}")
+    return 0
+
+
+@app.command
+def backup(
+    *, server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "", id_: ActionId = "",
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Let the server write an encrypted backup to the folder of its settings, and wait until it is complete."""
+    with _connected(server, client, client_key, origin) as bank:
+        from sycee.client import api
+        from sycee.core import ids, money
+
+        currency = money.currency(bank.do(api.supply())["currency"])
+        call = api.begin_backup(id=ids.parse(id_) if id_ else 0)
+        _do(bank, call)
+        with console(stderr=True).status("writing the backup") as status:
+            while (found := bank.do(api.backup(call.id))).state == "running":
+                status.update(f"writing the backup: {found.written_bytes / 1e6:,.0f} MB")
+                sleep(POLL_S)
+    if found.state == "failed" or found.frame is None or found.supply_minor is None:
+        raise SyceeError(
+            f"the backup {call.id} failed: {found.reason}", hint="sycee backup --server begins another one"
+        )
+    if json_:
+        show_json(
+            {
+                "backup": found.id,
+                "file": found.file,
+                "bytes": found.written_bytes,
+                "frame": found.frame,
+                "state_digest": found.state_digest,
+                "supply": money.format(found.supply_minor, currency),
+            }
+        )
+        return 0
+    show(
+        f"{found.file} has the bank up to frame {found.frame:,}, and its database",
+        f"in circulation: {money.format(found.supply_minor, currency)} {currency.code}",
+        f"state digest {found.state_digest}",
+    )
     return 0
 
 

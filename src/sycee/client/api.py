@@ -28,6 +28,7 @@ from sycee.client.calls import (
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.signing import Signer, Wanted
 from sycee.client.values import (
+    Backup,
     Bound,
     Caller,
     Day,
@@ -220,6 +221,35 @@ def days() -> Call[Sequence[Day]]:
 def pack(day: str) -> Call[bytes]:
     """Return the signed pack of a closed day: its file, byte for byte."""
     return download(f"/v1/days/{place(day)}/pack")
+
+
+# --- backups ---
+
+
+def begin_backup(*, id: int = 0) -> Call[str]:
+    """Let the server begin an encrypted backup into the folder of its settings; return the backup's id."""
+    number = id or fresh_id()
+
+    def make(members: Members) -> str:
+        require_same(members, "backup", ids.format(number))
+        return ids.format(number)
+
+    return action("/v1/backups", {}, make, id=number)
+
+
+def backup(id: int | str) -> Call[Backup]:
+    """Return the progress of a backup, and its result once it is done."""
+    name = ids.format(_number(id))
+
+    def make(members: Members) -> Backup:
+        require_same(members, "backup", name)
+        supply = members["supply"]
+        return Backup(
+            name, str(members["state"]), str(members["reason"]), str(members["file"]), int(members["written_bytes"]),
+            members["frame"], members["state_digest"], None if supply is None else int(supply),
+        )  # fmt: skip
+
+    return read(f"/v1/backups/{name}", make)
 
 
 # --- webhooks ---

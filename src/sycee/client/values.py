@@ -24,6 +24,23 @@ class Funding:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that the server writes: "running", "done", or "failed" for a reason.
+
+    `file`: its name in the server's folder. `frame`, `state_digest` and `supply_minor`: None unless it is done.
+    """
+
+    id: str
+    state: str
+    reason: str
+    file: str
+    written_bytes: int
+    frame: int | None
+    state_digest: str | None
+    supply_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """The state of a merchant's order: `payment` is None before it was paid. Amounts in minor units."""
 

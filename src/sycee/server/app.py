@@ -26,6 +26,7 @@ from sycee.server import problems
 from sycee.server.auth.dependencies import admit
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
+from sycee.server.backups import Backups
 from sycee.server.events.addresses import networks
 from sycee.server.events.delivery import Delivery, server_key
 from sycee.server.events.hub import Hub
@@ -42,6 +43,7 @@ from sycee.server.payments.settings import PaymentSettings
 from sycee.server.routes import (
     aliases,
     auth,
+    backups,
     cases,
     day,
     events,
@@ -107,6 +109,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     life.router,
     events.router,
     webhooks.router,
+    backups.router,
 )
 
 
@@ -168,6 +171,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
             await asyncio.to_thread(scheduler.close)
             if messenger is not None:
                 await asyncio.to_thread(messenger.close)
+            await asyncio.to_thread(app.state.backups.close)
             await delivery.close()
             await hub.close()
             await at_stop()
@@ -191,6 +195,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     app.state.webhooks = Webhooks(bank.stores, RealClock())
     bank.add_schema(SCHEMA)
     app.state.authentication = Authentication(bank, AuthSettings.of(bank.config))
+    app.state.backups = Backups(bank)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
