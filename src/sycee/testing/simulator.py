@@ -21,7 +21,7 @@ from typing import Any, Final
 from sycee.core.errors import UsageError
 from sycee.testing.simulator_plan import Plan, plan_of
 from sycee.testing.simulator_run import Outcome, Parts, run
-from sycee.testing.simulator_shrink import shrink
+from sycee.testing.simulator_shrink import RUNS_MAX, shrink
 
 __all__ = ["Failure", "Outcome", "Parts", "Plan", "Report", "find_checker", "plan_of", "run", "simulate"]
 
@@ -99,14 +99,14 @@ def simulate(
     seconds: float | None = None,
     histories: int | None = None,
     parts: Parts | None = None,
-    shrink_seconds: float = 60.0,
+    shrink_runs_max: int = RUNS_MAX,
     progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Run the histories of `seed`, `seed` + 1 and so on, for `seconds` or `histories` of them.
 
-    The first failure ends the run and is shrunk for up to `shrink_seconds`. `parts` replace real components in tests;
-    `progress` is called after each history. Raises UsageError for a seed outside 0 to 2⁶³ − 1, without any limit, and
-    for a limit of zero.
+    The first failure ends the run and is shrunk in about `shrink_runs_max` runs. `parts` replace real components in
+    tests; `progress` is called after each history. Raises UsageError for a seed outside 0 to 2⁶³ − 1, without any
+    limit, and for a limit of zero.
     """
     _check(seed, seconds, histories)
     report = Report(seed)
@@ -127,7 +127,7 @@ def simulate(
         if progress is not None:
             progress(report)
         if outcome.failure is not None:
-            report.failure = _failure(each, outcome, mine, shrink_seconds)
+            report.failure = _failure(each, outcome, mine, shrink_runs_max)
             break
     report.seconds = time.monotonic() - start
     return report
@@ -149,10 +149,10 @@ def _check(seed: int, seconds: float | None, histories: int | None) -> None:
         )
 
 
-def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_seconds: float) -> Failure:
+def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_runs_max: int) -> Failure:
     assert outcome.failure is not None
     plan = plan_of(seed)
-    shrunk = shrink(plan, parts, outcome, seconds=shrink_seconds)
+    shrunk = shrink(plan, parts, outcome, runs_max=shrink_runs_max)
     # A failure that is not reproducible depends on more than the seed: report the first run.
     told = shrunk.outcome if shrunk.outcome.failure is not None else run(plan, parts, tell=True)
     return Failure(

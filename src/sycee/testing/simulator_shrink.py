@@ -5,7 +5,6 @@ Every step chooses by its own bytes, so the remaining steps behave as before, or
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
@@ -15,7 +14,7 @@ from sycee.testing.simulator_oracle import Difference
 from sycee.testing.simulator_plan import Plan, Step
 from sycee.testing.simulator_run import Outcome, Parts, run
 
-RUNS_MAX: Final = 600
+RUNS_MAX: Final = 600  # one to two minutes
 SETTING_BLOCK_BYTES: Final = 8
 
 Part = TypeVar("Part")
@@ -30,12 +29,12 @@ class Shrunk(NamedTuple):
 
 
 class _Shrinker:
-    def __init__(self, plan: Plan, parts: Parts, failure: Difference, seconds: float) -> None:
+    def __init__(self, plan: Plan, parts: Parts, failure: Difference, runs_max: int) -> None:
         self.plan = plan
         self.runs = 0
         self._parts = parts
         self._what = failure.what
-        self._until = time.monotonic() + seconds
+        self._runs_max = runs_max
 
     def fails(self, plan: Plan) -> bool:
         """Return whether this history fails like the first; store it if it does."""
@@ -48,7 +47,7 @@ class _Shrinker:
 
     @property
     def may_go_on(self) -> bool:
-        return self.runs < RUNS_MAX and time.monotonic() < self._until
+        return self.runs < self._runs_max
 
     def drop(self, parts: tuple[Part, ...], plan_with: Callable[[tuple[Part, ...]], Plan]) -> None:
         """Drop ever smaller runs of some parts of the history, until every part is needed."""
@@ -88,10 +87,13 @@ class _Shrinker:
                 self.fails(self.plan._replace(steps=steps))
 
 
-def shrink(plan: Plan, parts: Parts, outcome: Outcome, *, seconds: float = 60.0) -> Shrunk:
-    """Return the shortest history that fails like `outcome`, found within `seconds`."""
+def shrink(plan: Plan, parts: Parts, outcome: Outcome, *, runs_max: int = RUNS_MAX) -> Shrunk:
+    """Return the shortest history that fails like `outcome`, found in about `runs_max` runs.
+
+    Runs are counted, not timed: one failure has one shortest history on every machine.
+    """
     assert outcome.failure is not None
-    shrinker = _Shrinker(plan, parts, outcome.failure, seconds)
+    shrinker = _Shrinker(plan, parts, outcome.failure, runs_max)
     shrinker.fails(plan._replace(steps=plan.steps[: outcome.steps]))  # later steps did not matter
     shrinker.drop_steps()
     shrinker.make_plain()
