@@ -24,8 +24,9 @@ settings.load_profile("seeded")
 # They take longest. They begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "test_the_published_figures_come_out",
-    "test_twenty_histories",
+    "test_ten_histories",
     "test_all_tables_grow_and_kernels_agree_with_the_twin",
+    "test_seeded_histories",
 )
 
 

@@ -47,8 +47,9 @@ class Sides:
         answers, pending = self.state.resolve(operations)
         fresh = answers["code"] == constants.PENDING
         assert pending == np.count_nonzero(fresh)
-        assert [answer is None for answer in self.twin.resolve(operations)] == fresh.tolist()
-        known = [answer for answer in self.twin.resolve(operations) if answer is not None]
+        resolved = self.twin.resolve(operations)
+        assert [answer is None for answer in resolved] == fresh.tolist()
+        known = [answer for answer in resolved if answer is not None]
         assert as_results(answers[~fresh]) == known
         submitted = operations[fresh] if self.resolve_first else operations
         self.state.reserve(operations[fresh])

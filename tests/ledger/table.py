@@ -82,9 +82,9 @@ BANK = """
 class Table(Verbs):
     """One ledger to which tables are applied."""
 
-    def __init__(self, *, resolve_first: bool = True) -> None:
+    def __init__(self, *, resolve_first: bool = True, compare_every: int = 1) -> None:
         super().__init__()
-        self.sides = Sides(resolve_first=resolve_first)
+        self.sides = Sides(resolve_first=resolve_first, compare_every=compare_every)
         self.now_ns = 0
         self.codes: set[Result] = set()
         self.sent: dict[str, Array] = {}

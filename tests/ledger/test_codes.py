@@ -32,7 +32,6 @@ from sycee.core.records.operation_table import TABLE, Authority
 from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
 from tools import pages
 
-SEEDS = 100  # of the histories in test_twin: the smallest number that produces every code
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 LEDGER = (REFERENCE / "ledger.md").read_text(encoding="utf-8")
 CODES = (REFERENCE / "result-codes.md").read_text(encoding="utf-8")
@@ -109,16 +108,6 @@ def test_operations_list_their_codes_in_order_of_precedence() -> None:
             wrong.append(line[:60] + " … " + ", ".join(named))
     assert wrong == []
     assert seen > 100
-
-
-def test_the_random_histories_of_the_twin_test_produce_every_code() -> None:
-    """test_twin compares kernels and twin on the same seeds, so the kernels return every code, too."""
-    from sycee.testing.histories import coverage, random_history  # local import: the other tests need no history
-
-    counted = coverage(random_history(seed, 60) for seed in range(SEEDS))
-    too_large = {Result.TOO_MANY_PAYMENTS}  # 2^30 payments: test_tables_settlement
-    assert set(Result) - {code for _, code in counted} == SIGNATURE_CODES | too_large
-    assert {kind for kind, code in counted if code is Result.CREATED} == {kind.name for kind in Kind}
 
 
 # --- closed lists ---

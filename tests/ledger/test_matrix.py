@@ -11,7 +11,7 @@ receiver is linked to a bank, so that a waterfall is possible. For `drop` and `e
 from __future__ import annotations
 
 import pytest
-from tests.ledger.table import Table, play
+from tests.ledger.table import Table
 
 from sycee.core.result_codes import PRECEDENCE, Result
 
@@ -137,7 +137,7 @@ def test_an_operation_in_every_state_of_both_its_accounts(operation: str) -> Non
     sources = [state for state, mark in zip(STATES, row, strict=False) if mark != "-"]
     targets = [state for state, mark in zip(STATES, row[len(STATES) :], strict=True) if mark != "-"]
     names = {f"from-{state}": state for state in sources} | {f"to-{state}": state for state in targets}
-    table = play(f"frame\n{WORLD}\nend", bank=False)
+    table = Table(compare_every=20).play(f"frame\n{WORLD}\nend")
     opened = [f"open {name} WALLET rules={2 if state == 'expired' else 1}" for name, state in names.items()]
     funded = [f"transfer treasury {name} 100" for name in names]
     table.play("\n".join(["frame", *opened, *funded, "end"]))
@@ -165,3 +165,4 @@ def test_an_operation_in_every_state_of_both_its_accounts(operation: str) -> Non
             table.play("moved nothing")
         elif pair["mark"] == ".":
             assert table.has_moved, f"{line.format(**pair)}: nothing moved"
+    table.sides.compare()

@@ -145,7 +145,7 @@ def world(case: Case, fault: Fault) -> Table:
         if name.startswith("rules."):
             _, number, option = name.split(".")
             rules[number][option] = value
-    table = Table()
+    table = Table(compare_every=10**9)  # `answered` compares
     payee = f"open payee {fault.changes.get('payee', 'WALLET')}"
     programme = f"rules 3 {' '.join(f'{name}={value}' for name, value in rules['3'].items())}"
     table.play("\n".join(["frame", WORLD, payee, programme, "end"]))
@@ -214,6 +214,7 @@ def put(record: Array, name: str, value: str) -> None:
 
 def answered(table: Table, record: Array) -> Result:
     code, _ = table.sides.frame(table.now_ns, record)[0]
+    table.sides.compare()
     return code
 
 

@@ -20,7 +20,7 @@ from sycee.testing import naive_reading
 from sycee.testing.histories import random_history
 from sycee.testing.naive_reading import Line
 
-SEEDS = range(60)
+SEEDS = range(30)
 OPERATIONS = 80
 
 
@@ -28,7 +28,7 @@ class History:
     """A history on kernels and twin, with data that the twin lacks: frame times, and the operation of each place."""
 
     def __init__(self, seed: int) -> None:
-        self.sides = Sides()
+        self.sides = Sides(compare_every=10**9)  # test_twin compares states: here, reads
         self.times_ns: dict[int, int] = {}
         self.operations: dict[int, int] = {}
         self.frames = random_history(seed, OPERATIONS)
@@ -119,13 +119,13 @@ def test_reads_of_seeded_histories_agree_with_the_twin() -> None:
                 expected = naive_reading.page(history.statement(id), lines_max=int(request["lines"][0]))
                 assert (lines_of(page), page.cursor) == expected, seed
                 found["lines"] += page.lines.size
-    assert min(found.values()) > 200, found
+    assert min(found.values()) > 100, found
 
 
 def test_pages_are_stable_during_payments() -> None:
     """Payments between two pages do not change the later pages of a statement."""
     paged = 0
-    for seed in range(100, 130):
+    for seed in range(100, 115):
         history = History(seed)
         half = len(history.frames) // 2
         history.go(slice(half))
@@ -147,7 +147,7 @@ def test_pages_are_stable_during_payments() -> None:
                 cursors[account] = page.cursor or -1
                 paged += page.lines.size
             history.go(slice(at, at + 1))
-    assert paged > 300
+    assert paged > 150
 
 
 def test_a_cursor_of_another_account_is_refused() -> None:

@@ -20,7 +20,7 @@ from sycee.testing.disk import FakeDisk
 from sycee.testing.histories import Frame, random_history
 
 LEDGER_ID = bytes(range(16))
-SEEDS = 30
+SEEDS = 15
 SOAK_SEEDS = 330
 
 

@@ -217,7 +217,7 @@ def test_a_batch_number_is_never_reused() -> None:
 def test_rows_of_finished_batches_are_reused() -> None:
     """Memory is proportional to open batches, and payments keep their order in reused rows."""
     table = house()
-    for first in range(1, 400, 4):
+    for first in range(1, 120, 4):
         table.play(f"""
             frame
             stage   {first}      ann-cny  bob-cny  1

@@ -9,14 +9,12 @@ and `histories_money` the fields of each kind of operation.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sycee.core import ids
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.records.layout import LINKED, AccountKind, HoldState, Kind, PurseState, TransitState
-from sycee.core.result_codes import Result
 from sycee.testing.histories_money import Steps
 from sycee.testing.histories_stage import SETTING_BYTES
 from sycee.testing.histories_world import (
@@ -42,14 +40,13 @@ from sycee.testing.histories_world import (
     member_id,
     record,
 )
-from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_limits import is_in_force
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 __all__ = [
-    "Frame", "Record", "account_id", "build", "coverage", "cuts", "histories", "member_id", "random_history", "record",
+    "Frame", "Record", "account_id", "build", "cuts", "histories", "member_id", "random_history", "record",
 ]  # fmt: skip
 
 STEP_BYTES = 40
@@ -357,16 +354,3 @@ def histories(operations_max: int = 60) -> SearchStrategy[list[Frame]]:
     setting = strategies.binary(min_size=SETTING_BYTES, max_size=SETTING_BYTES)
     step = strategies.binary(min_size=STEP_BYTES, max_size=STEP_BYTES)
     return strategies.builds(build, setting, strategies.lists(step, max_size=operations_max))
-
-
-def coverage(many: Iterable[list[Frame]]) -> Counter[tuple[str, Result]]:
-    """Count the results of each kind of operation by code; unknown kinds count as UNKNOWN."""
-    names = {int(kind): kind.name for kind in Kind}
-    counts: Counter[tuple[str, Result]] = Counter()
-    for history in many:
-        ledger = NaiveLedger()
-        for sequence, frame in enumerate(history, 1):
-            answers = ledger.apply(sequence, *frame)
-            for kind, (code, _) in zip(frame.records["kind"].tolist(), answers, strict=True):
-                counts[names.get(kind, "UNKNOWN"), code] += 1
-    return counts
