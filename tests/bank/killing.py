@@ -14,15 +14,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.bank import world
+from tests.database.places import drop_database
 from tests.processes import PROCESSES
 
 from sycee.bank.bank import Bank
 from sycee.sequencer.sequencer import Sequencer
 
 Act = Callable[[Bank], None]
+
+# The actions of a package run the same code around their own SQL: `make test` kills one of them on PostgreSQL.
+POSTGRESQL_IN_SOAK = pytest.mark.parametrize(
+    "server", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True
+)
 
 
 class Steps:
@@ -89,6 +96,7 @@ def check_kills(
             act(bank)
             expect(bank)
             assert bank.check() == [], f"after the second call, killed at boundary {number} of {count}"
+        drop_database(options.get("database", ""))
     return count
 
 
@@ -117,6 +125,7 @@ def _count(prepared: world.Copies, place: Path, act: Act, expect: Act, statement
         assert bank.check() == []
         act(bank)
         expect(bank)
+    drop_database(options.get("database", ""))
     return count
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.bank.killing import Steps, sampled
-from tests.database.places import copied_database
+from tests.database.places import copied_database, drop_database
 from tests.database.town import SIGNER, Town, town
 from tests.processes import PROCESSES
 
@@ -100,9 +100,13 @@ def kill(where: str, tmp_path: Path, act: Callable[[Town], None], *, every: bool
             more = {2000: "paid"} if act is perform_many else {}
             assert made.states() == PAID | more, f"killed at boundary {number} of {count}"
             assert made.shop() == 10 + 20 * len(more)
+        drop_database(place)
 
 
-@pytest.mark.parametrize("act", list(CALLS), ids=lambda act: act.__name__)
+SAMPLE = [*(("sqlite", act) for act in CALLS), ("postgresql", perform_many)]
+
+
+@pytest.mark.parametrize(("where", "act"), SAMPLE, indirect=["where"], ids=lambda each: getattr(each, "__name__", each))
 def test_a_killed_call(where: str, tmp_path: Path, act: Callable[[Town], None]) -> None:
     kill(where, tmp_path, act, every=False)
 

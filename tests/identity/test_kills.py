@@ -136,9 +136,15 @@ ACTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@killing.POSTGRESQL_IN_SOAK
+@pytest.mark.parametrize("name", ["a role", "a key"])
 def test_killed(server: str, tmp_path: Path, name: str) -> None:
     prepare, act, expect = ACTIONS[name]
+    killing.check_kills(server, tmp_path, prepare, act, expect=expect)
+
+
+def test_killed_on_each_database(server: str, tmp_path: Path) -> None:
+    prepare, act, expect = ACTIONS["a duty"]
     killing.check_kills(server, tmp_path, prepare, act, expect=expect)
 
 

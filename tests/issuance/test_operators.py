@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.bank import world
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -298,5 +298,6 @@ def test_kills_while_an_operator_joins(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, prepare_approved, act_join, expect=expect_joined) >= 4
 
 
+@POSTGRESQL_IN_SOAK
 def test_kills_while_a_wallet_is_funded(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, prepare_joined, act_fund, expect=expect_funded) >= 4

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import DAY_NS, START_NS
 from tests.wallets import world
 from tests.wallets.world import Town
@@ -241,6 +241,7 @@ def expect(bank: Bank) -> None:
     assert [(each.state, each.operation) for each in states] == [("paid", POST), ("released", OTHER)]
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_killed_hold_is_made_and_taken_once(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 8
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import DAY_NS, START_NS, technical
 from tests.wallets import world
 from tests.wallets.test_aliases import proof
@@ -115,27 +115,21 @@ def expect_closed(bank: Bank) -> None:
     assert bank.retention.until(town.holder(town.ned)) is not None  # the retention of his data has begun
 
 
-@pytest.mark.parametrize(
-    ("act", "expect"), [(move_alias, expect_moved), (close, expect_closed)], ids=["move_alias", "close"]
-)
+CHANGES = [(move_alias, expect_moved), (close, expect_closed), (change_class, expect_class), (link, expect_link)]
+
+
+@POSTGRESQL_IN_SOAK
+@pytest.mark.parametrize(("act", "expect"), CHANGES, ids=["move_alias", "close", "change_class", "link"])
 def test_a_killed_change_is_made_once(
     server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 4
 
 
-@pytest.mark.parametrize(
-    ("act", "expect"), [(change_class, expect_class), (link, expect_link)], ids=["change_class", "link"]
-)
-def test_a_killed_change_is_made_once_on_sqlite(
-    tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
-) -> None:
-    assert check_kills("", tmp_path, world.prepared(""), act, expect=expect) >= 4
-
-
 EXCESS = [(confirm_excess, expect_confirmed), (reject_excess, expect_rejected)]
 
 
+@POSTGRESQL_IN_SOAK
 @pytest.mark.parametrize(("act", "expect"), EXCESS, ids=["confirm", "reject"])
 def test_the_excess_of_a_waterfall_is_decided_once(
     server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.bank import world as first
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.wallets import world
 from tests.wallets.world import Town
 
@@ -202,6 +202,7 @@ def expect(bank: Bank) -> None:
     assert [(each.state, each.minor) for each in bank.sweeps.of_merchant(world.town(bank).tea)] == [("sent", 10_00)]
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_killed_sweep_is_sent_once(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 4
 

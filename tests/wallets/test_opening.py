@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.wallets import world
 from tests.wallets.world import START_NS, Town
 
@@ -172,6 +172,7 @@ def expect_citizens(bank: Bank) -> None:
     assert {bank.directory.get(account).state for account in found} == {tables.OPEN}
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_killed_opening_opens_each_wallet_once(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), open_citizens, expect=expect_citizens) >= 8
 

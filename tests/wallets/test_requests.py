@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import HOUR_NS, NORTH, START_NS
 from tests.wallets import world
 from tests.wallets.world import Town
@@ -127,5 +127,6 @@ def expect(bank: Bank) -> None:
     assert town.balance(town.shop) == 20_00
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_killed_request_is_paid_once(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), act, expect=expect) >= 6

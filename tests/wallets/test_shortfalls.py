@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import DAY_NS, START_NS, technical
 from tests.wallets import world
 from tests.wallets.world import Town
@@ -211,16 +211,17 @@ def expect_rejected(bank: Bank) -> None:
 KILLED = [(act_fund, expect_funded), (act_reject, expect_rejected)]
 
 
+@POSTGRESQL_IN_SOAK
 @pytest.mark.parametrize(("act", "expect"), KILLED, ids=["fund", "reject"])
 def test_a_killed_shortfall_is_decided_once(
-    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+    server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
-    assert check_kills(where, tmp_path, world.with_link(where), act, expect=expect) >= 6
+    assert check_kills(server, tmp_path, world.with_link(server), act, expect=expect) >= 6
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("act", "expect"), KILLED, ids=["fund", "reject"])
 def test_a_shortfall_is_killed_at_every_boundary(
-    where: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
+    server: str, tmp_path: Path, act: Callable[[Bank], None], expect: Callable[[Bank], None]
 ) -> None:
-    assert check_kills(where, tmp_path, world.with_link(where), act, expect=expect, every=True) >= 6
+    assert check_kills(server, tmp_path, world.with_link(server), act, expect=expect, every=True) >= 6

@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy.engine import make_url
 from tests.bank import world
 from tests.bank.world import ANN, BOB, DESK, NORTH, SOUTH, START_NS
+from tests.database.places import drop_database
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -232,6 +233,7 @@ def bank(where: str, folder: Path) -> Iterator[Town]:
     options = settled(_server(where)).copy(folder)
     with Bank.open(folder / "bank", options=options) as made:
         yield town(made)
+    drop_database(options.get("database", ""))
 
 
 __all__ = ["ANN", "BOB", "DESK", "NORTH", "SOUTH", "START_NS", "Town", "bank"]
