@@ -98,12 +98,16 @@ RECORDS: dict[str, Array] = {
     "life.court-order": _block(Reason.COURT_ORDER),
     "life.lift-order": operations.unblock_account(1, account=WALLET, sides=Block.DEBIT, reason=Reason.COURT_ORDER),
     "case.reverse": operations.reverse(1, original=231, amount=1),
+    "programme.terms": _rules(),
+    "programme.funder": operations.transfer(1, debit=SHOP, credit=WALLET, amount=1),
+    "programme.block": _block(Reason.REQUEST),
+    "programme.resume": operations.unblock_account(1, account=WALLET, sides=Block.DEBIT, reason=Reason.REQUEST),
 }
-# The owner of an account with a key, a transit that a test would first have to send, and a checkpoint, which is no
-# record: tests of the ledger and of the packages with these actions have them.
+# The owner of an account with a key, a transit or a programme that a test would first have to make, and a checkpoint,
+# which is no record: tests of the ledger and of the packages with these actions have them.
 ELSEWHERE = {
     "wallet.defund", "transit.confirm", "transit.reject", "pay", "pay.fund", "hold", "hold.end", "refund", "sweep",
-    "checkpoint",
+    "checkpoint", "bulk.pay", "programme.allot", "programme.drop", "programme.claim",
 }  # fmt: skip
 
 
