@@ -24,11 +24,11 @@ Exit codes: 0 verification passed; 2 a file is missing, or an argument or the re
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import re
 import sys
 from datetime import datetime, timezone
-from itertools import zip_longest
 from pathlib import Path
 
 JSON_BYTES_MAX = 2**20
@@ -36,6 +36,8 @@ DEPTH_MAX = 64
 ENTRIES_MAX = 2**27
 NUMBER_MAX = 2**63 - 1
 LINE_SHOWN_MAX = 400
+DRAW_RULE = "sycee.draw.v1"
+ALL_RULE = "sycee.all.v1"  # every entry of the list gets a packet, without a beacon
 REASONS = ("withdrawn", "lapsed", "excluded")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(\.[0-9]{1,6})?Z")
@@ -191,14 +193,19 @@ def moment(fields, key):
 def read_announcement(content):
     """Return the announcement after checking everything that it says about itself (§4)."""
     announcement = parse(content, "announcement.json")
-    require(member(announcement, "rule", str) == "sycee.draw.v1", "announcement.json has an unknown rule")
+    rule = member(announcement, "rule", str)
+    require(rule in (DRAW_RULE, ALL_RULE), "announcement.json has an unknown rule")
     member(announcement, "programme", str)
     member(announcement, "root", str, DIGEST)
     member(announcement, "synthetic", bool)
-    beacon = member(announcement, "beacon", dict)
-    member(beacon, "source", str)
-    member(beacon, "round", int)
-    require(moment(announcement, "frozen_at") < moment(beacon, "due"), "the list was frozen when the beacon was due")
+    frozen_at = moment(announcement, "frozen_at")
+    if rule == ALL_RULE:
+        require(announcement.get("beacon", 0) is None, f"beacon is not null, but the rule is {ALL_RULE}")
+    else:
+        beacon = member(announcement, "beacon", dict)
+        member(beacon, "source", str)
+        member(beacon, "round", int)
+        require(frozen_at < moment(beacon, "due"), "the list was frozen when the beacon was due")
     strata = member(announcement, "strata", list)
     require(1 <= len(strata) <= 256, f"there are {len(strata)} strata, not 1 to 256")
     for stratum in strata:
@@ -211,6 +218,8 @@ def read_announcement(content):
         total = sum(stratum[key] for stratum in strata)
         require(member(announcement, key, int) == total, f"{key} is {announcement[key]}, the strata sum to {total}")
     require(announcement["entries"] <= ENTRIES_MAX, f"there are more than {ENTRIES_MAX} entries")
+    everybody = announcement["winners"] == announcement["entries"]
+    require(rule == DRAW_RULE or everybody, f"under {ALL_RULE} every entry wins")
     return announcement
 
 
@@ -258,6 +267,9 @@ def check(folder, announced=None, show=lambda line: None):
     found = merkle_root(entries)
     require(found == root, f"entries.bin leads to the root {found.hex()}, but {root.hex()} was announced")
     show("entries: as announced")
+    if announcement["rule"] == ALL_RULE:
+        show("every entry gets a packet, nothing is drawn")
+        return announcement, entries, None, None, None
     if not (folder / "beacon.json").exists():
         for name in ("tickets.bin", "winners.csv", "successions.csv"):
             if (folder / name).exists():
@@ -309,7 +321,7 @@ def check_successions(path, strata, ranked, entries):
 def compare(name, published, computed):
     """Raise Failed with the first line of a file that differs (§6)."""
     lines, expected = (io.BytesIO(content).readlines() for content in (published, computed))
-    for number, (line, right) in enumerate(zip_longest(lines, expected), 1):
+    for number, (line, right) in enumerate(itertools.zip_longest(lines, expected), 1):
         if line != right:
             require(line is None or line + b"\n" != right, f"{name} does not end with a line break")
             found = "missing" if line is None else line.decode("utf-8", "replace")[:LINE_SHOWN_MAX].rstrip("\n")
@@ -359,6 +371,10 @@ def check_receipt(path, packets, announcement, entries, ranked, beacon, follower
     require(own in entries, f"{own.hex()} is not in entries.bin; compare the digits of the receipt first")
     place = entries.index(own)
     lines = [f"your entry is in the list, at place {place} counted from 0"]
+    if announcement["rule"] == ALL_RULE:
+        bounds = itertools.accumulate(stratum["entries"] for stratum in announcement["strata"])
+        part = next(each["name"] for each, end in zip(announcement["strata"], bounds) if place < end)
+        return [*lines, f"your entry gets a packet, in the part {part}"]
     if ranked is None:
         return [*lines, "not drawn yet"]
     for stratum, places in zip(announcement["strata"], ranked):

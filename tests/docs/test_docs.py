@@ -23,7 +23,7 @@ from tests.docs.pages import ROOT, Page, commands, page, shows
 from sycee import cli, data
 from sycee.core.documents import DocumentError
 from sycee.core.result_codes import Result
-from sycee.programmes import definition
+from sycee.programmes import definition, file_values, published_results, schedule
 from sycee.sandbox import assumptions
 
 RUN_ELSEWHERE = (
@@ -330,8 +330,9 @@ def keys_asked_for(source: ModuleType, helpers: dict[str, int]) -> set[str]:
 
 def keys_read() -> set[str]:
     """Every key of a programme file."""
-    asked = keys_asked_for(definition, {"_minutes": 1, "_positive": 1})
-    return asked | set(definition._COUNT_ROLES) | set(definition._MONEY_ROLES)
+    readers = (definition, file_values, published_results, schedule)
+    asked = set().union(*(keys_asked_for(each, {"_minutes": 1, "positive": 1}) for each in readers))
+    return asked | set(published_results.COUNT_ROLES) | set(published_results.MONEY_ROLES)
 
 
 def keys_of(values: Any) -> set[str]:
@@ -375,12 +376,13 @@ def test_the_example_programme_has_every_key() -> None:
         "source",
         "mark",
         "published",
-        "schedule",
+        *("mode", "split", "least", "step"),
+        *("schedule", "rule", "catch_up", "overlap", "beacon_period_s"),
         "sources",
         "address",
         "value",
-        *definition._COUNT_ROLES,
-        *definition._MONEY_ROLES,
+        *published_results.COUNT_ROLES,
+        *published_results.MONEY_ROLES,
     }
     assert keys_read() - optional - shown == set()
 

@@ -122,14 +122,18 @@ def _programme_lines(programme: Programme) -> Iterator[str]:
         return f"{documents.shown_moment(of.from_ns, zone)} until {documents.shown_moment(of.until_ns, zone)}"
 
     zone, draw = programme.zone, programme.draw
+    yield f"  mode          {programme.mode}"
     yield f"  budget        {amount(programme.budget_minor)}, paid by {programme.funder.name}"
     yield from (
         f"  packets       {each.count:,} x {amount(each.amount_minor)}: {each.name}" for each in programme.packets
     )
     yield f"  registration  {window(programme.registration)}"
-    beacon = f"{draw.beacon_source}, round {draw.beacon_round}, due {documents.shown_moment(draw.beacon_due_ns, zone)}"
-    yield f"  draw          {draw.rule}, with {beacon}"
-    yield from (f"  winners       {each.winners:,} in {each.name}" for each in draw.strata)
+    if draw.is_drawn:
+        due = documents.shown_moment(draw.beacon_due_ns, zone)
+        yield f"  draw          {draw.rule}, with {draw.beacon_source}, round {draw.beacon_round}, due {due}"
+        yield from (f"  winners       {each.winners:,} in {each.name}" for each in draw.strata)
+    if (split := programme.split) is not None:
+        yield f"  split         at least {amount(split.least_minor)} each, in steps of {amount(split.step_minor)}"
     yield f"  claim         {window(programme.claim)}"
     yield f"  spending      {window(programme.spending)}"
     yield f"  expiry        {documents.shown_moment(programme.expires_ns, zone)}; the rest returns to the funder"
@@ -144,6 +148,7 @@ def _programme_json(programme: Programme) -> dict[str, Any]:
         "ok": True,
         "name": programme.name,
         "title": programme.title,
+        "mode": programme.mode,
         "currency": programme.currency.code,
         "budget_minor": programme.budget_minor,
         "packets": [asdict(each) for each in programme.packets],

@@ -11,16 +11,30 @@ import numpy as np
 
 from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.programmes import draw_files, draw_rule, successions
+from sycee.programmes import draw, draw_files, draw_rule, successions
+from sycee.programmes.allotment import Allotment, allot, allot_list, allot_split
+from sycee.programmes.definition import RANDOM_SPLIT, Programme
+from sycee.programmes.draw_files import Announcement
 
 
-def holders_of(folder: Path, classes: int) -> Bytes:
-    """Return the commitments of the packets' holders in packet order: uint8 [k, 32].
+def allotment_of(folder: Path, programme: Programme) -> Allotment:
+    """Return the allotment that the published files of an occurrence lead to.
 
-    `classes`: number of packet classes of the programme. Raises UsageError before the draw, IntegrityError for files
-    that do not agree with each other.
+    Raises UsageError before the draw, IntegrityError for files that do not agree with each other.
     """
     announcement = draw_files.read_announcement(folder)
+    if not announcement.is_drawn:
+        commitments = draw.read_frozen(folder).commitments
+        return allot_list(programme, commitments, {each.name: each.entries for each in announcement.strata})
+    holders = _holders(folder, announcement, len(programme.packets))
+    if programme.mode == RANDOM_SPLIT:
+        value = draw_files.read_beacon(folder / draw_files.BEACON).value
+        return allot_split(programme, holders, value, announcement.root)
+    return allot(programme, holders)
+
+
+def _holders(folder: Path, announcement: Announcement, classes: int) -> Bytes:
+    """Return the commitments of the packets' holders in packet order: uint8 [k, 32]."""
     if not (folder / draw_files.WINNERS).exists():
         raise UsageError(f"{announcement.programme} is not drawn yet", hint="draw first")
     winners = draw_files.read_winners(folder, announcement)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sycee import data
@@ -20,13 +20,29 @@ from sycee.core import documents, money
 from sycee.core.documents import Table
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.money import Currency
+from sycee.programmes import published_results
 from sycee.programmes import schedule as schedules
+from sycee.programmes.file_values import finished, positive
+from sycee.programmes.published_results import Published
 from sycee.programmes.schedule import Schedule
 
-DRAW_RULES: Final = ("sycee.draw.v1",)
+DRAW_RULE: Final = "sycee.draw.v1"
+ALL_RULE: Final = "sycee.all.v1"  # every entry of the list gets a packet: nothing is drawn, and there is no beacon
+
+LOTTERY: Final = "lottery"
+FIRST_COME: Final = "first-come"
+EQUAL: Final = "equal"
+RANDOM_SPLIT: Final = "random-split"
+LIST: Final = "list"
+MODES: Final = (LOTTERY, FIRST_COME, EQUAL, RANDOM_SPLIT, LIST)
+DRAWN_MODES: Final = (LOTTERY, RANDOM_SPLIT)
+SHARED_MODES: Final = (EQUAL, RANDOM_SPLIT)  # the budget is divided, and the file has no packets
+EVERYBODY: Final = "everybody"  # the one stratum of an equal programme
+STRATA_MAX: Final = 256  # a stratum is one byte in memory
+SPLIT_STEPS_MAX: Final = 4_000  # different amounts of a random split, about: each is one DROP
+
 REPLAY_BEACON: Final = "sycee-replay"  # source name of a synthetic beacon, computed from the seed of a replay
 IDENTITY_KEYS: Final = ("document", "phone")
-MARKS: Final = ("1", "2", "assumed", "derived")  # read in one source, in two or more, chosen by us, computed by us
 REST_RECEIVERS: Final = ("funder",)
 REFUND_ORDERS: Final = ("own-money-first",)
 
@@ -38,15 +54,6 @@ MINUTES_MAX: Final = 60 * 24 * 31
 _SECOND_NS: Final = 10**9
 _MINUTE_NS: Final = 60 * _SECOND_NS
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a figure was read (site and page), and its support: one of MARKS."""
-
-    source: str
-    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,14 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """How a budget is divided by chance: each winner gets `least_minor` and some steps of `step_minor`."""
+
+    least_minor: int
+    step_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationRules:
     """Deadlines of an entry, and the moment from which the data of persons without a packet is shredded."""
 
@@ -103,13 +118,18 @@ class RegistrationRules:
 
 @dataclass(frozen=True, slots=True)
 class DrawRule:
-    """Version of the rule, strata, and the future round of a beacon that decides."""
+    """Version of the rule, strata, and the future round of a beacon that decides; "" and 0 under ALL_RULE."""
 
     rule: str
     strata: tuple[Stratum, ...]
-    beacon_source: str
-    beacon_round: int
-    beacon_due_ns: int
+    beacon_source: str = ""
+    beacon_round: int = 0
+    beacon_due_ns: int = 0
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a beacon decides who gets a packet."""
+        return self.rule == DRAW_RULE
 
     @property
     def winners(self) -> int:
@@ -146,29 +166,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A published result: a count, or an amount in minor units."""
-
-    value: int
-    provenance: Provenance
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Results of a real round by role; None for a result that was not published."""
-
-    registered: Figure | None = None
-    winners: Figure | None = None
-    claimed: Figure | None = None
-    payments: Figure | None = None
-    merchants: Figure | None = None
-    budget: Figure | None = None
-    spent_from_packets: Figure | None = None
-    spent_own: Figure | None = None
-    returned: Figure | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Programme:
     """A programme as its file defines it. All parts are consistent with each other."""
 
@@ -193,6 +190,8 @@ class Programme:
     published: Published
     sources: tuple[Source, ...]
     schedule: Schedule | None = None  # None: occurrence 0 alone
+    mode: str = LOTTERY
+    split: Split | None = None  # of a random split
 
     def on(self, day: date) -> Programme:
         """Return the programme of the occurrence that begins on a local day: its moments are as many days later.
@@ -206,11 +205,11 @@ class Programme:
         def moved(window: Window) -> Window:
             return Window(schedule.moved_ns(window.from_ns, day), schedule.moved_ns(window.until_ns, day))
 
-        due_ns, period_ns = self.draw.beacon_due_ns, schedule.beacon_period_s * _SECOND_NS
-        rounds = -((due_ns - schedule.moved_ns(due_ns, day)) // period_ns)
-        draw = replace(
-            self.draw, beacon_round=self.draw.beacon_round + rounds, beacon_due_ns=due_ns + rounds * period_ns
-        )
+        draw = self.draw
+        if draw.is_drawn:
+            due_ns, period_ns = draw.beacon_due_ns, schedule.beacon_period_s * _SECOND_NS
+            rounds = -((due_ns - schedule.moved_ns(due_ns, day)) // period_ns)
+            draw = replace(draw, beacon_round=draw.beacon_round + rounds, beacon_due_ns=due_ns + rounds * period_ns)
         shred_at_ns = schedule.moved_ns(self.registration_rules.shred_at_ns, day)
         return replace(
             self,
@@ -236,20 +235,34 @@ def define(table: Table) -> Programme:
     """Build a programme from its document. Raises DocumentError for an impossible one."""
     name = _name(table)
     currency, zone = table.currency("currency"), table.zone("zone")
-    packets = tuple(_packet_class(each, currency) for each in table.tables("packets"))
-    budget_minor = _budget(table.table("budget"), packets, currency)
+    mode = table.choice("mode", MODES, LOTTERY)
+    _check_tables(table, mode)
+    packets: tuple[PacketClass, ...] = ()
+    if mode in SHARED_MODES:
+        budget_table = table.table("budget")
+        budget_minor = finished(budget_table, positive(budget_table, "amount", currency))
+    else:
+        packets = tuple(_packet_class(each, currency) for each in table.tables("packets"))
+        budget_minor = _budget(table.table("budget"), packets, currency)
     registration_table = table.table("registration")
     identity = registration_table.texts("identity", choices=IDENTITY_KEYS)
     check_ns = _minutes(registration_table, "check_minutes", CHECK_MINUTES)
     code_ns = _minutes(registration_table, "code_minutes", CODE_MINUTES)
     registration_table.offer("shred_at")
     registration = _window(registration_table, zone)
-    phases = {key: table.table(key) for key in ("draw", "claim", "spending", "expiry")}
-    draw = _draw(phases["draw"], packets, registration, registration_table, zone)
+    phases = {key: table.table(key) for key in ("claim", "spending", "expiry")}
+    if mode in DRAWN_MODES:
+        phases["draw"] = table.table("draw")
+        draw = _draw(phases["draw"], packets, registration, registration_table, zone)
+        first_claim = ("the draw", draw.beacon_due_ns, phases["draw"].line("beacon"))
+    else:
+        draw = DrawRule(ALL_RULE, _strata_of_packets(table, packets))
+        first_claim = ("the end of registration", registration.until_ns, registration_table.line("until"))
+    split = _split(table.table("split"), budget_minor, draw.winners, currency) if mode == RANDOM_SPLIT else None
     claim, spending = _window(phases["claim"], zone), _window(phases["spending"], zone)
     expiry = phases["expiry"]
-    expires_ns, rest_to = _finished(expiry, (expiry.moment("at", zone), expiry.choice("rest_to", REST_RECEIVERS)))
-    _check_order(draw, claim, spending, expires_ns, phases, zone)
+    expires_ns, rest_to = finished(expiry, (expiry.moment("at", zone), expiry.choice("rest_to", REST_RECEIVERS)))
+    _check_order(first_claim, claim, spending, expires_ns, phases, zone)
     shred_at_ns = _shred_at(registration_table, claim, expires_ns, phases["claim"], zone)
     merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))
@@ -258,7 +271,8 @@ def define(table: Table) -> Programme:
     _check_names(table, "operators", [each.name for each in operators])
     published = Published()
     if "published" in table:
-        published = _published(table.table("published"), budget_minor, draw.winners, merchants, currency)
+        shops = sum(each.count for each in merchants)
+        published = published_results.read(table.table("published"), budget_minor, draw.winners, shops, currency)
     table.offer("sources")
     table.offer("schedule")
     schedule = None
@@ -292,6 +306,8 @@ def define(table: Table) -> Programme:
         published=published,
         sources=tuple(_source(each) for each in table.tables("sources")) if "sources" in table else (),
         schedule=schedule,
+        mode=mode,
+        split=split,
     )
     table.finish()
     return programme
@@ -309,18 +325,6 @@ def _name(table: Table) -> str:
     return name
 
 
-def _finished(table: Table, value: _T) -> _T:
-    """Return `value` after checking that the table has no unknown key, and a source with a mark or neither."""
-    if "source" in table or "mark" in table:
-        _provenance(table)
-    table.finish()
-    return value
-
-
-def _provenance(table: Table) -> Provenance:
-    return Provenance(table.text("source"), table.choice("mark", MARKS))
-
-
 def _source(table: Table) -> Source:
     source = Source(table.text("name"), table.text("address"))
     if not source.address.startswith(("https://", "http://")):
@@ -330,17 +334,17 @@ def _source(table: Table) -> Source:
 
 
 def _funder(table: Table) -> Funder:
-    return _finished(table, Funder(table.text("name")))
+    return finished(table, Funder(table.text("name")))
 
 
 def _packet_class(table: Table, currency: Currency) -> PacketClass:
     name = table.text("name")
     count = table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
-    return _finished(table, PacketClass(name, count, _positive(table, "amount", currency)))
+    return finished(table, PacketClass(name, count, positive(table, "amount", currency)))
 
 
 def _budget(table: Table, packets: tuple[PacketClass, ...], currency: Currency) -> int:
-    budget_minor = _positive(table, "amount", currency)
+    budget_minor = positive(table, "amount", currency)
     total = sum(each.count * each.amount_minor for each in packets)
     if total > I64_MAX or total != budget_minor:
         terms = " + ".join(f"{each.count} x {money.format(each.amount_minor, currency)}" for each in packets)
@@ -351,7 +355,7 @@ def _budget(table: Table, packets: tuple[PacketClass, ...], currency: Currency) 
             f"the budget is {shown}, but the packets come to {terms} = {total_shown}",
             right=f'amount = "{total_shown}", or other packets' if total <= I64_MAX else "fewer or smaller packets",
         )
-    return _finished(table, budget_minor)
+    return finished(table, budget_minor)
 
 
 def _minutes(table: Table, key: str, default: int) -> int:
@@ -382,16 +386,16 @@ def _window(table: Table, zone: ZoneInfo) -> Window:
             f"ends {end}, not after it starts, {start} (line {table.line('from')})",
             right="a moment after `from`",
         )
-    return _finished(table, Window(from_ns, until_ns))
+    return finished(table, Window(from_ns, until_ns))
 
 
 def _draw(
     table: Table, packets: tuple[PacketClass, ...], registration: Window, registration_table: Table, zone: ZoneInfo
 ) -> DrawRule:
-    rule = table.choice("rule", DRAW_RULES)
+    rule = table.choice("rule", (DRAW_RULE,))
     strata_tables = table.tables("strata")
     strata = tuple(
-        _finished(each, Stratum(_name(each), each.integer("winners", least=1, most=COHORT_MEMBERS_MAX)))
+        finished(each, Stratum(_name(each), each.integer("winners", least=1, most=COHORT_MEMBERS_MAX)))
         for each in strata_tables
     )
     _check_names(table, "strata", [each.name for each in strata])
@@ -404,7 +408,7 @@ def _draw(
         beacon_due_ns=beacon.moment("due", zone),
     )
     packet_count = sum(each.count for each in packets)
-    if draw.winners != packet_count:
+    if packets and draw.winners != packet_count:
         terms = " + ".join(str(each.winners) for each in strata) + " = " if len(strata) > 1 else ""
         raise strata_tables[-1].error(
             "winners",
@@ -419,14 +423,70 @@ def _draw(
             right="a moment after registration closes: the list is frozen before anyone can know the beacon",
         )
     beacon.finish()
-    return _finished(table, draw)
+    return finished(table, draw)
+
+
+def _check_tables(table: Table, mode: str) -> None:
+    """Raise DocumentError for a table that the mode does not have."""
+    for key, modes in (("draw", DRAWN_MODES), ("packets", set(MODES) - set(SHARED_MODES)), ("split", (RANDOM_SPLIT,))):
+        if key in table and mode not in modes:
+            raise table.error(
+                key, f'a programme of the mode "{mode}" has no [{key}]', right="another mode, or no such table"
+            )
+        table.offer(key)
+
+
+def _strata_of_packets(table: Table, packets: tuple[PacketClass, ...]) -> tuple[Stratum, ...]:
+    """Return the strata of a list that is not drawn: one for each packet class, or one for an equal division."""
+    for place, each in enumerate(packets):
+        if not _NAME.fullmatch(each.name):
+            raise table.tables("packets")[place].error(
+                "name",
+                f"found {documents.found(each.name)}, which the published list has as the name of a part",
+                right="small letters, digits and single hyphens",
+            )
+    if len(packets) > STRATA_MAX:
+        raise table.error("packets", f"{len(packets)} packet classes", right=f"at most {STRATA_MAX} different packets")
+    return tuple(Stratum(each.name, each.count) for each in packets) or (Stratum(EVERYBODY, COHORT_MEMBERS_MAX),)
+
+
+def _split(table: Table, budget_minor: int, winners: int, currency: Currency) -> Split:
+    made = Split(positive(table, "least", currency), positive(table, "step", currency))
+    rest_minor = budget_minor - made.least_minor * winners
+
+    def shown(minor: int) -> str:
+        return money.format(minor, currency)
+
+    if rest_minor < 0:
+        raise table.error(
+            "least",
+            f"{winners} winners with {shown(made.least_minor)} each need more than the budget, {shown(budget_minor)}",
+            right=f"at most {shown(budget_minor // winners)}",
+        )
+    if budget_minor % made.step_minor or made.least_minor % made.step_minor:
+        raise table.error(
+            "step", f"the budget or the least amount is no multiple of {shown(made.step_minor)}",
+            right="a step that divides both, so that amounts add up to the budget",
+        )  # fmt: skip
+    # Chance gives a winner up to about twice the mean, and every different amount is one DROP.
+    steps = min(2 * rest_minor // winners // made.step_minor, winners)
+    if steps > SPLIT_STEPS_MAX:
+        raise table.error(
+            "step",
+            f"{shown(made.step_minor)} leads to about {steps} different amounts",
+            right=f"a larger step, for at most about {SPLIT_STEPS_MAX} different amounts",
+        )
+    return finished(table, made)
 
 
 def _check_order(
-    draw: DrawRule, claim: Window, spending: Window, expires_ns: int, tables: dict[str, Table], zone: ZoneInfo
-) -> None:
-    """Raise DocumentError unless draw, claim, spending and expiry are in order."""
-    due = ("the draw", draw.beacon_due_ns, tables["draw"].line("beacon"))
+    due: tuple[str, int, int], claim: Window, spending: Window, expires_ns: int, tables: dict[str, Table],
+    zone: ZoneInfo,
+) -> None:  # fmt: skip
+    """Raise DocumentError unless draw, claim, spending and expiry are in order.
+
+    `due`: name, moment and line of what must be over before the first claim.
+    """
     first_claim = ("the first claim", claim.from_ns, tables["claim"].line("from"))
     expiry = ("expiry", expires_ns, tables["expiry"].line("at"))
     for where, key, moment_ns, side, (bound, bound_ns, bound_line) in (
@@ -453,16 +513,16 @@ def _rules(table: Table) -> Rules:
         cash_out=table.boolean("cash_out"),
         refund_order=table.choice("refund_order", REFUND_ORDERS),
     )
-    return _finished(table, rules)
+    return finished(table, rules)
 
 
 def _merchant_group(table: Table) -> MerchantGroup:
     name, count = table.text("name"), table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
-    return _finished(table, MerchantGroup(name, count, table.text("district")))
+    return finished(table, MerchantGroup(name, count, table.text("district")))
 
 
 def _operator(table: Table) -> Operator:
-    return _finished(table, Operator(table.text("name"), table.text("title")))
+    return finished(table, Operator(table.text("name"), table.text("title")))
 
 
 def _check_names(table: Table, key: str, names: list[str]) -> None:
@@ -474,55 +534,3 @@ def _check_names(table: Table, key: str, names: list[str]) -> None:
                 f"{documents.found(name)} is the name on line {first.line('name')} already",
                 right=f"each name in {key} once",
             )
-
-
-_COUNT_ROLES: Final = ("registered", "winners", "claimed", "payments", "merchants")
-_MONEY_ROLES: Final = ("budget", "spent_from_packets", "spent_own", "returned")
-
-
-def _published(
-    table: Table, budget_minor: int, winners: int, merchants: tuple[MerchantGroup, ...], currency: Currency
-) -> Published:
-    figures: dict[str, Figure] = {}
-    tables: dict[str, Table] = {}
-    for role in (*_COUNT_ROLES, *_MONEY_ROLES):
-        if role not in table:
-            table.offer(role)
-            continue
-        tables[role] = each = table.table(role)
-        is_money = role in _MONEY_ROLES
-        value = each.money("value", currency) if is_money else each.integer("value", least=0, most=I64_MAX)
-        figures[role] = Figure(value, _provenance(each))  # here, and only here, a source is required
-        each.finish()
-    table.finish()
-
-    def check(role: str, expected: int, of: str) -> None:
-        if role in figures and figures[role].value != expected:
-            is_money = role in _MONEY_ROLES
-            value = figures[role].value
-            shown = money.format(value, currency) if is_money else str(value)
-            right = money.format(expected, currency) if is_money else str(expected)
-            written = f'"{right}"' if is_money else right
-            raise tables[role].error("value", f"{shown} is not {of} = {right}", right=f"value = {written}")
-
-    check("budget", budget_minor, "the sum of the packets")
-    check("winners", winners, "the number of packets")
-    check("merchants", sum(each.count for each in merchants), "the sum of the merchant groups")
-    if "spent_from_packets" in figures:
-        check("returned", budget_minor - figures["spent_from_packets"].value, "budget less spent_from_packets")
-    for smaller, larger in (("winners", "registered"), ("claimed", "winners"), ("spent_from_packets", "budget")):
-        if smaller in figures and larger in figures and figures[smaller].value > figures[larger].value:
-            raise tables[smaller].error(
-                "value",
-                f"{smaller} is {figures[smaller].value}, but {larger} is only {figures[larger].value} "
-                f"(line {tables[larger].line('value')})",
-                right=f"at most the number of {larger}",
-            )
-    return Published(**figures)
-
-
-def _positive(table: Table, key: str, currency: Currency) -> int:
-    amount_minor = table.money(key, currency)
-    if amount_minor <= 0:
-        raise table.error(key, f"found {money.format(amount_minor, currency)}", right="an amount above zero")
-    return amount_minor

@@ -103,7 +103,7 @@ def freeze(
     Raises UsageError if the beacon may be known already, an entry is repeated, a stratum is empty or unknown, there are
     too many entries, or the folder holds another announcement.
     """
-    if frozen_at_ns >= rule.beacon_due_ns:
+    if rule.is_drawn and frozen_at_ns >= rule.beacon_due_ns:
         raise UsageError(
             f"the list would be frozen at {draw_files.moment_text(frozen_at_ns)}, but the beacon is due "
             f"{draw_files.moment_text(rule.beacon_due_ns)} and may be known",
@@ -169,6 +169,8 @@ def draw(source: Path | FrozenList, beacon: Beacon, *, progress: Progress | None
     """
     frozen = read_frozen(source) if isinstance(source, Path) else source
     announcement = frozen.announcement
+    if not announcement.is_drawn:
+        raise UsageError("every entry of this list gets a packet", hint="nothing is drawn under this rule")
     difference = _beacon_difference(announcement, beacon)
     if difference is not None:
         raise UsageError(f"this beacon is not the announced one: {difference}", hint="give the announced round")
@@ -270,6 +272,8 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
         if root != announcement.root:
             detail = f"{draw_files.ENTRIES} leads to {root.hex()}, but {announcement.root.hex()} was announced"
         checks.add("root", root == announcement.root, detail)
+    if not announcement.is_drawn:  # every entry wins, and nothing else was published
+        return Verification(checks.done(), announcement, digest)
     beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
     if commitments is None or beacon is None:
         checks.skip(("tickets", "winners"), f"no {'entries' if commitments is None else 'beacon'} to compute them from")
@@ -335,6 +339,9 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     proof = merkle.proof(merkle.levels(commitments), index)
     root = merkle.proven_root(own, proof)
     checks.add("proof", root == announcement.root, f"{len(proof)} hashes lead to {root.hex()}")
+    if not announcement.is_drawn:
+        checks.add("winners", True, f"every entry gets a packet; this one is in {stratum.name}")
+        return EntryCheck(checks.done(), own, index, stratum.name, proof, won=True)
     if not (folder / draw_files.BEACON).exists():
         checks.skip(("ticket", "winners"), f"not drawn yet: due {draw_files.moment_text(announcement.beacon_due_ns)}")
         return EntryCheck(checks.done(), own, index, stratum.name, proof)
@@ -365,21 +372,9 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
         except IntegrityError as error:
             checks.add("successions", False, error.message)
         else:
-            won, detail = _passed_on(passed_on, index, won)
+            won, detail = successions.result_of(passed_on, index, won)
             checks.add("successions", True, detail)
     return EntryCheck(checks.done(), own, index, stratum.name, proof, ticket, rank, won)
-
-
-def _passed_on(passed_on: tuple[successions.Succession, ...], index: int, won: bool) -> tuple[bool, str]:
-    """Return whether an entry has a packet in the end, and a sentence about it."""
-    detail = "this entry is in no succession"
-    for each in passed_on:
-        if each.successor == index:
-            won, detail = True, f"this entry follows rank {each.rank}, which was {each.reason}"
-        if each.index == index:
-            follower = f"to rank {each.successor_rank}" if each.successor_rank else "to nobody: no ticket was left"
-            won, detail = False, f"this entry was {each.reason}; its packet went {follower}"
-    return won, detail
 
 
 # --- salts and beacons --------------------------------------------------------------------------------------------

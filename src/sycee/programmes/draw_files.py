@@ -31,7 +31,7 @@ from sycee.core.errors import IntegrityError, UsageError, require
 from sycee.core.input_files import read_bytes
 from sycee.core.limits import I64_MAX
 from sycee.core.output_files import write_file
-from sycee.programmes.definition import DRAW_RULES, REPLAY_BEACON
+from sycee.programmes.definition import ALL_RULE, DRAW_RULE, REPLAY_BEACON, STRATA_MAX
 from sycee.programmes.sha256 import DIGEST_BYTES
 
 ANNOUNCEMENT: Final = "announcement.json"
@@ -43,7 +43,6 @@ WINNERS_HEADER: Final = "rank,stratum,index,commitment,ticket\n"
 SUCCESSIONS: Final = "successions.csv"
 SUCCESSIONS_HEADER: Final = "stratum,rank,commitment,reason,successor_rank,successor_commitment\n"
 BEACON_BYTES: Final = 32
-STRATA_MAX: Final = 256  # a stratum is one byte in memory
 ENTRIES_MAX: Final = 1 << 27  # 4 GiB of commitments
 JSON_BYTES_MAX: Final = 1 << 20
 
@@ -72,7 +71,10 @@ class StratumAnnounced:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Everything fixed before the beacon. `synthetic` is True for a replay, whose beacon is computed from a seed."""
+    """Everything fixed before the beacon. `synthetic` is True for a replay, whose beacon is computed from a seed.
+
+    Under ALL_RULE there is no beacon: its source is "", its numbers are 0.
+    """
 
     programme: str
     rule: str
@@ -83,6 +85,11 @@ class Announcement:
     beacon_due_ns: int
     frozen_at_ns: int
     synthetic: bool
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a beacon decides who gets a packet; otherwise every entry does."""
+        return self.rule == DRAW_RULE
 
     @property
     def entries(self) -> int:
@@ -116,7 +123,9 @@ class Announcement:
                     "source": self.beacon_source,
                     "round": self.beacon_round,
                     "due": moment_text(self.beacon_due_ns),
-                },
+                }
+                if self.is_drawn
+                else None,
                 "frozen_at": moment_text(self.frozen_at_ns),
                 "synthetic": self.synthetic,
             }
@@ -155,23 +164,24 @@ class Beacon:
 def read_announcement(folder: Path) -> Announcement:
     """Read announcement.json and check its form and its sums."""
     fields = _read_json(folder / ANNOUNCEMENT)
-    beacon = fields.object("beacon")
+    rule = fields.text("rule")
+    beacon = None if rule == ALL_RULE else fields.object("beacon")
     announcement = Announcement(
         programme=fields.text("programme"),
-        rule=fields.text("rule"),
+        rule=rule,
         strata=tuple(
             StratumAnnounced(each.text("name", _STRATUM), each.count("entries", least=1), each.count("winners"))
             for each in fields.objects("strata")
         ),
         root=bytes.fromhex(fields.text("root", _HEX)),
-        beacon_source=beacon.text("source"),
-        beacon_round=beacon.count("round"),
-        beacon_due_ns=beacon.moment("due"),
+        beacon_source="" if beacon is None else beacon.text("source"),
+        beacon_round=0 if beacon is None else beacon.count("round"),
+        beacon_due_ns=0 if beacon is None else beacon.moment("due"),
         frozen_at_ns=fields.moment("frozen_at"),
         synthetic=fields.boolean("synthetic"),
     )
     where = fields.file
-    require(announcement.rule in DRAW_RULES, f"{where}: rule {json.dumps(announcement.rule)} is not supported")
+    require(rule in (DRAW_RULE, ALL_RULE), f"{where}: rule {json.dumps(announcement.rule)} is not supported")
     names = [stratum.name for stratum in announcement.strata]
     require(len(set(names)) == len(names), f"{where}: two strata have the same name")
     require(len(names) <= STRATA_MAX, f"{where}: {len(names)} strata, more than {STRATA_MAX}")
@@ -184,6 +194,10 @@ def read_announcement(folder: Path) -> Announcement:
             stratum.winners <= stratum.entries,
             f"{where}: stratum {stratum.name} has {stratum.winners} winners among {stratum.entries} entries",
         )
+    if beacon is None:
+        require(fields.members.get("beacon", 0) is None, f"{where}: beacon is not null, but the rule is {ALL_RULE}")
+        require(announcement.winners == announcement.entries, f"{where}: under {ALL_RULE} every entry wins")
+        return announcement
     require(
         announcement.frozen_at_ns < announcement.beacon_due_ns,
         f"{where}: frozen at {moment_text(announcement.frozen_at_ns)}, "

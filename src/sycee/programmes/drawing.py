@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
+import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
@@ -16,8 +18,8 @@ from sycee.core.documents import shown_moment
 from sycee.core.errors import UsageError
 from sycee.database.events import EventKind
 from sycee.database.transactions import reading, write
-from sycee.programmes import draw, draw_files, states
-from sycee.programmes.allotment import shares_of
+from sycee.programmes import cohort, draw, draw_files, states
+from sycee.programmes.definition import EQUAL, FIRST_COME, DrawRule, Programme
 from sycee.programmes.drafts import Drafts
 from sycee.programmes.draw import Entries
 from sycee.programmes.draw_files import BEACON_BYTES, Announcement, Beacon
@@ -97,11 +99,13 @@ class Drawing(Drafts):
             shutil.rmtree(folder, ignore_errors=True)
         else:
             now_ns = draw_files.read_announcement(folder).frozen_at_ns
+        accepted = self._accepted(found) if entries is None else entries
+        rule, listed = (definition.draw, accepted) if definition.draw.is_drawn else parted(definition, accepted)
         frozen = draw.freeze(
             folder,
             name,
-            definition.draw,
-            self._accepted(found) if entries is None else entries,
+            rule,
+            listed,
             frozen_at_ns=now_ns,
             progress=progress,
         )
@@ -122,7 +126,7 @@ class Drawing(Drafts):
         _require(found, states.FROZEN, "publish")
         self._announcement(found)
         now_ns, definition = read_ns(self._stores.clock), stored.on(found)
-        if now_ns >= definition.draw.beacon_due_ns:
+        if definition.draw.is_drawn and now_ns >= definition.draw.beacon_due_ns:
             raise UsageError(
                 f"the beacon was due {shown_moment(definition.draw.beacon_due_ns, definition.zone)}, and may be known",
                 hint="cancel the occurrence, and store a file with a later round",
@@ -155,6 +159,8 @@ class Drawing(Drafts):
                 hint="copy all 64 hexadecimal digits; docs/reference/draw.md explains other lengths",
             )
         definition = stored.on(found)
+        if not definition.draw.is_drawn:
+            raise UsageError(f"nothing is drawn in {found.title}", hint="everybody on the list gets a packet")
         if read_ns(self._stores.clock) < definition.draw.beacon_due_ns:
             raise UsageError(
                 f"the beacon is due {shown_moment(definition.draw.beacon_due_ns, definition.zone)}",
@@ -184,7 +190,8 @@ class Drawing(Drafts):
     def draw(self, name: str, occurrence: int = 0, *, who: int, progress: Progress | None = None) -> Occurrence:
         """Draw the winners of a published list, and return the occurrence. Repeating the call changes nothing.
 
-        Raises UsageError unless two persons brought the same value of the beacon, and nobody another one.
+        Where nothing is drawn, everybody on the list has won. Raises UsageError unless two persons brought the same
+        value of the beacon, and nobody another one.
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, DRAW, operator=stored.operator)
@@ -193,6 +200,10 @@ class Drawing(Drafts):
         stored.require_running()
         states.require_change(found.title, found.state, states.DRAWN)
         announcement = self._announcement(found)
+        if not announcement.is_drawn:
+            if found.published_ns is None:
+                raise UsageError(f"the list of {found.title} is not published", hint="publish it first")
+            return self._drawn(stored, found)
         values = self.beacons(name, occurrence)
         if len(set(values.values())) > 1:
             shown = ", ".join(f"{ids.format(person)}: {value}" for person, value in sorted(values.items()))
@@ -211,10 +222,13 @@ class Drawing(Drafts):
             bytes.fromhex(next(iter(values.values()))),
             announcement.synthetic,
         )
-        winners = draw.draw(self.files_of(found), beacon, progress=progress)
-        members = len(winners.index)
-        minor = sum(each.count * each.minor for each in shares_of(stored.definition, members))
-        return self._change(found, states.DRAWN, {"members": members}, members=members, minor=minor)
+        draw.draw(self.files_of(found), beacon, progress=progress)
+        return self._drawn(stored, found)
+
+    def _drawn(self, stored: StoredProgramme, found: Occurrence) -> Occurrence:
+        made = cohort.allotment_of(self.files_of(found), stored.definition)
+        members = len(made.members)
+        return self._change(found, states.DRAWN, {"members": members}, members=members, minor=made.minor)
 
     def cancel(self, name: str, occurrence: int = 0, *, who: int) -> Occurrence:
         """Cancel an occurrence before its drop, and return it. Its published files stay. It cannot be begun again."""
@@ -279,6 +293,38 @@ class Drawing(Drafts):
         chosen = (BEACONS.c.programme == found.programme) & (BEACONS.c.occurrence == found.occurrence)
         query = sqlalchemy.select(BEACONS.c.person, BEACONS.c.value).where(chosen)
         return {row.person: row.value for row in connection.execute(query)}
+
+
+def parted(definition: Programme, entries: Entries) -> tuple[DrawRule, Entries]:
+    """Return the rule and the entries of a list that is not drawn: a part for each packet class that somebody gets.
+
+    First come, the entries are in the order of registration: the first ones are in the first class, and those after the
+    last packet are left out. Raises UsageError for a list of other parts than the packets.
+    """
+    rule, names = definition.draw, [each.name for each in definition.draw.strata]
+    if definition.mode == EQUAL:
+        return rule, replace(entries, strata=None)
+    counts = [each.winners for each in rule.strata]
+    if definition.mode == FIRST_COME:
+        most = min(sum(counts), len(entries))
+        classes = np.repeat(np.arange(len(counts), dtype=np.uint8), counts)[:most]
+        entries = Entries(entries.documents[:most], entries.phones[:most], entries.salts[:most])
+    elif entries.strata is not None:
+        classes = entries.strata
+    elif len(names) == 1:
+        classes = np.zeros(len(entries), np.uint8)
+    else:
+        raise UsageError("the entries do not name their packets", hint="give each entry the name of its packet class")
+    listed = np.bincount(classes, minlength=len(names))
+    if len(listed) > len(names) or (listed > counts).any():
+        wrong = next((place for place, count in enumerate(counts) if listed[place] > count), 0)
+        raise UsageError(
+            f"{listed[wrong]} entries for {counts[wrong]} packets of the class {names[wrong]}",
+            hint="correct the list, or the count in the programme file",
+        )
+    used = np.flatnonzero(listed)
+    strata = tuple(rule.strata[place] for place in used)
+    return replace(rule, strata=strata), replace(entries, strata=np.searchsorted(used, classes).astype(np.uint8))
 
 
 def _require(found: Occurrence, state: str, step: str) -> None:

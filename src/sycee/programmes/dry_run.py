@@ -209,7 +209,12 @@ def _problems(plan: Plan, now_ns: int, funder: int) -> list[str]:
         )
     if found.state == states.DRAFT and now_ns >= definition.registration.until_ns:
         problems.append("the time of registration is over")
-    if found.state == states.FROZEN and found.published_ns is None and now_ns >= definition.draw.beacon_due_ns:
+    if (
+        found.state == states.FROZEN
+        and found.published_ns is None
+        and definition.draw.is_drawn
+        and now_ns >= definition.draw.beacon_due_ns
+    ):
         problems.append("the list was not published before the beacon was due")
     if found.state == states.CANCELLED:
         problems.append("the occurrence is cancelled")

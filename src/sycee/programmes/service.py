@@ -25,7 +25,7 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.ledger.state import LedgerState
 from sycee.programmes import states
-from sycee.programmes.allotment import Allotment, shares_of
+from sycee.programmes.allotment import Allotment, planned_shares
 from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, Dropping, ExpireAction, SealAction
 from sycee.programmes.dry_run import DryRun, Plan, dry_run
 from sycee.programmes.repeating import BEGIN_JOB, begin_job
@@ -151,7 +151,7 @@ class Programmes(Dropping):
         if states.is_at_least(found.state, states.DRAWN):
             allotment = self._cohort(stored, found)
         else:
-            shares = shares_of(stored.definition, sum(each.count for each in stored.definition.packets))
+            shares = planned_shares(stored.definition)
             allotment = Allotment(made.many("invented", sum(each.count for each in shares)), shares)
         plan = Plan(
             stored,

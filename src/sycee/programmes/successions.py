@@ -128,3 +128,15 @@ def check(announcement: Announcement, tickets: Bytes, commitments: Bytes, publis
         listed, computed = (each[at] if at < len(each) else "" for each in (lines, right))
         raise IntegrityError(f'{draw_files.SUCCESSIONS}: line {at + 1} is "{listed}", computed "{computed}"')
     return passed_on
+
+
+def result_of(passed_on: tuple[Succession, ...], index: int, won: bool) -> tuple[bool, str]:
+    """Return whether an entry has a packet in the end, and a sentence about it."""
+    detail = "this entry is in no succession"
+    for each in passed_on:
+        if each.successor == index:
+            won, detail = True, f"this entry follows rank {each.rank}, which was {each.reason}"
+        if each.index == index:
+            follower = f"to rank {each.successor_rank}" if each.successor_rank else "to nobody: no ticket was left"
+            won, detail = False, f"this entry was {each.reason}; its packet went {follower}"
+    return won, detail

@@ -23,7 +23,7 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.ledger.state import LedgerState
 from sycee.programmes import cohort, draw, records, states
-from sycee.programmes.allotment import Allotment, allot
+from sycee.programmes.allotment import Allotment
 from sycee.programmes.drawing import Drawing
 from sycee.programmes.stored import (
     LedgerNumbers,
@@ -156,8 +156,7 @@ class Terms(Drawing):
     # --- helpers ---
 
     def _cohort(self, stored: StoredProgramme, found: Occurrence) -> Allotment:
-        definition = stored.definition
-        return allot(definition, cohort.holders_of(self.files_of(found), len(definition.packets)))
+        return cohort.allotment_of(self.files_of(found), stored.definition)
 
     def _numbers(self, stored: StoredProgramme, found: Occurrence) -> LedgerNumbers:
         owner, numbers = f"programme {found.programme} {found.date}", self._stores.numbers

@@ -12,7 +12,8 @@ from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records.layout import PURSE_BIT, AccountKind, Kind, Purpose, PurseState
 from sycee.issuance.central_bank import CentralBank
 from sycee.ledger.state import LedgerState
-from sycee.programmes.definition import Figure, Programme
+from sycee.programmes.definition import Programme
+from sycee.programmes.published_results import Figure
 from sycee.programmes.records import LiveProgramme
 from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Role
 from sycee.sandbox.plan import HOUR_NS, Merchants, Targets

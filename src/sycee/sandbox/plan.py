@@ -20,7 +20,7 @@ from sycee.core.errors import UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
 from sycee.issuance.central_bank import CentralBank
-from sycee.programmes.definition import Programme
+from sycee.programmes.definition import LOTTERY, Programme
 from sycee.programmes.duplicates import Registrations
 from sycee.sandbox.assumptions import Assumptions
 from sycee.sandbox.seeded_choices import Stream, split_evenly
@@ -66,6 +66,8 @@ class Targets:
                 )
         if len(programme.packets) != 1:
             raise UsageError(f"{programme.name} has {len(programme.packets)} packet classes; a replay supports one")
+        if programme.mode != LOTTERY:
+            raise UsageError(f"{programme.name} is of the mode {programme.mode}; a replay supports {LOTTERY}")
         if len(programme.draw.strata) != 1:
             raise UsageError(f"{programme.name} has {len(programme.draw.strata)} strata; a replay supports one")
 

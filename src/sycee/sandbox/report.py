@@ -40,7 +40,7 @@ from sycee.sandbox.outcome import Comparison, Outcome, Role
 
 HALF_WIDTH = 500  # CSS pixels of a plot beside another one
 
-# `programmes.definition.MARKS` in words.
+# `programmes.file_values.MARKS` in words.
 _MARKS = (
     "[2]: read in two or more sources that seem independent. [1]: read in one. Assumed: not published, chosen for this "
     "replay. Derived: not published, computed from figures that were."
