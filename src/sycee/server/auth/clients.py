@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy
+from blake3 import blake3
 from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
+from sycee.core.canonical_json import canonical
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.identity import duties
 from sycee.identity.people import People
+from sycee.identity.remote_key import MessageSignatureNeeded, RemoteKey
 from sycee.identity.tables import ACTIVE
 from sycee.server.auth import jwks
 from sycee.server.auth.caller import SCOPES
@@ -29,6 +32,7 @@ from sycee.server.auth.tables import CLIENTS
 
 REGISTER: Final = "client.register"  # actions of sycee.identity.duties
 REVOKE: Final = "client.revoke"
+MESSAGE: Final = "sycee.client.v1"
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,80}")
 
 
@@ -57,6 +61,7 @@ class Clients:
 
     def __init__(self, stores: Stores, people: People, clock: Clock) -> None:
         self._engine = stores.engine
+        self._ledger_id = stores.ledger.ledger_id
         self._people = people
         self._clock = clock
         self._lock = threading.Lock()
@@ -101,11 +106,16 @@ class Clients:
         name: str,
         operator: int | None = None,
         scopes: Iterable[str] = SCOPES,
+        key: RemoteKey | None = None,
+        id: int = 0,
+        also: Also = nothing_else,
     ) -> Client:
         """Register a client of a person who has a duty for `operator` (None: a duty without an operator).
 
-        Raises UsageError if `by` may not register clients, the person has no such duty, the key was registered before,
-        or name or scopes are wrong.
+        `key`: of `by`, signs the registration; None if the caller has the private key of `by`. `id`: of the client.
+        `also` writes in the same transaction. Raises UsageError if `by` may not register clients, the person has no
+        such duty, the key was registered before, or name or scopes are wrong; MessageSignatureNeeded without a
+        signature.
         """
         self._people.require(by, REGISTER, operator=operator)
         chosen = frozenset(scopes)
@@ -120,10 +130,11 @@ class Clients:
                 hint="`sycee officer list` shows persons and their duties",
             )
         now_ns = read_ns(self._clock)
-        made = Client(
-            ids.new(now_ns // 10**6), person, operator, name, public_key, jwks.thumbprint(jwks.jwk_of(public_key)),
-            chosen, now_ns, None,
-        )  # fmt: skip
+        id, thumbprint = id or ids.new(now_ns // 10**6), jwks.thumbprint(jwks.jwk_of(public_key))
+        made = Client(id, person, operator, name, public_key, thumbprint, chosen, now_ns, None)
+
+        if key is not None:
+            _require_signature(registration(made, self._ledger_id, by), key)
 
         def work(connection: Connection) -> None:
             found = sqlalchemy.select(CLIENTS.c.id).where(CLIENTS.c.thumbprint == made.thumbprint)
@@ -131,6 +142,8 @@ class Clients:
                 raise UsageError(
                     f"the key {public_key} was registered before", hint="generate a key for each client: sycee key new"
                 )
+            if connection.scalar(sqlalchemy.select(CLIENTS.c.id).where(CLIENTS.c.id == made.id)) is not None:
+                raise UsageError(f"the id {ids.format(made.id)} is another client's", hint="choose a fresh id")
             row = {
                 "id": made.id,
                 "person": person,
@@ -143,6 +156,7 @@ class Clients:
                 "made_by": by,
             }
             connection.execute(CLIENTS.insert().values(row))
+            also(connection)
 
         with self._lock:
             write(self._engine, work)
@@ -174,6 +188,34 @@ class Clients:
         if self._people.state_of(person) != ACTIVE:
             return False
         return any(held.operator == operator for held in self._people.duties_of(person))
+
+
+def registration(client: Client, ledger_id: bytes, by: int) -> dict[str, Any]:
+    """Return the document of a registration: its canonical JSON is what `registration_message` covers."""
+    return {
+        "message": MESSAGE,
+        "ledger": ledger_id.hex(),
+        "client": ids.format(client.id),
+        "by": ids.format(by),
+        "person": ids.format(client.person),
+        "operator": client.operator,
+        "name": client.name,
+        "public_key": str(client.public_key),
+        "scopes": sorted(client.scopes),
+    }
+
+
+def registration_message(document: Mapping[str, Any]) -> bytes:
+    """Return the 32 bytes that an officer signs to register a client: BLAKE3 of the document's canonical JSON."""
+    return blake3(canonical(dict(document))).digest()
+
+
+def _require_signature(document: Mapping[str, Any], key: RemoteKey) -> None:
+    try:
+        key.sign(registration_message(document))
+    except MessageSignatureNeeded as asked:
+        asked.document = document
+        raise
 
 
 def _client(row: Row[Any]) -> Client:

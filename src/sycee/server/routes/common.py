@@ -61,6 +61,15 @@ def refusal(what: str, answer: str) -> Exception:
     return Problem("refused", f"{what}: {_WORDS[answer]}", code=answer)
 
 
+def own_key(bank: Bank, caller: TheCaller, key: str, signature: bytes) -> RemoteKey:
+    """Return the key of the caller that signs; "" for the first one. Raises UsageError for another person's."""
+    keys = bank.people.keys_of(caller.person)
+    wanted = PublicKey.parse(key) if key else next(iter(keys), None)
+    if wanted is None or wanted not in keys:
+        raise UsageError("this is no key of yours", hint="`GET /v1/me` lists your keys")
+    return RemoteKey(wanted, signature)
+
+
 def number(text: str) -> int:
     """Return the number of an id in a path or body."""
     return ids.parse(text)

@@ -12,20 +12,17 @@ from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import UsageError
-from sycee.core.keys import PublicKey
 from sycee.day import statements_csv
 from sycee.day.breaks import ACTION, REASON_LENGTH_MAX, Break
 from sycee.day.closing import CLOSE, COUNTERSIGN
 from sycee.day.matching import KINDS
 from sycee.day.pack import Pack
 from sycee.identity.duties import rule
-from sycee.identity.remote_key import RemoteKey
 from sycee.server import access
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import MESSAGE_SIGNED, REPEATED, TheCaller, TheRuntime, hidden
+from sycee.server.routes.common import MESSAGE_SIGNED, REPEATED, TheCaller, TheRuntime, hidden, own_key
 from sycee.server.signing import ActionBody, Body, Id, MessageBody, Nanoseconds, Signatures, perform
 
 router = APIRouter(prefix="/v1", tags=["day"])
@@ -186,7 +183,7 @@ async def close_day(day: PathDay, body: CloseBody, caller: TheCaller, runtime: T
     def work(_: object) -> dict[str, Any]:
         currency = bank.config.currency
         statements = [statements_csv.parse(each.csv.encode(), each.name, currency) for each in body.statements]
-        key = _key(bank, caller, body)
+        key = own_key(bank, caller, body.key, body.signature_bytes)
         return _done(bank.day.close(day, key, statements=statements, request=body.number))
 
     return await runtime.run(perform, bank, CLOSE, caller.person, body, work, place={"day": day.isoformat()})
@@ -202,7 +199,7 @@ async def countersign_day(day: PathDay, body: SignedBody, caller: TheCaller, run
 
     def work(_: object) -> dict[str, Any]:
         _closed(bank, day)
-        return _done(bank.day.countersign(day, _key(bank, caller, body)))
+        return _done(bank.day.countersign(day, own_key(bank, caller, body.key, body.signature_bytes)))
 
     place = {"day": day.isoformat()}
     return await runtime.run(perform, bank, COUNTERSIGN, caller.person, body, work, place=place)
@@ -258,15 +255,6 @@ async def close_break(
 
 def _answer(changed: Break) -> dict[str, Any]:
     return ShownBreak(**_break(changed)).model_dump(mode="json")
-
-
-def _key(bank: Bank, caller: Caller, body: SignedBody) -> RemoteKey:
-    """Return the caller's key that signs. Raises UsageError for another person's."""
-    keys = bank.people.keys_of(caller.person)
-    wanted = PublicKey.parse(body.key) if body.key else next(iter(keys), None)
-    if wanted is None or wanted not in keys:
-        raise UsageError("this is no key of yours", hint="`GET /v1/me` lists your keys")
-    return RemoteKey(wanted, body.signature_bytes)
 
 
 def _closed(bank: Bank, day: date) -> Pack:

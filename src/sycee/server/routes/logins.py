@@ -1,7 +1,7 @@
-"""Administration of programs and logins: everything that takes access away, and invitations of customers.
+"""Administration of programs and logins: registering and ending programs, invitations of customers, ends of logins.
 
-Programs are registered, and staff are invited, with the key of an officer on the bank's machine (`sycee client`,
-`sycee invite`): a login alone gives no further access to another person with a duty.
+An officer's key signs the registration of a program, and staff are invited with that key on the bank's machine (`sycee
+invite`): a login alone gives no further access to another person with a duty.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse
@@ -17,16 +17,19 @@ from pydantic import Field
 
 from sycee.core import ids
 from sycee.core.errors import NotFound
+from sycee.core.keys import PublicKey
 from sycee.core.timestamps import utc_text
 from sycee.identity.people import DutyMissing
-from sycee.server.auth.clients import REVOKE, Client
+from sycee.server.auth.clients import REGISTER, REVOKE, Client
 from sycee.server.auth.dependencies import KnownCaller, authentication_of
 from sycee.server.auth.invitations import END, HOURS_MAX, INVITE, Invitation
+from sycee.server.auth.jwks import jwk_of, thumbprint
 from sycee.server.auth.service import Authentication
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
+from sycee.server.routes.common import MESSAGE_SIGNED, number, own_key
 from sycee.server.runtime import Runtime, runtime_of
-from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, MessageBody, Signatures, perform
 
 router = APIRouter(prefix="/v1", tags=["authentication"])
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
@@ -61,6 +64,24 @@ class Programs(Body):
     clients: tuple[Program, ...]
 
 
+class RegistrationRequest(MessageBody):
+    """A program of a person who has a duty. `key`: the caller's key that signs; without it the first one."""
+
+    person: Id
+    name: Annotated[str, Field(min_length=1, max_length=80, examples=["core banking"])]
+    public_key: Annotated[str, Field(max_length=80, description="Of the program, as `sycee key new` prints it")]
+    operator: Annotated[int | None, Field(ge=1, le=65_535, description="Number, for a duty of an operator")] = None
+    scopes: Annotated[tuple[Literal["read", "write"], ...], Field(min_length=1, max_length=2)] = ("read", "write")
+    key: Annotated[str, Field(max_length=80)] = ""
+
+
+class Registered(Body):
+    """The id of a registered program, and the thumbprint of its key (RFC 7638)."""
+
+    client: Id
+    thumbprint: str
+
+
 class Issued(Body):
     """An invitation. `code` is in the first answer only: it is stored nowhere."""
 
@@ -89,6 +110,38 @@ async def list_clients(caller: KnownCaller, runtime: TheRuntime, authentication:
         return Programs(clients=tuple(map(_program, found)))
 
     return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/clients", access=REGISTER, status_code=201, response_model=Registered, responses=MESSAGE_SIGNED,
+    summary="Register a program",
+)  # fmt: skip
+async def register_client(
+    body: RegistrationRequest, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
+) -> JSONResponse:
+    """Register a program, which can then request access tokens. An officer's own key signs the registration.
+
+    A login alone registers nothing: the answer 202 has the message, and in `document` what it covers.
+    """
+    bank = runtime.bank
+
+    def work(request: Signatures) -> dict[str, Any]:
+        public = PublicKey.parse(body.public_key)
+        answer = {"client": body.id, "thumbprint": thumbprint(jwk_of(public))}
+        authentication.clients.register(
+            number(body.person),
+            public,
+            by=caller.person,
+            name=body.name,
+            operator=body.operator,
+            scopes=body.scopes,
+            key=own_key(bank, caller, body.key, body.signature_bytes),
+            id=body.number,
+            also=request.answered(answer),
+        )
+        return answer
+
+    return await runtime.run(perform, bank, REGISTER, caller.person, body, work)
 
 
 @operation(
