@@ -19,9 +19,8 @@ from sycee.programmes.occurrence_ids import OccurrenceIds
 
 
 @pytest.fixture
-def bank(server: str, tmp_path: Path) -> Iterator[Bank]:
-    options = world.at("funded", server).copy(tmp_path)
-    with world.opened(tmp_path, options) as made:
+def bank(tmp_path: Path) -> Iterator[Bank]:
+    with world.opened(tmp_path, world.at("funded").copy(tmp_path)) as made:
         yield made
 
 
