@@ -350,6 +350,17 @@ class Payments:
             rows = connection.execute(sqlalchemy.select(REFUSALS).where(chosen).order_by(REFUSALS.c.at_ns))
             return [Refusal(row.operation, row.payee, Result(row.code), row.at_ns) for row in rows]
 
+    def refusals_page(self, operator: int, *, by: int, after: tuple[int, int], most: int) -> list[Refusal]:
+        """Return up to `most` of the payments of `refusals` that follow `after`, a time and an operation, in order."""
+        self._people.require(by, "wallet.open", operator=operator)
+        at_ns, operation = after
+        later = (REFUSALS.c.at_ns > at_ns) | ((REFUSALS.c.at_ns == at_ns) & (REFUSALS.c.operation > operation))
+        # The first comparison alone uses the index.
+        chosen = (REFUSALS.c.operator == operator) & (REFUSALS.c.at_ns >= at_ns) & later
+        query = sqlalchemy.select(REFUSALS).where(chosen).order_by(REFUSALS.c.at_ns, REFUSALS.c.operation).limit(most)
+        with reading(self._stores.engine) as connection:
+            return [Refusal(row.operation, row.payee, Result(row.code), row.at_ns) for row in connection.execute(query)]
+
     def _id(self) -> int:
         return ids.new(read_ns(self._stores.clock) // 1_000_000)
 

@@ -9,15 +9,28 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.core import ids
-from sycee.core.timestamps import utc_text
-from sycee.server import access
+from sycee.core.timestamps import exact_text, utc_text
+from sycee.server import access, paging
 from sycee.server.operations import OWN, SIGNED_IN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import SIGNED_ELSEWHERE, PathId, TheCaller, TheRuntime, hidden, number, refusal
+from sycee.server.routes.common import (
+    SIGNED_ELSEWHERE,
+    Moment,
+    Next,
+    OperatorNumber,
+    PathId,
+    TheCaller,
+    TheRuntime,
+    hidden,
+    number,
+    refusal,
+)
 from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
-from sycee.wallets.payments import PAY, REFUND, Paid, payer_answer
+from sycee.wallets.payments import PAY, REFUND, Paid, Refusal, payer_answer
 
 router = APIRouter(prefix="/v1", tags=["payments"])
+
+REFUSALS = "wallet.open"  # the duty: of the operator's staff
 
 
 class PaymentBody(ActionBody):
@@ -42,6 +55,22 @@ class Payment(Body):
 
     id: Id
     state: str
+
+
+class RefusedPayment(Body):
+    """A payment that the payee's account refused. `code`: the result code, which the payer did not hear."""
+
+    payment: Id
+    payee: Id
+    code: Annotated[str, Field(examples=["EXCEEDS_BALANCE_LIMIT"])]
+    time: Moment
+
+
+class RefusalPage(Body):
+    """Refused payments, oldest first."""
+
+    rows: tuple[RefusedPayment, ...]
+    next: Next
 
 
 class Bound(Body):
@@ -140,6 +169,44 @@ async def order_state(wallet: PathId, order: str, caller: TheCaller, runtime: Th
         }
 
     return await runtime.run(work)
+
+
+@operation(
+    router, "GET", "/operators/{operator}/refusals", access=REFUSALS, response_model=RefusalPage,
+    summary="List payments that wallets of an operator refused",
+)  # fmt: skip
+async def list_refusals(
+    operator: OperatorNumber,
+    caller: TheCaller,
+    runtime: TheRuntime,
+    limit: paging.Limit = paging.ROWS,
+    cursor: paging.Cursor = "",
+) -> dict[str, Any]:
+    """Return the payments that the payee's account refused, with the code that the payer did not hear, oldest first.
+
+    For the staff of the payee's operator.
+    """
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        if not access.is_staff(bank, caller, operator):
+            raise not_found("operator")
+        at_ns, last = paging.decode(cursor, int, str) or (0, ids.format(0))
+        after = (at_ns, ids.parse(last))
+        found = bank.payments.refusals_page(operator, by=caller.person, after=after, most=limit + 1)
+        place = (found[limit - 1].at_ns, ids.format(found[limit - 1].operation)) if len(found) > limit else None
+        return paging.page([_refused(each) for each in found[:limit]], place)
+
+    return await runtime.run(work)
+
+
+def _refused(found: Refusal) -> dict[str, Any]:
+    return {
+        "payment": ids.format(found.operation),
+        "payee": ids.format(found.payee),
+        "code": found.code.name,
+        "time": exact_text(found.at_ns),
+    }
 
 
 def _answer(paid: Paid) -> dict[str, Any]:
