@@ -19,10 +19,13 @@ from tests.ledger.signers import (
     LEDGER_ID,
     NOBODY,
     NOW_NS,
+    OLGA,
     OTTO,
     PAID,
     PHONE,
+    PURSE,
     SHOP,
+    VAULT,
     World,
     granting,
     make_world,
@@ -291,6 +294,33 @@ def test_the_fast_path_for_payments_gives_the_same_codes(change: str, monkeypatc
     )
     alone = change in ("nothing", "another kind", "an unknown kind", "an id that is known")
     assert short == alone  # the caller checks kinds and bound ids
+
+
+BULK_SIGNERS = [
+    (PHONE, PHONE, True), (PHONE, CARD, False), (PHONE, OTTO, False), (PHONE, ANNA, False), (PURSE, OTTO, True),
+    (PURSE, OLGA, False), (PURSE, ANNA, False), (PURSE, PHONE, False), (ISSUANCE, ANNA, False), (ISSUANCE, OTTO, False),
+    (999, OTTO, False), (VAULT, OTTO, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("payer", "signer", "may"), BULK_SIGNERS)
+def test_the_fast_path_for_one_payer_gives_the_same_codes(
+    payer: int, signer: int, may: bool, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = np.concatenate([record(Kind.TRANSFER, 501 + at, debit=payer, credit=SHOP, amount=1) for at in range(3)])
+    given = as_array([signed(frame, signer)])
+    checks = verified(signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given))
+    CHANGES[change](frame, given, checks)
+    state = shared().state
+    short = authority._signed_by_one_owner(state, LEDGER_ID, NOW_NS, frame, given, checks)
+    codes = authority.authorise(state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
+    monkeypatch.setattr(authority, "_signed_by_one_owner", lambda *_: False)
+    assert codes.tolist() == authority.authorise(state, LEDGER_ID, NOW_NS, frame, given, checks=checks).tolist()
+    if change == "nothing":
+        assert short is may
+    if short and change not in ("another kind", "an unknown kind"):  # the caller checks kinds
+        assert not codes.any()
 
 
 def test_two_officers_sign_for_issuance_even_with_a_key() -> None:

@@ -184,8 +184,11 @@ class Writer:
     def _frame(self, batch: PreparedBatch) -> Array:
         """Return the results of a batch that fits one frame; journal those of its operations that are new."""
         is_unsigned = not batch.envelopes.size and not self._state.grants
-        if is_unsigned and batch.in_order and self._state.is_all_new(batch.operations):
-            return self._write(batch.with_all_new())
+        if batch.in_order and self._state.is_all_new(batch.operations):
+            if is_unsigned:
+                return self._write(batch.with_all_new())
+            if (answers := self._write_signed(batch)) is not None:
+                return answers
         answers, pending = self._state.resolve(batch.operations)
         if not pending:
             return answers
@@ -208,6 +211,17 @@ class Writer:
         """Journal a whole batch that needs no signature; return its results."""
         self._upgrade_rules()
         return self._commit(FrameKind.OPERATIONS, self._next_ns(), batch)
+
+    def _write_signed(self, batch: PreparedBatch) -> Array | None:
+        """Journal a whole batch of new operations that have all signatures; return its results, else None."""
+        self._upgrade_rules()
+        now_ns = self._next_ns()
+        fresh = np.ones(batch.size, np.bool_)
+        codes = authority.authorise(
+            self._state, self._log.ledger_id, now_ns, batch.operations, batch.frame_envelopes(),
+            checks=batch.checks, fresh=fresh,
+        )  # fmt: skip
+        return None if codes.any() else self._commit(FrameKind.OPERATIONS, now_ns, batch.with_all_new())
 
     def _authorise(self, batch: PreparedBatch, answers: Array, selected: Array, now_ns: int) -> Array:
         """Return which of the `selected` operations may be journaled, (n,) bool; set the results of the others."""
