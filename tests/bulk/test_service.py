@@ -98,7 +98,7 @@ def test_another_file_under_the_same_id_is_refused(town: Town, leo: Payer) -> No
     with pytest.raises(UsageError, match="another file has the id"):
         leo.declare(rows_of([town.mia], [6]), id=file.id)
     with pytest.raises(UsageError, match="is not an id of today"):
-        leo.declare(rows, id=file.id - (2 * DAY_MS << 80))
+        leo.declare(rows, id=file.id + (36_500 * DAY_MS << 80))
     with pytest.raises(NotFound, match="there is no file"):
         town.bank.bulk.get(7)
 

@@ -87,7 +87,7 @@ def test_records_are_those_of_a_plain_twin(
     ]  # fmt: skip
     assert made.tobytes() == b"".join(expected)
     assert rows.sum_minor() == sum(amount for amount in amounts if amount > 0)
-    assert bulk_rows.matches(rows, payees[0]).tolist() == [payee == payees[0] for payee in payees]
+    assert bulk_rows.any_of(rows, payees[:2]).tolist() == [payee in payees[:2] for payee in payees]
 
 
 def test_ids_ascend_and_are_of_version_7() -> None:

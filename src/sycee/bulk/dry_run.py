@@ -74,9 +74,7 @@ class DryRun:
 
     def answer(self, rows: Rows, first: int) -> Results:
         """Return what rows would be answered, after those of earlier calls."""
-        bad = np.zeros(rows.size, np.bool_)
-        for account in self._closed:
-            bad |= bulk_rows.matches(rows, account)
+        bad = bulk_rows.any_of(rows, self._closed)
         if bad.any():
             return results.not_taken(first, rows.size, bad, RowCode.PAYEE_NOT_PAYABLE)
         records = bulk_rows.records(rows, self._file, first)

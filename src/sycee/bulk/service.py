@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,11 +27,11 @@ from sycee.bulk.results import Results
 from sycee.bulk.tables import BAD_ROWS, DISCARDED, FILES, OPEN, SETTLED, SETTLING, WAITING
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.clock import read_ns
+from sycee.core.clock import RealClock, read_ns
 from sycee.core.errors import BusyError, UsageError
 from sycee.core.records import bulk_rows, operations
 from sycee.core.records.bulk_rows import BATCH_ROWS, Content, Mode, RowCode, Rows
-from sycee.core.records.envelopes import Envelope
+from sycee.core.records.envelopes import Envelope, as_array
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
@@ -52,8 +53,9 @@ if TYPE_CHECKING:
 PAY: Final = "bulk.pay"
 APPROVE: Final = "bulk.approve"
 SETTLE: Final = "bulk.settle"
+CLOSED_S: Final = 1.0  # for which the list of accounts that no row may pay is used again
 RESERVED_NS: Final = 3_600 * 10**9  # a settlement batch waits so long for its first row
-TIME_NS_MAX: Final = 86_400 * 10**9  # between the time in a file's id and the bank's clock
+TIME_AHEAD_NS_MAX: Final = 86_400 * 10**9  # of the time in a file's id
 BAD_ROWS_MAX: Final = 10_000  # of a batch's file; their codes are rows of SQL
 
 
@@ -103,6 +105,8 @@ class BulkPayments:
     closed: Callable[[], frozenset[int]]
     two_persons_minor: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closed_now: frozenset[int] = frozenset()
+    _closed_until_s: float = -1.0  # monotonic
 
     def __post_init__(self) -> None:
         self.stores.actions.register(_Approve(), _Settle())
@@ -112,7 +116,7 @@ class BulkPayments:
     def declare(self, id: int, content: Content, *, who: int) -> File:
         """Store a file and return it; the same content under the same id again returns the stored file.
 
-        Raises UsageError for an id whose time is not that of now, an unknown payer, a person without the duty, and
+        Raises UsageError for an id whose time is after tomorrow, an unknown payer, a person without the duty, and
         another file under the id; BusyError while another file waits for its first row in the next settlement batch.
         """
         now_ns = read_ns(self.stores.clock)
@@ -120,7 +124,10 @@ class BulkPayments:
         self.people.require(who, PAY, operator=account.operator)
         if (earlier := self.find(id)) is not None:
             return _same(earlier, content)
-        if abs((id >> 80) * 1_000_000 - now_ns) > TIME_NS_MAX or (id >> 76) & 0xF != 7:
+        # Rows with ids of the future would make every later id of the ledger slower to find. A caller of a rehearsal
+        # takes ids from its machine's clock.
+        latest_ns = max(now_ns, RealClock().now_ns()) + TIME_AHEAD_NS_MAX
+        if (id >> 80) * 1_000_000 > latest_ns or (id >> 76) & 0xF != 7:
             raise UsageError(
                 f"{ids.format(id)} is not an id of today", hint="make a fresh UUID of version 7 for each file"
             )
@@ -211,13 +218,21 @@ class BulkPayments:
         that the payer declared: nothing of them is paid.
         """
         self.check_batch(file, number, rows)
+        signed = as_array(envelopes)
+        wrong = np.flatnonzero((signed["first"] != 0) | (signed["count"] != rows.size))
+        if wrong.size:
+            raise UsageError(
+                f"an envelope covers {signed['count'][wrong[0]]:,} records from {signed['first'][wrong[0]]:,} on; the "
+                f"batch has {rows.size:,}",
+                hint="sign all records of a batch together",
+            )
         first = number * BATCH_ROWS
         payable = self._not_payable(rows)
         if payable.any():
             refused = results.not_taken(first, rows.size, payable, RowCode.PAYEE_NOT_PAYABLE)
             return Pending(self, file, rows, first, None, refused)
         records = bulk_rows.records(rows, file.ids, first, batch=file.settlement)
-        return Pending(self, file, rows, first, self.stores.ledger.sequencer.start(records, envelopes))
+        return Pending(self, file, rows, first, self.stores.ledger.sequencer.start(records, signed))
 
     def check_batch(self, file: File, number: int, rows: Rows) -> None:
         """Raise UsageError unless the file takes rows and these are the rows of a batch as its payer declared them."""
@@ -239,10 +254,10 @@ class BulkPayments:
 
     def _not_payable(self, rows: Rows) -> Array:
         """Return which rows pay an account of the issuer or of an operator: (n,) bool."""
-        found = np.zeros(rows.size, np.bool_)
-        for account in self.closed():
-            found |= bulk_rows.matches(rows, account)
-        return found
+        now_s = monotonic()
+        if now_s > self._closed_until_s:
+            self._closed_now, self._closed_until_s = self.closed(), now_s + CLOSED_S
+        return bulk_rows.any_of(rows, self._closed_now)
 
     def store_refusals(self, file: File, rows: Rows, found: Results) -> None:
         """Store what the ledger or its payer does not: codes of malformed rows, and of refusals by payees' accounts."""

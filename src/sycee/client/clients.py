@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, suppress
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sycee.client.calls import JSON, Call, Page
@@ -21,6 +21,10 @@ from sycee.core.extras import extra
 
 with extra("client"):
     import httpx
+
+if TYPE_CHECKING:
+    from sycee.client.bulk import Payment
+    from sycee.client.bulk_arrow import RowResults
 
 TIMEOUT_S: Final = 10.0  # of one attempt
 STREAM_TIMEOUT_S: Final = 45.0  # without a byte: the server sends some every 15 s
@@ -108,6 +112,18 @@ class Client:
                 for text in stream.iter_text():
                     yield from feed.take(text)
 
+    def bulk(self, payment: Payment) -> Iterator[RowResults]:
+        """Pay a file and yield the results of its batches, in order; every row once, whatever was paid before.
+
+        A lost connection is repeated for `deadline_s`. After an error, call it again with the same payment. Raises the
+        errors of `do`, and UsageError for a file that two persons must approve first.
+        """
+        from sycee.client import bulk
+
+        self.do(bulk.declare(payment))
+        for call in bulk.calls(payment, self.do(bulk.status(payment.id))):
+            yield from self.do(call)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -185,6 +201,15 @@ class AsyncClient:
                         for event in feed.take(text):
                             yield event
 
+    async def bulk(self, payment: Payment) -> AsyncIterator[RowResults]:
+        """Pay a file and yield the results of its batches. Argument and errors as `Client.bulk`."""
+        from sycee.client import bulk
+
+        await self.do(bulk.declare(payment))
+        for call in bulk.calls(payment, await self.do(bulk.status(payment.id))):
+            for results in await self.do(call):
+                yield results
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -203,12 +228,20 @@ def _request(http: httpx.Client | httpx.AsyncClient, step: Send) -> httpx.Reques
     headers = {"Accept": EVENT_STREAM if request.is_stream else JSON, **step.headers}
     if request.content_type:
         headers["Content-Type"] = request.content_type
+    content: Any = request.content
+    if request.pieces is not None:
+        content = _pieces(request.pieces()) if isinstance(http, httpx.AsyncClient) else request.pieces()
     made = http.build_request(
-        request.method, request.path, params=dict(request.query) or None, content=request.content, headers=headers
+        request.method, request.path, params=dict(request.query) or None, content=content, headers=headers
     )
     if request.is_stream:
         made.extensions["timeout"] = {**made.extensions["timeout"], "read": STREAM_TIMEOUT_S}
     return made
+
+
+async def _pieces(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def _is_open(step: Send, answer: httpx.Response) -> bool:

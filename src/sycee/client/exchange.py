@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -28,7 +28,8 @@ Value = TypeVar("Value")
 class Request:
     """One request. `path` is percent-encoded and has no query.
 
-    `is_anonymous`: send no token. `is_stream`: the answer 200 is not read, but open in `Response.stream`.
+    `is_anonymous`: send no token. `is_stream`: the answer 200 is not read, but open in `Response.stream`. `pieces`: in
+    place of `content`, returns the body in pieces, afresh for each attempt.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request:
     content_type: str = ""
     is_anonymous: bool = False
     is_stream: bool = False
+    pieces: Callable[[], Iterator[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from sycee.server.auth.dependencies import admit
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.backups import Backups
+from sycee.server.bulk.app import BulkApp
 from sycee.server.events.addresses import networks
 from sycee.server.events.delivery import Delivery, server_key
 from sycee.server.events.hub import Hub
@@ -44,6 +45,7 @@ from sycee.server.routes import (
     aliases,
     auth,
     backups,
+    bulk,
     cases,
     day,
     events,
@@ -100,6 +102,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     merchants.router,
     sweeps.router,
     funding.router,
+    bulk.router,
     proposals.router,
     issuance.router,
     programmes.router,
@@ -132,10 +135,21 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
         forwarded=bank.config.text("http_address").startswith("unix:"),
     )
     closed = bank.registry.own_accounts()  # of operators that join later, from the next start on
-    app = create_app(runtime, at_stop=refusals.aclose)
-    payments = PaymentsApp(lambda: runtime.ledger, settings, otherwise=app, refusals=refusals, closed=closed)
-    app.state.payments = payments
-    payments.before_stop = lambda: app.state.hub.stop_streams()
+
+    async def at_stop() -> None:
+        await streams.aclose()
+        await refusals.aclose()
+
+    app = create_app(runtime, at_stop=at_stop)
+    streams = BulkApp(runtime, app.state.authentication, app.state.observations, otherwise=app)
+    payments = PaymentsApp(lambda: runtime.ledger, settings, otherwise=streams, refusals=refusals, closed=closed)
+    app.state.payments, app.state.bulk = payments, streams
+
+    def before_stop() -> None:
+        app.state.hub.stop_streams()
+        streams.stop()
+
+    payments.before_stop = before_stop
     return payments
 
 
@@ -202,7 +216,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     for router in ROUTERS:
         app.include_router(router)
     add_pages(app, runtime, app.state.authentication)
-    observations = Observations()
+    observations = app.state.observations = Observations()
     add_metrics(app, runtime, observations, lambda: app.state.streams.used)
     _add_reference(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from sycee.server.payments.senders import network_of
 from sycee.server.problems import MEDIA_TYPE, Problem
 
+STREAMS: Final = "/v1/bulk/"  # paths whose bodies may take long
 _USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
@@ -27,7 +28,9 @@ class ConnectionLimits:
     """Limits of the connections of one server. An address is an IPv4 address or an IPv6 network of 64 bits."""
 
     header_bytes_max: int = 16 << 10  # request line and header fields; a packet may exceed it by its length
-    request_s: float = 20.0  # from the first byte of a request, or from the connection, to the end of the body
+    # From the first byte of a request, or from the connection, to the end of the body; of a stream of rows, between two
+    # pieces of it.
+    request_s: float = 20.0
     ignored_bytes_max: int = 256 << 10  # of a body that still arrives after its answer
     unread_s: float = 30.0  # in which the other side takes no byte of an answer; also after the server closed
     address_max: int = 1_024  # connections of one address
@@ -49,7 +52,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._header_bytes = 0  # of a header that is incomplete
         self._ignored_bytes = 0
-        self._is_in_header = self._is_in_body = False
+        self._is_in_header = self._is_in_body = self._is_stream = False
         self._timer: asyncio.TimerHandle | None = None
         self._address = ""
 
@@ -102,6 +105,8 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._stop_timer()
                 self.transport.close()
                 return
+        if self._is_in_body and self._is_stream:
+            self._stop_timer()  # a stream of rows lasts as long as it moves
         if self._timer is None:
             self._start_timer()
 
@@ -114,6 +119,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin a body."""
         self._is_in_header, self._is_in_body = False, True
         super().on_headers_complete()
+        self._is_stream = self.scope["path"].startswith(STREAMS)
 
     def on_message_complete(self) -> None:
         """End a request."""

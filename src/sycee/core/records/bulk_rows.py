@@ -7,6 +7,7 @@ covers every byte. docs/reference/bulk.md defines both steps. No function here h
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -223,12 +224,17 @@ def _set_ids(words: Array, at: int, column: Array) -> None:
     words[:, at], words[:, at + 1] = halves[:, 1], halves[:, 0]
 
 
-def matches(rows: Rows, id: int) -> Array:
-    """Return which rows pay this account: (n,) bool."""
+def any_of(rows: Rows, accounts: Collection[int]) -> Array:
+    """Return which rows pay one of a few accounts: (n,) bool."""
     halves = np.ascontiguousarray(rows.payees).view(">u8")
-    low, high = ids.split(id)
-    found: Array = halves[:, 1] == low
-    return found & (halves[:, 0] == high) if found.any() else found
+    lows = halves[:, 1].astype(np.uint64)
+    found = np.zeros(rows.size, np.bool_)
+    for account in accounts:
+        low, high = ids.split(account)
+        same: Array = lows == low
+        if same.any():
+            found |= same & (halves[:, 0] == high)
+    return found
 
 
 def code_name(code: int) -> str:
