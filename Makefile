@@ -127,11 +127,12 @@ lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgr
 	  $(COMPILE) $(UPGRADE) --group pyproject.toml:uv -o requirements/uv.txt'
 
 .PHONY: services
-services: ## Install Chromium and PostgreSQL for tests from Debian's packages, as root; `make test` never does
+services: ## Install Chromium, PostgreSQL and nginx for tests from Debian's packages, as root; `make test` never does
 	@missing=; \
 	command -v chromium >/dev/null || missing="chromium fonts-dejavu-core"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	if [ -z "$$missing" ]; then echo "chromium and postgresql are installed"; else \
+	ls /usr/sbin/nginx >/dev/null 2>&1 || missing="$$missing nginx-light"; \
+	if [ -z "$$missing" ]; then echo "chromium, postgresql and nginx are installed"; else \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
