@@ -33,6 +33,7 @@ SETTINGS: Final = "sycee.toml"
 FOUNDING: Final = "founding.json"
 CLOCK: Final = "clock"
 PACK: Final = "packs/"
+PROGRAMME: Final = "programmes/"
 JOURNAL: Final = "journal/"
 TABLE: Final = "tables/"
 
@@ -90,6 +91,8 @@ def write_backup(
             with reading(bank.stores.engine) as connection:
                 for table in table_dump.tables_of(bank.schemas):
                     writer.section(f"{TABLE}{table.name}", table_dump.dump(connection, table))
+            for name, source in _published(bank):
+                writer.section(name, _blocks(source))
             writer.finish()
             file.flush()
             os.fsync(descriptor)
@@ -127,6 +130,13 @@ def _files(bank: Bank) -> Iterator[tuple[str, Path]]:
         yield CLOCK, bank.folder.clock
     for pack in sorted(bank.folder.packs.glob("*.json")):
         yield f"{PACK}{pack.name}", pack
+
+
+def _published(bank: Bank) -> Iterator[tuple[str, Path]]:
+    """Yield the published files of programmes. Called after the tables were read, whose states they have to prove."""
+    for file in sorted(bank.folder.programmes.glob("*/*/*")):
+        if file.is_file() and not file.name.startswith("."):  # not the temporary file of a step in progress
+            yield f"{PROGRAMME}{file.relative_to(bank.folder.programmes).as_posix()}", file
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

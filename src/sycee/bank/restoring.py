@@ -43,6 +43,7 @@ RESTORED: Final = "restored"  # basis of a shredding that is later than the back
 
 _SEGMENT: Final = re.compile(r"\d{12}\.segment")
 _PACK: Final = re.compile(r"[0-9a-z.-]+\.json")
+_PUBLISHED: Final = re.compile(r"programmes/[a-z0-9-]+/\d{4}-\d{2}-\d{2}/[a-z]+\.(json|bin|csv)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +161,12 @@ def _write_section(
     is_known = (
         name in (backup.SETTINGS, backup.FOUNDING, backup.CLOCK)
         or (folder == "packs" and _PACK.fullmatch(rest))
+        or _PUBLISHED.fullmatch(name)
         or (folder == "tables" and rest in tables)
     )
     if not is_known:
         raise IntegrityError(f"the backup has an unknown section {name!r:.80}", hint="nothing was restored")
+    (staging / name).parent.mkdir(parents=True, exist_ok=True)
     with (staging / name).open("xb") as file:
         for block in blocks:
             file.write(block)
@@ -182,13 +185,15 @@ def _place_files(
     staging: Path, place: DataFolder, target: Path, header: Mapping[str, Any], master_key: Path, key_backup: Path,
     database: str,
 ) -> Config:  # fmt: skip
-    """Write settings, founding, clock and packs of the new folder, and return its settings."""
+    """Write settings, founding, clock, packs and published files of the new folder, and return its settings."""
     place.create()
     for name in (backup.FOUNDING, backup.CLOCK):
         if (staging / name).exists():
             shutil.copyfile(staging / name, place.path / name)
     for pack in (staging / "packs").iterdir():
         shutil.copyfile(pack, place.packs / pack.name)
+    if (staging / "programmes").exists():
+        shutil.copytree(staging / "programmes", place.programmes)
     shutil.copyfile(staging / backup.SETTINGS, place.settings)
     texts = _texts(Config.load(place, environment={}), place)
     place.settings.unlink()  # until the end: a folder without settings holds no bank
