@@ -12,8 +12,9 @@ from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
 pytestmark = pytest.mark.fast
 
-SEEDS = {Loss.LOST: 1, Loss.KEPT: 1, Loss.FIRST: 6, Loss.LAST: 6, Loss.SHUFFLED: 6, Loss.RANDOM: 16}
-WAYS = [(loss, seed) for loss, seeds in SEEDS.items() for seed in range(seeds)]
+SEEDS = {Loss.LOST: 1, Loss.KEPT: 1, Loss.FIRST: 2, Loss.LAST: 2, Loss.SHUFFLED: 2, Loss.RANDOM: 4}
+SOAK_SEEDS = {Loss.FIRST: 20, Loss.LAST: 20, Loss.SHUFFLED: 20, Loss.RANDOM: 60}
+DURING = 8  # operations of a recovery before the power is cut again
 
 
 def undisturbed() -> tuple[list[Written], int]:
@@ -57,12 +58,22 @@ def require_whole(disk: FakeDisk, acknowledged: list[Written]) -> bool:
     return doubted
 
 
-def test_a_power_cut_loses_nothing_acknowledged() -> None:
+def require_nothing_lost(seeds: dict[Loss, int]) -> None:
     for after in range(OPERATIONS):
         with case(after):
             disk, acknowledged = cut(after)
-            for loss, seed in WAYS:
-                require_whole(disk.crash(seed, loss), acknowledged)
+            for loss, count in seeds.items():
+                for seed in range(count):
+                    require_whole(disk.crash(seed, loss), acknowledged)
+
+
+def test_a_power_cut_loses_nothing_acknowledged() -> None:
+    require_nothing_lost(SEEDS)
+
+
+@pytest.mark.soak
+def test_power_cuts_of_many_kinds_lose_nothing_acknowledged() -> None:
+    require_nothing_lost(SOAK_SEEDS)
 
 
 def test_the_history_crosses_segments_and_every_verdict_occurs() -> None:
@@ -81,11 +92,10 @@ def test_the_history_crosses_segments_and_every_verdict_occurs() -> None:
     assert seen == {"doubt", "torn", "clean"}
 
 
-@pytest.mark.parametrize("after", range(8, OPERATIONS, 3))
-def test_a_power_cut_during_recovery_loses_nothing_acknowledged(after: int) -> None:
+def require_nothing_lost_during_recovery(after: int, losses: list[Loss]) -> None:
     disk, acknowledged = cut(after)
-    for first, loss in enumerate(Loss):
-        for during in range(8):
+    for first, loss in enumerate(losses):
+        for during in range(DURING):
             crashed = disk.crash(first, loss)
             crashed.cut_after = during
             try:
@@ -94,6 +104,20 @@ def test_a_power_cut_during_recovery_loses_nothing_acknowledged(after: int) -> N
                 require_whole(crashed.crash(during, Loss.RANDOM), acknowledged)
             else:
                 break
+
+
+def test_a_power_cut_during_recovery_loses_nothing_acknowledged() -> None:
+    """Half of the kinds of loss after every third operation, in turn."""
+    for number, after in enumerate(range(8, OPERATIONS, 3)):
+        with case(after):
+            require_nothing_lost_during_recovery(after, list(Loss)[number % 2 :: 2])
+
+
+@pytest.mark.soak
+def test_a_power_cut_during_any_recovery_loses_nothing_acknowledged() -> None:
+    for after in range(8, OPERATIONS):
+        with case(after):
+            require_nothing_lost_during_recovery(after, list(Loss))
 
 
 def test_a_killed_process_loses_nothing_at_all() -> None:

@@ -59,7 +59,7 @@ def programme(number: int, until_ns: int = END_NS) -> str:
 
 def table_with(history: History | None, *, expired: str = f"0..{MEMBERS}") -> Table:
     """Return a table with two programmes; the first is over, and the given purses are expired."""
-    table = Table()
+    table = Table(compare_every=8)  # `gone_pages` compares too
     table.sides.state = LedgerState(TableStorage(history))
     return table.play(BANK + programme(1) + programme(2, 2**61) + f"at {END_NS}\nexpire 1 {expired}")
 

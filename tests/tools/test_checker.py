@@ -27,7 +27,7 @@ from sycee.testing.histories import random_history
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path("tools", "checker.py")
 PAGES = (Path("docs", "reference", "ledger.md"), Path("docs", "reference", "result-codes.md"))  # it reads their tables
-SEEDS = 40
+SEEDS = 20
 SEGMENT_BYTES = 1 << 20
 LEDGER_ID = bytes(range(16))
 ISSUANCE, SUSPENSE, WALLET = 11, 12, 13  # ids of the hand-made ledger's accounts
@@ -279,7 +279,7 @@ def test_random_histories(history: Callable[[int], History], seed: int) -> None:
 
 
 def test_a_long_history(tmp_path: Path) -> None:
-    assert not differs(checker, tmp_path, written(tmp_path, 7_001, 800))
+    assert not differs(checker, tmp_path, written(tmp_path, 7_001, 400))
 
 
 @pytest.mark.parametrize(
