@@ -19,8 +19,9 @@ from tests.day import town
 from sycee.archive.history_source import replay_folder
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records.day_packs import COUNTERSIGNER
 from sycee.day import figures
-from sycee.day.pack import COUNTERSIGNER, Pack
+from sycee.day.pack import Pack
 from sycee.day.verify import figures_document, verify_packs
 
 DAYS = (date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 4))

@@ -31,11 +31,12 @@ from sycee.core.keys import Y_ODD, PublicKey, SigningKey
 from sycee.core.records import envelopes, operations
 from sycee.core.records.layout import AccountKind, Block, Reason
 from sycee.core.records.proposal_format import records_of
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS
 from sycee.database.transactions import write
-from sycee.identity.key_register import KeyRegister, proof_message
+from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.sequencer.embedded import Signer

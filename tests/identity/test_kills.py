@@ -14,10 +14,10 @@ from sycee.core.keys import SigningKey
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, Reason
 from sycee.core.records.proposal_format import Proposal, sign
+from sycee.core.records.signed_messages import proof_message
 from sycee.database.tables import INTENTS
 from sycee.database.transactions import reading
 from sycee.identity.duties import Duty
-from sycee.identity.key_register import proof_message
 from sycee.identity.proposals import StoredProposal
 
 NEW = SigningKey.derive(bytes([70]) * 32, "p256")

@@ -23,10 +23,10 @@ from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, Role
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.identity.duties import Duty
-from sycee.identity.key_register import proof_message
 from sycee.identity.people import HeldDuty
 from sycee.wallets.tables import WALLETS
 

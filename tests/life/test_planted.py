@@ -18,8 +18,8 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import SyceeError
 from sycee.core.keys import SigningKey
+from sycee.core.records.signed_messages import proof_message
 from sycee.database.transactions import write
-from sycee.identity.key_register import proof_message
 from sycee.life.rules import Kind
 from sycee.personal.access import Access, Reason
 from sycee.personal.sealing import SearchKind

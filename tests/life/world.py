@@ -20,13 +20,14 @@ from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database import tables as database_tables
 from sycee.database.migrations import upgrade
 from sycee.database.stores import Stores
 from sycee.database.transactions import write
 from sycee.identity import tables as identity_tables
-from sycee.identity.key_register import KeyRegister, proof_message
+from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.issuance.signing import grants

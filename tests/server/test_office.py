@@ -14,7 +14,8 @@ from tests.server.world import new_id, signed
 
 from sycee.core import ids
 from sycee.core.keys import SigningKey
-from sycee.day.pack import Pack, check_signatures, message
+from sycee.core.records.day_packs import check_signatures, message
+from sycee.day.pack import Pack
 
 
 @pytest.fixture(scope="module")

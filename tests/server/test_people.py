@@ -13,7 +13,7 @@ from tests.server.world import new_id, signed
 
 from sycee.core import ids
 from sycee.core.keys import SigningKey
-from sycee.identity.key_register import proof_message
+from sycee.core.records.signed_messages import proof_message
 
 NEW_KEY = SigningKey.derive(bytes([120]) * 32)
 NEW_PHONE = SigningKey.derive(bytes([121]) * 32, "p256")

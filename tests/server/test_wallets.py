@@ -18,8 +18,8 @@ from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, START_NS, STRANG
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records.layout import Reason
+from sycee.core.records.signed_messages import proof_message
 from sycee.database.transactions import reading
-from sycee.identity.key_register import proof_message
 from sycee.personal.key_tables import SECRETS
 from sycee.server.routes.csv_tables import cell
 from sycee.wallets.tables import WALLETS

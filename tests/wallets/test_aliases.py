@@ -9,7 +9,7 @@ from tests.wallets.world import Town
 
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
-from sycee.identity.key_register import proof_message
+from sycee.core.records.signed_messages import proof_message
 from sycee.wallets import aliases
 from sycee.wallets.aliases import ATTEMPTS_MAX, CODE_NS, LOOKUPS_MAX, Code
 

@@ -15,9 +15,9 @@ from sycee.compliance.enforcement.service import Compliance
 from sycee.core import ids
 from sycee.core.errors import Refused, UnavailableError, UsageError
 from sycee.core.records import operations
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions
-from sycee.identity.key_register import proof_message
 from sycee.wallets import opening, tables, tiers
 from sycee.wallets.directory import Wallet
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening

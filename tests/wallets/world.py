@@ -20,9 +20,9 @@ from tests.database.places import drop_database
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.keys import SigningKey
+from sycee.core.records.signed_messages import proof_message
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import SettlementAccount
-from sycee.identity.key_register import proof_message
 from sycee.sequencer.embedded import Signer
 
 LEO_KEY, MIA_KEY, *_ = (SigningKey.derive(bytes([number]) * 32, "p256") for number in range(60, 64))

@@ -104,7 +104,7 @@ def prove(
     """
     from sycee.core import ids
     from sycee.core.keys import SigningKey
-    from sycee.identity.key_register import proof_message
+    from sycee.core.records.signed_messages import proof_message
 
     if not epoch.isascii() or not epoch.isdigit() or not 0 < int(epoch[:11]) < 1 << 32:
         raise UsageError(f"{epoch!r} is not a key epoch", hint="the operator tells you the number: 1 for a first key")

@@ -200,7 +200,8 @@ def _head(text: str) -> tuple[int, bytes]:
 
 def _head_in(path: Path) -> tuple[int, bytes]:
     """Return number and digest of the newest entry that a signed pack names."""
-    from sycee.day.pack import Pack, check_signatures
+    from sycee.core.records.day_packs import check_signatures
+    from sycee.day.pack import Pack
 
     pack = Pack.load(path)
     check_signatures(pack, complete=False)

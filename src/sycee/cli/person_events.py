@@ -218,7 +218,7 @@ def _new_key(bank: Bank, account: int, text: str, proof: str) -> tuple[PublicKey
     """Return the new public key and the proof that its owner has it."""
     from sycee.cli.bank_options import named_key
     from sycee.core.keys import SigningKey
-    from sycee.identity.key_register import proof_message
+    from sycee.core.records.signed_messages import proof_message
 
     if proof:
         try:

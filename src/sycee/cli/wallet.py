@@ -383,7 +383,7 @@ def _count(columns: dict[str, list[str]]) -> int:
 def _key_of(bank: Bank, file: Path | None) -> dict[str, Any]:
     """Return the arguments of an opening with the key in a file: account, public key and proof of possession."""
     from sycee.core.keys import SigningKey
-    from sycee.identity.key_register import proof_message
+    from sycee.core.records.signed_messages import proof_message
 
     if file is None:
         return {}

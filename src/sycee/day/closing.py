@@ -23,6 +23,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.keys import SIGNATURE_BYTES, SigningKey
 from sycee.core.money import Currency
 from sycee.core.output_files import write_file
+from sycee.core.records.day_packs import CLOSER, COUNTERSIGNER, FORMAT, check_chain, check_signatures
 from sycee.core.records.layout import AccountKind, Purpose
 from sycee.database.events import EventKind, record_event
 from sycee.database.stores import Stores
@@ -31,7 +32,7 @@ from sycee.day import breaks, figures, matching
 from sycee.day.breaks import Breaks
 from sycee.day.calendar import Calendar, cutoff_ns, local_day
 from sycee.day.matching import Difference, LedgerLine, Stated
-from sycee.day.pack import CLOSER, COUNTERSIGNER, FORMAT, Pack, check_chain, check_signatures
+from sycee.day.pack import Pack
 from sycee.day.statements_csv import ImportedStatement, StatementLine
 from sycee.day.tables import CLOSED, DAYS, PACKS, SIGNED, STATEMENTS
 from sycee.day.verify import check_figures, figures_document

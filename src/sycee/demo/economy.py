@@ -11,11 +11,11 @@ from sycee.core import ids
 from sycee.core.clock import RealClock, read_ns
 from sycee.core.keys import SigningKey
 from sycee.core.records.proposal_format import Proposal
+from sycee.core.records.signed_messages import proof_message
 from sycee.demo.folder import Demo, Role, Shop, Wallet
 from sycee.demo.people import CITIZENS, FUNDED, OPERATORS, OWN_KEYS, SHOPS, STAFF, People
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import PASSED, SettlementAccount
-from sycee.identity.key_register import proof_message
 from sycee.personal.sealing import SearchKind
 from sycee.sequencer.signer import Signer
 from sycee.server.auth.clients import Clients

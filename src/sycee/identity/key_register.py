@@ -8,13 +8,11 @@ sign again after a crash between them.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import sqlalchemy
-from blake3 import blake3
 from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
@@ -23,9 +21,10 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.records import operations
-from sycee.core.records.envelopes import as_array, check_ledger_id, decode
+from sycee.core.records.envelopes import as_array, decode
 from sycee.core.records.layout import Block, Reason
 from sycee.core.records.proposal_format import records_of
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.stores import Stores
@@ -40,21 +39,7 @@ from sycee.sequencer.signer import Signer, sign_records
 SET_KEY: Final = "key.set"
 REVOKE: Final = "key.revoke"
 LIFT: Final = "key.lift"
-PROOF: Final = "sycee.key-proof.v1"
 ROTATION: Final = "rotation"
-
-# context, ledger id, account, epoch, flags of the key, the key
-_PROOF: Final = struct.Struct("<32s16s16sII32s")
-
-
-def proof_message(ledger_id: bytes, account: int, epoch: int, key: PublicKey) -> bytes:
-    """Return the 32 bytes that a new key signs to prove possession. `epoch`: the account's key epoch with this key.
-
-    A copied public key, or a proof for another account or an earlier epoch, proves nothing.
-    """
-    check_ledger_id(ledger_id)
-    packed = _PROOF.pack(PROOF.encode(), ledger_id, account.to_bytes(16, "little"), epoch, key.flags, key.key)
-    return blake3(packed).digest()
 
 
 class KeyRegister:

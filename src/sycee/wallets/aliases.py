@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.records.signed_messages import alias_message
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import Also, nothing_else, reading, write
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
 
 MOVE: Final = "alias.move"
-MESSAGE: Final = "sycee.alias.v1"
 CODE_DIGITS: Final = 6
 CODE_NS: Final = 10 * 60 * 10**9  # a code is valid for ten minutes
 ATTEMPTS_MAX: Final = 5
@@ -63,7 +62,6 @@ LOOKUPS_MAX: Final = 100  # of one person on one day: enough to pay, too few to 
 
 _HANDLE: Final = re.compile(r"@[a-z][a-z0-9_.-]{2,29}")
 _PLACE: Final = "challenge"
-_MESSAGE: Final = struct.Struct("<32s16s16sI16s")  # message, ledger id, account, key epoch, hash
 
 
 class LookupsExhausted(UsageError):
@@ -459,11 +457,6 @@ def account_of(engine: Engine, text: str, hash_key: bytes, phone_prefix: str) ->
     if row is None or row.state == ENDED:
         raise NotFound("there is no wallet with this alias", hint="name the wallet's id instead")
     return int(row.account)
-
-
-def alias_message(ledger_id: bytes, account: int, epoch: int, hash: bytes) -> bytes:
-    """Return the 32 bytes that a wallet's key of this epoch signs for an alias. `hash`: the alias's keyed hash."""
-    return blake3(_MESSAGE.pack(MESSAGE.encode(), ledger_id, account.to_bytes(16, "little"), epoch, hash)).digest()
 
 
 def _chosen(kind: AliasKind, hash: bytes) -> sqlalchemy.ColumnElement[bool]:

@@ -6,12 +6,10 @@ maximum is refused, and a new key of the wallet ends its mandate. The wallet sig
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy
-from blake3 import blake3
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
@@ -19,6 +17,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.records.signed_messages import mandate_message
 from sycee.database.stores import Stores
 from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.identity.people import People
@@ -27,10 +26,6 @@ from sycee.wallets.directory import Directory
 from sycee.wallets.tables import ACTIVE, ENDED, LINKS, MANDATES
 
 MANDATE: Final = "mandate"
-MESSAGE: Final = "sycee.mandate.v1"
-
-# message, ledger id, mandate, account, key epoch, currency, maximum a day
-_MESSAGE: Final = struct.Struct("<32s16s16s16sIIq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +36,6 @@ class Mandate:
     account: int
     day_max_minor: int
     at_ns: int
-
-
-def mandate_message(
-    ledger_id: bytes, id: int, *, account: int, key_epoch: int, currency: int, day_max_minor: int
-) -> bytes:
-    """Return the 32 bytes that a wallet signs. Ids are 16 bytes, little-endian."""
-    halves = (id.to_bytes(16, "little"), account.to_bytes(16, "little"))
-    return blake3(_MESSAGE.pack(MESSAGE.encode(), ledger_id, *halves, key_epoch, currency, day_max_minor)).digest()
 
 
 class Mandates:

@@ -28,6 +28,7 @@ from sycee.core.keys import PublicKey
 from sycee.core.money import Currency
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.core.worker_thread import one_ahead
 from sycee.database.actions import Draft, Intent
@@ -36,7 +37,7 @@ from sycee.database.columns import ids_bytes
 from sycee.database.intents import INTENT_RECORDS_MAX
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
-from sycee.identity.key_register import KeyRegister, proof_message
+from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE as INSTITUTION_ACTIVE
 from sycee.identity.tables import ACTIVE as PERSON_ACTIVE

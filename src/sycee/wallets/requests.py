@@ -6,14 +6,12 @@ they are made and again before they are shown or paid. So a changed row of the d
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy
-from blake3 import blake3
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
@@ -21,6 +19,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import IntegrityError, NotFound, UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.records.signed_messages import request_message
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
 
 EXPIRE: Final = "request.expire"
-MESSAGE: Final = "sycee.request.v1"
-
-# message, ledger id, request, payee, payer, till, amount, currency, expiry, digest of the order and the text
-_MESSAGE: Final = struct.Struct("<32s16s16s16s16s16sqIq32s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +52,6 @@ class Request:
     expires_ns: int
     state: str
     operation: int
-
-
-def request_message(
-    ledger_id: bytes, id: int, *, payee: int, payer: int, till: int, minor: int, currency: int, expires_ns: int,
-    order: str, text: str,
-) -> bytes:  # fmt: skip
-    """Return the 32 bytes that a payee signs. Ids are 16 bytes, little-endian; 0 for none."""
-    halves = [each.to_bytes(16, "little") for each in (id, payee, payer, till)]
-    words = blake3(order.encode() + b"\0" + text.encode()).digest()
-    return blake3(_MESSAGE.pack(MESSAGE.encode(), ledger_id, *halves, minor, currency, expires_ns, words)).digest()
 
 
 class Requests:
