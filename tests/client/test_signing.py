@@ -7,10 +7,12 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from sycee.client import ContradictsRequest, Signer, Wanted, api, errors
-from sycee.client.signing import VALID_NS_MAX, compare, envelopes
+from sycee.client import ContradictsRequest, Signer, Wanted, api, decoding, errors
+from sycee.client.signing import VALID_NS_MAX, asked_message, compare, envelopes, message_signature
+from sycee.client.values import Keys
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
@@ -83,6 +85,74 @@ def test_a_chain_is_compared_as_a_whole() -> None:
             compare(chain, wanted, ACTION)
 
 
+def test_a_free_field_may_have_a_maximum_and_an_id_must_follow() -> None:
+    with ids.derived_from(ACTION):
+        first, second, other = ids.new(0), ids.new(0), 77
+    most = Wanted(Kind.SEND, {"credit": 3}, free=frozenset({"debit", "reference", "amount"}), most={"amount": 100})
+    arrived = Wanted(Kind.CONFIRM, {}, derived=frozenset({"reference"}))
+
+    def chain(amount: int, sent: int) -> Array:
+        send = operations.send(first, source=5, destination=3, through=6, amount=amount)
+        return operations.chain(send, operations.confirm(second, sent=sent))
+
+    compare(chain(100, first), [most, arrived], ACTION)
+    for records, what in ((chain(101, first), "amount of record 1"), (chain(100, other), "reference of record 2")):
+        with pytest.raises(ContradictsRequest, match=what):
+            compare(records, [most, arrived], ACTION)
+
+
+def test_records_of_a_change_are_no_chain() -> None:
+    both = [Wanted(Kind.PAY, PAY.fields, is_linked=False), Wanted(Kind.PAY, {"debit": 2, "credit": 3, "amount": 1})]
+    with ids.derived_from(ACTION):
+        second = operations.pay(ids.new(0), payer=2, payee=3, amount=1)
+    compare(np.concatenate([record(), second]), both, ACTION)
+    with pytest.raises(ContradictsRequest, match="kind or flags of record 1"):
+        compare(operations.chain(record(), second), both, ACTION)
+
+
+def test_a_message_is_signed_only_as_expected() -> None:
+    asked_for = asked_message({"message_to_sign": {"message": "ab" * 32, "key": str(KEY.public), "document": None}})
+    signature = message_signature(asked_for, bytes.fromhex("ab" * 32), [Signer(3, OTHER), Signer(2, KEY)])
+    assert KEY.public.verifies(bytes.fromhex(signature), bytes.fromhex("ab" * 32))
+    with pytest.raises(ContradictsRequest, match="another content"):
+        message_signature(asked_for, bytes(32), [Signer(2, KEY)])
+    with pytest.raises(UsageError, match="was not given"):
+        message_signature(asked_for, asked_for.message, [Signer(2, OTHER)])
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {}, {"message_to_sign": 5}, {"message_to_sign": {"message": "ab", "key": "k"}},
+        {"message_to_sign": {"message": "ab" * 32}}, {"message_to_sign": {"message": "ab" * 32, "key": 5}},
+        {"message_to_sign": {"message": "ab" * 32, "key": "k", "document": [1]}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_message_of_another_form_is_refused(members: dict[str, Any]) -> None:
+    with pytest.raises(ContradictsRequest, match="cannot be read"):
+        asked_message(members)
+
+
+def test_answers_get_their_types() -> None:
+    row = {"key": "k", "key_epoch": "3", "from": "a", "until": None, "reason": "r", "is_blocked": False, "later": 1}
+    members = {"wallet": "w", "ledger_id": "l", "key": "k", "key_epoch": 3, "next_epoch": 4, "keys": [row]}
+    made = decoding.of(Keys)(members)
+    assert (made.key_epoch, made.keys[0].key_epoch, made.keys[0].from_, made.keys[0].until) == (3, 3, "a", None)
+    for name, wrong in (
+        ("key_epoch", True),
+        ("key_epoch", "x"),
+        ("key_epoch", 1.0),
+        ("key", 5),
+        ("keys", {}),
+        ("keys", [5]),
+    ):
+        with pytest.raises(ValueError, match="a member is of type"):
+            decoding.of(Keys)({**members, name: wrong})
+    with pytest.raises(KeyError):
+        decoding.of(Keys)({})
+
+
 def test_the_envelope_is_of_the_signer_and_ends_soon() -> None:
     (text,) = envelopes(asked(record()), [PAY], ACTION, [Signer(2, KEY)], NOW_NS)
     row = sealed.decode(base64.b64decode(text))[0]
@@ -111,10 +181,10 @@ def test_a_request_of_another_form_is_refused(changes: dict[str, Any]) -> None:
 
 def test_every_call_is_on_the_page() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "client.md").read_text(encoding="utf-8")
-    calls = [name for name, each in vars(api).items() if inspect.isfunction(each) and each.__module__ == api.__name__]
-    public = [name for name in calls if not name.startswith("_")]
-    assert len(public) >= 20
-    assert [name for name in public if f"`api.{name}(" not in page] == []
+    public = [name for name, each in vars(api).items() if inspect.isfunction(each)]
+    assert sorted(public) == sorted(api.__all__)
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| `api."))
+    assert [name for name in public if f"`api.{name}(" not in rows] == []
     assert [each.__name__ for each in errors_of() if f"`{each.__name__}`" not in page] == []
 
 

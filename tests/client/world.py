@@ -19,6 +19,7 @@ from sycee.client.values import Payer
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
+from sycee.identity.duties import Duty
 from sycee.server.auth.clients import Clients
 from sycee.server.tables import SCHEMA
 
@@ -61,10 +62,30 @@ class Place:
         return Payer(self.town.leo, LEO_KEY, account.currency, account.key_epoch, ledger_id)
 
 
+def program(town: Town, number: int, person: int, operator: int | None = None) -> Credentials:
+    """Register a further program of a person, before the server starts. `number`: from which its key follows."""
+    key, bank = SigningKey.derive(bytes([number]) * 32), town.bank
+    clients = Clients(bank.stores, bank.people, RealClock())
+    made = clients.register(person, key.public, by=world.person(bank, ANN), name=f"no. {number}", operator=operator)
+    return Credentials(ids.format(made.id), key)
+
+
+def appointed(town: Town, duty: Duty, key: SigningKey, *, person: int = 0, institution: int = 0) -> int:
+    """Give a duty to a person, a new one by default; return the person."""
+    bank, until_ns = town.bank, world.START_NS + world.YEAR_NS
+    officer = world.person(bank, ANN)
+    made = bank.appointments.appoint(
+        duty, key.public, until_ns=until_ns, maker=officer, person=person, institution=institution
+    )
+    assert bank.proposals.sign(made.id, ANN, BOB).needs == ()
+    return world.person(bank, key)
+
+
 @contextmanager
-def place(folder: Path, **settings: str) -> Iterator[Place]:
-    """Serve a fresh town. `settings`: of its bank."""
+def place(folder: Path, prepare: Callable[[Town], None] = lambda _: None, **settings: str) -> Iterator[Place]:
+    """Serve a fresh town. `prepare`: called before the server starts. `settings`: of its bank."""
     options = world.settled("").copy(folder)
+    options = {**options, "country": "CN", "city": "Suzhou"}
     with Bank.open(folder / "bank", options=options | settings) as bank:
         town = world.town(bank)
         town.bank.add_schema(SCHEMA)
@@ -77,6 +98,7 @@ def place(folder: Path, **settings: str) -> Iterator[Place]:
             for key, own in ((ANN, ANNS), (BOB, BOBS))
         )
         town.fund(town.ned, 300_00, "C-1")
+        prepare(town)
         with served(town.bank) as address:
             yield Place(
                 town,

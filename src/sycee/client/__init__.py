@@ -14,7 +14,7 @@ Doing the same call again is safe: its id is the same, and the server acts once.
 repetitions, signatures and errors.
 """
 
-from sycee.client import api, values, webhooks
+from sycee.client import api, packs, values, webhooks
 from sycee.client.calls import Call, Page
 from sycee.client.clients import AsyncClient, Client
 from sycee.client.errors import (
@@ -61,6 +61,7 @@ __all__ = [
     "Wanted",
     "WebhookRefused",
     "api",
+    "packs",
     "values",
     "webhooks",
 ]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
+from sycee.client import decoding
 from sycee.client.errors import ContradictsRequest, members_of
-from sycee.client.exchange import Conversation, Request, Response, Session
-from sycee.client.signing import Signer, Wanted, envelopes
+from sycee.client.exchange import Conversation, Query, Request, Response, Session
+from sycee.client.signing import VALID_NS_MAX, Asked, Signer, Wanted, asked_message, envelopes, message_signature
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
@@ -41,7 +42,7 @@ class Page(Generic[Row]):
     next: Call[Page[Row]] | None
 
 
-def read(path: str, make: Callable[[Members], Value], *, query: Mapping[str, str] | None = None) -> Call[Value]:
+def read(path: str, make: Callable[[Members], Value], *, query: Query | None = None) -> Call[Value]:
     """Return a call that reads one JSON object and makes a value of its members."""
 
     def converse(_: Session) -> Conversation[Value]:
@@ -51,17 +52,17 @@ def read(path: str, make: Callable[[Members], Value], *, query: Mapping[str, str
     return Call(converse)
 
 
-def download(path: str) -> Call[bytes]:
+def download(path: str, *, query: Query | None = None) -> Call[bytes]:
     """Return a call that reads a file."""
 
     def converse(_: Session) -> Conversation[bytes]:
-        response = yield Request("GET", path)
+        response = yield Request("GET", path, query or {})
         return response.content
 
     return Call(converse)
 
 
-def listed(path: str, make: Callable[[Members], Row], *, query: Mapping[str, str] | None = None) -> Call[Page[Row]]:
+def listed(path: str, make: Callable[[Members], Row], *, query: Query | None = None) -> Call[Page[Row]]:
     """Return a call that reads the first page of a list and makes a value of each row."""
 
     def page(members: Members) -> Page[Row]:
@@ -79,12 +80,55 @@ def action(
     *,
     signers: Sequence[Signer] = (),
     wanted: Callable[[int], Sequence[Wanted]] = lambda _: (),
+    before: Sequence[Sequence[Wanted]] = (),
+    parent: int = 0,
+    valid_ns_max: int = VALID_NS_MAX,
     id: int = 0,
 ) -> Call[Value]:
     """Return a call of an action that the server does once under its id.
 
     - `body`: without `id` and `envelopes`. `id`: a fresh one by default.
     - `wanted`: the records that the signers may sign, from the id. Other records raise ContradictsRequest.
+    - `before`: records of later steps, which the server asks for one part after another, before `wanted`.
+    - `parent`: the id from which ids inside the records follow, if it is that of an earlier action.
+    - `valid_ns_max`: the longest validity of a signature.
+    """
+    number = id or fresh_id()
+    name = ids.format(number)
+
+    def converse(session: Session) -> Conversation[Value]:
+        content = {"id": name, **body}
+        signed: list[str] = []
+        response = yield post(path, content)
+        for part in (*before, wanted(number)):
+            if response.status != 202:
+                break
+            to_sign = _object(response).get("to_sign")
+            if not isinstance(to_sign, dict):
+                raise ContradictsRequest("the server answered 202 without records to sign")
+            session.require_ledger(to_sign.get("ledger_id"))
+            follows = parent or number
+            signed += envelopes(to_sign, part, follows, signers, session.now_ns(), valid_ns_max=valid_ns_max)
+            response = yield post(path, {**content, "envelopes": signed})
+        _require_accepted(response)
+        return made(response, make)
+
+    return Call(converse, name)
+
+
+def message_action(
+    path: str,
+    body: Members,
+    make: Callable[[Members], Value],
+    *,
+    message: Callable[[Session, int, Asked], Conversation[bytes]],
+    signers: Sequence[Signer] = (),
+    id: int = 0,
+) -> Call[Value]:
+    """Return a call of an action whose signature is over a message of 32 bytes, not over records.
+
+    `message`: a conversation that returns the message that the request needs, from the id and what the server sent.
+    Another message is not signed and raises ContradictsRequest.
     """
     number = id or fresh_id()
     name = ids.format(number)
@@ -93,18 +137,10 @@ def action(
         content = {"id": name, **body}
         response = yield post(path, content)
         if response.status == 202:
-            to_sign = _object(response).get("to_sign")
-            if not isinstance(to_sign, dict):
-                raise ContradictsRequest("the server answered 202 without records to sign")
-            session.require_ledger(to_sign.get("ledger_id"))
-            signed = envelopes(to_sign, wanted(number), number, signers, session.now_ns())
-            content = {**content, "envelopes": signed}
-            response = yield post(path, content)
-            if response.status == 202:
-                raise UsageError(
-                    "the server does not accept the signatures, and nothing was changed",
-                    hint="check whether the key is that of the wallet, and whether its holder has a new one",
-                )
+            asked = asked_message(_object(response))
+            expected = yield from message(session, number, asked)
+            response = yield post(path, {**content, "signature": message_signature(asked, expected, signers)})
+            _require_accepted(response)
         return made(response, make)
 
     return Call(converse, name)
@@ -126,6 +162,18 @@ def made(response: Response, make: Callable[[Members], Value]) -> Value:
         ) from error
 
 
+def value(kind: type[Value], **expected: object) -> Callable[[Members], Value]:
+    """Return what makes a value of a dataclass of an answer, after it compared the members in `expected`."""
+    make = decoding.of(kind)
+
+    def checked(members: Members) -> Value:
+        for name, each in expected.items():
+            require_same(members, name, each)
+        return make(members)
+
+    return checked
+
+
 def require_same(members: Members, name: str, value: object) -> None:
     """Raise ContradictsRequest unless a member of an answer has the value that was requested."""
     if members.get(name) != value:
@@ -133,6 +181,11 @@ def require_same(members: Members, name: str, value: object) -> None:
             f"the answer has {name} {members.get(name)!r}, the request {value!r}",
             hint="do not use the answer; call the bank",
         )
+
+
+def rows(path: str, make: Callable[[Members], Row], *, query: Query | None = None) -> Call[Sequence[Row]]:
+    """Return a call that reads a whole list and makes a value of each row."""
+    return read(path, lambda members: tuple(make(row) for row in members["rows"]), query=query)
 
 
 def fresh_id() -> int:
@@ -143,6 +196,15 @@ def fresh_id() -> int:
 def place(text: str | int) -> str:
     """Return an id or a name as one part of a path."""
     return ids.format(text) if isinstance(text, int) else quote(text, safe="")
+
+
+def _require_accepted(response: Response) -> None:
+    """Raise UsageError for an answer 202 to a signed request."""
+    if response.status == 202:
+        raise UsageError(
+            "the server does not accept the signatures, and nothing was changed",
+            hint="check whether the key is that of the wallet, and whether its holder has a new one",
+        )
 
 
 def _object(response: Response) -> Members:

@@ -1,7 +1,8 @@
 """Sign records that a server built, after a comparison with what was requested.
 
 The server answers an action with the records that need a signature. A server that was taken over could send others: a
-payment of another amount, to another payee. So `envelopes` decodes the records and compares every byte.
+payment of another amount, to another payee. So `envelopes` decodes the records and compares every byte. A message of 32
+bytes is computed here from the request, and compared with the one that the server sent.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sycee.core.records.layout import LINKED, OPERATION, Kind
 # Longer than any signature of the server's own actions; a proposal may be signed for 72 hours.
 VALID_NS_MAX: Final = 73 * 3_600 * 10**9
 _DERIVED_IDS: Final = 64  # ids that one action may derive from its own
+MESSAGE_BYTES: Final = 32
 _IDS: Final = ("id", "debit", "credit", "reference", "note")
 _FIELDS: Final = ("code", "amount", "number", "first", "count", "rule_set", "from_ns", "until_ns")
 
@@ -50,21 +52,41 @@ class Wanted:
     - `fields`: values of fields of `layout.OPERATION`, ids as whole numbers under the names without `_low` and `_high`.
     - `free`: fields that the server may choose. All others must be zero; `note`, and `id` if it is not in `fields`, may
       also be an id that follows from the action's id.
+    - `most`: the maximum of a free field. `derived`: further fields with an id that follows from the action's id.
+    - `is_linked`: whether the record is in a chain with the next one, if there is one.
     """
 
     kind: Kind
     fields: Mapping[str, int]
     free: frozenset[str] = frozenset()
     flags: int = 0
+    most: Mapping[str, int] = field(default_factory=dict)
+    derived: frozenset[str] = frozenset()
+    is_linked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message of 32 bytes that the server asks for, the public key that signs, and what the message is about."""
+
+    message: bytes
+    key: str
+    document: Mapping[str, Any]
 
 
 def envelopes(
-    to_sign: Mapping[str, Any], wanted: Sequence[Wanted], action: int, signers: Sequence[Signer], now_ns: int
+    to_sign: Mapping[str, Any],
+    wanted: Sequence[Wanted],
+    action: int,
+    signers: Sequence[Signer],
+    now_ns: int,
+    *,
+    valid_ns_max: int = VALID_NS_MAX,
 ) -> list[str]:
     """Return base64 of the envelopes for the answer 202, one for each signer that it names.
 
     Raises ContradictsRequest if a record is not the wanted one, or the signature would be valid for longer than
-    VALID_NS_MAX; UsageError if the answer names a signer without a key here.
+    `valid_ns_max`; UsageError if the answer names a signer without a key here.
     """
     try:
         records = _records(to_sign)
@@ -75,7 +97,7 @@ def envelopes(
     except (KeyError, ValueError, TypeError, UsageError) as error:
         raise ContradictsRequest("the server's request for a signature cannot be read", hint=_HINT) from error
     compare(records, wanted, action)
-    if until_ns - now_ns > VALID_NS_MAX:
+    if until_ns - now_ns > valid_ns_max:
         raise ContradictsRequest(
             f"the signature would be valid until {timestamps.utc_text(until_ns)}",
             hint="if the bank is a rehearsal with a clock of its own, give the client this clock",
@@ -98,15 +120,43 @@ def compare(records: Array, wanted: Sequence[Wanted], action: int) -> None:
     with ids.derived_from(action):
         derived = {ids.new(0) for _ in range(_DERIVED_IDS)}
     for at, (record, each) in enumerate(zip(records, wanted, strict=True)):
-        linked = LINKED if at < records.size - 1 else 0
+        linked = LINKED if each.is_linked and at < records.size - 1 else 0
         if (int(record["kind"]), int(record["flags"])) != (each.kind, each.flags | linked):
             raise _contradiction(records, at, "kind or flags")
         for name in (*_IDS, *_FIELDS):
             value = ids.of_record(record, name) if name in _IDS else int(record[name])
-            if name in each.free or value == each.fields.get(name, 0):
+            if name in each.free and value <= each.most.get(name, value):
                 continue
-            if name not in ("id", "note") or name in each.fields or value not in derived:
+            if name not in each.free and value == each.fields.get(name, 0):
+                continue
+            if name not in {"id", "note", *each.derived} or name in each.fields or value not in derived:
                 raise _contradiction(records, at, name)
+
+
+def asked_message(members: Mapping[str, Any]) -> Asked:
+    """Return the message of an answer 202. Raises ContradictsRequest for an answer of another form."""
+    asked: Any = members.get("message_to_sign")
+    try:
+        message, key, document = bytes.fromhex(asked["message"]), asked["key"], asked.get("document") or {}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ContradictsRequest("the server's request for a signature cannot be read", hint=_HINT) from error
+    if len(message) != MESSAGE_BYTES or not isinstance(key, str) or not isinstance(document, dict):
+        raise ContradictsRequest("the server's request for a signature cannot be read", hint=_HINT)
+    return Asked(message, key, document)
+
+
+def message_signature(asked: Asked, expected: bytes, signers: Sequence[Signer]) -> str:
+    """Return the signature of a message, hexadecimal.
+
+    Raises ContradictsRequest if the server asks for another message than the expected one; UsageError if no signer has
+    the key that the server names.
+    """
+    if asked.message != expected:
+        raise ContradictsRequest("the server asks for a signature of a message of another content", hint=_HINT)
+    for each in signers:
+        if str(each.key.public) == asked.key:
+            return each.key.sign(expected).hex()
+    raise UsageError(f"the key {asked.key} must sign, and it was not given", hint="name its private key's file")
 
 
 def _records(to_sign: Mapping[str, Any]) -> Array:

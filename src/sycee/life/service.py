@@ -136,15 +136,14 @@ class Life:
         with reading(self._stores.engine) as connection:
             current = restrictions.find(connection, account, Kind.PHONE_LOST)
         earlier = current.earlier_rule_set if current is not None else stored.rule_set
-        fresh = ids.generate(6, time_ms=now // 1_000_000)
-        event = id or ids.to_int(fresh[0])
+        event = id or ids.new(now // 1_000_000)
         first = np.concatenate(
             [
                 operations.block_account(
-                    ids.to_int(fresh[1]), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
+                    ids.new(now // 1_000_000), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
                 ),
-                operations.set_key(ids.to_int(fresh[2]), account=account, key=key.key, flags=key.flags),
-                operations.set_rule_set(ids.to_int(fresh[3]), account=account, rule_set=rule_set),
+                operations.set_key(ids.new(now // 1_000_000), account=account, key=key.key, flags=key.flags),
+                operations.set_rule_set(ids.new(now // 1_000_000), account=account, rule_set=rule_set),
             ]
         )
         payload = {
@@ -158,13 +157,13 @@ class Life:
             "replaces": ids.format(current.event) if current is not None else "",
             "unblock": self._step(
                 operations.unblock_account(
-                    ids.to_int(fresh[4]), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
+                    ids.new(now // 1_000_000), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
                 ),
                 signers,
                 now,
             ),
             "restore": self._step(
-                operations.set_rule_set(ids.to_int(fresh[5]), account=account, rule_set=earlier), signers, until
+                operations.set_rule_set(ids.new(now // 1_000_000), account=account, rule_set=earlier), signers, until
             ),
         }
         channel = self._register.sealed_channel(person)

@@ -131,8 +131,12 @@ class Aliases:
 
     def message(self, account: int, text: str) -> bytes:
         """Return the 32 bytes that a wallet's key signs to register, end or keep an alias."""
+        return alias_message(self._stores.ledger.ledger_id, account, self._epoch(account), self.hash_of(text))
+
+    def hash_of(self, text: str) -> bytes:
+        """Return the keyed hash of an alias, from which its owner computes the message to sign."""
         _, hash = self._hashed(text)
-        return alias_message(self._stores.ledger.ledger_id, account, self._epoch(account), hash)
+        return hash
 
     def register_handle(self, account: int, text: str, *, proof: bytes = b"", by: int) -> None:
         """Make a handle the alias of a wallet.

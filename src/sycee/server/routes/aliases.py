@@ -14,6 +14,7 @@ from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
+from sycee.identity.remote_key import MessageSignatureNeeded
 from sycee.server import access
 from sycee.server.auth.caller import Caller
 from sycee.server.auth.dependencies import address_of, authentication_of
@@ -204,7 +205,11 @@ def _owned(bank: Bank, caller: Caller, wallet: str, body: AliasBody) -> tuple[Wa
     if not bank.stores.ledger.account(found.account).key:
         return found, b""
     key = wallet_key(bank, found, body.signature_bytes)
-    return found, key.sign(bank.aliases.message(found.account, body.alias))
+    try:
+        return found, key.sign(bank.aliases.message(found.account, body.alias))
+    except MessageSignatureNeeded as needed:
+        needed.document = {"alias_hash": bank.aliases.hash_of(body.alias).hex()}
+        raise
 
 
 def _challenge(challenge: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The calls of each area of the API; `sycee.client.api` has them all."""

@@ -1,0 +1,81 @@
+"""Cases and institutions: what customers report, and who takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sycee.client.calls import Call, Page, action, listed, read, rows, value
+from sycee.client.operations.arguments import id_member, name_of
+from sycee.client.values import Case, CaseRow, Claim, Institution, InstitutionRow, Owner
+
+
+def open_case(kind: str, *, payment: int | str = "", person: int | str = "", text: str = "", id: int = 0) -> Call[int]:
+    """Open a case about a payment or a person, as its kind requires; return its number. `text` is stored encrypted."""
+    body = {"kind": kind, "text": text} | id_member("payment", payment) | id_member("person", person)
+    return action("/v1/cases", body, lambda members: int(members["case"]), id=id)
+
+
+def cases(*, decided: bool = False, due: bool = False) -> Call[Page[CaseRow]]:
+    """Return the open cases that the caller owns, is concerned by or serves.
+
+    `decided`: also decided ones. `due`: only those whose deadline is reached.
+    """
+    query = {name: "true" for name, chosen in (("all", decided), ("due", due)) if chosen}
+    return listed("/v1/cases", value(CaseRow), query=query)
+
+
+def case(number: int) -> Call[Case]:
+    """Return a case with its events, without their texts."""
+    return read(f"/v1/cases/{number}", value(Case, case=number))
+
+
+def claims(*, ended: bool = False) -> Call[Sequence[Claim]]:
+    """Return the open claims of cases that the caller may see; with `ended` also those that ended."""
+    return rows("/v1/claims", value(Claim), query={"all": "true"} if ended else None)
+
+
+def enter_institution(
+    kind: str,
+    name: str,
+    *,
+    operator: int | None = None,
+    participant: str = "",
+    owners: Mapping[str, int] | None = None,
+    settlement: str = "",
+    id: int = 0,
+) -> Call[str]:
+    """Enter an institution, and return its id. It takes part once two persons decided its due diligence.
+
+    - `kind`: "merchant", "operator", "issuer" or "auditor". `operator`: the number of the one that serves a merchant.
+    - `owners`: parts per million by person. `settlement`: account at a bank, stored encrypted.
+    """
+    body: dict[str, object] = {"kind": kind, "name": name, "participant": participant}
+    if operator is not None:
+        body["operator"] = operator
+    if owners:
+        body["owners"] = [{"person": name_of(person), "share_ppm": share} for person, share in owners.items()]
+    if settlement:
+        body["settlement"] = settlement
+    return action("/v1/institutions", body, lambda members: str(members["institution"]), id=id)
+
+
+def institutions(kind: str = "") -> Call[Page[InstitutionRow]]:
+    """Return names and states of institutions; of one kind, such as "merchant", or all."""
+    return listed("/v1/institutions", value(InstitutionRow), query={"kind": kind} if kind else None)
+
+
+def institution(id: int | str) -> Call[Institution]:
+    """Return an institution with the outcomes of its checks."""
+    name = name_of(id)
+    return read(f"/v1/institutions/{name}", value(Institution, institution=name))
+
+
+def owners(institution: int | str) -> Call[Sequence[Owner]]:
+    """Return who owns which share of an institution, largest first."""
+    return rows(f"/v1/institutions/{name_of(institution)}/owners", value(Owner))
+
+
+def state_settlement(institution: int | str, settlement: str, *, id: int = 0) -> Call[str]:
+    """Replace the settlement account of an institution; two persons verify it before money is sent to it."""
+    path = f"/v1/institutions/{name_of(institution)}/settlement"
+    return action(path, {"settlement": settlement}, lambda members: str(members["institution"]), id=id)

@@ -1,0 +1,59 @@
+"""What everybody may read, and who this client is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sycee.client.calls import Call, read, rows, value
+from sycee.client.operations.arguments import name_of
+from sycee.client.values import Bound, Caller, HeldDuty, LogEntry, Me, PersonData
+
+
+def ready() -> Call[int]:
+    """Return the newest durable frame. Raises NotTaken while the server starts or stops."""
+    return read("/readyz", lambda members: int(members["frame"]))
+
+
+def supply() -> Call[Mapping[str, Any]]:
+    """Return the supply page as its JSON: the money in circulation, the reserves behind it, and digests."""
+    return read("/v1/supply", dict)
+
+
+def session() -> Call[Caller]:
+    """Return who the server takes this client for."""
+    return read(
+        "/auth/session",
+        lambda members: Caller(members["kind"], members["person"], members["operator"], frozenset(members["scopes"])),
+    )
+
+
+def me() -> Call[Me]:
+    """Return the person of this client, with duties and public keys."""
+    return read("/v1/me", value(Me))
+
+
+def duties() -> Call[Sequence[HeldDuty]]:
+    """Return all duties that count now, for officers and auditors."""
+    return rows("/v1/duties", value(HeldDuty))
+
+
+def own_data(*fields: str) -> Call[PersonData]:
+    """Return fields of the caller's own record, such as "name" and "phone", after an entry in the access log."""
+    return read("/v1/me/data", value(PersonData), query={"fields": fields})
+
+
+def own_access_log() -> Call[Sequence[LogEntry]]:
+    """Return who read the caller's own data; an order of two persons may delay entries of a case."""
+    return rows("/v1/me/access-log", value(LogEntry))
+
+
+def ward_access_log(person: int | str) -> Call[Sequence[LogEntry]]:
+    """Return who read the data of a person whose guardian the caller is."""
+    return rows(f"/v1/me/wards/{name_of(person)}/access-log", value(LogEntry))
+
+
+def result_of(id: int | str) -> Call[Bound]:
+    """Return the first result under an id. Raises NotFound if the ledger has none."""
+    name = name_of(id)
+    return read(f"/v1/operations/{name}", value(Bound, id=name))
