@@ -8,22 +8,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.client.world import BOBS, PROGRAM, Place, place
+from tests.bank.world import DAY_NS, START_NS
+from tests.client.world import BOBS, PROGRAM, Place, appointed, place, program
 from tests.docs.pages import page
 from tests.docs.test_docs import every_command
 from tests.wallets import world
-from tests.wallets.world import LEO_KEY, NORTH
+from tests.wallets.world import LEO_KEY, NORTH, Town
 
 from sycee import cli
 from sycee.cli import remote
+from sycee.client import Credentials
 from sycee.core import ids
+from sycee.core.keys import SigningKey
+from sycee.identity.duties import Duty
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli-remote.md"
+STAFF = {
+    number: (duty, SigningKey.derive(bytes([number, 1]) * 16))
+    for number, duty in ((162, Duty.CLOSER), (163, Duty.COUNTERSIGNER))
+}
+STAFF_PROGRAMS: dict[int, Credentials] = {}
+PAGES = ("docs/reference/cli-remote.md", "docs/reference/cli-remote-office.md")
 
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("remote")) as made:
+    def prepare(made: Town) -> None:
+        for number, (duty, key) in STAFF.items():
+            STAFF_PROGRAMS[number] = program(made, number, appointed(made, duty, key))
+
+    with place(tmp_path_factory.mktemp("remote"), prepare) as made:
         yield made
 
 
@@ -135,7 +148,9 @@ def test_wrong_words_get_a_hint(town: Place, capsys: pytest.CaptureFixture[str])
         (["wallet", "show", leo], "the credentials of this request are not valid"),
         (["pay", leo, leo, "1"], "no key signs"),
         (["statement", leo, "--lines", "0"], "--lines must be 1 or more"),
-        (["mint", leo], 'there is no command "mint"'),
+        (["restore", leo], 'there is no command "restore"'),
+        (["request", "new", leo, "1", "--until", "2026-11-02"], "has no offset"),
+        (["request", "new", leo, "1", "--until", "soon"], "is not a time"),
     ):
         assert call(town, *words) == 2, words
         assert message in capsys.readouterr().err
@@ -159,8 +174,167 @@ def test_a_lost_server_names_the_id_of_the_attempt(
     assert re.search(r"the same command with --id [0-9a-f-]{36} repeats this attempt", capsys.readouterr().err)
 
 
+def test_a_desk_manages_wallets_and_keys(
+    town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank, north = town.town.bank, ["--key", str(keys / "north.pem")]
+    person = {"name": "Zoe", "phone": "+86 139 0000 0100"}
+    opened = bank.wallets.open_person(
+        person, operator=2, tier="class-4", signers=town.town.operator, who=town.town.north
+    )  # fmt: skip
+    zoe = ids.format(opened.account)
+
+    def done(*words: str) -> str:
+        assert call(town, *words, *login) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    assert zoe in done("wallet", "list", ids.format(opened.holder))
+    assert "@zoe is an alias" in done("wallet", "alias", zoe, "@zoe")
+    assert done("wallet", "resolve", "@zoe") == f"{zoe}  Z**\n"
+    assert "has ended" in done("wallet", "alias", zoe, "@zoe", "--end")
+    assert call(town, "wallet", "alias", zoe, "@zoe", "--end", "--keep", *login) == 2
+    challenge = done("wallet", "alias", zoe, "+86 139 0000 0101").split()[1].rstrip(":")
+    sent: list[str] = []
+    bank.aliases.deliver(lambda code: sent.append(code.code))
+    assert "is an alias" in done("wallet", "confirm", challenge, sent[-1])
+    assert "goes to the bank" in done("wallet", "waterfall", zoe, "--bank-account", "CN00 5", *north)
+    assert "has ended" in done("wallet", "waterfall", zoe, *north)
+    assert call(town, "wallet", "mandate", zoe, *login) == 2
+    shown = done("key", "show", zoe)
+    assert "no key" in shown
+    values = shown.split("--ledger ")[1].split()
+    LEO_KEY.save(tmp_path / "new.pem")
+    assert cli.main(
+        ["key", "prove", str(tmp_path / "new.pem"), "--ledger", values[0], "--account", zoe, "--epoch", values[-1]]
+    ) == 0  # fmt: skip
+    proof = capsys.readouterr().out.strip()
+    new = ["--public-key", str(LEO_KEY.public), "--proof", proof]
+    assert "key epoch 1" in done("key", "set", zoe, *new, *north)
+    assert "class class-2" in done("wallet", "class", zoe, "class-2", *north)
+    assert "no key" in done("key", "revoke", zoe, "--reason", "stolen", *north)
+    assert "rotation" in done("key", "show", zoe)
+    assert json.loads(done("key", "show", zoe, "--json"))["next_epoch"] == 3
+    assert "closed" in done("wallet", "close", zoe, *north)
+    wrong = ["--public-key", str(LEO_KEY.public), "--proof", "x", *north]
+    assert call(town, "key", "set", zoe, *wrong, *login) == 2
+    assert "not hexadecimal" in capsys.readouterr().err
+
+
+def test_a_desk_asks_holds_and_moves_money(
+    town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ned, leo, shop, tea = (ids.format(each) for each in (town.town.ned, town.town.leo, town.town.shop, town.town.tea))
+    signed, until = ["--key", str(keys / "north.pem")], ["--until", "2030-01-01T00:00+08:00"]
+
+    def done(*words: str) -> str:
+        assert call(town, *words, *login) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    asked = done("request", "new", ned, "1.25", *until, "--payer", leo, *signed).split()[1].rstrip(":")
+    assert asked in done("request", "list", ned, "--asked")
+    picture = tmp_path / "code.png"
+    assert done("request", "qr", asked, "--png", str(picture)).startswith("000201")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "withdrawn" in done("request", "withdraw", asked)
+    theirs = done("request", "new", shop, "0.40", *until, *signed).split()[1].rstrip(":")
+    assert "paid 0.40 CNY" in done("request", "pay", theirs, ned, *signed)
+    held = done("hold", "new", ned, shop, "2.00", *until, *signed).split()[1].rstrip(":")
+    assert "2031" in done("hold", "extend", held, "--until", "2031-01-01T00:00+08:00", *signed)
+    assert "paid 1.50 CNY" in done("hold", "post", held, "1.50", *signed)
+    assert re.search(f"{held}.*1.50.*posted", done("hold", "list", ned))
+    other = done("hold", "new", ned, shop, "1.00", *until, *signed).split()[1].rstrip(":")
+    assert "released" in done("hold", "void", other, *signed)
+    assert json.loads(done("hold", "list", ned, "--json"))["holds"][0]["minor"] == 200
+
+    assert "in transit" in done("funding", "to-wallet", ned, "3.00", "CLI-1", *signed)
+    assert "CLI-1 is confirmed" in done("funding", "confirm", "2", "CLI-1")
+    assert "to the bank" in done("funding", "to-bank", ned, "1.00", "CLI-2", *signed)
+    assert "CLI-2 is rejected" in done("funding", "reject", "2", "CLI-2")
+    assert re.search("CLI-2 .*rejected", done("funding", "list", "2"))
+    for name in ("waterfalls", "shortfalls"):
+        assert json.loads(done("funding", name, "2", "--json")) == {name: []}
+    for reference, message in (("RW-00", "no payment waits"), ("WF-x", "no reference"), ("none", "has no funding")):
+        assert call(town, "funding", "confirm", "2", reference, *login, *signed) == 2
+        assert message in capsys.readouterr().err
+
+    assert "gross" in done("merchant", "report", tea, "--day", "2026-11-02")
+    assert done("merchant", "qr", shop, "--amount", "1.00", "--order", "Z-1").startswith("000201")
+    assert "bank reference SW-" in done("merchant", "sweep", tea, shop, *signed)
+    assert "sent" in done("merchant", "sweeps", tea)
+
+
+def test_a_desk_proposes_invites_and_opens_cases(
+    town: Place, login: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def done(*words: str) -> str:
+        assert call(town, *words, *login) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    for name in ("mint", "redeem"):
+        made = re.search(r"proposal (\S+) needs: \S", done(name, "2", "1.00"))
+        assert made is not None
+        assert "withdrawn" in done("proposal", "withdraw", made[1])
+    assert town.reader.client in done("client", "list")
+    ned = ids.format(town.town.holder(town.town.ned))
+    assert call(town, "invite", "issue", ned, "--hours", "2", *login) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.strip()) > 8
+    assert "has ended" in done("invite", "revoke", printed.err.split()[1].rstrip(","))
+    assert "have ended" in done("invite", "end-logins", ned)
+    number = done("case", "open", "complaint", "--person", ned, "--note", "slow").split()[1]
+    assert re.search(f"{number} +complaint", done("case", "list"))
+    assert f"case {number}, complaint" in done("case", "show", number)
+    assert json.loads(done("case", "claims", "--json")) == {"claims": []}
+    extra = program(town.town, 161, town.town.north, 2)
+    assert "is revoked" in done("client", "revoke", extra.client)
+
+
+def test_a_day_is_closed_and_countersigned_here(
+    town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank, logins = town.town.bank, []
+    for number, (_, key) in STAFF.items():
+        made = STAFF_PROGRAMS[number]
+        key.save(tmp_path / f"{number}.pem")
+        made.key.save(tmp_path / f"{number}-program.pem")
+        words = ["--client", made.client, "--client-key", str(tmp_path / f"{number}-program.pem")]
+        logins.append([*words, "--origin", town.origin])
+    closer, other = logins
+    bank.set_clock(START_NS + DAY_NS)
+    day = bank.day.next_day().isoformat()
+
+    def done(*words: str) -> str:
+        assert call(town, *words) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    assert f"next: {day}" in done("day", "list", *closer)
+    shown = done("day", "close", day, *closer, "--key", str(tmp_path / "162.pem"))
+    assert "in circulation" in shown
+    assert f"day {day} closed" in shown
+    stranger = ["--trusted", str(SigningKey.generate().public)]
+    sign = ["day", "countersign", day, *other, "--key", str(tmp_path / "163.pem")]
+    assert call(town, *sign, *stranger) == 3
+    assert "none of the given keys" in capsys.readouterr().err
+    trusted = ["--trusted", str(SigningKey.load(tmp_path / "162.pem").public)]
+    assert "two signatures" in done(*sign, *trusted, "--out", str(tmp_path / "pack.json"))
+    assert call(town, *sign, "--out", str(tmp_path / "pack.json")) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert "is in" in done("day", "pack", day, *other, "--out", str(tmp_path / "copy.json"))
+    assert (tmp_path / "copy.json").read_bytes() == (tmp_path / "pack.json").read_bytes()
+    assert cli.main(["day", "verify", str(tmp_path / "copy.json")]) == 0
+    capsys.readouterr()
+    rows = json.loads(done("day", "breaks", "--all", *closer, "--json"))["breaks"]
+    assert [each["number"] for each in rows] == list(range(1, len(rows) + 1))
+    for words in (("assign", "999", "--owner", ids.format(1)), ("resolve", "999", "--reason", "checked")):
+        assert call(town, "day", *words, *closer) == 2
+    file = tmp_path / "statement.csv"
+    file.write_bytes(b"\xff")
+    assert call(town, "day", "close", day, *closer, "--key", str(tmp_path / "162.pem"), "--statement", str(file)) == 2
+    assert "is not UTF-8" in capsys.readouterr().err
+
+
 def test_the_page_has_every_command_and_option() -> None:
-    text = page(PAGE.relative_to(PAGE.parents[2]).as_posix()).text
+    text = "\n".join(page(each).text for each in PAGES)
     common = text.partition("## ")[0]
     missing = []
     for words, command in every_command(remote.app):

@@ -2,68 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from sycee.cli import remote_day, remote_money, remote_office, remote_requests, remote_wallets
 from sycee.cli.parameters import AsJson, convert
+from sycee.cli.remote_options import (
+    ActionId,
+    AmountText,
+    KeyFile,
+    Login,
+    Operator,
+    OrderNumber,
+    TextForBoth,
+    Till,
+    WalletId,
+    connected,
+    currency_of,
+    minor_of,
+    number_of,
+    perform,
+    private_key,
+    signer_of,
+)
 from sycee.cli.terminal import console, note, print_table, show, show_json, table
 from sycee.core.errors import IntegrityError, SyceeError, UsageError
-from sycee.core.extras import extra
 
 if TYPE_CHECKING:
-    from sycee.client import Call, Client, Signer
-    from sycee.client.values import Wallet
-    from sycee.core.records.proposal_format import Proposal
+    from collections.abc import Callable
 
-OPTION: Final = "--server"
-# One call of a person at a terminal: shorter than the client's own deadline.
-DEADLINE_S: Final = 10.0
+    from sycee.client import Call, Client
+
 POLL_S: Final = 0.5  # between two looks at the progress of a backup
-
-Server: TypeAlias = Annotated[str, Parameter(help="Address of the server, such as https://bank.example.")]
-Program: TypeAlias = Annotated[
-    str | None, Parameter(name="--client", help="Id of the registered program, as `sycee client register` printed it.")
-]
-ProgramKey: TypeAlias = Annotated[Path | None, Parameter(help="File with the private key of the program.")]
-Origin: TypeAlias = Annotated[
-    str, Parameter(help="Public address of the server, the setting http_origin, if --server is another one.")
-]
-KeyFile: TypeAlias = Annotated[
-    Path | None,
-    Parameter(help="Private key of the wallet, or for a custodial wallet that of a person of its operator."),
-]
-ActionId: TypeAlias = Annotated[
-    str, Parameter(name="--id", help="Id of an earlier attempt without an answer, which is repeated.")
-]
-AmountText: TypeAlias = Annotated[str, Parameter(help="Amount, such as 12.50.")]
-WalletId: TypeAlias = Annotated[str, Parameter(help="Id of the wallet.")]
-PayeeName: TypeAlias = Annotated[
-    str, Parameter(help="Id of the wallet that is paid; with a login also a phone or a @handle.")
-]
-ProposalId: TypeAlias = Annotated[str, Parameter(help="Id of the proposal.")]
-Till: TypeAlias = Annotated[str, Parameter(help="Id of the merchant's till.")]
 
 app = App(
     name="sycee",
     help="Commands that a server carries out: sycee COMMAND --server URL.",
     default_parameter=Parameter(converter=convert),
 )
-_wallet = App(name="wallet", help="Show wallets.")
-_merchant = App(name="merchant", help="Show orders of merchants.")
-_proposal = App(name="proposal", help="List, show and sign actions that several persons sign.")
-for _group in (_wallet, _merchant, _proposal):
-    app.command(_group)
 
 
 @app.command
-def supply(*, server: Server, json_: AsJson = False) -> int:
+def supply(*, login: Login, json_: AsJson = False) -> int:
     """Show the money in circulation and the reserves behind it, without a login."""
-    with _connected(server) as bank:
+    with connected(login) as bank:
         from sycee.client import api
         from sycee.core import money
 
@@ -80,36 +64,9 @@ def supply(*, server: Server, json_: AsJson = False) -> int:
     return 0
 
 
-@_wallet.command(name="show")
-def show_(
-    wallet: WalletId, /, *, server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "",
-    json_: AsJson = False,
-) -> int:  # fmt: skip
-    """Show a wallet: class, operator, who signs and balance."""
-    from dataclasses import asdict
-
-    with _connected(server, client, client_key, origin) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
-        found = bank.do(api.wallet(wallet))
-        currency = money.currency(found.currency)
-    members = asdict(found)
-    if json_:
-        show_json(members)
-        return 0
-    made = table("", "", ruled=False)
-    for name in ("wallet", "holder", "operator", "tier", "state", "signs"):
-        made.add_row(name, str(members[name]))
-    for name in ("balance", "available"):
-        made.add_row(name, f"{money.format(members[f'{name}_minor'], currency)} {currency.code}")
-    print_table(made)
-    return 0
-
-
 @app.command
 def statement(
-    wallet: WalletId, /, *, server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "",
+    wallet: WalletId, /, *, login: Login,
     lines: Annotated[int, Parameter(help="Number of lines, newest first.")] = 50, json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Show the newest lines of a wallet."""
@@ -118,7 +75,7 @@ def statement(
 
     if lines < 1:
         raise UsageError(f"--lines must be 1 or more; got {lines}", hint="name a number such as 50")
-    with _connected(server, client, client_key, origin) as bank:
+    with connected(login) as bank:
         from sycee.client import api
         from sycee.core import money
 
@@ -143,11 +100,10 @@ def statement(
 
 @app.command
 def pay(
-    payer: WalletId, payee: PayeeName, amount: AmountText, /, *,
-    server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "", key: KeyFile = None,
-    reference: Annotated[str, Parameter(help="Text for both sides, up to 35 characters, stored encrypted.")] = "",
-    till: Till = "",
-    order: Annotated[str, Parameter(help="The merchant's order, which is paid once.")] = "",
+    payer: WalletId,
+    payee: Annotated[str, Parameter(help="Id of the wallet that is paid; with a login also a phone or a @handle.")],
+    amount: AmountText, /, *,
+    login: Login, key: KeyFile = None, reference: TextForBoth = "", till: Till = "", order: OrderNumber = "",
     key_epoch: Annotated[
         int, Parameter(help="Without a login: how often the wallet's key was set.")
     ] = 1,
@@ -157,19 +113,19 @@ def pay(
 
     The records are compared with the payment before they are signed.
     """
-    with _connected(server, client, client_key, origin) as bank:
+    with connected(login) as bank:
         from sycee.client import Signer, api
-        from sycee.core import ids, money
+        from sycee.core import money
 
-        number, private = ids.parse(id_) if id_ else 0, _key(key)
-        if client is None:
+        number, private = number_of(id_), private_key(key)
+        if login.client is None:
             if reference or till or order:
                 raise UsageError(
                     "a text, a till or an order needs a login", hint="name --client and --client-key, or leave it out"
                 )
             signing = bank.do(api.payer(Signer.of(payer, private), key_epoch=key_epoch))
             currency = money.currency_of(signing.currency)
-            call: Call[Any] = api.pay_signed(signing, payee, _minor(amount, currency), id=number)
+            call: Call[Any] = api.pay_signed(signing, payee, minor_of(amount, currency), id=number)
         else:
             found = bank.do(api.wallet(payer))
             currency = money.currency(found.currency)
@@ -179,10 +135,10 @@ def pay(
                 to, name = resolved.wallet, resolved.name
             note(f"paying {amount} {currency.code} to {name}")
             call = api.pay(
-                payer, to, _minor(amount, currency), text=reference, till=till, order=order,
-                signer=_signer(bank, found, private), id=number,
+                payer, to, minor_of(amount, currency), text=reference, till=till, order=order,
+                signer=signer_of(bank, found, private), id=number,
             )  # fmt: skip
-        _do(bank, call)
+        perform(bank, call)
     show(f"paid {amount} {currency.code}: operation {call.id}")
     return 0
 
@@ -192,135 +148,38 @@ def refund(
     merchant: Annotated[str, Parameter(help="Id of the merchant's account.")],
     payment: Annotated[str, Parameter(help="Number of the order, or the id of its payment.")],
     amount: AmountText, /, *,
-    server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "", key: KeyFile = None,
+    login: Login, key: KeyFile = None,
     till: Till = "", id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Refund a part, or all, of the payment of an order. The money returns to its sources."""
-    with _connected(server, client, client_key, origin) as bank:
+    with connected(login) as bank:
         from sycee.client import api
-        from sycee.core import ids, money
+        from sycee.core import money
 
-        number, private = ids.parse(id_) if id_ else 0, _key(key)
+        number, private = number_of(id_), private_key(key)
         found = bank.do(api.wallet(merchant))
         currency = money.currency(found.currency)
         call = api.refund(
-            _payment(bank, merchant, payment), _minor(amount, currency), merchant, till=till,
-            signer=_signer(bank, found, private), id=number,
+            _payment(bank, merchant, payment), minor_of(amount, currency), merchant, till=till,
+            signer=signer_of(bank, found, private), id=number,
         )  # fmt: skip
-        _do(bank, call)
+        perform(bank, call)
     show(f"refunded {amount} {currency.code}: operation {call.id}")
-    return 0
-
-
-@_merchant.command
-def paid(
-    merchant: Annotated[str, Parameter(help="Id of the merchant's account.")],
-    order: Annotated[str, Parameter(help="Number of the order.")], /, *,
-    server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "", json_: AsJson = False,
-) -> int:  # fmt: skip
-    """Show whether an order was paid, for a till that got no answer."""
-    from dataclasses import asdict
-
-    with _connected(server, client, client_key, origin) as bank:
-        from sycee.client import api
-
-        found = bank.do(api.order(merchant, order))
-    if json_:
-        show_json(asdict(found))
-        return 0
-    show(f"order {order}: {found.state}" + (f", payment {found.payment}" if found.payment else ""))
-    return 0
-
-
-@_proposal.command(name="list")
-def list_(
-    *,
-    server: Server,
-    client: Program = None,
-    client_key: ProgramKey = None,
-    origin: Origin = "",
-    state: Annotated[str, Parameter(help="Only proposals in this state, such as open.")] = "",
-    json_: AsJson = False,
-) -> int:
-    """List the proposals that the program's person made, signed or may sign."""
-    from dataclasses import asdict
-
-    with _connected(server, client, client_key, origin) as bank:
-        from sycee.client import api
-
-        found = list(bank.rows(api.proposals(state)))
-    if json_:
-        show_json({"proposals": [asdict(each) for each in found]})
-        return 0
-    made = table("id", "action", "state")
-    for each in found:
-        made.add_row(each.proposal, each.action, f"{each.state}: {each.code}" if each.code else each.state)
-    print_table(made)
-    return 0
-
-
-@_proposal.command(name="show")
-def show_proposal(
-    proposal: ProposalId,
-    /,
-    *,
-    server: Server,
-    client: Program = None,
-    client_key: ProgramKey = None,
-    origin: Origin = "",
-) -> int:
-    """Show the records of a proposal, decoded on this machine, its effect and its digest."""
-    with _connected(server, client, client_key, origin) as bank:
-        from sycee.client import api
-
-        _show_proposal(bank.do(api.proposal(proposal)))
-    return 0
-
-
-@_proposal.command
-def sign(
-    proposal: ProposalId,
-    /,
-    *,
-    server: Server,
-    client: Program = None,
-    client_key: ProgramKey = None,
-    origin: Origin = "",
-    key: Annotated[Path, Parameter(help="File with your private key.")],
-    digest: Annotated[str, Parameter(help="Refuse a proposal with another digest.")] = "",
-) -> int:
-    """Show a proposal, and sign it as the program's person. The last signature that is missing completes it."""
-    private = _key(key)
-    with _connected(server, client, client_key, origin) as bank:
-        from sycee.client import Signer, api
-
-        found = bank.do(api.proposal(proposal))
-        if digest and digest.strip().lower() != found.digest.hex():
-            raise UsageError(
-                f"the proposal has the digest {found.digest.hex()}, not {digest}",
-                hint="sign nothing: ask the maker which proposal you are to sign",
-            )
-        _show_proposal(found)
-        after = bank.do(api.sign(found, Signer.of(bank.do(api.session()).person, private)))
-    if after.state == "refused":
-        raise SyceeError(f"the proposal is signed, and refused: {after.code}")
-    show(f"signed: the proposal is {after.state}")
     return 0
 
 
 @app.command
 def backup(
-    *, server: Server, client: Program = None, client_key: ProgramKey = None, origin: Origin = "", id_: ActionId = "",
-    json_: AsJson = False,
+    *, login: Login, id_: ActionId = "", json_: AsJson = False
 ) -> int:  # fmt: skip
     """Let the server write an encrypted backup to the folder of its settings, and wait until it is complete."""
-    with _connected(server, client, client_key, origin) as bank:
+    with connected(login) as bank:
         from sycee.client import api
-        from sycee.core import ids, money
+        from sycee.core import money
 
-        currency = money.currency(bank.do(api.supply())["currency"])
-        call = api.begin_backup(id=ids.parse(id_) if id_ else 0)
-        _do(bank, call)
+        currency = currency_of(bank)
+        call = api.begin_backup(id=number_of(id_))
+        perform(bank, call)
         with console(stderr=True).status("writing the backup") as status:
             while (found := bank.do(api.backup(call.id))).state == "running":
                 status.update(f"writing the backup: {found.written_bytes / 1e6:,.0f} MB")
@@ -349,68 +208,27 @@ def backup(
     return 0
 
 
-@contextmanager
-def _connected(
-    server: str, client: str | None = None, client_key: Path | None = None, origin: str = ""
-) -> Iterator[Client]:
-    """Yield a client of a server. Raises UsageError for a program without its key."""
-    with extra("client"):
-        from sycee.client import Client, Credentials
-    from sycee.core.keys import SigningKey
+@app.command
+def mint(operator: Operator, amount: AmountText, /, *, login: Login, id_: ActionId = "") -> int:
+    """Propose to issue money to an operator against its reserves. Two officers and the operator sign."""
+    from sycee.client import api
 
-    if (client is None) is not (client_key is None):
-        raise UsageError("--client and --client-key belong together", hint="name the program's id and its key file")
-    credentials = None
-    if client is not None and client_key is not None:
-        credentials = Credentials(client, SigningKey.load(client_key))
-    with Client(server, credentials, origin=origin, deadline_s=DEADLINE_S) as made:
-        yield made
+    return _propose(login, amount, lambda minor: api.propose_mint(operator, minor, id=number_of(id_)))
 
 
-def _do(bank: Client, call: Call[Any]) -> None:
-    """Carry out an action. An error that leaves its result unknown names the id with which it can be repeated."""
-    from sycee.client import LostConnection, NotTaken, TooManyRequests
+@app.command
+def redeem(operator: Operator, amount: AmountText, /, *, login: Login, id_: ActionId = "") -> int:
+    """Propose to take money back from an operator and return its reserves. The operator and the reserve desk sign."""
+    from sycee.client import api
 
-    try:
-        bank.do(call)
-    except (LostConnection, NotTaken, TooManyRequests) as error:
-        note(f"note: the same command with --id {call.id} repeats this attempt; the server acts once")
-        raise error
+    return _propose(login, amount, lambda minor: api.propose_redemption(operator, minor, id=number_of(id_)))
 
 
-def _key(file: Path | None) -> Any:
-    from sycee.core.keys import SigningKey
-
-    if file is None:
-        raise UsageError("no key signs", hint="name the file of the private key: --key FILE")
-    return SigningKey.load(file)
-
-
-def _show_proposal(found: Proposal) -> None:
-    """Print what the signed bytes mean: nothing of it is the server's description."""
-    from sycee.core import ids
-    from sycee.core.records import describe
-    from sycee.core.timestamps import utc_text
-
-    show(f"{found.action}, proposal {ids.format(found.id)}, until {utc_text(found.valid_until_ns)}")
-    show(*describe.lines(found.records))
-    show(f"effect {found.effect_text.decode('ascii')}", f"digest {found.digest.hex()}")
-
-
-def _signer(bank: Client, wallet: Wallet, key: Any) -> Signer:
-    """Return who signs for a wallet: the wallet itself, or the person of this program for a custodial one."""
-    from sycee.client import Signer, api
-
-    return Signer.of(bank.do(api.session()).person if wallet.is_custodial else wallet.wallet, key)
-
-
-def _minor(text: str, currency: Any) -> int:
-    from sycee.core import money
-
-    minor = money.parse(text, currency)
-    if minor <= 0:
-        raise UsageError(f"the amount {text[:40]} is not above 0", hint="name an amount such as 12.50")
-    return minor
+def _propose(login: Login, amount: str, call: Callable[[int], Call[Any]]) -> int:
+    with connected(login) as bank:
+        made = perform(bank, call(minor_of(amount, currency_of(bank))))
+    show(f"proposal {made.proposal} needs: {', '.join(made.needs)}")
+    return 0
 
 
 def _payment(bank: Client, merchant: str, text: str) -> str:
@@ -424,3 +242,9 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
     if found.payment is None:
         raise UsageError(f"order {text} is {found.state}, not paid", hint="only a payment can be refunded")
     return found.payment
+
+
+for _group in (
+    *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups, remote_day.day
+):  # fmt: skip
+    app.command(_group)

@@ -1,0 +1,260 @@
+"""Proposals, programs, logins, cases and operators over a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli.parameters import AsJson
+from sycee.cli.remote_options import (
+    ActionId,
+    Login,
+    PersonKey,
+    connected,
+    group,
+    number_of,
+    perform,
+    person_of,
+    private_key,
+    show_rows,
+)
+from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core.errors import SyceeError, UsageError
+
+if TYPE_CHECKING:
+    from sycee.core.records.proposal_format import Proposal
+
+ProposalId: TypeAlias = Annotated[str, Parameter(name="PROPOSAL", help="Id of the proposal.")]
+CaseNumber: TypeAlias = Annotated[int, Parameter(name="CASE", help="Number of the case.")]
+
+proposal = group("proposal", "List, show, sign and withdraw actions that several persons sign.")
+client = group("client", "List the registered programs, and end their access.")
+invite = group("invite", "Give customers a code for a login, and end logins.")
+case = group("case", "Open and show cases.")
+groups = (proposal, client, invite, case)
+
+
+@proposal.command(name="list")
+def list_(
+    *,
+    login: Login,
+    state: Annotated[str, Parameter(help="Only proposals in this state, such as open.")] = "",
+    json_: AsJson = False,
+) -> int:
+    """List the proposals that the program's person made, signed or may sign."""
+    from dataclasses import asdict
+
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = list(bank.rows(api.proposals(state)))
+    if json_:
+        show_json({"proposals": [asdict(each) for each in found]})
+        return 0
+    made = table("id", "action", "state")
+    for each in found:
+        made.add_row(each.proposal, each.action, f"{each.state}: {each.code}" if each.code else each.state)
+    print_table(made)
+    return 0
+
+
+@proposal.command(name="show")
+def show_proposal(
+    id: ProposalId,
+    /,
+    *,
+    login: Login,
+) -> int:
+    """Show the records of a proposal, decoded on this machine, its effect and its digest."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        _show_proposal(bank.do(api.proposal(id)))
+    return 0
+
+
+@proposal.command
+def sign(
+    id: ProposalId,
+    /,
+    *,
+    login: Login,
+    key: PersonKey,
+    digest: Annotated[str, Parameter(help="Refuse a proposal with another digest.")] = "",
+) -> int:
+    """Show a proposal, and sign it as the program's person. The last signature that is missing completes it."""
+    private = private_key(key)
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = bank.do(api.proposal(id))
+        if digest and digest.strip().lower() != found.digest.hex():
+            raise UsageError(
+                f"the proposal has the digest {found.digest.hex()}, not {digest}",
+                hint="sign nothing: ask the maker which proposal you are to sign",
+            )
+        _show_proposal(found)
+        after = bank.do(api.sign(found, person_of(bank, private)))
+    if after.state == "refused":
+        raise SyceeError(f"the proposal is signed, and refused: {after.code}")
+    show(f"signed: the proposal is {after.state}")
+    return 0
+
+
+@proposal.command
+def withdraw(id: ProposalId, /, *, login: Login, id_: ActionId = "") -> int:
+    """Withdraw an open proposal, as its maker or as an officer."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        perform(bank, api.withdraw_proposal(id, id=number_of(id_)))
+    show("the proposal is withdrawn")
+    return 0
+
+
+# --- programs and logins ---
+
+
+@client.command(name="list")
+def list_clients(*, login: Login, json_: AsJson = False) -> int:
+    """List the registered programs that the program's person may revoke."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        columns = ("client", "name", "person", "operator", "scopes", "revoked")
+        show_rows(bank, "clients", api.clients(), columns, as_json=json_)
+    return 0
+
+
+@client.command
+def revoke(
+    id: Annotated[str, Parameter(name="CLIENT", help="Id of the client.")], /, *, login: Login, id_: ActionId = ""
+) -> int:  # fmt: skip
+    """End a program's access at once. Its key cannot be registered again."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        perform(bank, api.revoke_client(id, id=number_of(id_)))
+    show(f"client {id} is revoked")
+    return 0
+
+
+@invite.command
+def issue(
+    person: Annotated[str, Parameter(help="Id of the customer.")], /, *, login: Login,
+    hours: Annotated[int, Parameter(help="Hours until the code ends, 1 to 336.")] = 24,
+) -> int:  # fmt: skip
+    """Print a code with which a customer sets up a login, once."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        made = perform(bank, api.invite(person, hours=hours))
+    show(made.code or "")
+    note(f"invitation {made.invitation}, until {made.until}")
+    return 0
+
+
+@invite.command(name="revoke")
+def revoke_invitation(
+    invitation: Annotated[str, Parameter(help="Id of the invitation.")], /, *, login: Login, id_: ActionId = ""
+) -> int:  # fmt: skip
+    """End a code that was not used yet."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        perform(bank, api.revoke_invitation(invitation, id=number_of(id_)))
+    show("the code has ended")
+    return 0
+
+
+@invite.command(name="end-logins")
+def end_logins(
+    person: Annotated[str, Parameter(help="Id of the person.")], /, *, login: Login, id_: ActionId = ""
+) -> int:  # fmt: skip
+    """End all sessions, passkeys, provider links and unused codes of a person, after a theft for example."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        perform(bank, api.end_logins(person, id=number_of(id_)))
+    show("the logins have ended")
+    return 0
+
+
+# --- cases ---
+
+
+@case.command(name="open")
+def open_(
+    kind: Annotated[str, Parameter(help="Kind of case, such as unauthorised or complaint.")], /, *, login: Login,
+    payment: Annotated[str, Parameter(help="Id of the disputed payment.")] = "",
+    person: Annotated[str, Parameter(help="Id of the person; of a payment by default its payer.")] = "",
+    note: Annotated[str, Parameter(help="Free text, which is stored encrypted.")] = "", id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Open a case about a payment or a person. The program's person owns it."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        number = perform(bank, api.open_case(kind, payment=payment, person=person, text=note, id=number_of(id_)))
+    show(f"case {number} is open")
+    return 0
+
+
+@case.command(name="list")
+def list_cases(
+    *, login: Login,
+    due: Annotated[bool, Parameter(negative="", help="Only open cases whose deadline is reached.")] = False,
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="Also decided cases.")] = False,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the cases that the program's person owns, is concerned by or serves."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        columns = ("case", "kind", "state", "opened", "deadline")
+        show_rows(bank, "cases", api.cases(decided=all_, due=due), columns, as_json=json_)
+    return 0
+
+
+@case.command(name="show")
+def show_case(number: CaseNumber, /, *, login: Login, json_: AsJson = False) -> int:
+    """Show a case with its events, without their texts."""
+    from dataclasses import asdict
+
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = bank.do(api.case(number))
+    if json_:
+        show_json(asdict(found))
+        return 0
+    show(f"case {number}, {found.kind}: {found.state}, opened {found.opened}, deadline {found.deadline or 'none'}")
+    for each in found.events:
+        show(f"  {each.time}  {each.what}")
+    return 0
+
+
+@case.command
+def claims(
+    *, login: Login,
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="Also claims that were ended.")] = False,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the claims: money that returns did not find, and the part collected since."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        columns = ("claim", "case", "payment", "minor", "state")
+        show_rows(bank, "claims", api.claims(ended=all_), columns, as_json=json_)
+    return 0
+
+
+def _show_proposal(found: Proposal) -> None:
+    """Print what the signed bytes mean: nothing of it is the server's description."""
+    from sycee.core import ids
+    from sycee.core.records import describe
+    from sycee.core.timestamps import utc_text
+
+    show(f"{found.action}, proposal {ids.format(found.id)}, until {utc_text(found.valid_until_ns)}")
+    show(*describe.lines(found.records))
+    show(f"effect {found.effect_text.decode('ascii')}", f"digest {found.digest.hex()}")

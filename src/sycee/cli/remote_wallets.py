@@ -1,0 +1,284 @@
+"""Wallets and their keys over a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli.parameters import AsJson
+from sycee.cli.remote_options import (
+    ActionId,
+    KeyFile,
+    Login,
+    PersonKey,
+    connected,
+    currency_of,
+    group,
+    minor_of,
+    number_of,
+    perform,
+    person_of,
+    private_key,
+    show_rows,
+)
+from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from sycee.client import Signer
+    from sycee.client.values import KeyState, WalletState
+
+ThisWallet: TypeAlias = Annotated[str, Parameter(name="WALLET", help="Id of the wallet.")]
+
+wallet = group("wallet", "Show, change and close wallets, and their aliases.")
+key = group("key", "Show, set and revoke keys of wallets.")
+groups = (wallet, key)
+
+
+@wallet.command(name="show")
+def show_(
+    id: ThisWallet, /, *, login: Login,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Show a wallet: class, operator, who signs and balance."""
+    from dataclasses import asdict
+
+    with connected(login) as bank:
+        from sycee.client import api
+        from sycee.core import money
+
+        found = bank.do(api.wallet(id))
+        currency = money.currency(found.currency)
+    members = asdict(found)
+    if json_:
+        show_json(members)
+        return 0
+    made = table("", "", ruled=False)
+    for name in ("wallet", "holder", "operator", "tier", "state", "signs"):
+        made.add_row(name, str(members[name]))
+    for name in ("balance", "available"):
+        made.add_row(name, f"{money.format(members[f'{name}_minor'], currency)} {currency.code}")
+    print_table(made)
+    return 0
+
+
+@wallet.command(name="list")
+def list_(
+    holder: Annotated[str, Parameter(help="Id of the holder; without it the program's person.")] = "",
+    /, *, login: Login, json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the wallets of a person or a merchant."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        columns = ("wallet", "tier", "operator", "state", "holder")
+        show_rows(bank, "wallets", api.wallets(holder), columns, as_json=json_)
+    return 0
+
+
+@wallet.command
+def resolve(alias: Annotated[str, Parameter(help="A phone, or a @handle.")], /, *, login: Login) -> int:
+    """Show the wallet of an alias, and the masked name of its holder. Look-ups of one day are limited."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = bank.do(api.resolve(alias))
+    show(f"{found.wallet}  {found.name}")
+    return 0
+
+
+@wallet.command(name="alias")
+def alias_(
+    id: ThisWallet, alias: Annotated[str, Parameter(help="A handle such as @tea, or a phone.")], /, *,
+    login: Login,
+    end: Annotated[bool, Parameter(negative="", help="End the alias instead.")] = False,
+    keep: Annotated[bool, Parameter(negative="", help="Object to the move of the alias to another wallet.")] = False,
+    key: Annotated[
+        Path | None, Parameter(help="Private key of the wallet; a custodial wallet needs none.")
+    ] = None,
+    id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Make a handle or a phone an alias of a wallet, end an alias, or object to the move of one."""
+    from sycee.client import api
+
+    if end and keep:
+        raise UsageError("--end and --keep exclude each other", hint="give one of them")
+    owner, number = _owner(id, key), number_of(id_)
+    with connected(login) as bank:
+        if end:
+            perform(bank, api.end_alias(owner, alias, id=number))
+            show("the alias has ended")
+        elif keep:
+            perform(bank, api.keep_alias(owner, alias, id=number))
+            show("the alias stays")
+        elif alias.startswith("@"):
+            perform(bank, api.register_handle(owner, alias, id=number))
+            show(f"{alias} is an alias of the wallet")
+        else:
+            challenge = perform(bank, api.challenge_phone(owner, alias, id=number))
+            show(f"challenge {challenge}: a code waits for the phone")
+    return 0
+
+
+@wallet.command
+def confirm(
+    challenge: Annotated[str, Parameter(help="Id of the challenge.")],
+    code: Annotated[str, Parameter(help="The six digits that the phone received.")], /, *,
+    login: Login, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Take the code that a phone received: the phone becomes an alias, or begins to move from another wallet."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        is_now = perform(bank, api.confirm_phone(challenge, code, id=number_of(id_)))
+    show("the phone is an alias of the wallet" if is_now else "the phone moves to the wallet in 24 hours")
+    return 0
+
+
+@wallet.command(name="class")
+def class_(
+    id: ThisWallet, tier: Annotated[str, Parameter(help="Class of the bank's preset.")], /, *,
+    login: Login, key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Move a wallet to another class. A person of its operator signs."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        signer = person_of(bank, private_key(key))
+        _show(perform(bank, api.change_class(id, tier, signer, id=number_of(id_))))
+    return 0
+
+
+@wallet.command
+def close(id: ThisWallet, /, *, login: Login, key: PersonKey, id_: ActionId = "") -> int:
+    """Close an empty wallet permanently, with its aliases. A person of its operator signs."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        signer = person_of(bank, private_key(key))
+        _show(perform(bank, api.close_wallet(id, signer, id=number_of(id_))))
+    return 0
+
+
+@wallet.command
+def waterfall(
+    id: ThisWallet, /, *, login: Login,
+    bank_account: Annotated[
+        str, Parameter(help="The holder's bank account, stored encrypted; without it the waterfall ends.")
+    ] = "",
+    key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Send the excess over a wallet's limit to its holder's bank account. A person of its operator signs."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        signer, number = person_of(bank, private_key(key)), number_of(id_)
+        if bank_account:
+            perform(bank, api.link_bank(id, bank_account, signer, id=number))
+        else:
+            perform(bank, api.unlink_bank(id, signer, id=number))
+    show("the excess over the limit goes to the bank" if bank_account else "the waterfall has ended")
+    return 0
+
+
+@wallet.command
+def mandate(
+    id: ThisWallet, /, *, login: Login,
+    day_max: Annotated[
+        str, Parameter(help="The most that one day takes from the bank account; without it the mandate ends.")
+    ] = "",
+    key: KeyFile = None, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Let payments take what they lack from the holder's bank account. The wallet's own key signs."""
+    from sycee.client import Signer, api
+
+    with connected(login) as bank:
+        if not day_max:
+            perform(bank, api.end_mandate(id, id=number_of(id_)))
+            show("the mandate has ended")
+            return 0
+        currency = currency_of(bank)
+        most, signer = minor_of(day_max, currency), Signer.of(id, private_key(key))
+        perform(bank, api.grant_mandate(signer, most, id=number_of(id_)))
+    show(f"payments may take up to {day_max} {currency.code} a day from the bank account")
+    return 0
+
+
+# --- keys ---
+
+
+@key.command(name="show")
+def show_key(id: ThisWallet, /, *, login: Login, json_: AsJson = False) -> int:
+    """Show the key of a wallet, its earlier keys, and the values that a proof by a new key needs."""
+    from dataclasses import asdict
+
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = bank.do(api.keys(id))
+    if json_:
+        show_json(asdict(found))
+        return 0
+    show(
+        f"wallet {found.wallet}: {found.key or 'no key'}",
+        f"for a proof: --ledger {found.ledger_id} --account {found.wallet} --epoch {found.next_epoch}",
+    )
+    for each in found.keys:
+        waits = ", debits blocked until the same key is set again" if each.is_blocked else ""
+        show(f"epoch {each.key_epoch} from {each.from_}: {each.key or 'no key'} ({each.reason}){waits}")
+    return 0
+
+
+@key.command(name="set")
+def set_(
+    id: ThisWallet, /, *, login: Login,
+    public_key: Annotated[str, Parameter(help="The new public key.")],
+    proof: Annotated[str, Parameter(help="Signature that `sycee key prove` printed.")],
+    reason: Annotated[str, Parameter(help="Reason, one word, which is kept with the key.")] = "rotation",
+    key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Set the key of a wallet: no payment under the old one passes. A person of its operator signs."""
+    from sycee.cli.bank_options import named_key
+
+    try:
+        signature = bytes.fromhex(proof)
+    except ValueError as error:
+        raise UsageError("--proof is not hexadecimal", hint="give what `sycee key prove` printed") from error
+    with connected(login) as bank:
+        from sycee.client import api
+
+        signer = person_of(bank, private_key(key))
+        made = api.set_key(id, named_key(public_key), signature, signer, reason=reason, id=number_of(id_))
+        _show_key(perform(bank, made))
+    return 0
+
+
+@key.command
+def revoke(
+    id: ThisWallet, /, *, login: Login,
+    reason: Annotated[str, Parameter(help="Reason, one word, which is kept with the key.")],
+    key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Remove the key of a wallet, and block its debits until it gets a new key. A person of its operator signs."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        signer = person_of(bank, private_key(key))
+        _show_key(perform(bank, api.revoke_key(id, signer, reason=reason, id=number_of(id_))))
+    return 0
+
+
+def _owner(id: str, key: Path | None) -> Signer | str:
+    from sycee.client import Signer
+
+    return id if key is None else Signer.of(id, private_key(key))
+
+
+def _show(changed: WalletState) -> None:
+    show(f"wallet {changed.wallet} {changed.state}: class {changed.tier or 'none'}")
+
+
+def _show_key(changed: KeyState) -> None:
+    show(f"wallet {changed.wallet}: key epoch {changed.key_epoch}, {changed.key or 'no key'}")
