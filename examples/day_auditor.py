@@ -3,8 +3,9 @@
     python examples/day_auditor.py http://localhost:8420 demo [LEDGER]
 
 The server could send anything. So the auditor compares each signature with keys that came over another channel, and
-the packs with each other: each one names the digest of the pack before it. LEDGER is a copy of the ledger's folder; all
-figures of the packs are then computed again from its operations. A day can be closed after midnight.
+the packs with each other: each one names the digest of the pack before it. This needs no database and no ledger.
+LEDGER is a copy of the ledger's folder; all figures of the packs are then computed again from its operations. A day can
+be closed after midnight.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sycee.client import Client, Credentials, api
-from sycee.core.keys import SigningKey
-from sycee.day.pack import Pack
-from sycee.day.verify import verify_packs
+from sycee.client import Client, Credentials, api, packs
+from sycee.core.keys import PublicKey, SigningKey
 
 SIGNERS = ("carol", "dora")  # who closes the day, and who checks and countersigns
 
@@ -31,24 +30,37 @@ def main(url: str, folder: str, ledger: str = "") -> None:
     trusted = [SigningKey.load(keys / roles[name]["key"]).public for name in SIGNERS]
 
     with Client(url, Credentials(audrey["client"], SigningKey.load(keys / audrey["client_key"]))) as bank:
-        days = bank.do(api.days())
-        if not days:
+        files = {each.day: bank.do(api.pack(each.day)) for each in bank.do(api.days())}
+        if not files:
             print("no day is closed yet")
             return
-        with tempfile.TemporaryDirectory() as place:
-            files = [Path(place, f"{each.day}.json") for each in days]
-            for each, file in zip(days, files, strict=True):
-                file.write_bytes(bank.do(api.pack(each.day)))
-            # Raises IntegrityError for a pack that is missing, changed, or signed with another key.
-            report = verify_packs(files, ledger=Path(ledger) if ledger else None, keys=trusted)
-            newest = Pack.load(files[-1])
-        for line in report.proved:
-            print(f"proved: {line}")
-        for line in report.findings:
-            print(f"not proved: {line}")
+        # Raises IntegrityError for a pack that is missing, changed, or signed with another key.
+        verified = packs.verified(files, trusted)
+        print(f"proved: packs in one chain, each signed with the given keys: {len(verified)}")
+        newest = verified[-1]
+        if newest.of("countersigner") is None:
+            print(f"not proved: nobody has countersigned {newest.day}")
+        for each in bank.do(api.breaks()):
+            print(f"open break {each.number} of {each.party}, since {each.opened}: {each.kind}")
         supply = bank.do(api.supply())
+    if ledger:
+        compute(files, Path(ledger), trusted)
     assert supply["ledger"] == newest.body["ledger"], "the supply page is of another ledger"
     print(f"money in circulation at the end of {newest.day}: {newest.body['supply']}; now: {supply['supply']}")
+
+
+def compute(files: dict[str, bytes], ledger: Path, trusted: list[PublicKey]) -> None:
+    """Replay a copy of the ledger, and compare the figures of the packs with it. `sycee day verify` does the same."""
+    from sycee.day.verify import verify_packs
+
+    with tempfile.TemporaryDirectory() as place:
+        for day, content in files.items():
+            Path(place, f"{day}.json").write_bytes(content)
+        report = verify_packs(sorted(Path(place).iterdir()), ledger=ledger, keys=trusted)
+    for line in report.proved:
+        print(f"proved: {line}")
+    for line in report.findings:
+        print(f"not proved: {line}")
 
 
 if __name__ == "__main__":

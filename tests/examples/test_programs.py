@@ -113,6 +113,10 @@ def test_an_auditor_verifies_a_day(
     bank.set_clock(START_NS + DAY_NS)
     bank.day.close(bank.day.next_day(), KEYS["carol"])
     bank.day.countersign(bank.day.days()[0].day, KEYS["dora"])
+    place.run("day_auditor")
+    out = capsys.readouterr().out
+    assert "proved: packs in one chain, each signed with the given keys: 1" in out
+    assert "not proved" not in out
     place.run("day_auditor", str(bank.folder.path))
     out = capsys.readouterr().out
     assert "proved: 1 pack in one chain" in out
