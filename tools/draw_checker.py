@@ -392,6 +392,7 @@ def check_receipt(path, packets, announcement, entries, ranked, beacon, follower
         while each in follower:
             each = follower[each]
         order[at] = each
+    order = [each for each in order if each is not None]
     if place in order and packets:
         won = [name for name, count in packets for _ in range(count)]
         at = order.index(place)

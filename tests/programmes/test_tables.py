@@ -7,10 +7,11 @@ from alembic.runtime.migration import MigrationContext
 from tests.database.places import opened
 
 from sycee.database.migrations import upgrade
-from sycee.programmes import tables
+from sycee.programmes import registration_tables, tables
 
 
 def test_migrations_create_the_tables_of_this_release(where: str) -> None:
+    assert registration_tables.METADATA is tables.METADATA
     with opened(where) as engine:
         upgrade(engine, tables.SCHEMA)
         with engine.connect() as connection:

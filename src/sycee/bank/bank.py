@@ -64,6 +64,10 @@ from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.programmes.funders import Funders
+from sycee.programmes.registration_appeals import Appeals
+from sycee.programmes.registration_lists import Lists
+from sycee.programmes.registration_results import Results
+from sycee.programmes.registrations import Registrations
 from sycee.programmes.service import Programmes
 from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
@@ -205,6 +209,11 @@ class Bank:
             technical=self.technical_signers,
             exposure_max_minor=config.minor("exposure_max"),
         )
+        lists = Lists(stores, personal_keys)
+        self.registrations = Registrations(lists, self.people, self.institutions, self.personal)
+        self.appeals = Appeals(lists, self.people)
+        self.registration_results = Results(lists, self.programmes, self.registrations, self.personal, self.access)
+        self.programmes.registered = self.registration_results
         # --- bulk ---
         self.bulk = BulkPayments(
             stores,

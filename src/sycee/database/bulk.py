@@ -21,6 +21,7 @@ Values: TypeAlias = Any
 # The row numbers from 0 to the parameter. SQLite has no series of numbers besides this one.
 _ROWS: Final = "WITH RECURSIVE row (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM row WHERE at < ?)"
 _DIGITS: Final = 12  # of a number from 0 to 10**12 - 1 in a parameter
+_DIGITS_MAX: Final = 19  # of a greater one, such as a time in nanoseconds
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -102,7 +103,8 @@ def _expression(values: Values) -> tuple[str, tuple[Any, ...]]:
         width = values.shape[1]
         return f"substr(?, at * {width} + 1, {width})", (values.tobytes(),)
     if isinstance(values, np.ndarray):
-        return _number(0, 1), (_digits(values),)
+        width = _DIGITS if int(values.max(initial=0)) < 10**_DIGITS else _DIGITS_MAX
+        return _number(0, 1, width), (_digits(values, width),)
     if not isinstance(values, list):
         return "?", (values,)
     is_text = bool(values) and isinstance(values[0], str)
@@ -114,12 +116,12 @@ def _expression(values: Values) -> tuple[str, tuple[Any, ...]]:
     return f"CAST({part} AS TEXT)" if is_text else part, (content, places, places)
 
 
-def _number(index: int, count: int) -> str:
+def _number(index: int, count: int, width: int = _DIGITS) -> str:
     """Return the expression of number `index` of the `count` numbers in row `at` of a parameter made by `_digits`."""
-    return f"CAST(substr(?, at * {_DIGITS * count} + {_DIGITS * index + 1}, {_DIGITS}) AS INTEGER)"
+    return f"CAST(substr(?, at * {width * count} + {width * index + 1}, {width}) AS INTEGER)"
 
 
-def _digits(numbers: Array) -> bytes:
+def _digits(numbers: Array, width: int = _DIGITS) -> bytes:
     """Return numbers as decimal digits of one length."""
-    powers = 10 ** np.arange(_DIGITS - 1, -1, -1, dtype=np.int64)
+    powers = 10 ** np.arange(width - 1, -1, -1, dtype=np.int64)
     return (numbers.astype(np.int64)[..., None] // powers % 10 + ord("0")).astype(np.uint8).tobytes()

@@ -50,6 +50,7 @@ REFUND_ORDERS: Final = ("own-money-first",)
 CHECK_MINUTES: Final = 120
 CODE_MINUTES: Final = 360
 MINUTES_MAX: Final = 60 * 24 * 31
+DOCUMENT_CHARACTERS_MAX: Final = 20  # digits of the greatest document, 2^64 - 1
 
 _SECOND_NS: Final = 10**9
 _MINUTE_NS: Final = 60 * _SECOND_NS
@@ -109,11 +110,17 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRules:
-    """Deadlines of an entry, and the moment from which the data of persons without a packet is shredded."""
+    """Deadlines of an entry, the moment from which the data of persons without a packet is shredded, and the document.
+
+    `document_characters`: how many of the first characters of a document are its number; 0 for all.
+    `excludes_holders_of`: programmes whose packets exclude a person, such as those of an earlier, smaller zone.
+    """
 
     check_ns: int  # from the registration to its check
     code_ns: int  # from the check to the code
     shred_at_ns: int
+    document_characters: int = 0
+    excludes_holders_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +255,8 @@ def define(table: Table) -> Programme:
     identity = registration_table.texts("identity", choices=IDENTITY_KEYS)
     check_ns = _minutes(registration_table, "check_minutes", CHECK_MINUTES)
     code_ns = _minutes(registration_table, "code_minutes", CODE_MINUTES)
+    document_characters = registration_table.integer("document_characters", 0, least=1, most=DOCUMENT_CHARACTERS_MAX)
+    excludes = registration_table.texts("excludes_holders_of", default=(), empty=True)
     registration_table.offer("shred_at")
     registration = _window(registration_table, zone)
     phases = {key: table.table(key) for key in ("claim", "spending", "expiry")}
@@ -293,7 +302,7 @@ def define(table: Table) -> Programme:
         budget_minor=budget_minor,
         packets=packets,
         registration=registration,
-        registration_rules=RegistrationRules(check_ns, code_ns, shred_at_ns),
+        registration_rules=RegistrationRules(check_ns, code_ns, shred_at_ns, document_characters, excludes),
         identity=identity,
         draw=draw,
         claim=claim,

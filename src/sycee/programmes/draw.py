@@ -353,7 +353,7 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     listed = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)[index].tobytes()
     comparison = "as listed" if listed == ticket else f"but {draw_files.TICKETS} has {listed.hex()} at {index}"
     checks.add("ticket", listed == ticket, f"{ticket.hex()}, {comparison}")
-    rank = _rank(tickets[span], index - span.start)
+    rank = rank_of(tickets[span], index - span.start)
     won = rank <= stratum.winners
     lines = draw_files.read_winner_lines(folder, announcement)
     own_lines = [line for line in lines if own.hex() in line]
@@ -579,7 +579,7 @@ def _check_successions(folder: Path, announcement: Announcement, tickets: Bytes,
     return f"{len(passed_on)} packets passed on, each to the next ticket"
 
 
-def _rank(tickets: Bytes, index: int) -> int:
+def rank_of(tickets: Bytes, index: int) -> int:
     """Return the rank, from 1, of the ticket at `index`; equal tickets are in list order."""
     columns = draw_rule.words(tickets)
     before = np.arange(len(tickets)) < index

@@ -1,0 +1,439 @@
+"""Rows of registrations as columns of numbers, and the faults of rows that cannot be registered. Pure but for files.
+
+A file is CSV in UTF-8 with headings, or Arrow (IPC stream or file, Parquet). Cells of CSV are texts. Documents and
+phones may be numbers in Arrow, times may be timestamps with a zone. A fault names row and column, and never the value
+of a document or phone: reports of faults are passed on.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sycee.core import ids, typos
+from sycee.core.arrays import Bytes
+from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.extras import extra
+from sycee.programmes.definition import Programme
+from sycee.programmes.draw_rule import PHONE_MAX
+
+DOCUMENT: Final = "document"
+PHONE: Final = "phone"
+BANK: Final = "bank"
+STRATUM: Final = "stratum"
+REGISTERED: Final = "registered_at"
+CHECKED: Final = "checked_at"
+CONFIRMED: Final = "confirmed_at"
+WALLET: Final = "wallet"
+COLUMNS: Final = (DOCUMENT, PHONE, BANK, STRATUM, REGISTERED, CHECKED, CONFIRMED, WALLET)
+
+GROUP_ROWS: Final = 65_536  # of one transaction
+CELL_CHARACTERS_MAX: Final = 128
+DOCUMENT_MAX: Final = 2**64 - 1
+ARROW_MAGIC: Final = b"ARROW1"
+PARQUET_MAGIC: Final = b"PAR1"
+STREAM_MAGIC: Final = b"\xff\xff\xff\xff"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PHONE: Final = re.compile(r"\+[1-9][0-9]{7,14}")
+_SEPARATORS: Final = str.maketrans("", "", " -")
+
+# Why a row is refused.
+WRONG_CELLS: Final = "WRONG_CELLS"
+NO_IDENTITY: Final = "NO_IDENTITY"
+INVALID_DOCUMENT: Final = "INVALID_DOCUMENT"
+INVALID_PHONE: Final = "INVALID_PHONE"
+UNKNOWN_BANK: Final = "UNKNOWN_BANK"
+UNKNOWN_STRATUM: Final = "UNKNOWN_STRATUM"
+INVALID_TIME: Final = "INVALID_TIME"
+OUTSIDE_WINDOW: Final = "OUTSIDE_WINDOW"
+IN_THE_FUTURE: Final = "IN_THE_FUTURE"
+WRONG_ORDER: Final = "WRONG_ORDER"
+INVALID_WALLET: Final = "INVALID_WALLET"
+FULL: Final = "FULL"
+
+WORDS: Final[Mapping[str, str]] = {
+    WRONG_CELLS: "the row has more or fewer cells than the headings, or a cell of more than 128 characters",
+    NO_IDENTITY: "there is no identity key: the programme needs one of its keys at least",
+    INVALID_DOCUMENT: "the document is not a number from 1 to 2^64 - 1 in its first characters",
+    INVALID_PHONE: "the phone is not + and 8 to 15 digits",
+    UNKNOWN_BANK: "the bank is not an operator of the programme file",
+    UNKNOWN_STRATUM: "the stratum is not in the programme file",
+    INVALID_TIME: "the time is not ISO 8601, or a local time that the zone skips or has twice",
+    OUTSIDE_WINDOW: "the registration is outside the window of the programme file",
+    IN_THE_FUTURE: "the time is later than now",
+    WRONG_ORDER: "the check is before the registration, or the code before the check",
+    INVALID_WALLET: "the wallet is not an id",
+    FULL: "registration is full",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one row is refused. `row`: from 1, without the headings; `column`: "" for the row as a whole."""
+
+    row: int
+    column: str
+    code: str
+
+    def __str__(self) -> str:
+        where = f"row {self.row:,}, {self.column}" if self.column else f"row {self.row:,}"
+        return f"{where}: {WORDS[self.code]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """n registrations as columns, without the refused rows. `rows`: their numbers in the file, from 1.
+
+    A document or phone of 0 is missing; a time of 0 is missing, too. `wallets`: (n, 16), zeros for none.
+    """
+
+    rows: NDArray[np.int64]
+    documents: NDArray[np.uint64] = field(repr=False)
+    phones: NDArray[np.uint64] = field(repr=False)
+    banks: NDArray[np.uint8]
+    strata: NDArray[np.uint8]
+    registered_ns: NDArray[np.int64]
+    checked_ns: NDArray[np.int64]
+    confirmed_ns: NDArray[np.int64]
+    wallets: Bytes
+    faults: tuple[Fault, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def first(self, count: int, code: str) -> Rows:
+        """Return the first `count` rows; the others are refused with a code."""
+        late = tuple(Fault(int(row), "", code) for row in self.rows[count:])
+        columns = {name: getattr(self, name)[:count] for name in self.__slots__[:-1]}
+        return Rows(**columns, faults=tuple(sorted((*self.faults, *late), key=lambda each: each.row)))
+
+
+Cells: TypeAlias = Mapping[str, Any]  # column → list of n texts, or an array of n numbers
+
+
+class Reader:
+    """Reads rows for one programme. `phone`: returns the normal form of a phone; `now_ns`: of the import."""
+
+    def __init__(self, programme: Programme, phone: Callable[[str], str], now_ns: int) -> None:
+        self._programme, self._phone, self._now_ns = programme, phone, now_ns
+        self._characters = programme.registration_rules.document_characters
+        self._banks = {name: at for at, each in enumerate(programme.operators) for name in (each.title, each.name)}
+        self._strata = {each.name: at for at, each in enumerate(programme.draw.strata)}
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise UsageError for a column that is missing, unknown or there twice."""
+        allowed = ", ".join(COLUMNS)
+        for name in names:
+            if name not in COLUMNS:
+                near = typos.hint(name, COLUMNS, f"columns: {allowed}")
+                raise UsageError(f"the column {name[:40]!r} is not one of a registration", hint=near)
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise UsageError(f"the column {twice[0]} is there twice", hint="give each column once")
+        needed = list(self._programme.identity)
+        needed += [BANK] if len(self._programme.operators) > 1 else []
+        needed += [STRATUM] if len(self._strata) > 1 else []
+        needed += [CHECKED] if CONFIRMED in names else []
+        missing = [name for name in needed if name not in names]
+        if missing:
+            raise UsageError(
+                f"the column {missing[0]} is missing", hint=f"{self._programme.name} needs {', '.join(needed)}"
+            )
+
+    def read(self, cells: Cells, first_row: int = 1, wrong: Sequence[int] = ()) -> Rows:
+        """Return the rows of columns of equal length. `wrong`: rows from 0 that have the wrong number of cells."""
+        count = len(next(iter(cells.values()), ()))
+        found: dict[int, tuple[str, str]] = dict.fromkeys(wrong, ("", WRONG_CELLS))
+
+        def refuse(row: int, column: str, code: str) -> None:
+            found.setdefault(row, (column, code))
+
+        documents = self._numbers(cells, DOCUMENT, count, self._document, INVALID_DOCUMENT, DOCUMENT_MAX, refuse)
+        phones = self._numbers(cells, PHONE, count, self._phone_number, INVALID_PHONE, PHONE_MAX, refuse)
+        keys = {DOCUMENT: documents, PHONE: phones}
+        is_empty = np.logical_and.reduce([keys[key] == 0 for key in self._programme.identity])
+        for row in np.flatnonzero(is_empty).tolist():
+            refuse(row, "", NO_IDENTITY)
+        banks = _chosen(cells, BANK, count, self._banks, UNKNOWN_BANK, refuse)
+        strata = _chosen(cells, STRATUM, count, self._strata, UNKNOWN_STRATUM, refuse)
+        times = {name: self._times(cells, name, count, refuse) for name in (REGISTERED, CHECKED, CONFIRMED)}
+        self._check_times(times, refuse)
+        wallets = _wallets(cells, count, refuse)
+        kept = np.ones(count, np.bool_)
+        kept[list(found)] = False
+        faults = tuple(Fault(first_row + row, *found[row]) for row in sorted(found))
+        return Rows(
+            rows=np.flatnonzero(kept) + first_row,
+            documents=documents[kept],
+            phones=phones[kept],
+            banks=banks[kept],
+            strata=strata[kept],
+            registered_ns=times[REGISTERED][kept],
+            checked_ns=times[CHECKED][kept],
+            confirmed_ns=times[CONFIRMED][kept],
+            wallets=wallets[kept],
+            faults=faults,
+        )
+
+    def document_number(self, text: str) -> int:
+        """Return the number of a document, 0 for a text that has none."""
+        return _or_zero(self._document, text, DOCUMENT_MAX)
+
+    def phone_number(self, text: str) -> int:
+        """Return a phone as a number, 0 for a text that is no phone."""
+        return _or_zero(self._phone_number, text, PHONE_MAX)
+
+    def _document(self, text: str) -> int:
+        """Return the number in the first characters of a document. ValueError if there is none."""
+        digits = text.translate(_SEPARATORS)
+        digits = digits[: self._characters] if self._characters else digits
+        if not (digits.isascii() and digits.isdigit()):
+            raise ValueError
+        return int(digits)
+
+    def _phone_number(self, text: str) -> int:
+        return int((text if _PHONE.fullmatch(text) else self._phone(text))[1:])
+
+    @staticmethod
+    def _numbers(
+        cells: Cells, name: str, count: int, parsed: Callable[[str], int], code: str, most: int,
+        refuse: Callable[[int, str, str], None],
+    ) -> NDArray[np.uint64]:  # fmt: skip
+        """Return the numbers of a column, 0 for an empty cell."""
+        made = np.zeros(count, np.uint64)
+        column = cells.get(name, ())
+        if isinstance(column, np.ndarray):
+            wrong = (column < 0) | (column > most)
+            made[~wrong] = column[~wrong]
+            for row in np.flatnonzero(wrong).tolist():
+                refuse(row, name, code)
+            return made
+        values = []
+        for row, text in enumerate(column):
+            value = 0
+            if text:
+                try:
+                    value = parsed(text)
+                except (ValueError, UsageError):
+                    value = -1
+                if not 0 < value <= most:
+                    refuse(row, name, code)
+                    value = 0
+            values.append(value)
+        made[: len(values)] = values
+        return made
+
+    def _times(self, cells: Cells, name: str, count: int, refuse: Callable[[int, str, str], None]) -> NDArray[np.int64]:
+        """Return the times of a column in ns, 0 for an empty cell. An empty `registered_at` is now."""
+        column = cells.get(name, ())
+        if isinstance(column, np.ndarray):
+            made = column.astype(np.int64)
+        else:
+            values = []
+            for row, text in enumerate(column):
+                value = 0
+                if text:
+                    try:
+                        value = _moment(text, self._programme.zone)
+                    except ValueError:
+                        refuse(row, name, INVALID_TIME)
+                values.append(value)
+            made = np.array(values, np.int64) if values else np.zeros(count, np.int64)
+        if name == REGISTERED:
+            made = np.where(made == 0, self._now_ns, made)
+        return made
+
+    def _check_times(self, times: Mapping[str, NDArray[np.int64]], refuse: Callable[[int, str, str], None]) -> None:
+        registered, checked, confirmed = (times[name] for name in (REGISTERED, CHECKED, CONFIRMED))
+        window = self._programme.registration
+        for name, made in times.items():
+            for row in np.flatnonzero(made > self._now_ns).tolist():
+                refuse(row, name, IN_THE_FUTURE)
+        for row in np.flatnonzero((registered < window.from_ns) | (registered >= window.until_ns)).tolist():
+            refuse(row, REGISTERED, OUTSIDE_WINDOW)
+        for row in np.flatnonzero((checked != 0) & (checked < registered)).tolist():
+            refuse(row, CHECKED, WRONG_ORDER)
+        for row in np.flatnonzero(
+            (confirmed != 0) & (confirmed < checked) | (confirmed != 0) & (checked == 0)
+        ).tolist():
+            refuse(row, CONFIRMED, WRONG_ORDER)
+
+
+def _or_zero(parsed: Callable[[str], int], text: str, most: int) -> int:
+    try:
+        number = parsed(text) if text else 0
+    except (ValueError, UsageError):
+        return 0
+    return number if number <= most else 0
+
+
+def _chosen(
+    cells: Cells, name: str, count: int, names: Mapping[str, int], code: str, refuse: Callable[[int, str, str], None]
+) -> NDArray[np.uint8]:
+    """Return the index of each row's name; 0 for a column that is missing, because there is one name."""
+    if name not in cells:
+        return np.zeros(count, np.uint8)
+    found = [names.get(text, -1) for text in cells[name]]
+    for row, at in enumerate(found):
+        if at < 0:
+            refuse(row, name, code)
+    return np.maximum(np.array(found, np.int64), 0).astype(np.uint8)
+
+
+def _wallets(cells: Cells, count: int, refuse: Callable[[int, str, str], None]) -> Bytes:
+    made = np.zeros((count, 16), np.uint8)
+    for row, text in enumerate(cells.get(WALLET, ())):
+        if text:
+            try:
+                made[row] = np.frombuffer(ids.parse(text).to_bytes(16, "big"), np.uint8)
+            except UsageError:
+                refuse(row, WALLET, INVALID_WALLET)
+    return made
+
+
+@lru_cache(1 << 16)
+def _moment(text: str, zone: ZoneInfo) -> int:
+    """Return the nanoseconds of a time. A local time is of `zone`. ValueError for another text."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+        if first.utcoffset() != second.utcoffset():
+            raise ValueError
+        moment = first
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Up to GROUP_ROWS rows of a file. `first_row`: from 1. `wrong`: rows from 0 with the wrong number of cells."""
+
+    first_row: int
+    cells: Cells
+    wrong: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self.cells.values())))
+
+
+def groups_of(path: Path) -> Iterator[Group]:
+    """Yield the rows of a CSV, Arrow or Parquet file. The first eight bytes decide which.
+
+    Raises UsageError for a file that is none of these or has no headings, UnavailableError for one that cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            file.seek(0)
+            if head.startswith((ARROW_MAGIC, STREAM_MAGIC, PARQUET_MAGIC)):
+                yield from _arrow_groups(file, head, path.name)
+            else:
+                yield from _csv_groups(file, path.name)
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _csv_groups(file: BinaryIO, name: str) -> Iterator[Group]:
+    lines = (line.decode("utf-8-sig" if number == 0 else "utf-8") for number, line in enumerate(file))
+    reader = csv.reader(lines, strict=True)
+    try:
+        headings = [text.strip() for text in next(reader, [])]
+        if not any(headings):
+            raise UsageError(f"{name} has no headings", hint=f"the first line names columns: {', '.join(COLUMNS[:5])}")
+        first, rows = 1, []
+        for row in reader:
+            if row:
+                rows.append(row)
+            if len(rows) == GROUP_ROWS:
+                yield _csv_group(first, headings, rows)
+                first, rows = first + len(rows), []
+        yield _csv_group(first, headings, rows)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not UTF-8", hint="save it as CSV in UTF-8, or as Arrow or Parquet") from error
+    except csv.Error as error:
+        raise UsageError(f"{name}, line {reader.line_num}: {error}", hint="quote cells as RFC 4180 does") from error
+
+
+def _csv_group(first: int, headings: Sequence[str], rows: list[list[str]]) -> Group:
+    width = len(headings)
+    wrong = tuple(at for at, row in enumerate(rows) if len(row) != width or max(map(len, row)) > CELL_CHARACTERS_MAX)
+    for at in wrong:
+        rows[at] = [""] * width
+    columns = list(zip(*rows, strict=True)) or [()] * width
+    cells = {name: [text.strip() for text in column] for name, column in zip(headings, columns, strict=True)}
+    return Group(first, cells if len(cells) == width else _twice(headings), wrong)
+
+
+def _twice(headings: Sequence[str]) -> Cells:
+    name = next(name for name, count in Counter(headings).items() if count > 1)
+    raise UsageError(f"the column {name[:40]!r} is there twice", hint="give each column once")
+
+
+def _arrow_groups(file: BinaryIO, head: bytes, name: str) -> Iterator[Group]:
+    with extra("archive"):
+        import pyarrow as pa
+        import pyarrow.ipc
+        import pyarrow.parquet
+    first = 1
+    try:
+        if head.startswith(PARQUET_MAGIC):
+            batches = pyarrow.parquet.ParquetFile(file).iter_batches(GROUP_ROWS)
+        elif head.startswith(ARROW_MAGIC):
+            reader = pyarrow.ipc.open_file(file)
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+        else:
+            batches = iter(pyarrow.ipc.open_stream(file))
+        for batch in batches:
+            for start in range(0, batch.num_rows, GROUP_ROWS):
+                part = batch.slice(start, GROUP_ROWS)
+                names = part.schema.names
+                if len(set(names)) < len(names):
+                    _twice(names)
+                yield Group(first, {each: _arrow_column(part, each) for each in names})
+                first += part.num_rows
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"{name} is damaged: {error}", hint="write it again; nothing after this place was read"
+        ) from error
+
+
+def _arrow_column(batch: Any, name: str) -> Any:
+    """Return a column as texts, or as an array of numbers: times in nanoseconds, 0 for no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = batch.column(name)
+    kind = column.type
+    if pa.types.is_integer(kind):
+        return np.asarray(pc.fill_null(column, 0).to_numpy(zero_copy_only=False))
+    if pa.types.is_timestamp(kind):
+        if kind.tz is None:
+            raise UsageError(
+                f"the column {name} has times without a zone", hint="write timestamps with a zone, such as UTC"
+            )
+        times = pc.fill_null(column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64()), 0)
+        return np.asarray(times.to_numpy(zero_copy_only=False))
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return [text.strip() if text else "" for text in column.to_pylist()]
+    raise UsageError(
+        f"the column {name} has the type {kind}", hint="texts, integers, or timestamps with a zone are read"
+    )
