@@ -155,3 +155,24 @@ def test_the_folder_of_a_ledger_gives_a_hint_to_its_draw(tmp_path: Path, capsys:
         code, out, err = run(capsys, "draw", *words)
         assert (code, out) == (2, "")
         assert err.endswith(f"\nhint: did you mean {tmp_path / 'draw'}?\n")
+
+
+def test_a_list_is_checked_before_the_draw_and_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, frozen, _ = drawn(tmp_path)
+    digest = frozen.announcement.digest().hex()
+    for name in ("beacon.json", "tickets.bin", "winners.csv"):
+        (tmp_path / name).unlink()
+        code, out, _ = run(capsys, "draw", "list", tmp_path, "--announced", digest)
+        assert (code, out.splitlines()[-1]) == (0, "verification passed: 100 entries, as announced")
+    code, out, _ = run(capsys, "draw", "list", tmp_path, "--json")
+    found = json.loads(out)
+    assert [check["name"] for check in found["checks"]] == ["announcement", "entries", "list order", "root"]
+    assert (code, found["ok"], found["beacon"]) == (0, True, None)
+    content = (tmp_path / "entries.bin").read_bytes()
+    (tmp_path / "entries.bin").write_bytes(content[32:64] + content[:32] + content[64:])
+    code, out, err = run(capsys, "draw", "list", tmp_path)
+    assert (code, out.splitlines()[-1]) == (3, "verification failed: list order, root")
+    assert "error: the list is not the announced one" in err
+    assert run(capsys, "draw", "list", tmp_path, "--announced", "00" * 32)[0] == 3
+    (tmp_path / "entries.bin").unlink()
+    assert run(capsys, "draw", "list", tmp_path)[0] == 2

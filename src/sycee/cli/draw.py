@@ -59,6 +59,35 @@ def verify(
     result.require()
 
 
+@app.command(name="list")
+def list_(
+    folder: Folder,
+    /,
+    *,
+    announced: Annotated[
+        str | None,
+        Parameter(help="SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Check that a frozen list did not change: recompute its root, before the draw or after it."""
+    from sycee.programmes import draw, draw_files
+
+    expected = None if announced is None else _hexadecimal(announced, "--announced")
+    folder = _with_files(folder, draw_files.ENTRIES)
+    with progress("recomputing", "hashes") as report:
+        result = draw.verify_list(folder, announced=expected, progress=report)
+    if json_:
+        _print_json(_verification_json(result))
+    else:
+        _print_checks(f"List in {folder}", result.checks)
+        show(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}")
+        failed = ", ".join(check.name for check in result.checks if not check.passed)
+        entries = 0 if result.announcement is None else result.announcement.entries
+        show(f"verification failed: {failed}" if failed else f"verification passed: {entries:,} entries, as announced")
+    result.require("the list is not the announced one")
+
+
 @app.command
 def entry(
     folder: Folder,

@@ -228,9 +228,53 @@ class Verification:
         """Whether every check passed."""
         return all(check.passed for check in self.checks)
 
-    def require(self) -> None:
+    def require(self, problem: str = "the draw does not prove its winners") -> None:
         """Raise IntegrityError with each failed check unless every check passed."""
-        _require(self.checks, "the draw does not prove its winners")
+        _require(self.checks, problem)
+
+
+def verify_list(folder: Path, *, announced: bytes | None = None, progress: Progress | None = None) -> Verification:
+    """Check that a frozen list is the announced one, before the draw or after it. Arguments and errors as `verify`."""
+    checks, digest, announcement = _announced(folder, announced)
+    if announcement is None:
+        checks.skip(("entries", "list order", "root"), "no announcement to check against")
+    else:
+        _check_list(checks, folder, announcement, progress)
+    return Verification(checks.done(), announcement, digest)
+
+
+def _announced(folder: Path, announced: bytes | None) -> tuple[_Checks, bytes, Announcement | None]:
+    """Check the announcement; return the checks so far, its SHA-256, and the announcement if it has the right form."""
+    checks = _Checks()
+    digest = hashlib.sha256(draw_files.read_json_bytes(folder / draw_files.ANNOUNCEMENT)).digest()
+    announcement = checks.run("announcement", lambda: draw_files.read_announcement(folder), _announcement_detail)
+    if announced is not None:
+        checks.add(
+            "announcement as known outside",
+            hmac.compare_digest(digest, announced),
+            f"SHA-256 is {digest.hex()}, expected {announced.hex()}",
+        )
+    return checks, digest, announcement
+
+
+def _check_list(checks: _Checks, folder: Path, announcement: Announcement, progress: Progress | None) -> Bytes | None:
+    """Check entries, their order and their root; return the list, None if the file has a wrong size."""
+    entries = announcement.entries
+    commitments = checks.run(
+        "entries",
+        lambda: draw_files.read_digests(folder / draw_files.ENTRIES, entries),
+        lambda _: f"{entries} commitments, as announced",
+    )
+    if commitments is None:
+        checks.skip(("list order", "root"), "no entries to check")
+        return None
+    checks.run("list order", lambda: _check_order(announcement, commitments), str)
+    root = merkle.root(commitments, progress=progress)
+    detail = f"{root.hex()}, as announced"
+    if root != announcement.root:
+        detail = f"{draw_files.ENTRIES} leads to {root.hex()}, but {announcement.root.hex()} was announced"
+    checks.add("root", root == announcement.root, detail)
+    return commitments
 
 
 def verify(folder: Path, *, announced: bytes | None = None, progress: Progress | None = None) -> Verification:
@@ -241,15 +285,7 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     checks, not to an error. Raises UsageError for a missing file, UnavailableError for a file that the system refuses
     to read, IntegrityError for an announcement of more than 1 MiB.
     """
-    checks = _Checks()
-    digest = hashlib.sha256(draw_files.read_json_bytes(folder / draw_files.ANNOUNCEMENT)).digest()
-    announcement = checks.run("announcement", lambda: draw_files.read_announcement(folder), _announcement_detail)
-    if announced is not None:
-        checks.add(
-            "announcement as known outside",
-            hmac.compare_digest(digest, announced),
-            f"SHA-256 is {digest.hex()}, expected {announced.hex()}",
-        )
+    checks, digest, announcement = _announced(folder, announced)
     if announcement is None:
         checks.skip(
             ("entries", "list order", "root", "beacon", "tickets", "winners"), "no announcement to check against"
@@ -257,21 +293,7 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
         return Verification(checks.done(), None, digest)
     entries = announcement.entries
     steps = _Steps(progress, merkle.hashes_needed(entries) + entries)
-    commitments = checks.run(
-        "entries",
-        lambda: draw_files.read_digests(folder / draw_files.ENTRIES, entries),
-        lambda _: f"{entries} commitments, as announced",
-    )
-    if commitments is None:
-        checks.skip(("list order", "root"), "no entries to check")
-    else:
-        list_of_entries = commitments
-        checks.run("list order", lambda: _check_order(announcement, list_of_entries), str)
-        root = merkle.root(commitments, progress=steps.part())
-        detail = f"{root.hex()}, as announced"
-        if root != announcement.root:
-            detail = f"{draw_files.ENTRIES} leads to {root.hex()}, but {announcement.root.hex()} was announced"
-        checks.add("root", root == announcement.root, detail)
+    commitments = _check_list(checks, folder, announcement, steps.part())
     if not announcement.is_drawn:  # every entry wins, and nothing else was published
         return Verification(checks.done(), announcement, digest)
     beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
