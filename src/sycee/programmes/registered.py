@@ -14,6 +14,10 @@ class Registered(Protocol):
         """Return the accepted entries of an occurrence, which its list will have."""
         ...
 
+    def settle(self, programme: str, occurrence: int) -> int:
+        """Write who has each packet, with successors for winners who left; return the number of successors."""
+        ...
+
     def bank_of(self, programme: str, occurrence: int, member: int) -> str:
         """Return the name, in the file, of the operator that a member chose. `member`: the id in the cohort."""
         ...

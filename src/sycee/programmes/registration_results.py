@@ -120,8 +120,8 @@ class Results:
     def settle(self, programme: str, occurrence: int = 0) -> int:
         """Write who has each packet, with successors for winners who withdrew, lapsed or were excluded.
 
-        Writes successions.csv beside the published files if there are successors, and returns their number. Called
-        before terms are proposed; until then it may be repeated. Raises UsageError before the draw and afterwards.
+        Writes successions.csv beside the published files if there are successors, and returns their number. The
+        proposal of the terms calls it; until then it may be repeated. Raises UsageError before the draw and afterwards.
         """
         found = self._lists.find(programme, occurrence)
         if found.occurrence.state != states.DRAWN:
@@ -130,6 +130,8 @@ class Results:
                 hint=f"the next step: {states.NEXT_STEPS[found.occurrence.state]}",
             )
         found.require_changeable()
+        if found.row is None:  # the list came from elsewhere
+            return 0
         folder = self._programmes.files_of(found.occurrence)
         winners = draw.draw(folder, draw_files.read_beacon(folder / draw_files.BEACON))
         with reading(self._stores.engine) as connection:

@@ -73,6 +73,8 @@ class Terms(Drawing):
         states.require_change(found.title, found.state, states.APPROVED)
         announced = bytes.fromhex(found.announcement or "")
         draw.verify(self.files_of(found), announced=announced).require()
+        if self.registered is not None:
+            self.registered.settle(name, occurrence)
         allotment = self._cohort(stored, found)
         if not allotment.members.size:
             raise UsageError(f"{found.title} has no winners", hint="cancel it")
