@@ -20,6 +20,7 @@ from tests.programmes.registering import (
     person,
     registering,
 )
+from tests.programmes.world import ACCOUNTS, FILE, funder
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -27,6 +28,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.keys import SigningKey
 from sycee.database.transactions import write
 from sycee.identity.duties import Duty
+from sycee.personal.access import Access, Reason
 from sycee.programmes.registration_entering import Receipt
 
 DOCUMENT = "44030119800101001"
@@ -403,3 +405,72 @@ def test_a_clerk_of_another_bank_registers_too(bank: Bank) -> None:
     bank.proposals.sign(made.id, ANN, BOB)
     receipt = bank.registrations.register(NAME, who=person(bank, CLERK), document="9", bank="South Bank")
     assert bank.registrations.entry(NAME, 0, receipt.entry).bank == 1
+
+
+# --- modes --------------------------------------------------------------------------------------------------------
+
+
+def of_mode(mode: str) -> str:
+    """FILE as a programme that is not drawn."""
+    text = FILE.replace("autumn-2026", "first-2026").replace('zone = "', f'mode = "{mode}"\nzone = "')
+    return text[: text.index("[draw]")] + text[text.index("[claim]") :]
+
+
+def test_first_come_closes_when_it_is_full_and_opens_when_somebody_leaves(bank: Bank) -> None:
+    north = person(bank, NORTH)
+    bank.programmes.draft(of_mode("first-come"), funder=funder(bank), maker=north)
+    bank.programmes.open_registration("first-2026", who=north)
+    path = bank.folder.path.parent / "people.csv"
+    # Registered later than the person after them.
+    path.write_text("document,phone,bank,registered_at\n1,,north,2026-11-03T08:50:00\n2,,north,2026-11-03T08:40:00\n")
+    bank.registrations.register_file("first-2026", 0, path, who=north, is_confirmed=True)
+    path.write_text("document,phone,bank\n" + "".join(f"{number},,north\n" for number in range(3, 8)))
+    imported = bank.registrations.register_file("first-2026", 0, path, who=north, is_confirmed=True)
+    assert (imported.registered, imported.refused) == (3, {"FULL": 2})
+    assert [str(fault) for fault in imported.faults] == ["row 4: registration is full", "row 5: registration is full"]
+
+    def late() -> int:
+        return bank.registrations.register("first-2026", who=north, document="9", bank="north").entry
+
+    with pytest.raises(UsageError, match="registration is full"):
+        late()
+    bank.registrations.withdraw("first-2026", 0, 2, who=north)
+    entry = late()
+    ((_, code),) = bank.registrations.check("first-2026", who=north)
+    assert bank.registrations.confirm("first-2026", 0, [(entry, code)], who=north) == {}
+    with pytest.raises(UsageError, match="registration is full"):
+        late()
+    with pytest.raises(UsageError, match="the column stratum has no meaning"):
+        bank.registrations.register("first-2026", who=north, document="9", bank="north", stratum="large")
+    bank.set_clock(CLOSES_NS)
+    bank.programmes.freeze("first-2026", who=north)
+    found = bank.programmes.occurrence("first-2026")
+    assert found.entries == 5
+    assert bank.registrations.accepted("first-2026").documents.tolist() == [2, 1, 4, 5, 9]
+
+
+def test_a_list_names_the_packet_of_each_entry(bank: Bank) -> None:
+    north, ann = person(bank, NORTH), person(bank, ANN)
+    bank.programmes.draft(of_mode("list"), funder=funder(bank), maker=north)
+    bank.programmes.open_registration("first-2026", who=north)
+    path = bank.folder.path.parent / "people.csv"
+    lines = "".join(f"{number},,north,{('small', 'large')[number == 2]}\n" for number in range(1, 4))
+    path.write_text(f"document,phone,bank,stratum\n{lines}9,,north,huge\n")
+    imported = bank.registrations.register_file("first-2026", 0, path, who=north, is_confirmed=True)
+    assert [str(each) for each in imported.faults] == ["row 4, stratum: the stratum is not in the programme file"]
+    bank.set_clock(CLOSES_NS)
+    bank.programmes.freeze("first-2026", who=north)
+    bank.programmes.publish("first-2026", who=north)
+    bank.programmes.draw("first-2026", who=north)
+    bank.programmes.propose_terms("first-2026", maker=ann)
+    results = bank.registration_results
+    members = [member for _, member in results.members("first-2026", 0)]
+    assert [ids.to_int(each) for each in bank.programmes.cohort_of("first-2026").members] == members
+    access = Access(person(bank, CASEWORKER), Reason.COMPLAINT, complaint(bank))
+    packets = [results.lookup("first-2026", access=access, entry=entry)[0].packet for entry in range(3)]
+    assert [each and each.name for each in packets] == ["small", "large", "small"]
+
+
+def complaint(bank: Bank) -> int:
+    customer = bank.directory.get(ids.to_int(ACCOUNTS[0])).holder
+    return bank.cases.open("complaint", by=person(bank, CASEWORKER), person=customer)

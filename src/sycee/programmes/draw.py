@@ -305,8 +305,7 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     expected = winners_csv(_select(announcement, beacon, tickets, None), commitments)
     checks.run("winners", lambda: _check_winners(folder, expected, announcement.winners), str)
     if (folder / draw_files.SUCCESSIONS).exists():
-        own_list = commitments
-        checks.run("successions", lambda: _check_successions(folder, announcement, tickets, own_list), str)
+        checks.run("successions", lambda: _check_successions(folder, announcement, tickets, commitments), str)
     return Verification(checks.done(), announcement, digest, beacon)
 
 
@@ -375,7 +374,7 @@ def check_entry(folder: Path, document: int, phone: int, salt: bytes) -> EntryCh
     listed = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)[index].tobytes()
     comparison = "as listed" if listed == ticket else f"but {draw_files.TICKETS} has {listed.hex()} at {index}"
     checks.add("ticket", listed == ticket, f"{ticket.hex()}, {comparison}")
-    rank = rank_of(tickets[span], index - span.start)
+    rank = draw_rule.rank(tickets[span], index - span.start)
     won = rank <= stratum.winners
     lines = draw_files.read_winner_lines(folder, announcement)
     own_lines = [line for line in lines if own.hex() in line]
@@ -599,13 +598,3 @@ def _check_successions(folder: Path, announcement: Announcement, tickets: Bytes,
     assert published is not None, "the file is there"
     passed_on = successions.check(announcement, tickets, commitments, published)
     return f"{len(passed_on)} packets passed on, each to the next ticket"
-
-
-def rank_of(tickets: Bytes, index: int) -> int:
-    """Return the rank, from 1, of the ticket at `index`; equal tickets are in list order."""
-    columns = draw_rule.words(tickets)
-    before = np.arange(len(tickets)) < index
-    for column in (3, 2, 1, 0):
-        own = columns[index, column]
-        before = (columns[:, column] < own) | ((columns[:, column] == own) & before)
-    return int(np.count_nonzero(before)) + 1

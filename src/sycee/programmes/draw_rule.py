@@ -111,6 +111,16 @@ def smallest(ticket: Bytes, count: int) -> NDArray[np.int64]:
     return candidates[_full_order(ticket[candidates])[:count]]
 
 
+def rank(ticket: Bytes, index: int) -> int:
+    """Return the rank, from 1, of the ticket at `index`; equal tickets are in list order."""
+    columns = words(ticket)
+    before = np.arange(len(ticket)) < index
+    for column in (3, 2, 1, 0):
+        own = columns[index, column]
+        before = (columns[:, column] < own) | ((columns[:, column] == own) & before)
+    return int(np.count_nonzero(before)) + 1
+
+
 def positions(digest: Bytes, wanted: Sequence[bytes]) -> list[int]:
     """Return the position of each wanted digest among `digest`, [n, 32] in any order; -1 for one that is not there."""
     if not wanted:

@@ -24,7 +24,7 @@ from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 from sycee.personal.register import Register
 from sycee.programmes import draw_files
-from sycee.programmes.definition import Programme
+from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.registration_lists import (
     LAPSE,
@@ -39,6 +39,7 @@ from sycee.programmes.registration_lists import (
 )
 from sycee.programmes.registration_rows import (
     DOCUMENT,
+    FULL,
     OUTSIDE_WINDOW,
     PHONE,
     WORDS,
@@ -140,7 +141,8 @@ class Entering:
                 return earlier
             current.require_registering()
             row, entry = current.list, current.list.following
-            self._require_room(connection, current, 1)
+            if not self._room(connection, current):
+                raise UsageError(WORDS[FULL], hint="an entry that lapses or is withdrawn makes room for another")
             part = {"list": row.list, "first": entry, "size": 1, "id": id or ids.new(now_ns // 1_000_000), "who": who}
             connection.execute(PARTS.insert().values(**part, sealed=vault.seal(entry, made)))
             connection.execute(ENTRIES.insert().values(_first(row.list, entry, rows, now_ns, due_ns)))
@@ -215,9 +217,9 @@ class Entering:
                 return group.size, reader.read(group.cells, group.first_row, group.wrong)
 
             groups = _after(groups_of(path), done, reader)
-            for size, rows in one_ahead(parsed, groups):
-                stored = self._store_group(found, rows, size, number, at_ns, who, refused, is_confirmed, receipts)
-                registered, done = registered + stored, done + size
+            for size, given in one_ahead(parsed, groups):
+                rows = self._store_group(found, given, size, number, at_ns, who, refused, is_confirmed, receipts)
+                registered, done = registered + len(rows), done + size
                 for fault in rows.faults:
                     refused[fault.code] += 1
                 shown += rows.faults[: faults_max - len(shown)]
@@ -232,20 +234,21 @@ class Entering:
             return connection.execute(sqlalchemy.select(IMPORTS).where(IMPORTS.c.id == number)).one_or_none()
 
     def _store_group(
-        self, found: Found, rows: Rows, size: int, number: int, at_ns: int, who: int, refused: Counter[str],
+        self, found: Found, given: Rows, size: int, number: int, at_ns: int, who: int, refused: Counter[str],
         is_confirmed: bool, receipts: Receipts | None,
-    ) -> int:  # fmt: skip
-        """Store one group of a file, in one transaction; return the number of its entries."""
-        vault, made = self._lists.vault(found.list), fresh_entries(rows)
-        columns = _columns(rows, found.definition, is_confirmed=is_confirmed)
-        counted = refused + Counter(fault.code for fault in rows.faults)
+    ) -> Rows:  # fmt: skip
+        """Store one group of a file, in one transaction; return the rows that became entries, and all faults."""
+        vault, salted = self._lists.vault(found.list), fresh_entries(given)
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> tuple[int, Rows]:
             current = self._lists.found_in(connection, found.stored.name, found.occurrence.occurrence)
             current.require_registering()
-            row, first = current.list, current.list.following
+            rows, (row, first) = given, (current.list, current.list.following)
+            if (room := self._room(connection, current)) < len(rows):
+                rows = rows.first(room, FULL)
+            made, counted = salted[: len(rows)], refused + Counter(fault.code for fault in rows.faults)
+            columns = _columns(rows, found.definition, is_confirmed=is_confirmed)
             if len(rows):
-                self._require_room(connection, current, len(rows))
                 numbers = first + np.arange(len(rows), dtype=np.int64)
                 insert_columns(connection, ENTRIES, {"list": row.list, "entry": numbers, **columns})
                 part = {"list": row.list, "first": first, "size": len(rows), "id": number, "who": who}
@@ -265,12 +268,13 @@ class Entering:
                     )
                 )  # fmt: skip
             self._add_jobs(connection, current)
-            return first
+            return first, rows
 
-        first = write(self._stores.engine, work)
+        first, rows = write(self._stores.engine, work)
         if receipts is not None and len(rows):
-            receipts(rows.rows, first + np.arange(len(rows), dtype=np.int64), np.ascontiguousarray(made["salt"]))
-        return len(rows)
+            numbers = first + np.arange(len(rows), dtype=np.int64)
+            receipts(rows.rows, numbers, np.ascontiguousarray(salted["salt"][: len(rows)]))
+        return rows
 
     def _finish_import(self, number: int) -> None:
         statement = IMPORTS.update().where(IMPORTS.c.id == number).values(state=DONE)
@@ -293,13 +297,16 @@ class Entering:
         while write(self._stores.engine, work):
             pass
 
-    def _require_room(self, connection: Connection, found: Found, count: int) -> None:
-        """Raise UsageError if the list would be longer than a published list may be."""
-        if found.list.following + count > draw_files.ENTRIES_MAX:
-            raise UsageError(
-                f"{found.list.title} are {found.list.following}, and at most {draw_files.ENTRIES_MAX} can be drawn",
-                hint="hold a draw for each part of the people",
-            )
+    @staticmethod
+    def _room(connection: Connection, found: Found) -> int:
+        """Return how many entries there is room for: as many as can be published, or first come as many as packets."""
+        room = draw_files.ENTRIES_MAX - found.list.following
+        if found.definition.mode == FIRST_COME:
+            taken = sqlalchemy.select(sqlalchemy.func.count()).where(ENTRIES.c.list == found.list.list)
+            taken = taken.where(ENTRIES.c.state.in_(LIVE), ENTRIES.c.accepted.is_(None))
+            packets = sum(each.count for each in found.definition.packets)
+            room = min(room, packets - (connection.scalar(taken) or 0))
+        return max(room, 0)
 
     def _add_jobs(self, connection: Connection, found: Found) -> None:
         """Add the jobs of a list, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import IntegrityError, NotFound, UsageError
+from sycee.core.ids import Ids
 from sycee.core.output_files import write_file
 from sycee.database.bulk import insert_columns
 from sycee.database.columns import ids_bytes
@@ -22,7 +24,8 @@ from sycee.database.transactions import reading, write
 from sycee.personal.access import NOBODY, Access, AccessLog
 from sycee.personal.register import Register
 from sycee.personal.tables import SHREDS
-from sycee.programmes import draw, draw_files, draw_rule, states, successions
+from sycee.programmes import cohort, draw, draw_files, draw_rule, states, successions
+from sycee.programmes.definition import FIRST_COME
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_entering import Receipt
@@ -54,7 +57,8 @@ class Looked:
     """What support may tell a registrant: "why did I not win", "where is my packet".
 
     - `accepted_state`: of a duplicate, the state of the accepted entry of the same person.
-    - `rank`, `ticket`, `position`: in the published draw; None before it, and for an entry that is not in the list.
+    - `rank`, `ticket`, `position`: in the published draw; None before it, for an entry that is not in the list, and for
+      a list that is not drawn.
     - `winners`: the ranks of the stratum that won. `follows`: the rank that this entry follows as a successor.
     - `appeals`: state of each appeal, oldest first.
     """
@@ -133,26 +137,20 @@ class Results:
         if found.row is None:  # the list came from elsewhere
             return 0
         folder = self._programmes.files_of(found.occurrence)
-        winners = draw.draw(folder, draw_files.read_beacon(folder / draw_files.BEACON))
         with reading(self._stores.engine) as connection:
             listed = self._listed(connection, found, folder)
             removed = self._removed(connection, found, listed.entries)
-        passed_on = successions.successions(listed.announcement, winners.tickets, removed)
-        final = successions.holders(winners.index, passed_on)
-        ranks = {each.successor: each.successor_rank for each in passed_on}
-        order = winners.packet_order(listed.commitments, len(found.definition.packets))
-        rank = np.array([ranks.get(int(at), int(own)) for at, own in zip(final, winners.rank, strict=True)], np.int64)
-        held = final[order] != successions.NOBODY
-        positions, rank = final[order][held], rank[order][held]
-        classes = np.repeat(
-            np.arange(len(found.definition.packets)), [each.count for each in found.definition.packets]
-        )[: len(positions)]
-        numbers, stored = listed.entries[positions], listed.stored[positions]
+        passed_on = self._publish(folder, listed, removed) if listed.announcement.is_drawn else ()
+        allotment = cohort.allotment_of(folder, found.definition)
+        positions = _positions(allotment.members, listed.commitments)
+        counts = [each.count for each in allotment.shares]
+        numbers = listed.entries[positions]
         columns = {
             "list": found.list.list, "place": np.arange(len(positions), dtype=np.int64), "entry": numbers,
-            "position": positions, "rank": rank, "class": classes,
-            "member": ids_bytes(member_ids(listed.commitments[positions])),
-            "sealed": self._lists.kept_vault(found.list).seal(numbers, stored),
+            "position": positions, "minor": np.repeat([each.minor for each in allotment.shares], counts),
+            "packet": np.repeat([each.name for each in allotment.shares], counts).tolist(),
+            "member": ids_bytes(allotment.members),
+            "sealed": self._lists.kept_vault(found.list).seal(numbers, listed.stored[positions]),
         }  # fmt: skip
 
         def work(connection: Connection) -> None:
@@ -163,12 +161,19 @@ class Results:
             insert_columns(connection, HOLDERS, columns)
 
         write(self._stores.engine, work)
+        return len(passed_on)
+
+    @staticmethod
+    def _publish(folder: Path, listed: _Listed, removed: Mapping[int, str]) -> Sequence[successions.Succession]:
+        """Write successions.csv, or remove it where nobody is followed; return the successions."""
+        tickets = draw_files.read_digests(folder / draw_files.TICKETS, listed.announcement.entries)
+        passed_on = successions.successions(listed.announcement, tickets, removed)
         path = folder / draw_files.SUCCESSIONS
         if passed_on:
             write_file(path, successions.content(listed.announcement, passed_on, listed.commitments))
         else:
             path.unlink(missing_ok=True)
-        return len(passed_on)
+        return passed_on
 
     def _listed(self, connection: Connection, found: Found, folder: Path) -> _Listed:
         """Return the published list with the number of the entry behind each commitment.
@@ -319,9 +324,11 @@ class Results:
             is_readable = found.list.shredded_ns is None or holder is not None
             stored = self._stored(connection, found, entry) if is_listed and is_readable else None
         definition = found.definition
+        stratum = "" if definition.mode == FIRST_COME else definition.draw.strata[about.stratum].name
+        bank = definition.operators[about.bank].name
         looked = Looked(
-            found.stored.name, found.occurrence.occurrence, found.occurrence.state, about,
-            definition.operators[about.bank].name, definition.draw.strata[about.stratum].name, accepted, appeals=told,
+            found.stored.name, found.occurrence.occurrence, found.occurrence.state, about, bank, stratum, accepted,
+            appeals=told,
         )  # fmt: skip
         place = {} if stored is None else self._place(found, stored)
         packet = None if holder is None else self._packet(found, holder)
@@ -343,7 +350,7 @@ class Results:
             return {"position": position}
         tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
         stratum, span = next(each for each in announcement.spans() if each[1].start <= position < each[1].stop)
-        rank = draw.rank_of(tickets[span], position - span.start)
+        rank = draw_rule.rank(tickets[span], position - span.start)
         made = {
             "position": position, "rank": rank, "ranks": stratum.entries, "winners": stratum.winners,
             "ticket": tickets[position].tobytes().hex(),
@@ -355,7 +362,6 @@ class Results:
         return made
 
     def _packet(self, found: Found, holder: Any) -> Packet:
-        packet = found.definition.packets[holder._mapping["class"]]
         purse, spent = "", 0
         number = found.occurrence.number
         if found.occurrence.dropped_frame is not None and number is not None:
@@ -363,7 +369,7 @@ class Results:
                 held = state.purse(number, holder.place)
             assert held is not None, "the cohort was dropped on"
             purse, spent = held.state.name.lower(), held.spent - held.refunded
-        return Packet(packet.name, packet.amount_minor, holder.member, purse, spent)
+        return Packet(holder.packet, holder.minor, holder.member, purse, spent)
 
     # --- shredding ---
 
@@ -408,3 +414,16 @@ class Results:
 
     def _run_shred(self, run: Run) -> None:
         self.shred(run.payload["programme"], run.payload["occurrence"])
+
+
+def _positions(members: Ids, commitments: Bytes) -> NDArray[np.int64]:
+    """Return the position in the list of each member, whose id is the beginning of a commitment."""
+    listed = member_ids(commitments)
+    order = np.argsort(listed["low"], kind="stable")
+    ordered = listed["low"][order]
+    at = np.searchsorted(ordered, members["low"])
+    found = order[np.minimum(at, len(order) - 1)]
+    for row in np.flatnonzero(listed[found] != members).tolist():  # eight bytes did not decide
+        (same,) = np.flatnonzero(listed == members[row])[:1].tolist()
+        found[row] = same
+    return found

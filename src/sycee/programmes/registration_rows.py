@@ -25,7 +25,7 @@ from sycee.core import ids, typos
 from sycee.core.arrays import Bytes
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.extras import extra
-from sycee.programmes.definition import Programme
+from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.draw_rule import PHONE_MAX
 
 DOCUMENT: Final = "document"
@@ -144,8 +144,13 @@ class Reader:
             raise UsageError(f"the column {twice[0]} is there twice", hint="give each column once")
         needed = list(self._programme.identity)
         needed += [BANK] if len(self._programme.operators) > 1 else []
-        needed += [STRATUM] if len(self._strata) > 1 else []
+        needed += [STRATUM] if has_strata(self._programme) else []
         needed += [CHECKED] if CONFIRMED in names else []
+        if STRATUM in names and not has_strata(self._programme) and len(self._strata) > 1:
+            raise UsageError(
+                f"the column {STRATUM} has no meaning in a programme of the mode {self._programme.mode}",
+                hint="leave it out: the order of registration gives the packets",
+            )
         missing = [name for name in needed if name not in names]
         if missing:
             raise UsageError(
@@ -167,7 +172,8 @@ class Reader:
         for row in np.flatnonzero(is_empty).tolist():
             refuse(row, "", NO_IDENTITY)
         banks = _chosen(cells, BANK, count, self._banks, UNKNOWN_BANK, refuse)
-        strata = _chosen(cells, STRATUM, count, self._strata, UNKNOWN_STRATUM, refuse)
+        named = cells if has_strata(self._programme) else {}
+        strata = _chosen(named, STRATUM, count, self._strata, UNKNOWN_STRATUM, refuse)
         times = {name: self._times(cells, name, count, refuse) for name in (REGISTERED, CHECKED, CONFIRMED)}
         self._check_times(times, refuse)
         wallets = _wallets(cells, count, refuse)
@@ -269,6 +275,11 @@ class Reader:
             (confirmed != 0) & (confirmed < checked) | (confirmed != 0) & (checked == 0)
         ).tolist():
             refuse(row, CONFIRMED, WRONG_ORDER)
+
+
+def has_strata(programme: Programme) -> bool:
+    """Return whether each entry names its stratum: of several, unless the order of registration gives the packets."""
+    return len(programme.draw.strata) > 1 and programme.mode != FIRST_COME
 
 
 def _or_zero(parsed: Callable[[str], int], text: str, most: int) -> int:

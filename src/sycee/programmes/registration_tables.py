@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
 
-from sycee.database.columns import NS, NUMBER, Id128, required, state_column
+from sycee.database.columns import MINOR, NS, NUMBER, Id128, required, state_column
 from sycee.programmes.tables import METADATA
 
 REGISTERED: Final = "registered"
@@ -121,15 +121,16 @@ APPEALS: Final = Table(
     Column("decided_by", Id128),
     Column("decided_ns", NS),
 )
-# Who has a packet, in packet order. `member`: the first 16 bytes of the commitment. `position`: in the published list.
-# `class`: index of the packet class. `sealed`: the entry, under the key that outlives the shredding.
+# Who has a packet, in cohort order. `member`: the id in the cohort. `position`: in the published list. `packet`: the
+# name of the share. `sealed`: the entry, under the key that outlives the shredding.
 HOLDERS: Final = Table(
     "programmes_holders",
     METADATA,
     Column("list", NUMBER, primary_key=True, autoincrement=False),
     Column("place", Integer, primary_key=True, autoincrement=False),
-    *required(Integer, "entry", "position", "rank"),
-    *required(SmallInteger, "class"),
+    *required(Integer, "entry", "position"),
+    *required(Text, "packet"),
+    *required(MINOR, "minor"),
     *required(Id128, "member"),
     *required(LargeBinary, "sealed"),
     UniqueConstraint("list", "entry", name="programmes_holders_entry"),

@@ -29,7 +29,7 @@ from sycee.identity import tables as identity
 from sycee.identity.people import People
 from sycee.personal.register import Register
 from sycee.programmes import draw, duplicates, states
-from sycee.programmes.definition import Programme
+from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.registration_entering import REGISTER, Entering
 from sycee.programmes.registration_lists import (
@@ -43,10 +43,7 @@ from sycee.programmes.registration_lists import (
     Lists,
     entry_of,
 )
-from sycee.programmes.registration_rows import (
-    PHONE,
-    Reader,
-)
+from sycee.programmes.registration_rows import PHONE, Reader, has_strata
 from sycee.programmes.registration_store import CODE_DIGITS, ListRow, Vault, numbers_of
 from sycee.programmes.registration_tables import (
     APPEALS,
@@ -324,7 +321,7 @@ class Registrations(Entering):
     # --- the freeze ---
 
     def accepted(self, programme: str, occurrence: int = 0) -> draw.Entries:
-        """Return the entries that take part in the draw, ascending by number, after a last screening.
+        """Return the entries that take part, by number or, first come, by time of registration, after a last screening.
 
         Raises UsageError while the window is open, a file is not complete, an appeal is open, or an entry still has
         time for its check or code.
@@ -343,7 +340,9 @@ class Registrations(Entering):
             others = (ENTRIES.c.state != CONFIRMED) | ENTRIES.c.accepted.is_not(None)
             taking_part[numbers_of(connection, row.list, others)] = False
         chosen = entries if taking_part.all() else entries[taking_part]
-        strata = np.ascontiguousarray(chosen["stratum"]) if len(found.definition.draw.strata) > 1 else None
+        if found.definition.mode == FIRST_COME:
+            chosen = chosen[np.argsort(chosen["registered_ns"], kind="stable")]
+        strata = np.ascontiguousarray(chosen["stratum"]) if has_strata(found.definition) else None
         document, phone, salt = (np.ascontiguousarray(chosen[name]) for name in ("document", "phone", "salt"))
         return draw.Entries(document, phone, salt, strata)
 
