@@ -7,7 +7,8 @@ import pickle
 import select
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ class Child:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._is_there = True
-        self._read, written = os.pipe()
+        self.pipe, written = os.pipe()
         self.process = os.fork()
         if self.process == 0:
             try:
@@ -38,9 +39,9 @@ class Child:
         content = b""
         try:
             while True:
-                ready, _, _ = select.select([self._read], [], [], WAIT_S)
+                ready, _, _ = select.select([self.pipe], [], [], WAIT_S)
                 assert ready, "the child waits forever"
-                more = os.read(self._read, 1 << 16)
+                more = os.read(self.pipe, 1 << 16)
                 if not more:
                     break
                 content += more
@@ -54,7 +55,7 @@ class Child:
         """End the child. A second call does nothing."""
         if self._is_there:
             self._is_there = False
-            os.close(self._read)
+            os.close(self.pipe)
             os.kill(self.process, signal.SIGKILL)
             os.waitpid(self.process, 0)
 
@@ -62,3 +63,30 @@ class Child:
 def in_child(work: Callable[[], Any]) -> Any:
     """What `work` returned in a forked child."""
     return Child(work).result()
+
+
+@contextmanager
+def waiting_child(work: Callable[[], tuple[Any, ...]]) -> Iterator[tuple[Child, Any]]:
+    """Yield a forked child that has done some work and waits, and the first value that it returned.
+
+    The child keeps the other values, such as an open ledger. It is killed at the end of the block.
+    """
+    read, written = os.pipe()
+
+    def works() -> None:
+        done = work()
+        os.write(written, pickle.dumps(done[0]))
+        while done:  # what it opened stays open
+            signal.pause()
+
+    child = Child(works)
+    os.close(written)
+    try:
+        ready, _, _ = select.select([read, child.pipe], [], [], WAIT_S)
+        assert ready, "the child waits forever"
+        if read not in ready:
+            child.result()  # raises the child's error
+        yield child, pickle.loads(os.read(read, 1 << 16))  # noqa: S301 - our own child wrote it
+    finally:
+        os.close(read)
+        child.kill()

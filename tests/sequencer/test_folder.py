@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.forked import MAY_FORK, waiting_child
 from tests.sequencer.small import START_NS, opening, run
 
 from sycee.core.clock import SimulatedClock
@@ -20,38 +21,25 @@ from sycee.sequencer.embedded import AsyncLedger, Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.sequencer import Sequencer
 
-OPEN_AND_WAIT = """
-import sys
-from sycee.sequencer.applier import Applier
-from sycee.sequencer.embedded import Ledger
-ledger = Ledger.open(sys.argv[1])
-ledger.define_currency("CNY", zone="Asia/Shanghai")
-print("open", flush=True)
-sys.stdin.read()
-"""
 TRY = """
 import sys
 from sycee.core.errors import UnavailableError
-from sycee.sequencer.applier import Applier
-from sycee.sequencer.embedded import Ledger
+from sycee.journal import RealDisk
 try:
-    Ledger.open(sys.argv[1])
+    RealDisk(sys.argv[1] + "/journal").lock()
 except UnavailableError as error:
     print(error, "|", error.hint)
 """
 
 
-def python(code: str, folder: Path) -> list[str]:
-    return [sys.executable, "-c", code, str(folder)]
-
-
 def test_a_second_process_is_refused_with_the_owners_pid(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.define_currency("CNY", zone="Asia/Shanghai")
-        tried = subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout
+        command = [sys.executable, "-c", TRY, str(tmp_path)]
+        tried = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert f"is in use by the process with pid {os.getpid()}" in tried
         assert "Only one process can use a ledger" in tried
-    assert subprocess.run(python(TRY, tmp_path), capture_output=True, text=True, check=True).stdout == ""
+    Ledger.open(tmp_path).close()
 
 
 def test_the_same_process_is_refused_as_well(tmp_path: Path) -> None:
@@ -60,13 +48,16 @@ def test_the_same_process_is_refused_as_well(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
 
 
+@MAY_FORK
 def test_a_killed_process_leaves_the_folder_free_and_its_frames_durable(tmp_path: Path) -> None:
-    with subprocess.Popen(python(OPEN_AND_WAIT, tmp_path), stdin=-1, stdout=-1, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "open\n"
-        with pytest.raises(UnavailableError, match=f"the process with pid {process.pid}"):
+    def opens() -> tuple[str, Ledger]:
+        ledger = Ledger.open(tmp_path)
+        return ledger.define_currency("CNY", zone="Asia/Shanghai").name, ledger
+
+    with waiting_child(opens) as (child, answer):
+        assert answer == "CREATED"
+        with pytest.raises(UnavailableError, match=f"the process with pid {child.process}"):
             Ledger.open(tmp_path)
-        process.kill()
     with Ledger.open(tmp_path) as ledger, ledger.sequencer.reading() as state:
         assert state.zones == {156: "Asia/Shanghai"}
 

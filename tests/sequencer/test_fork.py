@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.forked import MAY_FORK, WAIT_S, Child, in_child
+from tests.forked import MAY_FORK, WAIT_S, Child, in_child, waiting_child
 from tests.sequencer.gated import Place
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening, some_ids
 
@@ -36,24 +36,12 @@ REFUSED = "is its forked child, with pid"
 EXTERNAL = """
 import sys
 from sycee.core.errors import UnavailableError
-from sycee.sequencer.embedded import Ledger
+from sycee.journal import RealDisk
 try:
-    Ledger.open(sys.argv[1]).close()
+    RealDisk(sys.argv[1] + "/journal").lock()
     print("free")
 except UnavailableError as error:
     print(error)
-"""
-# Opens a ledger, forks a child that does nothing, and waits until it is killed.
-PRE_FORK = """
-import os, sys, time
-from sycee.sequencer.embedded import Ledger
-ledger = Ledger.open(sys.argv[1])
-ledger.define_currency("CNY", zone="Asia/Shanghai")
-if os.fork() == 0:
-    print(os.getpid(), flush=True)
-    time.sleep(600)
-    os._exit(0)
-sys.stdin.read()
 """
 
 
@@ -165,7 +153,7 @@ def test_a_child_that_closes_writes_nothing_and_gives_nothing_back(tmp_path: Pat
     assert bytes_in(tmp_path) == before
     assert ledger.transfer(ANN, BOB, 1) is Result.CREATED
     ledger.close()
-    assert used_by(tmp_path) == "free"
+    Ledger.open(tmp_path).close()
 
 
 def test_a_child_that_ends_as_programs_do_leaves_the_ledger_alone(tmp_path: Path) -> None:
@@ -190,20 +178,24 @@ with Ledger.open(sys.argv[1], ticks=True, snapshot_frames=1, snapshot_every=1) a
 
 
 def test_an_idle_child_does_not_lock_the_folder_of_a_killed_parent(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", PRE_FORK, str(tmp_path)]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
-        assert process.stdout
-        child = int(process.stdout.readline())
+    def forks() -> tuple[int, Ledger]:
+        ledger = Ledger.open(tmp_path)
+        ledger.define_currency("CNY", zone="Asia/Shanghai")
+        idle = os.fork()
+        while not idle:
+            signal.pause()
+        return idle, ledger
+
+    with waiting_child(forks) as (parent, idle):
         try:
-            with pytest.raises(UnavailableError, match=f"the process with pid {process.pid}"):
+            with pytest.raises(UnavailableError, match=f"the process with pid {parent.process}"):
                 Ledger.open(tmp_path)
-            process.kill()
-            process.wait()
-            os.kill(child, 0)  # it still exists
+            parent.kill()
+            os.kill(idle, 0)  # it still exists
             with Ledger.open(tmp_path) as ledger, ledger.sequencer.reading() as state:
                 assert state.zones == {156: "Asia/Shanghai"}
         finally:
-            os.kill(child, signal.SIGKILL)
+            os.kill(idle, signal.SIGKILL)
 
 
 def test_a_fork_while_another_thread_is_in_submit() -> None:
@@ -311,8 +303,8 @@ def test_a_child_opens_a_ledger_of_its_own(tmp_path: Path) -> None:
     """The child starts new threads, and shares no buffer with the parent."""
 
     def busy(ledger: Ledger, purpose: str) -> list[int]:
-        made = some_ids(purpose, 24_000)
-        debit = np.array([(TREASURY, 0), (SHOP, 0)] * 12_000, ids.ID)
+        made = some_ids(purpose, 9_000)
+        debit = np.array([(TREASURY, 0), (SHOP, 0)] * 4_500, ids.ID)
         answers = ledger.submit(operations.transfer(made, debit=debit, credit=debit[::-1], amount=1))
         return np.unique(answers["code"]).tolist()
 

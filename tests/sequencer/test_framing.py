@@ -32,8 +32,8 @@ from sycee.testing.histories import Frame, cuts, histories, random_history
 # Frames have different times, operations of one moment need not: the moments are so far apart that a moment's
 # frames all lie on the same side of every window's ends.
 MOMENT_NS = 1_000
-SEEDS = 28
-PART = 7
+SEEDS = 12
+PART = 6
 
 
 Moment = tuple[int, Array]
@@ -159,7 +159,7 @@ def test_seeded_histories_cut_anywhere(first: int, overlap: bool, monkeypatch: p
         require_same(random_history(seed, 60), seed, overlap=overlap)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(histories(40), st.integers(0, 2**32))
 def test_hypothesis_histories_cut_anywhere(history: list[Frame], seed: int) -> None:
     require_same(history, seed, overlap=False)
@@ -172,7 +172,7 @@ def test_many_histories_cut_anywhere(first: int) -> None:
         require_same(random_history(seed, 100), seed, overlap=seed % 2 == 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(histories(40), st.integers(0, 2**32))
 def test_the_state_does_not_depend_on_frames(history: list[Frame], seed: int) -> None:
     """Without a sequencer, at one time: the state after one frame equals the state after many."""

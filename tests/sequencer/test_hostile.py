@@ -101,7 +101,7 @@ def test_a_journaled_frame_is_applied_whatever_the_free_memory(tmp_path: Path, m
     with ledger:
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=wallet))
         large = operations.open_programme(
-            8, programme=1, funder=wallet, rule_set=1, members=2_000_000, claim_from_ns=0, claim_until_ns=1
+            8, programme=1, funder=wallet, rule_set=1, members=500_000, claim_from_ns=0, claim_until_ns=1
         )
         ledger.submit(large)
         digest = ledger.digest()

@@ -87,11 +87,13 @@ def in_another_thread(work: Callable[[], Any], place: str) -> Any:
     return found[0]
 
 
-def points(call: Callable[[int], Any]) -> Iterator[tuple[int, str]]:
-    """Interrupt `call(number)` at each place in turn, at fewer late places of a long call; yield number and place."""
+def points(call: Callable[[int], Any], every: int = 1) -> Iterator[tuple[int, str]]:
+    """Interrupt `call(number)` at each `every`-th place in turn, at fewer late places of a long call; yield number and
+    place.
+    """
     number = 0
     while number < POINTS_MAX:
-        number += 1 + number // 200
+        number += every + number // 200
         at = At(number)
         try:
             with at:
@@ -153,7 +155,7 @@ def test_a_payment_interrupted_anywhere(ledger: Ledger) -> None:
     ids=["balance", "statement", "tick", "digest", "snapshot", "result_of"],
 )
 def test_any_other_call_interrupted_anywhere(ledger: Ledger, call: Callable[[Ledger], Any]) -> None:
-    for number, place in points(lambda _: call(ledger)):
+    for number, place in points(lambda _: call(ledger), every=2):
         done = in_another_thread(lambda number=number: ledger.transfer(TREASURY, BOB, 1, id=50_000 + number), place)
         assert done is Result.CREATED
         assert is_idle(ledger), place
@@ -178,10 +180,11 @@ def check_outcomes(verifier: SignatureVerifier, place: str) -> None:
 
 # An interrupt right after a system call loses its socket or process, which garbage collection then closes.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_verification_interrupted_anywhere() -> None:
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_verification_interrupted_anywhere(every: int) -> None:
     """Also while workers start. No response is taken for another signature's: no invalid signature is accepted."""
     verifiers = [SignatureVerifier(1)]
-    for _, place in points(lambda _: verifiers[-1].verify(GOOD)):
+    for _, place in points(lambda _: verifiers[-1].verify(GOOD), every):
         check_outcomes(verifiers[-1], place)
         verifiers.append(SignatureVerifier(1))
     verifiers[-1].close()
@@ -222,8 +225,8 @@ def test_real_signals_while_many_threads_pay(ledger: Ledger) -> None:
     threads = [threading.Thread(target=pays, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    interrupted, until_s, id = 0, time.monotonic() + 3.0, 10_000
-    while time.monotonic() < until_s:
+    interrupted, id = 0, 10_000
+    while interrupted < 100:
         id += 1
         try:
             with signals(0.003):
@@ -238,7 +241,6 @@ def test_real_signals_while_many_threads_pay(ledger: Ledger) -> None:
         thread.join(WAIT_S)
         assert not thread.is_alive(), "a thread waits forever"
     assert not wrong
-    assert interrupted > 10
     assert all(paid)
     assert is_idle(ledger)
     assert ledger.balance(BOB) == len(paid)

@@ -83,8 +83,9 @@ def test_the_history_has_the_expected_results() -> None:
 
 @pytest.mark.parametrize("after", range(undisturbed()[2]))
 def test_nothing_acknowledged_is_lost(after: int) -> None:
+    """Half of the ways after every second operation, the others after the operations between them."""
     disk, acknowledged = interrupted(after)
-    for loss, seed in WAYS:
+    for loss, seed in WAYS[after % 2 :: 2]:
         require_whole(disk.crash(seed, loss), acknowledged)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.docs.pages import ROOT
+from tests.forked import MAY_FORK, in_child
 from tests.sequencer.mounts import mounted, overcommitted, read_only, resize
 from tests.sequencer.small import SHOP, START_NS, TREASURY, first_results, opening, run, some_ids
 
@@ -97,30 +97,23 @@ def test_a_disk_that_refuses_reserved_space(tmp_path: Path) -> None:
             require_kept(again / "ledger", acknowledged, refused)
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from tests.sequencer.test_real_disks import fill
-limit = int(sys.argv[2])
-acknowledged, refused, error = fill(
-    Path(sys.argv[1]), lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-)
-print(len(acknowledged), error.message)
-"""
-
-
+@MAY_FORK
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
     """A frame crosses the limit: a part of it is written, and the rest is refused."""
-    command = [sys.executable, "-c", LIMITED, str(tmp_path), str((10 << 20) + 6 * 4096)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    count, message = done.stdout.split(" ", 1)
+    limit = (10 << 20) + 6 * 4096
+
+    def filled() -> tuple[int, str]:
+        acknowledged, _, error = fill(tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        return len(acknowledged), error.message
+
+    count, message = in_child(filled)
     assert re.search(r"the disk refused while writing \d+ bytes at byte \d+: File too large", message), message
-    assert int(count) == 1 + 10
-    acknowledged = [opening(), *(full_frame(number) for number in range(int(count) - 1))]
+    assert count == 1 + 10
+    acknowledged = [opening(), *(full_frame(number) for number in range(count - 1))]
     with Ledger.open(tmp_path, snapshot_frames=None) as ledger:
         for records in acknowledged:
             assert set(ledger.submit(records)["code"].tolist()) == {Result.EXISTS}
-        assert set(ledger.submit(full_frame(int(count)))["code"].tolist()) == {Result.CREATED}
+        assert set(ledger.submit(full_frame(count))["code"].tolist()) == {Result.CREATED}
         ledger.check()
 
 

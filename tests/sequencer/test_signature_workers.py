@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.forked import MAY_FORK, waiting_child
 from tests.ledger.signers import LEDGER_ID, NOW_NS, OTTO, PHONE, SHOP, record, shared, signed
 
 from sycee.core import keys
@@ -139,7 +139,7 @@ def test_the_ranges_of_joined_submissions_are_their_own(verifier: SignatureVerif
     """Each envelope counts from its own submission, and a batch may have more operations than 16 bits can count."""
     payments = [record(Kind.TRANSFER, 500 + number, debit=PHONE, credit=SHOP, amount=1) for number in range(4)]
     parts = [batches.prepare(one, [signed(one, PHONE)]) for one in payments]
-    parts.append(batches.prepare(np.concatenate([payments[0]] * 70_000)))
+    parts.append(batches.prepare(np.repeat(payments[0], 70_000)))
     parts.append(batches.prepare(np.concatenate(payments[:2]), [signed(payments[1], PHONE, first=1)]))
     short = batches.prepare_signed(
         [one.tobytes() for one in payments], [signed(one, PHONE).encode() for one in payments]
@@ -170,8 +170,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(verifier: Signa
     assert verifier.verify(jobs).result(WAIT_S) == expected
 
 
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("requests", [1, 20])
+@pytest.mark.parametrize(("count", "requests"), [(1, 20), (2, 1)])
 def test_a_worker_that_does_not_respond_is_replaced(
     verifier: SignatureVerifier, count: int, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,22 +331,16 @@ def test_too_much_is_refused(verifier: SignatureVerifier, monkeypatch: pytest.Mo
         verifier.verify(some_jobs(11)[0])
 
 
+@MAY_FORK
 def test_workers_end_with_a_parent_that_is_killed() -> None:
-    code = (
-        "import time, sys\n"
-        "from sycee.sequencer.signature_workers import SignatureVerifier\n"
-        f"jobs = bytes.fromhex('{job(1).hex()}')\n"
-        "verifier = SignatureVerifier(2)\n"
-        "assert verifier.verify(jobs).result(60) == b'\\1'\n"
-        "print(*verifier.process_ids, flush=True)\n"
-        "time.sleep(600)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        processes = [int(word) for word in parent.stdout.readline().split()]
+    def verifies() -> tuple[tuple[int, ...], SignatureVerifier]:
+        verifier = SignatureVerifier(2)
+        assert verifier.verify(job(1)).result(WAIT_S) == b"\1"
+        return tuple(verifier.process_ids), verifier
+
+    with waiting_child(verifies) as (_, processes):
         assert len(processes) == 2
         assert all(is_running(process) for process in processes)
-        parent.kill()
     until(lambda: not any(is_running(process) for process in processes))
 
 
