@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from tests.bank.world import ANN, BOB, DAY_NS, HOUR_NS, START_NS
+from tests.cases import office as places
 from tests.cases.office import LEFT, PAID, Office
 from tests.wallets import world
 
@@ -29,14 +30,14 @@ NOTE = "she says that the phone was stolen"
 
 @pytest.fixture
 def office(server: str, tmp_path: Path) -> Iterator[Office]:
-    with world.bank(server, tmp_path) as town:
-        yield Office(town)
+    with places.office(server, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Office]:
-    with world.bank("", tmp_path) as town:
-        yield Office(town)
+    with places.office("", tmp_path) as made:
+        yield made
 
 
 def test_money_is_held_until_the_case_is_decided_for_the_payer(office: Office) -> None:

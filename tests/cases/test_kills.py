@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.bank.killing import check_kills
 from tests.bank.world import ANN, BOB, NORTH
-from tests.cases.office import CLEO, LEFT, PAID, Office
+from tests.cases.office import CLEO, LEFT, PAID, prepare
 from tests.wallets import world
 from tests.wallets.world import town
 
@@ -15,10 +15,6 @@ from sycee.bank.bank import Bank
 from sycee.core.records.proposal_format import Proposal
 
 OPENED, HELD, UPHELD, REVERSED = 71, 72, 73, 74
-
-
-def prepare(bank: Bank) -> None:
-    Office(town(bank))
 
 
 def prepare_open(bank: Bank) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.identity.world import World, world
+from tests.identity.world import World, small_world, world
 
 
 @pytest.fixture
@@ -17,5 +17,5 @@ def bank(where: str, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path, str(tmp_path / "small.db")) as made:
+    with small_world(tmp_path) as made:
         yield made

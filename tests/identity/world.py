@@ -6,15 +6,17 @@ is a compliance person, Carl a clerk of operator 2. The mint of `issue` needs tw
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
-from tests.database.places import opened
+from tests.database.places import opened, temporary_folder
 
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -43,6 +45,7 @@ START_NS: Final = 1_793_580_000 * 10**9  # 2026-11-02
 YEAR_NS: Final = 365 * 86_400 * 10**9
 HOUR_NS: Final = 3_600 * 10**9
 CNY, BOOK = 156, 1
+DATABASE: Final = "world.db"
 
 ANN, BOB, EVE, DESK, NORTH, WU, CLEO, CARL, ZERO, SOUTH = range(1, 11)
 ISSUANCE, SUSPENSE, VAULT, RESERVE, CONVERTED, RESERVE_ISSUANCE, RESERVE_SUSPENSE, WALLET, SHOP = range(101, 110)
@@ -188,3 +191,18 @@ def world(folder: Path, where: str) -> Iterator[World]:
             yield made
         finally:
             made.close()
+
+
+@contextmanager
+def small_world(folder: Path) -> Iterator[World]:
+    """Yield a world on SQLite in a folder: a copy of one that each process makes once."""
+    shutil.copytree(_closed_world(), folder, dirs_exist_ok=True)
+    with world(folder, str(folder / DATABASE)) as made:
+        yield made
+
+
+@cache
+def _closed_world() -> Path:
+    folder = temporary_folder()
+    with world(folder, str(folder / DATABASE)):
+        return folder

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.life.world import World, world
+from tests.life.world import World, small_world
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Iterator[World]:
-    with world(str(tmp_path / "kept.db"), tmp_path) as made:
+    with small_world(tmp_path) as made:
         yield made

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sqlalchemy.engine import Connection
+from tests.database.places import temporary_folder
 from tests.personal.world import ACCESS, ANN, BOB, CASE, NOON, WANG
 from tests.personal.world import World as PersonalWorld
 from tests.personal.world import world as personal_world
@@ -38,6 +41,7 @@ from sycee.personal.orders import Orders
 from sycee.sequencer.embedded import Ledger, Signer
 
 CNY = 156
+DATABASE = "kept.db"
 MS = NOON // 10**6
 YEAR_NS = 366 * 86_400 * 10**9
 LIMITS, RECOVERY, PROGRAMME_RULES = 1, 2, 10_000
@@ -185,3 +189,18 @@ def numbers(stores: Stores, connection: Connection) -> None:
     """Allocate the numbers that `opening` uses."""
     for owner, number in (("tiers", LIMITS), (rules.RECOVERY_OWNER, RECOVERY)):
         assert stores.numbers.allocate(connection, stores.numbers.RULE_SETS, owner) == number
+
+
+@contextmanager
+def small_world(folder: Path) -> Iterator[World]:
+    """Open a bank on SQLite in a folder: a copy of one that each process makes once."""
+    shutil.copytree(_closed_world(), folder, dirs_exist_ok=True)
+    with world(str(folder / DATABASE), folder) as made:
+        yield made
+
+
+@cache
+def _closed_world() -> Path:
+    folder = temporary_folder()
+    with world(str(folder / DATABASE), folder):
+        return folder

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from joserfc.jwk import ECKey, OKPKey
-from tests.identity.world import ANN, NORTH, World, world
+from tests.identity.world import ANN, NORTH, World, small_world, world
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
@@ -130,7 +130,7 @@ class Office:
 @contextmanager
 def office(folder: Path, where: str = "", *, nonce: bool = False) -> Iterator[Office]:
     """Yield an office on a new world."""
-    with world(folder, where or str(folder / "office.db")) as bank:
+    with world(folder, where) if where else small_world(folder) as bank:
         upgrade(bank.engine, SCHEMA)
         clock = SimulatedClock(START_S * 10**9)
         clients = Clients(bank.stores, bank.people, clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from tests.identity.world import ANN, CARL, CLEO, NORTH, SOUTH, START_NS, World, world
+from tests.identity.world import ANN, CARL, CLEO, NORTH, SOUTH, START_NS, World, small_world
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
@@ -37,7 +37,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder: Path = tmp_path_factory.mktemp("invitations")
-    with world(folder, str(folder / "place.db")) as bank:
+    with small_world(folder) as bank:
         upgrade(bank.engine, wallets.SCHEMA)
         upgrade(bank.engine, SCHEMA)
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
-from tests.identity.world import ANN, BOB, CARL, World, world
+from tests.identity.world import ANN, BOB, CARL, World, small_world
 from tests.server.auth import provider as providers
 from tests.server.auth.provider import CLIENT, SECRET, Provider, query_of
 
@@ -64,7 +64,7 @@ class Place:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder: Path = tmp_path_factory.mktemp("oidc")
-    with world(folder, str(folder / "place.db")) as bank, providers.provider() as provider:
+    with small_world(folder) as bank, providers.provider() as provider:
         upgrade(bank.engine, wallets.SCHEMA)
         upgrade(bank.engine, SCHEMA)
         clock = SimulatedClock(RealClock().now_ns())  # the provider has the machine's clock

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from tests.identity.world import ANN, BOB, CARL, START_NS, World, world
+from tests.identity.world import ANN, BOB, CARL, START_NS, World, small_world
 from tests.server.auth.authenticator import PRESENT, Authenticator, text
 
 from sycee.core.clock import SimulatedClock
@@ -68,7 +68,7 @@ def refused(work: Callable[[], object]) -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder: Path = tmp_path_factory.mktemp("passkeys")
-    with world(folder, str(folder / "place.db")) as bank:
+    with small_world(folder) as bank:
         upgrade(bank.engine, wallets.SCHEMA)
         upgrade(bank.engine, SCHEMA)
         clock = SimulatedClock(START_NS)
