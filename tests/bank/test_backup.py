@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.bank import world
-from tests.bank.killing import Steps, sampled
+from tests.bank.killing import POSTGRESQL_IN_SOAK, Steps, sampled
 from tests.database.places import empty_database
 from tests.processes import PROCESSES
 
@@ -118,6 +118,7 @@ def test_a_backup_goes_to_the_other_database(server: str, tmp_path: Path, backup
         appoint(bank, DAVE)
 
 
+@POSTGRESQL_IN_SOAK
 def test_the_records_that_a_backup_covers_are_pruned(server: str, tmp_path: Path) -> None:
     with world.bank(server, tmp_path) as bank:
         id = appoint(bank, CAROL)
@@ -131,6 +132,7 @@ def test_the_records_that_a_backup_covers_are_pruned(server: str, tmp_path: Path
     assert restore(tmp_path, tmp_path / "one.backup", server).findings == ()  # the dump has them
 
 
+@POSTGRESQL_IN_SOAK
 @pytest.mark.parametrize("late", [False, True])
 def test_what_happened_during_the_backup_is_done_again_or_lapses(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
@@ -157,6 +159,7 @@ def test_what_happened_during_the_backup_is_done_again_or_lapses(
         assert len(found) == (1 if late else 2)
 
 
+@POSTGRESQL_IN_SOAK
 def test_who_was_shredded_before_or_since_stays_unreadable(server: str, tmp_path: Path) -> None:
     with world.bank(server, tmp_path) as bank:
         appoint(bank, CAROL, Duty.PRIVACY)
@@ -198,10 +201,19 @@ def header_bytes(content: bytes) -> int:
     return 16 + int.from_bytes(content[12:16], "little")
 
 
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a closed bank and its backup."""
+    folder = tmp_path_factory.mktemp("closed")
+    with world.bank("", folder) as bank:
+        write_backup(bank, folder / "one.backup", KEY)
+    return folder
+
+
 @pytest.fixture
-def whole(tmp_path: Path) -> bytes:
-    with world.bank("", tmp_path) as bank:
-        write_backup(bank, tmp_path / "one.backup", KEY)
+def whole(closed: Path, tmp_path: Path) -> bytes:
+    """The content of `one.backup`, which is in a copy of the folder."""
+    shutil.copytree(closed, tmp_path, dirs_exist_ok=True)
     return (tmp_path / "one.backup").read_bytes()
 
 
