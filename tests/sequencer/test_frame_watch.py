@@ -125,3 +125,15 @@ def test_a_watcher_whose_loop_is_closed_is_dropped(place: Place) -> None:
     pay(place, 2)
     assert isinstance(watch.error, RuntimeError)
     assert place.ledger.transfer(TREASURY, ANN, 1) is Result.CREATED
+
+
+def test_a_watcher_whose_loop_is_closed_before_its_callback_ran_is_dropped(place: Place) -> None:
+    async def begin() -> FrameWatch:
+        return place.ledger.sequencer.watch_frames(lambda sequence: None)
+
+    loop = asyncio.new_event_loop()
+    watch = loop.run_until_complete(begin())
+    pay(place, 2)  # the first frame is published before the second is answered
+    loop.close()
+    pay(place, 2)
+    assert isinstance(watch.error, RuntimeError)

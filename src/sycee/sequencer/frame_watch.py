@@ -26,7 +26,7 @@ class FrameWatch:
 
     def published(self) -> None:
         """Schedule the callback, unless it is scheduled already. On the writer's thread."""
-        if self._is_scheduled:
+        if self._is_scheduled and not self._loop.is_closed():  # a closed loop never runs it
             return
         self._is_scheduled = True
         try:
