@@ -127,6 +127,7 @@ def commands(place: Path) -> list[list[str]]:
         ["refund", "--help"],
         ["request", "--help"],
         ["hold", "--help"],
+        ["bulk", "--help"],
         ["drop", "list", bank],
         ["drop", "list", bank, "--json"],
         ["drop", "funders", bank],

@@ -388,7 +388,7 @@ def _same(stored: File, content: Content) -> File:
 
 def _takes_no_rows(file: File) -> UsageError:
     hint = {
-        WAITING: "two persons approve it first",
+        WAITING: "two persons approve it first: `sycee bulk approve`",
         SETTLED: "all its rows were paid",
         DISCARDED: "nothing of it was paid; declare a new file",
     }.get(file.state, "look at its status")

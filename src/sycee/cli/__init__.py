@@ -62,6 +62,7 @@ COMMANDS: Final = {
     "wallet": ("wallet:app", "Open, show, change and close wallets, and their aliases."),
     "merchant": ("merchant:app", "Open accounts of merchants; show their QR codes, day reports, orders and sweeps."),
     "pay": ("pay:pay", "Pay from a wallet."),
+    "bulk": ("bulk:app", "Pay many payees from one account, by a file of rows."),
     "request": ("request:app", "Ask for a payment, and pay or decline such a request."),
     "hold": ("hold:app", "Hold money of a wallet for a payee, and take or release it."),
     "refund": ("pay:refund", "Refund a part, or all, of the payment of an order or of a hold."),
@@ -192,6 +193,8 @@ def _after_interrupt(tokens: list[str]) -> str:
     """Return what an interrupted command has left: a pilot's journal is in the folder of --data, if given."""
     if tokens[:1] == ["restore"]:
         return "; nothing was restored"
+    if tokens[:2] == ["bulk", "pay"]:
+        return ": whole batches may be paid; the same command pays the rest"
     if tokens[:1] != ["pilot"]:
         return "; nothing was changed"
     if any(each.split("=")[0] == "--data" for each in tokens):

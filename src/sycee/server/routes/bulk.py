@@ -85,7 +85,7 @@ class BulkFile(Body):
 
 @operation(
     router, "POST", "/bulk", access=PAY, status_code=201, response_model=BulkFile, responses=REPEATED,
-    summary="Declare a file of bulk payments",
+    errors=("not-found",), summary="Declare a file of bulk payments",
 )  # fmt: skip
 async def declare_bulk(body: FileBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Store payer, number of rows, sum and digests of a file. Nothing is paid: send its rows next.

@@ -1,0 +1,80 @@
+"""Parameters and lines that the commands of bulk payments share, on a folder and over a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli.terminal import print_table, show, table
+from sycee.core.words import quantity
+
+if TYPE_CHECKING:
+    from sycee.core.money import Currency
+
+RowsFile: TypeAlias = Annotated[
+    Path, Parameter(help="File with the rows: .csv, .arrow, .arrows (a stream) or .parquet.")
+]
+BulkFileId: TypeAlias = Annotated[str, Parameter(help="Id of the file, as `sycee bulk pay` printed it.")]
+GivenId: TypeAlias = Annotated[
+    str, Parameter(name="--id", help="Id of the file; by default that in FILE.id, which is written beside the rows.")
+]
+AllOrNothing: TypeAlias = Annotated[
+    bool, Parameter(name="--all-or-nothing", negative="", help="Stage all rows; `sycee bulk settle` then pays them.")
+]
+Discard: TypeAlias = Annotated[bool, Parameter(negative="", help="Pay no row, and end the file.")]
+Output: TypeAlias = Annotated[
+    Path | None, Parameter(help="CSV file to write; without it, the results are printed to stdout.")
+]
+RowsOutput: TypeAlias = Annotated[Path | None, Parameter(help="CSV file to write with the result of each row.")]
+
+
+def counted(codes: Iterable[Any]) -> dict[str, int]:
+    """Return the number of rows by the name of their code. `codes`: arrays of codes."""
+    import numpy as np
+
+    from sycee.core.records.bulk_rows import code_name
+
+    found: dict[int, int] = {}
+    for each in codes:
+        for code, rows in zip(*(part.tolist() for part in np.unique(each, return_counts=True)), strict=True):
+            found[code] = found.get(code, 0) + rows
+    return {code_name(code): found[code] for code in sorted(found)}
+
+
+def show_counts(counts: Mapping[str, int], *, paid: str) -> bool:
+    """Show the rows by cause; return whether all have succeeded. `paid`: the word for rows that succeeded."""
+    total, good = sum(counts.values()), counts.get("CREATED", 0)
+    show(f"{good:,} of {quantity(total, 'row')} {paid}")
+    if good == total:
+        return True
+    made = table("cause", "rows", numbers=("rows",))
+    for name, rows in counts.items():
+        if name != "CREATED":
+            made.add_row(name, f"{rows:,}")
+    print_table(made)
+    return False
+
+
+def amount(minor: int, currency: Currency) -> str:
+    """Return an amount with its currency."""
+    from sycee.core import money
+
+    return f"{money.format(minor, currency)} {currency.code}"
+
+
+def write_results(results: Iterable[Any], output: Path | None) -> None:
+    """Write results as CSV to a file or to stdout."""
+    import sys
+
+    from sycee.client import bulk_csv
+    from sycee.core.output_files import write_file
+
+    parts = (bulk_csv.write_results(each.first, each, header=number == 0) for number, each in enumerate(results))
+    if output is None:
+        for part in parts:
+            sys.stdout.write(part.decode())
+    else:
+        write_file(output, b"".join(parts))
