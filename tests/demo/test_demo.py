@@ -19,6 +19,7 @@ from tests.docs.pages import ROOT, commands, page, shows
 from sycee.bank.bank import Bank
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.worker_thread import processors
 from sycee.demo.folder import Demo
 from sycee.demo.people import CITIZENS, OWN_KEYS, SHOPS, People
 from sycee.demo.running import run_demo
@@ -102,6 +103,7 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     assert SigningKey.load(folder / "keys" / demo.role("ann").key).public == people.key("ann").public
     with Bank.open(folder / "bank", schemas=(SCHEMA,)) as bank:
         assert bank.check() == []
+        assert bank.config.text("signature_workers") == ("1" if processors() > 1 else "0")
         (proposal,) = bank.proposals.list("open")
         assert proposal.proposal.action == "mint"
         assert {each.name for each in bank.institutions.list("merchant")} == set(SHOPS)

@@ -25,6 +25,7 @@ from typing import IO, Any, Final
 from numba.core import event
 
 from sycee.core import jit, kernel_folder
+from sycee.core.worker_thread import processors
 
 LEDGER: Final = "sycee.ledger.kernels.frames"
 # The modules of each worker: all entries of a module, or one part of it, named after a colon. The second list needs
@@ -75,7 +76,7 @@ def _is_complete(folder: Path, module: str) -> bool:
 
 def _build(folder: Path, module: str) -> None:
     kernel_folder.remove_unused(folder)
-    work = WORK.get(module, ((module,),)) if _processors() > 1 else ((module,),)
+    work = WORK.get(module, ((module,),)) if processors() > 1 else ((module,),)
     with tempfile.TemporaryFile(dir=folder) as errors:
         workers: list[subprocess.Popen[bytes]] = []
         # A signal interrupts the main thread only: no worker is started without being listed, and so each is killed.
@@ -100,11 +101,6 @@ def _build(folder: Path, module: str) -> None:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
             kernel_folder.print_once(f"a process that compiles kernels failed: {lines[-1]}")
-
-
-def _processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start_workers(

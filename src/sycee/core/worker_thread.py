@@ -20,6 +20,11 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Deferred(Generic[T]):
     """A task and, after `run`, its result."""
 

@@ -12,6 +12,7 @@ from sycee.core.clock import RealClock, read_ns
 from sycee.core.keys import SigningKey
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.records.signed_messages import proof_message
+from sycee.core.worker_thread import processors
 from sycee.demo.folder import Demo, Role, Shop, Wallet
 from sycee.demo.people import CITIZENS, FUNDED, OPERATORS, OWN_KEYS, SHOPS, STAFF, People
 from sycee.identity.duties import Duty
@@ -34,7 +35,6 @@ _SETTINGS: Final = {
     "phone_prefix": "+86",
     "http_notice": NOTICE,
     "http_log": "failures",
-    "signature_workers": "0",
 }
 
 
@@ -57,7 +57,8 @@ def _found(folder: Path, people: People) -> Bank:
         witness=people.key("wu").public,
         master_key=folder / "master.key",
         key_backup=folder / "people-backup",
-        settings=_SETTINGS,
+        # A second process would take the time of the first one if both share a processor.
+        settings={**_SETTINGS, "signature_workers": "1" if processors() > 1 else "0"},
     )
     return Bank.create(folder / "bank", founding)
 
