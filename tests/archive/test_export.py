@@ -286,8 +286,9 @@ def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.usefixtures("short_days")
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
 def test_an_export_interrupted_anywhere_is_usable_and_continues(
-    tmp_path: Path, power: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, power: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
     monkeypatch.setattr(manifest, "COMMITS_WAITING_MAX", 1)
     history = random_history(7, 60)
@@ -316,8 +317,8 @@ def test_an_export_interrupted_anywhere_is_usable_and_continues(
         export(last, folder)
         assert content(folder) == expected
         check(last, folder)
-        steps += 4
-    assert cuts >= 5
+        steps += every
+    assert cuts >= 3
     listed = {entry.path for entry in manifest_of(folder).files}
     export(last, folder)
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")} >= listed
