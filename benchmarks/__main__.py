@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -169,10 +170,10 @@ def _listed(one: Benchmark) -> dict[str, Any]:
     }
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and return the exit code: 0 done, 2 usage, 3 integrity, 4 unavailable, 130 interrupted."""
     try:
-        app(result_action="return_value")
+        app(arguments, result_action="return_value")
     except SyceeError as error:
         sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         return error.exit_code
