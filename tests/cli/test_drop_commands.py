@@ -97,3 +97,26 @@ def test_from_the_frozen_list_to_the_close(folder: Path, drop: Any) -> None:
     assert "returned  160.00 CNY" in drop("expire", "bank", NAME)[1]
     assert "is closed" in drop("close", "bank", NAME, *north)[1]
     assert "is closed" in drop("show", "bank", NAME)[1]
+
+
+def test_a_newcomer_tries_a_programme_in_one_command(folder: Path, drop: Any, sycee: Any) -> None:
+    (folder / "autumn.toml").write_text(FILE)
+    rows = [f"4403000000{number:04},+8613900{number:06},{('north', 'south')[number % 2]}" for number in range(40)]
+    rows += [rows[0], "1,2,north"]  # the same person twice, and a phone that is none
+    (folder / "people.csv").write_text("\n".join(["document,phone,bank", *rows]) + "\n")
+    code, out = drop("try", "autumn.toml", "people.csv", "--folder", "trial", "--json")
+    assert code == 0
+    made = json.loads(out)
+    assert (made["rows"], made["registered"], made["refused"]) == (42, 41, {"INVALID_PHONE": 1})
+    assert (made["entries"], made["winners"], made["dropped_minor"]) == (40, 5, 160_00)
+    assert made["spent_minor"] + made["returned_minor"] == made["dropped_minor"]
+    assert 0 < made["spent_minor"] <= 160_00
+    assert made["supply_before_minor"] == made["supply_after_minor"] == 160_00
+    assert made["funder_at_the_end_minor"] == made["returned_minor"]
+    assert made["problems"] == []
+    assert drop("show", "trial/bank", NAME, "--json")[0] == 0
+    assert sycee("draw", "verify", f"trial/bank/programmes/{NAME}/2026-11-03").code == 0
+    assert drop("try", "autumn.toml", "people.csv", "--folder", "trial")[0] == 2  # the folder is in use
+    (folder / "nobody.csv").write_text("document,phone,bank\n1,2,north\n")
+    refused = sycee("drop", "try", "autumn.toml", "nobody.csv", "--folder", "second")
+    assert (refused.code, "row 1, phone: the phone is not" in refused.err) == (2, True)

@@ -29,6 +29,55 @@ FunderName: TypeAlias = Annotated[str, Parameter(help="Name or account of the fu
 Reason: TypeAlias = Annotated[str, Parameter(help="Why, in a sentence without personal data.")]
 
 
+@app.command(name="try")
+def try_(
+    file: Annotated[str, Parameter(help="A programme file, such as spring.toml, or a shipped pilot.")],
+    people: Annotated[Path, Parameter(help="CSV file of invented people: document, phone, bank, stratum.")], /, *,
+    folder: Annotated[Path, Parameter(help="New folder for the trial's bank and keys.")],
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Run a programme from nothing to its close, for invented people: a rehearsal bank, all keys, a moved clock.
+
+    Each step is the call that a real bank makes. The beacon, the shops, claims and payments are invented.
+    """
+    from sycee.core import money
+    from sycee.demo.drop_trial import run_trial
+
+    lines: list[str] = []
+    with progress("trying", "steps") as report:
+        trial = run_trial(file, people, folder, tell=lines.append if json_ else show, step=report)
+    figures, currency = trial.figures, trial.programme.currency
+    amounts = {
+        "supply before": trial.supply_before_minor,
+        "supply after": trial.supply_after_minor,
+        "dropped": figures.dropped_minor,
+        "spent": figures.spent_minor,
+        "returned": figures.returned_minor,
+        "funder at the end": trial.funder_minor,
+    }
+    counts = {
+        "rows": trial.rows,
+        "registered": trial.registered,
+        "entries": trial.entries,
+        "winners": figures.members,
+        "claimed": figures.claimed,
+        "payments": trial.payments,
+    }
+    if json_:
+        members = {f"{word.replace(' ', '_')}_minor": minor for word, minor in amounts.items()}
+        show_json({"steps": lines, **counts, **members, "refused": trial.refused, "problems": list(trial.problems)})
+        return 3 if trial.problems else 0
+    made = table("", "figure", numbers=("figure",), ruled=False)
+    for word, count in counts.items():
+        made.add_row(word, f"{count:,}")
+    for word, minor in amounts.items():
+        made.add_row(word, f"{money.format(minor, currency)} {currency.code}")
+    print_table(made)
+    show(*trial.problems or ("the books of the bank agree with its ledger",))
+    show(f"bank: {folder / 'bank'}", f"published files: {trial.files}; `sycee draw verify` checks them")
+    return 3 if trial.problems else 0
+
+
 # --- funders ---
 
 
@@ -93,7 +142,8 @@ def funders(folder: BankFolder, /, *, json_: AsJson = False) -> int:
 
 @app.command
 def draft(
-    folder: BankFolder, file: Annotated[Path, Parameter(help="A programme file, such as spring.toml.")], /, *,
+    folder: BankFolder,
+    file: Annotated[str, Parameter(help="A programme file, such as spring.toml, or a shipped pilot.")], /, *,
     funder: Annotated[str, Parameter(help="Name or account of the funder.")],
     operator: Annotated[
         list[str] | None,
@@ -106,10 +156,10 @@ def draft(
     Operators of the file are found by their title or name. An officer or the funder's operator signs nothing, but must
     be the person of --key.
     """
-    from sycee.core import documents
+    from sycee import data
 
     keys = signing_keys(key)
-    text = documents.content(file).decode("utf-8", "replace")
+    text = data.file("pilots", file, "programme")[1].decode("utf-8", "replace")
     with open_bank(folder) as bank:
         made = bank.programmes.draft(
             text, funder=bank.funders.find(funder).account, maker=maker_of(bank, keys), operators=_numbers(operator)
