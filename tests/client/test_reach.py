@@ -13,7 +13,7 @@ import pytest
 from sycee.client import Call, Signer, api, events
 from sycee.client.exchange import Request, Session
 from sycee.client.tokens import TOKEN_PATH
-from sycee.client.values import Payer, ReserveRule, Shortfall
+from sycee.client.values import PacketShare, Payer, ReserveRule, Shortfall
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
@@ -37,6 +37,8 @@ GIVEN: dict[str, Any] = {
     "bank_reference": "B-1", "operator": 2, "minor": 100, "day_max_minor": 100, "quota_minor": 100, "case": 3,
     "settlement": "CN00", "order": "A-1", "record": operations.pay(ID, payer=2, payee=3, amount=1),
     "rules": [ReserveRule("class-4", "2026-11-02", "issuer", 1, "decree")],
+    "text": "name = 1", "beacon": bytes(32), "file": "entries.bin", "members": [1, 2, 3], "programme_number": 1,
+    "shares": [PacketShare("small", 3, 100)], "member": 7,
     "shortfall": Shortfall(ids.format(ID), 1, "RW-1", "asked", ids.format(2), 5, "", 0),
 }  # fmt: skip
 # Arguments of one call, where a name has another meaning in it.

@@ -64,6 +64,13 @@ class Wanted:
     derived: frozenset[str] = frozenset()
     is_linked: bool = True
 
+    @classmethod
+    def of_record(cls, record: Any) -> Wanted:
+        """Return exactly this record, in no chain; the server chooses its id."""
+        values = {name: ids.of_record(record, name) for name in _IDS} | {name: int(record[name]) for name in _FIELDS}
+        fields = {name: each for name, each in values.items() if each and name != "id"}
+        return cls(Kind(int(record["kind"])), fields, free=frozenset({"id"}), is_linked=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -1,0 +1,117 @@
+"""Programmes: funders, files, occurrences and dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Funder:
+    """An account that pays programmes. `operator`: the number of the operator that serves it."""
+
+    account: str
+    name: str
+    operator: int
+    state: str
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeRow:
+    """A programme. `digest`: SHA-256 of its file. `halted`: why it is halted, None while it is not."""
+
+    name: str
+    title: str
+    state: str
+    digest: str
+    funder: str
+    operator: int
+    operators: Mapping[str, int]
+    halted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One run of a programme, with its packets on the ledger. `number`: of its programme there."""
+
+    programme: str
+    occurrence: int
+    date: str
+    state: str
+    next_step: str
+    number: int | None
+    entries: int
+    members: int
+    claimed: int
+    budget_minor: int
+    dropped_minor: int
+    spent_minor: int
+    pending_minor: int
+    returned_minor: int
+    left_minor: int
+    announcement: str | None
+    published: str | None
+    cohort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """A programme with its file and its occurrences."""
+
+    name: str
+    title: str
+    state: str
+    digest: str
+    funder: str
+    operator: int
+    operators: Mapping[str, int]
+    halted: str | None
+    text: str
+    occurrences: tuple[Occurrence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A stored file. `digest`: its SHA-256."""
+
+    name: str
+    state: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PacketShare:
+    """`count` packets of `minor` units each."""
+
+    name: str
+    count: int
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class DryStep:
+    """One step of a dry run. `refused`: number of records by code."""
+
+    name: str
+    at: str
+    records: int
+    refused: Mapping[str, int]
+    supply_minor: int
+    funder_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What the steps to come would do to the state after `frame`. `invented`: nobody is drawn yet."""
+
+    ok: bool
+    frame: int
+    invented: bool
+    members: int
+    budget_minor: int
+    supply_minor: int
+    funder_minor: int
+    shares: tuple[PacketShare, ...]
+    steps: tuple[DryStep, ...]
+    problems: tuple[str, ...]
