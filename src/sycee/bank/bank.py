@@ -68,7 +68,9 @@ from sycee.programmes.registration_appeals import Appeals
 from sycee.programmes.registration_lists import Lists
 from sycee.programmes.registration_results import Results
 from sycee.programmes.registrations import Registrations
+from sycee.programmes.reporting import ClosingReports
 from sycee.programmes.service import Programmes
+from sycee.programmes.shops import Shops
 from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.signer import RemoteSigner
@@ -214,6 +216,8 @@ class Bank:
         self.appeals = Appeals(lists, self.people)
         self.registration_results = Results(lists, self.programmes, self.registrations, self.personal, self.access)
         self.programmes.registered = self.registration_results
+        self.shops = Shops(stores, self.people, self.institutions, self.directory, self.programmes)
+        self.closing_reports = ClosingReports(stores, self.programmes)
         # --- bulk ---
         self.bulk = BulkPayments(
             stores,
@@ -261,7 +265,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.holds, self.sweeps),
-            *(self.funders, self.programmes, self.bulk),
+            *(self.funders, self.programmes, self.shops, self.bulk),
             *(self.cases, self.claims),
             self.day,
         )

@@ -235,6 +235,10 @@ _RULES: Final = (
         ledger=OPERATOR),
     _rule("programme.close", "close an expired programme, or cancel one before its drop", (_D.OFFICER, _D.OPERATOR),
         own=True),
+    _rule("programme.apply", "apply for a merchant group of a programme", (*_DESKS, _D.MERCHANT), own=True),
+    _rule("programme.check", "accept or decline a shop; not the person who applied",
+        (_D.OFFICER, _D.COMPLIANCE, _D.OPERATOR), own=True),
+    _rule("programme.join", "let accepted shops join, or a shop leave", (_D.OPERATOR,), own=True, ledger=OPERATOR),
     # bulk payments
     _rule(
         "bulk.pay", "pay many payees from one account, by a file", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,

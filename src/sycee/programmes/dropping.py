@@ -71,7 +71,7 @@ class Dropping(Terms):
         stored.require_running()
         states.require_change(found.title, found.state, states.ALLOTTED)
         allotment = self._approved(stored, found)
-        payload, size = _payload(found), int(allotment.members.size)
+        payload, size = payload_of(found), int(allotment.members.size)
         with self._stores.ledger.sequencer.reading() as state:
             filled = int(state.tables.programmes["filled"][_number(found)])
         made = self.member_records(found, allotment)
@@ -115,7 +115,7 @@ class Dropping(Terms):
         self.check_exposure(found, found.minor)
         self._check_funded(stored, found)
         made = self.drop_records(found, self._approved(stored, found))
-        payload = _payload(found) | {"expires_ns": stored.on(found).expires_ns}
+        payload = payload_of(found) | {"expires_ns": stored.on(found).expires_ns}
         id = self.ids_of(found).one("drop intent", attempt=found.attempt)
         self._perform([Draft(DROP, made, payload, who=who, signers=signers, id=id)], "the drop was refused")
         return self.occurrence(name, occurrence)
@@ -170,7 +170,7 @@ class Dropping(Terms):
                     for place, each in zip(places[start:], chosen, strict=False)
                 ]
             )
-            parts.append(Draft(CLAIM, made, _payload(found), who=who, signers=signers, id=id))
+            parts.append(Draft(CLAIM, made, payload_of(found), who=who, signers=signers, id=id))
         return [
             outcome
             for start in range(0, len(parts), DRAFTS_MAX)
@@ -201,7 +201,7 @@ class Dropping(Terms):
         signers = self._technical()
         id = self.ids_of(found).one("expiry intent", attempt=found.attempt)
         draft = Draft(
-            EXPIRE, self.expire_record(found), _payload(found), who=signers[0].id if signers else 0, signers=signers,
+            EXPIRE, self.expire_record(found), payload_of(found), who=signers[0].id if signers else 0, signers=signers,
             id=id,
         )  # fmt: skip
         self._perform([draft], "the rest was not returned")
@@ -412,7 +412,8 @@ def _frame_of(connection: Connection, intent: Intent) -> int:
     return int(frame or 0)
 
 
-def _payload(found: Occurrence) -> dict[str, Any]:
+def payload_of(found: Occurrence) -> dict[str, Any]:
+    """Return the payload of the intents of an occurrence."""
     return {"programme": found.programme, "occurrence": found.occurrence, "attempt": found.attempt}
 
 

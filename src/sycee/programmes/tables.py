@@ -88,3 +88,25 @@ BEACONS: Final = Table(
     *required(String(64), "value"),
     *required(NS, "at_ns"),
 )
+
+APPLIED: Final = "applied"
+ACCEPTED: Final = "accepted"
+DECLINED: Final = "declined"
+JOINED: Final = "joined"
+LEFT: Final = "left"
+# Accounts of merchants that applied for a payee group of a programme. `group`: its name in the file.
+APPLICATIONS: Final = Table(
+    "programmes_applications",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("account", Id128, primary_key=True),
+    *required(Text, "group"),
+    *required(Id128, "merchant"),
+    *required(Integer, "operator"),
+    state_column(APPLIED, ACCEPTED, DECLINED, JOINED, LEFT),
+    *required(Id128, "by"),
+    *required(NS, "at_ns"),
+    Column("checked_by", Id128),
+    Column("checked_ns", NS),
+    *required(Text, "reason"),
+)

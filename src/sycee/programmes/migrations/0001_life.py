@@ -1,4 +1,4 @@
-"""Programmes, their occurrences, funders, operators and beacons.
+"""Programmes, their occurrences, funders, operators, beacons and shops.
 
 They are defined here and not imported from `tables`, which describes the tables of the current release.
 """
@@ -85,4 +85,18 @@ def upgrade() -> None:
         Column("person", ID, primary_key=True),
         Column("value", String(64), nullable=False),
         Column("at_ns", NS, nullable=False),
+    )
+    op.create_table(
+        "programmes_applications",
+        Column("programme", Text, primary_key=True),
+        Column("account", ID, primary_key=True),
+        Column("group", Text, nullable=False),
+        Column("merchant", ID, nullable=False),
+        Column("operator", Integer, nullable=False),
+        _state("applied", "accepted", "declined", "joined", "left"),
+        Column("by", ID, nullable=False),
+        Column("at_ns", NS, nullable=False),
+        Column("checked_by", ID),
+        Column("checked_ns", NS),
+        Column("reason", Text, nullable=False),
     )
