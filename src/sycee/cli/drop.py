@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 
+from sycee.cli import drop_shops
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
@@ -534,3 +535,7 @@ def _value(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError as error:
         raise UsageError("the beacon's value is not hexadecimal", hint="copy its 64 digits from the source") from error
+
+
+for _command in drop_shops.COMMANDS:
+    app.command(_command)

@@ -1,0 +1,30 @@
+"""Shops and the closing report of a programme by commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.programmes.shops_town import NAME, shop_town
+from tests.programmes.world import ANN, NORTH
+
+
+def test_shops_join_by_commands_and_a_report_is_written(sycee: Any, tmp_path: Path) -> None:
+    shop_town().copy(tmp_path)
+    bank, north, ann = tmp_path / "bank", tmp_path / "north.key", tmp_path / "ann.key"
+    for path, key in ((north, NORTH), (ann, ANN)):
+        key.save(path)
+    applied = sycee("drop", "apply", bank, NAME, "Tea house", "--key", north)
+    assert (applied.code, applied.err) == (0, ""), applied.err
+    assert "Tea house applied for city-shops of autumn-2026" in applied.out
+    (row,) = sycee("drop", "shops", bank, NAME, "--json").json()["rows"]
+    assert (row["merchant"], row["state"], row["operator"]) == ("Tea house", "applied", 2)
+    refused = sycee("drop", "check", bank, NAME, row["wallet"], "--key", north)
+    assert (refused.code, "who applied does not decide" in refused.err) == (2, True)
+    assert "is accepted" in sycee("drop", "check", bank, NAME, row["wallet"], "--key", ann).out
+    assert "1 shops of operator 2 are in autumn-2026" in sycee("drop", "join", bank, NAME, "2", "--key", north).out
+    assert "joined" in sycee("drop", "shops", bank, NAME).out
+    assert sycee("drop", "shops", bank, NAME, "--untested", "--json").json() == {"rows": []}  # it has no outlet
+    written = sycee("drop", "report", bank, NAME, tmp_path / "report")
+    assert (written.code, (tmp_path / "report" / "report.html").exists()) == (0, True), written.err
+    assert "has left autumn-2026" in sycee("drop", "leave", bank, NAME, row["wallet"], "--key", north).out
