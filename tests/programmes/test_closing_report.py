@@ -30,7 +30,8 @@ def test_the_figures_of_a_programme(tmp_path: Path) -> None:
         bank.set_clock(moment(8, 9))
         assert pay(bank, wallets[1], cafe, 12_34).is_paid
         assert pay(bank, wallets[2], tea, 20_00).is_paid
-        refund = bank.payments.refund_payment(whole.operation, 15_00, signers=bank.signers(NORTH), who=person(bank, NORTH))
+        north = {"signers": bank.signers(NORTH), "who": person(bank, NORTH)}
+        refund = bank.payments.refund_payment(whole.operation, 15_00, **north)
         assert refund.is_paid
         found = bank.closing_reports.results(NAME)
         assert (found.members, found.claimed, found.payments) == (5, 4, 3)
