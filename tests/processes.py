@@ -10,5 +10,8 @@ from typing import Final
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["pytest", "sycee.bank.restoring", "tests.wallets.world", "tests.compliance.service.world"]
+    [
+        *("pytest", "sycee.bank.restoring", "sycee.cli.pilot", "sycee.sandbox.pilot"),
+        *("tests.wallets.world", "tests.compliance.service.world"),
+    ]
 )

@@ -7,12 +7,12 @@ import os
 import pty
 import re
 import struct
-import sys
 import termios
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from tests.cli.calling import SCRIPT
+from tests.cli.calling import forked
 
 from sycee.core import progress_bar
 
@@ -68,28 +68,28 @@ def test_durations_in_minutes_and_hours(seconds: float, text: str) -> None:
 
 def shown_on_a_terminal(columns: int, *words: str) -> list[str]:
     """Every line that a command draws on a terminal of that width."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ.pop("COLUMNS", None)
-        os.execve(  # noqa: S606
-            sys.executable, [sys.executable, "-c", SCRIPT, *words], {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
-        )
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with Connection(theirs) as terminal:
+        process = forked(words, environment | {"TERM": "xterm", "NO_COLOR": "1"}, terminal, terminal)
     drawn = b""
-    while True:
-        try:
-            part = os.read(terminal, 1 << 16)
-        except OSError:
-            break
-        if not part:
-            break
+    while part := read(ours):
         drawn += part
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(ours)
+    process.join()
+    assert process.exitcode == 0
     return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode()))
 
 
-@pytest.mark.parametrize("columns", [60, 80, pytest.param(120, marks=pytest.mark.soak)])
+def read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""
+
+
+@pytest.mark.parametrize("columns", [80, *(pytest.param(each, marks=pytest.mark.soak) for each in (60, 120))])
 def test_the_bars_of_a_pilot_show_labelled_times(columns: int) -> None:
     lines = [each for each in shown_on_a_terminal(columns, "pilot", "luohu", "--scale", "0.1") if "freeze and" in each]
     assert lines

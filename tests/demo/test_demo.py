@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.cli.calling import start
+from tests.cli.calling import Command, start
 from tests.docs.pages import ROOT, commands, page, shows
 
 from sycee.bank.bank import Bank
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(folder: Path, port: int) -> Iterator[tuple[Command, str]]:
     """A demo that serves, and what it printed."""
     process = start("demo", str(folder), "--seed", "7", "--port", str(port), COLUMNS="200")
     try:
@@ -53,7 +53,7 @@ def running(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], st
         process.wait(PATIENCE_S)
 
 
-def stopped(process: subprocess.Popen[str], sent: signal.Signals) -> tuple[int, str]:
+def stopped(process: Command, sent: signal.Signals) -> tuple[int, str]:
     process.send_signal(sent)
     _, said = process.communicate(timeout=PATIENCE_S)
     return process.returncode, said
@@ -79,7 +79,7 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     with running(folder, port) as (process, screen):
         assert "synthetic keys" in screen.splitlines()[0]
         assert f"http://localhost:{port}" in screen
-        supply = httpx.get(f"http://127.0.0.1:{port}/v1/supply").json()
+        supply = httpx.get(f"http://127.0.0.1:{port}/v1/supply", timeout=PATIENCE_S).json()
         assert (supply["supply"], supply["equal"]) == ("400000000", True)
         printed_calls_work(screen)
         text = screen.replace(str(folder), "demo").replace(str(port), "8420").replace("seed 7", "seed 0")
@@ -90,8 +90,10 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     assert demo is not None
     with running(folder, port) as (process, again):
         assert all(each.client in again for each in demo.roles)
-        assert httpx.get(f"http://127.0.0.1:{port}/v1/supply").json()["supply"] == supply["supply"]
-        assert httpx.get(f"http://127.0.0.1:{port}/").text.count("synthetic keys, no real money") == 1
+        assert httpx.get(f"http://127.0.0.1:{port}/v1/supply", timeout=PATIENCE_S).json()["supply"] == supply["supply"]
+        assert (
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE_S).text.count("synthetic keys, no real money") == 1
+        )
         assert stopped(process, signal.SIGTERM)[0] == 0
     assert Demo.load(folder) == demo
 
