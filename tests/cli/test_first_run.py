@@ -82,9 +82,9 @@ def read(terminal: int) -> bytes:
 
 
 def test_two_processes_compile_a_kernel_once(tmp_path: Path, small: dict[str, str]) -> None:
-    processes = [started(KERNEL, tmp_path, **small) for _ in range(3)]
+    processes = [started(KERNEL, tmp_path, **small) for _ in range(2)]
     outputs = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert [process.returncode for process in processes] == [0, 0], outputs
     assert sorted(error for _, error in outputs)[0] == LINE
     assert {error for _, error in outputs} <= {LINE, "waiting for another process that compiles kernels\n", ""}
     assert len(compiled_files(tmp_path)) == 1
@@ -127,7 +127,14 @@ sys.exit(main(["pilot", "--help"]))
 """
 
 
-@pytest.mark.parametrize("module", ["cyclopts", "sycee.core.errors", "difflib", "sycee.cli.pilot"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "cyclopts",
+        "sycee.cli.pilot",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("sycee.core.errors", "difflib")),
+    ],
+)
 def test_ctrl_c_while_modules_are_imported_ends_the_command(tmp_path: Path, module: str) -> None:
     process = started(INTERRUPTED_IMPORT, tmp_path, module)
     _, err = process.communicate()
