@@ -1,7 +1,8 @@
-"""Run the blocks of one page in order and print what each said, as JSON: `python run_page.py < steps > results`.
+"""Run the blocks of one page in order and print what each said, as JSON: steps on stdin, results on stdout.
 
-A step is {"kind": "python" | "console", "content": ..., "place": ...}. Python blocks share one namespace; each console
-command is run by bash in the same folder. Stops at the first Python block that fails.
+A step is {"kind": "python" | "console", "content": ..., "place": ...}. Python blocks share one namespace. A console
+command that is one call of `sycee` runs in this process, which costs a third of a new one; every other command is run
+by bash in the same folder. Stops at the first Python block that fails. `warm.py` calls `main` in a process of its own.
 """
 
 from __future__ import annotations
@@ -9,9 +10,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 import traceback
+
+from sycee import cli
+
+SHELL = re.compile(r"[|;&<>$`*?~#\\\n]")  # a command with one of these needs a shell
 
 
 def main() -> None:
@@ -19,15 +26,9 @@ def main() -> None:
     results = []
     for step in json.load(sys.stdin):
         if step["kind"] == "console":
-            done = subprocess.run(
-                ["bash", "-c", step["content"]],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            results.append({"output": done.stdout, "error": ""})
+            content = step["content"]
+            is_call = content.startswith("sycee ") and not SHELL.search(content)
+            results.append({"output": called(shlex.split(content)[1:]) if is_call else run(content), "error": ""})
             continue
         said, error = io.StringIO(), ""
         try:
@@ -41,5 +42,27 @@ def main() -> None:
     json.dump(results, sys.stdout)
 
 
-if __name__ == "__main__":
-    main()
+def called(words: list[str]) -> str:
+    """Return what a command prints to stdout and stderr."""
+    said = io.BytesIO()
+    stdout, stderr = (io.TextIOWrapper(said, encoding="utf-8", write_through=True) for _ in range(2))
+    try:
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            cli.main(words)
+        return said.getvalue().decode()
+    finally:
+        for stream in (stdout, stderr):
+            stream.detach()  # or the first that is collected would close `said`
+
+
+def run(command: str) -> str:
+    """Return what a command prints in a shell."""
+    done = subprocess.run(
+        ["bash", "-c", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout

@@ -90,8 +90,8 @@ def steps(of: Page) -> tuple[list[dict[str, str]], list[str | None]]:
 def warm() -> Iterator[Path]:
     """A folder with a `sycee` that costs no start of Python each time it is called."""
     with tempfile.TemporaryDirectory() as folder:  # the path of a socket may not be long, and pytest's own are
-        command = [sys.executable, str(ROOT / "tests" / "docs" / "warm.py"), folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        command = [sys.executable, "-m", "tests.docs.warm", folder]
+        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             yield Path(folder)
@@ -115,7 +115,7 @@ def test_blocks_run_and_say_what_is_shown(name: str, tmp_path: Path, warm: Path)
         "PYTHONUNBUFFERED": "1",  # what is said first is shown first, as on a terminal
     }
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "docs" / "run_page.py")],
+        [str(warm / "sycee"), "run-page"],
         input=json.dumps(to_run),
         cwd=tmp_path,
         env=environment,

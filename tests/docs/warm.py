@@ -1,8 +1,8 @@
-"""A `sycee` that starts warm: `python warm.py FOLDER` writes FOLDER/sycee, and serves it until its stdin ends.
+"""A `sycee` that starts warm: `python -m tests.docs.warm FOLDER` writes FOLDER/sycee and serves it until stdin ends.
 
 Nearly all that a short command costs is its start, a second of imports, and pages call many. FOLDER/sycee hands its
 words, environment, folder and open files to this process, which has imported every command once; a forked child of it
-does the work, and FOLDER/sycee ends as that did.
+does the work, and FOLDER/sycee ends as that did. `FOLDER/sycee run-page` runs a page (`run_page.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NoReturn
+
+from tests.docs import run_page
 
 from sycee import cli
 from sycee.bank import bank
@@ -65,7 +67,12 @@ def child(connection: socket.socket) -> NoReturn:
     # By the line, as on a terminal: what is said first is shown first.
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
     try:
-        code = cli.main(words)
+        if words == ["run-page"]:
+            sys.modules["__main__"] = run_page  # which processes that a block starts import
+            run_page.main()
+            code = 0
+        else:
+            code = cli.main(words)
         sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
