@@ -114,6 +114,10 @@ bench-full: $(DEV) ## Measure everything at full size in an hour, save it, and w
 	$(BIN)/python -m benchmarks --full --save
 	$(BIN)/python -m benchmarks --report
 
+.PHONY: bench-programmes
+bench-programmes: $(DEV) ## Measure programmes at full size: registration, draw and allotment
+	$(BIN)/python -m benchmarks --full --only programmes-
+
 # A lock has names, versions and hashes and no addresses, so it works with every index and mirror.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"

@@ -24,6 +24,7 @@ FAMILIES: Final = (
     "compliance",
     "routes",
     "wallets",
+    "programmes_live",
     "sqlite",
     "postgresql",
 )

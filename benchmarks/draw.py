@@ -12,7 +12,7 @@ from benchmarks.measure import Benchmark, Setting, Timing, timed
 from benchmarks.town import MOMENT_MS
 from sycee.core.errors import require
 from sycee.programmes import draw
-from sycee.programmes.definition import DRAW_RULES, REPLAY_BEACON, DrawRule, Stratum
+from sycee.programmes.definition import DRAW_RULE, REPLAY_BEACON, DrawRule, Stratum
 
 ENTRIES: Final = 1_913_847
 WINNERS: Final = 50_000
@@ -34,7 +34,7 @@ def freeze_and_draw(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
         salts=draw.replay_salts(1, count),
     )
     winners = min(WINNERS, count)
-    rule = DrawRule(DRAW_RULES[0], (Stratum("all", winners),), REPLAY_BEACON, 1, FROZEN_NS + 10**9)
+    rule = DrawRule(DRAW_RULE, (Stratum("all", winners),), REPLAY_BEACON, 1, FROZEN_NS + 10**9)
     buffer = np.resize(entries.salts.reshape(-1), BUFFER_BYTES).data
     hashed_bytes = count * BLOCKS_PER_ENTRY * BLOCK_BYTES
     parts = [buffer[: min(BUFFER_BYTES, hashed_bytes - at)] for at in range(0, hashed_bytes, BUFFER_BYTES)]

@@ -32,7 +32,7 @@ MOVED_MINOR: Final = 1
 
 
 @contextmanager
-def _bank(folder: Path) -> Iterator[Bank]:
+def new_bank(folder: Path) -> Iterator[Bank]:
     """Yield a new bank in which operator 2 has joined."""
     ann, bob, desk, witness, north = KEYS
     founding = Founding(
@@ -72,7 +72,7 @@ def open_many(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     for _ in range(setting.repeats):
         folder = setting.folder / "wallets"
         folder.mkdir()
-        with _bank(folder) as bank:
+        with new_bank(folder) as bank:
             signers, who = bank.signers(KEYS[4]), bank.people.person_of_key(KEYS[4].public)
             settle(setting.folder, count)
             setting.say("measuring")
@@ -85,15 +85,15 @@ def open_many(setting: Setting) -> Iterator[tuple[Timing, ...]]:
             require(bank.check() == [], "SQL and ledger do not agree")
         shutil.rmtree(folder)
         settle(setting.folder, count)
-        yield timing, _inserted(setting.folder / "limit.sqlite", count)
+        yield timing, inserted(setting.folder / "limit.sqlite", count)
 
 
-def _inserted(file: Path, count: int) -> Timing:
-    """Time the insertion of as many rows of ROW_BYTES into one table, 64,000 per commit."""
+def inserted(file: Path, count: int, row_bytes: int = ROW_BYTES) -> Timing:
+    """Time the insertion of as many rows of `row_bytes` into one table, 64,000 per commit."""
     database = sqlite3.connect(file, isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("CREATE TABLE row (number INTEGER PRIMARY KEY, content BLOB NOT NULL)")
-    content, size = bytes(ROW_BYTES), 64_000
+    content, size = bytes(row_bytes), 64_000
 
     def insert(first: int) -> None:
         database.execute("BEGIN")

@@ -8,6 +8,7 @@ of a document or phone: reports of faults are passed on.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -361,34 +362,38 @@ def groups_of(path: Path) -> Iterator[Group]:
 
 
 def _csv_groups(file: BinaryIO, name: str) -> Iterator[Group]:
-    lines = (line.decode("utf-8-sig" if number == 0 else "utf-8") for number, line in enumerate(file))
-    reader = csv.reader(lines, strict=True)
-    try:
-        headings = [text.strip() for text in next(reader, [])]
-        if not any(headings):
-            raise UsageError(f"{name} has no headings", hint=f"the first line names columns: {', '.join(COLUMNS[:5])}")
-        first, rows = 1, []
-        for row in reader:
-            if row:
-                rows.append(row)
-            if len(rows) == GROUP_ROWS:
-                yield _csv_group(first, headings, rows)
-                first, rows = first + len(rows), []
-        yield _csv_group(first, headings, rows)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name} is not UTF-8", hint="save it as CSV in UTF-8, or as Arrow or Parquet") from error
-    except csv.Error as error:
-        raise UsageError(f"{name}, line {reader.line_num}: {error}", hint="quote cells as RFC 4180 does") from error
+    with io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            headings = [text.strip() for text in next(reader, [])]
+            if not any(headings):
+                hint = f"the first line names columns: {', '.join(COLUMNS[:5])}"
+                raise UsageError(f"{name} has no headings", hint=hint)
+            first, rows = 1, []
+            for row in reader:
+                if row:
+                    rows.append(row)
+                if len(rows) == GROUP_ROWS:
+                    yield _csv_group(first, headings, rows)
+                    first, rows = first + len(rows), []
+            yield _csv_group(first, headings, rows)
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{name} is not UTF-8", hint="save it as CSV in UTF-8, or as Arrow or Parquet") from error
+        except csv.Error as error:
+            raise UsageError(f"{name}, line {reader.line_num}: {error}", hint="quote cells as RFC 4180 does") from error
 
 
 def _csv_group(first: int, headings: Sequence[str], rows: list[list[str]]) -> Group:
     width = len(headings)
-    wrong = tuple(at for at, row in enumerate(rows) if len(row) != width or max(map(len, row)) > CELL_CHARACTERS_MAX)
+    wrong = {at for at, length in enumerate(map(len, rows)) if length != width}
     for at in wrong:
         rows[at] = [""] * width
-    columns = list(zip(*rows, strict=True)) or [()] * width
-    cells = {name: [text.strip() for text in column] for name, column in zip(headings, columns, strict=True)}
-    return Group(first, cells if len(cells) == width else _twice(headings), wrong)
+    columns = list(map(list, zip(*rows, strict=True))) or [[]] * width
+    for column in columns:
+        if max(map(len, column), default=0) > CELL_CHARACTERS_MAX:
+            wrong |= {at for at, text in enumerate(column) if len(text) > CELL_CHARACTERS_MAX}
+    cells = {name: list(map(str.strip, column)) for name, column in zip(headings, columns, strict=True)}
+    return Group(first, cells if len(cells) == width else _twice(headings), tuple(sorted(wrong)))
 
 
 def _twice(headings: Sequence[str]) -> Cells:
