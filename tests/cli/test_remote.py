@@ -27,7 +27,10 @@ STAFF = {
     for number, duty in ((162, Duty.CLOSER), (163, Duty.COUNTERSIGNER))
 }
 STAFF_PROGRAMS: dict[int, Credentials] = {}
-PAGES = ("docs/reference/cli-remote.md", "docs/reference/cli-remote-office.md", "docs/reference/cli-bulk.md")
+PAGES = (
+    *("docs/reference/cli-remote.md", "docs/reference/cli-remote-office.md", "docs/reference/cli-bulk.md"),
+    "docs/reference/cli-remote-drop.md",
+)
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ def beacon(
     """Bring the beacon's value, as you read it at its source. Two persons bring the same; nothing is fetched."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        brought = bank.programmes.bring_beacon(name, occurrence, value=_value(value), who=maker_of(bank, keys))
+        brought = bank.programmes.bring_beacon(name, occurrence, value=beacon_value(value), who=maker_of(bank, keys))
         counts = {each: list(brought.values()).count(each) for each in sorted(set(brought.values()))}
         show(*(f"{each}: {'1 person' if count == 1 else f'{count} persons'}" for each, count in counts.items()))
     return 0
@@ -530,7 +530,8 @@ def _numbers(texts: Sequence[str] | None) -> dict[str, int]:
     return found
 
 
-def _value(text: str) -> bytes:
+def beacon_value(text: str) -> bytes:
+    """Return the bytes of a value. Raises UsageError for a text that is not hexadecimal."""
     try:
         return bytes.fromhex(text)
     except ValueError as error:

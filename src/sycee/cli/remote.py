@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from sycee.cli import remote_bulk, remote_day, remote_money, remote_office, remote_requests, remote_wallets
+from sycee.cli import remote_bulk, remote_day, remote_drop, remote_money, remote_office, remote_requests, remote_wallets
 from sycee.cli.parameters import AsJson, convert
 from sycee.cli.remote_options import (
     ActionId,
@@ -246,6 +246,6 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
 
 for _group in (
     *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups, remote_day.day,
-    remote_bulk.bulk,
+    remote_bulk.bulk, remote_drop.drop,
 ):  # fmt: skip
     app.command(_group)

@@ -1,0 +1,106 @@
+"""`sycee drop --server`: the draw is verified on the caller's machine before cohort and drop are signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.programmes import world
+from tests.programmes.world import ANN, BEACON_VALUE, BOB, FILE, NORTH, Register, funder, moment, person
+from tests.server.world import served
+
+from sycee import cli
+from sycee.bank.bank import Bank
+from sycee.client import Client
+from sycee.core import ids
+from sycee.core.clock import RealClock
+from sycee.core.keys import SigningKey
+from sycee.programmes import draw_files
+from sycee.server.auth.clients import Clients
+from sycee.server.tables import SCHEMA
+
+NAME = "autumn-2026"
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
+    """A bank at the funder, in whose folder are the keys of North's and Ann's programs."""
+    world.at("funded").copy(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with world.opened(tmp_path, {}) as made:
+        made.add_schema(SCHEMA)
+        clients, officer = Clients(made.stores, made.people, RealClock()), person(made, ANN)
+        for name, key, operator in (("north", NORTH, 2), ("ann", ANN, None)):
+            own = SigningKey.derive(name.encode().ljust(32, b"x"))
+            own.save(tmp_path / f"{name}-program.pem")
+            key.save(tmp_path / f"{name}.pem")
+            client = clients.register(person(made, key), own.public, by=officer, name=name, operator=operator)
+            (tmp_path / f"{name}.id").write_text(ids.format(client.id))
+        yield made
+
+
+@pytest.fixture
+def drop(bank: Bank, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    with served(bank) as address:
+
+        def call(*words: str, by: str = "north") -> tuple[int, str]:
+            program = ["--client", Path(f"{by}.id").read_text(), "--client-key", f"{by}-program.pem"]
+            origin = ["--origin", bank.config.text("http_origin")]
+            code = cli.main(["drop", *words, "--server", address, *program, *origin])
+            streams = capsys.readouterr()
+            return code, streams.out + streams.err
+
+        yield call
+
+
+def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The client compares the validity of signatures with its clock, which must be the rehearsal's.
+    monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
+    (tmp_path / "autumn.toml").write_text(FILE)
+    assert drop("draft", "autumn.toml", "--funder", ids.format(funder(bank)))[0] == 0
+    assert drop("dry-run", NAME)[1].splitlines()[-1] == "nothing stands in the way"
+    bank.set_clock(moment(3, 9))
+    assert "is registration" in drop("open", NAME)[1]
+    bank.set_clock(moment(5))
+    assert "is frozen" in drop("freeze", NAME)[1]
+    assert drop("publish", NAME)[0] == 0
+    bank.set_clock(moment(6, 13))
+    for by in ("north", "ann"):
+        shown = drop("beacon", NAME, BEACON_VALUE.hex(), by=by)[1]
+    assert shown == f"{BEACON_VALUE.hex()}: 2 persons\n"
+    assert "is drawn" in drop("draw", NAME)[1]
+    code, text = drop("allot", NAME, "--key", "north.pem")
+    assert (code, "terms are not signed" in text) == (2, True)
+    assert "needs:" in drop("terms", NAME, by="ann")[1]
+    proposal = bank.programmes.occurrence(NAME).proposal or 0
+    assert bank.proposals.sign(proposal, ANN, BOB).needs == ()
+    place = bank.programmes.files_of(bank.programmes.occurrence(NAME))
+    winners = (place / draw_files.WINNERS).read_bytes()
+    lines = winners.splitlines(keepends=True)
+    (place / draw_files.WINNERS).write_bytes(b"".join([lines[0], lines[2], lines[1], *lines[3:]]))
+    assert drop("allot", NAME, "--key", "north.pem")[0] == 3  # the files do not prove these winners
+    (place / draw_files.WINNERS).write_bytes(winners)
+    assert "5 members" in drop("allot", NAME, "--key", "north.pem")[1]
+    assert "160.00 CNY in 5 packets" in drop("drop", NAME, "--key", "north.pem")[1]
+    assert drop("files", NAME, "--out", "published")[0] == 0
+    assert cli.main(["draw", "verify", "published"]) == 0
+    bank.set_clock(moment(7, 9))
+    register = bank.programmes.registered
+    assert isinstance(register, Register)
+    members = [ids.to_int(each) for each in bank.programmes.cohort_of(NAME).members]
+    member = next(each for each in members if register.bank_of(NAME, 0, each) == "north")
+    wallet = ids.format(register.wallet_of(member).account)
+    assert "claimed" in drop("claim", NAME, ids.format(member), wallet, "--key", "north.pem")[1]
+    assert "halted: a rumour" in drop("halt", NAME, "a rumour")[1]
+    assert "needs:" in drop("block", NAME)[1]
+    assert "needs:" in drop("resume", NAME, "it was false")[1]
+    bank.set_clock(moment(15))
+    bank.stores.jobs.wait()
+    assert "is closed" in drop("close", NAME)[1]
+    assert drop("cancel", NAME)[0] == 2
+    assert "closed" in drop("show", NAME)[1]
+    assert "Autumn packets" in drop("list", "--json")[1]
+    assert bank.check() == []
