@@ -73,8 +73,11 @@ def check_kills(
     expect: Act,
     every: bool = False,
     statements: bool = False,
+    chosen: Callable[[int], Sequence[int]] | None = None,
 ) -> int:
     """Kill `act` at sampled boundaries (two on SQLite, one on PostgreSQL) or at `every` one; return their number.
+
+    `chosen`: returns the boundaries to try, from 1 to the given number, instead.
 
     The functions are at the top of a module, so that another process finds them. `prepare` is a bank that is prepared
     already, or prepares a founded one. `act` uses fixed ids, so that a second call repeats the first. `expect` asserts
@@ -83,7 +86,8 @@ def check_kills(
     prepared = prepare if isinstance(prepare, world.Copies) else _prepared(where, folder / "prepared", prepare)
     count = _count(prepared, folder / "counted", act, expect, statements)
     assert count >= 4, f"the action has {count} boundaries: nothing was watched"
-    for number in range(1, count + 1) if every else sampled(count, "://" in where):
+    numbers = chosen(count) if chosen is not None else sampled(count, "://" in where)
+    for number in range(1, count + 1) if every else numbers:
         place = folder / f"killed-{number}"
         options = prepared.copy(place)
         arguments = (place / "bank", options, act, number, statements)
