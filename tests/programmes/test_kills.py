@@ -112,6 +112,6 @@ def test_a_killed_life_goes_on(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_a_life_goes_on_a_hundred_times(tmp_path: Path) -> None:
     def chosen(count: int) -> list[int]:
-        return sorted(random.Random(0).sample(range(1, count + 1), 100))  # noqa: S311 - a choice of tests
+        return sorted(random.Random(0).sample(range(1, count + 1), 100))
 
     assert check_kills("", tmp_path, world.at("registering"), live, expect=ended, chosen=chosen) >= 100
