@@ -28,3 +28,21 @@ def test_shops_join_by_commands_and_a_report_is_written(sycee: Any, tmp_path: Pa
     written = sycee("drop", "report", bank, NAME, tmp_path / "report")
     assert (written.code, (tmp_path / "report" / "report.html").exists()) == (0, True), written.err
     assert "has left autumn-2026" in sycee("drop", "leave", bank, NAME, row["wallet"], "--key", north).out
+
+
+def test_the_list_and_the_situation_by_commands(sycee: Any, tmp_path: Path) -> None:
+    shop_town().copy(tmp_path)
+    bank, north, result = tmp_path / "bank", tmp_path / "north.key", tmp_path / "run.json"
+    NORTH.save(north)
+    result.write_text('{"ok": true}')
+    filed = sycee("drop", "evidence", bank, NAME, "conformance", result, "--operator", "2", "--key", north)
+    assert (filed.code, filed.out) == (0, "filed: conformance passed\n"), filed.err
+    listed = sycee("drop", "ready", bank, NAME)
+    assert (listed.code, listed.out.splitlines()[-1]) == (3, "no go")
+    found = sycee("drop", "ready", bank, NAME, "--json")
+    met = {each["name"]: each["met"] for each in found.json()["conditions"]}
+    assert (found.code, met["conformance of north"], met["conformance of south"]) == (3, True, None)
+    shown = sycee("drop", "situation", bank, NAME, "--output", tmp_path / "now.html")
+    assert (shown.code, "0 of 5 packets are claimed" in shown.out) == (0, True), shown.err
+    assert "For the team" in (tmp_path / "now.html").read_text()
+    assert sycee("drop", "situation", bank, NAME, "--json").json()["flags"] == []

@@ -71,6 +71,7 @@ from sycee.programmes.registrations import Registrations
 from sycee.programmes.reporting import ClosingReports
 from sycee.programmes.service import Programmes
 from sycee.programmes.shops import Shops
+from sycee.programmes.situation import Situations
 from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.signer import RemoteSigner
@@ -218,6 +219,7 @@ class Bank:
         self.programmes.registered = self.registration_results
         self.shops = Shops(stores, self.people, self.institutions, self.directory, self.programmes)
         self.closing_reports = ClosingReports(stores, self.programmes)
+        self.situations = Situations(stores, self.closing_reports)
         # --- bulk ---
         self.bulk = BulkPayments(
             stores,

@@ -112,6 +112,79 @@ def report(
     return 0
 
 
+def situation(
+    folder: BankFolder, name: Name, /, *,
+    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0,
+    output: Annotated[Path | None, Parameter(help="Write an HTML page to this file.")] = None,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Show what was claimed, spent and refused so far, and payments that somebody should look at."""
+    from sycee.core import money
+    from sycee.programmes.situation_page import document, situation_page
+    from sycee.report import page
+
+    with open_bank(folder) as bank:
+        found = bank.situations.read(name, occurrence)
+        if output is not None:
+            page.write(situation_page(bank.programmes.get(name).definition, found), output)
+        if json_:
+            show_json(document(found))
+            return 0
+        results, currency = found.results, bank.config.currency
+        show(
+            f"{results.claimed:,} of {results.members:,} packets are claimed, "
+            f"{money.format(results.spent_minor, currency)} {currency.code} spent in {results.payments:,} payments"
+        )
+        show(*(f"claims refused: {count:,} {code}" for code, count in found.claims_refused.items()))
+        show(
+            *(f"flag: {each.kind}, {each.count:,} of {each.of:,} (threshold {each.threshold})" for each in found.flags)
+        )
+    return 0
+
+
+def ready(
+    folder: BankFolder, name: Name, /, *,
+    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Check the conditions before a drop: go, or no go. The exit code is 3 for no go."""
+    from sycee.bank.readiness import conditions
+
+    with open_bank(folder) as bank:
+        found = conditions(bank, name, occurrence)
+    go = all(each.is_met for each in found)
+    if json_:
+        show_json(
+            {"go": go, "conditions": [{"name": each.name, "met": each.is_met, "detail": each.detail} for each in found]}
+        )
+        return 0 if go else 3
+    words = {True: "yes", False: "NO", None: "not known"}
+    made = table("condition", "met", "detail")
+    for each in found:
+        made.add_row(each.name, words[each.is_met], each.detail)
+    print_table(made)
+    show("go" if go else "no go")
+    return 0 if go else 3
+
+
+def evidence(
+    folder: BankFolder, name: Name,
+    kind: Annotated[str, Parameter(help="conformance, or restore.")],
+    file: Annotated[Path, Parameter(help="What the run printed with --json.")], /, *,
+    operator: Annotated[str, Parameter(help="Number of the operator whose integration was tested.")] = "",
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """File the result of a conformance run or of a restored backup for the list of `ready`."""
+    from sycee.bank.readiness import file_evidence, read_evidence
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        number = operator_number(bank, operator) if operator else 0
+        passed = file_evidence(bank, name, kind, read_evidence(file), who=maker_of(bank, keys), operator=number)
+        show(f"filed: {kind} {'passed' if passed else 'failed'}")
+    return 0
+
+
 def _row(bank: Bank, found: Application) -> dict[str, Any]:
     from sycee.core import ids
 
@@ -121,4 +194,4 @@ def _row(bank: Bank, found: Application) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = (apply, check, join, leave, shops, report)
+COMMANDS = (apply, check, join, leave, shops, evidence, ready, situation, report)

@@ -124,6 +124,7 @@ def _rule(
 _D: Final = Duty
 _BOARD: Final = (_D.OFFICER,)
 _DESKS: Final = (_D.OPERATOR, _D.CLERK)
+_BOARD_AND_DESKS: Final = (*_BOARD, *_DESKS)
 
 _RULES: Final = (
     # people and institutions
@@ -239,6 +240,8 @@ _RULES: Final = (
     _rule("programme.check", "accept or decline a shop; not the person who applied",
         (_D.OFFICER, _D.COMPLIANCE, _D.OPERATOR), own=True),
     _rule("programme.join", "let accepted shops join, or a shop leave", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("programme.evidence", "file the result of a conformance run or of a restored backup", _BOARD_AND_DESKS,
+        own=True),
     # bulk payments
     _rule(
         "bulk.pay", "pay many payees from one account, by a file", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,

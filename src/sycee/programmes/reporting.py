@@ -44,7 +44,7 @@ class ClosingReports:
 
     def results(self, name: str, occurrence: int = 0) -> Results:
         """Return the figures of an occurrence so far. Raises UsageError before its drop."""
-        stored, found = self._dropped(name, occurrence)
+        stored, found = self.dropped(name, occurrence)
         definition = stored.on(found)
         assert found.number is not None, "it was dropped"
         groups = {each.name: self._programmes.group_of(name, each.name) for each in definition.merchants}
@@ -65,7 +65,7 @@ class ClosingReports:
         `before_ns`: also use payments between this time and the draw, which make the interval narrower; 0 for none.
         Raises UsageError for a group of fewer than two.
         """
-        stored, found = self._dropped(name, occurrence)
+        stored, found = self.dropped(name, occurrence)
         definition = stored.on(found)
         accounts = [*winners, *others]
         won = np.arange(len(accounts)) < len(winners)
@@ -82,10 +82,11 @@ class ClosingReports:
 
     def write(self, name: str, occurrence: int, folder: Path, effect: Effect | None = None) -> list[Path]:
         """Write the page and the tables of an occurrence into a folder; return the files."""
-        stored, found = self._dropped(name, occurrence)
+        stored, found = self.dropped(name, occurrence)
         return closing_report.write(folder, stored.on(found), self.results(name, occurrence), effect)
 
-    def _dropped(self, name: str, occurrence: int) -> tuple[StoredProgramme, Occurrence]:
+    def dropped(self, name: str, occurrence: int) -> tuple[StoredProgramme, Occurrence]:
+        """Return a programme and one of its occurrences. Raises UsageError before its drop."""
         stored, found = self._programmes.get(name), self._programmes.occurrence(name, occurrence)
         if found.state not in (states.DROPPED, states.EXPIRED, states.CLOSED):
             raise UsageError(
@@ -111,10 +112,7 @@ class ClosingReports:
 
     def _claims(self, found: Occurrence) -> list[tuple[int, int]]:
         """Return time and number of the claims that the ledger took."""
-        payloads = [
-            canonical(payload_of(replace(found, attempt=attempt))).decode() for attempt in range(found.attempt + 1)
-        ]
-        chosen = (INTENTS.c.action == CLAIM) & (INTENTS.c.state == DONE) & INTENTS.c.payload.in_(payloads)
+        chosen = (INTENTS.c.action == CLAIM) & (INTENTS.c.state == DONE) & INTENTS.c.payload.in_(claim_payloads(found))
         query = sqlalchemy.select(INTENTS.c.frame, INTENTS.c.results).where(chosen)
         times = self._stores.ledger.sequencer.frame_times
         with reading(self._stores.engine) as connection:
@@ -122,6 +120,11 @@ class ClosingReports:
                 (int(times[frame]), int((np.frombuffer(codes, "<u2") == Result.CREATED).sum()))
                 for frame, codes in connection.execute(query)
             ]
+
+
+def claim_payloads(found: Occurrence) -> list[str]:
+    """Return the payloads that intents of an occurrence's claims may have: one for each attempt of its steps."""
+    return [canonical(payload_of(replace(found, attempt=attempt))).decode() for attempt in range(found.attempt + 1)]
 
 
 def _paid(state: LedgerState, accounts: Sequence[int], window: Window, times: Array) -> NDArray[np.float64]:

@@ -110,3 +110,18 @@ APPLICATIONS: Final = Table(
     Column("checked_ns", NS),
     *required(Text, "reason"),
 )
+
+CONFORMANCE: Final = "conformance"
+RESTORE: Final = "restore"
+# Results of runs elsewhere that a person filed; the newest of each kind and operator. `digest`: SHA-256 of the content.
+EVIDENCE: Final = Table(
+    "programmes_evidence",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("operator", Integer, primary_key=True, autoincrement=False),
+    *required(DIGEST, "digest"),
+    *required(Integer, "passed"),
+    *required(Id128, "by"),
+    *required(NS, "at_ns"),
+)

@@ -100,3 +100,13 @@ def upgrade() -> None:
         Column("checked_ns", NS),
         Column("reason", Text, nullable=False),
     )
+    op.create_table(
+        "programmes_evidence",
+        Column("programme", Text, primary_key=True),
+        Column("kind", Text, primary_key=True),
+        Column("operator", Integer, primary_key=True, autoincrement=False),
+        Column("digest", DIGEST, nullable=False),
+        Column("passed", Integer, nullable=False),
+        Column("by", ID, nullable=False),
+        Column("at_ns", NS, nullable=False),
+    )
