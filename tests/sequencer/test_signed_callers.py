@@ -13,6 +13,7 @@ import pytest
 from tests.sequencer.gated import run
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 
+from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.keys import SigningKey
@@ -230,3 +231,25 @@ def test_a_full_queue_refuses_a_single_record(tmp_path: Path) -> None:
 
     with Ledger.open(tmp_path / "ledger", operations_max=1) as ledger:
         run(main(ledger))
+
+
+def test_batches_that_were_started_are_written_in_order(ledger: Ledger) -> None:
+    """A thread prepares the next batches while earlier ones are verified and written."""
+    wrong = SigningKey.derive(b"\7" * 32)
+    first, forged, last = (
+        operations.transfer(ids.generate(600, time_ms=10**12 + number), debit=ANN, credit=SHOP, amount=1)
+        for number in range(3)
+    )
+
+    def start(records: Array, key: SigningKey) -> Any:
+        envelope = sign(records, ledger.ledger_id, ANN, key, UNTIL_NS, currency=156, key_epoch=1)
+        return ledger.sequencer.start(records, [envelope])
+
+    tickets = [start(first, PHONE), start(forged, wrong), start(last, PHONE)]
+    paid, refused, rest = (ticket.wait() for ticket in tickets)
+    assert set(paid["code"].tolist()) == {Result.CREATED}
+    assert set(refused["code"].tolist()) == {Result.SIGNATURE_INVALID}
+    assert set(rest["code"].tolist()) == {Result.CREATED}
+    assert int(paid["place"][-1]) < int(rest["place"][0])
+    assert set(start(first, PHONE).wait()["code"].tolist()) == {Result.EXISTS}
+    assert ledger.sequencer.start(first[:1]).wait()["code"].tolist() == [Result.EXISTS]

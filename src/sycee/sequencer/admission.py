@@ -16,7 +16,7 @@ from sycee.ledger.state import LedgerState
 from sycee.sequencer import rules_version
 from sycee.sequencer.log import Log
 from sycee.sequencer.signature_workers import SignatureVerifier
-from sycee.sequencer.submission_queue import SubmissionQueue, Ticket
+from sycee.sequencer.submission_queue import PendingVerification, SubmissionQueue, Ticket
 from sycee.sequencer.time_zones import check_zones
 
 _DEFINITIONS: Final = (2 << Kind.UPGRADE) - 1  # bit mask of the kinds up to UPGRADE
@@ -58,15 +58,30 @@ class Admission:
 
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Submit a thread's batch; block until it is durable. Returns and raises as `Sequencer.submit` does."""
-        answers: Array = self.start(operations, envelopes).wait()
-        return answers
-
-    def start(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Ticket:
-        """Submit a thread's batch; return once it is verified and queued. `wait` of the ticket returns its results."""
         batch = self.prepare(operations, envelopes)
         if batch.envelopes.size:
             batch = self._verify(batch).result()
-        return self.queue.start(batch)
+        answers: Array = self.queue.submit(batch)
+        return answers
+
+    def start(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Ticket:
+        """Submit a thread's batch; return once it is queued. `wait` of the ticket returns its results.
+
+        Worker processes verify its signatures while it waits in the queue.
+        """
+        batch = self.prepare(operations, envelopes)
+        if not batch.envelopes.size:
+            return self.queue.start(batch)
+        if not self.has_workers:
+            return self.queue.start(self._verify(batch).result())
+        verifying = PendingVerification(batch)
+
+        def store(outcome: PreparedBatch | BaseException) -> None:
+            verifying.outcome = outcome
+            self.queue.notify_verified()
+
+        self.verify(batch, store)
+        return self.queue.start(verifying)
 
     def verify(self, batch: PreparedBatch, done: Callable[[PreparedBatch | BaseException], None]) -> None:
         """Verify a batch's signatures, then call `done` with the batch and its checks, or with an error.

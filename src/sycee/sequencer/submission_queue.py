@@ -238,7 +238,7 @@ class SubmissionQueue:
         """Put a thread's batch, waiting for space; return its results, (n,) layout.ANSWER, once it is durable."""
         return self.start(batch).wait()
 
-    def start(self, batch: PreparedBatch) -> Ticket:
+    def start(self, batch: PreparedBatch | PendingVerification) -> Ticket:
         """Put a thread's batch, waiting for space; `wait` of the ticket returns its results."""
         self._owner.check("the ledger")
         ticket = Ticket()

@@ -30,7 +30,7 @@ from sycee.core.records.bulk_rows import BATCH_ROWS, FileIds, Rows
 from sycee.server.bulk.intake import Cut, Intake, Outlet
 from sycee.server.problems import Problem, from_error
 
-IN_FLIGHT: Final = 4  # batches that the ledger has and that have no results yet
+IN_FLIGHT: Final = 6  # batches that the ledger has and that have no results yet
 ANSWER_BYTES_MAX: Final = 32 << 20  # results of three million rows
 
 
