@@ -115,7 +115,7 @@ bench-full: $(DEV) ## Measure everything at full size in an hour, save it, and w
 	$(BIN)/python -m benchmarks --report
 
 .PHONY: bench-programmes
-bench-programmes: $(DEV) ## Measure programmes at full size: registration, draw and allotment
+bench-programmes: $(DEV) ## Measure programmes at full size: registration, draw, allotment, bulk payments
 	$(BIN)/python -m benchmarks --full --only programmes-
 
 # A lock has names, versions and hashes and no addresses, so it works with every index and mirror.

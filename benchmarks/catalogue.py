@@ -25,6 +25,7 @@ FAMILIES: Final = (
     "routes",
     "wallets",
     "programmes_live",
+    "bulk",
     "sqlite",
     "postgresql",
 )

@@ -44,13 +44,13 @@ def _durable(
     for _ in range(setting.repeats):
         town = make()
         operations = each * town.paying
-        timing = books.on_new_ledger(setting, partial(_submitted, setting, town, work(town), operations))
+        timing = books.on_new_ledger(setting, partial(submitted, setting, town, work(town), operations))
         setting.say("measuring the disk and the memory alone")
         touched = memory.touched(accounts=town.accounts, purses=purses * town.accounts, operations=operations)
         yield timing, disk.written(setting.folder / "limit", operations), touched
 
 
-def _submitted(setting: Setting, town: Any, records: Iterable[Array], operations: int, ledger: Ledger) -> Timing:
+def submitted(setting: Setting, town: Any, records: Iterable[Array], operations: int, ledger: Ledger) -> Timing:
     books.prepare(setting, ledger, town.opening())
     timing = books.submitted(ledger, records, operations)
     books.check(setting, ledger, town.minted)

@@ -32,8 +32,8 @@ MOVED_MINOR: Final = 1
 
 
 @contextmanager
-def new_bank(folder: Path) -> Iterator[Bank]:
-    """Yield a new bank in which operator 2 has joined."""
+def new_bank(folder: Path, **settings: str) -> Iterator[Bank]:
+    """Yield a new bank in which operator 2 has joined. `settings`: of the bank."""
     ann, bob, desk, witness, north = KEYS
     founding = Founding(
         currency="CNY",
@@ -46,7 +46,7 @@ def new_bank(folder: Path) -> Iterator[Bank]:
         master_key=folder / "master.key",
         key_backup=folder / "backup",
         rehearsal_from_ns=START_NS,
-        settings={"compliance": "false"},
+        settings={"compliance": "false"} | settings,
     )
     with Bank.create(folder / "bank", founding) as bank:
         maker = bank.people.person_of_key(ann.public)
