@@ -237,7 +237,7 @@ def test_batches_that_were_started_are_written_in_order(ledger: Ledger) -> None:
     """A thread prepares the next batches while earlier ones are verified and written."""
     wrong = SigningKey.derive(b"\7" * 32)
     first, forged, last = (
-        operations.transfer(ids.generate(600, time_ms=10**12 + number), debit=ANN, credit=SHOP, amount=1)
+        operations.transfer(ids.generate(512, time_ms=10**12 + number), debit=ANN, credit=SHOP, amount=1)
         for number in range(3)
     )
 
