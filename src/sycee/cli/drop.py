@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import drop_shops
+from sycee.cli import drop_registration, drop_shops
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
@@ -538,5 +538,5 @@ def beacon_value(text: str) -> bytes:
         raise UsageError("the beacon's value is not hexadecimal", hint="copy its 64 digits from the source") from error
 
 
-for _command in drop_shops.COMMANDS:
-    app.command(_command)
+for _command in (*drop_registration.COMMANDS, *drop_shops.COMMANDS):
+    app.command(_command, name=_command.__name__.strip("_").replace("_", "-"))

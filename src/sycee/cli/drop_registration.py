@@ -1,0 +1,380 @@
+"""Commands of `sycee drop` about registrations: people, checks, codes, appeals, receipts and the look-up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.parameters import AsJson
+from sycee.cli.person_options import CaseNumber, ReasonName, access_of, one_key
+from sycee.cli.proposing import maker_of, signing_keys
+from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sycee.bank.bank import Bank
+    from sycee.programmes.registration_entering import Receipt
+    from sycee.programmes.registration_lists import Entry
+    from sycee.programmes.registration_results import Looked
+
+Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
+Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
+EntryNumber: TypeAlias = Annotated[int, Parameter(help="Number of the entry, as its registration printed it.")]
+Document: TypeAlias = Annotated[str, Parameter(help="Number of the identity document.")]
+Phone: TypeAlias = Annotated[str, Parameter(help="Phone number.")]
+Entries: TypeAlias = Annotated[
+    list[int] | None, Parameter(negative="", help="Number of an entry; all that wait without it.")
+]
+ShownAppeal: TypeAlias = Annotated[
+    str, Parameter(name="--show", help="Id of an appeal whose texts a caseworker reads, with --key.")
+]
+Output: TypeAlias = Annotated[Path | None, Parameter(help="File to write, which nobody else may read.")]
+
+FAULTS_SHOWN_MAX = 20
+
+
+def register(
+    folder: BankFolder, name: Name, /, *, document: Document = "", phone: Phone = "",
+    bank: Annotated[str, Parameter(help="Name or title of an operator of the file.")] = "",
+    stratum: Annotated[str, Parameter(help="Name of a stratum of the file, if it has several.")] = "",
+    wallet: Annotated[str, Parameter(help="Id of the person's wallet, if there is one.")] = "",
+    receipt: Annotated[Path | None, Parameter(help="File for the receipt, for the registrant.")] = None,
+    occurrence: Number = 0, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Register one person. --key is of a desk. Prints number and state of the entry."""
+    from sycee.core import ids
+
+    keys = signing_keys(key)
+    with open_bank(folder) as opened:
+        made = opened.registrations.register(
+            name, occurrence, who=maker_of(opened, keys), document=document, phone=phone, bank=bank, stratum=stratum,
+            wallet=ids.parse(wallet) if wallet else 0,
+        )  # fmt: skip
+    show(f"entry {made.entry} is {made.state}" + (f": {made.reason}" if made.reason else ""))
+    if receipt is not None:
+        _write_receipt(receipt, made)
+    return 0
+
+
+def import_(
+    folder: BankFolder, name: Name, file: Annotated[Path, Parameter(help="CSV, Arrow or Parquet.")], /, *,
+    confirmed: Annotated[
+        bool, Parameter(negative="", help="The operators checked each person and entered the code.")
+    ] = False,
+    receipts: Annotated[Path | None, Parameter(help="CSV file for row, entry and salt of each person.")] = None,
+    occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Register the rows of a file. --key is of a desk. The same file again registers only what is missing.
+
+    Rows that cannot be registered are shown and do not stop the others.
+    """
+    keys = signing_keys(key)
+    with open_bank(folder) as bank, _Receipts(receipts) as written:
+        who = maker_of(bank, keys)
+        with progress("registering", "rows") as report:
+            done = 0
+
+            def count(rows: int) -> None:
+                nonlocal done
+                done += rows
+                report(done, done)
+
+            made = bank.registrations.register_file(
+                name, occurrence, file, who=who, is_confirmed=confirmed, progress=count, receipts=written.add
+            )
+    if json_:
+        faults = [{"row": each.row, "column": each.column, "code": each.code} for each in made.faults]
+        show_json({"rows": made.rows, "registered": made.registered, "refused": made.refused, "faults": faults})
+        return 0
+    show(f"{made.registered:,} of {made.rows:,} rows are registered")
+    note(*(f"note: {fault}" for fault in made.faults[:FAULTS_SHOWN_MAX]))
+    for code, number in sorted(made.refused.items()):
+        show(f"refused: {number:,} {code}")
+    return 0
+
+
+def entries(
+    folder: BankFolder, name: Name, /, *,
+    state: Annotated[str, Parameter(help="Show the entries in this state, instead of the numbers by state.")] = "",
+    after: Annotated[int, Parameter(help="Begin behind this entry.")] = -1,
+    occurrence: Number = 0, json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Show how many entries are in which state, or up to 1,000 entries in one state, without identities."""
+    with open_bank(folder) as bank:
+        if state:
+            found = bank.registrations.entries(name, occurrence, state=state, after=after)
+            operators = [each.name for each in bank.programmes.get(name).definition.operators]
+            zone = bank.config.text("zone")
+            rows = [_entry_row(each, operators, zone) for each in found]
+        else:
+            counted = bank.registrations.counts(name, occurrence)
+            rows = [{"state": each, "reason": why, "entries": count} for (each, why), count in counted.items()]
+    return _show_rows("entries", rows, as_json=json_, numbers=("entries", "entry"))
+
+
+def check_entries(
+    folder: BankFolder, name: Name, /, *,
+    entry: Entries = None,
+    codes: Output = None, occurrence: Number = 0, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Report that documents and phones were checked, and write the codes for delivery to the phones.
+
+    --key is of a desk. Without --codes, the codes are printed.
+    """
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        made = bank.registrations.check(name, occurrence, who=maker_of(bank, keys), entries=entry or None)
+    content = "".join(f"{number},{code}\n" for number, code in made)
+    if codes is not None:
+        _write(codes, f"entry,code\n{content}")
+        show(f"{len(made):,} entries are checked; {codes} has their codes")
+        return 0
+    show(f"{len(made):,} entries are checked", *(f"entry {number}: code {code}" for number, code in made))
+    return 0
+
+
+def code(
+    folder: BankFolder, name: Name, entry: EntryNumber, code: Annotated[str, Parameter(help="The code of six digits.")],
+    /, *, occurrence: Number = 0, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Enter the code of a registrant: the entry is confirmed. --key is of a desk."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        refused = bank.registrations.confirm(name, occurrence, [(entry, code)], who=maker_of(bank, keys))
+    if refused:
+        raise UsageError(refused[entry], hint="the code is in the message to the registrant's phone")
+    show(f"entry {entry} is confirmed")
+    return 0
+
+
+def screen(folder: BankFolder, name: Name, /, *, occurrence: Number = 0) -> int:
+    """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs by itself."""
+    with open_bank(folder) as bank:
+        found = bank.registrations.screen(name, occurrence)
+    show(f"{found.duplicates:,} entries are duplicates, {found.excluded:,} were excluded now")
+    return 0
+
+
+def exclude(
+    folder: BankFolder, name: Name, entry: EntryNumber, /, *,
+    reason: Annotated[str, Parameter(help="staff, merchant-owner, has-won or other.")], occurrence: Number = 0,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Exclude an entry by hand. --key is of a desk."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        bank.registrations.exclude(name, occurrence, [entry], reason=reason, who=maker_of(bank, keys))
+        _show_entry(bank, name, occurrence, entry)
+    return 0
+
+
+def withdraw(
+    folder: BankFolder, name: Name, entry: EntryNumber, /, *,
+    lapse: Annotated[bool, Parameter(negative="", help="A winner who does not answer lapses.")] = False,
+    occurrence: Number = 0, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Withdraw an entry at the wish of its person. After the draw the next ticket follows. --key is of a desk."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        bank.registrations.withdraw(name, occurrence, entry, who=maker_of(bank, keys), is_lapse=lapse)
+        _show_entry(bank, name, occurrence, entry)
+    return 0
+
+
+def appeal(
+    folder: BankFolder, name: Name, entry: EntryNumber,
+    text: Annotated[Path, Parameter(help="File with the text of the registrant; it is stored encrypted.")], /, *,
+    occurrence: Number = 0, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """File an appeal of a registrant. --key is of a desk or a caseworker."""
+    from sycee.core import ids
+    from sycee.core.input_files import read_bytes
+
+    keys, content = signing_keys(key), read_bytes(text, 16_384, "text")
+    with open_bank(folder) as bank:
+        made = bank.appeals.file(name, occurrence, entry, content.decode("utf-8", "replace"), who=maker_of(bank, keys))
+    show(f"appeal {ids.format(made.id)} of entry {entry} against {made.against}")
+    return 0
+
+
+def appeals(
+    folder: BankFolder, name: Name, /, *,
+    state: Annotated[str, Parameter(help="open, allowed or refused.")] = "",
+    show_: ShownAppeal = "",
+    occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """List appeals, or show the texts of one."""
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        if show_:
+            text, answer = bank.appeals.texts(ids.parse(show_), who=maker_of(bank, signing_keys(key)))
+            show(text, *(("", f"answer: {answer}") if answer else ()))
+            return 0
+        rows = [
+            {"appeal": ids.format(each.id), "entry": each.entry, "against": each.against, "state": each.state}
+            for each in bank.appeals.list(name, occurrence, state=state)
+        ]
+    return _show_rows("appeals", rows, as_json=json_, numbers=("entry",))
+
+
+def decide(
+    folder: BankFolder, appeal: Annotated[str, Parameter(help="Id of the appeal.")], /, *,
+    answer: Annotated[Path, Parameter(help="File with the answer to the registrant; it is stored encrypted.")],
+    allow: Annotated[bool, Parameter(negative="--refuse", help="Whether the appeal is allowed.")],
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Decide an appeal. --key is of a caseworker or officer who neither registered the person nor filed the appeal."""
+    from sycee.core import ids
+    from sycee.core.input_files import read_bytes
+
+    keys, content = signing_keys(key), read_bytes(answer, 16_384, "text")
+    with open_bank(folder) as bank:
+        found = bank.appeals.decide(
+            ids.parse(appeal), is_allowed=allow, answer=content.decode("utf-8", "replace"), who=maker_of(bank, keys)
+        )
+    show(f"entry {found.entry} is {found.state}" + (f": {found.reason}" if found.reason else ""))
+    return 0
+
+
+def receipt(
+    folder: BankFolder, name: Name, entry: EntryNumber,
+    output: Annotated[Path, Parameter(help="File for the receipt.")], /, *,
+    reason: ReasonName, case: CaseNumber = "", occurrence: Number = 0, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Write the receipt of an entry again. The access is logged."""
+    signing = one_key(key)
+    with open_bank(folder) as bank:
+        access = access_of(bank, signing, reason, case)
+        _write_receipt(output, bank.registration_results.receipt(name, occurrence, entry, access=access))
+    return 0
+
+
+def lookup(
+    folder: BankFolder, name: Name, /, *, reason: ReasonName, case: CaseNumber = "",
+    entry: Annotated[int | None, Parameter(help="Number of the entry.")] = None, document: Document = "",
+    phone: Phone = "", occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Answer "why did I not win, where is my packet" about one entry, document or phone. The access is logged."""
+    signing = one_key(key)
+    with open_bank(folder) as bank:
+        access = access_of(bank, signing, reason, case)
+        found = bank.registration_results.lookup(
+            name, occurrence, access=access, entry=entry, document=document, phone=phone
+        )
+    if json_:
+        show_json({"entries": [_looked_json(each) for each in found]})
+        return 0
+    if not found:
+        show("nobody registered with it")
+    for each in found:
+        show(f"entry {each.entry.entry}: {each.answer}")
+        made = table("", "", ruled=False)
+        for word, value in _looked_json(each).items():
+            if value not in (None, "", [], {}) and word not in ("entry", "answer"):
+                made.add_row(word.replace("_", " "), str(value))
+        print_table(made)
+    return 0
+
+
+# --- helpers ------------------------------------------------------------------------------------------------------
+
+
+class _Receipts:
+    """A CSV file of salts by entry, written while a file is read; nothing without a path."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __enter__(self) -> _Receipts:
+        if self._path is not None:
+            _write(self._path, "row,entry,salt\n")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add(self, rows: NDArray[np.int64], entries: NDArray[np.int64], salts: NDArray[np.uint8]) -> None:
+        """Append the salts of a group."""
+        if self._path is None:
+            return
+        with self._path.open("a", encoding="ascii") as file:
+            for row, entry, salt in zip(rows.tolist(), entries.tolist(), salts, strict=True):
+                file.write(f"{row},{entry},{salt.tobytes().hex()}\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    import os
+
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _write_receipt(path: Path, receipt: Receipt) -> None:
+    import json
+
+    _write(path, json.dumps(receipt.members()) + "\n")
+    show(f"{path} is the receipt of entry {receipt.entry}: give it to the registrant, and delete it here")
+
+
+def _show_entry(bank: Bank, name: str, occurrence: int, entry: int) -> None:
+    found = bank.registrations.entry(name, occurrence, entry)
+    show(f"entry {entry} is {found.state}" + (f": {found.reason}" if found.reason else ""))
+
+
+def _entry_row(entry: Entry, operators: list[str], zone: str) -> dict[str, Any]:
+    return {
+        "entry": entry.entry,
+        "state": entry.state,
+        "reason": entry.reason,
+        "bank": operators[entry.bank],
+        "registered": local_time(entry.registered_ns, zone),
+        "due": local_time(entry.due_ns, zone) if entry.due_ns else "",
+        "accepted": "" if entry.accepted is None else entry.accepted,
+    }
+
+
+def _looked_json(looked: Looked) -> dict[str, Any]:
+    packet = looked.packet
+    return {
+        "entry": looked.entry.entry,
+        "answer": looked.answer,
+        "state": looked.entry.state,
+        "reason": looked.entry.reason,
+        "occurrence_state": looked.occurrence_state,
+        "bank": looked.bank,
+        "stratum": looked.stratum,
+        "position": looked.position,
+        "rank": looked.rank,
+        "winners": looked.winners,
+        "ticket": looked.ticket,
+        "follows": looked.follows,
+        "packet": packet.name if packet else None,
+        "amount_minor": packet.minor if packet else None,
+        "purse": packet.purse if packet else None,
+        "appeals": list(looked.appeals),
+    }
+
+
+def _show_rows(title: str, rows: list[dict[str, Any]], *, as_json: bool, numbers: tuple[str, ...] = ()) -> int:
+    if as_json:
+        show_json({title: rows})
+        return 0
+    made = table(*(rows[0] if rows else ()), numbers=tuple(each for each in numbers if rows and each in rows[0]))
+    for row in rows:
+        made.add_row(*(str(value) for value in row.values()))
+    print_table(made)
+    return 0
+
+
+COMMANDS = (
+    register, import_, entries, check_entries, code, screen, exclude, withdraw, appeal, appeals, decide, receipt,
+    lookup,
+)  # fmt: skip
