@@ -23,8 +23,11 @@ from tests.server.world import new_id, served, session_of
 from sycee.bank.bank import Bank
 from sycee.bank.config import Value
 from sycee.core import ids
+from sycee.core.secret_files import SecretKey
+from sycee.database.transactions import write
 from sycee.server import observing
 from sycee.server.app import create_server
+from sycee.server.backup_tables import BACKUPS, DONE
 from sycee.server.observing import SECONDS, Durations, json_logs
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +37,12 @@ MARKS = ("Zenobia", "13912345678", "needle", "haystack")
 
 @pytest.fixture(scope="module")
 def open_bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
-    with world.bank("sqlite", tmp_path_factory.mktemp("metrics"), operators=True) as bank:
+    folder = tmp_path_factory.mktemp("metrics")
+    (folder / "backups").mkdir()
+    SecretKey(b"K" * 32).save(folder / "backup.key")
+    with world.bank("sqlite", folder, operators=True) as bank:
+        for name, path in (("backup_folder", folder / "backups"), ("backup_key", folder / "backup.key")):
+            bank.config.values[name] = Value(str(path), "test")
         yield bank
 
 
@@ -82,6 +90,16 @@ def test_the_bank_has_its_figures(address: str, open_bank: Bank) -> None:
     after = metrics(address)
     assert after["sycee_day_overdue_seconds"][0].value == pytest.approx(33 * 3_600)
     assert after["sycee_metrics_unreadable"][0].value == 0
+
+
+def test_a_backup_has_an_age(address: str, open_bank: Bank) -> None:
+    (before,) = metrics(address)["sycee_backup_age_seconds"]
+    assert before.value == float("inf")
+    now_ns = open_bank.stores.clock.now_ns()
+    row = {"id": 1, "who": 1, "state": DONE, "reason": "", "at_ns": now_ns - 90 * 10**9}
+    write(open_bank.stores.engine, lambda connection: connection.execute(BACKUPS.insert().values(row)))
+    (after,) = metrics(address)["sycee_backup_age_seconds"]
+    assert after.value == 90
 
 
 def test_every_alert_has_its_figure(address: str) -> None:

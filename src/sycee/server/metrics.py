@@ -27,6 +27,8 @@ from sycee.day.calendar import cutoff_ns
 from sycee.day.tables import BREAKS
 from sycee.issuance.tables import FUNDINGS
 from sycee.issuance.tables import SENT as FUNDING_SENT
+from sycee.server.backup_tables import BACKUPS, DONE
+from sycee.server.backups import FOLDER
 from sycee.server.events.addresses import is_permitted, networks
 from sycee.server.events.tables import DEAD_LETTERS, DISABLED, WEBHOOKS
 from sycee.server.observing import Observations
@@ -105,7 +107,7 @@ class _Bank(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield the figures. Those that cannot be read now are left out, and counted."""
         failed = 0
-        for part in (self._ledger, self._disk, self._waiting, self._webhooks, self._suspense, self._day):
+        for part in (self._ledger, self._disk, self._waiting, self._webhooks, self._suspense, self._day, self._backups):
             try:
                 yield from part()
             except (SyceeError, OSError, sqlalchemy.exc.SQLAlchemyError):
@@ -165,6 +167,17 @@ class _Bank(Collector):
         late_s = self._age_s(self._cutoff_ns(self._bank.day.next_day()))
         yield _gauge(
             "sycee_day_overdue_seconds", "Time since the cut-off of the oldest day that is not closed.", late_s
+        )
+
+    def _backups(self) -> Iterator[Metric]:
+        if not self._bank.config.text(FOLDER):
+            return
+        newest = sqlalchemy.select(sqlalchemy.func.max(BACKUPS.c.at_ns)).where(BACKUPS.c.state == DONE)
+        with reading(self._bank.stores.engine) as connection:
+            at_ns = connection.scalar(newest)
+        age_s = float("inf") if at_ns is None else self._age_s(int(at_ns))
+        yield _gauge(
+            "sycee_backup_age_seconds", "Age of the newest complete backup over HTTP; +Inf without one.", age_s
         )
 
     def _cutoff_ns(self, day: date) -> int:
