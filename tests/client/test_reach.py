@@ -38,7 +38,7 @@ GIVEN: dict[str, Any] = {
     "settlement": "CN00", "order": "A-1", "record": operations.pay(ID, payer=2, payee=3, amount=1),
     "rules": [ReserveRule("class-4", "2026-11-02", "issuer", 1, "decree")],
     "text": "name = 1", "beacon": bytes(32), "file": "entries.bin", "members": [1, 2, 3], "programme_number": 1,
-    "shares": [PacketShare("small", 3, 100)], "member": 7,
+    "shares": [PacketShare("small", 3, 100)], "member": 7, "result": {"ok": True}, "wallets": [7],
     "shortfall": Shortfall(ids.format(ID), 1, "RW-1", "asked", ids.format(2), 5, "", 0),
 }  # fmt: skip
 # Arguments of one call, where a name has another meaning in it.

@@ -57,6 +57,11 @@ class Application:
     checked_ns: int | None
     reason: str
 
+    @property
+    def id(self) -> int:
+        """Return the account, which identifies an application within its programme."""
+        return self.account
+
 
 @dataclass(frozen=True, slots=True)
 class Untested:

@@ -115,3 +115,53 @@ class DryRun:
     shares: tuple[PacketShare, ...]
     steps: tuple[DryStep, ...]
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The application of a merchant's account for a group of a programme."""
+
+    programme: str
+    wallet: str
+    group: str
+    merchant: str
+    operator: int
+    state: str
+    reason: str
+    applied: str
+
+
+@dataclass(frozen=True, slots=True)
+class UntestedOutlet:
+    """An outlet of a shop that took no payment since the application."""
+
+    merchant: str
+    outlet: str
+    code: str
+    operator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The filed result of a run. `operator`: 0 for a restored backup."""
+
+    kind: str
+    operator: int
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition before a drop. `met`: None if the system cannot know it."""
+
+    name: str
+    met: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions of an occurrence. `go`: all are met."""
+
+    go: bool
+    conditions: tuple[Condition, ...]
