@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import drop_registration, drop_shops
+from sycee.cli import drop_claims, drop_registration, drop_shops
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
@@ -274,26 +274,6 @@ def drop(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyF
 
 
 @app.command
-def claim(
-    folder: BankFolder, name: Name, member: Annotated[str, Parameter(help="Id of the member in the cohort.")],
-    wallet: Annotated[str, Parameter(help="Id of the winner's wallet.")], /, *,
-    occurrence: Number = 0, key: KeyFiles = None,
-) -> int:  # fmt: skip
-    """Claim a packet into the winner's wallet. The wallet's operator signs."""
-    from sycee.core import ids
-
-    keys = signing_keys(key)
-    with open_bank(folder) as bank:
-        outcome = bank.programmes.claim(
-            name, occurrence, ids.parse(member), ids.parse(wallet), signers=bank.signers(*keys),
-            who=maker_of(bank, keys),
-        )  # fmt: skip
-        outcome.require_created("the packet was not claimed")
-        show(f"claimed into wallet {wallet}")
-    return 0
-
-
-@app.command
 def halt(
     folder: BankFolder, name: Name, reason: Reason, /, *,
     block: Annotated[bool, Parameter(negative="", help="Propose to block the funder's debits, too.")] = False,
@@ -538,5 +518,5 @@ def beacon_value(text: str) -> bytes:
         raise UsageError("the beacon's value is not hexadecimal", hint="copy its 64 digits from the source") from error
 
 
-for _command in (*drop_registration.COMMANDS, *drop_shops.COMMANDS):
+for _command in (*drop_claims.COMMANDS, *drop_registration.COMMANDS, *drop_shops.COMMANDS):
     app.command(_command, name=_command.__name__.strip("_").replace("_", "-"))
