@@ -93,6 +93,43 @@ def test_other_bytes_are_no_stream(content: bytes) -> None:
         list(bulk_arrow.read_rows(io.BytesIO(content)))
 
 
+def stream_of(rows: Rows, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    made = pa.ipc.IpcWriteOptions(**options)
+    with pa.ipc.new_stream(sink, bulk_arrow.schema_of(rows), options=made) as writer:
+        writer.write_batch(bulk_arrow.batch_of(rows), custom_metadata={bulk_arrow.BATCH: b"0"})
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_a_compressed_stream_is_refused(compression: str) -> None:
+    many = Rows(np.zeros((5_000, 16), np.uint8), np.zeros(5_000, np.int64))
+    assert len(stream_of(many, compression=compression)) < 5_000
+    with pytest.raises(UsageError, match="the batches are compressed"):
+        list(bulk_arrow.read_rows(io.BytesIO(stream_of(many, compression=compression))))
+    (batch,) = bulk_arrow.read_rows(io.BytesIO(stream_of(many)))
+    assert batch.rows.size == 5_000
+
+
+def test_a_batch_that_fills_the_memory_is_refused() -> None:
+    many = Rows(np.zeros((60_000, 16), np.uint8), np.zeros(60_000, np.int64))
+    with pytest.raises(UsageError, match="a batch of it has 1,440,000 bytes"):
+        list(bulk_arrow.read_rows(io.BytesIO(stream_of(many))))
+
+
+def test_bytes_that_were_changed_are_refused_or_read() -> None:
+    """No change of a stream's bytes ends in another error than a usage error."""
+    content = stream_of(ROWS)
+    for at in range(len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 0xFF
+        try:
+            for batch in bulk_arrow.read_rows(io.BytesIO(bytes(changed))):
+                assert batch.rows.digest()
+        except UsageError:
+            continue
+
+
 def test_results_and_a_problem_return_from_a_stream() -> None:
     found = RowResults(16_000, np.array([0, 1_000], np.uint16), np.array([True, False]), np.array([7, 0], np.uint64))
     writer = ResultWriter()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 
 from sycee.core.arrays import Array
-from sycee.core.errors import UsageError
+from sycee.core.errors import SyceeError, UsageError
 from sycee.core.extras import extra
 from sycee.core.limits import ENVELOPE_BYTES
-from sycee.core.records.bulk_rows import BATCHES_MAX, ENVELOPES_MAX, Rows, code_name
+from sycee.core.records.bulk_rows import BATCH_ROWS, BATCHES_MAX, ENVELOPES_MAX, Rows, code_name
 from sycee.core.records.envelopes import decode
 
 with extra("archive"):
@@ -29,6 +30,12 @@ ENVELOPES: Final = b"sycee.envelopes"
 FIRST: Final = b"sycee.first"
 PROBLEM: Final = b"sycee.problem"
 
+# A batch of BATCH_ROWS with every column has 340 kB.
+MESSAGE_BYTES_MAX: Final = 1 << 20
+_RECORD_BATCH: Final = 3  # of MessageHeader in Message.fbs
+_COMPRESSION: Final = 3  # number of the field in RecordBatch
+_U16, _I32, _U32 = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I")
+_MALFORMED: Final = (pa.ArrowException, OSError, ValueError)  # what Arrow raises for bytes that are not its own
 _UUID_BYTES: Final = 16
 PAYEE: Final = pa.field("payee", pa.binary(_UUID_BYTES))
 AMOUNT: Final = pa.field("amount", pa.int64())
@@ -122,19 +129,23 @@ def write_rows(batches: Iterable[tuple[int, Rows, bytes]]) -> Iterator[bytes]:
 def read_rows(source: Any) -> Iterator[Batch]:
     """Yield the batches of a stream as they arrive. `source`: a file that blocks until it has bytes.
 
-    Raises UsageError for bytes that are no such stream.
+    Raises UsageError for bytes that are no such stream, for a batch that is larger than its rows need, and for a
+    compressed one, which could fill the memory.
     """
     try:
-        reader = pa.ipc.open_stream(source)
+        reader = pa.ipc.open_stream(_Bounded(source))
         rows_of(reader.schema.empty_table())  # wrong columns are found before the first row
         while True:
             try:
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
             except StopIteration:
                 return
+            batch.validate()  # buffers that are shorter than their columns
             members = dict(metadata or {})
             yield Batch(_number_of(members), rows_of(batch), envelopes_of(members.get(ENVELOPES, b"")))
-    except pa.ArrowInvalid as error:
+    except SyceeError:
+        raise
+    except _MALFORMED as error:
         raise UsageError(f"this is no Arrow IPC stream: {error}", hint="write it with an Arrow library") from error
 
 
@@ -195,11 +206,74 @@ def read_results(source: Any) -> Iterator[RowResults | Mapping[str, Any]]:
                 return
             codes, repeated, frames = (column.to_numpy(zero_copy_only=False) for column in batch.columns)
             yield RowResults(int(members[FIRST]), codes, repeated, frames)
-    except (pa.ArrowInvalid, KeyError, ValueError) as error:
+    except SyceeError:
+        raise
+    except (*_MALFORMED, KeyError) as error:
         raise UsageError(f"the results cannot be read: {error}") from error
 
 
 # --- helpers ---
+
+
+class _Bounded:
+    """A file of which no message of Arrow may be larger than MESSAGE_BYTES_MAX, or compressed."""
+
+    closed = False
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._metadata_bytes = 0  # of the message that begins
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        if size > MESSAGE_BYTES_MAX:
+            raise UsageError(
+                f"this is no Arrow IPC stream, or a batch of it has {size:,} bytes, more than {MESSAGE_BYTES_MAX:,}",
+                hint=f"divide the rows into batches of {BATCH_ROWS:,}",
+            )
+        data: bytes = self._source.read(size)
+        if len(data) == self._metadata_bytes and _is_compressed(data):
+            raise UsageError("the batches are compressed", hint="write the stream without compression")
+        # A message begins with FF FF FF FF and the length of its metadata, read together or one after the other.
+        self._metadata_bytes = int.from_bytes(data[-4:], "little") if len(data) in (4, 8) else 0
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Do nothing: the caller closes the source."""
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Return whether the metadata of a message, a FlatBuffer, is of a compressed record batch.
+
+    Arrow checks the FlatBuffer itself afterwards: https://arrow.apache.org/docs/format/Columnar.html.
+    """
+    try:
+        message = _U32.unpack_from(metadata)[0]
+        kind, header = (_field(metadata, message, number) for number in (1, 2))
+        if not kind or metadata[kind] != _RECORD_BATCH or not header:
+            return False
+        batch = header + _U32.unpack_from(metadata, header)[0]
+        return _field(metadata, batch, _COMPRESSION) != 0
+    except (struct.error, IndexError):
+        return False
+
+
+def _field(buffer: bytes, table: int, number: int) -> int:
+    """Return the place of a field of a FlatBuffer's table, 0 if it has none."""
+    names = table - _I32.unpack_from(buffer, table)[0]
+    if 4 + 2 * number >= _U16.unpack_from(buffer, names)[0]:
+        return 0
+    offset: int = _U16.unpack_from(buffer, names + 4 + 2 * number)[0]
+    return table + offset if offset else 0
 
 
 class _Sink:
