@@ -277,5 +277,6 @@ def is_settled(bank: Bank) -> None:
     assert town.balance(town.ned) == 20
 
 
+@pytest.mark.soak
 def test_a_killed_settlement_is_finished_once(tmp_path: Path) -> None:
-    check_kills("", tmp_path, world.prepared(""), pay_all, expect=is_settled)
+    check_kills("", tmp_path, world.prepared(""), pay_all, expect=is_settled, every=True)

@@ -76,8 +76,6 @@ def test_a_file_is_paid_and_the_same_command_pays_nothing_more(
         assert re.search(r"PAYEE_CANNOT_RECEIVE +1\n", out)
         found = (tmp_path / "wages.csv.id").read_text().strip()
         assert f"file {found}: 4.50 CNY" in err
-    code, out, _ = said("bulk", "status", bank, found)
-    assert (code, out.splitlines()[0].startswith("open: 4.50 CNY, digest ")) == (0, True)
     code, out, _ = said("bulk", "status", bank, found, "--json")
     assert json.loads(out)["counts"] == {"CREATED": 2, "PAYEE_CANNOT_RECEIVE": 1}
     assert json.loads(out)["paid_minor"] == 350
@@ -129,8 +127,6 @@ def test_all_rows_or_none(settled: tuple[Path, dict[str, str]], keys: Path, said
     found = (tmp_path / "all.csv.id").read_text().strip()
     code, out, _ = said("bulk", "settle", bank, found, "--key", keys / "north.pem")
     assert (code, out) == (0, "settled: 2 rows, 3.00 CNY\n")
-    code, _, err = said("bulk", "settle", bank, found, "--discard", "--key", keys / "north.pem")
-    assert (code, "is settled and takes no rows" in err) == (2, True)
     with Bank.open(bank) as opened:
         assert opened.check() == []
         assert opened.stores.ledger.balance(accounts["ned"]) == 200

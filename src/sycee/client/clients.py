@@ -236,6 +236,9 @@ def _request(http: httpx.Client | httpx.AsyncClient, step: Send) -> httpx.Reques
     )
     if request.is_stream:
         made.extensions["timeout"] = {**made.extensions["timeout"], "read": STREAM_TIMEOUT_S}
+    if request.pieces is not None:  # the server takes rows as fast as its disk does
+        slow = {"read": STREAM_TIMEOUT_S, "write": STREAM_TIMEOUT_S}
+        made.extensions["timeout"] = {**made.extensions["timeout"], **slow}
     return made
 
 
