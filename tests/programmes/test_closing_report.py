@@ -11,7 +11,7 @@ from tests.programmes import world
 from tests.programmes.shops_town import NAME, claim, fund, let_join, open_shop, pay, shop_town
 from tests.programmes.world import NORTH, moment, person
 
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.programmes.closing_report import Effect, report_page, shown_rows, tables
 from sycee.programmes.estimators import difference_in_means
 from sycee.programmes.results import Row
@@ -54,6 +54,8 @@ def test_the_figures_of_a_programme(tmp_path: Path) -> None:
         others = [each.account for each in world.wallets(bank) if each.account not in wallets]
         effect = bank.closing_reports.effect(NAME, 0, wallets, others)
         assert effect.plain.effect == pytest.approx((60_00 + 12_34 + 20_00) / 4)
+        with pytest.raises(NotFound, match="there is no account"):
+            bank.closing_reports.effect(NAME, 0, wallets, [5])
         files = bank.closing_reports.write(NAME, 0, tmp_path / "report", effect)
         assert bank.check() == []
     written = {each.name for each in files}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from tests.programmes.world import (
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import IntegrityError, NotFound, Refused, UsageError
+from sycee.core.errors import BusyError, IntegrityError, NotFound, Refused, UsageError
 from sycee.core.records.layout import PurseState
 from sycee.core.result_codes import Result
 from sycee.database.events import events_after
@@ -35,6 +36,7 @@ from sycee.identity.people import DutyMissing
 from sycee.programmes import draw, draw_files, states
 from sycee.programmes.dropping import Claim
 from sycee.programmes.tables import PROGRAMMES
+from sycee.sequencer.sequencer import Sequencer
 
 NAME = "autumn-2026"
 At = Callable[[str], Bank]
@@ -456,3 +458,44 @@ def test_a_dry_run_finds_claims_that_would_be_refused(at: At) -> None:
     tried = bank.programmes.dry_run(NAME, wallets=wallets)
     assert tried.refused_claims == {closing.account: "CREDIT_ACCOUNT_CLOSED"}
     assert not tried.ok
+
+
+@pytest.mark.parametrize("interrupt", ["cancel", "halt"])
+def test_a_drop_does_not_pass_a_cancel_or_a_halt_after_its_check(
+    at: At, monkeypatch: pytest.MonkeyPatch, interrupt: str
+) -> None:
+    """Another person's request comes between the check of the drop and its intent."""
+    bank = at("allotted")
+    programmes, north, perform = bank.programmes, person(bank, NORTH), bank.programmes._perform
+
+    def interrupted(*arguments: Any) -> None:
+        monkeypatch.undo()
+        if interrupt == "cancel":
+            programmes.cancel(NAME, who=north)
+        else:
+            programmes.halt(NAME, "stop", who=north)
+        perform(*arguments)
+
+    monkeypatch.setattr(programmes, "_perform", interrupted)
+    with pytest.raises(UsageError, match="is cancelled" if interrupt == "cancel" else "is halted"):
+        programmes.drop(NAME, signers=bank.signers(NORTH), who=north)
+    assert bank.stores.ledger.balance(funder(bank)) == 1_000_00
+    assert bank.check() == []
+
+
+def test_a_drop_that_waits_for_the_ledger_cannot_be_cancelled(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = at("allotted")
+    programmes, north = bank.programmes, person(bank, NORTH)
+    submit, refused = Sequencer.submit, []
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        with pytest.raises(BusyError, match="is being dropped") as caught:
+            programmes.cancel(NAME, who=north)
+        refused.append(caught.value)
+        return submit(*arguments, **named)
+
+    monkeypatch.setattr(Sequencer, "submit", slow)
+    assert programmes.drop(NAME, signers=bank.signers(NORTH), who=north).state == states.DROPPED
+    assert len(refused) == 1
+    assert bank.check() == []

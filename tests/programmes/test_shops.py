@@ -51,6 +51,13 @@ def test_a_shop_applies_is_checked_and_joins(tmp_path: Path) -> None:
         assert bank.check() == []
         assert shops.leave(NAME, made.account, signers=bank.signers(NORTH), who=north).state == "left"
         assert bank.check() == []
+        with pytest.raises(UsageError, match="the application is left"):
+            shops.check(NAME, made.account, accepted=True, who=ann)
+        again = shops.apply(NAME, merchant, who=north)
+        assert (again.state, again.checked_by) == ("applied", None)
+        shops.check(NAME, made.account, accepted=True, who=ann)
+        assert shops.join(NAME, 2, signers=bank.signers(NORTH), who=north)[0].state == "joined"
+        assert bank.check() == []
 
 
 def test_packet_money_reaches_shops_that_joined_and_no_others(tmp_path: Path) -> None:

@@ -155,15 +155,21 @@ class Drafts:
         with reading(self._stores.engine) as connection:
             return programme_in(connection, name), occurrence_in(connection, name, occurrence)
 
-    def _change(self, found: Occurrence, state: str, data: Mapping[str, Any], **values: Any) -> Occurrence:
+    def _change(
+        self, found: Occurrence, state: str, data: Mapping[str, Any],
+        check: Callable[[Connection, Occurrence], None] | None = None, **values: Any,
+    ) -> Occurrence:  # fmt: skip
         """Change the state of an occurrence in a transaction of its own, and return it.
 
-        Raises UsageError unless the occurrence is as it was found, or has the new state already.
+        `check` raises what prevents the change. Raises UsageError unless the occurrence is as it was found, or has the
+        new state already.
         """
 
         def change(connection: Connection) -> Occurrence:
             now = occurrence_in(connection, found.programme, found.occurrence)
             if now.state != state:
+                if check is not None:
+                    check(connection, now)
                 states.require_change(now.title, now.state, state)
                 change_state(connection, self._stores.clock, now, state, data, **values)
             return occurrence_in(connection, found.programme, found.occurrence)

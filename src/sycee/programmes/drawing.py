@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +16,9 @@ from sqlalchemy.engine import Connection
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.documents import shown_moment
-from sycee.core.errors import UsageError
+from sycee.core.errors import BusyError, UsageError
 from sycee.database.events import EventKind
+from sycee.database.tables import INTENTS, PENDING
 from sycee.database.transactions import reading, write
 from sycee.programmes import cohort, draw, draw_files, states
 from sycee.programmes.definition import EQUAL, FIRST_COME, DrawRule, Programme
@@ -239,7 +241,7 @@ class Drawing(Drafts):
                 f"the terms of {found.title} are proposed: {ids.format(found.proposal)}",
                 hint="`sycee proposal withdraw` ends the proposal; then cancel",
             )
-        cancelled = self._change(found, states.CANCELLED, {})
+        cancelled = self._change(found, states.CANCELLED, {}, check=_require_no_drop)
         self._finish(stored, states.CANCELLED)
         return cancelled
 
@@ -293,6 +295,15 @@ class Drawing(Drafts):
         chosen = (BEACONS.c.programme == found.programme) & (BEACONS.c.occurrence == found.occurrence)
         query = sqlalchemy.select(BEACONS.c.person, BEACONS.c.value).where(chosen)
         return {row.person: row.value for row in connection.execute(query)}
+
+
+def _require_no_drop(connection: Connection, found: Occurrence) -> None:
+    """Raise BusyError while the ledger has not answered a drop of this occurrence."""
+    chosen = (INTENTS.c.action == "programme.drop") & (INTENTS.c.state == PENDING)
+    for (payload,) in connection.execute(sqlalchemy.select(INTENTS.c.payload).where(chosen)):
+        values = json.loads(payload)
+        if (values["programme"], values["occurrence"]) == (found.programme, found.occurrence):
+            raise BusyError(f"{found.title} is being dropped", hint="look at its state in a moment")
 
 
 def parted(definition: Programme, entries: Entries) -> tuple[DrawRule, Entries]:

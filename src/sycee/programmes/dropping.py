@@ -27,7 +27,14 @@ from sycee.database.tables import INTENTS, LAPSED
 from sycee.identity.duties import Duty
 from sycee.programmes import records, states
 from sycee.programmes.allotment import Allotment
-from sycee.programmes.stored import Occurrence, StoredProgramme, change_state, set_occurrence
+from sycee.programmes.stored import (
+    Occurrence,
+    StoredProgramme,
+    change_state,
+    occurrence_in,
+    programme_in,
+    set_occurrence,
+)
 from sycee.programmes.terms import Terms, found_of
 from sycee.sequencer.signer import RemoteSigner, Signer
 
@@ -117,7 +124,15 @@ class Dropping(Terms):
         made = self.drop_records(found, self._approved(stored, found))
         payload = payload_of(found) | {"expires_ns": stored.on(found).expires_ns}
         id = self.ids_of(found).one("drop intent", attempt=found.attempt)
-        self._perform([Draft(DROP, made, payload, who=who, signers=signers, id=id)], "the drop was refused")
+
+        def before(connection: Connection) -> None:
+            # Another person may have cancelled or halted since: from here on, the pending intent refuses a cancel.
+            programme_in(connection, name).require_running()
+            now = occurrence_in(connection, name, occurrence)
+            states.require_change(now.title, now.state, states.DROPPED)
+
+        draft = Draft(DROP, made, payload, who=who, signers=signers, before=before, id=id)
+        self._perform([draft], "the drop was refused")
         return self.occurrence(name, occurrence)
 
     # --- claims ---

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.canonical_json import canonical
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records.layout import PURSE_BIT, AccountKind, Purpose
 from sycee.core.result_codes import Result
@@ -130,6 +130,9 @@ def claim_payloads(found: Occurrence) -> list[str]:
 def _paid(state: LedgerState, accounts: Sequence[int], window: Window, times: Array) -> NDArray[np.float64]:
     """Return what each account paid to shops within a window, from own money and packets, in minor units."""
     rows = state.rows(np.array([ids.split(each) for each in accounts], ids.ID))
+    if (rows < 0).any():
+        missing = accounts[int(np.flatnonzero(rows < 0)[0])]
+        raise NotFound(f"there is no account {ids.format(missing)}", hint="name accounts of wallets of this bank")
     movements = state.movements
     chosen = movements[np.isin(movements["purpose"], SPENT)]
     moments = times[(chosen["place"] >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]

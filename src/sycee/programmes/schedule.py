@@ -22,7 +22,9 @@ from sycee.core.time_zones import EPOCH
 CATCH_UP: Final = ("each", "last")
 FREQUENCIES: Final = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 PARTS: Final = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST")
-OCCURRENCES_CHECKED: Final = 1_000  # of a rule without end: their windows are compared
+DAYS_MAX: Final = 3_660  # as far as the ledger's clock may go at once
+OCCURRENCES_MAX: Final = DAYS_MAX  # one a day
+OCCURRENCES_CHECKED: Final = 1_000  # their windows are compared
 _RIGHT: Final = 'a rule of RFC 5545 by days, such as "FREQ=MONTHLY;BYMONTHDAY=1;COUNT=12"'
 
 
@@ -44,11 +46,21 @@ class Schedule:
     beacon_period_s: int
 
     def days(self) -> Iterator[date]:
-        """Yield the local days on which occurrences begin, from occurrence 0 on; without end if the rule has none."""
+        """Yield the local days on which occurrences begin, from occurrence 0 on, for ten years at most.
+
+        A rule of which no day fits would be searched for thousands of years.
+        """
         with extra("service"):
+            from dateutil.parser import parse
             from dateutil.rrule import rrulestr
 
-        for moment in rrulestr(self.rule, dtstart=self.starts):
+        parts = _parts(self.rule)
+        count = int(parts.pop("COUNT", OCCURRENCES_MAX))
+        until = self.starts + timedelta(days=DAYS_MAX)
+        if "UNTIL" in parts:
+            until = min(until, parse(parts.pop("UNTIL")))
+        rule = rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=self.starts)
+        for moment in itertools.islice(rule.replace(until=until), count):
             yield moment.date()
 
     def begins_ns(self, day: date) -> int:
@@ -97,13 +109,16 @@ def read(table: Table, zone: ZoneInfo, *, begins_ns: int, claim_from_ns: int, ex
 def _checked_rule(table: Table) -> str:
     """Return the rule. Raises DocumentError for a text that is no rule, or one of hours, minutes or seconds."""
     rule = table.text("rule")
-    values = {part.partition("=")[0].upper(): part.partition("=")[2].upper() for part in rule.split(";")}
+    values = _parts(rule)
     if unknown := [name for name in values if name not in PARTS]:
         raise table.error("rule", f"{documents.found(rule)} has the part {documents.found(unknown[0])}", right=_RIGHT)
     if len(values) < len(rule.split(";")):
         raise table.error("rule", f"{documents.found(rule)} has a part twice", right=_RIGHT)
     if values.get("FREQ") not in FREQUENCIES:
         raise table.error("rule", f"found {documents.found(rule)}", right=_RIGHT)
+    for name in ("INTERVAL", "COUNT"):
+        if name in values and not (values[name].isascii() and values[name].isdigit() and int(values[name])):
+            raise table.error("rule", f"{documents.found(rule)}: {name} is no number from 1 on", right=_RIGHT)
     with extra("service"):
         from dateutil.rrule import rrulestr
     try:
@@ -111,6 +126,11 @@ def _checked_rule(table: Table) -> str:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise table.error("rule", f"{documents.found(rule)} is no rule: {error}", right=_RIGHT) from error
     return rule
+
+
+def _parts(rule: str) -> dict[str, str]:
+    """Return the parts of a rule in capital letters, by name."""
+    return {part.partition("=")[0].upper(): part.partition("=")[2].upper() for part in rule.split(";")}
 
 
 def _check_days(table: Table, schedule: Schedule) -> None:

@@ -170,7 +170,7 @@ class Programmes(Dropping):
     def disagreements(self, state: LedgerState) -> Iterator[str]:
         """Yield one sentence for each occurrence whose programme on the ledger has another state."""
         with reading(self._stores.engine) as connection:
-            found = occurrences_in(connection, "", *states.UNSPENT, states.EXPIRED, states.CLOSED)
+            found = occurrences_in(connection, "", *states.UNSPENT, states.EXPIRED, states.CLOSED, states.CANCELLED)
         for each in found:
             problem = _disagreement(state, each)
             if problem:
@@ -201,6 +201,10 @@ class ResumeAction:
 def _disagreement(state: LedgerState, found: Occurrence) -> str:
     """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
     number = found.number
+    if found.state == states.CANCELLED:
+        is_there = number is not None and state.has_programme(number)
+        dropped = int(state.purses(number)["dropped"].sum()) if is_there and number is not None else 0
+        return f"{dropped} minor units are in its packets" if dropped else ""
     if number is None or not state.has_programme(number):
         return f"the ledger has no programme {number}"
     programme = state.tables.programmes[number]

@@ -118,6 +118,12 @@ class Shops:
             earlier = _find(connection, name, wallet.account)
             if earlier is None:
                 connection.execute(APPLICATIONS.insert().values(row))
+            elif earlier.state == LEFT:  # a new application
+                connection.execute(
+                    APPLICATIONS.update()
+                    .where(_chosen(name, wallet.account))
+                    .values({**row, "checked_by": None, "checked_ns": None})
+                )
             elif earlier.group != group:
                 raise UsageError(
                     f"wallet {ids.format(wallet.account)} applied for {earlier.group}", hint="use another wallet"
@@ -143,9 +149,12 @@ class Shops:
             if who == found.by:
                 raise UsageError("who applied does not decide", hint="let another person decide")
             if found.state not in (APPLIED, DECLINED):
-                if accepted:
+                if accepted and found.state != LEFT:
                     return found
-                raise UsageError(f"the application is {found.state}", hint="`sycee drop leave` ends a membership")
+                raise UsageError(
+                    f"the application is {found.state}",
+                    hint="`sycee drop leave` ends a membership, `sycee drop apply` begins one",
+                )
             values = {
                 "state": ACCEPTED if accepted else DECLINED, "checked_by": who, "checked_ns": now_ns, "reason": reason,
             }  # fmt: skip
