@@ -27,8 +27,8 @@ Call = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
-    """A bank at the funder, in whose folder are the keys of North's and Ann's programs."""
-    world.at("funded").copy(tmp_path)
+    """A bank with a frozen list, in whose folder are the keys of North's and Ann's programs."""
+    world.at("frozen").copy(tmp_path)
     monkeypatch.chdir(tmp_path)
     with world.opened(tmp_path, {}) as made:
         made.add_schema(SCHEMA)
@@ -59,13 +59,12 @@ def drop(bank: Bank, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
 def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The client compares the validity of signatures with its clock, which must be the rehearsal's.
     monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
-    (tmp_path / "autumn.toml").write_text(FILE)
-    assert drop("draft", "autumn.toml", "--funder", ids.format(funder(bank)))[0] == 0
-    assert drop("dry-run", NAME)[1].splitlines()[-1] == "nothing stands in the way"
-    bank.set_clock(moment(3, 9))
-    assert "is registration" in drop("open", NAME)[1]
-    bank.set_clock(moment(5))
-    assert "is frozen" in drop("freeze", NAME)[1]
+    (tmp_path / "winter.toml").write_text(FILE.replace(NAME, "winter-2026"))
+    assert drop("draft", "winter.toml", "--funder", ids.format(funder(bank)))[0] == 0
+    code, text = drop("dry-run", "winter-2026")
+    assert (code, "in the way: the time of registration is over" in text) == (1, True)
+    assert drop("open", "winter-2026")[0] == 2
+    assert "is cancelled" in drop("cancel", "winter-2026")[1]
     assert drop("publish", NAME)[0] == 0
     bank.set_clock(moment(6, 13))
     for by in ("north", "ann"):
@@ -100,7 +99,6 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     bank.set_clock(moment(15))
     bank.stores.jobs.wait()
     assert "is closed" in drop("close", NAME)[1]
-    assert drop("cancel", NAME)[0] == 2
     assert "closed" in drop("show", NAME)[1]
     assert "Autumn packets" in drop("list", "--json")[1]
     assert bank.check() == []

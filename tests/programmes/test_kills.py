@@ -106,7 +106,10 @@ def ended(bank: Bank) -> None:
 
 
 def test_a_killed_life_goes_on(tmp_path: Path) -> None:
-    assert check_kills("", tmp_path, world.at("registering"), live, expect=ended) >= 60
+    def middle(count: int) -> list[int]:
+        return [count // 2]
+
+    assert check_kills("", tmp_path, world.at("registering"), live, expect=ended, chosen=middle) >= 60
 
 
 @pytest.mark.soak
