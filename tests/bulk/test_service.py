@@ -248,13 +248,15 @@ def test_the_operator_signs_a_staged_batch_as_well(town: Town, leo: Payer) -> No
 
 def test_the_operator_of_a_payee_reads_the_exact_code(town: Town, leo: Payer) -> None:
     town.fund(town.ned, NEDS_LIMIT - town.balance(town.ned), "N-9")
-    rows = rows_of([town.ned, town.mia], [5, 6])
+    count = 1_200  # more than one query reads
+    rows = rows_of([town.ned] * count + [town.mia, 12_345, 0], [5] * (count + 3))
     file = leo.declare(rows)
     for _ in range(2):
-        assert leo.pay(file, rows) == [REFUSED, PAID]
-    (stored,) = town.bank.payments.refusals(2, by=town.north)
-    assert stored.operation == ids.to_int(file.ids.of_rows(0, 1)[0])
-    assert (stored.payee, stored.code) == (town.ned, Result.EXCEEDS_BALANCE_LIMIT)
+        assert leo.pay(file, rows) == [REFUSED] * count + [PAID, REFUSED, "ACCOUNT_ID_MUST_NOT_BE_ZERO"]
+    stored = town.bank.payments.refusals(2, by=town.north)
+    assert [each.operation for each in stored] == [ids.to_int(each) for each in file.ids.of_rows(0, count)]
+    assert {(each.payee, each.code) for each in stored} == {(town.ned, Result.EXCEEDS_BALANCE_LIMIT)}
+    assert town.bank.bulk.summary(file).counts["ACCOUNT_ID_MUST_NOT_BE_ZERO"] == 1
 
 
 # --- kills ---

@@ -40,8 +40,7 @@ from sycee.database.transactions import reading, write
 from sycee.ledger.kernels import constants
 from sycee.sequencer.signer import Signer
 from sycee.sequencer.submission_queue import Ticket
-from sycee.wallets.payments import store_refusal
-from sycee.wallets.tables import WALLETS
+from sycee.wallets.tables import REFUSALS, WALLETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +55,8 @@ SETTLE: Final = "bulk.settle"
 CLOSED_S: Final = 1.0  # for which the list of accounts that no row may pay is used again
 RESERVED_NS: Final = 3_600 * 10**9  # a settlement batch waits so long for its first row
 TIME_AHEAD_NS_MAX: Final = 86_400 * 10**9  # of the time in a file's id
-BAD_ROWS_MAX: Final = 10_000  # of a batch's file; their codes are rows of SQL
+BAD_ROWS_MAX: Final = 100_000  # of a file; their codes are rows of SQL
+_READ_MAX: Final = 500  # values of one query
 
 
 @dataclass(slots=True)
@@ -261,27 +261,27 @@ class BulkPayments:
 
     def store_refusals(self, file: File, rows: Rows, found: Results) -> None:
         """Store what the ledger or its payer does not: codes of malformed rows, and of refusals by payees' accounts."""
-        bad, hidden = np.flatnonzero(found.bad), np.flatnonzero(found.hidden & ~found.repeated)
+        bad, hidden = np.flatnonzero(found.bad), np.flatnonzero(found.hidden)
         if not bad.size and not hidden.size:
             return
-        if bad.size > BAD_ROWS_MAX:
-            bad = bad[:BAD_ROWS_MAX]
         now_ns = read_ns(self.stores.clock)
-        row_ids = file.ids.of_rows(found.first, found.size)
-        payees = [int.from_bytes(rows.payees[at].tobytes(), "big") for at in hidden.tolist()]
+        low = found.first
+        row_ids = file.ids.of_rows(low, found.size)
+        refused = {
+            ids.to_int(row_ids[at]): (int.from_bytes(rows.payees[at].tobytes(), "big"), int(found.ledger_codes[at]))
+            for at in hidden.tolist()
+        }
 
         def store(connection: Connection) -> None:
-            if bad.size:
-                low, high = found.first, found.first + found.size
-                known = (BAD_ROWS.c.file == file.id) & (BAD_ROWS.c.row >= low) & (BAD_ROWS.c.row < high)
-                connection.execute(BAD_ROWS.delete().where(known))
-                made = [{"file": file.id, "row": low + at, "code": int(found.ledger_codes[at])} for at in bad.tolist()]
+            mine = BAD_ROWS.c.file == file.id
+            known = mine & (BAD_ROWS.c.row >= low) & (BAD_ROWS.c.row < low + found.size)
+            connection.execute(BAD_ROWS.delete().where(known))
+            stored = connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).where(mine)) if bad.size else 0
+            kept = bad[: max(0, BAD_ROWS_MAX - int(stored or 0))].tolist()
+            if kept:
+                made = [{"file": file.id, "row": low + at, "code": int(found.ledger_codes[at])} for at in kept]
                 connection.execute(BAD_ROWS.insert(), made)
-            for at, payee in zip(hidden.tolist(), payees, strict=True):
-                operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payee))
-                if operator is not None:
-                    code = Result(int(found.ledger_codes[at]))
-                    store_refusal(connection, ids.to_int(row_ids[at]), payee, operator, code, now_ns)
+            _store_refused(connection, refused, now_ns)
 
         write(self.stores.engine, store)
 
@@ -393,6 +393,32 @@ def _takes_no_rows(file: File) -> UsageError:
         DISCARDED: "nothing of it was paid; declare a new file",
     }.get(file.state, "look at its status")
     return UsageError(f"file {ids.format(file.id)} is {file.state} and takes no rows", hint=hint)
+
+
+def _store_refused(connection: Connection, refused: Mapping[int, tuple[int, int]], now_ns: int) -> None:
+    """Store refusals by payees' accounts for the payees' operators. `refused`: payee and code by the operation's id."""
+    operators = {
+        row.account: row.operator
+        for payees in _parts(sorted({payee for payee, _ in refused.values()}))
+        for row in connection.execute(
+            sqlalchemy.select(WALLETS.c.account, WALLETS.c.operator).where(WALLETS.c.account.in_(payees))
+        )
+    }
+    stored: set[int] = set()
+    for some in _parts(list(refused)):
+        known = sqlalchemy.select(REFUSALS.c.operation).where(REFUSALS.c.operation.in_(some))
+        stored.update(connection.scalars(known))
+    made = [
+        {"operation": id, "payee": payee, "operator": operators[payee], "code": code, "at_ns": now_ns}
+        for id, (payee, code) in refused.items()
+        if payee in operators and id not in stored
+    ]
+    if made:
+        connection.execute(REFUSALS.insert(), made)
+
+
+def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (values[at : at + _READ_MAX] for at in range(0, len(values), _READ_MAX))
 
 
 class _Approve:
