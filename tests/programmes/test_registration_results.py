@@ -328,3 +328,23 @@ def test_a_later_zone_excludes_who_has_a_packet(bank: Bank) -> None:
     found = bank.registrations.entries("winter-2026", state="excluded")
     assert [each.entry for each in found] == sorted(entries)
     assert {each.reason for each in found} == {"has-won"}
+
+
+def test_nobody_holds_a_packet_of_a_cancelled_occurrence(bank: Bank) -> None:
+    """A programme for those without a packet takes everybody, the look-up names no packet, and all are shredded."""
+    proposal = propose(bank)
+    bank.proposals.withdraw(proposal.id, by=person(bank, ANN))
+    who = person(bank, NORTH)
+    bank.programmes.cancel(NAME, who=who)
+    assert {look(bank, entry).packet for entry in range(PEOPLE)} == {None}
+    text = FILE.replace("autumn-2026", "winter-2026").replace("2026-11-", "2026-12-")
+    text = text.replace("[registration]\n", '[registration]\nexcludes_holders_of = ["autumn-2026"]\n')
+    bank.programmes.draft(text, funder=funder(bank), maker=who)
+    bank.set_clock(moment(33, 9))
+    for entry in range(PEOPLE):
+        with pytest.raises(UsageError, match="were shredded"):
+            receipt_of(bank, entry)
+    bank.programmes.open_registration("winter-2026", who=who)
+    for number in range(PEOPLE):
+        bank.registrations.register("winter-2026", who=who, document=document(number), bank="north")
+    assert bank.registrations.screen("winter-2026").excluded == 0

@@ -25,6 +25,7 @@ from sycee.programmes.definition import EQUAL, FIRST_COME, DrawRule, Programme
 from sycee.programmes.drafts import Drafts
 from sycee.programmes.draw import Entries
 from sycee.programmes.draw_files import BEACON_BYTES, Announcement, Beacon
+from sycee.programmes.registration_tables import HOLDERS, LISTS
 from sycee.programmes.repeating import add_begin_job, follows, stop_repeating
 from sycee.programmes.sha256 import Progress
 from sycee.programmes.stored import (
@@ -241,7 +242,14 @@ class Drawing(Drafts):
                 f"the terms of {found.title} are proposed: {ids.format(found.proposal)}",
                 hint="`sycee proposal withdraw` ends the proposal; then cancel",
             )
-        cancelled = self._change(found, states.CANCELLED, {}, check=_require_no_drop)
+
+        def check(connection: Connection, now: Occurrence) -> None:
+            _require_no_drop(connection, now)
+            # Nobody gets a packet: what is kept of holders longer than of others is deleted.
+            lists = sqlalchemy.select(LISTS.c.list).where(LISTS.c.programme == name, LISTS.c.occurrence == occurrence)
+            connection.execute(HOLDERS.delete().where(HOLDERS.c.list.in_(lists)))
+
+        cancelled = self._change(found, states.CANCELLED, {}, check=check)
         self._finish(stored, states.CANCELLED)
         return cancelled
 
