@@ -38,6 +38,7 @@ class Samples:
             "day": day,
             "number": 1,
             "occurrence": 0,
+            "entry": 1,
             "name": "refused",
             "provider": "none",
             "order": "A-1",

@@ -146,6 +146,12 @@ class Appeals:
             rows = connection.execute(query.order_by(APPEALS.c.at_ns, APPEALS.c.id)).all()
         return [_appeal(row, found) for row in rows]
 
+    def get(self, appeal: int) -> Appeal:
+        """Return an appeal without its texts. Raises NotFound for an unknown id."""
+        with reading(self._stores.engine) as connection:
+            row = self._row(connection, appeal)
+            return _appeal(row, self._found(connection, row.list))
+
     def texts(self, appeal: int, *, who: int) -> tuple[str, str]:
         """Return the texts of an appeal and of its answer to a person who may decide it; "" for no answer."""
         self._people.require(who, DECIDE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,8 +39,10 @@ from sycee.programmes.registration_lists import (
     entry_of,
 )
 from sycee.programmes.registration_rows import (
+    CELL_CHARACTERS_MAX,
     DOCUMENT,
     FULL,
+    GROUP_ROWS,
     OUTSIDE_WINDOW,
     PHONE,
     WORDS,
@@ -204,6 +207,35 @@ class Entering:
         self._people.require(who, REGISTER)
         found = self._lists.ensure(programme, occurrence)
         number = _import_id(found.list, path, is_confirmed)
+        groups = partial(groups_of, path)
+        return self._register_groups(found, number, groups, who, is_confirmed, progress, receipts, faults_max)
+
+    def register_rows(
+        self, programme: str, occurrence: int, columns: Mapping[str, Sequence[str]], *, who: int, id: int,
+        is_confirmed: bool = False,
+    ) -> Imported:  # fmt: skip
+        """Register up to GROUP_ROWS rows, given by columns of texts, as `register_file` does.
+
+        `id`: the same id again returns the same outcome, without faults. Raises UsageError for more rows, and for
+        columns of different lengths.
+        """
+        self._people.require(who, REGISTER)
+        sizes = {len(texts) for texts in columns.values()}
+        if len(sizes) != 1 or max(sizes) > GROUP_ROWS:
+            raise UsageError(
+                f"columns of {sorted(sizes)} rows", hint=f"give columns of one length, at most {GROUP_ROWS:,}"
+            )
+        found = self._lists.ensure(programme, occurrence)
+        cells = {name: [text.strip() for text in texts] for name, texts in columns.items()}
+        long = {at for texts in cells.values() for at, text in enumerate(texts) if len(text) > CELL_CHARACTERS_MAX}
+        group = Group(1, cells, tuple(sorted(long)))
+        return self._register_groups(found, id, lambda: iter([group]), who, is_confirmed, None, None, FAULTS_MAX)
+
+    def _register_groups(
+        self, found: Found, number: int, groups: Callable[[], Iterator[Group]], who: int, is_confirmed: bool,
+        progress: Progress | None, receipts: Receipts | None, faults_max: int,
+    ) -> Imported:  # fmt: skip
+        """Register the groups of rows that an earlier call with this number did not."""
         earlier = self._import_row(number)
         at_ns = self._lists.now_ns() if earlier is None else int(earlier.at_ns)
         done = 0 if earlier is None else int(earlier.rows)
@@ -216,8 +248,8 @@ class Entering:
             def parsed(group: Group) -> tuple[int, Rows]:
                 return group.size, reader.read(group.cells, group.first_row, group.wrong)
 
-            groups = _after(groups_of(path), done, reader)
-            for size, given in one_ahead(parsed, groups):
+            left = _after(groups(), done, reader)
+            for size, given in one_ahead(parsed, left):
                 rows = self._store_group(found, given, size, number, at_ns, who, refused, is_confirmed, receipts)
                 registered, done = registered + len(rows), done + size
                 for fault in rows.faults:

@@ -68,6 +68,13 @@ from sycee.client.values.programmes import (
     Shop,
     UntestedOutlet,
 )
+from sycee.client.values.registrations import (
+    ReceiptOfEntry,
+    RefusedRow,
+    Registered,
+    RegisteredEntry,
+    RegistrationAppeal,
+)
 from sycee.client.values.wallets import (
     Found,
     Keys,
@@ -139,8 +146,13 @@ __all__ = [
     "Programme",
     "ProgrammeRow",
     "Proposed",
+    "ReceiptOfEntry",
     "Recovery",
     "Refusal",
+    "RefusedRow",
+    "Registered",
+    "RegisteredEntry",
+    "RegistrationAppeal",
     "RequestState",
     "ReserveRule",
     "Restriction",

@@ -1,0 +1,516 @@
+"""Registration for a programme: people, checks and codes, appeals, receipts and the support look-up.
+
+Answers with a salt, a code or an identity are not stored as answers of requests: the service repeats them itself.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from sycee.bank.bank import Bank
+from sycee.core import ids
+from sycee.core.errors import UsageError
+from sycee.core.timestamps import exact_text
+from sycee.personal.access import READ, Access, Reason
+from sycee.programmes.registration_appeals import APPEAL, DECIDE, TEXT_CHARACTERS_MAX, Appeal
+from sycee.programmes.registration_entering import REGISTER, Receipt
+from sycee.programmes.registration_lists import Entry
+from sycee.programmes.registration_results import Looked
+from sycee.programmes.registration_rows import CELL_CHARACTERS_MAX, COLUMNS
+from sycee.programmes.registrations import EXCLUSIONS
+from sycee.server import paging
+from sycee.server.operations import operation
+from sycee.server.routes.common import REPEATED, Moment, Next, PathId, TheCaller, TheRuntime, hidden, number
+from sycee.server.routes.programmes import Name, Number
+from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+
+router = APIRouter(prefix="/v1", tags=["registrations"])
+
+PLACE: Final = "/programmes/{name}/occurrences/{occurrence}/registrations"
+ROWS_MAX: Final = 10_000
+ENTRIES_MAX: Final = 10_000
+assert EXCLUSIONS == ("staff", "merchant-owner", "has-won", "other")
+assert COLUMNS[:4] == ("document", "phone", "bank", "stratum")
+
+TheEntry = Annotated[int, Path(ge=0, le=2**31 - 1, description="Number of the entry")]
+Cell = Annotated[str, Field(max_length=CELL_CHARACTERS_MAX)]
+Cells = Annotated[tuple[Cell, ...], Field(max_length=ROWS_MAX)]
+CaseField = Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of an open case")]
+State = Literal[
+    "", "registered", "checked", "confirmed", "duplicate", "excluded", "lapsed", "withdrawn",
+]  # fmt: skip
+
+
+class PersonToRegister(ActionBody):
+    """One person. `bank`: name or title of an operator of the file. `wallet`: the person's, if there is one."""
+
+    document: Cell = ""
+    phone: Cell = ""
+    bank: Cell = ""
+    stratum: Cell = ""
+    wallet: Id | None = None
+
+
+class ReceiptAnswer(Body):
+    """A receipt: with document, phone and salt the registrant finds the entry in the published list."""
+
+    entry: int
+    state: str
+    reason: str
+    document: str
+    phone: str
+    salt: str
+
+
+class PeopleToRegister(ActionBody):
+    """Rows of people by columns, up to 10,000. `confirmed`: the operators checked them and entered the codes."""
+
+    columns: dict[str, Cells]
+    confirmed: bool = False
+
+
+class RefusedRow(Body):
+    """Why a row was refused. `row`: from 1; `column`: empty for the row as a whole."""
+
+    row: int
+    column: str
+    code: str
+
+
+class PeopleAnswer(Body):
+    """How many rows were registered, and which were refused."""
+
+    rows: int
+    registered: int
+    refused: dict[str, int]
+    faults: tuple[RefusedRow, ...]
+
+
+class EntryRow(Body):
+    """An entry without its identity. `accepted`: of a duplicate, the accepted entry of the same person."""
+
+    entry: int
+    state: str
+    reason: str
+    bank: str
+    registered: Moment
+    due: Moment | None
+    accepted: int | None
+
+
+class EntryPage(Body):
+    """Entries by number."""
+
+    rows: tuple[EntryRow, ...]
+    next: Next
+
+
+class EntriesToCheck(ActionBody):
+    """Entries whose documents and phones were checked; null for all that wait."""
+
+    entries: Annotated[tuple[int, ...] | None, Field(max_length=ENTRIES_MAX)] = None
+
+
+class CodeRow(Body):
+    """The code of an entry, for the registrant's phone."""
+
+    entry: int
+    code: str
+
+
+class Codes(Body):
+    """The codes of checked entries."""
+
+    rows: tuple[CodeRow, ...]
+
+
+class CodeBody(ActionBody):
+    """The code that a registrant entered."""
+
+    code: Annotated[str, Field(max_length=16)]
+
+
+class WithdrawalBody(ActionBody):
+    """Whether a winner who does not answer lapses, instead of withdrawing."""
+
+    lapse: bool = False
+
+
+class ExclusionBody(ActionBody):
+    """Why an entry is excluded by hand."""
+
+    reason: Literal["staff", "merchant-owner", "has-won", "other"]
+
+
+class AppealBody(ActionBody):
+    """The text of a registrant; stored encrypted."""
+
+    text: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
+
+
+class AppealRow(Body):
+    """An appeal without its texts. `against`: state and reason of the entry."""
+
+    appeal: Id
+    entry: int
+    against: str
+    state: str
+    time: Moment
+
+
+class AppealList(Body):
+    """Appeals, oldest first."""
+
+    rows: tuple[AppealRow, ...]
+
+
+class DecisionBody(ActionBody):
+    """The decision of an appeal, and its answer; stored encrypted."""
+
+    allow: bool
+    answer: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
+
+
+class ReceiptBody(Body):
+    """Why somebody reads the receipt of another person."""
+
+    reason: Reason
+    case: CaseField
+
+
+class LookupBody(ReceiptBody):
+    """What is looked up: exactly one of entry, document and phone."""
+
+    entry: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
+    document: Cell = ""
+    phone: Cell = ""
+
+
+class LookedRow(Body):
+    """What support may say about an entry. `answer`: one sentence for the registrant."""
+
+    entry: int
+    answer: str
+    state: str
+    reason: str
+    occurrence_state: str
+    bank: str
+    stratum: str
+    position: int | None
+    rank: int | None
+    winners: int | None
+    ticket: str | None
+    follows: int | None
+    packet: str | None
+    purse: str | None
+    appeals: tuple[str, ...]
+
+
+class LookedRows(Body):
+    """The entries that were found."""
+
+    rows: tuple[LookedRow, ...]
+
+
+# --- people -------------------------------------------------------------------------------------------------------
+
+
+@operation(
+    router, "POST", PLACE, access=REGISTER, status_code=201, response_model=ReceiptAnswer,
+    summary="Register a person for a programme",
+)  # fmt: skip
+async def register_person(
+    name: Name, occurrence: Number, body: PersonToRegister, caller: TheCaller, runtime: TheRuntime
+) -> dict[str, Any]:
+    """Register one person now; the same request again gives the same receipt."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        with hidden("occurrence"):
+            made = bank.registrations.register(
+                name, occurrence, who=caller.person, document=body.document, phone=body.phone, bank=body.bank,
+                stratum=body.stratum, wallet=number(body.wallet) if body.wallet else 0, id=body.number,
+            )  # fmt: skip
+        return _receipt(made)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", f"{PLACE}/rows", access=REGISTER, status_code=201, response_model=PeopleAnswer, responses=REPEATED,
+    summary="Register many people for a programme",
+)  # fmt: skip
+async def register_people(
+    name: Name, occurrence: Number, body: PeopleToRegister, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Register rows of people, given by columns. A row that is refused does not stop the others."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("occurrence"):
+            made = bank.registrations.register_rows(
+                name, occurrence, body.columns, who=caller.person, id=body.number, is_confirmed=body.confirmed
+            )
+        faults = [{"row": each.row, "column": each.column, "code": each.code} for each in made.faults]
+        return {"rows": made.rows, "registered": made.registered, "refused": made.refused, "faults": faults}
+
+    place = {"name": name, "occurrence": occurrence}
+    return await runtime.run(perform, bank, "programme.register-rows", caller.person, body, work, place=place)
+
+
+@operation(
+    router, "GET", PLACE, access=REGISTER, response_model=EntryPage, summary="List the registrations of an occurrence"
+)  # fmt: skip
+async def list_entries(
+    name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime,
+    state: Annotated[State, Query(description="Without it: all")] = "",
+    limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return entries with state and reason, without identities, by number."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        (after,) = paging.decode(cursor, int) or (-1,)
+        with hidden("occurrence"):
+            found = bank.registrations.entries(name, occurrence, state=state, after=after, most=limit + 1)
+            banks = [each.name for each in bank.programmes.get(name).definition.operators]
+        following = (found[limit - 1].entry,) if len(found) > limit else None
+        return paging.page([_entry(each, banks) for each in found[:limit]], following)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", f"{PLACE}/checks", access=REGISTER, status_code=201, response_model=Codes,
+    summary="Report that registrations were checked",
+)  # fmt: skip
+async def check_entries(
+    name: Name, occurrence: Number, body: EntriesToCheck, caller: TheCaller, runtime: TheRuntime
+) -> dict[str, Any]:
+    """Report that documents and phones were checked, and return the codes; a checked entry has the same code again."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        with hidden("occurrence"):
+            made = bank.registrations.check(name, occurrence, who=caller.person, entries=body.entries)
+        return {"rows": [{"entry": entry, "code": code} for entry, code in made]}
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", PLACE + "/{entry}/code", access=REGISTER, status_code=201, response_model=EntryRow,
+    responses=REPEATED, summary="Enter the code of a registrant",
+)  # fmt: skip
+async def confirm_entry(
+    name: Name, occurrence: Number, entry: TheEntry, body: CodeBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Confirm an entry by the code that was sent to the registrant's phone."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("entry"):
+            refused = bank.registrations.confirm(name, occurrence, [(entry, body.code)], who=caller.person)
+        if refused:
+            raise UsageError(refused[entry], hint="the code is in the message to the registrant's phone")
+        return _answer(bank, name, occurrence, entry)
+
+    place = {"name": name, "occurrence": occurrence, "entry": entry}
+    return await runtime.run(perform, bank, "programme.code", caller.person, body, work, place=place)
+
+
+@operation(
+    router, "POST", PLACE + "/{entry}/withdrawal", access=REGISTER, status_code=201, response_model=EntryRow,
+    responses=REPEATED, summary="Withdraw a registration",
+)  # fmt: skip
+async def withdraw_entry(
+    name: Name, occurrence: Number, entry: TheEntry, body: WithdrawalBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Withdraw an entry at the wish of its person; after the draw the next published ticket follows."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("entry"):
+            bank.registrations.withdraw(name, occurrence, entry, who=caller.person, is_lapse=body.lapse)
+        return _answer(bank, name, occurrence, entry)
+
+    place = {"name": name, "occurrence": occurrence, "entry": entry}
+    return await runtime.run(perform, bank, "programme.withdraw", caller.person, body, work, place=place)
+
+
+@operation(
+    router, "POST", PLACE + "/{entry}/exclusion", access=REGISTER, status_code=201, response_model=EntryRow,
+    responses=REPEATED, summary="Exclude a registration",
+)  # fmt: skip
+async def exclude_entry(
+    name: Name, occurrence: Number, entry: TheEntry, body: ExclusionBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Exclude an entry by hand, with a reason."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("entry"):
+            bank.registrations.exclude(name, occurrence, [entry], reason=body.reason, who=caller.person)
+        return _answer(bank, name, occurrence, entry)
+
+    place = {"name": name, "occurrence": occurrence, "entry": entry}
+    return await runtime.run(perform, bank, "programme.exclude", caller.person, body, work, place=place)
+
+
+# --- appeals ------------------------------------------------------------------------------------------------------
+
+
+@operation(
+    router, "POST", PLACE + "/{entry}/appeals", access=APPEAL, status_code=201, response_model=AppealRow,
+    responses=REPEATED, summary="File the appeal of a registrant",
+)  # fmt: skip
+async def file_appeal(
+    name: Name, occurrence: Number, entry: TheEntry, body: AppealBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """File an appeal against a duplicate, an exclusion or a lapse, before the freeze."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("entry"):
+            made = bank.appeals.file(name, occurrence, entry, body.text, who=caller.person, id=body.number)
+        return _appeal(made)
+
+    place = {"name": name, "occurrence": occurrence, "entry": entry}
+    return await runtime.run(perform, bank, APPEAL, caller.person, body, work, place=place)
+
+
+@operation(
+    router, "GET", "/programmes/{name}/occurrences/{occurrence}/appeals", access=APPEAL, response_model=AppealList,
+    summary="List the appeals of registrants",
+)  # fmt: skip
+async def list_appeals(
+    name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime,
+    state: Annotated[Literal["", "open", "allowed", "refused"], Query(description="Without it: all")] = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return appeals without their texts, oldest first."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        with hidden("occurrence"):
+            return {"rows": [_appeal(each) for each in bank.appeals.list(name, occurrence, state=state)]}
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/appeals/{appeal}/decision", access=DECIDE, status_code=201, response_model=EntryRow,
+    responses=REPEATED, summary="Decide the appeal of a registrant",
+)  # fmt: skip
+async def decide_appeal(appeal: PathId, body: DecisionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
+    """Decide an appeal that another person filed, about an entry that another person registered."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("appeal"):
+            found = bank.appeals.get(number(appeal))
+            entry = bank.appeals.decide(number(appeal), is_allowed=body.allow, answer=body.answer, who=caller.person)
+        banks = [each.name for each in bank.programmes.get(found.programme).definition.operators]
+        return _entry(entry, banks)
+
+    return await runtime.run(perform, bank, DECIDE, caller.person, body, work, place={"appeal": appeal})
+
+
+# --- identities: each answer follows an entry in the access log -----------------------------------------------------
+
+
+@operation(
+    router, "POST", PLACE + "/{entry}/receipt", access=READ, response_model=ReceiptAnswer,
+    summary="Read a receipt again, for a case and a reason",
+)  # fmt: skip
+async def read_receipt(
+    name: Name, occurrence: Number, entry: TheEntry, body: ReceiptBody, caller: TheCaller, runtime: TheRuntime
+) -> dict[str, Any]:
+    """Return document, phone and salt of an entry, after an entry in the access log."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        access = Access(caller.person, body.reason, body.case)
+        with hidden("entry"):
+            return _receipt(bank.registration_results.receipt(name, occurrence, entry, access=access))
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", f"{PLACE}/lookups", access=READ, response_model=LookedRows,
+    summary="Look up why somebody did not win, or where a packet is",
+)  # fmt: skip
+async def look_up_entries(
+    name: Name, occurrence: Number, body: LookupBody, caller: TheCaller, runtime: TheRuntime
+) -> dict[str, Any]:
+    """Return state, reason, rank, ticket and packet of entries, after an entry in the access log."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        access = Access(caller.person, body.reason, body.case)
+        with hidden("entry"):
+            found = bank.registration_results.lookup(
+                name, occurrence, access=access, entry=body.entry, document=body.document, phone=body.phone
+            )
+        return {"rows": [_looked(each) for each in found]}
+
+    return await runtime.run(work)
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+def _receipt(made: Receipt) -> dict[str, Any]:
+    return {"entry": made.entry, "state": made.state, "reason": made.reason, **made.members()}
+
+
+def _answer(bank: Bank, name: str, occurrence: int, entry: int) -> dict[str, Any]:
+    banks = [each.name for each in bank.programmes.get(name).definition.operators]
+    return _entry(bank.registrations.entry(name, occurrence, entry), banks)
+
+
+def _entry(entry: Entry, banks: list[str]) -> dict[str, Any]:
+    return {
+        "entry": entry.entry,
+        "state": entry.state,
+        "reason": entry.reason,
+        "bank": banks[entry.bank],
+        "registered": exact_text(entry.registered_ns),
+        "due": exact_text(entry.due_ns) if entry.due_ns else None,
+        "accepted": entry.accepted,
+    }
+
+
+def _appeal(appeal: Appeal) -> dict[str, Any]:
+    return {
+        "appeal": ids.format(appeal.id),
+        "entry": appeal.entry,
+        "against": appeal.against,
+        "state": appeal.state,
+        "time": exact_text(appeal.at_ns),
+    }
+
+
+def _looked(looked: Looked) -> dict[str, Any]:
+    packet = looked.packet
+    return {
+        "entry": looked.entry.entry,
+        "answer": looked.answer,
+        "state": looked.entry.state,
+        "reason": looked.entry.reason,
+        "occurrence_state": looked.occurrence_state,
+        "bank": looked.bank,
+        "stratum": looked.stratum,
+        "position": looked.position,
+        "rank": looked.rank,
+        "winners": looked.winners,
+        "ticket": looked.ticket,
+        "follows": looked.follows,
+        "packet": packet.name if packet else None,
+        "purse": packet.purse if packet else None,
+        "appeals": list(looked.appeals),
+    }
