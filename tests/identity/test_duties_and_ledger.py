@@ -107,7 +107,7 @@ RECORDS: dict[str, Array] = {
 # which is no record: tests of the ledger and of the packages with these actions have them.
 ELSEWHERE = {
     "wallet.defund", "transit.confirm", "transit.reject", "pay", "pay.fund", "hold", "hold.end", "refund", "sweep",
-    "checkpoint", "bulk.pay", "programme.allot", "programme.drop", "programme.claim",
+    "checkpoint", "bulk.pay", "programme.allot", "programme.drop", "programme.claim", "programme.join",
 }  # fmt: skip
 
 
