@@ -77,6 +77,13 @@ def refusal(received: bytes) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
+    """The port of a server that waits long for a request: a busy machine may send it late."""
+    with serving(ConnectionLimits(header_bytes_max=2_000, request_s=60)) as (port, _):
+        yield port
+
+
+@pytest.fixture(scope="module")
+def hurried_port() -> Iterator[int]:
     with serving(ConnectionLimits(header_bytes_max=2_000, request_s=0.1)) as (port, _):
         yield port
 
@@ -90,7 +97,13 @@ def test_complete_requests_are_answered_on_one_connection(port: int) -> None:
         received = b""
         while received.count(b"       0") < 2:
             received += connection.recv(1 << 16)
-        time.sleep(0.15)  # a connection without a request in progress has uvicorn's own limit
+
+
+def test_a_connection_without_a_request_in_progress_has_the_limit_of_uvicorn() -> None:
+    with serving(ConnectionLimits(request_s=1)) as (port, _), connect(port) as connection:
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        time.sleep(1.1)
         connection.sendall(HEAD + b"\r\n")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
 
@@ -106,27 +119,27 @@ def test_a_header_without_end(port: int, start: bytes) -> None:
 @pytest.mark.parametrize(
     "sent", [b"", b"GET", HEAD, HEAD + b"content-length: 5\r\n\r\n", HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\n"]
 )
-def test_a_request_that_does_not_end(port: int, sent: bytes) -> None:
+def test_a_request_that_does_not_end(hurried_port: int, sent: bytes) -> None:
     start = time.monotonic()
-    with connect(port) as connection:
+    with connect(hurried_port) as connection:
         connection.sendall(sent)
         assert refusal(rest(connection)) == (408, "/problems/request-timeout")
     assert time.monotonic() - start > 0.09
 
 
-def test_a_request_that_ends_byte_by_byte(port: int) -> None:
-    with connect(port) as connection:
+def test_a_request_that_ends_byte_by_byte(hurried_port: int) -> None:
+    with connect(hurried_port) as connection:
         connection.sendall(HEAD + b"content-length: 1000\r\n\r\n")
         start = time.monotonic()
         with suppress(OSError):  # the connection is closed
-            while time.monotonic() < start + 5:
+            while time.monotonic() < start + 60:
                 connection.sendall(b"1")
                 time.sleep(0.005)
-        assert time.monotonic() < start + 5
+        assert time.monotonic() < start + 60
 
 
-def test_nothing_follows_an_answer_that_came_before_the_body(port: int) -> None:
-    with connect(port) as connection:
+def test_nothing_follows_an_answer_that_came_before_the_body() -> None:
+    with serving(ConnectionLimits(request_s=1)) as (port, _), connect(port) as connection:
         connection.sendall(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
         received = rest(connection)
     assert received.startswith(b"HTTP/1.1 401 ")
@@ -159,7 +172,7 @@ def test_too_many_connections() -> None:
 def test_a_client_that_never_reads_is_disconnected() -> None:
     with serving(ConnectionLimits(unread_s=0.3)) as (port, protocol), connect(port) as silent:
         silent.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not protocol.counts.total():
             assert time.monotonic() < deadline
         with connect(port) as other:  # is served meanwhile

@@ -40,6 +40,7 @@ CHECKS = [
 # A stream has no end; the others end the sessions of the roles.
 SKIPPED = {"follow_events", "log_out", "end_logins"}
 SEED = 15
+WAIT_S = 60
 EXAMPLES, EXAMPLES_LONG = 1, 100  # of each operation
 
 
@@ -115,6 +116,7 @@ class Run:
         answer = case.call(
             base_url=self.made.address,
             session=self.session,
+            timeout=WAIT_S,
             headers={
                 "Origin": client.headers["Origin"],
                 "Sec-Fetch-Site": "same-origin",
