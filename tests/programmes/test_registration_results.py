@@ -17,6 +17,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import NotFound, UnavailableError, UsageError
 from sycee.core.records.proposal_format import Proposal
+from sycee.database.transactions import write
 from sycee.personal.access import Access, Reason
 from sycee.programmes import draw, draw_files
 from sycee.programmes.registration_entering import Receipt
@@ -163,6 +164,15 @@ def test_who_a_member_is(bank: Bank) -> None:
     assert results.members(NAME, 0, after=0, most=2) == [(1, members[entries[1]]), (2, members[entries[2]])]
     with pytest.raises(NotFound, match="has no packet"):
         results.bank_of(NAME, 0, 1)
+
+
+def test_the_cohort_on_the_ledger_is_compared_with_the_registrations(bank: Bank) -> None:
+    allot(bank)
+    assert bank.check() == []
+    statement = "UPDATE programmes_holders SET member = randomblob(16) WHERE place = 2"
+    write(bank.stores.engine, lambda connection: connection.exec_driver_sql(statement))
+    (found,) = bank.check()
+    assert found == "the members of occurrence 0 of autumn-2026 on the ledger are not those of its registrations"
 
 
 # --- reading identities -------------------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ class Bank:
             *(self.personal, self.access, self.life),
             *(self.registry, self.issuance),
             *(self.directory, self.holds, self.sweeps),
-            *(self.funders, self.programmes, self.shops, self.bulk),
+            *(self.funders, self.programmes, self.registration_results, self.shops, self.bulk),
             *(self.cases, self.claims),
             self.day,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from sycee.database.bulk import insert_columns
 from sycee.database.columns import ids_bytes
 from sycee.database.jobs import Run
 from sycee.database.transactions import reading, write
+from sycee.ledger.state import LedgerState
 from sycee.personal.access import NOBODY, Access, AccessLog
 from sycee.personal.register import Register
 from sycee.personal.tables import SHREDS
@@ -31,10 +32,11 @@ from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_entering import Receipt
 from sycee.programmes.registration_lists import SHRED, Entry, Found, Lists, entry_of
 from sycee.programmes.registration_rows import DOCUMENT, PHONE, Reader
-from sycee.programmes.registration_store import commitments
+from sycee.programmes.registration_store import commitments, list_in
 from sycee.programmes.registration_tables import APPEALS, ENTRIES, HOLDERS, KEYS, LISTS, PARTS
 from sycee.programmes.registrations import Registrations
 from sycee.programmes.service import Programmes
+from sycee.programmes.stored import occurrences_in
 
 BASIS: Final = "programme"  # of the shredding, in the list of shredded secrets
 FIELDS: Final = ("programme-entry",)
@@ -256,6 +258,21 @@ class Results:
         if holder is None:
             raise NotFound(f"{ids.format(member)} has no packet of {found.occurrence.title}", hint="only winners claim")
         return holder
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each sealed cohort whose members are not those that the packets were assigned to."""
+        with reading(self._stores.engine) as connection:
+            for found in occurrences_in(connection, "", states.ALLOTTED, states.DROPPED):
+                row = list_in(connection, found.programme, found.occurrence)
+                if row is None or found.number is None:
+                    continue
+                query = sqlalchemy.select(sqlalchemy.type_coerce(HOLDERS.c.member, sqlalchemy.LargeBinary))
+                chosen = query.where(HOLDERS.c.list == row.list).order_by(HOLDERS.c.place)
+                members = np.frombuffer(b"".join(map(bytes, connection.scalars(chosen))), ">u8").reshape(-1, 2)
+                purses = state.purses(found.number)
+                wanted = np.stack([purses["member_high"], purses["member_low"]], axis=1)
+                if not np.array_equal(members, wanted):
+                    yield f"the members of {found.title} on the ledger are not those of its registrations"
 
     # --- reading identities: each after an entry in the access log ---
 
