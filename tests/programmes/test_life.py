@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
 from tests.programmes import world
 from tests.programmes.world import (
     ANN,
@@ -499,3 +501,23 @@ def test_a_drop_that_waits_for_the_ledger_cannot_be_cancelled(at: At, monkeypatc
     assert programmes.drop(NAME, signers=bank.signers(NORTH), who=north).state == states.DROPPED
     assert len(refused) == 1
     assert bank.check() == []
+
+
+@pytest.mark.parametrize("step", ["close", "cancel"])
+def test_the_end_of_an_occurrence_and_of_its_programme_are_one(at: At, step: str) -> None:
+    """A kill between the two would leave a programme that runs for ever."""
+    bank = at("dropped" if step == "close" else "frozen")
+    if step == "close":
+        bank.set_clock(moment(15))
+    seen: list[tuple[str, str]] = []
+
+    def committing(connection: Connection) -> None:
+        programme = connection.exec_driver_sql("SELECT state FROM programmes_programmes").scalar_one()
+        occurrence = connection.exec_driver_sql("SELECT state FROM programmes_occurrences").scalar_one()
+        seen.append((programme, occurrence))
+
+    event.listen(bank.stores.engine, "commit", committing)
+    getattr(bank.programmes, step)(NAME, who=person(bank, NORTH))
+    ended = {"close": states.CLOSED, "cancel": states.CANCELLED}[step]
+    assert seen[-1] == (ended, ended)
+    assert {programme for programme, occurrence in seen if occurrence == ended} == {ended}

@@ -27,11 +27,13 @@ from sycee.programmes import states
 from sycee.programmes.definition import Programme
 from sycee.programmes.occurrence_ids import OccurrenceIds
 from sycee.programmes.registered import Registered
+from sycee.programmes.repeating import follows
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,
     change_state,
     defined,
+    new_occurrence,
     occurrence_in,
     occurrences_in,
     programme_in,
@@ -172,9 +174,18 @@ class Drafts:
                     check(connection, now)
                 states.require_change(now.title, now.state, state)
                 change_state(connection, self._stores.clock, now, state, data, **values)
+                if state in states.FINISHED:
+                    self._finish(connection, programme_in(connection, found.programme), state)
             return occurrence_in(connection, found.programme, found.occurrence)
 
         return write(self._stores.engine, change)
+
+    def _finish(self, connection: Connection, stored: StoredProgramme, state: str) -> None:
+        """Give a programme its last state if all of its occurrences ended, and none follows."""
+        found = occurrences_in(connection, stored.name)
+        if all(each.state in states.FINISHED for each in found) and not follows(connection, self._stores, stored):
+            values = {"state": state, "changed_ns": read_ns(self._stores.clock)}
+            connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.name == stored.name).values(values))
 
     # --- checks ---
 
@@ -217,14 +228,6 @@ class Drafts:
             f"no operator of this bank is named {' or '.join(repr(name) for name in names)}",
             hint="name its number: --operator NAME=NUMBER",
         )
-
-
-def new_occurrence(found: Programme, occurrence: int, day: str, now_ns: int) -> dict[str, Any]:
-    """Return the row of an occurrence that begins on a local day."""
-    return {
-        "programme": found.name, "occurrence": occurrence, "date": day, "state": states.DRAFT,
-        "entries": 0, "members": 0, "minor": 0, "attempt": 0, "made_ns": now_ns, "changed_ns": now_ns,
-    }  # fmt: skip
 
 
 def _first_day(found: Programme) -> str:

@@ -26,13 +26,12 @@ from sycee.programmes.drafts import Drafts
 from sycee.programmes.draw import Entries
 from sycee.programmes.draw_files import BEACON_BYTES, Announcement, Beacon
 from sycee.programmes.registration_tables import HOLDERS, LISTS
-from sycee.programmes.repeating import add_begin_job, follows, stop_repeating
+from sycee.programmes.repeating import add_begin_job, stop_repeating
 from sycee.programmes.sha256 import Progress
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,
     occurrence_in,
-    occurrences_in,
     record_programme_event,
     set_occurrence,
 )
@@ -249,31 +248,21 @@ class Drawing(Drafts):
             lists = sqlalchemy.select(LISTS.c.list).where(LISTS.c.programme == name, LISTS.c.occurrence == occurrence)
             connection.execute(HOLDERS.delete().where(HOLDERS.c.list.in_(lists)))
 
-        cancelled = self._change(found, states.CANCELLED, {}, check=check)
-        self._finish(stored, states.CANCELLED)
-        return cancelled
+        return self._change(found, states.CANCELLED, {}, check=check)
 
     def stop_repeating(self, name: str, *, who: int) -> StoredProgramme:
         """Let no further occurrence of a programme begin; those that began go on. Repeating it changes nothing."""
         stored = self.get(name)
         self._people.require(who, CLOSE, operator=stored.operator)
-        write(self._stores.engine, lambda connection: stop_repeating(connection, self._stores, stored))
-        self._finish(stored, states.CLOSED)
+
+        def stop(connection: Connection) -> None:
+            stop_repeating(connection, self._stores, stored)
+            self._finish(connection, stored, states.CLOSED)
+
+        write(self._stores.engine, stop)
         return self.get(name)
 
     # --- helpers ---
-
-    def _finish(self, stored: StoredProgramme, state: str) -> None:
-        """Give a programme its last state if all of its occurrences ended, and none follows."""
-
-        def finish(connection: Connection) -> None:
-            found = occurrences_in(connection, stored.name)
-            if all(each.state in states.FINISHED for each in found) and not follows(connection, self._stores, stored):
-                chosen = PROGRAMMES.c.name == stored.name
-                values = {"state": state, "changed_ns": read_ns(self._stores.clock)}
-                connection.execute(PROGRAMMES.update().where(chosen).values(values))
-
-        write(self._stores.engine, finish)
 
     def _check_earlier(self, found: Occurrence) -> None:
         """Raise UsageError while an earlier occurrence is not finished."""

@@ -241,9 +241,7 @@ class Dropping(Terms):
                 f"{found.title} has {pending} minor units in holds, and {left:,} packets that are not expired",
                 hint="holds end at their time; then close it",
             )
-        closed = self._change(found, states.CLOSED, {})
-        self._finish(stored, states.CLOSED)
-        return closed
+        return self._change(found, states.CLOSED, {})
 
     # --- records: the same for a dry run ---
 

@@ -20,12 +20,12 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import write
 from sycee.programmes import states
 from sycee.programmes.definition import Programme
-from sycee.programmes.drafts import new_occurrence
 from sycee.programmes.schedule import Schedule
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,
     change_state,
+    new_occurrence,
     occurrence_in,
     occurrences_in,
     programme_in,

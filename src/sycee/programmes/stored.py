@@ -166,6 +166,14 @@ def occurrences_in(connection: Connection, name: str = "", *chosen_states: str) 
     return [Occurrence(**row._mapping) for row in connection.execute(query)]
 
 
+def new_occurrence(found: Programme, occurrence: int, day: str, now_ns: int) -> dict[str, Any]:
+    """Return the row of an occurrence that begins on a local day."""
+    return {
+        "programme": found.name, "occurrence": occurrence, "date": day, "state": states.DRAFT,
+        "entries": 0, "members": 0, "minor": 0, "attempt": 0, "made_ns": now_ns, "changed_ns": now_ns,
+    }  # fmt: skip
+
+
 def set_occurrence(connection: Connection, clock: Clock, found: Occurrence, **values: Any) -> None:
     """Write columns of an occurrence, and the time of the change."""
     chosen = (OCCURRENCES.c.programme == found.programme) & (OCCURRENCES.c.occurrence == found.occurrence)
