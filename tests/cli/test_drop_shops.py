@@ -19,9 +19,9 @@ def test_shops_join_by_commands_and_a_report_is_written(sycee: Any, tmp_path: Pa
     assert "Tea house applied for city-shops of autumn-2026" in applied.out
     (row,) = sycee("drop", "shops", bank, NAME, "--json").json()["rows"]
     assert (row["merchant"], row["state"], row["operator"]) == ("Tea house", "applied", 2)
-    refused = sycee("drop", "check", bank, NAME, row["wallet"], "--key", north)
+    refused = sycee("drop", "decide-shop", bank, NAME, row["wallet"], "--key", north)
     assert (refused.code, "who applied does not decide" in refused.err) == (2, True)
-    assert "is accepted" in sycee("drop", "check", bank, NAME, row["wallet"], "--key", ann).out
+    assert "is accepted" in sycee("drop", "decide-shop", bank, NAME, row["wallet"], "--key", ann).out
     assert "1 shops of operator 2 are in autumn-2026" in sycee("drop", "join", bank, NAME, "2", "--key", north).out
     assert "joined" in sycee("drop", "shops", bank, NAME).out
     assert sycee("drop", "shops", bank, NAME, "--untested", "--json").json() == {"rows": []}  # it has no outlet

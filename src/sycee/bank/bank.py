@@ -101,7 +101,7 @@ SCHEMAS: Final[tuple[Schema, ...]] = (
 
 
 class LateCases:
-    """The cases, for the access log, which is made before them: without cases none is open."""
+    """The cases, for the access log, which is made before the cases are: until then no case is open."""
 
     def __init__(self) -> None:
         self.cases: OpenCases | None = None

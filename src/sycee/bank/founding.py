@@ -43,8 +43,8 @@ FORMAT: Final = "sycee.founding.v1"
 FILE_BYTES_MAX: Final = 1 << 20
 SEED_BYTES: Final = 32
 DUTY_NS: Final = 5 * 365 * 86_400 * 10**9  # the first duties end after five years, if no other end is given
-TECHNICAL: Final = 0  # operator of accounts in transit, whose key is on this machine
-DESK: Final = 1  # operator of the issuer's own accounts, whose key is kept elsewhere
+TECHNICAL: Final = 0  # operator of accounts in transit; its key is on this machine
+DESK: Final = 1  # operator of the issuer's own accounts; its key is elsewhere
 
 _ROLES: Final = {Duty.OFFICER: Role.OFFICER, Duty.OPERATOR: Role.OPERATOR, Duty.WITNESS: Role.WITNESS}
 
@@ -88,7 +88,7 @@ class Founding:
 
 @dataclass(frozen=True, slots=True)
 class FoundedPerson:
-    """A person of the first frame. `operator`: number of the operator signed for, None for other duties."""
+    """A person of the first frame. `operator`: for which the person signs, None for other duties."""
 
     person: int
     duty: Duty

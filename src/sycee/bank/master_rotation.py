@@ -31,7 +31,7 @@ class Rotation:
 
 
 def rotate_master_key(folder: Path, new: Path, *, options: Mapping[str, str] | None = None) -> Rotation:
-    """Give the key file and its backup the master key in the file `new`, and name it in the settings.
+    """Encrypt the key file and its backup under the master key in the file `new`, and store its path in the settings.
 
     `new` is created if absent. After a kill the same call completes the rotation; the bank cannot be opened in between.
     Raises UsageError for the present master key, UnavailableError if another process has the bank open or the backup is
@@ -41,7 +41,7 @@ def rotate_master_key(folder: Path, new: Path, *, options: Mapping[str, str] | N
     config = Config.load(place, options)
     old = SecretKey.load(config.path("master_key")).secret
     clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
-    with Ledger.open(place.path, create=False, clock=clock):  # the lock of the folder
+    with Ledger.open(place.path, create=False, clock=clock):  # opened for the lock of the folder alone
         file, backup = config.path("key_store"), config.path("key_backup")
         keys.require_reachable(file, backup)
         persons = keys.rotate(file, backup, old, master_key(new))

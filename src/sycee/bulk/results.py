@@ -23,7 +23,7 @@ from sycee.wallets.payments import HIDDEN
 _SHOWN: Final = np.arange(max(Result) + 1, dtype=np.uint16)
 _SHOWN[[int(code) for code in HIDDEN]] = RowCode.PAYEE_CANNOT_RECEIVE
 _IS_HIDDEN: Final = np.isin(np.arange(max(Result) + 1), [int(code) for code in HIDDEN])
-# Codes that bind no id. Those of signatures concern a whole batch, those of malformed records one row for ever.
+# Codes that bind no id. Those of signatures concern a whole batch, a malformed record is refused again at each try.
 UNBOUND: Final = np.array(
     [not Result(code).binds if code in set(Result) else False for code in range(max(Result) + 1)], np.bool_
 )
@@ -45,7 +45,7 @@ assert BATCH_ROWS <= READS_MAX
 class Results:
     """Results of consecutive rows.
 
-    - `codes`: (n,) u2, of Result or RowCode. `repeated`: (n,) bool, whether an earlier request paid the row.
+    - `codes`: (n,) u2, of Result or RowCode. `repeated`: (n,) bool, whether an earlier request decided the row.
     - `frames`: (n,) u8, the ledger's frame that decided; 0 if none did.
     - `ledger_codes`: (n,) u2, the ledger's own codes, for the staff of payees' operators.
     """

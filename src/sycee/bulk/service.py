@@ -227,9 +227,9 @@ class BulkPayments:
                 hint="sign all records of a batch together",
             )
         first = number * BATCH_ROWS
-        payable = self._not_payable(rows)
-        if payable.any():
-            refused = results.not_taken(first, rows.size, payable, RowCode.PAYEE_NOT_PAYABLE)
+        bad = self._not_payable(rows)
+        if bad.any():
+            refused = results.not_taken(first, rows.size, bad, RowCode.PAYEE_NOT_PAYABLE)
             return Pending(self, file, rows, first, None, refused)
         records = bulk_rows.records(rows, file.ids, first, batch=file.settlement)
         return Pending(self, file, rows, first, self.stores.ledger.sequencer.start(records, signed))

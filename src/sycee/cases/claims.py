@@ -42,7 +42,7 @@ DAY_NS: Final = 86_400 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim. `minor`: what the first return did not find. `proposal`: the newest that returns or collects, 0.
+    """A claim. `minor`: what the first return did not find. `proposal`: the newest to return or collect, 0 for none.
 
     `missing_minor`: what can still be collected: less than `minor - recovered` if the payee refunded the payment since.
     """

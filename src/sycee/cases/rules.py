@@ -22,7 +22,7 @@ from sycee.core.typos import hint
 
 FOLDER: Final = "case-rules"
 DAYS_MAX: Final = 400
-MARKS: Final = ("2", "1", "assumed")
+MARKS: Final = ("2", "1", "assumed")  # found in two or more sources, in one, assumed by us
 
 PAYMENT: Final = "payment"
 PERSON: Final = "person"
@@ -46,8 +46,8 @@ class Weekdays:
     """The calendar without holidays: Monday to Friday."""
 
     def following(self, day: date) -> date:
-        """Return the first day after a day that is not on a weekend."""
-        return day + timedelta(days=max(1, 7 - day.weekday() if day.weekday() >= 4 else 1))
+        """Return the next day that is not on a weekend."""
+        return day + timedelta(days=7 - day.weekday() if day.weekday() >= 4 else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def apply(
     return 0
 
 
-def check(
+def decide_shop(
     folder: BankFolder, name: Name, wallet: Wallet, /, *,
     decline: Annotated[str, Parameter(help="Decline the application, for this reason.")] = "",
     key: KeyFiles = None,
@@ -194,4 +194,4 @@ def _row(bank: Bank, found: Application) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = (apply, check, join, leave, shops, evidence, ready, situation, report)
+COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, situation, report)
