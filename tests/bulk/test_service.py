@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,16 @@ from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
 from sycee.bulk.dry_run import DryRun
+from sycee.bulk.tables import FILES
 from sycee.core import ids
 from sycee.core.errors import BusyError, NotFound, Refused, UsageError
 from sycee.core.records import bulk_rows
 from sycee.core.records.bulk_rows import BATCH_ROWS, FileIds, Mode
 from sycee.core.records.layout import PayFlag
 from sycee.core.result_codes import Result
+from sycee.database.transactions import write
 from sycee.identity.people import DutyMissing
+from sycee.sequencer.sequencer import Sequencer
 
 PAID, REFUSED = "CREATED", "PAYEE_CANNOT_RECEIVE"
 DAY_MS = 86_400_000
@@ -228,6 +232,44 @@ def test_a_settlement_that_the_ledger_refuses_can_be_discarded(town: Town, leo: 
     assert town.bank.bulk.get(file.id).state == "open"
     assert settle(town, file.id, discard=True).state == "discarded"
     assert town.balance(town.mia) == before
+
+
+@pytest.mark.parametrize("discard", [False, True])
+def test_a_second_settlement_at_once_changes_nothing(
+    town: Town, leo: Payer, monkeypatch: pytest.MonkeyPatch, discard: bool
+) -> None:
+    rows, before = rows_of([town.mia] * 2, [10, 20]), town.balance(town.mia)
+    file = leo.declare(rows, Mode.ALL)
+    leo.pay(file, rows)
+    submit = Sequencer.submit
+
+    def second_before(*arguments: Any) -> Any:
+        monkeypatch.setattr(Sequencer, "submit", submit)
+        with pytest.raises(UsageError, match="is settling"):
+            settle(town, file.id, discard=discard)
+        return submit(*arguments)
+
+    monkeypatch.setattr(Sequencer, "submit", second_before)
+    assert settle(town, file.id).state == "settled"
+    assert Sequencer.submit is submit
+    assert town.bank.bulk.get(file.id).state == "settled"
+    assert town.balance(town.mia) == before + 30
+
+
+def test_a_file_whose_batch_ended_without_it_disagrees(town: Town, leo: Payer) -> None:
+    rows = rows_of([town.mia], [10])
+    file = leo.declare(rows, Mode.ALL)
+    leo.pay(file, rows)
+    settle(town, file.id)
+
+    def set_state(state: str) -> None:
+        change = FILES.update().where(FILES.c.id == file.id).values(state=state)
+        write(town.bank.stores.engine, lambda connection: connection.execute(change))
+
+    set_state("open")
+    number = file.settlement
+    assert town.bank.check() == [f"file {ids.format(file.id)} is open, and its settlement batch {number} has ended"]
+    set_state("settled")
 
 
 def test_a_file_without_rows_is_discarded(town: Town, leo: Payer) -> None:

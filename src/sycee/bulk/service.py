@@ -315,14 +315,18 @@ class BulkPayments:
         return low
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
-        """Yield one sentence for each file that has ended while the ledger's settlement batch is still open."""
+        """Yield one sentence for each file that has ended, or is open, while the ledger's settlement batch is not."""
         query = sqlalchemy.select(FILES.c.id, FILES.c.settlement, FILES.c.state)
-        ended = (FILES.c.settlement > 0) & FILES.c.state.in_((SETTLED, DISCARDED))
+        compared = (FILES.c.settlement > 0) & FILES.c.state.in_((OPEN, SETTLED, DISCARDED))
+        newest = int(state.tables.counters[constants.NEWEST_BATCH])
         batches = state.tables.batches.view(np.ndarray)["number"]
         with reading(self.stores.engine) as connection:
-            for id, number, name in connection.execute(query.where(ended)):
-                if (batches == number).any():
+            for id, number, name in connection.execute(query.where(compared)):
+                is_open = bool((batches == number).any())
+                if is_open and name != OPEN:
                     yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} is open"
+                if not is_open and name == OPEN and number <= newest:
+                    yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} has ended"
 
     # --- all or nothing ---
 
@@ -359,9 +363,13 @@ class BulkPayments:
         payload = {"file": ids.format(id), "discard": discard}
 
         def before(connection: Connection) -> None:
-            chosen = (FILES.c.id == id) & FILES.c.state.in_((OPEN, SETTLING))
+            # Not SETTLING: the same request again has an intent already, and another request would end the batch twice.
+            chosen = (FILES.c.id == id) & (FILES.c.state == OPEN)
             if not connection.execute(FILES.update().where(chosen).values(state=SETTLING)).rowcount:
-                raise UsageError(f"file {ids.format(id)} is being settled or waits", hint="look at its status")
+                raise UsageError(
+                    f"file {ids.format(id)} is {files.get(connection, id).state}",
+                    hint="look at its status; only a file that is open can be settled or discarded",
+                )
 
         outcome = self.stores.intents.perform(
             Draft(SETTLE, record, payload, who=who, signers=signers, before=before, id=operation)
@@ -444,14 +452,20 @@ class _Settle:
     name = SETTLE
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Set the final state, or after a refusal let the file be settled again."""
+        """Set the final state, or after a refusal let the file be settled again.
+
+        A refusal because the batch has ended never changes a final state: another request has set it.
+        """
         ended = DISCARDED if intent.payload["discard"] else SETTLED
         created = results[0] is Result.CREATED
         values = {
             "state": ended if created else OPEN,
             "ended_ns": int(intent.id >> 80) * 1_000_000 if created else None,
         }
-        connection.execute(FILES.update().where(FILES.c.id == ids.parse(intent.payload["file"])).values(values))
+        chosen = FILES.c.id == ids.parse(intent.payload["file"])
+        if results[0] is Result.BATCH_DONE:
+            chosen &= FILES.c.state == SETTLING
+        connection.execute(FILES.update().where(chosen).values(values))
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Let the file be settled again."""
