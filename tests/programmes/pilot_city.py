@@ -3,9 +3,10 @@
 The plan decides who registers, how much each winner spends, when and where. Salts and therefore winners differ from
 those of `sycee pilot`, whose figures do not depend on who wins.
 
-The founding of the bank and the due diligence of its institutions come before the programme. These steps of the
-programme have no operation over HTTP, so the test calls their services: registration by a file, applications of shops,
-and the closing report. The rehearsal's clock is moved on the bank's machine.
+The founding of the bank and the due diligence of its institutions come before the programme. Two steps have no
+operation over HTTP that would do, so the test calls their services: registration by a file that returns the receipts
+of all people, with which winners find themselves in the list, and the closing report. The rehearsal's clock is moved
+on the bank's machine.
 """
 
 from __future__ import annotations
@@ -275,12 +276,14 @@ class City:
                     wallet=number, **self._keyed(number),
                 )
             )  # fmt: skip
-            self.bank.shops.apply(self.name, merchant, who=staff, account=number)
-            self.bank.shops.check(self.name, number, accepted=True, who=self.person(OFFICERS[0]))
+            self.by(name).do(api.apply_for_group(self.name, merchant, wallet=number))
+            self.by(OFFICERS[0]).do(api.check_shop(self.name, number, accepted=True))
         for operator in sorted(set(self.shops.operators.tolist())):
-            name = self.names[operator]
-            signers = self.bank.signers(key(name))
-            self.bank.shops.join(self.name, self.numbers[name], signers=signers, who=self.person(name))
+            client, name = self.by(self.names[operator]), self.names[operator]
+            accepted = [each.wallet for each in client.rows(api.shops(self.name, state="accepted"))]
+            assert client.do(api.join_shops(self.name, self.numbers[name], accepted, self.signer(name))) == len(
+                accepted
+            )
 
     # --- claims and payments ---
 

@@ -85,16 +85,19 @@ def led(here: City, folder: Path) -> dict[str, int]:
     assert (found.spent_minor, found.returned_minor) == (closed.spent_minor, closed.returned_minor)
     assert (found.refunded_minor, found.pending_minor) == (0, 0)
     assert int(found.hours.payments.sum()) == found.payments
+    situation = officer.do(api.drop_situation(name))
+    assert (situation["claimed"], int(situation["spent_gross_minor"])) == (closed.claimed, closed.spent_minor)
+    assert (situation["claims_refused"], situation["payments_refused"]) == ({}, {})
     return {
         "registered": closed.entries,
         "winners": closed.members,
         "claimed": closed.claimed,
-        "payments": found.payments,
-        "merchants": len(here.bank.shops.list(name, states=("joined",))),
+        "payments": situation["payments"],
+        "merchants": len(list(officer.rows(api.shops(name, state="joined")))),
         "budget": closed.dropped_minor,
         "minted": here.bank.stores.ledger.supply(here.programme.currency.code),
         "spent_from_packets": closed.spent_minor,
-        "spent_own": found.own_minor,
+        "spent_own": int(situation["own_gross_minor"]),
         "returned": closed.returned_minor,
     }
 
