@@ -147,6 +147,28 @@ def test_nobody_leaves_while_the_terms_wait_for_signatures(bank: Bank) -> None:
         bank.registration_results.settle(NAME)
 
 
+def test_from_a_file_to_the_shredding_on_both_databases(tmp_path: Path, where: str) -> None:
+    with registering(tmp_path, where) as bank:
+        path = tmp_path / "people.csv"
+        path.write_text("document,phone,bank\n" + "".join(f"{n},{phone(n)},north\n" for n in (1, 2, 3, 4, 5, 6, 1)))
+        bank.registrations.register_file(NAME, 0, path, who=person(bank, NORTH), is_confirmed=True)
+        late = bank.registrations.register(NAME, who=person(bank, NORTH), document="7", phone=phone(2), bank="north")
+        assert late.reason == "same-phone"
+        bank.registrations.withdraw(NAME, 0, late.entry, who=person(bank, NORTH))
+        drawn(bank)
+        assert bank.programmes.occurrence(NAME).entries == 6
+        (first,) = [entry for entry in range(6) if look(bank, entry).rank == 1]
+        withdraw(bank, first)
+        proposal = propose(bank)
+        assert bank.proposals.sign(proposal.id, ANN, BOB).needs == ()
+        signers, who = bank.signers(NORTH), person(bank, NORTH)
+        bank.programmes.allot(NAME, signers=signers, who=who)
+        assert len(bank.registration_results.members(NAME, 0)) == 5
+        bank.set_clock(moment(15))
+        assert rows(bank, "SELECT count(*) FROM programmes_parts") == [(0,)]
+        assert bank.check() == []
+
+
 # --- claims -------------------------------------------------------------------------------------------------------
 
 

@@ -117,7 +117,7 @@ class Vault:
         chosen = (PARTS.c.list == self._row.list) & (PARTS.c.first < end) & (PARTS.c.first + PARTS.c.size > first)
         query = sqlalchemy.select(PARTS.c.first, PARTS.c.size, PARTS.c.sealed).where(chosen).order_by(PARTS.c.first)
         count = 0
-        with connection.execution_options(yield_per=64).execute(query) as found:
+        with connection.execute(query, execution_options={"yield_per": 64}) as found:
             for part in found:
                 entries = self.unseal(part.first, part.size, part.sealed)
                 kept = entries[max(first - part.first, 0) : end - part.first]
@@ -217,5 +217,5 @@ def hmacs(key: bytes, parts: Sequence[bytes | Bytes]) -> Bytes:
 def numbers_of(connection: Connection, list_: int, *conditions: sqlalchemy.ColumnElement[bool]) -> NDArray[np.int64]:
     """Return the numbers of the entries of a list that meet conditions, in order."""
     query = sqlalchemy.select(ENTRIES.c.entry).where(ENTRIES.c.list == list_, *conditions).order_by(ENTRIES.c.entry)
-    with connection.execution_options(yield_per=65_536).execute(query) as found:
+    with connection.execute(query, execution_options={"yield_per": 65_536}) as found:
         return np.fromiter((row[0] for row in found), np.int64)
