@@ -25,7 +25,7 @@ from sycee.database.transactions import write
 from sycee.identity.people import DutyMissing
 from sycee.sequencer.sequencer import Sequencer
 
-PAID, REFUSED = "CREATED", "PAYEE_CANNOT_RECEIVE"
+PAID, STAGED, REFUSED = "CREATED", "STAGED", "PAYEE_CANNOT_RECEIVE"
 DAY_MS = 86_400_000
 NEDS_LIMIT = 10_000_00  # of his class
 # Mia in most rows; each other row has one fault.
@@ -194,6 +194,15 @@ def settle(town: Town, id: int, *, discard: bool = False, request: int = 0):
     return town.bank.bulk.settle(id, signers=town.operator, who=town.north, discard=discard, request=request)
 
 
+def shown(town: Town, id: int) -> tuple[dict[str, int], int]:
+    """Rows by code, as results and summary have them, and the money that was paid."""
+    file = town.bank.bulk.get(id)
+    names = [bulk_rows.code_name(code) for code in town.bank.bulk.results(file, 0).codes.tolist()]
+    summary = town.bank.bulk.summary(file)
+    assert summary.counts == {name: names.count(name) for name in names}
+    return dict(summary.counts), summary.paid_minor
+
+
 def test_a_file_is_paid_as_a_whole(town: Town, leo: Payer) -> None:
     rows, before = rows_of([town.mia, town.ned], [10, 20]), town.balance(town.mia)
     file = leo.declare(rows, Mode.ALL)
@@ -201,9 +210,11 @@ def test_a_file_is_paid_as_a_whole(town: Town, leo: Payer) -> None:
         leo.declare(rows, Mode.ALL)
     with pytest.raises(UsageError, match="2 NOT_PAID_YET"):
         settle(town, file.id)
-    assert leo.pay(file, rows) == [PAID] * 2
+    assert leo.pay(file, rows) == [STAGED] * 2
+    assert shown(town, file.id) == ({STAGED: 2}, 0)
     assert town.balance(town.mia) == before, "a staged payment moves no money"
     assert settle(town, file.id).state == "settled"
+    assert shown(town, file.id) == ({PAID: 2}, 30)
     assert town.balance(town.mia) == before + 10
     assert settle(town, file.id).state == "settled"
     with pytest.raises(UsageError, match="settled and takes no rows"):
@@ -215,18 +226,19 @@ def test_a_file_is_paid_as_a_whole(town: Town, leo: Payer) -> None:
 def test_one_refused_row_pays_nothing(town: Town, leo: Payer) -> None:
     rows, before = rows_of([town.mia, 12_345], [10, 20]), town.balance(town.mia)
     file = leo.declare(rows, Mode.ALL)
-    assert leo.pay(file, rows) == [PAID, REFUSED]
+    assert leo.pay(file, rows) == [STAGED, REFUSED]
     with pytest.raises(UsageError, match="not all rows can be paid: 1 PAYEE_CANNOT_RECEIVE"):
         settle(town, file.id)
     assert settle(town, file.id, discard=True).state == "discarded"
     assert town.balance(town.mia) == before
+    assert shown(town, file.id) == ({"DISCARDED": 1, REFUSED: 1}, 0)
     assert settle(town, file.id, discard=True).state == "discarded"
 
 
 def test_a_settlement_that_the_ledger_refuses_can_be_discarded(town: Town, leo: Payer) -> None:
     rows, before = rows_of([town.mia], [town.balance(town.leo) + 1]), town.balance(town.mia)
     file = leo.declare(rows, Mode.ALL)
-    assert leo.pay(file, rows) == [PAID]
+    assert leo.pay(file, rows) == [STAGED]
     with pytest.raises(Refused, match="nothing was paid"):
         settle(town, file.id)
     assert town.bank.bulk.get(file.id).state == "open"
@@ -311,7 +323,7 @@ def pay_all(bank: Bank) -> None:
     leo, rows = Payer.leo(town), rows_of([town.mia, town.ned], [10, 20])
     file = leo.declare(rows, Mode.ALL, FILE_ID)
     if file.state == "open":
-        assert leo.pay(file, rows) == [PAID] * 2
+        assert leo.pay(file, rows) == [STAGED] * 2
     settle(town, FILE_ID, request=SETTLEMENT_ID)
 
 

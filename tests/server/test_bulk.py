@@ -297,13 +297,15 @@ def test_all_or_nothing_with_one_refusal_pays_nothing(made: Place) -> None:
     bad = payment_of(made, rows_of([town.mia, 12_345], [7, 8]), Mode.ALL)
     with made.client(made.desk) as client:
         before = money(town)
-        assert paid(client.bulk(bad)) == ["CREATED", "PAYEE_CANNOT_RECEIVE"]
+        assert paid(client.bulk(bad)) == ["STAGED", "PAYEE_CANNOT_RECEIVE"]
         file = client.do(bulk.status(bad.id))
         with pytest.raises(InvalidRequest, match="1 PAYEE_CANNOT_RECEIVE"):
             client.do(bulk.settle(file, made.staff))
         assert client.do(bulk.settle(file, made.staff, discard=True)).state == "discarded"
+        discarded = client.do(bulk.status(bad.id, summary=True))
+        assert (discarded.counts, discarded.paid_minor) == ({"DISCARDED": 1, "PAYEE_CANNOT_RECEIVE": 1}, 0)
         assert money(town) == before
-        assert paid(client.bulk(good)) == ["CREATED"] * 2
+        assert paid(client.bulk(good)) == ["STAGED"] * 2
         assert money(town) == before
         assert client.do(bulk.settle(client.do(bulk.status(good.id)), made.staff)).state == "settled"
         assert money(town) == [before[0] - 15, before[1] + 7, before[2] + 8, before[3]]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import sqlalchemy
 
 from sycee.bulk.files import File
-from sycee.bulk.tables import BAD_ROWS
+from sycee.bulk.tables import BAD_ROWS, DISCARDED, SETTLED
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
-from sycee.core.records.bulk_rows import BATCH_ROWS, RowCode
+from sycee.core.records.bulk_rows import BATCH_ROWS, Mode, RowCode
 from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
@@ -81,6 +81,14 @@ def of_answers(first: int, answers: Array) -> Results:
     codes = np.where(repeated, answers["first_code"], answers["code"])
     frames = answers["place"] >> np.uint64(PLACE_INDEX_BITS)
     return Results(first, _SHOWN[codes], repeated, frames, codes)
+
+
+def shown(file: File, found: Results) -> Results:
+    """Return results as the payer may know them: the ledger's CREATED of a STAGE is no payment."""
+    if file.content.mode is not Mode.ALL or file.state == SETTLED:
+        return found
+    code = RowCode.DISCARDED if file.state == DISCARDED else RowCode.STAGED
+    return replace(found, codes=np.where(found.codes == Result.CREATED, code, found.codes).astype(np.uint16))
 
 
 def not_taken(first: int, size: int, bad: Array, code: int) -> Results:

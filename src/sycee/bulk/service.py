@@ -78,12 +78,12 @@ class Pending:
         found = results.of_answers(self.first, self.ticket.wait())
         if found.codes.any():
             self.service.store_refusals(self.file, self.rows, found)
-        return found
+        return results.shown(self.file, found)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The rows of a file by the name of their code, and the money of those that succeeded."""
+    """The rows of a file by the name of their code, and the money that was paid."""
 
     counts: Mapping[str, int]
     paid_minor: int
@@ -91,7 +91,7 @@ class Summary:
 
     @property
     def paid(self) -> int:
-        """Return the number of rows that succeeded."""
+        """Return the number of rows that were paid."""
         return self.counts.get(Result.CREATED.name, 0)
 
 
@@ -289,17 +289,22 @@ class BulkPayments:
 
     def results(self, file: File, number: int) -> Results:
         """Return the results of one batch, from the ledger."""
-        return results.read(self.stores, file, number)[0]
+        return results.shown(file, results.read(self.stores, file, number)[0])
 
     def summary(self, file: File) -> Summary:
         """Return the rows of a file by cause. Reads every row's result: about a second for a million rows."""
+        return self._summary(file)
+
+    def _summary(self, file: File, *, as_staged: bool = False) -> Summary:
+        """Return the rows of a file by cause. `as_staged`: rows that are staged, and their money, count as paid."""
         counts: Counter[int] = Counter()
         paid = 0
         for number in range(file.content.count):
             found, minor = results.read(self.stores, file, number)
+            found = found if as_staged else results.shown(file, found)
             codes, rows = np.unique(found.codes, return_counts=True)
             counts.update(dict(zip(codes.tolist(), rows.tolist(), strict=True)))
-            paid += minor
+            paid += minor if (found.codes == Result.CREATED).any() else 0
         named = {bulk_rows.code_name(code): count for code, count in sorted(counts.items())}
         return Summary(named, paid, file.content.rows - counts[RowCode.NOT_PAID_YET])
 
@@ -345,7 +350,7 @@ class BulkPayments:
             raise _takes_no_rows(found)
         if found.content.mode is not Mode.ALL:
             raise UsageError("each row of this file is paid by itself", hint="there is nothing to settle")
-        summary = self.summary(found)
+        summary = self._summary(found, as_staged=True)
         if not discard and summary.paid < found.content.rows:
             refused = {name: count for name, count in summary.counts.items() if name != Result.CREATED.name}
             shown = ", ".join(f"{count:,} {name}" for name, count in refused.items())

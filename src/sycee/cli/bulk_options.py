@@ -46,13 +46,13 @@ def counted(codes: Iterable[Any]) -> dict[str, int]:
 
 def show_counts(counts: Mapping[str, int], *, paid: str) -> bool:
     """Show the rows by cause; return whether all have succeeded. `paid`: the word for rows that succeeded."""
-    total, good = sum(counts.values()), counts.get("CREATED", 0)
+    total, good = sum(counts.values()), counts.get("CREATED", 0) + counts.get("STAGED", 0)
     show(f"{good:,} of {quantity(total, 'row')} {paid}")
     if good == total:
         return True
     made = table("cause", "rows", numbers=("rows",))
     for name, rows in counts.items():
-        if name != "CREATED":
+        if name not in ("CREATED", "STAGED"):
             made.add_row(name, f"{rows:,}")
     print_table(made)
     return False

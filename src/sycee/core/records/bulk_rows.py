@@ -58,6 +58,8 @@ class RowCode(IntEnum):
     PAYEE_NOT_PAYABLE = 1_001  # the payee is an account of the issuer or of an operator
     BATCH_NOT_TAKEN = 1_002  # nothing of the batch was paid, because of other rows
     NOT_PAID_YET = 1_003  # the ledger has no result under the row's id
+    STAGED = 1_004  # of a file that is paid as a whole and is not settled: nothing is paid
+    DISCARDED = 1_005  # the row was staged, and its file was discarded: nothing was paid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
