@@ -291,6 +291,21 @@ def test_a_file_without_rows_is_discarded(town: Town, leo: Payer) -> None:
         settle(town, leo.declare(rows_of([town.mia], [1])).id)
 
 
+def test_a_file_that_was_discarded_meanwhile_stages_nothing_in_the_next_batch(town: Town, leo: Payer) -> None:
+    rows, others, before = rows_of([town.mia], [1]), rows_of([town.mia], [5]), town.balance(town.mia)
+    earlier = leo.declare(rows, Mode.ALL)  # as its stream has read it
+    settle(town, earlier.id, discard=True)
+    later = leo.declare(others, Mode.ALL)
+    with pytest.raises(UsageError, match="is discarded and takes no rows"):
+        leo.pay(earlier, rows)
+    assert leo.pay(later, others) == [STAGED]
+    assert town.bank.check() == []
+    with pytest.raises(UsageError, match="is discarded and takes no rows"):
+        leo.pay(earlier, rows)
+    assert settle(town, later.id).state == "settled"
+    assert town.balance(town.mia) == before + 5
+
+
 def test_the_operator_signs_a_staged_batch_as_well(town: Town, leo: Payer) -> None:
     rows = rows_of([town.mia], [1])
     file = leo.declare(rows, Mode.ALL)

@@ -69,13 +69,16 @@ class Pending:
     first: int
     ticket: Ticket | None
     refused: Results | None = None
+    answers: Array | None = None  # if the ledger has answered already
 
     def take(self) -> Results:
         """Wait for the results, and return them. Raises as `Sequencer.submit` does."""
-        if self.ticket is None:
-            assert self.refused is not None
+        if self.refused is not None:
             return self.refused
-        found = results.of_answers(self.first, self.ticket.wait())
+        if self.answers is None:
+            assert self.ticket is not None
+            self.answers = self.ticket.wait()
+        found = results.of_answers(self.first, self.answers)
         if found.codes.any():
             self.service.store_refusals(self.file, self.rows, found)
         return results.shown(self.file, found)
@@ -159,8 +162,7 @@ class BulkPayments:
 
     def _next_settlement(self, connection: Connection, now_ns: int) -> int:
         """Return the number of the next settlement batch. Raises BusyError while another file has it."""
-        with self.stores.ledger.sequencer.reading() as state:
-            number = int(state.tables.counters[constants.NEWEST_BATCH]) + 1
+        number = self._newest_settlement() + 1
         holds = FILES.c.state.in_((WAITING, OPEN)) & (FILES.c.made_ns > now_ns - RESERVED_NS)
         query = sqlalchemy.select(FILES.c.id).where(FILES.c.settlement == number, holds)
         if connection.execute(query).first() is not None:
@@ -169,7 +171,7 @@ class BulkPayments:
             )
         # A file that never came loses the number: its rows would join another file's batch.
         lost = (FILES.c.settlement == number) & FILES.c.state.in_((WAITING, OPEN))
-        connection.execute(FILES.update().where(lost).values(state=DISCARDED, ended_ns=now_ns))
+        connection.execute(FILES.update().where(lost).values(state=DISCARDED, ended_ns=now_ns, settlement=0))
         return number
 
     def find(self, id: int) -> File | None:
@@ -232,7 +234,28 @@ class BulkPayments:
             refused = results.not_taken(first, rows.size, bad, RowCode.PAYEE_NOT_PAYABLE)
             return Pending(self, file, rows, first, None, refused)
         records = bulk_rows.records(rows, file.ids, first, batch=file.settlement)
-        return Pending(self, file, rows, first, self.stores.ledger.sequencer.start(records, signed))
+        sequencer = self.stores.ledger.sequencer
+        if file.content.mode is Mode.ALL:
+            with self._lock:
+                self._check_staging(file)
+                if file.settlement > self._newest_settlement():
+                    # No other file may get the number before these rows have begun the settlement batch, or failed to.
+                    return Pending(self, file, rows, first, None, answers=sequencer.submit(records, signed))
+        return Pending(self, file, rows, first, sequencer.start(records, signed))
+
+    def _check_staging(self, file: File) -> None:
+        """Raise UsageError unless a file as its sender read it still takes rows and has the same settlement batch.
+
+        The file may have ended since, and another file may have its number.
+        """
+        stored = self.get(file.id)
+        if stored.state != OPEN or stored.settlement != file.settlement:
+            raise _takes_no_rows(stored)
+
+    def _newest_settlement(self) -> int:
+        """Return the number of the newest settlement batch that has begun."""
+        with self.stores.ledger.sequencer.reading() as state:
+            return int(state.tables.counters[constants.NEWEST_BATCH])
 
     def check_batch(self, file: File, number: int, rows: Rows) -> None:
         """Raise UsageError unless the file takes rows and these are the rows of a batch as its payer declared them."""
@@ -358,7 +381,10 @@ class BulkPayments:
                 f"not all rows can be paid: {shown}", hint="discard the file, correct it, and declare a new one"
             )
         if discard and not summary.paid:
-            return self._discard_empty(found)
+            with self._lock:  # no first row is on its way to the ledger
+                summary = self._summary(found, as_staged=True)
+                if not summary.paid:
+                    return self._discard_empty(found)
         now_ns = read_ns(self.stores.clock)
         operation = request or ids.new(now_ns // 1_000_000)
         record = operations.settle(
@@ -386,7 +412,7 @@ class BulkPayments:
         """Discard a file of which nothing is staged."""
         now_ns = read_ns(self.stores.clock)
         chosen = (FILES.c.id == found.id) & FILES.c.state.in_((WAITING, OPEN))
-        values = {"state": DISCARDED, "ended_ns": now_ns}
+        values = {"state": DISCARDED, "ended_ns": now_ns, "settlement": 0}
         write(self.stores.engine, lambda connection: connection.execute(FILES.update().where(chosen).values(values)))
         return self.get(found.id)
 
