@@ -279,11 +279,11 @@ class City:
             self.by(name).do(api.apply_for_group(self.name, merchant, wallet=number))
             self.by(OFFICERS[0]).do(api.check_shop(self.name, number, accepted=True))
         for operator in sorted(set(self.shops.operators.tolist())):
-            client, name = self.by(self.names[operator]), self.names[operator]
-            accepted = [each.wallet for each in client.rows(api.shops(self.name, state="accepted"))]
-            assert client.do(api.join_shops(self.name, self.numbers[name], accepted, self.signer(name))) == len(
-                accepted
-            )
+            name = self.names[operator]
+            client, number = self.by(name), self.numbers[name]
+            shown = client.rows(api.shops(self.name, state="accepted"))  # the funder's operator sees all of them
+            own = [each.wallet for each in shown if each.operator == number]
+            assert client.do(api.join_shops(self.name, number, own, self.signer(name))) == len(own)
 
     # --- claims and payments ---
 

@@ -196,7 +196,7 @@ def suzhou(scale: float) -> tuple[assumptions.Assumptions, plan.Targets]:
         spent_from_packets=emptied * packet.amount_minor + round(part_spent * scale),
         spent_own=round(150_000_000 * scale),
         own_people=round(20_000 * scale),
-        merchants=round(shops.count * scale),
+        merchants=max(3, round(shops.count * scale)),
         packet=packet.amount_minor,
     )
     return assumed, targets

@@ -13,7 +13,10 @@ from sycee.core.records.layout import Kind
 
 
 def shops(name: str, *, state: str = "") -> Call[Page[Shop]]:
-    """Return the applications of merchants for a programme, of the caller's operators. `state`: "" for all."""
+    """Return the applications of merchants for a programme. `state`: "" for all.
+
+    An operator sees its own; officers and the programme's operator see those of all operators.
+    """
     return listed(_shops(name), value(Shop, programme=name), query={"state": state} if state else None)
 
 
@@ -42,7 +45,7 @@ def check_shop(name: str, wallet: int | str, *, accepted: bool, reason: str = ""
 def join_shops(name: str, operator: int, wallets: Sequence[int | str], signer: Signer, *, id: int = 0) -> Call[int]:
     """Let the accepted shops of an operator join, which signs, and return how many are in.
 
-    `wallets`: the accepted ones that `shops` lists, in its order: others are not signed.
+    `wallets`: the accepted ones of this operator among those that `shops` lists, in its order: others are not signed.
     """
     joined = [
         Wanted(Kind.JOIN_GROUP, {"debit": number_of(each)}, free=frozenset({"number"}), is_linked=False)
