@@ -206,8 +206,6 @@ def shown(town: Town, id: int) -> tuple[dict[str, int], int]:
 def test_a_file_is_paid_as_a_whole(town: Town, leo: Payer) -> None:
     rows, before = rows_of([town.mia, town.ned], [10, 20]), town.balance(town.mia)
     file = leo.declare(rows, Mode.ALL)
-    with pytest.raises(BusyError, match="has not sent its first row"):
-        leo.declare(rows, Mode.ALL)
     with pytest.raises(UsageError, match="2 NOT_PAID_YET"):
         settle(town, file.id)
     assert leo.pay(file, rows) == [STAGED] * 2
@@ -304,6 +302,36 @@ def test_a_file_that_was_discarded_meanwhile_stages_nothing_in_the_next_batch(to
         leo.pay(earlier, rows)
     assert settle(town, later.id).state == "settled"
     assert town.balance(town.mia) == before + 5
+
+
+def test_a_file_that_never_comes_stops_no_other(town: Town, leo: Payer) -> None:
+    rows, before = rows_of([town.mia], [1]), town.balance(town.mia)
+    first, second = leo.declare(rows, Mode.ALL), leo.declare(rows, Mode.ALL)
+    assert first.settlement == second.settlement
+    refused = town.bank.bulk.append(first, 0, rows, leo.envelopes(first, 0, rows)[:1]).take()
+    assert [bulk_rows.code_name(code) for code in refused.codes.tolist()] == ["NOT_AUTHORISED"]
+    assert leo.pay(second, rows) == [STAGED], "no row of the first file began the batch"
+    with pytest.raises(BusyError, match="another file began settlement batch"):
+        leo.pay(first, rows)
+    again = town.bank.bulk.get(first.id)
+    assert again.settlement == second.settlement + 1
+    assert leo.pay(again, rows) == leo.pay(second, rows) == [STAGED]
+    assert town.bank.check() == []
+    assert settle(town, first.id).state == settle(town, second.id).state == "settled"
+    assert town.balance(town.mia) == before + 2
+
+
+def test_a_file_that_waits_keeps_no_number(town: Town, leo: Payer) -> None:
+    waiting = leo.declare(rows_of([town.mia] * 2, [100_000_00, 1]), Mode.ALL)
+    rows = rows_of([town.mia], [1])
+    for _ in range(2):
+        file = leo.declare(rows, Mode.ALL)
+        assert leo.pay(file, rows) == [STAGED]
+        assert settle(town, file.id).state == "settled"
+    approve(town, waiting.id)
+    opened = town.bank.bulk.get(waiting.id)
+    assert (opened.state, opened.settlement) == ("open", file.settlement + 1)
+    assert settle(town, opened.id, discard=True).state == "discarded"
 
 
 def test_the_operator_signs_a_staged_batch_as_well(town: Town, leo: Payer) -> None:

@@ -19,7 +19,9 @@ from sycee.core.records.bulk_rows import Content, FileIds, Mode
 class File:
     """A file that its payer declared.
 
-    - `operator`: of the payer's account. `settlement`: number of its settlement batch, 0 if each row is paid by itself.
+    - `operator`: of the payer's account.
+    - `settlement`: number of its settlement batch; before its first row, the number that this row would begin; 0 if
+      each row is paid by itself, and for a file that was discarded without rows.
     - `proposal`: of the approval, 0 for none.
     """
 

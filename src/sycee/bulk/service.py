@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +53,6 @@ PAY: Final = "bulk.pay"
 APPROVE: Final = "bulk.approve"
 SETTLE: Final = "bulk.settle"
 CLOSED_S: Final = 1.0  # for which the list of accounts that no row may pay is used again
-RESERVED_NS: Final = 3_600 * 10**9  # a settlement batch waits so long for its first row
 TIME_AHEAD_NS_MAX: Final = 86_400 * 10**9  # of the time in a file's id
 BAD_ROWS_MAX: Final = 100_000  # of a file; their codes are rows of SQL
 _READ_MAX: Final = 500  # values of one query
@@ -120,7 +119,7 @@ class BulkPayments:
         """Store a file and return it; the same content under the same id again returns the stored file.
 
         Raises UsageError for an id whose time is after tomorrow, an unknown payer, a person without the duty, and
-        another file under the id; BusyError while another file waits for its first row in the next settlement batch.
+        another file under the id.
         """
         now_ns = read_ns(self.stores.clock)
         account = self.stores.ledger.account(content.payer)
@@ -135,60 +134,53 @@ class BulkPayments:
                 f"{ids.format(id)} is not an id of today", hint="make a fresh UUID of version 7 for each file"
             )
         needs_two = content.sum_minor > self.two_persons_minor
-        with self._lock:
 
-            def store(connection: Connection) -> File:
-                if (found := files.find(connection, id)) is not None:
-                    return _same(found, content)
-                number = self._next_settlement(connection, now_ns) if content.mode is Mode.ALL else 0
-                row = {
-                    "id": id,
-                    "payer": content.payer,
-                    "operator": account.operator,
-                    "mode": content.mode.value,
-                    "rows": content.rows,
-                    "sum_minor": content.sum_minor,
-                    "batches": content.batches,
-                    "digest": content.digest.hex(),
-                    "settlement": number,
-                    "state": WAITING if needs_two else OPEN,
-                    "who": who,
-                    "made_ns": now_ns,
-                }
-                connection.execute(FILES.insert().values(row))
-                return files.get(connection, id)
+        def store(connection: Connection) -> File:
+            if (found := files.find(connection, id)) is not None:
+                return _same(found, content)
+            row = {
+                "id": id,
+                "payer": content.payer,
+                "operator": account.operator,
+                "mode": content.mode.value,
+                "rows": content.rows,
+                "sum_minor": content.sum_minor,
+                "batches": content.batches,
+                "digest": content.digest.hex(),
+                "settlement": 0,
+                "state": WAITING if needs_two else OPEN,
+                "who": who,
+                "made_ns": now_ns,
+            }
+            connection.execute(FILES.insert().values(row))
+            return files.get(connection, id)
 
-            return write(self.stores.engine, store)
+        return self._numbered(write(self.stores.engine, store))
 
-    def _next_settlement(self, connection: Connection, now_ns: int) -> int:
-        """Return the number of the next settlement batch. Raises BusyError while another file has it."""
-        number = self._newest_settlement() + 1
-        holds = FILES.c.state.in_((WAITING, OPEN)) & (FILES.c.made_ns > now_ns - RESERVED_NS)
-        query = sqlalchemy.select(FILES.c.id).where(FILES.c.settlement == number, holds)
-        if connection.execute(query).first() is not None:
-            raise BusyError(
-                "another file that is paid as a whole has not sent its first row", hint="send the file in a moment"
-            )
-        # A file that never came loses the number: its rows would join another file's batch.
-        lost = (FILES.c.settlement == number) & FILES.c.state.in_((WAITING, OPEN))
-        connection.execute(FILES.update().where(lost).values(state=DISCARDED, ended_ns=now_ns, settlement=0))
-        return number
+    def _numbered(self, file: File) -> File:
+        """Return a file with the number that its first row would begin, if it is paid as a whole and has none yet."""
+        if file.content.mode is not Mode.ALL or file.settlement or file.state not in (WAITING, OPEN):
+            return file
+        return replace(file, settlement=self._newest_settlement() + 1)
 
     def find(self, id: int) -> File | None:
         """Return a file, or None."""
         with reading(self.stores.engine) as connection:
-            return files.find(connection, id)
+            found = files.find(connection, id)
+        return None if found is None else self._numbered(found)
 
     def get(self, id: int) -> File:
         """Return a file. Raises NotFound if there is none."""
         with reading(self.stores.engine) as connection:
-            return files.get(connection, id)
+            found = files.get(connection, id)
+        return self._numbered(found)
 
     def list(self, payer: int, *, most: int = 100) -> Sequence[File]:
         """Return the newest files of a payer, newest first."""
         query = sqlalchemy.select(FILES).where(FILES.c.payer == payer).order_by(FILES.c.id.desc()).limit(most)
         with reading(self.stores.engine) as connection:
-            return [File.of(row) for row in connection.execute(query)]
+            found = [File.of(row) for row in connection.execute(query)]
+        return [self._numbered(each) for each in found]
 
     # --- two persons ---
 
@@ -237,20 +229,44 @@ class BulkPayments:
         sequencer = self.stores.ledger.sequencer
         if file.content.mode is Mode.ALL:
             with self._lock:
-                self._check_staging(file)
-                if file.settlement > self._newest_settlement():
+                if not self._has_begun(file):
                     # No other file may get the number before these rows have begun the settlement batch, or failed to.
+                    self._take_number(file)
                     return Pending(self, file, rows, first, None, answers=sequencer.submit(records, signed))
         return Pending(self, file, rows, first, sequencer.start(records, signed))
 
-    def _check_staging(self, file: File) -> None:
-        """Raise UsageError unless a file as its sender read it still takes rows and has the same settlement batch.
+    def _has_begun(self, file: File) -> bool:
+        """Return whether the file's settlement batch has begun.
 
-        The file may have ended since, and another file may have its number.
+        Raises UsageError if the file takes no rows any more, and BusyError if its number is not `file.settlement`,
+        which the rows' signatures cover.
         """
-        stored = self.get(file.id)
-        if stored.state != OPEN or stored.settlement != file.settlement:
+        with reading(self.stores.engine) as connection:
+            stored = files.get(connection, file.id)
+        if stored.state != OPEN:
             raise _takes_no_rows(stored)
+        newest = self._newest_settlement()
+        has_begun = 0 < stored.settlement <= newest
+        number = stored.settlement if has_begun else newest + 1
+        if number != file.settlement:
+            raise BusyError(
+                f"another file began settlement batch {file.settlement:,}; this one now has the number {number:,}",
+                hint="read the file's status, sign the rows for that number, and send them again",
+            )
+        return has_begun
+
+    def _take_number(self, file: File) -> None:
+        """Store the number of a file whose first rows go to the ledger next.
+
+        A file that had the number before got no row accepted: it gets another number.
+        """
+        others = (FILES.c.settlement == file.settlement) & (FILES.c.id != file.id)
+
+        def store(connection: Connection) -> None:
+            connection.execute(FILES.update().where(others).values(settlement=0))
+            connection.execute(FILES.update().where(FILES.c.id == file.id).values(settlement=file.settlement))
+
+        write(self.stores.engine, store)
 
     def _newest_settlement(self) -> int:
         """Return the number of the newest settlement batch that has begun."""

@@ -26,7 +26,8 @@ STATES: Final = (WAITING, OPEN, SETTLING, SETTLED, DISCARDED)
 
 _MODES: Final = ", ".join(f"'{mode.value}'" for mode in Mode)
 
-# `batches`: bulk_rows.Content.batches. `settlement`: number of the settlement batch, 0 for mode "each".
+# `batches`: bulk_rows.Content.batches. `settlement`: number of the settlement batch, 0 for mode "each" and before the
+# first rows are staged.
 FILES: Final = Table(
     "bulk_files",
     METADATA,
