@@ -72,7 +72,11 @@ def distribution(requirement: str) -> str:
     return re.split(r"[<>=\[]", requirement)[0]
 
 
-MODULES = {"python-multipart": "python_multipart", "opentelemetry-exporter-otlp-proto-http": "opentelemetry"}
+MODULES = {
+    "python-dateutil": "dateutil",
+    "python-multipart": "python_multipart",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+}
 
 
 def extra_modules() -> list[str]:
@@ -83,7 +87,17 @@ def extra_modules() -> list[str]:
 
 def test_extras_share_nothing_with_the_core() -> None:
     assert extra_modules() == [
-        *("alembic", "authlib", "duckdb", "fastapi", "fastapi_offline", "httptools", "httpx", "itsdangerous"),
+        *(
+            "alembic",
+            "authlib",
+            "dateutil",
+            "duckdb",
+            "fastapi",
+            "fastapi_offline",
+            "httptools",
+            "httpx",
+            "itsdangerous",
+        ),
         *("joserfc", "limits", "matplotlib", "opentelemetry", "prometheus_client", "psycopg", "pyarrow"),
         *("python_multipart", "reportlab", "segno", "sqlalchemy", "uvicorn", "uvloop", "webauthn"),
     ]

@@ -36,7 +36,7 @@ def options_of_type(type_: type) -> list[tuple[tuple[str, ...], str]]:
         for words, command in every_command(cli.app)
         if command.default_command
         for argument in arguments_of(words, command)
-        if type_ in (argument.hint, *get_args(argument.hint))
+        if type_ in (argument.hint, *get_args(argument.hint)) and argument.names[0].startswith("--")
     ]
 
 
@@ -54,6 +54,12 @@ def needed(words: tuple[str, ...], option: str) -> list[str]:
 def test_there_are_options_with_numbers() -> None:
     assert {name for _, name in options_of_type(int)} >= {"--seed", "--year", "--histories"}
     assert {name for _, name in options_of_type(float)} >= {"--scale", "--seconds"}
+
+
+def test_a_number_by_its_place_is_refused_alike(sycee: Any) -> None:
+    result = sycee("drop", "exclude", "bank", "spring-2027", "seven", "--reason", "staff")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith('error: a value without a name must be an integer; got "seven"\n')
 
 
 @pytest.mark.parametrize(("words", "option"), options_of_type(float))

@@ -460,6 +460,8 @@ def test_a_list_names_the_packet_of_each_entry(bank: Bank) -> None:
     assert [str(each) for each in imported.faults] == ["row 4, stratum: the stratum is not in the programme file"]
     bank.set_clock(CLOSES_NS)
     bank.programmes.freeze("first-2026", who=north)
+    with pytest.raises(UsageError, match="is frozen, and nobody follows an entry of it"):
+        bank.registrations.withdraw("first-2026", 0, 0, who=north)
     bank.programmes.publish("first-2026", who=north)
     bank.programmes.draw("first-2026", who=north)
     bank.programmes.propose_terms("first-2026", maker=ann)

@@ -33,11 +33,8 @@ def watched(place: Place, notify: Callable[[int], None]) -> Iterator[FrameWatch]
         made.append(place.ledger.sequencer.watch_frames(notify))
         ready.set()
 
-    async def begin() -> None:
-        watch()
-
     def run() -> None:
-        loop.run_until_complete(begin())
+        loop.call_soon(watch)  # in the one run of the loop, which `stop` ends
         loop.run_forever()
 
     thread = threading.Thread(target=run)

@@ -158,7 +158,7 @@ def ready(
             {"go": go, "conditions": [{"name": each.name, "met": each.is_met, "detail": each.detail} for each in found]}
         )
         return 0 if go else 3
-    words = {True: "yes", False: "NO", None: "not known"}
+    words = {True: "yes", False: "no", None: "not known"}
     made = table("condition", "met", "detail")
     for each in found:
         made.add_row(each.name, words[each.is_met], each.detail)

@@ -47,7 +47,7 @@ def convert(type_: Any, tokens: Sequence[Token]) -> Any:
     """
     expected = (type_, *get_args(type_))
     for token in tokens:
-        name = token.keyword or "the path of a file or folder"
+        name = token.keyword or ("the path of a file or folder" if Path in expected else "a value without a name")
         if int in expected and not _INTEGER.fullmatch(token.value):
             raise UsageError(f'{name} must be an integer; got "{token.value}"', hint="write digits only, such as 2020")
         if float in expected and not _NUMBER.fullmatch(token.value):

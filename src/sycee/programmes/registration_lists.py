@@ -104,22 +104,23 @@ class Found:
             )
 
     def require_changeable(self) -> None:
-        """Raise UsageError once the terms are proposed, whose signers sign who has a packet.
-
-        A list that is not drawn has no next ticket: it does not change after its freeze.
-        """
+        """Raise UsageError once the terms are proposed, whose signers sign who has a packet."""
         state, proposal = self.occurrence.state, self.occurrence.proposal
-        if state in (states.FROZEN, states.DRAWN) and not self.definition.draw.is_drawn:
-            raise UsageError(
-                f"the list of {self.occurrence.title} is frozen, and nobody follows an entry of it",
-                hint="a person who does not want a packet does not claim it; it returns to the funder",
-            )
         if state in (states.REGISTRATION, states.FROZEN) or (state == states.DRAWN and proposal is None):
             return
         hint = "a winner who does not want a packet does not claim it; it returns to the funder"
         if state == states.DRAWN:
             hint = "`sycee proposal withdraw` ends the proposal of the terms; then it can change"
         raise UsageError(f"the packets of {self.occurrence.title} are assigned: its entries do not change", hint=hint)
+
+    def require_removable(self) -> None:
+        """Raise UsageError if an entry cannot lose its place: without a draw, nobody follows it after the freeze."""
+        self.require_changeable()
+        if self.occurrence.state != states.REGISTRATION and not self.definition.draw.is_drawn:
+            raise UsageError(
+                f"the list of {self.occurrence.title} is frozen, and nobody follows an entry of it",
+                hint="a person who does not want a packet does not claim it; it returns to the funder",
+            )
 
     def require_readable(self) -> None:
         """Raise UsageError after the shredding."""

@@ -191,7 +191,7 @@ class Registrations(Entering):
 
         def work(connection: Connection) -> Entry:
             found = self._lists.found_in(connection, programme, occurrence)
-            found.require_changeable()
+            found.require_removable()
             stored = self._lists.entry_in(connection, found.list, entry)
             state, reason = (LAPSED, NO_ANSWER) if is_lapse else (WITHDRAWN, "")
             if is_lapse and found.occurrence.state in (states.DRAFT, states.REGISTRATION):
@@ -215,7 +215,7 @@ class Registrations(Entering):
 
         def work(connection: Connection) -> int:
             found = self._lists.found_in(connection, programme, occurrence)
-            found.require_changeable()
+            found.require_removable()
             for entry in entries:
                 self._lists.entry_in(connection, found.list, entry)
             return self._exclude(connection, found.list, entries, reason)
