@@ -175,8 +175,8 @@ def _wait_for_events(follower: Follower, payer: Payer) -> None:
 
 
 @MAY_FORK
-def test_a_bank_is_killed_twice(tmp_path: Path) -> None:
-    kill_and_pay(tmp_path, 2, seed=1)
+def test_a_bank_is_killed_five_times(tmp_path: Path) -> None:
+    kill_and_pay(tmp_path, 5, seed=1)
 
 
 @MAY_FORK
