@@ -29,7 +29,7 @@ from tests.programmes.world import (
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import BusyError, IntegrityError, NotFound, Refused, UsageError
+from sycee.core.errors import BusyError, IntegrityError, NotFound, Refused, UnavailableError, UsageError
 from sycee.core.records.layout import PurseState
 from sycee.core.result_codes import Result
 from sycee.database.events import events_after
@@ -38,6 +38,7 @@ from sycee.identity.people import DutyMissing
 from sycee.programmes import draw, draw_files, states
 from sycee.programmes.dropping import Claim
 from sycee.programmes.tables import PROGRAMMES
+from sycee.sequencer import state_copy
 from sycee.sequencer.sequencer import Sequencer
 
 NAME = "autumn-2026"
@@ -521,3 +522,10 @@ def test_the_end_of_an_occurrence_and_of_its_programme_are_one(at: At, step: str
     ended = {"close": states.CLOSED, "cancel": states.CANCELLED}[step]
     assert seen[-1] == (ended, ended)
     assert {programme for programme, occurrence in seen if occurrence == ended} == {ended}
+
+
+def test_a_dry_run_does_not_take_the_memory_that_the_bank_needs(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = at("allotted")
+    monkeypatch.setattr(state_copy, "available_bytes", lambda: 0)
+    with pytest.raises(UnavailableError, match="a copy of the ledger's state takes"):
+        bank.programmes.dry_run(NAME)

@@ -163,7 +163,7 @@ class Programmes(Dropping):
             self.exposure(without=found),
             self.exposure_max_minor,
         )
-        return dry_run(StateCopy(self._stores.ledger.sequencer.reading), plan, read_ns(self._stores.clock))
+        return dry_run(StateCopy(self._stores.ledger.sequencer), plan, read_ns(self._stores.clock))
 
     # --- agreement ---
 

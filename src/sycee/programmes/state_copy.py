@@ -1,47 +1,22 @@
-"""A copy of the ledger's state, to which records are applied without a trace. Exact: the kernels are the same."""
+"""Frames of records applied to a copy of the ledger's state, for a dry run."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-
-import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.result_codes import Result
 from sycee.ledger.batch import prepare
-from sycee.ledger.state import LedgerState
+from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.state_copy import copied_state
 from sycee.sequencer.time_zones import calendar_of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Memory:
-    """A section of a snapshot in memory."""
-
-    content: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.content.shape)
-
-    def read_into(self, array: Array) -> None:
-        np.copyto(array, self.content)
-
-
 class StateCopy:
-    """A copy of a state. `frame`: the last frame that it has; `frame_ns`: that frame's time.
+    """A copy of a state. `frame`: the last frame that it had when it was made; `frame_ns`: that frame's time."""
 
-    Payments wait while the tables are copied: about a second for each 5 GB.
-    """
-
-    def __init__(self, reading: Callable[[], AbstractContextManager[LedgerState]]) -> None:
-        """Copy the state that `reading` yields between two frames."""
-        with reading() as state:
-            sections, small = state.save()
-            copied = {name: _Memory(array.copy()) for name, array in sections.items()}
-            self.frame, self.frame_ns = state.sequence, state.now_ns
-        self.state = LedgerState.load(copied, small)
+    def __init__(self, sequencer: Sequencer) -> None:
+        """Copy the state. Raises UnavailableError as `copied_state`."""
+        self.state = copied_state(sequencer)
+        self.frame, self.frame_ns = self.state.sequence, self.state.now_ns
 
     def apply(self, records: Array, now_ns: int) -> list[Result]:
         """Apply records in frames of this time, or of the next nanosecond that is possible; return their results."""
