@@ -141,6 +141,7 @@ def test_the_core_commands_need_no_extra(installed: Path) -> None:
         "archive": [["export", "little"], ["query", "little"]],
         "pdf": [["statement", "little", account, "--pdf", "x.pdf"]],
         "report": [["pilot", "luohu", "--scale", "0.002", "--report", "x.html"]],
+        "service": [["supply", "bank"], ["drop", "show", "bank", "x"], ["drop", "try", "x", "y", "--folder", "z"]],
     }
     calls = works + [words for each in lacks.values() for words in each]
     results: list[Any] = json.loads(run_installed(installed, CALLS, json.dumps(calls), json.dumps(extra_modules())))
@@ -167,6 +168,7 @@ MISSING = [
     ("reportlab", "import sycee.archive.statement_pdf", "pdf"),
     ("sqlalchemy", "import sycee.compliance.enforcement.service", "service"),
     ("sqlalchemy", "import sycee.database.engines", "service"),
+    ("sqlalchemy", "import sycee.bank.bank", "service"),
     ("alembic", "import sycee.database.migrations", "service"),
     ("psycopg", "from sycee.database.engines import engine; engine('postgresql://host/name')", "postgresql"),
     ("matplotlib", "from sycee.report import chart; chart.svg(None, name='x', width=1, height=1)", "report"),

@@ -3,3 +3,5 @@
 `Bank.create` founds a bank, `Bank.open` opens it and finishes what a crash interrupted. Nothing else in the package is
 needed by a program; services are attributes of the bank.
 """
+
+import sycee.database  # noqa: F401 - first: it names the extra that a missing library comes with
