@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.bank.world import DAY_NS, START_NS
-from tests.client.world import BOBS, PROGRAM, Place, appointed, place, program
+from tests.client.world import ANNS, BOBS, PROGRAM, Place, appointed, place, program
 from tests.docs.pages import page
 from tests.docs.test_docs import every_command
 from tests.wallets import world
-from tests.wallets.world import LEO_KEY, NORTH, Town
+from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
 from sycee.cli import remote
@@ -29,7 +29,7 @@ STAFF = {
 STAFF_PROGRAMS: dict[int, Credentials] = {}
 PAGES = (
     *("docs/reference/cli-remote.md", "docs/reference/cli-remote-office.md", "docs/reference/cli-bulk.md"),
-    "docs/reference/cli-remote-drop.md",
+    *("docs/reference/cli-remote-drop.md", "docs/reference/cli-remote-people.md"),
 )
 
 
@@ -292,6 +292,103 @@ def test_a_desk_proposes_invites_and_opens_cases(
     assert "is revoked" in done("client", "revoke", extra.client)
 
 
+def test_officers_let_an_operator_join(town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logins = {}
+    for name, credentials, program_key, key in (("ann", town.ann, ANNS, ANN), ("bob", town.bob, BOBS, world.BOB)):
+        program_key.save(tmp_path / f"{name}-program.pem")
+        key.save(tmp_path / f"{name}.pem")
+        words = ["--client", credentials.client, "--client-key", str(tmp_path / f"{name}-program.pem")]
+        logins[name] = [*words, "--origin", town.origin]
+
+    def done(name: str, *words: str) -> str:
+        assert call(town, *words, *logins[name]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    def signed(*words: str) -> None:
+        """Let Ann propose, and both officers sign with their own keys."""
+        proposal = done("ann", *words).split()[1]
+        for name in ("ann", "bob"):
+            shown = done(name, "proposal", "sign", proposal, "--key", str(tmp_path / f"{name}.pem"))
+        assert "the proposal is done" in shown
+
+    until = ["--until", "2027-11-02T00:00+08:00"]
+    made = done(
+        "ann", "institution", "add", "East Bank", "--kind", "operator", "--owner", "new=60", "--owner", "new=25.5"
+    )
+    east = made.split()[1].rstrip(":")
+    assert re.search(r"owner \S+: 25\.5 %", made)
+    words = ["institution", "add", "West Bank", "--kind", "operator", "--owner", "new=101"]
+    assert call(town, *words, *logins["ann"]) == 2
+    assert "at most 100 %" in capsys.readouterr().err
+    signed("institution", "verify", "East Bank", "--check", "papers")
+    signed("institution", "verify", east, "--check", "owners")
+    shown = done("bob", "institution", "show", "East Bank")
+    assert "East Bank: operator, approved" in shown
+    assert "check owners: passed" in shown
+    public = ["--public-key", str(SigningKey.derive(bytes([201]) * 32).public)]
+    signed("operator", "join", east, "--quota", "5,000,000.00", *public, *until)
+    rows = json.loads(done("bob", "operator", "list", "--json"))["operators"]
+    (joined,) = [each for each in rows if each["institution"] == east]
+    number = str(joined["number"])
+    assert (joined["state"], joined["money"]["quota"]) == ("active", 5_000_000_00)
+    signed("reserves", "credit", number, "1,000.00")
+    assert re.search(rf"{number} +East Bank +active +0\.00 +1,000\.00", done("bob", "operator", "list"))
+    for limit in (("cap", "9,000.00"), ("quota", number, "9,000.00")):
+        made = done("bob", "reserves", *limit, "--from", "2026-12-02T00:00+08:00").split()[1]
+        assert "withdrawn" in done("bob", "proposal", "withdraw", made)
+    assert json.loads(done("ann", "reserves", "rules", "--json")) == {"rules": []}
+    made = done("ann", "reserves", "rules", "full").split()[1]
+    assert "withdrawn" in done("ann", "proposal", "withdraw", made)
+    assert "needs: " in done("ann", "operator", "leave", number)
+    assert call(town, "institution", "show", "No Bank", *logins["ann"]) == 2
+    assert "give the id that `sycee institution list` shows" in capsys.readouterr().err
+
+
+def test_officers_appoint_and_dismiss(town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ANNS.save(tmp_path / "program.pem")
+    login = ["--client", town.ann.client, "--client-key", str(tmp_path / "program.pem"), "--origin", town.origin]
+
+    def done(*words: str) -> str:
+        assert call(town, *words, *login) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    public = ["--public-key", str(SigningKey.derive(bytes([202]) * 32).public)]
+    until = ["--until", "2027-11-02T00:00+08:00"]
+    proposal = done("officer", "add", "--duty", "clerk", *public, *until, "--institution", "North Bank").split()[1]
+    town.town.bank.proposals.sign(ids.parse(proposal), ANN, world.BOB)
+    held = json.loads(done("officer", "list", "--json"))["duties"]
+    (duty,) = [each["duty_id"] for each in held if (each["duty"], each["operator"]) == ("clerk", 2)]
+    proposal = done("officer", "end", duty).split()[1]
+    town.town.bank.proposals.sign(ids.parse(proposal), ANN, world.BOB)
+    assert duty not in done("officer", "list")
+
+
+def test_a_desk_opens_and_closes_outlets_and_tills(
+    town: Place, login: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def done(*words: str) -> str:
+        assert call(town, "institution", *words, *login) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    assert re.search(rf"{world.TEA} +merchant +2 +active", done("list", "--kind", "merchant"))
+    outlet = done("outlet", world.TEA, "pier").strip()
+    public = ["--public-key", str(LEO_KEY.public)]
+    till = done("till", world.TEA, "pier/T9", *public).strip()
+    assert (
+        town.town.bank.institutions.till(ids.parse(till)).merchant
+        == town.town.bank.institutions.find("merchant", world.TEA).id
+    )
+    assert outlet != till
+    done("till", world.TEA, "pier/T9", "--close")
+    assert call(town, "institution", "till", world.TEA, "pier/T9", "--close", *login) == 2
+    assert "has no open till 'pier/T9'" in capsys.readouterr().err
+    done("outlet", world.TEA, "pier", "--close")
+    assert call(town, "institution", "till", world.TEA, "pier", *login) == 2
+    assert "write OUTLET/TILL" in capsys.readouterr().err
+    done("account", world.TEA, "CN00 9999")
+    assert "settlement account: stated" in done("show", world.TEA)
+
+
 def test_a_day_is_closed_and_countersigned_here(
     town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -353,3 +450,5 @@ def test_the_page_has_every_command_and_option() -> None:
                 if option.startswith("--") and f"| `{option}" not in common + section:
                     missing.append(f"{name} {option}")
     assert missing == []
+    listed = re.findall(r"^\| \[`(sycee [^`]* --server)`\]", text, re.MULTILINE)
+    assert len(listed) == len(set(listed)), "a table of commands has a row twice"

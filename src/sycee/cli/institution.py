@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, named_key, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
+from sycee.cli.shares import owners_of, percent
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core.errors import UsageError
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 app = App(name="institution", help="Enter institutions, and decide their due diligence.")
 
 Name = Annotated[str, Parameter(help="Name or id of the institution.")]
-
-NEW: Final = "new"
-PPM_PER_PERCENT: Final = 10_000
-_PERCENT: Final = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%?")
 
 
 @app.command
@@ -52,7 +48,7 @@ def add(
         by = maker_of(bank, keys)
         id = bank.stores.ledger.new_id()
         account = _sealed(bank, id, settlement) if settlement else None
-        owners = _owners(bank, owner or [])
+        owners = owners_of(owner or [], bank.stores.ledger.new_id)
         bank.institutions.add(
             kind,
             name,
@@ -65,7 +61,7 @@ def add(
         )
         show(f"institution {ids.format(id)}: {name}")
         for person, share in owners.items():
-            show(f"owner {ids.format(person)}: {_percent(share)}")
+            show(f"owner {ids.format(person)}: {percent(share)}")
     return 0
 
 
@@ -206,7 +202,7 @@ def show_(folder: BankFolder, name: Name, /, *, json_: AsJson = False) -> int:
             **_row(found),
             "participant": found.participant,
             "checks": services.checks_of(found.id),
-            "owners": {ids.format(person): _percent(share) for person, share in services.owners_of(found.id).items()},
+            "owners": {ids.format(person): percent(share) for person, share in services.owners_of(found.id).items()},
             "settlement": settlement.state if settlement else "none",
             "tills": [f"{till.outlet_code}/{till.code}" for till in services.tills_of(found.id)],
         }
@@ -261,33 +257,6 @@ def _outlet(bank: Bank, merchant: Institution, code: str) -> int:
             hint=f"open outlets: {', '.join(outlets) or 'none'}; `sycee institution outlet` opens one",
         )
     return outlets[code]
-
-
-def _owners(bank: Bank, texts: list[str]) -> dict[int, int]:
-    """Return share in parts per million by person, from texts such as ID=60 or new=60.5."""
-    from sycee.core import ids
-
-    owners: dict[int, int] = {}
-    for text in texts:
-        name, _, share = text.partition("=")
-        match = _PERCENT.fullmatch(share.strip())
-        if match is None:
-            raise UsageError(f"{text!r} is not an owner", hint="write the person's id and the share: ID=60 or new=60.5")
-        whole, part = match.groups()
-        person = bank.stores.ledger.new_id() if name.strip() == NEW else ids.parse(name.strip())
-        owners[person] = owners.get(person, 0) + int(whole) * PPM_PER_PERCENT + int((part or "").ljust(4, "0"))
-    shares = owners.values()
-    if any(share == 0 for share in shares) or sum(shares) > 100 * PPM_PER_PERCENT:
-        raise UsageError(
-            "the shares of owners must be above 0 and at most 100 % together",
-            hint="give each share in percent: ID=60 or new=60.5",
-        )
-    return owners
-
-
-def _percent(share_ppm: int) -> str:
-    whole, part = divmod(share_ppm, PPM_PER_PERCENT)
-    return f"{whole}.{part:04}".rstrip("0").rstrip(".") + " %"
 
 
 def _sealed(bank: Bank, institution: int, text: str) -> SettlementAccount:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from sycee.cli import remote_bulk, remote_day, remote_drop, remote_money, remote_office, remote_requests, remote_wallets
+from sycee.cli import (
+    remote_bulk,
+    remote_day,
+    remote_drop,
+    remote_issuance,
+    remote_money,
+    remote_office,
+    remote_people,
+    remote_requests,
+    remote_wallets,
+)
 from sycee.cli.parameters import AsJson, convert
 from sycee.cli.remote_options import (
     ActionId,
@@ -25,6 +35,7 @@ from sycee.cli.remote_options import (
     number_of,
     perform,
     private_key,
+    propose,
     signer_of,
 )
 from sycee.cli.terminal import console, note, print_table, show, show_json, table
@@ -226,8 +237,7 @@ def redeem(operator: Operator, amount: AmountText, /, *, login: Login, id_: Acti
 
 def _propose(login: Login, amount: str, call: Callable[[int], Call[Any]]) -> int:
     with connected(login) as bank:
-        made = perform(bank, call(minor_of(amount, currency_of(bank))))
-    show(f"proposal {made.proposal} needs: {', '.join(made.needs)}")
+        propose(bank, call(minor_of(amount, currency_of(bank))))
     return 0
 
 
@@ -245,7 +255,8 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
 
 
 for _group in (
-    *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups, remote_day.day,
+    *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups,
+    *remote_people.groups, *remote_issuance.groups, remote_day.day,
     remote_bulk.bulk, remote_drop.drop,
 ):  # fmt: skip
     app.command(_group)

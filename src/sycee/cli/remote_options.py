@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.parameters import convert
-from sycee.cli.terminal import note, print_table, show_json, table
+from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
 if TYPE_CHECKING:
     from sycee.client import Call, Client, Page, Signer
-    from sycee.client.values import Wallet
+    from sycee.client.values import Proposed, Wallet
     from sycee.core.money import Currency
 
 # One call of a person at a terminal: shorter than the client's own deadline.
@@ -92,6 +92,12 @@ def perform(bank: Client, call: Call[Any]) -> Any:
     except (LostConnection, NotTaken, TooManyRequests) as error:
         note(f"note: the same command with --id {call.id} repeats this attempt; the server acts once")
         raise error
+
+
+def propose(bank: Client, call: Call[Proposed]) -> None:
+    """Make a proposal, and print its id and the signatures that it needs; no login replaces one of them."""
+    made: Proposed = perform(bank, call)
+    show(f"proposal {made.proposal} needs: {', '.join(made.needs) or 'nothing'}")
 
 
 def number_of(id: str) -> int:

@@ -17,6 +17,8 @@ from sycee.client.operations.cases import (
     case,
     cases,
     claims,
+    decide_check,
+    decide_merchant_check,
     enter_institution,
     institution,
     institutions,
@@ -125,6 +127,8 @@ from sycee.client.operations.proposals import (
     withdraw_proposal,
 )
 from sycee.client.operations.public import (
+    appoint,
+    dismiss,
     duties,
     me,
     own_access_log,
@@ -185,6 +189,7 @@ from sycee.client.operations.wallets import (
 __all__ = [
     "allot_cohort",
     "apply_for_group",
+    "appoint",
     "ask",
     "ask_bank",
     "assign_break",
@@ -217,8 +222,11 @@ __all__ = [
     "countersign_day",
     "days",
     "dead_letters",
+    "decide_check",
+    "decide_merchant_check",
     "decline_request",
     "defund",
+    "dismiss",
     "draft_programme",
     "draw_winners",
     "drop_conditions",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sycee.client.calls import Call, Page, action, listed, read, rows, value
 from sycee.client.operations.arguments import id_member, name_of
-from sycee.client.values import Case, CaseRow, Claim, Institution, InstitutionRow, Owner
+from sycee.client.values import Case, CaseRow, Claim, Institution, InstitutionRow, Owner, Proposed
 
 
 def open_case(kind: str, *, payment: int | str = "", person: int | str = "", text: str = "", id: int = 0) -> Call[int]:
@@ -79,3 +79,17 @@ def state_settlement(institution: int | str, settlement: str, *, id: int = 0) ->
     """Replace the settlement account of an institution; two persons verify it before money is sent to it."""
     path = f"/v1/institutions/{name_of(institution)}/settlement"
     return action(path, {"settlement": settlement}, lambda members: str(members["institution"]), id=id)
+
+
+def decide_check(institution: int | str, check: str, *, passed: bool, id: int = 0) -> Call[Proposed]:
+    """Propose the outcome of a check of an operator, auditor or issuer: "papers" or "owners". Another person signs."""
+    return _decided(f"/v1/institutions/{name_of(institution)}/checks", check, passed, id)
+
+
+def decide_merchant_check(merchant: int | str, check: str, *, passed: bool, id: int = 0) -> Call[Proposed]:
+    """Propose the outcome of a check of a merchant: "papers", "owners" or "settlement". Another person signs."""
+    return _decided(f"/v1/merchants/{name_of(merchant)}/checks", check, passed, id)
+
+
+def _decided(path: str, check: str, passed: bool, id: int) -> Call[Proposed]:
+    return action(path, {"check": check, "outcome": "passed" if passed else "failed"}, value(Proposed), id=id)

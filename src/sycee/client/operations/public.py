@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sycee.client.calls import Call, read, rows, value
-from sycee.client.operations.arguments import name_of
-from sycee.client.values import Bound, Caller, HeldDuty, LogEntry, Me, PersonData
+from sycee.client.calls import Call, action, read, rows, value
+from sycee.client.operations.arguments import id_member, name_of
+from sycee.client.values import Bound, Caller, HeldDuty, LogEntry, Me, PersonData, Proposed
+from sycee.core.keys import PublicKey
 
 
 def ready() -> Call[int]:
@@ -36,6 +37,33 @@ def me() -> Call[Me]:
 def duties() -> Call[Sequence[HeldDuty]]:
     """Return all duties that count now, for officers and auditors."""
     return rows("/v1/duties", value(HeldDuty))
+
+
+def appoint(
+    duty: str,
+    key: PublicKey,
+    *,
+    until_ns: int,
+    person: int | str = "",
+    institution: int | str = "",
+    operator: int | None = None,
+    id: int = 0,
+) -> Call[Proposed]:
+    """Propose that a person has a duty until a time, and signs with a key. Two officers sign.
+
+    - `person`: a new one by default. `institution`: of an operator, a clerk or a merchant's person.
+    - `operator`: of the issuer's own operators, 0 or 1.
+    """
+    body: dict[str, object] = {"duty": duty, "key": str(key), "until_ns": str(until_ns)}
+    body |= id_member("person", person) | id_member("institution", institution)
+    if operator is not None:
+        body["operator"] = operator
+    return action("/v1/appointments", body, value(Proposed), id=id)
+
+
+def dismiss(duty: int | str, *, id: int = 0) -> Call[Proposed]:
+    """Propose the end of a duty, by its `duty_id`. Two officers sign."""
+    return action(f"/v1/duties/{name_of(duty)}/dismissal", {}, value(Proposed), id=id)
 
 
 def own_data(*fields: str) -> Call[PersonData]:
