@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -203,3 +204,24 @@ def test_matches_are_cached() -> None:
     )
     assert limited.match("firm", limit, None).truth is True
     assert limited.match("firm", (frozenset(), True), None).truth is False
+
+
+LEVELS = 2_000  # more than Python has frames
+
+
+@pytest.mark.parametrize(("top", "truth"), [("bad", True), ("good", False)])
+def test_a_chain_of_two_thousand_levels_is_answered(top: str, truth: bool) -> None:
+    names = ["firm", *(f"level{number}" for number in range(1, LEVELS)), top]
+    chain: dict[str, Maker] = {name: owned((owner, 10_000)) for name, owner in pairwise(names)}
+    found = match_of_firm(BAD, **chain, **{top: owned(dispersed_bp=10_000)})
+    assert found.truth is truth
+    assert len(found.chain) == (LEVELS if truth else 0)
+    if truth:
+        assert found.chain[0] == f"bad holds 10,000 of 10,000 basis points of level{LEVELS - 1}"
+        assert found.chain[-1] == "level1 holds 10,000 of 10,000 basis points of firm"
+
+
+def test_a_circle_of_two_thousand_owners_is_answered() -> None:
+    names = ["firm", *(f"level{number}" for number in range(1, LEVELS))]
+    circle = {name: owned((owner, 10_000)) for name, owner in pairwise([*names, "firm"])}
+    assert match_of_firm(BAD, **circle).truth is None

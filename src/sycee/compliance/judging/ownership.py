@@ -9,7 +9,8 @@ Shares below the threshold are no control.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sycee.compliance.facts import Assurance
@@ -108,9 +109,9 @@ class ListLookup:
 
     def _holders(self, organisation: str, parts: Limit, purposes: Limit) -> _Holders:
         holders: _Holders = {}
-        queue = [organisation]
+        queue = deque([organisation])
         while queue:
-            id = queue.pop(0)
+            id = queue.popleft()
             if id not in holders:
                 holders[id] = self._holder(self._network.node_of_kind(id, (ORGANISATION,)), parts, purposes)
                 queue += [owner for owner, _ in holders[id].shares]
@@ -156,18 +157,22 @@ class ListLookup:
         return (False if self.list.complete else None), advice, ()
 
     def _controlled(self, holders: _Holders) -> dict[str, tuple[str, ...]]:
-        """Return the listed organisations and those that they surely control, each with its owners among these."""
+        """Return the listed organisations and those that they surely control, each with its owners among these.
+
+        Control spreads from the listed ones by levels of owned organisations, so that the result depends on no order.
+        """
         controlled: dict[str, tuple[str, ...]] = {id: () for id, holder in holders.items() if holder.listed}
-        growing = True
-        while growing:
-            growing = False
-            for id, holder in holders.items():
-                if id in controlled:
-                    continue
-                within = [(owner, share) for owner, share in holder.shares if owner in controlled]
-                if sum(share for _, share in within) >= self._control_bp:
-                    controlled[id] = tuple(owner for owner, _ in within)
-                    growing = True
+        owned = _owned(holders)
+        held_bp = dict.fromkeys(holders, 0)
+        level = list(controlled)
+        while level:
+            touched: dict[str, None] = {}
+            for owner in level:
+                for id, share in owned.get(owner, ()):
+                    held_bp[id] += share
+                    touched[id] = None
+            level = [id for id in touched if id not in controlled and held_bp[id] >= self._control_bp]
+            controlled |= {id: tuple(each for each, _ in holders[id].shares if each in controlled) for id in level}
         return controlled
 
     def _possible(self, holders: _Holders) -> frozenset[str]:
@@ -176,42 +181,34 @@ class ListLookup:
         Start from all and remove those that are shown to be free, beginning with organisations whose owners are free.
         A circle of owners is thus never free by its own shares, since a possible outside controller votes them.
         """
+        owned = _owned(holders)
+        open_bp = {id: sum(share for _, share in each.shares) + each.undeclared_bp for id, each in holders.items()}
         free: set[str] = set()
-        growing = True
-        while growing:
-            growing = False
-            for id, holder in holders.items():
-                if id in free or holder.listed is not False:
-                    continue
-                open_bp = sum(share for owner, share in holder.shares if owner not in free) + holder.undeclared_bp
-                if open_bp < self._control_bp:
-                    free.add(id)
-                    growing = True
+        candidates = list(holders)
+        while candidates:
+            id = candidates.pop()
+            if id in free or holders[id].listed is not False or open_bp[id] >= self._control_bp:
+                continue
+            free.add(id)
+            for other, share in owned.get(id, ()):
+                open_bp[other] -= share
+                candidates.append(other)
         return frozenset(holders.keys() - free)
 
     def _covered(self, organisation: str, holders: _Holders, controlled: dict[str, tuple[str, ...]]) -> ListMatch:
         chain: list[str] = []
         facts: list[EffectiveFact] = []
         rows: list[Row] = []
-        seen: set[str] = set()
-
-        def climb(id: str) -> None:
-            if id in seen:
-                return
-            seen.add(id)
+        for id in _owners_first(organisation, holders, controlled):
             holder, within = holders[id], controlled[id]
             if holder.row is not None and holder.listed:
                 rows.append(holder.row)
                 facts.extend(_naming_facts(holder.node, holder.row))
-                return
-            for owner in within:
-                climb(owner)
+                continue
             held = sum(share for owner, share in holder.shares if owner in within)
             verb = "holds" if len(within) == 1 else "together hold"
             chain.append(f"{' and '.join(within)} {verb} {held:,} of {BASIS_POINTS:,} basis points of {id}")
             facts.extend(_share_facts(holder.node, within))
-
-        climb(organisation)
         list_fact = self._list_fact(organisation, rows[0].note or f"{rows[0].party} is listed", rows[0])
         row = "; ".join(self._row_text(row) for row in rows)
         return ListMatch(True, (list_fact, *self._considered(facts)), chain=tuple(chain), row=row)
@@ -220,9 +217,9 @@ class ListLookup:
         """Return the facts that would decide, those of the organisation first, then those of its owners."""
         missing: dict[str, None] = {}
         seen: set[str] = set()
-        queue = [organisation]
+        queue = deque([organisation])
         while queue:
-            id = queue.pop(0)
+            id = queue.popleft()
             if id in seen:
                 continue
             seen.add(id)
@@ -254,6 +251,33 @@ class ListLookup:
     def _row_text(self, row: Row) -> str:
         status = "" if row.status == "listed" else f" ({row.status})"
         return f"{self.list.id}: {row.party}{status}{_limits(row)}"
+
+
+def _owned(holders: _Holders) -> dict[str, list[tuple[str, int]]]:
+    """Return for each owner the organisations of which it holds shares, with the basis points of each."""
+    owned: dict[str, list[tuple[str, int]]] = {}
+    for id, holder in holders.items():
+        for owner, share in holder.shares:
+            owned.setdefault(owner, []).append((id, share))
+    return owned
+
+
+def _owners_first(organisation: str, holders: _Holders, controlled: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the organisation and its controllers up to listed ones, each after its own controllers.
+
+    The walk has a stack of its own: a chain may have more levels than Python has frames.
+    """
+    seen = {organisation}
+    stack = [(organisation, iter(() if holders[organisation].listed else controlled[organisation]))]
+    while stack:
+        id, owners = stack[-1]
+        owner = next((each for each in owners if each not in seen), None)
+        if owner is None:
+            stack.pop()
+            yield id
+        else:
+            seen.add(owner)
+            stack.append((owner, iter(() if holders[owner].listed else controlled[owner])))
 
 
 def _naming_facts(node: Node, row: Row) -> list[EffectiveFact]:
