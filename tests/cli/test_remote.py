@@ -20,6 +20,7 @@ from sycee.cli import remote
 from sycee.client import Credentials
 from sycee.core import ids
 from sycee.core.keys import SigningKey
+from sycee.core.records.layout import Block, Reason
 from sycee.identity.duties import Duty
 
 STAFF = {
@@ -223,6 +224,48 @@ def test_a_desk_manages_wallets_and_keys(
     assert "not hexadecimal" in capsys.readouterr().err
 
 
+def test_a_desk_opens_wallets_and_reads_refusals(
+    town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank, signed = town.town.bank, [*login, "--operator", "2", "--key", str(keys / "north.pem")]
+    persons, one, out = tmp_path / "persons.csv", tmp_path / "one.csv", tmp_path / "accounts.csv"
+    persons.write_text("name,phone\nUma,+86 139 0000 0110\nUma,+86 139 0000 0110\nVic,+86 139 0000 0111\n")
+    one.write_text("name,phone,birth\nWim,+86 139 0000 0112,1990-01-02\n")
+    SigningKey.derive(bytes([203]) * 32).save(tmp_path / "wim.pem")
+    words = ["wallet", "open", "--tier", "class-4", *signed]
+    assert call(town, *words, "--from", str(persons), "--accounts", str(out)) == 0
+    assert "2 wallets opened, 1 refused: 1 DUPLICATE_PHONE" in capsys.readouterr().out
+    assert (tmp_path / "persons.refused.csv").read_text() == "row,code\n3,DUPLICATE_PHONE\n"
+    rows = [each.split(",") for each in out.read_text().splitlines()[1:]]
+    assert [row for row, _ in rows] == ["2", "4"]
+    uma = bank.directory.get(ids.parse(rows[0][1]))
+    assert (uma.operator, uma.is_custodial) == (2, True)
+    # Under one id the wallet is opened once, with the key of its holder.
+    words += ["--id", ids.format(ids.new(1_700_000_000_000))]
+    assert call(town, *words, "--from", str(one), "--wallet-key", str(tmp_path / "wim.pem")) == 0
+    shown = capsys.readouterr().out
+    assert call(town, *words, "--from", str(one), "--wallet-key", str(tmp_path / "wim.pem")) == 0
+    assert capsys.readouterr().out == shown
+    assert not bank.directory.get(ids.parse(shown.split()[1])).is_custodial
+    assert call(town, *words, "--from", str(persons)) == 2
+    assert "--id is of one wallet, and" in capsys.readouterr().err
+    assert call(town, *words) == 2
+    assert "name either --from or --person" in capsys.readouterr().err
+    assert call(town, "wallet", "open", "--tier", "class-4", *signed, "--person", ids.format(uma.holder)) == 0
+    assert len(bank.directory.of_holder(uma.holder)) == 2
+    tea = bank.institutions.find("merchant", world.TEA).id
+    assert call(town, "merchant", "open", ids.format(tea), *login, "--key", str(keys / "north.pem")) == 0
+    assert f"merchant {ids.format(tea)}, operator 2" in capsys.readouterr().out
+    bank.stores.ledger.signed_by(*town.town.operator).block(uma.account, Reason.REQUEST, sides=Block.CREDIT)
+    leo = ids.format(town.town.leo)
+    assert call(town, "pay", leo, rows[0][1], "0.10", "--key", str(keys / "leo.pem")) == 1
+    assert "PAYEE_CANNOT_RECEIVE" in capsys.readouterr().err
+    assert call(town, "wallet", "refusals", "2", *login, "--json") == 0
+    assert [(each["payee"], each["code"]) for each in json.loads(capsys.readouterr().out)["refusals"]] == [
+        (rows[0][1], "CREDIT_ACCOUNT_BLOCKED")
+    ]
+
+
 def test_a_desk_asks_holds_and_moves_money(
     town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,7 +306,14 @@ def test_a_desk_asks_holds_and_moves_money(
     assert "gross" in done("merchant", "report", tea, "--day", "2026-11-02")
     assert done("merchant", "qr", shop, "--amount", "1.00", "--order", "Z-1").startswith("000201")
     assert "bank reference SW-" in done("merchant", "sweep", tea, shop, *signed)
-    assert "sent" in done("merchant", "sweeps", tea)
+    swept = json.loads(done("merchant", "sweeps", tea, "--json"))["sweeps"][-1]
+    assert swept["state"] == "sent"
+    assert "is rejected" in done("merchant", "reject", tea, swept["bank_reference"])
+    again = re.search(r"bank reference (\S+)", done("merchant", "sweep", tea, shop, *signed))
+    assert again is not None
+    assert "is confirmed" in done("merchant", "confirm", tea, again[1])
+    assert call(town, "merchant", "confirm", tea, "SW-0", *login) == 2
+    assert "has no sweep 'SW-0'" in capsys.readouterr().err
 
 
 def test_a_desk_proposes_invites_and_opens_cases(
@@ -361,6 +411,11 @@ def test_officers_appoint_and_dismiss(town: Place, tmp_path: Path, capsys: pytes
     proposal = done("officer", "end", duty).split()[1]
     town.town.bank.proposals.sign(ids.parse(proposal), ANN, world.BOB)
     assert duty not in done("officer", "list")
+    ANN.save(tmp_path / "ann.pem")
+    program = ["--public-key", str(SigningKey.derive(bytes([204]) * 32).public), "--operator", "2", "--read-only"]
+    north = ["--person", ids.format(town.town.north), "--key", str(tmp_path / "ann.pem")]
+    registered = done("client", "register", "figures of the north", *north, *program).split()[1]
+    assert re.search(f"{registered} +figures of the north", done("client", "list"))
 
 
 def test_a_desk_opens_and_closes_outlets_and_tills(

@@ -29,16 +29,20 @@ from sycee.cli.remote_options import (
     show_rows,
     signer_of,
 )
+from sycee.cli.remote_wallets import opening_of
 from sycee.cli.terminal import show, show_json
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.client import Client
 
+SweepReference: TypeAlias = Annotated[str, Parameter(help="Bank reference of the sweep.")]
 MerchantId: TypeAlias = Annotated[str, Parameter(name="MERCHANT", help="Id of the merchant.")]
 
 funding = group("funding", "Move money between wallets and their holders' banks.")
-merchant = group("merchant", "Show orders, days and QR codes of merchants, and sweep their balances.")
+merchant = group(
+    "merchant", "Open accounts of merchants; show their orders, days and QR codes, and sweep their balances."
+)
 groups = (funding, merchant)
 
 
@@ -131,6 +135,29 @@ def shortfalls(operator: Operator, /, *, login: Login, json_: AsJson = False) ->
 # --- merchants ---
 
 
+@merchant.command(name="open")
+def open_(
+    id: MerchantId, /, *, login: Login,
+    tier: Annotated[str, Parameter(help="Class of the bank's preset; without it the account has no limits.")] = "",
+    wallet_key: Annotated[
+        Path | None, Parameter(help="Private key of the merchant's wallet; without one its operator signs for it.")
+    ] = None,
+    key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Open the account of a merchant that passed its due diligence. A person of its operator signs."""
+    private = private_key(key)
+    with connected(login) as bank:
+        from sycee.client import api
+
+        operator = bank.do(api.merchant(id)).operator
+        call = api.open_wallet(
+            id, operator=operator, tier=tier, signer=person_of(bank, private), is_merchant=True,
+            **opening_of(bank, id_, wallet_key),
+        )  # fmt: skip
+        show(f"wallet {perform(bank, call).wallet} opened: merchant {id}, operator {operator}")
+    return 0
+
+
 @merchant.command
 def paid(
     account: Annotated[str, Parameter(name="MERCHANT", help="Id of the merchant's account.")],
@@ -204,6 +231,28 @@ def sweeps(id: MerchantId, /, *, login: Login, json_: AsJson = False) -> int:
     return 0
 
 
+@merchant.command(name="confirm")
+def confirm_sweep(id: MerchantId, reference: SweepReference, /, *, login: Login, id_: ActionId = "") -> int:
+    """Report that the bank received a sweep. A person of the merchant's operator does."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        perform(bank, api.confirm_sweep(_sweep(bank, id, reference), id=number_of(id_)))
+    show(f"sweep {reference} is confirmed")
+    return 0
+
+
+@merchant.command(name="reject")
+def reject_sweep(id: MerchantId, reference: SweepReference, /, *, login: Login, id_: ActionId = "") -> int:
+    """Report that the bank refused a sweep: the money returns to the merchant."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        perform(bank, api.reject_sweep(_sweep(bank, id, reference), id=number_of(id_)))
+    show(f"sweep {reference} is rejected")
+    return 0
+
+
 @merchant.command
 def qr(
     wallet: WalletId, /, *, login: Login,
@@ -260,3 +309,15 @@ def _payment(reference: str) -> int:
         return int(reference[3:], 16)
     except ValueError as error:
         raise UsageError(f"{reference!r} is no reference", hint="copy it from the list") from error
+
+
+def _sweep(bank: Client, merchant: str, reference: str) -> str:
+    """Return the id of a merchant's sweep under a bank reference. Raises UsageError for a reference of none."""
+    from sycee.client import api
+
+    for each in bank.rows(api.sweeps(merchant)):
+        if each.bank_reference == reference:
+            return each.sweep
+    raise UsageError(
+        f"the merchant has no sweep {reference[:40]!r}", hint="`sycee merchant sweeps` shows the bank references"
+    )

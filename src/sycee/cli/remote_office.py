@@ -29,7 +29,7 @@ ProposalId: TypeAlias = Annotated[str, Parameter(name="PROPOSAL", help="Id of th
 CaseNumber: TypeAlias = Annotated[int, Parameter(name="CASE", help="Number of the case.")]
 
 proposal = group("proposal", "List, show, sign and withdraw actions that several persons sign.")
-client = group("client", "List the registered programs, and end their access.")
+client = group("client", "Register programs that act over HTTP for a person, and end their access.")
 invite = group("invite", "Give customers a code for a login, and end logins.")
 case = group("case", "Open and show cases.")
 groups = (proposal, client, invite, case)
@@ -114,6 +114,30 @@ def withdraw(id: ProposalId, /, *, login: Login, id_: ActionId = "") -> int:
 
 
 # --- programs and logins ---
+
+
+@client.command
+def register(
+    name: Annotated[str, Parameter(help="Name of the program, for example 'core banking'.")], /, *, login: Login,
+    person: Annotated[str, Parameter(help="Id of the person for whom the program acts.")],
+    public_key: Annotated[str, Parameter(help="Public key of the program, as `sycee key new` prints it.")],
+    operator: Annotated[int | None, Parameter(help="Number of the operator for which the person has a duty.")] = None,
+    read_only: Annotated[bool, Parameter(negative="", help="The program may only read.")] = False,
+    key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Register a program, which can then request access tokens. The person of this login, an officer, signs."""
+    from sycee.cli.bank_options import named_key
+
+    program = named_key(public_key)
+    with connected(login) as bank:
+        from sycee.client import api
+
+        officer = person_of(bank, private_key(key))
+        call = api.register_client(
+            person, name, program, officer, operator=operator, read_only=read_only, id=number_of(id_)
+        )
+        show(f"client {perform(bank, call)}")
+    return 0
 
 
 @client.command(name="list")

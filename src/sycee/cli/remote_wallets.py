@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
@@ -12,6 +12,7 @@ from sycee.cli.remote_options import (
     ActionId,
     KeyFile,
     Login,
+    Operator,
     PersonKey,
     connected,
     currency_of,
@@ -23,18 +24,86 @@ from sycee.cli.remote_options import (
     private_key,
     show_rows,
 )
-from sycee.cli.terminal import print_table, show, show_json, table
-from sycee.core.errors import UsageError
+from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.core.errors import SyceeError, UsageError
 
 if TYPE_CHECKING:
-    from sycee.client import Signer
+    from sycee.client import Client, Signer
     from sycee.client.values import KeyState, WalletState
 
 ThisWallet: TypeAlias = Annotated[str, Parameter(name="WALLET", help="Id of the wallet.")]
 
-wallet = group("wallet", "Show, change and close wallets, and their aliases.")
+wallet = group("wallet", "Open, show, change and close wallets, and their aliases.")
 key = group("key", "Show, set and revoke keys of wallets.")
 groups = (wallet, key)
+
+
+@wallet.command(name="open")
+def open_(
+    *, login: Login, operator: Annotated[int, Parameter(help="Number of the operator.")],
+    tier: Annotated[str, Parameter(help="Class of the bank's preset, such as class-4.")],
+    from_: Annotated[
+        Path | None,
+        Parameter(name="--from", help="CSV of new persons: name, phone, paper, paper_kind, birth, address."),
+    ] = None,
+    person: Annotated[str, Parameter(help="Id of a registered person who gets another wallet.")] = "",
+    wallet_key: Annotated[
+        Path | None, Parameter(help="Private key of the one wallet to open; without one its operator signs for it.")
+    ] = None,
+    refused: Annotated[Path | None, Parameter(help="Write row and code of refused rows to this CSV file.")] = None,
+    accounts: Annotated[Path | None, Parameter(help="Write row and wallet of opened rows to this CSV file.")] = None,
+    key: PersonKey, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Open wallets at an operator, whose person signs: for every row of a CSV file, or for one registered person.
+
+    Rows are opened one after another. Rows of persons and phones that are registered are refused.
+    """
+    from sycee.cli.wallet_files import columns_of, count_of, show_opened
+    from sycee.core import ids
+
+    if (from_ is None) is (not person):
+        raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
+    columns = columns_of(from_) if from_ is not None else {}
+    total, private = count_of(columns) if from_ is not None else 1, private_key(key)
+    if total != 1 and (wallet_key is not None or id_):
+        option = "--id" if id_ else "--wallet-key"
+        raise UsageError(f"{option} is of one wallet, and {from_} has {total:,} rows")
+    opened, refusals = list[int](), dict[int, str]()
+    with connected(login) as bank, progress("opening wallets", "wallets") as shown:
+        from sycee.client import InvalidRequest, Refused, api
+
+        signer = person_of(bank, private)
+        for row in range(total):
+            fields = {name: texts[row] for name, texts in columns.items() if texts[row]}
+            named: dict[str, Any] = {"operator": operator, "tier": tier, "signer": signer}
+            named |= opening_of(bank, id_, wallet_key)
+            call = api.open_wallet(person, **named) if from_ is None else api.open_person(fields, **named)
+            try:
+                opened.append(ids.parse(perform(bank, call).wallet))
+            except SyceeError as error:
+                code = error.code if isinstance(error, Refused | InvalidRequest) else ""
+                if total == 1 or not code:
+                    if row:
+                        note(f"note: {row:,} of {total:,} rows are done; a second run refuses those that are opened")
+                    raise
+                opened.append(0)
+                refusals[row] = code
+            shown(row + 1, total)
+    if total == 1:
+        show(f"wallet {ids.format(opened[0])} opened: class {tier}, operator {operator}")
+        return 0
+    show_opened(opened, refusals, from_, refused, accounts)
+    return 0
+
+
+@wallet.command
+def refusals(operator: Operator, /, *, login: Login, json_: AsJson = False) -> int:
+    """List the payments that wallets of an operator refused, with the codes that their payers did not see."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        show_rows(bank, "refusals", api.refusals(operator), ("time", "payee", "code", "payment"), as_json=json_)
+    return 0
 
 
 @wallet.command(name="show")
@@ -268,6 +337,24 @@ def revoke(
         signer = person_of(bank, private_key(key))
         _show_key(perform(bank, api.revoke_key(id, signer, reason=reason, id=number_of(id_))))
     return 0
+
+
+def opening_of(bank: Client, id: str, wallet_key: Path | None) -> dict[str, Any]:
+    """Return the arguments of an opening that follow from its id: the wallet's id, and its key with a proof.
+
+    A repetition under the same id names the same wallet.
+    """
+    from sycee.client import api
+    from sycee.client.calls import fresh_id
+    from sycee.core.keys import SigningKey
+
+    number = number_of(id) or fresh_id()
+    account = number ^ 1
+    made: dict[str, Any] = {"id": number, "wallet": account}
+    if wallet_key is None:
+        return made
+    key = SigningKey.load(wallet_key)
+    return made | {"key": key.public, "proof": bank.do(api.prove_key(account, key, key_epoch=1))}
 
 
 def _owner(id: str, key: Path | None) -> Signer | str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -15,6 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, ope
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.cli.wallet_files import columns_of, count_of, show_opened
 from sycee.cli.wallet_options import WalletName, account_named, own_account, person_of, signer_of, signing_for
 from sycee.core.errors import UsageError
 from sycee.core.words import quantity
@@ -22,11 +19,8 @@ from sycee.core.words import quantity
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.wallets.directory import Wallet
-    from sycee.wallets.opening import OpenedMany
 
 app = App(name="wallet", help="Open, show, change and close wallets, and their aliases.")
-
-CSV_BYTES_MAX: Final = 1 << 30
 
 
 @app.command(name="open")
@@ -55,14 +49,14 @@ def open_(
     keys = signing_keys(key)
     if (from_ is None) is (person is None):
         raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
-    columns = _columns(from_) if from_ is not None else {}
+    columns = columns_of(from_) if from_ is not None else {}
     with open_bank(folder) as bank:
         from sycee.core import ids
 
         number = _operator(bank, operator)
         signers, who = bank.signers(*keys), maker_of(bank, keys)
         if from_ is None or wallet_key is not None:
-            rows = [{name: texts[at] for name, texts in columns.items()} for at in range(_count(columns))]
+            rows = [{name: texts[at] for name, texts in columns.items()} for at in range(count_of(columns))]
             if from_ is not None and len(rows) != 1:
                 raise UsageError(f"--wallet-key is of one wallet, and {from_} has {len(rows)} rows")
             named: dict[str, Any] = {"operator": number, "tier": tier, "signers": signers, "who": who}
@@ -72,7 +66,7 @@ def open_(
             show(_line(wallet))
             return 0
         with progress("opening wallets", "wallets") as shown:
-            total, done = _count(columns), 0
+            total, done = count_of(columns), 0
 
             def step(count: int) -> None:
                 nonlocal done
@@ -82,7 +76,7 @@ def open_(
             opened = bank.wallets.open_many(
                 columns, operator=number, tier=tier, signers=signers, who=who, progress=step
             )
-    _show_opened(opened, from_, refused, accounts)
+    show_opened(opened.accounts, opened.refused, from_, refused, accounts)
     return 0
 
 
@@ -350,36 +344,6 @@ def _operator(bank: Bank, text: str) -> int:
     return number
 
 
-def _columns(path: Path) -> dict[str, list[str]]:
-    """Return the columns of a CSV file of persons. Raises UsageError that names row and heading, never a value."""
-    from sycee.core.input_files import read_bytes
-    from sycee.personal.sealing import FIELDS
-
-    try:
-        text = read_bytes(path, CSV_BYTES_MAX, "CSV file of persons").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""))
-    headings = [each.strip() for each in next(reader, [])]
-    unknown = [at for at, each in enumerate(headings, 1) if each not in FIELDS]
-    if unknown or not headings or len(set(headings)) < len(headings):
-        raise UsageError(
-            f"{path}: the first line must name fields, each once; column {(unknown or [1])[0]} has another text",
-            hint=f"fields: {', '.join(FIELDS)}",
-        )
-    columns: dict[str, list[str]] = {name: [] for name in headings}
-    for number, row in enumerate(reader, 2):
-        if len(row) != len(headings):
-            raise UsageError(f"{path}: line {number} has {len(row)} values, not {len(headings)}")
-        for name, value in zip(headings, row, strict=True):
-            columns[name].append(value)
-    return columns
-
-
-def _count(columns: dict[str, list[str]]) -> int:
-    return len(next(iter(columns.values()), []))
-
-
 def _key_of(bank: Bank, file: Path | None) -> dict[str, Any]:
     """Return the arguments of an opening with the key in a file: account, public key and proof of possession."""
     from sycee.core.keys import SigningKey
@@ -390,26 +354,6 @@ def _key_of(bank: Bank, file: Path | None) -> dict[str, Any]:
     key, account = SigningKey.load(file), bank.wallets.new_account()
     proof = key.sign(proof_message(bank.stores.ledger.ledger_id, account, 1, key.public))
     return {"account": account, "key": key.public, "proof": proof}
-
-
-def _show_opened(opened: OpenedMany, source: Path | None, refused: Path | None, accounts: Path | None) -> None:
-    from sycee.core import ids
-    from sycee.core.output_files import write_file
-
-    def write(path: Path, heading: str, rows: Sequence[tuple[int, str]]) -> None:
-        write_file(path, "".join([f"row,{heading}\n", *(f"{at},{text}\n" for at, text in rows)]).encode())
-
-    counts = Counter(opened.refused.values())
-    place = ""
-    if opened.refused:
-        assert source is not None
-        file = refused or source.with_suffix(".refused.csv")
-        write(file, "code", sorted((row + 2, code) for row, code in opened.refused.items()))
-        codes = ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
-        place = f": {codes} (rows in {file})"
-    if accounts is not None:
-        write(accounts, "wallet", [(row + 2, ids.format(each)) for row, each in enumerate(opened.accounts) if each])
-    show(f"{quantity(opened.opened, 'wallet')} opened, {len(opened.refused):,} refused{place}")
 
 
 def _members(bank: Bank, wallet: Wallet) -> dict[str, Any]:

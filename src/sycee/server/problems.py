@@ -20,6 +20,7 @@ from sycee.core.result_codes import Result
 from sycee.database.requests import RequestConflict
 from sycee.identity.people import DutyMissing
 from sycee.server.auth.refusals import CHALLENGE, ForeignOrigin, NotAuthenticated, ScopeMissing, TooManyRequests
+from sycee.wallets.opening import PersonRefused
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
@@ -216,6 +217,8 @@ def from_error(error: SyceeError) -> Problem:
             return Problem("damaged", "stored bytes do not prove what they should")
         case UnavailableError():
             return Problem("unavailable", error.message, hint=error.hint)
+        case PersonRefused():
+            return Problem("invalid-request", error.message, hint=error.hint, code=error.code)
         case UsageError():
             return Problem("invalid-request", error.message, hint=error.hint)
     return Problem("unavailable", "the server could not do this")

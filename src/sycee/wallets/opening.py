@@ -68,6 +68,17 @@ DUPLICATE_PHONE: Final = "DUPLICATE_PHONE"
 Progress = Callable[[int], None]
 
 
+class PersonRefused(UsageError):
+    """A person cannot be registered. `code`: as of refused rows of `open_many`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(
+            f"the person cannot be registered: {code}",
+            hint="a person who is registered gets another wallet by the person's id",
+        )
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedMany:
     """The outcome of a bulk opening: the account of each row, 0 where it was refused, and the codes of refused rows."""
@@ -171,8 +182,8 @@ class Opening:
     ) -> Wallet:
         """Register a new person, open a wallet for the person, and make the phone its alias. Errors as `open`.
 
-        `fields` are those of `personal.sealing.FIELDS`. `id`: as for `open`. Raises UsageError for a person or a phone
-        that is registered. Nothing is stored before the records are signed.
+        `fields` are those of `personal.sealing.FIELDS`. `id`: as for `open`. Raises PersonRefused for a person or a
+        phone that is registered. Nothing is stored before the records are signed.
         """
         examined = self._register.examine({name: [text] for name, text in fields.items()})
         self._check_opening(operator, tier, key, who, is_person=True)
@@ -181,10 +192,7 @@ class Opening:
                 return earlier
             faults = self._faults(examined)
             if faults:
-                raise UsageError(
-                    f"the person cannot be registered: {faults[0]}",
-                    hint="a person who is registered gets another wallet by the person's id",
-                )
+                raise PersonRefused(faults[0])
             account = self._account(account, key, proof)
             person = ids.new(read_ns(self._stores.clock) // 1_000_000)
             masked = [sealing.mask(text) for text in examined.columns.get("name", [""])]
