@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -138,17 +137,19 @@ def _run_all(queue: SimpleQueue[Deferred[Any] | None], worker: weakref.ref[Worke
 
 
 def one_ahead(work: Callable[[S], T], items: Iterable[S]) -> Generator[T, None, None]:
-    """Yield `work(item)` of each item in order. A thread computes the next result while the caller uses this one."""
-    worker = Worker("one-ahead")
+    """Yield `work(item)` of each item in order. A thread takes and computes the next one while the caller uses this."""
+    worker, left = Worker("one-ahead"), iter(items)
+
+    def following() -> tuple[T] | None:
+        for item in left:
+            return (work(item),)
+        return None
+
     try:
-        waiting: Deferred[T] | None = None
-        for item in items:
-            following = worker.submit(partial(work, item))
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
+        waiting = worker.submit(following)
+        while (found := waiting.result()) is not None:
+            waiting = worker.submit(following)
+            yield found[0]
     finally:
         worker.close()
 
