@@ -110,6 +110,27 @@ def test_rows_in_bulk_by_columns(engine: Engine) -> None:
             assert len(connection.exec_driver_sql(query, parameters).all()) == found
 
 
+def test_rows_that_exist_may_be_inserted_in_bulk_again(engine: Engine) -> None:
+    """Constants, ascending and other numbers of every width are stored; a row that exists stays as it was."""
+    size, numbers = 200, tables.NUMBERS
+    columns: dict[str, Any] = {
+        "kind": "a kind",
+        "number": 7 + np.arange(size, dtype=np.uint16),
+        "owner": [f"owner {at}" for at in range(size)],
+        "at_ns": 10**18 + (np.arange(size) % 3) * 10**17,
+    }
+    first = {name: each if isinstance(each, str) else each[:150] for name, each in columns.items()}
+    later = {**columns, "at_ns": np.full(size, 5, np.uint8)}
+    write(engine, lambda connection: insert_columns(connection, numbers, first))
+    for _ in range(2):
+        write(engine, lambda connection: insert_columns(connection, numbers, later, may_exist=True))
+    with reading(engine) as connection:
+        chosen = sqlalchemy.select(numbers).where(numbers.c.kind == "a kind").order_by(numbers.c.number)
+        rows = connection.execute(chosen).all()
+    at_ns = [*columns["at_ns"][:150].tolist(), *[5] * 50]
+    assert [tuple(row) for row in rows] == [("a kind", 7 + at, f"owner {at}", at_ns[at]) for at in range(size)]
+
+
 def test_a_conflict_in_bulk_is_retried_or_translated(engine: Engine) -> None:
     columns, attempts = ["run", "job", "due_ns", "finished_ns"], []
     write(engine, lambda connection: insert_rows(connection, tables.RUNS, columns, [(id_bytes(1), 1, 2, 3)]))

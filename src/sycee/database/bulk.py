@@ -20,8 +20,8 @@ Values: TypeAlias = Any
 
 # The row numbers from 0 to the parameter. SQLite has no series of numbers besides this one.
 _ROWS: Final = "WITH RECURSIVE row (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM row WHERE at < ?)"
-_DIGITS: Final = 12  # of a number from 0 to 10**12 - 1 in a parameter
-_DIGITS_MAX: Final = 20  # of a greater one, such as a time in nanoseconds
+_DIGITS: Final = 12  # of a length or place, a number from 0 to 10**12 - 1, in a parameter
+_WIDTHS: Final = (4, 8, 12, 16, 20)  # digits of other numbers: of their distance from the least
 _FOUR_DIGITS: Final = np.frombuffer(b"".join(b"%04d" % number for number in range(10_000)), np.uint8).reshape(-1, 4)
 
 
@@ -41,10 +41,13 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ro
         _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
 
 
-def insert_columns(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
+def insert_columns(
+    connection: Connection, table: Table, columns: Mapping[str, Values], *, may_exist: bool = False
+) -> None:
     """Insert the n rows that `columns` give; one of them at least is no constant. Errors as `insert_rows`.
 
-    On SQLite one statement inserts all rows and has one parameter per column, so that other threads run meanwhile.
+    `may_exist`: rows whose key is in the table already are left out. On SQLite one statement inserts all rows and has
+    few parameters per column, so that other threads run meanwhile.
     """
     count = next(len(values) for values in columns.values() if isinstance(values, np.ndarray | list))
     names = _names(table, columns)
@@ -53,11 +56,19 @@ def insert_columns(connection: Connection, table: Table, columns: Mapping[str, V
     if is_sqlite(connection):
         parts = [_expression(values) for values in columns.values()]
         selected = ", ".join(expression for expression, _ in parts)
-        statement = f'INSERT INTO "{table.name}" ({names}) {_ROWS} SELECT {selected} FROM row'  # noqa: S608
+        insert = "INSERT OR IGNORE" if may_exist else "INSERT"
+        statement = f'{insert} INTO "{table.name}" ({names}) {_ROWS} SELECT {selected} FROM row'  # noqa: S608
         connection.exec_driver_sql(statement, (count - 1, *(each for _, found in parts for each in found)))
     else:
         rows = zip(*(_cells(values) for values in columns.values()), strict=False)
-        _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
+        target = f"{table.name}_copied" if may_exist else table.name
+        if may_exist:
+            like = f'CREATE TEMPORARY TABLE "{target}" (LIKE "{table.name}" INCLUDING DEFAULTS) ON COMMIT DROP'
+            connection.exec_driver_sql(like)
+        _copy(connection, f'COPY "{target}" ({names}) FROM STDIN', rows)
+        if may_exist:
+            chosen = f'SELECT {names} FROM "{target}" ON CONFLICT DO NOTHING'  # noqa: S608
+            connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) {chosen}')
 
 
 def any_of(connection: Connection, column: str, values: Bytes) -> tuple[str, tuple[Any, ...]]:
@@ -104,8 +115,15 @@ def _expression(values: Values) -> tuple[str, tuple[Any, ...]]:
         width = values.shape[1]
         return f"substr(?, at * {width} + 1, {width})", (values.tobytes(),)
     if isinstance(values, np.ndarray):
-        width = _DIGITS if int(values.max(initial=0)) < 10**_DIGITS else _DIGITS_MAX
-        return _number(0, 1, width), (_digits(values, width),)
+        least = int(values.min())
+        distances = (values - values.dtype.type(least)).astype(np.uint64)
+        most = int(distances.max(initial=0))
+        if not most:
+            return "?", (least,)
+        if most == len(values) - 1 and (np.diff(distances) == 1).all():
+            return "? + at", (least,)
+        width = next(width for width in _WIDTHS if most < 10**width)
+        return f"? + {_number(0, 1, width)}", (least, _digits(distances, width))
     if not isinstance(values, list):
         return "?", (values,)
     is_text = bool(values) and isinstance(values[0], str)
