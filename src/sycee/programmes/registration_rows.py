@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -28,6 +28,7 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.extras import extra
 from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.draw_rule import PHONE_MAX
+from sycee.programmes.plain_csv import PlainLines, TextColumn
 
 DOCUMENT: Final = "document"
 PHONE: Final = "phone"
@@ -166,8 +167,8 @@ class Reader:
         def refuse(row: int, column: str, code: str) -> None:
             found.setdefault(row, (column, code))
 
-        documents = self._numbers(cells, DOCUMENT, count, self._document, INVALID_DOCUMENT, DOCUMENT_MAX, refuse)
-        phones = self._numbers(cells, PHONE, count, self._phone_number, INVALID_PHONE, PHONE_MAX, refuse)
+        documents = self._numbers(cells, DOCUMENT, count, refuse)
+        phones = self._numbers(cells, PHONE, count, refuse)
         keys = {DOCUMENT: documents, PHONE: phones}
         is_empty = np.logical_and.reduce([keys[key] == 0 for key in self._programme.identity])
         for row in np.flatnonzero(is_empty).tolist():
@@ -213,12 +214,26 @@ class Reader:
     def _phone_number(self, text: str) -> int:
         return int((text if _PHONE.fullmatch(text) else self._phone(text))[1:])
 
+    def _plain_documents(self, column: TextColumn) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """Return the numbers of documents, and which cells are read: those that are digits only."""
+        return column.numbers(first=self._characters)
+
     @staticmethod
+    def _plain_phones(column: TextColumn) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """Return phones as numbers, and which cells are read: those of `_PHONE`."""
+        numbers, is_read = column.numbers(sign=b"+")
+        digits = column.sizes - 1
+        is_phone = (digits >= 8) & (digits <= 15) & (numbers >= 10 ** (np.clip(digits, 1, 15) - 1).astype(np.uint64))
+        return numbers, is_read & (is_phone | (column.sizes == 0))
+
     def _numbers(
-        cells: Cells, name: str, count: int, parsed: Callable[[str], int], code: str, most: int,
-        refuse: Callable[[int, str, str], None],
-    ) -> NDArray[np.uint64]:  # fmt: skip
-        """Return the numbers of a column, 0 for an empty cell."""
+        self, cells: Cells, name: str, count: int, refuse: Callable[[int, str, str], None]
+    ) -> NDArray[np.uint64]:
+        """Return the documents or phones of a column as numbers, 0 for an empty cell."""
+        parsed, plain, code, most = {
+            DOCUMENT: (self._document, self._plain_documents, INVALID_DOCUMENT, DOCUMENT_MAX),
+            PHONE: (self._phone_number, self._plain_phones, INVALID_PHONE, PHONE_MAX),
+        }[name]
         made = np.zeros(count, np.uint64)
         column = cells.get(name, ())
         if isinstance(column, np.ndarray):
@@ -227,8 +242,12 @@ class Reader:
             for row in np.flatnonzero(wrong).tolist():
                 refuse(row, name, code)
             return made
-        values = []
-        for row, text in enumerate(column):
+        rest: Iterable[tuple[int, str]] = enumerate(column)
+        if isinstance(column, TextColumn):
+            made, is_read = plain(column)
+            is_read &= made <= most
+            rest = ((row, column[row]) for row in np.flatnonzero(~is_read).tolist())
+        for row, text in rest:
             value = 0
             if text:
                 try:
@@ -238,8 +257,7 @@ class Reader:
                 if not 0 < value <= most:
                     refuse(row, name, code)
                     value = 0
-            values.append(value)
-        made[: len(values)] = values
+            made[row] = value
         return made
 
     def _times(self, cells: Cells, name: str, count: int, refuse: Callable[[int, str, str], None]) -> NDArray[np.int64]:
@@ -248,15 +266,13 @@ class Reader:
         if isinstance(column, np.ndarray):
             made = column.astype(np.int64)
         else:
-            values = []
-            for row, text in enumerate(column):
-                value = 0
-                if text:
-                    try:
-                        value = _moment(text, self._programme.zone)
-                    except ValueError:
-                        refuse(row, name, INVALID_TIME)
-                values.append(value)
+            texts, zone = list(column), self._programme.zone
+            read = {text: _moment_or_none(text, zone) if text else 0 for text in set(texts)}
+            values = list(map(read.__getitem__, texts))
+            if None in read.values():
+                for row in [at for at, value in enumerate(values) if value is None]:
+                    refuse(row, name, INVALID_TIME)
+                    values[row] = 0
             made = np.array(values, np.int64) if values else np.zeros(count, np.int64)
         if name == REGISTERED:
             made = np.where(made == 0, self._now_ns, made)
@@ -315,6 +331,13 @@ def _wallets(cells: Cells, count: int, refuse: Callable[[int, str, str], None]) 
     return made
 
 
+def _moment_or_none(text: str, zone: ZoneInfo) -> int | None:
+    try:
+        return _moment(text, zone)
+    except ValueError:
+        return None
+
+
 @lru_cache(1 << 16)
 def _moment(text: str, zone: ZoneInfo) -> int:
     """Return the nanoseconds of a time. A local time is of `zone`. ValueError for another text."""
@@ -362,38 +385,94 @@ def groups_of(path: Path) -> Iterator[Group]:
 
 
 def _csv_groups(file: BinaryIO, name: str) -> Iterator[Group]:
-    with io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+    head = file.readline()
+    if b'"' in head or b"\r" in head.removesuffix(b"\r\n"):
+        file.seek(0)
+        yield from _parsed_groups(file, name, [], 1, 0)
+        return
+    headings = [text.strip() for text in _decoded(head, name).rstrip("\r\n").split(",")]
+    _require_headings(headings, name)
+    lines = PlainLines(file, len(headings), len(head), 1)
+    first, size = 1, GROUP_ROWS
+    while size == GROUP_ROWS:
+        taken = lines.take(GROUP_ROWS)
+        if taken is None:
+            file.seek(lines.place)
+            yield from _parsed_groups(file, name, headings, first, lines.line)
+            return
+        columns, wrong = taken
+        size = len(columns[0])
+        yield _csv_group(first, headings, columns, wrong)
+        first += size
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(name) from error
+
+
+def _not_utf8(name: str) -> UsageError:
+    return UsageError(f"{name} is not UTF-8", hint="save it as CSV in UTF-8, or as Arrow or Parquet")
+
+
+def _require_headings(headings: Sequence[str], name: str) -> None:
+    if not any(headings):
+        hint = f"the first line names columns: {', '.join(COLUMNS[:5])}"
+        raise UsageError(f"{name} has no headings", hint=hint)
+
+
+def _parsed_groups(file: BinaryIO, name: str, headings: list[str], first: int, line: int) -> Iterator[Group]:
+    """Yield the groups from the file's place on, whose first row is `first`, after `line` lines."""
+    with io.TextIOWrapper(file, "utf-8" if headings else "utf-8-sig", newline="") as lines:
         reader = csv.reader(lines, strict=True)
         try:
-            headings = [text.strip() for text in next(reader, [])]
-            if not any(headings):
-                hint = f"the first line names columns: {', '.join(COLUMNS[:5])}"
-                raise UsageError(f"{name} has no headings", hint=hint)
-            first, rows = 1, []
+            if not headings:
+                headings = [text.strip() for text in next(reader, [])]
+                _require_headings(headings, name)
+            rows = []
             for row in reader:
                 if row:
                     rows.append(row)
                 if len(rows) == GROUP_ROWS:
-                    yield _csv_group(first, headings, rows)
+                    yield _parsed_group(first, headings, rows)
                     first, rows = first + len(rows), []
-            yield _csv_group(first, headings, rows)
+            yield _parsed_group(first, headings, rows)
         except UnicodeDecodeError as error:
-            raise UsageError(f"{name} is not UTF-8", hint="save it as CSV in UTF-8, or as Arrow or Parquet") from error
+            raise _not_utf8(name) from error
         except csv.Error as error:
-            raise UsageError(f"{name}, line {reader.line_num}: {error}", hint="quote cells as RFC 4180 does") from error
+            place = f"{name}, line {line + reader.line_num}"
+            raise UsageError(f"{place}: {error}", hint="quote cells as RFC 4180 does") from error
 
 
-def _csv_group(first: int, headings: Sequence[str], rows: list[list[str]]) -> Group:
+def _parsed_group(first: int, headings: Sequence[str], rows: list[list[str]]) -> Group:
     width = len(headings)
-    wrong = {at for at, length in enumerate(map(len, rows)) if length != width}
+    wrong = [at for at, length in enumerate(map(len, rows)) if length != width]
     for at in wrong:
         rows[at] = [""] * width
     columns = list(map(list, zip(*rows, strict=True))) or [[]] * width
-    for column in columns:
-        if max(map(len, column), default=0) > CELL_CHARACTERS_MAX:
-            wrong |= {at for at, text in enumerate(column) if len(text) > CELL_CHARACTERS_MAX}
-    cells = {name: list(map(str.strip, column)) for name, column in zip(headings, columns, strict=True)}
-    return Group(first, cells if len(cells) == width else _twice(headings), tuple(sorted(wrong)))
+    return _csv_group(first, headings, columns, wrong)
+
+
+def _csv_group(
+    first: int, headings: Sequence[str], columns: Sequence[list[str] | TextColumn], wrong: Sequence[int]
+) -> Group:
+    if len(set(headings)) < len(headings):
+        _twice(headings)
+    cells: dict[str, list[str] | TextColumn] = {}
+    long = set(wrong)
+    for name, column in zip(headings, columns, strict=True):
+        long |= {at for at in _maybe_long(column) if len(column[at]) > CELL_CHARACTERS_MAX}
+        cells[name] = column if isinstance(column, TextColumn) else list(map(str.strip, column))
+    return Group(first, cells, tuple(sorted(long)))
+
+
+def _maybe_long(column: list[str] | TextColumn) -> Iterable[int]:
+    """Return the rows in which a cell may exceed CELL_CHARACTERS_MAX."""
+    if isinstance(column, TextColumn):
+        return np.flatnonzero(column.sizes > CELL_CHARACTERS_MAX).tolist()
+    return range(len(column)) if max(map(len, column), default=0) > CELL_CHARACTERS_MAX else ()
 
 
 def _twice(headings: Sequence[str]) -> Cells:
