@@ -17,7 +17,7 @@ from tests.programmes.registering import CLOSES_NS, NAME, NORTH, NOW_NS, drawn, 
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import UnavailableError, UsageError
-from sycee.programmes import registration_rows
+from sycee.programmes import registration_entering, registration_rows
 from sycee.programmes.registration_entering import Imported
 
 HEAD = "document,phone,bank,registered_at\n"
@@ -218,6 +218,7 @@ PEOPLE = HEAD + "".join(f"{number},,south,{AT}\n" for number in range(1, 31)) + 
 def register_in_groups(bank: Bank) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registration_rows, "GROUP_ROWS", 8)  # four groups
+        patch.setattr(registration_entering, "TRANSACTION_HASHES", 20)  # two transactions
         imported = read(bank, PEOPLE, is_confirmed=True)
     assert (imported.rows, imported.registered, imported.refused) == (31, 30, {"INVALID_DOCUMENT": 1})
 

@@ -68,7 +68,8 @@ from sycee.programmes.registration_tables import (
 )
 
 REGISTER: Final = "programme.register"
-INDEX_ROWS: Final = 262_144  # of one transaction
+INDEX_ROWS: Final = 1 << 21  # entries whose hashes are sorted together: they need 300 MB
+TRANSACTION_HASHES: Final = 1 << 18
 FAULTS_MAX: Final = 1_000  # that one call returns
 
 _MINUTE_NS: Final = 60 * 10**9
@@ -150,10 +151,9 @@ class Entering:
             connection.execute(PARTS.insert().values(**part, sealed=vault.seal(entry, made)))
             connection.execute(ENTRIES.insert().values(_first(row.list, entry, rows, now_ns, due_ns)))
             self._mark_duplicate(connection, current, vault, entry, made[0])
-            number = np.array([entry], np.int64)
             values = {"following": entry + 1}
             if row.indexed == entry:  # otherwise a file is not indexed yet, and this entry follows it
-                vault.store_hashes(connection, number, made)
+                vault.insert_hashes(connection, vault.hashes_of(entry, made))
                 values["indexed"] = entry + 1
             connection.execute(LISTS.update().where(LISTS.c.list == row.list).values(values))
             self._add_jobs(connection, current)
@@ -313,21 +313,33 @@ class Entering:
         write(self._stores.engine, lambda connection: connection.execute(statement))
 
     def _index(self, found: Found) -> None:
-        """Store the keyed hashes of entries that have none yet."""
-        vault = self._lists.vault(found.list)
+        """Store the keyed hashes of entries that have none yet.
 
-        def work(connection: Connection) -> bool:
-            row = list_in(connection, found.stored.name, found.occurrence.occurrence)
-            assert row is not None, "the list was found before"
-            end = min(row.indexed + INDEX_ROWS, row.following)
-            if end > row.indexed:
-                part = vault.some(connection, row.indexed, end)
-                vault.store_hashes(connection, np.arange(row.indexed, end, dtype=np.int64), part)
-                connection.execute(LISTS.update().where(LISTS.c.list == row.list).values(indexed=end))
-            return end < row.following
+        They are sorted by hash, so that each page of the index is written about once, and stored in several
+        transactions, so that other writers wait little. After an interruption some are stored already.
+        """
+        vault, place = self._lists.vault(found.list), (found.stored.name, found.occurrence.occurrence)
 
-        while write(self._stores.engine, work):
-            pass
+        def insert(connection: Connection, hashed: Array, end: int | None) -> None:
+            row = list_in(connection, *place)
+            if row is not None and row.shredded_ns is None:
+                vault.insert_hashes(connection, hashed, may_exist=True)
+                if end is not None:
+                    chosen = (LISTS.c.list == row.list) & (LISTS.c.indexed < end)
+                    connection.execute(LISTS.update().where(chosen).values(indexed=end))
+
+        while True:
+            with reading(self._stores.engine) as connection:
+                row = list_in(connection, *place)
+                assert row is not None, "the list was found before"
+                end = min(row.indexed + INDEX_ROWS, row.following)
+                if end <= row.indexed or row.shredded_ns is not None:
+                    return
+                hashed = vault.hashed(connection, row.indexed, end)
+            for start in range(0, max(len(hashed), 1), TRANSACTION_HASHES):
+                stop = start + TRANSACTION_HASHES
+                ended = end if stop >= len(hashed) else None
+                write(self._stores.engine, partial(insert, hashed=hashed[start:stop], end=ended))
 
     @staticmethod
     def _room(connection: Connection, found: Found) -> int:

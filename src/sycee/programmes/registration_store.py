@@ -39,6 +39,9 @@ ENTRY: Final = np.dtype(
     ]
 )
 HASH_BYTES: Final = 16
+# A row of registration_tables.KEYS.
+HASHED: Final = np.dtype([("hash", "u1", HASH_BYTES), ("kind", "u1"), ("entry", "<i4")])
+READ_ENTRIES: Final = 262_144  # that are read and hashed together
 CODE_DIGITS: Final = 6
 
 _PLACE: Final = "registrations"
@@ -159,23 +162,28 @@ class Vault:
         words = np.ascontiguousarray(hmacs(self._code_key, (_CODE_TAG, numbers))[:, :8]).view(">u8")[:, 0]
         return [f"{code:0{CODE_DIGITS}}" for code in (words % 10**CODE_DIGITS).tolist()]
 
-    def store_hashes(self, connection: Connection, numbers: NDArray[np.int64], entries: Array) -> None:
-        """Insert the hashes of entries with these numbers."""
-        columns = self.sorted_hashes(numbers, entries)
-        insert_columns(connection, KEYS, {"list": self._row.list, **columns})
+    def hashed(self, connection: Connection, first: int, end: int) -> Array:
+        """Return the hashes of the entries from number `first` to before `end`, sorted: (n,) HASHED."""
+        starts = range(first, end, READ_ENTRIES)
+        parts = [self.hashes_of(at, self.some(connection, at, min(at + READ_ENTRIES, end))) for at in starts]
+        made = np.concatenate(parts)
+        order = np.argsort(np.ascontiguousarray(made["hash"]).view(">u8")[:, 0].astype(np.uint64))
+        return np.take(made, order)
 
-    def sorted_hashes(self, numbers: NDArray[np.int64], entries: Array) -> dict[str, Array]:
-        """Return columns of KEYS, sorted: neighbours in the index are then written together."""
-        hashes, kinds, owners = [], [], []
+    def hashes_of(self, first: int, entries: Array) -> Array:
+        """Return the hashes of the documents and phones of entries whose first has the number `first`: (n,) HASHED."""
+        parts = []
         for kind, name in ((BY_DOCUMENT, "document"), (BY_PHONE, "phone")):
-            has = entries[name] != 0
-            hashes.append(self.hashes(kind, entries[name][has]))
-            kinds.append(np.full(np.count_nonzero(has), kind, np.int64))
-            owners.append(numbers[has])
-        digest, owner = np.concatenate(hashes), np.concatenate(owners)
-        halves = np.ascontiguousarray(digest).view(">u8")
-        order = np.lexsort((owner, halves[:, 1], halves[:, 0]))
-        return {"hash": digest[order], "kind": np.concatenate(kinds)[order], "entry": owner[order]}
+            numbers = np.flatnonzero(entries[name])
+            made = np.zeros(len(numbers), HASHED)
+            made["hash"], made["kind"], made["entry"] = self.hashes(kind, entries[name][numbers]), kind, first + numbers
+            parts.append(made)
+        return np.concatenate(parts)
+
+    def insert_hashes(self, connection: Connection, hashed: Array, *, may_exist: bool = False) -> None:
+        """Insert hashes, (n,) HASHED; sorted ones faster. `may_exist`: some may be stored already."""
+        columns = {name: np.ascontiguousarray(hashed[name]) for name in ("hash", "kind", "entry")}
+        insert_columns(connection, KEYS, {"list": self._row.list, **columns}, may_exist=may_exist)
 
     def having(self, connection: Connection, kind: int, numbers: NDArray[np.uint64]) -> list[int]:
         """Return the entries, in order, that have one of these documents or phones."""
