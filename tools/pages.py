@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from sycee.core.records.operation_table import TABLE, reference_row
-from tools import compliance_schemas, compliance_tables, profile_pages, python_tables
+from tools import command_tables, compliance_schemas, compliance_tables, profile_pages, python_tables
 
 COMMAND: Final = "python -m tools.pages"
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -23,7 +23,7 @@ def made() -> dict[Path, str]:
     files = {REFERENCE / "schemas" / name: text for name, text in compliance_schemas.texts().items()}
     files |= {PROFILES / name: text for name, text in profile_pages.made().items()}
     files[REFERENCE / "ledger.md"] = _with_kinds((REFERENCE / "ledger.md").read_text(encoding="utf-8"))
-    for name, part, table in (*compliance_tables.tables(), *python_tables.tables()):
+    for name, part, table in (*compliance_tables.tables(), *python_tables.tables(), *command_tables.tables()):
         path = REFERENCE / name
         begin, end = f"<!-- {part}: begin, made by `{COMMAND}` -->", f"<!-- {part}: end -->"
         before, rest = (files.get(path) or path.read_text(encoding="utf-8")).split(begin)

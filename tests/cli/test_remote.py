@@ -16,7 +16,7 @@ from tests.wallets import world
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
-from sycee.cli import remote
+from sycee.cli import places, remote
 from sycee.client import Credentials
 from sycee.core import ids
 from sycee.core.keys import SigningKey
@@ -152,7 +152,10 @@ def test_wrong_words_get_a_hint(town: Place, capsys: pytest.CaptureFixture[str])
         (["wallet", "show", leo], "the credentials of this request are not valid"),
         (["pay", leo, leo, "1"], "no key signs"),
         (["statement", leo, "--lines", "0"], "--lines must be 1 or more"),
-        (["restore", leo], 'there is no command "restore"'),
+        (["restore", leo], "sycee restore has no --server: it reads or writes the files of a ledger"),
+        (["key", "list", leo], "sycee key list has no --server: it uses private keys"),
+        (["wallet", "renew", leo], "sycee wallet renew has no --server: it works on the folder alone"),
+        (["resore", leo], 'there is no command "resore"'),
         (["request", "new", leo, "1", "--until", "2026-11-02"], "has no offset"),
         (["request", "new", leo, "1", "--until", "soon"], "is not a time"),
     ):
@@ -444,6 +447,57 @@ def test_a_desk_opens_and_closes_outlets_and_tills(
     assert "settlement account: stated" in done("show", world.TEA)
 
 
+def test_a_desk_reads_persons_and_records_events(
+    town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank, signed = town.town.bank, ["--key", str(keys / "north.pem")]
+
+    def done(*words: str) -> str:
+        assert call(town, *words, *login) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    opened = bank.wallets.open_person(
+        {"name": "Xia", "phone": "+86 139 0000 0120"}, operator=2, tier="class-4", signers=town.town.operator,
+        who=town.town.north,
+    )  # fmt: skip
+    xia, wallet = ids.format(opened.holder), ids.format(opened.account)
+    number = done("case", "open", "complaint", "--person", xia).split()[1]
+    why = ["--reason", "complaint", "--case", number]
+    assert re.search(r"name +Xia", done("person", "show", xia, "--field", "name", *why))
+    assert done("person", "find", "+86 139 0000 0120", *why) == f"{xia}\n"
+    assert next(iter(bank.life.access_log(opened.holder, by=opened.holder))).fields == ("name",)
+    assert call(town, "person", "log", xia, *login) == 2  # neither own data, nor those of a ward
+    capsys.readouterr()
+    assert "number" in done("person", "log", ids.format(town.town.north))
+    SigningKey.derive(bytes([205]) * 32).save(tmp_path / "xia.pem")
+    lost = done("person", "lost", wallet, "--new-key", str(tmp_path / "xia.pem"), "--case", number, *signed)
+    assert "packets only until" in lost
+    assert bank.stores.ledger.account(opened.account).key == SigningKey.derive(bytes([205]) * 32).public.key
+    for kind in ("dormant", "court-order"):
+        assert f"is blocked: {kind}" in done("person", "block", wallet, "--kind", kind, "--case", number, *signed)
+    assert "no longer blocked: dormant" in done("person", "unblock", wallet, "--kind", "dormant", *signed)
+    assert call(town, "person", "block", wallet, "--kind", "drunk", *signed, *login) == 2
+    assert "use court-order or dormant" in capsys.readouterr().err
+    other = ids.format(town.town.holder(town.town.ned))
+    assert "with the duty compliance or officer" in done("person", "guardian", xia, other)
+    assert f"wallet {wallet} is blocked" in done(
+        "person", "deceased", xia, "--operator", "2", "--case", number, *signed
+    )
+    estate = ["--kind", "deceased", "--case", number]
+    assert "no longer blocked: deceased" in done("person", "unblock", wallet, *estate, *signed)
+    BOBS.save(tmp_path / "program.pem")
+    officer = ["--client", town.bob.client, "--client-key", str(tmp_path / "program.pem"), "--origin", town.origin]
+    late = ["--case", number, "--until", "2027-01-01T00:00+08:00"]
+    for words in (("hold", xia, *late), ("delay", xia, *late)):
+        assert call(town, "person", *words, *officer) == 0
+        assert "needs: " in capsys.readouterr().out
+    assert call(town, "person", "hold", xia, *officer, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"holds": []}
+    assert call(town, "person", "unblock", wallet, "--kind", "court-order", "--case", number, *officer) == 0
+    assert "needs: " in capsys.readouterr().out
+    assert f"case {number} is answered" in done("case", "act", number, "answer", "--note", "paid back")
+
+
 def test_a_day_is_closed_and_countersigned_here(
     town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -507,3 +561,10 @@ def test_the_page_has_every_command_and_option() -> None:
     assert missing == []
     listed = re.findall(r"^\| \[`(sycee [^`]* --server)`\]", text, re.MULTILINE)
     assert len(listed) == len(set(listed)), "a table of commands has a row twice"
+
+
+def test_a_reason_against_a_server_is_of_a_command_without_one() -> None:
+    on_folder = {" ".join(words) for words, command in every_command(cli.app)}
+    over_server = {" ".join(words) for words, command in every_command(remote.app) if command.default_command}
+    assert places.REASONS.keys() <= on_folder
+    assert places.REASONS.keys() & over_server == set()

@@ -30,7 +30,7 @@ BULK = {
 PAYER = Payer(2, KEY, 156, 1, bytes(16))
 # Arguments by their names.
 GIVEN: dict[str, Any] = {
-    "person": {"name": "Eve"}, "kind": "merchant", "name": "Tea", "alias": "@tea", "handle": "@tea", "phone": "+1",
+    "person": 7, "kind": "merchant", "name": "Tea", "alias": "@tea", "handle": "@tea", "phone": "+1",
     "code": "123456", "owner": 7, "signer": Signer(2, KEY), "key": KEY.public, "proof": bytes(64), "tier": "class-4",
     "day": "2026-11-02", "digest": "ab" * 32, "url": "https://shop.example", "number": 5, "side": "payee",
     "until_ns": 10**18, "expires_ns": 10**18, "effective_ns": 10**18, "bank_account": "CN00", "reason": "done",
@@ -45,9 +45,9 @@ GIVEN: dict[str, Any] = {
 # Arguments of one call, where a name has another meaning in it.
 OWN: dict[str, dict[str, Any]] = {
     "grant_mandate": {"wallet": Signer(2, KEY)}, "pay_signed": {"payer": PAYER}, "signed": {"payer": PAYER},
-    "payer": {"owner": Signer(2, KEY)}, "prove_key": {"key": KEY}, "invite": {"person": 7},
-    "register_client": {"person": 7, "officer": Signer(2, KEY)}, "end_logins": {"person": 7},
-    "ward_access_log": {"person": 7}, "open_case": {"kind": "complaint"}, "own_data": {"fields": ("name",)},
+    "payer": {"owner": Signer(2, KEY)}, "prove_key": {"key": KEY}, "open_person": {"person": {"name": "Eve"}},
+    "register_client": {"officer": Signer(2, KEY)}, "read_person": {"fields": ["name"]},
+    "open_case": {"kind": "complaint"}, "own_data": {"fields": ("name",)},
     "sign": {"proposal": Proposal(5, bytes(16), "mint", 6, operations.pay(ID, payer=2, payee=3, amount=1), {}, 10**18)},
 }  # fmt: skip
 

@@ -158,7 +158,7 @@ def _run(tokens: list[str]) -> int:
             result_action="return_value",
         )
     except CycloptsError as error:
-        return _report(UsageError(_one_line(error), hint=_usage_hint(tokens)))
+        return _report(UsageError(_one_line(error, tokens), hint=_usage_hint(tokens)))
     except SyceeError as error:
         return _report(error)
     except BrokenPipeError:
@@ -223,15 +223,32 @@ def _report(error: SyceeError) -> int:
     return error.exit_code
 
 
-def _one_line(error: CycloptsError) -> str:
+def _one_line(error: CycloptsError, tokens: list[str]) -> str:
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        why = _no_server(tokens)
+        if why is not None:
+            return why
         # cyclopts would import every command for its own message.
         return usage_errors.unknown_command(error.unused_tokens[0], error.app or app)
     return usage_errors.sentence(error)
 
 
+def _no_server(tokens: list[str]) -> str | None:
+    """Return why a command cannot be carried out by a server, if the words ask for that."""
+    from sycee.cli import places
+
+    words = _words(tokens)
+    why = places.reason(words) if _chosen(tokens) is not app else None
+    return f"sycee {' '.join(words)} has no --server: it {why}" if why is not None else None
+
+
 def _usage_hint(tokens: list[str]) -> str:
     # Name the command up to the first word that is not a command: a mistyped one has no help.
+    return " ".join(["sycee", *_words(tokens), "--help"]) + " lists commands and options"
+
+
+def _words(tokens: list[str]) -> list[str]:
+    """Return the words that name a command on a folder, up to the first other word."""
     words: list[str] = []
     command: App = app
     for token in tokens:
@@ -239,7 +256,7 @@ def _usage_hint(tokens: list[str]) -> str:
             break
         command = command[token]
         words.append(token)
-    return " ".join(["sycee", *words, "--help"]) + " lists commands and options"
+    return words
 
 
 early_interrupt.release()

@@ -15,6 +15,7 @@ from sycee.cli import (
     remote_money,
     remote_office,
     remote_people,
+    remote_persons,
     remote_requests,
     remote_wallets,
 )
@@ -256,7 +257,7 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
 
 for _group in (
     *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups,
-    *remote_people.groups, *remote_issuance.groups, remote_day.day,
+    *remote_people.groups, *remote_issuance.groups, remote_persons.person, remote_day.day,
     remote_bulk.bulk, remote_drop.drop,
 ):  # fmt: skip
     app.command(_group)

@@ -12,11 +12,14 @@ from sycee.cli.remote_options import (
     Login,
     PersonKey,
     connected,
+    currency_of,
     group,
+    minor_of,
     number_of,
     perform,
     person_of,
     private_key,
+    propose,
     show_rows,
 )
 from sycee.cli.terminal import note, print_table, show, show_json, table
@@ -26,12 +29,13 @@ if TYPE_CHECKING:
     from sycee.core.records.proposal_format import Proposal
 
 ProposalId: TypeAlias = Annotated[str, Parameter(name="PROPOSAL", help="Id of the proposal.")]
+ClaimId: TypeAlias = Annotated[str, Parameter(name="CLAIM", help="Id of the claim.")]
 CaseNumber: TypeAlias = Annotated[int, Parameter(name="CASE", help="Number of the case.")]
 
 proposal = group("proposal", "List, show, sign and withdraw actions that several persons sign.")
 client = group("client", "Register programs that act over HTTP for a person, and end their access.")
 invite = group("invite", "Give customers a code for a login, and end logins.")
-case = group("case", "Open and show cases.")
+case = group("case", "Open cases, take steps, and follow claims.")
 groups = (proposal, client, invite, case)
 
 
@@ -221,6 +225,44 @@ def open_(
 
         number = perform(bank, api.open_case(kind, payment=payment, person=person, text=note, id=number_of(id_)))
     show(f"case {number} is open")
+    return 0
+
+
+@case.command
+def act(
+    number: CaseNumber, step: Annotated[str, Parameter(help="Step, such as investigate or dismiss.")], /, *,
+    login: Login, amount: Annotated[str, Parameter(help="Part of the payment to return; all of it by default.")] = "",
+    note: Annotated[str, Parameter(help="Free text, which is stored encrypted.")] = "", id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Take a step in a case that holds and releases no money. A return is proposed: two officers sign it."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        minor = minor_of(amount, currency_of(bank)) if amount else 0
+        made = perform(bank, api.act_in_case(number, step, minor=minor, text=note, id=number_of(id_)))
+    show(f"case {made.case} is {made.state}")
+    if made.proposal:
+        show(f"proposal {made.proposal} needs: {', '.join(made.needs)}")
+    return 0
+
+
+@case.command
+def collect(claim: ClaimId, /, *, login: Login, id_: ActionId = "") -> int:
+    """Propose to take the money of a claim that the payee has now. Two officers sign."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        propose(bank, api.collect_claim(claim, id=number_of(id_)))
+    return 0
+
+
+@case.command(name="write-off")
+def write_off(claim: ClaimId, /, *, login: Login, id_: ActionId = "") -> int:
+    """End a claim that nobody can collect. The claimant bears the rest."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        show(f"claim {perform(bank, api.write_claim_off(claim, id=number_of(id_)))} is written off")
     return 0
 
 

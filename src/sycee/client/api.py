@@ -14,9 +14,11 @@ from sycee.client.operations.aliases import (
 )
 from sycee.client.operations.backups import backup, backups, begin_backup
 from sycee.client.operations.cases import (
+    act_in_case,
     case,
     cases,
     claims,
+    collect_claim,
     decide_check,
     decide_merchant_check,
     enter_institution,
@@ -25,6 +27,7 @@ from sycee.client.operations.cases import (
     open_case,
     owners,
     state_settlement,
+    write_claim_off,
 )
 from sycee.client.operations.days import (
     assign_break,
@@ -53,6 +56,15 @@ from sycee.client.operations.funding import (
 )
 from sycee.client.operations.holds import extend_hold, held, hold, holds, post_hold, void_hold
 from sycee.client.operations.keys import finish_recovery, keys, prove_key, recover, revoke_key, set_key
+from sycee.client.operations.life import (
+    end_dormancy,
+    lift_court_order,
+    mark_dormant,
+    propose_guardian,
+    record_court_order,
+    record_death,
+    release_estate,
+)
 from sycee.client.operations.merchants import (
     close_outlet,
     close_till,
@@ -69,6 +81,17 @@ from sycee.client.operations.merchants import (
     sweeps,
 )
 from sycee.client.operations.payments import order, pay, pay_signed, payer, refund, refusals, signed
+from sycee.client.operations.persons import (
+    access_log,
+    delay_log,
+    due_for_shredding,
+    find_persons,
+    hold_data,
+    legal_holds,
+    read_person,
+    release_data,
+    shred_person,
+)
 from sycee.client.operations.programmes import (
     allot_cohort,
     bring_beacon,
@@ -187,6 +210,8 @@ from sycee.client.operations.wallets import (
 )
 
 __all__ = [
+    "access_log",
+    "act_in_case",
     "allot_cohort",
     "apply_for_group",
     "appoint",
@@ -214,6 +239,7 @@ __all__ = [
     "close_outlet",
     "close_till",
     "close_wallet",
+    "collect_claim",
     "confirm",
     "confirm_entry",
     "confirm_phone",
@@ -226,15 +252,18 @@ __all__ = [
     "decide_merchant_check",
     "decline_request",
     "defund",
+    "delay_log",
     "dismiss",
     "draft_programme",
     "draw_winners",
     "drop_conditions",
     "drop_packets",
     "drop_situation",
+    "due_for_shredding",
     "duties",
     "enable_webhook",
     "end_alias",
+    "end_dormancy",
     "end_logins",
     "end_mandate",
     "enter_institution",
@@ -242,6 +271,7 @@ __all__ = [
     "extend_hold",
     "file_appeal",
     "file_evidence",
+    "find_persons",
     "finish_recovery",
     "freeze_list",
     "fund",
@@ -253,6 +283,7 @@ __all__ = [
     "halt_programme",
     "held",
     "hold",
+    "hold_data",
     "holds",
     "institution",
     "institutions",
@@ -261,8 +292,11 @@ __all__ = [
     "keep_alias",
     "keys",
     "leave_group",
+    "legal_holds",
+    "lift_court_order",
     "link_bank",
     "mandate",
+    "mark_dormant",
     "me",
     "merchant",
     "merchant_day",
@@ -294,6 +328,7 @@ __all__ = [
     "proposals",
     "propose_block",
     "propose_cap",
+    "propose_guardian",
     "propose_join",
     "propose_leave",
     "propose_mint",
@@ -307,7 +342,10 @@ __all__ = [
     "publish_list",
     "qr",
     "qr_picture",
+    "read_person",
     "ready",
+    "record_court_order",
+    "record_death",
     "recover",
     "refund",
     "refusals",
@@ -321,6 +359,8 @@ __all__ = [
     "reject_shortfall",
     "reject_sweep",
     "reject_waterfall",
+    "release_data",
+    "release_estate",
     "remove_webhook",
     "request",
     "request_qr",
@@ -338,6 +378,7 @@ __all__ = [
     "shops",
     "shortfalls",
     "show_webhook",
+    "shred_person",
     "sign",
     "signed",
     "state_settlement",
@@ -360,4 +401,5 @@ __all__ = [
     "withdraw_entry",
     "withdraw_proposal",
     "withdraw_request",
+    "write_claim_off",
 ]

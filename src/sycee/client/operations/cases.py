@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sycee.client.calls import Call, Page, action, listed, read, rows, value
+from sycee.client.calls import Call, Page, action, fresh_id, listed, made, place, post, read, rows, value
+from sycee.client.exchange import Conversation, Session
 from sycee.client.operations.arguments import id_member, name_of
-from sycee.client.values import Case, CaseRow, Claim, Institution, InstitutionRow, Owner, Proposed
+from sycee.client.values import Case, CaseRow, CaseStep, Claim, Institution, InstitutionRow, Owner, Proposed
+from sycee.core.errors import UsageError
 
 
 def open_case(kind: str, *, payment: int | str = "", person: int | str = "", text: str = "", id: int = 0) -> Call[int]:
@@ -32,6 +34,38 @@ def case(number: int) -> Call[Case]:
 def claims(*, ended: bool = False) -> Call[Sequence[Claim]]:
     """Return the open claims of cases that the caller may see; with `ended` also those that ended."""
     return rows("/v1/claims", value(Claim), query={"all": "true"} if ended else None)
+
+
+def act_in_case(number: int, step: str, *, minor: int = 0, text: str = "", id: int = 0) -> Call[CaseStep]:
+    """Take a step in a case that moves no money; a return is proposed, and two officers sign it.
+
+    `minor`: the part to return; 0 for all. A step that holds or releases money is signed by the payee's operator in the
+    bank's folder: here it raises UsageError, and nothing is signed.
+    """
+    name = place(id or fresh_id())
+    body = {"id": name, "step": step, "text": text} | ({"minor": str(minor)} if minor else {})
+
+    def converse(_: Session) -> Conversation[CaseStep]:
+        response = yield post(f"/v1/cases/{number}/steps", body)
+        if response.status == 202:
+            raise UsageError(
+                f"the step {step[:40]!r} moves held money, which the payee's operator signs: nothing was changed",
+                hint="take it with `sycee case act` on the bank's folder",
+            )
+        return made(response, value(CaseStep, case=number))
+
+    return Call(converse, name)
+
+
+def collect_claim(claim: int | str, *, id: int = 0) -> Call[Proposed]:
+    """Propose to take the money of a claim that the payee has now. Two officers sign."""
+    return action(f"/v1/claims/{name_of(claim)}/collection", {}, value(Proposed), id=id)
+
+
+def write_claim_off(claim: int | str, *, id: int = 0) -> Call[str]:
+    """End a claim that nobody can collect, and return its id."""
+    path = f"/v1/claims/{name_of(claim)}/write-off"
+    return action(path, {}, lambda members: str(members["claim"]), id=id)
 
 
 def enter_institution(

@@ -61,6 +61,24 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LegalHold:
+    """A legal hold of a person's data, for a case. `until_ns`: its end, None for none."""
+
+    hold: str
+    case: int
+    from_ns: int
+    until_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LifeEvent:
+    """An event of a person's life that was recorded, and the wallets that it changed."""
+
+    id: str
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A registered program. `revoked`: None while it may act."""
 
@@ -282,6 +300,16 @@ class Case:
     held: int
     steps: tuple[str, ...]
     events: tuple[CaseEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseStep:
+    """A case after a step. `proposal`: of a return that the persons of `needs` must sign before the step is taken."""
+
+    case: int
+    state: str
+    proposal: str | None
+    needs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,59 @@
+"""Why commands have no --server: the option's error and the page of commands over a server read this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+FILES: Final = "needs no bank: it works on the files that it names"
+JOURNAL: Final = "reads or writes the files of a ledger on this machine; a server holds its own open"
+MACHINE: Final = "makes or sets up the bank on its own machine"
+SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
+LISTENS: Final = "starts a server, or has the server's address as an argument of its own"
+FOLDER: Final = "works on the folder alone, while no server has it open"
+
+# By command, or by a group for all its commands without --server.
+REASONS: Final[Mapping[str, str]] = {
+    "pilot": FILES,
+    "draw": FILES,
+    "simulate": FILES,
+    "compliance": FILES,
+    "checkpoint verify": FILES,
+    "key new": FILES,
+    "key prove": FILES,
+    "query": FILES,
+    "day verify": FILES,
+    "drop try": FILES,
+    "verify": JOURNAL,
+    "snapshot": JOURNAL,
+    "restore": JOURNAL,
+    "checkpoint create": JOURNAL,
+    "export": JOURNAL,
+    "init": MACHINE,
+    "config": MACHINE,
+    "clock": MACHINE,
+    "key list": SECRETS,
+    "key rotate-master": SECRETS,
+    "person verify": SECRETS,
+    "person notices": SECRETS,
+    "wallet codes": SECRETS,
+    "wallet renew": FOLDER,
+    "wallet dormant": FOLDER,
+    "invite list": FOLDER,
+    "proposal export": "is for another machine: over a server `sycee proposal sign --server` reads and signs at once",
+    "proposal import": "is for another machine: over a server `sycee proposal sign --server` reads and signs at once",
+    "drop": FOLDER,
+    "demo": LISTENS,
+    "serve": LISTENS,
+    "load": LISTENS,
+    "conformance": LISTENS,
+}
+
+
+def reason(words: Sequence[str]) -> str | None:
+    """Return why a command has no --server, from the words of its call; None for another one."""
+    for size in (2, 1):
+        found = REASONS.get(" ".join(words[:size]))
+        if found is not None:
+            return found
+    return None
