@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,15 +142,23 @@ def test_an_upgrade_that_fails_changes_nothing(where: str, monkeypatch: pytest.M
         require_current(made, NEW)
 
 
-def test_each_package_has_its_own_history(where: str) -> None:
-    from dataclasses import replace
-
+def test_each_package_has_its_own_history(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(OLD, package="other", migrations=Path(__file__).parent / "migrations_other")
     with opened(where) as made:
-        upgrade(made, NEW)
-        upgrade(made, other)
-        tables = set(sqlalchemy.inspect(made).get_table_names())
-    assert {"diary_revision", "other_revision", "notes", "tags", "letters"} == tables
+        monkeypatch.setenv("FAIL_IN_0002", "1")
+        with pytest.raises(ArithmeticError):
+            upgrade(made, other, NEW)
+        assert sqlalchemy.inspect(made).get_table_names() == []  # the upgrades of one call are one transaction
+        monkeypatch.delenv("FAIL_IN_0002")
+        upgrade(made, other, NEW)
+        upgrade(made, NEW, other)
+        require_current(made, NEW)
+        require_current(made, other)
+        assert {"diary_revision", "other_revision", "notes", "tags", "letters"} == set(
+            sqlalchemy.inspect(made).get_table_names()
+        )
+        with pytest.raises(UnavailableError, match="upgraded by a newer release: diary is at revision 0002"):
+            upgrade(made, other, OLD)
 
 
 def test_upgrades_may_run_concurrently(where: str) -> None:

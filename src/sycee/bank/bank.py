@@ -353,8 +353,7 @@ class Bank:
             made = engine(config.database)
             stack.callback(made.dispose)
             wanted = (*SCHEMAS, *schemas)
-            for schema in wanted:
-                upgrade(made, schema)
+            upgrade(made, *wanted)
             bank = cls(place, config, Stores.of(ledger, made, clock), keys, wanted)
             stack.pop_all()
             return bank

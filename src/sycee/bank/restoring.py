@@ -260,8 +260,7 @@ def _load(made: Engine, staging: Path, schemas: Sequence[Schema]) -> list[int]:
     with reading(made) as connection:
         if inspect(connection).get_table_names():
             raise UsageError(f"the database {shown(made)} is not empty", hint="name a new database")
-    for schema in schemas:
-        upgrade(made, schema)
+    upgrade(made, *schemas)
 
     def load(connection: Connection) -> None:
         for table in table_dump.tables_of(schemas):
