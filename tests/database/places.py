@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy.engine import Engine, make_url
+from tests.database import sql_cache
 
 from sycee.core.errors import UnavailableError
 from sycee.database.engines import engine
@@ -21,6 +22,8 @@ from sycee.testing import postgresql
 
 # A test kills clients, never the server: it need not sync.
 SETTINGS = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
+
+sql_cache.share()
 
 _NUMBERS = itertools.count(1)
 _MEMORY = Path("/dev/shm")  # noqa: S108 - each server has a new folder in it
