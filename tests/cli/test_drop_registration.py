@@ -70,6 +70,12 @@ def test_registration_by_commands(sycee: Any, tmp_path: Path) -> None:
     assert (decided.code, decided.out) == (0, "entry 2 is duplicate: same-document\n"), decided.err
     assert "entry 1 is excluded: other" in drop("exclude", NAME, 1, "--reason", "other", *desk).out
     assert drop("withdraw", NAME, 0, *desk).out == "entry 0 is withdrawn\n"
+    removals = drop("removals", NAME, "--json").json()["removals"]
+    assert [(each["entry"], each["kind"], each["state"]) for each in removals] == [
+        (1, "excluded", "left"), (0, "withdrawn", "left"),
+    ]  # fmt: skip
+    decided = drop("decide-removal", 1, "--allow", *worker)
+    assert (decided.code, "the exclusion was decided before: left" in decided.err) == (2, True), decided.err
 
     with Bank.open(bank) as opened:
         customer = opened.directory.get(ids.to_int(ACCOUNTS[0])).holder

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from tests.bank import planting, world
-from tests.programmes.registering import ANN, BOB, CASEWORKER, NAME, NORTH, drawn, person, prepared, registering
+from tests.programmes.registering import ANN, BOB, CASEWORKER, NAME, NORTH, SOUTH, drawn, person, prepared, registering
 from tests.programmes.world import ACCOUNTS, FILE, funder, moment
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import NotFound, UnavailableError, UsageError
 from sycee.core.records.proposal_format import Proposal
+from sycee.database.events import events_after
 from sycee.database.transactions import write
 from sycee.personal.access import Access, Reason
 from sycee.programmes import draw, draw_files
@@ -81,7 +82,19 @@ def ranked(bank: Bank) -> list[int]:
 
 
 def withdraw(bank: Bank, entry: int, **options: bool) -> None:
-    bank.registrations.withdraw(NAME, 0, entry, who=person(bank, NORTH), **options)
+    bank.registrations.withdraw(NAME, 0, entry, who=desk_of(bank, entry), **options)
+
+
+def desk_of(bank: Bank, entry: int) -> int:
+    """Return a person at the desk of an entry's bank."""
+    return person(bank, (NORTH, SOUTH)[entry % 2])
+
+
+def exclude(bank: Bank, entry: int) -> None:
+    """Exclude an entry, with a second person."""
+    assert bank.registrations.exclude(NAME, 0, [entry], reason="staff", who=desk_of(bank, entry)) == 0
+    (waiting,) = bank.registrations.removals(NAME, state="waiting")
+    bank.registrations.decide_removal(waiting.number, is_allowed=True, who=person(bank, CASEWORKER))
 
 
 def propose(bank: Bank) -> Proposal:
@@ -122,12 +135,15 @@ def test_the_next_tickets_follow_those_who_leave(bank: Bank) -> None:
     withdraw(bank, order[1])
     withdraw(bank, order[5])  # no winner, and reached by the second succession only
     withdraw(bank, order[3], is_lapse=True)
-    bank.registrations.exclude(NAME, 0, [order[8]], reason="staff", who=person(bank, NORTH))
+    exclude(bank, order[8])
     assert bank.registration_results.settle(NAME) == 3
     # Another one leaves before the terms: it is computed anew.
-    bank.registrations.exclude(NAME, 0, [order[0]], reason="staff", who=person(bank, NORTH))
+    exclude(bank, order[0])
     assert bank.registration_results.settle(NAME) == 5  # the last one finds no further ticket
-    bank.proposals.withdraw(propose(bank).id, by=person(bank, ANN))
+    proposal = propose(bank)
+    shown = proposal.effect
+    assert (shown["successions"], shown["succession_causes"]) == (5, "2 excluded, 1 lapsed, 2 withdrawn")
+    bank.proposals.withdraw(proposal.id, by=person(bank, ANN))
     assert allot(bank) == [order[6], order[7], order[2], order[4]]
     assert draw.verify(files(bank)).ok
     assert look(bank, order[6]).follows == 6
@@ -135,6 +151,49 @@ def test_the_next_tickets_follow_those_who_leave(bank: Bank) -> None:
     assert look(bank, order[1]).answer == "your registration is withdrawn"
     assert look(bank, order[3]).answer == "your registration is lapsed: no-answer"
     assert look(bank, order[0]).answer == "your registration is excluded: staff"
+
+
+def test_only_the_own_bank_lets_an_entry_leave_after_the_draw(bank: Bank) -> None:
+    entry = ranked(bank)[0]
+    other, own = desk_of(bank, entry + 1), desk_of(bank, entry)
+    with pytest.raises(UsageError, match=rf"is frozen, and entry {entry} chose (North|South) Bank"):
+        bank.registrations.withdraw(NAME, 0, entry, who=other)
+    with pytest.raises(UsageError, match="is frozen"):
+        bank.registrations.exclude(NAME, 0, [entry], reason="other", who=other)
+    withdraw(bank, entry)
+    withdraw(bank, entry)
+    (left,) = bank.registrations.removals(NAME)
+    assert (left.entry, left.kind, left.state, left.who) == (entry, "withdrawn", "left", own)
+    (event,) = [each for each in events_after(bank.stores.engine, 0, most=1_000) if each.kind == "programme.removal"]
+    wanted = {
+        "occurrence": 0,
+        "removal": left.number,
+        "entry": entry,
+        "kind": "withdrawn",
+        "reason": "",
+        "state": "left",
+    }
+    assert (event.operator, event.data) == (None, wanted)
+
+
+def test_an_exclusion_after_the_draw_waits_for_a_second_person(bank: Bank) -> None:
+    entry = ranked(bank)[0]
+    own, caseworker = desk_of(bank, entry), person(bank, CASEWORKER)
+    for _ in range(2):
+        assert bank.registrations.exclude(NAME, 0, [entry], reason="other", who=own) == 0
+    (waiting,) = bank.registrations.removals(NAME, state="waiting")
+    assert look(bank, entry).entry.state == "confirmed"
+    with pytest.raises(UsageError, match="1 exclusions wait for their second person"):
+        propose(bank)
+    with pytest.raises(UsageError, match="may not request"):
+        bank.registrations.decide_removal(waiting.number, is_allowed=True, who=own)
+    for _ in range(2):
+        assert bank.registrations.decide_removal(waiting.number, is_allowed=False, who=caseworker).state == "refused"
+    with pytest.raises(UsageError, match="decided before: refused"):
+        bank.registrations.decide_removal(waiting.number, is_allowed=True, who=caseworker)
+    with pytest.raises(NotFound, match="no removal 99"):
+        bank.registrations.decide_removal(99, is_allowed=True, who=caseworker)
+    assert entry in allot(bank)
 
 
 def test_nobody_leaves_while_the_terms_wait_for_signatures(bank: Bank) -> None:

@@ -98,6 +98,13 @@ def test_registration_over_http(counter: Counter) -> None:
     assert send(north, f"{PATH}/1/exclusion", reason="other")["reason"] == "other"
     assert send(north, f"{PATH}/0/withdrawal")["state"] == "withdrawn"
     send(north, f"{PATH}/9/withdrawal", 404)
+    removals = worker.get(f"{RUN}/removals").json()["rows"]
+    assert [(row["entry"], row["kind"], row["state"], row["decided_by"]) for row in removals] == [
+        (1, "excluded", "left", None),
+        (0, "withdrawn", "left", None),
+    ]
+    send(worker, f"/v1/removals/{removals[0]['removal']}/decision", 400, allow=True)
+    send(worker, "/v1/removals/99/decision", 404, allow=True)
     assert north.get("/v1/programmes/none/occurrences/0/registrations").status_code == 404
 
 

@@ -166,11 +166,51 @@ def exclude(
     reason: Annotated[str, Parameter(help="staff, merchant-owner, has-won or other.")], occurrence: Number = 0,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Exclude an entry by hand. --key is of a desk."""
+    """Exclude an entry by hand. --key is of a desk, after the freeze of the desk of the entry's bank.
+
+    After the draw the exclusion waits for a second person.
+    """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         bank.registrations.exclude(name, occurrence, [entry], reason=reason, who=maker_of(bank, keys))
         _show_entry(bank, name, occurrence, entry)
+        for each in bank.registrations.removals(name, occurrence, state="waiting"):
+            if each.entry == entry:
+                note(f"note: removal {each.number} waits for a second person: `sycee drop decide-removal`")
+    return 0
+
+
+def removals(
+    folder: BankFolder, name: Name, /, *,
+    state: Annotated[str, Parameter(help="waiting, left or refused.")] = "",
+    occurrence: Number = 0, json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the entries that left by hand, with the persons who let them leave."""
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        zone = bank.config.text("zone")
+        rows = [
+            {
+                "removal": each.number, "entry": each.entry, "kind": each.kind, "reason": each.reason,
+                "state": each.state, "by": ids.format(each.who), "at": local_time(each.at_ns, zone),
+                "decided by": "" if each.decided_by is None else ids.format(each.decided_by),
+            }
+            for each in bank.registrations.removals(name, occurrence, state=state)
+        ]  # fmt: skip
+    return _show_rows("removals", rows, as_json=json_, numbers=("removal", "entry"))
+
+
+def decide_removal(
+    folder: BankFolder, removal: Annotated[int, Parameter(help="Number of the removal.")], /, *,
+    allow: Annotated[bool, Parameter(negative="--refuse", help="Whether the entry is excluded.")],
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Decide an exclusion after the draw. --key is of a caseworker or officer who did not request it."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        found = bank.registrations.decide_removal(removal, is_allowed=allow, who=maker_of(bank, keys))
+    show(f"the exclusion of entry {found.entry} is {'done' if found.state == 'left' else 'refused'}")
     return 0
 
 
@@ -375,6 +415,6 @@ def _show_rows(title: str, rows: list[dict[str, Any]], *, as_json: bool, numbers
 
 
 COMMANDS = (
-    register, import_, entries, check_entries, code, screen, exclude, withdraw, appeal, appeals, decide, receipt,
-    lookup,
+    register, import_, entries, check_entries, code, screen, exclude, withdraw, removals, decide_removal, appeal,
+    appeals, decide, receipt, lookup,
 )  # fmt: skip

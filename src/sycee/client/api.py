@@ -171,6 +171,7 @@ from sycee.client.operations.registrations import (
     register_person,
     registered_entries,
     registration_appeals,
+    removals,
     withdraw_entry,
 )
 from sycee.client.operations.requests import (
@@ -361,6 +362,7 @@ __all__ = [
     "reject_waterfall",
     "release_data",
     "release_estate",
+    "removals",
     "remove_webhook",
     "request",
     "request_qr",

@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     PROGRAMME_EXPIRED = "programme.expired"
     PROGRAMME_CLOSED = "programme.closed"
     PROGRAMME_CANCELLED = "programme.cancelled"
+    PROGRAMME_REMOVAL = "programme.removal"
     PROGRAMME_HALTED = "programme.halted"
     PROGRAMME_RESUMED = "programme.resumed"
     WEBHOOK_DISABLED = "webhook.disabled"

@@ -15,6 +15,7 @@ from sycee.programmes import draw, draw_files, draw_rule, successions
 from sycee.programmes.allotment import Allotment, allot, allot_list, allot_split
 from sycee.programmes.definition import RANDOM_SPLIT, Programme
 from sycee.programmes.draw_files import Announcement
+from sycee.programmes.successions import Succession
 
 
 def allotment_of(folder: Path, programme: Programme) -> Allotment:
@@ -33,6 +34,16 @@ def allotment_of(folder: Path, programme: Programme) -> Allotment:
     return allot(programme, holders)
 
 
+def successions_of(folder: Path, announcement: Announcement) -> tuple[Succession, ...]:
+    """Return who follows whom, from the published file, after checking it; () where nobody left."""
+    published = draw_files.read_successions(folder, announcement) if announcement.is_drawn else None
+    if published is None:
+        return ()
+    tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
+    commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
+    return successions.check(announcement, tickets, commitments, published)
+
+
 def _holders(folder: Path, announcement: Announcement, classes: int) -> Bytes:
     """Return the commitments of the packets' holders in packet order: uint8 [k, 32]."""
     if not (folder / draw_files.WINNERS).exists():
@@ -44,13 +55,11 @@ def _holders(folder: Path, announcement: Announcement, classes: int) -> Bytes:
     order = np.arange(len(winners))
     if classes > 1 and len(announcement.strata) > 1:
         order = draw_rule.packet_order(value, announcement.root, winners)
-    published = draw_files.read_successions(folder, announcement)
-    if published is None:
+    passed_on = successions_of(folder, announcement)
+    if not passed_on:
         ordered: Bytes = winners[order]
         return ordered
-    tickets = draw_files.read_digests(folder / draw_files.TICKETS, announcement.entries)
     commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
-    passed_on = successions.check(announcement, tickets, commitments, published)
     places = draw_rule.positions(commitments, [each.tobytes() for each in winners])
     final = successions.holders(np.array(places, np.int64), passed_on)[order]
     held: Bytes = commitments[final[final != successions.NOBODY]]

@@ -26,7 +26,6 @@ from sycee.programmes.registration_tables import (
     LAPSED,
     LISTS,
     OPEN,
-    PARTS,
     REFUSED,
     REGISTERED,
 )
@@ -180,11 +179,10 @@ class Appeals:
                 values |= {"checked_ns": now_ns, "due_ns": now_ns + rules.code_ns}
         self._lists.change(connection, found.list, entry, **values)
 
-    @staticmethod
-    def _require_other_person(connection: Connection, found: Found, stored: Row[tuple[object, ...]], who: int) -> None:
-        chosen = (PARTS.c.list == found.list.list) & (PARTS.c.first <= stored.entry)
-        query = sqlalchemy.select(PARTS.c.who).where(chosen).order_by(PARTS.c.first.desc()).limit(1)
-        if who in (stored.who, connection.scalar(query)):
+    def _require_other_person(
+        self, connection: Connection, found: Found, stored: Row[tuple[object, ...]], who: int
+    ) -> None:
+        if who in (stored.who, self._lists.registered_by(connection, found.list, stored.entry)):
             raise UsageError(
                 "the person who registered the entry or filed the appeal may not decide it",
                 hint="another caseworker decides",

@@ -29,6 +29,7 @@ from sycee.programmes.registration_tables import (
     LAPSED,
     LISTS,
     LIVE,
+    PARTS,
     REGISTERED,
 )
 from sycee.programmes.stored import Occurrence, StoredProgramme, occurrence_in, programme_in
@@ -217,6 +218,13 @@ class Lists:
         if found is None:
             raise NotFound(f"{row.title} have no entry {entry}", hint="the receipt has the number of the entry")
         return found
+
+    @staticmethod
+    def registered_by(connection: Connection, row: ListRow, entry: int) -> int | None:
+        """Return the person who registered an entry; None after the shredding."""
+        chosen = (PARTS.c.list == row.list) & (PARTS.c.first <= entry)
+        query = sqlalchemy.select(PARTS.c.who).where(chosen).order_by(PARTS.c.first.desc()).limit(1)
+        return connection.scalar(query)
 
     @staticmethod
     def change(connection: Connection, row: ListRow, entry: int, **values: object) -> None:

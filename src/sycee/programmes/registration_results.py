@@ -30,6 +30,7 @@ from sycee.programmes.definition import FIRST_COME
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_entering import Receipt
+from sycee.programmes.registration_leaving import require_none_waits
 from sycee.programmes.registration_lists import SHRED, Entry, Found, Lists, entry_of
 from sycee.programmes.registration_rows import DOCUMENT, PHONE, Reader
 from sycee.programmes.registration_store import commitments, list_in
@@ -140,6 +141,7 @@ class Results:
             return 0
         folder = self._programmes.files_of(found.occurrence)
         with reading(self._stores.engine) as connection:
+            require_none_waits(connection, found.list)
             listed = self._listed(connection, found, folder)
             removed = self._removed(connection, found, listed.entries)
         passed_on = self._publish(folder, listed, removed) if listed.announcement.is_drawn else ()
@@ -157,6 +159,7 @@ class Results:
 
         def work(connection: Connection) -> None:
             self._lists.found_in(connection, programme, occurrence).require_changeable()
+            require_none_waits(connection, found.list)
             if self._removed(connection, found, listed.entries) != removed:
                 raise UsageError("an entry changed meanwhile", hint="repeat the step")
             connection.execute(HOLDERS.delete().where(HOLDERS.c.list == found.list.list))

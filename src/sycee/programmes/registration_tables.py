@@ -26,6 +26,9 @@ DUPLICATE: Final = "duplicate"  # shown for a live entry with `accepted`; the ro
 LOADING: Final = "loading"
 DONE: Final = "done"
 
+WAITING: Final = "waiting"
+LEFT: Final = "left"
+
 OPEN: Final = "open"
 ALLOWED: Final = "allowed"
 REFUSED: Final = "refused"
@@ -118,6 +121,20 @@ APPEALS: Final = Table(
     *required(NS, "at_ns"),
     state_column(OPEN, ALLOWED, REFUSED),
     Column("answer", LargeBinary),
+    Column("decided_by", Id128),
+    Column("decided_ns", NS),
+)
+# Entries that left by hand, or wait for it. `kind`: withdrawn, lapsed or excluded. `decided_by`: the second person.
+REMOVALS: Final = Table(
+    "programmes_removals",
+    METADATA,
+    Column("removal", NUMBER, primary_key=True),
+    Column("list", NUMBER, nullable=False, index=True),
+    *required(Integer, "entry"),
+    *required(Text, "kind", "reason"),
+    state_column(WAITING, LEFT, REFUSED),
+    *required(Id128, "who"),
+    *required(NS, "at_ns"),
     Column("decided_by", Id128),
     Column("decided_ns", NS),
 )

@@ -12,7 +12,7 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import sqlalchemy
@@ -31,10 +31,10 @@ from sycee.personal.register import Register
 from sycee.programmes import draw, duplicates, states
 from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
-from sycee.programmes.registration_entering import REGISTER, Entering
+from sycee.programmes.registration_entering import REGISTER
+from sycee.programmes.registration_leaving import HAS_WON, OWNER, STAFF, Leaving, exclude_in, require_state
 from sycee.programmes.registration_lists import (
     LAPSE,
-    NO_ANSWER,
     SCREEN,
     SHARED,
     WRONG_CODES,
@@ -51,7 +51,6 @@ from sycee.programmes.registration_tables import (
     CONFIRMED,
     DUPLICATE,
     ENTRIES,
-    EXCLUDED,
     IMPORTS,
     LAPSED,
     LISTS,
@@ -59,20 +58,12 @@ from sycee.programmes.registration_tables import (
     LOADING,
     OPEN,
     REGISTERED,
-    WITHDRAWN,
 )
 
 if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
 
 ATTEMPTS_MAX: Final = 5  # wrong codes before an entry lapses
-
-# Reasons of exclusion.
-STAFF: Final = "staff"
-OWNER: Final = "merchant-owner"
-HAS_WON: Final = "has-won"
-OTHER: Final = "other"
-EXCLUSIONS: Final = (STAFF, OWNER, HAS_WON, OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ class Screened:
     excluded: int
 
 
-class Registrations(Entering):
+class Registrations(Leaving):
     """The registrations of a bank's programmes."""
 
     def __init__(self, lists: Lists, people: People, institutions: Institutions, register: Register) -> None:
@@ -124,7 +115,7 @@ class Registrations(Entering):
                     ENTRIES.update().where(waiting, ENTRIES.c.entry == entry).values(values)
                 ).rowcount:
                     state = self._lists.entry_in(connection, row, entry)
-                    _require_state(state, entry, CHECKED)
+                    require_state(state, entry, CHECKED)
                     checked.append((entry, state.checked_ns))
                 else:
                     checked.append((entry, now_ns))
@@ -179,60 +170,6 @@ class Registrations(Entering):
         self._lists.change(connection, row, entry, attempts=attempts)
         return f"the code of entry {entry} is another one of {CODE_DIGITS} digits"
 
-    # --- leaving ---
-
-    def withdraw(self, programme: str, occurrence: int, entry: int, *, who: int, is_lapse: bool = False) -> Entry:
-        """Withdraw an entry at the wish of its person, or let a winner lapse who does not answer (`is_lapse`).
-
-        Until the freeze the entry leaves the list. After the draw, the next published ticket follows it. Raises
-        UsageError once the terms are proposed.
-        """
-        self._people.require(who, REGISTER)
-
-        def work(connection: Connection) -> Entry:
-            found = self._lists.found_in(connection, programme, occurrence)
-            found.require_removable()
-            stored = self._lists.entry_in(connection, found.list, entry)
-            state, reason = (LAPSED, NO_ANSWER) if is_lapse else (WITHDRAWN, "")
-            if is_lapse and found.occurrence.state in (states.DRAFT, states.REGISTRATION):
-                raise UsageError(
-                    f"entry {entry} has not been drawn", hint="before the freeze an entry lapses by its deadlines"
-                )
-            if stored.state not in (state, *LIVE):
-                _require_state(stored, entry, CONFIRMED)
-            if stored.state != state:
-                values = {"state": state, "reason": reason, "earlier": stored.state, "due_ns": 0}
-                self._lists.change(connection, found.list, entry, **values)
-            return entry_of(self._lists.entry_in(connection, found.list, entry))
-
-        return write(self._stores.engine, work)
-
-    def exclude(self, programme: str, occurrence: int, entries: Sequence[int], *, reason: str, who: int) -> int:
-        """Exclude entries by hand, for a reason of EXCLUSIONS; return how many changed. Errors as `withdraw`."""
-        self._people.require(who, REGISTER)
-        if reason not in EXCLUSIONS:
-            raise UsageError(f"{reason[:40]!r} is no reason to exclude", hint=f"one of {', '.join(EXCLUSIONS)}")
-
-        def work(connection: Connection) -> int:
-            found = self._lists.found_in(connection, programme, occurrence)
-            found.require_removable()
-            for entry in entries:
-                self._lists.entry_in(connection, found.list, entry)
-            return self._exclude(connection, found.list, entries, reason)
-
-        return write(self._stores.engine, work)
-
-    @staticmethod
-    def _exclude(connection: Connection, row: ListRow, entries: Iterable[int], reason: str) -> int:
-        """Exclude the live ones among entries, unless an appeal ended their exclusion."""
-        changed = 0
-        for entry in entries:
-            chosen = (ENTRIES.c.list == row.list) & (ENTRIES.c.entry == entry)
-            chosen &= ENTRIES.c.state.in_(LIVE) & (ENTRIES.c.cleared == 0)
-            values = {"state": EXCLUDED, "reason": reason, "earlier": ENTRIES.c.state, "due_ns": 0}
-            changed += connection.execute(ENTRIES.update().where(chosen).values(values)).rowcount
-        return changed
-
     # --- one chance for each person ---
 
     def screen(self, programme: str, occurrence: int = 0) -> Screened:
@@ -254,7 +191,7 @@ class Registrations(Entering):
             self._lists.lapse(connection, row)
             excluded = 0
             for reason, kind, numbers in excluded_numbers:
-                excluded += self._exclude(connection, row, vault.having(connection, kind, numbers), reason)
+                excluded += exclude_in(connection, row, vault.having(connection, kind, numbers), reason)
             count = self._screen_duplicates(
                 connection, row, vault.some(connection, 0, row.following), current.definition
             )
@@ -434,15 +371,6 @@ class Registrations(Entering):
         place = (run.payload["programme"], run.payload["occurrence"])
         if self._lists.find(*place).occurrence.state == states.REGISTRATION:
             self.screen(*place)
-
-
-def _require_state(row: Any, entry: int, wanted: str) -> None:
-    """Raise UsageError unless an entry is in a state."""
-    if row.state != wanted:
-        raise UsageError(
-            f"entry {entry} is {row.state}" + (f": {row.reason}" if row.reason else ""),
-            hint="`sycee drop appeal` asks for another decision about an entry that lapsed or was excluded",
-        )
 
 
 def _shown(moment_ns: int, found: Found) -> str:

@@ -6,6 +6,7 @@ from its signatures. Its records define groups, rule set and purses on the ledge
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.ledger.state import LedgerState
-from sycee.programmes import cohort, draw, records, states
+from sycee.programmes import cohort, draw, draw_files, records, states
 from sycee.programmes.allotment import Allotment
 from sycee.programmes.drawing import Drawing
 from sycee.programmes.stored import (
@@ -80,6 +81,7 @@ class Terms(Drawing):
             raise UsageError(f"{found.title} has no winners", hint="cancel it")
         self.check_exposure(found, allotment.minor)
         numbers = self._numbers(stored, found)
+        causes = self._succession_causes(found)
         effect: dict[str, Any] = {
             "programme": name,
             "occurrence": occurrence,
@@ -88,6 +90,8 @@ class Terms(Drawing):
             "members": int(allotment.members.size),
             "cohort": allotment.digest.hex(),
             "announcement": found.announcement,
+            "successions": sum(causes.values()),
+            "succession_causes": ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items())),
             "file": stored.digest,
             "number": numbers.number,
             "rule_set": numbers.rule_set,
@@ -156,6 +160,12 @@ class Terms(Drawing):
             )
 
     # --- helpers ---
+
+    def _succession_causes(self, found: Occurrence) -> Counter[str]:
+        """Return how many packets passed on to another person after the draw, by cause."""
+        folder = self.files_of(found)
+        passed_on = cohort.successions_of(folder, draw_files.read_announcement(folder))
+        return Counter(each.reason for each in passed_on)
 
     def _cohort(self, stored: StoredProgramme, found: Occurrence) -> Allotment:
         return cohort.allotment_of(self.files_of(found), stored.definition)

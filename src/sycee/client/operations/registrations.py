@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sycee.client.calls import Call, Members, Page, action, listed, place, rows, value
 from sycee.client.operations.arguments import name_of
-from sycee.client.values import ReceiptOfEntry, Registered, RegisteredEntry, RegistrationAppeal
+from sycee.client.values import ReceiptOfEntry, Registered, RegisteredEntry, RegistrationAppeal, RemovedEntry
 
 
 def register_person(
@@ -55,8 +55,19 @@ def withdraw_entry(name: str, number: int, entry: int, *, is_lapse: bool = False
 
 
 def exclude_entry(name: str, number: int, entry: int, *, reason: str, id: int = 0) -> Call[RegisteredEntry]:
-    """Exclude an entry by hand: staff, merchant-owner, has-won or other."""
+    """Exclude an entry by hand: staff, merchant-owner, has-won or other. After the draw, a second person decides."""
     return _about(name, number, entry, "exclusion", {"reason": reason}, id)
+
+
+def removals(name: str, number: int = 0, *, state: str = "") -> Call[Sequence[RemovedEntry]]:
+    """Return the entries that left by hand, oldest first, or those in a state: waiting, left or refused."""
+    path = f"/v1/programmes/{place(name)}/occurrences/{number}/removals"
+    return rows(path, value(RemovedEntry), query={"state": state} if state else None)
+
+
+def decide_removal(removal: int, *, allow: bool, id: int = 0) -> Call[RemovedEntry]:
+    """Decide an exclusion after the draw, which another person requested."""
+    return action(f"/v1/removals/{removal}/decision", {"allow": allow}, value(RemovedEntry), id=id)
 
 
 def file_appeal(name: str, number: int, entry: int, text: str, *, id: int = 0) -> Call[RegistrationAppeal]:

@@ -77,6 +77,7 @@ from sycee.client.values.registrations import (
     Registered,
     RegisteredEntry,
     RegistrationAppeal,
+    RemovedEntry,
 )
 from sycee.client.values.wallets import (
     Found,
@@ -159,6 +160,7 @@ __all__ = [
     "Registered",
     "RegisteredEntry",
     "RegistrationAppeal",
+    "RemovedEntry",
     "RequestState",
     "ReserveRule",
     "Restriction",

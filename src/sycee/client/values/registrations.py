@@ -51,6 +51,21 @@ class RegisteredEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedEntry:
+    """An entry that left by hand, or waits for its second person. `kind`: withdrawn, lapsed or excluded."""
+
+    removal: int
+    entry: int
+    kind: str
+    reason: str
+    state: str
+    by: str
+    time: str
+    decided_by: str | None = None
+    decided: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationAppeal:
     """An appeal without its texts. `against`: state and reason of the entry."""
 

@@ -18,10 +18,10 @@ from sycee.core.timestamps import exact_text
 from sycee.personal.access import READ, Access, Reason
 from sycee.programmes.registration_appeals import APPEAL, DECIDE, TEXT_CHARACTERS_MAX, Appeal
 from sycee.programmes.registration_entering import REGISTER, Receipt
+from sycee.programmes.registration_leaving import EXCLUSIONS
 from sycee.programmes.registration_lists import Entry
 from sycee.programmes.registration_results import Looked
 from sycee.programmes.registration_rows import CELL_CHARACTERS_MAX, COLUMNS
-from sycee.programmes.registrations import EXCLUSIONS
 from sycee.server import paging
 from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, Moment, Next, PathId, TheCaller, TheRuntime, hidden, number
@@ -144,6 +144,12 @@ class ExclusionBody(ActionBody):
     """Why an entry is excluded by hand."""
 
     reason: Literal["staff", "merchant-owner", "has-won", "other"]
+
+
+class ExcludedRow(EntryRow):
+    """An entry, and whether its exclusion waits for a second person, as it does after the draw."""
+
+    waits: bool
 
 
 class AppealBody(ActionBody):
@@ -343,19 +349,21 @@ async def withdraw_entry(
 
 
 @operation(
-    router, "POST", PLACE + "/{entry}/exclusion", access=REGISTER, status_code=201, response_model=EntryRow,
+    router, "POST", PLACE + "/{entry}/exclusion", access=REGISTER, status_code=201, response_model=ExcludedRow,
     responses=REPEATED, summary="Exclude a registration",
 )  # fmt: skip
 async def exclude_entry(
     name: Name, occurrence: Number, entry: TheEntry, body: ExclusionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
-    """Exclude an entry by hand, with a reason."""
+    """Exclude an entry by hand, with a reason. After the draw, it waits for the decision of a second person."""
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
         with hidden("entry"):
             bank.registrations.exclude(name, occurrence, [entry], reason=body.reason, who=caller.person)
-        return _answer(bank, name, occurrence, entry)
+        waiting = bank.registrations.removals(name, occurrence, state="waiting")
+        waits = any(each.entry == entry for each in waiting)
+        return {**_answer(bank, name, occurrence, entry), "waits": waits}
 
     place = {"name": name, "occurrence": occurrence, "entry": entry}
     return await runtime.run(perform, bank, "programme.exclude", caller.person, body, work, place=place)
