@@ -2,7 +2,8 @@
 
 Nearly all that a short command costs is its start, a second of imports, and pages call many. FOLDER/sycee hands its
 words, environment, folder and open files to this process, which has imported every command once; a forked child of it
-does the work, and FOLDER/sycee ends as that did. `FOLDER/sycee run-page` runs a page (`run_page.py`).
+does the work, and FOLDER/sycee ends as that did. `FOLDER/sycee run-page` runs a page (`run_page.py`), whose process
+runs the calls of `sycee` in the page's shells: a fork of what has opened banks costs more than most commands.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import gc
 import importlib
 import io
-import json
 import os
 import pkgutil
 import select
@@ -22,6 +22,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
+from tests.database import sql_cache
 from tests.docs import run_page
 
 from sycee import cli
@@ -43,7 +44,7 @@ ALSO = (
 CALLER = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
-    server.connect({address!r})
+    server.connect(os.environ.pop({calls!r}, {address!r}))
     said = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(server, [len(said).to_bytes(8, "big")], [0, 1, 2])
     server.sendall(said)
@@ -55,15 +56,12 @@ sys.exit(code[0] if code else "the warm process gave no exit code")
 def child(connection: socket.socket) -> NoReturn:
     """Do what one caller asks, with its files as our own, and tell it the exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    length, files, _, _ = socket.recv_fds(connection, 8, 3)
-    with connection.makefile("rb") as asked:
-        words, folder, environment = json.loads(asked.read(int.from_bytes(length, "big")))
+    words, folder, environment, files = run_page.request(connection)
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    run_page.set_environment(environment)
     # By the line, as on a terminal: what is said first is shown first.
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
     try:
@@ -87,6 +85,7 @@ def main() -> None:
         importlib.import_module(name)
     for schema in (*bank.SCHEMAS, tables.SCHEMA):
         assert schema.head  # read from the revisions once, and not again by each child
+    sql_cache.share()
     with redirect_stdout(io.StringIO()):  # what a first command imports and builds, each child has then
         assert cli.main(["key", "new", str(folder / "first.pem")]) == 0
     gc.collect()
@@ -96,7 +95,9 @@ def main() -> None:
         listening.bind(str(folder / "socket"))
         listening.listen()
         caller = folder / "sycee"
-        caller.write_text(CALLER.format(python=sys.executable, address=str(folder / "socket")), encoding="utf-8")
+        caller.write_text(
+            CALLER.format(python=sys.executable, address=str(folder / "socket"), calls=run_page.CALLS), encoding="utf-8"
+        )
         caller.chmod(0o755)
         print("ready", flush=True)
         while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
