@@ -15,7 +15,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from sycee.client import bulk_arrow, errors
@@ -157,12 +157,14 @@ def send(payment: Payment, file: BulkFile, first: int, count: int = REQUEST_BATC
         ledger = made((yield Request("GET", "/v1/supply")), lambda members: str(members["ledger"]))
         session.require_ledger(ledger)
         until_ns = session.now_ns() + payment.valid_ns
-        signed = {
-            number: payment.signed(number, file.settlement, bytes.fromhex(ledger), until_ns) for number in numbers
-        }
+
+        @cache  # a repetition sends the same envelopes
+        def signed(number: int) -> bytes:
+            return payment.signed(number, file.settlement, bytes.fromhex(ledger), until_ns)
 
         def pieces() -> Iterator[bytes]:
-            return bulk_arrow.write_rows((number, payment.part(number), signed[number]) for number in numbers)
+            # Each batch is signed when it is sent: the server pays the earlier ones meanwhile.
+            return bulk_arrow.write_rows((number, payment.part(number), signed(number)) for number in numbers)
 
         path = f"/v1/bulk/{place(payment.id)}"
         response = yield Request("POST", path, content_type=bulk_arrow.STREAM_TYPE, pieces=pieces)
