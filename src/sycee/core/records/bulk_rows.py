@@ -204,26 +204,27 @@ def records(rows: Rows, file: FileIds, first: int, *, batch: int = 0) -> Array:
     """
     if batch and rows.flags is not None:
         raise UsageError("a file that is paid as a whole has no flags: it pays own money", hint="drop the column flags")
-    made = np.zeros(rows.size, OPERATION)
-    words = made.view("<u8").reshape(rows.size, -1)
     row_ids = file.of_rows(first, rows.size)
+    # Every row begins as a copy of one record: that is faster than a column at a time.
+    common = np.zeros(1, OPERATION).view("<u8")
+    common[_KIND_WORD] = Kind.STAGE if batch else Kind.TRANSFER if rows.flags is None else Kind.PAY
+    common[_DEBIT_WORD], common[_DEBIT_WORD + 1] = ids.split(file.payer)
+    common[_NUMBER_WORD] = batch
+    words = np.empty((rows.size, len(common)), common.dtype)
+    words[:] = common
     words[:, 0], words[:, 1] = row_ids["low"], row_ids["high"]
-    words[:, _KIND_WORD] = Kind.STAGE if batch else Kind.TRANSFER if rows.flags is None else Kind.PAY
     if rows.flags is not None:
         words[:, _KIND_WORD] |= rows.flags.astype(np.uint64) << np.uint64(16)
     words[:, _AMOUNT_WORD] = rows.amounts.view(np.uint64)
-    words[:, _DEBIT_WORD], words[:, _DEBIT_WORD + 1] = ids.split(file.payer)
     _set_ids(words, _CREDIT_WORD, rows.payees)
-    words[:, _NUMBER_WORD] = batch
     if rows.references is not None:
         _set_ids(words, _NOTE_WORD, rows.references)
-    return made
+    return words.view(OPERATION).reshape(rows.size)
 
 
 def _set_ids(words: Array, at: int, column: Array) -> None:
     """Write UUIDs, (n, 16) u1 big-endian, to the two words of each record that begin at `at`."""
-    halves = np.ascontiguousarray(column).view(">u8")
-    words[:, at], words[:, at + 1] = halves[:, 1], halves[:, 0]
+    words[:, at : at + 2] = np.ascontiguousarray(column).view(">u8")[:, ::-1]
 
 
 def any_of(rows: Rows, accounts: Collection[int]) -> Array:
