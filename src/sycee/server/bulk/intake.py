@@ -25,6 +25,7 @@ class Intake:
         self._left = bytes_max
         self._parts: deque[memoryview] = deque()
         self._held = 0
+        self._wanted = 0  # bytes for which the reader waits
         self._is_finished = self._is_cut = False
         self._changed = Condition()
         self._space = asyncio.Event()
@@ -44,7 +45,8 @@ class Intake:
             self._held += len(data)
             if self._held > HELD_BYTES_MAX:
                 self._space.clear()
-            self._changed.notify()
+            if self._held >= self._wanted or self._is_cut:  # not for each piece: a batch has several
+                self._changed.notify()
 
     def finish(self) -> None:
         """End the body."""
@@ -68,12 +70,13 @@ class Intake:
         found: list[memoryview] = []
         with self._changed:
             while size:
-                while not self._parts:
+                self._wanted = min(size, HELD_BYTES_MAX // 2) if size > 0 else 1
+                while self._held < self._wanted and not (self._is_cut or self._is_finished):
+                    self._changed.wait()
+                if not self._parts:
                     if self._is_cut:
                         raise Cut
-                    if self._is_finished:
-                        return b"".join(found)
-                    self._changed.wait()
+                    return b"".join(found)
                 part = self._parts.popleft()
                 if 0 < size < len(part):
                     self._parts.appendleft(part[size:])
