@@ -122,8 +122,15 @@ def test_every_step_can_be_repeated(at: At) -> None:
     frames, found = bank.stores.ledger.sequencer.frame_times.size, bank.programmes.occurrence(NAME)
     assert bank.programmes.drop(NAME, signers=signers, who=north) == found
     assert bank.programmes.draft(FILE, funder=funder(bank), maker=north).state == states.RUNNING
-    with pytest.raises(UsageError, match="is dropped and cannot become approved"):
-        bank.programmes.propose_terms(NAME, maker=ann)
+    for step in (bank.programmes.open_registration, bank.programmes.freeze, bank.programmes.publish):
+        assert step(NAME, who=north) == found
+    assert bank.programmes.draw(NAME, who=north) == found
+    assert bank.programmes.propose_terms(NAME, maker=ann).id == found.proposal
+    assert bank.programmes.allot(NAME, signers=signers, who=north) == found
+    assert bank.programmes.freeze(NAME, who=north, entries=world.entries()) == found
+    others = replace(world.entries(), documents=world.entries().documents + np.uint64(1))
+    with pytest.raises(UsageError, match=r"announcement\.json is published already, with other content"):
+        bank.programmes.freeze(NAME, who=north, entries=others)
     with pytest.raises(UsageError, match="is running, with another file"):
         bank.programmes.draft(FILE.replace("Old town", "New town"), funder=funder(bank), maker=north)
     assert bank.stores.ledger.sequencer.frame_times.size == frames
@@ -205,6 +212,25 @@ def test_two_persons_bring_the_beacon(at: At) -> None:
     drawn = bank.programmes.draw(NAME, who=north)
     assert bank.programmes.draw(NAME, who=north) == drawn
     assert draw.verify(bank.programmes.files_of(drawn)).ok
+
+
+def test_a_draw_that_was_killed_can_be_corrected(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = at("frozen")
+    north, persons = person(bank, NORTH), (person(bank, NORTH), person(bank, ANN))
+    bank.programmes.publish(NAME, who=north)
+    bank.set_clock(moment(6, 13))
+    for who in persons:
+        bank.programmes.bring_beacon(NAME, value=bytes(32), who=who)
+    with monkeypatch.context() as killed:
+        killed.setattr(bank.programmes, "_drawn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            bank.programmes.draw(NAME, who=north)
+    for who in persons:
+        bank.programmes.bring_beacon(NAME, value=BEACON_VALUE, who=who)
+    drawn = bank.programmes.draw(NAME, who=north)
+    folder = bank.programmes.files_of(drawn)
+    assert draw_files.read_beacon(folder / draw_files.BEACON).value == BEACON_VALUE
+    assert draw.verify(folder).ok
 
 
 def test_one_officer_alone_approves_nothing(at: At) -> None:

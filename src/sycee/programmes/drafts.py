@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,7 @@ class Drafts:
         self._registry = registry
         self._directory = directory
         self._technical = technical
+        self._one_draw = threading.Lock()  # of the files of draws
         self._members: dict[int, tuple[Array, Array, Array]] = {}  # by programme on the ledger: see `Dropping`
         self.folder = folder
         self.exposure_max_minor = exposure_max_minor

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -55,7 +56,7 @@ class Drawing(Drafts):
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, REGISTRATION, operator=stored.operator)
-        if found.state == states.REGISTRATION:
+        if states.is_at_least(found.state, states.REGISTRATION):
             return found
         stored.require_running()
         definition = stored.on(found)
@@ -88,7 +89,10 @@ class Drawing(Drafts):
         self._people.require(who, DRAW, operator=stored.operator)
         definition, folder = stored.on(found), self.files_of(found)
         now_ns = read_ns(self._stores.clock)
-        if found.state != states.FROZEN:
+        is_frozen = states.is_at_least(found.state, states.FROZEN)
+        if is_frozen and entries is None:
+            return found
+        if not is_frozen:
             stored.require_running()
             states.require_change(found.title, found.state, states.FROZEN)
             if now_ns < definition.registration.until_ns:
@@ -113,6 +117,8 @@ class Drawing(Drafts):
         )
         announcement = frozen.announcement
         digest = announcement.digest().hex()
+        if is_frozen:
+            return found
         data = {"announcement": digest, "entries": announcement.entries}
         return self._change(found, states.FROZEN, data, announcement=digest, entries=announcement.entries)
 
@@ -197,7 +203,7 @@ class Drawing(Drafts):
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, DRAW, operator=stored.operator)
-        if found.state == states.DRAWN:
+        if states.is_at_least(found.state, states.DRAWN):
             return found
         stored.require_running()
         states.require_change(found.title, found.state, states.DRAWN)
@@ -224,13 +230,24 @@ class Drawing(Drafts):
             bytes.fromhex(next(iter(values.values()))),
             announcement.synthetic,
         )
-        draw.draw(self.files_of(found), beacon, progress=progress)
-        return self._drawn(stored, found)
+        with self._one_draw:
+            folder = self.files_of(found)
+            _discard_draw(folder, beacon)
+            draw.draw(folder, beacon, progress=progress)
 
-    def _drawn(self, stored: StoredProgramme, found: Occurrence) -> Occurrence:
+            def check(connection: Connection, now: Occurrence) -> None:
+                if dict(self._values(connection, now)) != dict(values):
+                    raise BusyError(f"the beacon's value of {now.title} was corrected meanwhile", hint="draw again")
+
+            return self._drawn(stored, found, check)
+
+    def _drawn(
+        self, stored: StoredProgramme, found: Occurrence,
+        check: Callable[[Connection, Occurrence], None] | None = None,
+    ) -> Occurrence:  # fmt: skip
         made = cohort.allotment_of(self.files_of(found), stored.definition)
         members = len(made.members)
-        return self._change(found, states.DRAWN, {"members": members}, members=members, minor=made.minor)
+        return self._change(found, states.DRAWN, {"members": members}, check, members=members, minor=made.minor)
 
     def cancel(self, name: str, occurrence: int = 0, *, who: int) -> Occurrence:
         """Cancel an occurrence before its drop, and return it. Its published files stay. It cannot be begun again."""
@@ -333,6 +350,17 @@ def parted(definition: Programme, entries: Entries) -> tuple[DrawRule, Entries]:
     used = np.flatnonzero(listed)
     strata = tuple(rule.strata[place] for place in used)
     return replace(rule, strata=strata), replace(entries, strata=np.searchsorted(used, classes).astype(np.uint8))
+
+
+def _discard_draw(folder: Path, beacon: Beacon) -> None:
+    """Remove the files of a draw with another value, which was interrupted before its winners were stored.
+
+    Nothing of it was published, and the persons have corrected the value since.
+    """
+    path = folder / draw_files.BEACON
+    if path.exists() and path.read_bytes() != beacon.content():
+        for name in (draw_files.TICKETS, draw_files.WINNERS, draw_files.BEACON):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _require(found: Occurrence, state: str, step: str) -> None:

@@ -73,7 +73,7 @@ class Dropping(Terms):
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, ALLOT, operator=stored.operator)
-        if found.state == states.ALLOTTED:
+        if states.is_at_least(found.state, states.ALLOTTED):
             return found
         stored.require_running()
         states.require_change(found.title, found.state, states.ALLOTTED)
@@ -115,7 +115,7 @@ class Dropping(Terms):
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, DROP, operator=stored.operator)
-        if found.state == states.DROPPED:
+        if states.is_at_least(found.state, states.DROPPED):
             return found
         stored.require_running()
         states.require_change(found.title, found.state, states.DROPPED)
@@ -336,13 +336,15 @@ class Dropping(Terms):
         return places
 
     def _sorted_members(self, found: Occurrence) -> tuple[Array, Array, Array]:
-        """Return the members of a sealed cohort by the low half of their ids: (places, low halves, high halves)."""
+        """Return the members of a cohort by the low half of their ids: (places, low halves, high halves)."""
         number = _number(found)
         if number not in self._members:
             with self._stores.ledger.sequencer.reading() as state:
-                purses = state.purses(number)
+                purses, is_sealed = state.purses(number), bool(state.tables.programmes["sealed"][number])
                 low, high = (np.ascontiguousarray(purses[name]) for name in ("member_low", "member_high"))
             order = np.argsort(low, kind="stable")
+            if not is_sealed:  # members may still be added
+                return order, low[order], high[order]
             while len(self._members) >= COHORTS_CACHED:
                 self._members.pop(next(iter(self._members)), None)
             self._members[number] = order, low[order], high[order]

@@ -69,7 +69,7 @@ class Terms(Drawing):
         stored, found = self._pair(name, occurrence)
         self._people.require(maker, TERMS)
         stored.require_running()
-        if found.state == states.DRAWN and found.proposal is not None:
+        if states.is_at_least(found.state, states.DRAWN) and found.proposal is not None:
             return self._proposals.get(found.proposal).proposal
         states.require_change(found.title, found.state, states.APPROVED)
         announced = bytes.fromhex(found.announcement or "")

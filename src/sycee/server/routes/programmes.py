@@ -307,7 +307,9 @@ async def get_programme_file(name: Name, occurrence: Number, file: str, runtime:
         with hidden("published file"):
             found = bank.programmes.occurrence(name, occurrence)
         path = bank.programmes.files_of(found) / file
-        if found.published_ns is None or file not in PUBLISHED or not path.is_file():
+        # A draw that was interrupted may have left files: they are no draw until its state is stored.
+        is_public = found.members or file in (draw_files.ANNOUNCEMENT, draw_files.ENTRIES)
+        if found.published_ns is None or file not in PUBLISHED or not is_public or not path.is_file():
             raise not_found("published file")
         return FileResponse(path, filename=file)
 
