@@ -30,7 +30,7 @@ from tests.programmes.world import (
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import BusyError, IntegrityError, NotFound, Refused, UnavailableError, UsageError
-from sycee.core.records.layout import PurseState
+from sycee.core.records.layout import PurseState, Reason
 from sycee.core.result_codes import Result
 from sycee.database.events import events_after
 from sycee.database.transactions import write
@@ -392,8 +392,20 @@ def test_a_halt_blocks_the_funder_by_two_persons(at: At) -> None:
     assert bank.proposals.sign(block.id, ANN).needs == ()
     refused = bank.funders.pay_out(funder(bank), 1, signers=bank.signers(NORTH), who=north)
     assert refused.refusal is Result.DEBIT_ACCOUNT_BLOCKED
-    resumed = bank.programmes.propose_resume(NAME, "it was false", maker=north)
-    assert bank.proposals.sign(resumed.id, NORTH, BOB).needs == ()
+    # A second halted programme of the funder joins the block, which ends with the last of them.
+    other = "winter-2026"
+    bank.programmes.draft(FILE.replace(NAME, other), funder=funder(bank), maker=north)
+    bank.programmes.halt(other, "a rumour", who=north)
+    joined = bank.programmes.propose_block(other, maker=north)
+    with pytest.raises(UsageError, match=r"programme\.block of this funder is proposed"):
+        bank.programmes.propose_resume(NAME, "it was false", maker=north)
+    assert bank.proposals.sign(joined.id, NORTH, ANN).needs == ()
+    for name, reasons in ((other, {Reason.REQUEST}), (NAME, set())):
+        resumed = bank.programmes.propose_resume(name, "it was false", maker=north)
+        with pytest.raises(UsageError, match=r"programme\.resume of this funder is proposed"):
+            bank.programmes.propose_resume(name, "it was false", maker=north)
+        assert bank.proposals.sign(resumed.id, NORTH, BOB).needs == ()
+        assert bank.stores.ledger.account(funder(bank)).debit_reasons == reasons
     assert not bank.programmes.get(NAME).is_halted
     assert bank.programmes.drop(NAME, signers=bank.signers(NORTH), who=north).state == states.DROPPED
     assert kinds(bank)[-3:] == ["programme.halted", "programme.resumed", "programme.dropped"]

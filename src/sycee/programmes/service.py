@@ -7,14 +7,16 @@ halts, the dry run, and the comparison with the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import BusyError, UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import Block, PurseState, Reason
 from sycee.core.records.proposal_format import Proposal
@@ -23,6 +25,7 @@ from sycee.database.actions import Intent, LedgerOnly
 from sycee.database.events import EventKind
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
+from sycee.identity.tables import OPEN, PROPOSALS, SUBMITTED
 from sycee.ledger.state import LedgerState
 from sycee.programmes import states
 from sycee.programmes.allotment import Allotment, planned_shares
@@ -36,6 +39,7 @@ from sycee.programmes.stored import (
     StoredProgramme,
     occurrences_in,
     programme_in,
+    programmes_in,
     record_programme_event,
 )
 from sycee.programmes.tables import PROGRAMMES
@@ -60,7 +64,7 @@ class Programmes(Dropping):
             DropAction(stores),
             LedgerOnly(CLAIM),
             ExpireAction(stores),
-            LedgerOnly(BLOCK),
+            BlockAction(),
             ResumeAction(stores),
         )
         stores.jobs.register(EXPIRE_JOB, self._expire_job)
@@ -92,29 +96,41 @@ class Programmes(Dropping):
     def propose_block(self, name: str, *, maker: int, id: int = 0) -> Proposal:
         """Propose to block the debits of a halted programme's funder: no drop of any programme is then possible.
 
-        An officer signs besides the maker. Raises UsageError for a programme that is not halted.
+        An officer signs besides the maker. If another programme of the funder has blocked it, this one joins the
+        block. Raises UsageError for a programme that is not halted, and while another block or resume of a programme of
+        the funder is proposed.
         """
         stored = self.get(name)
         if not stored.is_halted:
             raise UsageError(f"the programme {name} is not halted", hint="halt it first: that takes one person")
-        made = operations.block_account(
-            ids.new(read_ns(self._stores.clock) // 1_000_000),
-            account=stored.funder,
-            sides=Block.DEBIT,
-            reason=Reason.REQUEST,
-        )
+        made, is_blocked = None, self._is_blocked(stored.funder)
+        if not is_blocked:
+            made = operations.block_account(
+                ids.new(read_ns(self._stores.clock) // 1_000_000),
+                account=stored.funder,
+                sides=Block.DEBIT,
+                reason=Reason.REQUEST,
+            )
         effect = {"programme": name, "operator": stored.operator, "reason": stored.halt_reason}
-        return self._proposals.propose(BLOCK, made, effect, maker=maker, id=id)
+        before = self._alone(stored.funder, is_blocked)
+        return self._proposals.propose(BLOCK, made, effect, maker=maker, before=before, id=id)
 
     def propose_resume(self, name: str, reason: str, *, maker: int, id: int = 0) -> Proposal:
-        """Propose to end a halt, and the block of the funder if there is one. An officer signs besides the maker."""
+        """Propose to end a halt, and the block of the funder. An officer signs besides the maker.
+
+        The block stays while another programme of the funder has it, and ends with the last one. A block that no
+        programme has can be ended by each. Raises UsageError if there is nothing to end, and while another block or
+        resume of a programme of the funder is proposed.
+        """
         stored = self.get(name)
         _check_reason(reason)
-        if not stored.is_halted:
+        is_blocked = self._is_blocked(stored.funder)
+        others = [each for each in self.list() if each.funder == stored.funder and each.name != name]
+        ends_block = is_blocked and all(each.block is None for each in others)
+        if not stored.is_halted and not ends_block:
             raise UsageError(f"the programme {name} is not halted", hint="there is nothing to resume")
-        account = self._stores.ledger.account(stored.funder)
         made = None
-        if Reason.REQUEST in account.debit_reasons:
+        if ends_block:
             made = operations.unblock_account(
                 ids.new(read_ns(self._stores.clock) // 1_000_000),
                 account=stored.funder,
@@ -122,7 +138,28 @@ class Programmes(Dropping):
                 reason=Reason.REQUEST,
             )
         effect = {"programme": name, "operator": stored.operator, "reason": reason}
-        return self._proposals.propose(RESUME, made, effect, maker=maker, id=id)
+        before = self._alone(stored.funder, is_blocked)
+        return self._proposals.propose(RESUME, made, effect, maker=maker, before=before, id=id)
+
+    def _is_blocked(self, funder: int) -> bool:
+        return Reason.REQUEST in self._stores.ledger.account(funder).debit_reasons
+
+    def _alone(self, funder: int, is_blocked: bool) -> Callable[[Connection], None]:
+        """Return a check that no other block or resume of the funder is open, each of which assumes how it stands."""
+
+        def check(connection: Connection) -> None:
+            chosen = PROPOSALS.c.action.in_((BLOCK, RESUME)) & PROPOSALS.c.state.in_((OPEN, SUBMITTED))
+            query = sqlalchemy.select(PROPOSALS.c.id, PROPOSALS.c.action, PROPOSALS.c.effect).where(chosen)
+            for row in connection.execute(query).all():
+                if programme_in(connection, json.loads(row.effect)["programme"]).funder == funder:
+                    raise UsageError(
+                        f"{row.action} of this funder is proposed: {ids.format(row.id)}",
+                        hint="sign it first, or `sycee proposal withdraw` ends it",
+                    )
+            if self._is_blocked(funder) != is_blocked:
+                raise BusyError("the block of the funder changed meanwhile", hint="propose again")
+
+        return check
 
     # --- figures, dry run ---
 
@@ -171,10 +208,31 @@ class Programmes(Dropping):
         """Yield one sentence for each occurrence whose programme on the ledger has another state."""
         with reading(self._stores.engine) as connection:
             found = occurrences_in(connection, "", *states.UNSPENT, states.EXPIRED, states.CLOSED, states.CANCELLED)
+            stored = programmes_in(connection)
+        for programme in stored:
+            account = state.account(programme.funder)
+            if programme.block is not None and (account is None or Reason.REQUEST not in account.debit_reasons):
+                yield f"the programme {programme.name} blocked its funder, and the ledger has no such block"
         for each in found:
             problem = _disagreement(state, each)
             if problem:
                 yield f"{each.title} is {each.state}, and {problem}"
+
+
+class BlockAction:
+    """The block of a funder, which a programme has until it resumes."""
+
+    name = BLOCK
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Store that the programme has the block if the ledger made it, or had it."""
+        if all(each is Result.CREATED for each in results):
+            chosen = PROGRAMMES.c.name == intent.payload["programme"]
+            connection.execute(PROGRAMMES.update().where(chosen).values(block=intent.id))
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Take the block back, which a restore may need."""
+        connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.block == intent.id).values(block=None))
 
 
 class ResumeAction:
@@ -188,11 +246,13 @@ class ResumeAction:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """End the halt if the ledger accepted the end of the block, or there was none."""
         name = intent.payload["programme"]
-        if any(each is not Result.CREATED for each in results) or not programme_in(connection, name).is_halted:
+        if any(each is not Result.CREATED for each in results):
             return
-        values = {"halted_ns": None, "halted_by": None, "halt_reason": ""}
+        was_halted = programme_in(connection, name).is_halted
+        values = {"halted_ns": None, "halted_by": None, "halt_reason": "", "block": None}
         connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.name == name).values(values))
-        _record(connection, self._stores, EventKind.PROGRAMME_RESUMED, name, intent.payload["reason"])
+        if was_halted:
+            _record(connection, self._stores, EventKind.PROGRAMME_RESUMED, name, intent.payload["reason"])
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Leave the programme halted."""

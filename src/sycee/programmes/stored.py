@@ -28,6 +28,7 @@ class StoredProgramme:
 
     - `digest`: SHA-256 of `text`, the file. `funder`: the account that pays; `operator`: the number of its operator.
     - `operators`: the number on the ledger of each operator that the file names.
+    - `block`: the intent of the funder's block that this programme has, None for none.
     - `halted_ns`: None while it is not halted; `halted_by` and `halt_reason` then describe nothing.
     """
 
@@ -42,6 +43,7 @@ class StoredProgramme:
     halted_ns: int | None
     halted_by: int | None
     halt_reason: str
+    block: int | None
     made_ns: int
     changed_ns: int
 

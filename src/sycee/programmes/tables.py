@@ -30,6 +30,7 @@ FUNDERS: Final = Table(
     *required(NS, "made_ns"),
 )
 # `text`: the file. `digest`: its SHA-256. `operator`: of the funder. `halted_ns`: None while it is not halted.
+# `block`: the intent of the funder's block that it has.
 PROGRAMMES: Final = Table(
     "programmes_programmes",
     METADATA,
@@ -42,6 +43,7 @@ PROGRAMMES: Final = Table(
     Column("halted_ns", NS),
     Column("halted_by", Id128),
     *required(Text, "halt_reason"),
+    Column("block", Id128),
     *required(NS, "made_ns", "changed_ns"),
 )
 # The number on the ledger of each operator that a file names.
