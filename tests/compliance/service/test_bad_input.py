@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 from tests.compliance.service.world import NEXT_YEAR, Desk
 
+from sycee.compliance.enforcement.decisions import record_digest
+from sycee.compliance.enforcement.screening import ComplianceRecord, PaymentRequest, UnreadableFlow
 from sycee.compliance.enforcement.service import Compliance
-from sycee.core.errors import SyceeError
+from sycee.core.errors import IntegrityError, SyceeError, UnavailableError
 
 HALF = "\ud800"  # a lone surrogate: no database stores it
 NUL = "a\0b"  # PostgreSQL stores no NUL
@@ -27,11 +30,6 @@ def waive(compliance: Compliance, **given: Any) -> None:
 CALLS: list[Callable[[Compliance], object]] = [
     *(lambda it, by=by: it.screen("retail", by=by) for by in (HALF, NUL, None, 5, " ")),
     *(lambda it, name=name: it.screen("retail", payment=name, by="x") for name in (HALF, NUL, None, 5)),
-    *(lambda it, flow=flow: it.screen(flow, by="x") for flow in (HALF, NUL, None, ["retail"])),
-    *(lambda it, facts=facts: it.screen("retail", facts, by="x") for facts in ([1], "stored", 5, {5: 5}, {HALF: 1})),
-    *(lambda it, stored=stored: it.screen("retail", {"stored": stored}, by="x") for stored in (HALF, [HALF], DEEP)),
-    *(lambda it, each=each: it.screen("retail", {"amount_minor": each}, by="x") for each in (float("nan"), object())),
-    *(lambda it, purpose=purpose: it.screen("retail", {"purpose": purpose}, by="x") for purpose in (HALF, NUL, "\x7f")),
     *(lambda it, name=name: it.admit(name, by="x") for name in (None, 5, HALF, NUL, "", ["bank-a"])),
     *(
         lambda it, until=until: waive(it, until=until)
@@ -69,3 +67,43 @@ def test_invalid_arguments_are_refused_with_a_hint(desk: Desk) -> None:
     assert desk.compliance.screenings("") == []
     assert len(desk.compliance.admissions("bank-c")) == 1
     assert [each.granted for each in desk.compliance.appeals()] == [None]
+
+
+UNREADABLE: list[tuple[Any, Any]] = [
+    *((flow, {}) for flow in (HALF, NUL, None, ["retail"], "retial")),
+    *(("retail", facts) for facts in ([1], "stored", 5, {5: 5}, {HALF: 1}, {"via": []}, {"to": "nobody"})),
+    *(("retail", {"stored": stored}) for stored in (HALF, [HALF], DEEP)),
+    *(("retail", {"amount_minor": each}) for each in (float("nan"), object(), 10**5000, "1", -1)),
+    *(("retail", {"purpose": purpose}) for purpose in (HALF, NUL, "\x7f")),
+]
+NOT_KEPT = 4  # requests that JSON has no form for, or that are too deep
+
+
+def test_a_payment_that_cannot_be_read_is_refused_and_stored(desk: Desk) -> None:
+    desk.compliance.admit("bank-a", by="desk")
+    desk.compliance.admit("bank-b", by="desk")
+    requests = [PaymentRequest("payment", flow, facts) for flow, facts in UNREADABLE]
+    decided = desk.compliance.screen_many([*requests, PaymentRequest("good", "retail")], by="gateway")
+    types = [type(each) for each in decided]  # a diff of the requests would never end: one is 100,000 levels deep
+    assert types == [*(UnreadableFlow for _ in requests), ComplianceRecord]
+    assert {(each.outcome, each.reason_code) for each in decided[:-1]} == {("refused", "CH16")}
+    assert all(each.messages[0].encode() for each in decided if isinstance(each, UnreadableFlow))
+    stored = desk.compliance.screenings("payment")
+    assert [each.digest for each in stored] == [each.digest for each in decided[:-1]]
+    not_kept = 0
+    for each in stored:
+        if each.record["given"]:
+            assert desk.compliance.replay(each.digest).digest == each.digest
+        else:
+            not_kept += 1
+            with pytest.raises(UnavailableError, match="lacks the request"):
+                desk.compliance.replay(each.digest)
+    assert not_kept == NOT_KEPT
+
+
+def test_a_record_that_calls_a_valid_request_unreadable_is_found(desk: Desk) -> None:
+    made = desk.compliance.screen("retial", payment="p", by="gateway")
+    forged = {**made.record, "given": json.dumps({"flow": "retail", "facts": {}})}
+    forged["digest"] = record_digest(forged)
+    with pytest.raises(IntegrityError, match="can be read"):
+        desk.compliance.verify_record(forged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ from tests.compliance.service.world import DAY_NS, NETWORK, NEXT_YEAR, TODAY, De
 from tests.database.places import opened
 
 from sycee.compliance.enforcement import admission, decision_replay, decisions, reason_codes
+from sycee.compliance.enforcement.decisions import record_digest
 from sycee.compliance.enforcement.judge_cache import JudgeCache
-from sycee.compliance.enforcement.screening import ComplianceRecord, Refusal, Screening
+from sycee.compliance.enforcement.screening import (
+    ComplianceRecord,
+    PaymentRequest,
+    Refusal,
+    Screening,
+    UnreadableFlow,
+)
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA
 from sycee.compliance.verdicts import ENGINE
-from sycee.core.documents import DocumentError
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.database.migrations import upgrade
 from sycee.database.transactions import reading
@@ -42,7 +49,9 @@ def stored(desk: Desk) -> Desk:
 
 
 def screen(desk: Desk, flow: str = "retail", facts: dict[str, Any] | None = None) -> ComplianceRecord | Refusal:
-    return desk.compliance.screen(flow, facts, payment="payment-1", by="gateway")
+    decision = desk.compliance.screen(flow, facts, payment="payment-1", by="gateway")
+    assert not isinstance(decision, UnreadableFlow), decision.messages
+    return decision
 
 
 # --- permitted and refused ---
@@ -207,7 +216,7 @@ def test_the_id_of_undeclared_flows_is_reserved(admitted: Desk, subject: str) ->
     waiver = f'[[waivers]]\nrule = "first-law/stored"\nsubject = "{subject}"\nrole = "head"\nreason = "so"\n'
     flow = '[[flows]]\nid = "retail"'
     admitted.declare((flow, f"{waiver}from = 2026-01-01\nuntil = 2027-01-01\n\n{flow}"))
-    with pytest.raises(UsageError, match='"asked" is declared'):
+    with pytest.raises(UnavailableError, match='"asked" is declared'):
         screen(admitted, "", {"from": "bank-a", "to": "bank-b"})
 
 
@@ -261,30 +270,65 @@ def test_a_result_is_never_of_other_versions_or_another_day(stored: Desk) -> Non
 
 
 @pytest.mark.parametrize(
-    ("flow", "facts", "error", "message"),
+    ("flow", "facts", "message"),
     [
-        ("retial", {}, UsageError, "retial is not a declared flow"),
-        ("bank-a", {}, UsageError, "bank-a is not a declared flow"),
-        ("", {"from": "bank-a"}, UsageError, 'the flow has no "to"'),
-        ("retail", {"amount": 5}, UsageError, 'a flow has no "amount"'),
-        ("retail", {"amount_minor": "5"}, DocumentError, "amount_minor"),
-        ("retail", {"amount_minor": 1.5}, DocumentError, "amount_minor"),
-        ("retail", {"stored": [{"at = 1 } ]": "x"}]}, DocumentError, "stored"),
-        ("retail", {"stored": None}, UsageError, "a fact cannot be None"),
-        ("retail", {"id": "other"}, UsageError, 'a flow has no "id"'),
-        ("retail", {"stored": [{"at": "owner-a"}]}, UsageError, "owner-a is not a declared cloud or facility"),
-        ("retail", {"via": ["a-b"]}, UsageError, "a payment cannot give its route"),
-        ("retail", {"accessors": [{"party": "carier-one"}]}, UsageError, "carier-one is not a declared organisation"),
-        ("retail", {"to": "bnak-b"}, UsageError, "bnak-b is not a declared participant"),
-        ("", {"from": "hub-a", "to": "bank-b"}, UsageError, "hub-a is not a declared participant"),
-        ("", {"from": "bank-a", "to": "nobody"}, UsageError, "nobody is not a declared participant"),
+        ("retial", {}, "retial is not a declared flow"),
+        ("bank-a", {}, "bank-a is not a declared flow"),
+        ("", {"from": "bank-a"}, 'the flow has no "to"'),
+        ("retail", {"amount": 5}, 'a flow has no "amount"'),
+        ("retail", {"amount_minor": "5"}, "amount_minor"),
+        ("retail", {"amount_minor": 1.5}, "amount_minor"),
+        ("retail", {"stored": [{"at = 1 } ]": "x"}]}, "stored"),
+        ("retail", {"stored": None}, "a fact cannot be None"),
+        ("retail", {"id": "other"}, 'a flow has no "id"'),
+        ("retail", {"stored": [{"at": "owner-a"}]}, "owner-a is not a declared cloud or facility"),
+        ("retail", {"via": ["a-b"]}, "a payment cannot give its route"),
+        ("retail", {"accessors": [{"party": "carier-one"}]}, "carier-one is not a declared organisation"),
+        ("retail", {"to": "bnak-b"}, "bnak-b is not a declared participant"),
+        ("", {"from": "hub-a", "to": "bank-b"}, "hub-a is not a declared participant"),
+        ("", {"from": "bank-a", "to": "nobody"}, "nobody is not a declared participant"),
     ],
 )
-def test_invalid_payments(small: Desk, flow: str, facts: dict[str, Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message) as caught:
-        screen(small, flow, facts)
-    assert caught.value.hint  # type: ignore[attr-defined]
-    assert small.compliance.screenings("payment-1") == []
+def test_invalid_payments(small: Desk, flow: str, facts: dict[str, Any], message: str) -> None:
+    decision = small.compliance.screen(flow, facts, payment="payment-1", by="gateway")
+    assert isinstance(decision, UnreadableFlow)
+    assert message in decision.messages[0]
+    assert small.compliance.screenings("payment-1")[0].record == decision.record
+
+
+def test_many_payments_are_decided_as_one_by_one(small: Desk) -> None:
+    small.compliance.admit("bank-a", by="desk")
+    small.compliance.admit("bank-b", by="desk")
+    facts: list[dict[str, Any]] = [{}, {"amount_minor": 7}, {"stored": [{"at": "hub-b"}]}, {"amount_minor": -7}]
+    requests = [
+        PaymentRequest(f'"payment" {number} 付款 \\', flow, each)
+        for number, (flow, each) in enumerate(product(("retail", "to-nowhere", "payment", ""), facts * 2))
+    ]
+    many = small.compliance.screen_many(requests, by="gateway")
+    assert {each.outcome for each in many} == {"permitted", "refused"}
+    stored = [small.compliance.screenings(each.payment)[0] for each in requests]
+    one_by_one = [
+        small.compliance.screen(each.flow, each.facts, payment=each.payment, by="gateway") for each in requests
+    ]
+    assert [each.digest for each in many] == [each.digest for each in stored] == [each.digest for each in one_by_one]
+    assert [each.record for each in stored] == [each.record for each in many] == [each.record for each in one_by_one]
+    assert [each.number for each in stored] == list(range(1, len(requests) + 1))
+
+
+def test_a_record_is_written_rightly_whatever_words_it_has(small: Desk) -> None:
+    """The writer of records cuts them at the reference, whose first choice is "payment"."""
+    small.compliance.admit("bank-a", by="desk")
+    many = small.compliance.screen_many(
+        [PaymentRequest(each, "retail", {"purpose": "payment"}) for each in ("payment", "payment.", "")], by="gateway"
+    )
+    for each in many:
+        assert each.digest == record_digest(each.record) == small.compliance.screenings(each.payment)[0].digest
+
+
+def test_nothing_of_many_payments_is_stored_if_a_reference_cannot_be(small: Desk) -> None:
+    with pytest.raises(UsageError, match="cannot store"):
+        small.compliance.screen_many([PaymentRequest("good", "retail"), PaymentRequest("a\0", "retail")], by="gateway")
+    assert small.compliance.screenings("good") == []
 
 
 # --- verification ---

@@ -11,9 +11,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, func, insert, literal, select
 from sqlalchemy.engine import Connection
 
+from sycee.compliance import canonical
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.decisions import Decision
-from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, Screening
+from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, Screened, UnreadableFlow
 from sycee.compliance.enforcement.tables import ADMISSIONS, APPEAL_DECISIONS, APPEALS, ROUNDS, SCREENINGS
 from sycee.compliance.enforcement.versions import CurrentVersions, Stamp
 from sycee.core.errors import UsageError
@@ -112,10 +113,37 @@ def last_round(connection: Connection) -> Round | None:
     return Round(network, library, date.fromisoformat(day), *rest)
 
 
-def add_screening(connection: Connection, screening: Screening, stamp: Stamp) -> None:
-    """Store a decision about a payment."""
-    row = {"payment": screening.payment, "flow": screening.result.flow["digest"], **asdict(stamp)}
-    connection.execute(insert(SCREENINGS).values(row | _decision_row(screening)))
+def add_screenings(connection: Connection, decided: Iterable[tuple[Screened, str]], stamp: Stamp) -> None:
+    """Store decisions about payments, each with its record as JSON."""
+    own = asdict(stamp)
+    rows = []
+    for decision, record in decided:
+        if isinstance(decision, UnreadableFlow):
+            flow, network, library, day = (
+                canonical.digest(decision.given),
+                decision.network,
+                decision.library,
+                decision.day,
+            )
+        else:
+            inputs = decision.result.inputs
+            flow, network, library, day = decision.result.flow["digest"], inputs.network, inputs.library, inputs.day
+        rows.append(
+            {
+                "payment": decision.payment,
+                "flow": flow,
+                "outcome": STORED_OUTCOMES[decision.outcome],
+                "network": network,
+                "library": library,
+                "day": day.isoformat(),
+                "reason_code": decision.reason_code,
+                "digest": decision.digest,
+                "record": record,
+                **own,
+            }
+        )
+    if rows:
+        connection.execute(insert(SCREENINGS), rows)
 
 
 def screenings(connection: Connection, payment: str) -> list[StoredDecision]:

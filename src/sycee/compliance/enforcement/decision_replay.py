@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -11,16 +12,14 @@ from sqlalchemy.engine import Connection
 from sycee.compliance.enforcement import decision_log, decisions, screening
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.judge_cache import VersionCache
-from sycee.compliance.enforcement.screening import AdmissionStatus, ComplianceRecord, Refusal, Screening
+from sycee.compliance.enforcement.screening import AdmissionStatus, PaymentRequest, Screened, Screening, UnreadableFlow
 from sycee.compliance.verdicts import ENGINE
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError, require
 
 
-def replay(
-    version_cache: VersionCache, record: str | bytes | Mapping[str, Any]
-) -> Admission | ComplianceRecord | Refusal:
+def replay(version_cache: VersionCache, record: str | bytes | Mapping[str, Any]) -> Admission | Screened:
     """Judge a record again from the versions that it names. Raise as `Compliance.verify_record`."""
-    content = decisions.parse_record(record, (Admission.FORMAT, Screening.FORMAT))
+    content = decisions.parse_record(record, (Admission.FORMAT, Screening.FORMAT, UnreadableFlow.FORMAT))
     try:
         decision = _decide(version_cache, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -32,7 +31,7 @@ def replay(
     return decision
 
 
-def _decide(version_cache: VersionCache, content: Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
+def _decide(version_cache: VersionCache, content: Mapping[str, Any]) -> Admission | Screened:
     inputs = content["inputs"]
     if inputs["engine"] != ENGINE:
         message = f"the record was made by the engine {inputs['engine']}; this one is {ENGINE}"
@@ -41,6 +40,13 @@ def _decide(version_cache: VersionCache, content: Mapping[str, Any]) -> Admissio
     cache = version_cache.judge_cache(network, library, date.fromisoformat(inputs["day"]))
     if content["format"] == Admission.FORMAT:
         return cache.admission_by(content["participant"], cache.findings(content["participant"]))
+    if content["format"] == UnreadableFlow.FORMAT:
+        if not content["given"]:
+            raise UnavailableError("the record lacks the request, which could not be stored", hint="ask the payer")
+        result = cache.screening_result(PaymentRequest(content["payment"], **json.loads(content["given"])))
+        if isinstance(result, UnreadableFlow):
+            return result
+        raise IntegrityError("the request can be read, and the record says that it cannot")
     result = cache.flow_result(cache.flow_class(content["flow"]["id"], content["flow"]["facts"]))
     statuses = {each["participant"]: AdmissionStatus(**each) for each in content["standings"]}
     return screening.decide(content["payment"], result, [statuses[each] for each in result.parties])

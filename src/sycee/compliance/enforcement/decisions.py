@@ -20,7 +20,7 @@ from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ENGINE, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
 
-_NOT_DIGESTED: Final = ("digest", "messages")
+NOT_DIGESTED: Final = ("digest", "messages")
 _DAYLESS: Final = (str, int, bool, type(None))  # most of the million values of a large network
 
 
@@ -83,9 +83,9 @@ class Decision:
         content = {"format": self.FORMAT, **self._content()}
         return {**content, "digest": record_digest(content)}
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Return the digest that identifies the decision."""
+        """The digest that identifies the decision."""
         return str(self.record["digest"])
 
     def json(self) -> str:
@@ -162,17 +162,20 @@ def storable_text(name: str, value: object) -> str:
     """Return `value`, a text that every database can store. Raise UsageError, with the argument's name, otherwise."""
     if not isinstance(value, str):
         raise UsageError(f"{name} must be a text; got {value!r}", hint=f"give {name} as a str")
-    if "\0" in value or any("\ud800" <= each <= "\udfff" for each in value):
-        raise UsageError(
-            f"{name} has characters that a database cannot store: {value!r}",
-            hint="leave out NUL characters and lone surrogates",
-        )
-    return value
+    try:
+        if b"\0" not in value.encode():
+            return value
+    except UnicodeEncodeError:
+        pass
+    raise UsageError(
+        f"{name} has characters that a database cannot store: {value!r}",
+        hint="leave out NUL characters and lone surrogates",
+    )
 
 
 def record_digest(content: Mapping[str, Any]) -> str:
     """Return the BLAKE3 digest of a record in canonical form, without its digest and messages."""
-    return canonical.digest({name: each for name, each in content.items() if name not in _NOT_DIGESTED})
+    return canonical.digest({name: each for name, each in content.items() if name not in NOT_DIGESTED})
 
 
 def parse_record(record: str | bytes | Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ is cached with the network, library and day that it depends on, and is never ret
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -17,7 +18,7 @@ from sqlalchemy.engine import Engine
 from sycee.compliance.enforcement import admission, decisions, payment_flow, screening, versions
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.payment_flow import FlowClass
-from sycee.compliance.enforcement.screening import FlowResult
+from sycee.compliance.enforcement.screening import FlowResult, PaymentRequest, UnreadableFlow
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
@@ -25,7 +26,8 @@ from sycee.compliance.profiles import Library
 from sycee.compliance.recent import Recent
 from sycee.compliance.routing.routes import Router
 from sycee.compliance.verdicts import Finding
-from sycee.core.errors import UnavailableError
+from sycee.compliance.vocabulary import FLOW, KINDS, Type
+from sycee.core.errors import UnavailableError, UsageError
 from sycee.database.transactions import reading
 
 CACHED_MAX: Final = 6  # newest network and library, those before while in use, those of a record
@@ -66,6 +68,36 @@ class JudgeCache:
     def flow_class(self, flow: str, facts: Mapping[str, Any]) -> FlowClass:
         """Return the class of a payment with these facts under a declared flow. Raise as `payment_flow.flow_class`."""
         return payment_flow.flow_class(self.network, self.library, self.day, flow, facts)
+
+    def class_key(self, request: PaymentRequest) -> str | None:
+        """Return a text that only requests with equal results share; None for facts that JSON has no form for.
+
+        It spares reading the facts of each payment: amounts differ, and mostly no rule reads them.
+        """
+        unread, others = [], {}
+        try:
+            for name, value in request.facts.items():
+                if type(value) is int and 0 <= value < 1 << 63 and name in self._unread_numbers:
+                    unread.append(name)
+                else:
+                    others[name] = value
+            return json.dumps([request.flow, others, sorted(unread)], sort_keys=True)
+        except (AttributeError, TypeError, ValueError, RecursionError):
+            return None
+
+    @cached_property
+    def _unread_numbers(self) -> frozenset[str]:
+        """The flow's numbers that no rule reads, each valid from 0 on."""
+        numbers = {each.name for each in KINDS[FLOW].fields if each.type is Type.INTEGER and each.most is None}
+        return frozenset(numbers - payment_flow.fields_read(self.library))
+
+    def screening_result(self, request: PaymentRequest) -> FlowResult | UnreadableFlow:
+        """Return the result for a payment's class of flows; the refusal itself if its flow or facts are invalid."""
+        try:
+            flow_class = self.flow_class(request.flow, request.facts or {})
+        except UsageError as error:
+            return screening.unreadable_flow(request, error, self.network.digest, self.library.digest, self.day)
+        return self.flow_result(flow_class)
 
     def flow_result(self, flow_class: FlowClass) -> FlowResult:
         """Return the cached result for a class of flows; compute it on first use."""

@@ -21,7 +21,7 @@ from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
 from sycee.core import documents, typos
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
 
 UNDECLARED_FLOW: Final = "asked"  # id of every flow that is not as declared; records contain it
 
@@ -49,17 +49,15 @@ def flow_class(network: Network, library: Library, day: date, id: str, facts: Ma
 
     `facts` add to the declared facts or replace them. They have the names and forms of a declaration's [[flows]]; days
     and moments may be texts. Raise UsageError for an undeclared flow or party and for an id of the wrong kind,
-    DocumentError for a fact that is not valid.
+    DocumentError for a fact that is not valid, UnavailableError if the network declares the reserved id.
     """
     base = Entity(FLOW, UNDECLARED_FLOW, UNDECLARED_FLOW, {})
     if id:
-        flows = {each.id: each for each in network.of_kind(FLOW)}
-        typos.require(id, flows, f"{id} is not a declared flow", "name a flow of the declarations, or give all facts")
-        base = flows[id]
+        base = _declared_flow(network, id)
     waived = {name for each in network.waivers for name in each.subject.split(ON_PATH)}
     if UNDECLARED_FLOW in network.entities or UNDECLARED_FLOW in network.attested or UNDECLARED_FLOW in waived:
         problem = f'"{UNDECLARED_FLOW}" is declared: the id is reserved for payments that differ from their flow'
-        raise UsageError(problem, hint="give the declared entity another id")
+        raise UnavailableError(problem, hint="give the declared entity another id")
     given = _parse(facts, day) if facts else {}
     if "via" in given:
         raise UsageError("a payment cannot give its route: screening chooses it", hint="leave out via")
@@ -83,6 +81,15 @@ def fields_read(library: Library) -> frozenset[str]:
     return fact_paths.fields_of_flow(paths, as_subject=True) | frozenset(_ROUTE_FIELDS)
 
 
+def _declared_flow(network: Network, id: str) -> Entity:
+    entity = network.entities.get(decisions.storable_text("flow", id))
+    if entity is None or entity.kind != FLOW:
+        flows = [each.id for each in network.of_kind(FLOW)]
+        hint = typos.hint(id, flows, "name a flow of the declarations, or give all facts")
+        raise UsageError(f"{id} is not a declared flow", hint=hint)
+    return entity
+
+
 def _parse(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:
     """Return facts as a declaration gives them: write them as TOML and parse that."""
     if not isinstance(facts, Mapping):
@@ -96,6 +103,8 @@ def _parse(facts: Mapping[str, Any], day: date) -> Mapping[str, Fact]:
         network = declarations.parse(f'{head}[[flows]]\nid = "{UNDECLARED_FLOW}"\n{body}', "the payment")
     except RecursionError as error:
         raise UsageError("the facts are nested too deeply", hint="a fact has at most two levels of lists") from error
+    except ValueError as error:  # Python refuses to write an integer of more than 4,300 digits
+        raise UsageError(f"a fact is too long: {error}", hint="give integers of at most 19 digits") from error
     return network.entities[UNDECLARED_FLOW].facts
 
 

@@ -12,8 +12,9 @@ from sycee.core import documents
 
 NOT_ADMITTED: Final = "not-admitted"
 NO_ROUTE: Final = "no-route"
+UNREADABLE: Final = "unreadable"
 # The first reason that applies is reported. The last three are verdicts.
-PRECEDENCE: Final = (NOT_ADMITTED, NO_ROUTE, "fail", "conflict", "unknown")
+PRECEDENCE: Final = (UNREADABLE, NOT_ADMITTED, NO_ROUTE, "fail", "conflict", "unknown")
 
 
 @dataclass(frozen=True, slots=True)

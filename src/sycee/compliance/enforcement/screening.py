@@ -6,10 +6,14 @@ the same versions can judge again and must reach the same decision.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, ClassVar, Final
+from json.encoder import encode_basestring
+from typing import Any, ClassVar, Final, TypeAlias
+
+from blake3 import blake3
 
 from sycee.compliance import canonical
 from sycee.compliance.enforcement import admission, decisions, reason_codes
@@ -17,12 +21,24 @@ from sycee.compliance.enforcement.decisions import Decision, Inputs, RecordedFin
 from sycee.compliance.enforcement.payment_flow import FlowClass
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.routing.routes import NearestMiss, Route
-from sycee.compliance.verdicts import Report, Verdict
+from sycee.compliance.verdicts import ENGINE, Report, Verdict
+from sycee.core.errors import UsageError
 
 PERMITTED: Final = "permitted"
 REFUSED: Final = "refused"
 # Outcomes in records and tables. Digests of records that were sent cover these words, and triggers forbid updates.
 STORED_OUTCOMES: Final = {PERMITTED: "cleared", REFUSED: "refused"}
+GIVEN_MAX: Final = 10_000  # characters of a request that are stored where it cannot be judged
+MESSAGE_MAX: Final = 1_000  # characters of an error in a record
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRequest:
+    """A payment to be screened: the caller's reference, the id of its declared flow, and facts of its own."""
+
+    payment: str = ""
+    flow: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +141,90 @@ class Refusal(Screening):
     """Refusal: `messages` give the reasons, `result.missing` the facts that would decide."""
 
     outcome = REFUSED
+
+
+@dataclass(frozen=True)
+class UnreadableFlow(Decision):
+    """Refusal of a payment whose flow or facts cannot be read, so that no rule can be judged.
+
+    `given` is the request as JSON; empty if it cannot be written as JSON or is too long. `network` and `library` are
+    the digests of the versions by which it was read.
+    """
+
+    payment: str
+    given: str
+    network: str
+    library: str
+    day: date
+    reason_code: str
+    messages: tuple[str, ...]
+
+    FORMAT: ClassVar = "sycee.compliance-unreadable.v1"
+    outcome: ClassVar = REFUSED
+
+    def _content(self) -> dict[str, Any]:
+        inputs = {"network": self.network, "library": self.library, "day": self.day.isoformat(), "engine": ENGINE}
+        return {
+            "payment": self.payment,
+            "given": self.given,
+            "inputs": inputs,
+            "outcome": STORED_OUTCOMES[self.outcome],
+            "reason_code": self.reason_code,
+            "messages": list(self.messages),
+        }
+
+
+Screened: TypeAlias = ComplianceRecord | Refusal | UnreadableFlow
+
+
+class RecordWriter:
+    """Writes the records of payments that differ only in their reference: same result, same status of the parties.
+
+    The record is written once, with a reference that occurs nowhere else in it. Those of others differ in that text
+    and in the digest.
+    """
+
+    def __init__(self, result: FlowResult, statuses: Sequence[AdmissionStatus]) -> None:
+        self._result, self._statuses = result, tuple(statuses)
+        reference = "payment"
+        while True:
+            sample = decide(reference, result, statuses)
+            content = {name: each for name, each in sample.record.items() if name not in decisions.NOT_DIGESTED}
+            parts = canonical.canonical(content).split(encode_basestring(reference).encode())
+            if len(parts) == 2:
+                break
+            reference += "."
+        self._hash, self._digested_tail = blake3(parts[0]), parts[1]
+        self._decision, self._reason_code, self._messages = type(sample), sample.reason_code, sample.messages
+        before_digest, rest = sample.json().split(encode_basestring(sample.digest))
+        before_payment, after_payment = rest.rsplit(encode_basestring(reference), 1)
+        self._parts = (before_digest, before_payment, after_payment)
+
+    def decide(self, payment: str) -> tuple[ComplianceRecord | Refusal, str]:
+        """Return the decision about one payment, and its record as JSON."""
+        decision = self._decision(payment, self._result, self._statuses, self._reason_code, self._messages)
+        quoted = encode_basestring(payment)
+        hashed = self._hash.copy()
+        hashed.update(quoted.encode() + self._digested_tail)
+        vars(decision)["digest"] = digest = hashed.hexdigest()  # instead of from the whole record
+        before_digest, before_payment, after_payment = self._parts
+        return decision, f'{before_digest}"{digest}"{before_payment}{quoted}{after_payment}'
+
+
+def unreadable_flow(
+    request: PaymentRequest, error: UsageError, network: str, library: str, day: date
+) -> UnreadableFlow:
+    """Return the refusal of a request that raised this error. `network` and `library` are digests."""
+    message = f"{error.message}; {error.hint}" if error.hint else error.message
+    message = message.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:MESSAGE_MAX]
+    try:
+        content = {"flow": request.flow, "facts": canonical.plain(request.facts)}
+        given = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        given = ""
+    given = given if len(given) <= GIVEN_MAX else ""
+    code = reason_codes.code_of(reason_codes.UNREADABLE)
+    return UnreadableFlow(request.payment, given, network, library, day, code, (message,))
 
 
 def flow_result(

@@ -27,12 +27,19 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.compliance import declarations
-from sycee.compliance.enforcement import admission, decision_log, decision_replay, screening, versions
+from sycee.compliance.enforcement import admission, decision_log, decision_replay, versions
 from sycee.compliance.enforcement.admission import Admission, Change
 from sycee.compliance.enforcement.decision_log import Appeal, Round, StoredDecision
 from sycee.compliance.enforcement.decisions import RecordedFinding, storable_text
 from sycee.compliance.enforcement.judge_cache import JudgeCache, VersionCache
-from sycee.compliance.enforcement.screening import AdmissionStatus, ComplianceRecord, FlowResult, Refusal
+from sycee.compliance.enforcement.screening import (
+    AdmissionStatus,
+    FlowResult,
+    PaymentRequest,
+    RecordWriter,
+    Screened,
+    UnreadableFlow,
+)
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
@@ -282,28 +289,59 @@ class Compliance:
 
     # --- payments ---
 
-    def screen(
-        self, flow: str = "", facts: Mapping[str, Any] | None = None, *, payment: str = "", by: str
-    ) -> ComplianceRecord | Refusal:
+    def screen(self, flow: str = "", facts: Mapping[str, Any] | None = None, *, payment: str = "", by: str) -> Screened:
         """Decide whether a payment is permitted, before money moves; store and return the decision.
 
         `flow` is the id of the payment's declared flow. `facts` add to its facts or replace them, in the form of a
-        declaration's [[flows]]; without `flow` they are all facts. `payment` is the caller's reference. Raise
-        UsageError or DocumentError for an invalid flow or fact; then nothing is stored.
+        declaration's [[flows]]; without `flow` they are all facts. `payment` is the caller's reference. A payment with
+        an invalid flow or fact is refused too: the decision is an `UnreadableFlow`.
+        """
+        request = PaymentRequest(payment, flow, {} if facts is None else facts)
+        return self.screen_many([request], by=by)[0]
+
+    def screen_many(self, requests: Sequence[PaymentRequest], *, by: str) -> list[Screened]:
+        """Decide about many payments in one transaction; return the decisions in the order of the requests.
+
+        Decisions, records and digests are those of `screen`. Each class of flows is judged once, and the status of each
+        party is read once.
         """
         stamp = self._stamp(by)
-        storable_text("flow", flow)
-        storable_text("payment", payment)
+        for each in requests:
+            storable_text("payment", each.payment)
 
-        def build(current: CurrentVersions) -> FlowResult:
+        def build(current: CurrentVersions) -> list[FlowResult | UnreadableFlow]:
             cache = self._judge_cache(current, stamp)
-            return cache.flow_result(cache.flow_class(flow, facts or {}))
+            seen: dict[str, FlowResult] = {}
+            results: list[FlowResult | UnreadableFlow] = []
+            for each in requests:
+                key = cache.class_key(each)
+                result = None if key is None else seen.get(key)
+                if result is None:
+                    judged = cache.screening_result(each)
+                    results.append(judged)
+                    if key is not None and isinstance(judged, FlowResult):
+                        seen[key] = judged
+                else:
+                    results.append(result)
+            return results
 
-        def store(connection: Connection, result: FlowResult) -> ComplianceRecord | Refusal:
-            statuses = [decision_log.admission_status(connection, each) for each in result.parties]
-            decision = screening.decide(payment, result, statuses)
-            decision_log.add_screening(connection, decision, stamp)
-            return decision
+        def store(connection: Connection, results: list[FlowResult | UnreadableFlow]) -> list[Screened]:
+            statuses: dict[str, AdmissionStatus] = {}
+            writers: dict[int, RecordWriter] = {}  # by the identity of the result, which `results` keeps
+            decided: list[tuple[Screened, str]] = []
+            for request, result in zip(requests, results, strict=True):
+                if isinstance(result, UnreadableFlow):
+                    decided.append((result, result.json()))
+                    continue
+                writer = writers.get(id(result))
+                if writer is None:
+                    for party in result.parties:
+                        if party not in statuses:
+                            statuses[party] = decision_log.admission_status(connection, party)
+                    writer = writers[id(result)] = RecordWriter(result, [statuses[each] for each in result.parties])
+                decided.append(writer.decide(request.payment))
+            decision_log.add_screenings(connection, decided, stamp)
+            return [decision for decision, _ in decided]
 
         return self._store_if_current(versions.current, build, store)
 
@@ -313,14 +351,14 @@ class Compliance:
 
     # --- verification ---
 
-    def replay(self, digest: str) -> Admission | ComplianceRecord | Refusal:
+    def replay(self, digest: str) -> Admission | Screened:
         """Judge a stored decision again. Raise IntegrityError if the result or the digest of a text differs."""
         with reading(self._engine) as connection:
             stored = decision_log.of_digest(connection, storable_text("digest", digest))
             decision_replay.require_admissions(connection, stored.record)
         return decision_replay.replay(VersionCache(self._engine), stored.record)
 
-    def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | ComplianceRecord | Refusal:
+    def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | Screened:
         """Judge a received record again from the versions stored here; the parties' admissions are those it names.
 
         Raise UsageError for a value that is not a record, IntegrityError for a record that was changed or gives another
