@@ -110,9 +110,9 @@ def as_a_server() -> Iterator[None]:
     """Configure this process as a server of many coroutines.
 
     Existing objects are excluded from cycle collection, and a thread that waits for the interpreter gets it within
-    SWITCH_S.
+    SWITCH_S. Objects that were excluded before stay so, and all others with them: nothing includes some of them.
     """
-    thresholds, switch_s = gc.get_threshold(), sys.getswitchinterval()
+    thresholds, switch_s, excluded = gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -122,7 +122,8 @@ def as_a_server() -> Iterator[None]:
     finally:
         sys.setswitchinterval(switch_s)
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
+        if not excluded:
+            gc.unfreeze()
 
 
 def ms(timing: Timing, percentile: float) -> float:

@@ -31,7 +31,7 @@ Clock = Callable[[], float]
 SLOTS_LOAD_MAX: Final = 0.5
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _touch(  # type: ignore[no-untyped-def]
     accounts, purses, account_slots, movements, known, records, slots, rows, purse_rows, start, stop
 ):

@@ -171,7 +171,7 @@ def _wallets(town: Town) -> Iterator[tuple[int]]:
 
 def _synced(setting: Setting) -> Timing:
     setting.say("measuring the disk alone")
-    return disk.synced(setting.folder / "limit", SYNCS)
+    return disk.synced(setting.folder / "limit", min(SYNCS, setting.operations))
 
 
 def _percentiles(timing: Timing) -> str:
