@@ -47,7 +47,7 @@ def register(
     receipt: Annotated[Path | None, Parameter(help="File for the receipt, for the registrant.")] = None,
     occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Register one person. --key is of a desk. Prints number and state of the entry."""
+    """Register one person. --key is of a clerk or an operator's signer. Prints number and state of the entry."""
     from sycee.core import ids
 
     keys = signing_keys(key)
@@ -70,7 +70,7 @@ def import_(
     receipts: Annotated[Path | None, Parameter(help="CSV file for row, entry and salt of each person.")] = None,
     occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Register the rows of a file. --key is of a desk. The same file again registers only what is missing.
+    """Register the rows of a file. --key is of a clerk or an operator's signer. A second call adds missing rows.
 
     Rows that cannot be registered are shown and do not stop the others.
     """
@@ -125,7 +125,7 @@ def check_entries(
 ) -> int:  # fmt: skip
     """Report that documents and phones were checked, and write the codes for delivery to the phones.
 
-    --key is of a desk. Without --codes, the codes are printed.
+    --key is of a clerk or an operator's signer. Without --codes, the codes are printed.
     """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -143,7 +143,7 @@ def code(
     folder: BankFolder, name: Name, entry: EntryNumber, code: Annotated[str, Parameter(help="The code of six digits.")],
     /, *, occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Enter the code of a registrant: the entry is confirmed. --key is of a desk."""
+    """Enter the code of a registrant: the entry is confirmed. --key is of a clerk or an operator's signer."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         refused = bank.registrations.confirm(name, occurrence, [(entry, code)], who=maker_of(bank, keys))
@@ -166,7 +166,7 @@ def exclude(
     reason: Annotated[str, Parameter(help="staff, merchant-owner, has-won or other.")], occurrence: Number = 0,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Exclude an entry by hand. --key is of a desk, after the freeze of the desk of the entry's bank.
+    """Exclude an entry manually. --key is of a clerk or an operator's signer, after the freeze of the entry's bank.
 
     After the draw the exclusion waits for a second person.
     """
@@ -219,7 +219,7 @@ def withdraw(
     lapse: Annotated[bool, Parameter(negative="", help="A winner who does not answer lapses.")] = False,
     occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Withdraw an entry at the wish of its person. After the draw the next ticket follows. --key is of a desk."""
+    """Withdraw an entry. After the draw the next ticket follows. --key is of a clerk or an operator's signer."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         bank.registrations.withdraw(name, occurrence, entry, who=maker_of(bank, keys), is_lapse=lapse)
@@ -232,7 +232,7 @@ def appeal(
     text: Annotated[Path, Parameter(help="File with the text of the registrant; it is stored encrypted.")], /, *,
     occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """File an appeal of a registrant. --key is of a desk or a caseworker."""
+    """File an appeal of a registrant. --key is of a clerk, an operator's signer or a caseworker."""
     from sycee.core import ids
     from sycee.core.input_files import read_bytes
 
