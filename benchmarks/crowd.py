@@ -1,6 +1,6 @@
 """Open loop of callers in one event loop.
 
-The due time of each call is drawn beforehand, and its duration counts from the due time: a call that starts late
+The due time of each call is drawn in advance, and its duration counts from the due time: a call that starts late
 because earlier calls were slow counts as slow. If all callers are busy, another caller is created; beyond a maximum, a
 call waits for a caller, which counts too.
 """

@@ -17,7 +17,7 @@ Who may request each action, and who must check it. `{COMMAND}` makes this page 
 test walks every cell.
 
 A duty allows a person to *request*. Whose signature moves money is decided by the ledger alone
-([authority](authority.md)); the last column lists its requirement. A person may have several duties at once, except
+([authority](authority.md)); the last column lists its requirement. A person may have several duties, except
 those that must be apart. [Proposals](proposals.md) explains how several persons sign.
 """
 

@@ -446,7 +446,7 @@ class Bank:
 
     @property
     def is_rehearsal(self) -> bool:
-        """Whether the bank has a clock of its own."""
+        """Whether the bank has its own clock."""
         return isinstance(self.stores.clock, RehearsalClock)
 
     def set_clock(self, ns: int) -> None:

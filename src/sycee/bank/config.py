@@ -74,7 +74,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "qr_domain": Setting("org.sycee", "reverse domain in QR codes", _SOMETHING, "a reverse domain such as org.sycee"),
     "country": Setting("", "ISO 3166 code of the country in QR codes", _COUNTRY, "two capital letters"),
     "city": Setting("", "city of merchants in QR codes"),
-    "rehearsal": Setting("false", "whether the bank has a clock of its own", _BOOLEAN, "true or false"),
+    "rehearsal": Setting("false", "whether the bank has its own clock", _BOOLEAN, "true or false"),
     "http_address": Setting("127.0.0.1:8420", "where `sycee serve` listens", _ADDRESS, "HOST:PORT, or unix:PATH"),
     "http_origin": Setting(
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
@@ -255,7 +255,7 @@ def check(name: str, text: str, what: str) -> None:
 
 
 def write(folder: DataFolder, values: Mapping[str, str]) -> None:
-    """Write `sycee.toml` with these settings, of `Config.planned`, durably and at once."""
+    """Write `sycee.toml` with these settings, of `Config.planned`, durably, without delay."""
     lines = ["# Settings of this bank: docs/reference/data-folder.md. No secret belongs in this file.\n"]
     for name, setting in SETTINGS.items():
         if name not in values:

@@ -1,4 +1,4 @@
-"""The data folder of a bank: what is in it and under which name (docs/reference/data-folder.md)."""
+"""The data folder of a bank: its files and their names (docs/reference/data-folder.md)."""
 
 from __future__ import annotations
 

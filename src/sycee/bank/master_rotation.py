@@ -33,7 +33,7 @@ class Rotation:
 def rotate_master_key(folder: Path, new: Path, *, options: Mapping[str, str] | None = None) -> Rotation:
     """Encrypt the key file and its backup under the master key in the file `new`, and store its path in the settings.
 
-    `new` is created if absent. After a kill the same call completes the rotation; the bank cannot be opened in between.
+    `new` is created if absent. After a kill, the same call completes the rotation; the bank cannot be opened before.
     Raises UsageError for the present master key, UnavailableError if another process has the bank open or the backup is
     not reachable.
     """

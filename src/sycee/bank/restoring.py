@@ -218,7 +218,7 @@ def _open_once(
     place: DataFolder, config: Config, secret: bytes, staging: Path, frame: int, tell: Callable[[str], None],
     schemas: Sequence[Schema],
 ) -> tuple[Resumed, int, list[str]]:  # fmt: skip
-    """Load the database, take the secrets, run later intents again: what became of them, persons shredded, findings."""
+    """Load the database and secrets, run later intents again; return their outcomes, persons shredded, findings."""
     clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
     made = engine(config.database)
     try:

@@ -375,7 +375,7 @@ class BulkPayments:
     # --- all or nothing ---
 
     def settle(self, id: int, *, signers: Sequence[Signer], who: int, discard: bool = False, request: int = 0) -> File:
-        """Pay all staged rows of a file of mode "all" at once; `discard`: delete them instead, and pay none.
+        """Pay all staged rows of a file of mode "all" together; `discard`: delete them instead, and pay none.
 
         The operator of the payer's account signs, or an officer. `request`: the id of the action. Raises UsageError for
         a file of another mode or state, or with rows that were not staged; Refused with the ledger's code: nothing was

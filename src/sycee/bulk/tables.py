@@ -20,7 +20,7 @@ SCHEMA: Final = Schema("bulk", METADATA, Path(__file__).parent / "migrations")
 WAITING: Final = "waiting"  # for the approval of two persons
 OPEN: Final = "open"  # takes rows
 SETTLING: Final = "settling"
-SETTLED: Final = "settled"  # all rows were paid at once
+SETTLED: Final = "settled"  # all rows were paid together
 DISCARDED: Final = "discarded"  # no row was paid
 STATES: Final = (WAITING, OPEN, SETTLING, SETTLED, DISCARDED)
 

@@ -42,9 +42,10 @@ DAY_NS: Final = 86_400 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim. `minor`: what the first return did not find. `proposal`: the newest to return or collect, 0 for none.
+    """A claim. `minor`: the part that the first return did not find.
 
-    `missing_minor`: what can still be collected: less than `minor - recovered` if the payee refunded the payment since.
+    `proposal`: the newest that returns or collects money; 0 for none. `missing_minor`: the amount that can still be
+    collected, less than `minor - recovered` if the payee has refunded the payment since.
     """
 
     reverse: int

@@ -266,7 +266,7 @@ class Cases:
         - `minor`: amount to hold or return; 0 for all of the payment.
         - `id`: of the step; the same id again changes nothing further.
 
-        If a hold has less than the amount, its money is paid at once, and the return of the rest is proposed. A hold
+        If a hold has less than the amount, its money is paid immediately and the return of the rest is proposed. A hold
         that ended by time holds nothing any more. Raises UsageError for a step that is not possible now, and for every
         step while a proposed return waits for signatures; Refused, with the case unchanged, if the ledger refuses the
         operation.

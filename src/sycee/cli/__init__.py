@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "statement": ("statement:statement", "Show the money that an account received and paid."),
     "export": ("export:export", "Export a ledger's history to Parquet files by day."),
     "query": ("query:query", "Query an exported ledger in SQL."),
-    "compliance": ("compliance:app", "Check declared facts under several regimes at once."),
+    "compliance": ("compliance:app", "Check declared facts under several regimes."),
     # A bank: its founding and settings.
     "init": ("init:init", "Found a bank: its ledger, its database, its key files and the duties of its first persons."),
     "config": ("config:app", "Show the settings of a bank."),

@@ -156,7 +156,7 @@ def approve(folder: BankFolder, file: BulkFileId, /, *, key: KeyFiles = None) ->
 
 @app.command
 def settle(folder: BankFolder, file: BulkFileId, /, *, discard: Discard = False, key: KeyFiles = None) -> int:
-    """Pay all rows of a file of `pay --all-or-nothing` at once, or none. A person of the wallet's operator signs."""
+    """Pay all rows of a file of `pay --all-or-nothing`, or none. A person of the wallet's operator signs."""
     from sycee.core import ids
 
     keys = signing_keys(key)

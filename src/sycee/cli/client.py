@@ -80,7 +80,7 @@ def revoke(
     *,
     key: KeyFiles = None,
 ) -> int:
-    """End a program's access at once. Its key cannot be registered again.
+    """End a program's access immediately. Its key cannot be registered again.
 
     The first --key is an officer's, or one of the client's operator.
     """

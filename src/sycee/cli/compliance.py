@@ -1,4 +1,4 @@
-"""`sycee compliance`: check declared facts under several regimes at once, and explain the verdicts.
+"""`sycee compliance`: check declared facts under several regimes, and explain the verdicts.
 
 `compliance_routes` has the commands about routes, blocs and differences.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="compliance",
-    help="Check declared facts under several regimes at once.",
+    help="Check declared facts under several regimes.",
     default_parameter=Parameter(negative=""),
 )
 app.command(compliance_routes.routes)

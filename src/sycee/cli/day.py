@@ -179,7 +179,7 @@ def resolve(
     reason: Annotated[str, Parameter(help="Why the break is closed: at most 35 characters, no person's name.")],
     key: KeyFile,
 ) -> int:
-    """Close a break by hand.
+    """Close a break manually.
 
     A break that no longer exists is closed by the next close of a day.
     """

@@ -279,7 +279,7 @@ def halt(
     block: Annotated[bool, Parameter(negative="", help="Propose to block the funder's debits, too.")] = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Refuse the claims and the next steps of a programme at once. Claimed packets can still be spent."""
+    """Refuse the claims and the next steps of a programme immediately. Claimed packets can still be spent."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         who = maker_of(bank, keys)

@@ -118,7 +118,7 @@ def situation(
     output: Annotated[Path | None, Parameter(help="Write an HTML page to this file.")] = None,
     json_: AsJson = False,
 ) -> int:  # fmt: skip
-    """Show what was claimed, spent and refused so far, and payments that somebody should look at."""
+    """Show what was claimed, spent and refused so far, and payments to examine."""
     from sycee.core import money
     from sycee.programmes.situation_page import document, situation_page
     from sycee.report import page

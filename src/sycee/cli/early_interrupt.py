@@ -22,7 +22,7 @@ def _exit(*_: object) -> NoReturn:
     raise SystemExit(130)
 
 
-# A program that imports the command line may have a handler of its own, or import in another thread.
+# A program that imports the command line may have its own handler, or import in another thread.
 if (
     threading.current_thread() is threading.main_thread()
     and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -30,7 +30,7 @@ def issue(
 ) -> int:
     """Print a code with which a person sets up a passkey, or a login with an OpenID provider, once.
 
-    The first --key is of an officer, or of the person's operator. Whoever has the code logs in as the person.
+    The first --key is of an officer, or of the person's operator. Any person with the code can log in as the person.
     """
     from sycee.core import ids
 

@@ -130,7 +130,7 @@ def approve(file: BulkFileId, /, *, login: Login, id_: ActionId = "") -> int:
 
 @bulk.command
 def settle(file: BulkFileId, /, *, login: Login, key: PersonKey, discard: Discard = False, id_: ActionId = "") -> int:
-    """Pay all rows of a file of `pay --all-or-nothing` at once, or none. A person of the wallet's operator signs."""
+    """Pay all rows of a file of `pay --all-or-nothing`, or none. A person of the wallet's operator signs."""
     with connected(login) as bank:
         from sycee.client import bulk as calls
 

@@ -176,7 +176,7 @@ def resolve(
     reason: Annotated[str, Parameter(help="Why the break is closed: at most 35 characters, no person's name.")],
     id_: ActionId = "",
 ) -> int:  # fmt: skip
-    """Close a break by hand."""
+    """Close a break manually."""
     with connected(login) as bank:
         from sycee.client import api
 

@@ -242,7 +242,7 @@ def claim(
 
 @drop.command
 def halt(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -> int:
-    """Refuse the claims and the next steps of a programme at once. Claimed packets can still be spent."""
+    """Refuse the claims and the next steps of a programme immediately. Claimed packets can still be spent."""
     with connected(login) as bank:
         from sycee.client import api
 

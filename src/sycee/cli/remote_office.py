@@ -159,7 +159,7 @@ def list_clients(*, login: Login, json_: AsJson = False) -> int:
 def revoke(
     id: Annotated[str, Parameter(name="CLIENT", help="Id of the client.")], /, *, login: Login, id_: ActionId = ""
 ) -> int:  # fmt: skip
-    """End a program's access at once. Its key cannot be registered again."""
+    """End a program's access immediately. Its key cannot be registered again."""
     with connected(login) as bank:
         from sycee.client import api
 

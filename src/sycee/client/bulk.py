@@ -209,7 +209,7 @@ def approve(id: int | str, *, request: int = 0) -> Call[str]:
 
 
 def settle(file: BulkFile, signer: Signer, *, discard: bool = False, request: int = 0) -> Call[BulkFile]:
-    """Pay all rows of a file of mode ALL at once; `discard`: pay none, and end it. The operator's person signs."""
+    """Pay all rows of a file of mode ALL together; `discard`: pay none, and end it. The operator's person signs."""
 
     def wanted(id: int) -> Sequence[Wanted]:
         fields, flags = {"id": id, "number": file.settlement}, 0

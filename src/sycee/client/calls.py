@@ -1,4 +1,4 @@
-"""Calls: what a client does with the server, as values that a sync and an async client carry out alike."""
+"""Calls: requests of a client to the server, as values that a sync and an async client carry out alike."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ All are `sycee.core.errors.SyceeError`, so that `message`, `hint` and `exit_code
         ├── Refused                   exit 1   422: the ledger refused; `code` is its result code
         ├── TooManyRequests           exit 4   429 until the deadline
         ├── NotTaken                  exit 4   408, 502, 503, 504 until the deadline
-        └── ServerFailed              exit 3   500: the server found damage, or has an error of its own
+        └── ServerFailed              exit 3   500: the server found damage, or has a defect
 
 After LostConnection, TooManyRequests and NotTaken, do the same call again: its id makes that safe.
 """
@@ -119,7 +119,7 @@ class NotTaken(Problem):
 
 
 class ServerFailed(Problem):
-    """The server found damage, or has an error of its own."""
+    """The server found damage, or has a defect."""
 
     exit_code = 3
 

@@ -50,7 +50,7 @@ class Feed:
 
     @property
     def pause_s(self) -> float:
-        """Return how long to wait before the next connection: some proxies close every connection at once."""
+        """Return how long to wait before the next connection: some proxies close every new connection."""
         return max(0.0, self._connected_s + PAUSE_S - time.monotonic())
 
     def connect(self) -> Call[Response]:

@@ -60,7 +60,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. `headers` have names in lower case. `stream`: of the transport, to be closed."""
+    """The answer of a server. `headers` have names in lower case. `stream`: of the transport, to be closed."""
 
     status: int
     headers: Mapping[str, str]
@@ -77,12 +77,12 @@ class Lost:
 
 Outcome: TypeAlias = Response | Lost | None
 Steps: TypeAlias = Generator[Send | Pause, Outcome, Value]
-# What an operation does: it yields requests, and receives answers that are no errors.
+# An operation yields requests, and receives answers that are no errors.
 Conversation: TypeAlias = Generator[Request, Response, Value]
 
 
 class Session:
-    """What the requests of one client share.
+    """State shared by the requests of one client.
 
     - `deadline_s`: seconds for one call, with all its requests and repetitions.
     - `now_ns`: the bank's time, for the validity of signatures. `machine_ns`: this machine's, for proofs.

@@ -1,4 +1,4 @@
-"""Compliance of a network with several regimes at once, judged on declared facts.
+"""Compliance of a network under several regimes, judged on declared facts.
 
 This package contains the model and its readers. `judging` evaluates rules, `routing` finds routes, `enforcement` stores
 versions and decisions, `reports` writes findings.

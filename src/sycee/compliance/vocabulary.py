@@ -55,7 +55,7 @@ class Type(Enum):
     TEXT = auto()  # free text, or one of `Field.words`
     CHOICE = auto()  # one of `Field.words`, which a profile cannot extend
     WORDS = auto()  # a list of these
-    STATE = auto()  # a code of `territories.codes()`; a territory with a code of its own is separate from its state
+    STATE = auto()  # a code of `territories.codes()`; a territory with its own code is separate from its state
     STATES = auto()
     BOOLEAN = auto()
     INTEGER = auto()

@@ -1,7 +1,7 @@
-"""The checks: each does with the server what an integration does or must never do, and compares the answer.
+"""The checks: each sends what an integration sends or must never send, and compares the server's answer.
 
-The checks are in the order in which they run. Later ones use the payments of earlier ones. In the end every minor unit
-is back in the wallet that paid it.
+The checks are in the order in which they run. Later checks use the payments of earlier ones. After the last, every
+minor unit is back in the wallet that paid it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MINUTE_NS: Final = 60 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What is tested: a server, a program with its key, and two wallets with their keys.
+    """The subject of a test: a server, a program with its key, and two wallets with their keys.
 
     `receiver`: address of the team's receiver of webhooks, "" for none; `webhook_key`: whose public key it trusts.
     """
@@ -58,7 +58,7 @@ CHECKS: Final[list[Check]] = []
 
 
 class Bench:
-    """What the checks of one run share: clients of the server, and the payments made so far."""
+    """State shared by the checks of one run: clients of the server, and the payments made so far."""
 
     def __init__(self, tested: Integration) -> None:
         self.tested = tested

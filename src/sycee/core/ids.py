@@ -36,7 +36,7 @@ from sycee.core.errors import UsageError
 
 ID: Final = np.dtype([("low", "<u8"), ("high", "<u8")])
 Ids: TypeAlias = NDArray[np.void]  # of dtype ID
-AnyId: TypeAlias = "int | UUID | str"  # what public functions accept: a number, a UUID or its text
+AnyId: TypeAlias = "int | UUID | str"  # an argument of public functions: a number, a UUID or its text
 Times: TypeAlias = "int | NDArray[np.integer[Any]]"
 
 COUNT_MAX = 2**40  # far above any frame or draw, and half of the counter's upper half

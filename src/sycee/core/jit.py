@@ -30,7 +30,7 @@ class Mode:
 
 
 def entry(signature: Any, **options: Any) -> Callable[[Any], Any]:
-    """Return a decorator that compiles a function for one signature, or loads it from the cache, at once."""
+    """Return a decorator that compiles a function for one signature immediately, or loads it from the cache."""
 
     def decorate(function: Any) -> Any:
         if IS_INTERPRETED:
@@ -63,7 +63,7 @@ def compile_part(function: Any, types: tuple[Any, ...]) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt between two passes of the compiler instead of at once.
+    """Raise KeyboardInterrupt between two passes of the compiler instead of immediately.
 
     Python's own handler could raise inside a callback of LLVM, where the exception is printed and lost. A handler that
     the program has installed is left alone.
@@ -103,7 +103,7 @@ class _Interrupt(event.Listener):  # type: ignore[misc]  # numba is untyped
 
 @contextmanager
 def _interruptible_at_once() -> Iterator[None]:
-    """Raise KeyboardInterrupt at once in this block, which waits and calls no compiler."""
+    """Raise KeyboardInterrupt immediately in this block, which waits and calls no compiler."""
     handler = signal.getsignal(signal.SIGINT)
     if not isinstance(getattr(handler, "__self__", None), _Interrupt):
         yield

@@ -2,7 +2,7 @@
 
 Two workers start on different functions. Each loads the functions that the other has compiled from the cache, and waits
 where the other is compiling the function it needs (`jit._Cache`). This process shows the progress and compiles nothing,
-so that Ctrl-C ends all three at once.
+so that Ctrl-C ends all three immediately.
 """
 
 from __future__ import annotations

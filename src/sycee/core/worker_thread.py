@@ -95,7 +95,7 @@ class Worker:
         return reference() if reference else None
 
     def enqueue(self, deferred: Deferred[Any]) -> None:
-        """Queue a deferred task behind the earlier ones. Run it at once where the system refuses a thread."""
+        """Queue a deferred task behind the earlier ones. Run it immediately where the system refuses a thread."""
         if self._thread is None:
             with self._starting:
                 if not self._start():

@@ -104,7 +104,7 @@ class Breaks:
         self, number: int, reason: str, *, day: date, by: int,
         also: Callable[[Connection, Break], None] = lambda connection, closed: None,
     ) -> Break:  # fmt: skip
-        """Close a break by hand, with a reason of at most 35 characters that names no person.
+        """Close a break manually, with a reason of at most 35 characters that names no person.
 
         `also` writes in the same transaction, and gets the closed break. Raises UsageError for a closed break.
         """

@@ -232,7 +232,7 @@ _RULES: Final = (
     _rule("programme.drop", "fill the packets of a programme", (_D.OPERATOR,), own=True, ledger=OWNER),
     _rule("programme.claim", "claim a packet into the winner's wallet", (*_DESKS, _D.CITIZEN), own=True,
         ledger=OPERATOR),
-    _rule("programme.halt", "refuse the claims of a programme at once", (_D.OFFICER, _D.OPERATOR), own=True),
+    _rule("programme.halt", "refuse the claims of a programme immediately", (_D.OFFICER, _D.OPERATOR), own=True),
     _rule("programme.block", "block the debits of a halted programme's funder", (_D.OFFICER, _D.OPERATOR), _BOARD,
         own=True, ledger=OPERATOR),
     _rule("programme.resume", "end a halt, and the block of the funder", (_D.OFFICER, _D.OPERATOR), _BOARD, own=True,

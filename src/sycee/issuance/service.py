@@ -268,7 +268,7 @@ class IssuanceService:
     def fund_many(
         self, operator: int, fundings: Sequence[tuple[int, int, str]], *, signers: Sequence[Signer], who: int
     ) -> list[Outcome]:
-        """Do `fund` for many wallets at once: `fundings` are wallet, minor units and bank reference. Errors: `fund`."""
+        """Do `fund` for many wallets: `fundings` are wallet, minor units and bank reference. Errors: `fund`."""
         accounts = self._registry.require_active(operator).accounts
 
         def draft(wallet: int, minor: int, bank_reference: str) -> Draft:
@@ -301,7 +301,7 @@ class IssuanceService:
     def confirm_many(
         self, operator: int, fundings: Sequence[int], *, signers: Sequence[Signer], who: int
     ) -> list[Outcome]:
-        """Do `confirm` for many fundings of an operator at once. Errors: `confirm`."""
+        """Do `confirm` for many fundings of an operator in one call. Errors: `confirm`."""
         self._people.require(who, CONFIRM, operator=operator)
         own = sqlalchemy.select(FUNDINGS.c.id).where(FUNDINGS.c.operator == operator, FUNDINGS.c.state == SENT)
         with reading(self._stores.engine) as connection:

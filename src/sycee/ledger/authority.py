@@ -300,7 +300,7 @@ class _FrameRecords:
 
 # --- signatures given ---
 
-PAIRS_MAX: Final = 1 << 17  # of envelope and covered operation, examined at once: bounds the memory of one step
+PAIRS_MAX: Final = 1 << 17  # of envelope and covered operation, examined together: bounds the memory of one step
 
 _RANKS: Final = np.array([PRECEDENCE.index(result) for result in sorted(Result)])  # by code: highest first
 _CODES: Final = np.array(PRECEDENCE, np.uint16)  # by rank

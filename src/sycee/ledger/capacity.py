@@ -135,7 +135,7 @@ class GrowingTables:
         return True
 
     def _expect_drops(self, opened: int, movements: int) -> None:
-        """Prepare memory for the movements of a drop, which fills all purses of an opened programme at once."""
+        """Prepare memory for the movements of a drop, which fills all purses of an opened programme together."""
         if opened:
             self.grow("movements", movements + opened)
             row_bytes = kernels.GROWING_TABLES["movements"][0].itemsize

@@ -45,7 +45,7 @@ def reserve_ids(state: GrowingTables, new_ids: int) -> None:
     """Provide capacity for `new_ids` more ids in the recent generation. If it is full, it becomes the older one.
 
     A generation is also full when it spans GENERATION_ROWS, because a slot stores a row in 32 bits. The previous older
-    generation, which has been sorted in the meantime, becomes a run. Call it between frames. After a MemoryError every
+    generation, which has been sorted since, becomes a run. Call it between frames. After a MemoryError every
     id can still be found.
     """
     generations, recent = state.tables.generations, state.tables.recent_slots

@@ -47,7 +47,7 @@ class TableArray(Protocol):
         """Extend the array to `length` rows. Raise MemoryError if there is no memory."""
 
     def use(self, rows: int, *, expected: int = 0) -> None:
-        """Record that `rows` are in use and that `expected` more will follow at once."""
+        """Record that `rows` are in use and that `expected` more will follow immediately."""
 
 
 class Storage:

@@ -243,7 +243,7 @@ class Life:
         if current is None or ids.format(current.event) != payload["event"]:
             return  # a newer recovery, or its end
         if job == actions.RESTORE_JOB and self._account(account).rule_set != self.recovery_rule_set():
-            # Somebody gave the wallet another rule set in the meantime: it stays.
+            # A person gave the wallet another rule set since: keep it.
             write(
                 self._stores.engine,
                 lambda connection: actions.end_recovery(connection, run.id, details, who),

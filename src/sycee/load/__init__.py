@@ -1,1 +1,1 @@
-"""Load of a server: payments signed beforehand, offered at a stated rate, with latencies from their due times."""
+"""Load of a server: presigned payments, offered at a stated rate, with latencies from their due times."""

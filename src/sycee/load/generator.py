@@ -1,6 +1,6 @@
 """Open-loop generator of HTTP requests over keep-alive connections.
 
-The due time of each request is drawn beforehand, and its latency counts from the due time: a request that is sent
+The due time of each request is drawn in advance, and its latency counts from the due time: a request that is sent
 late, because all connections wait for answers, counts as slow. Requests are not pipelined.
 """
 
@@ -208,7 +208,7 @@ def _ignore(task: asyncio.Future[None]) -> None:
 
 
 async def run_sources(sources: Sequence[Source], host: str, port: int) -> float:
-    """Run all sources at once; return the seconds until the last of them ended."""
+    """Run all sources concurrently; return the seconds until the last of them ended."""
     for source in sources:
         await source.connect(host, port)
     gc.collect()

@@ -1,4 +1,4 @@
-"""Readers beside a load: open event streams, and one reader that pages statements, in a process of their own.
+"""Readers beside a load: open event streams, and one reader that pages statements, in a separate process.
 
 The process reads its `Readers` as JSON from stdin, writes a line when all streams are open, and its counts as JSON when
 stdin ends. It counts the events and does not parse them, so that it takes little of the processor.
@@ -29,7 +29,7 @@ PAGES = 3  # of each statement
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """What to read. `programs`: client id and key file of each program; the streams are divided among them.
+    """The readers of a load. `programs`: client id and key file of each program; the streams are divided among them.
 
     `wallets`: ids of wallets whose statements the first program pages, one after the other; () for none. `origin`: the
     server's public address, of which tokens are.

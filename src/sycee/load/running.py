@@ -30,7 +30,7 @@ HELD: Final = 0.95  # share of the offered rate that must be answered for the ra
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to offer. `bad_per_s`: payments with invalid signatures per second, sent from BAD_ADDRESS.
+    """The requests of a load. `bad_per_s`: payments with invalid signatures per second, sent from BAD_ADDRESS.
 
     `streams`, `reads_statements`, `programs`, `origin`: of `readers.Readers`, which read meanwhile.
     """

@@ -1,4 +1,4 @@
-"""Tables of the key file `people.keys`, and of its backup: one secret per person, in an SQLite file of its own."""
+"""Tables of the key file `people.keys`, and of its backup: one secret per person, in a separate SQLite file."""
 
 from __future__ import annotations
 

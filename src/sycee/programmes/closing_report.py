@@ -43,7 +43,7 @@ HALF_WIDTH = 500  # CSS pixels of a plot beside another one
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What winners paid at shops in the spending window compared with other registrants, in minor units per person.
+    """Payments of winners at shops in the spending window, against other registrants, in minor units per person.
 
     `plain`: the difference of means; `adjusted`: Lin's estimate with payments before the draw; None without them.
     """

@@ -163,7 +163,7 @@ class Drafts:
         self, found: Occurrence, state: str, data: Mapping[str, Any],
         check: Callable[[Connection, Occurrence], None] | None = None, **values: Any,
     ) -> Occurrence:  # fmt: skip
-        """Change the state of an occurrence in a transaction of its own, and return it.
+        """Change the state of an occurrence in a separate transaction, and return it.
 
         `check` raises what prevents the change. Raises UsageError unless the occurrence is as it was found, or has the
         new state already.

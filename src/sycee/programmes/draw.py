@@ -320,7 +320,7 @@ class EntryCheck:
     proof: Proof = ()
     ticket: bytes | None = None
     rank: int | None = None  # from 1 among all tickets of the stratum
-    won: bool | None = None  # whether the entry has a packet in the end, by its rank or as a successor
+    won: bool | None = None  # whether the entry has a packet after all successions, by its rank or as a successor
 
     @property
     def ok(self) -> bool:

@@ -24,7 +24,7 @@ DOCUMENT_DIGITS: Final = 20  # every u64
 PHONE_DIGITS: Final = 15  # the longest number that E.164 allows
 PHONE_MAX: Final = 10**PHONE_DIGITS - 1
 
-_ROWS_PER_CHUNK: Final = 1 << 17  # identity texts in memory at a time: 7 MB
+_ROWS_PER_CHUNK: Final = 1 << 17  # identity texts in memory together: 7 MB
 
 
 def identity_text(document: int, phone: int) -> bytes:
@@ -157,7 +157,7 @@ def _full_order(digest: Bytes) -> NDArray[np.int64]:
 
 
 def _digits(numbers: NDArray[np.uint64], width: int) -> Bytes:
-    """Return decimal digits in ASCII, zero-filled to `width`: four at a time, from a table."""
+    """Return decimal digits in ASCII, zero-filled to `width`: four together, from a table."""
     out = np.empty((len(numbers), (width + 3) // 4 * 4), dtype=np.uint8)
     rest = numbers.astype(np.uint64)
     for column in range(out.shape[1] - 4, -1, -4):

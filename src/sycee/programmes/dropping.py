@@ -65,7 +65,7 @@ class Dropping(Terms):
         self, name: str, occurrence: int = 0, *,
         signers: Sequence[Signer], who: int, progress: Progress | None = None,
     ) -> Occurrence:  # fmt: skip
-        """Add the members of the approved cohort and seal it. The operator of the funder signs, a frame at a time.
+        """Add the members of the approved cohort and seal it. The operator of the funder signs each frame.
 
         After an interruption the same call goes on where it stopped. `progress(done, total)` counts members. Raises
         UsageError before the terms are signed, and IntegrityError if the files lead to another cohort than the signed

@@ -37,7 +37,7 @@ EXPIRY: Final = "expiry"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What a dry run tries. `numbers`: None for free ones. `wallets`: member → wallet, whose claims are tried."""
+    """Arguments of a dry run. `numbers`: None for free ones. `wallets`: member → wallet, whose claims are tried."""
 
     stored: StoredProgramme
     found: Occurrence

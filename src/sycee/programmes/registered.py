@@ -1,4 +1,4 @@
-"""What the life of a programme needs of its registrations."""
+"""The interface of registrations to the life of a programme."""
 
 from __future__ import annotations
 

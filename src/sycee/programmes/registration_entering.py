@@ -80,7 +80,7 @@ Receipts = Callable[[NDArray[np.int64], NDArray[np.int64], Bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a registrant gets. With document, phone and salt anyone finds the entry in the published list."""
+    """The receipt of a registrant. With document, phone and salt anyone finds the entry in the published list."""
 
     entry: int
     state: str

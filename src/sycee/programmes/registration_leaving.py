@@ -102,7 +102,7 @@ class Leaving(Entering):
         return write(self._stores.engine, work)
 
     def exclude(self, programme: str, occurrence: int, entries: Sequence[int], *, reason: str, who: int) -> int:
-        """Exclude entries by hand, for a reason of EXCLUSIONS; return how many changed. Errors as `withdraw`.
+        """Exclude entries, for a reason of EXCLUSIONS; return how many changed. Errors as `withdraw`.
 
         After the freeze `who` is of the operator of the entries' bank. After the draw nothing changes yet: a second
         person decides (`decide_removal`), before the terms are proposed.

@@ -57,7 +57,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What support may tell a registrant: "why did I not win", "where is my packet".
+    """The answers of support to a registrant: "why did I not win", "where is my packet".
 
     - `accepted_state`: of a duplicate, the state of the accepted entry of the same person.
     - `rank`, `ticket`, `position`: in the published draw; None before it, for an entry that is not in the list, and for
@@ -108,7 +108,7 @@ class _Listed:
 
 
 class Results:
-    """What follows from a draw for the registrants."""
+    """The outcomes of a draw for the registrants."""
 
     def __init__(
         self, lists: Lists, programmes: Programmes, registrations: Registrations, register: Register, access: AccessLog
@@ -212,7 +212,7 @@ class Results:
         positions = np.flatnonzero(np.isin(listed, np.array(list(gone), np.int64)))
         return {position: gone[int(listed[position])] for position in positions.tolist()}
 
-    # --- claims: what the life of a programme asks ---
+    # --- claims: the interface to the life of a programme ---
 
     def bank_of(self, programme: str, occurrence: int, member: int) -> str:
         """Return the name, in the file, of the operator that a member chose. Raises NotFound for no member."""

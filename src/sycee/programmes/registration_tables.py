@@ -1,7 +1,7 @@
 """SQL tables of registrations. No column has a document, a phone or a salt as text.
 
 `sealed` is encrypted under a key of the list, which the key file has (`sycee.personal.keys`); `hash` is keyed with it,
-too. Deleting the key shreds everybody of the list at once.
+too. Deleting the key shreds everybody of the list.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ ATTEMPTS_MAX: Final = 5  # wrong codes before an entry lapses
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """What a screening found: entries that are duplicates now, and entries that it excluded."""
+    """The result of a screening: entries that are duplicates now, and entries that it excluded."""
 
     duplicates: int
     excluded: int

@@ -1,4 +1,4 @@
-"""Beginnings of the occurrences of a programme with a schedule: each local day once, whatever happens.
+"""Beginnings of the occurrences of a programme with a schedule: each local day exactly once.
 
 One job exists for each day, under the key of programme and day. Its run stores the occurrence, opens its registration
 and adds the job of the next day, in one transaction. A restart, a second scheduler or a clock that goes back finds the

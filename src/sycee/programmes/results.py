@@ -1,4 +1,4 @@
-"""What an occurrence did, read from its purses and movements on the ledger: the figures of its closing report.
+"""The figures of an occurrence, read from its purses and movements on the ledger: the figures of its closing report.
 
 Amounts are minor units. A *gross* amount counts a payment in full although some of it was refunded later. All arrays
 are of the frame that `Results.frame` names.

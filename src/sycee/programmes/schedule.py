@@ -22,7 +22,7 @@ from sycee.core.time_zones import EPOCH
 CATCH_UP: Final = ("each", "last")
 FREQUENCIES: Final = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 PARTS: Final = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST")
-DAYS_MAX: Final = 3_660  # as far as the ledger's clock may go at once
+DAYS_MAX: Final = 3_660  # the ledger's clock may move this far in one step
 OCCURRENCES_MAX: Final = DAYS_MAX  # one a day
 OCCURRENCES_CHECKED: Final = 1_000  # their windows are compared
 _RIGHT: Final = 'a rule of RFC 5545 by days, such as "FREQ=MONTHLY;BYMONTHDAY=1;COUNT=12"'
@@ -144,7 +144,7 @@ def _check_days(table: Table, schedule: Schedule) -> None:
 
 
 def _check_windows(table: Table, schedule: Schedule, claim_from_ns: int, expires_ns: int) -> None:
-    """Raise DocumentError if occurrences overlap without leave, or a wallet would have too many purses at once."""
+    """Raise DocumentError if occurrences overlap without permission, or a wallet would have too many purses."""
     days = list(itertools.islice(schedule.days(), OCCURRENCES_CHECKED))
     begins = [schedule.begins_ns(day) for day in days]
     claims, ends = ([schedule.moved_ns(moment_ns, day) for day in days] for moment_ns in (claim_from_ns, expires_ns))

@@ -1,4 +1,4 @@
-"""What a team watches while packets are claimed and spent: figures by operator and part, refusals by cause, and flags.
+"""The situation while packets are claimed and spent: figures by operator and part, refusals by cause, and flags.
 
 A flag names a shop or a pair whose payments look unusual, with the numbers and the threshold. It judges nobody: a
 person looks at it (docs/reference/programmes-live.md).

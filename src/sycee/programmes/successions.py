@@ -45,7 +45,7 @@ def successions(announcement: Announcement, tickets: Bytes, removed: Mapping[int
 
     `tickets`: all in list order, uint8 [n, 32]. `removed`: position in the list → reason, of winners and of other
     entries; an entry that is never reached has no effect. Winners are replaced in the order of winners.csv. A successor
-    who is removed too is replaced at once. Raises UsageError for a position outside the list, or an unknown reason.
+    who is removed too is replaced immediately. Raises UsageError for a position outside the list, or an unknown reason.
     """
     for index, reason in removed.items():
         if not 0 <= index < announcement.entries or reason not in REASONS:
@@ -71,7 +71,7 @@ def successions(announcement: Announcement, tickets: Bytes, removed: Mapping[int
 
 
 def holders(index: NDArray[np.int64], passed_on: tuple[Succession, ...]) -> NDArray[np.int64]:
-    """Return who has each packet in the end: `index` of the winners with successors in place, NOBODY for a packet left.
+    """Return the final owner of each packet: `index` of the winners with successors in place, NOBODY for a packet left.
 
     The order stays that of `index`, so `Winners.packet_order` of the draw applies to the result, too.
     """
@@ -131,7 +131,7 @@ def check(announcement: Announcement, tickets: Bytes, commitments: Bytes, publis
 
 
 def result_of(passed_on: tuple[Succession, ...], index: int, won: bool) -> tuple[bool, str]:
-    """Return whether an entry has a packet in the end, and a sentence about it."""
+    """Return whether an entry has a packet after all successions, and a sentence about it."""
     detail = "this entry is in no succession"
     for each in passed_on:
         if each.successor == index:

@@ -1,4 +1,4 @@
-"""SQL tables of programmes. Rows hold files, ids, numbers and digests; registrations are in tables of their own."""
+"""SQL tables of programmes. Rows hold files, ids, numbers and digests; registrations are in separate tables."""
 
 from __future__ import annotations
 

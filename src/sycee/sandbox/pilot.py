@@ -136,7 +136,7 @@ class _Replay:
         for finding in self.ledger.sequencer.findings:
             self.watcher.note(finding)
         with self.ledger as ledger:
-            # Two runs may have claimed an empty folder at once: the one that has it open checks again.
+            # Two runs may have claimed an empty folder at the same time: the one that has it open checks again.
             self._claim_folder()
             self._remove_partial_files()
             drawn = self._register_and_draw()

@@ -49,7 +49,7 @@ class Applier:
             if batch.in_order and self.state.is_all_new(batch.operations):
                 batch = batch.with_all_new()
             self.state.reserve(batch)
-        # Compare after `reserve`: another thread computes the previous frame's digest in the meantime.
+        # Compare after `reserve`: another thread computes the previous frame's digest concurrently.
         if frame.movement_digest != self.state.movement_digest:
             raise _movements_error(self.state, frame)
         self.apply(frame.kind, frame.sequence, frame.time_ns, batch, frame.calendar)

@@ -331,7 +331,7 @@ class LoopSubmitter:
                 waiter.set_result(None)
             self._waiters.popleft()
         if self._waiters and not self._admitted and not self._pending and not self._queue.watch_space(self):
-            self._loop.call_soon(self._admit)  # space was freed in the meantime
+            self._loop.call_soon(self._admit)  # space was freed since
         self._set_if_idle()
 
     def _deliver_outcomes(self, outcomes: list[tuple[Any, Any]]) -> None:

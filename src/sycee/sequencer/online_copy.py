@@ -1,6 +1,6 @@
 """Copy of a journal up to one frame while its ledger continues.
 
-Segments are append-only and filled with zeros beforehand: the bytes up to the end of a durable frame no longer change.
+Segments are append-only and filled with zeros in advance: the bytes up to the end of a durable frame no longer change.
 So a copy has these bytes and zeros behind them, as if the ledger had stopped after that frame.
 """
 

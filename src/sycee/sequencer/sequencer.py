@@ -107,7 +107,7 @@ class Sequencer:
         self.admission = Admission(self._queue, log, self.state, clock, signature_workers=signature_workers)
         self._ticker: Ticker | None = None
         if ticks:
-            # The ticker's thread starts at once, and may write a frame before this assignment.
+            # The ticker's thread starts immediately, and may write a frame before this assignment.
             self._ticker = self._writer.ticker = Ticker(self, clock)
 
     @property

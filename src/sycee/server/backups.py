@@ -30,7 +30,7 @@ BACKUP: Final = "backup"  # action of sycee.identity.duties
 FOLDER: Final = "backup_folder"  # settings
 KEY: Final = "backup_key"
 DAY_NS: Final = 86_400 * 10**9
-PER_DAY_MAX: Final = 24  # in 24 hours: whoever has an officer's session does not fill the disk
+PER_DAY_MAX: Final = 24  # in 24 hours: a stolen session of an officer cannot fill the disk
 INTERRUPTED: Final = "the server stopped before the backup was complete"
 
 _log: Final = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ from sycee.server.problems import Problem
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
-# A small body costs little to parse and to store, so that ordinary requests are taken whatever others send.
+# A small body costs little to parse and to store, so that the requests of others do not block it.
 SMALL_BODY_BYTES: Final = 16 << 10
 # Of a larger body. Parsing and refusing 100,000 members takes a second, in which the event loop serves nobody.
 CONTAINERS_MAX: Final = 5_000
 _CONTAINERS: Final = (b"{", b"[", b":")
-ADDRESS_BYTES_MAX: Final = 8 << 20  # of large bodies of one address that are in memory at once
+ADDRESS_BYTES_MAX: Final = 8 << 20  # of large bodies of one address in memory at the same time
 TOTAL_BYTES_MAX: Final = 64 << 20  # of all addresses
 
 CONTENT_SECURITY_POLICY: Final = (

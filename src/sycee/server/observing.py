@@ -1,4 +1,4 @@
-"""What is counted and logged about each request: operation, status, duration, kind of caller. No content, no ids.
+"""Metrics and log entries of each request: operation, status, duration, kind of caller. No content, no ids.
 
 Log lines are JSON on stderr. A line never has a body, a query, a path, an address, or the message of an exception:
 all of these can contain personal data. `request_id` is random, and the answer has it too.

@@ -1,4 +1,4 @@
-"""What the handlers of one server share: the bank, the ledger of the event loop, and the threads of the services."""
+"""State shared by the handlers of one server: bank, ledger of the event loop, threads of the services."""
 
 from __future__ import annotations
 

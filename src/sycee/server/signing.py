@@ -1,6 +1,6 @@
 """Actions over HTTP whose records are signed on the caller's machine.
 
-The caller sends an action with an id of its own. The answer 202 contains the records to sign; nothing was changed. The
+The caller sends an action with a fresh id. The answer 202 contains the records to sign; nothing was changed. The
 caller decodes and checks the records, signs them, and sends the same request with the envelopes. The ids inside the
 records follow from the id of the request, so that both requests give the same records.
 """

@@ -1,7 +1,7 @@
 """Evict old rows from memory to a working file.
 
 Rows that are written once and rarely read are copied to a file, and their addresses are then mapped to the file.
-Readers, including kernels, find the same bytes at the same addresses. The system may drop the pages whenever it needs
+Readers, including kernels, find the same bytes at the same addresses. The system may drop the pages when it needs
 memory, and reads them again later. The file is not part of the ledger: journal and snapshots contain everything, so the
 file is unlinked and disappears with the process.
 
@@ -96,7 +96,7 @@ class History:
     def evict(self, tables: Tables, *, wait: bool = False) -> None:
         """Evict old rows if there are many.
 
-        Returns at once while the last job is running, unless `wait` is set, which waits for it and for the new job. If
+        Returns without waiting while the last job runs; with `wait`, waits for it and for the new job. If
         rows arrive faster than the disk accepts them, it also waits for the last job, because memory is bounded.
         """
         if not self.accepts_rows:

@@ -28,7 +28,7 @@ HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would use 2 MiB of memory
 AHEAD_BYTES: Final = 64 << 20
 EXPECTED_BYTES_MAX: Final = 1 << 30  # bounds the memory left behind by a refused operation
 AHEAD_STEP_BYTES: Final = 2 << 20  # one large page
-AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not allocate this much in vain
+AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not allocate this much memory for nothing
 _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not define; an older kernel refuses it
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not define it yet
 
@@ -65,8 +65,8 @@ class ReservedArray:
     def use(self, rows: int, *, expected: int = 0) -> None:
         """Record the number of rows in use, and request memory for the next rows from a worker thread.
 
-        `expected`: further rows that are known to follow at once, so that a small table also gets memory for them, and
-        a large one for all of them or EXPECTED_BYTES_MAX. The caller may write them at once.
+        `expected`: further rows that follow immediately, so that a small table also gets memory for them, and
+        a large one for all of them or EXPECTED_BYTES_MAX. The caller may write them immediately.
         """
         used_bytes = rows * self._row_bytes
         if expected:

@@ -313,7 +313,7 @@ class FakeDisk:
             self.faults["write lost"] += 1
             return
         self.faults["write misdirected"] += 1
-        # A misdirected write is durable and visible at once, whether synced or not.
+        # A misdirected write is durable and visible immediately, whether synced or not.
         for content in (self._inode(elsewhere[0], "writing").cached, self._inode(elsewhere[0], "writing").durable):
             _overlay(content, elsewhere[1], data)
 

@@ -224,7 +224,7 @@ class Steps(PlainSteps):
         return links
 
     def _sent(self, dice: Dice) -> list[tuple[Kind, dict[str, Any]]]:
-        """Send money and confirm or reject it at once."""
+        """Send money, then confirm or reject it immediately."""
         fields = self._step_send(dice)
         done = dice.pick((Kind.CONFIRM, Kind.REJECT))
         return [(Kind.SEND, fields), (done, {"reference": self._ids(1)[0]})]

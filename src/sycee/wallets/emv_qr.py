@@ -38,7 +38,7 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9._/-]{0,25}")
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a QR code contains.
+    """The content of a QR code.
 
     - `domain`: reverse domain of the scheme. `account`: receives the money. `request`: of a request to pay, or 0.
     - `minor`: 0 if the payer enters the amount. `currency`: ISO 4217 code.

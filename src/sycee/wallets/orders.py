@@ -66,7 +66,7 @@ def check_payee(people: People, payee: Wallet, order: str) -> None:
 
 
 def state_of(stores: Stores, merchant: int, order: str) -> OrderState:
-    """Return the state of an order. What the ledger has counts, also if a crash left an intent unfinished."""
+    """Return the state of an order. The ledger decides, also if a crash left an intent unfinished."""
     check_order(order)
     with reading(stores.engine) as connection:
         row = connection.execute(sqlalchemy.select(ORDERS).where(_of(merchant, order))).one_or_none()

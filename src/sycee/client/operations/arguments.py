@@ -1,4 +1,4 @@
-"""What the calls of all areas share: ids and signers in arguments, and facts that messages to sign need."""
+"""Helpers of the calls of all areas: ids and signers in arguments, and facts that messages to sign need."""
 
 from __future__ import annotations
 

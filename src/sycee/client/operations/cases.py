@@ -1,4 +1,4 @@
-"""Cases and institutions: what customers report, and who takes part."""
+"""Cases that customers report, and institutions that take part."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def assign_break(number: int, owner: int | str, *, case: int = 0, id: int = 0) -
 
 
 def close_break(number: int, reason: str, *, id: int = 0) -> Call[Break]:
-    """Close a break by hand, with a reason that names no person."""
+    """Close a break manually, with a reason that names no person."""
     return action(f"/v1/breaks/{number}/closure", {"reason": reason}, value(Break, number=number), id=id)
 
 

@@ -68,7 +68,7 @@ def programme_file(name: str, number: int, file: str) -> Call[bytes]:
 
 
 def try_programme(name: str, number: int = 0) -> Call[DryRun]:
-    """Return a dry run: what the steps to come would do to the ledger. Nothing is written."""
+    """Return a dry run: the effects of the next steps on the ledger. Nothing is written."""
     return read(f"{_run(name, number)}/dry-run", value(DryRun))
 
 
@@ -203,7 +203,7 @@ def cancel_occurrence(name: str, number: int = 0, *, id: int = 0) -> Call[Occurr
 
 
 def halt_programme(name: str, reason: str, *, id: int = 0) -> Call[str]:
-    """Refuse claims and further steps at once; return the reason that holds."""
+    """Refuse claims and further steps immediately; return the reason in force."""
     return action(
         f"/v1/programmes/{place(name)}/halt", {"reason": reason}, lambda members: str(members["halted"]), id=id
     )

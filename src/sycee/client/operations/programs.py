@@ -64,7 +64,7 @@ def register_client(
 
 
 def revoke_client(client: int | str, *, id: int = 0) -> Call[str]:
-    """End a program and its tokens at once; return its id. Its key cannot be registered again."""
+    """End a program and its tokens immediately; return its id. Its key cannot be registered again."""
     return _ended(f"/v1/clients/{name_of(client)}/revocation", name_of(client), id)
 
 

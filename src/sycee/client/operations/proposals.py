@@ -1,4 +1,4 @@
-"""Proposals: what waits for signatures, and the actions of operators and the central bank that several persons sign."""
+"""Proposals, which wait for signatures, and the actions of operators and the central bank that several persons sign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everybody may read, and who this client is."""
+"""Public data, and the identity of this client."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def withdraw_entry(name: str, number: int, entry: int, *, is_lapse: bool = False
 
 
 def exclude_entry(name: str, number: int, entry: int, *, reason: str, id: int = 0) -> Call[RegisteredEntry]:
-    """Exclude an entry by hand: staff, merchant-owner, has-won or other. After the draw, a second person decides."""
+    """Exclude an entry manually: staff, merchant-owner, has-won or other. After the draw, a second person decides."""
     return _about(name, number, entry, "exclusion", {"reason": reason}, id)
 
 

@@ -1,4 +1,4 @@
-"""What calls return: answers of the API with their types. Amounts are whole numbers of minor units."""
+"""Values that calls return: answers of the API with their types. Amounts are whole numbers of minor units."""
 
 from sycee.client.values.office import (
     Backup,

@@ -103,7 +103,7 @@ class DryStep:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What the steps to come would do to the state after `frame`. `invented`: nobody is drawn yet."""
+    """Effects of the next steps on the state after `frame`. `invented`: nobody is drawn yet."""
 
     ok: bool
     frame: int

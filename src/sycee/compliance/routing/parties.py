@@ -1,6 +1,6 @@
 """Findings about a participant: itself, its organisation and its apps.
 
-An organisation or apps that are not declared are judged as entities without facts. Whatever is declared later can only
+An organisation or apps that are not declared are judged as entities without facts. Later declarations can only
 decide results that are unknown now.
 """
 

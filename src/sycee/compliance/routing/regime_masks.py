@@ -2,7 +2,7 @@
 
 The judge is asked once about everything that depends on the network alone: for each place and link, whether it touches
 a profile, and the verdict of each rule about elements on a path. Places and links with equal results are of one class,
-and a network has few classes. What depends on the flow is asked for each flow, and combined for classes only.
+and a network has few classes. Results that depend on the flow are computed for each flow, by class.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class _FlowWaivers:
         return frozenset(self._rules.get(flow, ()))
 
     def applied(self, classes: _Classes, flow: str, names: Sequence[str], rules: Sequence[str]) -> _Classes:
-        """Return the classes for a flow: each element with a waived rule has a class of its own."""
+        """Return the classes for a flow: each element with a waived rule has a separate class."""
         pairs = self._elements.get(flow)
         if not pairs:
             return classes

@@ -108,7 +108,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of a file: what its payer declares before the first row.
+    """The content of a file, as its payer declares it before the first row.
 
     - `batches`: 40 bytes for each batch of BATCH_ROWS rows, the last one may be smaller: digest of the rows, and i64
       sum of their amounts.

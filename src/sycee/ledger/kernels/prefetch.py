@@ -22,7 +22,7 @@ from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import exceeds_all, first_slot, hash_id, is_uuid7, probable_row
 
-CHUNK: Final = 16  # operations that are prefetched at once
+CHUNK: Final = 16  # operations that are prefetched together
 RING_MASK: Final = 127  # `prefetch_ring` holds more than four chunks
 LINE_BYTES: Final = 64
 LINES_MAX: Final = 4  # per row

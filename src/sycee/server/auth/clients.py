@@ -1,6 +1,6 @@
 """Register of machine clients: each has one key, acts for one person, and for at most one operator.
 
-The register is in memory and in SQL. Revoking changes both, so the tokens of a revoked client end at once.
+The register is in memory and in SQL. Revoking changes both, so the tokens of a revoked client end immediately.
 """
 
 from __future__ import annotations

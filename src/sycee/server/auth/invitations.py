@@ -1,7 +1,7 @@
 """Invitations: a code with which a person sets up a login, once.
 
-Staff give the code to the person outside of this system. Whoever has the code logs in as the person, so a desk invites
-its own customers and merchants only, and officers alone invite persons with another duty.
+Staff give the code to the person outside of this system. Anybody with the code can log in as the person, so clerks and
+signers of operators invite their own customers and merchants only; officers alone invite persons with another duty.
 """
 
 from __future__ import annotations

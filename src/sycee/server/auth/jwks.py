@@ -23,7 +23,7 @@ with extra("server"):
     from joserfc.util import urlsafe_b64encode
 
 Key = ECKey | OKPKey
-# What reading a text from outside raises: deeply nested JSON exceeds the recursion limit.
+# Errors of reading a text from outside: deeply nested JSON exceeds the recursion limit.
 MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 TOKEN_CHARACTERS_MAX: Final = 4_096  # of a token or a proof; ours have about 700
 

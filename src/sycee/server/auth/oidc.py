@@ -68,7 +68,7 @@ class Begun:
 
 @dataclass
 class Discovered:
-    """What a provider publishes, with the times of the requests."""
+    """The published data of a provider, with the times of the requests."""
 
     metadata: Mapping[str, Any]
     read_ns: int

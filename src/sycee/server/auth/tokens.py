@@ -2,7 +2,7 @@
 
 A client authenticates with an assertion signed by its registered key (RFC 6749, section 4.4; RFC 7523) and proves that
 it has that key in the same request (RFC 9449). The token (RFC 9068) is bound to the key. It ends after TOKEN_S seconds,
-or at once with the client, or with this process, whose signing key is never stored.
+or immediately with the client or this process, whose signing key is never stored.
 """
 
 from __future__ import annotations

@@ -48,9 +48,9 @@ CHECK: Final = "check"
 ENVELOPES_HEADER: Final = "sycee-envelopes"
 ARROW: Final = "application/vnd.apache.arrow.stream"
 CSV: Final = "text/csv"
-CONVERSATIONS_MAX: Final = 8  # streams at once: each has two threads, and some batches in memory
+CONVERSATIONS_MAX: Final = 8  # concurrent streams: each has two threads, and some batches in memory
 PER_CALLER_MAX: Final = 2
-CSV_BYTES_MAX: Final = 64 << 20  # about a million rows, which are in memory at once
+CSV_BYTES_MAX: Final = 64 << 20  # about a million rows, all of them in memory
 _FILE: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EVERY: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 

@@ -38,7 +38,7 @@ from sycee.server.events.webhooks import (
 # Seconds after each failed attempt, as Standard Webhooks recommends; after the last one the event is a dead letter.
 RETRY_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 RETRY_AFTER_S_MAX: Final = 3_600
-JITTER: Final = 0.1  # so that receivers that came back are not met by all webhooks at once
+JITTER: Final = 0.1  # so that webhooks do not all retry a returned receiver together
 PER_S_MAX: Final = 200.0  # attempts of one server: each costs the processor about a millisecond, which payments need
 POLL_S: Final = 1.0
 STORE_S: Final = 1.0  # positions of deliveries are stored at most this often: a crash repeats what came after

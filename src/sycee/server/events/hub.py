@@ -152,7 +152,7 @@ class Hub:
             except UnavailableError:  # the ledger or the database, as its own callers learn
                 await asyncio.sleep(POLL_S)
                 continue
-            except Exception as error:  # damage, or a defect: the listeners must not wait for events in vain
+            except Exception as error:  # damage, or a defect: the listeners must not wait for events that never come
                 self._error = UnavailableError(f"events cannot be read: {type(error).__name__}", hint="try again later")
                 self._error.__cause__ = error
                 self._changed.set()

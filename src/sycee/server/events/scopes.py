@@ -38,7 +38,7 @@ _OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a caller sees. `rows`: of own accounts in the ledger; `operators`: whose staff the caller is."""
+    """The events that a caller may see. `rows`: of own accounts in the ledger; `operators`: the caller's."""
 
     everything: bool
     rows: Array

@@ -79,7 +79,7 @@ class PaymentsApp:
         self._senders = Senders(settings)
         self._counts: Counter[int] = Counter()
         self.durations = Durations()
-        self.before_stop: Callable[[], None] = lambda: None  # ends answers that have no end of their own
+        self.before_stop: Callable[[], None] = lambda: None  # ends answers that end only when the client leaves
         self._waiting = 0  # payments without an answer
         self._frame = self._frame_ns = 0  # the newest frame that was answered, and its time
 

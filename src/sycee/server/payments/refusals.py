@@ -1,4 +1,4 @@
-"""What the sender of a refused payment hears, and the exact codes that are stored for the payee's operator.
+"""The answer to the sender of a refused payment, and the exact codes that are stored for the payee's operator.
 
 A payer gets one answer for all refusals by the payee's account. Refusals that arrive while a transaction runs share the
 next one, so that a flood of them costs the database one transaction at a time.
@@ -62,7 +62,7 @@ def _id_at(record: bytes, at: int) -> int:
 
 
 class Refusals:
-    """Stores refusals on a thread of its own. For one event loop."""
+    """Stores refusals on a separate thread. For one event loop."""
 
     def __init__(self, engine: Engine) -> None:
         """Create the thread. `engine`: of the bank's database."""

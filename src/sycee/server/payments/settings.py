@@ -16,7 +16,7 @@ class PaymentSettings:
     """
 
     rate_per_s: float = 200.0  # requests of one address
-    burst: int = 400  # requests that one address may send at once
+    burst: int = 400  # requests that one address may send in one burst
     failures_per_s: float = 1.0  # rate at which an address may send payments with invalid signatures
     failures_burst: int = 20
     waiting_max: int = 4_096  # payments without an answer, from all addresses: about a second's work of two cores

@@ -204,7 +204,7 @@ async def approve_bulk(file: PathId, body: ActionBody, caller: TheCaller, runtim
     responses=SIGNED_ELSEWHERE, summary="Settle or discard a file",
 )  # fmt: skip
 async def settle_bulk(file: PathId, body: SettleBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Pay every row of a file of mode "all" at once, or none. A person of the operator signs, or an officer."""
+    """Pay every row of a file of mode "all", or none. A person of the operator signs, or an officer."""
     bank = runtime.bank
 
     def work(signatures: Signatures) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the modules of operations share."""
+"""Helpers of the modules of operations."""
 
 from __future__ import annotations
 

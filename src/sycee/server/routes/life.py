@@ -125,7 +125,7 @@ async def list_restrictions(wallet: PathId, caller: TheCaller, runtime: TheRunti
 async def recover(wallet: PathId, body: RecoveryBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Give a wallet whose phone was lost a new key. For 24 hours it spends packets only, and the owner is told.
 
-    The operator signs three steps at once: the server answers 202 three times, and the last request has all envelopes.
+    The operator signs three steps together: the server answers 202 three times, and the last request has all envelopes.
     """
     bank = runtime.bank
 

@@ -151,7 +151,7 @@ async def register_client(
 async def revoke_client(
     client: PathId, body: ActionBody, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
 ) -> JSONResponse:
-    """End a program and its tokens at once. Its key cannot be registered again."""
+    """End a program and its tokens immediately. Its key cannot be registered again."""
     clients, bank = authentication.clients, runtime.bank
 
     def work(_: object) -> dict[str, Any]:

@@ -190,7 +190,7 @@ async def allot_cohort(
 ) -> JSONResponse:
     """Add the members of the approved cohort and seal it. The operator signs 40,000 members at a time, then the seal.
 
-    Each answer 202 has the next part; parts whose envelopes came are added at once.
+    Each answer 202 has the next part; a part whose envelopes arrived is added immediately.
     """
     bank = runtime.bank
 

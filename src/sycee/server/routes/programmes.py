@@ -163,7 +163,7 @@ class StepRow(Body):
 
 
 class DryRunAnswer(Body):
-    """What the steps to come would do to the state after `frame`. `invented`: nobody is drawn yet."""
+    """Effects of the next steps on the state after `frame`. `invented`: nobody is drawn yet."""
 
     ok: bool
     frame: int

@@ -1,4 +1,4 @@
-"""Proposals: what waits for signatures, its records in words, signatures made elsewhere, and withdrawals."""
+"""Proposals, which wait for signatures: their records in words, signatures made elsewhere, and withdrawals."""
 
 from __future__ import annotations
 

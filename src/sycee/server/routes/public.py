@@ -1,4 +1,4 @@
-"""What everybody may read: health, the supply, and the pages of problems."""
+"""Public operations: health, the supply, and the pages of problems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 
 @operation(router, "GET", "/healthz", access=PUBLIC, summary="Whether the process answers")
 async def health() -> dict[str, str]:
-    """Return at once. Use it to decide whether to restart the process."""
+    """Answer immediately. Use it to decide whether to restart the process."""
     return {"status": "alive"}
 
 

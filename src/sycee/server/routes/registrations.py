@@ -141,7 +141,7 @@ class WithdrawalBody(ActionBody):
 
 
 class ExclusionBody(ActionBody):
-    """Why an entry is excluded by hand."""
+    """Why a person excluded an entry."""
 
     reason: Literal["staff", "merchant-owner", "has-won", "other"]
 
@@ -189,7 +189,7 @@ class ReceiptBody(Body):
 
 
 class LookupBody(ReceiptBody):
-    """What is looked up: exactly one of entry, document and phone."""
+    """The key of a lookup: exactly one of entry, document and phone."""
 
     entry: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     document: Cell = ""
@@ -197,7 +197,7 @@ class LookupBody(ReceiptBody):
 
 
 class LookedRow(Body):
-    """What support may say about an entry. `answer`: one sentence for the registrant."""
+    """The answer of support about an entry. `answer`: one sentence for the registrant."""
 
     entry: int
     answer: str
@@ -355,7 +355,7 @@ async def withdraw_entry(
 async def exclude_entry(
     name: Name, occurrence: Number, entry: TheEntry, body: ExclusionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
-    """Exclude an entry by hand, with a reason. After the draw, it waits for the decision of a second person."""
+    """Exclude an entry, with a reason. After the draw, it waits for the decision of a second person."""
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:

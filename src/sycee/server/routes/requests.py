@@ -112,7 +112,7 @@ class RequestPage(Body):
     responses=MESSAGE_SIGNED, summary="Ask for a payment",
 )  # fmt: skip
 async def ask(wallet: PathId, body: AskBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Ask for an amount until a time. Whoever asks signs: the wallet, a till, or the operator of a custodial wallet."""
+    """Ask for an amount until a time. The requester signs: wallet, till, or operator of a custodial wallet."""
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:

@@ -332,7 +332,7 @@ async def file_evidence(name: Name, body: EvidenceBody, caller: TheCaller, runti
     response_model=SituationAnswer, summary="Claimed, spent and refused so far",
 )  # fmt: skip
 async def get_situation(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
-    """Return what was claimed, spent and refused, by operator and part, and payments that somebody should look at."""
+    """Return what was claimed, spent and refused, by operator and part, and payments to examine."""
     bank = runtime.bank
 
     def work() -> dict[str, Any]:

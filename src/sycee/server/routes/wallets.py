@@ -248,7 +248,7 @@ async def read_statement(
     limit: paging.Limit = paging.ROWS,
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
-    """Return a page of lines. Payments in the meantime do not change a page.
+    """Return a page of lines. Later payments do not change a page.
 
     The texts of payments are in the answer for the wallet's owner only.
     """

@@ -119,7 +119,7 @@ class RegisterEvent(BaseModel):
 
 
 class WebhookMessage(BaseModel):
-    """What the server sends to a webhook, signed in the headers webhook-id, webhook-timestamp, webhook-signature."""
+    """The body of a request to a webhook, signed in the headers webhook-id, webhook-timestamp, webhook-signature."""
 
     type: Annotated[str, Field(examples=["payment.made"])]
     timestamp: str
@@ -300,7 +300,7 @@ async def list_dead_letters(request: Request, runtime: TheRuntime, caller: TheCa
 async def resend_dead_letters(
     request: Request, runtime: TheRuntime, caller: TheCaller, webhook: PathId, body: ResendBody
 ) -> JSONResponse:
-    """Send dead letters again, once each, before further events. What is not taken stays a dead letter."""
+    """Send dead letters again, once each, before further events. A dead letter that the receiver refuses stays one."""
 
     def work(signatures: Signatures) -> Mapping[str, Any]:
         _webhooks(request).resend(_own(caller, _webhooks(request).find(number(webhook))).id, body.events)
