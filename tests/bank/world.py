@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from tests.database.places import copied_database, maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
-from sycee.bank.founding import Founding, FoundingRecord
+from sycee.bank.founding import Founding, StoredFounding
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.sequencer.embedded import Signer
@@ -128,9 +128,9 @@ def mint(made: Bank, operator: int, minor: int, key: SigningKey) -> None:
     assert made.proposals.sign(minted.id, ANN, BOB, key).needs == ()
 
 
-def record(made: Bank) -> FoundingRecord:
+def record(made: Bank) -> StoredFounding:
     """The founding, which knows the ids of the first persons and accounts."""
-    return FoundingRecord.load(made.folder)
+    return StoredFounding.load(made.folder)
 
 
 def technical(made: Bank) -> SigningKey:

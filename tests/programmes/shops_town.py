@@ -15,7 +15,7 @@ from tests.wallets.world import YEAR_NS, approved_merchant
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.identity.duties import Duty
-from sycee.programmes.dropping import Claim
+from sycee.programmes.dropping import PacketClaim
 from sycee.wallets.payments import Paid
 
 NAME = "autumn-2026"
@@ -44,7 +44,7 @@ def claim(bank: Bank, places: Sequence[int] = range(5)) -> list[int]:
     register = bank.programmes.registered
     assert isinstance(register, world.Register)
     members = [ids.to_int(each) for each in bank.programmes.cohort_of(NAME).members]
-    claims = [Claim(members[each], register.wallet_of(members[each]).account) for each in places]
+    claims = [PacketClaim(members[each], register.wallet_of(members[each]).account) for each in places]
     for operator, key in ((2, NORTH), (3, SOUTH)):
         own = [each for each in claims if bank.directory.get(each.wallet).operator == operator]
         if own:

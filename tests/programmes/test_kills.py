@@ -15,7 +15,7 @@ from sycee.core import ids
 from sycee.core.records.layout import PurseState
 from sycee.database.events import events_after
 from sycee.programmes import states
-from sycee.programmes.dropping import Claim
+from sycee.programmes.dropping import PacketClaim
 
 NAME = "autumn-2026"
 EVENTS = [
@@ -78,7 +78,7 @@ def claim(bank: Bank) -> None:
         purses = state.purses(found.number or 0)
         open_ = [ids.of_record(each, "member") for each in purses if each["state"] == PurseState.DROPPED]
     for operator, key in ((2, NORTH), (3, SOUTH)):
-        claims = [Claim(each, register.wallet_of(each).account) for each in open_]
+        claims = [PacketClaim(each, register.wallet_of(each).account) for each in open_]
         own = [each for each in claims if bank.directory.get(each.wallet).operator == operator]
         if own and bank.stores.clock.now_ns() < moment(13):
             bank.programmes.claim_many(NAME, 0, own, signers=bank.signers(key), who=person(bank, key))

@@ -36,7 +36,7 @@ from sycee.database.events import events_after
 from sycee.database.transactions import write
 from sycee.identity.people import DutyMissing
 from sycee.programmes import draw, draw_files, states
-from sycee.programmes.dropping import Claim
+from sycee.programmes.dropping import PacketClaim
 from sycee.programmes.tables import PROGRAMMES
 from sycee.sequencer import state_copy
 from sycee.sequencer.sequencer import Sequencer
@@ -73,7 +73,7 @@ def claim_all(bank: Bank, chosen: list[int]) -> None:
     register = bank.programmes.registered
     assert isinstance(register, Register)
     for operator, key in ((2, NORTH), (3, SOUTH)):
-        claims = [Claim(each, register.wallet_of(each).account) for each in chosen]
+        claims = [PacketClaim(each, register.wallet_of(each).account) for each in chosen]
         own = [each for each in claims if bank.directory.get(each.wallet).operator == operator]
         if own:
             (outcome,) = bank.programmes.claim_many(NAME, 0, own, signers=bank.signers(key), who=person(bank, key))

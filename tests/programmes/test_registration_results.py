@@ -120,7 +120,7 @@ def test_without_withdrawals_the_winners_have_the_packets_and_there_is_no_file(b
     assert allot(bank) == winners
     assert not (files(bank) / draw_files.SUCCESSIONS).exists()
     with pytest.raises(UsageError, match="is allotted: packets are assigned after its draw"):
-        bank.registration_results.settle(NAME)
+        bank.registration_results.assign_packets(NAME)
     with pytest.raises(UsageError, match="its entries do not change") as caught:
         withdraw(bank, winners[0])
     assert "does not claim it" in str(caught.value.hint)
@@ -136,10 +136,10 @@ def test_the_next_tickets_follow_those_who_leave(bank: Bank) -> None:
     withdraw(bank, order[5])  # no winner, and reached by the second succession only
     withdraw(bank, order[3], is_lapse=True)
     exclude(bank, order[8])
-    assert bank.registration_results.settle(NAME) == 3
+    assert bank.registration_results.assign_packets(NAME) == 3
     # Another one leaves before the terms: it is computed anew.
     exclude(bank, order[0])
-    assert bank.registration_results.settle(NAME) == 5  # the last one finds no further ticket
+    assert bank.registration_results.assign_packets(NAME) == 5  # the last one finds no further ticket
     proposal = propose(bank)
     shown = proposal.effect
     assert (shown["successions"], shown["succession_causes"]) == (5, "2 excluded, 1 lapsed, 2 withdrawn")
@@ -203,7 +203,7 @@ def test_nobody_leaves_while_the_terms_wait_for_signatures(bank: Bank) -> None:
         withdraw(bank, order[0])
     assert "`sycee proposal withdraw`" in str(caught.value.hint)
     with pytest.raises(UsageError, match=r"the packets of .* are assigned"):
-        bank.registration_results.settle(NAME)
+        bank.registration_results.assign_packets(NAME)
 
 
 def test_from_a_file_to_the_shredding_on_both_databases(tmp_path: Path, where: str) -> None:

@@ -126,7 +126,7 @@ class Register:
         assert (programme, occurrence) == ("autumn-2026", 0)
         return self.entries
 
-    def settle(self, programme: str, occurrence: int) -> int:
+    def assign_packets(self, programme: str, occurrence: int) -> int:
         return 0
 
     def bank_of(self, programme: str, occurrence: int, member: int) -> str:

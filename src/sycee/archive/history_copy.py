@@ -20,7 +20,7 @@ from sycee.ledger.state import LedgerState
 SLICE_ROWS: Final = 8_192  # copied in a few milliseconds
 
 # A movement with ids instead of rows. Programme and member are set if one side is a purse; that side's id is 0.
-MOVEMENT_ROW: Final = np.dtype(
+MOVEMENT_OF_IDS: Final = np.dtype(
     [
         ("number", "<i8"),
         ("frame", "<i8"),
@@ -47,9 +47,9 @@ MOVEMENT_ROW: Final = np.dtype(
 
 
 def movement_rows(state: LedgerState, numbers: Array) -> Array:
-    """Copy movements with ids instead of rows: (n,) int64 movement numbers to (n,) MOVEMENT_ROW, in their order."""
+    """Copy movements with ids instead of rows: (n,) int64 movement numbers to (n,) MOVEMENT_OF_IDS, in their order."""
     movements = state.movements[numbers - 1]
-    rows = np.zeros(numbers.size, MOVEMENT_ROW)
+    rows = np.zeros(numbers.size, MOVEMENT_OF_IDS)
     rows["number"] = numbers
     for name in ("purpose", "leg", "amount", "debit_balance", "credit_balance"):
         rows[name] = movements[name]

@@ -55,7 +55,7 @@ class Statement:
     zone: str  # time zone of its days
     period: Period
     opening: int  # balance before the first line
-    rows: Array  # (n,) history_copy.MOVEMENT_ROW
+    rows: Array  # (n,) history_copy.MOVEMENT_OF_IDS
     basis: Basis
     packets: tuple[Packet, ...] = ()  # money of programmes, which is not in the lines; empty unless requested
 

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sycee.bank import config as settings
-from sycee.bank import founding as first
+from sycee.bank import config as bank_config
+from sycee.bank import founding as bank_founding
 from sycee.bank.agreement import disagreements
 from sycee.bank.config import Config
 from sycee.bank.folder import PRIVATE, DataFolder
-from sycee.bank.founding import Founding, FoundingAction, FoundingRecord
+from sycee.bank.founding import Founding, FoundingAction, StoredFounding
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.bulk.service import BulkPayments
 from sycee.bulk.tables import SCHEMA as BULK
@@ -66,7 +66,7 @@ from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.programmes.funders import Funders
 from sycee.programmes.registration_appeals import Appeals
 from sycee.programmes.registration_lists import Lists
-from sycee.programmes.registration_results import Results
+from sycee.programmes.registration_results import DrawOutcomes
 from sycee.programmes.registrations import Registrations
 from sycee.programmes.reporting import ClosingReports
 from sycee.programmes.service import Programmes
@@ -135,7 +135,7 @@ class Bank:
         self.config = config
         self.stores = stores
         self.findings: list[str] = list(stores.ledger.findings)
-        self._record = FoundingRecord.load(folder)
+        self._record = StoredFounding.load(folder)
         self.preset = tiers.load(config.definition("preset"))
         self._wallet_classes: dict[str, int] = {}
         self.resumed = Resumed(0, 0)  # intents that opening finished
@@ -215,7 +215,7 @@ class Bank:
         lists = Lists(stores, personal_keys)
         self.registrations = Registrations(lists, self.people, self.institutions, self.personal)
         self.appeals = Appeals(lists, self.people)
-        self.registration_results = Results(lists, self.programmes, self.registrations, self.personal, self.access)
+        self.registration_results = DrawOutcomes(lists, self.programmes, self.registrations, self.personal, self.access)
         self.programmes.registered = self.registration_results
         self.shops = Shops(stores, self.people, self.institutions, self.directory, self.programmes)
         self.closing_reports = ClosingReports(stores, self.programmes)
@@ -280,29 +280,31 @@ class Bank:
         `Ledger.open` and of the database.
         """
         founding.check()
-        place = DataFolder(Path(folder))
-        place.require_free()
-        config = Config.planned(place, _settings(place, founding))
+        data_folder = DataFolder(Path(folder))
+        data_folder.require_free()
+        config = Config.planned(data_folder, _settings(data_folder, founding))
         starts_ns = founding.rehearsal_from_ns
         try:
-            place.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-            record = FoundingRecord.store(place, founding, RealClock().now_ns() if starts_ns is None else starts_ns)
-            place.create()
+            data_folder.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+            record = StoredFounding.store(
+                data_folder, founding, RealClock().now_ns() if starts_ns is None else starts_ns
+            )
+            data_folder.create()
             record.create_technical_key()
             founding.key_backup.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         except OSError as error:
             raise UnavailableError(f"{error.filename} cannot be made: {error.strerror}") from error
-        clock: Clock = RealClock() if starts_ns is None else RehearsalClock.create(place.clock, starts_ns)
-        secret = first.master_key(founding.master_key)
-        if place.settings.exists():  # founded before
+        clock: Clock = RealClock() if starts_ns is None else RehearsalClock.create(data_folder.clock, starts_ns)
+        secret = bank_founding.master_key(founding.master_key)
+        if data_folder.settings.exists():  # founded before
             return cls.open(folder)
-        ledger = Ledger.open(place.path, clock=clock)
+        ledger = Ledger.open(data_folder.path, clock=clock)
         bank = cls._with_ledger(
-            place, config, clock, ledger, lambda file, backup: PersonalKeys.new(file, backup, secret, clock)
+            data_folder, config, clock, ledger, lambda file, backup: PersonalKeys.new(file, backup, secret, clock)
         )
         try:
             bank._found(record)
-            settings.write(place, _settings(place, founding))
+            bank_config.write(data_folder, _settings(data_folder, founding))
         except BaseException:
             bank.close()
             raise
@@ -324,14 +326,14 @@ class Bank:
         are upgraded too, and backups include them. Raises UsageError for a folder without a finished bank,
         UnavailableError if another process has it open, and the errors of ledger and database.
         """
-        place = DataFolder(Path(folder))
-        config = Config.load(place, options)
-        clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
+        data_folder = DataFolder(Path(folder))
+        config = Config.load(data_folder, options)
+        clock: Clock = RehearsalClock(data_folder.clock) if config.flag("rehearsal") else RealClock()
         secret = SecretKey.load(config.path("master_key")).secret
         # Opened after the ledger's folder is locked: shredding is finished by one process.
-        ledger = Ledger.open(place.path, create=False, clock=clock, signature_workers=signature_workers)
+        ledger = Ledger.open(data_folder.path, create=False, clock=clock, signature_workers=signature_workers)
         bank = cls._with_ledger(
-            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock), schemas
+            data_folder, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock), schemas
         )
         try:
             bank._catch_up()
@@ -342,7 +344,7 @@ class Bank:
 
     @classmethod
     def _with_ledger(
-        cls, place: DataFolder, config: Config, clock: Clock, ledger: Ledger,
+        cls, data_folder: DataFolder, config: Config, clock: Clock, ledger: Ledger,
         opened: Callable[[Path, Path], PersonalKeys], schemas: Sequence[Schema] = (),
     ) -> Self:  # fmt: skip
         """Return the bank on an open ledger, which is closed if something else cannot be opened."""
@@ -354,21 +356,27 @@ class Bank:
             stack.callback(made.dispose)
             wanted = (*SCHEMAS, *schemas)
             upgrade(made, *wanted)
-            bank = cls(place, config, Stores.of(ledger, made, clock), keys, wanted)
+            bank = cls(data_folder, config, Stores.of(ledger, made, clock), keys, wanted)
             stack.pop_all()
             return bank
 
     @classmethod
     def open_restored(
-        cls, place: DataFolder, config: Config, clock: Clock, secret: bytes, frame: int, schemas: Sequence[Schema] = ()
+        cls,
+        data_folder: DataFolder,
+        config: Config,
+        clock: Clock,
+        secret: bytes,
+        frame: int,
+        schemas: Sequence[Schema] = (),
     ) -> Self:
         """Open a bank whose ledger was restored up to `frame`: submit the intents of later frames again.
 
         For `restoring`, which writes the settings afterwards.
         """
-        ledger = Ledger.open(place.path, create=False, clock=clock)
+        ledger = Ledger.open(data_folder.path, create=False, clock=clock)
         bank = cls._with_ledger(
-            place, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock), schemas
+            data_folder, config, clock, ledger, lambda file, backup: PersonalKeys(file, backup, secret, clock), schemas
         )
         try:
             bank.stores.intents.reopen_after(frame)
@@ -378,15 +386,15 @@ class Bank:
             raise
         return bank
 
-    def _found(self, record: FoundingRecord) -> None:
+    def _found(self, record: StoredFounding) -> None:
         """Write the first frame and its rows of SQL, unless an interrupted call wrote them."""
         stores = self.stores
         preset = self.preset
-        numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
+        numbers = write(stores.engine, lambda connection: bank_founding.allocate(connection, stores.numbers, preset))
         draft = Draft(
-            action=first.ACTION,
+            action=bank_founding.ACTION,
             records=record.records(numbers, preset),
-            payload=first.payload_of(record),
+            payload=bank_founding.payload_of(record),
             who=record.id("technical operator"),
             id=record.id("founding"),
         )
@@ -399,7 +407,7 @@ class Bank:
                 f"{resumed.done + resumed.lapsed} interrupted actions were finished: {resumed.done} done, "
                 f"{resumed.lapsed} lapsed"
             )
-        self.proposals.settle(again=again)
+        self.proposals.catch_up(again=again)
         self.keys.resume()
         self.day.finish()
         try:
@@ -440,7 +448,9 @@ class Bank:
         """Return the rule set of each class of wallets, by name."""
         if not self._wallet_classes:
             stores, preset = self.stores, self.preset
-            numbers = write(stores.engine, lambda connection: first.allocate(connection, stores.numbers, preset))
+            numbers = write(
+                stores.engine, lambda connection: bank_founding.allocate(connection, stores.numbers, preset)
+            )
             self._wallet_classes = tiers.rule_set_numbers(preset, first_rule_set=numbers["tiers"])
         return self._wallet_classes
 
@@ -540,19 +550,19 @@ class Bank:
         self.close()
 
 
-def issuer_of(record: FoundingRecord) -> Issuer:
+def issuer_of(record: StoredFounding) -> Issuer:
     """Return the issuer's own accounts."""
     return Issuer(record.currency.numeric, **{name.replace("-", "_"): id for name, id in record.accounts().items()})
 
 
-def _settings(place: DataFolder, founding: Founding) -> dict[str, str]:
+def _settings(data_folder: DataFolder, founding: Founding) -> dict[str, str]:
     """Return the settings in `sycee.toml` after the founding."""
 
     def inside(path: Path | str) -> str:
-        return os.path.relpath(path, place.path)
+        return os.path.relpath(path, data_folder.path)
 
     def definition(text: str) -> str:
-        return inside(text) if settings.is_path(text) else text
+        return inside(text) if bank_config.is_path(text) else text
 
     return {
         "currency": founding.currency,

@@ -25,11 +25,12 @@ from sycee.core.input_files import read_bytes
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.records import operations
-from sycee.core.records.layout import AccountKind, Role
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.core.secret_files import SecretKey
 from sycee.database.actions import Intent
 from sycee.database.numbers import Numbers
+from sycee.identity import duties
 from sycee.identity.duties import Duty
 from sycee.identity.people import HeldDuty, People
 from sycee.issuance.central_bank import MINTING_RULE_SET
@@ -44,9 +45,7 @@ FILE_BYTES_MAX: Final = 1 << 20
 SEED_BYTES: Final = 32
 DUTY_NS: Final = 5 * 365 * 86_400 * 10**9  # the first duties end after five years, if no other end is given
 TECHNICAL: Final = 0  # operator of accounts in transit; its key is on this machine
-DESK: Final = 1  # operator of the issuer's own accounts; its key is elsewhere
-
-_ROLES: Final = {Duty.OFFICER: Role.OFFICER, Duty.OPERATOR: Role.OPERATOR, Duty.WITNESS: Role.WITNESS}
+DESK: Final = 1  # the reserve desk: operator of the issuer's own accounts; its key is elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class FoundedPerson:
     operator: int | None
 
 
-class FoundingRecord:
+class StoredFounding:
     """The stored founding: the call's public facts, the seed, and everything that follows from them."""
 
     def __init__(self, folder: DataFolder, document: Mapping[str, Any]) -> None:
@@ -108,7 +107,7 @@ class FoundingRecord:
         self.currency = money.currency(document["currency"])
 
     @classmethod
-    def store(cls, folder: DataFolder, founding: Founding, now_ns: int) -> FoundingRecord:
+    def store(cls, folder: DataFolder, founding: Founding, now_ns: int) -> StoredFounding:
         """Store the founding, or return the one stored before. Raises UsageError if that one is of another bank."""
         facts = {
             "format": FORMAT,
@@ -140,7 +139,7 @@ class FoundingRecord:
         return record
 
     @classmethod
-    def load(cls, folder: DataFolder) -> FoundingRecord:
+    def load(cls, folder: DataFolder) -> StoredFounding:
         """Return the stored founding. Raises UsageError if there is none, IntegrityError for other content."""
         folder_error = f"{folder.founding} is not the founding of a bank"
         content = read_bytes(folder.founding, FILE_BYTES_MAX, "founding of the bank")
@@ -234,7 +233,7 @@ class FoundingRecord:
             yield operations.grant_role(
                 self.grant_of(each),
                 person=each.person,
-                role=_ROLES[each.duty],
+                role=duties.ROLES[each.duty],
                 key=each.key.key,
                 flags=each.key.flags,
                 from_ns=0,
@@ -293,7 +292,7 @@ class FoundingAction:
         """Do nothing: an unsigned first frame does not lapse, and a refused one is an error of `Bank.create`."""
 
 
-def payload_of(record: FoundingRecord) -> dict[str, Any]:
+def payload_of(record: StoredFounding) -> dict[str, Any]:
     """Return the payload of the founding's intent."""
     return {
         "persons": [

@@ -37,17 +37,17 @@ def rotate_master_key(folder: Path, new: Path, *, options: Mapping[str, str] | N
     Raises UsageError for the present master key, UnavailableError if another process has the bank open or the backup is
     not reachable.
     """
-    place = DataFolder(folder)
-    config = Config.load(place, options)
+    data_folder = DataFolder(folder)
+    config = Config.load(data_folder, options)
     old = SecretKey.load(config.path("master_key")).secret
-    clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
-    with Ledger.open(place.path, create=False, clock=clock):  # opened for the lock of the folder alone
+    clock: Clock = RehearsalClock(data_folder.clock) if config.flag("rehearsal") else RealClock()
+    with Ledger.open(data_folder.path, create=False, clock=clock):  # opened for the lock of the folder alone
         file, backup = config.path("key_store"), config.path("key_backup")
         keys.require_reachable(file, backup)
         persons = keys.rotate(file, backup, old, master_key(new))
-        text = place.settings.read_text(encoding="utf-8")
-        line = f'master_key = "{_escaped(os.path.relpath(new, place.path))}"'
-        write_file(place.settings, _LINE.sub(lambda _: line, text, count=1).encode())
+        text = data_folder.settings.read_text(encoding="utf-8")
+        line = f'master_key = "{_escaped(os.path.relpath(new, data_folder.path))}"'
+        write_file(data_folder.settings, _LINE.sub(lambda _: line, text, count=1).encode())
     return Rotation(persons, config.values["master_key"].source)
 
 

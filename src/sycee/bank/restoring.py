@@ -20,7 +20,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.bank import backup, table_dump
-from sycee.bank import config as settings
+from sycee.bank import config as bank_config
 from sycee.bank.backup_format import Reader
 from sycee.bank.bank import SCHEMAS, Bank
 from sycee.bank.config import Config
@@ -95,10 +95,12 @@ def restore_bank(
         restored = restore_ledger(staging, building)
         _require_same(header, restored.digest, restored.frames)
         tell("loading the database")
-        place = DataFolder(building)
-        config = _place_files(staging, place, target, header, master_key, key_backup, database)
-        resumed, shredded, findings = _open_once(place, config, secret, staging, int(header["frame"]), tell, found)
-        settings.write(place, _texts(config, place))
+        data_folder = DataFolder(building)
+        config = _place_files(staging, data_folder, target, header, master_key, key_backup, database)
+        resumed, shredded, findings = _open_once(
+            data_folder, config, secret, staging, int(header["frame"]), tell, found
+        )
+        bank_config.write(data_folder, _texts(config, data_folder))
         building.rename(target)
         sync_folder(target.parent)
     except OSError as error:
@@ -182,53 +184,53 @@ def _require_same(header: Mapping[str, Any], digest: str, frames: int) -> None:
 
 
 def _place_files(
-    staging: Path, place: DataFolder, target: Path, header: Mapping[str, Any], master_key: Path, key_backup: Path,
+    staging: Path, data_folder: DataFolder, target: Path, header: Mapping[str, Any], master_key: Path, key_backup: Path,
     database: str,
 ) -> Config:  # fmt: skip
     """Write settings, founding, clock, packs and published files of the new folder, and return its settings."""
-    place.create()
+    data_folder.create()
     for name in (backup.FOUNDING, backup.CLOCK):
         if (staging / name).exists():
-            shutil.copyfile(staging / name, place.path / name)
+            shutil.copyfile(staging / name, data_folder.path / name)
     for pack in (staging / "packs").iterdir():
-        shutil.copyfile(pack, place.packs / pack.name)
+        shutil.copyfile(pack, data_folder.packs / pack.name)
     if (staging / "programmes").exists():
-        shutil.copytree(staging / "programmes", place.programmes)
-    shutil.copyfile(staging / backup.SETTINGS, place.settings)
-    texts = _texts(Config.load(place, environment={}), place)
-    place.settings.unlink()  # until the end: a folder without settings holds no bank
+        shutil.copytree(staging / "programmes", data_folder.programmes)
+    shutil.copyfile(staging / backup.SETTINGS, data_folder.settings)
+    texts = _texts(Config.load(data_folder, environment={}), data_folder)
+    data_folder.settings.unlink()  # until the end: a folder without settings holds no bank
     texts |= {
         "master_key": os.path.relpath(master_key, target),
         "key_backup": os.path.relpath(key_backup, target),
-        "key_store": settings.SETTINGS["key_store"].default or "",
+        "key_store": bank_config.SETTINGS["key_store"].default or "",
     }
     texts.pop("database", None)
     if database:
         texts["database"] = database if "://" in database else os.path.relpath(database, target)
     for name in ("preset", "retention", "case_rules"):
-        if settings.is_path(texts.get(name, "")) and not Path(os.path.normpath(target / texts[name])).is_file():
+        if bank_config.is_path(texts.get(name, "")) and not Path(os.path.normpath(target / texts[name])).is_file():
             raise UsageError(
                 f"the bank's {name} is the file {texts[name]}, seen from its folder, and no backup contains it",
                 hint=f"copy it to {os.path.normpath(target / texts[name])}, and restore again",
             )
-    return Config.planned(place, texts)
+    return Config.planned(data_folder, texts)
 
 
 def _open_once(
-    place: DataFolder, config: Config, secret: bytes, staging: Path, frame: int, tell: Callable[[str], None],
+    data_folder: DataFolder, config: Config, secret: bytes, staging: Path, frame: int, tell: Callable[[str], None],
     schemas: Sequence[Schema],
 ) -> tuple[Resumed, int, list[str]]:  # fmt: skip
     """Load the database and secrets, run later intents again; return their outcomes, persons shredded, findings."""
-    clock: Clock = RehearsalClock(place.clock) if config.flag("rehearsal") else RealClock()
+    clock: Clock = RehearsalClock(data_folder.clock) if config.flag("rehearsal") else RealClock()
     made = engine(config.database)
     try:
         shredded = _load(made, staging, (*SCHEMAS, *schemas))
     finally:
         made.dispose()
-    keys = PersonalKeys.restore(place.people_keys, config.path("key_backup"), secret, clock, shredded=shredded)
+    keys = PersonalKeys.restore(data_folder.people_keys, config.path("key_backup"), secret, clock, shredded=shredded)
     keys.close()
     tell("finishing later intents")
-    with Bank.open_restored(place, config, clock, secret, frame, schemas) as bank:
+    with Bank.open_restored(data_folder, config, clock, secret, frame, schemas) as bank:
         _shred_again(bank)
         return bank.resumed, len(bank.personal.shredded()), bank.findings + bank.check()
 
@@ -250,9 +252,9 @@ def _shred_again(bank: Bank) -> None:
         write(bank.stores.engine, work)
 
 
-def _texts(config: Config, place: DataFolder) -> dict[str, str]:
+def _texts(config: Config, data_folder: DataFolder) -> dict[str, str]:
     """Return the settings that are, or will be, in the file."""
-    return {name: value.text for name, value in config.values.items() if value.source == str(place.settings)}
+    return {name: value.text for name, value in config.values.items() if value.source == str(data_folder.settings)}
 
 
 def _load(made: Engine, staging: Path, schemas: Sequence[Schema]) -> list[int]:

@@ -27,7 +27,7 @@ _IS_HIDDEN: Final = np.isin(np.arange(max(Result) + 1), [int(code) for code in H
 UNBOUND: Final = np.array(
     [not Result(code).binds if code in set(Result) else False for code in range(max(Result) + 1)], np.bool_
 )
-_NOT_MALFORMED: Final = (
+_UNBOUND_FOR_OTHER_REASONS: Final = (
     Result.EXISTS,
     Result.EXISTS_WITH_DIFFERENT_CONTENT,
     Result.SIGNATURE_INVALID,
@@ -42,7 +42,7 @@ assert BATCH_ROWS <= READS_MAX
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Results:
+class RowResults:
     """Results of consecutive rows.
 
     - `codes`: (n,) u2, of Result or RowCode. `repeated`: (n,) bool, whether an earlier request decided the row.
@@ -64,6 +64,7 @@ class Results:
     @property
     def hidden(self) -> Array:
         """Return which rows the payee's account refused: (n,) bool."""
+        # A row that was not submitted has a RowCode, above all codes of the ledger.
         hidden: Array = _IS_HIDDEN[np.minimum(self.ledger_codes, max(Result))]
         return hidden
 
@@ -71,19 +72,19 @@ class Results:
     def bad(self) -> Array:
         """Return which rows break the form of a row, so that the ledger bound no id to them: (n,) bool."""
         codes = np.minimum(self.ledger_codes, max(Result))
-        bad: Array = UNBOUND[codes] & ~np.isin(codes, _NOT_MALFORMED)
+        bad: Array = UNBOUND[codes] & ~np.isin(codes, _UNBOUND_FOR_OTHER_REASONS)
         return bad
 
 
-def of_answers(first: int, answers: Array) -> Results:
+def of_answers(first: int, answers: Array) -> RowResults:
     """Return the results of records, (n,) layout.ANSWER, whose first is of the row `first`."""
     repeated = answers["code"] == Result.EXISTS
     codes = np.where(repeated, answers["first_code"], answers["code"])
     frames = answers["place"] >> np.uint64(PLACE_INDEX_BITS)
-    return Results(first, _SHOWN[codes], repeated, frames, codes)
+    return RowResults(first, _SHOWN[codes], repeated, frames, codes)
 
 
-def shown(file: File, found: Results) -> Results:
+def shown(file: File, found: RowResults) -> RowResults:
     """Return results as the payer may know them: the ledger's CREATED of a STAGE is no payment."""
     if file.content.mode is not Mode.ALL or file.state == SETTLED:
         return found
@@ -91,13 +92,13 @@ def shown(file: File, found: Results) -> Results:
     return replace(found, codes=np.where(found.codes == Result.CREATED, code, found.codes).astype(np.uint16))
 
 
-def not_taken(first: int, size: int, bad: Array, code: int) -> Results:
+def not_taken(first: int, size: int, bad: Array, code: int) -> RowResults:
     """Return the results of a batch that was not submitted because of the rows where `bad`, (n,) bool, is true."""
     codes = np.where(bad, code, RowCode.BATCH_NOT_TAKEN).astype(np.uint16)
-    return Results(first, codes, np.zeros(size, np.bool_), np.zeros(size, np.uint64), np.zeros(size, np.uint16))
+    return RowResults(first, codes, np.zeros(size, np.bool_), np.zeros(size, np.uint64), np.zeros(size, np.uint16))
 
 
-def read(stores: Stores, file: File, number: int) -> tuple[Results, int]:
+def read(stores: Stores, file: File, number: int) -> tuple[RowResults, int]:
     """Return the results of a batch from the ledger, and the sum of the amounts of its rows that succeeded."""
     first, size = number * BATCH_ROWS, file.content.rows_of(number)
     wanted = np.zeros(size, READ)
@@ -120,4 +121,4 @@ def read(stores: Stores, file: File, number: int) -> tuple[Results, int]:
             for row, code in connection.execute(query.where(chosen)):
                 codes[row - first] = ledger_codes[row - first] = code
     paid = int(bound["amount"][bound["result"] == Result.CREATED].sum())
-    return Results(first, codes, is_bound, frames, ledger_codes), paid
+    return RowResults(first, codes, is_bound, frames, ledger_codes), paid

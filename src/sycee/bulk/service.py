@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.bulk import files, results
 from sycee.bulk.files import File
-from sycee.bulk.results import Results
+from sycee.bulk.results import RowResults
 from sycee.bulk.tables import BAD_ROWS, DISCARDED, FILES, OPEN, SETTLED, SETTLING, WAITING
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 PAY: Final = "bulk.pay"
 APPROVE: Final = "bulk.approve"
 SETTLE: Final = "bulk.settle"
-CLOSED_S: Final = 1.0  # for which the list of accounts that no row may pay is used again
+UNPAYABLE_S: Final = 1.0  # for which the list of accounts that no row may pay is used again
 TIME_AHEAD_NS_MAX: Final = 86_400 * 10**9  # of the time in a file's id
 BAD_ROWS_MAX: Final = 100_000  # of a file; their codes are rows of SQL
 _READ_MAX: Final = 500  # values of one query
@@ -67,10 +67,10 @@ class Pending:
     rows: Rows
     first: int
     ticket: Ticket | None
-    refused: Results | None = None
+    refused: RowResults | None = None
     answers: Array | None = None  # if the ledger has answered already
 
-    def take(self) -> Results:
+    def take(self) -> RowResults:
         """Wait for the results, and return them. Raises as `Sequencer.submit` does."""
         if self.refused is not None:
             return self.refused
@@ -99,16 +99,16 @@ class Summary:
 
 @dataclass(slots=True)
 class BulkPayments:
-    """Bulk payments. `closed` returns the accounts that no row may pay; `two_persons_minor`: above it, two approve."""
+    """Bulk payments. `unpayable`: accounts that no row may pay. `two_persons_minor`: above it, two approve."""
 
     stores: Stores
     people: People
     proposals: Proposals
-    closed: Callable[[], frozenset[int]]
+    unpayable: Callable[[], frozenset[int]]
     two_persons_minor: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _closed_now: frozenset[int] = frozenset()
-    _closed_until_s: float = -1.0  # monotonic
+    _unpayable_now: frozenset[int] = frozenset()
+    _unpayable_until_s: float = -1.0  # monotonic
 
     def __post_init__(self) -> None:
         self.stores.actions.register(_Approve(), _Settle())
@@ -294,11 +294,11 @@ class BulkPayments:
     def _not_payable(self, rows: Rows) -> Array:
         """Return which rows pay an account of the issuer or of an operator: (n,) bool."""
         now_s = monotonic()
-        if now_s > self._closed_until_s:
-            self._closed_now, self._closed_until_s = self.closed(), now_s + CLOSED_S
-        return bulk_rows.any_of(rows, self._closed_now)
+        if now_s > self._unpayable_until_s:
+            self._unpayable_now, self._unpayable_until_s = self.unpayable(), now_s + UNPAYABLE_S
+        return bulk_rows.any_of(rows, self._unpayable_now)
 
-    def store_refusals(self, file: File, rows: Rows, found: Results) -> None:
+    def store_refusals(self, file: File, rows: Rows, found: RowResults) -> None:
         """Store what the ledger or its payer does not: codes of malformed rows, and of refusals by payees' accounts."""
         bad, hidden = np.flatnonzero(found.bad), np.flatnonzero(found.hidden)
         if not bad.size and not hidden.size:
@@ -326,7 +326,7 @@ class BulkPayments:
 
     # --- results ---
 
-    def results(self, file: File, number: int) -> Results:
+    def results(self, file: File, number: int) -> RowResults:
         """Return the results of one batch, from the ledger."""
         return results.shown(file, results.read(self.stores, file, number)[0])
 

@@ -90,7 +90,7 @@ def claims(
     from sycee.core import ids
     from sycee.core.input_files import read_bytes
     from sycee.core.result_codes import Result
-    from sycee.programmes.dropping import Claim
+    from sycee.programmes.dropping import PacketClaim
 
     keys = signing_keys(key)
     text = read_bytes(file, CLAIMS_BYTES_MAX, "claims").decode("utf-8-sig", "replace")
@@ -101,7 +101,7 @@ def claims(
         who = maker_of(bank, keys)
         own = {each.operator for each in bank.people.duties_of(who)}
         found = [(ids.parse(row["member"]), ids.parse(row["wallet"])) for row in rows if row["wallet"]]
-        chosen = [Claim(*each) for each in found if bank.directory.get(each[1]).operator in own]
+        chosen = [PacketClaim(*each) for each in found if bank.directory.get(each[1]).operator in own]
         outcomes = (
             bank.programmes.claim_many(name, occurrence, chosen, signers=bank.signers(*keys), who=who) if chosen else ()
         )

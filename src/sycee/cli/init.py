@@ -12,7 +12,7 @@ from sycee.cli.terminal import console, show
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
-    from sycee.bank.founding import FoundingRecord
+    from sycee.bank.founding import StoredFounding
 
 
 def init(
@@ -42,7 +42,7 @@ def init(
     Keys are public keys, files with one, or files of `sycee key new`. After an interruption the same command continues.
     """
     from sycee.bank.bank import Bank
-    from sycee.bank.founding import Founding, FoundingRecord
+    from sycee.bank.founding import Founding, StoredFounding
     from sycee.core import ids
 
     settings = {"database": database} if database else {}
@@ -65,7 +65,7 @@ def init(
     with console(stderr=True).status("founding the bank"):
         bank = Bank.create(folder, founding)
     with bank:
-        record = FoundingRecord.load(bank.folder)
+        record = StoredFounding.load(bank.folder)
         ledger = bank.stores.ledger.sequencer
         show(
             f"bank created: currency {currency}, ledger {ledger.ledger_id.hex()}, frame {_first_frame(bank, record):,}"
@@ -83,6 +83,6 @@ def init(
     return 0
 
 
-def _first_frame(bank: Bank, record: FoundingRecord) -> int:
+def _first_frame(bank: Bank, record: StoredFounding) -> int:
     stored = bank.stores.intents.find(record.id("founding"))
     return stored.frame if stored else 0

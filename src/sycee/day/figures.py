@@ -78,7 +78,7 @@ class Figures:
     """Figures of one currency after frame `frame`, for the frames after `after`. Amounts in minor units.
 
     `operations`: created operations of the day by kind. `reserves`: by operator, in the book of reserves; the issuer's
-    desk holds the converted ones.
+    reserve desk holds the converted ones.
     """
 
     after: int

@@ -30,7 +30,7 @@ from sycee.identity.duties import Duty
 from sycee.identity.institutions import PASSED, SettlementAccount
 from sycee.programmes import draw, draw_rule
 from sycee.programmes.definition import Programme
-from sycee.programmes.dropping import Claim
+from sycee.programmes.dropping import PacketClaim
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_rows import Reader, groups_of
 from sycee.programmes.stored import Figures, defined
@@ -312,7 +312,7 @@ class _Run:
             opened = self.bank.wallets.open_many(columns, operator=self.numbers[bank], tier="basic", **signed)
             pairs = zip(members, opened.accounts, strict=True)
             self.wallets[bank] = {member: account for member, account in pairs if account}
-            claims = [Claim(member, account) for member, account in self.wallets[bank].items()]
+            claims = [PacketClaim(member, account) for member, account in self.wallets[bank].items()]
             for outcome in self.bank.programmes.claim_many(self.name, 0, claims, **signed):
                 outcome.require_created("a packet was not claimed")
         figures = self.bank.programmes.figures(self.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sycee.bank.bank import Bank
-from sycee.bank.founding import Founding, FoundingRecord
+from sycee.bank.founding import Founding, StoredFounding
 from sycee.core import ids
 from sycee.core.clock import RealClock, read_ns
 from sycee.core.keys import SigningKey
@@ -103,7 +103,7 @@ class _Seeding:
 
     def _board(self) -> None:
         names = ("ann", "bob", "desk", "tech", "wu")
-        for name, person in zip(names, FoundingRecord.load(self.bank.folder).persons(), strict=True):
+        for name, person in zip(names, StoredFounding.load(self.bank.folder).persons(), strict=True):
             if name != "tech":  # operator 0 has its key in the bank's folder
                 self._role(name, person.person, str(person.duty), person.operator)
 

@@ -62,6 +62,9 @@ OWN: Final = Duty.CITIZEN
 
 STAFF: Final = frozenset(Duty) - {Duty.CITIZEN, Duty.MERCHANT, Duty.AUDITOR}
 
+# Who serves the customers of an operator.
+OPERATOR_STAFF: Final = (Duty.OPERATOR, Duty.CLERK)
+
 # Pairs of duties that one person may not have at the same time.
 APART: Final[frozenset[frozenset[Duty]]] = frozenset(
     {
@@ -123,14 +126,14 @@ def _rule(
 
 _D: Final = Duty
 _BOARD: Final = (_D.OFFICER,)
-_DESKS: Final = (_D.OPERATOR, _D.CLERK)
-_BOARD_AND_DESKS: Final = (*_BOARD, *_DESKS)
+_STAFF: Final = OPERATOR_STAFF
+_BOARD_AND_STAFF: Final = (*_BOARD, *_STAFF)
 
 _RULES: Final = (
     # people and institutions
     _rule("duty.appoint", "give a person a duty", _BOARD, _BOARD, ledger=TWO_OFFICERS),
     _rule("duty.dismiss", "end a person's duty", _BOARD, _BOARD, ledger=TWO_OFFICERS),
-    _rule("institution.apply", "enter an institution, its owners and papers", (_D.OFFICER, *_DESKS), own=True),
+    _rule("institution.apply", "enter an institution, its owners and papers", (_D.OFFICER, *_STAFF), own=True),
     _rule(
         "institution.verify",
         "decide the due diligence of an institution",
@@ -151,7 +154,7 @@ _RULES: Final = (
         (_D.OPERATOR, _D.COMPLIANCE),
         own=True,
     ),
-    _rule("merchant.outlet", "open or close an outlet or till", (*_DESKS, _D.MERCHANT), own=True),
+    _rule("merchant.outlet", "open or close an outlet or till", (*_STAFF, _D.MERCHANT), own=True),
     _rule("key.set", "set the key of an account", (_D.OPERATOR,), own=True, ledger=OPERATOR),
     _rule("key.revoke", "remove the key of an account", (_D.OPERATOR, _D.OFFICER), own=True, ledger=OPERATOR),
     # access to the server
@@ -159,9 +162,9 @@ _RULES: Final = (
     _rule("client.revoke", "end a program's access", (_D.OFFICER, _D.OPERATOR), own=True),
     _rule("login.invite-staff", "give a person with a duty a code for a login", _BOARD),
     _rule(
-        "login.invite", "give a customer or a merchant's person a code for a login", (_D.OFFICER, *_DESKS), own=True
+        "login.invite", "give a customer or a merchant's person a code for a login", (_D.OFFICER, *_STAFF), own=True
     ),
-    _rule("login.end", "end a person's logins and unused codes", (_D.OFFICER, *_DESKS), own=True),
+    _rule("login.end", "end a person's logins and unused codes", (_D.OFFICER, *_STAFF), own=True),
     # issuance
     _rule("operator.join", "open an operator's accounts and give it a quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),
     _rule(
@@ -186,14 +189,14 @@ _RULES: Final = (
         "wallet.defund", "move money from a wallet to the bank", (_D.CITIZEN, _D.MERCHANT, _D.OPERATOR), own=True,
         ledger=OWNER,
     ),
-    _rule("transit.confirm", "report that a bank accepted its leg", _DESKS, own=True, ledger=OPERATOR),
-    _rule("transit.reject", "report that a bank refused its leg", _DESKS, own=True, ledger=OPERATOR),
+    _rule("transit.confirm", "report that a bank accepted its leg", _STAFF, own=True, ledger=OPERATOR),
+    _rule("transit.reject", "report that a bank refused its leg", _STAFF, own=True, ledger=OPERATOR),
     # wallets
-    _rule("wallet.open", "open wallets", _DESKS, own=True, ledger=OPERATOR),
-    _rule("wallet.close", "close an empty wallet", _DESKS, own=True, ledger=OPERATOR),
+    _rule("wallet.open", "open wallets", _STAFF, own=True, ledger=OPERATOR),
+    _rule("wallet.close", "close an empty wallet", _STAFF, own=True, ledger=OPERATOR),
     _rule("wallet.class", "move a wallet to another class", (_D.OPERATOR,), own=True, ledger=OPERATOR),
-    _rule("alias.register", "register or end an alias", (*_DESKS, _D.CITIZEN), own=True),
-    _rule("alias.move", "move an alias to another wallet", (*_DESKS, _D.CITIZEN), own=True),
+    _rule("alias.register", "register or end an alias", (*_STAFF, _D.CITIZEN), own=True),
+    _rule("alias.move", "move an alias to another wallet", (*_STAFF, _D.CITIZEN), own=True),
     _rule("pay", "pay from a wallet", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
     _rule("mandate", "let a wallet's operator fund what its payments lack, from the holder's bank", (_D.CITIZEN,)),
     _rule(
@@ -208,7 +211,7 @@ _RULES: Final = (
     _rule("refund", "refund a payment", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),
     _rule("request", "ask for a payment", (_D.CITIZEN, _D.MERCHANT)),
     _rule("sweep", "send a merchant's balance to its bank", (_D.MERCHANT, _D.OPERATOR), own=True, ledger=OWNER),
-    _rule("merchant.report", "read a merchant's day report", (*_DESKS, _D.MERCHANT, _D.AUDITOR), own=True),
+    _rule("merchant.report", "read a merchant's day report", (*_STAFF, _D.MERCHANT, _D.AUDITOR), own=True),
     # programmes
     _rule(
         "programme.funder", "open a funder's account, pay it in, or pay it out", (_D.OPERATOR,), own=True,
@@ -217,10 +220,10 @@ _RULES: Final = (
     _rule("programme.draft", "store a programme's file, or replace it before it runs", (_D.OFFICER, _D.OPERATOR),
         own=True),
     _rule("programme.registration", "open the registration of a programme", (_D.OFFICER, _D.OPERATOR), own=True),
-    _rule("programme.register", "register people for a programme: check, code, exclusion, withdrawal", _DESKS),
+    _rule("programme.register", "register people for a programme: check, code, exclusion, withdrawal", _STAFF),
     _rule("programme.remove", "let an entry leave the frozen list; an exclusion after the draw needs a second person",
-        _DESKS, own=True),
-    _rule("programme.appeal", "file the appeal of a registrant", (*_DESKS, _D.CASEWORKER)),
+        _STAFF, own=True),
+    _rule("programme.appeal", "file the appeal of a registrant", (*_STAFF, _D.CASEWORKER)),
     _rule("programme.decide", "decide the appeal, or the exclusion after the draw, that another person filed",
         (_D.CASEWORKER, _D.OFFICER)),
     _rule("programme.draw", "freeze and publish the list of a programme, and draw", (_D.OFFICER, _D.OPERATOR),
@@ -230,7 +233,7 @@ _RULES: Final = (
     _rule("programme.terms", "approve budget, cohort and draw of a programme", _BOARD, _BOARD, ledger=TWO_OFFICERS),
     _rule("programme.allot", "add and seal the cohort of a programme", (_D.OPERATOR,), own=True, ledger=OPERATOR),
     _rule("programme.drop", "fill the packets of a programme", (_D.OPERATOR,), own=True, ledger=OWNER),
-    _rule("programme.claim", "claim a packet into the winner's wallet", (*_DESKS, _D.CITIZEN), own=True,
+    _rule("programme.claim", "claim a packet into the winner's wallet", (*_STAFF, _D.CITIZEN), own=True,
         ledger=OPERATOR),
     _rule("programme.halt", "refuse the claims of a programme immediately", (_D.OFFICER, _D.OPERATOR), own=True),
     _rule("programme.block", "block the debits of a halted programme's funder", (_D.OFFICER, _D.OPERATOR), _BOARD,
@@ -239,11 +242,11 @@ _RULES: Final = (
         ledger=OPERATOR),
     _rule("programme.close", "close an expired programme, or cancel one before its drop", (_D.OFFICER, _D.OPERATOR),
         own=True),
-    _rule("programme.apply", "apply for a merchant group of a programme", (*_DESKS, _D.MERCHANT), own=True),
+    _rule("programme.apply", "apply for a merchant group of a programme", (*_STAFF, _D.MERCHANT), own=True),
     _rule("programme.check", "accept or decline a shop; not the person who applied",
         (_D.OFFICER, _D.COMPLIANCE, _D.OPERATOR), own=True),
     _rule("programme.join", "let accepted shops join, or a shop leave", (_D.OPERATOR,), own=True, ledger=OPERATOR),
-    _rule("programme.evidence", "file the result of a conformance run or of a restored backup", _BOARD_AND_DESKS,
+    _rule("programme.evidence", "file the result of a conformance run or of a restored backup", _BOARD_AND_STAFF,
         own=True),
     # bulk payments
     _rule(
@@ -283,8 +286,8 @@ _RULES: Final = (
     _rule("day.break", "name the owner of a break, or close it", (_D.CLOSER, _D.CASEWORKER, _D.OPERATOR)),
     _rule("checkpoint", "sign the position of the ledger", (_D.WITNESS,), ledger=WITNESS),
     # cases
-    _rule("case.open", "open a case", (*_DESKS, _D.CASEWORKER, _D.MERCHANT, _D.CITIZEN)),
-    _rule("case.act", "take a step in a case", (*_DESKS, _D.CASEWORKER)),
+    _rule("case.open", "open a case", (*_STAFF, _D.CASEWORKER, _D.MERCHANT, _D.CITIZEN)),
+    _rule("case.act", "take a step in a case", (*_STAFF, _D.CASEWORKER)),
     _rule(
         "case.reverse", "take money back by authority", (_D.CASEWORKER, _D.OFFICER), _BOARD, ledger=TWO_OFFICERS,
     ),

@@ -319,7 +319,7 @@ class Proposals:
         due = [stored for stored in self.list(OPEN) if stored.proposal.valid_until_ns <= now_ns]
         return sum(self._end(stored.proposal, LAPSED, Result.SIGNATURE_EXPIRED.name) for stored in due)
 
-    def settle(self, *, again: bool = False) -> int:
+    def catch_up(self, *, again: bool = False) -> int:
         """Write the outcomes of intents to their proposals, after a crash; return how many changed.
 
         `again`: also of proposals that have an outcome, because a restore may have changed it.

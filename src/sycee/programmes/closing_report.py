@@ -19,7 +19,7 @@ from sycee.core.output_files import write_file
 from sycee.core.timestamps import utc_text
 from sycee.programmes.definition import Programme
 from sycee.programmes.estimators import LEVEL, Estimate
-from sycee.programmes.results import SMALL, Results, Row
+from sycee.programmes.results import SMALL, OccurrenceFigures, Row
 from sycee.report import chart, page, plots, sankey
 from sycee.report.chart import Level, Series
 from sycee.report.page import (
@@ -62,7 +62,7 @@ def shown_rows(rows: Sequence[Row]) -> list[Row | None]:
     return shown
 
 
-def tables(results: Results) -> dict[str, list[dict[str, Any]]]:
+def tables(results: OccurrenceFigures) -> dict[str, list[dict[str, Any]]]:
     """Return the tables of the files by name, each a list of rows. Amounts are minor units, times are UTC."""
     hours = results.hours
     summary = {
@@ -96,7 +96,7 @@ def tables(results: Results) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def write(folder: Path, programme: Programme, results: Results, effect: Effect | None = None) -> list[Path]:
+def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> list[Path]:
     """Write the page and its tables into a folder; return the files.
 
     Raises MissingExtraError without the extra "archive", and like `core.output_files.write_file`.
@@ -122,7 +122,7 @@ def write(folder: Path, programme: Programme, results: Results, effect: Effect |
     return written
 
 
-def report_page(programme: Programme, results: Results, effect: Effect | None = None) -> Page:
+def report_page(programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> Page:
     """Return the page."""
     return _Report(programme, results, effect).page()
 
@@ -130,7 +130,7 @@ def report_page(programme: Programme, results: Results, effect: Effect | None = 
 class _Report:
     """The sections of the page."""
 
-    def __init__(self, programme: Programme, results: Results, effect: Effect | None) -> None:
+    def __init__(self, programme: Programme, results: OccurrenceFigures, effect: Effect | None) -> None:
         self.programme, self.results, self.effect = programme, results, effect
         self.zone, self.currency = programme.zone, programme.currency
         self.code = programme.currency.code

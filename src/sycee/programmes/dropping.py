@@ -51,7 +51,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class PacketClaim:
     """A packet and the wallet that claims it. `member`: the id in the cohort."""
 
     member: int
@@ -143,15 +143,15 @@ class Dropping(Terms):
     ) -> Outcome:  # fmt: skip
         """Claim a packet into the winner's wallet. The wallet's operator signs. A refusal by the ledger is the outcome.
 
-        `member`: the id in the cohort. `who`: the holder of the wallet, or somebody at its operator's desk. Raises
+        `member`: the id in the cohort. `who`: the holder of the wallet, or a person of its operator's staff. Raises
         UsageError while the programme is halted, for a wallet of another operator than the chosen one, and for a wallet
         of another person than the registered one.
         """
-        (outcome,) = self.claim_many(name, occurrence, [Claim(member, wallet)], signers=signers, who=who, id=id)
+        (outcome,) = self.claim_many(name, occurrence, [PacketClaim(member, wallet)], signers=signers, who=who, id=id)
         return outcome
 
     def claim_many(
-        self, name: str, occurrence: int, claims: Sequence[Claim], *,
+        self, name: str, occurrence: int, claims: Sequence[PacketClaim], *,
         signers: Sequence[Signer], who: int, id: int = 0,
     ) -> Sequence[Outcome]:  # fmt: skip
         """Claim packets into wallets of one operator, all checked before any is claimed. Errors: `claim`.
@@ -298,7 +298,7 @@ class Dropping(Terms):
                 hint="pay the funder in first: `sycee drop fund`",
             )
 
-    def _check_claim(self, stored: StoredProgramme, found: Occurrence, claim: Claim, who: int) -> None:
+    def _check_claim(self, stored: StoredProgramme, found: Occurrence, claim: PacketClaim, who: int) -> None:
         wallet = self._directory.get(claim.wallet)
         self._people.require(who, CLAIM, operator=wallet.operator)
         held = self._people.duties_of(who)

@@ -14,7 +14,7 @@ class Registered(Protocol):
         """Return the accepted entries of an occurrence, which its list will have."""
         ...
 
-    def settle(self, programme: str, occurrence: int) -> int:
+    def assign_packets(self, programme: str, occurrence: int) -> int:
         """Write who has each packet, with successors for winners who left; return the number of successors."""
         ...
 

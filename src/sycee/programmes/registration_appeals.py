@@ -1,7 +1,7 @@
 """Appeals before the freeze: of a duplicate, and of an entry that was excluded or lapsed.
 
-Families share phones, and a late check is no fault of the registrant. A desk files an appeal; one caseworker decides,
-who neither registered the entry nor filed the appeal.
+Families share phones, and a late check is no fault of the registrant. The staff of an operator files an appeal. One
+caseworker decides, who neither registered the entry nor filed the appeal.
 """
 
 from __future__ import annotations

@@ -74,9 +74,9 @@ class Leaving(Entering):
     def withdraw(self, programme: str, occurrence: int, entry: int, *, who: int, is_lapse: bool = False) -> Entry:
         """Withdraw an entry at the wish of its person, or let a winner lapse who does not answer (`is_lapse`).
 
-        Until the freeze the entry leaves the list, and any desk may withdraw it. After the freeze `who` is of the
-        operator of the entry's bank, and after the draw the next published ticket follows. Raises UsageError once the
-        terms are proposed.
+        Until the freeze the entry leaves the list, and the staff of any operator may withdraw it. After the freeze
+        `who` must be staff of the entry's bank; after the draw the next published ticket follows. Raises UsageError
+        once the terms are proposed.
         """
         self._people.require(who, REGISTER)
         operators = self._operators_of(who)
@@ -242,7 +242,7 @@ def _require_own_bank(found: Found, entry: Any, operators: frozenset[int]) -> No
     if found.occurrence.state != states.REGISTRATION and found.stored.operators[bank.name] not in operators:
         raise UsageError(
             f"the list of {found.occurrence.title} is frozen, and entry {entry.entry} chose {bank.title}",
-            hint=f"somebody at the desk of {bank.title} does it",
+            hint=f"a clerk or signer of {bank.title} does it",
         )
 
 

@@ -107,7 +107,7 @@ class _Listed:
     stored: Array = field(repr=False)  # (n,) ENTRY, in list order
 
 
-class Results:
+class DrawOutcomes:
     """The outcomes of a draw for the registrants."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Results:
         """Return the entries that take part in the draw: `Registrations.accepted`."""
         return self._registrations.accepted(programme, occurrence)
 
-    def settle(self, programme: str, occurrence: int = 0) -> int:
+    def assign_packets(self, programme: str, occurrence: int = 0) -> int:
         """Write who has each packet, with successors for winners who withdrew, lapsed or were excluded.
 
         Writes successions.csv beside the published files if there are successors, and returns their number. The

@@ -28,7 +28,7 @@ from sycee.programmes.definition import Window
 from sycee.programmes.dropping import CLAIM, payload_of
 from sycee.programmes.estimators import difference_in_means, lin
 from sycee.programmes.occurrence_ids import member_ids
-from sycee.programmes.results import Results
+from sycee.programmes.results import OccurrenceFigures
 from sycee.programmes.service import Programmes
 from sycee.programmes.stored import Occurrence, StoredProgramme
 
@@ -42,7 +42,7 @@ class ClosingReports:
         self._stores = stores
         self._programmes = programmes
 
-    def results(self, name: str, occurrence: int = 0) -> Results:
+    def results(self, name: str, occurrence: int = 0) -> OccurrenceFigures:
         """Return the figures of an occurrence so far. Raises UsageError before its drop."""
         stored, found = self.dropped(name, occurrence)
         definition = stored.on(found)

@@ -1,7 +1,7 @@
 """The figures of an occurrence, read from its purses and movements on the ledger: the figures of its closing report.
 
 Amounts are minor units. A *gross* amount counts a payment in full although some of it was refunded later. All arrays
-are of the frame that `Results.frame` names.
+are of the frame that `OccurrenceFigures.frame` names.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Results:
+class OccurrenceFigures:
     """The figures of one occurrence. `spent_minor`, `own_minor`: gross, at shops; `left_minor`: of claimed packets."""
 
     frame: int
@@ -92,7 +92,7 @@ def read(
     groups: Mapping[str, int],
     claims: Sequence[tuple[int, int]],
     frame_times: Array,
-) -> Results:
+) -> OccurrenceFigures:
     """Return the figures of programme `number` of the ledger, as of the state's last frame.
 
     - `programme`: with the windows of the occurrence. `operators`, `groups`: numbers on the ledger, by name.
@@ -134,14 +134,14 @@ class _Reader:
     def results(
         self, programme: Programme, operators: Mapping[str, int],
         parts: Sequence[tuple[str, NDArray[np.bool_]]], groups: Mapping[str, int], claims: Sequence[tuple[int, int]],
-    ) -> Results:  # fmt: skip
+    ) -> OccurrenceFigures:  # fmt: skip
         purses, accounts = self.purses, self.state.accounts
         claimed = purses["wallet"] > 0
         # The operator of a packet is that of the wallet that claimed it; of others it is not known here.
         operator = np.zeros(purses.size, np.int64)
         operator[claimed] = accounts["operator"][purses["wallet"][claimed].astype(np.int64) - 1]
         by_operator = [(name, operator == number) for name, number in operators.items()]
-        return Results(
+        return OccurrenceFigures(
             frame=len(self.frame_times) - 1,
             members=int(purses.size),
             claimed=int(claimed.sum()),

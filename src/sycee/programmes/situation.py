@@ -25,7 +25,7 @@ from sycee.database.transactions import reading
 from sycee.ledger.state import LedgerState
 from sycee.programmes.dropping import CLAIM
 from sycee.programmes.reporting import ClosingReports, claim_payloads
-from sycee.programmes.results import Results
+from sycee.programmes.results import OccurrenceFigures
 from sycee.programmes.stored import Occurrence
 
 WHOLE_PACKETS_MIN: Final = 10  # payments of whole packets at one shop
@@ -59,7 +59,7 @@ class Situation:
     their payers meant a packet.
     """
 
-    results: Results
+    results: OccurrenceFigures
     claims_refused: dict[str, int]
     payments_refused: dict[str, int]
     flags: tuple[Flag, ...]

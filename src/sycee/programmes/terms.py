@@ -75,7 +75,7 @@ class Terms(Drawing):
         announced = bytes.fromhex(found.announcement or "")
         draw.verify(self.files_of(found), announced=announced).require()
         if self.registered is not None:
-            self.registered.settle(name, occurrence)
+            self.registered.assign_packets(name, occurrence)
         allotment = self._cohort(stored, found)
         if not allotment.members.size:
             raise UsageError(f"{found.title} has no winners", hint="cancel it")

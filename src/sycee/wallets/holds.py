@@ -327,14 +327,14 @@ class _Reserve:
         result = results[0]
         is_held = result is Result.CREATED
         reference = _set(connection, intent, DONE if is_held else REFUSED)
-        orders.settle(connection, intent.payload, reference, ASKED if is_held else REFUSED)
+        orders.set_state(connection, intent.payload, reference, ASKED if is_held else REFUSED)
         if result in HIDDEN:
             payee, now_ns = ids.parse(intent.payload["payee"]), read_ns(self._stores.clock)
             store_refusal(connection, intent.id, payee, intent.payload["operator"], result, now_ns)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Store that nothing is held."""
-        orders.settle(connection, intent.payload, _set(connection, intent, LAPSED), LAPSED)
+        orders.set_state(connection, intent.payload, _set(connection, intent, LAPSED), LAPSED)
 
 
 class _Post:

@@ -142,7 +142,7 @@ def named(merchant: int, order: str) -> dict[str, str]:
     return {"merchant": ids.format(merchant), "order": order} if order else {}
 
 
-def settle(connection: Connection, payload: Mapping[str, Any], reference: int, state: str) -> None:
+def set_state(connection: Connection, payload: Mapping[str, Any], reference: int, state: str) -> None:
     """Set the state of the order of a payment or a hold, unless a later payment took the order since."""
     _change(connection, payload, reference, {"state": state})
 

@@ -414,7 +414,7 @@ class _Pay:
     def _set(self, connection: Connection, intent: Intent, state: str, order_state: str) -> None:
         payload, reference = intent.payload, ids.parse(intent.payload["reference"])
         connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))
-        orders.settle(connection, payload, reference, order_state)
+        orders.set_state(connection, payload, reference, order_state)
         if "request" in payload:
             chosen = (REQUESTS.c.id == ids.parse(payload["request"])) & (REQUESTS.c.operation == intent.id)
             ended = REQUESTS.c.expires_ns <= read_ns(self._stores.clock)

@@ -366,7 +366,7 @@ def _answer(outcome: Outcome) -> str:
 def _set_payment(connection: Connection, payload: Any, state: str, order_state: str) -> None:
     reference = ids.parse(payload["reference"])
     connection.execute(REFERENCES.update().where(REFERENCES.c.id == reference).values(state=state))
-    orders.settle(connection, payload, reference, order_state)
+    orders.set_state(connection, payload, reference, order_state)
 
 
 class _Fund:

@@ -1,4 +1,4 @@
-"""Registration for a programme by an operator's desk: people, checks and codes, withdrawals, appeals."""
+"""Registration for a programme by the staff of an operator: people, checks and codes, withdrawals, appeals."""
 
 from __future__ import annotations
 

@@ -159,8 +159,8 @@ class Invitations:
     def _require(self, person: int, action: str, by: int, *, operator: int | None = None, staff: bool = True) -> None:
         """Raise UsageError unless `by` may request the action for this person.
 
-        An officer may for everybody. A desk may for a person without another duty than MERCHANT who has a wallet at the
-        desk's operator, or acts for a merchant of this operator.
+        An officer may for everybody. The staff of an operator may for a person whose only duty is MERCHANT, if the
+        person has a wallet at the operator, or acts for one of its merchants.
         """
         if self._people.state_of(person) != ACTIVE:
             raise NotFound(f"there is no person {ids.format(person)}", hint="name the id of a stored person")

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from sycee.bank.bank import Bank
 from sycee.bulk.dry_run import DryRun
 from sycee.bulk.files import File
-from sycee.bulk.results import Results
+from sycee.bulk.results import RowResults
 from sycee.client import bulk_arrow, bulk_csv
 from sycee.client.bulk_arrow import Batch, envelopes_of
 from sycee.core import ids
@@ -37,21 +37,21 @@ ANSWER_BYTES_MAX: Final = 32 << 20  # results of three million rows
 class Taken(Protocol):
     """A batch whose results come."""
 
-    def take(self) -> Results:
+    def take(self) -> RowResults:
         """Wait for the results, and return them."""
 
 
 Take = Callable[[int, Rows, Array], Taken]
-Answer = Callable[[Results], bytes]
+Answer = Callable[[RowResults], bytes]
 
 
 class Answered:
     """Results that are known already."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: RowResults) -> None:
         self._results = results
 
-    def take(self) -> Results:
+    def take(self) -> RowResults:
         """Return the results."""
         return self._results
 
@@ -153,7 +153,7 @@ class Writer(Protocol):
 
     media_type: str
 
-    def add(self, results: Results) -> bytes:
+    def add(self, results: RowResults) -> bytes:
         """Return the bytes of results."""
 
     def fail(self, problem: bytes) -> bytes:
@@ -177,7 +177,7 @@ class CsvWriter:
     def __init__(self) -> None:
         self._is_begun = False
 
-    def add(self, results: Results) -> bytes:
+    def add(self, results: RowResults) -> bytes:
         """Return the lines of results."""
         header, self._is_begun = not self._is_begun, True
         return bulk_csv.write_results(results.first, results, header=header)

@@ -14,13 +14,12 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.database.events import EventKind, RegisterEvent
 from sycee.identity import duties
-from sycee.identity.duties import Duty
+from sycee.identity.duties import OPERATOR_STAFF, Duty
 from sycee.identity.people import HeldDuty
 from sycee.server.auth.caller import Caller
 from sycee.server.events.feed import Page
 
 EVERYTHING: Final = frozenset({Duty.OFFICER, Duty.AUDITOR})
-STAFF: Final = frozenset({Duty.OPERATOR, Duty.CLERK})
 
 # Every operator serves the people of a programme, so its events are no secret of the funder's operator.
 PROGRAMMES: Final = frozenset(kind for kind in EventKind if kind.value.startswith("programme."))
@@ -28,10 +27,10 @@ PROGRAMMES: Final = frozenset(kind for kind in EventKind if kind.value.startswit
 # Duties that see the events of a register. Those of proposals follow from the action.
 SEEN_BY: Final[Mapping[EventKind, frozenset[Duty]]] = {
     EventKind.DAY_CLOSED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, Duty.OPERATOR}),
-    EventKind.BREAK_OPENED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, *STAFF}),
+    EventKind.BREAK_OPENED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, *OPERATOR_STAFF}),
     EventKind.CASE_OPENED: frozenset({Duty.CASEWORKER}),
-    EventKind.WEBHOOK_DISABLED: STAFF,
-    **dict.fromkeys(PROGRAMMES, frozenset({*STAFF, Duty.CASEWORKER})),
+    EventKind.WEBHOOK_DISABLED: frozenset(OPERATOR_STAFF),
+    **dict.fromkeys(PROGRAMMES, frozenset({*OPERATOR_STAFF, Duty.CASEWORKER})),
 }
 _OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}
 
@@ -86,7 +85,7 @@ def scope_of(bank: Bank, caller: Caller) -> Scope:
         for each in (bank.people.duties_of(caller.person) if caller.person else ())
         if caller.operator in (None, each.operator)
     )
-    operators = frozenset(each.operator for each in held if each.duty in STAFF and each.operator is not None)
+    operators = frozenset(each.operator for each in held if each.duty in OPERATOR_STAFF and each.operator is not None)
     holders = [caller.person] if caller.operator is None and caller.person else []
     holders += [each.institution for each in held if each.duty is Duty.MERCHANT and each.institution]
     accounts = [wallet.account for holder in holders for wallet in bank.directory.of_holder(holder)]
