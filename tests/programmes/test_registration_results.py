@@ -217,7 +217,7 @@ def test_from_a_file_to_the_shredding_on_both_databases(tmp_path: Path, where: s
         drawn(bank)
         assert bank.programmes.occurrence(NAME).entries == 6
         (first,) = [entry for entry in range(6) if look(bank, entry).rank == 1]
-        withdraw(bank, first)
+        bank.registrations.withdraw(NAME, 0, first, who=person(bank, NORTH))  # every entry of the file chose North
         proposal = propose(bank)
         assert bank.proposals.sign(proposal.id, ANN, BOB).needs == ()
         signers, who = bank.signers(NORTH), person(bank, NORTH)
