@@ -41,6 +41,7 @@ from tests.wallets.world import LEO_KEY, MIA_KEY
 
 from sycee.core import ids
 from sycee.core.clock import RealClock
+from sycee.core.keys import SigningKey
 from sycee.core.records import envelopes, layout, operations
 from sycee.core.records.layout import AccountKind
 from sycee.database.transactions import write
@@ -176,10 +177,16 @@ def test_records_of_officers_are_not_taken_as_payments(place: Place) -> None:
 def test_a_wallet_pays_to_no_account_of_the_system(place: Place) -> None:
     """With its own key a citizen destroys no money, and disturbs no account of the issuer or of an operator."""
     town, paid, until_ns = place.town, set(), time.time_ns() + 86_400 * 10**9
+    # While the server runs, an operator joins, and a programme gets a funder.
+    world.join(town.bank, "Late Bank", SigningKey.derive(bytes([211]) * 32))
+    late = town.bank.registry.operators()[-1].accounts.vault
+    funder = town.bank.funders.open("City", operator=2, signers=town.operator, who=town.north).account
     wallets = (AccountKind.WALLET, AccountKind.MERCHANT)
     with place.client(headers=PAYMENT) as http, place.citizen(town.leo) as leo:
         supply = http.get("/v1/supply").json()
-        for account in town.bank.stores.ledger.accounts():
+        accounts = town.bank.stores.ledger.accounts()
+        assert {late, funder} <= {each.id for each in accounts}
+        for account in accounts:
             for make in (
                 lambda new, to: operations.pay(new, payer=town.leo, payee=to, amount=1),
                 lambda new, to: operations.transfer(new, debit=town.leo, credit=to, amount=1),

@@ -14,7 +14,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 PAY: Final = "bulk.pay"
 APPROVE: Final = "bulk.approve"
 SETTLE: Final = "bulk.settle"
-UNPAYABLE_S: Final = 1.0  # for which the list of accounts that no row may pay is used again
 TIME_AHEAD_NS_MAX: Final = 86_400 * 10**9  # of the time in a file's id
 BAD_ROWS_MAX: Final = 100_000  # of a file; their codes are rows of SQL
 _READ_MAX: Final = 500  # values of one query
@@ -107,8 +105,6 @@ class BulkPayments:
     unpayable: Callable[[], frozenset[int]]
     two_persons_minor: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _unpayable_now: frozenset[int] = frozenset()
-    _unpayable_until_s: float = -1.0  # monotonic
 
     def __post_init__(self) -> None:
         self.stores.actions.register(_Approve(), _Settle())
@@ -292,11 +288,8 @@ class BulkPayments:
             )
 
     def _not_payable(self, rows: Rows) -> Array:
-        """Return which rows pay an account of the issuer or of an operator: (n,) bool."""
-        now_s = monotonic()
-        if now_s > self._unpayable_until_s:
-            self._unpayable_now, self._unpayable_until_s = self.unpayable(), now_s + UNPAYABLE_S
-        return bulk_rows.any_of(rows, self._unpayable_now)
+        """Return which rows pay an account of the issuer, of an operator or of a funder: (n,) bool."""
+        return bulk_rows.any_of(rows, self.unpayable())
 
     def store_refusals(self, file: File, rows: Rows, found: RowResults) -> None:
         """Store what the ledger or its payer does not: codes of malformed rows, and of refusals by payees' accounts."""

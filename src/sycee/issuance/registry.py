@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import sqlalchemy
 from sqlalchemy.engine import Connection, Row
@@ -40,6 +41,8 @@ class Registry:
     def __init__(self, stores: Stores, issuer: Issuer) -> None:
         self._stores = stores
         self.issuer = issuer
+        self._own: frozenset[int] | None = None
+        self._adding = Lock()
 
     def operators(self, *states: str) -> list[OperatorRow]:
         """Return the operators in one of the states, or all, by number."""
@@ -61,11 +64,21 @@ class Registry:
         return _operator(row)
 
     def own_accounts(self) -> frozenset[int]:
-        """Return the accounts of the issuer and of all operators: those that no customer pays to."""
-        found = {getattr(self.issuer, name) for name in _ISSUER_ACCOUNTS}
-        for each in self.operators():
-            found |= {getattr(each.accounts, name) for name in _ACCOUNTS}
-        return frozenset(found)
+        """Return the accounts of the issuer, of all operators and of funders: those that no customer pays to.
+
+        They are in memory, and complete at any time: a service adds an account before the ledger opens it.
+        """
+        if self._own is None:
+            found = {getattr(self.issuer, name) for name in _ISSUER_ACCOUNTS}
+            for each in self.operators():
+                found |= {getattr(each.accounts, name) for name in _ACCOUNTS}
+            self._own = frozenset(found)
+        return self._own
+
+    def add_own(self, accounts: Iterable[int]) -> None:
+        """Add accounts to those of `own_accounts`."""
+        with self._adding:
+            self._own = self.own_accounts() | frozenset(accounts)
 
     def require_active(self, number: int) -> OperatorRow:
         """Return an operator that has joined and is not leaving. Raises UsageError otherwise."""

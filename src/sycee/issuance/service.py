@@ -173,6 +173,7 @@ class IssuanceService:
             row |= {"number": number, "institution": institution, "quota_rule_set": rule_set, "state": JOINING}
             connection.execute(OPERATORS.insert().values(**row, proposal=0))
 
+        self._registry.add_own(getattr(accounts, name) for name in OperatorAccounts.__slots__)
         return self._proposals.propose(JOIN, made, effect, maker=maker, before=before, id=id)
 
     def leave(self, operator: int, *, maker: int, id: int = 0) -> Proposal:

@@ -47,6 +47,7 @@ class Funders:
         self._stores = stores
         self._people = people
         self._registry = registry
+        registry.add_own(each.account for each in self.list())
         stores.actions.register(_OpenFunder(), LedgerOnly(MOVE))
 
     def open(self, name: str, *, operator: int, signers: Sequence[Signer], who: int, id: int = 0) -> Funder:
@@ -78,6 +79,7 @@ class Funders:
             row = {"account": account, "name": name, "operator": operator, "state": OPENING, "made_ns": now_ns}
             connection.execute(FUNDERS.insert().values(row))
 
+        self._registry.add_own([account])
         draft = Draft(
             OPEN_FUNDER, record, {"account": ids.format(account)}, who=who, signers=signers, before=before, id=id
         )

@@ -140,7 +140,6 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
         failures_burst=failures_per_minute,
         forwarded=bank.config.text("http_address").startswith("unix:"),
     )
-    closed = bank.registry.own_accounts()  # of operators that join later, from the next start on
 
     async def at_stop() -> None:
         await streams.aclose()
@@ -148,7 +147,9 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
 
     app = create_app(runtime, at_stop=at_stop)
     streams = BulkApp(runtime, app.state.authentication, app.state.observations, otherwise=app)
-    payments = PaymentsApp(lambda: runtime.ledger, settings, otherwise=streams, refusals=refusals, closed=closed)
+    payments = PaymentsApp(
+        lambda: runtime.ledger, settings, otherwise=streams, refusals=refusals, closed=bank.registry.own_accounts
+    )
     app.state.payments, app.state.bulk = payments, streams
 
     def before_stop() -> None:

@@ -55,7 +55,7 @@ class RowCode(IntEnum):
     """Codes of rows besides the ledger's result codes. Numbers are permanent."""
 
     PAYEE_CANNOT_RECEIVE = 1_000  # stands for every refusal by the payee's account
-    PAYEE_NOT_PAYABLE = 1_001  # the payee is an account of the issuer or of an operator
+    PAYEE_NOT_PAYABLE = 1_001  # the payee is an account of the issuer, an operator or a funder
     BATCH_NOT_TAKEN = 1_002  # nothing of the batch was paid, because of other rows
     NOT_PAID_YET = 1_003  # the ledger has no result under the row's id
     STAGED = 1_004  # of a file that is paid as a whole and is not settled: nothing is paid

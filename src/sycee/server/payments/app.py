@@ -62,20 +62,20 @@ class PaymentsApp:
         *,
         otherwise: AsgiApp | None = None,
         refusals: RefusalStore | None = None,
-        closed: Set[int] = frozenset(),
+        closed: Callable[[], Set[int]] = frozenset,
     ) -> None:
         """Create the application.
 
         `ledger`: called once, on the event loop, at the first payment; the caller closes what it returns. `refusals`:
-        where the exact codes of payees' refusals are stored; None: nowhere. `closed`: accounts that no payment,
-        transfer or hold here may name as payee.
+        where the exact codes of payees' refusals are stored; None: nowhere. `closed`: returns the accounts that no
+        payment, transfer or hold here may name as payee.
         """
         self._connect = ledger
         self._ledger: AsyncLedger | None = None
         self._settings = settings
         self._otherwise = otherwise
         self._refusals = refusals
-        self._closed = frozenset(account.to_bytes(16, "little") for account in closed)
+        self._closed = closed
         self._senders = Senders(settings)
         self._counts: Counter[int] = Counter()
         self.durations = Durations()
@@ -176,7 +176,7 @@ class PaymentsApp:
     async def pay(self, payment: Payment, sender: Sender) -> Answer:
         """Return the answer to a payment, once it is durable."""
         record, envelope = payment
-        if record[_CREDIT] in self._closed:
+        if int.from_bytes(record[_CREDIT], "little") in self._closed():
             # A payment to the issuance account would destroy money whose reserves stay, and end the books' equality.
             return _refused(PayerAnswer.PAYEE_CANNOT_RECEIVE, record)
         if self._waiting >= self._settings.waiting_max:
