@@ -99,6 +99,18 @@ def test_a_desk_pays_refunds_and_reads(
     assert (order["state"], order["minor"], order["refunded_minor"]) == ("paid", 200, 50)
     assert call(town, "merchant", "paid", shop, "R-1", *login) == 0
     assert f"order R-1: paid, payment {order['payment']}" in capsys.readouterr().out
+    # A payment that the payer signed alone has no reference; the operator of the custodial shop refunds it as well.
+    leo = ids.format(town.town.leo)
+    assert call(town, "pay", leo, shop, "1.00", "--key", str(keys / "leo.pem")) == 0
+    plain, before = capsys.readouterr().out.split()[-1], town.town.balance(town.town.leo)
+    assert call(town, "refund", shop, plain, "0.40", *signed) == 0
+    assert town.town.balance(town.town.leo) == before + 40
+    assert call(town, "refund", shop, plain, "0.70", *signed) == 1
+    assert "EXCEEDS_REFUNDABLE" in capsys.readouterr().err
+    assert call(town, "refund", shop, plain, "0.10", *signed, "--till", till) == 2
+    assert "was made at no till" in capsys.readouterr().err
+    assert call(town, "refund", shop, ids.format(7), "0.10", *signed) == 2
+    assert "there is no payment" in capsys.readouterr().err
     assert call(town, "refund", shop, "none", "1", *signed) == 2
     assert "order none is unknown, not paid" in capsys.readouterr().err
     assert call(town, "wallet", "show", ned, *login) == 0

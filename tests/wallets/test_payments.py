@@ -11,7 +11,8 @@ from tests.wallets import world
 from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
-from sycee.core.errors import UsageError
+from sycee.core import ids
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.records.layout import Block, Reason
 from sycee.core.result_codes import Result
 from sycee.database.transactions import reading
@@ -106,6 +107,23 @@ def test_refunds_go_back_up_to_what_was_paid(town: Town) -> None:
     with pytest.raises(UsageError, match="order 18 is unknown"):
         refund(town, "18", 1_00, town.till_1)
     assert town.bank.check() == []
+
+
+def test_a_payment_without_a_reference_is_refunded_by_its_id(small: Town) -> None:
+    paid = pay(small, 10_00)
+    named = {"till": 0, "signers": small.operator, "who": small.north}
+    assert small.bank.payments.payment_of(small.tea, ids.format(paid.operation)) == paid.operation
+    first = small.bank.payments.refund_payment(paid.operation, 3_00, operation=REFUND, **named)
+    again = small.bank.payments.refund_payment(paid.operation, 3_00, operation=REFUND, **named)
+    assert (first.answer, again) == ("PAID", first)  # repeated
+    assert small.balance(small.shop) == 7_00
+    assert small.bank.payments.refund_payment(paid.operation, 7_01, **named).answer == "EXCEEDS_REFUNDABLE"
+    for wrong in (first.operation, 7):  # no payment
+        with pytest.raises(NotFound, match="there is no payment"):
+            small.bank.payments.refund_payment(wrong, 1, **named)
+    with pytest.raises(UsageError, match="was made at no till"):
+        small.bank.payments.refund_payment(paid.operation, 1, **named | {"till": small.till_1})
+    assert small.bank.check() == []
 
 
 def test_a_stranger_refunds_nothing(small: Town) -> None:

@@ -20,11 +20,13 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.records import operations
+from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
+from sycee.ledger import queries
 from sycee.ledger.batch import first_codes
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer, sign_records
@@ -256,7 +258,7 @@ class Payments:
         """Return the payment of a merchant's order. `order`: its number; or the id, as text, of a payment or a hold.
 
         A hold was paid by its POST. Raises UsageError for an order or hold that was not paid, and a payment to another
-        merchant or without a reference.
+        merchant.
         """
         if len(order) <= REFERENCE_CHARACTERS_MAX:  # an id as text is longer
             state = self.was_paid(merchant, order)
@@ -278,10 +280,17 @@ class Payments:
         who: int,
         operation: int = 0,
     ) -> Paid:
-        """Refund a payment, or what a hold paid, by the id of the PAY or POST. Errors as `refund`."""
+        """Refund a payment, or what a hold paid, by the id of the PAY or POST. Errors as `refund`.
+
+        A payment without text, till and order has no reference, and its refund has none: it names no till.
+        """
         original = self._reference(payment)
-        payee = self._directory.get(original.payee)
+        payee = self._directory.get(self.payee_of(payment) if original is None else original.payee)
         self._people.require(who, REFUND, operator=payee.operator, institution=payee.holder)
+        if original is None:
+            if till:
+                raise UsageError(f"payment {ids.format(payment)} was made at no till", hint="refund it without a till")
+            return self._refund_plainly(payment, minor, signers, operation)
         if till and self._institutions.till(till).merchant != payee.holder:
             raise UsageError(
                 f"till {ids.format(till)} is of another merchant", hint="a merchant refunds at its own tills"
@@ -317,20 +326,29 @@ class Payments:
         )
         return Paid(payer_answer(outcome.results[0]), operation)
 
+    def _refund_plainly(self, payment: int, minor: int, signers: Sequence[Signer], operation: int) -> Paid:
+        operation = operation or self._id()
+        record = operations.refund(operation, original=payment, amount=minor)
+        until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+        envelopes = sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
+        answers = self._stores.ledger.submit(record, envelopes)
+        return Paid(payer_answer(Result(int(first_codes(answers)[0]))), operation)
+
     def payee_of(self, payment: int) -> int:
-        """Return the account that a payment with a reference paid. Raises UsageError if there is none."""
-        return int(self._reference(payment).payee)
+        """Return the account that a payment paid. Raises NotFound if the ledger has no payment of this id."""
+        row = self._reference(payment)
+        account = _payee_in_ledger(self._stores, payment) if row is None else int(row.payee)
+        if not account:
+            raise _no_payment(payment)
+        return account
 
     def _reference(self, operation: int) -> Any:
-        query = sqlalchemy.select(REFERENCES).where(REFERENCES.c.operation == operation, REFERENCES.c.state == DONE)
+        """Return the reference of a payment, None for a payment without one. Raises NotFound if it was not made."""
+        query = sqlalchemy.select(REFERENCES).where(REFERENCES.c.operation == operation)
         with reading(self._stores.engine) as connection:
             row = connection.execute(query).first()
-        if row is None:
-            raise NotFound(
-                f"there is no payment {ids.format(operation)} with a reference",
-                hint="name the order, or the id that `sycee pay` or `sycee hold post` printed; a payment without text, "
-                "till and order is returned with `sycee pay`",
-            )
+        if row is not None and row.state != DONE:
+            raise _no_payment(operation)
         return row
 
     # --- reading ---
@@ -366,6 +384,23 @@ class Payments:
 
 
 # --- in a transaction ---
+
+
+def _no_payment(operation: int) -> NotFound:
+    return NotFound(
+        f"there is no payment {ids.format(operation)}",
+        hint="name the order, or the id that `sycee pay` or `sycee hold post` printed",
+    )
+
+
+def _payee_in_ledger(stores: Stores, operation: int) -> int:
+    """Return the account that a PAY or POST paid, by its id; 0 if the ledger made no such payment."""
+    with stores.ledger.sequencer.reading() as state:
+        found = queries.answer(state, queries.operations([operation])).operation(0)
+        if found is None or found.result is not Result.CREATED or found.kind not in (Kind.PAY, Kind.POST):
+            return 0
+        movement = state.movements[int(found.record["first_movement"]) - 1]
+        return state.account_id(int(movement["credit_row"]))
 
 
 def _take_request(connection: Connection, request: int, operation: int, now_ns: int) -> None:
