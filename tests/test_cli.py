@@ -139,3 +139,18 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     assert child.stderr.read() == b""
     child.stderr.close()
     assert child.wait() == 0
+
+
+def test_the_help_of_a_group_is_in_the_order_of_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    from sycee.cli import drop
+
+    assert {each for names in drop.STEPS.values() for each in names} == {
+        each for each in drop.app if not each.startswith("-")
+    }
+    assert cli.main(["drop", "--help"]) == 0
+    shown = capsys.readouterr().out
+    steps = ("│ draft ", "│ register ", "│ freeze ", "│ draw ", "│ terms ", "│ drop ", "│ claim ", "│ close ")
+    assert [shown.index(each) for each in steps] == sorted(shown.index(each) for each in steps)
+    assert "--server" not in shown
+    assert cli.main(["--help"]) == 0
+    assert "--server URL" in capsys.readouterr().out

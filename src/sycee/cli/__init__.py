@@ -105,8 +105,9 @@ def _version() -> str:
 
 app = App(
     name="sycee",
-    help="Run a digital currency: mint it, drop it on a city, pay with it, and account for every cent.",
-    help_epilogue="Some commands use a server instead of a folder: sycee pay --server URL.",
+    # The second paragraph is no epilogue, which each command would inherit.
+    help="Run a digital currency: mint it, drop it on a city, pay with it, and account for every cent.\n\n"
+    "With --server URL many commands use a server instead of a folder.",
     version=_version,
     help_flags=["--help", "-h"],
     version_flags=["--version"],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from sycee.cli import drop_claims, drop_registration, drop_shops
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
@@ -518,5 +518,24 @@ def beacon_value(text: str) -> bytes:
         raise UsageError("the beacon's value is not hexadecimal", hint="copy its 64 digits from the source") from error
 
 
+# Headings of the help, and the commands below each in the order of a programme's life.
+STEPS: Final = {
+    "Programmes": ("list", "show", "try"),
+    "Draft": ("funder", "fund", "funders", "draft", "dry-run"),
+    "Registration": (
+        "open", "register", "import", "entries", "check-entries", "code", "screen", "exclude", "withdraw", "receipt",
+        "lookup", "appeal", "appeals", "decide",
+    ),
+    "Draw": ("freeze", "removals", "decide-removal", "publish", "beacon", "draw", "winners"),
+    "Shops": ("apply", "decide-shop", "shops", "join", "leave"),
+    "Drop": ("terms", "allot", "evidence", "ready", "drop"),
+    "Claims and payments": ("claim", "claims", "situation", "halt", "resume"),
+    "End": ("expire", "close", "cancel", "report"),
+}  # fmt: skip
+
 for _command in (*drop_claims.COMMANDS, *drop_registration.COMMANDS, *drop_shops.COMMANDS):
     app.command(_command, name=_command.__name__.strip("_").replace("_", "-"))
+for _heading, _names in STEPS.items():
+    _group = Group(_heading, sort_key=[*STEPS].index(_heading))
+    for _place, _name in enumerate(_names):
+        app[_name].group, app[_name].sort_key = (_group,), _place
