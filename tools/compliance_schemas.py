@@ -15,7 +15,7 @@ from typing import Any, Final
 from sycee.compliance import attestations, profiles, territories, vocabulary
 from sycee.compliance.document_fields import keys
 from sycee.compliance.facts import Adoption, Attestation, Waiver
-from sycee.compliance.profiles import Condition, List, Profile, Row, Rule, Source, Supporter
+from sycee.compliance.profiles import Condition, List, Member, Profile, Row, Rule, Source, Supporter
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import KINDS, LEVELS, TESTS, Field, Kind, Type
 
@@ -66,14 +66,15 @@ def of_declarations() -> Schema:
 
 def of_profiles() -> Schema:
     """Return the schema of a profile."""
-    own = {"id": _ref("name"), "sets": {"type": "object", "additionalProperties": _set_of("text", least=1)}}
-    tables = ("sources", "adoptions", "supporters", "rules")
+    own = {"id": _ref("name"), "sets": {"type": "object", "additionalProperties": _set_of("text", least=0)}}
+    tables = ("sources", "members", "adoptions", "supporters", "rules")
     lists = {name: _list(_ref(name.removesuffix("s")), least=1) for name in tables}
     lists["touches"] = _list(_ref("touch"), least=1)
-    schema = _table(Profile, {**own, **lists}, optional=("sets", "adoptions", "supporters", "touches"))
+    schema = _table(Profile, {**own, **lists}, optional=("sets", "members", "adoptions", "supporters", "touches"))
     definitions = {
         "source": _table(Source),
         "adoption": _table(Adoption, without=("profile",)),
+        "member": _table(Member, {"set": _ref("text"), "source": _ref("name")}),
         "supporter": _table(Supporter, {"source": _ref("name")}),
         "condition": _condition({}),
         "touch": _condition({"level": _enum(LEVELS)}),

@@ -186,7 +186,7 @@ def condition(of: Condition) -> str:
 def _values(of: Condition) -> str:
     if of.facts:
         return f"those of `{of.facts}`"
-    if of.set_name and len(of.values) > _VALUES_SHOWN_MAX:
+    if of.members or (of.set_name and len(of.values) > _VALUES_SHOWN_MAX):
         return f"*{of.set_name}*"
     return ", ".join(f"`{value}`" for value in sorted(of.values))
 
@@ -199,10 +199,18 @@ def _limits(of: Condition) -> str:
 
 
 def _sets(profile: Profile) -> Iterator[str]:
-    long = {name: values for name, values in profile.sets.items() if len(values) > _VALUES_SHOWN_MAX}
+    dated = {each.set for each in profile.members}
+    long = {name: values for name, values in profile.sets.items() if len(values) > _VALUES_SHOWN_MAX or name in dated}
     if long:
-        rows = [(f"*{name}*", ", ".join(f"`{value}`" for value in values)) for name, values in long.items()]
+        rows = [(f"*{name}*", ", ".join(f"`{value}`" for value in values) or "–") for name, values in long.items()]
         yield from ("## Sets", _table(("set", "values"), rows))
+    if profile.members:
+        yield "Values that belong to a set on some days only:"
+        days = [
+            (f"*{e.set}*", f"`{e.value}`", e.from_date or "–", e.until_date or "–", f"`{e.source}`")
+            for e in profile.members
+        ]
+        yield _table(("set", "value", "from", "until", "source"), days)
 
 
 def _list(listed: List) -> Iterator[str]:

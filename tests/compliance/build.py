@@ -147,6 +147,7 @@ def profile(*rules: Rule, id: str = "regime", touches: Iterable[Touch] = (), **a
         "limits": "",
         "sources": (SOURCE,),
         "sets": {},
+        "members": (),
         "adoptions": (),
         "supporters": (),
     }
@@ -170,6 +171,7 @@ def listing(*rows: Row, id: str = "list", **about: Any) -> List:
         "publisher": "somebody",
         "as_of": date(2026, 1, 1),
         "valid_until": date(2027, 1, 1),
+        "covers_from": None,
         "complete": True,
         "sources": (SOURCE,),
     }

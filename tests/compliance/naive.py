@@ -155,7 +155,12 @@ class Naive:
 
     def inside(self, value: object, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         if not condition.facts:
-            return value in condition.values
+            return value in condition.values or any(
+                value == each.value
+                and (each.from_date is None or each.from_date <= self.at)
+                and (each.until_date is None or self.at < each.until_date)
+                for each in condition.members
+            )
         inside, whole = self.at_path(condition.facts, roots, frame)
         elements = {id(each) for each in inside}
         found = id(value) in elements if isinstance(value, Element) else value in inside
@@ -197,7 +202,7 @@ class Naive:
 
     def listed(self, party: str, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         listed = self.library.lists[condition.list]
-        if listed.expired(self.at) or self.at < listed.as_of:
+        if listed.expired(self.at) or self.at < (listed.covers_from or listed.as_of):
             return None
         rows = [row for row in listed.rows if row.in_force(self.at)]
         met = {id(row): self.row_meets(row, condition, roots, frame) for row in rows}

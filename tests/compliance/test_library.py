@@ -96,6 +96,11 @@ def test_names_that_cannot_be_loaded_are_reported(tmp_path: Path) -> None:
         ('"set" = "home"', '"values" = ["aa"]', 'values: found "aa"'),
         ('"values" = ["payment"]', '"values" = ["paymnt"]', 'values: found "paymnt"'),
         ('home = ["AA"]', 'home = ["Aland"]', 'set: found "Aland"'),
+        ('value = "BB"', 'value = "Bland"', 'set: found "Bland"'),
+        ('value = "BB"', 'value = "AA"', 'value: "AA" is always in the set home'),
+        ('set = "home"\nvalue', 'set = "hme"\nvalue', 'set: found "hme"'),
+        ("until = 2030-01-01\nsource", "until = 2025-01-01\nsource", "until: found 2025-01-01"),
+        ('holidays = ["2026-01-01"]', "holidays = []", "holidays: the set is empty"),
         ("effective_until = 2030-01-01", "effective_until = 2026-01-01", "effective_until: found 2026-01-01"),
         ('holidays = ["2026-01-01"]', 'holidays = ["01.01.2026"]', 'holidays: found "01.01.2026"'),
         ('holidays = ["2026-01-01"]', 'holidays = ["2026-02-30"]', 'holidays: found "2026-02-30"'),
@@ -117,6 +122,7 @@ def test_values_that_a_profile_can_never_find_are_refused(old: str, new: str, sa
     [
         ('parts = ["transmission"]', 'parts = ["transmision"]', 'parts: found "transmision"'),
         ("valid_until = 2030-01-01", "valid_until = 2025-01-01", "valid_until: found 2025-01-01"),
+        ("covers_from = 2025-01-01", "covers_from = 2026-01-02", "covers_from: is after as_of, 2026-01-01"),
     ],
 )
 def test_invalid_lists_are_refused(old: str, new: str, says: str) -> None:

@@ -206,6 +206,25 @@ def test_matches_are_cached() -> None:
     assert limited.match("firm", (frozenset(), True), None).truth is False
 
 
+@pytest.mark.parametrize(
+    ("at", "covers_from", "truth"),
+    [
+        (date(2025, 12, 31), None, None),
+        (date(2026, 1, 1), None, True),
+        (date(2020, 1, 1), date(2020, 1, 2), None),
+        (date(2020, 1, 2), date(2020, 1, 2), False),  # the row begins later
+        (date(2021, 6, 1), date(2020, 1, 2), True),
+    ],
+)
+def test_a_list_with_dated_rows_answers_for_earlier_days(
+    at: date, covers_from: date | None, truth: bool | None
+) -> None:
+    since = row("firm", from_date=date(2021, 6, 1))
+    lists = listing(since, covers_from=covers_from)
+    declared = network(firm=owned(dispersed_bp=10_000))
+    assert ListLookup(lists, EffectiveNetwork(declared, at), 5000).match("firm").truth is truth
+
+
 LEVELS = 2_000  # more than Python has frames
 
 

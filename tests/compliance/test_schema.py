@@ -88,6 +88,7 @@ def profile() -> Document:
         "limits": "what it is not",
         "sources": [{"id": "text", "title": "The text", "publisher": "somebody", "date": DAY, "at_hand": True}],
         "sets": {"home": ["AA"], "holidays": ["2026-01-01"]},
+        "members": [{"set": "home", "value": "BB", "from": DAY, "until": date(2030, 1, 1), "source": "text"}],
         "adoptions": [
             {"by": "an authority", "basis": "a law", "from": DAY, "until": date(2030, 1, 1), "source": "a gazette"}
         ],
@@ -115,6 +116,7 @@ def listing() -> Document:
         "publisher": "somebody",
         "as_of": DAY,
         "valid_until": date(2030, 1, 1),
+        "covers_from": date(2025, 1, 1),
         "complete": True,
         "note": "re-typed",
         "sources": profile()["sources"],

@@ -68,6 +68,17 @@ class Supporter:
 
 
 @dataclass(frozen=True, slots=True)
+class Member(Dated):
+    """A value that belongs to a set on some days only."""
+
+    set: str
+    value: str
+    from_date: date | None
+    until_date: Annotated[date | None, end_of("from_date")]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One test of one fact; or, with `any_of` and without a test, several conditions of which one must hold.
 
@@ -80,6 +91,7 @@ class Condition:
     negate: bool = False
     values: frozenset[str] = frozenset()  # of a set test, unless `facts` is the path of the set
     facts: str = ""
+    members: tuple[Member, ...] = ()  # further values, on some days only
     set_name: str = ""  # the name of the values in the profile
     list: Annotated[str, REQUIRED] = ""
     parts: str = ""  # paths of the values that rows limited to parts or purposes must meet
@@ -96,6 +108,10 @@ class Condition:
     holidays: frozenset[str] = frozenset()  # as ISO dates
     any_of: tuple[Condition, ...] = ()
     place: str = ""
+
+    def values_on(self, at: date) -> frozenset[str]:
+        """Return the values of its set on a day."""
+        return self.values | {each.value for each in self.members if each.in_force(at)}
 
     def leaves(self) -> Iterator[Condition]:
         """Yield this condition; or the conditions of `any_of`, at any depth."""
@@ -189,6 +205,7 @@ class Profile:
     limits: str
     sources: tuple[Source, ...]
     sets: Mapping[str, tuple[str, ...]]
+    members: tuple[Member, ...]
     adoptions: tuple[Adoption, ...]
     supporters: tuple[Supporter, ...]
     touches: tuple[Touch, ...]
@@ -240,13 +257,18 @@ class Row(Dated):
 
 @dataclass(frozen=True)
 class List:
-    """A list of parties as of a day. It is not valid before that day, and from `valid_until` on."""
+    """A list of parties as of a day. It is not valid before `covers_from`, and from `valid_until` on.
+
+    A list whose rows are dated answers for earlier days as well: from `covers_from` on it has every row that was in
+    force. Without this day, it is valid from `as_of` on.
+    """
 
     id: Name
     title: str
     publisher: str
     as_of: date
     valid_until: Annotated[date | None, end_of("as_of")]
+    covers_from: date | None
     complete: bool  # false: a party without a row may still be listed
     sources: tuple[Source, ...]
     rows: tuple[Row, ...]
@@ -255,6 +277,11 @@ class List:
     def expired(self, at: date) -> bool:
         """Return whether the list is no longer valid."""
         return self.valid_until is not None and at >= self.valid_until
+
+    @property
+    def first_day(self) -> date:
+        """The first day for which the list is valid."""
+        return self.covers_from or self.as_of
 
     @cached_property
     def rows_by_name(self) -> Mapping[str, tuple[Row, ...]]:
@@ -326,6 +353,8 @@ def parse_list(table: Table) -> List:
     rows = read_tables(table, "rows", partial(_with_source, Row, sources))
     made = read(List, table, sources=sources, rows=rows)
     table.finish()
+    if made.covers_from is not None and made.covers_from > made.as_of:
+        raise table.error("covers_from", f"is after as_of, {made.as_of}", right="an earlier day, or leave it out")
     if made.complete and not made.rows:
         right = "its [[rows]], or complete = false: a complete list of nobody would permit everybody"
         raise table.error("complete", "the list is complete and has no rows", right=right)
@@ -342,7 +371,11 @@ class _ProfileReader:
         self.sets: dict[str, tuple[str, ...]] = {}
         if "sets" in table:
             sets = table.table("sets")
-            self.sets = {name: sets.texts(name) for name in sets.names()}
+            self.sets = {name: sets.texts(name, default=(), empty=True) for name in sets.names()}
+        self.members = read_tables(table, "members", self._member)
+        for name, values in self.sets.items():
+            if not values and all(each.set != name for each in self.members):
+                raise sets.error(name, "the set is empty", right="its values, or [[members]] with dates")
 
     def read(self) -> Profile:
         """Return the whole profile."""
@@ -353,6 +386,7 @@ class _ProfileReader:
             id=self.id,
             sources=self.sources,
             sets=self.sets,
+            members=self.members,
             adoptions=read_tables(table, "adoptions", partial(read, Adoption, profile=self.id)),
             supporters=read_tables(table, "supporters", partial(_with_source, Supporter, self.sources)),
             touches=read_tables(table, "touches", self._touch),
@@ -364,6 +398,16 @@ class _ProfileReader:
                 raise each.error("id", f"the rule {names[index]} is there twice", right="another id for one of them")
         table.finish()
         return profile
+
+    def _member(self, table: Table) -> Member:
+        name = table.choice("set", tuple(self.sets))
+        member = _with_source(Member, self.sources, table, set=name)
+        if member.value in self.sets[name]:
+            problem = f"{documents.found(member.value)} is always in the set {name}"
+            raise table.error("value", problem, right="remove it from [sets], or remove this")
+        if member.from_date is None and member.until_date is None:
+            raise table.error(None, "has no dates", right=f'"from", "until" or both; or add the value to {name}')
+        return member
 
     def _touch(self, table: Table) -> Touch:
         level = table.choice("level", tuple(vocabulary.LEVELS))
@@ -429,8 +473,9 @@ class _ProfileReader:
             self._check_values(table, "values", values, roots)
             return {"values": frozenset(values)}
         name = table.choice("set", tuple(self.sets))
-        self._check_values(table, "set", self.sets[name], roots)
-        return {"values": frozenset(self.sets[name]), "set_name": name}
+        members = tuple(each for each in self.members if each.set == name)
+        self._check_values(table, "set", [*self.sets[name], *(each.value for each in members)], roots)
+        return {"values": frozenset(self.sets[name]), "members": members, "set_name": name}
 
     def _check_values(self, table: Table, key: str, values: Sequence[str], roots: Roots) -> None:
         """Raise DocumentError for a value that the fact cannot have, and that a test would never find."""

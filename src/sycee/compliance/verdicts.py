@@ -11,7 +11,7 @@ from sycee.compliance.canonical import digest
 from sycee.compliance.facts import Assurance, Value, Waiver
 from sycee.compliance.vocabulary import NamedEnum
 
-ENGINE: Final = "sycee.compliance.v1"  # changes when the same input may get another verdict
+ENGINE: Final = "sycee.compliance.v2"  # changes when the same input may get another verdict
 ON_PATH: Final = " @ "  # FLOW @ ENTITY is the subject of a rule about an element on the path of a flow
 
 

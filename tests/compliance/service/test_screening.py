@@ -435,8 +435,8 @@ def test_a_decision_by_another_engine_is_not_judged_by_this_one(
     admitted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = screen(admitted)
-    monkeypatch.setattr(decision_replay, "ENGINE", "sycee.compliance.v2")
-    with pytest.raises(UnavailableError, match=r"made by the engine sycee\.compliance\.v1"):
+    monkeypatch.setattr(decision_replay, "ENGINE", "sycee.compliance.v0")
+    with pytest.raises(UnavailableError, match=r"made by the engine sycee\.compliance\.v2"):
         admitted.compliance.replay(made.digest)
 
 

@@ -126,9 +126,10 @@ class ConditionCompiler:
         resolve_set = self.compile_path(condition.facts, roots) if condition.facts else None
         is_any, is_none = condition.test == vocabulary.ANY_IN, condition.test == vocabulary.NONE_IN
         without_values = condition.test not in _FALSE_WITHOUT_VALUES
+        of_set = condition.values_on(self._network.at)
 
         def evaluate(scope: Scope) -> ConditionResult:
-            path, declared, values = resolve(scope), NO_FACTS, condition.values
+            path, declared, values = resolve(scope), NO_FACTS, of_set
             if resolve_set is not None:
                 declared = resolve_set(scope)
                 values = frozenset([value for leaf in declared.leaves for value in leaf.values])

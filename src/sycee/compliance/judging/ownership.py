@@ -64,8 +64,8 @@ class ListLookup:
         self._invalid = ""  # why the list does not apply on the day
         if listed.expired(at):
             self._invalid = f"the list is not valid from {listed.valid_until} on"
-        elif at < listed.as_of:
-            self._invalid = f"the list is not valid before {listed.as_of}"
+        elif at < listed.first_day:
+            self._invalid = f"the list is not valid before {listed.first_day}"
         rows = {name: tuple(row for row in rows if row.in_force(at)) for name, rows in listed.rows_by_name.items()}
         self._rows = {name: in_force for name, in_force in rows.items() if in_force}
         self.limited = any(row.parts or row.purposes for in_force in self._rows.values() for row in in_force)
