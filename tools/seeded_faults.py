@@ -22,6 +22,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tools" / "seeded_faults.toml"
@@ -109,8 +110,8 @@ def run_test(folder: Path, test: str) -> tuple[bool, str]:
         **os.environ,
         "NUMBA_DISABLE_JIT": "1",
         "PYTHONPATH": str(folder / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the next fault in this copy needs only its own file compiled
     options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning"]
     command = [sys.executable, "-m", "pytest", *options, test]
     try:
@@ -124,25 +125,48 @@ def run_test(folder: Path, test: str) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout[-600:]
 
 
+class Copies:
+    """Copies of the code, one for each concurrent job. A fault is planted in one and removed after its test."""
+
+    def __init__(self, jobs: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="sycee-fault-")
+        self._free: Queue[Path] = Queue()
+        for job in range(jobs):
+            folder = Path(self._folder.name) / str(job)
+            folder.mkdir()
+            copy_of_the_code(folder)
+            self._free.put(folder)
+
+    def __enter__(self) -> Copies:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def failure(self, test: str) -> str:
+        """Run a test without a fault; return its output if it failed, else ""."""
+        folder = self._free.get()
+        try:
+            passed, output = run_test(folder, test)
+        finally:
+            self._free.put(folder)
+        return "" if passed else f"{test} fails without a fault:\n{output}"
+
+    def is_caught(self, fault: Fault) -> bool:
+        """Plant a fault, run its test, and return whether it failed."""
+        folder = self._free.get()
+        try:
+            (folder / fault.file).write_text(fault.planted(), encoding="utf-8")
+            return not run_test(folder, fault.test)[0]
+        finally:
+            shutil.copy2(ROOT / fault.file, folder / fault.file)
+            self._free.put(folder)
+
+
 def is_caught(fault: Fault) -> bool:
-    """Plant one fault in a copy, run its test, and return whether it failed."""
-    with tempfile.TemporaryDirectory(prefix="sycee-fault-") as name:
-        folder = Path(name)
-        copy_of_the_code(folder)
-        (folder / fault.file).write_text(fault.planted(), encoding="utf-8")
-        passed, _ = run_test(folder, fault.test)
-        return not passed
-
-
-def failure_without_faults(tests: list[str]) -> str:
-    """Run the tests on an unchanged copy; return the output of the first failure, or ""."""
-    with tempfile.TemporaryDirectory(prefix="sycee-fault-") as name:
-        copy_of_the_code(Path(name))
-        for test in tests:
-            passed, output = run_test(Path(name), test)
-            if not passed:
-                return f"{test} fails without a fault:\n{output}"
-    return ""
+    """Plant one fault in a copy of its own, run its test, and return whether it failed."""
+    with Copies(1) as copies:
+        return copies.is_caught(fault)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,12 +190,14 @@ def main(arguments: list[str] | None = None) -> int:
     if importlib.util.find_spec("pytest") is None:
         print("pytest is not installed here: run `make setup`, then .venv/bin/python tools/seeded_faults.py")
         return 2
-    if failure := failure_without_faults(sorted({fault.test for fault in faults})):
-        print(failure)
-        return 3
-    with ThreadPoolExecutor(options.jobs) as pool:
+    with Copies(options.jobs) as copies, ThreadPoolExecutor(options.jobs) as pool:
+        failures = pool.map(copies.failure, sorted({fault.test for fault in faults}))
+        if failure := next(filter(None, failures), ""):
+            print(failure)
+            pool.shutdown(cancel_futures=True)
+            return 3
         missed = 0
-        for fault, caught in zip(faults, pool.map(is_caught, faults), strict=True):
+        for fault, caught in zip(faults, pool.map(copies.is_caught, faults), strict=True):
             missed += not caught
             print(f"{fault.number:3}  {'caught' if caught else 'MISSED'}  {fault.title}", flush=True)
     print(f"{len(faults) - missed} of {len(faults)} faults were caught")
