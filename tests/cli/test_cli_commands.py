@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.calling import PILOT, SCALE, SCRIPT, start
+from tests.cli.calling import PILOT, SCALE, SCRIPT, CommandResult, forked, start
+from tests.processes import PROCESSES
 from tests.report import outcomes
 
 from sycee import __version__ as sycee_version
@@ -69,11 +74,30 @@ def overwrite(path: Path, offset: int, data: bytes) -> None:
 # --- done ---
 
 
-def test_table_and_json_of_pilot_agree(sycee: Any) -> None:
-    table = sycee(*PILOT)
+def replayed(*words: str, no_color: str = "1") -> CommandResult:
+    """Call the pilot on a narrow terminal, without colours."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("NO_COLOR", no_color)
+        patch.setenv("COLUMNS", "60")
+        code = cli.main([*PILOT, *words])
+    return CommandResult(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def table() -> CommandResult:
+    return replayed()
+
+
+@pytest.fixture(scope="module")
+def as_json() -> CommandResult:
+    return replayed("--json")
+
+
+def test_table_and_json_of_pilot_agree(table: CommandResult, as_json: CommandResult) -> None:
     assert table.code == 0
     assert "published against ledger (seed 2020, scale 0.002)" in table.out
-    found = sycee(*PILOT, "--json").json()
+    found = as_json.json()
     assert f"state digest {found['digest']}\n" in table.out
     assert {key: found[key] for key in ("registered", "winners", "claimed", "payments", "agrees")} == {
         "registered": 3_828,
@@ -91,12 +115,10 @@ def test_table_and_json_of_pilot_agree(sycee: Any) -> None:
     assert f"signatures verified: {officers} by officers, {operators} by operators\n" in table.err
 
 
-def test_the_table_is_complete_on_any_terminal(sycee: Any, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
-    result = sycee(*PILOT)
-    assert max(len(line.rstrip()) for line in result.out.splitlines()) <= 80
-    assert "…" not in result.out
-    rows = {line.split("  ")[0]: line.split() for line in result.out.splitlines()}
+def test_the_table_is_complete_on_any_terminal(table: CommandResult) -> None:
+    assert max(len(line.rstrip()) for line in table.out.splitlines()) <= 80
+    assert "…" not in table.out
+    rows = {line.split("  ")[0]: line.split() for line in table.out.splitlines()}
     assert rows["budget dropped"][2:] == ["20,000.00", "20,000.00", "equal", "follows"]
     assert rows["minted, gross"][2:] == ["21,802.00", "derived", "21,802.00", "equal", "follows"]
     assert rows["returned to the funder"][-4:] == ["derived", rows["returned to the funder"][-3], "equal", "computed"]
@@ -118,7 +140,6 @@ def test_every_reading_command_prints_one_json_object_and_messages_on_stderr(
     receipt = tmp_path / "receipt.json"
     receipt.write_text(json.dumps(some_receipt(finished / "draw")))
     for words in (
-        (*PILOT, "--json"),
         ("verify", finished, "--json"),
         ("draw", "verify", finished / "draw", "--json"),
         ("draw", "entry", finished / "draw", receipt, "--json"),
@@ -158,11 +179,11 @@ def test_journal_and_draw_contain_no_personal_data(finished: Path) -> None:
         assert salts[number].tobytes() not in published
 
 
-def test_progress_goes_to_stderr(sycee: Any) -> None:
-    result = sycee(*PILOT, "--json")
+def test_progress_goes_to_stderr(as_json: CommandResult) -> None:
     for phase in ("registration", "freeze and draw", "mint and drop", "claims and payments", "expiry and return"):
-        assert phase in result.err
-        assert phase not in result.out
+        assert phase in as_json.err
+        assert phase not in as_json.out
+    assert "error" not in as_json.err
 
 
 def test_verify_lists_what_it_proved(sycee: Any, finished: Path) -> None:
@@ -200,8 +221,8 @@ def test_a_finished_pilot_run_again_ends_with_the_same_digest(sycee: Any, copy: 
     assert sycee("verify", copy, "--json").json()["digest"] == first["digest"]
 
 
-def test_another_seed_ends_with_another_digest(sycee: Any, finished: Path) -> None:
-    found = [sycee(*PILOT, "--seed", seed, "--json").json() for seed in (2020, 2)]
+def test_another_seed_ends_with_another_digest(sycee: Any, finished: Path, as_json: CommandResult) -> None:
+    found = [as_json.json(), sycee(*PILOT, "--seed", 2, "--json").json()]
     assert sycee("verify", finished, "--json").json()["digest"] == found[0]["digest"] != found[1]["digest"]
     assert found[0]["returned_minor"] == found[1]["returned_minor"]
 
@@ -214,12 +235,9 @@ def test_the_report_is_written_to_its_path(sycee: Any, tmp_path: Path) -> None:
     assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
 
-def test_no_color_removes_all_colours(sycee: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_removes_all_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("NO_COLOR", "")
-    coloured = sycee(*PILOT)
-    monkeypatch.setenv("NO_COLOR", "1")
-    plain = sycee(*PILOT)
+    coloured, plain = replayed(no_color=""), replayed()
     assert COLOUR.search(coloured.out)
     assert not COLOUR.search(plain.out)
     assert not COLOUR.search(plain.err)
@@ -248,12 +266,19 @@ def test_reserves_are_named(sycee: Any, finished: Path) -> None:
 
 def test_the_command_line_is_also_a_module() -> None:
     ran = [
-        subprocess.run([sys.executable, "-m", "sycee", *words], capture_output=True, text=True, check=False)
-        for words in (["--version"], ["verify"])
+        subprocess.run([sys.executable, "-m", "sycee", word], capture_output=True, text=True, check=False)
+        for word in ("--version", "verfy")
     ]
     assert (ran[0].returncode, ran[0].stdout) == (0, f"sycee {sycee_version}\n")
     assert ran[1].returncode == 2
-    assert "FOLDER is missing" in ran[1].stderr
+    assert 'did you mean "verify"?' in ran[1].stderr
+
+
+def test_cycles_are_collected_rarely_during_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, during = gc.get_threshold(), []
+    monkeypatch.setattr(cli, "_run", lambda _: during.append(gc.get_threshold()) or 0)
+    assert cli.main([]) == 0
+    assert (during, gc.get_threshold()) == ([cli.GARBAGE_THRESHOLDS], before)
 
 
 # --- usage: exit code 2 ---
@@ -461,25 +486,33 @@ def test_a_disk_that_refuses_is_unavailable(sycee: Any) -> None:
     assert result.err.startswith("error: /proc/pilot")
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_stdout_that_cannot_be_written_is_unavailable(finished: Path, unbuffered: str) -> None:
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    as_json = ("--json",) if unbuffered else ()
-    for words in (("verify", finished, *as_json), *([] if unbuffered else [("--help",)])):
-        with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
-                [sys.executable, "-c", SCRIPT, *map(str, words)],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                check=False,
-                env=environment,
-            )
-        assert done.returncode == 4
-        assert (
-            b"error: stdout cannot be written: No space left on device\nhint: the disk or the quota is full"
-            in done.stderr
+def unbuffered() -> None:
+    """Be as a process that starts with PYTHONUNBUFFERED."""
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(write_through=True)
+
+
+def test_stdout_that_cannot_be_written_is_unavailable(finished: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, "--help"], stdout=full, stderr=subprocess.PIPE, check=False, text=True
         )
-        assert b"Traceback" not in done.stderr
+    ended = [(done.returncode, done.stderr)]
+    for words, before in ((("verify", str(finished)), int), (("verify", str(finished), "--json"), unbuffered)):
+        full = Connection(os.open("/dev/full", os.O_WRONLY), readable=False)
+        errors, stderr = PROCESSES.Pipe(duplex=False)
+        process = forked(words, dict(os.environ), full, stderr, before)
+        stderr.close()
+        full.close()
+        with os.fdopen(os.dup(errors.fileno()), encoding="utf-8") as file:
+            err = file.read()
+        errors.close()
+        process.join()
+        ended.append((process.exitcode or 0, err))
+    for code, err in ended:
+        assert code == 4
+        assert "error: stdout cannot be written: No space left on device\nhint: the disk or the quota is full" in err
+        assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
