@@ -116,5 +116,6 @@ def _run(
     sys.argv = ["sycee", *words]
     before()
     code = cli.main(list(words))
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     os._exit(code)
