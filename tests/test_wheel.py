@@ -176,7 +176,7 @@ MISSING = [
 # Each library is missing in a child of its own; what all of them import is imported once.
 IMPORTS = """
 import json, os, sys
-import numpy, sycee.core.documents
+import numpy, sycee.core.documents, sycee.sequencer.embedded
 from sycee.core.errors import UnavailableError
 for missing, code in json.loads(sys.argv[1]):
     child = os.fork()

@@ -274,9 +274,9 @@ def test_a_byte_order_mark_is_no_error(sycee: Any, banks: Path, terms: Path) -> 
     assert sycee("compliance", "check", with_exit_terms(banks), "--profile", terms).code == 0
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("columns", [40, pytest.param(80, marks=pytest.mark.soak), 120])
 def test_lines_are_wrapped_at_the_width_of_the_terminal(
-    sycee: Any, monkeypatch: pytest.MonkeyPatch, columns: int, tmp_path: Path
+    sycee: Any, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     for words in (
@@ -288,6 +288,9 @@ def test_lines_are_wrapped_at_the_width_of_the_terminal(
         lines = sycee("compliance", *words).out.splitlines()
         assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
     assert max(map(len, sycee("compliance", "check", EXAMPLE, *BOTH).out.splitlines())) > columns - 3
+
+
+def test_a_report_in_a_file_is_wrapped_at_80(sycee: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.txt"
     sycee("compliance", "check", EXAMPLE, *BOTH, "--output", report)
     assert 70 < max(len(line) for line in report.read_text(encoding="utf-8").splitlines() if " " in line.strip()) <= 80

@@ -18,7 +18,8 @@ NAMED = re.compile(r"`sycee ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)")
 def texts() -> Iterator[tuple[str, str]]:
     """Yield file and text of every string of the source, without docstrings' own rules: they name commands, too."""
     for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "`sycee " in text else ():
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield str(path.relative_to(SOURCE)), node.value
 

@@ -283,7 +283,10 @@ def environment_variables() -> set[str]:
     """Names in os.environ[...], os.environ.get(...) and os.getenv(...), constants of the module looked up."""
     found = set()
     for path in (ROOT / "src" / "sycee").rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if "environ" not in text and "getenv" not in text:
+            continue
+        tree = ast.parse(text)
         constants = {
             target.id: node.value.value
             for node in tree.body

@@ -26,10 +26,10 @@ def survive(folder: Path, *, kills: int, scale: float, seed: int) -> dict[str, A
     return found
 
 
-def test_six_kills(tmp_path: Path) -> None:
-    found = survive(tmp_path, kills=6, scale=0.002, seed=2)
+def test_three_kills(tmp_path: Path) -> None:
+    found = survive(tmp_path, kills=3, scale=0.002, seed=2)
     # The kills are at different moments of the replay, not all before its start.
-    assert len(set(found["frames_at_kills"])) >= 3
+    assert len(set(found["frames_at_kills"])) >= 2
 
 
 @pytest.mark.soak
