@@ -302,6 +302,22 @@ def test_a_changed_list_of_winners_is_not_allotted(at: At) -> None:
         bank.programmes.allot(NAME, signers=bank.signers(NORTH), who=person(bank, NORTH))
 
 
+def test_a_drop_reads_no_members_but_a_changed_announcement_stops_it(at: At) -> None:
+    bank = at("allotted")
+    folder, north = bank.programmes.files_of(bank.programmes.occurrence(NAME)), person(bank, NORTH)
+    for name in (draw_files.WINNERS, draw_files.ENTRIES, draw_files.TICKETS):
+        (folder / name).unlink()
+    path = folder / draw_files.ANNOUNCEMENT
+    announced = path.read_bytes()
+    path.write_bytes(announced.replace(NAME.encode(), b"autumn-2027"))
+    with pytest.raises(UsageError, match="not the one that was frozen"):
+        bank.programmes.drop(NAME, signers=bank.signers(NORTH), who=north)
+    path.write_bytes(announced)
+    found = bank.programmes.drop(NAME, signers=bank.signers(NORTH), who=north)
+    assert (found.state, found.minor) == (states.DROPPED, 160_00)
+    assert bank.programmes.figures(NAME).dropped_minor == 160_00
+
+
 def test_a_funder_without_money_does_not_drop(at: At) -> None:
     bank = at("allotted")
     north, signers = person(bank, NORTH), bank.signers(NORTH)

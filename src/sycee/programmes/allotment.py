@@ -70,15 +70,19 @@ def allot_list(programme: Programme, entries: Bytes, parts: Mapping[str, int]) -
     `entries`: commitments in list order, uint8 [n, 32]; `parts`: entries of each stratum, in the order of the list. The
     strata are the packet classes, or the one of an equal division.
     """
-    members = member_ids(entries)
+    return Allotment(member_ids(entries), list_shares(programme, parts))
+
+
+def list_shares(programme: Programme, parts: Mapping[str, int]) -> tuple[Share, ...]:
+    """Return the shares of a list whose every entry gets a packet. `parts`: entries of each stratum, in order."""
     if programme.mode == EQUAL:
-        return Allotment(members, shares_of(programme, len(entries)))
+        return shares_of(programme, sum(parts.values()))
     amounts = {each.name: each.amount_minor for each in programme.packets}
     shares, first = [], 0
     for name, count in parts.items():
         shares.append(Share(name, first, count, amounts[name]))
         first += count
-    return Allotment(members, tuple(shares))
+    return tuple(shares)
 
 
 def allot_split(programme: Programme, holders: Bytes, beacon: bytes, root: bytes) -> Allotment:

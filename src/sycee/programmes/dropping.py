@@ -26,7 +26,8 @@ from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS, LAPSED
 from sycee.identity.duties import Duty
 from sycee.programmes import records, states
-from sycee.programmes.allotment import Allotment
+from sycee.programmes.allotment import Allotment, Share, list_shares, shares_of
+from sycee.programmes.definition import RANDOM_SPLIT
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,
@@ -121,7 +122,7 @@ class Dropping(Terms):
         states.require_change(found.title, found.state, states.DROPPED)
         self.check_exposure(found, found.minor)
         self._check_funded(stored, found)
-        made = self.drop_records(found, self._approved(stored, found))
+        made = self.drop_records(found, self._approved_shares(stored, found))
         payload = payload_of(found) | {"expires_ns": stored.on(found).expires_ns}
         id = self.ids_of(found).one("drop intent", attempt=found.attempt)
 
@@ -256,11 +257,11 @@ class Dropping(Terms):
         made = self.ids_of(found).one("seal", attempt=found.attempt)
         return operations.seal_cohort(made, programme=_number(found), digest=allotment.digest)
 
-    def drop_records(self, found: Occurrence, allotment: Allotment) -> Array:
+    def drop_records(self, found: Occurrence, shares: Sequence[Share]) -> Array:
         """Return the records that fill the packets, one for each share."""
-        made = self.ids_of(found).many("drop", len(allotment.shares), attempt=found.attempt)
+        made = self.ids_of(found).many("drop", len(shares), attempt=found.attempt)
         assert found.seal is not None, "the cohort is sealed"
-        return records.drops(made, _number(found), allotment.shares, found.seal)
+        return records.drops(made, _number(found), shares, found.seal)
 
     def expire_record(self, found: Occurrence) -> Array:
         """Return the record that returns the rest."""
@@ -282,11 +283,26 @@ class Dropping(Terms):
         """Return the cohort. Raises IntegrityError if the files lead to another one than two officers signed."""
         allotment = self._cohort(stored, found)
         if allotment.digest.hex() != found.cohort:
-            raise IntegrityError(
-                f"the files of {found.title} lead to another cohort than the signed one, {found.cohort}",
-                hint="bring the published files back from a copy",
-            )
+            raise _another_cohort(found)
         return allotment
+
+    def _approved_shares(self, stored: StoredProgramme, found: Occurrence) -> Sequence[Share]:
+        """Return the shares of a sealed cohort, whose members the ledger has and the seal fixes.
+
+        Only amounts that are divided by chance follow from the members: the files of all other cohorts are not read.
+        Raises IntegrityError for other members or another sum than two officers signed.
+        """
+        announcement, definition = self._announcement(found), stored.definition
+        if definition.mode == RANDOM_SPLIT:
+            return self._approved(stored, found).shares
+        if announcement.is_drawn:
+            shares = shares_of(definition, found.members)
+        else:
+            shares = list_shares(definition, {each.name: each.entries for each in announcement.strata})
+        sums = (sum(each.count for each in shares), sum(each.count * each.minor for each in shares))
+        if sums != (found.members, found.minor):
+            raise _another_cohort(found)
+        return shares
 
     def _check_funded(self, stored: StoredProgramme, found: Occurrence) -> None:
         balance = self._stores.ledger.balance(stored.funder)
@@ -425,6 +441,13 @@ def _frame_of(connection: Connection, intent: Intent) -> int:
     """Return the frame of an intent, which its transaction has written."""
     frame = connection.scalar(sqlalchemy.select(INTENTS.c.frame).where(INTENTS.c.id == intent.id))
     return int(frame or 0)
+
+
+def _another_cohort(found: Occurrence) -> IntegrityError:
+    return IntegrityError(
+        f"the files of {found.title} lead to another cohort than the signed one, {found.cohort}",
+        hint="bring the published files back from a copy",
+    )
 
 
 def payload_of(found: Occurrence) -> dict[str, Any]:
