@@ -198,7 +198,7 @@ def serve(folder: Path) -> None:
 
     settings = {"bulk_approval_minor": "999999999999", "http_requests_per_minute": "1000000"}
     with new_bank(folder, **settings) as bank:
-        vault = _prepare(bank, folder)
+        vault = prepared(bank, folder)
     with Bank.open(folder / "bank", signature_workers=1, schemas=(SCHEMA,)) as bank:
         officer, north = (bank.people.person_of_key(KEYS[at].public) for at in (0, 4))
         clients = Clients(bank.stores, bank.people, RealClock())
@@ -219,7 +219,7 @@ def serve(folder: Path) -> None:
     sys.stdout.write("checked\n")
 
 
-def _prepare(bank: Any, folder: Path) -> int:
+def prepared(bank: Any, folder: Path, accounts: int = ACCOUNTS) -> int:
     """Mint money for the operator's vault and open the wallets that it pays; return the vault."""
     ann, bob, *_, north = KEYS
     maker = bank.people.person_of_key(ann.public)
@@ -227,14 +227,14 @@ def _prepare(bank: Any, folder: Path) -> int:
     minted = bank.proposals.sign(bank.issuance.mint(OPERATOR, MINTED, maker=maker).id, ann, bob, north)
     require(minted.needs == (), "nothing was minted")
     columns = {
-        "name": [f"Citizen {number:07}" for number in range(ACCOUNTS)],
-        "phone": [f"+86139{number:08}" for number in range(ACCOUNTS)],
+        "name": [f"Citizen {number:07}" for number in range(accounts)],
+        "phone": [f"+86139{number:08}" for number in range(accounts)],
     }
     opened = bank.wallets.open_many(
         columns, operator=OPERATOR, tier="class-4", signers=bank.signers(north),
         who=bank.people.person_of_key(north.public),
     )  # fmt: skip
-    require(opened.opened == ACCOUNTS, "not every wallet was opened")
+    require(opened.opened == accounts, "not every wallet was opened")
     raw = b"".join(account.to_bytes(16, "big") for account in opened.accounts)
     np.save(folder / "payees.npy", np.frombuffer(raw, np.uint8).reshape(-1, 16))
     return int(bank.registry.operator(OPERATOR).accounts.vault)

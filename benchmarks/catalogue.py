@@ -26,6 +26,7 @@ FAMILIES: Final = (
     "wallets",
     "programmes_live",
     "bulk",
+    "purses",
     "sqlite",
     "postgresql",
 )

@@ -1,0 +1,220 @@
+"""A cohort of ten million in a bank: added and sealed, then dropped, with single payments beside both.
+
+The list comes from elsewhere, so `freeze` gets its entries: everybody on it has a packet. The members are added by the
+records of `Programmes.allot`, which the operator's key signs, a frame at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import memory
+from benchmarks.bulk import prepared
+from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, forget_peak, peak_bytes, settle
+from benchmarks.programmes_live import HOUR_NS, NAME
+from benchmarks.wallets import KEYS, OPERATOR, START_NS, new_bank
+from sycee.bank.bank import Bank
+from sycee.core import ids
+from sycee.core.errors import require
+from sycee.core.records import envelopes, layout, operations
+from sycee.core.result_codes import Result
+from sycee.database.events import EventKind, events_after, newest_event
+from sycee.programmes.draw import Entries
+
+PACKET_MINOR: Final = 2
+MEMBERS: Final = 10_000_000
+PAYMENTS_PER_S: Final = 200
+PAYEES: Final = 100
+QUIET_S: Final = 3.0
+QUIET_PAYMENTS: Final = 20  # at least, in a small run
+FILE: Final = """\
+name = "{name}"
+title = "Benchmark"
+mode = "equal"
+currency = "CNY"
+zone = "Asia/Shanghai"
+funder = {{ name = "City" }}
+budget = {{ amount = "{budget}" }}
+merchants = [{{ name = "shops", count = 1, district = "all" }}]
+operators = [{{ name = "north", title = "North Bank" }}]
+
+[registration]
+from = 2026-11-02T08:00:00
+until = 2026-11-02T10:00:00
+identity = ["document"]
+
+[claim]
+from = 2026-11-03T08:00:00
+until = "2026-11-12 24:00"
+
+[spending]
+from = 2026-11-03T08:00:00
+until = "2026-11-14 24:00"
+
+[expiry]
+at = "2026-11-14 24:00"
+rest_to = "funder"
+
+[rules]
+divisible = true
+own_money = true
+person_to_person = false
+cash_out = false
+refund_order = "own-money-first"
+"""
+
+
+class _Payments:
+    """Signed payments of one unit from a vault to wallets, PAYMENTS_PER_S of them, each due at its time."""
+
+    def __init__(self, bank: Bank, vault: int, payees: Any) -> None:
+        self._bank, self._vault, self._payees = bank, vault, payees
+        self._signer, self._key = bank.people.person_of_key(KEYS[4].public), KEYS[4]
+
+    @contextlib.contextmanager
+    def beside(self, durations_s: list[float], *, least: int = 0) -> Iterator[None]:
+        """Pay while the block runs, and at least `least` times; append the time from due to durable."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._pay, args=(stop, durations_s, least))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _pay(self, stop: threading.Event, durations_s: list[float], least: int) -> None:
+        sequencer = self._bank.stores.ledger.sequencer
+        began, ledger_id = time.perf_counter(), self._bank.stores.ledger.ledger_id
+        for number in range(1 << 62):
+            due = began + number / PAYMENTS_PER_S
+            is_over = stop.wait(max(0.0, due - time.perf_counter()))
+            if is_over and number >= least:
+                return
+            payee = int.from_bytes(self._payees[number % len(self._payees)].tobytes(), "big")
+            id = ids.new(START_NS // 1_000_000)
+            record = operations.transfer(id, debit=self._vault, credit=payee, amount=1)
+            signed = envelopes.sign(record, ledger_id, self._signer, self._key, START_NS + 10**17)
+            (answer,) = sequencer.submit(record, [signed])
+            durations_s.append(time.perf_counter() - due)
+            require(answer["code"] == Result.CREATED, "a payment was refused")
+
+
+@contextlib.contextmanager
+def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
+    """Yield a bank with signed terms of a programme for as many members as there are operations."""
+    members, folder = setting.operations, setting.folder / "bank"
+    folder.mkdir()
+    with new_bank(folder) as bank:
+        ann, bob, _, _, north = KEYS
+        who, officer = (bank.people.person_of_key(key.public) for key in (north, ann))
+        signers = bank.signers(north)
+        setting.say("opening accounts")
+        payments = _Payments(bank, prepared(bank, folder, PAYEES), np.load(folder / "payees.npy"))
+        funder = bank.funders.open("City", operator=OPERATOR, signers=signers, who=who)
+        budget = members * PACKET_MINOR
+        paid = bank.funders.pay_in(funder.account, budget, signers=signers, who=who)
+        paid.require_created("the funder has no money")
+        text = FILE.format(name=NAME, budget=f"{budget // 100}.{budget % 100:02}")
+        programmes = bank.programmes
+        programmes.draft(text, funder=funder.account, maker=who)
+        programmes.open_registration(NAME, who=who)
+        bank.set_clock(START_NS + 2 * HOUR_NS)
+        setting.say("freezing a list")
+        salts = np.random.default_rng(5).bytes(32 * members)
+        entries = Entries(
+            np.arange(1, members + 1, dtype=np.uint64),
+            np.zeros(members, np.uint64),
+            np.frombuffer(salts, np.uint8).reshape(-1, 32),
+        )
+        programmes.freeze(NAME, who=who, entries=entries)
+        programmes.publish(NAME, who=who)
+        programmes.draw(NAME, who=who)
+        setting.say("signing the terms")
+        bank.proposals.sign(programmes.propose_terms(NAME, maker=officer).id, ann, bob)
+        require(programmes.occurrence(NAME).state == "approved", "the terms are not signed")
+        yield bank, payments, signers
+        require(bank.check() == [], "SQL and ledger do not agree")
+    shutil.rmtree(folder)
+    settle(setting.folder, members)
+
+
+def seal(setting: Setting) -> Iterator[tuple[Timing, ...]]:
+    """Add the members of an approved cohort and seal it."""
+    for _ in range(setting.repeats):
+        with _approved(setting) as (bank, payments, signers):
+            timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_ALLOTTED)
+        yield timing, memory.filled(setting.operations, layout.PURSE.itemsize)
+
+
+def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
+    """Fill every purse of a sealed cohort by one call."""
+    for _ in range(setting.repeats):
+        with _approved(setting) as (bank, payments, signers):
+            setting.say("sealing the cohort")
+            who = bank.people.person_of_key(KEYS[4].public)
+            bank.programmes.allot(NAME, signers=signers, who=who)
+            timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_DROPPED)
+            with bank.stores.ledger.sequencer.reading() as state:
+                filled = int(np.count_nonzero(state.all_purses["dropped"] == PACKET_MINOR))
+            require(filled == setting.operations, f"{filled:,} of {setting.operations:,} purses were filled")
+        yield timing, memory.filled(setting.operations, layout.PURSE.itemsize + layout.MOVEMENT.itemsize)
+
+
+def _beside(setting: Setting, bank: Bank, payments: _Payments, signers: list[Any], kind: EventKind) -> Timing:
+    """Time the call until its event can be read; the note has the payments' 99th percentile, quiet and beside it."""
+    quiet_s: list[float] = []
+    beside_s: list[float] = []
+    setting.say("paying")
+    with payments.beside(quiet_s, least=QUIET_PAYMENTS):
+        time.sleep(min(QUIET_S, setting.operations / 1e6))
+    who = bank.people.person_of_key(KEYS[4].public)
+    step = bank.programmes.allot if kind is EventKind.PROGRAMME_ALLOTTED else bank.programmes.drop
+    place = newest_event(bank.stores.engine)
+    setting.say("measuring")
+    forget_peak()
+    with payments.beside(beside_s):
+        start, cpu = time.perf_counter(), time.process_time()
+        step(NAME, signers=signers, who=who)
+        events = events_after(bank.stores.engine, place, most=100)
+        timing = Timing(setting.operations, time.perf_counter() - start, peak_bytes=peak_bytes())
+        spent = time.process_time() - cpu
+    require(kind in {each.kind for each in events}, f"there is no event {kind}")
+    quiet, beside = (1000 * float(np.percentile(each, 99)) for each in (quiet_s, beside_s))
+    longest = 1000 * max(beside_s)
+    timing.note = (
+        f"{spent:.1f} s of processor time; {len(beside_s):,} single payments beside it: "
+        f"99th percentile {beside:.1f} ms (quiet {quiet:.1f} ms), longest {longest:.0f} ms"
+    )
+    return timing
+
+
+BENCHMARKS: Final = (
+    Benchmark(
+        "programmes-purses-seal",
+        "a cohort of 10,000,000 added and sealed in a bank, 200 single payments/s beside it",
+        None,
+        MEMBERS,
+        "the same rows written in order into new memory",
+        seal,
+        unit=TOTAL_MS,
+        goal=Goal(60_000),
+    ),
+    Benchmark(
+        "programmes-purses-drop",
+        "the packets of 10,000,000 members dropped, from the call to its event, 200 single payments/s beside it",
+        None,
+        MEMBERS,
+        "the same rows and movements written in order into new memory",
+        drop,
+        unit=TOTAL_MS,
+        goal=Goal(5_000),
+    ),
+)
