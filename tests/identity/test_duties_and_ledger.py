@@ -101,6 +101,9 @@ RECORDS: dict[str, Array] = {
     "programme.terms": _rules(),
     "programme.funder": operations.transfer(1, debit=SHOP, credit=WALLET, amount=1),
     "programme.block": _block(Reason.REQUEST),
+    "voucher.group": _rules(),
+    "voucher.issue": operations.hold(1, payer=SHOP, payee=WALLET, amount=1, until_ns=I64_MAX),
+    "voucher.return": operations.transfer(1, debit=SHOP, credit=WALLET, amount=1),
     "programme.resume": operations.unblock_account(1, account=WALLET, sides=Block.DEBIT, reason=Reason.REQUEST),
 }
 # The owner of an account with a key, a transit or a programme that a test would first have to make, and a checkpoint,
@@ -108,6 +111,7 @@ RECORDS: dict[str, Array] = {
 ELSEWHERE = {
     "wallet.defund", "transit.confirm", "transit.reject", "pay", "pay.fund", "hold", "hold.end", "refund", "sweep",
     "checkpoint", "bulk.pay", "programme.allot", "programme.drop", "programme.claim", "programme.join",
+    "voucher.redeem", "voucher.cancel",
 }  # fmt: skip
 
 

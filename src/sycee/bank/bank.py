@@ -75,6 +75,9 @@ from sycee.programmes.situation import Situations
 from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.signer import RemoteSigner
+from sycee.vouchers.groups import Groups as VoucherGroups
+from sycee.vouchers.service import Vouchers
+from sycee.vouchers.tables import SCHEMA as VOUCHERS
 from sycee.wallets import tiers
 from sycee.wallets.aliases import Aliases
 from sycee.wallets.changes import Changes
@@ -96,7 +99,7 @@ WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # The schemas of every bank's database, lower packages first. Packages above this one pass theirs to `Bank.open`.
 SCHEMAS: Final[tuple[Schema, ...]] = (
-    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES, BULK, LIFE, CASES, DAY),
+    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES, BULK, VOUCHERS, LIFE, CASES, DAY),
 )
 
 
@@ -228,6 +231,9 @@ class Bank:
             self.registry.own_accounts,
             int(config.text("bulk_approval_minor")),
         )
+        # --- vouchers ---
+        groups = VoucherGroups(stores, self.people, self.proposals, self.registry, self.programmes)
+        self.vouchers = Vouchers(stores, self.people, self.directory, self.programmes, groups, personal_keys, zone)
         # --- life ---
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
@@ -268,6 +274,7 @@ class Bank:
             *(self.registry, self.issuance),
             *(self.directory, self.holds, self.sweeps),
             *(self.funders, self.programmes, self.registration_results, self.shops, self.bulk),
+            *(self.vouchers.groups, self.vouchers),
             *(self.cases, self.claims),
             self.day,
         )

@@ -257,6 +257,18 @@ _RULES: Final = (
         "bulk.approve", "approve a file of bulk payments above the amount of the setting",
         (_D.OPERATOR, _D.OFFICER), (_D.OPERATOR, _D.OFFICER), own=True,
     ),
+    # vouchers
+    _rule("voucher.group", "approve budget, end and shops of a group of vouchers", _BOARD, _BOARD,
+        ledger=TWO_OFFICERS),
+    _rule("voucher.issue", "reserve money for new vouchers of a group", (_D.OPERATOR,), own=True,
+        ledger=OWNING_OPERATOR),
+    _rule("voucher.print", "read the numbers of vouchers, to print or send them", (_D.OPERATOR,), own=True),
+    _rule("voucher.activate", "activate vouchers for beneficiaries", OPERATOR_STAFF, own=True),
+    _rule("voucher.redeem", "pay a shop from a voucher", (_D.OPERATOR,), own=True, ledger=OWNING_OPERATOR),
+    _rule("voucher.cancel", "cancel vouchers: the rest returns to the funder", (_D.OPERATOR,), own=True,
+        ledger=OWNING_OPERATOR),
+    _rule("voucher.return", "return the money on a group's account to its funder", (_D.OPERATOR,), own=True,
+        ledger=OWNING_OPERATOR),
     # personal data
     _rule(
         "person.read", "read personal data, for a case and a reason",

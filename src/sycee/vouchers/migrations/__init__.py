@@ -1,0 +1,1 @@
+"""Revisions of the tables of bulk payments, first to last."""
