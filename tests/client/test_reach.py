@@ -13,7 +13,7 @@ import pytest
 from sycee.client import Call, Signer, api, events
 from sycee.client.exchange import Request, Session
 from sycee.client.tokens import TOKEN_PATH
-from sycee.client.values import PacketShare, Payer, ReserveRule, Shortfall
+from sycee.client.values import PacketShare, Payer, ReserveRule, Shortfall, VoucherGroup
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
@@ -28,6 +28,7 @@ BULK = {
     "declare_bulk", "check_bulk", "pay_in_bulk", "show_bulk", "read_bulk_results", "approve_bulk", "settle_bulk",
 }  # fmt: skip
 PAYER = Payer(2, KEY, 156, 1, bytes(16))
+VOUCHERS = VoucherGroup("school", "autumn", "shops", ids.format(ID), ids.format(ID), 2, 100, 10**18, "open")
 # Arguments by their names.
 GIVEN: dict[str, Any] = {
     "person": 7, "kind": "merchant", "name": "Tea", "alias": "@tea", "handle": "@tea", "phone": "+1",
@@ -39,6 +40,7 @@ GIVEN: dict[str, Any] = {
     "rules": [ReserveRule("class-4", "2026-11-02", "issuer", 1, "decree")],
     "text": "name = 1", "beacon": bytes(32), "file": "entries.bin", "members": [1, 2, 3], "programme_number": 1,
     "shares": [PacketShare("small", 3, 100)], "member": 7, "result": {"ok": True}, "wallets": [7],
+    "amounts": [100], "serials": [1], "serial": 1, "beneficiaries": {1: "CHILD-0001"}, "batch": ID,
     "entry": 3, "columns": {"document": ["1"]},
     "shortfall": Shortfall(ids.format(ID), 1, "RW-1", "asked", ids.format(2), 5, "", 0),
 }  # fmt: skip
@@ -48,6 +50,9 @@ OWN: dict[str, dict[str, Any]] = {
     "payer": {"owner": Signer(2, KEY)}, "prove_key": {"key": KEY}, "open_person": {"person": {"name": "Eve"}},
     "register_client": {"officer": Signer(2, KEY)}, "read_person": {"fields": ["name"]},
     "open_case": {"kind": "complaint"}, "own_data": {"fields": ("name",)},
+    "propose_voucher_group": {"programme": "autumn", "budget_minor": 100},
+    "reserve_vouchers": {"group": VOUCHERS}, "cancel_vouchers": {"group": VOUCHERS},
+    "redeem_voucher": {"group": VOUCHERS, "number": "0" * 24, "shop": 7}, "return_voucher_money": {"group": VOUCHERS},
     "sign": {"proposal": Proposal(5, bytes(16), "mint", 6, operations.pay(ID, payer=2, payee=3, amount=1), {}, 10**18)},
 }  # fmt: skip
 

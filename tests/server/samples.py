@@ -65,6 +65,8 @@ class Samples:
             "phone": "+8613800000009",
             "fields": "name",
             "reason": "complaint",
+            "serial": 1,
+            "voucher": "0",
         }
 
     def path(self, template: str) -> str:

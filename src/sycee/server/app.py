@@ -69,6 +69,7 @@ from sycee.server.routes import (
     shops,
     signed_payments,
     sweeps,
+    vouchers,
     wallets,
     webhooks,
 )
@@ -113,6 +114,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     removals.router,
     programme_steps.router,
     shops.router,
+    vouchers.router,
     institutions.router,
     cases.router,
     day.router,

@@ -20,6 +20,7 @@ from sycee.core.result_codes import Result
 from sycee.database.requests import RequestConflict
 from sycee.identity.people import DutyMissing
 from sycee.server.auth.refusals import CHALLENGE, ForeignOrigin, NotAuthenticated, ScopeMissing, TooManyRequests
+from sycee.vouchers.refusals import VoucherRefused
 from sycee.wallets.opening import PersonRefused
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -213,6 +214,8 @@ def from_error(error: SyceeError) -> Problem:
             return Problem("not-permitted", error.message, hint=error.hint)
         case Refused():
             return Problem("refused", error.message, hint=error.hint, code=error.result)
+        case VoucherRefused():
+            return Problem("refused", error.message, hint=error.hint, code=error.code)
         case IntegrityError():
             return Problem("damaged", "stored bytes do not prove what they should")
         case UnavailableError():

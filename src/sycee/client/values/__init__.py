@@ -79,6 +79,15 @@ from sycee.client.values.registrations import (
     RegistrationAppeal,
     RemovedEntry,
 )
+from sycee.client.values.vouchers import (
+    Redemption,
+    Voucher,
+    VoucherBatch,
+    VoucherGroup,
+    VoucherNumber,
+    VoucherRow,
+    VoucherStep,
+)
 from sycee.client.values.wallets import (
     Found,
     Keys,
@@ -155,6 +164,7 @@ __all__ = [
     "Proposed",
     "ReceiptOfEntry",
     "Recovery",
+    "Redemption",
     "Refusal",
     "RefusedRow",
     "Registered",
@@ -174,6 +184,12 @@ __all__ = [
     "Till",
     "TillDay",
     "UntestedOutlet",
+    "Voucher",
+    "VoucherBatch",
+    "VoucherGroup",
+    "VoucherNumber",
+    "VoucherRow",
+    "VoucherStep",
     "Wallet",
     "WalletRow",
     "WalletState",
