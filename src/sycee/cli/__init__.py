@@ -71,6 +71,7 @@ COMMANDS: Final = {
     "refund": ("pay:refund", "Refund a part, or all, of the payment of an order or of a hold."),
     # Programmes.
     "drop": ("drop:app", "Run a programme: draft, draw, terms, drop, claims, expiry and close."),
+    "voucher": ("voucher:app", "Reserve, activate, redeem and cancel vouchers of a programme."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),
     "case": ("case:app", "Open cases, take steps, and follow claims."),

@@ -43,6 +43,7 @@ REASONS: Final[Mapping[str, str]] = {
     "proposal export": "is for another machine: over a server `sycee proposal sign --server` reads and signs at once",
     "proposal import": "is for another machine: over a server `sycee proposal sign --server` reads and signs at once",
     "drop": FOLDER,
+    "voucher": "is for a data folder: programs use the calls of the client, such as api.redeem_voucher",
     "demo": LISTENS,
     "serve": LISTENS,
     "load": LISTENS,
