@@ -165,6 +165,7 @@ from sycee.client.operations.public import (
 from sycee.client.operations.registrations import (
     check_entries,
     confirm_entry,
+    decide_removal,
     exclude_entry,
     file_appeal,
     register_people,
@@ -265,6 +266,7 @@ __all__ = [
     "dead_letters",
     "decide_check",
     "decide_merchant_check",
+    "decide_removal",
     "decline_request",
     "defund",
     "delay_log",
