@@ -19,6 +19,7 @@ from tests.report.browser import opened
 from sycee.compliance import declarations, library
 from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.judging.judge import Judge
+from sycee.compliance.profiles import Library
 from sycee.compliance.reports import html, json_report, junit, picture, sarif, text
 from sycee.compliance.reports.summary import JudgedNetwork, value_text
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
@@ -88,6 +89,29 @@ def test_the_sentence_that_may_be_quoted(verdicts: list[Verdict], says: str) -> 
 def test_a_regime_that_is_not_in_effect_says_so() -> None:
     (summary,) = made(effective_from=date(2030, 1, 1)).profiles
     assert summary.sentence == "profile regime version 1 is not in effect on 2026-11-25"
+
+
+def test_a_modified_copy_of_a_shipped_profile_or_list_is_called_that() -> None:
+    shipped = library.load(["us-fcc-covered-list"])
+    (profile,), (listed,) = shipped.profiles, shipped.lists.values()
+    declared = build.network(firm=build.organisation())
+
+    def says(changed: Library) -> str:
+        report = Judge(declared, changed, date(2025, 6, 1)).report()
+        return JudgedNetwork(declared, changed, report).profiles[0].sentence
+
+    assert "copy" not in says(shipped)
+    other_limits = replace(profile, limits="none")
+    assert "a modified copy of profile us-fcc-covered-list version 1" in says(build.library(other_limits, listed))
+    other_rows = replace(listed, rows=listed.rows[1:])
+    name = "profile us-fcc-covered-list version 1 with a modified copy of us-fcc-covered-list "
+    assert name in says(build.library(profile, other_rows))
+
+
+def test_the_limits_of_a_profile_stand_beside_what_is_met() -> None:
+    met, not_met = ((Verdict.PASS,), (Verdict.PASS, Verdict.FAIL))
+    lines = [text.render(made(*map(finding, each), limits="Half of it.")) for each in (met, not_met)]
+    assert ["Limits of the profile: Half of it." in each for each in lines] == [True, False]
 
 
 def test_no_page_says_legal(judged: JudgedNetwork) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from sycee import data
 from sycee.compliance import profiles as regimes
-from sycee.compliance.profiles import Library, List
+from sycee.compliance.canonical import digest
+from sycee.compliance.profiles import Library, List, Profile
 from sycee.core import documents, typos
 from sycee.core.errors import UsageError
 
@@ -34,6 +36,19 @@ def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> L
         right = typos.hint(name, library.lists, f"lists named: {', '.join(library.lists) or 'none'}")
         raise UsageError(f'{given[name]}: no loaded profile uses the list "{name}"', hint=right)
     return library
+
+
+def is_modified(part: Profile | List) -> bool:
+    """Return whether a profile or list has the id of a shipped one and other content."""
+    kind = "lists" if isinstance(part, List) else "profiles"
+    return part.id in data.names(kind) and digest(part) != _shipped_digest(kind, part.id)
+
+
+@cache
+def _shipped_digest(kind: str, name: str) -> str:
+    if kind == "lists":
+        return digest(_shipped(name))
+    return digest(regimes.parse_profile(documents.parse(data.content(kind, name), f"{name}.toml")))
 
 
 def _shipped(name: str) -> List:

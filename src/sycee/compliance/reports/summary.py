@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from sycee.compliance import library
 from sycee.compliance.facts import Element, Entity, Network, Value
-from sycee.compliance.profiles import Library, Profile
+from sycee.compliance.profiles import Library, Profile, list_ids
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
 from sycee.core.words import quantity
@@ -65,6 +66,11 @@ class ProfileSummary:
     def applied(self) -> int:
         """Return the number of findings of rules that apply."""
         return sum(count for verdict, count in self.counts.items() if verdict is not Verdict.NOT_APPLICABLE)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether all that was judged is met, or waived, and something was judged."""
+        return self.applied > 0 and not any(self.counts[each] for each in Verdict if each.stops)
 
     @property
     def capitalised_sentence(self) -> str:
@@ -159,11 +165,19 @@ class JudgedNetwork:
             counts[finding.verdict] += 1
         force = profile.force(self.report.at, self.network.adoptions)
         stops = sum(finding.stops for finding in findings)
-        return ProfileSummary(profile, force, counts, stops, _sentence(profile, force, counts, self.report.at))
+        sentence = _sentence(_named(profile, self.library), force, counts, self.report.at)
+        return ProfileSummary(profile, force, counts, stops, sentence)
 
 
-def _sentence(profile: Profile, force: Force, counts: Mapping[Verdict, int], at: date) -> str:
-    named = f"profile {profile.id} version {profile.version}"
+def _named(profile: Profile, of: Library) -> str:
+    """Return the name of a profile in sentences. A modified copy of a shipped profile or list is called that."""
+    copy = "a modified copy of " if library.is_modified(profile) else ""
+    lists = [name for name in sorted(list_ids(profile)) if library.is_modified(of.lists[name])]
+    with_lists = f" with a modified copy of {' and '.join(lists)}" if lists else ""
+    return f"{copy}profile {profile.id} version {profile.version}{with_lists}"
+
+
+def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date) -> str:
     on = f"on declared facts as of {at}"
     met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
     by = f", by {quantity(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""

@@ -32,7 +32,9 @@ def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDT
         force = "" if summary.force is Force.NONE else f" ({summary.force.word})"
         numbers = ((summary.counts[verdict], verdict.word.replace("-", " ")) for verdict in WORST_FIRST)
         counts = [f"{count:,} {word}" for count, word in numbers if count]
-        lines += [f"{summary.capitalised_sentence}{force}.", f"  {', '.join(counts) or 'nothing was judged'}"]
+        lines += [f"{summary.capitalised_sentence}{force}.", f"  {', '.join(counts) or 'nothing to judge'}"]
+        if summary.is_met:
+            lines.append(f"  Limits of the profile: {summary.profile.limits}")
     omitted = 0
     for subject, findings in judged.by_subject.items():
         chosen = [finding for finding in findings if everything or finding.verdict in UNMET]
