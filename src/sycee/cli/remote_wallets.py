@@ -97,12 +97,22 @@ def open_(
 
 
 @wallet.command
-def refusals(operator: Operator, /, *, login: Login, json_: AsJson = False) -> int:
+def refusals(
+    operator: Operator, /, *, login: Login,
+    of_payers: Annotated[
+        bool, Parameter(negative="", help="Refused payments of the operator's own payers, with what they heard.")
+    ] = False,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
     """List the payments that wallets of an operator refused, with the codes that their payers did not see."""
     with connected(login) as bank:
         from sycee.client import api
 
-        show_rows(bank, "refusals", api.refusals(operator), ("time", "payee", "code", "payment"), as_json=json_)
+        if of_payers:
+            columns = ("time", "payer", "code", "payment")
+            show_rows(bank, "refusals", api.payer_refusals(operator), columns, as_json=json_)
+        else:
+            show_rows(bank, "refusals", api.refusals(operator), ("time", "payee", "code", "payment"), as_json=json_)
     return 0
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -19,6 +20,9 @@ from sycee.core.words import quantity
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.wallets.directory import Wallet
+    from sycee.wallets.payments import PayerRefusal
+
+REFUSALS_READ: Final = 1_000  # rows of one query
 
 app = App(name="wallet", help="Open, show, change and close wallets, and their aliases.")
 
@@ -307,27 +311,34 @@ def dormant(
 @app.command
 def refusals(
     folder: BankFolder, operator: Annotated[str, Parameter(help="The operator: name or number.")], /, *,
+    of_payers: Annotated[
+        bool, Parameter(negative="", help="Refused payments of the operator's own payers, with what they heard.")
+    ] = False,
     key: KeyFiles = None, json_: AsJson = False,
 ) -> int:  # fmt: skip
     """List the payments that wallets of an operator refused, with the codes that their payers did not see."""
     from sycee.core import ids
 
     keys = signing_keys(key)
+    side = "payer" if of_payers else "payee"
     with open_bank(folder) as bank:
-        zone = bank.config.text("zone")
-        rows = [
-            {
-                "time": local_time(each.at_ns, zone),
-                "payee": ids.format(each.payee),
-                "code": each.code.name,
-                "operation": ids.format(each.operation),
-            }
-            for each in bank.payments.refusals(_operator(bank, operator), by=maker_of(bank, keys))
-        ]
+        zone, number, by = bank.config.text("zone"), _operator(bank, operator), maker_of(bank, keys)
+        found = (
+            [(each.at_ns, each.payer, each.answer, each.operation) for each in _payer_refusals(bank, number, by)]
+            if of_payers
+            else [
+                (each.at_ns, each.payee, each.code.name, each.operation)
+                for each in bank.payments.refusals(number, by=by)
+            ]
+        )
+    rows = [
+        {"time": local_time(at_ns, zone), side: ids.format(wallet), "code": code, "operation": ids.format(operation)}
+        for at_ns, wallet, code, operation in found
+    ]
     if json_:
         show_json({"refusals": rows})
         return 0
-    made = table("time", "payee", "code", "operation")
+    made = table("time", side, "code", "operation")
     for row in rows:
         made.add_row(*row.values())
     print_table(made)
@@ -335,6 +346,13 @@ def refusals(
 
 
 # --- helpers ---
+
+
+def _payer_refusals(bank: Bank, operator: int, by: int) -> Iterator[PayerRefusal]:
+    after = (0, 0)
+    while found := bank.payments.payer_refusals_page(operator, by=by, after=after, most=REFUSALS_READ):
+        yield from found
+        after = (found[-1].at_ns, found[-1].operation)
 
 
 def _operator(bank: Bank, text: str) -> int:

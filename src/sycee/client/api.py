@@ -80,7 +80,7 @@ from sycee.client.operations.merchants import (
     sweep,
     sweeps,
 )
-from sycee.client.operations.payments import order, pay, pay_signed, payer, refund, refusals, signed
+from sycee.client.operations.payments import order, pay, pay_signed, payer, payer_refusals, refund, refusals, signed
 from sycee.client.operations.persons import (
     access_log,
     delay_log,
@@ -337,6 +337,7 @@ __all__ = [
     "pay_request",
     "pay_signed",
     "payer",
+    "payer_refusals",
     "post_hold",
     "programme",
     "programme_file",

@@ -30,7 +30,7 @@ from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer, sign_records
 from sycee.wallets import orders
 from sycee.wallets.directory import Directory, Wallet
-from sycee.wallets.payments import HIDDEN, Paid, PayerAnswer, payer_answer, store_refusal
+from sycee.wallets.payments import HIDDEN, Paid, PayerAnswer, payer_answer, store_refusal, store_refusal_of
 from sycee.wallets.references import References, check_text, with_note
 from sycee.wallets.tables import ASKED, DONE, HOLDS, LAPSED, REFERENCES, REFUSED, SENT
 
@@ -328,8 +328,10 @@ class _Reserve:
         is_held = result is Result.CREATED
         reference = _set(connection, intent, DONE if is_held else REFUSED)
         orders.set_state(connection, intent.payload, reference, ASKED if is_held else REFUSED)
+        now_ns = read_ns(self._stores.clock)
+        store_refusal_of(connection, reference, intent.id, result, now_ns)
         if result in HIDDEN:
-            payee, now_ns = ids.parse(intent.payload["payee"]), read_ns(self._stores.clock)
+            payee = ids.parse(intent.payload["payee"])
             store_refusal(connection, intent.id, payee, intent.payload["operator"], result, now_ns)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:

@@ -40,6 +40,7 @@ from sycee.wallets.tables import (
     LAPSED,
     OPEN,
     PAID,
+    PAYER_REFUSALS,
     PAYING,
     REFERENCE_CHARACTERS_MAX,
     REFERENCES,
@@ -103,6 +104,16 @@ class Refusal:
     operation: int
     payee: int
     code: Result
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayerRefusal:
+    """A refused payment of an operator's payer. `answer`: what the payer heard, exact where the cause is the payer."""
+
+    operation: int
+    payer: int
+    answer: str
     at_ns: int
 
 
@@ -218,12 +229,15 @@ class Payments:
         envelopes = sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
         answers = self._stores.ledger.submit(record, envelopes)
         result = Result(int(first_codes(answers)[0]))
-        if result in HIDDEN:
-            now_ns = read_ns(self._stores.clock)
-            write(
-                self._stores.engine,
-                lambda connection: store_refusal(connection, operation, payee.account, payee.operator, result, now_ns),
-            )
+        if result is not Result.CREATED and result.binds:
+            payer, now_ns = ids.of_record(record[0], "debit"), read_ns(self._stores.clock)
+
+            def store(connection: Connection) -> None:
+                store_payer_refusal(connection, operation, payer, result, now_ns)
+                if result in HIDDEN:
+                    store_refusal(connection, operation, payee.account, payee.operator, result, now_ns)
+
+            write(self._stores.engine, store)
         return Paid(payer_answer(result), operation)
 
     def check_place(self, payee: Wallet, till: int, order: str) -> None:
@@ -379,6 +393,28 @@ class Payments:
         with reading(self._stores.engine) as connection:
             return [Refusal(row.operation, row.payee, Result(row.code), row.at_ns) for row in connection.execute(query)]
 
+    def payer_refusals_page(
+        self, operator: int, *, by: int, after: tuple[int, int] = (0, 0), most: int
+    ) -> list[PayerRefusal]:
+        """Return up to `most` refused payments of an operator's payers, in the order of time, for its persons.
+
+        `after`: a time and an operation, as for `refusals_page`. A code about the payee's account is not among them.
+        """
+        self._people.require(by, "wallet.open", operator=operator)
+        table, (at_ns, operation) = PAYER_REFUSALS.c, after
+        later = (table.at_ns > at_ns) | ((table.at_ns == at_ns) & (table.operation > operation))
+        # The first comparison alone uses the index.
+        chosen = (table.operator == operator) & (table.at_ns >= at_ns) & later
+        query = sqlalchemy.select(PAYER_REFUSALS).where(chosen).order_by(table.at_ns, table.operation).limit(most)
+        with reading(self._stores.engine) as connection:
+            return [
+                PayerRefusal(
+                    row.operation, row.payer,
+                    PayerAnswer.PAYEE_CANNOT_RECEIVE if row.code is None else Result(row.code).name, row.at_ns,
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
     def _id(self) -> int:
         return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
@@ -424,6 +460,27 @@ def store_refusal(
         connection.execute(REFUSALS.insert().values(row))
 
 
+def store_payer_refusal(connection: Connection, operation: int, payer: int, result: Result, now_ns: int) -> None:
+    """Store a refused payment for the payer's operator; repeating the call changes nothing.
+
+    A result that binds no id is not stored: it does not prove that the payer sent the payment. A code about the payee's
+    account is not stored either, and the row has none.
+    """
+    known = sqlalchemy.select(PAYER_REFUSALS.c.payer).where(PAYER_REFUSALS.c.operation == operation)
+    operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payer))
+    if result.binds and operator is not None and connection.scalar(known) is None:
+        code = None if result in HIDDEN else int(result)
+        row = {"operation": operation, "payer": payer, "operator": operator, "code": code, "at_ns": now_ns}
+        connection.execute(PAYER_REFUSALS.insert().values(row))
+
+
+def store_refusal_of(connection: Connection, reference: int, operation: int, result: Result, now_ns: int) -> None:
+    """Store a refused payment or hold for the payer's operator, by its reference."""
+    payer = connection.scalar(sqlalchemy.select(REFERENCES.c.payer).where(REFERENCES.c.id == reference))
+    if result is not Result.CREATED and payer is not None:
+        store_payer_refusal(connection, operation, payer, result, now_ns)
+
+
 class _Pay:
     """Set the state of a payment's reference, order and request."""
 
@@ -437,10 +494,12 @@ class _Pay:
         result, payload = results[0], intent.payload
         is_paid = result is Result.CREATED
         self._set(connection, intent, DONE if is_paid else REFUSED, PAID if is_paid else REFUSED)
+        now_ns = read_ns(self._stores.clock)
+        store_refusal_of(connection, ids.parse(payload["reference"]), intent.id, result, now_ns)
         if result in HIDDEN:
             payee = ids.parse(payload["payee"])
             operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payee))
-            store_refusal(connection, intent.id, payee, int(operator or 0), result, read_ns(self._stores.clock))
+            store_refusal(connection, intent.id, payee, int(operator or 0), result, now_ns)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Store that nothing was paid."""

@@ -203,6 +203,17 @@ REFUSALS: Final = Table(
     *required(NS, "at_ns"),
 )
 Index("wallets_refusals_operator", REFUSALS.c.operator, REFUSALS.c.at_ns)
+# Refused payments of an operator's own payers. `code`: None for a code about the payee's account.
+PAYER_REFUSALS: Final = Table(
+    "wallets_payer_refusals",
+    METADATA,
+    Column("operation", ID16, primary_key=True),
+    *required(ID16, "payer"),
+    Column("operator", Integer, nullable=False),
+    Column("code", Integer),
+    *required(NS, "at_ns"),
+)
+Index("wallets_payer_refusals_operator", PAYER_REFUSALS.c.operator, PAYER_REFUSALS.c.at_ns)
 # Waterfalls: the excess over the limit of `account` goes through `transit` to the bank account in `bank_sealed`.
 LINKS: Final = Table(
     "wallets_links",

@@ -119,9 +119,10 @@ def test_refusals_have_the_code_that_the_payer_may_know(running: Serving) -> Non
         assert (hidden.status, problem(hidden)["code"]) == (422, "PAYEE_CANNOT_RECEIVE")
     unknown = post(running.port, signed(running.ledger, pay(202, payee=9)))
     assert (unknown.status, problem(unknown)["code"]) == (422, "PAYEE_CANNOT_RECEIVE")
-    stored = [(each.operation, each.payee, each.result) for each in STORED.refusals]
+    stored = [(each.operation, each.payee, each.result) for each in STORED.refusals if each.payee]
     limit = Result.EXCEEDS_BALANCE_LIMIT
     assert stored == [(201, FULL, limit), (201, FULL, limit), (202, 9, Result.CREDIT_ACCOUNT_NOT_FOUND)]
+    assert [(each.operation, each.payer) for each in STORED.refusals] == [(at, ANN) for at in (200, 201, 201, 202)]
 
 
 def test_holds_are_paid_by_the_same_path(running: Serving) -> None:

@@ -8,7 +8,7 @@ from sycee.client.calls import Call, Members, Page, action, fresh_id, listed, ma
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.operations.arguments import account_of, epoch_of, id_member, ledger_of, number_of, signers_of
 from sycee.client.signing import Signer, Wanted
-from sycee.client.values import Done, Order, Payer, Refusal, SignedPayment
+from sycee.client.values import Done, Order, Payer, PayerRefusal, Refusal, SignedPayment
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.records import envelopes, operations
@@ -85,6 +85,11 @@ def order(merchant: int | str, order: str) -> Call[Order]:
 def refusals(operator: int) -> Call[Page[Refusal]]:
     """Return the payments that wallets of an operator refused, with the codes that their payers did not hear."""
     return listed(f"/v1/operators/{operator}/refusals", value(Refusal))
+
+
+def payer_refusals(operator: int) -> Call[Page[PayerRefusal]]:
+    """Return the refused payments of an operator's own payers, with the codes that the payers heard."""
+    return listed(f"/v1/operators/{operator}/payer-refusals", value(PayerRefusal))
 
 
 def pay_signed(payer: Payer, payee: int | str, minor: int, *, id: int = 0) -> Call[SignedPayment]:

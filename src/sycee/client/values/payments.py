@@ -284,6 +284,16 @@ class Excess:
 
 
 @dataclass(frozen=True, slots=True)
+class PayerRefusal:
+    """A refused payment of an operator's payer. `code`: what the payer heard, exact where the cause is the payer."""
+
+    payment: str
+    payer: str
+    code: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A payment that the payee's account refused. `code`: the result code, which the payer did not hear."""
 

@@ -23,7 +23,7 @@ from sycee.server.observing import Durations
 from sycee.server.payments import answers
 from sycee.server.payments.answers import Answer
 from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, decode
-from sycee.server.payments.refusals import PayeeRefusal, what_is_heard
+from sycee.server.payments.refusals import PayeeRefusal, payer_of, what_is_heard
 from sycee.server.payments.senders import Sender, Senders, address_of
 from sycee.server.payments.settings import PaymentSettings
 from sycee.wallets.payments import PayerAnswer
@@ -46,7 +46,7 @@ _FAILURES: Final = frozenset(int(result) for result in Result if not result.bind
 
 
 class RefusalStore(Protocol):
-    """Stores the exact codes of refusals by payees' accounts."""
+    """Stores the codes of refusals for the operators of payers and payees."""
 
     async def store(self, refusal: PayeeRefusal) -> None:
         """Return once the refusal is stored."""
@@ -215,9 +215,10 @@ class PaymentsApp:
         if result is Result.CREATED:
             return answers.result(200, record, result, frame, frame_ns)
         heard, refused_by = await what_is_heard(record, result, ledger)
-        if refused_by and self._refusals is not None:
+        payer = payer_of(record, result)
+        if (refused_by or payer) and self._refusals is not None:
             operation = int.from_bytes(record[:16], "little")
-            await self._refusals.store(PayeeRefusal(operation, refused_by, result, frame_ns))
+            await self._refusals.store(PayeeRefusal(operation, refused_by, result, frame_ns, payer))
         return _refused(heard, record)
 
 

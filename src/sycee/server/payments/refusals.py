@@ -21,7 +21,7 @@ from sycee.core.result_codes import Result
 from sycee.database.transactions import write
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.wallets.holds import payee_answer
-from sycee.wallets.payments import HIDDEN, payer_answer, store_refusal
+from sycee.wallets.payments import HIDDEN, payer_answer, store_payer_refusal, store_refusal
 from sycee.wallets.tables import WALLETS
 
 _DEBIT_AT: Final = 32  # bytes of layout.OPERATION
@@ -30,12 +30,13 @@ _REFERENCE_AT: Final = 64
 
 
 class PayeeRefusal(NamedTuple):
-    """A refusal by the account `payee`. `operation`: the payment's id."""
+    """A refused payment. `operation`: its id; `payee`: if its account refused, otherwise 0; `payer`: 0 if unproved."""
 
     operation: int
     payee: int
     result: Result
     time_ns: int
+    payer: int = 0
 
 
 async def what_is_heard(record: bytes, result: Result, ledger: AsyncLedger) -> tuple[str, int]:
@@ -55,6 +56,12 @@ async def what_is_heard(record: bytes, result: Result, ledger: AsyncLedger) -> t
         return payer_answer(result), hold.payee  # the third account of the hold requests
     # The credit of REFUND and EXTEND is zero: the record does not lead to the payee.
     return payer_answer(result), _id_at(record, _CREDIT_AT) if result in HIDDEN else 0
+
+
+def payer_of(record: bytes, result: Result) -> int:
+    """Return the payer of a refused payment, transfer or hold; 0 for other kinds, and if no signature was accepted."""
+    is_payment = int.from_bytes(record[16:18], "little") in (Kind.PAY, Kind.TRANSFER, Kind.HOLD)
+    return _id_at(record, _DEBIT_AT) if is_payment and result.binds else 0
 
 
 def _id_at(record: bytes, at: int) -> int:
@@ -104,7 +111,9 @@ class Refusals:
 
     def _write(self, refusals: Sequence[PayeeRefusal]) -> None:
         def store(connection: Connection) -> None:
-            for operation, payee, result, time_ns in refusals:
+            for operation, payee, result, time_ns, payer in refusals:
+                if payer:
+                    store_payer_refusal(connection, operation, payer, result, time_ns)
                 operator = connection.scalar(sqlalchemy.select(WALLETS.c.operator).where(WALLETS.c.account == payee))
                 if operator is not None:  # nothing is stored for an unknown payee
                     store_refusal(connection, operation, payee, operator, result, time_ns)

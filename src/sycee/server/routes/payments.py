@@ -73,6 +73,22 @@ class RefusalPage(Body):
     next: Next
 
 
+class RefusedPayer(Body):
+    """A refused payment. `code`: what the payer heard; exact where the cause is on the payer's side."""
+
+    payment: Id
+    payer: Id
+    code: Annotated[str, Field(examples=["EXCEEDS_BALANCE"])]
+    time: Moment
+
+
+class PayerRefusalPage(Body):
+    """Refused payments of payers, oldest first."""
+
+    rows: tuple[RefusedPayer, ...]
+    next: Next
+
+
 class Bound(Body):
     """The first result of an operation's id."""
 
@@ -196,6 +212,44 @@ async def list_refusals(
         found = bank.payments.refusals_page(operator, by=caller.person, after=after, most=limit + 1)
         place = (found[limit - 1].at_ns, ids.format(found[limit - 1].operation)) if len(found) > limit else None
         return paging.page([_refused(each) for each in found[:limit]], place)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "GET", "/operators/{operator}/payer-refusals", access=REFUSALS, response_model=PayerRefusalPage,
+    summary="List refused payments of an operator's own payers",
+)  # fmt: skip
+async def list_payer_refusals(
+    operator: OperatorNumber,
+    caller: TheCaller,
+    runtime: TheRuntime,
+    limit: paging.Limit = paging.ROWS,
+    cursor: paging.Cursor = "",
+) -> dict[str, Any]:
+    """Return the refused payments and holds of the operator's wallets, oldest first, with what the payer heard.
+
+    A code about the payee's account is `PAYEE_CANNOT_RECEIVE` here too. For the staff of the payer's operator.
+    """
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        if not access.is_staff(bank, caller, operator):
+            raise not_found("operator")
+        at_ns, last = paging.decode(cursor, int, str) or (0, ids.format(0))
+        after = (at_ns, ids.parse(last))
+        found = bank.payments.payer_refusals_page(operator, by=caller.person, after=after, most=limit + 1)
+        place = (found[limit - 1].at_ns, ids.format(found[limit - 1].operation)) if len(found) > limit else None
+        rows = [
+            {
+                "payment": ids.format(each.operation),
+                "payer": ids.format(each.payer),
+                "code": each.answer,
+                "time": exact_text(each.at_ns),
+            }
+            for each in found[:limit]
+        ]
+        return paging.page(rows, place)
 
     return await runtime.run(work)
 
