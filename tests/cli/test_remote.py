@@ -70,6 +70,19 @@ def test_the_supply_needs_no_login(town: Place, capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out)["equal"] is True
 
 
+def test_an_auditor_reads_the_folder_beside_the_server(
+    town: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, shop = str(town.town.bank.folder.path), ids.format(town.town.shop)
+    assert cli.main(["supply", folder]) == 4
+    assert "If a server has it open, give the command --server URL." in capsys.readouterr().err
+    assert cli.main(["statement", folder, shop, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["closing_minor"] == town.town.balance(town.town.shop)
+    assert cli.main(["verify", folder]) == 0
+    assert "proved:" in capsys.readouterr().out
+    assert cli.main(["export", folder, "--to", str(tmp_path / "archive")]) == 0
+
+
 def test_a_wallet_pays_with_its_key_alone(town: Place, keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leo, shop = (ids.format(each) for each in (town.town.leo, town.town.shop))
     before = town.town.balance(town.town.shop)
@@ -279,6 +292,8 @@ def test_a_desk_opens_wallets_and_reads_refusals(
     assert [(each["payee"], each["code"]) for each in json.loads(capsys.readouterr().out)["refusals"]] == [
         (rows[0][1], "CREDIT_ACCOUNT_BLOCKED")
     ]
+    assert call(town, "wallet", "refusals", "2", "--of-payers", *login) == 0
+    assert re.search(f"{leo} +PAYEE_CANNOT_RECEIVE", capsys.readouterr().out)
 
 
 def test_a_desk_asks_holds_and_moves_money(

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
 from sycee.cli.checkpoint import public_key
 from sycee.cli.terminal import console, note
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -27,14 +27,26 @@ KeyFiles: TypeAlias = Annotated[
 ]
 
 
+IN_USE: Final = (
+    "Only one process can use a bank, and nothing was changed. If a server has it open, give the command --server URL. "
+    "`sycee statement`, `sycee verify` and `sycee export` read a folder in use; `sycee day verify` reads packs."
+)
+
+
 @contextmanager
 def open_bank(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[Bank]:
     """Open the bank in `folder`, with its findings on stderr, and close it at the end."""
     from sycee.bank.bank import Bank
+    from sycee.sequencer.folders import journal_disk
     from sycee.server.tables import SCHEMA
 
-    with console(stderr=True).status("opening the bank"):
-        bank = Bank.open(folder, options=options, schemas=(SCHEMA,))
+    try:
+        with console(stderr=True).status("opening the bank"):
+            bank = Bank.open(folder, options=options, schemas=(SCHEMA,))
+    except UnavailableError as error:
+        if journal_disk(folder).locked_by():
+            raise UnavailableError(error.message, hint=IN_USE) from error
+        raise
     with bank:
         note(*(f"note: {finding}" for finding in bank.findings))
         told = len(bank.findings)
