@@ -379,7 +379,7 @@ def test_the_example_programme_has_every_key() -> None:
         "source",
         "mark",
         "published",
-        *("mode", "split", "least", "step"),
+        *("mode", "split", "least", "step", "zones"),
         *("schedule", "rule", "catch_up", "overlap", "beacon_period_s"),
         "sources",
         "address",

@@ -28,6 +28,7 @@ from sycee.programmes.tables import ACCEPTED, APPLIED, CONFORMANCE, EVIDENCE, JO
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
+    from sycee.programmes.widening import ZoneState
 
 FILE: Final = "programme.evidence"
 EVIDENCE_BYTES_MAX: Final = 1 << 20
@@ -79,19 +80,45 @@ def read_evidence(path: Path) -> bytes:
     return read_bytes(path, EVIDENCE_BYTES_MAX, "evidence")
 
 
-def conditions(bank: Bank, name: str, occurrence: int = 0) -> tuple[Condition, ...]:
-    """Return the conditions of an occurrence, in the order of a team's list."""
+def conditions(bank: Bank, name: str, occurrence: int = 0, zone: str = "") -> tuple[Condition, ...]:
+    """Return the conditions of an occurrence, in the order of a team's list.
+
+    `zone`: the zone that is to be dropped, "" for the next one of a file with zones. Raises UsageError for a zone that
+    the file does not name.
+    """
     stored, found = bank.programmes.get(name), bank.programmes.occurrence(name, occurrence)
-    return tuple(_conditions(bank, stored, found))
+    names = [each.name for each in stored.definition.zones]
+    if zone and zone not in names:
+        raise UsageError(f"there is no zone {zone[:40]!r}", hint=f"zones of the file: {', '.join(names) or 'none'}")
+    return tuple(_conditions(bank, stored, found, _zone(bank, found, zone)))
 
 
-def _conditions(bank: Bank, stored: StoredProgramme, found: Occurrence) -> Iterator[Condition]:
+def _zone(bank: Bank, found: Occurrence, zone: str) -> ZoneState | None:
+    """Return a zone, or the next one; None before the draw, without zones, and once all were dropped."""
+    if not states.is_at_least(found.state, states.DRAWN):
+        return None
+    zones = bank.programmes.zones(found.programme, found.occurrence)
+    return next((each for each in zones if (each.name == zone if zone else each.is_next)), None)
+
+
+def _zone_conditions(bank: Bank, zone: ZoneState) -> Iterator[Condition]:
+    dropped = "it was dropped" if zone.frame is not None else f"{zone.members:,} members"
+    yield Condition(f"zone {zone.name} is next", zone.is_next, dropped)
+    if zone.from_ns is not None:
+        has_begun = read_ns(bank.stores.clock) >= zone.from_ns
+        shown = local_time(zone.from_ns, zone_info(bank.config.text("zone"))).isoformat(" ")
+        yield Condition(f"zone {zone.name} has begun", has_begun, f"from {shown}")
+
+
+def _conditions(bank: Bank, stored: StoredProgramme, found: Occurrence, zone: ZoneState | None) -> Iterator[Condition]:
     sealed = states.is_at_least(found.state, states.ALLOTTED)
     yield Condition(
         "terms signed", states.is_at_least(found.state, states.APPROVED), f"the occurrence is {found.state}"
     )
     yield Condition("cohort sealed", sealed, f"{found.members:,} members")
-    yield _funded(bank, stored, found)
+    if zone is not None:
+        yield from _zone_conditions(bank, zone)
+    yield _funded(bank, stored, found, zone)
     yield Condition("not halted", not stored.is_halted, stored.halt_reason or "no halt")
     yield from _shops(bank, stored)
     yield from _evidence(bank, stored)
@@ -102,12 +129,13 @@ def _conditions(bank: Bank, stored: StoredProgramme, found: Occurrence) -> Itera
     yield Condition("jobs run", not failing, f"{failing[0].name}: {failing[0].error}" if failing else "no job fails")
 
 
-def _funded(bank: Bank, stored: StoredProgramme, found: Occurrence) -> Condition:
+def _funded(bank: Bank, stored: StoredProgramme, found: Occurrence, zone: ZoneState | None) -> Condition:
     account = bank.stores.ledger.account(stored.funder)
     currency = bank.config.currency
-    if states.is_at_least(found.state, states.DROPPED):
+    is_filled = states.is_at_least(found.state, states.DROPPED) if zone is None else zone.frame is not None
+    if is_filled:
         return Condition("funder covered", True, "the money is in the packets")
-    needed = found.minor or stored.definition.budget_minor
+    needed = zone.minor if zone is not None else found.minor or stored.definition.budget_minor
     detail = f"{money.format(account.balance, currency)} of {money.format(needed, currency)} {currency.code}"
     is_blocked = bool(account.blocks & Block.DEBIT)
     return Condition("funder covered", account.balance >= needed and not is_blocked, detail + ", blocked" * is_blocked)

@@ -270,6 +270,21 @@ def drop(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyF
             f"{found.title} is dropped: {money.format(found.minor, currency)} {currency.code} in {found.members:,} "
             f"packets, frame {found.dropped_frame:,}"
         )
+        _show_zones(bank, found)
+    return 0
+
+
+@app.command
+def widen(
+    folder: BankFolder, name: Name, /, *,
+    zone: Annotated[str, Parameter(help="The zone; without it the next one.")] = "", occurrence: Number = 0,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Fill the packets of a later zone of the sealed cohort. The funder's operator signs."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        found = bank.programmes.widen(name, occurrence, zone, signers=bank.signers(*keys), who=maker_of(bank, keys))
+        _show_zones(bank, found)
     return 0
 
 
@@ -466,6 +481,17 @@ def _next(found: Occurrence) -> str:
     from sycee.programmes.states import NEXT_STEPS
 
     return NEXT_STEPS[found.state]
+
+
+def _show_zones(bank: Bank, found: Occurrence) -> None:
+    from sycee.core import money
+
+    currency = bank.config.currency
+    for each in bank.programmes.zones(found.programme, found.occurrence):
+        state = f"dropped, frame {each.frame:,}" if each.frame is not None else "next" if each.is_next else "later"
+        show(
+            f"zone {each.name}: {each.members:,} packets, {money.format(each.minor, currency)} {currency.code}, {state}"
+        )
 
 
 def _show_figures(bank: Bank, name: str, occurrence: int) -> None:

@@ -145,13 +145,14 @@ def situation(
 def ready(
     folder: BankFolder, name: Name, /, *,
     occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0,
+    zone: Annotated[str, Parameter(help="The zone to drop on; without it the next one of a file with zones.")] = "",
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Check the conditions before a drop: go, or no go. The exit code is 3 for no go."""
     from sycee.bank.readiness import conditions
 
     with open_bank(folder) as bank:
-        found = conditions(bank, name, occurrence)
+        found = conditions(bank, name, occurrence, zone)
     go = all(each.is_met for each in found)
     if json_:
         show_json(

@@ -213,7 +213,7 @@ def drop_packets(name: Name, /, *, login: Login, key: PersonKey, occurrence: Num
         from sycee.core import money
 
         number, allotment = _cohort(bank, name, occurrence)
-        shares = [PacketShare(each.name, each.count, each.minor) for each in allotment.shares]
+        shares = [PacketShare(each.name, each.count, each.minor, each.zone) for each in allotment.shares]
         call = api.drop_packets(
             name, occurrence, shares, person_of(bank, private_key(key)), programme_number=number, id=number_of(id_)
         )
@@ -221,6 +221,27 @@ def drop_packets(name: Name, /, *, login: Login, key: PersonKey, occurrence: Num
     show(
         f"{name} is dropped: {money.format(found.dropped_minor, currency)} {currency.code} in {found.members:,} packets"
     )
+    return 0
+
+
+@drop.command
+def widen(
+    name: Name, zone: Annotated[str, Parameter(help="The zone.")], /, *, login: Login, key: PersonKey,
+    occurrence: Number = 0, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Fill the packets of a later zone. The amounts are computed on this machine, and then signed."""
+    with connected(login) as bank:
+        from sycee.client import api
+        from sycee.client.values import PacketShare
+
+        number, allotment = _cohort(bank, name, occurrence)
+        shares = [PacketShare(each.name, each.count, each.minor, each.zone) for each in allotment.shares]
+        call = api.widen_programme(
+            name, occurrence, zone, shares, person_of(bank, private_key(key)), programme_number=number,
+            id=number_of(id_),
+        )  # fmt: skip
+        perform(bank, call)
+    show(f"the zone {zone} of {name} is dropped")
     return 0
 
 

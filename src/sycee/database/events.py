@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     PROGRAMME_APPROVED = "programme.approved"
     PROGRAMME_ALLOTTED = "programme.allotted"
     PROGRAMME_DROPPED = "programme.dropped"
+    PROGRAMME_WIDENED = "programme.widened"
     PROGRAMME_EXPIRED = "programme.expired"
     PROGRAMME_CLOSED = "programme.closed"
     PROGRAMME_CANCELLED = "programme.cancelled"

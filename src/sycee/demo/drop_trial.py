@@ -288,6 +288,9 @@ class _Run:
         signed = self._by(self.first)
         self.bank.programmes.allot(self.name, **signed)
         found = self.bank.programmes.drop(self.name, **signed)
+        for zone in self.bank.programmes.zones(self.name)[1:]:
+            self._wait(zone.from_ns or self.definition.claim.from_ns)
+            self.bank.programmes.widen(self.name, 0, zone.name, **signed)
         self.tell(f"cohort sealed; {self._amount(found.minor)} dropped into {found.members:,} packets")
 
     def _claim(self) -> None:

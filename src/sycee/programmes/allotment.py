@@ -6,7 +6,7 @@ docs/reference/draw.md specifies the order and the amounts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,12 +26,16 @@ DROPS_MAX: Final = 8_000  # records of one drop: one intent has them all
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`count` members from number `first` on, who get `minor` units each, as the packet class `name`."""
+    """`count` members from number `first` on, who get `minor` units each, as the packet class `name`.
+
+    `zone`: of a file with zones, "" otherwise.
+    """
 
     name: str
     first: int
     count: int
     minor: int
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +48,7 @@ class Allotment:
     @property
     def minor(self) -> int:
         """Return the sum of all packets."""
-        return sum(each.count * each.minor for each in self.shares)
+        return minor_of(self.shares)
 
     @property
     def digest(self) -> bytes:
@@ -54,6 +58,32 @@ class Allotment:
     def share_of(self, member: int) -> Share:
         """Return the share of a member, by number from 0."""
         return next(each for each in self.shares if each.first <= member < each.first + each.count)
+
+
+def minor_of(shares: Iterable[Share]) -> int:
+    """Return the sum of the packets of shares."""
+    return sum(each.count * each.minor for each in shares)
+
+
+def allot_zones(programme: Programme, holders: Bytes, counts: Sequence[int]) -> Allotment:
+    """Return the allotment of a file with zones.
+
+    `holders`: commitments by zone, and by rank in each, uint8 [k, 32]; `counts`: holders of each zone.
+    """
+    return Allotment(member_ids(holders), _zone_shares(programme, counts))
+
+
+def _zone_shares(programme: Programme, counts: Sequence[int]) -> tuple[Share, ...]:
+    """Return the shares of zones with these numbers of members: class after class in each zone."""
+    shares, first = [], 0
+    for zone, members in zip(programme.zones, counts, strict=True):
+        left = members
+        for packet, most in zip(programme.packets, zone.packets, strict=True):
+            count = min(most, left)
+            if count:
+                shares.append(Share(packet.name, first, count, packet.amount_minor, zone.name))
+            first, left = first + count, left - count
+    return tuple(shares)
 
 
 def allot(programme: Programme, holders: Bytes) -> Allotment:
@@ -138,6 +168,8 @@ def planned_shares(programme: Programme) -> tuple[Share, ...]:
     if programme.mode == RANDOM_SPLIT:
         winners = programme.draw.winners
         return (Share("split", 0, winners, programme.budget_minor // winners),)
+    if programme.zones:
+        return _zone_shares(programme, [sum(each.packets) for each in programme.zones])
     return shares_of(programme, sum(each.count for each in programme.packets))
 
 

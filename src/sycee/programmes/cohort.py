@@ -5,6 +5,7 @@ The files are checked while they are read, so a cohort never follows from a chan
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.programmes import draw, draw_files, draw_rule, successions
-from sycee.programmes.allotment import Allotment, allot, allot_list, allot_split
+from sycee.programmes.allotment import Allotment, allot, allot_list, allot_split, allot_zones
 from sycee.programmes.definition import RANDOM_SPLIT, Programme
 from sycee.programmes.draw_files import Announcement
 from sycee.programmes.successions import Succession
@@ -27,7 +28,13 @@ def allotment_of(folder: Path, programme: Programme) -> Allotment:
     if not announcement.is_drawn:
         commitments = draw.read_frozen(folder).commitments
         return allot_list(programme, commitments, {each.name: each.entries for each in announcement.strata})
-    holders = _holders(folder, announcement, len(programme.packets))
+    holders = _holders(folder, announcement, 1 if programme.zones else len(programme.packets))
+    if programme.zones:
+        nobody = Counter(
+            each.stratum for each in successions_of(folder, announcement) if each.successor == successions.NOBODY
+        )
+        counts = {each.name: each.winners - nobody[place] for place, each in enumerate(announcement.strata)}
+        return allot_zones(programme, holders, [counts.get(each.name, 0) for each in programme.zones])
     if programme.mode == RANDOM_SPLIT:
         value = draw_files.read_beacon(folder / draw_files.BEACON).value
         return allot_split(programme, holders, value, announcement.root)

@@ -25,6 +25,8 @@ from sycee.programmes import schedule as schedules
 from sycee.programmes.file_values import finished, positive
 from sycee.programmes.published_results import Published
 from sycee.programmes.schedule import Schedule
+from sycee.programmes.zones import Zone
+from sycee.programmes.zones import read as read_zones
 
 DRAW_RULE: Final = "sycee.draw.v1"
 ALL_RULE: Final = "sycee.all.v1"  # every entry of the list gets a packet: nothing is drawn, and there is no beacon
@@ -199,6 +201,7 @@ class Programme:
     schedule: Schedule | None = None  # None: occurrence 0 alone
     mode: str = LOTTERY
     split: Split | None = None  # of a random split
+    zones: tuple[Zone, ...] = ()  # dropped one after the other; (): all at once
 
     def on(self, day: date) -> Programme:
         """Return the programme of the occurrence that begins on a local day: its moments are as many days later.
@@ -226,6 +229,10 @@ class Programme:
             claim=moved(self.claim),
             spending=moved(self.spending),
             expires_ns=schedule.moved_ns(self.expires_ns, day),
+            zones=tuple(
+                each if each.from_ns is None else replace(each, from_ns=schedule.moved_ns(each.from_ns, day))
+                for each in self.zones
+            ),
         )
 
 
@@ -272,6 +279,12 @@ def define(table: Table) -> Programme:
     expiry = phases["expiry"]
     expires_ns, rest_to = finished(expiry, (expiry.moment("at", zone), expiry.choice("rest_to", REST_RECEIVERS)))
     _check_order(first_claim, claim, spending, expires_ns, phases, zone)
+    zones: tuple[Zone, ...] = ()
+    table.offer("zones")
+    if "zones" in table:
+        if mode != LOTTERY:
+            raise table.error("zones", f'a programme of the mode "{mode}" has no zones', right="the mode lottery")
+        zones = read_zones(table.tables("zones"), draw.strata, packets, expires_ns=expires_ns, zone=zone)
     shred_at_ns = _shred_at(registration_table, claim, expires_ns, phases["claim"], zone)
     merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))
@@ -317,6 +330,7 @@ def define(table: Table) -> Programme:
         schedule=schedule,
         mode=mode,
         split=split,
+        zones=zones,
     )
     table.finish()
     return programme

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.core import ids, money
 from sycee.core.arrays import Array
-from sycee.core.clock import read_ns
+from sycee.core.clock import Clock, read_ns
 from sycee.core.documents import shown_moment
 from sycee.core.errors import IntegrityError, NotFound, UsageError
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
@@ -26,7 +26,7 @@ from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS, LAPSED
 from sycee.identity.duties import Duty
 from sycee.programmes import records, states
-from sycee.programmes.allotment import Allotment, Share, list_shares, shares_of
+from sycee.programmes.allotment import Allotment, Share, list_shares, minor_of, shares_of
 from sycee.programmes.definition import RANDOM_SPLIT
 from sycee.programmes.stored import (
     Occurrence,
@@ -36,6 +36,7 @@ from sycee.programmes.stored import (
     programme_in,
     set_occurrence,
 )
+from sycee.programmes.tables import ZONES
 from sycee.programmes.terms import Terms, found_of
 from sycee.sequencer.signer import RemoteSigner, Signer
 
@@ -111,6 +112,7 @@ class Dropping(Terms):
     def drop(self, name: str, occurrence: int = 0, *, signers: Sequence[Signer], who: int) -> Occurrence:
         """Fill every packet of a sealed cohort. The owner of the funder's account signs: its operator, or its key.
 
+        Of a file with zones, fill the packets of the first one; `widen` fills the next.
         Repeating the call changes nothing. Raises UsageError before the seal, while the programme is halted, if the
         funder has too little money, and if the exposure would exceed its maximum; Refused with the ledger's code.
         """
@@ -121,9 +123,14 @@ class Dropping(Terms):
         stored.require_running()
         states.require_change(found.title, found.state, states.DROPPED)
         self.check_exposure(found, found.minor)
-        self._check_funded(stored, found)
-        made = self.drop_records(found, self._approved_shares(stored, found))
+        shares = self._approved_shares(stored, found)
         payload = payload_of(found) | {"expires_ns": stored.on(found).expires_ns}
+        zone = shares[0].zone
+        if zone:
+            self.check_zone_time(stored, found, zone)
+            payload["zone"] = zone
+        self._check_funded(stored, minor_of(each for each in shares if each.zone == zone))
+        made = self.drop_records(found, shares, zone)
         id = self.ids_of(found).one("drop intent", attempt=found.attempt)
 
         def before(connection: Connection) -> None:
@@ -257,11 +264,12 @@ class Dropping(Terms):
         made = self.ids_of(found).one("seal", attempt=found.attempt)
         return operations.seal_cohort(made, programme=_number(found), digest=allotment.digest)
 
-    def drop_records(self, found: Occurrence, shares: Sequence[Share]) -> Array:
-        """Return the records that fill the packets, one for each share."""
+    def drop_records(self, found: Occurrence, shares: Sequence[Share], zone: str = "") -> Array:
+        """Return the records that fill the packets of a zone, one for each share. `shares`: all of the cohort."""
         made = self.ids_of(found).many("drop", len(shares), attempt=found.attempt)
         assert found.seal is not None, "the cohort is sealed"
-        return records.drops(made, _number(found), shares, found.seal)
+        chosen = [place for place, each in enumerate(shares) if each.zone == zone]
+        return records.drops(made[chosen], _number(found), [shares[each] for each in chosen], found.seal)
 
     def expire_record(self, found: Occurrence) -> Array:
         """Return the record that returns the rest."""
@@ -289,11 +297,12 @@ class Dropping(Terms):
     def _approved_shares(self, stored: StoredProgramme, found: Occurrence) -> Sequence[Share]:
         """Return the shares of a sealed cohort, whose members the ledger has and the seal fixes.
 
-        Only amounts that are divided by chance follow from the members: the files of all other cohorts are not read.
+        Amounts that are divided by chance follow from the members, and successions decide how many a zone has: the
+        files of all other cohorts are not read.
         Raises IntegrityError for other members or another sum than two officers signed.
         """
         announcement, definition = self._announcement(found), stored.definition
-        if definition.mode == RANDOM_SPLIT:
+        if definition.mode == RANDOM_SPLIT or definition.zones:
             return self._approved(stored, found).shares
         if announcement.is_drawn:
             shares = shares_of(definition, found.members)
@@ -304,13 +313,22 @@ class Dropping(Terms):
             raise _another_cohort(found)
         return shares
 
-    def _check_funded(self, stored: StoredProgramme, found: Occurrence) -> None:
+    def check_zone_time(self, stored: StoredProgramme, found: Occurrence, zone: str) -> None:
+        """Raise UsageError before the time of a zone."""
+        definition = stored.on(found)
+        (from_ns,) = (each.from_ns for each in definition.zones if each.name == zone)
+        if from_ns is not None and read_ns(self._stores.clock) < from_ns:
+            raise UsageError(
+                f"the zone {zone} begins {shown_moment(from_ns, definition.zone)}", hint="drop on it from then on"
+            )
+
+    def _check_funded(self, stored: StoredProgramme, minor: int) -> None:
         balance = self._stores.ledger.balance(stored.funder)
-        if balance < found.minor:
+        if balance < minor:
             currency = stored.definition.currency
             raise UsageError(
                 f"the funder has {money.format(balance, currency)}, and the packets come to "
-                f"{money.format(found.minor, currency)} {currency.code}",
+                f"{money.format(minor, currency)} {currency.code}",
                 hint="pay the funder in first: `sycee drop fund`",
             )
 
@@ -420,11 +438,20 @@ class DropAction(StepAction):
     name, earlier, reached = DROP, states.ALLOTTED, states.DROPPED
 
     def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
-        frame = _frame_of(connection, intent)
-        change_state(connection, self._stores.clock, found, self.reached, {"frame": frame}, dropped_frame=frame)
+        frame = frame_of(connection, intent)
+        data: dict[str, Any] = {"frame": frame}
+        if zone := intent.payload.get("zone", ""):
+            store_zone(connection, self._stores.clock, found, zone, frame)
+            data["zone"] = zone
+        change_state(connection, self._stores.clock, found, self.reached, data, dropped_frame=frame)
         payload = {"programme": found.programme, "occurrence": found.occurrence}
         key = f"{found.programme} {found.occurrence}"
         self._stores.jobs.add(connection, EXPIRE_JOB, intent.payload["expires_ns"], key=key, payload=payload)
+
+    def _take_back(self, connection: Connection, found: Occurrence, **values: Any) -> None:
+        if states.is_at_least(found.state, self.reached):
+            delete_zones(connection, found)
+        super()._take_back(connection, found, **values)
 
 
 class ExpireAction(StepAction):
@@ -433,11 +460,29 @@ class ExpireAction(StepAction):
     name, earlier, reached = EXPIRE, states.DROPPED, states.EXPIRED
 
     def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
-        frame = _frame_of(connection, intent)
+        frame = frame_of(connection, intent)
         change_state(connection, self._stores.clock, found, self.reached, {"frame": frame}, expired_frame=frame)
 
 
-def _frame_of(connection: Connection, intent: Intent) -> int:
+def zone_rows(connection: Connection, found: Occurrence) -> dict[str, int]:
+    """Return the zones of an occurrence that were dropped, with the frame of each."""
+    chosen = (ZONES.c.programme == found.programme) & (ZONES.c.occurrence == found.occurrence)
+    return {row.zone: row.frame for row in connection.execute(sqlalchemy.select(ZONES).where(chosen))}
+
+
+def store_zone(connection: Connection, clock: Clock, found: Occurrence, zone: str, frame: int) -> None:
+    """Store that a zone was dropped."""
+    row = {"programme": found.programme, "occurrence": found.occurrence, "zone": zone, "frame": frame}
+    connection.execute(ZONES.insert().values(**row, at_ns=read_ns(clock)))
+
+
+def delete_zones(connection: Connection, found: Occurrence, zone: str = "") -> None:
+    """Delete the row of a zone, or of all zones of an occurrence."""
+    chosen = (ZONES.c.programme == found.programme) & (ZONES.c.occurrence == found.occurrence)
+    connection.execute(ZONES.delete().where(chosen & (ZONES.c.zone == zone) if zone else chosen))
+
+
+def frame_of(connection: Connection, intent: Intent) -> int:
     """Return the frame of an intent, which its transaction has written."""
     frame = connection.scalar(sqlalchemy.select(INTENTS.c.frame).where(INTENTS.c.id == intent.id))
     return int(frame or 0)

@@ -17,7 +17,7 @@ from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.limits import GROUPS_MAX, PROGRAMMES_MAX
 from sycee.core.records import operations
-from sycee.core.records.layout import OPERATION
+from sycee.core.records.layout import OPERATION, PurseState
 from sycee.core.result_codes import Result
 from sycee.database.numbers import Numbers
 from sycee.ledger.state import LedgerState
@@ -154,9 +154,15 @@ def _steps(state: LedgerState, plan: Plan, now_ns: int) -> list[tuple[str, int, 
         steps.append((MEMBERS, now_ns, members[members["first"] >= filled]))
         sealing = operations.seal_cohort(seal, programme=numbers.number, digest=allotment.digest)
         steps.append((SEAL, now_ns, sealing))
-    if not states.is_at_least(found.state, states.DROPPED):
+    left = allotment.shares
+    if states.is_at_least(found.state, states.DROPPED):  # zones to come
+        purses = state.purses(numbers.number)["state"]
+        is_over = states.is_at_least(found.state, states.EXPIRED)
+        left = tuple(each for each in left if purses[each.first] == PurseState.EMPTY and not is_over)
+    if left:
         drop_ids = made.many("drop", len(allotment.shares), attempt=found.attempt)
-        steps.append((DROP, now_ns, records.drops(drop_ids, numbers.number, allotment.shares, seal)))
+        chosen = [place for place, each in enumerate(allotment.shares) if each in left]
+        steps.append((DROP, now_ns, records.drops(drop_ids[chosen], numbers.number, left, seal)))
     if not states.is_at_least(found.state, states.EXPIRED):
         if plan.wallets:
             steps.append((CLAIMS, max(now_ns, definition.claim.from_ns), _claims(plan, numbers.number)))

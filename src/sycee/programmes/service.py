@@ -28,8 +28,8 @@ from sycee.database.transactions import reading, write
 from sycee.identity.tables import OPEN, PROPOSALS, SUBMITTED
 from sycee.ledger.state import LedgerState
 from sycee.programmes import states
-from sycee.programmes.allotment import Allotment, planned_shares
-from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, Dropping, ExpireAction, SealAction
+from sycee.programmes.allotment import Allotment, minor_of, planned_shares
+from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, ExpireAction, SealAction, zone_rows
 from sycee.programmes.dry_run import DryRun, Plan, dry_run
 from sycee.programmes.repeating import BEGIN_JOB, begin_job
 from sycee.programmes.state_copy import StateCopy
@@ -44,6 +44,7 @@ from sycee.programmes.stored import (
 )
 from sycee.programmes.tables import PROGRAMMES
 from sycee.programmes.terms import TermsAction
+from sycee.programmes.widening import WidenAction, Widening
 
 HALT: Final = "programme.halt"
 BLOCK: Final = "programme.block"
@@ -51,7 +52,7 @@ RESUME: Final = "programme.resume"
 REASON_MAX: Final = 200
 
 
-class Programmes(Dropping):
+class Programmes(Widening):
     """The programmes of one bank."""
 
     def __init__(self, stores: Stores, *parts: Any, **named: Any) -> None:
@@ -62,6 +63,7 @@ class Programmes(Dropping):
             LedgerOnly(ALLOT),
             SealAction(stores),
             DropAction(stores),
+            WidenAction(stores),
             LedgerOnly(CLAIM),
             ExpireAction(stores),
             BlockAction(),
@@ -214,9 +216,18 @@ class Programmes(Dropping):
             if programme.block is not None and (account is None or Reason.REQUEST not in account.debit_reasons):
                 yield f"the programme {programme.name} blocked its funder, and the ledger has no such block"
         for each in found:
-            problem = _disagreement(state, each)
+            problem = _disagreement(state, each, self._dropped_minor(each))
             if problem:
                 yield f"{each.title} is {each.state}, and {problem}"
+
+    def _dropped_minor(self, found: Occurrence) -> int:
+        """Return what the zones that were dropped come to: everything, without zones."""
+        stored = self.get(found.programme)
+        if not stored.definition.zones or not states.is_at_least(found.state, states.DROPPED):
+            return found.minor
+        with reading(self._stores.engine) as connection:
+            dropped = zone_rows(connection, found)
+        return minor_of(each for each in self._cohort(stored, found).shares if each.zone in dropped)
 
 
 class BlockAction:
@@ -258,7 +269,7 @@ class ResumeAction:
         """Leave the programme halted."""
 
 
-def _disagreement(state: LedgerState, found: Occurrence) -> str:
+def _disagreement(state: LedgerState, found: Occurrence, minor: int) -> str:
     """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
     number = found.number
     if found.state == states.CANCELLED:
@@ -276,8 +287,8 @@ def _disagreement(state: LedgerState, found: Occurrence) -> str:
     dropped, expired = int(purses["dropped"].sum()), bool((purses["state"] == PurseState.EXPIRED).all())
     if found.state == states.ALLOTTED:
         return f"{dropped} minor units are in its packets" if dropped else ""
-    if dropped != found.minor:
-        return f"{dropped} minor units were dropped, not {found.minor}"
+    if dropped != minor:
+        return f"{dropped} minor units were dropped, not {minor}"
     if found.state != states.DROPPED and not expired:
         return "some of its packets are not expired"
     return ""

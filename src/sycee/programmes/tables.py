@@ -80,6 +80,16 @@ OCCURRENCES: Final = Table(
     *required(NS, "made_ns", "changed_ns"),
     UniqueConstraint("programme", "date", name="programmes_occurrences_date"),
 )
+# Zones that were dropped. `frame`: of the drop.
+ZONES: Final = Table(
+    "programmes_zones",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("occurrence", Integer, primary_key=True, autoincrement=False),
+    Column("zone", Text, primary_key=True),
+    *required(BigInteger, "frame"),
+    *required(NS, "at_ns"),
+)
 # The value of the beacon, as each person brought it: hexadecimal. Two persons must bring the same.
 BEACONS: Final = Table(
     "programmes_beacons",

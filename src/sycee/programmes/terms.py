@@ -191,8 +191,9 @@ def unspent(state: LedgerState, found: Occurrence) -> int:
     if found.state != states.DROPPED or found.number is None or not state.has_programme(found.number):
         return found.minor
     purses = state.purses(found.number)
-    sums = {name: int(purses[name].sum()) for name in ("dropped", "spent", "refunded", "returned")}
-    return min(sums["dropped"] - sums["spent"] + sums["refunded"] - sums["returned"], I64_MAX)
+    sums = {name: int(purses[name].sum()) for name in ("spent", "refunded", "returned")}
+    # Zones that are not dropped yet are promised.
+    return min(found.minor - sums["spent"] + sums["refunded"] - sums["returned"], I64_MAX)
 
 
 def found_of(connection: Connection, payload: Mapping[str, Any]) -> Occurrence:

@@ -10,7 +10,17 @@ import numpy as np
 from sycee.client.calls import Call, Members, Page, action, download, listed, place, read, require_same, rows, value
 from sycee.client.operations.arguments import name_of, number_of
 from sycee.client.signing import Signer, Wanted
-from sycee.client.values import Draft, DryRun, Funder, Occurrence, PacketShare, Programme, ProgrammeRow, Proposed
+from sycee.client.values import (
+    Draft,
+    DryRun,
+    Funder,
+    Occurrence,
+    PacketShare,
+    Programme,
+    ProgrammeRow,
+    ProgrammeZone,
+    Proposed,
+)
 from sycee.core import ids
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
 from sycee.core.records import operations
@@ -150,14 +160,12 @@ def drop_packets(
 ) -> Call[Occurrence]:
     """Fill every packet: `shares` in cohort order, one record each; other amounts are not signed.
 
+    Of shares with zones, those of the first zone are filled.
+
     `programme_number`: on the ledger, as in the signed terms. The server chooses the seal, without which the ledger
     refuses the drop.
     """
-    wanted, first = [], 0
-    for each in shares:
-        fields = {"number": programme_number, "first": first, "count": each.count, "amount": each.minor}
-        wanted.append(Wanted(Kind.DROP, fields, free=frozenset({"id", "reference"}), is_linked=False))
-        first += each.count
+    wanted = _drops(shares, shares[0].zone if shares else "", programme_number)
     return action(
         f"{_run(name, number)}/drop",
         {},
@@ -166,6 +174,38 @@ def drop_packets(
         wanted=lambda _: wanted,
         id=id,
     )
+
+
+def widen_programme(
+    name: str, number: int, zone: str, shares: Sequence[PacketShare], signer: Signer, *, programme_number: int,
+    id: int = 0,
+) -> Call[Occurrence]:  # fmt: skip
+    """Fill the packets of a later zone of the sealed cohort. `shares`: all, in cohort order, as of `drop_packets`."""
+    wanted = _drops(shares, zone, programme_number)
+    return action(
+        f"{_run(name, number)}/widening",
+        {"zone": zone},
+        value(Occurrence, programme=name, occurrence=number),
+        signers=(signer,),
+        wanted=lambda _: wanted,
+        id=id,
+    )
+
+
+def programme_zones(name: str, number: int = 0) -> Call[Sequence[ProgrammeZone]]:
+    """Return the zones of an occurrence, in their order."""
+    return rows(f"{_run(name, number)}/zones", value(ProgrammeZone))
+
+
+def _drops(shares: Sequence[PacketShare], zone: str, programme_number: int) -> list[Wanted]:
+    """Return the records that fill the packets of a zone."""
+    wanted, first = [], 0
+    for each in shares:
+        fields = {"number": programme_number, "first": first, "count": each.count, "amount": each.minor}
+        if each.zone == zone:
+            wanted.append(Wanted(Kind.DROP, fields, free=frozenset({"id", "reference"}), is_linked=False))
+        first += each.count
+    return wanted
 
 
 def claim_packet(

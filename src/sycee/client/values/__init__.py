@@ -69,6 +69,7 @@ from sycee.client.values.programmes import (
     PacketShare,
     Programme,
     ProgrammeRow,
+    ProgrammeZone,
     Shop,
     UntestedOutlet,
 )
@@ -163,6 +164,7 @@ __all__ = [
     "Program",
     "Programme",
     "ProgrammeRow",
+    "ProgrammeZone",
     "Proposed",
     "ReceiptOfEntry",
     "Recovery",

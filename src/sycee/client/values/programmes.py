@@ -82,11 +82,25 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class PacketShare:
-    """`count` packets of `minor` units each."""
+    """`count` packets of `minor` units each. `zone`: of a file with zones."""
 
     name: str
     count: int
     minor: int
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeZone:
+    """A zone of an occurrence. `frame`: of its drop, None before; `is_next`: it can be dropped next."""
+
+    name: str
+    members: int
+    minor: int
+    skippable: bool
+    is_next: bool
+    begins: str | None = None
+    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,24 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.core import ids
+from sycee.core.timestamps import exact_text
 from sycee.programmes.drawing import BEACON, CLOSE, DRAW, REGISTRATION
 from sycee.programmes.dropping import ALLOT, CLAIM, DROP
 from sycee.programmes.service import BLOCK, HALT, RESUME
 from sycee.programmes.stored import Occurrence
 from sycee.programmes.terms import TERMS
+from sycee.programmes.widening import WIDEN
 from sycee.server import access
-from sycee.server.operations import operation
+from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.routes.common import (
     REPEATED,
     SIGNED_ELSEWHERE,
+    Amount,
+    Moment,
     Proposed,
     TheCaller,
     TheRuntime,
+    hidden,
     number,
     proposed,
 )
@@ -71,6 +76,30 @@ class HaltAnswer(Body):
 
     name: str
     halted: str | None
+
+
+class WideningBody(ActionBody):
+    """The zone to drop on; empty for the next one."""
+
+    zone: Annotated[str, Field(max_length=100)] = ""
+
+
+class ZoneRow(Body):
+    """A zone. `begins`: no earlier drop; `frame`: of its drop."""
+
+    name: str
+    members: int
+    minor: Amount
+    begins: Moment | None
+    skippable: bool
+    frame: int | None
+    is_next: bool
+
+
+class ZoneList(Body):
+    """Zones in their order."""
+
+    rows: tuple[ZoneRow, ...]
 
 
 # --- steps ---
@@ -214,6 +243,47 @@ async def drop_packets(
         return bank.programmes.drop(name, occurrence, signers=signatures.person(caller.person), who=caller.person)
 
     return await _step(runtime, DROP, caller, body, (name, occurrence), take)
+
+
+@operation(
+    router, "POST", f"{STEP}/widening", access=DROP, status_code=201, response_model=OccurrenceRow,
+    responses=SIGNED_ELSEWHERE, summary="Fill the packets of a later zone",
+)  # fmt: skip
+async def widen_programme(
+    name: Name, occurrence: Number, body: WideningBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Drop on a later zone of the sealed cohort. The funder's operator signs."""
+    bank = runtime.bank
+
+    def take(signatures: Signatures) -> Occurrence:
+        signers = signatures.person(caller.person)
+        return bank.programmes.widen(name, occurrence, body.zone, signers=signers, who=caller.person)
+
+    return await _step(runtime, WIDEN, caller, body, (name, occurrence), take)
+
+
+@operation(
+    router, "GET", f"{STEP}/zones", access=SIGNED_IN, response_model=ZoneList, summary="The zones of an occurrence",
+)  # fmt: skip
+async def list_zones(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
+    """Return the zones in their order, and which were dropped; none for a file without."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        with hidden("occurrence"):
+            found = bank.programmes.zones(name, occurrence)
+        return {
+            "rows": [
+                {
+                    "name": each.name, "members": each.members, "minor": str(each.minor),
+                    "begins": None if each.from_ns is None else exact_text(each.from_ns),
+                    "skippable": each.skippable, "frame": each.frame, "is_next": each.is_next,
+                }
+                for each in found
+            ]
+        }  # fmt: skip
+
+    return await runtime.run(work)
 
 
 @operation(
