@@ -95,6 +95,9 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     assert "claimed" in drop("claim", NAME, ids.format(member), wallet, "--key", "north.pem")[1]
     assert "halted: a rumour" in drop("halt", NAME, "a rumour")[1]
     assert "needs:" in drop("block", NAME)[1]
+    assert "programme.block of this funder is proposed" in drop("resume", NAME, "it was false")[1]
+    (block,) = bank.proposals.list("open")
+    bank.proposals.withdraw(block.id, by=block.proposal.maker)
     assert "needs:" in drop("resume", NAME, "it was false")[1]
     bank.set_clock(moment(15))
     bank.stores.jobs.wait()
