@@ -140,7 +140,7 @@ def test_every_movement_and_operation_is_exported_unchanged(tmp_path: Path) -> N
 # --- continued exports ---
 
 
-@pytest.mark.parametrize("every", [3, 40])
+@pytest.mark.parametrize("every", [3, pytest.param(40, marks=pytest.mark.soak)])
 @pytest.mark.usefixtures("short_days", "quick_disk")
 def test_many_small_exports_give_the_same_archive(tmp_path: Path, every: int) -> None:
     history = random_history(7, 100 if every == 3 else 300)
@@ -286,7 +286,7 @@ def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.usefixtures("short_days")
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.soak)])
 def test_an_export_interrupted_anywhere_is_usable_and_continues(
     tmp_path: Path, power: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:

@@ -261,7 +261,7 @@ def test_a_path_with_pattern_characters_is_refused(tmp_path: Path) -> None:
 
 
 def test_damage_is_an_integrity_error_and_no_usage_error(tmp_path: Path) -> None:
-    damaged_at_every(389, tmp_path)
+    damaged_at_every(1_201, tmp_path)
 
 
 @pytest.mark.soak
