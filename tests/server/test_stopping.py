@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_a_stop_under_load_completes_what_was_begun(tmp_path: Path) -> None:
             is_draining.set()
             assert min(each.result() for each in calls) > 0
             while is_open(port):
-                pass
+                time.sleep(0.02)
             slow.sendall(b"_ty")
             slow.settimeout(PATIENCE_S)
             assert slow.recv(4_096).startswith(b"HTTP/1.1 400 ")
