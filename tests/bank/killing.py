@@ -26,10 +26,10 @@ from sycee.sequencer.sequencer import Sequencer
 
 Act = Callable[[Bank], None]
 
-# The actions of a package run the same code around their own SQL: `make test` kills one of them on PostgreSQL.
-POSTGRESQL_IN_SOAK = pytest.mark.parametrize(
-    "server", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True
-)
+# The actions of a package run the same code around their own SQL: `make test` runs one of a file on PostgreSQL.
+_BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)]
+POSTGRESQL_IN_SOAK = pytest.mark.parametrize("server", _BOTH, indirect=True)
+EMPTY_POSTGRESQL_IN_SOAK = pytest.mark.parametrize("where", _BOTH, indirect=True)
 
 
 class Steps:
@@ -75,7 +75,7 @@ def check_kills(
     statements: bool = False,
     chosen: Callable[[int], Sequence[int]] | None = None,
 ) -> int:
-    """Kill `act` at sampled boundaries (two on SQLite, one on PostgreSQL) or at `every` one; return their number.
+    """Kill `act` at a sampled boundary or at `every` one; return the number of boundaries.
 
     `chosen`: returns the boundaries to try, from 1 to the given number, instead.
 
@@ -112,8 +112,8 @@ def _prepared(where: str, folder: Path, prepare: Act) -> world.Copies:
 
 
 def sampled(count: int, is_postgresql: bool) -> Sequence[int]:
-    """The boundaries to try: on PostgreSQL in the middle, on SQLite in the first half and before the end."""
-    return [count // 2 + 1] if is_postgresql else sorted({count // 3 + 1, count - 1})
+    """Boundary to try: in the middle on PostgreSQL; on SQLite in the first half or, of an even count, at the end."""
+    return [count // 2 + 1 if is_postgresql else count // 3 + 1 if count % 2 else count - 1]
 
 
 def _count(prepared: world.Copies, place: Path, act: Act, expect: Act, statements: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.bank.killing import EMPTY_POSTGRESQL_IN_SOAK
 from tests.identity.world import ANN, BOB, CARL, CLEO, EVE, KEYS, NORTH, SOUTH, STRANGER, World
 
 from sycee.core.errors import UsageError
@@ -148,6 +149,7 @@ def test_wrong_checks(small: World) -> None:
             small.institutions.decide(tea, kind, outcome, maker=CLEO)
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_outlets_and_tills(bank: World) -> None:
     institutions = bank.institutions
     tea = shop(bank)

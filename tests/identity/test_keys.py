@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy
+from tests.bank.killing import EMPTY_POSTGRESQL_IN_SOAK
 from tests.identity.world import (
     ANN,
     CARL,
@@ -147,6 +148,7 @@ def test_the_same_frame_needs_the_block(small: World) -> None:
     assert codes == [Result.CREATED, Result.CREATED, Result.CREATED, Result.DEBIT_ACCOUNT_BLOCKED]
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_revocation(bank: World) -> None:
     outcome = bank.keys.revoke(WALLET, reason="stolen", signers=bank.signers(NORTH), who=NORTH)
     assert outcome.created

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.bank.killing import EMPTY_POSTGRESQL_IN_SOAK
 from tests.identity.world import (
     ANN,
     BOB,
@@ -66,6 +67,7 @@ def test_a_role_of_the_ledger(bank: World) -> None:
     assert bank.check() == []
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_a_duty_of_the_database(bank: World) -> None:
     one = bank.appointments.appoint(Duty.COUNTERSIGNER, KEY.public, until_ns=UNTIL_NS, maker=ANN)
     signed(bank, one)

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.bank.killing import EMPTY_POSTGRESQL_IN_SOAK
 from tests.identity.world import (
     ANN,
     BOB,
@@ -81,6 +82,7 @@ def test_a_redemption_takes_the_operator_and_the_desk(small: World) -> None:
     assert small.ledger.balance(VAULT) == 3_000
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_a_refused_proposal_has_the_code(bank: World) -> None:
     """The operator's reserves do not suffice: the chain is refused, its ids are bound, and the state says so."""
     one = bank.proposals.propose("mint", bank.issue(2_000_000), {"operator": 2}, maker=ANN)
@@ -95,6 +97,7 @@ def test_a_refused_proposal_has_the_code(bank: World) -> None:
         bank.proposals.add_signature(sign(one, EVE, KEYS[EVE]))
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_a_proposal_without_records_has_two_approvals(bank: World) -> None:
     effect = {"days": 30}
     one = bank.proposals.propose("log.delay", None, effect, maker=ANN)
@@ -111,6 +114,7 @@ def test_a_proposal_without_records_has_two_approvals(bank: World) -> None:
     assert bank.check() == []
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_withdrawing(bank: World) -> None:
     one, two, three = (bank.mint(maker=NORTH) for _ in range(3))
     with pytest.raises(UsageError, match=r"may not withdraw"):
@@ -128,6 +132,7 @@ def test_withdrawing(bank: World) -> None:
         bank.proposals.submit(one.id)
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_lapsing(bank: World) -> None:
     one, two = bank.mint(valid_ns=HOUR_NS), bank.mint()
     bank.clock.advance(HOUR_NS)

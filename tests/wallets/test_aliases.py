@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.world import DAY_NS, HOUR_NS, START_NS
 from tests.wallets import world
 from tests.wallets.world import Town
@@ -32,6 +33,7 @@ def code_for(town: Town, account: int, phone: str, key: SigningKey) -> Code:
     return code
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_phone_in_any_form_shows_a_masked_name(town: Town) -> None:
     found = town.bank.aliases.resolve("0086 (138) 0000-0001", by=town.holder(town.mia))
     assert (found.account, found.name) == (town.leo, "L** M**********")
@@ -40,6 +42,7 @@ def test_a_phone_in_any_form_shows_a_masked_name(town: Town) -> None:
     assert "9999" not in str(caught.value)
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_handle_needs_the_wallets_key_and_belongs_to_one(town: Town) -> None:
     aliases, leo, mia = town.bank.aliases, town.leo, town.mia
     aliases.register_handle(leo, "@Leo.M", proof=proof(town, leo, "@leo.m", world.LEO_KEY), by=town.holder(leo))
@@ -55,6 +58,7 @@ def test_a_handle_needs_the_wallets_key_and_belongs_to_one(town: Town) -> None:
     assert aliases.resolve("@leo.m", by=town.holder(mia)).name == world.TEA
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_holder_gets_ten_codes_a_day_and_three_to_one_phone(town: Town) -> None:
     phones = [f"+86 139 0000 {number:04}" for number in range(10)]
     for phone in phones:

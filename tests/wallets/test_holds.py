@@ -109,6 +109,7 @@ def test_a_citizen_takes_a_deposit_with_the_wallets_own_key(small: Town) -> None
     assert (small.balance(small.mia), available(small)) == (505_00, 495_00)
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_hold_that_ended_holds_nothing(town: Town) -> None:
     held, kept = reserve(town, 100_00), reserve(town, 50_00)
     leo = {"signers": town.signer(town.leo, world.LEO_KEY), "who": town.holder(town.leo)}
@@ -157,6 +158,7 @@ def test_the_payee_hears_no_reason_of_the_payer(small: Town) -> None:
     assert payee_answer(Result.CREDIT_ACCOUNT_BLOCKED) == "CREDIT_ACCOUNT_BLOCKED"  # of the payee's own wallet
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_hold_pays_its_order(town: Town) -> None:
     held = reserve(town, 100_00, order="R-12", till=town.till_1)
     state = town.bank.payments.was_paid(town.tea, "R-12")

@@ -62,6 +62,7 @@ def test_the_report_adds_up_per_till(town: Town) -> None:
         town.bank.reports.day(town.tea, DAY, by=town.holder(town.mia))
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_sweep_is_confirmed_or_returns(town: Town) -> None:
     pay(town, 10_00)
     signers = town.signers(first.technical(town.bank))

@@ -23,6 +23,7 @@ from sycee.wallets.directory import Wallet
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 
 
+@POSTGRESQL_IN_SOAK
 def test_wallets_are_open_in_ledger_and_database(town: Town) -> None:
     ledger = town.bank.stores.ledger
     leo, ned, shop = (town.bank.directory.get(each) for each in (town.leo, town.ned, town.shop))
@@ -127,6 +128,7 @@ def test_an_opening_that_lapsed_is_signed_anew(small: Town) -> None:
     assert small.bank.check() == []
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_wallet_is_closed_when_it_is_empty(town: Town) -> None:
     bank = town.bank
     with pytest.raises(Refused) as caught:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.wallets import world
 from tests.wallets.world import Town
 
@@ -34,6 +34,7 @@ def refund(town: Town, order: str, minor: int, till: int, **named: object) -> Pa
     return town.bank.payments.refund(town.tea, order, minor, till=till, signers=town.operator, who=town.north, **named)
 
 
+@POSTGRESQL_IN_SOAK
 def test_both_sides_read_the_text_and_the_ledger_has_its_id(town: Town) -> None:
     paid = pay(town, 12_50, text="龙井 for Anna, table 4", till=town.till_1, order="17")
     assert paid.is_paid
@@ -56,6 +57,7 @@ def test_a_payment_without_words_is_the_ledgers_own(small: Town) -> None:
     assert small.bank.stores.intents.find(PAYMENT) is None
 
 
+@POSTGRESQL_IN_SOAK
 def test_an_order_is_paid_once(town: Town) -> None:
     assert town.bank.payments.was_paid(town.tea, "17").state == "unknown"
     assert pay(town, 600_00, order="17").answer == "EXCEEDS_BALANCE"

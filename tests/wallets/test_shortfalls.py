@@ -80,6 +80,7 @@ def test_exactly_what_is_missing_is_funded_and_paid(town: Town) -> None:
     assert town.bank.check() == []
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_payment_that_the_bank_rejects_moves_nothing(town: Town) -> None:
     ready(town)
     asked = ask(town, 530_00, order="17")
