@@ -102,7 +102,7 @@ def grow() -> Sides:
 def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
     """Holds of purses and of own money: some, then many; posted singly and in bulk, released, and timed out."""
     random = np.random.default_rng(6)
-    for part, count in enumerate((100, 3_000)):
+    for part, count in enumerate((100, 2_000)):
         payers = random.integers(0, ACCOUNTS, count)
         payees = (payers + random.integers(1, 40, count)) % 40  # a few payees get many
         payees[payees == payers] = 41
@@ -110,7 +110,7 @@ def grow_holds(sides: Sides, accounts: np.ndarray) -> None:
             100,
             operations.hold(
                 some_ids(f"holds {part}", count), payer=accounts[payers], payee=accounts[payees],
-                amount=random.integers(1, 30, count), until_ns=random.integers(500, 900, count),
+                amount=random.integers(1, 48, count), until_ns=random.integers(500, 900, count),
             ),
         )  # fmt: skip
         sides.frame(
@@ -155,7 +155,7 @@ def grow_ways(sides: Sides, accounts: np.ndarray) -> None:
             ]
         ),
     )
-    for part, count in enumerate((60, ACCOUNTS)):
+    for part, count in enumerate((60, 300)):
         sent = some_ids(f"sent {part}", count)
         sides.frame(
             602, operations.send(sent, source=accounts[:count], destination=VAULT, through=WAY, amount=3 + part)
@@ -177,9 +177,11 @@ def grow_ways(sides: Sides, accounts: np.ndarray) -> None:
 
 
 def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
-    """A batch of thousands of payments, settled on the net effect; many batches in one frame; and keys."""
+    """A batch of many payments, settled on the net effect; many batches in one frame; and keys."""
     random = np.random.default_rng(7)
-    for batch, count in ((1, 50), (2, 3_000), (3, 5)):
+    # Accounts that would exceed a limit lose their rule set: this test is about many payments.
+    sides.frame(609, operations.set_rule_set(some_ids("free", ACCOUNTS), account=accounts, rule_set=0))
+    for batch, count in ((1, 50), (2, 1_600), (3, 5)):
         payers = random.integers(0, ACCOUNTS, count)
         payees = (payers + 1 + random.integers(0, ACCOUNTS - 1, count)) % ACCOUNTS
         amount = random.integers(1, 20, count)
@@ -188,14 +190,12 @@ def grow_batches(sides: Sides, accounts: np.ndarray) -> None:
             amount=amount,
         )  # fmt: skip
         sides.frame(609, staged)
-        # Accounts that would exceed a limit lose their rule set: this test is about thousands of payments.
-        sides.frame(610, operations.set_rule_set(some_ids(f"free {batch}", ACCOUNTS), account=accounts, rule_set=0))
         settled = operations.settle(
             some_ids(f"settle {batch}", 1), batch=batch, payments=count, total=int(amount.sum())
         )
         assert sides.frame(611, settled)[0][0] in (Result.CREATED, Result.EXCEEDS_BALANCE)
-    assert np.count_nonzero(sides.state.movements["purpose"] == layout.Purpose.SETTLEMENT) >= 3_000
-    for part, count in enumerate((30, 1_000)):
+    assert np.count_nonzero(sides.state.movements["purpose"] == layout.Purpose.SETTLEMENT) >= 1_600
+    for part, count in enumerate((30, 300)):
         sides.frame(
             612,
             operations.set_key(
