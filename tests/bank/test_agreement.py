@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy
 from tests.bank import world
+from tests.bank.killing import POSTGRESQL_IN_SOAK
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -33,6 +34,7 @@ def test_an_intent_without_an_outcome_is_named_and_finished_at_the_next_start(se
         assert stored.state == DONE
 
 
+@POSTGRESQL_IN_SOAK
 def test_results_that_the_ledger_does_not_have_are_named(server: str, tmp_path: Path) -> None:
     with world.bank(server, tmp_path) as bank:
         stored = bank.stores.intents.find(world.record(bank).id("founding"))
@@ -43,6 +45,7 @@ def test_results_that_the_ledger_does_not_have_are_named(server: str, tmp_path: 
         assert found.endswith("of bank.found has other results in the ledger than in the database")
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_duty_that_the_ledger_does_not_have_is_named(server: str, tmp_path: Path) -> None:
     with world.bank(server, tmp_path) as bank:
         write(bank.stores.engine, lambda connection: connection.execute(DUTIES.update().values(grant_id=77)))
@@ -51,6 +54,7 @@ def test_a_duty_that_the_ledger_does_not_have_is_named(server: str, tmp_path: Pa
         assert all("has no grant 00000000-0000-0000-0000-00000000004d in the ledger" in each for each in found)
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_person_has_a_duty_in_sql_only_by_a_grant(server: str, tmp_path: Path) -> None:
     with world.bank(server, tmp_path) as bank:
         write(bank.stores.engine, lambda connection: connection.execute(sqlalchemy.delete(DUTIES)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.world import ANN, BOB, DAY_NS, HOUR_NS, START_NS
 from tests.cases import office as places
 from tests.cases.office import LEFT, PAID, Office
@@ -63,6 +64,7 @@ def test_money_is_held_until_the_case_is_decided_for_the_payer(office: Office) -
     assert office.bank.check() == []
 
 
+@POSTGRESQL_IN_SOAK
 def test_money_is_released_when_the_case_is_dismissed(office: Office) -> None:
     number = office.open()
     hold = office.act(number, "hold")
@@ -250,6 +252,7 @@ def test_a_claim_is_written_off(small: Office) -> None:
     assert bank.check() == []
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_proposal_that_lapses_leaves_the_case_open(office: Office) -> None:
     number = office.open()
     office.act(number, "uphold")
@@ -292,6 +295,7 @@ def test_the_same_call_again_changes_nothing(small: Office) -> None:
     assert small.town.balance(small.town.leo) == LEFT + PAID
 
 
+@POSTGRESQL_IN_SOAK
 def test_deadlines(office: Office) -> None:
     number = office.open()
     cases = office.bank.cases

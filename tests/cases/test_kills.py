@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import ANN, BOB, NORTH
 from tests.cases.office import CLEO, LEFT, PAID, prepare
 from tests.wallets import world
@@ -103,6 +103,7 @@ def test_a_killed_step(tmp_path: Path, name: str) -> None:
     assert check_kills("", tmp_path, prepared, act, expect=expect) >= 4
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_killed_return(server: str, tmp_path: Path) -> None:
     before, act, expect = CALLS["reverse"]
     prepared = world.further(server, tmp_path / "prepared", before)

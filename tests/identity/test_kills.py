@@ -155,6 +155,7 @@ def test_killed_at_every_boundary(server: str, tmp_path: Path, name: str) -> Non
     killing.check_kills(server, tmp_path, prepare, act, expect=expect, every=True)
 
 
+@killing.POSTGRESQL_IN_SOAK
 def test_withdrawn_once(server: str, tmp_path: Path) -> None:
     """A withdrawal is one transaction: it happened or it did not."""
     with world.bank(server, tmp_path) as bank:

@@ -82,6 +82,7 @@ def open_wallet(bank: Bank, operator: int, key: SigningKey) -> int:
     return wallet
 
 
+@POSTGRESQL_IN_SOAK
 def test_an_operator_joins_and_mints(bank: Bank) -> None:
     signed = join(bank)
     assert signed.outcome is not None
@@ -160,6 +161,7 @@ def test_quota_and_cap_refuse_with_their_codes(small: Bank) -> None:
         small.issuance.change_cap(0, effective_ns=world.START_NS + world.DAY_NS, maker=person(small, ANN))
 
 
+@POSTGRESQL_IN_SOAK
 def test_an_operator_leaves(bank: Bank) -> None:
     join(bank)
     minted(bank, 2, 500)
@@ -199,6 +201,7 @@ def test_the_technical_key_moves_no_reserves(small: Bank) -> None:
         assert answers["code"].tolist() == [Result.NOT_AUTHORISED]
 
 
+@POSTGRESQL_IN_SOAK
 def test_money_goes_to_a_wallet_and_back(bank: Bank) -> None:
     join(bank)
     minted(bank, 2, 1_000)

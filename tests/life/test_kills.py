@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from tests.bank.killing import EMPTY_POSTGRESQL_IN_SOAK
 from tests.life import crashing
 from tests.life.world import LIMITS, NEW_KEY, OTTO, RECOVERY, WALLET, World, world
 from tests.personal.crashing import fresh
@@ -93,5 +94,6 @@ def test_kills_at_some_steps(tmp_path: Path, act: str, steps: int) -> None:
     assert check_killed(str(tmp_path / "kept.db"), tmp_path, act, steps)
 
 
+@EMPTY_POSTGRESQL_IN_SOAK
 def test_a_kill_after_the_new_key_on_each_database(where: str, tmp_path: Path) -> None:
     assert check_killed(where, tmp_path, "lose", 5)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.bank import planting
 from tests.bank import world as banks
+from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.planting import ADDRESS, BIRTH, CHINESE_NAME, CHINESE_REFERENCE, NAME, PAPER, PHONE, REFERENCE
 from tests.wallets import world
 from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, Town
@@ -71,6 +72,7 @@ def fail(town: Town) -> list[str]:
     return said
 
 
+@POSTGRESQL_IN_SOAK
 def test_planted_values_are_nowhere(server: str, tmp_path: Path) -> None:
     with world.bank(server, tmp_path) as town:
         said = use(town) + fail(town)
