@@ -70,6 +70,14 @@ def test_registration_by_commands(sycee: Any, tmp_path: Path) -> None:
     assert (decided.code, decided.out) == (0, "entry 2 is duplicate: same-document\n"), decided.err
     assert "entry 1 is excluded: other" in drop("exclude", NAME, 1, "--reason", "other", *desk).out
     assert drop("withdraw", NAME, 0, *desk).out == "entry 0 is withdrawn\n"
+    told = drop("messages", NAME, "--state", "withdrawn").out
+    assert told == "withdrawn: Autumn packets: registration {entry} was withdrawn, as you wished.\n"
+    assert drop("messages", NAME, "--state", "gone").code == 2
+    texts = tmp_path / "texts.toml"
+    texts.write_text('languages = ["en"]\n[en]\nwithdrawn = "{entry} is gone."\n')
+    assert drop("messages", NAME, "--replace", texts, *desk).out == "stored: texts in en\n"
+    (row,) = drop("messages", NAME, "--state", "withdrawn", "--json").json()["messages"]
+    assert row == {"state": "withdrawn", "text": "{entry} is gone.", "open": ["entry"]}
     removals = drop("removals", NAME, "--json").json()["removals"]
     assert [(each["entry"], each["kind"], each["state"]) for each in removals] == [
         (1, "excluded", "left"), (0, "withdrawn", "left"),

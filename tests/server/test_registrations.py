@@ -105,6 +105,12 @@ def test_registration_over_http(counter: Counter) -> None:
     ]
     send(worker, f"/v1/removals/{removals[0]['removal']}/decision", 400, allow=True)
     send(worker, "/v1/removals/99/decision", 404, allow=True)
+    texts = north.get(f"{RUN}/messages", params={"language": "zh"}).json()["rows"]
+    assert (texts[6]["state"], texts[6]["open"]) == ("withdrawn", ["entry"])
+    own = 'languages = ["en"]\n[en]\nwithdrawn = "{entry} is gone."\n'
+    assert send(north, f"/v1/programmes/{NAME}/messages", text=own) == {"languages": ["en"]}
+    assert north.get(f"{RUN}/messages").json()["rows"][6]["text"] == "{entry} is gone."
+    send(south, f"/v1/programmes/{NAME}/messages", 403, text=own)
     assert north.get("/v1/programmes/none/occurrences/0/registrations").status_code == 404
 
 

@@ -64,6 +64,7 @@ from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
 from sycee.programmes.funders import Funders
+from sycee.programmes.messages import Messages
 from sycee.programmes.registration_appeals import Appeals
 from sycee.programmes.registration_lists import Lists
 from sycee.programmes.registration_results import DrawOutcomes
@@ -223,6 +224,7 @@ class Bank:
         self.shops = Shops(stores, self.people, self.institutions, self.directory, self.programmes)
         self.closing_reports = ClosingReports(stores, self.programmes)
         self.situations = Situations(stores, self.closing_reports)
+        self.messages = Messages(stores, self.people)
         # --- bulk ---
         self.bulk = BulkPayments(
             stores,

@@ -142,6 +142,36 @@ def situation(
     return 0
 
 
+def messages(
+    folder: BankFolder, name: Name, /, *,
+    language: Annotated[str, Parameter(help="Language of the texts: en, zh, or one of the publisher's file.")] = "en",
+    state: Annotated[str, Parameter(help="Show the text for this state alone.")] = "",
+    replace: Annotated[Path | None, Parameter(help="Store this file; its texts replace others.")] = None,
+    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0, json_: AsJson = False,
+    key: KeyFiles = None,
+) -> int:  # fmt: skip
+    """Show what an operator may tell registrants in each state. Placeholders in braces are the operator's to fill."""
+    from sycee.core.errors import UsageError
+    from sycee.core.input_files import read_bytes
+    from sycee.programmes.messages import FILE_BYTES_MAX, STATES
+
+    if state and state not in STATES:
+        raise UsageError(f"there is no state {state[:40]!r}", hint=f"states: {', '.join(STATES)}")
+    with open_bank(folder) as bank:
+        if replace is not None:
+            text = read_bytes(replace, FILE_BYTES_MAX, "texts").decode("utf-8", "replace")
+            stored = bank.messages.replace(name, text, who=maker_of(bank, signing_keys(key)))
+            show(f"stored: texts in {', '.join(stored)}")
+            return 0
+        found = [each for each in bank.messages.of(name, occurrence, language=language) if state in ("", each.state)]
+    if json_:
+        rows = [{"state": each.state, "text": each.text, "open": list(each.open)} for each in found]
+        show_json({"language": language, "messages": rows})
+        return 0
+    show(*(f"{each.state}: {each.text}" for each in found))
+    return 0
+
+
 def ready(
     folder: BankFolder, name: Name, /, *,
     occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0,
@@ -195,4 +225,4 @@ def _row(bank: Bank, found: Application) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, situation, report)
+COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, messages, situation, report)

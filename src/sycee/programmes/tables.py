@@ -90,6 +90,15 @@ ZONES: Final = Table(
     *required(BigInteger, "frame"),
     *required(NS, "at_ns"),
 )
+# The publisher's texts for registrants. `text`: the file.
+MESSAGES: Final = Table(
+    "programmes_messages",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    *required(Text, "text"),
+    *required(Id128, "by"),
+    *required(NS, "at_ns"),
+)
 # The value of the beacon, as each person brought it: hexadecimal. Two persons must bring the same.
 BEACONS: Final = Table(
     "programmes_beacons",

@@ -20,6 +20,7 @@ from sycee.client.values import (
     ProgrammeRow,
     ProgrammeZone,
     Proposed,
+    RegistrantMessage,
 )
 from sycee.core import ids
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
@@ -189,6 +190,18 @@ def widen_programme(
         signers=(signer,),
         wanted=lambda _: wanted,
         id=id,
+    )
+
+
+def programme_messages(name: str, number: int = 0, *, language: str = "en") -> Call[Sequence[RegistrantMessage]]:
+    """Return what an operator may tell registrants, for each state."""
+    return rows(f"{_run(name, number)}/messages", value(RegistrantMessage), query={"language": language})
+
+
+def replace_messages(name: str, text: str, *, id: int = 0) -> Call[Sequence[str]]:
+    """Store the publisher's file of texts, TOML; "" for the shipped ones. Return its languages."""
+    return action(
+        f"/v1/programmes/{place(name)}/messages", {"text": text}, lambda members: tuple(members["languages"]), id=id
     )
 
 

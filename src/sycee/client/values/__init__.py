@@ -70,6 +70,7 @@ from sycee.client.values.programmes import (
     Programme,
     ProgrammeRow,
     ProgrammeZone,
+    RegistrantMessage,
     Shop,
     UntestedOutlet,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "RefusedRow",
     "Registered",
     "RegisteredEntry",
+    "RegistrantMessage",
     "RegistrationAppeal",
     "RemovedEntry",
     "RequestState",

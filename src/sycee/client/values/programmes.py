@@ -104,6 +104,15 @@ class ProgrammeZone:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrantMessage:
+    """A text for registrants in one state. `open`: placeholders that the operator fills."""
+
+    state: str
+    text: str
+    open: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DryStep:
     """One step of a dry run. `refused`: number of records by code."""
 
