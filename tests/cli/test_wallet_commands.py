@@ -349,6 +349,10 @@ def test_what_a_hold_paid_is_refunded_at_a_till(said: Said) -> None:
     assert (code, "was not paid to this merchant" in err) == (2, True)
     plain = said("pay", "bank", LEO, "Tea house", "1.00", "--key", "leo.pem")[1].split()[-1]
     code, _, err = said(*refund, plain, "1.00", *at_till)
+    assert (code, "was made at no till" in err, "hint: refund it without a till" in err) == (2, True, True)
+    code, out, _ = said(*refund, plain, "1.00", "--key", "north.pem")
+    assert (code, out.startswith("refunded 1.00 CNY: operation ")) == (0, True)
+    code, _, err = said(*refund, ids.format(1), "1.00", "--key", "north.pem")
     assert (code, "there is no payment" in err, "sycee hold post" in err) == (2, True, True)
 
 
