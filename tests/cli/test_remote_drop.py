@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.programmes import world
+from tests.programmes.shops_town import NAME as TOWN
+from tests.programmes.shops_town import open_shop, shop_town
 from tests.programmes.world import ANN, BEACON_VALUE, BOB, FILE, NORTH, Register, funder, moment, person
 from tests.server.world import served
 
@@ -31,19 +34,29 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
     world.at("frozen").copy(tmp_path)
     monkeypatch.chdir(tmp_path)
     with world.opened(tmp_path, {}) as made:
-        made.add_schema(SCHEMA)
-        clients, officer = Clients(made.stores, made.people, RealClock()), person(made, ANN)
-        for name, key, operator in (("north", NORTH, 2), ("ann", ANN, None)):
-            own = SigningKey.derive(name.encode().ljust(32, b"x"))
-            own.save(tmp_path / f"{name}-program.pem")
-            key.save(tmp_path / f"{name}.pem")
-            client = clients.register(person(made, key), own.public, by=officer, name=name, operator=operator)
-            (tmp_path / f"{name}.id").write_text(ids.format(client.id))
+        register_programs(made, tmp_path)
         yield made
+
+
+def register_programs(made: Bank, folder: Path) -> None:
+    made.add_schema(SCHEMA)
+    clients, officer = Clients(made.stores, made.people, RealClock()), person(made, ANN)
+    for name, key, operator in (("north", NORTH, 2), ("ann", ANN, None)):
+        own = SigningKey.derive(name.encode().ljust(32, b"x"))
+        own.save(folder / f"{name}-program.pem")
+        key.save(folder / f"{name}.pem")
+        client = clients.register(person(made, key), own.public, by=officer, name=name, operator=operator)
+        (folder / f"{name}.id").write_text(ids.format(client.id))
 
 
 @pytest.fixture
 def drop(bank: Bank, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    with called(bank, capsys) as call:
+        yield call
+
+
+@contextmanager
+def called(bank: Bank, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     with served(bank) as address:
 
         def call(*words: str, by: str = "north") -> tuple[int, str]:
@@ -105,3 +118,40 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     assert "closed" in drop("show", NAME)[1]
     assert "Autumn packets" in drop("list", "--json")[1]
     assert bank.check() == []
+
+
+def test_funders_shops_and_conditions_over_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with world.opened(tmp_path, shop_town().copy(tmp_path)) as bank:
+        register_programs(bank, tmp_path)
+        monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
+        merchant = ids.format(bank.institutions.find("merchant", "Tea house").id)
+        wallet = ids.format(open_shop(bank, "Tea house"))
+        with called(bank, capsys) as drop:
+
+            def done(*words: str, by: str = "north") -> str:
+                code, text = drop(*words, by=by)
+                assert code == 0, text
+                return text
+
+            north = ["--key", "north.pem"]
+            assert "funder Spring fund at operator 2: account" in done("funder", "2", "Spring fund", *north)
+            assert "Spring fund has 12.50 CNY" in done("fund", "Spring fund", "12.50", *north)
+            assert "Spring fund has 2.50 CNY" in done("fund", "Spring fund", "10.00", "--out", *north)
+            assert "Spring fund" in done("funders")
+            assert drop("fund", "No fund", "1.00", *north)[0] == 2
+            assert f"with wallet {wallet}: applied" in done("apply", TOWN, merchant)
+            assert "is accepted" in done("decide-shop", TOWN, wallet, by="ann")
+            assert "1 shops of operator 2 are in" in done("join", TOWN, "2", *north)
+            assert "joined" in done("shops", TOWN)
+            assert done("shops", TOWN, "--untested", "--json") == '{"rows": []}\n'
+            assert "has left" in done("leave", TOWN, wallet, *north)
+            Path("run.json").write_text('{"ok": true}')
+            assert "conformance passed" in done("evidence", TOWN, "conformance", "run.json", "--operator", "2")
+            code, text = drop("ready", TOWN, by="ann")
+            assert (code, "no go" in text) == (3, True)
+            assert '"claimed"' in done("situation", TOWN, by="ann")
+            Path("run.json").write_text("[")
+            assert drop("evidence", TOWN, "restore", "run.json")[0] == 2

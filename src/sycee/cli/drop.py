@@ -547,14 +547,14 @@ def beacon_value(text: str) -> bytes:
 # Headings of the help, and the commands below each in the order of a programme's life.
 STEPS: Final = {
     "Programmes": ("list", "show", "try"),
-    "Draft": ("funder", "fund", "funders", "draft", "dry-run"),
+    "Draft": ("funder", "fund", "funders", "draft", "dry-run", "messages"),
     "Registration": (
         "open", "register", "import", "entries", "check-entries", "code", "screen", "exclude", "withdraw", "receipt",
         "lookup", "appeal", "appeals", "decide",
     ),
     "Draw": ("freeze", "removals", "decide-removal", "publish", "beacon", "draw", "winners"),
     "Shops": ("apply", "decide-shop", "shops", "join", "leave"),
-    "Drop": ("terms", "allot", "evidence", "ready", "drop"),
+    "Drop": ("terms", "allot", "evidence", "ready", "drop", "widen"),
     "Claims and payments": ("claim", "claims", "situation", "halt", "resume"),
     "End": ("expire", "close", "cancel", "report"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli import remote_drop_shops
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -33,7 +34,7 @@ Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
 Reason: TypeAlias = Annotated[str, Parameter(help="Why, in a sentence without personal data.")]
 
-drop = group("drop", "Run a programme: draft, draw, terms, drop, claims and close.")
+drop = group("drop", "Run a programme: funder, draft, draw, shops, terms, drop, claims and close.")
 
 
 @drop.command(name="list")
@@ -367,3 +368,7 @@ def _published(bank: Client, name: str, occurrence: int, folder: Path) -> list[s
         (folder / file).write_bytes(content)
         written.append(file)
     return written
+
+
+for _command in remote_drop_shops.COMMANDS:
+    drop.command(_command, name=_command.__name__.replace("_", "-"))
