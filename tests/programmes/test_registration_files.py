@@ -11,14 +11,17 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
+from sqlalchemy.engine import Connection
 from tests.bank.killing import check_kills
 from tests.programmes.registering import CLOSES_NS, NAME, NORTH, NOW_NS, drawn, person, prepared, registering
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
+from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.programmes import registration_entering, registration_rows
 from sycee.programmes.registration_entering import Imported
+from sycee.programmes.registration_store import Vault
 
 HEAD = "document,phone,bank,registered_at\n"
 AT = "2026-11-03T08:30:00"
@@ -229,6 +232,31 @@ def everybody_once(bank: Bank) -> None:
     with bank.stores.engine.connect() as connection:
         keys = connection.exec_driver_sql("SELECT count(*), count(DISTINCT entry) FROM programmes_entry_keys").one()
     assert tuple(keys) == (30, 30)
+
+
+def test_the_index_is_written_on_the_way_through_a_large_file(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration_rows, "GROUP_ROWS", 8)
+    monkeypatch.setattr(registration_entering, "GROUP_ROWS", 8)
+    monkeypatch.setattr(registration_entering, "INDEX_ROWS", 16)
+    computed: list[int] = []
+    hashed = Vault.hashed
+
+    def counted(vault: Vault, connection: Connection, first: int, end: int) -> Array:
+        computed.append(first)
+        return hashed(vault, connection, first, end)
+
+    monkeypatch.setattr(Vault, "hashed", counted)
+
+    def enter(_: int) -> None:
+        if bank.registrations.counts(NAME) == {("confirmed", ""): 8}:
+            bank.registrations.register(NAME, who=person(bank, NORTH), document="99", bank="north")
+
+    assert read(bank, PEOPLE, is_confirmed=True, progress=enter).registered == 30
+    for number in (1, 16, 17, 30):  # each has a hash, so the same document is a duplicate
+        entered = bank.registrations.register(NAME, who=person(bank, NORTH), document=str(number), bank="north")
+        assert entered.state == "duplicate", number
+    assert bank.registrations.screen(NAME).duplicates == 4
+    assert computed, "hashes after an entry from elsewhere are computed from the stored entries"
 
 
 def test_a_call_that_is_killed_registers_everybody_once(tmp_path: Path) -> None:

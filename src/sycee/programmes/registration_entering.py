@@ -52,7 +52,7 @@ from sycee.programmes.registration_rows import (
     Rows,
     groups_of,
 )
-from sycee.programmes.registration_store import ListRow, Vault, fresh_entries, list_in
+from sycee.programmes.registration_store import ListRow, ReadyHashes, Vault, fresh_entries, list_in
 from sycee.programmes.registration_tables import (
     CHECKED,
     CONFIRMED,
@@ -242,15 +242,23 @@ class Entering:
         refused = Counter[str]() if earlier is None else Counter(json.loads(earlier.refused))
         registered = 0 if earlier is None else int(earlier.entries)
         shown: list[Fault] = []
+        ready = ReadyHashes()
         if earlier is None or earlier.state != DONE:
-            reader = Reader(found.definition, self._register.phone, at_ns)
+            reader, vault = Reader(found.definition, self._register.phone, at_ns), self._lists.vault(found.list)
 
-            def parsed(group: Group) -> tuple[int, Rows]:
-                return group.size, reader.read(group.cells, group.first_row, group.wrong)
+            def prepared(group: Group) -> tuple[int, Rows, Array, Array]:
+                rows = reader.read(group.cells, group.first_row, group.wrong)
+                made = fresh_entries(rows)
+                return group.size, rows, made, vault.hashes_of(0, made)
 
             left = _after(groups(), done, reader)
-            for size, given in one_ahead(parsed, left):
-                rows = self._store_group(found, given, size, number, at_ns, who, refused, is_confirmed, receipts)
+            for size, given, made, hashed in one_ahead(prepared, left):
+                first, rows = self._store_group(
+                    found, given, made, size, number, at_ns, who, refused, is_confirmed, receipts
+                )
+                ready.add(first, len(rows), hashed)
+                if ready.size > INDEX_ROWS - GROUP_ROWS:
+                    self._index(found, ready)
                 registered, done = registered + len(rows), done + size
                 for fault in rows.faults:
                     refused[fault.code] += 1
@@ -258,7 +266,7 @@ class Entering:
                 if progress is not None:
                     progress(size)
             self._finish_import(number)
-        self._index(found)
+        self._index(found, ready)
         return Imported(done, registered, dict(refused), tuple(shown))
 
     def _import_row(self, number: int) -> Any:
@@ -266,11 +274,14 @@ class Entering:
             return connection.execute(sqlalchemy.select(IMPORTS).where(IMPORTS.c.id == number)).one_or_none()
 
     def _store_group(
-        self, found: Found, given: Rows, size: int, number: int, at_ns: int, who: int, refused: Counter[str],
-        is_confirmed: bool, receipts: Receipts | None,
-    ) -> Rows:  # fmt: skip
-        """Store one group of a file, in one transaction; return the rows that became entries, and all faults."""
-        vault, salted = self._lists.vault(found.list), fresh_entries(given)
+        self, found: Found, given: Rows, salted: Array, size: int, number: int, at_ns: int, who: int,
+        refused: Counter[str], is_confirmed: bool, receipts: Receipts | None,
+    ) -> tuple[int, Rows]:  # fmt: skip
+        """Store one group of a file, in one transaction.
+
+        Return the number of the first entry, the rows that became entries, and all faults.
+        """
+        vault = self._lists.vault(found.list)
 
         def work(connection: Connection) -> tuple[int, Rows]:
             current = self._lists.found_in(connection, found.stored.name, found.occurrence.occurrence)
@@ -306,14 +317,14 @@ class Entering:
         if receipts is not None and len(rows):
             numbers = first + np.arange(len(rows), dtype=np.int64)
             receipts(rows.rows, numbers, np.ascontiguousarray(salted["salt"][: len(rows)]))
-        return rows
+        return first, rows
 
     def _finish_import(self, number: int) -> None:
         statement = IMPORTS.update().where(IMPORTS.c.id == number).values(state=DONE)
         write(self._stores.engine, lambda connection: connection.execute(statement))
 
-    def _index(self, found: Found) -> None:
-        """Store the keyed hashes of entries that have none yet.
+    def _index(self, found: Found, ready: ReadyHashes | None = None) -> None:
+        """Store the keyed hashes of entries that have none yet. Those that are `ready` are not computed again.
 
         They are sorted by hash, so that each page of the index is written about once, and stored in several
         transactions, so that other writers wait little. After an interruption some are stored already.
@@ -335,7 +346,8 @@ class Entering:
                 end = min(row.indexed + INDEX_ROWS, row.following)
                 if end <= row.indexed or row.shredded_ns is not None:
                     return
-                hashed = vault.hashed(connection, row.indexed, end)
+                taken = None if ready is None else ready.take(row.indexed, end)
+                hashed = vault.hashed(connection, row.indexed, end) if taken is None else taken
             for start in range(0, max(len(hashed), 1), TRANSACTION_HASHES):
                 stop = start + TRANSACTION_HASHES
                 ended = end if stop >= len(hashed) else None

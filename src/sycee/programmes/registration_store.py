@@ -166,9 +166,7 @@ class Vault:
         """Return the hashes of the entries from number `first` to before `end`, sorted: (n,) HASHED."""
         starts = range(first, end, READ_ENTRIES)
         parts = [self.hashes_of(at, self.some(connection, at, min(at + READ_ENTRIES, end))) for at in starts]
-        made = np.concatenate(parts)
-        order = np.argsort(np.ascontiguousarray(made["hash"]).view(">u8")[:, 0].astype(np.uint64))
-        return np.take(made, order)
+        return _sorted(parts)
 
     def hashes_of(self, first: int, entries: Array) -> Array:
         """Return the hashes of the documents and phones of entries whose first has the number `first`: (n,) HASHED."""
@@ -194,6 +192,44 @@ class Vault:
         query = f"SELECT entry FROM programmes_entry_keys WHERE list = {mark} AND kind = {mark} AND {condition}"  # noqa: S608 - places only
         rows = connection.exec_driver_sql(query, (self._row.list, kind, *parameters))
         return sorted({int(row[0]) for row in rows})
+
+
+class ReadyHashes:
+    """Hashes of entries that were stored one group after the other, until the index takes them."""
+
+    def __init__(self) -> None:
+        self._first = self._end = 0
+        self._parts: list[Array] = []
+
+    @property
+    def size(self) -> int:
+        """Return the number of entries."""
+        return self._end - self._first
+
+    def add(self, first: int, size: int, hashed: Array) -> None:
+        """Add the hashes of `size` entries from number `first` on. `hashed`: their numbers are from 0.
+
+        Earlier ones are forgotten if other entries are between.
+        """
+        if first != self._end:
+            self._first, self._parts = first, []
+        self._end = first + size
+        kept = hashed[hashed["entry"] < size]
+        kept["entry"] += first
+        self._parts.append(kept)
+
+    def take(self, first: int, end: int) -> Array | None:
+        """Return the hashes of exactly these entries, sorted, or None; forget all."""
+        found = (self._first, self._end) == (first, end)
+        parts, self._parts, self._first = self._parts, [], self._end
+        return _sorted(parts) if found and parts else None
+
+
+def _sorted(parts: Sequence[Array]) -> Array:
+    """Return HASHED arrays as one, sorted by the first eight bytes of the hashes."""
+    made = np.concatenate(parts)
+    order = np.argsort(np.ascontiguousarray(made["hash"]).view(">u8")[:, 0].astype(np.uint64))
+    return np.take(made, order)
 
 
 class KeptVault:
