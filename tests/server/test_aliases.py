@@ -235,3 +235,24 @@ def test_a_running_server_passes_codes_to_a_program(tmp_path: Path, monkeypatch:
             assert (message["challenge"], message["phone"]) == (asked, "+8613800000057")
             entered = leo.post(f"/v1/challenges/{asked}/confirmation", json={"id": new_id(), "code": message["code"]})
             assert entered.json() == {"active": True}
+
+
+def test_ids_of_beneficiaries_are_for_staff_alone(book: Book) -> None:
+    town, text = book.town, "id:CASE-0017"
+    body = {"id": new_id(), "alias": text}
+    assert book.leo.post(book.path(town.leo), json=body).status_code == 404
+    made = book.north.post(book.path(town.leo), json={**body, "id": new_id()})  # a wallet with a key of its own
+    assert (made.status_code, made.json()) == (201, {"wallet": ids.format(town.leo)})
+    found = book.north.post(FIND, json={"alias": "ID:case-0017"})
+    assert (found.status_code, found.json()["wallet"]) == (200, ids.format(town.leo))
+    refused = book.mia.post(FIND, json={"alias": text})
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/not-permitted")
+    taken = book.north.post(book.path(town.mia), json={"id": new_id(), "alias": text})
+    assert (taken.status_code, "another wallet" in taken.json()["detail"]) == (400, True)
+    for wrong in ("id:", "id:x y z", "id:" + "a" * 37):
+        bad = book.north.post(FIND, json={"alias": wrong})
+        assert (bad.status_code, wrong[3:] in bad.text) == (400, wrong == "id:")
+    ended = book.north.post(book.path(town.leo, "/end"), json={"id": new_id(), "alias": text})
+    assert ended.status_code == 201
+    assert book.north.post(FIND, json={"alias": text}).status_code == 404
+    book.forget_lookups()

@@ -13,7 +13,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
 from sycee.cli.wallet_files import columns_of, count_of, show_opened
-from sycee.cli.wallet_options import WalletName, account_named, own_account, person_of, signer_of, signing_for
+from sycee.cli.wallet_options import Signing, WalletName, account_named, own_account, person_of, signer_of, signing_for
 from sycee.core.errors import UsageError
 from sycee.core.words import quantity
 
@@ -142,7 +142,7 @@ def resolve(
 @app.command(name="alias")
 def alias_(
     folder: BankFolder, wallet: WalletName,
-    alias: Annotated[str, Parameter(help="A handle such as @tea, or a phone.")], /, *,
+    alias: Annotated[str, Parameter(help="A handle such as @tea, a phone, or a beneficiary's id:CASE-0017.")], /, *,
     end: Annotated[bool, Parameter(negative="", help="End the alias instead.")] = False,
     keep: Annotated[bool, Parameter(negative="", help="Object to the move of the alias to another wallet.")] = False,
     key: KeyFiles = None,
@@ -152,15 +152,19 @@ def alias_(
     The wallet's key signs, or a person of the operator of a custodial wallet.
     """
     from sycee.core import ids
+    from sycee.wallets.aliases import is_beneficiary
 
     keys = signing_keys(key)
     if end and keep:
         raise UsageError("--end and --keep exclude each other", hint="give one of them")
     with open_bank(folder) as bank:
         account = own_account(bank, wallet, keys)
-        signing = signing_for(bank, account, keys)
-        proof = keys[0].sign(bank.aliases.message(account, alias))
-        if not (end or keep or alias.startswith("@")):
+        if is_beneficiary(alias):  # entered by staff of the operator, whoever has the wallet's key
+            signing, proof = Signing([], maker_of(bank, keys)), b""
+        else:
+            signing = signing_for(bank, account, keys)
+            proof = keys[0].sign(bank.aliases.message(account, alias))
+        if not (end or keep or is_beneficiary(alias) or alias.startswith("@")):
             challenge = bank.aliases.challenge(account, alias, proof=proof, by=signing.who)
             show(f"challenge {ids.format(challenge)}: a code waits for the phone")
             return 0

@@ -97,9 +97,9 @@ def account_named(bank: Bank, text: str, *, by: int) -> tuple[int, str]:
 
 
 def is_alias(text: str) -> bool:
-    """Return whether a text is a phone or a handle, and not an id or a name."""
+    """Return whether a text is a phone, a handle or a beneficiary's id, and not the id of a wallet or a name."""
     digits = text.strip("+ ").replace(" ", "").replace("-", "")
-    return text.startswith(("@", "+")) or (digits.isdigit() and len(digits) <= 15)
+    return text.casefold().startswith(("@", "+", "id:")) or (digits.isdigit() and len(digits) <= 15)
 
 
 def own_account(bank: Bank, text: str, keys: Sequence[SigningKey]) -> int:

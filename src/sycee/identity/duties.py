@@ -197,6 +197,7 @@ _RULES: Final = (
     _rule("wallet.class", "move a wallet to another class", (_D.OPERATOR,), own=True, ledger=OPERATOR),
     _rule("alias.register", "register or end an alias", (*_STAFF, _D.CITIZEN), own=True),
     _rule("alias.move", "move an alias to another wallet", (*_STAFF, _D.CITIZEN), own=True),
+    _rule("alias.beneficiary", "register, end and look up beneficiaries' ids as aliases", OPERATOR_STAFF, own=True),
     _rule("pay", "pay from a wallet", (_D.CITIZEN, _D.MERCHANT), ledger=OWNER),
     _rule("mandate", "let a wallet's operator fund what its payments lack, from the holder's bank", (_D.CITIZEN,)),
     _rule(

@@ -17,6 +17,7 @@ class AliasKind(IntEnum):
 
     PHONE = 1
     HANDLE = 2
+    BENEFICIARY = 3  # id of a person in the register of a programme, checked by staff of the wallet's operator
 
 
 def store_aliases(

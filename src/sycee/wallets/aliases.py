@@ -1,6 +1,7 @@
-"""Aliases of wallets: a phone or a handle, found by keyed hash and shown with a masked name before anybody signs.
+"""Aliases of wallets: a phone, a handle or a beneficiary's id, found by keyed hash and shown with a masked name.
 
-A phone proves its owner by a code that is sent to it; a handle needs the signature of the wallet's key. An alias that
+A phone proves its owner by a code that is sent to it; a handle needs the signature of the wallet's key; the id of a
+beneficiary in another register is entered, and looked up, by staff of operators alone. An alias that
 moves to another wallet cools off for 24 hours: payments go to the earlier wallet until then, and its owner can object.
 """
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
 
 MOVE: Final = "alias.move"
+BENEFICIARY: Final = "alias.beneficiary"
 CODE_DIGITS: Final = 6
 CODE_NS: Final = 10 * 60 * 10**9  # a code is valid for ten minutes
 ATTEMPTS_MAX: Final = 5
@@ -61,6 +63,7 @@ DAY_NS: Final = 24 * 3_600 * 10**9
 LOOKUPS_MAX: Final = 100  # of one person on one day: enough to pay, too few to collect names
 
 _HANDLE: Final = re.compile(r"@[a-z][a-z0-9_.-]{2,29}")
+_BENEFICIARY: Final = re.compile(r"id:[a-z0-9][a-z0-9./-]{2,35}")
 _PLACE: Final = "challenge"
 
 
@@ -102,10 +105,12 @@ class Aliases:
     def resolve(self, text: str, *, by: int) -> Masked:
         """Return the wallet of an alias with its masked name; `by`: the person whose look-ups are counted.
 
-        `text`: a phone, or a handle such as @tea. Raises UsageError for an unknown alias, and after 100 look-ups on one
-        day. The error does not repeat the alias.
+        `text`: a phone, a handle such as @tea, or for staff of an operator a beneficiary's id such as id:CASE-0017.
+        Raises UsageError for an unknown alias, and after 100 look-ups on one day. The error does not repeat the alias.
         """
         kind, hash = self._hashed(text)
+        if kind is AliasKind.BENEFICIARY:
+            self._people.require(by, BENEFICIARY)
         self._count(by)
         # One query in any case, so that its time does not tell why there is no wallet.
         joined = ALIASES.join(WALLETS, ALIASES.c.account == WALLETS.c.account)
@@ -139,18 +144,20 @@ class Aliases:
         return hash
 
     def register_handle(self, account: int, text: str, *, proof: bytes = b"", by: int) -> None:
-        """Make a handle the alias of a wallet.
+        """Make a handle, or a beneficiary's id, the alias of a wallet.
 
-        `proof`: the signature of `message` by the wallet's key; for a custodial wallet `by` is a person of its
-        operator. Raises UsageError for a wrong proof and for a handle that another wallet has; LookupsExhausted as
-        `resolve`, because an owner who tries handles learns which exist.
+        - `proof`: the signature of `message` by the wallet's key. For a custodial wallet, and for a beneficiary's id,
+          `by` is a person of its operator instead.
+
+        Raises UsageError for a wrong proof and for an alias that another wallet has; LookupsExhausted as `resolve`,
+        because whoever tries aliases learns which exist.
         """
         kind, hash = self._hashed(text)
-        if kind is not AliasKind.HANDLE:
+        if kind is AliasKind.PHONE:
             raise UsageError("a phone is registered by a code that is sent to it", hint="send the code first")
         wallet = self._directory.require_open(account)
-        self._require_owner(wallet, hash, proof, by)
-        if self._stores.ledger.account(account).key:
+        self._require_owner(wallet, kind, hash, proof, by)
+        if self._stores.ledger.account(account).key or kind is AliasKind.BENEFICIARY:
             self._count(by)
         masked = self._masked(wallet)
         now_ns = read_ns(self._stores.clock)
@@ -158,6 +165,8 @@ class Aliases:
         def store(connection: Connection) -> None:
             row = _row(connection, kind, hash)
             if row is not None and row.state != ENDED and row.account != account:
+                if kind is AliasKind.BENEFICIARY:
+                    raise UsageError("another wallet has this beneficiary's id", hint="end it at that wallet first")
                 raise UsageError("another wallet has this handle", hint="choose another one")
             _store(connection, kind, hash, account, masked, now_ns)
 
@@ -167,7 +176,7 @@ class Aliases:
         """End an alias of a wallet. `proof`, `by`: as `register_handle`. `also` writes in the same transaction."""
         kind, hash = self._hashed(text)
         wallet = self._directory.get(account)
-        self._require_owner(wallet, hash, proof, by)
+        self._require_owner(wallet, kind, hash, proof, by)
         chosen = _chosen(kind, hash) & (ALIASES.c.account == account)
         values = {"state": ENDED, "until_ns": None, "to_account": None}
 
@@ -194,7 +203,7 @@ class Aliases:
         if kind is not AliasKind.PHONE:
             raise UsageError("a code is sent to phones only", hint="register a handle with the wallet's signature")
         wallet = self._directory.require_open(account)
-        self._require_owner(wallet, hash, proof, by)
+        self._require_owner(wallet, kind, hash, proof, by)
         now_ns = read_ns(self._stores.clock)
         challenge = ids.fresh(now_ns // 1_000_000)  # `_require_few` reads the time from the id
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
@@ -338,7 +347,7 @@ class Aliases:
         this wallet does not move.
         """
         kind, hash = self._hashed(text)
-        self._require_owner(self._directory.get(account), hash, proof, by)
+        self._require_owner(self._directory.get(account), kind, hash, proof, by)
         chosen = _chosen(kind, hash) & (ALIASES.c.account == account) & (ALIASES.c.state == COOLING)
         values = {"state": ACTIVE, "until_ns": None, "to_account": None}
 
@@ -385,6 +394,15 @@ class Aliases:
                     hint="a handle is @ and 3 to 30 letters, digits, or . _ -: @tea.house",
                 )
             return AliasKind.HANDLE, blake3(b"handle\0" + handle.encode(), key=self._register.keys.hash_key).digest(16)
+        if is_beneficiary(text):
+            beneficiary = text.casefold()
+            if not _BENEFICIARY.fullmatch(beneficiary):
+                raise UsageError(
+                    "the id of the beneficiary has a wrong form",
+                    hint="an id is id: and 3 to 36 letters, digits, or . / -: id:CASE-0017",
+                )
+            key = self._register.keys.hash_key
+            return AliasKind.BENEFICIARY, blake3(b"beneficiary\0" + beneficiary.encode(), key=key).digest(16)
         return AliasKind.PHONE, self._register.phone_hash(text)
 
     def _count(self, by: int) -> None:
@@ -408,7 +426,10 @@ class Aliases:
     def _epoch(self, account: int) -> int:
         return self._stores.ledger.account(account).key_epoch
 
-    def _require_owner(self, wallet: Wallet, hash: bytes, proof: bytes, by: int) -> None:
+    def _require_owner(self, wallet: Wallet, kind: AliasKind, hash: bytes, proof: bytes, by: int) -> None:
+        if kind is AliasKind.BENEFICIARY:
+            self._people.require(by, BENEFICIARY, operator=wallet.operator)
+            return
         account = self._stores.ledger.account(wallet.account)
         if not account.key:
             self._people.require(by, "wallet.open", operator=wallet.operator)
@@ -434,6 +455,11 @@ class Aliases:
         for account in [each.account for each in self._directory.of_holder_in(connection, person)]:
             connection.execute(ALIASES.delete().where(ALIASES.c.account == account))
             connection.execute(CHALLENGES.delete().where(CHALLENGES.c.account == account))
+
+
+def is_beneficiary(text: str) -> bool:
+    """Return whether an alias is the id of a beneficiary."""
+    return text[:3].casefold() == "id:"
 
 
 def handle_hash(text: str, hash_key: bytes) -> bytes:

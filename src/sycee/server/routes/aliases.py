@@ -32,7 +32,7 @@ from sycee.server.routes.common import (
     wallet_key,
 )
 from sycee.server.signing import ActionBody, Body, Id, MessageBody, Signatures, perform
-from sycee.wallets.aliases import MOVE, LookupsExhausted
+from sycee.wallets.aliases import MOVE, LookupsExhausted, is_beneficiary
 from sycee.wallets.directory import Wallet
 
 Value = TypeVar("Value")
@@ -42,7 +42,14 @@ router = APIRouter(prefix="/v1", tags=["aliases"])
 REGISTER = "alias.register"
 RETRY_S = 3_600  # the look-ups of a person are counted by local day
 
-AliasText = Annotated[str, Field(min_length=2, max_length=40, description="A phone, or a handle such as @tea")]
+AliasText = Annotated[
+    str,
+    Field(
+        min_length=2,
+        max_length=40,
+        description="A phone, a handle such as @tea, or a beneficiary's id such as id:CASE-0017",
+    ),
+]
 TheAuthentication = Annotated[Authentication, Depends(authentication_of)]
 Address = Annotated[str, Depends(address_of)]
 
@@ -97,7 +104,10 @@ class Confirmed(Body):
 async def resolve_alias(
     body: AliasQuery, caller: TheCaller, runtime: TheRuntime, authentication: TheAuthentication, address: Address
 ) -> dict[str, Any]:
-    """Return the wallet of a phone or a handle, for a payer. Look-ups are limited for a person and for an address."""
+    """Return the wallet of a phone or a handle, for a payer; of a beneficiary's id, for staff of an operator.
+
+    Look-ups are limited for a person and for an address.
+    """
     bank = runtime.bank
     authentication.count_lookup(address)
 
@@ -199,8 +209,11 @@ async def confirm_phone(challenge: PathId, body: CodeBody, caller: TheCaller, ru
 def _owned(bank: Bank, caller: Caller, wallet: str, body: AliasBody) -> tuple[Wallet, bytes]:
     """Return the caller's wallet and the proof of its key; no proof for a custodial one.
 
-    Raises the problem `not-found` for another's wallet, and MessageSignatureNeeded without a signature.
+    Raises the problem `not-found` for another's wallet, and MessageSignatureNeeded without a signature. Staff of the
+    wallet's operator enters a beneficiary's id without one.
     """
+    if is_beneficiary(body.alias):
+        return access.staff_wallet(bank, caller, number(wallet)), b""
     found = access.own_wallet(bank, caller, number(wallet))
     if not bank.stores.ledger.account(found.account).key:
         return found, b""
