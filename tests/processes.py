@@ -9,9 +9,4 @@ import multiprocessing
 from typing import Final
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    [
-        *("pytest", "sycee.bank.restoring", "sycee.cli.pilot", "sycee.sandbox.pilot"),
-        *("tests.wallets.world", "tests.compliance.service.world"),
-    ]
-)
+PROCESSES.set_forkserver_preload(["tests.preloaded"])
