@@ -16,7 +16,7 @@ from tests.wallets import world
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
-from sycee.cli import places, remote
+from sycee.cli import remote
 from sycee.client import Credentials
 from sycee.core import ids
 from sycee.core.keys import SigningKey
@@ -166,6 +166,16 @@ def test_an_officer_reads_and_signs_a_proposal(town: Place, tmp_path: Path, caps
     assert call(town, *sign, "--digest", made.digest.hex()) == 0
     assert "signed: the proposal is open" in capsys.readouterr().out
     assert bank.proposals.get(made.id).signers == (world.person(bank, world.BOB),)
+    # Another signature is made on a machine without a network.
+    other = ids.format(bank.issuance.mint(2, 6_00, maker=world.person(bank, world.ANN)).id)
+    exported, signature = tmp_path / "proposal.json", tmp_path / "signature.json"
+    assert call(town, "proposal", "export", other, "--out", str(exported), *officer) == 0
+    assert cli.main(["proposal", "sign", str(exported), "--key", str(file), "--out", str(signature)]) == 0
+    assert call(town, "proposal", "import", str(signature), *officer) == 0
+    shown = capsys.readouterr().out
+    assert "signed: the proposal is open" in shown
+    assert "needs " in shown
+    assert bank.proposals.get(ids.parse(other)).signers == (world.person(bank, world.BOB),)
     assert call(town, "proposal", "list", *officer, "--json") == 0
     assert name in [each["proposal"] for each in json.loads(capsys.readouterr().out)["proposals"]]
 
@@ -588,10 +598,3 @@ def test_the_page_has_every_command_and_option() -> None:
     assert missing == []
     listed = re.findall(r"^\| \[`(sycee [^`]* --server)`\]", text, re.MULTILINE)
     assert len(listed) == len(set(listed)), "a table of commands has a row twice"
-
-
-def test_a_reason_against_a_server_is_of_a_command_without_one() -> None:
-    on_folder = {" ".join(words) for words, command in every_command(cli.app)}
-    over_server = {" ".join(words) for words, command in every_command(remote.app) if command.default_command}
-    assert places.REASONS.keys() <= on_folder
-    assert places.REASONS.keys() & over_server == set()

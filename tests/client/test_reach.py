@@ -16,7 +16,7 @@ from sycee.client.tokens import TOKEN_PATH
 from sycee.client.values import PacketShare, Payer, ReserveRule, Shortfall, VoucherGroup
 from sycee.core import ids
 from sycee.core.keys import SigningKey
-from sycee.core.records import operations
+from sycee.core.records import operations, proposal_format
 from sycee.core.records.proposal_format import Proposal
 
 pytestmark = pytest.mark.fast
@@ -29,6 +29,7 @@ BULK = {
 }  # fmt: skip
 PAYER = Payer(2, KEY, 156, 1, bytes(16))
 VOUCHERS = VoucherGroup("school", "autumn", "shops", ids.format(ID), ids.format(ID), 2, 100, 10**18, "open")
+PROPOSAL = Proposal(5, bytes(16), "mint", 6, operations.pay(ID, payer=2, payee=3, amount=1), {}, 10**18)
 # Arguments by their names.
 GIVEN: dict[str, Any] = {
     "person": 7, "kind": "merchant", "name": "Tea", "alias": "@tea", "handle": "@tea", "phone": "+1",
@@ -41,7 +42,7 @@ GIVEN: dict[str, Any] = {
     "text": "name = 1", "beacon": bytes(32), "file": "entries.bin", "members": [1, 2, 3], "programme_number": 1,
     "shares": [PacketShare("small", 3, 100)], "member": 7, "result": {"ok": True}, "wallets": [7],
     "amounts": [100], "serials": [1], "serial": 1, "beneficiaries": {1: "CHILD-0001"}, "batch": ID,
-    "entry": 3, "columns": {"document": ["1"]},
+    "signature": proposal_format.sign(PROPOSAL, 2, KEY), "entry": 3, "columns": {"document": ["1"]},
     "shortfall": Shortfall(ids.format(ID), 1, "RW-1", "asked", ids.format(2), 5, "", 0),
 }  # fmt: skip
 # Arguments of one call, where a name has another meaning in it.
@@ -53,7 +54,7 @@ OWN: dict[str, dict[str, Any]] = {
     "propose_voucher_group": {"programme": "autumn", "budget_minor": 100},
     "reserve_vouchers": {"group": VOUCHERS}, "cancel_vouchers": {"group": VOUCHERS},
     "redeem_voucher": {"group": VOUCHERS, "number": "0" * 24, "shop": 7}, "return_voucher_money": {"group": VOUCHERS},
-    "sign": {"proposal": Proposal(5, bytes(16), "mint", 6, operations.pay(ID, payer=2, payee=3, amount=1), {}, 10**18)},
+    "sign": {"proposal": PROPOSAL},
 }  # fmt: skip
 
 

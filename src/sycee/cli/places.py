@@ -40,8 +40,6 @@ REASONS: Final[Mapping[str, str]] = {
     "wallet renew": FOLDER,
     "wallet dormant": FOLDER,
     "invite list": FOLDER,
-    "proposal export": "is for another machine: over a server, `sycee proposal sign` reads and signs at once",
-    "proposal import": "is for another machine: over a server, `sycee proposal sign` reads and signs at once",
     "drop": FOLDER,
     "voucher": "is for a data folder: programs use the calls of the client, such as api.redeem_voucher",
     "demo": LISTENS,

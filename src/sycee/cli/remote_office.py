@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
@@ -32,7 +33,7 @@ ProposalId: TypeAlias = Annotated[str, Parameter(name="PROPOSAL", help="Id of th
 ClaimId: TypeAlias = Annotated[str, Parameter(name="CLAIM", help="Id of the claim.")]
 CaseNumber: TypeAlias = Annotated[int, Parameter(name="CASE", help="Number of the case.")]
 
-proposal = group("proposal", "List, show, sign and withdraw actions that several persons sign.")
+proposal = group("proposal", "List, show, sign, export and withdraw actions that several persons sign.")
 client = group("client", "Register programs that act over HTTP for a person, and end their access.")
 invite = group("invite", "Give customers a code for a login, and end logins.")
 case = group("case", "Open cases, take steps, and follow claims.")
@@ -103,6 +104,38 @@ def sign(
     if after.state == "refused":
         raise SyceeError(f"the proposal is signed, and refused: {after.code}")
     show(f"signed: the proposal is {after.state}")
+    return 0
+
+
+@proposal.command
+def export(
+    id: ProposalId, /, *, login: Login, out: Annotated[Path, Parameter(help="New file.")]
+) -> int:  # fmt: skip
+    """Write a proposal to a file, which a person signs on another machine by `sycee proposal sign FILE`."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = bank.do(api.proposal(id))
+    found.save(out)
+    show(f"proposal {id}, digest {found.digest.hex()}: {out}")
+    return 0
+
+
+@proposal.command(name="import")
+def import_(
+    file: Annotated[Path, Parameter(help="File that `sycee proposal sign` wrote.")], /, *, login: Login
+) -> int:  # fmt: skip
+    """Add a signature from a file; the last one that is missing submits the proposal."""
+    from sycee.core.records.proposal_format import ProposalSignature
+
+    signature = ProposalSignature.load(file)
+    with connected(login) as bank:
+        from sycee.client import api
+
+        after = bank.do(api.add_signature(signature))
+    if after.state == "refused":
+        raise SyceeError(f"the proposal is signed, and refused: {after.code}")
+    show(f"signed: the proposal is {after.state}", *(f"needs {each}" for each in after.needs))
     return 0
 
 

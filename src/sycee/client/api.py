@@ -138,6 +138,7 @@ from sycee.client.operations.programs import (
     webhooks,
 )
 from sycee.client.operations.proposals import (
+    add_signature,
     operators,
     proposal,
     proposals,
@@ -231,6 +232,7 @@ __all__ = [
     "access_log",
     "act_in_case",
     "activate_vouchers",
+    "add_signature",
     "allot_cohort",
     "apply_for_group",
     "appoint",

@@ -10,11 +10,11 @@ from sycee.client.calls import Call, Members, Page, action, listed, made, place,
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.operations.arguments import name_of, number_of
 from sycee.client.signing import Signer
-from sycee.client.values import Listed, Operator, Proposed, ReserveRule
+from sycee.client.values import Listed, Operator, Proposed, ReserveRule, SignedProposal
 from sycee.core import ids
 from sycee.core.keys import PublicKey
 from sycee.core.records import proposal_format
-from sycee.core.records.proposal_format import Proposal
+from sycee.core.records.proposal_format import Proposal, ProposalSignature
 
 
 def proposals(state: str = "") -> Call[Page[Listed]]:
@@ -52,6 +52,21 @@ def sign(proposal: Proposal, signer: Signer) -> Call[Listed]:
             return Listed(name, proposal.action, members["state"], members["code"], ids.format(proposal.maker))
 
         return made(response, make)
+
+    return Call(converse, name)
+
+
+def add_signature(signature: ProposalSignature) -> Call[SignedProposal]:
+    """Add a signature that was made on another machine, as a file; with the last one the proposal is done or refused.
+
+    The caller is a person, or a program of a person, who may see the proposal.
+    """
+    name = ids.format(signature.proposal)
+    path = f"/v1/proposals/{name}/signatures"
+
+    def converse(_: Session) -> Conversation[SignedProposal]:
+        response = yield post(path, json.loads(signature.text()))
+        return made(response, value(SignedProposal, proposal=name))
 
     return Call(converse, name)
 

@@ -28,6 +28,7 @@ from sycee.client.values.office import (
     Program,
     Proposed,
     ReserveRule,
+    SignedProposal,
     Webhook,
 )
 from sycee.client.values.payments import (
@@ -184,6 +185,7 @@ __all__ = [
     "Shortfall",
     "ShortfallState",
     "SignedPayment",
+    "SignedProposal",
     "StoredKey",
     "Sweep",
     "SweepState",

@@ -148,6 +148,16 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedProposal:
+    """A proposal after a signature. `code`: why it was refused, "" otherwise. `needs`: the missing signatures."""
+
+    proposal: str
+    state: str
+    code: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """An operator. `money`: None for callers who do not work for it and do not audit."""
 
