@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from sycee.core.records import envelopes, layout, operations
 from sycee.core.result_codes import Result
 from sycee.database.events import EventKind, events_after, newest_event
 from sycee.programmes.draw import Entries
+from sycee.sequencer.submission_queue import Ticket
 
 PACKET_MINOR: Final = 2
 MEMBERS: Final = 10_000_000
@@ -81,30 +83,45 @@ class _Payments:
     @contextlib.contextmanager
     def beside(self, durations_s: list[float], *, least: int = 0) -> Iterator[None]:
         """Pay while the block runs, and at least `least` times; append the time from due to durable."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._pay, args=(stop, durations_s, least))
-        thread.start()
+        stop, started = threading.Event(), SimpleQueue[tuple[float, Ticket] | None]()
+        threads = [
+            threading.Thread(target=self._start, args=(stop, started, least)),
+            threading.Thread(target=_wait, args=(started, durations_s)),
+        ]
+        for each in threads:
+            each.start()
         try:
             yield
         finally:
             stop.set()
-            thread.join()
+            for each in threads:
+                each.join()
 
-    def _pay(self, stop: threading.Event, durations_s: list[float], least: int) -> None:
+    def _start(self, stop: threading.Event, started: SimpleQueue[tuple[float, Ticket] | None], least: int) -> None:
+        """Start each payment when it is due, whether the earlier ones are answered or not."""
         sequencer = self._bank.stores.ledger.sequencer
         began, ledger_id = time.perf_counter(), self._bank.stores.ledger.ledger_id
-        for number in range(1 << 62):
-            due = began + number / PAYMENTS_PER_S
-            is_over = stop.wait(max(0.0, due - time.perf_counter()))
-            if is_over and number >= least:
-                return
-            payee = int.from_bytes(self._payees[number % len(self._payees)].tobytes(), "big")
-            id = ids.new(START_NS // 1_000_000)
-            record = operations.transfer(id, debit=self._vault, credit=payee, amount=1)
-            signed = envelopes.sign(record, ledger_id, self._signer, self._key, START_NS + 10**17)
-            (answer,) = sequencer.submit(record, [signed])
-            durations_s.append(time.perf_counter() - due)
-            require(answer["code"] == Result.CREATED, "a payment was refused")
+        try:
+            for number in range(1 << 62):
+                due = began + number / PAYMENTS_PER_S
+                if stop.wait(max(0.0, due - time.perf_counter())) and number >= least:
+                    return
+                payee = int.from_bytes(self._payees[number % len(self._payees)].tobytes(), "big")
+                id = ids.new(START_NS // 1_000_000)
+                record = operations.transfer(id, debit=self._vault, credit=payee, amount=1)
+                signed = envelopes.sign(record, ledger_id, self._signer, self._key, START_NS + 10**17)
+                started.put((due, sequencer.start(record, [signed])))
+        finally:
+            started.put(None)
+
+
+def _wait(started: SimpleQueue[tuple[float, Ticket] | None], durations_s: list[float]) -> None:
+    """Wait for each payment, in order."""
+    while (payment := started.get()) is not None:
+        due, ticket = payment
+        (answer,) = ticket.wait()
+        durations_s.append(time.perf_counter() - due)
+        require(answer["code"] == Result.CREATED, "a payment was refused")
 
 
 @contextlib.contextmanager
