@@ -52,6 +52,12 @@ def plot(name: str = "line", **changes: Any) -> Plot:
     return Plot(**({"name": name, "title": "A line", "sentence": "From 1 to 2.", "drawing": line()} | changes))
 
 
+@pytest.fixture(scope="module")
+def rendered() -> str:
+    """A page with a plot."""
+    return page.render(made(plot()))
+
+
 def test_text_is_escaped_everywhere() -> None:
     table = Table(HOSTILE, (Column(HOSTILE), Column(HOSTILE)), ((HOSTILE, YesNo(True, HOSTILE)),), folded=HOSTILE)
     blocks = (
@@ -105,10 +111,9 @@ def test_a_character_that_no_font_of_ours_has_is_no_warning() -> None:
     assert "罗湖" in chart.svg(line("罗湖"), name="plot", width=300, height=200)
 
 
-def test_a_narrow_screen_has_a_second_drawing_unless_it_scrolls() -> None:
-    html = page.render(made(plot()))
-    assert html.count("<svg") == 3  # the sign in the header, and two
-    assert 'class="narrow"' in html
+def test_a_narrow_screen_has_a_second_drawing_unless_it_scrolls(rendered: str) -> None:
+    assert rendered.count("<svg") == 3  # the sign in the header, and two
+    assert 'class="narrow"' in rendered
     assert 'class="narrow"' not in page.render(made(plot(width_min=800)))
 
 
@@ -125,25 +130,23 @@ def test_a_page_without_plots_is_small() -> None:
     assert len(html) < 40_000
 
 
-def test_nothing_is_fetched() -> None:
-    html = page.render(made(plot())).replace('xmlns="http://www.w3.org/2000/svg"', "")
+def test_nothing_is_fetched(rendered: str) -> None:
+    html = rendered.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|<link|<iframe|<img|<base|\ssrc=", html)
 
 
-def test_the_policy_allows_no_script_and_no_connection() -> None:
-    html = page.render(made(plot()))
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
+def test_the_policy_allows_no_script_and_no_connection(rendered: str) -> None:
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', rendered)
     assert policy is not None
     for subject in ("default-src", "script-src", "connect-src", "form-action", "base-uri"):
         assert f"{subject} &#39;none&#39;" in policy[1]
     # The policy is before everything that it applies to.
-    assert html.index("Content-Security-Policy") < html.index("<style")
+    assert rendered.index("Content-Security-Policy") < rendered.index("<style")
 
 
-def test_a_plot_has_a_text_for_screen_readers() -> None:
-    html = page.render(made(plot()))
-    assert 'role="img" aria-label="A line. From 1 to 2."' in html
-    assert "<figcaption>From 1 to 2.</figcaption>" in html
+def test_a_plot_has_a_text_for_screen_readers(rendered: str) -> None:
+    assert 'role="img" aria-label="A line. From 1 to 2."' in rendered
+    assert "<figcaption>From 1 to 2.</figcaption>" in rendered
 
 
 def test_a_row_of_the_wrong_length_is_refused() -> None:
@@ -189,8 +192,8 @@ def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
         page.write(made(), tmp_path / "absent" / "report.html")
 
 
-def test_the_same_page_gives_the_same_bytes() -> None:
-    assert page.render(made(plot())) == page.render(made(plot()))
+def test_the_same_page_gives_the_same_bytes(rendered: str) -> None:
+    assert page.render(made(plot())) == rendered
 
 
 def test_importing_it_imports_neither_matplotlib_nor_jinja() -> None:
@@ -209,8 +212,8 @@ def test_a_hostile_page_does_nothing_in_a_browser(tmp_path: Path) -> None:
         assert seen.complaints == []
 
 
-def test_the_policy_stops_a_script_that_got_in(tmp_path: Path) -> None:
-    html = page.render(made(plot())).replace("</main>", '<script>document.title = "run"</script></main>')
+def test_the_policy_stops_a_script_that_got_in(tmp_path: Path, rendered: str) -> None:
+    html = rendered.replace("</main>", '<script>document.title = "run"</script></main>')
     html = html.replace("</main>", "<img src='https://example.invalid/x.png' alt=''></main>")
     (tmp_path / "page.html").write_text(html, encoding="utf-8")
     with opened(tmp_path / "page.html") as seen:
