@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.programmes import world
@@ -11,8 +12,9 @@ from tests.programmes.shops_town import NAME, claim, let_join, open_shop, pay, s
 from tests.programmes.world import ANN, NORTH, moment, person
 
 from sycee.bank.readiness import Condition, conditions, file_evidence
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.programmes import situation
+from sycee.programmes.dropping import next_hour_ns
 from sycee.programmes.situation_page import document, situation_page
 from sycee.report import page
 
@@ -88,3 +90,32 @@ def test_what_is_no_evidence(tmp_path: Path, kind: str, operator: int, content: 
     options = shop_town().copy(tmp_path)
     with world.opened(tmp_path, options) as bank, pytest.raises(UsageError, match=said):
         file_evidence(bank, NAME, kind, content, who=person(bank, ANN), operator=operator)
+
+
+def test_a_job_stores_the_situation_of_each_hour_until_the_expiry(tmp_path: Path) -> None:
+    with world.opened(tmp_path, world.at("dropped").copy(tmp_path)) as bank:
+        history = bank.situation_history
+        bank.stores.jobs.wait()
+        before = [each.hour for each in history.list(NAME)]
+        for hour in (8, 9):
+            bank.set_clock(moment(7, hour))
+            bank.stores.jobs.wait()
+        hours = [each.hour for each in history.list(NAME)]
+        assert hours == [*before, "2026-11-07T08", "2026-11-07T09"]
+        assert history.document(NAME, 0, "2026-11-07T09")["members"] == 5
+        assert b"Autumn packets" in history.page(NAME, 0, "2026-11-07T08")
+        with pytest.raises(NotFound, match="no situation of the hour"):
+            history.page(NAME, 0, "2026-11-07T03")
+        bank.set_clock(moment(15))
+        bank.stores.jobs.wait()
+        bank.set_clock(moment(16))
+        bank.stores.jobs.wait()
+        assert bank.programmes.occurrence(NAME).state == "expired"
+        assert [each.hour[:10] for each in history.list(NAME)][-1] in ("2026-11-07", "2026-11-15")
+        assert bank.check() == []
+
+
+def test_a_full_hour_is_one_of_the_time_zone() -> None:
+    half, hour = 30 * 60 * 10**9, 3_600 * 10**9
+    assert next_hour_ns(hour + 1, ZoneInfo("Asia/Shanghai")) == 2 * hour
+    assert next_hour_ns(hour, ZoneInfo("Asia/Kolkata")) == hour + half

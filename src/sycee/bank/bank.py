@@ -73,6 +73,7 @@ from sycee.programmes.reporting import ClosingReports
 from sycee.programmes.service import Programmes
 from sycee.programmes.shops import Shops
 from sycee.programmes.situation import Situations
+from sycee.programmes.situation_history import SituationHistory
 from sycee.programmes.tables import SCHEMA as PROGRAMMES
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.signer import RemoteSigner
@@ -224,6 +225,7 @@ class Bank:
         self.shops = Shops(stores, self.people, self.institutions, self.directory, self.programmes)
         self.closing_reports = ClosingReports(stores, self.programmes)
         self.situations = Situations(stores, self.closing_reports)
+        self.situation_history = SituationHistory(stores, self.situations)
         self.messages = Messages(stores, self.people)
         # --- bulk ---
         self.bulk = BulkPayments(

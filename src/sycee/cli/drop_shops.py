@@ -142,6 +142,34 @@ def situation(
     return 0
 
 
+def situations(
+    folder: BankFolder, name: Name, /, *,
+    hour: Annotated[str, Parameter(help="Local hour of a stored situation, such as 2026-11-07T08.")] = "",
+    output: Annotated[Path | None, Parameter(help="Write the page of --hour to this file.")] = None,
+    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0, json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List the situations that a job stored each hour from the drop to the expiry, or show one of them."""
+    from sycee.core.errors import UsageError
+    from sycee.core.output_files import write_file
+
+    if output is not None and not hour:
+        raise UsageError("--output needs the hour of a situation", hint="--hour 2026-11-07T08")
+    with open_bank(folder) as bank:
+        history = bank.situation_history
+        if output is not None:
+            write_file(output, history.page(name, occurrence, hour))
+            show(f"wrote {output}")
+        elif hour:
+            show_json(history.document(name, occurrence, hour))
+        else:
+            hours = [each.hour for each in history.list(name, occurrence)]
+            if json_:
+                show_json({"hours": hours})
+            else:
+                show(*hours)
+    return 0
+
+
 def messages(
     folder: BankFolder, name: Name, /, *,
     language: Annotated[str, Parameter(help="Language of the texts: en, zh, or one of the publisher's file.")] = "en",
@@ -225,4 +253,4 @@ def _row(bank: Bank, found: Application) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, messages, situation, report)
+COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, messages, situation, situations, report)

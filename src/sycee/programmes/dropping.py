@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy
@@ -47,6 +49,8 @@ EXPIRE: Final = "programme.expire"
 CLOSE: Final = "programme.close"
 SEAL: Final = "programme.seal"
 EXPIRE_JOB: Final = "programmes.expire"
+SITUATION_JOB: Final = "programmes.situation"
+_HOUR_NS: Final = 3_600 * 10**9
 COHORTS_CACHED: Final = 4  # sorted members in memory: 24 bytes each
 
 Progress = Callable[[int, int], None]
@@ -447,6 +451,9 @@ class DropAction(StepAction):
         payload = {"programme": found.programme, "occurrence": found.occurrence}
         key = f"{found.programme} {found.occurrence}"
         self._stores.jobs.add(connection, EXPIRE_JOB, intent.payload["expires_ns"], key=key, payload=payload)
+        first_ns = next_hour_ns(read_ns(self._stores.clock), programme_in(connection, found.programme).definition.zone)
+        period = f"every:{_HOUR_NS}"
+        self._stores.jobs.add(connection, SITUATION_JOB, first_ns, key=key, payload=payload, period=period)
 
     def _take_back(self, connection: Connection, found: Occurrence, **values: Any) -> None:
         if states.is_at_least(found.state, self.reached):
@@ -462,6 +469,13 @@ class ExpireAction(StepAction):
     def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
         frame = frame_of(connection, intent)
         change_state(connection, self._stores.clock, found, self.reached, {"frame": frame}, expired_frame=frame)
+
+
+def next_hour_ns(moment_ns: int, zone: ZoneInfo) -> int:
+    """Return the next full hour of a time zone, which is not always one of UTC."""
+    offset = datetime.fromtimestamp(moment_ns // 10**9, zone).utcoffset() or timedelta()
+    offset_ns = int(offset.total_seconds()) * 10**9
+    return ((moment_ns + offset_ns) // _HOUR_NS + 1) * _HOUR_NS - offset_ns
 
 
 def zone_rows(connection: Connection, found: Occurrence) -> dict[str, int]:

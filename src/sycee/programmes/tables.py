@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 
 from sycee.database.columns import DAY, DIGEST, MINOR, NS, Id128, required, state_column
 from sycee.database.migrations import Schema
@@ -98,6 +98,16 @@ MESSAGES: Final = Table(
     *required(Text, "text"),
     *required(Id128, "by"),
     *required(NS, "at_ns"),
+)
+# The situation of each hour of a dropped occurrence. `hour`: local; `document`, `page`: JSON and HTML, by zlib.
+SITUATIONS: Final = Table(
+    "programmes_situations",
+    METADATA,
+    Column("programme", Text, primary_key=True),
+    Column("occurrence", Integer, primary_key=True, autoincrement=False),
+    Column("hour", Text, primary_key=True),
+    *required(NS, "at_ns"),
+    *required(LargeBinary, "document", "page"),
 )
 # The value of the beacon, as each person brought it: hexadecimal. Two persons must bring the same.
 BEACONS: Final = Table(
