@@ -119,6 +119,23 @@ def test_claims_and_the_end_over_http(counter: Counter) -> None:
     twice = signed(counter.north, f"{RUN}/claims", {"id": new_id(), **body}, NORTH)
     assert (twice.status_code, twice.json()["code"]) == (422, "PURSE_CLAIMED")
     assert step(counter.north, f"{RUN}/cancellation").status_code == 400
+    assert counter.north.get(f"{RUN}/zones").json() == {"rows": []}
+    assert signed(counter.north, f"{RUN}/widening", {"id": new_id()}, NORTH).status_code == 400  # no zones
+    assert counter.ann.get(f"{RUN}/situation").json()["claimed"] == 1
+    bank.set_clock(moment(7, 10))
+    bank.stores.jobs.wait()
+    hours = [row["hour"] for row in counter.north.get(f"{RUN}/situations").json()["rows"]]
+    assert "2026-11-07T10" in hours
+    shown = counter.north.get(f"{RUN}/situations/2026-11-07T10")
+    assert (shown.headers["content-type"], "Autumn packets" in shown.text) == ("text/html; charset=utf-8", True)
+    files = counter.north.get(f"{RUN}/report").json()["files"]
+    assert {"report.html", "operators.csv", "operators.parquet"} <= set(files)
+    assert "Autumn packets" in counter.north.get(f"{RUN}/report/report.html").text
+    assert "\nnorth,,,,,\n" in counter.north.get(f"{RUN}/report/operators.csv").text  # fewer than ten people
+    assert counter.north.get(f"{RUN}/report/operators.parquet").content[:4] == b"PAR1"
+    assert counter.north.get(f"{RUN}/report/other.csv").status_code == 404
+    for path in ("situation", "situations", "report", "report/report.html"):
+        assert counter.south.get(f"{RUN}/{path}").status_code == 403
     bank.set_clock(moment(15))
     bank.stores.jobs.wait()
     expired = counter.north.get(RUN).json()

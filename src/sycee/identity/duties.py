@@ -247,6 +247,8 @@ _RULES: Final = (
     _rule("programme.check", "accept or decline a shop; not the person who applied",
         (_D.OFFICER, _D.COMPLIANCE, _D.OPERATOR), own=True),
     _rule("programme.join", "let accepted shops join, or a shop leave", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("programme.report", "read the situation and the closing report of a programme",
+        (_D.OFFICER, _D.OPERATOR, _D.COMPLIANCE, _D.AUDITOR), own=True),
     _rule("programme.evidence", "file the result of a conformance run or of a restored backup", _BOARD_AND_STAFF,
         own=True),
     # bulk payments

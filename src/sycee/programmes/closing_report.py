@@ -101,13 +101,23 @@ def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect
 
     Raises MissingExtraError without the extra "archive", and like `core.output_files.write_file`.
     """
+    made = files(programme, results, effect)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in made.items():
+        write_file(folder / name, content)
+    return [folder / name for name in made]
+
+
+def files(programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> dict[str, bytes]:
+    """Return the page and its tables as files by name, the page first.
+
+    Raises MissingExtraError without the extra "archive".
+    """
     with extra("archive"):
         import pyarrow as pa
         from pyarrow import parquet
 
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / REPORT]
-    page.write(report_page(programme, results, effect), written[0])
+    made = {REPORT: page.render(report_page(programme, results, effect)).encode()}
     for name, rows in tables(results).items():
         text, content = io.StringIO(newline=""), io.BytesIO()
         if not rows:
@@ -116,10 +126,8 @@ def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect
         writer.writeheader()
         writer.writerows(rows)
         parquet.write_table(pa.Table.from_pylist(rows), content)
-        for path, made in ((f"{name}.csv", text.getvalue().encode()), (f"{name}.parquet", content.getvalue())):
-            write_file(folder / path, made)
-            written.append(folder / path)
-    return written
+        made |= {f"{name}.csv": text.getvalue().encode(), f"{name}.parquet": content.getvalue()}
+    return made
 
 
 def report_page(programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> Page:

@@ -85,6 +85,11 @@ class ClosingReports:
         stored, found = self.dropped(name, occurrence)
         return closing_report.write(folder, stored.on(found), self.results(name, occurrence), effect)
 
+    def files(self, name: str, occurrence: int = 0) -> dict[str, bytes]:
+        """Return the page and the tables of an occurrence as files by name. Errors as `write`."""
+        stored, found = self.dropped(name, occurrence)
+        return closing_report.files(stored.on(found), self.results(name, occurrence))
+
     def dropped(self, name: str, occurrence: int) -> tuple[StoredProgramme, Occurrence]:
         """Return a programme and one of its occurrences. Raises UsageError before its drop."""
         stored, found = self._programmes.get(name), self._programmes.occurrence(name, occurrence)

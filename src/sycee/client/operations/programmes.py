@@ -21,6 +21,7 @@ from sycee.client.values import (
     ProgrammeZone,
     Proposed,
     RegistrantMessage,
+    StoredSituation,
 )
 from sycee.core import ids
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
@@ -203,6 +204,26 @@ def replace_messages(name: str, text: str, *, id: int = 0) -> Call[Sequence[str]
     return action(
         f"/v1/programmes/{place(name)}/messages", {"text": text}, lambda members: tuple(members["languages"]), id=id
     )
+
+
+def situations(name: str, number: int = 0) -> Call[Sequence[StoredSituation]]:
+    """Return the situations that the bank stored each hour, oldest first."""
+    return rows(f"{_run(name, number)}/situations", value(StoredSituation))
+
+
+def situation_page(name: str, number: int, hour: str) -> Call[bytes]:
+    """Return the HTML page of a stored situation."""
+    return download(f"{_run(name, number)}/situations/{place(hour)}")
+
+
+def report_files(name: str, number: int = 0) -> Call[Sequence[str]]:
+    """Return the names of the files of the closing report."""
+    return read(f"{_run(name, number)}/report", lambda members: tuple(members["files"]))
+
+
+def report_file(name: str, number: int, file: str) -> Call[bytes]:
+    """Return a file of the closing report: the page, or a table as CSV or Parquet."""
+    return download(f"{_run(name, number)}/report/{place(file)}")
 
 
 def programme_zones(name: str, number: int = 0) -> Call[Sequence[ProgrammeZone]]:

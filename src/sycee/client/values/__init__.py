@@ -73,6 +73,7 @@ from sycee.client.values.programmes import (
     ProgrammeZone,
     RegistrantMessage,
     Shop,
+    StoredSituation,
     UntestedOutlet,
 )
 from sycee.client.values.registrations import (
@@ -187,6 +188,7 @@ __all__ = [
     "SignedPayment",
     "SignedProposal",
     "StoredKey",
+    "StoredSituation",
     "Sweep",
     "SweepState",
     "Till",

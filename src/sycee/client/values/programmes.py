@@ -104,6 +104,14 @@ class ProgrammeZone:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSituation:
+    """A situation that the bank stored. `hour`: local, such as 2026-11-07T08."""
+
+    hour: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrantMessage:
     """A text for registrants in one state. `open`: placeholders that the operator fills."""
 

@@ -336,7 +336,9 @@ async def get_situation(name: Name, occurrence: Number, caller: TheCaller, runti
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        access.require_operator(caller, bank.programmes.get(name).operator)
+        operator = bank.programmes.get(name).operator
+        access.require_operator(caller, operator)
+        bank.people.require(caller.person, readiness.FILE, operator=operator)
         return dict(_texts(document(bank.situations.read(name, occurrence))))
 
     return await runtime.run(work)
