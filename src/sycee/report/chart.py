@@ -75,6 +75,7 @@ def svg(drawing: Drawing, *, name: str, width: int, height: int, narrow: bool = 
     """
     with extra("report"):
         import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
     ink, soft, line = colour("ink"), colour("soft"), colour("line")
@@ -105,9 +106,16 @@ def svg(drawing: Drawing, *, name: str, width: int, height: int, narrow: bool = 
     with mpl.rc_context(settings), warnings.catch_warnings():
         # matplotlib measures with its own font; the browser shows a missing character with another font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
+        size = (width / _POINTS_PER_INCH, height / _POINTS_PER_INCH)
+        figure = Figure(figsize=size, dpi=_POINTS_PER_INCH, layout="constrained")
+        FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
         drawing(figure, narrow)
+        # matplotlib would draw everything twice, the first time for the layout alone.
+        layout = figure.get_layout_engine()
+        if layout is not None and figure.axes:
+            layout.execute(figure)
+        figure.set_layout_engine("none")
         content = StringIO()
         figure.savefig(content, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = _UNWANTED.sub("", content.getvalue()).replace("xlink:href", "href")
