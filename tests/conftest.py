@@ -6,10 +6,15 @@ Hypothesis draws the same examples on every run, so a failure is never a matter 
 from __future__ import annotations
 
 import gc
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.database.fixtures import server, sockets, where
+
+if TYPE_CHECKING:
+    from sycee.journal import Journal
 
 __all__ = ["server", "sockets", "where"]
 
@@ -40,7 +45,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.name not in LONGEST)
 
 
+# Of journals on a real disk that a test makes without a size: writing 16 MiB takes half of the opening of a new ledger.
+SEGMENT_BYTES = 4 << 20
+
+
 def pytest_collection_finish() -> None:
-    """Let the garbage collector, which was off during the imports, visit only what the tests make."""
+    """Let the garbage collector, which was off during the imports, visit only what the tests make; shorten journals."""
     gc.freeze()
     gc.enable()
+    if "sycee.journal.journal" in sys.modules:
+        _shorten_journals()
+
+
+def _shorten_journals() -> None:
+    from sycee.journal import Journal, RealDisk
+
+    create = Journal.create.__func__  # type: ignore[attr-defined]
+
+    def shorter(cls: type[Journal], disk: Any, **options: Any) -> Journal:
+        if isinstance(disk, RealDisk):
+            options.setdefault("segment_bytes", SEGMENT_BYTES)
+        made: Journal = create(cls, disk, **options)
+        return made
+
+    Journal.create = classmethod(shorter)  # type: ignore[assignment]

@@ -100,7 +100,7 @@ def test_a_disk_that_refuses_reserved_space(tmp_path: Path) -> None:
 @MAY_FORK
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
     """A frame crosses the limit: a part of it is written, and the rest is refused."""
-    limit = (10 << 20) + 6 * 4096
+    limit = (2 << 20) + 6 * 4096
 
     def filled() -> tuple[int, str]:
         acknowledged, _, error = fill(tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
@@ -108,7 +108,7 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
 
     count, message = in_child(filled)
     assert re.search(r"the disk refused while writing \d+ bytes at byte \d+: File too large", message), message
-    assert count == 1 + 10
+    assert count == 1 + 2
     acknowledged = [opening(), *(full_frame(number) for number in range(count - 1))]
     with Ledger.open(tmp_path, snapshot_frames=None) as ledger:
         for records in acknowledged:
