@@ -330,6 +330,7 @@ def test_only_those_who_may_move_the_money_send_and_read(made: Place) -> None:
     town, payment = made.town, payment_of(made, rows_to(made.town, 3))
     with made.client(made.desk) as client:
         list(client.bulk(payment))
+        assert ids.format(payment.id) in [each.id for each in client.do(bulk.files(payment.payer))]
     with made.client(made.reader) as reader:
         assert reader.do(bulk.status(payment.id)).state == "open"
         with pytest.raises(NotPermitted):
@@ -341,8 +342,8 @@ def test_only_those_who_may_move_the_money_send_and_read(made: Place) -> None:
         with pytest.raises(NotFound):
             officer.do(bulk.send(payment, officer.do(bulk.status(payment.id)), 0))
     with logged_in(town.bank, made.address, town.holder(town.leo)) as leo:
-        for path in ("", "/results"):
-            assert leo.get(path_of(payment) + path).status_code == 404
+        for path in (path_of(payment), path_of(payment) + "/results", f"/v1/bulk?payer={ids.format(payment.payer)}"):
+            assert leo.get(path).status_code == 404
         assert post(leo, path_of(payment), b"").status_code == 404
     with httpx.Client(base_url=made.address) as nobody:
         answer = nobody.post(path_of(payment), content=b"x" * 1_000)

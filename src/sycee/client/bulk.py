@@ -21,6 +21,7 @@ from typing import Final
 from sycee.client import bulk_arrow, errors
 from sycee.client.bulk_arrow import RowResults
 from sycee.client.calls import Call, Members, action, fresh_id, made, place, read, require_same
+from sycee.client.calls import rows as listed_rows
 from sycee.client.errors import ContradictsRequest
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.signing import Signer, Wanted
@@ -143,6 +144,11 @@ def status(id: int | str, *, summary: bool = False) -> Call[BulkFile]:
     """Return a file. `summary`: with its rows by code, for which the server reads every row's result."""
     query = {"summary": "true"} if summary else None
     return read(f"/v1/bulk/{place(_number(id))}", _file, query=query)
+
+
+def files(payer: int | str) -> Call[Sequence[BulkFile]]:
+    """Return the newest 100 files of a payer, newest first."""
+    return listed_rows("/v1/bulk", _file, query={"payer": place(_number(payer))})
 
 
 def send(payment: Payment, file: BulkFile, first: int, count: int = REQUEST_BATCHES) -> Call[Sequence[RowResults]]:

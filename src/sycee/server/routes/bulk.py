@@ -83,6 +83,12 @@ class BulkFile(Body):
     paid_minor: Amount | None = None
 
 
+class BulkFiles(Body):
+    """Files of a payer, newest first."""
+
+    rows: tuple[BulkFile, ...]
+
+
 @operation(
     router, "POST", "/bulk", access=PAY, status_code=201, response_model=BulkFile, responses=REPEATED,
     errors=("not-found",), summary="Declare a file of bulk payments",
@@ -144,6 +150,25 @@ async def pay_in_bulk(request: Request, file: PathId, first_batch: Number = 0) -
     without their own, separated by semicolons.
     """
     return _Raw(request)
+
+
+@operation(
+    router, "GET", "/bulk", access=OWN, response_model=BulkFiles, summary="List the files of a payer",
+    errors=("not-found",),
+)  # fmt: skip
+async def list_bulk(
+    caller: TheCaller, runtime: TheRuntime,
+    payer: Annotated[Id, Query(description="The account that pays")],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the newest 100 files of a payer, newest first."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        account = ids.parse(payer)
+        require_payer(bank, caller, account)
+        return {"rows": [_answer(bank, each) for each in bank.bulk.list(account)]}
+
+    return await runtime.run(work)
 
 
 @operation(router, "GET", "/bulk/{file}", access=OWN, response_model=BulkFile, summary="Show a file")
