@@ -69,7 +69,7 @@ APART = {
     ("PURSE_NOT_DROPPED", "PURSE_CLAIMED"): "only a dropped purse is claimed",
     ("PERSONS_NOT_ALLOWED", "CASH_OUT_NOT_ALLOWED"): "a payee has one kind",
 }
-SAMPLED = 15  # one of this number of pairs without neighbouring codes is tried; the soak tests try all
+SAMPLED = 30  # one of this number of pairs without neighbouring codes is tried; the soak tests try all
 ORDER = {"close": 4, "block": 3, "setrules": 2, "empty": 1}  # lines executed after all others, in this order
 
 
