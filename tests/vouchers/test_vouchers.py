@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.programmes import world
@@ -97,6 +98,23 @@ def test_requests_are_done_once(place: Town) -> None:
         (one, 3_00, "cancelled"), (two, 6_00, "cancelled"),
     ]  # fmt: skip
     assert place.redeem(number, 2_00, operation=payment).state == "cancelled"  # the first outcome, its voucher now
+
+
+def test_a_voucher_that_many_redeem_together_is_paid_once(place: Town) -> None:
+    ((serial, number),) = place.ready(5_00)
+    shop = place.balance(place.tea)
+
+    def redeem(_: int) -> str:
+        try:
+            return place.redeem(number, 5_00).state
+        except VoucherRefused as error:
+            return error.code
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(redeem, range(4)))
+    assert found.count("redeemed") == 1
+    assert set(found) <= {"redeemed", Code.VOUCHER_USED, Code.EXCEEDS_VOUCHER}
+    assert (place.bank.vouchers.get(serial).rest_minor, place.balance(place.tea)) == (0, shop + 5_00)
 
 
 def test_a_cancelled_voucher_returns_its_rest(place: Town) -> None:

@@ -291,9 +291,10 @@ class Vouchers:
             )
         found = self.get(serial)
         if step.state != DONE:
-            # A hold that ended: by redemption in full or by cancellation, which this voucher's state shows.
-            is_over = step.code == Result.HOLD_DONE.name and found.state not in LIVE
-            raise VoucherRefused(of_state(found.state) if is_over else step.code)
+            if step.code != Result.HOLD_DONE.name:
+                raise VoucherRefused(step.code)
+            # The hold ended by a redemption or a cancellation, whose outcome SQL may not have yet.
+            raise VoucherRefused(Code.EXCEEDS_VOUCHER if found.state in LIVE else of_state(found.state))
         return Redemption(outcome.intent, serial, minor, found.rest_minor, found.state)
 
     def _proven(self, serial: int, secret: int, payee: int, who: int) -> Voucher:
