@@ -132,6 +132,7 @@ def commands(place: Path) -> list[list[str]]:
         ["drop", "list", bank],
         ["drop", "list", bank, "--json"],
         ["drop", "funders", bank],
+        ["voucher", "--help"],
         # The day, cases, backup.
         ["day", "list", bank],
         ["day", "list", bank, "--json"],
