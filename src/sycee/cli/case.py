@@ -11,7 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, 
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import access_of, case_number, person_with
 from sycee.cli.proposing import sign_and_show, signing_keys
-from sycee.cli.terminal import print_table, show_json, table
+from sycee.cli.terminal import print_list, print_table, show_json, table
 from sycee.cli.terminal import show as show_lines
 from sycee.core.errors import UsageError
 
@@ -186,15 +186,8 @@ def claims(
             }
             for claim in bank.claims.list(only_open=not all_)
         ]
-    if json_:
-        show_json({"claims": found})
-        return 0
     amounts = ("amount", "collected", "left")
-    rows = table("claim", "case", *amounts, "state", numbers=amounts)
-    for each in found:
-        rows.add_row(*(str(value) for value in each.values()))
-    print_table(rows)
-    return 0
+    return print_list("claims", found, "claim", "case", *amounts, "state", numbers=amounts, as_json=json_)
 
 
 @app.command

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from sycee.programmes.draw import Check, Verification
 
 Folder: TypeAlias = Annotated[Path, Parameter(help="The folder with the published files of a draw.")]
+Announced: TypeAlias = Annotated[
+    str | None,
+    Parameter(help="SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon."),
+]
 RECEIPT_BYTES_MAX: Final = 1 << 16
 
 app = App(
@@ -36,10 +40,7 @@ def verify(
     folder: Folder,
     /,
     *,
-    announced: Annotated[
-        str | None,
-        Parameter(help="SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon."),
-    ] = None,
+    announced: Announced = None,
     json_: AsJson = False,
 ) -> None:
     """Recompute list, root, tickets and every winner from the published files alone."""
@@ -64,10 +65,7 @@ def list_(
     folder: Folder,
     /,
     *,
-    announced: Annotated[
-        str | None,
-        Parameter(help="SHA-256 of announcement.json in hexadecimal, as published elsewhere before the beacon."),
-    ] = None,
+    announced: Announced = None,
     json_: AsJson = False,
 ) -> None:
     """Check that a frozen list did not change: recompute its root, before the draw or after it."""

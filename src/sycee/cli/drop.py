@@ -14,7 +14,7 @@ from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import print_table, progress, show, show_json, table
+from sycee.cli.terminal import print_list, print_table, progress, show, show_json, table
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def funders(folder: BankFolder, /, *, json_: AsJson = False) -> int:
             }
             for each in bank.funders.list()
         ]
-    return _show_rows("funders", rows, numbers=("balance",), as_json=json_)
+    return print_list("funders", rows, numbers=("balance",), as_json=json_)
 
 
 # --- before the draw ---
@@ -366,7 +366,7 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
             for stored in bank.programmes.list()
             for occurrences in [bank.programmes.occurrences(stored.name)]
         ]
-    return _show_rows("programmes", rows, as_json=json_)
+    return print_list("programmes", rows, as_json=json_)
 
 
 # --- shared ---
@@ -512,17 +512,6 @@ def _show_figures(bank: Bank, name: str, occurrence: int) -> None:
     for word, minor in rows.items():
         made.add_row(word, f"{money.format(minor, currency)} {currency.code}")
     print_table(made)
-
-
-def _show_rows(title: str, rows: Sequence[dict[str, Any]], *, as_json: bool, numbers: tuple[str, ...] = ()) -> int:
-    if as_json:
-        show_json({title: list(rows)})
-        return 0
-    made = table(*(rows[0] if rows else ()), numbers=numbers)
-    for row in rows:
-        made.add_row(*(str(value) for value in row.values()))
-    print_table(made)
-    return 0
 
 
 def _numbers(texts: Sequence[str] | None) -> dict[str, int]:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, show
 from sycee.core.errors import UsageError
 
 CLAIMS_BYTES_MAX: Final = 1 << 28
@@ -68,14 +68,8 @@ def winners(
         _write_csv(output, rows)
         show(f"{len(rows):,} packets in {output}")
         return 0
-    if json_:
-        show_json({"winners": rows})
-        return 0
-    made = table("member", "packet", "amount", "bank", "wallet", numbers=("amount",))
-    for row in rows:
-        made.add_row(*row.values())
-    print_table(made)
-    return 0
+    columns = ("member", "packet", "amount", "bank", "wallet")
+    return print_list("winners", rows, *columns, numbers=("amount",), as_json=json_)
 
 
 def claims(

@@ -11,7 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, ReasonName, access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.cli.terminal import note, print_list, print_table, progress, show, show_json, table
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def entries(
         else:
             counted = bank.registrations.counts(name, occurrence)
             rows = [{"state": each, "reason": why, "entries": count} for (each, why), count in counted.items()]
-    return _show_rows("entries", rows, as_json=json_, numbers=("entries", "entry"))
+    return print_list("entries", rows, as_json=json_, numbers=("entries", "entry"))
 
 
 def check_entries(
@@ -198,7 +198,7 @@ def removals(
             }
             for each in bank.registrations.removals(name, occurrence, state=state)
         ]  # fmt: skip
-    return _show_rows("removals", rows, as_json=json_, numbers=("removal", "entry"))
+    return print_list("removals", rows, as_json=json_, numbers=("removal", "entry"))
 
 
 def decide_removal(
@@ -261,7 +261,7 @@ def appeals(
             {"appeal": ids.format(each.id), "entry": each.entry, "against": each.against, "state": each.state}
             for each in bank.appeals.list(name, occurrence, state=state)
         ]
-    return _show_rows("appeals", rows, as_json=json_, numbers=("entry",))
+    return print_list("appeals", rows, as_json=json_, numbers=("entry",))
 
 
 def decide(
@@ -401,17 +401,6 @@ def _looked_json(looked: Looked) -> dict[str, Any]:
         "purse": packet.purse if packet else None,
         "appeals": list(looked.appeals),
     }
-
-
-def _show_rows(title: str, rows: list[dict[str, Any]], *, as_json: bool, numbers: tuple[str, ...] = ()) -> int:
-    if as_json:
-        show_json({title: rows})
-        return 0
-    made = table(*(rows[0] if rows else ()), numbers=tuple(each for each in numbers if rows and each in rows[0]))
-    for row in rows:
-        made.add_row(*(str(value) for value in row.values()))
-    print_table(made)
-    return 0
 
 
 COMMANDS = (

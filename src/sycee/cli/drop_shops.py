@@ -11,7 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, print_table, show, show_json, table
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -91,14 +91,7 @@ def shops(
             ]
         else:
             rows = [_row(bank, each) for each in bank.shops.list(name)]
-        if json_:
-            show_json({"rows": rows})
-            return 0
-        made = table(*(rows[0] if rows else ("merchant",)))
-        for row in rows:
-            made.add_row(*(str(value) for value in row.values()))
-        print_table(made)
-    return 0
+        return print_list("rows", rows, *(rows[0] if rows else ("merchant",)), as_json=json_)
 
 
 def report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 
@@ -12,12 +12,21 @@ from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, show
 from sycee.cli.wallet_options import WalletName, account_named, own_account, require_paid, signing_for
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.core.keys import SigningKey
+    from sycee.personal.access import Access
 
 app = App(name="funding", help="Move money between wallets and their holders' banks.")
 
 Reference: TypeAlias = Annotated[str, Parameter(help="The bank's reference of its payment, up to 35 characters.")]
+ShowFor: TypeAlias = Annotated[
+    str, Parameter(help="Show the bank accounts for this reason, such as payment; the access is logged.")
+]
+Case: TypeAlias = Annotated[str, Parameter(help="Number of the open case, for another reason than payment.")]
 
 
 @app.command(name="to-wallet")
@@ -92,23 +101,15 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
             }
             for each in bank.issuance.fundings()
         ]
-    if json_:
-        show_json({"fundings": rows})
-        return 0
-    made = table("time", "operator", "reference", "direction", "wallet", "amount", "state", numbers=("amount",))
-    for row in rows:
-        made.add_row(*(str(value) for value in row.values()))
-    print_table(made)
-    return 0
+    columns = ("time", "operator", "reference", "direction", "wallet", "amount", "state")
+    return print_list("fundings", rows, *columns, numbers=("amount",), as_json=json_)
 
 
 @app.command
 def waterfalls(
     folder: BankFolder, operator: Operator, /, *,
-    reason: Annotated[
-        str, Parameter(help="Show the bank accounts for this reason, such as payment; the access is logged.")
-    ] = "",
-    case: Annotated[str, Parameter(help="Number of the open case, for another reason than payment.")] = "",
+    reason: ShowFor = "",
+    case: Case = "",
     json_: AsJson = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
@@ -117,14 +118,11 @@ def waterfalls(
     --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
     """
     from sycee.core import ids, money
-    from sycee.core.errors import UsageError
 
     signing = one_key(key)
-    if case and not reason:
-        raise UsageError("--case was given without --reason", hint="give both to show the bank accounts")
     with open_bank(folder) as bank:
         found = bank.waterfalls.open(operator_number(bank, operator), by=maker_of(bank, [signing]))
-        access = access_of(bank, signing, reason, case) if reason else None
+        access = _access(bank, signing, reason, case)
         rows = [
             {
                 "time": local_time(each.at_ns, bank.config.text("zone")),
@@ -135,23 +133,15 @@ def waterfalls(
             }
             for each in found
         ]
-    if json_:
-        show_json({"waterfalls": rows})
-        return 0
-    made = table("time", "reference", "wallet", "amount", "bank account", numbers=("amount",))
-    for row in rows:
-        made.add_row(*(str(value or "-") for value in row.values()))
-    print_table(made)
-    return 0
+    columns = ("time", "reference", "wallet", "amount", "bank account")
+    return print_list("waterfalls", rows, *columns, numbers=("amount",), as_json=json_)
 
 
 @app.command
 def shortfalls(
     folder: BankFolder, operator: Operator, /, *,
-    reason: Annotated[
-        str, Parameter(help="Show the bank accounts for this reason, such as payment; the access is logged.")
-    ] = "",
-    case: Annotated[str, Parameter(help="Number of the open case, for another reason than payment.")] = "",
+    reason: ShowFor = "",
+    case: Case = "",
     json_: AsJson = False,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
@@ -160,15 +150,12 @@ def shortfalls(
     --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
     """
     from sycee.core import ids, money
-    from sycee.core.errors import UsageError
 
     signing = one_key(key)
-    if case and not reason:
-        raise UsageError("--case was given without --reason", hint="give both to show the bank accounts")
     with open_bank(folder) as bank:
         zone, currency = bank.config.text("zone"), bank.config.currency
         found = bank.shortfalls.open(operator_number(bank, operator), by=maker_of(bank, [signing]))
-        access = access_of(bank, signing, reason, case) if reason else None
+        access = _access(bank, signing, reason, case)
         rows = [
             {
                 "time": local_time(each.at_ns, zone),
@@ -180,14 +167,17 @@ def shortfalls(
             }
             for each in found
         ]
-    if json_:
-        show_json({"shortfalls": rows})
-        return 0
-    made = table("time", "until", "reference", "wallet", "missing", "bank account", numbers=("missing",))
-    for row in rows:
-        made.add_row(*(str(value or "-") for value in row.values()))
-    print_table(made)
-    return 0
+    columns = ("time", "until", "reference", "wallet", "missing", "bank account")
+    return print_list("shortfalls", rows, *columns, numbers=("missing",), as_json=json_)
+
+
+def _access(bank: Bank, key: SigningKey, reason: str, case: str) -> Access | None:
+    """Return the access to bank accounts that the options describe; None without a reason."""
+    from sycee.core.errors import UsageError
+
+    if case and not reason:
+        raise UsageError("--case was given without --reason", hint="give both to show the bank accounts")
+    return access_of(bank, key, reason, case) if reason else None
 
 
 def _decide(folder: BankFolder, operator: str, reference: str, key: KeyFiles, *, is_confirmed: bool) -> int:

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.cli.terminal import note, print_list, show
 from sycee.cli.wallet_options import (
     AmountText,
     RefusedPayment,
@@ -156,15 +156,8 @@ def list_(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None, js
             }
             for each in bank.holds.of_account(account)
         ]
-    if json_:
-        show_json({"holds": rows})
-        return 0
     columns = ("hold", "payer", "payee", "amount", "held", "paid", "order", "text", "until", "state")
-    made = table(*columns, numbers=("amount", "held", "paid"))
-    for row in rows:
-        made.add_row(*row.values())
-    print_table(made)
-    return 0
+    return print_list("holds", rows, *columns, numbers=("amount", "held", "paid"), as_json=json_)
 
 
 def _payee(bank: Bank, payee: int, keys: Sequence[SigningKey]) -> Signing:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, show
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -59,14 +59,7 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
             }
             for each in _invitations(bank).list()
         ]
-    if json_:
-        show_json({"invitations": rows})
-        return 0
-    made = table("invitation", "person", "by", "until", "state")
-    for row in rows:
-        made.add_row(*row.values())
-    print_table(made)
-    return 0
+    return print_list("invitations", rows, "invitation", "person", "by", "until", "state", as_json=json_)
 
 
 @app.command

@@ -11,7 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, 
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.qr import PngFile, SvgFile, write_code
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, print_table, show, show_json, table
 from sycee.cli.wallet import _key_of, _line
 from sycee.cli.wallet_options import MerchantName, OrderNumber, merchant_named, person_of, signing_for
 
@@ -150,14 +150,8 @@ def sweeps(folder: BankFolder, merchant: MerchantName, /, *, json_: AsJson = Fal
             }
             for each in bank.sweeps.of_merchant(merchant_named(bank, merchant).id)
         ]
-    if json_:
-        show_json({"sweeps": rows})
-        return 0
-    made = table("time", "bank reference", "amount", "frames", "state", numbers=("amount",))
-    for row in rows:
-        made.add_row(*row.values())
-    print_table(made)
-    return 0
+    columns = ("time", "bank reference", "amount", "frames", "state")
+    return print_list("sweeps", rows, *columns, numbers=("amount",), as_json=json_)
 
 
 @app.command

@@ -10,7 +10,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, ope
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
 from sycee.cli.qr import PngFile, SvgFile, write_code
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, show
 from sycee.cli.wallet_options import (
     AmountText,
     WalletName,
@@ -86,14 +86,8 @@ def list_(
         signing_for(bank, account, keys)
         found = bank.requests.of_payee(account) if asked else bank.requests.open_for(account)
         rows = [_members(bank, each) for each in found]
-    if json_:
-        show_json({"requests": rows})
-        return 0
-    made = table("request", "payee", "amount", "order", "text", "until", "state", numbers=("amount",))
-    for row in rows:
-        made.add_row(*(row[name] for name in ("request", "payee", "amount", "order", "text", "until", "state")))
-    print_table(made)
-    return 0
+    columns = ("request", "payee", "amount", "order", "text", "until", "state")
+    return print_list("requests", rows, *columns, keys=columns, numbers=("amount",), as_json=json_)
 
 
 @app.command

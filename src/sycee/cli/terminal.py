@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -53,6 +53,27 @@ def note(*lines: str) -> None:
 def show_json(members: Mapping[str, Any]) -> None:
     """Print one JSON object to stdout."""
     print(json.dumps(members))
+
+
+def print_list(
+    name: str, rows: Sequence[Mapping[str, Any]], *headings: str, as_json: bool, keys: Sequence[str] = (),
+    numbers: tuple[str, ...] = (),
+) -> int:  # fmt: skip
+    """Print rows as a table, or as JSON under a name; return the exit code 0.
+
+    `headings`: by default the names of the members. `keys`: the members that the columns show, in order; by default
+    all. None is shown as "-".
+    """
+    if as_json:
+        show_json({name: list(rows)})
+        return 0
+    headings = headings or tuple(rows[0] if rows else ())
+    made = table(*headings, numbers=tuple(each for each in numbers if each in headings))
+    for row in rows:
+        values = [row[key] for key in keys] if keys else row.values()
+        made.add_row(*("-" if value is None else str(value) for value in values))
+    print_table(made)
+    return 0
 
 
 def table(*headings: str, numbers: tuple[str, ...] = (), ruled: bool = True) -> Table:

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.cli.terminal import note, print_list, print_table, progress, show, show_json, table
 from sycee.cli.wallet_files import columns_of, count_of, show_opened
 from sycee.cli.wallet_options import Signing, WalletName, account_named, own_account, person_of, signer_of, signing_for
 from sycee.core.errors import UsageError
@@ -96,14 +96,8 @@ def list_(
         named = [each.id for each in bank.institutions.list("merchant") if each.name == holder]
         wallets = bank.directory.of_holder(named[0] if named else ids.parse(holder))
         rows = [_members(bank, each) for each in wallets]
-    if json_:
-        show_json({"wallets": rows})
-        return 0
-    made = table("wallet", "class", "operator", "signs", "state", "balance", numbers=("balance",))
-    for row in rows:
-        made.add_row(*(str(row[name]) for name in ("wallet", "class", "operator", "signs", "state", "balance")))
-    print_table(made)
-    return 0
+    columns = ("wallet", "class", "operator", "signs", "state", "balance")
+    return print_list("wallets", rows, *columns, keys=columns, numbers=("balance",), as_json=json_)
 
 
 @app.command(name="show")
@@ -339,14 +333,7 @@ def refusals(
         {"time": local_time(at_ns, zone), side: ids.format(wallet), "code": code, "operation": ids.format(operation)}
         for at_ns, wallet, code, operation in found
     ]
-    if json_:
-        show_json({"refusals": rows})
-        return 0
-    made = table("time", side, "code", "operation")
-    for row in rows:
-        made.add_row(*row.values())
-    print_table(made)
-    return 0
+    return print_list("refusals", rows, "time", side, "code", "operation", as_json=json_)
 
 
 # --- helpers ---

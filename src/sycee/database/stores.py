@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
-from sycee.core.clock import Clock
+from sycee.core import ids
+from sycee.core.clock import Clock, read_ns
 from sycee.database.actions import Actions
 from sycee.database.intents import Intents
 from sycee.database.jobs import Jobs
@@ -33,3 +34,7 @@ class Stores:
         return cls(
             ledger, engine, clock, actions, Intents(engine, ledger, clock, actions), Jobs(engine, clock), Numbers(clock)
         )
+
+    def new_id(self) -> int:
+        """Return a new id of the present time."""
+        return ids.new(read_ns(self.clock) // 1_000_000)

@@ -328,7 +328,7 @@ class Institutions:
         """Open an outlet of a merchant and return its id. A code that the merchant has returns the same id."""
         found = self._require_merchant(merchant, by)
         _check_code(code)
-        id = ids.new(read_ns(self._stores.clock) // 1_000_000)
+        id = self._stores.new_id()
         chosen = (OUTLETS.c.merchant == found.id) & (OUTLETS.c.code == code)
         row = {"id": id, "merchant": found.id, "code": code, "state": ACTIVE}
         return write(self._stores.engine, lambda connection: _open(connection, OUTLETS, chosen, row))
@@ -341,7 +341,7 @@ class Institutions:
             raise NotFound(f"there is no outlet {ids.format(outlet)}", hint="open the outlet first")
         self._require_merchant(merchant, by)
         _check_code(code)
-        id = ids.new(read_ns(self._stores.clock) // 1_000_000)
+        id = self._stores.new_id()
         chosen = (TILLS.c.outlet == outlet) & (TILLS.c.code == code)
         row = {"id": id, "outlet": outlet, "code": code, "public_key": str(key) if key else None, "state": ACTIVE}
         return write(self._stores.engine, lambda connection: _open(connection, TILLS, chosen, row))

@@ -70,20 +70,21 @@ class KeyRegister:
             return self.lift(account, signers=signers, who=who)
         epoch = self.require_possession(account, key, proof)
         self._check_block(found, newest)
+        new_id = self._stores.new_id
         change = np.concatenate(
             [
-                operations.block_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
-                operations.set_key(self._id(), account=account, key=key.key, flags=key.flags),
+                operations.block_account(new_id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
+                operations.set_key(new_id(), account=account, key=key.key, flags=key.flags),
             ]
         )
-        lift = operations.unblock_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY)
+        lift = operations.unblock_account(new_id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY)
         payload = {
             "account": ids.format(account),
             "epoch": epoch,
             "key": str(key),
             "reason": reason,
             "lift": {
-                "intent": ids.format(self._id()),
+                "intent": ids.format(new_id()),
                 "records": lift.tobytes().hex(),
                 "envelopes": as_array(self._signed(lift, signers)).tobytes().hex(),
             },
@@ -105,10 +106,11 @@ class KeyRegister:
         if (earlier := self._earlier(id, REVOKE, account)) is not None:
             return earlier
         self._check_block(found, self._newest(account))
+        new_id = self._stores.new_id
         change = np.concatenate(
             [
-                operations.block_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
-                operations.set_key(self._id(), account=account),
+                operations.block_account(new_id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
+                operations.set_key(new_id(), account=account),
             ]
         )
         payload = {"account": ids.format(account), "epoch": found.key_epoch + 1, "key": "", "reason": reason}
@@ -125,7 +127,8 @@ class KeyRegister:
             raise UsageError(
                 f"account {ids.format(account)} has no rotation that waits", hint="set a new key to begin one"
             )
-        record = operations.unblock_account(self._id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY)
+        id = self._stores.new_id()
+        record = operations.unblock_account(id, account=account, sides=Block.DEBIT, reason=Reason.RECOVERY)
         payload = {"account": ids.format(account), "epoch": newest.epoch}
         return self._stores.intents.perform(
             Draft(LIFT, record, payload, who=who, envelopes=self._signed(record, signers))
@@ -195,9 +198,6 @@ class KeyRegister:
                 yield f"{name} has its new key and is still blocked: set the same key again to lift the block"
 
     # --- helpers ---
-
-    def _id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
     def _signed(self, records: Array, signers: Sequence[Signer]) -> Any:
         until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS

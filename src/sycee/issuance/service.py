@@ -136,12 +136,12 @@ class IssuanceService:
             raise UsageError(
                 f"the key {key} is {ids.format(owner)}'s", hint="the operator's person makes a key with `sycee key new`"
             )
-        accounts = OperatorAccounts(*(self._new_id() for _ in range(6)))
-        person, grant, duty = self._new_id(), self._new_id(), self._new_id()
+        accounts = OperatorAccounts(*(self._stores.new_id() for _ in range(6)))
+        person, grant, duty = self._stores.new_id(), self._stores.new_id(), self._stores.new_id()
         allocated = write(self._stores.engine, lambda connection: self._allocate(connection, institution))
         number, rule_set = allocated
         made = records.join(
-            [self._new_id() for _ in range(records.JOIN_IDS)],
+            [self._stores.new_id() for _ in range(records.JOIN_IDS)],
             self._registry.issuer,
             accounts,
             operator=number,
@@ -204,38 +204,38 @@ class IssuanceService:
             )
         if found.state == ACTIVE:
             made = operations.block_account(
-                self._new_id(), account=found.accounts.vault, sides=Block.CREDIT, reason=Reason.OPERATOR
+                self._stores.new_id(), account=found.accounts.vault, sides=Block.CREDIT, reason=Reason.OPERATOR
             )
         elif vault:
             raise UsageError(f"the vault of operator {operator} holds {vault} minor units", hint="redeem them first")
         else:
             effect["step"] = CLOSED
-            close_ids = [self._new_id() for _ in range(records.CLOSE_IDS)]
+            close_ids = [self._stores.new_id() for _ in range(records.CLOSE_IDS)]
             made = records.close(close_ids, self._registry.issuer, found.accounts, reserve)
         return self._proposals.propose(LEAVE, made, effect, maker=maker, id=id)
 
     def credit_reserves(self, operator: int, minor: int, *, maker: int, id: int = 0) -> Proposal:
         """Propose to record reserves, in minor units, that an operator brings. Two officers sign."""
         party = self._registry.require_active(operator).accounts.party
-        made = records.credit_reserves(self._new_id(), self._registry.issuer, party, minor)
+        made = records.credit_reserves(self._stores.new_id(), self._registry.issuer, party, minor)
         return self._propose("reserves.credit", made, operator, maker, id)
 
     def mint(self, operator: int, minor: int, *, maker: int, id: int = 0) -> Proposal:
         """Propose to issue `minor` units to an operator against its reserves. Two officers and the operator sign."""
         party = self._registry.require_active(operator).accounts.party
-        made = records.issue((self._new_id(), self._new_id()), self._registry.issuer, party, minor)
+        made = records.issue((self._stores.new_id(), self._stores.new_id()), self._registry.issuer, party, minor)
         return self._propose("mint", made, operator, maker, id)
 
     def redeem(self, operator: int, minor: int, *, maker: int, id: int = 0) -> Proposal:
         """Propose to take money back, in minor units, and return reserves. The operator and the reserve desk sign."""
         party = self._registry.operator(operator).accounts.party
-        made = records.redeem((self._new_id(), self._new_id()), self._registry.issuer, party, minor)
+        made = records.redeem((self._stores.new_id(), self._stores.new_id()), self._registry.issuer, party, minor)
         return self._propose("redeem", made, operator, maker, id)
 
     def change_cap(self, day_max_minor: int, *, effective_ns: int, maker: int, id: int = 0) -> Proposal:
         """Propose the most that is minted on one local day, in minor units, from a future time on."""
         made = records.limit(
-            self._new_id(), MINTING_RULE_SET, "the cap stays", effective_ns=effective_ns, day_max=day_max_minor
+            self._stores.new_id(), MINTING_RULE_SET, "the cap stays", effective_ns=effective_ns, day_max=day_max_minor
         )
         return self._proposals.propose("cap.change", made, {"minor": day_max_minor}, maker=maker, id=id)
 
@@ -245,7 +245,7 @@ class IssuanceService:
         """Propose the maximum balance of an operator's vault, in minor units, from a future time on."""
         rule_set = self._registry.require_active(operator).quota_rule_set
         made = records.limit(
-            self._new_id(), rule_set, "the quota stays", effective_ns=effective_ns, balance_max=balance_max_minor
+            self._stores.new_id(), rule_set, "the quota stays", effective_ns=effective_ns, balance_max=balance_max_minor
         )
         return self._propose("quota.change", made, operator, maker, id)
 
@@ -262,7 +262,7 @@ class IssuanceService:
         """
         accounts = self._registry.require_active(operator).accounts
         made = operations.send(
-            self._new_id(), source=accounts.vault, destination=wallet, through=accounts.transit, amount=minor
+            self._stores.new_id(), source=accounts.vault, destination=wallet, through=accounts.transit, amount=minor
         )
         return self._send(FUND, TO_WALLET, operator, wallet, made, bank_reference, signers, who, id)
 
@@ -274,7 +274,7 @@ class IssuanceService:
 
         def draft(wallet: int, minor: int, bank_reference: str) -> Draft:
             made = operations.send(
-                self._new_id(), source=accounts.vault, destination=wallet, through=accounts.transit, amount=minor
+                self._stores.new_id(), source=accounts.vault, destination=wallet, through=accounts.transit, amount=minor
             )
             return self._send_draft(FUND, TO_WALLET, operator, wallet, made, bank_reference, signers, who)
 
@@ -291,13 +291,13 @@ class IssuanceService:
             raise NotFound(f"there is no wallet {ids.format(wallet)}")
         accounts = self._registry.operator(account.operator).accounts
         made = operations.send(
-            self._new_id(), source=wallet, destination=accounts.vault, through=accounts.transit, amount=minor
+            self._stores.new_id(), source=wallet, destination=accounts.vault, through=accounts.transit, amount=minor
         )
         return self._send(DEFUND, TO_BANK, account.operator, wallet, made, bank_reference, signers, who, id)
 
     def confirm(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Report that the bank made its leg: the money arrives. Operator 0 signs."""
-        return self._decide(CONFIRM, operations.confirm(self._new_id(), sent=funding), funding, signers, who, id)
+        return self._decide(CONFIRM, operations.confirm(self._stores.new_id(), sent=funding), funding, signers, who, id)
 
     def confirm_many(
         self, operator: int, fundings: Sequence[int], *, signers: Sequence[Signer], who: int
@@ -312,12 +312,12 @@ class IssuanceService:
                 f"operator {operator} has sent no funding {ids.format(min(other))}",
                 hint="`sycee funding list` shows them",
             )
-        confirmations = [(each, operations.confirm(self._new_id(), sent=each)) for each in fundings]
+        confirmations = [(each, operations.confirm(self._stores.new_id(), sent=each)) for each in fundings]
         return self._perform([self._decision(CONFIRM, made, each, signers, who) for each, made in confirmations])
 
     def reject(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Report that the bank refused its leg: the money returns to its source. Operator 0 signs."""
-        return self._decide(REJECT, operations.reject(self._new_id(), sent=funding), funding, signers, who, id)
+        return self._decide(REJECT, operations.reject(self._stores.new_id(), sent=funding), funding, signers, who, id)
 
     def fundings(self, state: str | None = None) -> list[Funding]:
         """Return the fundings, or those in one state, oldest first."""
@@ -367,9 +367,6 @@ class IssuanceService:
                 yield f"the funding {ids.format(each.id)} is {each.state}, and the ledger disagrees"
 
     # --- helpers ---
-
-    def _new_id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
     def _allocate(self, connection: Connection, institution: int) -> tuple[int, int]:
         owner, numbers = f"operator {ids.format(institution)}", self._stores.numbers

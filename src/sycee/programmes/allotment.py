@@ -55,10 +55,6 @@ class Allotment:
         """Return the digest of the members, which the seal has."""
         return operations.cohort_digest(self.members)
 
-    def share_of(self, member: int) -> Share:
-        """Return the share of a member, by number from 0."""
-        return next(each for each in self.shares if each.first <= member < each.first + each.count)
-
 
 def minor_of(shares: Iterable[Share]) -> int:
     """Return the sum of the packets of shares."""

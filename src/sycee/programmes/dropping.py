@@ -188,7 +188,7 @@ class Dropping(Terms):
             made = np.concatenate(
                 [
                     operations.claim(
-                        ids.new(read_ns(self._stores.clock) // 1_000_000),
+                        self._stores.new_id(),
                         programme=found.number,
                         member=place,
                         member_id=each.member,

@@ -130,9 +130,7 @@ class Funders:
         self, account: int, debit: int, credit: int, minor: int, signers: Sequence[Signer], who: int, id: int
     ) -> Outcome:
         self._people.require(who, OPEN_FUNDER, operator=self.get(account).operator)
-        made = operations.transfer(
-            ids.new(read_ns(self._stores.clock) // 1_000_000), debit=debit, credit=credit, amount=minor
-        )
+        made = operations.transfer(self._stores.new_id(), debit=debit, credit=credit, amount=minor)
         draft = Draft(MOVE, made, {"account": ids.format(account)}, who=who, signers=signers, id=id)
         return self._stores.intents.perform(draft)
 

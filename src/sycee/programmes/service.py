@@ -108,7 +108,7 @@ class Programmes(Widening):
         made, is_blocked = None, self._is_blocked(stored.funder)
         if not is_blocked:
             made = operations.block_account(
-                ids.new(read_ns(self._stores.clock) // 1_000_000),
+                self._stores.new_id(),
                 account=stored.funder,
                 sides=Block.DEBIT,
                 reason=Reason.REQUEST,
@@ -134,7 +134,7 @@ class Programmes(Widening):
         made = None
         if ends_block:
             made = operations.unblock_account(
-                ids.new(read_ns(self._stores.clock) // 1_000_000),
+                self._stores.new_id(),
                 account=stored.funder,
                 sides=Block.DEBIT,
                 reason=Reason.REQUEST,

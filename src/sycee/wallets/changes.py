@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.engine import Connection
 
 from sycee.core import ids
-from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
@@ -49,7 +48,7 @@ class Changes:
         if wallet.state == CLOSED and id and self._stores.intents.outcome(id, CLOSE) is not None:
             return wallet
         self._opening.directory.require_open(account)
-        record = operations.close_account(self._id(), account=account)
+        record = operations.close_account(self._stores.new_id(), account=account)
         payload = {"account": ids.format(account), "holder": ids.format(wallet.holder)}
         outcome = self._stores.intents.perform(Draft(CLOSE, record, payload, who=who, signers=signers, id=id))
         outcome.require_created(f"wallet {ids.format(account)} stays open")
@@ -71,15 +70,12 @@ class Changes:
         has_key = bool(self._stores.ledger.account(account).key)
         self._opening.check_class(found, is_person=is_person, has_key=has_key)
         rule_set = self._opening.rule_set(tier)
-        record = operations.set_rule_set(self._id(), account=account, rule_set=rule_set)
+        record = operations.set_rule_set(self._stores.new_id(), account=account, rule_set=rule_set)
         payload: dict[str, Any] = {"account": ids.format(account), "to": [tier, rule_set]}
         payload["from"] = [wallet.wallet_class, wallet.rule_set]
         outcome = self._stores.intents.perform(Draft(CLASS, record, payload, who=who, signers=signers, id=id))
         outcome.require_created(f"wallet {ids.format(account)} keeps its class")
         return self._opening.directory.get(account)
-
-    def _id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
 
 class _Close:

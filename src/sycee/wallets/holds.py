@@ -124,7 +124,7 @@ class Holds:
         self._people.require(who, HOLD)
         check_text(text)
         holder, receiving = self._directory.get(payer), self._directory.find(payee)
-        operation, reference = operation or self._id(), self._id()
+        operation, reference = operation or self._stores.new_id(), self._stores.new_id()
         record = operations.hold(operation, payer=payer, payee=payee, amount=minor, until_ns=until_ns)
         if receiving is None:  # nothing can be stored for an unknown payee
             valid_until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
@@ -176,7 +176,7 @@ class Holds:
         row = self._row(hold)
         payee = self._require_payee(row, who)
         self._check_till(payee, till)
-        operation, reference, amount = operation or self._id(), self._id(), minor or row.minor
+        operation, reference, amount = operation or self._stores.new_id(), self._stores.new_id(), minor or row.minor
         record = operations.post(operation, hold=hold, by=row.payee, amount=amount, release_rest=True)
         stored = {
             **{name: row._mapping[name] for name in ("payer", "payee", "payer_sealed", "payee_sealed")},
@@ -202,7 +202,7 @@ class Holds:
         """Release all of a hold, as its payee. Raises UsageError as `post`; Refused with the ledger's code."""
         row = self._row(hold)
         self._require_payee(row, who)
-        operation = operation or self._id()
+        operation = operation or self._stores.new_id()
         record = operations.void(operation, hold=hold, by=row.payee)
         outcome = self._perform(VOID, record, {"hold": ids.format(hold)}, signers, who, None, operation)
         outcome.require_created(f"hold {ids.format(hold)} is not released")
@@ -211,7 +211,7 @@ class Holds:
         """Set a later end of a hold, as its payer. Raises UsageError for an unknown hold; Refused with the code."""
         row = self._row(hold)
         self._people.require(who, HOLD)
-        operation = operation or self._id()
+        operation = operation or self._stores.new_id()
         record = operations.extend(operation, hold=hold, by=row.payer, until_ns=until_ns)
         outcome = self._perform(EXTEND, record, {"hold": ids.format(hold)}, signers, who, None, operation)
         outcome.require_created(f"hold {ids.format(hold)} keeps its end")
@@ -299,9 +299,6 @@ class Holds:
     ) -> Outcome:  # fmt: skip
         draft = Draft(action, record, payload, who=who, signers=signers, before=before, id=operation)
         return self._stores.intents.perform(draft)
-
-    def _id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
 
 _JOINED: Final = sqlalchemy.select(REFERENCES).join(HOLDS, HOLDS.c.reference == REFERENCES.c.id)

@@ -129,7 +129,7 @@ class Opening:
 
     def new_account(self) -> int:
         """Return the id for a wallet to open, which the wallet's key signs as proof of its possession."""
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
+        return self._stores.new_id()
 
     def open(
         self,
@@ -194,7 +194,7 @@ class Opening:
             if faults:
                 raise PersonRefused(faults[0])
             account = self._account(account, key, proof)
-            person = ids.new(read_ns(self._stores.clock) // 1_000_000)
+            person = self._stores.new_id()
             masked = [sealing.mask(text) for text in examined.columns.get("name", [""])]
             prepared: list[Prepared] = []
 

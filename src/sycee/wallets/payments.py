@@ -169,10 +169,10 @@ class Payments:
         self._people.require(who, PAY)
         check_text(text)
         paying, paid = self._directory.get(payer), self._directory.find(payee)
-        operation = operation or self._id()
+        operation = operation or self._stores.new_id()
         record = operations.pay(operation, payer=payer, payee=payee, amount=minor)
         if paid is None:  # no wallet: nothing can be stored for it, and an account of the issuer takes no payment
-            with_note(record, self._id())
+            with_note(record, self._stores.new_id())
             until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
             sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
             return Paid(PayerAnswer.PAYEE_CANNOT_RECEIVE, operation)
@@ -180,7 +180,7 @@ class Payments:
             return self._pay_plainly(record, signers, operation, paid)
         self.check_place(paid, till, order)
         now_ns = read_ns(self._stores.clock)
-        reference = self._id()
+        reference = self._stores.new_id()
         with_note(record, reference)
         row = {
             "id": reference,
@@ -309,7 +309,7 @@ class Payments:
             raise UsageError(
                 f"till {ids.format(till)} is of another merchant", hint="a merchant refunds at its own tills"
             )
-        operation, reference = operation or self._id(), self._id()
+        operation, reference = operation or self._stores.new_id(), self._stores.new_id()
         record = with_note(operations.refund(operation, original=payment, amount=minor), reference)
         row = {
             "id": reference,
@@ -341,7 +341,7 @@ class Payments:
         return Paid(payer_answer(outcome.results[0]), operation)
 
     def _refund_plainly(self, payment: int, minor: int, signers: Sequence[Signer], operation: int) -> Paid:
-        operation = operation or self._id()
+        operation = operation or self._stores.new_id()
         record = operations.refund(operation, original=payment, amount=minor)
         until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
         envelopes = sign_records(record, self._stores.ledger.ledger_id, signers, until_ns)
@@ -414,9 +414,6 @@ class Payments:
                 )
                 for row in connection.execute(query)
             ]  # fmt: skip
-
-    def _id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
 
 # --- in a transaction ---

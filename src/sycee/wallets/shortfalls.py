@@ -137,7 +137,7 @@ class Shortfalls:
             raise UsageError("the payment lacks nothing", hint="pay without the bank account")
         self._require_room(payer, missing)
         now_ns = read_ns(self._stores.clock)
-        operation, reference, funding = operation or self._id(), self._id(), self._id()
+        operation, reference, funding = operation or self._stores.new_id(), self._stores.new_id(), self._stores.new_id()
         records = self._chain(paying, payee, minor, missing, operation, reference, funding)
         expires_ns = now_ns + VALID_NS
         signed = sign_records(records, self._stores.ledger.ledger_id, signers, expires_ns)
@@ -283,7 +283,7 @@ class Shortfalls:
             operations.send(
                 funding, source=accounts.vault, destination=payer.account, through=accounts.transit, amount=missing
             ),
-            operations.confirm(self._id(), sent=funding),
+            operations.confirm(self._stores.new_id(), sent=funding),
             with_note(pay, reference),
         )
 
@@ -348,9 +348,6 @@ class Shortfalls:
 
     def _day(self, now_ns: int) -> str:
         return datetime.fromtimestamp(now_ns // 10**9, self._zone).date().isoformat()
-
-    def _id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
 
 def _shortfall(row: Row[Any]) -> Shortfall:

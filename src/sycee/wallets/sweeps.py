@@ -103,7 +103,7 @@ class Sweeps:
         self._people.require(who, SWEEP, operator=wallet.operator, institution=merchant)
         self._institutions.require_settlement(merchant)
         accounts = self._registry.operator(wallet.operator).accounts
-        sweep, now_ns = id or self._id(), read_ns(self._stores.clock)
+        sweep, now_ns = id or self._stores.new_id(), read_ns(self._stores.clock)
         record = operations.send(
             sweep,
             source=wallet.account,
@@ -163,12 +163,12 @@ class Sweeps:
 
         `id`: of the intent; the same id again returns the first outcome.
         """
-        record = operations.confirm(self._id(), sent=sweep)
+        record = operations.confirm(self._stores.new_id(), sent=sweep)
         return self._decide(CONFIRM, "transit.confirm", record, sweep, signers, who, id)
 
     def reject(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
         """Report that the bank refused a sweep: the money returns to the merchant. As `confirm`."""
-        record = operations.reject(self._id(), sent=sweep)
+        record = operations.reject(self._stores.new_id(), sent=sweep)
         return self._decide(REJECT, "transit.reject", record, sweep, signers, who, id)
 
     def _decide(
@@ -227,7 +227,7 @@ class Sweeps:
         self._people.require(who, "wallet.class", operator=wallet.operator)
         transit = self._registry.operator(wallet.operator).accounts.transit
         sealed = self._register.seal(wallet.holder, BANK, bank_account)
-        record = operations.link_account(self._id(), account=account, to=transit)
+        record = operations.link_account(self._stores.new_id(), account=account, to=transit)
 
         def before(connection: Connection) -> None:
             connection.execute(LINKS.delete().where(LINKS.c.account == account))
@@ -244,7 +244,7 @@ class Sweeps:
         """End the waterfall of a wallet: payments that exceed its limit are refused from now on. The operator signs."""
         wallet = self._directory.require_open(account)
         self._people.require(who, "wallet.class", operator=wallet.operator)
-        record = operations.link_account(self._id(), account=account)
+        record = operations.link_account(self._stores.new_id(), account=account)
         payload = {"account": ids.format(account), "linked": False}
         outcome = self._stores.intents.perform(Draft(LINK, record, payload, who=who, signers=signers, id=id))
         outcome.require_created(f"the waterfall of wallet {ids.format(account)} stays")
@@ -265,9 +265,6 @@ class Sweeps:
             account = state.account(link.account)
             if account is not None and (account.link == link.transit) is not (link.state == ACTIVE):
                 yield f"the waterfall of wallet {ids.format(link.account)} is {link.state}, and the ledger disagrees"
-
-    def _id(self) -> int:
-        return ids.new(read_ns(self._stores.clock) // 1_000_000)
 
 
 class _Sweep:

@@ -15,7 +15,6 @@ import sqlalchemy
 from sqlalchemy.engine import Engine
 
 from sycee.core import ids
-from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records import operations
@@ -120,7 +119,7 @@ class Waterfalls:
         duty = "transit.confirm" if is_confirmed else "transit.reject"
         self._people.require(who, duty, operator=excess.operator)
         make = operations.confirm if is_confirmed else operations.reject
-        record = make(ids.new(read_ns(self._stores.clock) // 1_000_000), sent=excess.id)
+        record = make(self._stores.new_id(), sent=excess.id)
         payload = {"operation": ids.format(excess.id)}
         return self._stores.intents.perform(Draft(action, record, payload, who=who, signers=signers, id=id))
 

@@ -68,5 +68,4 @@ async def current_caller(found: Annotated[Caller, Depends(caller)]) -> Caller:
     return found
 
 
-AnyCaller: TypeAlias = Annotated[Caller, Depends(caller)]
 KnownCaller: TypeAlias = Annotated[Caller, Depends(current_caller)]
