@@ -210,7 +210,7 @@ def _message(error: Exception) -> str:
 
 
 def _hint(error: Exception) -> str:
-    """Return the next step after a wrong query, in place of DuckDB's advice about settings and extensions."""
+    """Return the next step after a wrong query, instead of DuckDB's advice about settings and extensions."""
     text = str(error)
     if candidate := re.search(r'^Candidate bindings: "([^"]+)"', text, re.MULTILINE):
         return f"did you mean {candidate[1]}? {_SHOW_VIEWS}"

@@ -54,7 +54,7 @@ class Writer:
         file.write(self._header)
 
     def section(self, name: str, blocks: Iterable[bytes]) -> None:
-        """Write one section. `name` is not empty; an empty block is left out."""
+        """Write one section. `name` is not empty; an empty block is omitted."""
         encoded = name.encode()
         if not 0 < len(encoded) <= NAME_BYTES_MAX:
             raise UsageError(f"a section's name has {len(encoded)} bytes")

@@ -1,4 +1,4 @@
-"""Bulk payments of one bank: declare a file, take its batches, settle it, and read its results for ever.
+"""Bulk payments of one bank: declare a file, take its batches, settle it, and read its results at any later time.
 
     declare ─> (approve, above an amount) ─> append each batch ─> results
                                                 └─ mode "all": STAGE each row ─> settle: all rows or none

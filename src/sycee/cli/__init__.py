@@ -251,7 +251,7 @@ def _one_line(error: CycloptsError, tokens: list[str]) -> str:
 
 
 def _no_server(tokens: list[str]) -> str | None:
-    """Return why a command cannot be carried out by a server, if the words ask for that."""
+    """Return why a command cannot be performed by a server, if the words ask for that."""
     from sycee.cli import places
 
     words = _words(tokens)

@@ -41,7 +41,7 @@ def close(
     ] = None,
     json: AsJson = False,
 ) -> int:
-    """Close a business day after its cut-off, while payments go on, and sign its pack.
+    """Close a business day after its cut-off, while payments continue, and sign its pack.
 
     A day that is closed already stays as it is; its pack is shown again.
     """

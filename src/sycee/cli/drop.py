@@ -248,7 +248,7 @@ def terms(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: Key
 
 @app.command
 def allot(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyFiles = None) -> int:
-    """Add the members of the approved cohort, and seal it. After an interruption the same command goes on."""
+    """Add the members of the approved cohort, and seal it. After an interruption the same command continues."""
     keys = signing_keys(key)
     with open_bank(folder) as bank, progress("adding", "members") as report:
         who, signers = maker_of(bank, keys), bank.signers(*keys)

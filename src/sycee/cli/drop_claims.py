@@ -77,7 +77,7 @@ def claims(
     file: Annotated[Path, Parameter(help="CSV file with the columns member and wallet.")], /, *,
     occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
-    """Claim the packets in a file into wallets of one operator, which signs. Rows of other banks are left out."""
+    """Claim the packets in a file into wallets of one operator, which signs. Rows of other banks are omitted."""
     import csv
     from collections import Counter
 

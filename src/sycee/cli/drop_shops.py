@@ -24,8 +24,8 @@ Wallet: TypeAlias = Annotated[str, Parameter(help="Account of the shop.")]
 
 def apply(
     folder: BankFolder, name: Name, merchant: Merchant, /, *,
-    group: Annotated[str, Parameter(help="Merchant group of the file; may be left out if it has one.")] = "",
-    wallet: Annotated[str, Parameter(help="Account of the merchant; its oldest one if left out.")] = "",
+    group: Annotated[str, Parameter(help="Merchant group of the file; may be omitted if it has one.")] = "",
+    wallet: Annotated[str, Parameter(help="Account of the merchant; its oldest one if omitted.")] = "",
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Apply with a merchant's account for a merchant group of a programme."""

@@ -1,4 +1,4 @@
-"""`sycee invite`: codes with which persons set up a login."""
+"""`sycee invite`: codes with which persons create a login."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def issue(
     hours: Annotated[int, Parameter(help="Hours until the code ends, 1 to 336.")] = 24,
     key: KeyFiles = None,
 ) -> int:
-    """Print a code with which a person sets up a passkey, or a login with an OpenID provider, once.
+    """Print a code with which a person creates a passkey, or a login with an OpenID provider, once.
 
     The first --key is of an officer, or of the person's operator. Any person with the code can log in as the person.
     """

@@ -206,7 +206,7 @@ def issue(
     person: Annotated[str, Parameter(help="Id of the customer.")], /, *, login: Login,
     hours: Annotated[int, Parameter(help="Hours until the code ends, 1 to 336.")] = 24,
 ) -> int:  # fmt: skip
-    """Print a code with which a customer sets up a login, once."""
+    """Print a code with which a customer creates a login, once."""
     with connected(login) as bank:
         from sycee.client import api
 

@@ -81,7 +81,7 @@ def connected(login: Login) -> Iterator[Client]:
 
 
 def perform(bank: Client, call: Call[Any]) -> Any:
-    """Carry out an action and return its value.
+    """Perform an action and return its value.
 
     An error that leaves its result unknown names the id with which it can be repeated.
     """

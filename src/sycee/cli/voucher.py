@@ -7,14 +7,14 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.parameters import AsJson, Between
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import print_list, print_table, show, show_json, table
+from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.cli.wallet_options import AmountText, account_named
 from sycee.core.errors import UsageError
 
@@ -38,7 +38,7 @@ def propose(
     folder: BankFolder, group: GroupName, programme: Annotated[str, Parameter(help="Name of the programme.")],
     budget: Annotated[str, Parameter(help="The most that the vouchers promise, such as 5000.00.")], /, *,
     until: Annotated[str, Parameter(help="Local time at which all vouchers expire, such as 2026-11-30T00:00.")],
-    merchants: Annotated[str, Parameter(help="Payee group of the programme; may be left out if it has one.")] = "",
+    merchants: Annotated[str, Parameter(help="Payee group of the programme; may be omitted if it has one.")] = "",
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Propose budget, end and shops of a group of vouchers. Two officers sign."""
@@ -70,7 +70,7 @@ def groups(folder: BankFolder, /, *, json_: AsJson = False) -> int:
             }
             for each in bank.vouchers.groups.list()
         ]
-    print_list("groups", rows, *(rows[0] if rows else ("group", "programme", "state")), as_json=json_)
+    _show_rows("groups", rows, as_json=json_, headings=("group", "programme", "state"))
     return 0
 
 
@@ -199,7 +199,7 @@ def show_(folder: BankFolder, serial: Serial, /, *, json_: AsJson = False) -> in
         return 0
     parts = ", ".join(f"{name} {each}" for name, each in amounts.items())
     show(f"voucher {found.serial} of {found.group} is {found.state}: {total} {currency.code}, {parts}")
-    print_list("steps", steps, *(steps[0] if steps else ("step",)), as_json=False)
+    _show_rows("steps", steps, as_json=False, headings=("step",))
     return 0
 
 
@@ -277,3 +277,13 @@ def _serial(text: str, line: int) -> int:
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f"line {line}: {text!r} is no serial", hint="a serial has digits only")
     return int(text)
+
+
+def _show_rows(name: str, rows: Sequence[dict[str, Any]], *, as_json: bool, headings: Sequence[str]) -> None:
+    if as_json:
+        show_json({name: list(rows)})
+        return
+    made = table(*(rows[0] if rows else headings))
+    for row in rows:
+        made.add_row(*(str(value) for value in row.values()))
+    print_table(made)

@@ -199,7 +199,7 @@ def check(rows: Rows, payer: int) -> Call[Sequence[RowResults]]:
 
 
 def results(id: int | str, first: int = 0, count: int = REQUEST_BATCHES) -> Call[Sequence[RowResults]]:
-    """Return the results of batches as the server stored them, for ever."""
+    """Return the results of batches as the server stored them."""
 
     def converse(_: Session) -> Conversation[Sequence[RowResults]]:
         query = {"first_batch": str(first), "batches": str(count)}

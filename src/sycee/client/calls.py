@@ -1,4 +1,4 @@
-"""Calls: requests of a client to the server, as values that a sync and an async client carry out alike."""
+"""Calls: requests of a client to the server, as values that a sync and an async client perform alike."""
 
 from __future__ import annotations
 

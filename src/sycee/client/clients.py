@@ -64,7 +64,7 @@ class Client:
         self._http = httpx.Client(base_url=_origin(url), timeout=http.pop("timeout", TIMEOUT_S), **http)
 
     def do(self, call: Call[Value]) -> Value:
-        """Carry out a call and return its value. Raises the errors of `sycee.client.errors`."""
+        """Perform a call and return its value. Raises the errors of `sycee.client.errors`."""
         steps = self._session.run(call.converse(self._session))
         outcome: Outcome = None
         while True:
@@ -154,7 +154,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(base_url=_origin(url), timeout=http.pop("timeout", TIMEOUT_S), **http)
 
     async def do(self, call: Call[Value]) -> Value:
-        """Carry out a call and return its value. Raises the errors of `sycee.client.errors`."""
+        """Perform a call and return its value. Raises the errors of `sycee.client.errors`."""
         steps = self._session.run(call.converse(self._session))
         outcome: Outcome = None
         while True:
@@ -253,7 +253,7 @@ def _is_open(step: Send, answer: httpx.Response) -> bool:
 
 
 class Body:
-    """The bytes of an answer, up to ANSWER_BYTES_MAX: a server that was taken over could send without end."""
+    """The bytes of an answer, up to ANSWER_BYTES_MAX: a server that an attacker controls could send without end."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -1,6 +1,6 @@
 """Sign records that a server built, after a comparison with what was requested.
 
-The server answers an action with the records that need a signature. A server that was taken over could send others: a
+The server answers an action with the records that need a signature. An attacker's server could send others: a
 payment of another amount, to another payee. So `envelopes` decodes the records and compares every byte. A message of 32
 bytes is computed here from the request, and compared with the one that the server sent.
 """

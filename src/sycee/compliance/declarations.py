@@ -1,7 +1,7 @@
 """Declarations: TOML files about one network, read according to `vocabulary`.
 
 A file has a list of tables for each kind of entities. The vocabulary defines kinds, fields, words and references; no
-code here names a kind of its own. A field that is left out is unknown. Several files, or a folder, form one network;
+code here names a kind of its own. A field that is omitted is unknown. Several files, or a folder, form one network;
 one of them has [network]::
 
     network = load([Path("network")])

@@ -188,7 +188,7 @@ def name(table: Table, key: str) -> str:
 
 
 def optional_day(table: Table, key: str, default: date | None = None) -> date | None:
-    """Read a date, or return the default if it is left out."""
+    """Read a date, or return the default if it is omitted."""
     if key in table:
         return table.day(key)
     table.offer(key)
@@ -207,7 +207,7 @@ def until(table: Table, key: str, start: date | None, *, required: bool = False)
 def read_tables(
     table: Table, key: str, read: Callable[[Table], T], *, required: bool = False, empty: bool = False
 ) -> tuple[T, ...]:
-    """Read each table of a list with `read`, and refuse its other keys. An optional list may be left out.
+    """Read each table of a list with `read`, and refuse its other keys. An optional list may be omitted.
 
     `empty` allows `key = []`.
     """

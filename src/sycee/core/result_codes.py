@@ -1,6 +1,6 @@
 """Result codes: one closed enum with append-only numbers, and their precedence.
 
-Numbers are permanent, because bound results are stored for ever: add at the end, never renumber. PRECEDENCE decides
+Numbers are permanent, because bound results are stored permanently: add at the end, never renumber. PRECEDENCE decides
 which code an operation gets when several apply. docs/reference/result-codes.md explains each code.
 """
 

@@ -46,7 +46,7 @@ def insert_columns(
 ) -> None:
     """Insert the n rows that `columns` give; one of them at least is no constant. Errors as `insert_rows`.
 
-    `may_exist`: rows whose key is in the table already are left out. On SQLite one statement inserts all rows and has
+    `may_exist`: rows whose key is in the table already are omitted. On SQLite one statement inserts all rows and has
     few parameters per column, so that other threads run meanwhile.
     """
     count = next(len(values) for values in columns.values() if isinstance(values, np.ndarray | list))

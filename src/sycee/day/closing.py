@@ -1,4 +1,4 @@
-"""Close a business day while payments go on, sign its pack, and have another person countersign it.
+"""Close a business day while payments continue, sign its pack, and have another person countersign it.
 
 A close writes nothing to the ledger. It reads the state after the last frame before the cut-off, matches it, and stores
 pack, breaks and day in one transaction. The pack's file is written afterwards; `finish` writes it after a crash.

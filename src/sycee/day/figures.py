@@ -1,7 +1,7 @@
 """Figures of a day, computed from a ledger alone, so that a copy of the ledger on another machine gives them again.
 
 The money of each party after the day is computed twice: from the balances of its accounts, and from its money before
-the day and all movements of the day. History is copied in slices between frames, so payments go on.
+the day and all movements of the day. History is copied in slices between frames, so payments continue.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def compute(ledger: Source, currency: int, *, after: int, frame: int) -> Figures
                 f"{position.opening} + {position.received} - {position.paid} is not {position.closing} minor units",
                 hint="run `sycee verify`, and do not close the day before the cause is found",
             )
-        # An operator without money is left out: the ledger does not show whether it had joined by the frame.
+        # An operator without money is omitted: the ledger does not show whether it had joined by the frame.
         if name == ISSUANCE or any((position.opening, position.received, position.paid, position.closing)):
             positions[name] = position
     reserves, suspense = _reserves(source, frame)

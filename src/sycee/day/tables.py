@@ -28,7 +28,7 @@ DAYS: Final = Table(
     *required(Id128, "closed_by"),
     Column("countersigned_by", Id128),
 )
-# A pack is stored as it was closed, and once more with the second signature: the digest covers no signature.
+# A pack is stored as it was closed, and again with the second signature: the digest covers no signature.
 PACKS: Final = Table(
     "day_packs",
     METADATA,

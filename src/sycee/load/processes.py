@@ -43,7 +43,7 @@ def server_processes(port: int) -> list[int]:
 
 
 def cpu_times(processes: list[int]) -> list[ProcessTime]:
-    """Return the CPU seconds of processes; one that has ended is left out."""
+    """Return the CPU seconds of processes; one that has ended is omitted."""
     found = []
     for process in processes:
         with suppress(OSError):

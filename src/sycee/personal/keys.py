@@ -302,7 +302,7 @@ class PersonalKeys:
             return sorted(known.difference(connection.scalars(sqlalchemy.select(SECRETS.c.person))))
 
     def complete_backup(self) -> int:
-        """Copy the secrets to the backup that an interrupted `create` left out; return their number."""
+        """Copy the secrets to the backup that an interrupted `create` omitted; return their number."""
         missing = self.missing_in_backup()
         now = self._clock.now_ns()
         secrets = self._secrets_of(missing)

@@ -169,7 +169,7 @@ def phone(text: str, prefix: str = "") -> str:
     """Return a phone number in the form of E.164: + and 8 to 15 digits.
 
     Blanks, hyphens, dots and parentheses are removed; 00 in front becomes +. A number without either gets `prefix`,
-    such as "+86", in place of its first 0. Raises UsageError for any other text; the error does not repeat it.
+    such as "+86", instead of its first 0. Raises UsageError for any other text; the error does not repeat it.
     """
     if _PHONE.fullmatch(text):  # most numbers of a file
         return text

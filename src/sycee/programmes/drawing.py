@@ -268,7 +268,7 @@ class Drawing(Drafts):
         return self._change(found, states.CANCELLED, {}, check=check)
 
     def stop_repeating(self, name: str, *, who: int) -> StoredProgramme:
-        """Let no further occurrence of a programme begin; those that began go on. Repeating it changes nothing."""
+        """Let no further occurrence of a programme begin; those that began continue. Repeating it changes nothing."""
         stored = self.get(name)
         self._people.require(who, CLOSE, operator=stored.operator)
 
@@ -324,7 +324,7 @@ def parted(definition: Programme, entries: Entries) -> tuple[DrawRule, Entries]:
     """Return the rule and the entries of a list that is not drawn: a part for each packet class that somebody gets.
 
     First come, the entries are in the order of registration: the first ones are in the first class, and those after the
-    last packet are left out. Raises UsageError for a list of other parts than the packets.
+    last packet are omitted. Raises UsageError for a list of other parts than the packets.
     """
     rule, names = definition.draw, [each.name for each in definition.draw.strata]
     if definition.mode == EQUAL:

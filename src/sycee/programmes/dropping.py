@@ -73,7 +73,7 @@ class Dropping(Terms):
     ) -> Occurrence:  # fmt: skip
         """Add the members of the approved cohort and seal it. The operator of the funder signs each frame.
 
-        After an interruption the same call goes on where it stopped. `progress(done, total)` counts members. Raises
+        After an interruption the same call continues where it stopped. `progress(done, total)` counts members. Raises
         UsageError before the terms are signed, and IntegrityError if the files lead to another cohort than the signed
         one.
         """

@@ -106,7 +106,7 @@ class Appeals:
         """Decide an appeal; return the entry. The same decision by the same person again changes nothing.
 
         An allowed appeal of a duplicate ends the shared keys for this entry: it takes part besides the other person.
-        An entry that was excluded or lapsed goes on where it stopped, with a new deadline and a new code. Raises
+        An entry that was excluded or lapsed continues where it stopped, with a new deadline and a new code. Raises
         UsageError without the duty, for the person who registered the entry or filed the appeal, for a decided appeal,
         and after the freeze.
         """
@@ -165,7 +165,7 @@ class Appeals:
     # --- helpers ---
 
     def _restore(self, connection: Connection, found: Found, entry: int) -> None:
-        """Let an entry go on where it stopped."""
+        """Let an entry continue where it stopped."""
         row, now_ns = self._lists.entry_in(connection, found.list, entry), self._lists.now_ns()
         about, rules = entry_of(row), found.definition.registration_rules
         values: dict[str, object] = {"accepted": None, "through": None, "shared": 0, "attempts": 0}

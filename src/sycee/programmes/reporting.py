@@ -61,7 +61,7 @@ class ClosingReports:
     ) -> Effect:
         """Compare what winners and other registrants paid at shops in the spending window.
 
-        `winners`, `others`: accounts of their wallets; who has none paid nothing that is known, and is left out.
+        `winners`, `others`: accounts of their wallets; who has none paid nothing that is known, and is omitted.
         `before_ns`: also use payments between this time and the draw, which make the interval narrower; 0 for none.
         Raises UsageError for a group of fewer than two.
         """

@@ -89,7 +89,7 @@ class Shops:
     def apply(self, name: str, merchant: int, *, who: int, group: str = "", account: int = 0) -> Application:
         """Apply for a group of a programme with a merchant's account; return the application. Again: change nothing.
 
-        `group`: may be left out where the programme has one. `account`: the oldest open wallet of the merchant if left
+        `group`: may be omitted where the programme has one. `account`: the oldest open wallet of the merchant if left
         out. Raises UsageError after the end of spending, for a merchant that is not approved, an account of another
         holder, and an account that applied for another group.
         """

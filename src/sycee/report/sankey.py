@@ -102,7 +102,7 @@ def flow(flows: Sequence[Link], *, currency: Currency, back: str = "{} (again)")
 
 
 def arrange(flows: Sequence[Link], back: str) -> Diagram:
-    """Place nodes and streams; flows of nothing are left out.
+    """Place nodes and streams; flows of nothing are omitted.
 
     A node is to the right of all its sources; a node without targets is in the last column. Nodes of a column are
     in the order of their sources, so that few streams cross. A stream has one colour until it meets another. If

@@ -161,7 +161,7 @@ class _Report:
         )
 
     def tiles(self) -> Tiles:
-        """Return the five main figures. A figure that the outcome lacks is left out."""
+        """Return the five main figures. A figure that the outcome lacks is omitted."""
         figures = {name: comparison.ledger for name, comparison in self.by_name.items()}
         budget = figures.get("budget", self.programme.budget_minor)
         own = figures.get("spent_own", 0)

@@ -45,7 +45,7 @@ ANSWER_S_MAX: Final = 20.0  # a slower worker is stopped; a loaded machine may n
 STARTS_IN_A_ROW_MAX: Final = 3  # workers without a response; after that this process verifies
 RETRY_S: Final = 1.0  # after the system refused a process or thread
 _CLOSE_S_MAX: Final = 5.0
-_PENDING: Final = 2  # in place of an outcome
+_PENDING: Final = 2  # instead of an outcome
 
 
 class _Request:

@@ -67,7 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
         ):
             self._refuse(Problem("unavailable", "too many connections are open", hint="close some, then try again"))
             return
-        # A client that never reads would keep its connection, and the rest of its answer, for ever.
+        # A client that never reads would keep its connection, and the rest of its answer, without end.
         if self.client and _USER_TIMEOUT is not None:
             transport.get_extra_info("socket").setsockopt(
                 socket.IPPROTO_TCP, _USER_TIMEOUT, round(self.limits.unread_s * 1_000)

@@ -105,7 +105,7 @@ class _Bank(Collector):
         self._bank = bank
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the figures. Those that cannot be read now are left out, and counted."""
+        """Yield the figures. Those that cannot be read now are omitted, and counted."""
         failed = 0
         for part in (self._ledger, self._disk, self._waiting, self._webhooks, self._suspense, self._day, self._backups):
             try:

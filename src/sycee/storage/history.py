@@ -90,7 +90,7 @@ class History:
 
     @property
     def accepts_rows(self) -> bool:
-        """Return whether rows may be evicted at all."""
+        """Return whether rows may be evicted."""
         return not (self.refused or self._closed) and _libc is not None
 
     def evict(self, tables: Tables, *, wait: bool = False) -> None:

@@ -145,7 +145,7 @@ class Book:
         }
 
     def update_authority(self) -> None:
-        """Turn authority on, for good, once there are two board officers."""
+        """Turn authority on, permanently, once there are two board officers."""
         self.authority_on = self.authority_on or len(self.officers()) >= 2
 
     def release(self, hold: Hold, state: HoldState) -> None:

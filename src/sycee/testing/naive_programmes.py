@@ -65,7 +65,7 @@ def add_members(book: Book, operation: Operation) -> None:
 
 
 def seal_cohort(book: Book, operation: Operation) -> None:
-    """Fix the cohort by its digest, for good."""
+    """Fix the cohort by its digest, permanently."""
     programme = _programme(book, operation)
     refuse(Result.COHORT_SEALED, programme.sealed)
     refuse(Result.COHORT_INCOMPLETE, programme.filled != programme.count)

@@ -111,7 +111,7 @@ def _open_batch(book: Book, number: int) -> Batch:
 
 
 def settle(book: Book, operation: Operation) -> None:
-    """Settle all payments of a batch, limits checked on each account's net, or refuse it for good."""
+    """Settle all payments of a batch, limits checked on each account's net, or refuse it finally."""
     batch = _open_batch(book, operation.number)
     refuse(Result.BATCH_OF_ANOTHER_OPERATOR, operation.first != batch.operator)
     refuse(Result.BATCH_DIFFERS, (operation.count, operation.amount) != (len(batch.payments), batch.total))

@@ -86,7 +86,7 @@ class Groups:
     ) -> Proposal:  # fmt: skip
         """Propose a group of vouchers; two officers sign. The same id again returns the proposal.
 
-        - `merchants`: payee group of the programme; may be left out if it has one.
+        - `merchants`: payee group of the programme; may be omitted if it has one.
         - `budget_minor`: the most that its vouchers promise and have paid together.
         - `until_ns`: when all its vouchers expire, within the spending of a programme without a schedule.
 

@@ -23,7 +23,7 @@ class AliasKind(IntEnum):
 def store_aliases(
     connection: Connection, kind: AliasKind, hashes: Bytes, accounts: Bytes, masked: list[str], since_ns: int
 ) -> None:
-    """Insert n new aliases in place of those that have ended. `hashes`, `accounts`: (n, 16), best sorted by hash.
+    """Insert n new aliases instead of those that have ended. `hashes`, `accounts`: (n, 16), best sorted by hash.
 
     `masked`: the names of the holders with most letters replaced by *.
     """

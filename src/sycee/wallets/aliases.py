@@ -498,7 +498,7 @@ def _row(connection: Connection, kind: AliasKind, hash: bytes) -> Row[Any] | Non
 
 
 def _store(connection: Connection, kind: AliasKind, hash: bytes, account: int, masked: str, now_ns: int) -> None:
-    """Store an alias as active, in place of its earlier row."""
+    """Store an alias as active, which replaces its earlier row."""
     values = {"account": account, "masked": masked, "state": ACTIVE, "since_ns": now_ns}
     if connection.execute(
         ALIASES.update().where(_chosen(kind, hash)).values(**values, until_ns=None, to_account=None)

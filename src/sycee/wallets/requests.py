@@ -147,7 +147,7 @@ class Requests:
         """Return the requests among up to `limit` rows of an account with ids above `after`, and the last row's id.
 
         `is_payer`: the open requests that the account may pay; otherwise all requests of the payee. Requests that the
-        payee's present keys did not sign are left out: nobody can pay them. The last id is 0 after the last page.
+        payee's present keys did not sign are omitted: nobody can pay them. The last id is 0 after the last page.
         """
         chosen = (REQUESTS.c.payee == account) & (REQUESTS.c.id > after)
         if is_payer:

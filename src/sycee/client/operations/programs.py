@@ -69,7 +69,7 @@ def revoke_client(client: int | str, *, id: int = 0) -> Call[str]:
 
 
 def invite(person: int | str, *, hours: int = 24, id: int = 0) -> Call[Invitation]:
-    """Return a code with which a customer sets up a login, once. The code is in the first answer only."""
+    """Return a code with which a customer creates a login, once. The code is in the first answer only."""
     return action("/v1/invitations", {"person": name_of(person), "hours": hours}, value(Invitation), id=id)
 
 

@@ -1,6 +1,6 @@
 """The facts of a network that are in effect on one day, and paths from one entity to facts of another.
 
-Expired facts and elements that are not in force are left out. Nodes and resolved paths are created on first use and
+Expired facts and elements that are not in force are omitted. Nodes and resolved paths are created on first use and
 cached: the path from a cloud to the state of its operator is resolved once, however many flows are stored there.
 """
 

@@ -21,7 +21,7 @@ _VALUES_SHOWN_MAX: Final = 5  # in one sentence
 class Precondition(ConditionResult):
     """Whether a regime and the flow make a rule apply, before its subject is considered."""
 
-    touches: bool = True  # false if the regime does not apply at all
+    touches: bool = True  # false if the regime does not apply
 
 
 def precondition(touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -> Precondition:

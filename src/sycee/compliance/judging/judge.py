@@ -85,7 +85,7 @@ class Judge:
     # --- whole questions ---
 
     def findings(self, subject: str | Entity) -> tuple[Finding, ...]:
-        """Return the finding of every rule about one subject. Rules that read a flow are left out of other subjects."""
+        """Return the finding of every rule about one subject. Rules that read a flow are omitted of other subjects."""
         entity = self._entity(subject)
         if entity.kind == FLOW:
             on_path = self._flow_on_path(self.flow_node(entity), None)
@@ -102,7 +102,7 @@ class Judge:
     def flow(self, flow: str | Entity | Node, via: Sequence[str] | None = None) -> tuple[Finding, ...]:
         """Return the finding of every rule about a flow and about each element on its path.
 
-        `via` are the ids of spans and segments, in place of those that the flow declares.
+        `via` are the ids of spans and segments, instead of those that the flow declares.
         """
         on_path = self._flow_on_path(self.flow_node(flow), via)
         node, touches = on_path.flow, self._regimes(on_path)

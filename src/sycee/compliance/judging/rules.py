@@ -177,7 +177,7 @@ class CompiledRule:
         return conjunction(truths), tuple(basis for bases in bases_of_each for basis in bases) if explained else ()
 
     def _element_holds(self, scope: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
-        """Return the same for one element, or for the subject. It holds for an element that `where` leaves out."""
+        """Return the same for one element, or for the subject. It holds for an element that `where` omits."""
         selecting: list[ConditionResult] = []
         selected: Truth = True
         for evaluate in self._where:

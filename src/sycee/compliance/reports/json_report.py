@@ -1,7 +1,7 @@
 """A report as JSON, and the check that findings in it give the digest that it names.
 
 docs/reference/compliance-reports.md describes the format. Dates are ISO 8601, verdicts and forces are words, undeclared
-facts are null, and a finding that stops has the ISO 20022 status reason of the refusal. No member is ever left out.
+facts are null, and a finding that stops has the ISO 20022 status reason of the refusal. No member is ever omitted.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 By the standard (OASIS, SARIF 2.1.0, 3.27.9 and 3.27.10) only a result of kind `fail` has a level. A finding that stops
 is one, also an enforced unknown. Otherwise an unknown is `open`, a conflict is for `review`, and an attested finding is
-`informational`. A waiver is a suppression. Findings that are not applicable are left out.
+`informational`. A waiver is a suppression. Findings that are not applicable are omitted.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def lines(records: Array, names: Names | None = None) -> list[str]:
     """Return one line per record: its number from 1, its kind, and every field that the kind uses.
 
     A line of a chain ends with "and only together with the next". Unknown kinds and fields that must be zero are shown
-    in hexadecimal: nothing in the records is left out.
+    in hexadecimal: nothing in the records is omitted.
     """
     known = _Known(names or {})
     for record in records:

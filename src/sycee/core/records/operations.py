@@ -3,7 +3,7 @@
 Each function builds the records of the operation that its name and docstring describe. The first argument is the ids of
 the operations; the result is an array of `layout.OPERATION` with one record per id. Ids are ints, UUIDs, texts of UUIDs
 or arrays of `sycee.core.ids.ID`; a single value applies to all records. The functions check only that an argument has
-its type and fits its field, and raise UsageError otherwise, for example for a float or a bool in place of an integer.
+its type and fits its field, and raise UsageError otherwise, for example for a float or a bool instead of an integer.
 The ledger itself refuses malformed operations.
 """
 

@@ -3,7 +3,7 @@
 A slot has 32 bits for a row, enough for accounts. The index of a generation counts rows from the generation's first.
 An id that is not ordered by time may be at any row; from 2^32 rows on, `unordered_row_highs` stores the upper bits.
 
-Bound ids are stored for ever, and the id itself decides where it is looked up. An id whose time agrees with the frame
+Bound ids are stored permanently; the id decides where it is looked up. An id whose time agrees with the frame
 that bound it is in the index of the recent generation, in the index of the older generation, or in a sorted run
 (`runs`). Every other id is *unordered* and is in `unordered_slots`. A new id ordered by time is greater than all
 earlier ones, so a comparison with the greatest ids shows that it is new. docs/decisions/0014 has the costs.

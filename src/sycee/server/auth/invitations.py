@@ -1,4 +1,4 @@
-"""Invitations: a code with which a person sets up a login, once.
+"""Invitations: a code with which a person creates a login, once.
 
 Staff give the code to the person outside of this system. Anybody with the code can log in as the person, so clerks and
 signers of operators invite their own customers and merchants only; officers alone invite persons with another duty.

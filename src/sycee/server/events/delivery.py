@@ -134,7 +134,7 @@ class Delivery:
             await self._disable(webhook, error.message)
         except SyceeError:
             await asyncio.sleep(POLL_S)
-        except Exception as error:  # a defect: it is shown, and not repeated for ever
+        except Exception as error:  # a defect: it is shown, and not repeated endlessly
             await self._disable(webhook, f"the server failed: {type(error).__name__}")
         finally:
             await sender.close()

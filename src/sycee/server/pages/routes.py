@@ -52,7 +52,7 @@ class _Pages:
         return self._page("start", request, title=code, currency=code, person=await self._person(request))
 
     async def login(self, request: Request) -> HTMLResponse:
-        """Return the page on which persons log in, set up a login, and log out."""
+        """Return the page on which persons log in, create a login, and log out."""
         providers = [each.name for each in self._authentication.settings.providers]
         return self._page("login", request, title="Log in", providers=providers, person=await self._person(request))
 

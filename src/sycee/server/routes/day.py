@@ -173,7 +173,7 @@ async def read_pack(day: PathDay, caller: TheCaller, runtime: TheRuntime) -> Res
     responses=MESSAGE_SIGNED, summary="Close a business day",
 )  # fmt: skip
 async def close_day(day: PathDay, body: CloseBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Close a day after its cut-off, while payments go on.
+    """Close a day after its cut-off, while payments continue.
 
     The answer 202 has the pack in `document`, and the 32 bytes to sign; the pack waits for its signature for an hour,
     or until the server restarts. Longer statements than a request may have are read by `sycee day close`.

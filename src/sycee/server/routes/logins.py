@@ -173,7 +173,7 @@ async def revoke_client(
 async def invite(
     body: InvitationRequest, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
 ) -> JSONResponse:
-    """Return a code with which the person sets up a login, once. Give it to the person outside of this system.
+    """Return a code with which the person creates a login, once. Give it to the person outside of this system.
 
     An answer to a repeated request has no code: issue another invitation.
     """

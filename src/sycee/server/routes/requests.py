@@ -148,7 +148,7 @@ async def list_requests(
 ) -> dict[str, Any]:
     """Return requests in the order of ids, with their texts for the owner of the wallet only.
 
-    Requests that the payee's present keys did not sign are left out: nobody can pay them.
+    Requests that the payee's present keys did not sign are omitted: nobody can pay them.
     """
     bank = runtime.bank
 

@@ -38,7 +38,7 @@ States = Literal["", "applied", "accepted", "declined", "joined", "left"]
 
 
 class ApplicationBody(ActionBody):
-    """A merchant that applies. `group` and `wallet` may be left out if there is one."""
+    """A merchant that applies. `group` and `wallet` may be omitted if there is one."""
 
     merchant: Id
     group: Annotated[str, Field(max_length=120)] = ""

@@ -52,7 +52,7 @@ State = Annotated[str, Field(description="reserving, refused, preactivated, acti
 
 
 class GroupBody(ActionBody):
-    """A group of vouchers. `merchants`: payee group of the programme; may be left out if it has one."""
+    """A group of vouchers. `merchants`: payee group of the programme; may be omitted if it has one."""
 
     group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$", examples=["school-2026"])]
     programme: Annotated[str, Field(max_length=80)]

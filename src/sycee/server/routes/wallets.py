@@ -418,7 +418,7 @@ async def show_mandate(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -
     responses=MESSAGE_SIGNED, summary="Let payments take what they lack from the bank account",
 )  # fmt: skip
 async def grant_mandate(wallet: PathId, body: MandateBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Give a mandate, in place of an earlier one; the wallet's own key signs its message."""
+    """Give a mandate, which replaces an earlier one; the wallet's own key signs its message."""
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
