@@ -25,7 +25,8 @@ KEY = SigningKey.derive(bytes(32))
 ID = ids.parse("01930e2c-5a00-7abc-8def-0123456789ab")
 # Reached by `sycee.client.bulk`.
 BULK = {
-    "declare_bulk", "check_bulk", "pay_in_bulk", "show_bulk", "read_bulk_results", "approve_bulk", "settle_bulk",
+    "declare_bulk", "check_bulk", "pay_in_bulk", "list_bulk", "show_bulk", "read_bulk_results", "approve_bulk",
+    "settle_bulk",
 }  # fmt: skip
 PAYER = Payer(2, KEY, 156, 1, bytes(16))
 VOUCHERS = VoucherGroup("school", "autumn", "shops", ids.format(ID), ids.format(ID), 2, 100, 10**18, "open")
