@@ -284,7 +284,9 @@ def define(table: Table) -> Programme:
     if "zones" in table:
         if mode != LOTTERY:
             raise table.error("zones", f'a programme of the mode "{mode}" has no zones', right="the mode lottery")
-        zones = read_zones(table.tables("zones"), draw.strata, packets, expires_ns=expires_ns, zone=zone)
+        strata = {each.name: each.winners for each in draw.strata}
+        classes = {each.name: each.count for each in packets}
+        zones = read_zones(table.tables("zones"), strata, classes, expires_ns=expires_ns, zone=zone)
     shred_at_ns = _shred_at(registration_table, claim, expires_ns, phases["claim"], zone)
     merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))

@@ -6,17 +6,13 @@ the range of one zone, and `widening` fills the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sycee.core import documents
 from sycee.core.documents import Table
 from sycee.core.limits import COHORT_MEMBERS_MAX
-
-if TYPE_CHECKING:
-    from sycee.programmes.definition import PacketClass, Stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +29,13 @@ class Zone:
 
 
 def read(
-    tables: Sequence[Table], strata: Sequence[Stratum], packets: Sequence[PacketClass], *, expires_ns: int,
-    zone: ZoneInfo,
+    tables: Sequence[Table], strata: Mapping[str, int], classes: Mapping[str, int], *, expires_ns: int, zone: ZoneInfo
 ) -> tuple[Zone, ...]:  # fmt: skip
-    """Return the zones of a file. Raises DocumentError unless they are the strata, in order, and have all packets."""
-    names = [each.name for each in strata]
+    """Return the zones of a file. `strata`: their winners by name, in order; `classes`: the packets of each, in order.
+
+    Raises DocumentError unless the zones are the strata, in order, and have all packets.
+    """
+    names = [*strata]
     found = []
     for place, table in enumerate(tables):
         name = table.text("name")
@@ -46,15 +44,16 @@ def read(
                 "name", f"{documents.found(name)} is not stratum {place + 1} of the draw",
                 right=f"the strata, in their order: {', '.join(names)}",
             )  # fmt: skip
-        counts: tuple[int, ...] = (strata[place].winners,)
-        if len(packets) > 1:
+        winners = strata[name]
+        counts: tuple[int, ...] = (winners,)
+        if len(classes) > 1:
             own = table.table("packets")
-            counts = tuple(own.integer(each.name, 0, least=0, most=COHORT_MEMBERS_MAX) for each in packets)
+            counts = tuple(own.integer(each, 0, least=0, most=COHORT_MEMBERS_MAX) for each in classes)
             own.finish()
-        if sum(counts) != strata[place].winners:
+        if sum(counts) != winners:
             raise table.error(
-                "packets", f"the zone has {sum(counts)} packets, and its stratum {strata[place].winners} winners",
-                right=f"{strata[place].winners} packets",
+                "packets", f"the zone has {sum(counts)} packets, and its stratum {winners} winners",
+                right=f"{winners} packets",
             )  # fmt: skip
         table.offer("from")
         from_ns = table.moment("from", zone) if "from" in table else None
@@ -68,11 +67,11 @@ def read(
         raise tables[-1].error(
             "name", f"the stratum {names[len(found)]} is no zone", right=f"a zone for each of {', '.join(names)}"
         )
-    for place, each in enumerate(packets):
+    for place, (name, packets) in enumerate(classes.items()):
         count = sum(made.packets[place] for made in found)
-        if len(packets) > 1 and count != each.count:
+        if len(classes) > 1 and count != packets:
             raise tables[-1].error(
-                "packets", f"the zones have {count} packets of the class {each.name}, and the file {each.count}",
-                right=f"{each.count} in all zones together",
+                "packets", f"the zones have {count} packets of the class {name}, and the file {packets}",
+                right=f"{packets} in all zones together",
             )  # fmt: skip
     return tuple(found)
