@@ -544,7 +544,7 @@ STEPS: Final = {
     "Draw": ("freeze", "removals", "decide-removal", "publish", "beacon", "draw", "winners"),
     "Shops": ("apply", "decide-shop", "shops", "join", "leave"),
     "Drop": ("terms", "allot", "evidence", "ready", "drop", "widen"),
-    "Claims and payments": ("claim", "claims", "situation", "halt", "resume"),
+    "Claims and payments": ("claim", "claims", "situation", "situations", "halt", "resume"),
     "End": ("expire", "close", "cancel", "report"),
 }  # fmt: skip
 
