@@ -159,9 +159,9 @@ def test_another_list_under_the_same_announcement_is_refused(at: At) -> None:
     assert isinstance(register, Register)
     frozen = bank.programmes.occurrence(NAME)
     assert bank.programmes.freeze(NAME, who=north) == frozen  # the same list
-    register.entries = replace(register.entries, phones=register.entries.phones + np.uint64(1))
+    other = replace(register.entries, phones=register.entries.phones + np.uint64(1))
     with pytest.raises(UsageError, match="published already, with other content"):
-        bank.programmes.freeze(NAME, who=north)
+        bank.programmes.freeze(NAME, who=north, entries=other)
     assert bank.programmes.publish(NAME, who=north).published_ns is not None
     assert bank.programmes.publish(NAME, who=north).announcement == frozen.announcement
     path = bank.programmes.files_of(frozen) / draw_files.ANNOUNCEMENT
