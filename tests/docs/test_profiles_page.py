@@ -77,5 +77,5 @@ def test_every_word_is_documented(words: list[str]) -> None:
 
 
 def test_what_is_half_is_control() -> None:
-    assert f"{CONTROL_BP:,} (half) where it is left out" in TEXT
+    assert f"{CONTROL_BP:,} (half) where it is omitted" in TEXT
     assert f"business days from 0 to {profiles.BUSINESS_DAYS_MAX}" in TEXT
