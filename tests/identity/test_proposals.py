@@ -30,7 +30,7 @@ from sycee.core.records import operations
 from sycee.core.records.proposal_format import sign
 from sycee.core.result_codes import Result
 from sycee.database.events import events_after
-from sycee.identity.proposals import Missing
+from sycee.identity.proposals import Missing, Proposals
 
 
 def test_a_mint_takes_two_officers_and_the_operator(bank: World) -> None:
@@ -60,6 +60,24 @@ def test_a_mint_takes_two_officers_and_the_operator(bank: World) -> None:
     # Repeating the last step changes nothing.
     assert bank.proposals.submit(one.id) == answer.outcome
     assert bank.ledger.balance(VAULT) == 5_000
+
+
+def test_a_proposal_killed_before_its_submission_is_submitted_at_the_next_start(
+    small: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = small.mint()
+    for name, key in ((NORTH, KEYS[NORTH]), (ANN, KEYS[ANN])):
+        small.proposals.add_signature(sign(one, name, key))
+    with monkeypatch.context() as patched:
+        patched.delattr(Proposals, "submit")  # stands for a kill between the last signature and the submission
+        with pytest.raises(AttributeError, match="submit"):
+            small.proposals.add_signature(sign(one, BOB, KEYS[BOB]))
+    assert small.proposals.get(one.id).state == "open"
+    assert small.proposals.missing(one.id).needs == ()
+    assert small.proposals.catch_up() == 1
+    assert small.proposals.get(one.id).state == "done"
+    assert small.ledger.balance(VAULT) == 5_000
+    assert small.proposals.catch_up() == 0
 
 
 def test_the_maker_need_not_sign(small: World) -> None:

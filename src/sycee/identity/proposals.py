@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from sqlalchemy.engine import Connection, Row
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import IntegrityError, NotFound, UsageError
+from sycee.core.errors import IntegrityError, NotFound, SyceeError, UsageError
 from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.records import describe
 from sycee.core.records.describe import LocalName
@@ -320,12 +321,19 @@ class Proposals:
         return sum(self._end(stored.proposal, LAPSED, Result.SIGNATURE_EXPIRED.name) for stored in due)
 
     def catch_up(self, *, again: bool = False) -> int:
-        """Write the outcomes of intents to their proposals, after a crash; return how many changed.
+        """Complete what a crash interrupted; return how many proposals changed.
 
+        A proposal that has all signatures is submitted, and outcomes of intents are written to their proposals.
         `again`: also of proposals that have an outcome, because a restore may have changed it.
         """
         states = (SUBMITTED, DONE, REFUSED, LAPSED) if again else (SUBMITTED,)
         changed = 0
+        now_ns = read_ns(self._stores.clock)
+        for stored in self.list(OPEN):
+            if now_ns < stored.proposal.valid_until_ns and not self.missing(stored.id).needs:
+                with suppress(SyceeError):  # what it needs has changed since: it stays open until it lapses
+                    self.submit(stored.id)
+                    changed += 1
         for state in states:
             for stored in self.list(state):
                 intent = self._stores.intents.find(stored.id)
