@@ -78,12 +78,14 @@ def test_a_stop_under_load_completes_what_was_begun(tmp_path: Path) -> None:
         assert f"serves {folder}" in process.stderr.readline()
         assert httpx.get(f"{address}/readyz").status_code == 200
         is_draining = threading.Event()
+        all_began = threading.Barrier(CALLERS + 1)
 
         def call() -> int:
             """Send requests until the server drains, as a load balancer does; return their number."""
             answered = 0
             with httpx.Client(base_url=address) as client:  # making one takes longer than a request
-                while not is_draining.is_set():
+                all_began.wait(PATIENCE_S)
+                while not answered or not is_draining.is_set():
                     assert client.get("/v1/supply").status_code == 200
                     answered += 1
             return answered
@@ -95,6 +97,7 @@ def test_a_stop_under_load_completes_what_was_begun(tmp_path: Path) -> None:
         ):
             slow.sendall(b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\ngrant")
             calls = [pool.submit(call) for _ in range(CALLERS)]
+            all_began.wait(PATIENCE_S)
             process.send_signal(signal.SIGTERM)
             while (draining := balancer.get("/readyz")).status_code == 200:
                 pass
