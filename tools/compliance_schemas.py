@@ -26,6 +26,7 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _LINE_MAX: Final = 100
 _PATH: Final = "[a-z_0-9]+([.][a-z_0-9]+)*"
 _MOMENT: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+_SETS: Final = ("set", "values", "facts")  # arguments of which a test has exactly one
 _BOOLEAN: Final[Schema] = {"type": "boolean"}
 _PATTERNS: Final = {vocabulary.NAME: "name", vocabulary.RULE_NAME: "rule_name", vocabulary.TOPIC: "topic"}
 _BY_FIRST_LETTER: Final = groupby(sorted(territories.codes()), key=lambda code: code[0])
@@ -197,9 +198,12 @@ def _rule() -> Schema:
 
 
 def _condition(more: Mapping[str, Schema]) -> Schema:
-    """Return the schema of one test of one fact, or of several conditions; both have the properties `more` too."""
-    any_of = _object({**more, "any": _list(_ref("condition"), least=1)}, required=(*more, "any"))
-    return {"oneOf": [any_of, *(_tests(names, arguments, more) for names, arguments in _arguments())]}
+    """Return the schema of one test of one fact, or of several conditions; all have the properties `more` too."""
+    conditions = _list(_ref("condition"), least=1)
+    any_of = _object({**more, "any": conditions}, required=(*more, "any"))
+    keys_of_some = {**more, "some": _ref("path"), "having": conditions, "negate": _BOOLEAN}
+    some = _object(keys_of_some, required=(*more, "some", "having"))
+    return {"oneOf": [any_of, some, *(_tests(names, arguments, more) for names, arguments in _arguments())]}
 
 
 def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[str, Schema]) -> Schema:
@@ -210,8 +214,9 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
     needed = sorted(name for name in arguments if name == "zone" or (name in described and described[name].required))
     properties = {**more, **fact, "test": test, "negate": _BOOLEAN, **arguments}
     schema = _object(properties, required=(*more, *fact, "test", *needed))
-    if names == vocabulary.SETS:
-        schema["oneOf"] = [{"required": [each]} for each in arguments]
+    sets = [each for each in _SETS if each in arguments]
+    if "values" in sets:
+        schema["oneOf"] = [{"required": [each]} for each in sets]
     return schema
 
 
@@ -220,7 +225,12 @@ def _arguments() -> list[tuple[Sequence[str], dict[str, Schema]]]:
     described = {name: _value(key) for name, key in keys(Condition).items()} | _refs("path", "parts", "purposes", "of")
     sets = {"set": _ref("text"), "values": _set_of("text", least=1), "facts": _ref("path")}
     weekend = {"type": "array", "items": _enum(profiles.DAYS), "uniqueItems": True, "minItems": 1}
-    further = {vocabulary.RETURNED_IN_TIME: {**_refs("text", "zone", "holidays"), "weekend": weekend}}
+    ties = {"type": "array", "items": _enum(vocabulary.TIES), "uniqueItems": True, "minItems": 1}
+    states = {"set": _ref("text"), "values": _set_of("state", least=1), "home": _ref("text"), "ties": ties}
+    further = {
+        vocabulary.RETURNED_IN_TIME: {**_refs("text", "zone", "holidays"), "weekend": weekend},
+        vocabulary.CONTROLLED_BY: states,
+    }
     groups: dict[tuple[str, ...], list[str]] = {}
     for test in TESTS:
         if test not in vocabulary.SETS:

@@ -54,6 +54,14 @@ _PHRASES: Final[Mapping[str, str]] = {
     vocabulary.ATTESTED: "`{topic}`{of} is attested",
     vocabulary.RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and "
     "by the end of {days}, whichever is earlier (time of {zone})",
+    vocabulary.CONTROLLED_BY: "a party that {fact} names is of {states}, or is controlled from there{how}",
+}
+_TIES: Final[Mapping[str, str]] = {
+    vocabulary.ORGANISED: "by the law that it is organised under",
+    vocabulary.HEADQUARTERS: "by its headquarters",
+    vocabulary.RESIDENT: "by residence",
+    vocabulary.CITIZEN: "by citizenship",
+    vocabulary.EMPLOYED: "by employment",
 }
 _SECOND_HAND: Final = " (**second-hand**)"
 
@@ -168,6 +176,9 @@ def condition(of: Condition) -> str:
     """Return a condition as a phrase."""
     if of.any_of:
         return "(" + " **or** ".join(map(condition, of.any_of)) + ")"
+    if of.some:
+        meeting = f"one of `{of.some}` has all of: " + " **and** ".join(map(condition, of.having))
+        return f"({'not: ' if of.negate else ''}{meeting})"
     days = "that business day" if of.business_days == 0 else f"{of.business_days} business days after that day"
     phrase = _PHRASES[of.test].format(
         fact=f"`{of.fact}`",
@@ -179,6 +190,8 @@ def condition(of: Condition) -> str:
         hours=of.hours,
         days=days,
         zone=of.zone,
+        states=f"a state not in {_values(of)}" if of.outside else _values(of),
+        how=_ties(of) if of.ties else "",
     )
     return f"not: {phrase}" if of.negate else phrase
 
@@ -189,6 +202,18 @@ def _values(of: Condition) -> str:
     if of.members or (of.set_name and len(of.values) > _VALUES_SHOWN_MAX):
         return f"*{of.set_name}*"
     return ", ".join(f"`{value}`" for value in sorted(of.values))
+
+
+def _ties(of: Condition) -> str:
+    """Return how a party is of a state, how shares count, and who is excepted."""
+    how = [_TIES[tie] for tie in of.ties]
+    if of.control_bp != CONTROL_BP:
+        how.append(f"control from {of.control_bp:,} of {vocabulary.BASIS_POINTS:,} shares on")
+    if of.chain == vocabulary.MULTIPLY:
+        how.append("shares multiplied along chains")
+    if of.home_name:
+        how.append(f"except parties of *{of.home_name}*")
+    return f" ({', '.join(how)})"
 
 
 def _limits(of: Condition) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sycee.compliance.vocabulary import KINDS, Field, Kind, Type
+from sycee.compliance.vocabulary import EXCLUDED, KINDS, ORGANISATION, Field, Kind, Type
 
 Document = dict[str, Any]
 
@@ -30,11 +30,12 @@ def toml(document: Mapping[str, Any]) -> str:
 
 
 def whole() -> Document:
-    """Return a network with one entity of each kind, all their fields, attestations, adoptions and waivers."""
+    """Return a network with entities of each kind, all their fields, attestations, adoptions and waivers."""
     document: Document = {"network": {**HEAD, "source": "a register", "synthetic": True}}
     document["network"]["undeclared"] = ["nobody"]
     for kind in KINDS.values():
         document[kind.plural] = [entity(kind)]
+    document["organisations"] = organisations()
     document["facilities"].append({"id": second("facility")})
     document["attestations"] = [
         {
@@ -82,6 +83,19 @@ def entity(kind: Kind) -> Document:
         "provenance": {kind.fields[0].name: dict(about)},
         **{field.name: value(field) for field in kind.fields},
     }
+
+
+def organisations() -> list[Document]:
+    """Return a firm, a branch, a person and a firm of two states: together they have all fields of an organisation."""
+    whole = entity(KINDS[ORGANISATION])
+    forms = {"first": "state", "second": "branch_of", "third": "person", "fourth": "organised_in"}
+    made = []
+    for number, form in forms.items():
+        without = {*EXCLUDED.get(form, ()), *({*EXCLUDED} - {form} if form != "person" else {"organised_in"})}
+        fields = {name: each for name, each in whole.items() if name not in without}
+        about = whole["provenance"]["state"]
+        made.append({**fields, "id": f"{number}-organisation", "provenance": {form: about}})
+    return made
 
 
 def value(field: Field) -> Any:

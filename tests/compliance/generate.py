@@ -14,24 +14,32 @@ from typing import Any
 from tests.compliance import build
 from tests.compliance.build import AT
 
-from sycee.compliance.fact_paths import Roots, split
+from sycee.compliance.fact_paths import Roots, below, split
 from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Fact, Network, Value
 from sycee.compliance.profiles import Condition, List, Profile, Row, Rule, Touch
 from sycee.compliance.vocabulary import (
     AT_LEAST,
     AT_MOST,
     ATTESTED,
+    BASIS_POINTS,
+    CHAINS,
+    CONTROLLED_BY,
     DECLARED,
+    EMPLOYED,
+    EXCLUDED,
     IS_FALSE,
     IS_TRUE,
     KINDS,
     LEVELS,
     LISTED,
+    MULTIPLY,
+    OF_PERSONS,
     ORGANISATION,
     PATH_LEVELS,
     PURPOSES,
     RETURNED_IN_TIME,
     SETS,
+    TIES,
     Field,
     Type,
 )
@@ -55,12 +63,42 @@ def network(random: Random) -> Network:
         for id in ids(kind.name):
             if random.random() < 0.95:
                 name = random.choice(WORDS) if random.random() < 0.1 else id
-                entities[id] = Entity(kind.name, id, name, _facts(random, kind.fields))
+                facts = _facts(random, kind.fields)
+                facts = _of_one_form(random, facts) if kind.name == ORGANISATION else facts
+                entities[id] = Entity(kind.name, id, name, facts)
     for id in ids("flow"):
         if id in entities and random.random() < 0.6:
             entities[id] = _on_its_way(random, entities[id], entities)
     attestations = [_attestation(random, random.choice(list(entities))) for _ in range(random.randrange(12))]
     return Network("random", "at random", AT, entities, tuple(attestations))
+
+
+def _of_one_form(random: Random, facts: dict[str, Fact]) -> dict[str, Fact]:
+    """Return the facts of a firm, a branch or a person, as the reader of declarations allows them."""
+    form = random.choice(("", "", "organised_in", "branch_of", "person"))
+    without = {*EXCLUDED.get(form, ())}
+    if form == "person":
+        facts["person"] = Fact(True)
+    else:
+        facts.pop("person", None)
+        without |= {*OF_PERSONS, "organised_in", "branch_of"} - {form}
+    facts = {name: fact for name, fact in facts.items() if name not in without}
+    if "owners" in facts:
+        facts["owners"] = replace(facts["owners"], value=_within_the_whole(facts))
+    return facts
+
+
+def _within_the_whole(facts: dict[str, Fact]) -> tuple[Element, ...]:
+    """Return the first owners of which the shares, with the dispersed ones, are at most all."""
+    dispersed = facts.get("dispersed_bp")
+    left: Any = BASIS_POINTS - (dispersed.value if dispersed else 0)  # type: ignore[operator]
+    owners: list[Element] = []
+    for each in facts["owners"].value:  # type: ignore[union-attr]
+        assert isinstance(each, Element)
+        left -= sum(each.values("share_bp"))
+        if left >= 0:
+            owners.append(each)
+    return tuple(owners)
 
 
 def _on_its_way(random: Random, flow: Entity, entities: dict[str, Entity]) -> Entity:
@@ -206,6 +244,10 @@ def condition(random: Random, roots: Roots, *, deep: bool = True) -> Condition:
     if deep and random.random() < 0.15:
         return Condition(any_of=tuple(condition(random, roots, deep=False) for _ in range(2)))
     negate = random.random() < 0.2
+    if deep and random.random() < 0.1:
+        some = path(random, roots, (Type.ELEMENTS, *REFERENCES))[0]
+        having = tuple(condition(random, below(some, roots), deep=False) for _ in range(2))
+        return Condition(some=some, having=having, negate=negate)
     if random.random() < 0.1:
         of = path(random, roots, REFERENCES)[0] if random.random() < 0.5 else ""
         least = random.choice(list(Assurance))
@@ -227,13 +269,35 @@ def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, An
         return random.choice((IS_TRUE, IS_FALSE)), {}
     if field.type is Type.INTEGER:
         return random.choice((AT_MOST, AT_LEAST)), {"limit": 4000}
-    if field.kinds == (ORGANISATION,) and random.random() < 0.8:
+    if field.kinds == (ORGANISATION,) and random.random() < 0.4:
+        return CONTROLLED_BY, of_states(random)
+    if field.kinds == (ORGANISATION,) and random.random() < 0.7:
         limits = {name: path(random, roots)[0] for name in ("parts", "purposes") if random.random() < 0.3}
         return random.choice(LISTED), {"list": random.choice(LISTS), **limits}
     if random.random() < 0.2:
         return random.choice(SETS), {"facts": path(random, roots)[0]}
     known = STATES if field.type in (Type.STATE, Type.STATES) else (*field.words, *WORDS, *ids("organisation"))
     return random.choice(SETS), {"values": frozenset(random.sample(known, 2))}
+
+
+def of_firms(random: Random) -> dict[str, Fact]:
+    """Return random facts of a firm without owners."""
+    fields = [each for each in KINDS[ORGANISATION].fields if each.name in ("state", "headquarters", "identifiers")]
+    return _facts(random, tuple(fields))
+
+
+def of_states(random: Random) -> dict[str, Any]:
+    """Return the arguments of `controlled-by`."""
+    chain = random.choice(CHAINS)
+    allowed = [each for each in TIES if chain != MULTIPLY or each != EMPLOYED]
+    return {
+        "values": frozenset(random.sample(STATES, random.choice((1, 1, 2)))),
+        "outside": random.random() < 0.3,
+        "home": frozenset(random.sample(STATES, random.choice((0, 1, 1)))),
+        "control_bp": random.choice((1, 4000, 5000, 5000)),
+        "chain": chain,
+        "ties": tuple(each for each in allowed if random.random() < 0.7),
+    }
 
 
 def path(random: Random, roots: Roots, types: tuple[Type, ...] = tuple(Type)) -> tuple[str, Field]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sycee.compliance.facts import CONTROL_BP
 from sycee.compliance.profiles import Condition, Library, List, Profile, Rule
-from sycee.compliance.vocabulary import LISTED, RETURNED_IN_TIME
+from sycee.compliance.vocabulary import ATTRIBUTE, CONTROLLED_BY, LISTED, MULTIPLY, ORGANISED, RETURNED_IN_TIME
 
 PARTS = ("flow", "when", "unless", "where", "require")
 Mutate = Callable[[Library], Library]
@@ -66,15 +66,30 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
                 yield f"any[{place}] {name}", replace(condition, any_of=changed)
         return
     yield "negated", replace(condition, negate=not condition.negate)
+    for place, each in enumerate(condition.having):
+        rest = (*condition.having[:place], *condition.having[place + 1 :])
+        yield f"having[{place}] dropped", replace(condition, having=rest)
+        for name, mutated in _of_condition(each):
+            changed = (*condition.having[:place], mutated, *condition.having[place + 1 :])
+            yield f"having[{place}] {name}", replace(condition, having=changed)
     if condition.values:
         yield "set emptied", replace(condition, values=frozenset())
         yield "set swapped", replace(condition, values=frozenset({"ZZ"}))
     if condition.limit:
         yield "limit - 1", replace(condition, limit=condition.limit - 1)
         yield "limit + 1", replace(condition, limit=condition.limit + 1)
-    if condition.test in LISTED:
+    if condition.test == CONTROLLED_BY:
+        yield "inside turned", replace(condition, outside=not condition.outside)
+        if condition.home:
+            yield "home emptied", replace(condition, home=frozenset())
+        if len(condition.ties) > 1:
+            yield "only organised", replace(condition, ties=(ORGANISED,))
+        other = MULTIPLY if condition.chain == ATTRIBUTE else ATTRIBUTE
+        yield "chain turned", replace(condition, chain=other)
+    if condition.test in (*LISTED, CONTROLLED_BY):
         if condition.control_bp != CONTROL_BP:  # the default threshold of control is not part of a rule
-            yield "control - 1", replace(condition, control_bp=condition.control_bp - 1)
+            if condition.control_bp > 1:
+                yield "control - 1", replace(condition, control_bp=condition.control_bp - 1)
             yield "control + 1", replace(condition, control_bp=condition.control_bp + 1)
         if condition.parts:
             yield "parts dropped", replace(condition, parts="")
@@ -134,5 +149,5 @@ def _lists_of(rule: Rule) -> set[str]:
     while waiting:
         condition = waiting.pop()
         names.add(condition.list)
-        waiting += condition.any_of
+        waiting += (*condition.any_of, *condition.having)
     return names - {""}

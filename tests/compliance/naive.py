@@ -104,8 +104,22 @@ class Naive:
     def condition(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         if condition.any_of:
             return disjunction([self.condition(each, roots, frame) for each in condition.any_of])
+        if condition.some:
+            truth = self.some(condition, roots, frame)
+            return negation(truth) if condition.negate else truth
         truth = self.test(condition, roots, frame)
         return negation(truth) if condition.negate else truth
+
+    def some(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+        values, whole = self.at_path(condition.some, roots, frame)
+        of_flow = condition.some.startswith("flow.") and roots.level in PATH_LEVELS
+        named = of_flow or condition.some.startswith("subject.") or not roots.each
+        below = Roots(roots.level, condition.some if named else f"{roots.each}.{condition.some}")
+        truths: list[Truth] = [] if whole else [None]
+        for value in values:
+            inner = {**frame, "element": self.resolved(value, condition.some.rpartition(".")[2])}
+            truths.append(conjunction([self.condition(each, below, inner) for each in condition.having]))
+        return disjunction(truths)
 
     def test(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         if condition.test == "attested":
@@ -126,6 +140,8 @@ class Naive:
         if condition.test in ("any-listed", "none-listed"):
             truth = disjunction([self.listed(str(value), condition, roots, frame) for value in values] + gap)
             return truth if condition.test == "any-listed" else negation(truth)
+        if condition.test == "controlled-by":
+            return disjunction([self.controlled(str(value), condition) for value in values] + gap)
         if condition.test in ("any-in", "all-in", "none-in"):
             inside: list[Truth] = [self.inside(value, condition, roots, frame) for value in values]
             if condition.test == "all-in":
@@ -236,12 +252,19 @@ class Naive:
         named, _ = [], True
         for entity in self.network.of_kind("organisation"):
             named += self.values(entity, ["owners", "owner"])[0]
+            named += self.values(entity, ["branch_of"])[0]
+            named += self.values(entity, ["works_for"])[0]
         return [str(each) for each in named]
 
     def held_bp(self, who: str, found: set[str]) -> tuple[int, int]:
         """Return the shares of those found, and the undeclared shares."""
         here = self.resolved(who, "owner")
         held, undeclared = 0, BASIS_POINTS
+        parent = self.values(here, ["branch_of"])[0]
+        if parent:
+            return (BASIS_POINTS if parent[0] in found else 0), 0
+        if self.values(here, ["person"])[0] == [True]:
+            return 0, 0
         if isinstance(here, Entity):
             owners, known = self.values(here, ["owners"])
             if known and here.facts["owners"].value == ():
@@ -265,6 +288,100 @@ class Naive:
                 values, whole = self.at_path(path, roots, frame)
                 truths.append(True if set(map(str, values)) & set(limits) else False if whole else None)
         return conjunction(truths)
+
+    # --- states ---
+
+    def controlled(self, party: str, condition: Condition) -> Truth:
+        """Return whether a party is of the states of a condition, or controlled from there."""
+        organisations = [each.id for each in self.network.of_kind("organisation")]
+        everybody = sorted({party, *organisations, *self.owners_named()})
+        held = {who: self.ties(who, condition) for who in everybody}
+        seeds = {
+            who: conjunction([self.of_states(who, condition), negation(self.at_home(who, condition))])
+            for who in everybody
+        }
+        whole = condition.chain == "attribute"
+        least = {who: 1.0 if seeds[who] else 0.0 for who in everybody}
+        most = dict.fromkeys(everybody, 1.0)
+        before = None
+        while before != (least, most):
+            before = dict(least), dict(most)
+            for who in everybody:
+                shares, undeclared = held[who]
+                low = sum(share * least[owner] for owner, share in shares)
+                high = sum(share * most[owner] for owner, share in shares) + undeclared
+                if whole:
+                    low, high = float(low >= condition.control_bp), float(high >= condition.control_bp)
+                else:
+                    low, high = low / BASIS_POINTS, high / BASIS_POINTS
+                least[who] = 1.0 if seeds[who] else min(1.0, low)
+                most[who] = min(1.0, high) if seeds[who] is False else 1.0
+        limit = 1.0 if whole else condition.control_bp / BASIS_POINTS - 1e-9
+        truth = True if least[party] >= limit else False if most[party] < limit else None
+        return conjunction([truth, negation(self.at_home(party, condition))])
+
+    def ties(self, who: str, condition: Condition) -> tuple[list[tuple[str, int]], int]:
+        """Return the holders of a party with their shares, and the undeclared shares."""
+        here = self.resolved(who, "owner")
+        parent = self.values(here, ["branch_of"])[0]
+        if parent:
+            return [(str(parent[0]), BASIS_POINTS)], 0
+        if self.values(here, ["person"])[0] == [True]:
+            home = self.at_home(who, condition)
+            if "employed" not in condition.ties or home:
+                return [], 0
+            employers, known = self.values(here, ["works_for"])
+            abroad = [conjunction([negation(self.at_home(str(each), condition)), negation(home)]) for each in employers]
+            sure = [(str(each), BASIS_POINTS) for each, of in zip(employers, abroad, strict=True) if of]
+            return sure, 0 if known and None not in abroad else BASIS_POINTS
+        _, undeclared = self.held_bp(who, set())
+        shares = []
+        for owner in self.values(here, ["owners"])[0]:
+            assert isinstance(owner, Element)
+            who_holds, share = self.values(owner, ["owner"])[0], self.values(owner, ["share_bp"])[0]
+            if who_holds and share:
+                shares.append((str(who_holds[0]), int(str(share[0]))))
+        return shares, undeclared
+
+    def of_states(self, who: str, condition: Condition) -> Truth:
+        here = self.resolved(who, "owner")
+        if self.values(here, ["branch_of"])[0]:
+            return False
+        person = self.values(here, ["person"])[0] == [True]
+        fields = {"resident": "resides_in", "citizen": "citizen_of"} if person else {"headquarters": "headquarters"}
+        found = [self.values(here, [field]) for tie, field in fields.items() if tie in condition.ties]
+        if not person and "organised" in condition.ties:
+            found.append(self.organised(here))
+        states = condition.values | {each.value for each in condition.members if each.in_force(self.at)}
+        return disjunction(
+            [
+                any((each in states) != condition.outside for each in values) if known else None
+                for values, known in found
+            ]
+        )
+
+    def organised(self, here: Here) -> tuple[list[object], bool]:
+        several = self.values(here, ["organised_in"])
+        return several if several[1] else self.values(here, ["state"])
+
+    def at_home(self, who: str, condition: Condition) -> Truth:
+        if not condition.home:
+            return False
+        for _ in range(100):
+            here = self.resolved(who, "owner")
+            parent = self.values(here, ["branch_of"])[0]
+            if not parent:
+                break
+            who = str(parent[0])
+        else:
+            return None
+        if self.values(here, ["person"])[0] == [True]:
+            both = [self.values(here, ["citizen_of"]), self.values(here, ["resides_in"])]
+            return disjunction(
+                [any(each in condition.home for each in values) if known else None for values, known in both]
+            )
+        organised, known = self.organised(here)
+        return (bool(organised) and all(each in condition.home for each in organised)) if known else None
 
     # --- rules ---
 
@@ -325,7 +442,7 @@ class Naive:
             condition = waiting.pop()
             if condition.test == "attested":
                 return True
-            waiting += condition.any_of
+            waiting += (*condition.any_of, *condition.having)
         return False
 
     # --- regimes ---
@@ -439,7 +556,9 @@ class Naive:
         while conditions:
             each, roots = conditions.pop()
             conditions += [(below, roots) for below in each.any_of]
-            paths += [split(p, roots)[0] for p in (each.fact, each.facts, each.parts, each.purposes, each.of) if p]
+            conditions += [(below, Roots(roots.level, "owners")) for below in each.having]  # any element: starts alone
+            own = (each.fact, each.facts, each.parts, each.purposes, each.of, each.some)
+            paths += [split(p, roots)[0] for p in own if p]
         if rule.each:
             paths.append(split(rule.each, Roots(rule.level))[0])
         return bool(rule.flow) or "flow" in paths

@@ -212,6 +212,39 @@ def test_one_of_several_conditions_suffices() -> None:
         assert ask(place(), "hub", either(*conditions)).truth is truth
 
 
+@pytest.mark.parametrize(
+    ("licences", "truth", "missing"),
+    [
+        ([], False, ()),
+        (None, None, ("bank.licences",)),
+        ([{"state": "AA", "authority": "one"}], True, ()),
+        ([{"state": "AA", "authority": "two"}, {"state": "BB", "authority": "one"}], False, ()),
+        ([{"state": "AA"}, {"state": "BB", "authority": "one"}], None, ("bank.licences[1].authority",)),
+        ([{"state": "AA"}, {"state": "AA", "authority": "one"}], True, ()),
+        ([{"state": "AA", "authority": "one", "until": AT}], False, ()),
+        ([{}], None, ("bank.licences[1].state", "bank.licences[1].authority")),
+    ],
+)
+def test_some_element_meets_all_conditions(licences: Any, truth: bool | None, missing: tuple[str, ...]) -> None:
+    facts = {} if licences is None else {"licences": licences}
+    having = (condition("state", "any-in", values=["AA"]), condition("authority", "any-in", values=["one"]))
+    some = Condition(some="licences", having=having)
+    found = ask(network(bank=participant(**facts)), "bank", some)
+    assert (found.truth, found.missing) == (truth, missing)
+    assert all(each.holds is truth or each.note for each in found.evidence) or truth is None
+    turned = ask(network(bank=participant(**facts)), "bank", replace(some, negate=True))
+    assert turned.truth is (None if truth is None else not truth)
+    assert turned.missing == missing
+
+
+def test_some_may_read_other_parts_of_the_scope() -> None:
+    """The places of a flow that are outside of the states of its persons, and what is inside of a list of entities."""
+    abroad = condition("at.state", "none-in", facts="subject.subject_states")
+    assert ask(place(), "pay", Condition(some="stored", having=(abroad,))).truth is True
+    home = condition("state", "any-in", values=["BB"])
+    assert ask(place(), "pay", Condition(some="stored.at.operator", having=(home,))).truth is True
+
+
 def test_checked_facts_come_before_attestations() -> None:
     declared = replace(place(), attestations=(attestation("hub", "no-backdoors"),))
     word = condition(test="attested", topic="no-backdoors")

@@ -82,11 +82,11 @@ def changed(old: str, new: str, text: str = NETWORK) -> str:
 def test_every_field_of_the_vocabulary_can_be_declared() -> None:
     network = declarations.parse(declared.toml(declared.whole()), "whole.toml")
     for kind in KINDS.values():
-        entity = network.entities[f"first-{kind.name}"]
-        assert entity.kind == kind.name
-        assert list(entity.facts) == [field.name for field in kind.fields]
+        facts = {name: fact for each in network.of_kind(kind.name) for name, fact in each.facts.items()}
+        assert f"first-{kind.name}" in {each.id for each in network.of_kind(kind.name)}
+        assert facts.keys() == {field.name for field in kind.fields}
         for field in kind.fields:
-            value = entity.facts[field.name].value
+            value = facts[field.name].value
             if field.type is Type.ELEMENTS:
                 assert isinstance(value, tuple)
                 (element,) = value
@@ -102,6 +102,31 @@ def test_no_field_has_the_name_of_a_common_key() -> None:
         for field in kind.fields:
             assert {each.name for each in field.fields} & {"from", "until"} == set()
         assert all(kind.field(name) for name in kind.responsible)
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"state": "AA", "organised_in": ["AA", "BB"]}, "state: excludes organised_in"),
+        ({"branch_of": "holding", "owners": []}, "owners: excludes branch_of"),
+        ({"branch_of": "holding", "headquarters": "AA"}, "headquarters: excludes branch_of"),
+        ({"person": True, "state": "AA"}, "state: excludes person"),
+        ({"person": True, "branch_of": "holding"}, "branch_of: excludes person"),
+        ({"resides_in": "AA"}, "resides_in: is a fact of a natural person"),
+        ({"person": False, "works_for": ["holding"]}, "works_for: is a fact of a natural person"),
+        ({"person": True, "citizen_of": [], "resides_in": "AA", "works_for": ["holding"]}, ""),
+        ({"person": False, "state": "AA", "headquarters": "BB", "owners": []}, ""),
+    ],
+)
+def test_facts_of_firms_branches_and_persons_exclude_each_other(facts: declared.Document, says: str) -> None:
+    text = declared.toml({"network": declared.HEAD, "organisations": [{"id": "somebody", **facts}, {"id": "holding"}]})
+    if not says:
+        assert declarations.parse(text, "net.toml").entities["somebody"].facts.keys() == facts.keys()
+        return
+    with pytest.raises(DocumentError) as raised:
+        declarations.parse(text, "net.toml")
+    assert says in raised.value.message
+    assert raised.value.hint
 
 
 def test_a_missing_field_is_unknown_and_an_empty_list_is_declared() -> None:

@@ -118,6 +118,46 @@ def test_values_that_a_profile_can_never_find_are_refused(old: str, new: str, sa
 
 
 @pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ({"fact": "to.state", "set": "home"}, "fact: names no organisation"),
+        ({"values": ["aa"]}, 'values: found "aa"'),
+        ({"set": "holidays"}, 'set: found "2026-01-01"'),
+        ({"set": "home", "home": "holidays"}, 'home: found "2026-01-01"'),
+        ({"set": "home", "home": "hme"}, 'home: found "hme"'),
+        ({"set": "home", "values": ["AA"]}, "has set and values"),
+        ({}, "has no values"),
+        ({"set": "home", "ties": ["residence"]}, 'ties: found "residence"'),
+        ({"set": "home", "chain": "multiply"}, "ties: a person has no shares of an employer to multiply"),
+        ({"set": "home", "control_bp": 0}, "control_bp: found 0"),
+    ],
+)
+def test_conditions_about_states_are_checked(condition: declared.Document, says: str) -> None:
+    document = test_schema.profile()
+    document["rules"][0]["when"] = [{"fact": "to.organisation", "test": "controlled-by", **condition}]
+    with pytest.raises(DocumentError) as raised:
+        profiles.parse_profile(documents.parse(declared.toml(document), "own.toml"))
+    assert says in raised.value.message
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ({"some": "purpose", "having": [{"fact": "state", "test": "declared"}]}, "is not a list of tables"),
+        ({"some": "stored", "having": [{"fact": "stored.at", "test": "declared"}]}, 'has no "stored"'),
+        ({"some": "stored"}, "having: missing"),
+    ],
+)
+def test_conditions_about_one_element_are_checked(condition: declared.Document, says: str) -> None:
+    document = test_schema.profile()
+    document["rules"][0]["when"] = [condition]
+    with pytest.raises(DocumentError) as raised:
+        profiles.parse_profile(documents.parse(declared.toml(document), "own.toml"))
+    assert says in raised.value.message
+
+
+@pytest.mark.parametrize(
     ("old", "new", "says"),
     [
         ('parts = ["transmission"]', 'parts = ["transmision"]', 'parts: found "transmision"'),

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.compliance.build import AT, Maker, cloud, listing, network, organisation, participant, row, segment
 
+from sycee.compliance.judging.control import ControlMatch
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
-from sycee.compliance.judging.ownership import ListLookup, ListMatch
+from sycee.compliance.judging.ownership import ListLookup
 from sycee.compliance.profiles import Row
 
 pytestmark = pytest.mark.fast
@@ -23,7 +24,7 @@ def owned(*shares: tuple[str, int], dispersed_bp: int | None = None, **about: An
     return organisation(owners=owners, dispersed_bp=dispersed_bp, **about)
 
 
-def match_of_firm(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ListMatch:
+def match_of_firm(*rows: Row, control_bp: int = 5000, at: date = AT, **organisations: Maker) -> ControlMatch:
     """Return the match of the organisation `firm`."""
     declared = network(**organisations)
     return ListLookup(listing(*rows), EffectiveNetwork(declared, at), control_bp).match("firm")

@@ -255,6 +255,6 @@ def test_every_verdict_has_evidence_or_missing_facts(seed: int) -> None:
             assert finding.assurance is min(each.assurance for each in finding.evidence)
         for each in finding.evidence:
             owner = each.path.partition(".")[0]
-            assert owner in network.entities or each.path.startswith("list ")
+            assert owner in network.entities or each.path.startswith(("list ", "states "))
         if finding.verdict is Verdict.UNKNOWN:
             assert finding.missing or any(each.holds is None and each.note for each in finding.evidence)

@@ -28,7 +28,7 @@ from sycee.compliance.canonical import canonical
 from sycee.compliance.document_fields import READERS
 from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, ORGANISATION, Field, Kind, Type
+from sycee.compliance.vocabulary import BASIS_POINTS, EXCLUDED, KINDS, OF_PERSONS, ORGANISATION, Field, Kind, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UnavailableError, UsageError
@@ -145,6 +145,7 @@ class _Reader:
                 document.finish()
         self._check_references()
         for organisation in network.of_kind(ORGANISATION):
+            self._check_form(organisation)
             self._check_shares(organisation)
             self._check_key(organisation)
         # Sorted, so that the digest does not depend on the order of the files.
@@ -271,6 +272,19 @@ class _Reader:
                 problem = f"{documents.found(reference.id)} is {_with_article(entity.kind)}, at {entity.place}"
                 right = f"the id of {' or '.join(map(_with_article, reference.kinds))}"
                 raise reference.table.error(reference.key, problem, right=right)
+
+    def _check_form(self, organisation: Entity) -> None:
+        """Raise DocumentError for facts that exclude each other, and for those of a person of anything else."""
+        facts, table = organisation.facts, self.tables_of[organisation.id]
+        person = organisation.values("person") == (True,)
+        for name in (each for each in facts if each in EXCLUDED and (person or each != "person")):
+            if name in OF_PERSONS and not person:
+                raise table.error(name, "is a fact of a natural person", right="person = true as well, or remove it")
+            other = next((each for each in EXCLUDED[name] if each in facts), None)
+            if other is not None:
+                right = "one of them: a branch is a part of its parent, and a person has no owners"
+                right = right if name != "organised_in" else "organised_in alone, with all states"
+                raise table.error(other, f"excludes {name}", right=right)
 
     def _check_shares(self, organisation: Entity) -> None:
         """Raise DocumentError if the shares in force on one day exceed the whole."""

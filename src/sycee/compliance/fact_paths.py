@@ -67,6 +67,12 @@ def split(path: str, roots: Roots) -> tuple[str, list[str]]:
     return ("element" if roots.each else "subject"), steps
 
 
+def below(path: str, roots: Roots) -> Roots:
+    """Return the starts of paths in conditions on the elements, or the entities, that a path leads to."""
+    start, steps = split(path, roots)
+    return Roots(roots.level, ".".join([roots.each, *steps]) if start == "element" else path)
+
+
 def fields_of_flow(paths: Iterable[tuple[str, Roots]], *, as_subject: bool = False) -> frozenset[str]:
     """Return the fields of the passing flow that paths read; `as_subject` adds those of a flow that is the subject."""
     starts = ((*split(path, roots), as_subject and roots.level == FLOW) for path, roots in paths)

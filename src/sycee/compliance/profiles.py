@@ -41,8 +41,10 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((vocabulary.AT_MOST, vocabulary.AT_LEAST), ("limit",)),
     vocabulary.ATTESTED: ("topic", "at_least", "of"),
     vocabulary.RETURNED_IN_TIME: ("hours", "business_days"),
+    vocabulary.CONTROLLED_BY: ("outside", "control_bp", "chain"),
 }
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_STATE: Final = Field("", Type.STATE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,11 @@ class Member(Dated):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test of one fact; or, with `any_of` and without a test, several conditions of which one must hold.
+    """One test of one fact; or, without a test, several conditions.
 
-    `fact` is a path from the element, or from the subject of a rule without elements; the prefixes `subject.` and
-    `flow.` name other starts. Only the arguments of its test are set.
+    One of `any_of` must hold; or, with `some`, one element of this list must meet all of `having`, whose paths start at
+    the element. `fact` is a path from the element, or from the subject of a rule without elements; the prefixes
+    `subject.` and `flow.` name other starts. Only the arguments of its test are set.
     """
 
     fact: str = ""
@@ -97,6 +100,12 @@ class Condition:
     parts: str = ""  # paths of the values that rows limited to parts or purposes must meet
     purposes: str = ""
     control_bp: Annotated[int, number(1, vocabulary.BASIS_POINTS)] = CONTROL_BP
+    outside: bool = False  # the states are those that are not in the set
+    home: frozenset[str] = frozenset()  # the states whose own parties are excepted
+    home_members: tuple[Member, ...] = ()
+    home_name: str = ""
+    chain: Annotated[str, one_of(vocabulary.CHAINS, vocabulary.ATTRIBUTE)] = vocabulary.ATTRIBUTE
+    ties: tuple[str, ...] = ()  # how a party is of a state
     limit: Annotated[int, number(required=True)] = 0
     topic: Annotated[str, REQUIRED] = ""
     at_least: Assurance = Assurance.DECLARED
@@ -107,23 +116,36 @@ class Condition:
     weekend: tuple[str, ...] = ()
     holidays: frozenset[str] = frozenset()  # as ISO dates
     any_of: tuple[Condition, ...] = ()
+    some: str = ""
+    having: tuple[Condition, ...] = ()
     place: str = ""
 
     def values_on(self, at: date) -> frozenset[str]:
         """Return the values of its set on a day."""
         return self.values | {each.value for each in self.members if each.in_force(at)}
 
+    def home_on(self, at: date) -> frozenset[str]:
+        """Return the states whose own parties are excepted on a day."""
+        return self.home | {each.value for each in self.home_members if each.in_force(at)}
+
     def leaves(self) -> Iterator[Condition]:
-        """Yield this condition; or the conditions of `any_of`, at any depth."""
-        if not self.any_of:
+        """Yield this condition; or the conditions of `any_of` or `having`, at any depth."""
+        parts = (*self.any_of, *self.having)
+        if not parts:
             yield self
-        for each in self.any_of:
+        for each in parts:
             yield from each.leaves()
 
     def paths(self) -> Iterator[str]:
-        """Yield all its paths of facts, at any depth."""
-        for leaf in self.leaves():
-            yield from filter(None, (leaf.fact, leaf.facts, leaf.parts, leaf.purposes, leaf.of))
+        """Yield all its paths of facts, at any depth.
+
+        Of those in `having` only the ones with a start of their own: the others start at the elements of `some`.
+        """
+        yield from filter(None, (self.fact, self.facts, self.parts, self.purposes, self.of, self.some))
+        for each in self.any_of:
+            yield from each.paths()
+        for each in self.having:
+            yield from (path for path in each.paths() if path.startswith(("subject.", "flow.")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,9 +468,13 @@ class _ProfileReader:
     def _condition(self, table: Table, roots: Roots) -> Condition:
         if "any" in table:
             return Condition(any_of=self._conditions(table, "any", roots), place=document_fields.place(table))
+        if "some" in table:
+            return self._some(table, roots)
         test = table.choice("test", tuple(vocabulary.TESTS))
         fact = "" if test == vocabulary.ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
         given = self._set(table, roots) if test in vocabulary.SETS else {}
+        if test == vocabulary.CONTROLLED_BY:
+            given = self._states(table, roots)
         if test == vocabulary.RETURNED_IN_TIME:
             zone: ZoneInfo = table.zone("zone")
             given = {"zone": zone.key, "weekend": _weekend(table), "holidays": self._holidays(table)}
@@ -457,32 +483,64 @@ class _ProfileReader:
         for key in ("parts", "purposes", "of"):
             if path := getattr(condition, key):
                 fact_paths.check(table, key, path, roots)
+        if condition.chain == vocabulary.MULTIPLY and vocabulary.EMPLOYED in condition.ties:
+            right = f'without "{vocabulary.EMPLOYED}", or chain = "{vocabulary.ATTRIBUTE}"'
+            raise table.error("ties", "a person has no shares of an employer to multiply", right=right)
         return condition
 
+    def _some(self, table: Table, roots: Roots) -> Condition:
+        path = table.text("some")
+        fact_paths.check_each(table, "some", path, roots)
+        having = read_tables(
+            table, "having", partial(self._condition, roots=fact_paths.below(path, roots)), required=True
+        )
+        return read(Condition, table, only=("negate",), some=path, having=having)
+
+    def _states(self, table: Table, roots: Roots) -> dict[str, object]:
+        """Return the states of `controlled-by`, those of the exception, and the ties."""
+        if any(field.kinds != (vocabulary.ORGANISATION,) for field in self._fields(table, roots)):
+            right = "the path of a reference to organisations, such as to.organisation"
+            raise table.error("fact", "names no organisation", right=right)
+        given = self._chosen_set(table, ("set", "values"), [_STATE])
+        if "home" in table:
+            name = self._set_name(table, "home", [_STATE])
+            given |= {"home": frozenset(self.sets[name]), "home_members": self._members_of(name), "home_name": name}
+        else:
+            table.offer("home")
+        return {**given, "ties": table.texts("ties", choices=vocabulary.TIES, default=vocabulary.USUAL_TIES)}
+
     def _set(self, table: Table, roots: Roots) -> dict[str, object]:
-        given = [key for key in ("set", "values", "facts") if key in table]
-        for key in ("set", "values", "facts"):
+        if "facts" in table and not {"set", "values"} & set(table.names()):
+            return {"facts": self._path(table, "facts", roots)}
+        return self._chosen_set(table, ("set", "values", "facts"), self._fields(table, roots))
+
+    def _chosen_set(self, table: Table, keys: Sequence[str], fields: Sequence[Field]) -> dict[str, object]:
+        """Return the set that one of these keys gives, whose values must be allowed in all of the fields."""
+        given = [key for key in keys if key in table]
+        for key in keys:
             table.offer(key)
         if len(given) != 1:
             problem = f"has {' and '.join(given) or 'no values'}"
-            raise table.error(None, problem, right='one of "set", "values" and "facts"')
-        if given == ["facts"]:
-            return {"facts": self._path(table, "facts", roots)}
+            *others, last = [f'"{key}"' for key in keys]
+            raise table.error(None, problem, right=f"one of {', '.join(others)} and {last}")
         if given == ["values"]:
             values = table.texts("values")
-            self._check_values(table, "values", values, roots)
+            _check_values(table, "values", values, fields)
             return {"values": frozenset(values)}
-        name = table.choice("set", tuple(self.sets))
-        members = tuple(each for each in self.members if each.set == name)
-        self._check_values(table, "set", [*self.sets[name], *(each.value for each in members)], roots)
-        return {"values": frozenset(self.sets[name]), "members": members, "set_name": name}
+        name = self._set_name(table, "set", fields)
+        return {"values": frozenset(self.sets[name]), "members": self._members_of(name), "set_name": name}
 
-    def _check_values(self, table: Table, key: str, values: Sequence[str], roots: Roots) -> None:
-        """Raise DocumentError for a value that the fact cannot have, and that a test would never find."""
-        fields = fact_paths.fields(table, "fact", table.text("fact"), roots)
-        for value in values:
-            for each in fields:
-                document_fields.check_text(table, key, value, each)
+    def _set_name(self, table: Table, key: str, fields: Sequence[Field]) -> str:
+        """Return the name of a set, whose values must be allowed in all of the fields."""
+        name = table.choice(key, tuple(self.sets))
+        _check_values(table, key, [*self.sets[name], *(each.value for each in self._members_of(name))], fields)
+        return name
+
+    def _members_of(self, name: str) -> tuple[Member, ...]:
+        return tuple(each for each in self.members if each.set == name)
+
+    def _fields(self, table: Table, roots: Roots) -> Sequence[Field]:
+        return fact_paths.fields(table, "fact", table.text("fact"), roots)
 
     def _holidays(self, table: Table) -> frozenset[str]:
         if "holidays" not in table:
@@ -500,6 +558,13 @@ class _ProfileReader:
     def _path(self, table: Table, key: str, roots: Roots) -> str:
         path = table.text(key, "")
         return fact_paths.check(table, key, path, roots) if path else ""
+
+
+def _check_values(table: Table, key: str, values: Sequence[str], fields: Sequence[Field]) -> None:
+    """Raise DocumentError for a value that a fact cannot have, and that a test would never find."""
+    for value in values:
+        for each in fields:
+            document_fields.check_text(table, key, value, each)
 
 
 def _weekend(table: Table) -> tuple[str, ...]:

@@ -165,8 +165,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         _kind(
             ORGANISATION,
             "organisations",
-            "a firm, an authority, or a person that owns something",
-            _state("state", "the state of incorporation or, of an authority, its state"),
+            "a firm, an authority, a branch of a firm, or a natural person",
+            _state("state", "the state under whose laws it is organised or, of an authority, its state"),
+            _states("organised_in", "instead of `state`: all states under whose laws it is organised", least=2),
+            _state("headquarters", "the state of its principal place of business"),
+            _reference("branch_of", "of a branch: the organisation that it is a part of", ORGANISATION),
+            _boolean("person", "it is a natural person"),
+            _states("citizen_of", "of a person: the states of which it is a citizen or permanent resident"),
+            _state("resides_in", "of a person: the state in which it primarily lives"),
+            _references("works_for", "of a person: the organisations that employ it, also by contract", ORGANISATION),
             _words("identifiers", 'its names on lists, such as "lei:…" or a name as the list writes it'),
             _elements(
                 "owners",
@@ -341,6 +348,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     )
 }
 
+# Facts of an organisation that exclude others: a branch is a part of its parent, and a person has no owners. If both
+# could be declared, the expiry of one would change the meaning of the other.
+_OF_FIRMS: Final = ("state", "organised_in", "headquarters", "owners", "dispersed_bp")
+OF_PERSONS: Final = ("citizen_of", "resides_in", "works_for")
+EXCLUDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "organised_in": ("state",),
+    "branch_of": (*_OF_FIRMS, *OF_PERSONS),
+    **dict.fromkeys(("person", *OF_PERSONS), (*_OF_FIRMS, "branch_of")),
+}
+
 # Levels of rules. An edge is a span or a segment; rules on `PATH_LEVELS` are judged for each flow that passes.
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {**{name: (name,) for name in KINDS}, "edge": (SPAN, SEGMENT)}
 PATH_LEVELS: Final = (FACILITY, SPAN, SEGMENT, "edge")
@@ -358,6 +375,7 @@ AT_MOST: Final = "at-most"
 AT_LEAST: Final = "at-least"
 ATTESTED: Final = "attested"
 RETURNED_IN_TIME: Final = "returned-in-time"
+CONTROLLED_BY: Final = "controlled-by"
 TESTS: Final[Mapping[str, str]] = {
     ANY_IN: "at least one value of the fact is in the set; false without values",
     ALL_IN: "every value of the fact is in the set; true without values",
@@ -372,6 +390,20 @@ TESTS: Final[Mapping[str, str]] = {
     ATTESTED: "an attestation of the topic is in force, with at least this assurance",
     RETURNED_IN_TIME: "data taken at `taken_at` was returned, and deleted there, by the earlier of both limits: "
     "a number of hours, and the end of a number of business days after that day",
+    CONTROLLED_BY: "a party that the fact names is of one of the states, or parties of them control it: by shares, as "
+    "the organisation that it is a branch of, or as its employer",
 }
 SETS: Final = (ANY_IN, ALL_IN, NONE_IN)
 LISTED: Final = (ANY_LISTED, NONE_LISTED)
+
+# How a party is of a state, and how shares count through chains of holders (arguments of `controlled-by`).
+ORGANISED: Final = "organised"
+HEADQUARTERS: Final = "headquarters"
+RESIDENT: Final = "resident"
+CITIZEN: Final = "citizen"
+EMPLOYED: Final = "employed"
+TIES: Final = (ORGANISED, HEADQUARTERS, RESIDENT, CITIZEN, EMPLOYED)
+USUAL_TIES: Final = (ORGANISED, HEADQUARTERS, RESIDENT, EMPLOYED)
+ATTRIBUTE: Final = "attribute"
+MULTIPLY: Final = "multiply"
+CHAINS: Final = (ATTRIBUTE, MULTIPLY)

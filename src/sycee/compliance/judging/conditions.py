@@ -18,6 +18,7 @@ from sycee.compliance.judging.deadlines import Deadline
 from sycee.compliance.judging.effective_facts import NO_FACTS, EffectiveFact, EffectiveNetwork, Node, ResolvedPath
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction, negation
 from sycee.compliance.judging.ownership import Limit, ListLookup
+from sycee.compliance.judging.state_control import StateLookup
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence
 
@@ -85,7 +86,7 @@ class ConditionCompiler:
     def __init__(self, network: EffectiveNetwork, lists: Mapping[str, List]) -> None:
         self._network = network
         self._lists = lists
-        self._lookups: dict[tuple[str, int], ListLookup] = {}
+        self._lookups: dict[tuple[str, int] | Condition, ListLookup | StateLookup] = {}
         self._compiled: dict[tuple[Condition, bool, bool], Evaluator] = {}
 
     def compile(self, condition: Condition, roots: Roots) -> Evaluator:
@@ -109,8 +110,10 @@ class ConditionCompiler:
     def _compile(self, condition: Condition, roots: Roots) -> Evaluator:
         if condition.any_of:
             evaluate = _any_of([self.compile(each, roots) for each in condition.any_of])
-        elif condition.test in vocabulary.LISTED:
-            evaluate = self._list_test(condition, roots)
+        elif condition.some:
+            evaluate = self._some_test(condition, roots)
+        elif condition.test in (*vocabulary.LISTED, vocabulary.CONTROLLED_BY):
+            evaluate = self._control_test(condition, roots)
         elif condition.test == vocabulary.ATTESTED:
             evaluate = self._attestation_test(condition, roots)
         elif condition.test == vocabulary.RETURNED_IN_TIME:
@@ -146,11 +149,41 @@ class ConditionCompiler:
 
         return evaluate
 
-    def _list_test(self, condition: Condition, roots: Roots) -> Evaluator:
+    def _some_test(self, condition: Condition, roots: Roots) -> Evaluator:
+        """Compile `some`: whether one element of a list, or one entity, meets all conditions of `having`."""
+        resolve, negate = self.compile_path(condition.some, roots), condition.negate
+        below = fact_paths.below(condition.some, roots)
+        having = [self.compile(each, below) for each in condition.having]
+
+        def evaluate(scope: Scope) -> ConditionResult:
+            path = resolve(scope)
+            nodes = [node for leaf in path.leaves for node in leaf.nodes]
+            of_nodes = [[each((scope[0], node, scope[2])) for each in having] for node in nodes]
+            truths = [conjunction([result.truth for result in results]) for results in of_nodes]
+            truth = disjunction([*truths, None] if path.missing else truths)
+            if truth:
+                of_nodes = [of_nodes[truths.index(True)]]
+            elif truth is None:
+                of_nodes = [results for results, own in zip(of_nodes, truths, strict=True) if own is None]
+            results = [result for of_node in of_nodes for result in of_node]
+            return _some_result(path, results, truth, negate=negate)
+
+        return evaluate
+
+    def _lookup(self, condition: Condition) -> ListLookup | StateLookup:
+        """Return the lookup of a condition. Conditions that differ only in the party share one, and its results."""
+        if condition.test == vocabulary.CONTROLLED_BY:
+            states = replace(condition, fact="", negate=False)
+            if states not in self._lookups:
+                self._lookups[states] = StateLookup(states, self._network)
+            return self._lookups[states]
         key = (condition.list, condition.control_bp)
         if key not in self._lookups:
             self._lookups[key] = ListLookup(self._lists[condition.list], self._network, condition.control_bp)
-        lookup = self._lookups[key]
+        return self._lookups[key]
+
+    def _control_test(self, condition: Condition, roots: Roots) -> Evaluator:
+        lookup = self._lookup(condition)
         resolve = self.compile_path(condition.fact, roots)
         limits = [
             self.compile_path(path, roots) if path and lookup.limited else None
@@ -246,7 +279,8 @@ def start_points(condition: Condition, roots: Roots) -> set[str]:
 
 def _without_place(condition: Condition) -> Condition:
     """Return the condition without its file and line, so that equal conditions compare equal."""
-    return replace(condition, place="", any_of=tuple(_without_place(each) for each in condition.any_of))
+    any_of, having = [tuple(_without_place(each) for each in part) for part in (condition.any_of, condition.having)]
+    return replace(condition, place="", any_of=any_of, having=having)
 
 
 def _cached(evaluate: Evaluator, index: int) -> Evaluator:
@@ -314,6 +348,36 @@ def _result(path: ResolvedPath, truths: Sequence[Truth], truth: Truth, *, negate
             each = leaf.evidence(truth)
             evidence.append(each if own is truth else each._replace(note=DOES_NOT_DECIDE))
     return ConditionResult(truth, tuple(evidence), path.missing if truth is None else (), followed=len(path.followed))
+
+
+def _some_result(
+    path: ResolvedPath, results: Sequence[ConditionResult], truth: Truth, *, negate: bool
+) -> ConditionResult:
+    """Return the result of `some` from those of the elements that decide: one that meets all, or those that may.
+
+    Once it is decided, every fact is evidence of that truth, as in `_result`.
+    """
+    own = truth
+    if negate:
+        truth = negation(truth)
+    evidence = [fact.evidence(truth) for fact in path.followed]
+    evidence += [leaf.evidence(truth) for leaf in path.leaves if not leaf.nodes]
+    for each in (each for result in results for each in result.evidence):
+        if truth is None or each.note:
+            evidence.append(each)
+        else:
+            agrees = each.holds is own
+            evidence.append(each._replace(holds=truth, note="" if agrees else DOES_NOT_DECIDE))
+    missing = (*path.missing, *(gap for result in results for gap in result.missing)) if truth is None else ()
+    return ConditionResult(
+        truth,
+        tuple(evidence),
+        tuple(dict.fromkeys(missing)),
+        by_attestation=bool(truth) and any(result.by_attestation for result in results),
+        chain=tuple([link for result in results for link in result.chain]),
+        row="; ".join(dict.fromkeys(result.row for result in results if result.row)),
+        followed=len(path.followed),
+    )
 
 
 def _limit(path: ResolvedPath | None) -> Limit:

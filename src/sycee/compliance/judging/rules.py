@@ -147,10 +147,10 @@ class CompiledRule:
             contested=frozenset(trail.contested) if trail.contested else NONE_CONTESTED,
             bases=bases,
         )
-        listed = [result for result in results if result.row]
-        if listed:
-            rule_result.chain = tuple(dict.fromkeys([link for result in listed for link in result.chain]))
-            rule_result.row = "; ".join(dict.fromkeys([result.row for result in listed]))
+        explained = [result for result in results if result.row or result.chain]
+        if explained:
+            rule_result.chain = tuple(dict.fromkeys([link for result in explained for link in result.chain]))
+            rule_result.row = "; ".join(dict.fromkeys([result.row for result in explained if result.row]))
         return rule_result
 
     def _holds(self, scope: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
