@@ -93,7 +93,8 @@ class Synthetic:
             owned = number > LISTED and number % 3 == 0
             owners = (_element(owner=self._one("organisation", number), share_bp=6_000),) if owned else ()
             names = (self._word(self._listed),) if number < LISTED else ()
-            facts = {"state": self._word(self._states), "identifiers": names}
+            state = self._word(self._states)
+            facts = {"state": state, "headquarters": state, "identifiers": names}
             self._add("organisation", f"organisation-{number}", facts | {"owners": owners, "dispersed_bp": 4_000})
 
     def _places(self) -> None:
