@@ -26,6 +26,7 @@ EQUIVALENT = {
 }
 READ_FOR_MORE = {
     "202-208": "the set of countries of concern",
+    "202-256": "persons of the United States, who are no covered persons",
     "202-401": "what security requirements are for",
     "202-505": "exemptions",
     "eo-14034": "the end of the order",
@@ -116,7 +117,7 @@ def can_fail(rule: Rule) -> bool:
 
 
 def needs_attestation(condition: Condition) -> bool:
-    return condition.test == ATTESTED or any(needs_attestation(each) for each in condition.any_of)
+    return any(each.test == ATTESTED for each in condition.leaves())
 
 
 @pytest.mark.parametrize("rule", rules())
