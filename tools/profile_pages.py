@@ -6,6 +6,7 @@ Pages are made from the profile and its lists alone, so they cannot contradict t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Final
 
 from sycee import data
@@ -175,6 +176,7 @@ def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
 def condition(of: Condition) -> str:
     """Return a condition as a phrase."""
     if of.any_of:
+        ("in force", _period(rule.from_date, rule.until_date)),
         return "(" + " **or** ".join(map(condition, of.any_of)) + ")"
     if of.some:
         meeting = f"one of `{of.some}` has all of: " + " **and** ".join(map(condition, of.having))
@@ -273,11 +275,16 @@ def _sources(sources: Sequence[Source]) -> str:
 
 
 def _in_effect(profile: Profile) -> str:
-    until = f" until {profile.effective_until}, that day excluded" if profile.effective_until else ""
-    return f"from {profile.effective_from}{until}"
+    return _period(profile.effective_from, profile.effective_until)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (headings, *rows)]
     head = lines[0] if any(headings) else "| | |"
     return "\n".join([head, "|" + "---|" * len(headings), *lines[1:]])
+def _period(start: date | None, end: date | None) -> str:
+    """Return the days on which a value counts; nothing for every day."""
+    parts = (f"from {start}" if start else "", f"until {end}, that day excluded" if end else "")
+    return " ".join(part for part in parts if part)
+
+

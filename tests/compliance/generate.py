@@ -237,6 +237,8 @@ def rule(random: Random, id: str) -> Rule:
         kind=random.choice(("checked", "checked", "attested")),
         when_unknown=random.choice(("unknown", "unknown", "fail")),
         basis=basis,
+        from_date=AT + timedelta(days=random.choice((0, 1))) if random.random() < 0.1 else None,
+        until_date=AT + timedelta(days=1) if random.random() < 0.1 else None,
     )
 
 

@@ -51,6 +51,10 @@ def of_rule(rule: Rule, lists: Mapping[str, List]) -> Iterator[Mutant]:
         yield _rule(rule, "complete dropped", replace(rule, complete=""))
     if rule.basis:
         yield _rule(rule, "basis dropped", replace(rule, basis=""))
+    if rule.from_date is not None:
+        yield _rule(rule, "from dropped", replace(rule, from_date=None))
+    if rule.until_date is not None:
+        yield _rule(rule, "until dropped", replace(rule, until_date=None))
     for name in sorted(_lists_of(rule)):
         for what, changed_list in _of_list(lists[name]):
             yield Mutant(rule.id, f"list {name} {what}", _with_list(changed_list))

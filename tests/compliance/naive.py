@@ -389,7 +389,7 @@ class Naive:
         """Return the verdict of one rule about one subject, before conflicts with other rules."""
         frame: dict[str, Here | None] = {"subject": subject, "element": subject, "flow": flow}
         roots, element_roots = Roots(rule.level), Roots(rule.level, rule.each)
-        applies = [touches]
+        applies = [touches, rule.in_force(self.at)]
         if rule.flow:
             of_flow: dict[str, Here | None] = {"subject": flow, "element": flow, "flow": flow}
             applies += [self.condition(each, Roots("flow"), of_flow) for each in rule.flow]
@@ -544,7 +544,11 @@ class Naive:
                 name = place.id if isinstance(place, Entity) else str(place)
                 found[rule.id, f"{flow.id} @ {name}"] = self.verdict(rule, touches, place, flow)
         if gaps & set(LEVELS[rule.level]):
-            about = [touches, *(self.condition(c, Roots("flow"), {"subject": flow}) for c in rule.flow)]
+            about = [
+                touches,
+                rule.in_force(self.at),
+                *(self.condition(c, Roots("flow"), {"subject": flow}) for c in rule.flow),
+            ]
             unknown = Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
             found[rule.id, flow.id] = Verdict.NOT_APPLICABLE if conjunction(about) is False else unknown
         return found

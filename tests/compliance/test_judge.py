@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -35,6 +35,8 @@ from sycee.compliance.verdicts import Force, Verdict
 from sycee.core.errors import UsageError
 
 pytestmark = pytest.mark.fast
+
+DAY = timedelta(days=1)
 
 
 # --- applicability ---
@@ -156,6 +158,21 @@ def test_a_regime_applies_to_what_it_touches() -> None:
     # A profile without touches of a kind applies to all entities of it.
     always = [touch("participant", "bic", "declared")]
     assert one(made, "two", profile(asked, touches=always)).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "in_force"),
+    [(AT, None, True), (None, AT, False), (AT + DAY, None, False), (None, AT + DAY, True), (AT, AT + DAY, True)],
+)
+def test_a_rule_applies_on_its_own_days_only(since: date | None, until: date | None, in_force: bool) -> None:
+    other = rule("facility", AT_HOME, id="other")
+    regime = profile(rule("facility", AT_HOME, from_date=since, until_date=until), other)
+    dated, open_ended = judge(network(place=facility(state="BB")), regime).findings("place")
+    assert open_ended.stops
+    assert dated.stops == in_force
+    assert dated.verdict is (Verdict.FAIL if in_force else Verdict.NOT_APPLICABLE)
+    assert dated.force is (Force.ENFORCED if in_force else Force.NONE)
+    assert in_force or dated.message.endswith("rule rule, which is not in effect.")
 
 
 # --- elements ---

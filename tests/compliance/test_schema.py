@@ -74,6 +74,8 @@ def profile() -> Document:
         "where": [{"fact": "at.state", "test": "none-in", "set": "home"}],
         "require": [in_time],
         "complete": "inventory-complete",
+        "from": DAY,
+        "until": date(2030, 1, 1),
     }
     keeping: Document = {key: rule[key] for key in ("title", "addressee", "kind", "source", "remedy")}
     keeping |= {"id": "second-rule", "level": "participant", "each": "exclusions", "basis": "basis"}

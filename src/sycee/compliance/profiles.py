@@ -161,8 +161,8 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule. `id` is PROFILE/RULE.
+class Rule(Dated):
+    """One rule. `id` is PROFILE/RULE. On days on which it is not in force, it applies to nothing.
 
     It applies if the flow (on levels of a path) meets all of `flow`, and the subject meets all of `when` and none of
     `unless`. Then the subject must meet all of `require`; or, with `each`, every element of that list which meets all
@@ -176,6 +176,8 @@ class Rule:
     kind: Annotated[str, one_of(RULE_KINDS)]
     source: str
     remedy: str
+    from_date: date | None = None
+    until_date: Annotated[date | None, end_of("from_date")] = None
     clause: str = ""
     interpretation: str = ""
     when_unknown: Annotated[str, one_of(("unknown", "fail"))] = "unknown"

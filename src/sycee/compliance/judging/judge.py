@@ -29,6 +29,8 @@ _EDGES: Final = (SPAN, SEGMENT)
 _FACILITY: Final = (FACILITY,)
 _ENDS: Final = ("ends",)
 
+_NOT_IN_FORCE: Final = Precondition(False, touches=False)  # of a rule whose own dates exclude the day
+
 FROM_GATEWAY: Final = ("from", "gateway")
 TO_GATEWAY: Final = ("to", "gateway")
 
@@ -67,7 +69,8 @@ class Judge:
             force = profile.force(at, network.adoptions)
             self._touches[profile.id] = CompiledTouches(profile, force, compiler)
             for rule in profile.rules:
-                self._rules[rule.id] = CompiledRule(profile, rule, force, compiler)
+                of_rule = force if rule.in_force(at) else Force.NONE
+                self._rules[rule.id] = CompiledRule(profile, rule, of_rule, compiler)
         self._on_path = [rule for rule in self._rules.values() if rule.on_path]
         self._on_path_of: dict[tuple[str, ...], list[CompiledRule]] = {
             kinds: [rule for rule in self._on_path if not set(kinds).isdisjoint(rule.kinds)]
@@ -92,7 +95,7 @@ class Judge:
             return tuple(self._of_flow(on_path.flow, _preconditions(self._regimes(on_path))))
         node = self._effective.node(entity.id) if isinstance(subject, str) else self._effective.uncached_node(entity)
         before = _preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
-        rules = [(rule, before[rule.profile.id]) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
+        rules = [(rule, _before(rule, before)) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
         return tuple(self._judge(node.id, rules, node, None))
 
     def findings_with_path(self, subject: str) -> tuple[Finding, ...]:
@@ -110,7 +113,7 @@ class Judge:
         findings = self._of_flow(node, of_profiles)
         of_rules: dict[CompiledRule, Precondition] = {}
         for rule in self._on_path:
-            before = of_profiles[rule.profile.id]
+            before = _before(rule, of_profiles)
             if rule.flow and before.truth is not False:
                 of_flow = [evaluate((node, node, node)) for evaluate in rule.flow]
                 before = precondition(touches[rule.profile.id], of_flow)
@@ -225,7 +228,7 @@ class Judge:
 
     def _of_flow(self, flow: Node, before: Mapping[str, Precondition]) -> list[Finding]:
         """Return the findings about the flow itself. `before` are the preconditions by profile."""
-        return self._judge(flow.id, [(rule, before[rule.profile.id]) for rule in self._by_kind[FLOW]], flow, flow)
+        return self._judge(flow.id, [(rule, _before(rule, before)) for rule in self._by_kind[FLOW]], flow, flow)
 
     def _judge(
         self, subject: str, rules: list[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
@@ -268,6 +271,10 @@ class Judge:
 
 def _preconditions(touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
     return {name: precondition(touch) for name, touch in touches.items()}
+
+
+def _before(rule: CompiledRule, of_profiles: Mapping[str, Precondition]) -> Precondition:
+    return _NOT_IN_FORCE if rule.force is Force.NONE else of_profiles[rule.profile.id]
 
 
 def _gaps_of_path(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:

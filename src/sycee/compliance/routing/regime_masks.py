@@ -70,7 +70,8 @@ class MaskBuilder:
         self.bits = {profile.id: 1 << index for index, profile in enumerate(self.profiles)}
         self.enforced = sum(bit for name, bit in self.bits.items() if forces[name] is Force.ENFORCED)
         self.rules = judge.path_rules()
-        self.flow_rules = tuple(rule for each in self.profiles for rule in each.rules if rule.level == FLOW)
+        of_flows = (rule for each in self.profiles for rule in each.rules if rule.level == FLOW)
+        self.flow_rules = tuple(rule for rule in of_flows if rule.in_force(at))
         self._rule_names = [rule.id for rule in self.rules]
         self._rule_bits = np.array([self.bits[rule.profile] for rule in self.rules], np.uint64)
         self._unknown_fails = np.array([rule.when_unknown == "fail" for rule in self.rules], np.bool_)
