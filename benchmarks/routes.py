@@ -156,7 +156,6 @@ def _profile(name: str, home: frozenset[str], listed: str) -> Profile:
         sources=(_SOURCE,),
         sets={},
         adoptions=(),
-        supporters=(),
         touches=(
             Touch("flow", at_home("from.state")),
             Touch("flow", at_home("to.state")),

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of declarations, profiles and lists; `tools.pages` writes the files.
+"""JSON Schemas (draft 2020-12) of declarations, profiles, lists and lists of members; `tools.pages` writes the files.
 
 They are generated from the tables that the readers use. A schema sees one document as JSON, in which dates are texts.
 It cannot check whether an id is declared, a path of facts exists or a signature verifies. So a document that is valid
@@ -15,7 +15,8 @@ from typing import Any, Final
 from sycee.compliance import attestations, profiles, territories, vocabulary
 from sycee.compliance.document_fields import keys
 from sycee.compliance.facts import Adoption, Attestation, Waiver
-from sycee.compliance.profiles import Condition, List, Member, Profile, Row, Rule, Source, Supporter
+from sycee.compliance.memberships import MemberList, Membership
+from sycee.compliance.profiles import Condition, List, Member, Profile, Row, Rule, Source
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import KINDS, LEVELS, TESTS, Field, Kind, Type
 
@@ -45,7 +46,7 @@ _DEFINITIONS: Final[Mapping[str, Schema]] = {
 
 def texts() -> dict[str, str]:
     """Return the content of the published schema files, by name."""
-    schemas = {"declarations": of_declarations(), "profile": of_profiles(), "list": of_lists()}
+    schemas = {"declarations": of_declarations(), "profile": of_profiles(), "list": of_lists(), "members": of_members()}
     return {f"{name}.schema.json": _json(schema) + "\n" for name, schema in schemas.items()}
 
 
@@ -68,15 +69,14 @@ def of_declarations() -> Schema:
 def of_profiles() -> Schema:
     """Return the schema of a profile."""
     own = {"id": _ref("name"), "sets": {"type": "object", "additionalProperties": _set_of("text", least=0)}}
-    tables = ("sources", "members", "adoptions", "supporters", "rules")
+    tables = ("sources", "members", "adoptions", "rules")
     lists = {name: _list(_ref(name.removesuffix("s")), least=1) for name in tables}
     lists["touches"] = _list(_ref("touch"), least=1)
-    schema = _table(Profile, {**own, **lists}, optional=("sets", "members", "adoptions", "supporters", "touches"))
+    schema = _table(Profile, {**own, **lists}, optional=("sets", "members", "adoptions", "touches"))
     definitions = {
         "source": _table(Source),
         "adoption": _table(Adoption, without=("profile",)),
         "member": _table(Member, {"set": _ref("text"), "source": _ref("name")}),
-        "supporter": _table(Supporter, {"source": _ref("name")}),
         "condition": _condition({}),
         "touch": _condition({"level": _enum(LEVELS)}),
         "rule": _rule(),
@@ -89,6 +89,13 @@ def of_lists() -> Schema:
     lists = {"sources": _list(_ref("source"), least=1), "rows": _list(_ref("row"), least=1)}
     definitions = {"source": _table(Source), "row": _table(Row, {"source": _ref("name")})}
     return _document("A list of parties", _table(List, lists, optional=("rows",)), definitions)
+
+
+def of_members() -> Schema:
+    """Return the schema of a list of members of a regime."""
+    lists = {"sources": _list(_ref("source"), least=1), "rows": _list(_ref("row"), least=1)}
+    definitions = {"source": _table(Source), "row": _table(Membership, {"source": _ref("name")})}
+    return _document("Members and supporters of a regime", _table(MemberList, lists), definitions)
 
 
 def _json(value: Any, indent: str = "") -> str:

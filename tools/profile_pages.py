@@ -10,8 +10,9 @@ from datetime import date
 from typing import Final
 
 from sycee import data
-from sycee.compliance import library, vocabulary
+from sycee.compliance import library, memberships, vocabulary
 from sycee.compliance.facts import CONTROL_BP
+from sycee.compliance.memberships import MemberList
 from sycee.compliance.profiles import Condition, List, Profile, Rule, Source, list_ids
 
 _STATUSES: Final[Mapping[str, str]] = {
@@ -70,7 +71,8 @@ _SECOND_HAND: Final = " (**second-hand**)"
 def made() -> dict[str, str]:
     """Return the pages of all shipped profiles by file name, with the index `README.md`."""
     shipped = library.load(data.names("profiles"))
-    pages = {f"{profile.id}.md": page(profile, shipped.lists) for profile in shipped.profiles}
+    members = {each.profile: each for each in memberships.load_all()}
+    pages = {f"{profile.id}.md": page(profile, shipped.lists, members.get(profile.id)) for profile in shipped.profiles}
     return {"README.md": index(shipped.profiles), **pages}
 
 
@@ -91,8 +93,8 @@ def index(profiles: Iterable[Profile]) -> str:
     return _document(["# Profiles", _INTRODUCTION, _table(headings, rows), _MADE])
 
 
-def page(profile: Profile, lists: Mapping[str, List]) -> str:
-    """Return the page of one profile. `lists` must include those that its rules use."""
+def page(profile: Profile, lists: Mapping[str, List], members: MemberList | None = None) -> str:
+    """Return the page of one profile. `lists` must include those that its rules use; `members` are those of it."""
     facts = [("status", _STATUSES[profile.status]), ("in effect", _in_effect(profile)), ("reviewed", profile.reviewed)]
     return _document(
         [
@@ -103,6 +105,7 @@ def page(profile: Profile, lists: Mapping[str, List]) -> str:
             f"**What a report may state.** *{_SENTENCE.format(profile)}* This is no statement about what is lawful.",
             _table(("", ""), facts),
             *_adoptions(profile),
+            *(() if members is None else _members(members)),
             *_touches(profile),
             "## Rules",
             *(block for rule in profile.rules for block in _rule(profile, rule)),
@@ -126,10 +129,26 @@ def _adoptions(profile: Profile) -> Iterator[str]:
         yield _table(("by", "legal basis", "from", "until", "source"), rows)
     else:
         yield "The profile names no adoption with a legal basis. The declarations of a network may have one."
-    if profile.supporters:
-        yield "Supporters. Support alone binds no party."
-        rows = [(e.by, e.relation, e.from_date, e.until_date or "–", f"`{e.source}`") for e in profile.supporters]
-        yield _table(("supporter", "how", "from", "until", "source"), rows)
+
+
+def _members(members: MemberList) -> Iterator[str]:
+    second_hand = {source.id: "" if source.at_hand else _SECOND_HAND for source in members.sources}
+    rows = [
+        (
+            each.party + (f": {each.note}" if each.note else ""),
+            ", ".join(f"`{state}`" for state in each.states),
+            each.relation,
+            each.from_date,
+            each.until_date or "–",
+            each.said_by,
+            f"`{each.source}`{second_hand[each.source]}",
+        )
+        for each in members.rows
+    ]
+    yield "## Members and supporters"
+    yield f"{members.title}, as of {members.as_of}. A row binds nobody. {members.note}"
+    yield _table(("party", "states", "relation", "from", "until", "said by", "source"), rows)
+    yield _sources(members.sources)
 
 
 def _touches(profile: Profile) -> Iterator[str]:
@@ -157,6 +176,7 @@ def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
     rows = [
         ("addressed to", {"company": "companies", "state": "states"}[rule.addressee]),
         ("about each", _level(rule.level) + (f", each of its `{rule.each}`" if rule.each else "")),
+        ("in force", _period(rule.from_date, rule.until_date)),
         ("how it is judged", _KINDS[rule.kind]),
         *((name, joint.join(map(condition, each))) for name, each, joint in conditions),
         (
@@ -176,7 +196,6 @@ def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
 def condition(of: Condition) -> str:
     """Return a condition as a phrase."""
     if of.any_of:
-        ("in force", _period(rule.from_date, rule.until_date)),
         return "(" + " **or** ".join(map(condition, of.any_of)) + ")"
     if of.some:
         meeting = f"one of `{of.some}` has all of: " + " **and** ".join(map(condition, of.having))
@@ -274,6 +293,12 @@ def _sources(sources: Sequence[Source]) -> str:
     return _table(("source", "title", "published by", "dated", "read"), rows)
 
 
+def _period(start: date | None, end: date | None) -> str:
+    """Return the days on which a value counts; nothing for every day."""
+    parts = (f"from {start}" if start else "", f"until {end}, that day excluded" if end else "")
+    return " ".join(part for part in parts if part)
+
+
 def _in_effect(profile: Profile) -> str:
     return _period(profile.effective_from, profile.effective_until)
 
@@ -282,9 +307,3 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (headings, *rows)]
     head = lines[0] if any(headings) else "| | |"
     return "\n".join([head, "|" + "---|" * len(headings), *lines[1:]])
-def _period(start: date | None, end: date | None) -> str:
-    """Return the days on which a value counts; nothing for every day."""
-    parts = (f"from {start}" if start else "", f"until {end}, that day excluded" if end else "")
-    return " ".join(part for part in parts if part)
-
-

@@ -149,7 +149,6 @@ def profile(*rules: Rule, id: str = "regime", touches: Iterable[Touch] = (), **a
         "sets": {},
         "members": (),
         "adoptions": (),
-        "supporters": (),
     }
     named = tuple(replace(each, id=f"{id}/{each.id.rpartition('/')[2]}") for each in rules)
     return Profile(id=id, rules=named, touches=tuple(touches), **(given | about))

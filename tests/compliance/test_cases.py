@@ -239,9 +239,9 @@ def test_every_list_is_used() -> None:
 
 
 def test_every_source_is_used() -> None:
-    """A source that no rule, dated value, adoption or supporter names must be in READ_FOR_MORE."""
+    """A source that no rule, dated value or adoption names must be in READ_FOR_MORE."""
     for profile in everything().profiles:
-        named = {each.source for each in (*profile.rules, *profile.members, *profile.adoptions, *profile.supporters)}
+        named = {each.source for each in (*profile.rules, *profile.members, *profile.adoptions)}
         known = {source.id for source in profile.sources}
         assert named <= known, profile.id
         assert known - named <= READ_FOR_MORE.keys(), profile.id

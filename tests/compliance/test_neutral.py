@@ -91,7 +91,7 @@ def test_no_code_holds_the_code_of_a_state() -> None:
     assert named == []
 
 
-@pytest.mark.parametrize("folder", ["profiles", "lists", "cases"])
+@pytest.mark.parametrize("folder", ["profiles", "lists", "memberships", "cases"])
 def test_words_are_neutral(folder: str) -> None:
     """Check the wording of the data; quoted titles are excluded."""
     loaded = []

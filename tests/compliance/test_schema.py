@@ -18,7 +18,7 @@ from tests.compliance import declared
 from tests.compliance.declared import Document
 
 from sycee import data
-from sycee.compliance import declarations, profiles
+from sycee.compliance import declarations, memberships, profiles
 from sycee.compliance.canonical import plain
 from sycee.compliance.vocabulary import CONTROLLED_BY, KINDS, LISTED, SETS, TESTS
 from sycee.core import documents
@@ -98,9 +98,6 @@ def profile() -> Document:
         "adoptions": [
             {"by": "an authority", "basis": "a law", "from": DAY, "until": date(2030, 1, 1), "source": "a gazette"}
         ],
-        "supporters": [
-            {"by": "AA", "relation": "signed", "from": DAY, "until": date(2030, 1, 1), "source": "text"}
-        ],
         "touches": [{"level": "flow", "fact": "to.state", "test": "any-in", "set": "home"}],
         "rules": [
             rule,
@@ -142,11 +139,41 @@ def listing() -> Document:
     }
 
 
-WHOLE: dict[str, Callable[[], Document]] = {"declarations": declared.whole, "profile": profile, "list": listing}
+def members() -> Document:
+    """Return a list of members with every key."""
+    return {
+        "profile": "first-profile",
+        "title": "Members",
+        "as_of": DAY,
+        "note": "those found",
+        "sources": profile()["sources"],
+        "rows": [
+            {
+                "party": "somebody",
+                "kind": "organisation",
+                "states": ["AA", "BB"],
+                "relation": "signed",
+                "from": DAY,
+                "until": date(2030, 1, 1),
+                "said_by": "somebody else",
+                "source": "text",
+                "note": "as published",
+            }
+        ],
+    }
+
+
+WHOLE: dict[str, Callable[[], Document]] = {
+    "declarations": declared.whole,
+    "profile": profile,
+    "list": listing,
+    "members": members,
+}
 READ: dict[str, Callable[[str], object]] = {
     "declarations": lambda text: declarations.parse(text, "it.toml"),
     "profile": lambda text: profiles.parse_profile(documents.parse(text, "it.toml")),
     "list": lambda text: profiles.parse_list(documents.parse(text, "it.toml")),
+    "members": lambda text: memberships.parse(documents.parse(text, "it.toml")),
 }
 
 
@@ -190,6 +217,11 @@ def test_shipped_profiles_are_valid(name: str) -> None:
 @pytest.mark.parametrize("name", data.names("lists"))
 def test_shipped_lists_are_valid(name: str) -> None:
     assert wrong("list", tomllib.loads(data.content("lists", name).decode())) == ""
+
+
+@pytest.mark.parametrize("name", memberships.shipped())
+def test_shipped_lists_of_members_are_valid(name: str) -> None:
+    assert wrong("members", tomllib.loads(data.content("memberships", name).decode())) == ""
 
 
 def test_shipped_and_documented_declarations_are_valid() -> None:
@@ -282,7 +314,7 @@ def parts(name: str) -> list[tuple[Document, Way]]:
     if name == "profile":
         conditions = document["rules"][0].pop("when")
         rule = {**document["rules"][0], "when": conditions}
-        small = {key: document[key] for key in document if key not in ("adoptions", "supporters", "touches", "rules")}
+        small = {key: document[key] for key in document if key not in ("adoptions", "touches", "rules")}
         way = ("rules", 0, "when", 0)
         return [(document, ()), *(({**small, "rules": [{**rule, "when": [each]}]}, way) for each in conditions)]
     return [(document, ())]

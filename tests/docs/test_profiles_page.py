@@ -11,9 +11,10 @@ import pytest
 from tests.docs.pages import page
 from tests.docs.test_docs import keys_asked_for
 
-from sycee.compliance import document_fields, profiles, vocabulary
+from sycee.compliance import document_fields, memberships, profiles, vocabulary
 from sycee.compliance.facts import CONTROL_BP, Assurance
 from sycee.compliance.judging import cases
+from sycee.compliance.memberships import MemberList, Membership
 from sycee.compliance.verdicts import Force, Verdict
 from tools import compliance_schemas
 
@@ -79,3 +80,10 @@ def test_every_word_is_documented(words: list[str]) -> None:
 def test_what_is_half_is_control() -> None:
     assert f"{CONTROL_BP:,} (half) where it is omitted" in TEXT
     assert f"business days from 0 to {profiles.BUSINESS_DAYS_MAX}" in TEXT
+
+
+def test_every_key_and_word_of_a_list_of_members_is_documented() -> None:
+    found = {key.name for kind in (MemberList, Membership) for key in document_fields.keys(kind).values()}
+    assert {"party", "said_by", "until"} <= found
+    assert found | {"rows", "sources"} <= documented("Lists of members")
+    assert [word for word in (*memberships.RELATIONS, *memberships.KINDS) if f"`{word}`" not in TEXT] == []

@@ -59,17 +59,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Supporter:
-    """A party that supports a profile: member, signed, joint initiative, welcomed. Support alone does not bind."""
-
-    by: str
-    relation: str
-    from_date: date
-    until_date: Annotated[date | None, end_of("from_date")]
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Member(Dated):
     """A value that belongs to a set on some days only."""
 
@@ -176,8 +165,6 @@ class Rule(Dated):
     kind: Annotated[str, one_of(RULE_KINDS)]
     source: str
     remedy: str
-    from_date: date | None = None
-    until_date: Annotated[date | None, end_of("from_date")] = None
     clause: str = ""
     interpretation: str = ""
     when_unknown: Annotated[str, one_of(("unknown", "fail"))] = "unknown"
@@ -189,6 +176,8 @@ class Rule(Dated):
     require: tuple[Condition, ...] = ()
     complete: str = ""  # the topic of an attestation that the elements or facts are complete
     basis: str = ""  # the field of an element that names a rule of another regime, which requires it
+    from_date: date | None = None
+    until_date: Annotated[date | None, end_of("from_date")] = None
     place: str = ""
 
     @property
@@ -231,7 +220,6 @@ class Profile:
     sets: Mapping[str, tuple[str, ...]]
     members: tuple[Member, ...]
     adoptions: tuple[Adoption, ...]
-    supporters: tuple[Supporter, ...]
     touches: tuple[Touch, ...]
     rules: tuple[Rule, ...]
     place: str = field(default="", compare=False)
@@ -412,7 +400,6 @@ class _ProfileReader:
             sets=self.sets,
             members=self.members,
             adoptions=read_tables(table, "adoptions", partial(read, Adoption, profile=self.id)),
-            supporters=read_tables(table, "supporters", partial(_with_source, Supporter, self.sources)),
             touches=read_tables(table, "touches", self._touch),
             rules=read_tables(table, "rules", self._rule, required=True),
         )
