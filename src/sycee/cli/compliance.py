@@ -1,6 +1,6 @@
 """`sycee compliance`: check declared facts under several regimes, and explain the verdicts.
 
-`compliance_routes` has the commands about routes, blocs and differences.
+`compliance_routes` has the commands about routes, blocs and differences, `compliance_members` those about memberships.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import compliance_routes
+from sycee.cli import compliance_members, compliance_routes
 from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, NetworkPath, columns, parse_day, print_json
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, progress
@@ -32,6 +32,8 @@ app = App(
 app.command(compliance_routes.routes)
 app.command(compliance_routes.split)
 app.command(compliance_routes.diff)
+app.command(compliance_members.what_if)
+app.command(compliance_members.members)
 
 Format: TypeAlias = Literal["text", "json", "sarif", "junit", "html"]
 

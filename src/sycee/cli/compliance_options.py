@@ -86,6 +86,18 @@ def parse_day(text: str | None, option: str) -> date | None:
     return None if text is None else document_fields.parse_day(text, option)
 
 
+def parse_states(codes: list[str]) -> list[str]:
+    """Return the codes. Raise UsageError if one is not the code of a state."""
+    from sycee.compliance import territories
+
+    for code in codes:
+        if code not in territories.codes():
+            near = territories.nearest(code)
+            hint = f'did you mean "{near}"?' if near else "give two capital letters, as in declarations"
+            raise UsageError(f"{code} is not the code of a state", hint=hint)
+    return codes
+
+
 def columns() -> int:
     """Return the width of a line on stdout in characters: 80 if stdout is not a terminal."""
     return shutil.get_terminal_size().columns

@@ -7,7 +7,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, At, Inputs, Lists, NetworkPath, columns, print_json
+from sycee.cli.compliance_options import (
+    DEFAULT_INPUTS,
+    STOPPED,
+    At,
+    Inputs,
+    Lists,
+    NetworkPath,
+    columns,
+    parse_states,
+    print_json,
+)
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, progress
 from sycee.core.documents import DocumentError
@@ -105,7 +115,9 @@ def split(
 
     declared, library, day = Inputs([profile_1, profile_2], list_, at).load([network])
     names = [profile.id for profile in library.profiles]
-    states = {name: _states(codes) for name, codes in zip(names, (first_state, second_state), strict=True) if codes}
+    states = {
+        name: parse_states(codes) for name, codes in zip(names, (first_state, second_state), strict=True) if codes
+    }
     with progress("routing") as report:
         found = split_network(Router(declared, library, day), names[0], names[1], states=states, progress=report)
     if json_:
@@ -113,18 +125,6 @@ def split(
     else:
         print(routes.split_text(found, columns()), end="")
     return 0
-
-
-def _states(codes: list[str]) -> list[str]:
-    """Return `codes`. Raise UsageError if one is not the code of a state."""
-    from sycee.compliance import territories
-
-    for code in codes:
-        if code not in territories.codes():
-            near = territories.nearest(code)
-            hint = f'did you mean "{near}"?' if near else "give two capital letters, as in declarations"
-            raise UsageError(f"{code} is not the code of a state", hint=hint)
-    return codes
 
 
 def diff(
