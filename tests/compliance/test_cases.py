@@ -26,6 +26,7 @@ EQUIVALENT = {
 }
 READ_FOR_MORE = {
     "202-208": "the set of countries of concern",
+    "47-cfr-2-903": "who is an affiliate",
     "202-256": "persons of the United States, who are no covered persons",
     "202-401": "what security requirements are for",
     "202-505": "exemptions",

@@ -102,9 +102,9 @@ def test_a_modified_copy_of_a_shipped_profile_or_list_is_called_that() -> None:
 
     assert "copy" not in says(shipped)
     other_limits = replace(profile, limits="none")
-    assert "a modified copy of profile us-fcc-covered-list version 1" in says(build.library(other_limits, listed))
+    assert "a modified copy of profile us-fcc-covered-list version 2" in says(build.library(other_limits, listed))
     other_rows = replace(listed, rows=listed.rows[1:])
-    name = "profile us-fcc-covered-list version 1 with a modified copy of us-fcc-covered-list "
+    name = "profile us-fcc-covered-list version 2 with a modified copy of us-fcc-covered-list "
     assert name in says(build.library(profile, other_rows))
 
 
