@@ -5,12 +5,14 @@
     python3 draw_checker.py FOLDER --announced SHA256
     python3 draw_checker.py FOLDER --receipt receipt.json
     python3 draw_checker.py FOLDER --receipt receipt.json --packets large=100,small=400
+    python3 draw_checker.py FOLDER --receipt receipt.json --packets east:large=1,small=4 --packets west:small=5
 
 FOLDER holds the published files: announcement.json, entries.bin, beacon.json, tickets.bin and winners.csv, and
 successions.csv where winners were replaced. The first form recomputes the root of the list, every ticket, every winner
 and every successor. --announced compares announcement.json with a
 SHA-256 that was published elsewhere before the beacon. --receipt also finds your own entry, and --packets its packet,
-from the packet classes of the programme in their order. Before the draw only the list is checked.
+from the packet classes of the programme in their order; of a programme with zones, from those of each zone, the zones
+in their order. Before the draw only the list is checked.
 
 docs/reference/draw.md of Sycee specifies the rules; a comment such as "§3" names its section. This program was written
 from that page and shares no code with Sycee.
@@ -110,6 +112,27 @@ def packet_order(strata, ranked, entries, beacon, root, classes):
     if classes > 1 and len(strata) > 1:
         winners.sort(key=lambda at: (sha256(b"sycee.draw.packet.v1", beacon, root, entries[at]), entries[at]))
     return winners
+
+
+def packet_parts(packets, strata, ranked, entries, beacon, root):
+    """Return the winners in packet order with the classes that they share: of each zone, or of all together (§6)."""
+    if not packets or not packets[0][0]:
+        classes = packets[0][1] if packets else []
+        return [(packet_order(strata, ranked, entries, beacon, root, len(classes)), classes)]
+    zones, names = [zone for zone, _ in packets], [stratum["name"] for stratum in strata]
+    if zones != names:
+        raise Wrong(f"--packets names the zones {', '.join(zones)}; the announcement has {', '.join(names)}")
+    return [(places[: stratum["winners"]], classes) for stratum, places, (_, classes) in zip(strata, ranked, packets)]
+
+
+def holders(order, follower):
+    """Return who has the packets of winners after all successions, without the packets that nobody has."""
+    held = []
+    for place in order:
+        while place in follower:
+            place = follower[place]
+        held.append(place)
+    return [place for place in held if place is not None]
 
 
 def follow(strata, ranked, entries, removed):
@@ -387,25 +410,22 @@ def check_receipt(path, packets, announcement, entries, ranked, beacon, follower
     elif place in follower.values():
         lines.append("your entry follows a winner who was removed, and has a packet: see successions.csv")
     root = bytes.fromhex(announcement["root"])
-    order = packet_order(announcement["strata"], ranked, entries, beacon, root, len(packets))
-    for at, each in enumerate(order):
-        while each in follower:
-            each = follower[each]
-        order[at] = each
-    order = [each for each in order if each is not None]
-    if place in order and packets:
-        won = [name for name, count in packets for _ in range(count)]
-        at = order.index(place)
-        lines.append(f"packet: {won[at]}" if at < len(won) else "packet: none is left, there are too few")
+    for order, classes in packet_parts(packets, announcement["strata"], ranked, entries, beacon, root):
+        held = holders(order, follower)
+        if place in held and classes:
+            won = [name for name, count in classes for _ in range(count)]
+            at = held.index(place)
+            lines.append(f"packet: {won[at]}" if at < len(won) else "packet: none is left, there are too few")
     return lines
 
 
 def packet_classes(text):
-    """Return [(name, count)] of `large=100,small=400`."""
-    parts = [part.partition("=") for part in text.split(",")]
+    """Return (zone, [(name, count)]) of `east:large=100,small=400`; the zone is "" without a colon."""
+    zone, _, classes = text.rpartition(":")
+    parts = [part.partition("=") for part in classes.split(",")]
     if not all(name and count.isascii() and count.isdigit() and int(count) <= ENTRIES_MAX for name, _, count in parts):
         raise argparse.ArgumentTypeError("write the classes in their order, such as large=100,small=400")
-    return [(name, int(count)) for name, _, count in parts]
+    return zone, [(name, int(count)) for name, _, count in parts]
 
 
 def digest_argument(text):
@@ -435,11 +455,17 @@ def main(arguments=None):
     parser.add_argument("--announced", type=digest_argument, help="SHA-256 of announcement.json from another place")
     parser.add_argument("--receipt", type=Path, help="JSON file with document, phone and salt")
     parser.add_argument(
-        "--packets", type=packet_classes, default=[], help="packet classes, such as large=100,small=400"
+        "--packets",
+        type=packet_classes,
+        action="append",
+        default=[],
+        help="packet classes, such as large=100,small=400; of a programme with zones once for each: east:large=100",
     )
     given = parser.parse_args(arguments)
     if given.packets and not given.receipt:
         parser.error("--packets needs --receipt: it computes the packet of one entry")
+    if len(given.packets) > 1 and not all(zone for zone, _ in given.packets):
+        parser.error("--packets is given once, or once for each zone with its name, such as east:large=100,small=400")
     try:
         result = check(given.folder, given.announced, print)
         for line in check_receipt(given.receipt, given.packets, *result) if given.receipt else ():

@@ -12,7 +12,8 @@ import pytest
 from tests.programmes.test_draw import FROZEN_NS, THREE, drawn, make_rule, people
 from tests.programmes.test_draw_corners import STRATA
 
-from sycee.programmes import draw
+from sycee.core.output_files import write_file
+from sycee.programmes import draw, draw_files, successions
 from tools import draw_checker
 
 TOOL = Path(draw_checker.__file__)
@@ -90,6 +91,35 @@ def test_every_registrant_finds_their_entry_and_their_packet(
         if row in packets:
             assert f"packet: {packets[row]}\n" in out
     assert set(packets.values()) == {"large", "small"}
+
+
+def test_each_zone_hands_out_its_own_packets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries, frozen, winners = drawn(tmp_path, 60, THREE)
+    assert winners.entries is not None
+    larges = {"young": 2, "old": 7, "very-old": 1}
+    zones = ("young:large=2,small=3", "old:large=7", "very-old:large=1,small=29")
+    words = [word for zone in zones for word in ("--packets", zone)]
+
+    def packet(row: int) -> str:
+        receipt = write_receipt(tmp_path / "receipt.json", entries, row)
+        code, out, _ = run(capsys, tmp_path, "--receipt", receipt, *words)
+        assert code == 0
+        return out.partition("\npacket: ")[2].partition("\n")[0]
+
+    for row, rank, stratum in zip(winners.entries.tolist(), winners.rank, winners.stratum, strict=True):
+        assert packet(row) == ("large" if rank <= larges[THREE[stratum].name] else "small")
+    passed_on = successions.successions(frozen.announcement, winners.tickets, {int(winners.index[0]): "withdrawn"})
+    write_file(
+        tmp_path / draw_files.SUCCESSIONS,
+        successions.content(frozen.announcement, passed_on, frozen.commitments),
+    )
+    assert frozen.order is not None
+    assert packet(int(winners.entries[0])) == ""
+    assert packet(int(frozen.order[passed_on[0].successor])) == "large"
+    receipt = write_receipt(tmp_path / "receipt.json", entries, 0)
+    code, _, err = run(capsys, tmp_path, "--receipt", receipt, "--packets", "old:large=7")
+    assert code == 2
+    assert err == "error: --packets names the zones old; the announcement has young, old, very-old\n"
 
 
 def test_before_the_draw_the_list_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,6 +230,7 @@ def test_the_first_wrong_line_of_the_winners_is_named(tmp_path: Path, capsys: py
         (["--announced", ""], "give 64 hexadecimal digits"),
         (["--packets", "large"], "write the classes in their order, such as large=100,small=400"),
         (["--packets", "large=4"], "--packets needs --receipt"),
+        (["--receipt", "r", "--packets", "a=1", "--packets", "b=2"], "once for each zone with its name"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(

@@ -18,11 +18,12 @@ from sycee.bank.bank import Bank
 from sycee.bank.readiness import conditions
 from sycee.core import ids
 from sycee.core.documents import DocumentError
-from sycee.core.errors import UsageError
+from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.records.layout import PurseState
 from sycee.database.events import events_after
 from sycee.programmes import states
 from sycee.programmes.allotment import Share, planned_shares
+from sycee.programmes.records import check_cohort
 
 NAME = "autumn-2026"
 EVERYBODY = '[[draw.strata]]\nname = "everybody"\nwinners = 5\n'
@@ -142,6 +143,21 @@ def test_a_zone_that_was_not_dropped_expires_empty(bank: Bank) -> None:
     assert bank.stores.ledger.balance(world.funder(bank)) == 1_000_00
     assert bank.programmes.close(NAME, who=person(bank, NORTH)).state == states.CLOSED
     assert bank.check() == []
+
+
+def test_the_cohort_is_in_the_order_of_its_zones(bank: Bank) -> None:
+    drop(bank)
+    found = bank.programmes.occurrence(NAME)
+    assert found.number is not None
+    folder, file = bank.programmes.files_of(found), bank.programmes.get(NAME).definition
+    with bank.stores.ledger.sequencer.reading() as state:
+        said = check_cohort(state, found.number, folder, file)
+        assert said == f"the 5 members of programme {found.number} are the published winners, in zone order"
+        small, large = (replace(each, amount_minor=7_00) for each in file.packets)
+        with pytest.raises(IntegrityError, match=r"member 0 .* got 5000 minor units, not 700, the packet large"):
+            check_cohort(state, found.number, folder, replace(file, packets=(small, large)))
+        with pytest.raises(IntegrityError, match="is not the one in packet order"):
+            check_cohort(state, found.number, folder, replace(file, zones=()))
 
 
 def test_a_claim_waits_for_its_zone(bank: Bank) -> None:

@@ -14,8 +14,8 @@ from sycee.core.errors import IntegrityError
 from sycee.core.records import operations
 from sycee.core.records.layout import RuleFlag
 from sycee.ledger.state import LedgerState
-from sycee.programmes import draw_files, draw_rule
-from sycee.programmes.allotment import Share, shares_of
+from sycee.programmes import cohort, draw_files, draw_rule
+from sycee.programmes.allotment import Allotment, Share, shares_of
 from sycee.programmes.definition import Programme
 from sycee.programmes.occurrence_ids import member_ids
 
@@ -144,22 +144,22 @@ def _flags(programme: Programme) -> RuleFlag:
     return persons | cash_out
 
 
-def check_cohort(state: LedgerState, number: int, draw_folder: Path) -> str:
+def check_cohort(state: LedgerState, number: int, draw_folder: Path, programme: Programme | None = None) -> str:
     """Compare the cohort of a programme with the published winners; return what was found as a sentence.
 
-    The cohort is in packet order. A draw of several strata has two: packets of one amount are handed out in the order
-    of winners.csv, packets of several amounts by packet ticket. Before the drop both are accepted. Raises
-    IntegrityError for any other cohort.
+    With the file of the programme, the cohort is exactly the one that file and published files lead to: winners and
+    their successors in the order of the zones, or in packet order, and each drop its packet. Without it, the order of
+    winners.csv and that of the packet tickets are accepted before the drop; afterwards packets of several amounts
+    decide. Raises IntegrityError for any other cohort.
     """
     purses = state.purses(number) if number < state.tables.programmes.size else state.tables.purses[:0]
     if purses.size == 0:
         return "the ledger has no cohort yet to compare with the published winners"
+    if programme is not None:
+        return _check_allotment(state, number, cohort.allotment_of(draw_folder, programme), programme)
     announcement = draw_files.read_announcement(draw_folder)
     commitments = draw_files.read_winners(draw_folder, announcement)
-    if purses.size != len(commitments):
-        raise IntegrityError(
-            f"programme {number} has {purses.size:,} members, but {len(commitments):,} winners are published"
-        )
+    _require_members(purses, number, len(commitments))
     filled = int(state.tables.programmes[number]["filled"])
     orders = {"rank": commitments}
     if len(announcement.strata) > 1:
@@ -177,6 +177,31 @@ def check_cohort(state: LedgerState, number: int, draw_folder: Path) -> str:
         f"member {wrong[0]} of programme {number} is not the winner of {order} {wrong[0] + 1} in {draw_folder}; "
         f"{wrong.size:,} members differ"
     )
+
+
+def _check_allotment(state: LedgerState, number: int, allotment: Allotment, programme: Programme) -> str:
+    """Compare members and packets with an allotment, and return a sentence. Raises IntegrityError for others."""
+    purses, order = state.purses(number), "zone" if programme.zones else "packet"
+    _require_members(purses, number, int(allotment.members.size))
+    wrong = _wrong_members(purses, allotment.members, int(state.tables.programmes[number]["filled"]))
+    if wrong.size:
+        raise IntegrityError(
+            f"member {wrong[0]} of programme {number} is not the one in {order} order; {wrong.size:,} members differ"
+        )
+    for share in allotment.shares:
+        dropped = purses["dropped"][share.first : share.first + share.count]
+        others = np.flatnonzero((dropped != 0) & (dropped != share.minor))
+        if others.size:
+            raise IntegrityError(
+                f"member {share.first + others[0]} of programme {number} got {dropped[others[0]]} minor units, not "
+                f"{share.minor}, the packet {share.name}"
+            )
+    return f"the {purses.size:,} members of programme {number} are the published winners, in {order} order"
+
+
+def _require_members(purses: Array, number: int, published: int) -> None:
+    if purses.size != published:
+        raise IntegrityError(f"programme {number} has {purses.size:,} members, but {published:,} winners are published")
 
 
 def _wrong_members(purses: Array, expected: Array, filled: int) -> Array:
