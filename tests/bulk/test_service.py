@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.bank.killing import check_kills
 from tests.bank.world import ANN, BOB, NORTH, OTHERS, START_NS
-from tests.bulk.world import Payer, content_of, rows_of, uuids
+from tests.bulk.world import Payer, content_of, parts_of, rows_of, uuids
 from tests.wallets import world
 from tests.wallets.world import Town
 
@@ -21,6 +21,7 @@ from sycee.core.records import bulk_rows
 from sycee.core.records.bulk_rows import BATCH_ROWS, FileIds, Mode
 from sycee.core.records.layout import PayFlag
 from sycee.core.result_codes import Result
+from sycee.database.events import events_after
 from sycee.database.transactions import write
 from sycee.identity.people import DutyMissing
 from sycee.sequencer.sequencer import Sequencer
@@ -120,7 +121,7 @@ def test_a_file_continues_at_its_first_unpaid_batch(town: Town, leo: Payer) -> N
     assert bulk.next_batch(file) == 3
     assert town.balance(town.mia) == before + rows.size
     assert bulk.summary(file).counts == {PAID: rows.size}
-    assert file in bulk.list(town.leo)
+    assert bulk.get(file.id) in bulk.list(town.leo)
 
 
 def test_accounts_of_the_issuer_are_not_payable(town: Town, leo: Payer) -> None:
@@ -356,6 +357,62 @@ def test_the_operator_of_a_payee_reads_the_exact_code(town: Town, leo: Payer) ->
     assert town.bank.bulk.summary(file).counts["ACCOUNT_ID_MUST_NOT_BE_ZERO"] == 1
 
 
+# --- ends ---
+
+
+def ended(town: Town, id: int) -> list[str]:
+    """The states of the events of a file's end."""
+    found = events_after(town.bank.stores.engine, 0, most=10_000)
+    mine = [each for each in found if each.kind == "bulk.ended" and each.subject == ids.format(id)]
+    assert all(each.operator == 2 and each.data["payer"] == ids.format(town.leo) for each in mine)
+    return [each.data["state"] for each in mine]
+
+
+def test_a_file_ends_when_each_of_its_rows_has_a_result(town: Town, leo: Payer) -> None:
+    rows = rows_of([town.mia] * (2 * BATCH_ROWS) + [town.mia, 12_345, 0], [1] * (2 * BATCH_ROWS + 3))
+    parts = parts_of(rows)
+    file = leo.declare(rows)
+    unsigned = town.bank.bulk.append(file, 1, parts[1], leo.envelopes(file, 1, rows_of([town.mia], [1]))[:0])
+    assert set(unsigned.take().codes.tolist()) == {Result.NOT_AUTHORISED}, "no result"
+    for number in (2, 0):  # in any order
+        leo.pay(file, parts[number], number)
+        assert ended(town, file.id) == []
+    leo.pay(file, parts[1], 1)
+    assert ended(town, file.id) == ["answered"]
+    found = town.bank.bulk.get(file.id)
+    assert (found.state, found.ended_ns is not None) == ("open", True)
+    leo.pay(found, parts[2], 2)
+    leo.pay(file, parts[1], 1)
+    assert ended(town, file.id) == ["answered"]
+
+
+def test_the_end_that_a_kill_prevented_is_found_by_the_next_start(
+    town: Town, leo: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of([town.mia] * 2, [1, 1])
+    file, other = leo.declare(rows), leo.declare(rows)
+    monkeypatch.setattr(town.bank.bulk.answered, "note", lambda *_: None)
+    leo.pay(file, rows)
+    assert ended(town, file.id) == []
+    for _ in range(2):
+        town.bank.bulk.answered.find_ended()
+    assert (ended(town, file.id), ended(town, other.id)) == (["answered"], [])
+
+
+def test_a_file_that_is_paid_as_a_whole_ends_once(town: Town, leo: Payer) -> None:
+    rows = rows_of([town.mia], [1])
+    paid, left, empty = (leo.declare(rows, Mode.ALL) for _ in range(3))
+    assert leo.pay(paid, rows) == [STAGED]
+    assert ended(town, paid.id) == []
+    for _ in range(2):
+        settle(town, paid.id)
+        settle(town, empty.id, discard=True)
+    left = town.bank.bulk.get(left.id)
+    leo.pay(left, rows)
+    settle(town, left.id, discard=True)
+    assert [ended(town, each.id) for each in (paid, left, empty)] == [["settled"], ["discarded"], ["discarded"]]
+
+
 # --- kills ---
 
 FILE_ID, SETTLEMENT_ID = (ids.fresh(START_NS // 1_000_000, entropy=lambda n, b=byte: bytes([b]) * n) for byte in (1, 2))
@@ -374,6 +431,7 @@ def is_settled(bank: Bank) -> None:
     town = world.town(bank)
     assert bank.bulk.get(FILE_ID).state == "settled"
     assert town.balance(town.ned) == 20
+    assert ended(town, FILE_ID) == ["settled"]
 
 
 @pytest.mark.soak

@@ -130,6 +130,11 @@ def test_all_rows_or_none(settled: tuple[Path, dict[str, str]], keys: Path, said
     with Bank.open(bank) as opened:
         assert opened.check() == []
         assert opened.stores.ledger.balance(accounts["ned"]) == 200
+    code, out, _ = said("bulk", "list", bank, accounts["leo"], "--json")
+    newest = json.loads(out)["files"][0]
+    assert (code, newest.pop("file")) == (0, found)
+    assert newest == {"mode": "all", "rows": 2, "sum": "3.00", "sum_minor": 300, "state": "settled"}
+    assert re.search(rf"{found} +all +2 +3.00 +settled", said("bulk", "list", bank, accounts["leo"])[1])
 
 
 def test_files_of_several_kinds_have_the_same_rows(tmp_path: Path) -> None:
@@ -189,6 +194,10 @@ def test_a_program_pays_a_file_over_a_server(served: Place, keys: Path, said: Sa
     assert (code, out) == (0, "1 of 1 row staged, and none is paid yet\n")
     staged = (tmp_path / "all.csv.id").read_text().strip()
     assert said("bulk", "settle", staged, *login, *north)[:2] == (0, "settled: 1 row, 1.00 CNY\n")
+    listed = json.loads(said("bulk", "list", ned, *login, "--json")[1])["files"]
+    assert [(each["file"], each["sum"], each["state"]) for each in listed] == [
+        (staged, "1.00", "settled"), (found, "2.50", "open"),
+    ]  # fmt: skip
     large = csv_of(tmp_path / "large.csv", (ids.format(town.mia), "100.01"))
     code, _, err = said("bulk", "pay", ned, large, *login, *north)
     assert (code, "two persons approve its digest" in err) == (2, True)

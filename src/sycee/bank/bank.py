@@ -421,6 +421,7 @@ class Bank:
         self.proposals.catch_up(again=again)
         self.keys.resume()
         self.day.finish()
+        self.bulk.answered.find_ended()
         try:
             self.personal.finish_shreds()
             self.personal_keys.complete_backup()

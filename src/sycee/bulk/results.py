@@ -75,6 +75,12 @@ class RowResults:
         bad: Array = UNBOUND[codes] & ~np.isin(codes, _UNBOUND_FOR_OTHER_REASONS)
         return bad
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row has a result that a repetition does not change."""
+        codes = np.minimum(self.ledger_codes, max(Result))
+        return not (UNBOUND[codes] & ~self.bad).any()
+
 
 def of_answers(first: int, answers: Array) -> RowResults:
     """Return the results of records, (n,) layout.ANSWER, whose first is of the row `first`."""

@@ -21,6 +21,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from sycee.bulk import files, results
+from sycee.bulk.ends import Answered, record_end
 from sycee.bulk.files import File
 from sycee.bulk.results import RowResults
 from sycee.bulk.tables import BAD_ROWS, DISCARDED, FILES, OPEN, SETTLED, SETTLING, WAITING
@@ -78,6 +79,8 @@ class Pending:
         found = results.of_answers(self.first, self.answers)
         if found.codes.any():
             self.service.store_refusals(self.file, self.rows, found)
+        if found.is_complete:
+            self.service.answered.note(self.file, self.first // BATCH_ROWS)
         return results.shown(self.file, found)
 
 
@@ -104,10 +107,12 @@ class BulkPayments:
     proposals: Proposals
     unpayable: Callable[[], frozenset[int]]
     two_persons_minor: int
+    answered: Answered = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.stores.actions.register(_Approve(), _Settle())
+        self.answered = Answered(self.stores)
+        self.stores.actions.register(_Approve(), _Settle(self.stores))
 
     # --- declaring ---
 
@@ -419,10 +424,12 @@ class BulkPayments:
 
     def _discard_empty(self, found: File) -> File:
         """Discard a file of which nothing is staged."""
-        now_ns = read_ns(self.stores.clock)
-        chosen = (FILES.c.id == found.id) & FILES.c.state.in_((WAITING, OPEN))
-        values = {"state": DISCARDED, "ended_ns": now_ns, "settlement": 0}
-        write(self.stores.engine, lambda connection: connection.execute(FILES.update().where(chosen).values(values)))
+
+        def end(connection: Connection) -> None:
+            if files.get(connection, found.id).state in (WAITING, OPEN):
+                record_end(connection, self.stores, found.id, DISCARDED, settlement=0)
+
+        write(self.stores.engine, end)
         return self.get(found.id)
 
 
@@ -491,21 +498,22 @@ class _Settle:
 
     name = SETTLE
 
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Set the final state, or after a refusal let the file be settled again.
 
         A refusal because the batch has ended never changes a final state: another request has set it.
         """
-        ended = DISCARDED if intent.payload["discard"] else SETTLED
-        created = results[0] is Result.CREATED
-        values = {
-            "state": ended if created else OPEN,
-            "ended_ns": int(intent.id >> 80) * 1_000_000 if created else None,
-        }
-        chosen = FILES.c.id == ids.parse(intent.payload["file"])
+        id = ids.parse(intent.payload["file"])
+        if results[0] is Result.CREATED:
+            record_end(connection, self._stores, id, DISCARDED if intent.payload["discard"] else SETTLED)
+            return
+        chosen = FILES.c.id == id
         if results[0] is Result.BATCH_DONE:
             chosen &= FILES.c.state == SETTLING
-        connection.execute(FILES.update().where(chosen).values(values))
+        connection.execute(FILES.update().where(chosen).values(state=OPEN, ended_ns=None))
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Let the file be settled again."""

@@ -10,6 +10,8 @@ from cyclopts import App
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
 from sycee.cli.bulk_options import (
+    LISTED,
+    LISTED_NUMBERS,
     AllOrNothing,
     BulkFileId,
     Discard,
@@ -19,12 +21,13 @@ from sycee.cli.bulk_options import (
     RowsOutput,
     amount,
     counted,
+    listed,
     show_counts,
     write_results,
 )
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import note, progress, show, show_json
+from sycee.cli.terminal import note, print_list, progress, show, show_json
 from sycee.cli.wallet_options import WalletName, own_account, signing_for
 from sycee.core.errors import SyceeError
 from sycee.core.words import quantity
@@ -123,6 +126,20 @@ def status(folder: BankFolder, file: BulkFileId, /, *, json_: AsJson = False) ->
     show(f"{found.state}: {amount(found.content.sum_minor, currency)}, digest {found.content.digest.hex()}")
     show_counts(summary.counts, paid="paid" if not found.settlement else "staged or paid")
     return 0
+
+
+@app.command(name="list")
+def list_(folder: BankFolder, payer: WalletName, /, *, key: KeyFiles = None, json_: AsJson = False) -> int:
+    """List the newest 100 files of a wallet, newest first."""
+    from sycee.core import ids
+
+    with open_bank(folder) as bank:
+        account = own_account(bank, payer, signing_keys(key) if key else [])
+        found = [
+            listed(ids.format(each.id), each.content, each.state, bank.config.currency)
+            for each in bank.bulk.list(account)
+        ]
+    return print_list("files", found, *LISTED, as_json=json_, keys=LISTED, numbers=LISTED_NUMBERS)
 
 
 @app.command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
@@ -12,7 +12,9 @@ from sycee.cli.terminal import print_table, show, table
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
+    from sycee.client.bulk import BulkFile
     from sycee.core.money import Currency
+    from sycee.core.records.bulk_rows import Content
 
 RowsFile: TypeAlias = Annotated[
     Path, Parameter(help="File with the rows: .csv, .arrow, .arrows (a stream) or .parquet.")
@@ -29,6 +31,24 @@ Output: TypeAlias = Annotated[
     Path | None, Parameter(help="CSV file to write; without it, the results are printed to stdout.")
 ]
 RowsOutput: TypeAlias = Annotated[Path | None, Parameter(help="CSV file to write with the result of each row.")]
+
+
+LISTED: Final = ("file", "mode", "rows", "sum", "state")  # columns of a list of files
+LISTED_NUMBERS: Final = ("rows", "sum")
+
+
+def listed(file: str, content: Content | BulkFile, state: str, currency: Currency) -> dict[str, Any]:
+    """Return a file as a list shows it; JSON has the members that the table has not, too."""
+    from sycee.core import money
+
+    return {
+        "file": file,
+        "mode": content.mode.value,
+        "rows": content.rows,
+        "sum": money.format(content.sum_minor, currency),
+        "sum_minor": content.sum_minor,
+        "state": state,
+    }
 
 
 def counted(codes: Iterable[Any]) -> dict[str, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sycee.cli.bulk_options import (
+    LISTED,
+    LISTED_NUMBERS,
     AllOrNothing,
     BulkFileId,
     Discard,
@@ -12,6 +14,7 @@ from sycee.cli.bulk_options import (
     RowsOutput,
     amount,
     counted,
+    listed,
     show_counts,
     write_results,
 )
@@ -31,7 +34,7 @@ from sycee.cli.remote_options import (
     private_key,
     signer_of,
 )
-from sycee.cli.terminal import note, show, show_json
+from sycee.cli.terminal import note, print_list, show, show_json
 from sycee.core.words import quantity
 
 bulk = group("bulk", "Pay many payees from one account, by a file of rows.")
@@ -98,6 +101,19 @@ def status(file: BulkFileId, /, *, login: Login, json_: AsJson = False) -> int:
     show(f"{found.state}: {amount(found.sum_minor, currency)}, digest {found.digest}")
     show_counts(found.counts or {}, paid="paid" if not found.settlement else "staged or paid")
     return 0
+
+
+@bulk.command(name="list")
+def list_(payer: WalletId, /, *, login: Login, json_: AsJson = False) -> int:
+    """List the newest 100 files of a wallet, newest first."""
+    with connected(login) as bank:
+        from sycee.client import api
+        from sycee.client import bulk as calls
+        from sycee.core import money
+
+        currency = money.currency(bank.do(api.wallet(payer)).currency)
+        found = [listed(each.id, each, each.state, currency) for each in bank.do(calls.files(payer))]
+    return print_list("files", found, *LISTED, as_json=json_, keys=LISTED, numbers=LISTED_NUMBERS)
 
 
 @bulk.command

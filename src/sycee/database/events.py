@@ -45,6 +45,7 @@ class EventKind(StrEnum):
     PROGRAMME_REMOVAL = "programme.removal"
     PROGRAMME_HALTED = "programme.halted"
     PROGRAMME_RESUMED = "programme.resumed"
+    BULK_ENDED = "bulk.ended"
     WEBHOOK_DISABLED = "webhook.disabled"
 
 

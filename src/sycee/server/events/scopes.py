@@ -29,6 +29,7 @@ SEEN_BY: Final[Mapping[EventKind, frozenset[Duty]]] = {
     EventKind.DAY_CLOSED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, Duty.OPERATOR}),
     EventKind.BREAK_OPENED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, *OPERATOR_STAFF}),
     EventKind.CASE_OPENED: frozenset({Duty.CASEWORKER}),
+    EventKind.BULK_ENDED: frozenset(OPERATOR_STAFF),
     EventKind.WEBHOOK_DISABLED: frozenset(OPERATOR_STAFF),
     **dict.fromkeys(PROGRAMMES, frozenset({*OPERATOR_STAFF, Duty.CASEWORKER})),
 }
@@ -37,9 +38,13 @@ _OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The events that a caller may see. `rows`: of own accounts in the ledger; `operators`: the caller's."""
+    """The events that a caller may see.
+
+    `accounts`: own accounts, and `rows` theirs in the ledger; `operators`: the caller's.
+    """
 
     everything: bool
+    accounts: frozenset[int]
     rows: Array
     operators: frozenset[int]
     held: tuple[HeldDuty, ...]
@@ -62,6 +67,8 @@ class Scope:
         return [*of_ledger, *registers]
 
     def _sees(self, event: RegisterEvent) -> bool:
+        if event.kind is EventKind.BULK_ENDED and ids.parse(event.data["payer"]) in self.accounts:
+            return True
         wanted = SEEN_BY.get(event.kind)
         if wanted is None:
             try:
@@ -94,6 +101,7 @@ def scope_of(bank: Bank, caller: Caller) -> Scope:
         rows = state.rows(wanted)
     return Scope(
         everything=any(each.duty in EVERYTHING for each in held),
+        accounts=frozenset(accounts),
         rows=rows[rows >= 0],
         operators=operators,
         held=held,
