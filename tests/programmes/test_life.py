@@ -491,7 +491,7 @@ def test_a_dry_run_of_a_draft_says_what_stands_in_the_way(at: At) -> None:
     assert [(each.name, each.count, each.minor) for each in tried.shares] == [("large", 2, 50_00), ("small", 3, 20_00)]
     assert tried.problems == (
         "the funder has 50.00 CNY, 110.00 CNY less than the packets",
-        "unspent packets would be 160.00 CNY, above the maximum of 100.00 CNY",
+        "unspent packets and vouchers would be 160.00 CNY, above the maximum of 100.00 CNY",
     )
     by_name = {each.name: each.refused for each in tried.steps}
     assert by_name["drop"] == {"EXCEEDS_BALANCE": 2}

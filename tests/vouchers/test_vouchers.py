@@ -79,6 +79,23 @@ def test_a_voucher_is_redeemed_in_parts(place: Town) -> None:
     ]  # fmt: skip
 
 
+def test_the_budget_of_a_group_counts_as_exposure(place: Town) -> None:
+    programmes, before = place.bank.programmes, place.bank.programmes.exposure()
+    packets = before - place.bank.vouchers.groups.unspent_minor()
+    assert packets == programmes.figures(NAME).left_minor
+    ((_, number),) = place.ready(10_00)
+    place.redeem(number, 4_00)
+    assert programmes.exposure() == before - 4_00
+    try:
+        programmes.exposure_max_minor = before
+        with pytest.raises(UsageError, match=r"the group more has vouchers of 4\.01, .* more than the maximum of"):
+            propose(place.bank, "more", budget=4_01)
+        propose(place.bank, f"more-{place.group}", budget=4_00)
+        assert programmes.exposure() == before
+    finally:
+        programmes.exposure_max_minor = 0
+
+
 def test_requests_are_done_once(place: Town) -> None:
     bank, new = place.bank, place.bank.stores.ledger.new_id
     batch, activation, payment, cancellation = new(), new(), new(), new()

@@ -68,7 +68,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     ),
     "proposal_hours": Setting("8", "hours in which a proposal must be signed", _PROPOSAL_HOURS, "1 to 72"),
     "exposure_max": Setting(
-        "", "the largest sum of unspent packets of all programmes; empty: no maximum", _AMOUNT, "an amount or nothing"
+        "", "the largest sum of unspent packets and vouchers; empty: no maximum", _AMOUNT, "an amount or nothing"
     ),
     "phone_prefix": Setting("", "country prefix of phones without one", _PHONE_PREFIX, "a prefix such as +86"),
     "qr_domain": Setting("org.sycee", "reverse domain in QR codes", _SOMETHING, "a reverse domain such as org.sycee"),

@@ -53,7 +53,7 @@ class Drafts:
 
     - `folder`: of the published files, one folder for each occurrence.
     - `technical`: returns the signers of operator 0, whose key the machine has.
-    - `exposure_max_minor`: of the unspent packets of all programmes together, 0 for no maximum.
+    - `exposure_max_minor`: of the unspent packets and vouchers of all programmes together, 0 for no maximum.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Drafts:
         self._members: dict[int, tuple[Array, Array, Array]] = {}  # by programme on the ledger: see `Dropping`
         self.folder = folder
         self.exposure_max_minor = exposure_max_minor
+        self.unspent_vouchers: Callable[[], int] = lambda: 0  # of groups of vouchers, which are made after it
         self.registered: Registered | None = None  # the registrations of this bank, which are made after it
 
     # --- drafts, and reading ---

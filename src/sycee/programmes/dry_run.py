@@ -45,7 +45,7 @@ class Plan:
     allotment: Allotment
     numbers: LedgerNumbers | None
     wallets: Mapping[int, int]
-    exposure_minor: int  # of the other programmes
+    exposure_minor: int  # of the other programmes and of vouchers
     exposure_max_minor: int  # 0: no maximum
 
 
@@ -210,7 +210,7 @@ def _problems(plan: Plan, now_ns: int, funder: int) -> list[str]:
         problems.append(f"the funder has {shown(funder)}, {shown(minor - funder)} less than the packets")
     if plan.exposure_max_minor and plan.exposure_minor + minor > plan.exposure_max_minor:
         problems.append(
-            f"unspent packets would be {shown(plan.exposure_minor + minor)}, above the maximum of "
+            f"unspent packets and vouchers would be {shown(plan.exposure_minor + minor)}, above the maximum of "
             f"{shown(plan.exposure_max_minor)}"
         )
     if found.state == states.DRAFT and now_ns >= definition.registration.until_ns:

@@ -138,23 +138,30 @@ class Terms(Drawing):
     # --- exposure ---
 
     def exposure(self, *, without: Occurrence | None = None) -> int:
-        """Return the packet money, in minor units, that is promised by signed terms or not spent yet."""
+        """Return the money of packets and vouchers, in minor units, that is promised by signed terms or not spent."""
         with reading(self._stores.engine) as connection:
             found = occurrences_in(connection, "", *states.UNSPENT)
         key = None if without is None else (without.programme, without.occurrence)
         with self._stores.ledger.sequencer.reading() as state:
-            return sum(unspent(state, each) for each in found if (each.programme, each.occurrence) != key)
+            packets = sum(unspent(state, each) for each in found if (each.programme, each.occurrence) != key)
+        return packets + self.unspent_vouchers()
 
     def check_exposure(self, found: Occurrence, minor: int) -> None:
         """Raise UsageError if an occurrence with packets of this sum would exceed the maximum of the bank."""
-        if not self.exposure_max_minor:
-            return
-        others = self.exposure(without=found)
+        if self.exposure_max_minor:
+            self._require_exposure(f"{found.title} has packets of", minor, self.exposure(without=found))
+
+    def check_voucher_exposure(self, group: str, minor: int) -> None:
+        """Raise UsageError if a new group of vouchers with this budget would exceed the maximum of the bank."""
+        if self.exposure_max_minor:
+            self._require_exposure(f"the group {group} has vouchers of", minor, self.exposure())
+
+    def _require_exposure(self, what: str, minor: int, others: int) -> None:
         if others + minor > self.exposure_max_minor:
             currency = money.currency_of(self._registry.issuer.currency)
             shown = [money.format(each, currency) for each in (minor, others, self.exposure_max_minor)]
             raise UsageError(
-                f"{found.title} has packets of {shown[0]}, and other programmes {shown[1]} that are not spent: "
+                f"{what} {shown[0]}, and other packets and vouchers of {shown[1]} are not spent: "
                 f"together more than the maximum of {shown[2]}",
                 hint="wait for their expiry, or change the setting exposure_max",
             )

@@ -36,7 +36,7 @@ from sycee.ledger.state import LedgerState
 from sycee.programmes.service import Programmes
 from sycee.sequencer.signer import Signer
 from sycee.vouchers.refusals import Code, VoucherRefused
-from sycee.vouchers.tables import GROUPS, OPEN, PROPOSED, REFUSED
+from sycee.vouchers.tables import GROUPS, OPEN, PROPOSED, REFUSED, VOUCHERS
 
 PROPOSE: Final = "voucher.group"
 RETURN: Final = "voucher.return"
@@ -78,6 +78,7 @@ class Groups:
     ) -> None:
         self._stores, self._people, self._proposals = stores, people, proposals
         self._registry, self._programmes = registry, programmes
+        programmes.unspent_vouchers = self.unspent_minor
         stores.actions.register(_Open(stores), LedgerOnly(RETURN))
 
     def propose(
@@ -90,8 +91,8 @@ class Groups:
         - `budget_minor`: the most that its vouchers promise and have paid together.
         - `until_ns`: when all its vouchers expire, within the spending of a programme without a schedule.
 
-        Raises UsageError for a name of wrong form or in use, a programme whose terms no officers signed, and an end
-        that is over or after the spending.
+        Raises UsageError for a name of wrong form or in use, a programme whose terms no officers signed, an end that is
+        over or after the spending, and a budget that would exceed the largest exposure of the bank.
         """
         if id and (earlier := self._proposed(id, group)) is not None:
             return earlier
@@ -101,6 +102,7 @@ class Groups:
             raise UsageError("the name of a group has a wrong form", hint="2 to 40 letters a-z, digits and hyphens")
         if not 0 < budget_minor <= I64_MAX:
             raise UsageError("the budget must be positive", hint="give the sum that the vouchers may promise")
+        self._programmes.check_voucher_exposure(group, budget_minor)
         names = [each.name for each in stored.definition.merchants]
         merchants = merchants or (names[0] if len(names) == 1 else "")
         payees = self._programmes.group_of(programme, merchants)
@@ -164,6 +166,15 @@ class Groups:
         """Return all groups by name."""
         with reading(self._stores.engine) as connection:
             return [_group(row) for row in connection.execute(sqlalchemy.select(GROUPS).order_by(GROUPS.c.group))]
+
+    def unspent_minor(self) -> int:
+        """Return the budgets, in minor units, of open groups that have not ended, without what their vouchers paid."""
+        chosen = (GROUPS.c.state == OPEN) & (GROUPS.c.until_ns > read_ns(self._stores.clock))
+        groups = sqlalchemy.select(GROUPS.c.group).where(chosen)
+        budgets = sqlalchemy.select(sqlalchemy.func.sum(GROUPS.c.budget_minor)).where(chosen)
+        paid = sqlalchemy.select(sqlalchemy.func.sum(VOUCHERS.c.redeemed_minor)).where(VOUCHERS.c.group.in_(groups))
+        with reading(self._stores.engine) as connection:
+            return int(connection.scalar(budgets) or 0) - int(connection.scalar(paid) or 0)
 
     def return_money(self, group: str, *, signers: Sequence[Signer], who: int, id: int = 0) -> int:
         """Return the money on a group's account to the funder; return the amount, in minor units.
