@@ -154,7 +154,7 @@ def read_frozen(folder: Path, *, progress: Progress | None = None) -> FrozenList
     """Read a frozen list. IntegrityError if its files are damaged or it does not lead to the announced root."""
     announcement = draw_files.read_announcement(folder)
     commitments = draw_files.read_digests(folder / draw_files.ENTRIES, announcement.entries)
-    root = merkle.root(commitments, progress=progress)
+    root = merkle.root_computed_once(commitments, progress=progress)
     require(
         root == announcement.root,
         f"{draw_files.ENTRIES}: its root is {root.hex()}, but {announcement.root.hex()} was announced",

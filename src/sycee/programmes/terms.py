@@ -81,14 +81,14 @@ class Terms(Drawing):
             raise UsageError(f"{found.title} has no winners", hint="cancel it")
         self.check_exposure(found, allotment.minor)
         numbers = self._numbers(stored, found)
-        causes = self._succession_causes(found)
+        causes, digest = self._succession_causes(found), allotment.digest.hex()
         effect: dict[str, Any] = {
             "programme": name,
             "occurrence": occurrence,
             "operator": stored.operator,
             "budget": allotment.minor,
             "members": int(allotment.members.size),
-            "cohort": allotment.digest.hex(),
+            "cohort": digest,
             "announcement": found.announcement,
             "successions": sum(causes.values()),
             "succession_causes": ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items())),
@@ -103,7 +103,7 @@ class Terms(Drawing):
             now = occurrence_in(connection, name, occurrence)
             states.require_change(now.title, now.state, states.APPROVED)
             set_occurrence(
-                connection, self._stores.clock, now, proposal=proposal_id, cohort=allotment.digest.hex(),
+                connection, self._stores.clock, now, proposal=proposal_id, cohort=digest,
                 members=int(allotment.members.size), minor=allotment.minor, number=numbers.number,
                 rule_set=numbers.rule_set,
             )  # fmt: skip
