@@ -119,3 +119,6 @@ def test_a_newcomer_tries_a_programme_in_one_command(folder: Path, drop: Any, sy
     (folder / "nobody.csv").write_text("document,phone,bank\n1,2,north\n")
     refused = sycee("drop", "try", "autumn.toml", "nobody.csv", "--folder", "second")
     assert (refused.code, "row 1, phone: the phone is not" in refused.err) == (2, True)
+    (folder / "hostname").write_text("a machine\n")
+    refused = sycee("drop", "try", "./hostname", "people.csv", "--folder", "second")
+    assert (refused.code, "./hostname" in refused.err, "hostname.toml" in refused.err) == (2, True, False)

@@ -339,7 +339,7 @@ def _cohort(bank: Client, name: str, occurrence: int) -> tuple[int, Allotment]:
         folder = Path(made)
         _published(bank, name, occurrence, folder)
         draw.verify(folder).require()
-        definition = defined(name, programme.text).on(date.fromisoformat(found.date))
+        definition = defined(f"{name}.toml", programme.text).on(date.fromisoformat(found.date))
         allotment = cohort.allotment_of(folder, definition)
     if allotment.digest.hex() != found.cohort:
         raise UsageError(

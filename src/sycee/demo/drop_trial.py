@@ -70,8 +70,9 @@ def run_trial(file: str, people: Path, folder: Path, *, tell: Told, step: Callab
     `tell(line)` is called after each step, `step(done, total)` counts them. Raises UsageError for a folder in use and
     for a wrong file.
     """
-    text = data.file("pilots", file, "programme")[1].decode("utf-8", "replace")
-    definition = defined(Path(file).stem, text)
+    name, content = data.file("pilots", file, "programme")
+    text = content.decode("utf-8", "replace")
+    definition = defined(name, text)
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint=_ASK)
     (folder / KEYS).mkdir(parents=True)

@@ -50,7 +50,7 @@ class StoredProgramme:
     @property
     def definition(self) -> Programme:
         """Return the programme as its file defines it."""
-        return defined(self.name, self.text)
+        return defined(f"{self.name}.toml", self.text)
 
     def on(self, occurrence: Occurrence) -> Programme:
         """Return the programme with the windows of one of its occurrences."""
@@ -132,9 +132,9 @@ class Figures:
 
 
 @lru_cache(_DEFINITIONS_MAX)
-def defined(name: str, text: str) -> Programme:
-    """Return the programme of a file's text. Raises DocumentError for an impossible one."""
-    return define(documents.parse(text, f"{name}.toml"))
+def defined(file: str, text: str) -> Programme:
+    """Return the programme of a file's text. `file`: its name, for errors. Raises DocumentError for a wrong one."""
+    return define(documents.parse(text, file))
 
 
 def programme_in(connection: Connection, name: str) -> StoredProgramme:
