@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.draw import BLOCK_BYTES, BLOCKS_PER_ENTRY, BUFFER_BYTES
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, forget_peak, peak_bytes, settle, timed
-from benchmarks.wallets import KEYS, START_NS, inserted, new_bank
+from benchmarks.wallets import KEYS, OPERATOR, START_NS, inserted, new_bank
 from sycee.bank.bank import Bank
 from sycee.core.errors import require
 from sycee.sequencer.embedded import Signer
@@ -22,17 +22,23 @@ NAME: Final = "benchmark"
 ROW_BYTES: Final = 190  # what SQL stores for one entry, in all tables
 WINNERS: Final = 50_000
 DUPLICATES: Final = 200  # one of so many rows repeats a phone
-OPERATOR: Final = 2
 HOUR_NS: Final = 3_600 * 10**9
+DRAWN: Final = """\
+
+[draw]
+rule = "sycee.draw.v1"
+beacon = {{ source = "a public source", round = 1, due = 2026-11-02T11:00:00 }}
+strata = [{{ name = "everybody", winners = {winners} }}]
+"""
 # The clock of the bank begins 2026-11-02 08:00 in Shanghai.
 FILE: Final = """\
 name = "benchmark"
 title = "Benchmark"
+{what}
 currency = "CNY"
 zone = "Asia/Shanghai"
 funder = {{ name = "City" }}
-budget = {{ amount = "{budget}.00" }}
-packets = [{{ name = "packet", count = {winners}, amount = "2.00" }}]
+budget = {{ amount = "{budget}" }}
 merchants = [{{ name = "shops", count = 1, district = "all" }}]
 operators = [{{ name = "north", title = "North Bank" }}]
 
@@ -40,12 +46,7 @@ operators = [{{ name = "north", title = "North Bank" }}]
 from = 2026-11-02T08:00:00
 until = 2026-11-02T10:00:00
 identity = ["document", "phone"]
-
-[draw]
-rule = "sycee.draw.v1"
-beacon = {{ source = "a public source", round = 1, due = 2026-11-02T11:00:00 }}
-strata = [{{ name = "everybody", winners = {winners} }}]
-
+{draw}
 [claim]
 from = 2026-11-03T08:00:00
 until = "2026-11-12 24:00"
@@ -67,19 +68,32 @@ refund_order = "own-money-first"
 """
 
 
-class _Programme:
-    """A programme in a bank, and the persons who run it."""
+def drawn_file(winners: int) -> str:
+    """Return a programme file in which so many winners of a draw get 2.00 each."""
+    packets = f'packets = [{{ name = "packet", count = {winners}, amount = "2.00" }}]'
+    return FILE.format(what=packets, budget=f"{2 * winners}.00", draw=DRAWN.format(winners=winners))
 
-    def __init__(self, bank: Bank, winners: int) -> None:
+
+def shared_file(budget_minor: int) -> str:
+    """Return a programme file in which everybody on the list gets an equal part of a budget."""
+    budget = f"{budget_minor // 100}.{budget_minor % 100:02}"
+    return FILE.format(what='mode = "equal"', budget=budget, draw="")
+
+
+class Programme:
+    """A programme in a bank, whose registration is open, and the persons who run it."""
+
+    def __init__(self, bank: Bank, text: str, *, paid_in_minor: int = 0) -> None:
         ann, bob, _, _, north = KEYS
         self.bank, self.officers = bank, (ann, bob)
         self.officer, self.operator = (bank.people.person_of_key(key.public) for key in (ann, north))
         self.signers: list[Signer] = bank.signers(north)
         funder = bank.funders.open("City", operator=OPERATOR, signers=self.signers, who=self.operator)
-        text = FILE.format(winners=winners, budget=2 * winners)
+        if paid_in_minor:
+            paid = bank.funders.pay_in(funder.account, paid_in_minor, signers=self.signers, who=self.operator)
+            paid.require_created("the funder has no money")
         bank.programmes.draft(text, funder=funder.account, maker=self.operator)
         bank.programmes.open_registration(NAME, who=self.operator)
-        bank.set_clock(START_NS + HOUR_NS)
 
     def steps(self) -> Iterator[Callable[[], object]]:
         """Yield the steps from the freeze to the sealed cohort, between which the clock moves."""
@@ -91,10 +105,11 @@ class _Programme:
         for person in (self.officer, self.operator):
             programmes.bring_beacon(NAME, value=bytes(32), who=person)
         yield lambda: programmes.draw(NAME, who=self.operator)
-        yield self._terms
+        yield self.sign_terms
         yield lambda: programmes.allot(NAME, signers=self.signers, who=self.operator)
 
-    def _terms(self) -> None:
+    def sign_terms(self) -> None:
+        """Propose the terms, and let both officers sign."""
         proposal = self.bank.programmes.propose_terms(NAME, maker=self.officer)
         self.bank.proposals.sign(proposal.id, *self.officers)
 
@@ -112,7 +127,8 @@ def _write_people(path: Path, count: int) -> None:
             )
 
 
-def _register(programme: _Programme, path: Path, count: int) -> Timing:
+def _register(programme: Programme, path: Path, count: int) -> Timing:
+    programme.bank.set_clock(START_NS + HOUR_NS)
     start, cpu = time.perf_counter(), time.process_time()
     imported = programme.bank.registrations.register_file(NAME, 0, path, who=programme.operator, is_confirmed=True)
     timing = Timing(count, time.perf_counter() - start, peak_bytes=peak_bytes())
@@ -130,7 +146,7 @@ def register_file(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         folder = setting.folder / "bank"
         folder.mkdir()
         with new_bank(folder) as bank:
-            programme = _Programme(bank, min(WINNERS, count // 2))
+            programme = Programme(bank, drawn_file(min(WINNERS, count // 2)))
             settle(setting.folder, count)
             setting.say("measuring")
             forget_peak()
@@ -156,7 +172,7 @@ def allot(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         folder = setting.folder / "bank"
         folder.mkdir()
         with new_bank(folder) as bank:
-            programme = _Programme(bank, winners)
+            programme = Programme(bank, drawn_file(winners))
             setting.say("registering")
             _register(programme, path, count)
             setting.say("measuring")

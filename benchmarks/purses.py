@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks import memory
 from benchmarks.bulk import prepared
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, forget_peak, peak_bytes, settle
-from benchmarks.programmes_live import HOUR_NS, NAME
-from benchmarks.wallets import KEYS, OPERATOR, START_NS, new_bank
+from benchmarks.programmes_live import HOUR_NS, NAME, Programme, shared_file
+from benchmarks.wallets import KEYS, START_NS, new_bank
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import require
@@ -36,41 +36,6 @@ PAYMENTS_PER_S: Final = 200
 PAYEES: Final = 100
 QUIET_S: Final = 3.0
 QUIET_PAYMENTS: Final = 20  # at least, in a small run
-FILE: Final = """\
-name = "{name}"
-title = "Benchmark"
-mode = "equal"
-currency = "CNY"
-zone = "Asia/Shanghai"
-funder = {{ name = "City" }}
-budget = {{ amount = "{budget}" }}
-merchants = [{{ name = "shops", count = 1, district = "all" }}]
-operators = [{{ name = "north", title = "North Bank" }}]
-
-[registration]
-from = 2026-11-02T08:00:00
-until = 2026-11-02T10:00:00
-identity = ["document"]
-
-[claim]
-from = 2026-11-03T08:00:00
-until = "2026-11-12 24:00"
-
-[spending]
-from = 2026-11-03T08:00:00
-until = "2026-11-14 24:00"
-
-[expiry]
-at = "2026-11-14 24:00"
-rest_to = "funder"
-
-[rules]
-divisible = true
-own_money = true
-person_to_person = false
-cash_out = false
-refund_order = "own-money-first"
-"""
 
 
 class _Payments:
@@ -130,19 +95,10 @@ def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
     members, folder = setting.operations, setting.folder / "bank"
     folder.mkdir()
     with new_bank(folder) as bank:
-        ann, bob, _, _, north = KEYS
-        who, officer = (bank.people.person_of_key(key.public) for key in (north, ann))
-        signers = bank.signers(north)
         setting.say("opening accounts")
         payments = _Payments(bank, prepared(bank, folder, PAYEES), np.load(folder / "payees.npy"))
-        funder = bank.funders.open("City", operator=OPERATOR, signers=signers, who=who)
-        budget = members * PACKET_MINOR
-        paid = bank.funders.pay_in(funder.account, budget, signers=signers, who=who)
-        paid.require_created("the funder has no money")
-        text = FILE.format(name=NAME, budget=f"{budget // 100}.{budget % 100:02}")
-        programmes = bank.programmes
-        programmes.draft(text, funder=funder.account, maker=who)
-        programmes.open_registration(NAME, who=who)
+        budget_minor = members * PACKET_MINOR
+        programme, programmes = Programme(bank, shared_file(budget_minor), paid_in_minor=budget_minor), bank.programmes
         bank.set_clock(START_NS + 2 * HOUR_NS)
         setting.say("freezing a list")
         salts = np.random.default_rng(5).bytes(32 * members)
@@ -151,13 +107,13 @@ def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
             np.zeros(members, np.uint64),
             np.frombuffer(salts, np.uint8).reshape(-1, 32),
         )
-        programmes.freeze(NAME, who=who, entries=entries)
-        programmes.publish(NAME, who=who)
-        programmes.draw(NAME, who=who)
+        programmes.freeze(NAME, who=programme.operator, entries=entries)
+        programmes.publish(NAME, who=programme.operator)
+        programmes.draw(NAME, who=programme.operator)
         setting.say("signing the terms")
-        bank.proposals.sign(programmes.propose_terms(NAME, maker=officer).id, ann, bob)
+        programme.sign_terms()
         require(programmes.occurrence(NAME).state == "approved", "the terms are not signed")
-        yield bank, payments, signers
+        yield bank, payments, programme.signers
         require(bank.check() == [], "SQL and ledger do not agree")
     shutil.rmtree(folder)
     settle(setting.folder, members)
