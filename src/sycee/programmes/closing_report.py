@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,31 +104,42 @@ def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect
     """
     made = files(programme, results, effect)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in made.items():
-        write_file(folder / name, content)
+    for name, make in made.items():
+        write_file(folder / name, make())
     return [folder / name for name in made]
 
 
-def files(programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> dict[str, bytes]:
-    """Return the page and its tables as files by name, the page first.
+def files(
+    programme: Programme, results: OccurrenceFigures, effect: Effect | None = None
+) -> dict[str, Callable[[], bytes]]:
+    """Return what makes the page and each of its tables, by the name of the file, the page first."""
 
-    Raises MissingExtraError without the extra "archive".
-    """
+    def report() -> bytes:
+        return page.render(report_page(programme, results, effect)).encode()
+
+    made: dict[str, Callable[[], bytes]] = {REPORT: report}
+    for name, rows in tables(results).items():
+        if rows:
+            made |= {f"{name}.csv": partial(_csv, rows), f"{name}.parquet": partial(_parquet, rows)}
+    return made
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
     with extra("archive"):
         import pyarrow as pa
         from pyarrow import parquet
 
-    made = {REPORT: page.render(report_page(programme, results, effect)).encode()}
-    for name, rows in tables(results).items():
-        text, content = io.StringIO(newline=""), io.BytesIO()
-        if not rows:
-            continue
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        parquet.write_table(pa.Table.from_pylist(rows), content)
-        made |= {f"{name}.csv": text.getvalue().encode(), f"{name}.parquet": content.getvalue()}
-    return made
+    content = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(list(rows)), content)
+    return content.getvalue()
 
 
 def report_page(programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> Page:

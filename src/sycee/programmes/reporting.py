@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -85,8 +85,8 @@ class ClosingReports:
         stored, found = self.dropped(name, occurrence)
         return closing_report.write(folder, stored.on(found), self.results(name, occurrence), effect)
 
-    def files(self, name: str, occurrence: int = 0) -> dict[str, bytes]:
-        """Return the page and the tables of an occurrence as files by name. Errors as `write`."""
+    def files(self, name: str, occurrence: int = 0) -> dict[str, Callable[[], bytes]]:
+        """Return what makes the page and each table of an occurrence, by the name of the file. Errors as `write`."""
         stored, found = self.dropped(name, occurrence)
         return closing_report.files(stored.on(found), self.results(name, occurrence))
 

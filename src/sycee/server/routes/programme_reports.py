@@ -110,11 +110,11 @@ async def get_report_file(
 
     def work() -> Response:
         with _team(bank, caller, name):
-            content = bank.closing_reports.files(name, occurrence).get(file)
-        if content is None:
+            make = bank.closing_reports.files(name, occurrence).get(file)
+        if make is None:
             raise not_found("file of the report")
         headers = {} if file.endswith(".html") else {"content-disposition": f'attachment; filename="{file}"'}
-        return Response(content, media_type=MEDIA_TYPES[file.rpartition(".")[2]], headers=headers)
+        return Response(make(), media_type=MEDIA_TYPES[file.rpartition(".")[2]], headers=headers)
 
     return await runtime.run(work)
 
