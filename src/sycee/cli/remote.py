@@ -17,6 +17,7 @@ from sycee.cli import (
     remote_people,
     remote_persons,
     remote_requests,
+    remote_vouchers,
     remote_wallets,
 )
 from sycee.cli.parameters import AsJson, convert
@@ -258,6 +259,6 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
 for _group in (
     *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups,
     *remote_people.groups, *remote_issuance.groups, remote_persons.person, remote_day.day,
-    remote_bulk.bulk, remote_drop.drop,
+    remote_bulk.bulk, remote_drop.drop, remote_vouchers.voucher,
 ):  # fmt: skip
     app.command(_group)

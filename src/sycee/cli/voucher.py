@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
-from sycee.cli.parameters import AsJson, Between
+from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.cli.terminal import print_list, show, show_json
+from sycee.cli.voucher_rows import (
+    Activations,
+    BatchId,
+    Beneficiary,
+    Budget,
+    Count,
+    GroupName,
+    Merchants,
+    Number,
+    Output,
+    ResultsOutput,
+    Serial,
+    finish,
+    read_activations,
+    show_refused,
+    write_results,
+    write_rows,
+)
 from sycee.cli.wallet_options import AmountText, account_named
-from sycee.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from sycee.vouchers.service import RowResult
 
 app = App(name="voucher", help="Reserve, activate, redeem and cancel vouchers of a programme.")
-
-FILE_BYTES_MAX: Final = 1 << 20
-GroupName: TypeAlias = Annotated[str, Parameter(help="Name of the group of vouchers.")]
-Serial: TypeAlias = Annotated[int, Parameter(help="Serial of the voucher: the first ten digits of its number.")]
-BatchId: TypeAlias = Annotated[str, Parameter(help="Id of the batch, as `sycee voucher new` printed it.")]
-Output: TypeAlias = Annotated[
-    Path | None, Parameter(help="CSV file to write; without it, the rows are printed to stdout.")
-]
-ResultsOutput: TypeAlias = Annotated[Path | None, Parameter(help="CSV file to write with the outcome of each row.")]
 
 
 @app.command
 def propose(
     folder: BankFolder, group: GroupName, programme: Annotated[str, Parameter(help="Name of the programme.")],
-    budget: Annotated[str, Parameter(help="The most that the vouchers promise, such as 5000.00.")], /, *,
+    budget: Budget, /, *,
     until: Annotated[str, Parameter(help="Local time at which all vouchers expire, such as 2026-11-30T00:00.")],
-    merchants: Annotated[str, Parameter(help="Payee group of the programme; may be omitted if it has one.")] = "",
+    merchants: Merchants = "",
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Propose budget, end and shops of a group of vouchers. Two officers sign."""
@@ -70,16 +70,14 @@ def groups(folder: BankFolder, /, *, json_: AsJson = False) -> int:
             }
             for each in bank.vouchers.groups.list()
         ]
-    _show_rows("groups", rows, as_json=json_, headings=("group", "programme", "state"))
-    return 0
+    headings = ("group", "programme", "merchants", "operator", "budget", "until", "state")
+    return print_list("groups", rows, *headings, as_json=json_)
 
 
 @app.command
 def new(
     folder: BankFolder, group: GroupName, amount: AmountText, /, *,
-    count: Annotated[
-        int, Parameter(help="Number of vouchers of this amount.", validator=Between("--count", 1, 1_000, 50))
-    ] = 1,
+    count: Count = 1,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Reserve money for new vouchers of one amount. The operator signs. Exit code 1 if a row was refused."""
@@ -93,7 +91,7 @@ def new(
         made = [each.serial for each in rows if not each.code]
         shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
         show(f"batch {ids.format(id)}: {len(made):,} of {count:,} vouchers of {shown} are reserved")
-        return _show_refused(rows)
+        return show_refused(rows)
 
 
 @app.command
@@ -105,30 +103,28 @@ def numbers(folder: BankFolder, batch: BatchId, /, *, output: Output = None, key
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.vouchers.numbers(ids.parse(batch), who=maker_of(bank, keys))
-    _write(("serial", "number"), ((serial, printed(text)) for serial, text in found.items()), output, secret=True)
+    write_rows(("serial", "number"), ((serial, printed(text)) for serial, text in found.items()), output, secret=True)
     return 0
 
 
 @app.command
 def activate(
-    folder: BankFolder, group: GroupName,
-    file: Annotated[Path, Parameter(help="CSV with the columns serial and beneficiary; an id is stored as a hash.")], /,
-    *, output: ResultsOutput = None, key: KeyFiles = None,
-) -> int:  # fmt: skip
+    folder: BankFolder, group: GroupName, file: Activations, /, *, output: ResultsOutput = None, key: KeyFiles = None
+) -> int:
     """Activate vouchers, each for a beneficiary, by a CSV file. Exit code 1 if a row was refused."""
     keys = signing_keys(key)
-    rows = [(_serial(row["serial"], number), row["beneficiary"]) for number, row in _read(file)]
+    rows = read_activations(file)
     with open_bank(folder) as bank:
         found = bank.vouchers.activate(group, rows, who=maker_of(bank, keys))
-        return _finish(found, "activated", output)
+        return finish(found, "activated", output)
 
 
 @app.command
 def redeem(
-    folder: BankFolder, number: Annotated[str, Parameter(help="Number of the voucher, 24 digits.")],
+    folder: BankFolder, number: Number,
     shop: Annotated[str, Parameter(help="The shop: a merchant's name, or the id of its wallet.")],
     amount: AmountText, /, *,
-    beneficiary: Annotated[str, Parameter(help="Id that must be the one of the activation.")] = "",
+    beneficiary: Beneficiary = "",
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Pay a shop from a voucher: all of it, or a part. The operator of its group signs."""
@@ -157,7 +153,7 @@ def cancel(
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.vouchers.cancel(group, serials, signers=bank.signers(*keys), who=maker_of(bank, keys))
-        return _finish(found, "cancelled", output)
+        return finish(found, "cancelled", output)
 
 
 @app.command(name="return")
@@ -199,8 +195,7 @@ def show_(folder: BankFolder, serial: Serial, /, *, json_: AsJson = False) -> in
         return 0
     parts = ", ".join(f"{name} {each}" for name, each in amounts.items())
     show(f"voucher {found.serial} of {found.group} is {found.state}: {total} {currency.code}, {parts}")
-    _show_rows("steps", steps, as_json=False, headings=("step",))
-    return 0
+    return print_list("steps", steps, "step", "outcome", "amount", "at", as_json=False)
 
 
 @app.command(name="batch")
@@ -212,78 +207,5 @@ def batch_(folder: BankFolder, batch: BatchId, /, *, output: Output = None) -> i
         found = bank.vouchers.batch(ids.parse(batch))
         if not found:
             bank.vouchers.group_of(ids.parse(batch))  # raises: there is no such batch
-    _write_results(found, output)
+    write_results(found, output)
     return 0
-
-
-def _finish(rows: Sequence[RowResult], word: str, output: Path | None) -> int:
-    done = sum(not each.code for each in rows)
-    show(f"{done:,} of {len(rows):,} vouchers {word}")
-    if output is not None:
-        _write_results(rows, output)
-    return _show_refused(rows)
-
-
-def _show_refused(rows: Sequence[RowResult]) -> int:
-    """Show the rows that were refused, and return the exit code."""
-    refused = [each for each in rows if each.code]
-    if refused:
-        made = table("serial", "refused")
-        for each in refused:
-            made.add_row(str(each.serial), each.code)
-        print_table(made)
-    return 1 if refused else 0
-
-
-def _write_results(rows: Sequence[RowResult], output: Path | None) -> None:
-    headings = ("serial", "step", "outcome", "code", "minor", "state")
-    _write(headings, ([getattr(each, name) for name in headings] for each in rows), output)
-
-
-def _write(
-    headings: Sequence[str], rows: Iterable[Sequence[object]], output: Path | None, *, secret: bool = False
-) -> None:
-    """Write a CSV file, or print it. `secret`: a new file that its owner alone may read."""
-    from sycee.core.output_files import write_file
-    from sycee.core.secret_files import write_secret
-
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow(headings)
-    writer.writerows(rows)
-    if output is None:
-        sys.stdout.write(made.getvalue())
-        return
-    if secret:
-        write_secret(output, made.getvalue().encode(), what="file of numbers")
-    else:
-        write_file(output, made.getvalue().encode())
-    show(f"wrote {output}")
-
-
-def _read(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield line number and row of a CSV file with the columns serial and beneficiary."""
-    from sycee.core.input_files import read_bytes
-
-    text = read_bytes(path, FILE_BYTES_MAX, "file of activations").decode("utf-8-sig", errors="replace")
-    reader = csv.DictReader(io.StringIO(text))
-    if not {"serial", "beneficiary"} <= set(reader.fieldnames or ()):
-        raise UsageError(f"{path} lacks the columns serial and beneficiary", hint="its first line has the headings")
-    for row in reader:
-        yield reader.line_num, {name: row[name] or "" for name in ("serial", "beneficiary")}
-
-
-def _serial(text: str, line: int) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"line {line}: {text!r} is no serial", hint="a serial has digits only")
-    return int(text)
-
-
-def _show_rows(name: str, rows: Sequence[dict[str, Any]], *, as_json: bool, headings: Sequence[str]) -> None:
-    if as_json:
-        show_json({name: list(rows)})
-        return
-    made = table(*(rows[0] if rows else headings))
-    for row in rows:
-        made.add_row(*(str(value) for value in row.values()))
-    print_table(made)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class VoucherGroup:
-    """A group of vouchers. `account`: of the group, on the ledger. `state`: proposed, open or refused."""
+    """A group of vouchers. `account`: of the group, on the ledger. `state`: proposed, open or refused.
+
+    `balance_minor`: what refunds and returns by authority left on the account.
+    """
 
     group: str
     programme: str
@@ -18,6 +21,7 @@ class VoucherGroup:
     budget_minor: int
     until_ns: int
     state: str
+    balance_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from sycee.vouchers.numbers import SERIAL_MAX
 from sycee.vouchers.refusals import AttemptsExhausted
 from sycee.vouchers.service import ACTIVATE, CANCEL, ISSUE, PRINT, REDEEM, ROWS_MAX, RowResult
 from sycee.vouchers.steps import Step, Voucher
+from sycee.vouchers.tables import OPEN
 
 Value = TypeVar("Value")
 
@@ -96,7 +97,10 @@ class RedemptionBody(ActionBody):
 
 
 class GroupRow(Body):
-    """A group of vouchers. `account`: of the group, on the ledger. `state`: proposed, open or refused."""
+    """A group of vouchers. `account`: of the group, on the ledger. `state`: proposed, open or refused.
+
+    `balance_minor`: what refunds and returns by authority left on the account.
+    """
 
     group: str
     programme: str
@@ -105,6 +109,7 @@ class GroupRow(Body):
     account: Id
     operator: int
     budget_minor: Amount
+    balance_minor: Amount
     until_ns: Nanoseconds
     state: str
 
@@ -221,7 +226,7 @@ async def list_voucher_groups(caller: TheCaller, runtime: TheRuntime) -> dict[st
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        return {"rows": [_group_row(each) for each in bank.vouchers.groups.list() if _sees(bank, caller, each)]}
+        return {"rows": [_group_row(bank, each) for each in bank.vouchers.groups.list() if _sees(bank, caller, each)]}
 
     return await runtime.run(work)
 
@@ -424,11 +429,13 @@ def _result(found: RowResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _group_row(found: Group) -> dict[str, Any]:
+def _group_row(bank: Bank, found: Group) -> dict[str, Any]:
+    balance = bank.stores.ledger.balance(found.account) if found.state == OPEN else 0
     return {
         "group": found.group, "programme": found.programme, "merchants": found.merchants,
         "funder": ids.format(found.funder), "account": ids.format(found.account), "operator": found.operator,
-        "budget_minor": str(found.budget_minor), "until_ns": str(found.until_ns), "state": found.state,
+        "budget_minor": str(found.budget_minor), "balance_minor": str(balance), "until_ns": str(found.until_ns),
+        "state": found.state,
     }  # fmt: skip
 
 
