@@ -38,13 +38,15 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
         yield made
 
 
-def register_programs(made: Bank, folder: Path) -> None:
+def register_programs(made: Bank, folder: Path, **others: SigningKey) -> None:
+    """Register programs of North's person and of Ann, and of the persons with the keys of `others`, by name."""
     made.add_schema(SCHEMA)
     clients, officer = Clients(made.stores, made.people, RealClock()), person(made, ANN)
-    for name, key, operator in (("north", NORTH, 2), ("ann", ANN, None)):
+    for name, key in {"north": NORTH, "ann": ANN, **others}.items():
         own = SigningKey.derive(name.encode().ljust(32, b"x"))
         own.save(folder / f"{name}-program.pem")
         key.save(folder / f"{name}.pem")
+        operator = 2 if key is NORTH else None
         client = clients.register(person(made, key), own.public, by=officer, name=name, operator=operator)
         (folder / f"{name}.id").write_text(ids.format(client.id))
 
@@ -56,13 +58,13 @@ def drop(bank: Bank, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
 
 
 @contextmanager
-def called(bank: Bank, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+def called(bank: Bank, capsys: pytest.CaptureFixture[str], group: str = "drop") -> Iterator[Call]:
     with served(bank) as address:
 
         def call(*words: str, by: str = "north") -> tuple[int, str]:
             program = ["--client", Path(f"{by}.id").read_text(), "--client-key", f"{by}-program.pem"]
             origin = ["--origin", bank.config.text("http_origin")]
-            code = cli.main(["drop", *words, "--server", address, *program, *origin])
+            code = cli.main([group, *words, "--server", address, *program, *origin])
             streams = capsys.readouterr()
             return code, streams.out + streams.err
 
@@ -152,6 +154,8 @@ def test_funders_shops_and_conditions_over_a_server(
             assert "conformance passed" in done("evidence", TOWN, "conformance", "run.json", "--operator", "2")
             code, text = drop("ready", TOWN, by="ann")
             assert (code, "no go" in text) == (3, True)
+            code, text = drop("ready", TOWN, "--zone", "harbour", by="ann")
+            assert (code, "there is no zone 'harbour'" in text) == (2, True)
             assert '"claimed"' in done("situation", TOWN, by="ann")
             Path("run.json").write_text("[")
             assert drop("evidence", TOWN, "restore", "run.json")[0] == 2

@@ -11,7 +11,43 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, ReasonName, access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import note, print_list, print_table, progress, show, show_json, table
+from sycee.cli.registration_options import (
+    After,
+    Allow,
+    AllowExclusion,
+    Answer,
+    AppealId,
+    AppealState,
+    AppealText,
+    BankName,
+    Code,
+    Confirmed,
+    Document,
+    Entries,
+    EntryNumber,
+    EntryState,
+    Exclusion,
+    Lapse,
+    LookedUp,
+    Name,
+    Number,
+    Output,
+    PeopleFile,
+    PersonWallet,
+    Phone,
+    ReceiptFile,
+    Removal,
+    RemovalState,
+    Stratum,
+    read_text,
+    show_codes,
+    show_looked,
+    show_registered,
+    show_state,
+    write_private,
+    write_receipt,
+)
+from sycee.cli.terminal import note, print_list, progress, show, show_json
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,33 +55,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sycee.bank.bank import Bank
-    from sycee.programmes.registration_entering import Receipt
     from sycee.programmes.registration_lists import Entry
-    from sycee.programmes.registration_results import Looked
 
-Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
-Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
-EntryNumber: TypeAlias = Annotated[int, Parameter(help="Number of the entry, as its registration printed it.")]
-Document: TypeAlias = Annotated[str, Parameter(help="Number of the identity document.")]
-Phone: TypeAlias = Annotated[str, Parameter(help="Phone number.")]
-Entries: TypeAlias = Annotated[
-    list[int] | None, Parameter(negative="", help="Number of an entry; all that wait without it.")
-]
 ShownAppeal: TypeAlias = Annotated[
     str, Parameter(name="--show", help="Id of an appeal whose texts a caseworker reads, with --key.")
 ]
-Output: TypeAlias = Annotated[Path | None, Parameter(help="File to write, which nobody else may read.")]
-
-FAULTS_SHOWN_MAX = 20
 
 
 def register(
-    folder: BankFolder, name: Name, /, *, document: Document = "", phone: Phone = "",
-    bank: Annotated[str, Parameter(help="Name or title of an operator of the file.")] = "",
-    stratum: Annotated[str, Parameter(help="Name of a stratum of the file, if it has several.")] = "",
-    wallet: Annotated[str, Parameter(help="Id of the person's wallet, if there is one.")] = "",
-    receipt: Annotated[Path | None, Parameter(help="File for the receipt, for the registrant.")] = None,
-    occurrence: Number = 0, key: KeyFiles = None,
+    folder: BankFolder, name: Name, /, *, document: Document = "", phone: Phone = "", bank: BankName = "",
+    stratum: Stratum = "", wallet: PersonWallet = "", receipt: ReceiptFile = None, occurrence: Number = 0,
+    key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Register one person. --key is of a clerk or an operator's signer. Prints number and state of the entry."""
     from sycee.core import ids
@@ -56,17 +76,14 @@ def register(
             name, occurrence, who=maker_of(opened, keys), document=document, phone=phone, bank=bank, stratum=stratum,
             wallet=ids.parse(wallet) if wallet else 0,
         )  # fmt: skip
-    show(f"entry {made.entry} is {made.state}" + (f": {made.reason}" if made.reason else ""))
+    show_state(made.entry, made.state, made.reason)
     if receipt is not None:
-        _write_receipt(receipt, made)
+        write_receipt(receipt, made.entry, made.members())
     return 0
 
 
 def import_(
-    folder: BankFolder, name: Name, file: Annotated[Path, Parameter(help="CSV, Arrow or Parquet.")], /, *,
-    confirmed: Annotated[
-        bool, Parameter(negative="", help="The operators checked each person and entered the code.")
-    ] = False,
+    folder: BankFolder, name: Name, file: PeopleFile, /, *, confirmed: Confirmed = False,
     receipts: Annotated[Path | None, Parameter(help="CSV file for row, entry and salt of each person.")] = None,
     occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
 ) -> int:  # fmt: skip
@@ -92,18 +109,13 @@ def import_(
         faults = [{"row": each.row, "column": each.column, "code": each.code} for each in made.faults]
         show_json({"rows": made.rows, "registered": made.registered, "refused": made.refused, "faults": faults})
         return 0
-    show(f"{made.registered:,} of {made.rows:,} rows are registered")
-    note(*(f"note: {fault}" for fault in made.faults[:FAULTS_SHOWN_MAX]))
-    for code, number in sorted(made.refused.items()):
-        show(f"refused: {number:,} {code}")
+    show_registered(made.rows, made.registered, made.refused, map(str, made.faults))
     return 0
 
 
 def entries(
-    folder: BankFolder, name: Name, /, *,
-    state: Annotated[str, Parameter(help="Show the entries in this state, instead of the numbers by state.")] = "",
-    after: Annotated[int, Parameter(help="Begin behind this entry.")] = -1,
-    occurrence: Number = 0, json_: AsJson = False,
+    folder: BankFolder, name: Name, /, *, state: EntryState = "", after: After = -1, occurrence: Number = 0,
+    json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Show how many entries are in which state, or up to 1,000 entries in one state, without identities."""
     with open_bank(folder) as bank:
@@ -119,9 +131,8 @@ def entries(
 
 
 def check_entries(
-    folder: BankFolder, name: Name, /, *,
-    entry: Entries = None,
-    codes: Output = None, occurrence: Number = 0, key: KeyFiles = None,
+    folder: BankFolder, name: Name, /, *, entry: Entries = None, codes: Output = None, occurrence: Number = 0,
+    key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Report that documents and phones were checked, and write the codes for delivery to the phones.
 
@@ -130,19 +141,13 @@ def check_entries(
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         made = bank.registrations.check(name, occurrence, who=maker_of(bank, keys), entries=entry or None)
-    content = "".join(f"{number},{code}\n" for number, code in made)
-    if codes is not None:
-        _write(codes, f"entry,code\n{content}")
-        show(f"{len(made):,} entries are checked; {codes} has their codes")
-        return 0
-    show(f"{len(made):,} entries are checked", *(f"entry {number}: code {code}" for number, code in made))
+    show_codes(made, codes)
     return 0
 
 
 def code(
-    folder: BankFolder, name: Name, entry: EntryNumber, code: Annotated[str, Parameter(help="The code of six digits.")],
-    /, *, occurrence: Number = 0, key: KeyFiles = None,
-) -> int:  # fmt: skip
+    folder: BankFolder, name: Name, entry: EntryNumber, code: Code, /, *, occurrence: Number = 0, key: KeyFiles = None
+) -> int:
     """Enter the code of a registrant: the entry is confirmed. --key is of a clerk or an operator's signer."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -162,8 +167,7 @@ def screen(folder: BankFolder, name: Name, /, *, occurrence: Number = 0) -> int:
 
 
 def exclude(
-    folder: BankFolder, name: Name, entry: EntryNumber, /, *,
-    reason: Annotated[str, Parameter(help="staff, merchant-owner, has-won or other.")], occurrence: Number = 0,
+    folder: BankFolder, name: Name, entry: EntryNumber, /, *, reason: Exclusion, occurrence: Number = 0,
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Exclude an entry manually. --key is of a clerk or an operator's signer, after the freeze of the entry's bank.
@@ -181,10 +185,8 @@ def exclude(
 
 
 def removals(
-    folder: BankFolder, name: Name, /, *,
-    state: Annotated[str, Parameter(help="waiting, left or refused.")] = "",
-    occurrence: Number = 0, json_: AsJson = False,
-) -> int:  # fmt: skip
+    folder: BankFolder, name: Name, /, *, state: RemovalState = "", occurrence: Number = 0, json_: AsJson = False
+) -> int:
     """List the entries that left by hand, with the persons who let them leave."""
     from sycee.core import ids
 
@@ -201,11 +203,7 @@ def removals(
     return print_list("removals", rows, as_json=json_, numbers=("removal", "entry"))
 
 
-def decide_removal(
-    folder: BankFolder, removal: Annotated[int, Parameter(help="Number of the removal.")], /, *,
-    allow: Annotated[bool, Parameter(negative="--refuse", help="Whether the entry is excluded.")],
-    key: KeyFiles = None,
-) -> int:  # fmt: skip
+def decide_removal(folder: BankFolder, removal: Removal, /, *, allow: AllowExclusion, key: KeyFiles = None) -> int:
     """Decide an exclusion after the draw. --key is of a caseworker or officer who did not request it."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -215,9 +213,8 @@ def decide_removal(
 
 
 def withdraw(
-    folder: BankFolder, name: Name, entry: EntryNumber, /, *,
-    lapse: Annotated[bool, Parameter(negative="", help="A winner who does not answer lapses.")] = False,
-    occurrence: Number = 0, key: KeyFiles = None,
+    folder: BankFolder, name: Name, entry: EntryNumber, /, *, lapse: Lapse = False, occurrence: Number = 0,
+    key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Withdraw an entry. After the draw the next ticket follows. --key is of a clerk or an operator's signer."""
     keys = signing_keys(key)
@@ -228,26 +225,22 @@ def withdraw(
 
 
 def appeal(
-    folder: BankFolder, name: Name, entry: EntryNumber,
-    text: Annotated[Path, Parameter(help="File with the text of the registrant; it is stored encrypted.")], /, *,
-    occurrence: Number = 0, key: KeyFiles = None,
+    folder: BankFolder, name: Name, entry: EntryNumber, text: AppealText, /, *, occurrence: Number = 0,
+    key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """File an appeal of a registrant. --key is of a clerk, an operator's signer or a caseworker."""
     from sycee.core import ids
-    from sycee.core.input_files import read_bytes
 
-    keys, content = signing_keys(key), read_bytes(text, 16_384, "text")
+    keys, content = signing_keys(key), read_text(text)
     with open_bank(folder) as bank:
-        made = bank.appeals.file(name, occurrence, entry, content.decode("utf-8", "replace"), who=maker_of(bank, keys))
+        made = bank.appeals.file(name, occurrence, entry, content, who=maker_of(bank, keys))
     show(f"appeal {ids.format(made.id)} of entry {entry} against {made.against}")
     return 0
 
 
 def appeals(
-    folder: BankFolder, name: Name, /, *,
-    state: Annotated[str, Parameter(help="open, allowed or refused.")] = "",
-    show_: ShownAppeal = "",
-    occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
+    folder: BankFolder, name: Name, /, *, state: AppealState = "", show_: ShownAppeal = "", occurrence: Number = 0,
+    json_: AsJson = False, key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """List appeals, or show the texts of one."""
     from sycee.core import ids
@@ -264,22 +257,14 @@ def appeals(
     return print_list("appeals", rows, as_json=json_, numbers=("entry",))
 
 
-def decide(
-    folder: BankFolder, appeal: Annotated[str, Parameter(help="Id of the appeal.")], /, *,
-    answer: Annotated[Path, Parameter(help="File with the answer to the registrant; it is stored encrypted.")],
-    allow: Annotated[bool, Parameter(negative="--refuse", help="Whether the appeal is allowed.")],
-    key: KeyFiles = None,
-) -> int:  # fmt: skip
+def decide(folder: BankFolder, appeal: AppealId, /, *, answer: Answer, allow: Allow, key: KeyFiles = None) -> int:
     """Decide an appeal. --key is of a caseworker or officer who neither registered the person nor filed the appeal."""
     from sycee.core import ids
-    from sycee.core.input_files import read_bytes
 
-    keys, content = signing_keys(key), read_bytes(answer, 16_384, "text")
+    keys, content = signing_keys(key), read_text(answer)
     with open_bank(folder) as bank:
-        found = bank.appeals.decide(
-            ids.parse(appeal), is_allowed=allow, answer=content.decode("utf-8", "replace"), who=maker_of(bank, keys)
-        )
-    show(f"entry {found.entry} is {found.state}" + (f": {found.reason}" if found.reason else ""))
+        found = bank.appeals.decide(ids.parse(appeal), is_allowed=allow, answer=content, who=maker_of(bank, keys))
+    show_state(found.entry, found.state, found.reason)
     return 0
 
 
@@ -292,14 +277,14 @@ def receipt(
     signing = one_key(key)
     with open_bank(folder) as bank:
         access = access_of(bank, signing, reason, case)
-        _write_receipt(output, bank.registration_results.receipt(name, occurrence, entry, access=access))
+        made = bank.registration_results.receipt(name, occurrence, entry, access=access)
+    write_receipt(output, made.entry, made.members())
     return 0
 
 
 def lookup(
-    folder: BankFolder, name: Name, /, *, reason: ReasonName, case: CaseNumber = "",
-    entry: Annotated[int | None, Parameter(help="Number of the entry.")] = None, document: Document = "",
-    phone: Phone = "", occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
+    folder: BankFolder, name: Name, /, *, reason: ReasonName, case: CaseNumber = "", entry: LookedUp = None,
+    document: Document = "", phone: Phone = "", occurrence: Number = 0, json_: AsJson = False, key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Answer "why did I not win, where is my packet" about one entry, document or phone. The access is logged."""
     signing = one_key(key)
@@ -308,18 +293,7 @@ def lookup(
         found = bank.registration_results.lookup(
             name, occurrence, access=access, entry=entry, document=document, phone=phone
         )
-    if json_:
-        show_json({"entries": [_looked_json(each) for each in found]})
-        return 0
-    if not found:
-        show("nobody registered with it")
-    for each in found:
-        show(f"entry {each.entry.entry}: {each.answer}")
-        made = table("", "", ruled=False)
-        for word, value in _looked_json(each).items():
-            if value not in (None, "", [], {}) and word not in ("entry", "answer"):
-                made.add_row(word.replace("_", " "), str(value))
-        print_table(made)
+    show_looked([each.members() for each in found], as_json=json_)
     return 0
 
 
@@ -334,7 +308,7 @@ class _Receipts:
 
     def __enter__(self) -> _Receipts:
         if self._path is not None:
-            _write(self._path, "row,entry,salt\n")
+            write_private(self._path, "row,entry,salt\n")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -349,24 +323,9 @@ class _Receipts:
                 file.write(f"{row},{entry},{salt.tobytes().hex()}\n")
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner may read."""
-    import os
-
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(text)
-
-
-def _write_receipt(path: Path, receipt: Receipt) -> None:
-    import json
-
-    _write(path, json.dumps(receipt.members()) + "\n")
-    show(f"{path} is the receipt of entry {receipt.entry}: give it to the registrant, and delete it here")
-
-
 def _show_entry(bank: Bank, name: str, occurrence: int, entry: int) -> None:
     found = bank.registrations.entry(name, occurrence, entry)
-    show(f"entry {entry} is {found.state}" + (f": {found.reason}" if found.reason else ""))
+    show_state(entry, found.state, found.reason)
 
 
 def _entry_row(entry: Entry, operators: list[str], zone: str) -> dict[str, Any]:
@@ -378,28 +337,6 @@ def _entry_row(entry: Entry, operators: list[str], zone: str) -> dict[str, Any]:
         "registered": local_time(entry.registered_ns, zone),
         "due": local_time(entry.due_ns, zone) if entry.due_ns else "",
         "accepted": "" if entry.accepted is None else entry.accepted,
-    }
-
-
-def _looked_json(looked: Looked) -> dict[str, Any]:
-    packet = looked.packet
-    return {
-        "entry": looked.entry.entry,
-        "answer": looked.answer,
-        "state": looked.entry.state,
-        "reason": looked.entry.reason,
-        "occurrence_state": looked.occurrence_state,
-        "bank": looked.bank,
-        "stratum": looked.stratum,
-        "position": looked.position,
-        "rank": looked.rank,
-        "winners": looked.winners,
-        "ticket": looked.ticket,
-        "follows": looked.follows,
-        "packet": packet.name if packet else None,
-        "amount_minor": packet.minor if packet else None,
-        "purse": packet.purse if packet else None,
-        "appeals": list(looked.appeals),
     }
 
 

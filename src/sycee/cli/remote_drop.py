@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli import remote_drop_shops
+from sycee.cli import remote_drop_packets, remote_drop_people, remote_drop_shops
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -370,5 +370,5 @@ def _published(bank: Client, name: str, occurrence: int, folder: Path) -> list[s
     return written
 
 
-for _command in remote_drop_shops.COMMANDS:
-    drop.command(_command, name=_command.__name__.replace("_", "-"))
+for _command in (*remote_drop_people.COMMANDS, *remote_drop_packets.COMMANDS, *remote_drop_shops.COMMANDS):
+    drop.command(_command, name=_command.__name__.strip("_").replace("_", "-"))

@@ -173,14 +173,18 @@ def evidence(
     return 0
 
 
-def ready(name: Name, /, *, login: Login, occurrence: Number = 0, json_: AsJson = False) -> int:
+def ready(
+    name: Name, /, *, login: Login, occurrence: Number = 0,
+    zone: Annotated[str, Parameter(help="The zone to drop on; without it the next one of a file with zones.")] = "",
+    json_: AsJson = False,
+) -> int:  # fmt: skip
     """Check the conditions before a drop: go, or no go. The exit code is 3 for no go."""
     from dataclasses import asdict
 
     with connected(login) as bank:
         from sycee.client import api
 
-        found = bank.do(api.drop_conditions(name, occurrence))
+        found = bank.do(api.drop_conditions(name, occurrence, zone=zone))
     if json_:
         show_json(asdict(found))
         return 0 if found.go else 3

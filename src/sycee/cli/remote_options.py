@@ -65,7 +65,7 @@ def group(name: str, help: str) -> App:
 
 
 @contextmanager
-def connected(login: Login) -> Iterator[Client]:
+def connected(login: Login, *, deadline_s: float = DEADLINE_S) -> Iterator[Client]:
     """Yield a client of a server. Raises UsageError for a program without its key."""
     with extra("client"):
         from sycee.client import Client, Credentials
@@ -76,7 +76,7 @@ def connected(login: Login) -> Iterator[Client]:
     credentials = None
     if login.client is not None and login.client_key is not None:
         credentials = Credentials(login.client, SigningKey.load(login.client_key))
-    with Client(login.server, credentials, origin=login.origin, deadline_s=DEADLINE_S) as made:
+    with Client(login.server, credentials, origin=login.origin, deadline_s=deadline_s) as made:
         yield made
 
 

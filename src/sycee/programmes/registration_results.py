@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +56,18 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
+class Winner:
+    """Who has a packet, without an identity. `place`, `member`: in the cohort. `wallet`: of the registration, or 0."""
+
+    place: int
+    member: int
+    packet: str
+    minor: int
+    bank: str
+    wallet: int
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """The answers of support to a registrant: "why did I not win", "where is my packet".
 
@@ -95,6 +107,28 @@ class Looked:
         if self.rank is not None and self.entry.state == "confirmed":
             return f"you took part: rank {self.rank:,} of {self.ranks:,}, and the first {self.winners:,} won"
         return f"your registration is {self.entry.state}"
+
+    def members(self) -> dict[str, Any]:
+        """Return the answer as members of a JSON object."""
+        packet = self.packet
+        return {
+            "entry": self.entry.entry,
+            "answer": self.answer,
+            "state": self.entry.state,
+            "reason": self.entry.reason,
+            "occurrence_state": self.occurrence_state,
+            "bank": self.bank,
+            "stratum": self.stratum,
+            "position": self.position,
+            "rank": self.rank,
+            "winners": self.winners,
+            "ticket": self.ticket,
+            "follows": self.follows,
+            "packet": packet.name if packet else None,
+            "amount_minor": packet.minor if packet else None,
+            "purse": packet.purse if packet else None,
+            "appeals": list(self.appeals),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,6 +279,40 @@ class DrawOutcomes:
             holder = self._holder(connection, found, member)
         stored = self._lists.kept_vault(found.list).unseal(holder.entry, holder.sealed)[0]
         return int.from_bytes(stored["wallet"].tobytes(), "big")
+
+    def winners(
+        self, programme: str, occurrence: int = 0, *, banks: Collection[str] | None = None, after: int = -1,
+        most: int | None = None,
+    ) -> list[Winner]:  # fmt: skip
+        """Return who has a packet, by place in the cohort: up to `most` winners that follow place `after`.
+
+        `banks`: operators of the file that the winners chose, None for all. Raises UsageError before the draw.
+        """
+        found = self._lists.find(programme, occurrence)
+        if not states.is_at_least(found.occurrence.state, states.DRAWN):
+            raise UsageError(
+                f"{found.occurrence.title} is {found.occurrence.state}: packets are assigned after its draw",
+                hint=f"the next step: {states.NEXT_STEPS[found.occurrence.state]}",
+            )
+        if found.row is None:  # the list came from elsewhere
+            return []
+        names = [each.name for each in found.definition.operators]
+        chosen = (HOLDERS.c.list == found.list.list) & (HOLDERS.c.place > after)
+        if banks is not None:
+            chosen &= ENTRIES.c.bank.in_([at for at, name in enumerate(names) if name in banks])
+        same = (ENTRIES.c.list == HOLDERS.c.list) & (ENTRIES.c.entry == HOLDERS.c.entry)
+        query = sqlalchemy.select(HOLDERS, ENTRIES.c.bank).join(ENTRIES, same).where(chosen)
+        with reading(self._stores.engine) as connection:
+            rows = connection.execute(query.order_by(HOLDERS.c.place).limit(most)).all()
+        vault = self._lists.kept_vault(found.list) if rows else None
+        return [
+            Winner(
+                row.place, row.member, row.packet, row.minor, names[row.bank],
+                int.from_bytes(vault.unseal(row.entry, row.sealed)[0]["wallet"].tobytes(), "big"),
+            )
+            for row in rows
+            if vault is not None
+        ]  # fmt: skip
 
     def members(self, programme: str, occurrence: int, *, after: int = -1, most: int = 1_000) -> list[tuple[int, int]]:
         """Return place in the cohort and id of up to `most` members that follow place `after`."""

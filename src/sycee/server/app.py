@@ -43,6 +43,7 @@ from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
 from sycee.server.routes import (
     aliases,
+    appeals,
     auth,
     backups,
     bulk,
@@ -58,6 +59,7 @@ from sycee.server.routes import (
     logins,
     merchants,
     messages,
+    packets,
     payments,
     people,
     programme_reports,
@@ -115,8 +117,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     programmes.router,
     registrations.router,
     removals.router,
+    appeals.router,
     programme_reports.router,
     programme_steps.router,
+    packets.router,
     shops.router,
     vouchers.router,
     institutions.router,

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sycee.client.calls import Call, Members, Page, action, listed, place, rows, value
+from sycee.client.calls import Call, Members, Page, action, listed, made, place, post, read, rows, value
+from sycee.client.exchange import Conversation, Session
 from sycee.client.operations.arguments import name_of
-from sycee.client.values import ReceiptOfEntry, Registered, RegisteredEntry, RegistrationAppeal, RemovedEntry
+from sycee.client.values import (
+    AppealTexts,
+    EntryCount,
+    LookedEntry,
+    ReceiptOfEntry,
+    Registered,
+    RegisteredEntry,
+    RegistrationAppeal,
+    RemovedEntry,
+    Screened,
+)
 
 
 def register_person(
@@ -27,9 +38,20 @@ def register_people(
     return action(f"{_of(name, number)}/rows", body, value(Registered), id=id)
 
 
-def registered_entries(name: str, number: int = 0, *, state: str = "") -> Call[Page[RegisteredEntry]]:
-    """Return the entries of an occurrence in a state, or in any, without identities."""
-    return listed(_of(name, number), value(RegisteredEntry), query={"state": state} if state else None)
+def registered_entries(name: str, number: int = 0, *, state: str = "", after: int = -1) -> Call[Page[RegisteredEntry]]:
+    """Return the entries behind entry `after` in a state, or in any, by number, without identities."""
+    query = ({"state": state} if state else {}) | ({"after": str(after)} if after >= 0 else {})
+    return listed(_of(name, number), value(RegisteredEntry), query=query)
+
+
+def entry_counts(name: str, number: int = 0) -> Call[Sequence[EntryCount]]:
+    """Return how many entries are in which state, for which reason."""
+    return rows(f"{_of(name, number)}/counts", value(EntryCount))
+
+
+def screen_entries(name: str, number: int = 0, *, id: int = 0) -> Call[Screened]:
+    """Find duplicates, and exclude staff, owners of merchants and earlier holders, as happens before the freeze."""
+    return action(f"{_of(name, number)}/screening", {}, value(Screened), id=id)
 
 
 def check_entries(
@@ -75,9 +97,50 @@ def file_appeal(name: str, number: int, entry: int, text: str, *, id: int = 0) -
     return action(f"{_of(name, number)}/{entry}/appeals", {"text": text}, value(RegistrationAppeal, entry=entry), id=id)
 
 
-def registration_appeals(name: str, number: int = 0) -> Call[Sequence[RegistrationAppeal]]:
-    """Return the appeals of an occurrence, oldest first, without their texts."""
-    return rows(f"/v1/programmes/{place(name)}/occurrences/{number}/appeals", value(RegistrationAppeal))
+def registration_appeals(name: str, number: int = 0, *, state: str = "") -> Call[Sequence[RegistrationAppeal]]:
+    """Return the appeals of an occurrence, oldest first, without their texts. `state`: open, allowed or refused."""
+    path = f"/v1/programmes/{place(name)}/occurrences/{number}/appeals"
+    return rows(path, value(RegistrationAppeal), query={"state": state} if state else None)
+
+
+def appeal_texts(appeal: int | str) -> Call[AppealTexts]:
+    """Return the texts of an appeal and of its answer, for a person who may decide it."""
+    name = name_of(appeal)
+    return read(f"/v1/appeals/{name}/texts", value(AppealTexts, appeal=name))
+
+
+def decide_appeal(appeal: int | str, *, allow: bool, answer: str, id: int = 0) -> Call[RegisteredEntry]:
+    """Decide an appeal that another person filed, and return the entry. `answer`: for the registrant."""
+    path = f"/v1/appeals/{name_of(appeal)}/decision"
+    return action(path, {"allow": allow, "answer": answer}, value(RegisteredEntry), id=id)
+
+
+def read_receipt(name: str, number: int, entry: int, *, reason: str, case: int) -> Call[ReceiptOfEntry]:
+    """Return the receipt of an entry again, after an entry in the access log."""
+    body = {"reason": reason, "case": case}
+    make = value(ReceiptOfEntry, entry=entry)
+
+    def converse(session: Session) -> Conversation[ReceiptOfEntry]:
+        response = yield post(f"{_of(name, number)}/{entry}/receipt", body)
+        return made(response, make)
+
+    return Call(converse)
+
+
+def look_up_entries(
+    name: str, number: int = 0, *, reason: str, case: int, entry: int | None = None, document: str = "",
+    phone: str = "",
+) -> Call[Sequence[LookedEntry]]:  # fmt: skip
+    """Return what support answers about one entry, document or phone, after an entry in the access log."""
+    body: dict[str, object] = {"reason": reason, "case": case, "document": document, "phone": phone}
+    body |= {"entry": entry} if entry is not None else {}
+    make = value(LookedEntry)
+
+    def converse(session: Session) -> Conversation[Sequence[LookedEntry]]:
+        response = yield post(f"{_of(name, number)}/lookups", body)
+        return made(response, lambda members: tuple(make(row) for row in members["rows"]))
+
+    return Call(converse)
 
 
 def _of(name: str, number: int) -> str:

@@ -72,9 +72,10 @@ def file_evidence(name: str, kind: str, result: Mapping[str, Any], *, operator: 
     return action(f"/v1/programmes/{place(name)}/evidence", body, value(Evidence), id=id)
 
 
-def drop_conditions(name: str, number: int = 0) -> Call[Conditions]:
-    """Return the conditions before a drop, go or no go, computed now."""
-    return read(f"/v1/programmes/{place(name)}/occurrences/{number}/conditions", value(Conditions))
+def drop_conditions(name: str, number: int = 0, *, zone: str = "") -> Call[Conditions]:
+    """Return the conditions before a drop, go or no go, computed now. `zone`: "" for the next one."""
+    path = f"/v1/programmes/{place(name)}/occurrences/{number}/conditions"
+    return read(path, value(Conditions), query={"zone": zone} if zone else None)
 
 
 def drop_situation(name: str, number: int = 0) -> Call[Members]:

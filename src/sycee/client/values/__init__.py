@@ -59,6 +59,7 @@ from sycee.client.values.payments import (
     TillDay,
 )
 from sycee.client.values.programmes import (
+    ClaimedPacket,
     Condition,
     Conditions,
     Draft,
@@ -75,14 +76,19 @@ from sycee.client.values.programmes import (
     Shop,
     StoredSituation,
     UntestedOutlet,
+    Winner,
 )
 from sycee.client.values.registrations import (
+    AppealTexts,
+    EntryCount,
+    LookedEntry,
     ReceiptOfEntry,
     RefusedRow,
     Registered,
     RegisteredEntry,
     RegistrationAppeal,
     RemovedEntry,
+    Screened,
 )
 from sycee.client.values.vouchers import (
     Redemption,
@@ -109,6 +115,7 @@ from sycee.client.values.wallets import (
 )
 
 __all__ = [
+    "AppealTexts",
     "Backup",
     "Bound",
     "Break",
@@ -118,6 +125,7 @@ __all__ = [
     "CaseRow",
     "CaseStep",
     "Claim",
+    "ClaimedPacket",
     "Condition",
     "Conditions",
     "Day",
@@ -127,6 +135,7 @@ __all__ = [
     "Draft",
     "DryRun",
     "DryStep",
+    "EntryCount",
     "Evidence",
     "Excess",
     "Found",
@@ -146,6 +155,7 @@ __all__ = [
     "Line",
     "Listed",
     "LogEntry",
+    "LookedEntry",
     "Mandate",
     "Me",
     "Merchant",
@@ -182,6 +192,7 @@ __all__ = [
     "RequestState",
     "ReserveRule",
     "Restriction",
+    "Screened",
     "Shop",
     "Shortfall",
     "ShortfallState",
@@ -204,4 +215,5 @@ __all__ = [
     "WalletRow",
     "WalletState",
     "Webhook",
+    "Winner",
 ]

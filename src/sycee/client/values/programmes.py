@@ -196,3 +196,24 @@ class Conditions:
 
     go: bool
     conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """Who has a packet, without an identity. `bank`: in the file; `wallet`: named at registration, None for none."""
+
+    place: int
+    member: str
+    packet: str
+    minor: int
+    bank: str
+    wallet: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPacket:
+    """The outcome of a claim. `code`: why the ledger refused it, "" for a claimed packet."""
+
+    member: str
+    wallet: str
+    code: str

@@ -39,7 +39,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredEntry:
-    """An entry without its identity. `accepted`: of a duplicate, the accepted entry of the same person."""
+    """An entry without its identity. `accepted`: of a duplicate, the accepted entry of the same person.
+
+    `waits`: whether an exclusion after the draw waits for its second person.
+    """
 
     entry: int
     state: str
@@ -48,6 +51,7 @@ class RegisteredEntry:
     registered: str
     due: str | None
     accepted: int | None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,55 @@ class RegistrationAppeal:
     against: str
     state: str
     time: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppealTexts:
+    """The text of a registrant, and the answer; "" before the decision."""
+
+    appeal: str
+    text: str = field(repr=False)
+    answer: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCount:
+    """The number of entries in a state, for a reason."""
+
+    state: str
+    reason: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """The duplicates now, and the entries that a screening excluded."""
+
+    duplicates: int
+    excluded: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookedEntry:
+    """The answer of support about an entry. `answer`: one sentence for the registrant.
+
+    `rank`, `ticket`, `position`: in the published draw. `winners`: the ranks of the stratum that won. `follows`: the
+    rank that this entry follows as a successor. `purse`: state of the packet on the ledger, "" before the drop.
+    """
+
+    entry: int
+    answer: str
+    state: str
+    reason: str
+    occurrence_state: str
+    bank: str
+    stratum: str
+    position: int | None
+    rank: int | None
+    winners: int | None
+    ticket: str | None
+    follows: int | None
+    packet: str | None
+    purse: str | None
+    appeals: tuple[str, ...]
+    amount_minor: int | None = None

@@ -120,7 +120,7 @@ async def open_registration(
     def take(_: Signatures) -> Occurrence:
         return bank.programmes.open_registration(name, occurrence, who=caller.person)
 
-    return await _step(runtime, REGISTRATION, caller, body, (name, occurrence), take)
+    return await take_step(runtime, REGISTRATION, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -136,7 +136,7 @@ async def freeze_list(
     def take(_: Signatures) -> Occurrence:
         return bank.programmes.freeze(name, occurrence, who=caller.person)
 
-    return await _step(runtime, DRAW, caller, body, (name, occurrence), take)
+    return await take_step(runtime, DRAW, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -152,7 +152,7 @@ async def publish_list(
     def take(_: Signatures) -> Occurrence:
         return bank.programmes.publish(name, occurrence, who=caller.person)
 
-    return await _step(runtime, DRAW, caller, body, (name, occurrence), take)
+    return await take_step(runtime, DRAW, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -189,7 +189,7 @@ async def draw_winners(
     def take(_: Signatures) -> Occurrence:
         return bank.programmes.draw(name, occurrence, who=caller.person)
 
-    return await _step(runtime, DRAW, caller, body, (name, occurrence), take)
+    return await take_step(runtime, DRAW, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -226,7 +226,7 @@ async def allot_cohort(
     def take(signatures: Signatures) -> Occurrence:
         return bank.programmes.allot(name, occurrence, signers=signatures.person(caller.person), who=caller.person)
 
-    return await _step(runtime, ALLOT, caller, body, (name, occurrence), take)
+    return await take_step(runtime, ALLOT, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -242,7 +242,7 @@ async def drop_packets(
     def take(signatures: Signatures) -> Occurrence:
         return bank.programmes.drop(name, occurrence, signers=signatures.person(caller.person), who=caller.person)
 
-    return await _step(runtime, DROP, caller, body, (name, occurrence), take)
+    return await take_step(runtime, DROP, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -259,7 +259,7 @@ async def widen_programme(
         signers = signatures.person(caller.person)
         return bank.programmes.widen(name, occurrence, body.zone, signers=signers, who=caller.person)
 
-    return await _step(runtime, WIDEN, caller, body, (name, occurrence), take)
+    return await take_step(runtime, WIDEN, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -322,7 +322,7 @@ async def close_occurrence(
     def take(_: Signatures) -> Occurrence:
         return bank.programmes.close(name, occurrence, who=caller.person)
 
-    return await _step(runtime, CLOSE, caller, body, (name, occurrence), take)
+    return await take_step(runtime, CLOSE, caller, body, (name, occurrence), take)
 
 
 @operation(
@@ -338,7 +338,7 @@ async def cancel_occurrence(
     def take(_: Signatures) -> Occurrence:
         return bank.programmes.cancel(name, occurrence, who=caller.person)
 
-    return await _step(runtime, CLOSE, caller, body, (name, occurrence), take)
+    return await take_step(runtime, CLOSE, caller, body, (name, occurrence), take)
 
 
 # --- halts ---
@@ -394,7 +394,7 @@ async def resume_programme(name: Name, body: ReasonBody, caller: TheCaller, runt
 # --- the answer of a step ---
 
 
-async def _step(
+async def take_step(
     runtime: TheRuntime, action: str, caller: TheCaller, body: ActionBody, place: tuple[str, int],
     take: Callable[[Signatures], Occurrence],
 ) -> JSONResponse:  # fmt: skip

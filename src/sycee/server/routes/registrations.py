@@ -1,4 +1,4 @@
-"""Registration for a programme: people, checks and codes, appeals, receipts and the support look-up.
+"""Registration for a programme: people, checks and codes, receipts and the support look-up.
 
 Answers with a salt, a code or an identity are not stored as answers of requests: the service repeats them itself.
 """
@@ -12,11 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.bank.bank import Bank
-from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.timestamps import exact_text
 from sycee.personal.access import READ, Access, Reason
-from sycee.programmes.registration_appeals import APPEAL, DECIDE, TEXT_CHARACTERS_MAX, Appeal
 from sycee.programmes.registration_entering import REGISTER, Receipt
 from sycee.programmes.registration_leaving import EXCLUSIONS
 from sycee.programmes.registration_lists import Entry
@@ -24,7 +22,16 @@ from sycee.programmes.registration_results import Looked
 from sycee.programmes.registration_rows import CELL_CHARACTERS_MAX, COLUMNS
 from sycee.server import paging
 from sycee.server.operations import operation
-from sycee.server.routes.common import REPEATED, Moment, Next, PathId, TheCaller, TheRuntime, hidden, number
+from sycee.server.routes.common import (
+    REPEATED,
+    Amount,
+    Moment,
+    Next,
+    TheCaller,
+    TheRuntime,
+    hidden,
+    number,
+)
 from sycee.server.routes.programmes import Name, Number
 from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
 
@@ -109,6 +116,27 @@ class EntryPage(Body):
     next: Next
 
 
+class EntryCount(Body):
+    """The number of entries in a state, for a reason."""
+
+    state: str
+    reason: str
+    entries: int
+
+
+class EntryCounts(Body):
+    """Numbers of entries by state and reason."""
+
+    rows: tuple[EntryCount, ...]
+
+
+class ScreeningAnswer(Body):
+    """The duplicates now, and the entries that this screening excluded."""
+
+    duplicates: int
+    excluded: int
+
+
 class EntriesToCheck(ActionBody):
     """Entries whose documents and phones were checked; null for all that wait."""
 
@@ -152,35 +180,6 @@ class ExcludedRow(EntryRow):
     waits: bool
 
 
-class AppealBody(ActionBody):
-    """The text of a registrant; stored encrypted."""
-
-    text: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
-
-
-class AppealRow(Body):
-    """An appeal without its texts. `against`: state and reason of the entry."""
-
-    appeal: Id
-    entry: int
-    against: str
-    state: str
-    time: Moment
-
-
-class AppealList(Body):
-    """Appeals, oldest first."""
-
-    rows: tuple[AppealRow, ...]
-
-
-class DecisionBody(ActionBody):
-    """The decision of an appeal, and its answer; stored encrypted."""
-
-    allow: bool
-    answer: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
-
-
 class ReceiptBody(Body):
     """Why somebody reads the receipt of another person."""
 
@@ -212,6 +211,7 @@ class LookedRow(Body):
     ticket: str | None
     follows: int | None
     packet: str | None
+    amount_minor: Amount | None
     purse: str | None
     appeals: tuple[str, ...]
 
@@ -274,20 +274,56 @@ async def register_people(
 async def list_entries(
     name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime,
     state: Annotated[State, Query(description="Without it: all")] = "",
+    after: Annotated[int, Query(ge=-1, le=2**31 - 1, description="Begin the first page behind this entry")] = -1,
     limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return entries with state and reason, without identities, by number."""
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        (after,) = paging.decode(cursor, int) or (-1,)
+        (behind,) = paging.decode(cursor, int) or (after,)
         with hidden("occurrence"):
-            found = bank.registrations.entries(name, occurrence, state=state, after=after, most=limit + 1)
+            found = bank.registrations.entries(name, occurrence, state=state, after=behind, most=limit + 1)
             banks = [each.name for each in bank.programmes.get(name).definition.operators]
         following = (found[limit - 1].entry,) if len(found) > limit else None
-        return paging.page([_entry(each, banks) for each in found[:limit]], following)
+        return paging.page([entry_answer(each, banks) for each in found[:limit]], following)
 
     return await runtime.run(work)
+
+
+@operation(
+    router, "GET", f"{PLACE}/counts", access=REGISTER, response_model=EntryCounts,
+    summary="Count the registrations by state",
+)  # fmt: skip
+async def count_entries(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
+    """Return how many entries are in which state, for which reason."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        with hidden("occurrence"):
+            counted = bank.registrations.counts(name, occurrence)
+        return {"rows": [{"state": state, "reason": why, "entries": count} for (state, why), count in counted.items()]}
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", f"{PLACE}/screening", access=REGISTER, status_code=201, response_model=ScreeningAnswer,
+    responses=REPEATED, summary="Find duplicates, and exclude who may not take part",
+)  # fmt: skip
+async def screen_entries(
+    name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
+) -> JSONResponse:
+    """Find duplicates, and exclude staff, owners of merchants and earlier holders, as happens before the freeze."""
+    bank = runtime.bank
+
+    def work(_: Signatures) -> dict[str, Any]:
+        with hidden("occurrence"):
+            found = bank.registrations.screen(name, occurrence)
+        return {"duplicates": found.duplicates, "excluded": found.excluded}
+
+    place = {"name": name, "occurrence": occurrence}
+    return await runtime.run(perform, bank, "programme.screen", caller.person, body, work, place=place)
 
 
 @operation(
@@ -369,64 +405,6 @@ async def exclude_entry(
     return await runtime.run(perform, bank, "programme.exclude", caller.person, body, work, place=place)
 
 
-# --- appeals ------------------------------------------------------------------------------------------------------
-
-
-@operation(
-    router, "POST", PLACE + "/{entry}/appeals", access=APPEAL, status_code=201, response_model=AppealRow,
-    responses=REPEATED, summary="File the appeal of a registrant",
-)  # fmt: skip
-async def file_appeal(
-    name: Name, occurrence: Number, entry: TheEntry, body: AppealBody, caller: TheCaller, runtime: TheRuntime
-) -> JSONResponse:
-    """File an appeal against a duplicate, an exclusion or a lapse, before the freeze."""
-    bank = runtime.bank
-
-    def work(_: Signatures) -> dict[str, Any]:
-        with hidden("entry"):
-            made = bank.appeals.file(name, occurrence, entry, body.text, who=caller.person, id=body.number)
-        return _appeal(made)
-
-    place = {"name": name, "occurrence": occurrence, "entry": entry}
-    return await runtime.run(perform, bank, APPEAL, caller.person, body, work, place=place)
-
-
-@operation(
-    router, "GET", "/programmes/{name}/occurrences/{occurrence}/appeals", access=APPEAL, response_model=AppealList,
-    summary="List the appeals of registrants",
-)  # fmt: skip
-async def list_appeals(
-    name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime,
-    state: Annotated[Literal["", "open", "allowed", "refused"], Query(description="Without it: all")] = "",
-) -> dict[str, Any]:  # fmt: skip
-    """Return appeals without their texts, oldest first."""
-    bank = runtime.bank
-
-    def work() -> dict[str, Any]:
-        with hidden("occurrence"):
-            return {"rows": [_appeal(each) for each in bank.appeals.list(name, occurrence, state=state)]}
-
-    return await runtime.run(work)
-
-
-@operation(
-    router, "POST", "/appeals/{appeal}/decision", access=DECIDE, status_code=201, response_model=EntryRow,
-    responses=REPEATED, summary="Decide the appeal of a registrant",
-)  # fmt: skip
-async def decide_appeal(appeal: PathId, body: DecisionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Decide an appeal that another person filed, about an entry that another person registered."""
-    bank = runtime.bank
-
-    def work(_: Signatures) -> dict[str, Any]:
-        with hidden("appeal"):
-            found = bank.appeals.get(number(appeal))
-            entry = bank.appeals.decide(number(appeal), is_allowed=body.allow, answer=body.answer, who=caller.person)
-        banks = [each.name for each in bank.programmes.get(found.programme).definition.operators]
-        return _entry(entry, banks)
-
-    return await runtime.run(perform, bank, DECIDE, caller.person, body, work, place={"appeal": appeal})
-
-
 # --- identities: each answer follows an entry in the access log -----------------------------------------------------
 
 
@@ -478,10 +456,11 @@ def _receipt(made: Receipt) -> dict[str, Any]:
 
 def _answer(bank: Bank, name: str, occurrence: int, entry: int) -> dict[str, Any]:
     banks = [each.name for each in bank.programmes.get(name).definition.operators]
-    return _entry(bank.registrations.entry(name, occurrence, entry), banks)
+    return entry_answer(bank.registrations.entry(name, occurrence, entry), banks)
 
 
-def _entry(entry: Entry, banks: list[str]) -> dict[str, Any]:
+def entry_answer(entry: Entry, banks: list[str]) -> dict[str, Any]:
+    """Return an EntryRow. `banks`: names of the operators in the file."""
     return {
         "entry": entry.entry,
         "state": entry.state,
@@ -493,32 +472,6 @@ def _entry(entry: Entry, banks: list[str]) -> dict[str, Any]:
     }
 
 
-def _appeal(appeal: Appeal) -> dict[str, Any]:
-    return {
-        "appeal": ids.format(appeal.id),
-        "entry": appeal.entry,
-        "against": appeal.against,
-        "state": appeal.state,
-        "time": exact_text(appeal.at_ns),
-    }
-
-
 def _looked(looked: Looked) -> dict[str, Any]:
     packet = looked.packet
-    return {
-        "entry": looked.entry.entry,
-        "answer": looked.answer,
-        "state": looked.entry.state,
-        "reason": looked.entry.reason,
-        "occurrence_state": looked.occurrence_state,
-        "bank": looked.bank,
-        "stratum": looked.stratum,
-        "position": looked.position,
-        "rank": looked.rank,
-        "winners": looked.winners,
-        "ticket": looked.ticket,
-        "follows": looked.follows,
-        "packet": packet.name if packet else None,
-        "purse": packet.purse if packet else None,
-        "appeals": list(looked.appeals),
-    }
+    return looked.members() | {"amount_minor": str(packet.minor) if packet else None}

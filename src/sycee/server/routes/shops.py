@@ -295,13 +295,16 @@ async def untested_outlets(name: Name, caller: TheCaller, runtime: TheRuntime) -
     router, "GET", "/programmes/{name}/occurrences/{occurrence}/conditions", access=readiness.FILE,
     response_model=Conditions, summary="Go, or no go",
 )  # fmt: skip
-async def get_conditions(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
+async def get_conditions(
+    name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime,
+    zone: Annotated[str, Query(max_length=100, description="Zone to drop on; empty for the next one")] = "",
+) -> dict[str, Any]:  # fmt: skip
     """Return the conditions before a drop, computed now."""
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
         access.require_operator(caller, bank.programmes.get(name).operator)
-        found = readiness.conditions(bank, name, occurrence)
+        found = readiness.conditions(bank, name, occurrence, zone)
         rows = [{"name": each.name, "met": each.is_met, "detail": each.detail} for each in found]
         return {"go": all(each.is_met for each in found), "conditions": rows}
 
