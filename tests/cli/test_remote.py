@@ -1,4 +1,4 @@
-"""Commands over a server, and their page."""
+"""Commands over a server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 import pytest
 from tests.bank.world import DAY_NS, START_NS
 from tests.client.world import ANNS, BOBS, PROGRAM, Place, appointed, place, program
-from tests.docs.pages import page
-from tests.docs.test_docs import every_command
 from tests.wallets import world
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
-from sycee.cli import remote
 from sycee.client import Credentials
 from sycee.core import ids
 from sycee.core.keys import SigningKey
@@ -28,10 +25,6 @@ STAFF = {
     for number, duty in ((162, Duty.CLOSER), (163, Duty.COUNTERSIGNER))
 }
 STAFF_PROGRAMS: dict[int, Credentials] = {}
-PAGES = (
-    *("docs/reference/cli-remote.md", "docs/reference/cli-remote-office.md", "docs/reference/cli-bulk.md"),
-    *("docs/reference/cli-remote-drop.md", "docs/reference/cli-remote-people.md"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +182,7 @@ def test_wrong_words_get_a_hint(town: Place, capsys: pytest.CaptureFixture[str])
         (["statement", leo, "--lines", "0"], "--lines must be 1 or more"),
         (["restore", leo], "sycee restore has no --server: it reads or writes the files of a ledger"),
         (["key", "list", leo], "sycee key list has no --server: it uses private keys"),
-        (["wallet", "renew", leo], "sycee wallet renew has no --server: it works on the folder alone"),
+        (["wallet", "renew", leo], "sycee wallet renew has no --server: it completes on the bank's machine"),
         (["resore", leo], 'there is no command "resore"'),
         (["request", "new", leo, "1", "--until", "2026-11-02"], "has no offset"),
         (["request", "new", leo, "1", "--until", "soon"], "is not a time"),
@@ -372,7 +365,12 @@ def test_a_desk_proposes_invites_and_opens_cases(
     assert call(town, "invite", "issue", ned, "--hours", "2", *login) == 0
     printed = capsys.readouterr()
     assert len(printed.out.strip()) > 8
-    assert "has ended" in done("invite", "revoke", printed.err.split()[1].rstrip(","))
+    invitation = printed.err.split()[1].rstrip(",")
+    assert "has ended" in done("invite", "revoke", invitation)
+    listed = json.loads(done("invite", "list", "--json"))["invitations"]
+    assert [(each["person"], each["state"]) for each in listed if each["invitation"] == invitation] == [
+        (ned, "revoked")
+    ]
     assert "have ended" in done("invite", "end-logins", ned)
     number = done("case", "open", "complaint", "--person", ned, "--note", "slow").split()[1]
     assert re.search(f"{number} +complaint", done("case", "list"))
@@ -577,24 +575,3 @@ def test_a_day_is_closed_and_countersigned_here(
     file.write_bytes(b"\xff")
     assert call(town, "day", "close", day, *closer, "--key", str(tmp_path / "162.pem"), "--statement", str(file)) == 2
     assert "is not UTF-8" in capsys.readouterr().err
-
-
-def test_the_page_has_every_command_and_option() -> None:
-    text = "\n".join(page(each).text for each in PAGES)
-    common = text.partition("## ")[0]
-    missing = []
-    for words, command in every_command(remote.app):
-        if not command.default_command:
-            continue
-        name = " ".join(words)
-        section = text.partition(f"\n## sycee {name} --server\n")[2].partition("\n## ")[0]
-        if not command.help.partition(".")[0] or command.help.partition(".")[0] not in section:
-            missing.append(name)
-        with remote.app.app_stack(words):
-            for argument in command.assemble_argument_collection():
-                option = argument.names[0]
-                if option.startswith("--") and f"| `{option}" not in common + section:
-                    missing.append(f"{name} {option}")
-    assert missing == []
-    listed = re.findall(r"^\| \[`(sycee [^`]* --server)`\]", text, re.MULTILINE)
-    assert len(listed) == len(set(listed)), "a table of commands has a row twice"

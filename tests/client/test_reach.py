@@ -42,7 +42,7 @@ GIVEN: dict[str, Any] = {
     "rules": [ReserveRule("class-4", "2026-11-02", "issuer", 1, "decree")],
     "text": "name = 1", "beacon": bytes(32), "file": "entries.bin", "members": [1, 2, 3], "programme_number": 1,
     "shares": [PacketShare("small", 3, 100)], "member": 7, "result": {"ok": True}, "wallets": [7],
-    "amounts": [100], "serials": [1], "serial": 1, "beneficiaries": {1: "CHILD-0001"}, "batch": ID,
+    "amounts": [100], "claims": [(7, 8)], "serials": [1], "serial": 1, "beneficiaries": {1: "CHILD-0001"}, "batch": ID,
     "signature": proposal_format.sign(PROPOSAL, 2, KEY), "entry": 3, "columns": {"document": ["1"]},
     "shortfall": Shortfall(ids.format(ID), 1, "RW-1", "asked", ids.format(2), 5, "", 0),
 }  # fmt: skip

@@ -30,7 +30,7 @@ def test_few_services_read_all_accounts_of_the_ledger() -> None:
     """A ledger may have millions of accounts, and payments wait while they are read."""
     known = {
         "issuance/supply_page.py",  # for one caller at a time: `server.current_supply`
-        "wallets/dormancy.py",  # in slices, by a job
+        "wallets/dormancy.py",  # in slices: one for each request
         "server/events/ledger_events.py",  # rows of one frame
     }
     found = {

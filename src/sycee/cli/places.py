@@ -10,7 +10,7 @@ JOURNAL: Final = "reads or writes the files of a ledger on this machine; a serve
 MACHINE: Final = "makes or sets up the bank on its own machine"
 SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
 LISTENS: Final = "starts a server, or has the server's address as an argument of its own"
-FOLDER: Final = "works on the folder alone, while no server has it open"
+REPAIRS: Final = "completes on the bank's machine what a crash of it interrupted"
 
 # By command, or by a group for all its commands without --server.
 REASONS: Final[Mapping[str, str]] = {
@@ -37,11 +37,7 @@ REASONS: Final[Mapping[str, str]] = {
     "person verify": SECRETS,
     "person notices": SECRETS,
     "wallet codes": SECRETS,
-    "wallet renew": FOLDER,
-    "wallet dormant": FOLDER,
-    "invite list": FOLDER,
-    "drop": FOLDER,
-    "voucher": "is for a data folder: programs use the calls of the client, such as api.redeem_voucher",
+    "wallet renew": REPAIRS,
     "demo": LISTENS,
     "serve": LISTENS,
     "load": LISTENS,

@@ -216,6 +216,17 @@ def issue(
     return 0
 
 
+@invite.command(name="list")
+def list_invitations(*, login: Login, json_: AsJson = False) -> int:
+    """List the invitations of persons whose logins the program's person may end, without their codes."""
+    with connected(login) as bank:
+        from sycee.client import api
+
+        columns = ("invitation", "person", "by", "until", "state")
+        show_rows(bank, "invitations", api.invitations(), columns, as_json=json_)
+    return 0
+
+
 @invite.command(name="revoke")
 def revoke_invitation(
     invitation: Annotated[str, Parameter(help="Id of the invitation.")], /, *, login: Login, id_: ActionId = ""
@@ -263,17 +274,45 @@ def open_(
 
 @case.command
 def act(
-    number: CaseNumber, step: Annotated[str, Parameter(help="Step, such as investigate or dismiss.")], /, *,
-    login: Login, amount: Annotated[str, Parameter(help="Part of the payment to return; all of it by default.")] = "",
-    note: Annotated[str, Parameter(help="Free text, which is stored encrypted.")] = "", id_: ActionId = "",
+    number: CaseNumber, step: Annotated[str, Parameter(help="Step, such as hold, uphold or dismiss.")], /, *,
+    login: Login,
+    amount: Annotated[str, Parameter(help="Part of the payment to hold or return; of a return by default all.")] = "",
+    payee: Annotated[str, Parameter(help="To hold money: wallet that the disputed payment paid.")] = "",
+    payer: Annotated[str, Parameter(help="To hold money: wallet that the disputed payment came from.")] = "",
+    hold: Annotated[str, Parameter(help="To decide held money: the hold, as its step and `case show` print it.")] = "",
+    note: Annotated[str, Parameter(help="Free text, which is stored encrypted.")] = "",
+    key: Annotated[
+        Path | None, Parameter(help="Of a step that holds or releases money: private key of the operator's person.")
+    ] = None,
+    id_: ActionId = "",
 ) -> int:  # fmt: skip
-    """Take a step in a case that holds and releases no money. A return is proposed: two officers sign it."""
+    """Take a step in a case. A return without a hold is proposed: two officers sign it.
+
+    A person of the payee's operator signs to hold money, to return what is held (--amount), and to release it.
+    """
+    if (key is not None) is not bool(hold or payee or payer):
+        raise UsageError("--key signs a step about held money", hint="give it with --payee and --payer, or with --hold")
+    if key is not None and not hold and not (payee and payer and amount):
+        raise UsageError("a hold has a payee, a payer and an amount", hint="give --payee, --payer and --amount")
     with connected(login) as bank:
         from sycee.client import api
 
-        minor = minor_of(amount, currency_of(bank)) if amount else 0
-        made = perform(bank, api.act_in_case(number, step, minor=minor, text=note, id=number_of(id_)))
+        minor, id = minor_of(amount, currency_of(bank)) if amount else 0, number_of(id_)
+        if key is None:
+            call = api.act_in_case(number, step, minor=minor, text=note, id=id)
+        else:
+            signer = person_of(bank, private_key(key))
+            call = (
+                api.decide_held_case(number, step, hold=hold, minor=minor, signer=signer, text=note, id=id)
+                if hold
+                else api.hold_in_case(
+                    number, step, payee=payee, payer=payer, minor=minor, signer=signer, text=note, id=id
+                )
+            )
+        made = perform(bank, call)
     show(f"case {made.case} is {made.state}")
+    if key is not None and not hold:
+        show(f"hold {call.id}")
     if made.proposal:
         show(f"proposal {made.proposal} needs: {', '.join(made.needs)}")
     return 0
@@ -316,20 +355,33 @@ def list_cases(
 
 
 @case.command(name="show")
-def show_case(number: CaseNumber, /, *, login: Login, json_: AsJson = False) -> int:
-    """Show a case with its events, without their texts."""
+def show_case(
+    number: CaseNumber, /, *, login: Login,
+    notes: Annotated[
+        bool, Parameter(negative="", help="Show the free texts, after an entry in the access log for each.")
+    ] = False,
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """Show a case with its events."""
     from dataclasses import asdict
 
     with connected(login) as bank:
         from sycee.client import api
+        from sycee.core import money
 
         found = bank.do(api.case(number))
+        texts = {each.number: each.text for each in bank.do(api.case_texts(number))} if notes else {}
+        currency = currency_of(bank) if found.held else None
     if json_:
-        show_json(asdict(found))
+        members = asdict(found)
+        events = [{**each, "note": texts.get(each["number"], "")} for each in members["events"]]
+        show_json({**members, "events": events} if notes else members)
         return 0
     show(f"case {number}, {found.kind}: {found.state}, opened {found.opened}, deadline {found.deadline or 'none'}")
+    if currency is not None:
+        show(f"hold {found.hold}: {money.format(found.held, currency)} {currency.code}")
     for each in found.events:
-        show(f"  {each.time}  {each.what}")
+        show(f"  {each.time}  {each.what}", *([f"  {texts[each.number]}"] if each.number in texts else ()))
     return 0
 
 

@@ -17,6 +17,7 @@ from sycee.cli.remote_options import (
     connected,
     currency_of,
     group,
+    instant,
     minor_of,
     number_of,
     perform,
@@ -26,6 +27,7 @@ from sycee.cli.remote_options import (
 )
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
 from sycee.core.errors import SyceeError, UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client import Client, Signer
@@ -93,6 +95,26 @@ def open_(
         show(f"wallet {ids.format(opened[0])} opened: class {tier}, operator {operator}")
         return 0
     show_opened(opened, refusals, from_, refused, accounts)
+    return 0
+
+
+@wallet.command
+def dormant(
+    operator: Operator, /, *, login: Login,
+    since: Annotated[str, Parameter(help="A time with its offset: wallets without a movement since then.")],
+    json_: AsJson = False,
+) -> int:  # fmt: skip
+    """List wallets of persons at an operator that neither paid nor received for a time."""
+    before_ns = instant(since)
+    with connected(login) as bank:
+        from sycee.client import api
+
+        found = [each.wallet for each in bank.rows(api.dormant_wallets(operator, before_ns))]
+    if json_:
+        show_json({"wallets": found})
+    else:
+        show(*found)
+        note(f"{quantity(len(found), 'wallet')} without a movement since {since}")
     return 0
 
 

@@ -22,22 +22,37 @@ def dormant(stores: Stores, directory: Directory, *, before_ns: int, most: int =
     Accounts are read in slices, with payments between them. `Life.dormant` blocks a wallet.
     """
     found: list[Wallet] = []
-    start = 0
-    while len(found) < most:
-        with stores.ledger.sequencer.reading() as state:
-            rows = state.accounts[start : start + SLICE_ROWS]
-            if not rows.size:
-                break
-            last = rows["last_movement"]
-            frames = np.zeros(rows.size, np.int64)
-            moved = last > 0
-            frames[moved] = state.movements["place"][last[moved] - 1] >> np.uint64(PLACE_INDEX_BITS)
-            times = state.frame_times[frames]
-            quiet = (rows["kind"] == int(AccountKind.WALLET)) & (~moved | (times < before_ns))
-            chosen = [ids.of_record(rows[at], "id") for at in np.flatnonzero(quiet).tolist()]
-        start += SLICE_ROWS
-        for account in chosen:
-            wallet = directory.find(account)
-            if wallet is not None and wallet.state == OPEN and wallet.opened_ns < before_ns:
-                found.append(wallet)
+    start: int | None = 0
+    while start is not None and len(found) < most:
+        part, start = dormant_part(stores, directory, before_ns=before_ns, start=start, most=most)
+        found += part
     return found[:most]
+
+
+def dormant_part(
+    stores: Stores, directory: Directory, *, before_ns: int, start: int, most: int, operator: int | None = None
+) -> tuple[list[Wallet], int | None]:
+    """Return dormant wallets among one slice of accounts, and the start of the next part; None after the last one.
+
+    `start`: number of the first account to read, from 0. `most`: accounts that are looked up. `operator`: its wallets
+    alone. A part may be empty before the last one.
+    """
+    with stores.ledger.sequencer.reading() as state:
+        rows = state.accounts[start : start + SLICE_ROWS]
+        if not rows.size:
+            return [], None
+        last = rows["last_movement"]
+        frames = np.zeros(rows.size, np.int64)
+        moved = last > 0
+        frames[moved] = state.movements["place"][last[moved] - 1] >> np.uint64(PLACE_INDEX_BITS)
+        times = state.frame_times[frames]
+        quiet = (rows["kind"] == int(AccountKind.WALLET)) & (~moved | (times < before_ns))
+        if operator is not None:
+            quiet &= rows["operator"] == operator
+        places = np.flatnonzero(quiet)[: most + 1].tolist()
+        following = start + (places[most] if len(places) > most else rows.size)
+        chosen = [ids.of_record(rows[at], "id") for at in places[:most]]
+        is_last = following >= state.accounts.size
+    wallets = [directory.find(account) for account in chosen]
+    found = [each for each in wallets if each is not None and each.state == OPEN and each.opened_ns < before_ns]
+    return found, None if is_last else following

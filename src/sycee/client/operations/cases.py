@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sycee.client.calls import Call, Page, action, fresh_id, listed, made, place, post, read, rows, value
 from sycee.client.exchange import Conversation, Session
-from sycee.client.operations.arguments import id_member, name_of
-from sycee.client.values import Case, CaseRow, CaseStep, Claim, Institution, InstitutionRow, Owner, Proposed
+from sycee.client.operations.arguments import id_member, name_of, number_of
+from sycee.client.signing import Signer, Wanted
+from sycee.client.values import (
+    Case,
+    CaseRow,
+    CaseStep,
+    CaseText,
+    Claim,
+    Institution,
+    InstitutionRow,
+    Owner,
+    Proposed,
+)
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import HoldFlag, Kind, PayFlag, PostFlag
 
 
 def open_case(kind: str, *, payment: int | str = "", person: int | str = "", text: str = "", id: int = 0) -> Call[int]:
@@ -31,6 +43,11 @@ def case(number: int) -> Call[Case]:
     return read(f"/v1/cases/{number}", value(Case, case=number))
 
 
+def case_texts(number: int, *, reason: str = "dispute") -> Call[Sequence[CaseText]]:
+    """Return the free texts of an open case in the order of its events, after an entry in the access log for each."""
+    return rows(f"/v1/cases/{number}/texts", value(CaseText), query={"reason": reason})
+
+
 def claims(*, ended: bool = False) -> Call[Sequence[Claim]]:
     """Return the open claims of cases that the caller may see; with `ended` also those that ended."""
     return rows("/v1/claims", value(Claim), query={"all": "true"} if ended else None)
@@ -39,8 +56,8 @@ def claims(*, ended: bool = False) -> Call[Sequence[Claim]]:
 def act_in_case(number: int, step: str, *, minor: int = 0, text: str = "", id: int = 0) -> Call[CaseStep]:
     """Take a step in a case that moves no money; a return is proposed, and two officers sign it.
 
-    `minor`: the part to return; 0 for all. A step that holds or releases money is signed by the payee's operator in the
-    bank's folder: here it raises UsageError, and nothing is signed.
+    `minor`: the part to return; 0 for all. A step that holds or releases money raises UsageError, and nothing is
+    signed: `hold_in_case` and `decide_held_case` take it.
     """
     name = place(id or fresh_id())
     body = {"id": name, "step": step, "text": text} | ({"minor": str(minor)} if minor else {})
@@ -50,11 +67,57 @@ def act_in_case(number: int, step: str, *, minor: int = 0, text: str = "", id: i
         if response.status == 202:
             raise UsageError(
                 f"the step {step[:40]!r} moves held money, which the payee's operator signs: nothing was changed",
-                hint="take it with `sycee case act` on the bank's folder",
+                hint="`sycee case act --key` signs it: --payee, --payer and --amount hold, --hold decides",
             )
         return made(response, value(CaseStep, case=number))
 
     return Call(converse, name)
+
+
+def hold_in_case(
+    number: int, step: str, *, payee: int | str, payer: int | str, minor: int, signer: Signer, text: str = "",
+    id: int = 0,
+) -> Call[CaseStep]:  # fmt: skip
+    """Take a step that holds money of a disputed payment, for which a person of the payee's operator signs.
+
+    `payee`, `payer`: wallets of the payment. Another hold is not signed. The server chooses the end of the hold and the
+    operator's vault, which decides it. The id of the call is that of the hold.
+    """
+    fields = {"debit": number_of(payee), "credit": number_of(payer), "amount": minor}
+    flags = int(PayFlag.OWN_ONLY) | int(HoldFlag.THREE_PARTY)
+    free = frozenset({"until_ns", "reference"})
+
+    def wanted(hold: int) -> Sequence[Wanted]:
+        return [Wanted(Kind.HOLD, {"id": hold, **fields}, free=free, flags=flags)]
+
+    return _signed_step(number, step, minor, text, signer, wanted, id)
+
+
+def decide_held_case(
+    number: int, step: str, *, hold: int | str, signer: Signer, minor: int = 0, text: str = "", id: int = 0
+) -> Call[CaseStep]:
+    """Take a step that ends the hold of a case, for which a person of the payee's operator signs.
+
+    `minor`: what returns to the payer; 0 to release all to the payee. Another operation is not signed. The server
+    chooses the operator's vault, which decides the hold.
+    """
+    fields, free = {"reference": number_of(hold)}, frozenset({"debit"})
+
+    def wanted(operation: int) -> Sequence[Wanted]:
+        if not minor:
+            return [Wanted(Kind.VOID, {"id": operation, **fields}, free=free)]
+        returned = {"id": operation, "amount": minor, **fields}
+        return [Wanted(Kind.POST, returned, free=free, flags=int(PostFlag.RELEASE_REST))]
+
+    return _signed_step(number, step, minor, text, signer, wanted, id)
+
+
+def _signed_step(
+    number: int, step: str, minor: int, text: str, signer: Signer, wanted: Callable[[int], Sequence[Wanted]], id: int
+) -> Call[CaseStep]:
+    body = {"step": step, "text": text, "signer": name_of(signer.id)} | ({"minor": str(minor)} if minor else {})
+    make = value(CaseStep, case=number)
+    return action(f"/v1/cases/{number}/steps", body, make, signers=(signer,), wanted=wanted, id=id)
 
 
 def collect_claim(claim: int | str, *, id: int = 0) -> Call[Proposed]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sycee.client.calls import Call, action, value
+from sycee.client.calls import Call, Page, action, listed, value
 from sycee.client.operations.arguments import name_of, number_of
 from sycee.client.signing import Signer, Wanted
-from sycee.client.values import LifeEvent, Proposed
+from sycee.client.values import DormantWallet, LifeEvent, Proposed
 from sycee.core.records.layout import Block, Kind, Reason
 
 
@@ -32,6 +32,13 @@ def record_death(
 def release_estate(wallet: int | str, signer: Signer, *, case: int, id: int = 0) -> Call[LifeEvent]:
     """Lift the block of a deceased person's wallet for the estate. A person of the operator signs."""
     return _changed(wallet, "estate", {"case": case}, _unblock(wallet, Reason.DECEASED), signer, id)
+
+
+def dormant_wallets(operator: int, before_ns: int) -> Call[Page[DormantWallet]]:
+    """Return open wallets of persons at an operator that neither paid nor received since a time."""
+    return listed(
+        f"/v1/operators/{operator}/dormant-wallets", value(DormantWallet), query={"before_ns": str(before_ns)}
+    )
 
 
 def mark_dormant(wallet: int | str, signer: Signer, *, id: int = 0) -> Call[LifeEvent]:

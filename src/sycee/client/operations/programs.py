@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sycee.client.calls import Call, Members, action, fresh_id, message_action, read, require_same, rows, value
+from sycee.client.calls import (
+    Call,
+    Members,
+    Page,
+    action,
+    fresh_id,
+    listed,
+    message_action,
+    read,
+    require_same,
+    rows,
+    value,
+)
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.operations.arguments import ledger_of, name_of
 from sycee.client.signing import Asked, Signer
-from sycee.client.values import DeadLetter, Invitation, Program, Webhook
+from sycee.client.values import DeadLetter, Invitation, InvitationRow, Program, Webhook
 from sycee.client.webhooks import public_key
 from sycee.core import canonical_json, ids
 from sycee.core.keys import PublicKey
@@ -71,6 +83,11 @@ def revoke_client(client: int | str, *, id: int = 0) -> Call[str]:
 def invite(person: int | str, *, hours: int = 24, id: int = 0) -> Call[Invitation]:
     """Return a code with which a customer creates a login, once. The code is in the first answer only."""
     return action("/v1/invitations", {"person": name_of(person), "hours": hours}, value(Invitation), id=id)
+
+
+def invitations() -> Call[Page[InvitationRow]]:
+    """Return the invitations of persons whose logins the caller may end, oldest first, without their codes."""
+    return listed("/v1/invitations", value(InvitationRow))
 
 
 def revoke_invitation(invitation: int | str, *, id: int = 0) -> Call[str]:

@@ -71,6 +71,14 @@ class LegalHold:
 
 
 @dataclass(frozen=True, slots=True)
+class DormantWallet:
+    """An open wallet of a person that was not used for a time."""
+
+    wallet: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
 class LifeEvent:
     """An event of a person's life that was recorded, and the wallets that it changed."""
 
@@ -99,6 +107,17 @@ class Invitation:
     invitation: str
     until: str
     code: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation in a list. `by`: who made it. `state`: open, used, revoked or expired."""
+
+    invitation: str
+    person: str
+    by: str
+    until: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +286,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """A case in a list. `deadline`: of its state. `held`: money that waits for the decision, in minor units."""
+    """A case in a list. `deadline`: of its state. `held`: money that waits, in minor units; `hold`: the newest hold."""
 
     case: int
     kind: str
@@ -280,6 +299,7 @@ class CaseRow:
     owner: str
     held: int
     steps: tuple[str, ...]
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +330,15 @@ class Case:
     held: int
     steps: tuple[str, ...]
     events: tuple[CaseEvent, ...]
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseText:
+    """The free text of an event. `number`: of the event."""
+
+    number: int
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

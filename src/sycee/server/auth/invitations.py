@@ -93,12 +93,20 @@ class Invitations:
         write(self._engine, store)
         return made, "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
 
-    def list(self) -> list[Invitation]:
-        """Return all invitations, oldest first."""
+    def list(self, *, after: int = 0, most: int | None = None) -> list[Invitation]:
+        """Return up to `most` invitations with ids above `after`, oldest first."""
         now_ns = read_ns(self._clock)
+        query = sqlalchemy.select(INVITATIONS).where(INVITATIONS.c.id > after).order_by(INVITATIONS.c.id).limit(most)
         with reading(self._engine) as connection:
-            rows = connection.execute(sqlalchemy.select(INVITATIONS).order_by(INVITATIONS.c.id))
-            return [_invitation(row, now_ns) for row in rows]
+            return [_invitation(row, now_ns) for row in connection.execute(query)]
+
+    def may_end(self, found: Invitation, by: int, *, operator: int | None = None) -> bool:
+        """Return whether `by` may end an invitation; `operator` as for `issue`."""
+        try:
+            self._require(found.person, END, by, operator=operator)
+        except (NotFound, UsageError):
+            return False
+        return True
 
     def get(self, id: int) -> Invitation:
         """Return an invitation. Raises NotFound if there is none."""

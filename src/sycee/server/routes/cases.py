@@ -80,7 +80,7 @@ class Step(Body):
 
 
 class ListedCase(Body):
-    """A case. `deadline`: of its state. `held`: money that waits for the decision, in minor units."""
+    """A case. `deadline`: of its state. `held`: money that waits for the decision, in minor units; `hold`: its hold."""
 
     case: int
     kind: str
@@ -92,6 +92,7 @@ class ListedCase(Body):
     payment: Id | None
     owner: Id
     held: str
+    hold: Id | None
     steps: tuple[str, ...]
 
 
@@ -408,6 +409,7 @@ def _listed(bank: Bank, case: Case) -> dict[str, Any]:
         "payment": ids.format(case.payment) if case.payment else None,
         "owner": ids.format(case.owner),
         "held": str(hold.held if hold else 0),
+        "hold": ids.format(case.hold) if case.hold else None,
         "steps": [step.name for step in bank.cases.rules.kind(case.kind).steps_from(case.state)],
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
@@ -15,12 +15,14 @@ from sycee.life.actions import GUARD, LIFT_ORDER, RECOVER
 from sycee.life.rules import Kind
 from sycee.life.service import COURT_ORDER, DECEASED, DORMANT
 from sycee.personal.access import Access, Reason
-from sycee.server import access
+from sycee.server import access, paging
 from sycee.server.operations import OWN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import (
     REPEATED,
     SIGNED_ELSEWHERE,
+    Next,
+    OperatorNumber,
     PathId,
     Proposed,
     TheCaller,
@@ -29,9 +31,16 @@ from sycee.server.routes.common import (
     proposed,
 )
 from sycee.server.signing import ActionBody, Body, Id, Nanoseconds, Signatures, integer_of, perform
+from sycee.wallets.dormancy import dormant_part
 
 router = APIRouter(prefix="/v1", tags=["life"])
 
+Before = Annotated[
+    str,
+    Query(
+        pattern=r"^[0-9]{1,19}$", description="Nanoseconds since 1970-01-01T00:00:00Z", examples=["1793577600000000000"]
+    ),
+]
 CaseField = Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of an open case that concerns the person")]
 
 
@@ -84,6 +93,20 @@ class ShownRestriction(Body):
     from_ns: Nanoseconds
     until_ns: Nanoseconds | None
     state: Literal["starting", "active"]
+
+
+class DormantWallet(Body):
+    """An open wallet of a person that was not used for a time."""
+
+    wallet: Id
+    holder: Id
+
+
+class DormantPage(Body):
+    """Dormant wallets."""
+
+    rows: tuple[DormantWallet, ...]
+    next: Next
 
 
 class Restrictions(Body):
@@ -194,6 +217,33 @@ async def record_death(person: PathId, body: DeathBody, caller: TheCaller, runti
 async def release_estate(wallet: PathId, body: EndBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Lift the block for the estate. The operator signs."""
     return await runtime.run(_release, runtime, wallet, body, caller, Kind.DECEASED)
+
+
+@operation(
+    router, "GET", "/operators/{operator}/dormant-wallets", access=DORMANT, response_model=DormantPage,
+    summary="List dormant wallets of an operator",
+)  # fmt: skip
+async def list_dormant_wallets(
+    operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, before_ns: Before,
+    limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return open wallets of persons without a movement since a time. Each request reads a slice of the accounts.
+
+    A page may have fewer rows than `limit`, or none, before the last page.
+    """
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        access.require_operator(caller, operator)
+        bank.people.require(caller.person, DORMANT, operator=operator)
+        (start,) = paging.decode(cursor, int) or (0,)
+        found, following = dormant_part(
+            bank.stores, bank.directory, before_ns=integer_of(before_ns), start=start, most=limit, operator=operator
+        )
+        rows = [{"wallet": ids.format(each.account), "holder": ids.format(each.holder)} for each in found]
+        return paging.page(rows, None if following is None else (following,))
+
+    return await runtime.run(work)
 
 
 @operation(

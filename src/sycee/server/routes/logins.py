@@ -20,6 +20,7 @@ from sycee.core.errors import NotFound
 from sycee.core.keys import PublicKey
 from sycee.core.timestamps import utc_text
 from sycee.identity.people import DutyMissing
+from sycee.server import paging
 from sycee.server.auth.clients import REGISTER, REVOKE, Client
 from sycee.server.auth.dependencies import KnownCaller, authentication_of
 from sycee.server.auth.invitations import END, HOURS_MAX, INVITE, Invitation
@@ -35,6 +36,7 @@ router = APIRouter(prefix="/v1", tags=["authentication"])
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 TheAuthentication = Annotated[Authentication, Depends(authentication_of)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
+READS_MAX: Final = 10  # reads of ROWS invitations for one page
 REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The same request was done before."}}
 
 
@@ -88,6 +90,23 @@ class Issued(Body):
     invitation: Id
     until: str
     code: str | None = None
+
+
+class InvitationRow(Body):
+    """An invitation, without its code. `by`: who made it. `state`: open, used, revoked or expired."""
+
+    invitation: Id
+    person: Id
+    by: Id
+    until: str
+    state: str
+
+
+class InvitationPage(Body):
+    """Invitations, oldest first."""
+
+    rows: tuple[InvitationRow, ...]
+    next: str | None
 
 
 class Done(Body):
@@ -201,6 +220,36 @@ async def invite(
 
 
 @operation(
+    router, "GET", "/invitations", access=END, response_model=InvitationPage, summary="List invitations",
+)  # fmt: skip
+async def list_invitations(
+    caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication, limit: paging.Limit = paging.ROWS,
+    cursor: paging.Cursor = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return the invitations of persons whose logins the caller may end, without their codes.
+
+    A page may have fewer rows than `limit` before the last page.
+    """
+    invitations = authentication.invitations
+
+    def work() -> dict[str, Any]:
+        after, rows = paging.after_id(cursor), list[dict[str, Any]]()
+        for _ in range(READS_MAX):
+            part = invitations.list(after=after, most=paging.ROWS)
+            for each in part:
+                after = each.id
+                if invitations.may_end(each, caller.person, operator=caller.operator):
+                    rows.append(_invited(each))
+                if len(rows) == limit:
+                    return paging.page(rows, (ids.format(after),))
+            if len(part) < paging.ROWS:
+                return paging.page(rows, None)
+        return paging.page(rows, (ids.format(after),))
+
+    return await runtime.run(work)
+
+
+@operation(
     router, "POST", "/invitations/{invitation}/revocation", access=END, status_code=201, response_model=Done,
     responses=REPEATED, summary="Revoke an invitation",
 )  # fmt: skip
@@ -252,6 +301,16 @@ def _hidden(what: str) -> Iterator[None]:
         yield
     except NotFound as error:
         raise not_found(what) from error
+
+
+def _invited(found: Invitation) -> dict[str, Any]:
+    return {
+        "invitation": ids.format(found.id),
+        "person": ids.format(found.person),
+        "by": ids.format(found.made_by),
+        "until": utc_text(found.until_ns),
+        "state": found.state,
+    }
 
 
 def _issued(made: Invitation) -> dict[str, Any]:
