@@ -8,8 +8,22 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.compliance.build import AT, Maker, cloud, listing, network, organisation, participant, row, segment
+from tests.compliance.build import (
+    AT,
+    Maker,
+    cloud,
+    entity,
+    fact,
+    listing,
+    network,
+    organisation,
+    participant,
+    row,
+    segment,
+    without,
+)
 
+from sycee.compliance.facts import Network
 from sycee.compliance.judging.control import ControlMatch
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.judging.ownership import ListLookup
@@ -245,3 +259,45 @@ def test_a_circle_of_two_thousand_owners_is_answered() -> None:
     names = ["firm", *(f"level{number}" for number in range(1, LEVELS))]
     circle = {name: owned((owner, 10_000)) for name, owner in pairwise([*names, "firm"])}
     assert match_of_firm(BAD, **circle).truth is None
+
+
+# --- changes that must not clear ---
+
+
+def covered() -> dict[str, Maker]:
+    """Return a firm that a listed party controls over a chain, an aggregate and a branch of an owner."""
+    return {
+        "bad": organisation(),
+        "middle": owned(("bad", 5100), ("good", 4900)),
+        "office": entity("organisation", identifiers=(), branch_of="middle"),
+        "good": organisation(),
+        "firm": owned(("middle", 2000), ("office", 1000), ("bad", 2000), ("good", 5000)),
+    }
+
+
+def truth_of(made: Network, party: str) -> bool | None:
+    return ListLookup(listing(BAD), EffectiveNetwork(made, AT), 5000).match(party).truth
+
+
+@pytest.mark.parametrize("party", ["bad", "middle", "office", "firm"])
+def test_dropping_a_field_or_putting_a_firm_between_clears_nobody(party: str) -> None:
+    made = network(**covered())
+    assert truth_of(made, party) is True
+    for id, each in made.entities.items():
+        for field in each.facts:
+            assert truth_of(without(made, id, field), party) is not False, (id, field)
+        owners = each.values("owners")
+        for number, owner in enumerate(owners):
+            through = replace(owner, facts={**owner.facts, "owner": fact("between")})
+            held = fact((*owners[:number], through, *owners[number + 1 :]))
+            changed = {id: replace(each, facts={**each.facts, "owners": held})}
+            changed["between"] = owned((owner.values("owner")[0], 10_000))("between")
+            assert truth_of(replace(made, entities={**made.entities, **changed}), party) is True, (id, number)
+
+
+def test_a_branch_is_a_part_of_its_parent_and_a_person_has_no_owners() -> None:
+    found = match_of_firm(BAD, bad=organisation(), firm=entity("organisation", identifiers=(), branch_of="bad"))
+    assert (found.truth, found.chain) == (True, ("firm is a branch of bad",))
+    assert match_of_firm(BAD, firm=entity("organisation", identifiers=(), branch_of="nobody")).truth is None
+    assert match_of_firm(BAD, firm=entity("organisation", identifiers=(), person=True)).truth is False
+    assert match_of_firm(BAD, firm=entity("organisation", person=True)).missing == ("firm.identifiers",)
