@@ -143,7 +143,7 @@ class ControlGraph:
     def chain(self) -> tuple[str, ...]:
         """Return how seeds control the organisation, a sentence for each holder below them."""
         links = [self._link(id) for id in self._owners_first if not self.holders[id].seed]
-        if self._least is not None and links:
+        if self._least is not None and len(links) > 1:
             held = self._least * BASIS_POINTS // _ONE
             links.append(f"multiplied along all chains, that is {held:,} basis points of {self.organisation}")
         return tuple(links)
