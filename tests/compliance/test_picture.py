@@ -103,6 +103,15 @@ def test_a_route_is_drawn_over_the_rest_and_its_steps_numbered(judged: JudgedNet
     assert "the chosen route" not in "".join(drawn(judged).itertext())
 
 
+def test_a_nearest_miss_is_not_called_a_route(judged: JudgedNetwork) -> None:
+    root = drawn(judged, route=ROUTE, is_miss=True)
+    assert "the nearest miss, not a route" in "".join(root.itertext())
+    said = "".join(root.itertext()) + root.get("aria-label", "")
+    assert "chosen" not in said
+    assert "No route; the nearest miss is us-gateway" in said
+    assert len(classes(root, "miss")) == len(ROUTE) + 1  # with the sample of the legend
+
+
 def test_steps_keep_apart(judged: JudgedNetwork) -> None:
     places = [
         (float(each.get("cx", "")), float(each.get("cy", ""))) for each in classes(drawn(judged, route=ROUTE), "step")

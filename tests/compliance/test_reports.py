@@ -16,11 +16,12 @@ import pytest
 from tests.compliance import build
 from tests.report.browser import opened
 
+from sycee import data
 from sycee.compliance import declarations, library
 from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
-from sycee.compliance.reports import html, json_report, junit, picture, sarif, text
+from sycee.compliance.reports import grouping, html, json_report, junit, picture, sarif, text
 from sycee.compliance.reports.summary import JudgedNetwork, value_text
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
@@ -471,9 +472,10 @@ def test_unprintable_characters_are_escapes_in_every_format() -> None:
 def test_of_many_subjects_the_worst_are_shown(judged: JudgedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "SUBJECTS_MAX", 5)
     monkeypatch.setattr(html, "DRAWN_MAX", 100)
+    monkeypatch.setattr(html, "REASONS_MAX", 1)
     page = html.render(judged)
     assert "101 participants and places are too many to draw on a page" in page
-    assert re.search(r"Of \d+ subjects the worst 5 are here", page)
+    assert re.search(r"The 1 most frequent of \d+ reasons", page)
     assert "the worst 5 of 41" in page
     anchors = set(re.findall(r' id="([^"]+)"', page))
     assert {link for link in re.findall(r'href="#([^"]+)"', page) if link not in anchors} == set()
@@ -498,6 +500,85 @@ def test_the_page_requests_nothing_and_fits(judged: JudgedNetwork, tmp_path: Pat
             ".filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).map(a => a.hash)"
         )
         assert dead == []
+
+
+def test_the_page_of_the_example_is_small(judged: JudgedNetwork) -> None:
+    network = declarations.load([EXAMPLE])
+    shipped = library.load(data.names("profiles"))
+    everything = JudgedNetwork(network, shipped, Judge(network, shipped, network.as_of).report())
+    for each in (judged, everything):
+        assert len(html.render(each).encode()) <= 200_000
+
+
+def test_the_page_begins_with_what_stops(judged: JudgedNetwork) -> None:
+    said = html.render(judged)
+    order = [
+        said.index(f'<h2 id="{each}-title"') for each in ("findings", "missing", "profiles", "who", "network", "rest")
+    ]
+    assert order == sorted(order)
+    folds = re.findall(r"<details class=\"fold ([a-z0-9- ]+)\"", said)
+    stops = ["stops" in each.split() for each in folds]
+    assert stops == sorted(stops, reverse=True)
+    assert any(stops)
+    assert "not applicable" in said
+    assert said.count('<details class="fold" open>') == 1  # the participants
+
+
+def test_equal_findings_are_one_row() -> None:
+    missing = [
+        finding(
+            Verdict.UNKNOWN,
+            subject=f"bank-{n}",
+            message=f"Whether bank-{n} meets it is unknown: bank-{n}.state is not declared.",
+            missing=(f"bank-{n}.state",),
+        )
+        for n in range(3)
+    ]
+    other = finding(
+        Verdict.UNKNOWN, subject="bank-7", message="Whether bank-7 meets it is unknown: bank-1.state is not declared."
+    )
+    (group,) = grouping.unmet([*missing, other, finding(Verdict.PASS)])
+    assert group.subjects == ("bank-0", "bank-1", "bank-2", "bank-7")
+    assert [(each.text, each.subjects) for each in group.reasons] == [
+        ("its state is not declared.", ("bank-0", "bank-1", "bank-2")),
+        ("bank-1.state is not declared.", ("bank-7",)),
+    ]
+    (held,) = grouping.met([*missing, finding(Verdict.PASS), finding(Verdict.NOT_APPLICABLE)])
+    assert (held.verdict, held.subjects) == (Verdict.PASS, ("bank",))
+
+
+def test_findings_of_one_rule_that_stop_are_apart_from_those_that_advise() -> None:
+    groups = grouping.unmet(
+        [finding(Verdict.FAIL, Force.ADVISED), finding(Verdict.UNKNOWN), finding(Verdict.FAIL, subject="b")]
+    )
+    assert [(each.verdict, each.first.stops) for each in groups] == [
+        (Verdict.FAIL, True),
+        (Verdict.UNKNOWN, True),
+        (Verdict.FAIL, False),
+    ]
+
+
+def test_a_reader_filters_findings_without_a_script(judged: JudgedNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html.render(judged), encoding="utf-8")
+    with opened(path) as seen:
+
+        def shown() -> set[str]:
+            names = seen.page.locator(".filter > .fold").evaluate_all(
+                "all => all.filter(e => e.checkVisibility()).map(e => e.className)"
+            )
+            return {word for each in names for word in each.split()} - {"fold"}
+
+        everything = shown()
+        assert {"fail", "unknown", "conflict", "waived", "stops", "p0", "p1"} <= everything
+        seen.page.locator("label[for=verdict-fail]").click()
+        assert shown() & {"fail", "unknown", "conflict", "waived"} == {"fail"}
+        seen.page.locator("label[for=profile-p1]").click()
+        assert shown() & {"p0", "p1"} <= {"p1"}
+        seen.page.locator("label[for=verdict-all]").click()
+        seen.page.locator("label[for=profile-all]").click()
+        assert shown() == everything
+        assert seen.complaints == []
 
 
 def test_a_link_of_the_matrix_opens_its_findings(judged: JudgedNetwork, tmp_path: Path) -> None:

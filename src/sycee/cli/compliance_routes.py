@@ -79,7 +79,8 @@ def routes(
         from sycee.compliance.reports.picture import svg
         from sycee.core.output_files import write_file
 
-        write_file(picture, svg(inputs.judge([network]), route=comparison.together.edges).encode())
+        judged, together = inputs.judge([network]), comparison.together
+        write_file(picture, svg(judged, route=together.edges, is_miss=isinstance(together, NearestMiss)).encode())
     if json_:
         print_json({"at": day.isoformat(), **routes.route_members(comparison)})
     else:

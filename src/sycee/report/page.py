@@ -9,6 +9,7 @@ Text is always plain text; it is escaped here, and in drawings by matplotlib.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -213,7 +214,7 @@ class SideBySide(Block):
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A sign on a coloured dot, and its meaning as text. `link` is an anchor."""
+    """A sign on a dot, and its meaning. `colour`: first to sixth, neutral or warning. `link`: an anchor."""
 
     sign: str
     text: str
@@ -240,10 +241,11 @@ class Stacks(Block):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a matrix: a chip or nothing, and the points that a reader can open."""
+    """A cell of a matrix: a chip or a `quiet` text, and the points that a reader can open."""
 
     chip: Chip | None
     points: tuple[Chip, ...] = ()
+    quiet: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +272,7 @@ class Picture(Block):
 
 @dataclass(frozen=True, slots=True)
 class Fold(Block):
-    """Blocks under a heading that opens and closes them. `name` is its anchor."""
+    """Blocks under a heading that opens and closes them. `name` is its anchor; a `Filter` selects it by its `tags`."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -278,6 +280,37 @@ class Fold(Block):
     note: str = ""
     chips: tuple[Chip, ...] = ()
     opened: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a choice. It shows the folds that have its tag; without a tag it shows all."""
+
+    text: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Options of which a reader selects one; the first is selected at first. `name` is unique in the page."""
+
+    name: str  # small letters and hyphens, as are the tags
+    title: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(Block):
+    """Folds that a reader selects by choices, without a script: those that every selected option shows."""
+
+    choices: tuple[Choice, ...]
+    folds: tuple[Fold, ...]
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.choices] + [option.tag for each in self.choices for option in each.options]
+        for name in names:  # they are written into a style sheet
+            require(re.fullmatch("[a-z0-9-]*", name), f"{name!r} is no name of a choice or tag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +345,8 @@ def plots_in(page: Page) -> list[Plot]:
                 yield block
             elif isinstance(block, SideBySide | Fold):
                 yield from within(block.blocks)
+            elif isinstance(block, Filter):
+                yield from within(block.folds)
 
     return [plot for blocks in (page.opening, *(each.blocks for each in page.sections)) for plot in within(blocks)]
 

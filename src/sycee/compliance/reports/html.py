@@ -1,36 +1,50 @@
-"""A report as one HTML page without scripts or network access."""
+"""A report as one HTML page without scripts or network access.
+
+What stops comes first, then what else does not hold; equal findings are one row. What holds and what does not apply is
+folded. The page names the facts that decide; `sycee compliance explain` and the report as JSON have all of them.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sycee.compliance.profiles import List, Profile
-from sycee.compliance.reports import picture
-from sycee.compliance.reports.summary import (
-    LOOKS,
-    UNMET,
-    WORST_FIRST,
-    JudgedNetwork,
-    ProfileSummary,
-    details,
-    outcome_word,
-    value_text,
-    weight,
-)
-from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Verdict
+from sycee.compliance.profiles import List, Profile, list_ids
+from sycee.compliance.reports import grouping, picture
+from sycee.compliance.reports.grouping import Group
+from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork, ProfileSummary, weight
+from sycee.compliance.verdicts import ON_PATH, Finding, Force, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, PARTICIPANT
 from sycee.core.terminal_text import printable
 from sycee.core.words import quantity
 from sycee.report import page
-from sycee.report.page import Block, Cell, Chip, Facts, Fold, Matrix, Page, Section, Stack, Table, Tile, columns
+from sycee.report.page import (
+    Block,
+    Cell,
+    Chip,
+    Choice,
+    Facts,
+    Filter,
+    Fold,
+    Matrix,
+    Option,
+    Page,
+    Section,
+    Stack,
+    Table,
+    Tile,
+    columns,
+)
 
 PICTURE_WIDTH_MIN: Final = 900
-# Limits for a browser. Beyond them the page shows the worst subjects and counts the rest.
-SUBJECTS_MAX: Final = 1_000
+# Limits for a browser. Beyond them the page shows the worst and counts the rest.
+SUBJECTS_MAX: Final = 500  # rows of a matrix
 DRAWN_MAX: Final = 1_000
-NAMES_MAX: Final = 6  # in one cell of a table
+NAMES_MAX: Final = 4  # in one cell of a table
+GROUP_NAMES_MAX: Final = 60  # subjects of one reason
+REASONS_MAX: Final = 40  # of one group
+FACTS_MAX: Final = 20  # missing facts that are not folded
 
 
 def render(judged: JudgedNetwork) -> str:
@@ -40,6 +54,7 @@ def render(judged: JudgedNetwork) -> str:
 
 def _page(judged: JudgedNetwork) -> Page:
     report, network = judged.report, judged.network
+    groups = grouping.unmet(report.findings)
     return Page(
         kicker="Sycee compliance report",
         title=network.title,
@@ -52,12 +67,12 @@ def _page(judged: JudgedNetwork) -> Page:
         ),
         opening=(page.Verdict(not report.stops, judged.headline), page.Notice(_notice(judged)), _tiles(judged)),
         sections=(
+            Section("findings", "What stops, and what is unknown", "Findings", _findings(judged, groups)),
+            Section("missing", "Missing facts", "Missing", _missing(judged)),
             Section("profiles", "Results by profile", "Profiles", _profiles(judged)),
+            Section("who", "Participants and flows", "Participants", _participants(judged, groups)),
             Section("network", "The network", "Network", (_network(judged),)),
-            Section("who", "Participants and flows", "Participants", _participants(judged)),
-            Section("findings", "Findings", "Findings", _findings(judged)),
-            Section("missing", "Missing facts", "Missing", (_missing(judged),)),
-            Section("remedies", "Remedies", "Remedies", (_remedies(judged),)),
+            Section("rest", "What holds, and what does not apply", "The rest", _rest(judged)),
             Section("sources", "Sources", "Sources", _sources(judged)),
             Section("proof", "Reproduce this report", "Reproduce", _reproduction(judged)),
         ),
@@ -86,6 +101,128 @@ def _tiles(judged: JudgedNetwork) -> page.Tiles:
     )
 
 
+# --- findings ---
+
+
+def _findings(judged: JudgedNetwork, groups: Sequence[Group]) -> tuple[Block, ...]:
+    if not groups:
+        return (page.Paragraph("Every rule that applies holds."),)
+    text = (
+        "One row for each rule and verdict; those that stop come first. Open a row for its reasons, its "
+        "subjects and its remedy. The search of a browser finds names in closed rows, too."
+    )
+    numbers = {profile.id: f"p{number}" for number, profile in enumerate(judged.library.profiles)}
+    folds = tuple(_group_fold(judged, number, group, numbers) for number, group in enumerate(groups))
+    return page.Paragraph(text), Filter(tuple(_choices(judged, groups, numbers)), folds)
+
+
+def _choices(judged: JudgedNetwork, groups: Sequence[Group], numbers: Mapping[str, str]) -> Iterable[Choice]:
+    """Yield the choices of which there are two options or more."""
+    verdicts = Counter(group.verdict for group in groups)
+    effects = Counter(_effect(group.first) for group in groups)
+    profiles = Counter(group.first.profile for group in groups)
+    all_ = Option(f"all {len(groups):,}")
+    for name, title, options in (
+        (
+            "effect",
+            "effect",
+            [Option(f"{each} {effects[each]:,}", each) for each in ("stops", "advised") if effects[each]],
+        ),
+        (
+            "verdict",
+            "verdict",
+            [Option(f"{each.word} {verdicts[each]:,}", each.word) for each in WORST_FIRST if verdicts[each]],
+        ),
+        (
+            "profile",
+            "profile",
+            [
+                Option(f"{each.id} {profiles[each.id]:,}", numbers[each.id])
+                for each in judged.library.profiles
+                if profiles[each.id]
+            ],
+        ),
+    ):
+        if len(options) > 1:
+            yield Choice(name, title, (all_, *options))
+
+
+def _effect(finding: Finding) -> str:
+    """Return "stops", "advised" or "waived"."""
+    if finding.stops:
+        return "stops"
+    return "advised" if finding.force is Force.ADVISED else finding.verdict.word
+
+
+def _group_fold(judged: JudgedNetwork, number: int, group: Group, numbers: Mapping[str, str]) -> Fold:
+    first, effect = group.first, _effect(group.first)
+    shown = group.reasons[:REASONS_MAX]
+    rows = tuple((each.text, _subjects(judged, each.subjects), each.word) for each in shown)
+    more = (
+        f" The {len(shown)} most frequent of {len(group.reasons):,} reasons." if len(shown) < len(group.reasons) else ""
+    )
+    blocks: list[Block] = []
+    if first.remedy:
+        blocks.append(page.Paragraph(f"Remedy: {first.remedy}"))
+    if first.interpretation:
+        blocks.append(page.Paragraph(f"Interpretation: {first.interpretation}"))
+    titles = columns("reason", "subjects", "facts declared by")
+    blocks.append(Table(f"“It” and “its” mean the subject.{more}", titles, rows, stacked=True))
+    count = f"{len(group.subjects):,} {group.verdict.word}"
+    note = f"{first.rule} version {first.version}, {effect}"
+    tags = ("stops" if effect == "stops" else "advised" if effect == "advised" else "", group.verdict.word)
+    return Fold(
+        first.title,
+        tuple(blocks),
+        _anchor(number),
+        note,
+        (_chip(group.verdict, count),),
+        tags=(*filter(None, tags), numbers[first.profile]),
+    )
+
+
+def _subjects(judged: JudgedNetwork, subjects: Sequence[str]) -> str:
+    """Return subjects by name and id, each place once with its flows, and the number of those that are left out."""
+    flows: dict[str, list[str]] = {}
+    for each in subjects[:GROUP_NAMES_MAX]:
+        flow, _, place = each.rpartition(ON_PATH)
+        flows.setdefault(place, []).extend([flow] * bool(flow))
+    named = [_named(judged, place) + (f" on the path of {', '.join(on)}" if on else "") for place, on in flows.items()]
+    more = len(subjects) - GROUP_NAMES_MAX
+    return "; ".join(named) + (f"; and {more:,} more" if more > 0 else "")
+
+
+def _named(judged: JudgedNetwork, id: str) -> str:
+    entity = judged.network.entities.get(id)
+    return f"{entity.name} ({id})" if entity and entity.name != id else id
+
+
+def _missing(judged: JudgedNetwork) -> tuple[Block, ...]:
+    waiting: dict[str, list[Finding]] = defaultdict(list)
+    for finding in judged.report.findings:
+        for path in finding.missing:
+            waiting[path].append(finding)
+    if not waiting:
+        return (page.Paragraph("No fact is missing."),)
+    stops = {path: sum(each.stops for each in findings) for path, findings in waiting.items()}
+    ordered = sorted(waiting, key=lambda path: (-stops[path], -len(waiting[path]), path))
+    rows = [
+        (path, f"{len(waiting[path]):,}", f"{stops[path]:,}", _some(each.rule for each in waiting[path]))
+        for path in ordered[:SUBJECTS_MAX]
+    ]
+    titles = columns("fact", ">findings", ">of these stop", "rules")
+    some = f" These are {len(rows):,} of {len(waiting):,}." if len(rows) < len(waiting) else ""
+    caption = f"Declare these facts to decide what is unknown. The most urgent come first.{some}"
+    blocks = [Table(caption, titles, tuple(rows[:FACTS_MAX]), stacked=True)]
+    if rest := rows[FACTS_MAX:]:
+        folded = f"{len(rest):,} further facts"
+        blocks.append(Table("The further facts.", titles, tuple(rest), folded=folded, stacked=True))
+    return tuple(blocks)
+
+
+# --- profiles, participants, the network ---
+
+
 def _profiles(judged: JudgedNetwork) -> tuple[Block, ...]:
     stacks = tuple(
         Stack(
@@ -94,11 +231,17 @@ def _profiles(judged: JudgedNetwork) -> tuple[Block, ...]:
             tuple((_chip(verdict), each.counts[verdict]) for verdict in WORST_FIRST),
         )
         for each in judged.profiles
+        if each.applied
     )
     meanings = tuple((verdict.word.replace("-", " "), LOOKS[verdict].meaning) for verdict in WORST_FIRST)
     titles = columns("profile", "status", "issued by", "=here", ">stops", "limits")
-    table = Table("Profiles", titles, tuple(map(_profile_row, judged.profiles)), stacked=True)
-    return page.Stacks("Verdicts", stacks), Fold("Meaning of the verdicts", (page.Points(meanings),)), table
+    folded = "Status, issuer and limits of each profile"
+    table = Table("Profiles", titles, tuple(map(_profile_row, judged.profiles)), folded=folded, stacked=True)
+    blocks: list[Block] = [page.Stacks("Verdicts", stacks)] if stacks else []
+    if idle := [f"{each.capitalised_sentence}." for each in judged.profiles if not each.applied]:
+        note = quantity(len(idle), "profile")
+        blocks.append(Fold("Nothing to judge", tuple(page.Paragraph(each) for each in idle), note=note))
+    return *blocks, Fold("Meaning of the verdicts", (page.Points(meanings),)), table
 
 
 def _profile_row(summary: ProfileSummary) -> tuple[str, ...]:
@@ -114,6 +257,65 @@ def _profile_row(summary: ProfileSummary) -> tuple[str, ...]:
     )
 
 
+def _participants(judged: JudgedNetwork, groups: Sequence[Group]) -> tuple[Block, ...]:
+    links = {(group.first.rule, group.verdict, group.first.stops): number for number, group in enumerate(groups)}
+    blocks: list[Block] = []
+    for kind, what in ((PARTICIPANT, "Participants, with the flows that they send"), (FLOW, "Flows, with their paths")):
+        names = [entity.id for entity in judged.network.of_kind(kind)]
+        findings = {name: _applied(judged, name) for name in names}
+        chosen = sorted(names, key=lambda name: -max(map(weight, findings[name]), default=0))[:SUBJECTS_MAX]
+        profiles = [
+            profile
+            for profile in judged.library.profiles
+            if any(each.profile == profile.id for name in chosen for each in findings[name])
+        ]
+        if not profiles:
+            continue
+        titles = tuple(f"{each.title} ({each.status})" for each in profiles)
+        rows = tuple(
+            _matrix_row(judged, name, findings[name], profiles, links) for name in names if name in set(chosen)
+        )
+        some = f"; the worst {len(rows):,} of {len(names):,}" if len(rows) < len(names) else ""
+        matrix = Matrix(f"{what}: the worst verdict{some}. Open a cell to see its rules.", titles, rows)
+        stopped = sum(any(each.stops for each in findings[name]) for name in names)
+        note = f"{len(names):,}, of which {stopped:,} stopped"
+        blocks.append(Fold(what, (matrix,), note=note, opened=kind == PARTICIPANT))
+    return tuple(blocks) or (page.Paragraph("No rule applies to a participant or a flow."),)
+
+
+def _applied(judged: JudgedNetwork, name: str) -> list[Finding]:
+    """Return the findings that apply to a participant with its flows, or to a flow with its path; the worst first."""
+    subjects = judged.subjects_of.get(name, ())
+    found = (finding for subject in subjects for finding in judged.by_subject[subject] if finding.applies)
+    return sorted(found, key=weight, reverse=True)
+
+
+def _matrix_row(
+    judged: JudgedNetwork,
+    name: str,
+    findings: Sequence[Finding],
+    profiles: Sequence[Profile],
+    links: Mapping[tuple[str, Verdict, bool], int],
+) -> tuple[str, str, tuple[Cell, ...]]:
+    entity = judged.network.entities[name]
+    cells = tuple(_cell([each for each in findings if each.profile == profile.id], links) for profile in profiles)
+    return entity.name, ", ".join((name, *entity.values("state"))), cells
+
+
+def _cell(findings: Sequence[Finding], links: Mapping[tuple[str, Verdict, bool], int]) -> Cell:
+    if not findings:
+        return Cell(None, quiet="–")
+    worst = max(each.verdict for each in findings)
+    head = _chip(worst, f"{worst.word} {sum(each.verdict is worst for each in findings)}")
+    counts = Counter((each.rule, each.verdict, each.stops) for each in findings)
+    points = [
+        _chip(key[1], f"{key[0].partition('/')[2]}{f' ({count:,})' if count > 1 else ''}", _anchor(links[key]))
+        for key, count in counts.items()
+        if key in links
+    ]
+    return Cell(head, tuple(points))
+
+
 def _network(judged: JudgedNetwork) -> Block:
     size = sum(1 for kind in (PARTICIPANT, FACILITY) for _ in judged.network.of_kind(kind))
     if size > DRAWN_MAX:
@@ -125,158 +327,30 @@ def _network(judged: JudgedNetwork) -> Block:
     return page.Picture(picture.svg(judged, heading=False), caption, PICTURE_WIDTH_MIN)
 
 
-def _participants(judged: JudgedNetwork) -> tuple[Block, ...]:
-    linked = frozenset(judged.applied[:SUBJECTS_MAX])
-    titles = tuple(f"{each.title} ({each.status})" for each in judged.library.profiles)
-    blocks: list[Block] = []
-    for kind, what in ((PARTICIPANT, "Participants, with the flows that they send"), (FLOW, "Flows, with their paths")):
-        names = [entity.id for entity in judged.network.of_kind(kind)]
-        chosen = set(sorted(names, key=lambda name: -_weight(judged, name))[:SUBJECTS_MAX])
-        rows = tuple(_matrix_row(judged, name, linked) for name in names if name in chosen)
-        if rows:
-            some = f"; the worst {len(rows):,} of {len(names):,}" if len(rows) < len(names) else ""
-            blocks.append(Matrix(f"{what}: the worst verdict{some}. Open a cell to see its findings.", titles, rows))
-    return tuple(blocks) or (page.Paragraph("No participant and no flow is declared."),)
+# --- the rest ---
 
 
-def _weight(judged: JudgedNetwork, name: str) -> int:
-    subjects = judged.subjects_of.get(name, ())
-    return max((weight(judged.by_subject[subject][0]) for subject in subjects), default=0)
-
-
-def _matrix_row(judged: JudgedNetwork, name: str, linked: Container[str]) -> tuple[str, str, tuple[Cell, ...]]:
-    entity = judged.network.entities[name]
-    findings = [finding for subject in judged.subjects_of.get(name, ()) for finding in judged.by_subject[subject]]
-    cells = tuple(
-        _cell([finding for finding in findings if finding.profile == profile.id], linked)
-        for profile in judged.library.profiles
-    )
-    return entity.name, ", ".join((name, *entity.values("state"))), cells
-
-
-def _cell(findings: Sequence[Finding], linked: Container[str]) -> Cell:
-    applied = sorted((each for each in findings if each.applies), key=weight, reverse=True)
-    if not applied:
-        return Cell(_chip(Verdict.NOT_APPLICABLE) if findings else None)
-    worst = max(each.verdict for each in applied)
-    head = _chip(worst, f"{worst.word} {sum(each.verdict is worst for each in applied)}")
-    points = [
-        _chip(each.verdict, f"{each.subject}: {each.title}", each.subject if each.subject in linked else "")
-        for each in applied
-        if each.verdict in UNMET
-    ]
-    if rest := len(applied) - len(points):
-        points.append(Chip("", f"{quantity(rest, 'finding')} passed or attested", "neutral"))
-    return Cell(head, tuple(points))
-
-
-def _findings(judged: JudgedNetwork) -> tuple[Block, ...]:
-    subjects = judged.applied
-    folds = [_subject_fold(judged, subject, judged.by_subject[subject]) for subject in subjects[:SUBJECTS_MAX]]
-    text = "Findings that stop come first. Open a subject to see its rules, facts and remedies."
-    if len(subjects) > SUBJECTS_MAX:
-        text += f" Of {len(subjects):,} subjects the worst {SUBJECTS_MAX:,} are here; the report as JSON has all."
-    return page.Paragraph(text), *folds
-
-
-def _subject_fold(judged: JudgedNetwork, subject: str, findings: Sequence[Finding]) -> Fold:
-    applied = [finding for finding in findings if finding.applies]
-    entity = judged.entity(subject)
-    blocks: list[Block] = [Facts((("declared at", entity.place),))] if entity and entity.place else []
-    blocks += [_finding_fold(finding) for finding in applied if finding.verdict in UNMET]
-    if met := [finding for finding in applied if finding.verdict not in UNMET]:
-        blocks.append(_met(met))
-    counts = [(verdict, sum(each.verdict is verdict for each in applied)) for verdict in WORST_FIRST]
-    chips = tuple(_chip(verdict, f"{count} {verdict.word}") for verdict, count in counts if count)
-    return Fold(judged.name(subject), tuple(blocks), _anchor(subject), f"{judged.kind(subject)}, {subject}", chips)
-
-
-def _finding_fold(finding: Finding) -> Fold:
-    force = "stops" if finding.stops else "advised" if finding.force is Force.ADVISED else finding.force.word
-    blocks: list[Block] = [page.Paragraph(finding.message)] if finding.message else []
-    weakest = [("weakest fact", finding.assurance.word)] if finding.assurance is not None else []
-    blocks.append(Facts((*weakest, *details(finding, " ← "))))
-    if finding.evidence:
-        blocks.append(_evidence(finding.evidence))
-    note = f"{finding.rule} version {finding.version}, {force}"
-    return Fold(finding.title, tuple(blocks), note=note, chips=(_chip(finding.verdict),), opened=finding.stops)
-
-
-def _evidence(evidence: Sequence[Evidence]) -> Table:
-    rows = tuple(
-        (
-            each.path,
-            value_text(each.value, each.path),
-            page.YesNo(each.holds, outcome_word(each)),
-            each.assurance.word if each.value is not None else "",
-            each.as_of.isoformat() if each.as_of else "",
-            "; ".join(part for part in (each.source, each.note) if part),
+def _rest(judged: JudgedNetwork) -> tuple[Block, ...]:
+    text = "Every finding with all of its facts: sycee compliance explain NETWORK SUBJECT, or the report as JSON."
+    blocks: list[Block] = [page.Paragraph(text)]
+    if held := grouping.met(judged.report.findings):
+        holding = tuple(
+            (each.first.title, each.verdict.word, f"{len(each.subjects):,}", each.first.rule) for each in held
         )
-        for each in dict.fromkeys(evidence)
-    )
-    titles = columns("fact", "declared", "result", "=assurance", "=as of", "source")
-    return Table("Facts that the rule read", titles, rows, stacked=True)
+        table = Table("Rules that hold", columns("rule", "=verdict", ">subjects", "name"), holding, stacked=True)
+        count = sum(len(each.subjects) for each in held)
+        blocks.append(Fold("What holds", (table,), note=quantity(count, "finding")))
+    idle = [(each, each.counts[Verdict.NOT_APPLICABLE]) for each in judged.profiles]
+    if rows := tuple((*_named_profile(each.profile), f"{count:,}") for each, count in idle if count):
+        text = "A rule that is not about a subject, or exempts it, does not apply to it."
+        table = Table(text, columns("profile", "title", ">findings"), rows, stacked=True)
+        note = quantity(sum(count for _, count in idle), "finding")
+        blocks.append(Fold("What does not apply", (table,), note=note))
+    return tuple(blocks)
 
 
-def _met(findings: Sequence[Finding]) -> Table:
-    rows = tuple(
-        (
-            each.title,
-            each.verdict.word,
-            "; ".join(f"{fact.path} = {value_text(fact.value, fact.path)}" for fact in each.evidence) or each.message,
-            each.rule,
-        )
-        for each in findings
-    )
-    return Table("Rules that hold", columns("rule", "verdict", "on these facts", "name"), rows, stacked=True)
-
-
-def _chip(verdict: Verdict, text: str = "", subject: str = "") -> Chip:
-    """Return the chip of a verdict, with its word or another text, and a link to a subject's findings if given."""
-    look = LOOKS[verdict]
-    return Chip(look.sign, text or verdict.word.replace("-", " "), look.colour, _anchor(subject))
-
-
-def _anchor(subject: str) -> str:
-    return subject.replace(ON_PATH, "--")
-
-
-def _missing(judged: JudgedNetwork) -> Block:
-    waiting: dict[str, list[Finding]] = defaultdict(list)
-    for finding in judged.report.findings:
-        for path in finding.missing:
-            waiting[path].append(finding)
-    if not waiting:
-        return page.Paragraph("No fact is missing.")
-    stops = {path: sum(each.stops for each in findings) for path, findings in waiting.items()}
-    ordered = sorted(waiting, key=lambda path: (-stops[path], -len(waiting[path]), path))[:SUBJECTS_MAX]
-    rows = tuple(
-        (path, f"{len(waiting[path]):,}", f"{stops[path]:,}", _some(each.rule for each in waiting[path]))
-        for path in ordered
-    )
-    some = f" These are {len(rows):,} of {len(waiting):,}." if len(rows) < len(waiting) else ""
-    return Table(
-        f"Declare these facts to decide what is unknown. The most urgent come first.{some}",
-        columns("fact", ">findings", ">of these stop", "rules"),
-        rows,
-        stacked=True,
-    )
-
-
-def _remedies(judged: JudgedNetwork) -> Block:
-    unmet: dict[str, list[str]] = defaultdict(list)
-    for finding in judged.report.findings:
-        if finding.verdict.stops:
-            unmet[finding.rule].append(finding.subject)
-    rows = tuple(
-        (name, rule.remedy, f"{len(unmet[name]):,}", _some(unmet[name]))
-        for name, rule in judged.library.rules.items()
-        if name in unmet
-    )
-    if not rows:
-        return page.Paragraph("No rule needs a remedy.")
-    caption = "A remedy is a real change; another name for the same thing is none."
-    return Table(caption, columns("rule", "remedy", ">findings", "subjects"), rows, stacked=True)
+def _named_profile(profile: Profile) -> tuple[str, str]:
+    return f"{profile.id} version {profile.version}", profile.title
 
 
 def _some(names: Iterable[str]) -> str:
@@ -287,7 +361,10 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
-    owners: list[Profile | List] = [*judged.library.profiles, *judged.library.lists.values()]
+    judging = [each.profile for each in judged.profiles if each.applied]
+    named = {name for each in judging for name in list_ids(each)}
+    lists = [each for name, each in judged.library.lists.items() if name in named]
+    owners: list[Profile | List] = [*judging, *lists]
     used: dict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
     for owner in owners:
         for source in owner.sources:
@@ -296,15 +373,18 @@ def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
         (title, publisher, day, ", ".join(names), page.YesNo(direct or None, "direct" if direct else "second-hand"))
         for (title, publisher, day, direct), names in used.items()
     )
-    caption = "Sources of rules and lists. Second-hand: the text was not available, only another account of it."
-    blocks: list[Block] = [Table(caption, columns("source", "publisher", "=date", "for", "=read"), rows, stacked=True)]
-    lists = tuple(_list_row(judged, each) for each in judged.library.lists.values())
+    caption = "Of profiles that apply. Second-hand: the text was not available, only another account of it."
+    table = Table(caption, columns("source", "publisher", "=date", "for", "=read"), rows, stacked=True)
+    blocks: list[Block] = [Fold("Sources of rules and lists", (table,), note=quantity(len(rows), "source"))]
     if lists:
         titles = columns("list", "=as of", "=valid until", "=on the day", ">rows", "=rows are")
-        blocks.append(Table("Lists. Rules that need an expired list are unknown.", titles, lists))
-    points = tuple((name, rule.interpretation) for name, rule in judged.library.rules.items() if rule.interpretation)
+        caption = "Lists. Rules that need an expired list are unknown."
+        blocks.append(Table(caption, titles, tuple(_list_row(judged, each) for each in lists)))
+    applied = {each.rule for each in judged.report.findings if each.applies}
+    rules = judged.library.rules.items()
+    points = tuple((name, rule.interpretation) for name, rule in rules if rule.interpretation and name in applied)
     if points:
-        note = "rules that go beyond the words of their source"
+        note = "rules that apply here and go beyond the words of their source"
         blocks.append(Fold("Interpretations", (page.Points(points),), note=note))
     return tuple(blocks)
 
@@ -329,3 +409,13 @@ def _reproduction(judged: JudgedNetwork) -> tuple[Block, ...]:
         "judges the same declarations again; the digest of the report must be the same",
     )
     return Facts(tuple(digests.items()), is_code=True), command
+
+
+def _chip(verdict: Verdict, text: str = "", link: str = "") -> Chip:
+    """Return the chip of a verdict, with its word or another text, and a link if given."""
+    look = LOOKS[verdict]
+    return Chip(look.sign, text or verdict.word.replace("-", " "), look.colour, link)
+
+
+def _anchor(number: int) -> str:
+    return f"g{number}"

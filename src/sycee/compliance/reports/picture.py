@@ -1,7 +1,7 @@
 """A picture of the network with its verdicts, as one SVG: places, participants, links and a route.
 
 The colour of a place, a participant or a link is the worst verdict of the rules about it; a sign and the shape of the
-line show the same without colour. A chosen route is drawn as a thick line with numbered steps.
+line show the same without colour. A chosen route, or a nearest miss, is a thick line with numbered steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from sycee.compliance.facts import Entity
 from sycee.compliance.reports.layout import ROW, Box, Layout, Row, arrange
-from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork
+from sycee.compliance.reports.summary import LOOKS, UNMET, WORST_FIRST, JudgedNetwork
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.compliance.vocabulary import SEGMENT
 from sycee.core.terminal_text import printable
@@ -29,6 +29,8 @@ LEGEND: Final = 76
 NAME_WIDTH: Final = 158  # of a facility's or participant's name
 CHARACTER: Final = 6.25  # mean width of a character at this size; a wide one is twice as wide
 STEPS_APART: Final = 26.0  # least distance between the numbers of a route's steps
+ROUTE: Final = "the chosen route"
+MISS: Final = "the nearest miss, not a route"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,17 @@ class _Curve:
         return x, y
 
 
-def svg(judged: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = True) -> str:
-    """Return the picture. `route` names spans and segments in order; ids without a link in the picture are ignored."""
+def svg(judged: JudgedNetwork, *, route: Sequence[str] = (), is_miss: bool = False, heading: bool = True) -> str:
+    """Return the picture. `route` names spans and segments in order; ids without a link in the picture are ignored.
+
+    With `is_miss` it is the nearest miss, which no payment may take, and is drawn dashed.
+    """
     layout = arrange(judged.network)
     top = TOP if heading else MARGIN
     height = top + layout.height + LEGEND
     curves = _curves(layout, top)
     worst = _worst(judged)
-    label = quoteattr(printable(_description(judged, layout, route)))
+    label = quoteattr(printable(_description(judged, layout, route, is_miss)))
     size = f'viewBox="0 0 {WIDTH} {height:.0f}"'
     style = resources.files("sycee.compliance.reports").joinpath("picture.css").read_text(encoding="utf-8")
     parts = [
@@ -93,12 +98,12 @@ def svg(judged: JudgedNetwork, *, route: Sequence[str] = (), heading: bool = Tru
     boxes = [(side, box) for side, column in zip(_SIDES, layout.columns, strict=True) for box in column]
     for side, box in boxes:
         parts += _box(box, side, top)
-    parts += _links(layout, curves, worst, route)
+    parts += _links(layout, curves, worst, route, is_miss)
     for side, box in boxes:
         for row in box.rows:
             parts += _row(row, side, top, worst)
     parts += _route_steps(curves, route)
-    parts += _legend(top + layout.height + 22, bool(route))
+    parts += _legend(top + layout.height + 22, (MISS if is_miss else ROUTE) if route else "", is_miss)
     return "".join([*parts, "</svg>\n"])
 
 
@@ -154,7 +159,7 @@ def _row(row: Row, side: _Side, top: float, worst: Mapping[str, list[Finding]]) 
         verdict = _verdict(worst, row.facility)
         yield f'<g class="{verdict.word}">{_title(row.facility, worst)}'
         x = side.inner
-        yield f'<circle class="node" cx="{x}" cy="{y:.1f}" r="7.5" stroke="var(--surface)" stroke-width="1.5"/>'
+        yield f'<circle class="node" cx="{x}" cy="{y:.1f}" r="7.5"/>'
         yield f'<text class="sign" x="{x}" y="{y + 3.2:.1f}">{LOOKS[verdict].sign}</text>'
         yield _name(row.facility, x - side.inwards * 14, y, side.inner_anchor)
     x = side.outer + side.inwards * 18
@@ -177,7 +182,11 @@ def _name(entity: Entity, x: float, y: float, anchor: str) -> str:
 
 
 def _links(
-    layout: Layout, curves: Mapping[str, _Curve], worst: Mapping[str, list[Finding]], route: Sequence[str]
+    layout: Layout,
+    curves: Mapping[str, _Curve],
+    worst: Mapping[str, list[Finding]],
+    route: Sequence[str],
+    is_miss: bool,
 ) -> Iterator[str]:
     """Yield all links, the worst on top of others, and those of the route on top of all."""
     for link in sorted(layout.links, key=lambda link: (link.edge.id in route, _verdict(worst, link.edge))):
@@ -187,7 +196,7 @@ def _links(
         chosen = link.edge.id in route
         yield f"<g>{_title(link.edge, worst)}"
         if chosen:
-            yield f'<path class="casing" d="{path}"/><path class="route" d="{path}"/>'
+            yield f'<path class="casing" d="{path}"/><path class="{_route_class(is_miss)}" d="{path}"/>'
         yield f'<path class="link{kind} {word}{" over" if chosen else ""}" d="{path}"/></g>'
 
 
@@ -207,7 +216,7 @@ def _route_steps(curves: Mapping[str, _Curve], route: Sequence[str]) -> Iterator
         yield f'<text class="number" x="{x:.1f}" y="{y + 4:.1f}">{number}</text>'
 
 
-def _legend(y: float, with_route: bool) -> Iterator[str]:
+def _legend(y: float, route: str, is_miss: bool) -> Iterator[str]:
     x = MARGIN + 4.0
     for verdict in WORST_FIRST:
         label = "no rule applies" if verdict is Verdict.NOT_APPLICABLE else verdict.word
@@ -224,8 +233,8 @@ def _legend(y: float, with_route: bool) -> Iterator[str]:
         (f'<path class="link segment" d="M{{x}} {y}h30"/>', 37, "cable segment"),
         (f'<path class="link" d="M{{x}} {y}h30"/>', 37, "other link"),
     ]
-    if with_route:
-        samples.append((f'<path class="route" d="M{{x}} {y}h30"/>', 42, "the chosen route"))
+    if route:
+        samples.append((f'<path class="{_route_class(is_miss)}" d="M{{x}} {y}h30"/>', 42, route))
     for shape, width, label in samples:
         drawn = shape.replace("{x}", f"{x:.1f}").replace("{c}", f"{x + 7:.1f}")
         yield f'<g class="not-applicable">{drawn}<text x="{x + width:.1f}" y="{y + 4}">{label}</text></g>'
@@ -237,20 +246,30 @@ def _title(entity: Entity, worst: Mapping[str, list[Finding]]) -> str:
     findings = worst.get(entity.id, [])
     about = ", ".join([entity.kind, *entity.values("state"), *(["synthetic"] if entity.synthetic else [])])
     lines = [f"{entity.name} ({about})"]
-    unmet = (each for each in findings if each.verdict > Verdict.PASS)
-    lines += dict.fromkeys(f"{each.verdict.word}: {each.rule}, {each.title}" for each in unmet)
+    rules: dict[str, dict[str, None]] = {}
+    for each in findings:
+        if each.verdict in UNMET:
+            rules.setdefault(each.verdict.word, {})[each.rule] = None
+    lines += [f"{word}: {', '.join(names)}" for word, names in rules.items()]
     if len(lines) == 1:
-        lines.append("pass" if findings else "no rule applies")
+        lines.append(findings[0].verdict.word if findings else "no rule applies")
     return f"<title>{escape(chr(10).join(map(printable, lines)))}</title>"
 
 
-def _description(judged: JudgedNetwork, layout: Layout, route: Sequence[str]) -> str:
+def _route_class(is_miss: bool) -> str:
+    return "route miss" if is_miss else "route"
+
+
+def _description(judged: JudgedNetwork, layout: Layout, route: Sequence[str], is_miss: bool) -> str:
     states = sum(len(column) for column in layout.columns)
     text = (
         f"{judged.network.title} as of {judged.report.at}: {quantity(len(layout.ports), 'place')} in "
         f"{quantity(states, 'state')}, {quantity(len(layout.links), 'link')}. {judged.headline}"
     )
-    return f"{text} The chosen route is {' then '.join(route)}." if route else text
+    if not route:
+        return text
+    name = "No route; the nearest miss" if is_miss else "The chosen route"
+    return f"{text} {name} is {' then '.join(route)}."
 
 
 def _truncated(name: str, width: float) -> str:
