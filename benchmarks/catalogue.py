@@ -22,6 +22,7 @@ FAMILIES: Final = (
     "identifiers",
     "draw",
     "compliance",
+    "screening",
     "routes",
     "wallets",
     "programmes_live",

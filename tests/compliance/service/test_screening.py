@@ -147,7 +147,7 @@ def test_stored_words_are_those_of_the_first_release(stored: Desk) -> None:
     refused = screen(stored, "to-nowhere")
     assert [each.record["outcome"] for each in (permitted, refused)] == ["cleared", "refused"]
     with reading(stored.engine) as connection:
-        rows = connection.exec_driver_sql("SELECT outcome FROM compliance_crossings ORDER BY number").scalars().all()
+        rows = connection.exec_driver_sql("SELECT outcome FROM compliance_screenings ORDER BY number").scalars().all()
     assert rows == ["cleared", "refused"]
     assert [each.outcome for each in stored.compliance.screenings("payment-1")] == ["permitted", "refused"]
     assert stored.compliance.verify_record(permitted.json()).outcome == "permitted"

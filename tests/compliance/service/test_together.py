@@ -16,7 +16,7 @@ from sycee.compliance.enforcement import tables
 from sycee.database.transactions import reading
 
 NEVER = 60  # more statements than any act has
-COUNTED = ("admissions", "crossings", "rounds", "appeals")  # numbers may have gaps after a kill
+COUNTED = ("admissions", "screenings", "rounds", "appeals")  # numbers may have gaps after a kill
 
 
 def state(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, func, insert, literal, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.engine import Connection
 
-from sycee.compliance import canonical
+from sycee.compliance import declarations
+from sycee.compliance.enforcement import screening, versions
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.decisions import Decision
-from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, Screened, UnreadableFlow
-from sycee.compliance.enforcement.tables import ADMISSIONS, APPEAL_DECISIONS, APPEALS, ROUNDS, SCREENINGS
+from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, Screened
+from sycee.compliance.enforcement.tables import ADMISSIONS, APPEAL_DECISIONS, APPEALS, CONTENTS, ROUNDS, SCREENINGS
 from sycee.compliance.enforcement.versions import CurrentVersions, Stamp
-from sycee.core.errors import UsageError
+from sycee.core.errors import UsageError, require
 
 CAUSE_REQUEST: Final = "asked"
 CAUSE_REJUDGED: Final = "judged-again"
 CAUSE_APPEAL: Final = "appeal"
 
 _OUTCOMES: Final = {word: outcome for outcome, word in STORED_OUTCOMES.items()}
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def newest_records(connection: Connection) -> dict[str, str]:
 
 def admissions(connection: Connection, participant: str) -> list[StoredDecision]:
     """Return all decisions about a participant, the oldest first."""
-    return _decisions(connection, ADMISSIONS, ADMISSIONS.c.participant == participant)
+    return _admissions(connection, ADMISSIONS.c.participant == participant)
 
 
 def add_round(
@@ -114,49 +117,51 @@ def last_round(connection: Connection) -> Round | None:
 
 
 def add_screenings(connection: Connection, decided: Iterable[tuple[Screened, str]], stamp: Stamp) -> None:
-    """Store decisions about payments, each with its record as JSON."""
+    """Store decisions about payments, each with the form of its record. Equal forms are stored once."""
     own = asdict(stamp)
+    digests: dict[str, str] = {}
     rows = []
-    for decision, record in decided:
-        if isinstance(decision, UnreadableFlow):
-            flow, network, library, day = (
-                canonical.digest(decision.given),
-                decision.network,
-                decision.library,
-                decision.day,
-            )
-        else:
-            inputs = decision.result.inputs
-            flow, network, library, day = decision.result.flow["digest"], inputs.network, inputs.library, inputs.day
+    for decision, form in decided:
+        digest = digests.get(form)
+        if digest is None:
+            digest = digests[form] = declarations.text_digest(form.encode())
         rows.append(
             {
                 "payment": decision.payment,
-                "flow": flow,
+                "form": digest,
+                "digest_start": _start(decision.digest),
                 "outcome": STORED_OUTCOMES[decision.outcome],
-                "network": network,
-                "library": library,
-                "day": day.isoformat(),
-                "reason_code": decision.reason_code,
-                "digest": decision.digest,
-                "record": record,
                 **own,
             }
         )
     if rows:
+        versions.add_contents(connection, {digest: form for form, digest in digests.items()})
         connection.execute(insert(SCREENINGS), rows)
 
 
 def screenings(connection: Connection, payment: str) -> list[StoredDecision]:
     """Return all decisions about a payment, the oldest first."""
-    return _decisions(connection, SCREENINGS, SCREENINGS.c.payment == payment)
+    return _screenings(connection, SCREENINGS.c.payment == payment)
 
 
 def of_digest(connection: Connection, digest: str) -> StoredDecision:
     """Return the oldest decision with this digest. Raise UsageError if there is none."""
-    for table in (ADMISSIONS, SCREENINGS):
-        if found := _decisions(connection, table, table.c.digest == digest, limit=1):
-            return found[0]
+    if found := _admissions(connection, ADMISSIONS.c.digest == digest, limit=1):
+        return found[0]
+    if _DIGEST.fullmatch(digest):
+        for each in _screenings(connection, SCREENINGS.c.digest_start == _start(digest)):
+            if each.digest == digest:
+                return each
     raise UsageError(f"no decision has the digest {digest}", hint='it is "digest" of a record, 64 hexadecimal digits')
+
+
+def require_admissions(connection: Connection, record: Mapping[str, Any]) -> None:
+    """Raise IntegrityError if a record names an admission that is not stored."""
+    for each in record.get("standings", ()):
+        if each["digest"]:
+            stored = of_digest(connection, each["digest"])
+            same = (stored.about, stored.outcome) == (each["participant"], each["outcome"])
+            require(same, f"the record names an admission of {each['participant']} that is not stored")
 
 
 def add_appeal(connection: Connection, decision: str, reason: str, stamp: Stamp) -> int:
@@ -200,18 +205,36 @@ def _decision_row(decision: Decision) -> dict[str, str]:
     return row | {name: record[name] for name in ("outcome", "reason_code", "digest")} | {"record": decision.json()}
 
 
-def _decisions(
-    connection: Connection, table: Table, where: ColumnElement[bool], limit: int | None = None
-) -> list[StoredDecision]:
-    about, cause = (table.c.participant, table.c.cause) if table is ADMISSIONS else (table.c.payment, literal(""))
-    columns = (
-        table.c.number,
-        about,
-        cause,
-        *(table.c[each] for each in ("outcome", "digest", "record", "who", "at_ns")),
-    )
-    query = select(*columns).where(where).order_by(table.c.number).limit(limit)
+def _admissions(connection: Connection, where: ColumnElement[bool], limit: int | None = None) -> list[StoredDecision]:
+    names = ("number", "participant", "cause", "outcome", "digest", "record", "who", "at_ns")
+    query = select(*(ADMISSIONS.c[name] for name in names)).where(where).order_by(ADMISSIONS.c.number).limit(limit)
     return [
-        StoredDecision(number, name, cause, _OUTCOMES.get(outcome, outcome), digest, json.loads(record), *stamp)
-        for number, name, cause, outcome, digest, record, *stamp in connection.execute(query)
+        StoredDecision(number, participant, cause, outcome, digest, json.loads(record), *stamp)
+        for number, participant, cause, outcome, digest, record, *stamp in connection.execute(query)
     ]
+
+
+def _screenings(connection: Connection, where: ColumnElement[bool]) -> list[StoredDecision]:
+    """Return decisions about payments. Raise IntegrityError for one whose reference or form was changed."""
+    table = SCREENINGS.c
+    columns = (
+        table.number,
+        table.payment,
+        table.outcome,
+        table.digest_start,
+        CONTENTS.c.content,
+        table.who,
+        table.at_ns,
+    )
+    joined = select(*columns).join_from(SCREENINGS, CONTENTS, table.form == CONTENTS.c.digest)
+    found = []
+    for number, payment, outcome, start, form, *stamp in connection.execute(joined.where(where).order_by(table.number)):
+        record = screening.record_of(form, payment)
+        require(_start(record["digest"]) == start, f"the stored decision {number} about {payment} was changed")
+        found.append(StoredDecision(number, payment, "", _OUTCOMES[outcome], record["digest"], record, *stamp))
+    return found
+
+
+def _start(digest: str) -> int:
+    """Return the first 8 bytes of a digest as an integer of 64 bits."""
+    return int(digest[:16], 16) - (1 << 63)

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy.engine import Connection
-
-from sycee.compliance.enforcement import decision_log, decisions, screening
+from sycee.compliance.enforcement import decisions, screening
 from sycee.compliance.enforcement.admission import Admission
-from sycee.compliance.enforcement.judge_cache import VersionCache
+from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.enforcement.screening import AdmissionStatus, PaymentRequest, Screened, Screening, UnreadableFlow
 from sycee.compliance.verdicts import ENGINE
-from sycee.core.errors import IntegrityError, UnavailableError, UsageError, require
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 
 
-def replay(version_cache: VersionCache, record: str | bytes | Mapping[str, Any]) -> Admission | Screened:
+class Judges(Protocol):
+    """A source of judges."""
+
+    def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
+        """Return the judge for the versions with these digests. Raise UnavailableError without them."""
+
+
+def replay(judges: Judges, record: str | bytes | Mapping[str, Any]) -> Admission | Screened:
     """Judge a record again from the versions that it names. Raise as `Compliance.verify_record`."""
     content = decisions.parse_record(record, (Admission.FORMAT, Screening.FORMAT, UnreadableFlow.FORMAT))
     try:
-        decision = _decide(version_cache, content)
+        decision = _decide(judges, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"no record: a member is missing or malformed: {error}", hint="give it as it came") from error
     if decision.digest != content["digest"]:
@@ -31,13 +36,13 @@ def replay(version_cache: VersionCache, record: str | bytes | Mapping[str, Any])
     return decision
 
 
-def _decide(version_cache: VersionCache, content: Mapping[str, Any]) -> Admission | Screened:
+def _decide(judges: Judges, content: Mapping[str, Any]) -> Admission | Screened:
     inputs = content["inputs"]
     if inputs["engine"] != ENGINE:
         message = f"the record was made by the engine {inputs['engine']}; this one is {ENGINE}"
         raise UnavailableError(message, hint="judge it again with the release that made it")
     network, library = (decisions.storable_text(name, inputs[name]) for name in ("network", "library"))
-    cache = version_cache.judge_cache(network, library, date.fromisoformat(inputs["day"]))
+    cache = judges.judge_cache(network, library, date.fromisoformat(inputs["day"]))
     if content["format"] == Admission.FORMAT:
         return cache.admission_by(content["participant"], cache.findings(content["participant"]))
     if content["format"] == UnreadableFlow.FORMAT:
@@ -50,12 +55,3 @@ def _decide(version_cache: VersionCache, content: Mapping[str, Any]) -> Admissio
     result = cache.flow_result(cache.flow_class(content["flow"]["id"], content["flow"]["facts"]))
     statuses = {each["participant"]: AdmissionStatus(**each) for each in content["standings"]}
     return screening.decide(content["payment"], result, [statuses[each] for each in result.parties])
-
-
-def require_admissions(connection: Connection, record: Mapping[str, Any]) -> None:
-    """Raise IntegrityError if a record names an admission that is not stored."""
-    for each in record.get("standings", ()):
-        if each["digest"]:
-            stored = decision_log.of_digest(connection, each["digest"])
-            same = (stored.about, stored.outcome) == (each["participant"], each["outcome"])
-            require(same, f"the record names an admission of {each['participant']} that is not stored")

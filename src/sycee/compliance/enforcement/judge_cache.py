@@ -1,25 +1,21 @@
-"""Caches of stored networks and libraries, of judges over them, and of results per flow class.
+"""A judge over one network and library on one day, with its results per flow class.
 
-Reading a large network takes seconds, judging by it milliseconds. So the last few are cached by their digests. A result
-is cached with the network, library and day that it depends on, and is never returned for others.
+A result is cached with the network, library and day that it depends on, and is never returned for others.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date
-from functools import cached_property, partial
-from typing import Any, Final, cast
+from functools import cached_property
+from typing import Any, Final
 
-from sqlalchemy.engine import Engine
-
-from sycee.compliance.enforcement import admission, decisions, payment_flow, screening, versions
+from sycee.compliance.enforcement import admission, payment_flow, screening
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.payment_flow import FlowClass
 from sycee.compliance.enforcement.screening import FlowResult, PaymentRequest, UnreadableFlow
-from sycee.compliance.enforcement.tables import LIBRARY, NETWORK
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
@@ -27,10 +23,8 @@ from sycee.compliance.recent import Recent
 from sycee.compliance.routing.routes import Router
 from sycee.compliance.verdicts import Finding
 from sycee.compliance.vocabulary import FLOW, KINDS, Type
-from sycee.core.errors import UnavailableError, UsageError
-from sycee.database.transactions import reading
+from sycee.core.errors import UsageError
 
-CACHED_MAX: Final = 6  # newest network and library, those before while in use, those of a record
 FLOW_RESULTS_MAX: Final = 100_000  # some 2 KB each
 
 
@@ -69,19 +63,22 @@ class JudgeCache:
         """Return the class of a payment with these facts under a declared flow. Raise as `payment_flow.flow_class`."""
         return payment_flow.flow_class(self.network, self.library, self.day, flow, facts)
 
-    def class_key(self, request: PaymentRequest) -> str | None:
-        """Return a text that only requests with equal results share; None for facts that JSON has no form for.
+    def class_key(self, request: PaymentRequest) -> Hashable | None:
+        """Return a key that only requests with equal results share; None for facts that JSON has no form for.
 
         It spares reading the facts of each payment: amounts differ, and mostly no rule reads them.
         """
         unread, others = [], {}
+        if type(request.flow) is not str:
+            return None
         try:
             for name, value in request.facts.items():
                 if type(value) is int and 0 <= value < 1 << 63 and name in self._unread_numbers:
                     unread.append(name)
                 else:
                     others[name] = value
-            return json.dumps([request.flow, others, sorted(unread)], sort_keys=True)
+            read = json.dumps(others, sort_keys=True) if others else ""
+            return (request.flow, read, *sorted(unread))
         except (AttributeError, TypeError, ValueError, RecursionError):
             return None
 
@@ -99,6 +96,20 @@ class JudgeCache:
             return screening.unreadable_flow(request, error, self.network.digest, self.library.digest, self.day)
         return self.flow_result(flow_class)
 
+    def screening_results(self, requests: Sequence[PaymentRequest]) -> list[FlowResult | UnreadableFlow]:
+        """Return the result for each request. Requests of one class share one result, which is judged once."""
+        seen: dict[Hashable, FlowResult] = {}
+        results: list[FlowResult | UnreadableFlow] = []
+        for each in requests:
+            key = self.class_key(each)
+            result: FlowResult | UnreadableFlow | None = None if key is None else seen.get(key)
+            if result is None:
+                result = self.screening_result(each)
+                if key is not None and isinstance(result, FlowResult):
+                    seen[key] = result
+            results.append(result)
+        return results
+
     def flow_result(self, flow_class: FlowClass) -> FlowResult:
         """Return the cached result for a class of flows; compute it on first use."""
 
@@ -108,53 +119,3 @@ class JudgeCache:
 
         with self._lock:
             return self._flow_results.get(flow_class.digest, compute)
-
-
-class VersionCache:
-    """LRU cache of a database's networks, libraries and judges. Raises UnavailableError for an unknown digest."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._lock = threading.RLock()
-        self._versions: Recent[str, Network | Library] = Recent(CACHED_MAX)  # their digests never collide
-        self._change_days: Recent[str, frozenset[date]] = Recent(CACHED_MAX)
-        self._judge_caches: Recent[tuple[str, str, date], JudgeCache] = Recent(CACHED_MAX)
-
-    def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
-        """Return the judge for the network and the library with these digests, as of a day."""
-        with self._lock:
-            key = (network, library, day)
-            return self._judge_caches.get(
-                key, lambda: self.new_judge_cache(self.network(network), self.library(library), day)
-            )
-
-    def new_judge_cache(self, network: Network, library: Library, day: date) -> JudgeCache:
-        """Return a judge for a network and a library that need not be stored."""
-        with self._lock:
-            return JudgeCache(network, library, day, self._days(network) | self._days(library))
-
-    def network(self, digest: str) -> Network:
-        """Return the network with this digest."""
-        with self._lock:
-            return cast(Network, self._versions.get(digest, partial(self._read, NETWORK, digest)))
-
-    def library(self, digest: str) -> Library:
-        """Return the library with this digest."""
-        with self._lock:
-            return cast(Library, self._versions.get(digest, partial(self._read, LIBRARY, digest)))
-
-    def add(self, version: Network | Library) -> None:
-        """Cache a network or library that was stored a moment ago, so that it is not read back."""
-        with self._lock:
-            self._versions.get(version.digest, lambda: version)
-
-    def _days(self, version: Network | Library) -> frozenset[date]:
-        return self._change_days.get(version.digest, partial(decisions.change_days, version))
-
-    def _read(self, kind: str, digest: str) -> Network | Library:
-        with reading(self._engine) as connection:
-            version = versions.of_digest(connection, kind, digest)
-            if version is None:
-                message = f"this database has no {kind} with the digest {digest[:16]}…"
-                raise UnavailableError(message, hint="ask where the record was made")
-            return versions.read(connection, version)

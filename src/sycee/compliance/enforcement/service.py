@@ -27,20 +27,26 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 from sqlalchemy.engine import Connection, Engine
 
 from sycee.compliance import declarations
-from sycee.compliance.enforcement import admission, decision_log, decision_replay, versions
+from sycee.compliance.enforcement import (
+    admission,
+    decision_log,
+    decision_replay,
+    screening,
+    versions,
+)
 from sycee.compliance.enforcement.admission import Admission, Change
 from sycee.compliance.enforcement.decision_log import Appeal, Round, StoredDecision
 from sycee.compliance.enforcement.decisions import RecordedFinding, storable_text
-from sycee.compliance.enforcement.judge_cache import JudgeCache, VersionCache
+from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.enforcement.screening import (
     AdmissionStatus,
     FlowResult,
     PaymentRequest,
-    RecordWriter,
     Screened,
     UnreadableFlow,
 )
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
+from sycee.compliance.enforcement.version_cache import VersionCache
 from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver
 from sycee.compliance.profiles import Library, Rule
@@ -58,6 +64,7 @@ R = TypeVar("R")
 Q = ParamSpec("Q")
 
 _Findings: TypeAlias = Mapping[str, tuple[Finding, ...] | None]  # by participant; None if no longer declared
+_Judged: TypeAlias = tuple[Sequence[PaymentRequest], list[FlowResult | UnreadableFlow]]
 
 ATTEMPTS_MAX: Final = 10  # of a call whose inputs change while it judges
 
@@ -305,41 +312,20 @@ class Compliance:
         Decisions, records and digests are those of `screen`. Each class of flows is judged once, and the status of each
         party is read once.
         """
-        stamp = self._stamp(by)
         for each in requests:
             storable_text("payment", each.payment)
+        return self._screen(lambda _: requests, by)
 
-        def build(current: CurrentVersions) -> list[FlowResult | UnreadableFlow]:
+    def _screen(self, requests: Callable[[JudgeCache], Sequence[PaymentRequest]], by: str) -> list[Screened]:
+        stamp = self._stamp(by)
+
+        def build(current: CurrentVersions) -> _Judged:
             cache = self._judge_cache(current, stamp)
-            seen: dict[str, FlowResult] = {}
-            results: list[FlowResult | UnreadableFlow] = []
-            for each in requests:
-                key = cache.class_key(each)
-                result = None if key is None else seen.get(key)
-                if result is None:
-                    judged = cache.screening_result(each)
-                    results.append(judged)
-                    if key is not None and isinstance(judged, FlowResult):
-                        seen[key] = judged
-                else:
-                    results.append(result)
-            return results
+            asked = requests(cache)
+            return asked, cache.screening_results(asked)
 
-        def store(connection: Connection, results: list[FlowResult | UnreadableFlow]) -> list[Screened]:
-            statuses: dict[str, AdmissionStatus] = {}
-            writers: dict[int, RecordWriter] = {}  # by the identity of the result, which `results` keeps
-            decided: list[tuple[Screened, str]] = []
-            for request, result in zip(requests, results, strict=True):
-                if isinstance(result, UnreadableFlow):
-                    decided.append((result, result.json()))
-                    continue
-                writer = writers.get(id(result))
-                if writer is None:
-                    for party in result.parties:
-                        if party not in statuses:
-                            statuses[party] = decision_log.admission_status(connection, party)
-                    writer = writers[id(result)] = RecordWriter(result, [statuses[each] for each in result.parties])
-                decided.append(writer.decide(request.payment))
+        def store(connection: Connection, judged: _Judged) -> list[Screened]:
+            decided = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
             decision_log.add_screenings(connection, decided, stamp)
             return [decision for decision, _ in decided]
 
@@ -355,7 +341,7 @@ class Compliance:
         """Judge a stored decision again. Raise IntegrityError if the result or the digest of a text differs."""
         with reading(self._engine) as connection:
             stored = decision_log.of_digest(connection, storable_text("digest", digest))
-            decision_replay.require_admissions(connection, stored.record)
+            decision_log.require_admissions(connection, stored.record)
         return decision_replay.replay(VersionCache(self._engine), stored.record)
 
     def verify_record(self, record: str | bytes | Mapping[str, Any]) -> Admission | Screened:

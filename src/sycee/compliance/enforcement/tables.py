@@ -88,9 +88,16 @@ WAIVERS: Final = Table(
 # The newest row of a participant gives its status. `cause` is "asked", "judged-again" or "appeal".
 ADMISSIONS: Final = _table("admissions", _number(), *_required(participant=Text, cause=Text), *_decided())
 Index("compliance_admissions_newest", ADMISSIONS.c.participant, ADMISSIONS.c.number)
-# `flow` is the digest of the flow class.
+# A decision about a payment is its reference and a form: its record without reference and digest. The form is a
+# content, stored once for all payments of a class. `digest_start` is the first 8 bytes of the digest, which both give:
+# an index of numbers is a fifth as large as one of digests, and random keys make large indexes slow.
 SCREENINGS: Final = _table(
-    "crossings", _number(), Column("payment", Text, nullable=False, index=True), *_required(flow=DIGEST), *_decided()
+    "screenings",
+    _number(),
+    Column("payment", Text, nullable=False, index=True),
+    Column("form", DIGEST, ForeignKey("compliance_contents.digest"), nullable=False),
+    Column("digest_start", BigInteger, nullable=False, index=True),
+    *_required(outcome=Text),
 )
 # One row per call of `rejudge`, also where nothing changed.
 ROUNDS: Final = _table(

@@ -31,6 +31,7 @@ LIST: Final = "list"
 
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 1_000_000_000
+_ASKED_MAX: Final = 10_000  # parameters of one query: SQLite takes 32,766
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +209,22 @@ def store(
     number = (connection.scalar(select(func.max(VERSIONS.c.number))) or 0) + 1
     version = Version(number, kind, digest, ENGINE, stamp.who, stamp.at_ns)
     connection.execute(VERSIONS.insert().values(asdict(version)))
-    contents = {each.digest: each.content.decode() for each in files}
-    stored = set(connection.scalars(select(CONTENTS.c.digest).where(CONTENTS.c.digest.in_(contents))))
-    _insert(connection, CONTENTS, ({"digest": each, "content": contents[each]} for each in contents.keys() - stored))
+    add_contents(connection, {each.digest: each.content.decode() for each in files})
     rows = [{"role": each.role, "name": each.name, "content": each.digest} for each in files]
     _insert(connection, FILES, ({"version": number, "position": place} | row for place, row in enumerate(rows)))
     _insert(connection, WAIVERS, (_waiver_row(number, place, each) for place, each in enumerate(waivers)))
     return version
+
+
+def add_contents(connection: Connection, contents: Mapping[str, str]) -> None:
+    """Store texts by their digests; those that are stored stay."""
+    digests = list(contents)
+    for first in range(0, len(digests), _ASKED_MAX):
+        asked = digests[first : first + _ASKED_MAX]
+        stored = set(connection.scalars(select(CONTENTS.c.digest).where(CONTENTS.c.digest.in_(asked))))
+        _insert(
+            connection, CONTENTS, ({"digest": each, "content": contents[each]} for each in asked if each not in stored)
+        )
 
 
 def _digests(files: Iterable[File]) -> list[tuple[str, str, str]]:
