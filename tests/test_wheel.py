@@ -98,12 +98,12 @@ def test_extras_share_nothing_with_the_core() -> None:
             "httpx",
             "itsdangerous",
         ),
-        *("joserfc", "limits", "matplotlib", "opentelemetry", "prometheus_client", "psycopg", "pyarrow"),
+        *("joserfc", "limits", "lxml", "matplotlib", "opentelemetry", "prometheus_client", "psycopg", "pyarrow"),
         *("python_multipart", "reportlab", "segno", "sqlalchemy", "uvicorn", "uvloop", "webauthn"),
     ]
     assert not set(extra_modules()) & set(map(distribution, PROJECT["dependencies"]))
     every = {each for extra in PROJECT["optional-dependencies"] for each in (extra,)} - {"all"}
-    named = set(re.findall(r"[a-z]+", PROJECT["optional-dependencies"]["all"][0].partition("[")[2]))
+    named = set(re.findall(r"[a-z0-9]+", PROJECT["optional-dependencies"]["all"][0].partition("[")[2]))
     assert every - named == {"service", "client"}  # which postgresql and server include
 
 
@@ -141,6 +141,7 @@ def test_the_core_commands_need_no_extra(installed: Path) -> None:
         "archive": [["export", "little"], ["query", "little"]],
         "pdf": [["statement", "little", account, "--pdf", "x.pdf"]],
         "report": [["pilot", "luohu", "--scale", "0.002", "--report", "x.html"]],
+        "iso20022": [["compliance", "screen", example, f"{example}/payment.xml"]],
         "service": [["supply", "bank"], ["drop", "show", "bank", "x"], ["drop", "try", "x", "y", "--folder", "z"]],
     }
     calls = works + [words for each in lacks.values() for words in each]
@@ -166,6 +167,7 @@ MISSING = [
     ("duckdb", "import sycee.archive.query", "archive"),
     ("duckdb", "import sycee.archive.check", "archive"),
     ("reportlab", "import sycee.archive.statement_pdf", "pdf"),
+    ("lxml", "import sycee.iso20022.reading", "iso20022"),
     ("sqlalchemy", "import sycee.compliance.enforcement.service", "service"),
     ("sqlalchemy", "import sycee.database.engines", "service"),
     ("sqlalchemy", "import sycee.bank.bank", "service"),

@@ -21,8 +21,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
@@ -31,6 +32,8 @@ from sycee.compliance.enforcement import (
     admission,
     decision_log,
     decision_replay,
+    payment_messages,
+    proofs,
     screening,
     versions,
 )
@@ -38,6 +41,7 @@ from sycee.compliance.enforcement.admission import Admission, Change
 from sycee.compliance.enforcement.decision_log import Appeal, Round, StoredDecision
 from sycee.compliance.enforcement.decisions import RecordedFinding, storable_text
 from sycee.compliance.enforcement.judge_cache import JudgeCache
+from sycee.compliance.enforcement.payment_messages import ScreenedTransfer
 from sycee.compliance.enforcement.screening import (
     AdmissionStatus,
     FlowResult,
@@ -55,8 +59,12 @@ from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
 from sycee.core import typos
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.keys import SigningKey
 from sycee.database.migrations import require_current
 from sycee.database.transactions import reading, write
+
+if TYPE_CHECKING:
+    from sycee.iso20022.credit_transfers import CreditTransfers
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -316,6 +324,27 @@ class Compliance:
             storable_text("payment", each.payment)
         return self._screen(lambda _: requests, by)
 
+    def screen_message(self, message: bytes | CreditTransfers, *, by: str) -> list[ScreenedTransfer]:
+        """Decide about each transaction of a pacs.008 or pacs.009 message, in one transaction.
+
+        The participants and the declared flow of a transfer are found by `payment_messages.Directory`. Raise
+        MessageError for a message that cannot be read; nothing is stored then.
+        """
+        from sycee.iso20022 import credit_transfers
+
+        parsed = credit_transfers.parse(message) if isinstance(message, bytes) else message
+        mapped: list[tuple[PaymentRequest, ...]] = []
+
+        def requests(cache: JudgeCache) -> list[PaymentRequest]:
+            mapped[:] = payment_messages.requests(parsed, cache.network, cache.day)
+            return [request for each in mapped for request in each]
+
+        decisions = iter(self._screen(requests, by))
+        return [
+            ScreenedTransfer(transfer, tuple(islice(decisions, len(each))))
+            for transfer, each in zip(parsed.transactions, mapped, strict=True)
+        ]
+
     def _screen(self, requests: Callable[[JudgeCache], Sequence[PaymentRequest]], by: str) -> list[Screened]:
         stamp = self._stamp(by)
 
@@ -336,6 +365,13 @@ class Compliance:
         return self._read(decision_log.screenings, storable_text("payment", payment))
 
     # --- verification ---
+
+    def prove(self, digest: str, key: SigningKey) -> dict[str, Any]:
+        """Return a signed proof of the stored decision with this digest; `proofs.verify` needs no database."""
+        record = self._read(decision_log.of_digest, storable_text("digest", digest)).record
+        inputs = record["inputs"]
+        network, library = inputs["network"], inputs["library"]
+        return proofs.prove(record, self._version_cache.network(network), self._version_cache.library(library), key)
 
     def replay(self, digest: str) -> Admission | Screened:
         """Judge a stored decision again. Raise IntegrityError if the result or the digest of a text differs."""
