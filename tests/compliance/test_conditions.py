@@ -14,6 +14,7 @@ from tests.compliance.build import (
     cloud,
     condition,
     either,
+    element,
     entity,
     facility,
     fact,
@@ -243,6 +244,18 @@ def test_some_may_read_other_parts_of_the_scope() -> None:
     assert ask(place(), "pay", Condition(some="stored", having=(abroad,))).truth is True
     home = condition("state", "any-in", values=["BB"])
     assert ask(place(), "pay", Condition(some="stored.at.operator", having=(home,))).truth is True
+
+
+def test_some_within_some() -> None:
+    """An accessor in one state with a permission of another: both of the same accessor."""
+    permitted = Condition(some="permissions", having=(condition("state", "any-in", values=["BB"]),))
+    asked = Condition(some="accessors", having=(condition("state", "any-in", values=["AA"]), permitted))
+    for states, truth in ((("AA", "BB"), True), (("BB", "AA"), False)):
+        one = {"state": states[0], "permissions": [element(state=states[1])]}
+        other = {"state": "AA", "permissions": []}
+        assert ask(network(pay=flow(accessors=[one, other])), "pay", asked).truth is truth
+    (gap,) = ask(network(pay=flow(accessors=[{"state": "AA"}])), "pay", asked).missing
+    assert gap == "pay.accessors[1].permissions"
 
 
 def test_checked_facts_come_before_attestations() -> None:
