@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from sycee.compliance import attestations, profiles, territories, vocabulary
+from sycee.compliance.coverage import Coverage, Gap
 from sycee.compliance.document_fields import keys
 from sycee.compliance.facts import Adoption, Attestation, Waiver
 from sycee.compliance.memberships import MemberList, Membership
@@ -72,13 +73,18 @@ def of_profiles() -> Schema:
     tables = ("sources", "members", "adoptions", "rules")
     lists = {name: _list(_ref(name.removesuffix("s")), least=1) for name in tables}
     lists["touches"] = _list(_ref("touch"), least=1)
-    schema = _table(Profile, {**own, **lists}, optional=("sets", "members", "adoptions", "touches"))
+    own["conditions"] = {"type": "object", "additionalProperties": _list(_ref("condition"), least=1)}
+    own["coverage"] = _ref("coverage")
+    optional = ("sets", "members", "conditions", "adoptions", "touches", "coverage")
+    schema = _table(Profile, {**own, **lists}, optional=optional)
     definitions = {
         "source": _table(Source),
         "adoption": _table(Adoption, without=("profile",)),
         "member": _table(Member, {"set": _ref("text"), "source": _ref("name")}),
         "condition": _condition({}),
         "touch": _condition({"level": _enum(LEVELS)}),
+        "coverage": _coverage(),
+        "gap": _table(Gap),
         "rule": _rule(),
     }
     return _document("A profile: a regime as data", schema, definitions)
@@ -204,13 +210,21 @@ def _rule() -> Schema:
     return {**schema, "dependentSchemas": {"flow": on_a_path}, "dependentRequired": {"where": ["each"]}}
 
 
+def _coverage() -> Schema:
+    conditions, gaps = _list(_ref("condition"), least=1), _list(_ref("gap"), least=1)
+    own = {"source": _ref("name"), "when": conditions, "not_modelled": gaps}
+    outside = {key: ["outside"] for key in ("outside_classes", "outside_purposes")}
+    return {**_table(Coverage, own, optional=("when", "not_modelled")), "dependentRequired": outside}
+
+
 def _condition(more: Mapping[str, Schema]) -> Schema:
     """Return the schema of one test of one fact, or of several conditions; all have the properties `more` too."""
     conditions = _list(_ref("condition"), least=1)
     any_of = _object({**more, "any": conditions}, required=(*more, "any"))
     keys_of_some = {**more, "some": _ref("path"), "having": conditions, "negate": _BOOLEAN}
     some = _object(keys_of_some, required=(*more, "some", "having"))
-    return {"oneOf": [any_of, some, *(_tests(names, arguments, more) for names, arguments in _arguments())]}
+    named = _object({**more, "named": _ref("text")}, required=(*more, "named"))
+    return {"oneOf": [any_of, some, named, *(_tests(names, arguments, more) for names, arguments in _arguments())]}
 
 
 def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[str, Schema]) -> Schema:
@@ -219,7 +233,7 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
     test = {"oneOf": [{"const": name, "description": TESTS[name]} for name in names]}
     described = keys(Condition)
     needed = sorted(name for name in arguments if name == "zone" or (name in described and described[name].required))
-    properties = {**more, **fact, "test": test, "negate": _BOOLEAN, **arguments}
+    properties = {**more, **fact, "test": test, "negate": _BOOLEAN, "self_declared": _BOOLEAN, **arguments}
     schema = _object(properties, required=(*more, *fact, "test", *needed))
     sets = [each for each in _SETS if each in arguments]
     if "values" in sets:

@@ -13,7 +13,7 @@ from sycee import data
 from sycee.compliance import library, memberships, vocabulary
 from sycee.compliance.facts import CONTROL_BP
 from sycee.compliance.memberships import MemberList
-from sycee.compliance.profiles import Condition, List, Profile, Rule, Source, list_ids
+from sycee.compliance.profiles import COVERAGE, Condition, List, Profile, Rule, Source, list_ids
 
 _STATUSES: Final[Mapping[str, str]] = {
     "pledge": "a pledge: it advises, and is enforced only where an authority adopted it on a legal basis",
@@ -23,6 +23,7 @@ _STATUSES: Final[Mapping[str, str]] = {
 _KINDS: Final[Mapping[str, str]] = {
     "checked": "checked on declared facts",
     "attested": "attested: the verdict relies on an attestation, and shows that",
+    "coverage": "what the profile models: not applicable where it holds, unknown where it does not",
 }
 _UNKNOWN: Final[Mapping[str, str]] = {
     "unknown": "the verdict is unknown, which never passes where the profile is enforced",
@@ -86,10 +87,11 @@ def index(profiles: Iterable[Profile]) -> str:
             _in_effect(each),
             len(each.rules),
             sum(bool(rule.interpretation) for rule in each.rules),
+            len(each.coverage.not_modelled) if each.coverage else "–",
         )
         for each in profiles
     ]
-    headings = ("profile", "title", "status", "in effect", "rules", "our interpretations")
+    headings = ("profile", "title", "status", "in effect", "rules", "our interpretations", "not modelled")
     return _document(["# Profiles", _INTRODUCTION, _table(headings, rows), _MADE])
 
 
@@ -107,6 +109,7 @@ def page(profile: Profile, lists: Mapping[str, List], members: MemberList | None
             *_adoptions(profile),
             *(() if members is None else _members(members)),
             *_touches(profile),
+            *_coverage(profile),
             "## Rules",
             *(block for rule in profile.rules for block in _rule(profile, rule)),
             *_sets(profile),
@@ -164,6 +167,35 @@ def _level(level: str) -> str:
     return f"{level} on the path of a flow" if level in vocabulary.PATH_LEVELS else level
 
 
+def _coverage(profile: Profile) -> Iterator[str]:
+    """Return what the profile models, what it does not, and which of its rules are our interpretation."""
+    yield "## What it models"
+    coverage = profile.coverage
+    if coverage is None:
+        yield "The profile does not state what it covers."
+        return
+    modelled = [
+        ("transactions", coverage.transactions),
+        ("parties", coverage.parties),
+        ("exemptions", coverage.exemptions),
+        ("classes of data", _words(coverage.classes)),
+        ("classes of data that it is not about", _words(coverage.outside_classes)),
+        ("purposes", _words(coverage.purposes)),
+        ("purposes that it is not about", _words(coverage.outside_purposes)),
+        ("why it is not about those", coverage.outside),
+    ]
+    yield _table(("modelled", ""), [row for row in modelled if row[1]])
+    yield "What is not modelled gives *unknown* where a rule of the kind coverage finds it, and no verdict elsewhere."
+    yield _table(("not modelled", "clause"), [(each.what, each.clause) for each in coverage.not_modelled])
+    ours = [(rule.id.partition("/")[2], rule.interpretation) for rule in profile.rules if rule.interpretation]
+    if ours:
+        yield _table(("rule", "interpreted"), ours)
+
+
+def _words(words: Sequence[str]) -> str:
+    return ", ".join(f"`{each}`" for each in words)
+
+
 def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
     conditions = (
         ("for flows of which", rule.flow, " **and** "),
@@ -173,6 +205,7 @@ def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
         ("requires that", rule.require, " **and** "),
     )
     at_hand = next(each.at_hand for each in profile.sources if each.id == rule.source)
+    unknown = {} if rule.kind == COVERAGE else _UNKNOWN
     rows = [
         ("addressed to", {"company": "companies", "state": "states"}[rule.addressee]),
         ("about each", _level(rule.level) + (f", each of its `{rule.each}`" if rule.each else "")),
@@ -184,7 +217,7 @@ def _rule(profile: Profile, rule: Rule) -> Iterator[str]:
             rule.complete and f"an attestation of `{rule.complete}` that nothing is missing; else unknown",
         ),
         ("conflict", rule.basis and f"where `{rule.basis}` names a rule of another profile in effect that requires it"),
-        ("where a fact is missing", _UNKNOWN[rule.when_unknown]),
+        ("where a fact is missing", unknown.get(rule.when_unknown)),
         ("source", f"`{rule.source}`{', ' if rule.clause else ''}{rule.clause}{'' if at_hand else _SECOND_HAND}"),
         ("**our interpretation**", rule.interpretation),
         ("remedy", rule.remedy),
@@ -214,7 +247,8 @@ def condition(of: Condition) -> str:
         states=f"a state not in {_values(of)}" if of.outside else _values(of),
         how=_ties(of) if of.ties else "",
     )
-    return f"not: {phrase}" if of.negate else phrase
+    phrase = f"not: {phrase}" if of.negate else phrase
+    return f"{phrase} (self-declared)" if of.self_declared else phrase
 
 
 def _values(of: Condition) -> str:

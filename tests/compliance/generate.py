@@ -234,7 +234,7 @@ def rule(random: Random, id: str) -> Rule:
         each=each,
         where=some(element, 1) if each else (),
         complete=random.choice(("", "", TOPICS[0])),
-        kind=random.choice(("checked", "checked", "attested")),
+        kind=random.choice(("checked", "checked", "attested", "coverage")),
         when_unknown=random.choice(("unknown", "unknown", "fail")),
         basis=basis,
         from_date=AT + timedelta(days=random.choice((0, 1))) if random.random() < 0.1 else None,
@@ -256,7 +256,7 @@ def condition(random: Random, roots: Roots, *, deep: bool = True) -> Condition:
         return Condition(test=ATTESTED, topic=random.choice(TOPICS), at_least=least, of=of, negate=negate)
     fact, field = path(random, roots)
     test, arguments = _test(random, roots, field)
-    return Condition(fact=fact, test=test, negate=negate, **arguments)
+    return Condition(fact=fact, test=test, negate=negate, self_declared=random.random() < 0.1, **arguments)
 
 
 def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, Any]]:

@@ -30,10 +30,35 @@ def of_profile(profile: Profile) -> Iterator[Mutant]:
         for name, mutated in _of_condition(touch.condition):
             changed = (*profile.touches[:place], replace(touch, condition=mutated), *profile.touches[place + 1 :])
             yield _profile(f"touches[{place}] {name}", replace(profile, touches=changed))
+    for name, named in _named(profile).items():
+        for what, mutated in _of_condition(replace(named, name="")):
+            rules = tuple(_replaced(rule, named, replace(mutated, name=name)) for rule in profile.rules)
+            yield _profile(f"{name} {what}", replace(profile, rules=rules))
     if profile.effective_until is not None:
         yield _profile("without an end", replace(profile, effective_until=None))
     other = "law" if profile.status == "pledge" else "pledge"
     yield _profile(f"a {other}", replace(profile, status=other, adoptions=()))
+
+
+def _named(profile: Profile) -> dict[str, Condition]:
+    """Return the named conditions of a profile, which are changed for all rules at once, as in the file."""
+    waiting = [condition for rule in profile.rules for part in PARTS for condition in getattr(rule, part)]
+    found = {}
+    while waiting:
+        condition = waiting.pop()
+        if condition.name:
+            found[condition.name] = condition
+        waiting += condition.any_of
+    return found
+
+
+def _replaced(rule: Rule, old: Condition, new: Condition) -> Rule:
+    def changed(condition: Condition) -> Condition:
+        if condition.name == old.name:
+            return new
+        return replace(condition, any_of=tuple(map(changed, condition.any_of)))
+
+    return replace(rule, **{part: tuple(map(changed, getattr(rule, part))) for part in PARTS})
 
 
 def of_rule(rule: Rule, lists: Mapping[str, List]) -> Iterator[Mutant]:
@@ -61,10 +86,13 @@ def of_rule(rule: Rule, lists: Mapping[str, List]) -> Iterator[Mutant]:
 
 
 def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
+    if condition.name:
+        return  # a mutant of the profile
     if condition.any_of:
         for place, each in enumerate(condition.any_of):
             rest = (*condition.any_of[:place], *condition.any_of[place + 1 :])
-            yield f"any[{place}] dropped", replace(condition, any_of=rest)
+            if rest:
+                yield f"any[{place}] dropped", replace(condition, any_of=rest)
             for name, mutated in _of_condition(each):
                 changed = (*condition.any_of[:place], mutated, *condition.any_of[place + 1 :])
                 yield f"any[{place}] {name}", replace(condition, any_of=changed)
@@ -76,6 +104,8 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
         for name, mutated in _of_condition(each):
             changed = (*condition.having[:place], mutated, *condition.having[place + 1 :])
             yield f"having[{place}] {name}", replace(condition, having=changed)
+    if condition.self_declared:
+        yield "self_declared dropped", replace(condition, self_declared=False)
     if condition.values:
         yield "set emptied", replace(condition, values=frozenset())
         yield "set swapped", replace(condition, values=frozenset({"ZZ"}))

@@ -397,12 +397,18 @@ class Naive:
         applies += [negation(self.condition(each, roots, frame)) for each in rule.unless]
         does_apply = conjunction(applies)
         if does_apply is False:
-            return Verdict.NOT_APPLICABLE
+            others = applies[: len(applies) - len(rule.unless)]
+            exempting = [each for each in rule.unless if self.condition(each, roots, frame)]
+            by_word = bool(exempting) and all(self.by_word(each, roots, frame) for each in exempting)
+            is_exempt = by_word and conjunction(others) is not False and rule.kind != "coverage"
+            return Verdict.ATTESTED if is_exempt else Verdict.NOT_APPLICABLE
         elements, whole = self.elements(rule, roots, frame)
         holds = conjunction([self.element(rule, element_roots, {**frame, "element": each}) for each in elements])
         holds = conjunction([holds] if whole else [holds, None])
         if holds and rule.complete and not self.is_attested(subject, rule.complete):
             holds = None
+        if rule.kind == "coverage":
+            return Verdict.NOT_APPLICABLE if holds else Verdict.UNKNOWN
         if holds:
             by_attestation = rule.kind == "attested" or bool(rule.complete) or self.needs_attestation(rule)
             return Verdict.ATTESTED if by_attestation else Verdict.PASS
@@ -413,6 +419,15 @@ class Naive:
             explained = [self.explained(rule, element_roots, {**frame, "element": each}) for each in failing]
             return Verdict.CONFLICT if explained and all(explained) else Verdict.FAIL
         return Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
+
+    def by_word(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> bool:
+        """Return whether a condition that holds rests on an attestation or on a self-declared fact alone."""
+        if condition.any_of:
+            holding = [each for each in condition.any_of if self.condition(each, roots, frame)]
+            return all(self.by_word(each, roots, frame) for each in holding)
+        if condition.test == "attested" and condition.of:
+            return bool(self.at_path(condition.of, roots, frame)[0]) or condition.self_declared
+        return condition.test == "attested" or condition.self_declared
 
     def elements(self, rule: Rule, roots: Roots, frame: dict[str, Here | None]) -> tuple[list[Here], bool]:
         if not rule.each:
@@ -440,7 +455,7 @@ class Naive:
         waiting += [touch.condition for touch in self.profile_of[rule.id].touches]
         while waiting:
             condition = waiting.pop()
-            if condition.test == "attested":
+            if condition.test == "attested" or condition.self_declared:
                 return True
             waiting += (*condition.any_of, *condition.having)
         return False
@@ -549,7 +564,8 @@ class Naive:
                 rule.in_force(self.at),
                 *(self.condition(c, Roots("flow"), {"subject": flow}) for c in rule.flow),
             ]
-            unknown = Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
+            fails = rule.when_unknown == "fail" and rule.kind != "coverage"
+            unknown = Verdict.FAIL if fails else Verdict.UNKNOWN
             found[rule.id, flow.id] = Verdict.NOT_APPLICABLE if conjunction(about) is False else unknown
         return found
 

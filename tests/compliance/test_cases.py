@@ -14,7 +14,7 @@ from sycee import data
 from sycee.compliance import library
 from sycee.compliance.judging import cases
 from sycee.compliance.judging.cases import Case, Expectation
-from sycee.compliance.profiles import Condition, Library, Profile, Rule
+from sycee.compliance.profiles import COVERAGE, Condition, Library, Profile, Rule
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import ATTESTED
 from sycee.core.documents import DocumentError
@@ -23,12 +23,21 @@ from tools import pages
 # Mutants that change no verdict, and the reason.
 EQUIVALENT = {
     ("us-fcc-covered-list", "touches[0] dropped"): "each of its rules asks for the same of what it is about",
+    **{
+        (f"us-fcc-covered-list/{rule}", "list us-fcc-covered-list no purposes"): "unknown whether limited or not"
+        for rule in ("clouds", "software")
+    },
+    **{
+        ("pboc-7-2018/conditions-abroad", f"require[{place}] self_declared dropped"): "the other is declared as well"
+        for place in (0, 1)
+    },
 }
 READ_FOR_MORE = {
     "202-208": "the set of countries of concern",
     "47-cfr-2-903": "who is an affiliate",
     "202-256": "persons of the United States, who are no covered persons",
     "202-401": "what security requirements are for",
+    "202-501": "exemptions",
     "202-505": "exemptions",
     "eo-14034": "the end of the order",
     "circular-2018-04-06": "what the answers explain",
@@ -124,6 +133,9 @@ def needs_attestation(condition: Condition) -> bool:
 @pytest.mark.parametrize("rule", rules())
 def test_every_rule_is_expected_to_hold_to_fail_and_to_be_unknown(rule: str) -> None:
     found = {each.verdict for each in expectations(rule)}
+    if everything().rules[rule].kind == COVERAGE:
+        assert found == {Verdict.NOT_APPLICABLE, Verdict.UNKNOWN}
+        return
     assert Verdict.PASS in found or Verdict.ATTESTED in found
     assert Verdict.UNKNOWN in found
     if can_fail(everything().rules[rule]):
@@ -156,7 +168,8 @@ def test_equivalent_mutants_change_no_verdict() -> None:
     """An exception that a case detects must be removed."""
     made: dict[tuple[str, str], mutants.Mutant] = {}
     for profile in everything().profiles:
-        made |= {(each.of, each.name): each for each in mutants.of_profile(profile)}
+        of_rules = (each for rule in profile.rules for each in mutants.of_rule(rule, everything().lists))
+        made |= {(each.of, each.name): each for each in (*mutants.of_profile(profile), *of_rules)}
     assert [key for key in EQUIVALENT if notices(made[key])] == []
 
 
@@ -231,6 +244,14 @@ def test_the_pages_of_profiles_are_current() -> None:
     assert [name for name in pages.stale() if name.startswith("profiles/")] == [], f"run {pages.COMMAND}"
 
 
+@pytest.mark.parametrize("name", profiles())
+def test_a_shipped_profile_states_what_it_models_and_what_not(name: str) -> None:
+    (profile,) = (each for each in everything().profiles if each.id == name)
+    assert profile.coverage is not None
+    assert profile.coverage.not_modelled
+    assert any(rule.kind == COVERAGE for rule in profile.rules) or not profile.coverage.known()
+
+
 def test_the_id_of_a_profile_is_its_file_name() -> None:
     assert profiles() == list(data.names("profiles"))
 
@@ -242,7 +263,9 @@ def test_every_list_is_used() -> None:
 def test_every_source_is_used() -> None:
     """A source that no rule, dated value or adoption names must be in READ_FOR_MORE."""
     for profile in everything().profiles:
-        named = {each.source for each in (*profile.rules, *profile.members, *profile.adoptions)}
+        assert profile.coverage is not None
+        parts = (*profile.rules, *profile.members, *profile.adoptions, profile.coverage)
+        named = {each.source for each in parts}
         known = {source.id for source in profile.sources}
         assert named <= known, profile.id
         assert known - named <= READ_FOR_MORE.keys(), profile.id

@@ -10,7 +10,7 @@ import pytest
 from tests.compliance import build, declared, test_schema
 
 from sycee import data
-from sycee.compliance import declarations, library, profiles
+from sycee.compliance import declarations, library, profile_reader, profiles
 from sycee.compliance.judging import cases
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.verdicts import Verdict
@@ -65,7 +65,7 @@ def test_an_own_list_replaces_a_shipped_one(tmp_path: Path) -> None:
 
 def test_an_unused_list_changes_no_digest(tmp_path: Path) -> None:
     read = [profiles.read_list(tmp_path / "a.toml")] if written(tmp_path, a={}) else []
-    other = [profiles.parse_profile(documents.parse(data.content("profiles", "gdpr-transfers"), "it.toml"))]
+    other = [profile_reader.parse_profile(documents.parse(data.content("profiles", "gdpr-transfers"), "it.toml"))]
     assert profiles.build_library(other, read).digest == profiles.build_library(other, []).digest
 
 
@@ -113,7 +113,7 @@ def test_values_that_a_profile_can_never_find_are_refused(old: str, new: str, sa
     text = declared.toml(test_schema.profile())
     assert old in text
     with pytest.raises(DocumentError) as raised:
-        profiles.parse_profile(documents.parse(text.replace(old, new), "own.toml"))
+        profile_reader.parse_profile(documents.parse(text.replace(old, new), "own.toml"))
     assert says in raised.value.message
 
 
@@ -136,7 +136,7 @@ def test_conditions_about_states_are_checked(condition: declared.Document, says:
     document = test_schema.profile()
     document["rules"][0]["when"] = [{"fact": "to.organisation", "test": "controlled-by", **condition}]
     with pytest.raises(DocumentError) as raised:
-        profiles.parse_profile(documents.parse(declared.toml(document), "own.toml"))
+        profile_reader.parse_profile(documents.parse(declared.toml(document), "own.toml"))
     assert says in raised.value.message
     assert raised.value.hint
 
@@ -153,7 +153,7 @@ def test_conditions_about_one_element_are_checked(condition: declared.Document, 
     document = test_schema.profile()
     document["rules"][0]["when"] = [condition]
     with pytest.raises(DocumentError) as raised:
-        profiles.parse_profile(documents.parse(declared.toml(document), "own.toml"))
+        profile_reader.parse_profile(documents.parse(declared.toml(document), "own.toml"))
     assert says in raised.value.message
 
 
@@ -205,7 +205,7 @@ def test_the_deepest_condition_that_is_read_can_be_judged() -> None:
     del rule["each"], rule["basis"]
     document |= {"rules": [{**rule, "require": [condition]}]}
     del document["touches"]
-    read = profiles.parse_profile(documents.parse(declared.toml(document), "own.toml"))
+    read = profile_reader.parse_profile(documents.parse(declared.toml(document), "own.toml"))
     made = build.network(bank=build.participant(exit_terms=True))
     (finding,) = Judge(made, profiles.build_library([read], []), date(2027, 1, 1)).findings("bank")
     assert finding.verdict is Verdict.PASS

@@ -77,8 +77,8 @@ def made(*findings: Finding, **profile: Any) -> JudgedNetwork:
         ([Verdict.UNKNOWN, Verdict.PASS], "is not known to meet profile regime version 1 on declared facts as of …"),
         ([Verdict.CONFLICT, Verdict.UNKNOWN], "a person has to decide whether it meets profile regime version 1 …"),
         ([Verdict.FAIL, Verdict.CONFLICT], "does not meet profile regime version 1 on declared facts as of …"),
-        ([Verdict.NOT_APPLICABLE], "profile regime version 1 applies to nothing here on declared facts as of …"),
-        ([], "profile regime version 1 applies to nothing here on declared facts as of …"),
+        ([Verdict.NOT_APPLICABLE], "there is nothing to judge under profile regime version 1 on declared facts …"),
+        ([], "there is nothing to judge under profile regime version 1 on declared facts as of …"),
     ],
 )
 def test_the_sentence_that_may_be_quoted(verdicts: list[Verdict], says: str) -> None:
@@ -113,6 +113,13 @@ def test_the_limits_of_a_profile_stand_beside_what_is_met() -> None:
     met, not_met = ((Verdict.PASS,), (Verdict.PASS, Verdict.FAIL))
     lines = [text.render(made(*map(finding, each), limits="Half of it.")) for each in (met, not_met)]
     assert ["Limits of the profile: Half of it." in each for each in lines] == [True, False]
+
+
+@pytest.mark.parametrize("module", [text, json_report, html, junit, sarif])
+def test_every_format_has_the_limits_and_says_meets_only_where_something_was_judged(module: Any) -> None:
+    assert "Half of it." in module.render(made(finding(Verdict.PASS), limits="Half of it."))
+    for judged in (made(), made(finding(Verdict.NOT_APPLICABLE)), made(finding(Verdict.UNKNOWN))):
+        assert not re.search(r"\b[Mm]eets profile", module.render(judged))
 
 
 def test_no_page_says_legal(judged: JudgedNetwork) -> None:

@@ -18,7 +18,7 @@ from tests.compliance import declared
 from tests.compliance.declared import Document
 
 from sycee import data
-from sycee.compliance import declarations, memberships, profiles
+from sycee.compliance import declarations, memberships, profile_reader, profiles
 from sycee.compliance.canonical import plain
 from sycee.compliance.vocabulary import CONTROLLED_BY, KINDS, LISTED, SETS, TESTS
 from sycee.core import documents
@@ -43,7 +43,7 @@ def profile() -> Document:
         {"fact": "from.organisation", "test": "any-listed", "list": "first-list", "purposes": "purpose"},
         {"fact": "to.organisation", "test": "none-listed", "list": "first-list", "parts": "via.equipment.part"},
         {"fact": "stored", "test": "declared"},
-        {"fact": "incidental", "test": "is-true"},
+        {"fact": "incidental", "test": "is-true", "self_declared": True},
         {"fact": "cross_border", "test": "is-false"},
         {"fact": "persons_12m", "test": "at-most", "limit": 10_000},
         {"fact": "amount_minor", "test": "at-least", "limit": 1},
@@ -69,7 +69,7 @@ def profile() -> Document:
         "interpretation": "ours",
         "when_unknown": "fail",
         "when": conditions,
-        "unless": [{"fact": "incidental", "test": "is-true"}],
+        "unless": [{"fact": "incidental", "test": "is-true"}, {"named": "abroad"}],
         "each": "processed",
         "where": [{"fact": "at.state", "test": "none-in", "set": "home"}],
         "require": [in_time],
@@ -94,6 +94,7 @@ def profile() -> Document:
         "limits": "what it is not",
         "sources": [{"id": "text", "title": "The text", "publisher": "somebody", "date": DAY, "at_hand": True}],
         "sets": {"home": ["AA"], "holidays": ["2026-01-01"]},
+        "conditions": {"abroad": [{"fact": "to.state", "test": "none-in", "set": "home"}]},
         "members": [{"set": "home", "value": "BB", "from": DAY, "until": date(2030, 1, 1), "source": "text"}],
         "adoptions": [
             {"by": "an authority", "basis": "a law", "from": DAY, "until": date(2030, 1, 1), "source": "a gazette"}
@@ -108,6 +109,19 @@ def profile() -> Document:
                 "require": [{"fact": "operator", "test": "none-listed", "list": "first-list"}],
             },
         ],
+        "coverage": {
+            "source": "text",
+            "transactions": "all",
+            "parties": "all",
+            "exemptions": "none",
+            "classes": ["payment"],
+            "outside_classes": ["valuable-ip"],
+            "purposes": ["payment"],
+            "outside_purposes": ["diplomatic"],
+            "outside": "section 1",
+            "when": [{"named": "abroad"}],
+            "not_modelled": [{"what": "time", "clause": "2"}],
+        },
     }  # fmt: skip
 
 
@@ -171,7 +185,7 @@ WHOLE: dict[str, Callable[[], Document]] = {
 }
 READ: dict[str, Callable[[str], object]] = {
     "declarations": lambda text: declarations.parse(text, "it.toml"),
-    "profile": lambda text: profiles.parse_profile(documents.parse(text, "it.toml")),
+    "profile": lambda text: profile_reader.parse_profile(documents.parse(text, "it.toml")),
     "list": lambda text: profiles.parse_list(documents.parse(text, "it.toml")),
     "members": lambda text: memberships.parse(documents.parse(text, "it.toml")),
 }
@@ -303,6 +317,7 @@ READER_ONLY = (
     "network left out", "sets", ".set =", "holidays =", "zone =", "values[1] =", "values =", "is not declared",
     "does not declare", "is an organisation", "is a participant", "is there twice", "is not a list of tables", "has no",
     "excludes", "a fact of a natural person", "home =", "no shares of an employer",
+    "named =", "conditions left out", "conditions mistyped", "conditions =", "abroad left out", "abroad mistyped",
 )  # fmt: skip
 
 
@@ -314,7 +329,7 @@ def parts(name: str) -> list[tuple[Document, Way]]:
     if name == "profile":
         conditions = document["rules"][0].pop("when")
         rule = {**document["rules"][0], "when": conditions}
-        small = {key: document[key] for key in document if key not in ("adoptions", "touches", "rules")}
+        small = {key: document[key] for key in document if key not in ("adoptions", "touches", "rules", "coverage")}
         way = ("rules", 0, "when", 0)
         return [(document, ()), *(({**small, "rules": [{**rule, "when": [each]}]}, way) for each in conditions)]
     return [(document, ())]

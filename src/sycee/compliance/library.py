@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from sycee import data
+from sycee.compliance import profile_reader
 from sycee.compliance import profiles as regimes
 from sycee.compliance.canonical import digest
 from sycee.compliance.profiles import Library, List, Profile
@@ -23,7 +24,7 @@ def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> L
     """
     if not profiles:
         raise UsageError("no profile was named", hint=f"profiles shipped: {', '.join(data.names('profiles'))}")
-    read = [regimes.parse_profile(data.document("profiles", each, "profile")) for each in profiles]
+    read = [profile_reader.parse_profile(data.document("profiles", each, "profile")) for each in profiles]
     own = [each if isinstance(each, List) else regimes.read_list(each) for each in lists]
     given = {each.id: "a list" if isinstance(place, List) else place for each, place in zip(own, lists, strict=True)}
     if len(given) < len(own):
@@ -48,7 +49,7 @@ def is_modified(part: Profile | List) -> bool:
 def _shipped_digest(kind: str, name: str) -> str:
     if kind == "lists":
         return digest(_shipped(name))
-    return digest(regimes.parse_profile(documents.parse(data.content(kind, name), f"{name}.toml")))
+    return digest(profile_reader.parse_profile(documents.parse(data.content(kind, name), f"{name}.toml")))
 
 
 def _shipped(name: str) -> List:

@@ -14,10 +14,10 @@ from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
-from sycee.compliance import document_fields, fact_paths, vocabulary
+from sycee.compliance import vocabulary
 from sycee.compliance.canonical import digest
+from sycee.compliance.coverage import Coverage
 from sycee.compliance.document_fields import Name, end_of, number, one_of, read, read_tables, some_of
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import CONTROL_BP, Adoption, Assurance, Dated
@@ -31,7 +31,8 @@ T = TypeVar("T")
 
 STATUSES: Final = ("pledge", "law", "contract")
 ADDRESSEES: Final = ("company", "state")
-RULE_KINDS: Final = ("checked", "attested")
+COVERAGE: Final = "coverage"  # the kind of rules that state what a profile models; also the id of a generated one
+RULE_KINDS: Final = ("checked", "attested", COVERAGE)
 ROW_STATUSES: Final = ("listed", "pending", "recommended")
 BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and none is longer than a year
 REQUIRED: Final = Field("", Type.TEXT, "", required=True)  # by the tests that have this argument
@@ -44,7 +45,6 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     vocabulary.CONTROLLED_BY: ("outside", "control_bp", "chain"),
 }
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_STATE: Final = Field("", Type.STATE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Condition:
     fact: str = ""
     test: str = ""
     negate: bool = False
+    self_declared: bool = False  # where it holds, the verdict is attested at most
     values: frozenset[str] = frozenset()  # of a set test, unless `facts` is the path of the set
     facts: str = ""
     members: tuple[Member, ...] = ()  # further values, on some days only
@@ -107,6 +108,7 @@ class Condition:
     any_of: tuple[Condition, ...] = ()
     some: str = ""
     having: tuple[Condition, ...] = ()
+    name: str = ""  # of these in [conditions]
     place: str = ""
 
     def values_on(self, at: date) -> frozenset[str]:
@@ -156,6 +158,9 @@ class Rule(Dated):
     It applies if the flow (on levels of a path) meets all of `flow`, and the subject meets all of `when` and none of
     `unless`. Then the subject must meet all of `require`; or, with `each`, every element of that list which meets all
     of `where`.
+
+    A rule of the kind `coverage` states what the profile models. A subject that does not meet it is unknown, and one
+    that meets it has no verdict of this rule: `not applicable`.
     """
 
     id: str
@@ -222,6 +227,7 @@ class Profile:
     adoptions: tuple[Adoption, ...]
     touches: tuple[Touch, ...]
     rules: tuple[Rule, ...]
+    coverage: Coverage | None = None
     place: str = field(default="", compare=False)
 
     def force(self, at: date, adoptions: Sequence[Adoption] = ()) -> Force:
@@ -349,11 +355,6 @@ def list_ids(profile: Profile) -> set[str]:
     return {leaf.list for condition in conditions for leaf in condition.leaves()} - {""}
 
 
-def parse_profile(table: Table) -> Profile:
-    """Return the profile in a document. DocumentError for an invalid value."""
-    return _ProfileReader(table).read()
-
-
 def read_list(path: Path) -> List:
     """Return the list in a file. Errors as of `documents.read` and `parse_list`."""
     return parse_list(documents.read(path))
@@ -362,7 +363,7 @@ def read_list(path: Path) -> List:
 def parse_list(table: Table) -> List:
     """Return the list in a document. DocumentError for an invalid value."""
     sources = read_tables(table, "sources", partial(read, Source), required=True)
-    rows = read_tables(table, "rows", partial(_with_source, Row, sources))
+    rows = read_tables(table, "rows", partial(with_source, Row, sources))
     made = read(List, table, sources=sources, rows=rows)
     table.finish()
     if made.covers_from is not None and made.covers_from > made.as_of:
@@ -373,196 +374,6 @@ def parse_list(table: Table) -> List:
     return made
 
 
-class _ProfileReader:
-    """Reads one document. Sets are read first, because conditions name them."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.id = document_fields.name(table, "id")
-        self.sources = read_tables(table, "sources", partial(read, Source), required=True)
-        self.sets: dict[str, tuple[str, ...]] = {}
-        if "sets" in table:
-            sets = table.table("sets")
-            self.sets = {name: sets.texts(name, default=(), empty=True) for name in sets.names()}
-        self.members = read_tables(table, "members", self._member)
-        for name, values in self.sets.items():
-            if not values and all(each.set != name for each in self.members):
-                raise sets.error(name, "the set is empty", right="its values, or [[members]] with dates")
-
-    def read(self) -> Profile:
-        """Return the whole profile."""
-        table = self.table
-        profile = read(
-            Profile,
-            table,
-            id=self.id,
-            sources=self.sources,
-            sets=self.sets,
-            members=self.members,
-            adoptions=read_tables(table, "adoptions", partial(read, Adoption, profile=self.id)),
-            touches=read_tables(table, "touches", self._touch),
-            rules=read_tables(table, "rules", self._rule, required=True),
-        )
-        names = [rule.id for rule in profile.rules]
-        for index, each in enumerate(table.tables("rules")):
-            if names[index] in names[:index]:
-                raise each.error("id", f"the rule {names[index]} is there twice", right="another id for one of them")
-        table.finish()
-        return profile
-
-    def _member(self, table: Table) -> Member:
-        name = table.choice("set", tuple(self.sets))
-        member = _with_source(Member, self.sources, table, set=name)
-        if member.value in self.sets[name]:
-            problem = f"{documents.found(member.value)} is always in the set {name}"
-            raise table.error("value", problem, right="remove it from [sets], or remove this")
-        if member.from_date is None and member.until_date is None:
-            raise table.error(None, "has no dates", right=f'"from", "until" or both; or add the value to {name}')
-        return member
-
-    def _touch(self, table: Table) -> Touch:
-        level = table.choice("level", tuple(vocabulary.LEVELS))
-        return Touch(level, self._condition(table, Roots(level)))
-
-    def _rule(self, table: Table) -> Rule:
-        level = table.choice("level", tuple(vocabulary.LEVELS))
-        each = table.text("each", "")
-        subject, element = Roots(level), Roots(level, each)
-        if each:
-            fact_paths.check_each(table, "each", each, subject)
-        if "flow" in table and level not in vocabulary.PATH_LEVELS:
-            raise table.error("flow", "is for levels on the path of a flow", right='write these conditions in "when"')
-        rule = _with_source(
-            Rule,
-            self.sources,
-            table,
-            id=f"{self.id}/{document_fields.name(table, 'id')}",
-            level=level,
-            flow=self._conditions(table, "flow", Roots(vocabulary.FLOW)),
-            when=self._conditions(table, "when", subject),
-            unless=self._conditions(table, "unless", subject),
-            each=each,
-            where=self._conditions(table, "where", element) if each else (),
-            require=self._conditions(table, "require", element),
-            basis=self._path(table, "basis", element),
-        )
-        if not rule.require:
-            right = "the conditions that must hold: require = [{ fact = …, test = … }]"
-            raise table.error(None, 'has no "require"', right=right)
-        return rule
-
-    def _conditions(self, table: Table, key: str, roots: Roots) -> tuple[Condition, ...]:
-        return read_tables(table, key, partial(self._condition, roots=roots))
-
-    def _condition(self, table: Table, roots: Roots) -> Condition:
-        if "any" in table:
-            return Condition(any_of=self._conditions(table, "any", roots), place=document_fields.place(table))
-        if "some" in table:
-            return self._some(table, roots)
-        test = table.choice("test", tuple(vocabulary.TESTS))
-        fact = "" if test == vocabulary.ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
-        given = self._set(table, roots) if test in vocabulary.SETS else {}
-        if test == vocabulary.CONTROLLED_BY:
-            given = self._states(table, roots)
-        if test == vocabulary.RETURNED_IN_TIME:
-            zone: ZoneInfo = table.zone("zone")
-            given = {"zone": zone.key, "weekend": _weekend(table), "holidays": self._holidays(table)}
-        only = ("negate", *ARGUMENTS.get(test, ()))
-        condition = read(Condition, table, only=only, fact=fact, test=test, **given)
-        for key in ("parts", "purposes", "of"):
-            if path := getattr(condition, key):
-                fact_paths.check(table, key, path, roots)
-        if condition.chain == vocabulary.MULTIPLY and vocabulary.EMPLOYED in condition.ties:
-            right = f'without "{vocabulary.EMPLOYED}", or chain = "{vocabulary.ATTRIBUTE}"'
-            raise table.error("ties", "a person has no shares of an employer to multiply", right=right)
-        return condition
-
-    def _some(self, table: Table, roots: Roots) -> Condition:
-        path = table.text("some")
-        fact_paths.check_each(table, "some", path, roots)
-        having = read_tables(
-            table, "having", partial(self._condition, roots=fact_paths.below(path, roots)), required=True
-        )
-        return read(Condition, table, only=("negate",), some=path, having=having)
-
-    def _states(self, table: Table, roots: Roots) -> dict[str, object]:
-        """Return the states of `controlled-by`, those of the exception, and the ties."""
-        if any(field.kinds != (vocabulary.ORGANISATION,) for field in self._fields(table, roots)):
-            right = "the path of a reference to organisations, such as to.organisation"
-            raise table.error("fact", "names no organisation", right=right)
-        given = self._chosen_set(table, ("set", "values"), [_STATE])
-        if "home" in table:
-            name = self._set_name(table, "home", [_STATE])
-            given |= {"home": frozenset(self.sets[name]), "home_members": self._members_of(name), "home_name": name}
-        else:
-            table.offer("home")
-        return {**given, "ties": table.texts("ties", choices=vocabulary.TIES, default=vocabulary.USUAL_TIES)}
-
-    def _set(self, table: Table, roots: Roots) -> dict[str, object]:
-        if "facts" in table and not {"set", "values"} & set(table.names()):
-            return {"facts": self._path(table, "facts", roots)}
-        return self._chosen_set(table, ("set", "values", "facts"), self._fields(table, roots))
-
-    def _chosen_set(self, table: Table, keys: Sequence[str], fields: Sequence[Field]) -> dict[str, object]:
-        """Return the set that one of these keys gives, whose values must be allowed in all of the fields."""
-        given = [key for key in keys if key in table]
-        for key in keys:
-            table.offer(key)
-        if len(given) != 1:
-            problem = f"has {' and '.join(given) or 'no values'}"
-            *others, last = [f'"{key}"' for key in keys]
-            raise table.error(None, problem, right=f"one of {', '.join(others)} and {last}")
-        if given == ["values"]:
-            values = table.texts("values")
-            _check_values(table, "values", values, fields)
-            return {"values": frozenset(values)}
-        name = self._set_name(table, "set", fields)
-        return {"values": frozenset(self.sets[name]), "members": self._members_of(name), "set_name": name}
-
-    def _set_name(self, table: Table, key: str, fields: Sequence[Field]) -> str:
-        """Return the name of a set, whose values must be allowed in all of the fields."""
-        name = table.choice(key, tuple(self.sets))
-        _check_values(table, key, [*self.sets[name], *(each.value for each in self._members_of(name))], fields)
-        return name
-
-    def _members_of(self, name: str) -> tuple[Member, ...]:
-        return tuple(each for each in self.members if each.set == name)
-
-    def _fields(self, table: Table, roots: Roots) -> Sequence[Field]:
-        return fact_paths.fields(table, "fact", table.text("fact"), roots)
-
-    def _holidays(self, table: Table) -> frozenset[str]:
-        if "holidays" not in table:
-            table.offer("holidays")
-            return frozenset()
-        days = self.sets[table.choice("holidays", tuple(self.sets))]
-        for day in days:
-            try:
-                document_fields.parse_day(day, "holidays")
-            except UsageError as error:
-                right = 'a set of dates that exist, written as "2026-10-01"'
-                raise table.error("holidays", f"found {documents.found(day)}", right=right) from error
-        return frozenset(days)
-
-    def _path(self, table: Table, key: str, roots: Roots) -> str:
-        path = table.text(key, "")
-        return fact_paths.check(table, key, path, roots) if path else ""
-
-
-def _check_values(table: Table, key: str, values: Sequence[str], fields: Sequence[Field]) -> None:
-    """Raise DocumentError for a value that a fact cannot have, and that a test would never find."""
-    for value in values:
-        for each in fields:
-            document_fields.check_text(table, key, value, each)
-
-
-def _weekend(table: Table) -> tuple[str, ...]:
-    weekend = table.texts("weekend", choices=DAYS, default=("saturday", "sunday"))
-    if len(set(weekend)) == len(DAYS):
-        raise table.error("weekend", "found every day of the week", right="the days off: at least one day is left out")
-    return weekend
-
-
-def _with_source(kind: type[T], sources: Sequence[Source], table: Table, **given: Any) -> T:
+def with_source(kind: type[T], sources: Sequence[Source], table: Table, **given: Any) -> T:
     """Read a data class whose `source` is the id of one of these sources."""
     return read(kind, table, source=table.choice("source", [each.id for each in sources]), **given)

@@ -135,6 +135,7 @@ PURPOSES: Final = (
 )  # fmt: skip
 CLASSES: Final = (
     "payment", "personal", "sensitive-personal", "financial", "identifiers", "valuable-ip", "account", "diplomatic",
+    "health", "biometric", "genetic", "geolocation",
 )  # fmt: skip
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from sycee import data
-from sycee.compliance import declarations, library, profiles
+from sycee.compliance import declarations, library, profile_reader, profiles
 from sycee.compliance.canonical import canonical
 from sycee.compliance.enforcement.tables import CONTENTS, FILES, LIBRARY, NETWORK, VERSIONS, WAIVERS
 from sycee.compliance.facts import Network, Waiver
@@ -113,7 +113,7 @@ def with_waivers(network: Network, granted: Iterable[Waiver]) -> Network:
 def library_of(files: Sequence[File]) -> Library:
     """Return the library of these texts."""
     tables = [(each.role, documents.parse(each.content, each.name)) for each in files]
-    regimes = [profiles.parse_profile(table) for role, table in tables if role == PROFILE]
+    regimes = [profile_reader.parse_profile(table) for role, table in tables if role == PROFILE]
     return profiles.build_library(regimes, [profiles.parse_list(table) for role, table in tables if role == LIST])
 
 

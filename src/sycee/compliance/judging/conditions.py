@@ -52,7 +52,7 @@ class ConditionResult:
     truth: Truth
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
-    by_attestation: bool = False  # an attestation decided, and no fact that can be checked
+    by_attestation: bool = False  # an attestation or a self-declared fact decided, and no fact that can be checked
     chain: tuple[str, ...] = ()
     row: str = ""
     followed: int = 0  # the number of leading items of `evidence` that are only references to the facts
@@ -120,6 +120,8 @@ class ConditionCompiler:
             evaluate = self._deadline_test(condition, roots)
         else:
             evaluate = self._value_test(condition, roots)
+        if condition.self_declared:
+            evaluate = _self_declared(evaluate)
         starts = start_points(condition, roots)
         return _cached(evaluate, _SCOPE_INDEX[next(iter(starts))]) if len(starts) == 1 else evaluate
 
@@ -296,6 +298,17 @@ def _cached(evaluate: Evaluator, index: int) -> Evaluator:
         return result
 
     return cached
+
+
+def _self_declared(evaluate: Evaluator) -> Evaluator:
+    """Count what a party declares in its own favour as an attestation."""
+
+    def evaluate_declaration(scope: Scope) -> ConditionResult:
+        result = evaluate(scope)
+        result.by_attestation = result.by_attestation or bool(result.truth)
+        return result
+
+    return evaluate_declaration
 
 
 def _any_of(evaluators: list[Evaluator]) -> Evaluator:

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final
 
 from sycee.compliance.facts import Waiver
-from sycee.compliance.profiles import Condition, Rule
+from sycee.compliance.profiles import COVERAGE, Condition, Rule
 from sycee.compliance.verdicts import ON_PATH, Finding, Verdict
 from sycee.compliance.vocabulary import ANY_IN, LEVELS, NONE_IN, SETS
 
@@ -28,7 +28,13 @@ NONE_CONTESTED: Final[ContestedFacts] = frozenset()
 
 def contradictions(rules: Iterable[Rule]) -> Contradictions:
     """Return, for each rule, the rules of other profiles that require an incompatible value of the same fact."""
-    requiring = [(rule, required) for rule in rules for required in [_required_sets(rule)] if required]
+    requiring = [
+        (rule, required)
+        for rule in rules
+        if rule.kind != COVERAGE  # it requires nothing of a subject
+        for required in [_required_sets(rule)]
+        if required
+    ]
     found: dict[str, dict[str, frozenset[str]]] = {}
     for rule, required in requiring:
         for other, also in requiring:

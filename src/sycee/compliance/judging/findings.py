@@ -58,13 +58,20 @@ class FindingWriter:
             why = rule.not_about
             if result.exempting is not None:
                 why = f" is exempt from {rule.name}: {_facts(result.exempting) or 'by its facts'}."
+                if result.by_attestation and not rule.is_coverage:
+                    return self._exempt_by_declaration(rule, subject + why, subject, before, result)
             return _not_applicable(rule, subject + why, subject, result)
+        if rule.is_coverage and result.holds:
+            within = f" is within what profile {rule.profile.id} version {rule.profile.version} models."
+            return _not_applicable(rule, subject + within, subject, result)
         head, _ = rule.shared
         by_attestation = result.by_attestation or before.by_attestation
         applies: Truth = True if before.truth and result.applies else None
         verdict = verdict_of(applies, result.holds, by_attestation=by_attestation)
         missing: tuple[str, ...] = ()
         conflicting: tuple[str, ...] = ()
+        if rule.is_coverage:
+            verdict = Verdict.UNKNOWN
         if verdict is Verdict.UNKNOWN:
             missing = (*before.missing, *(gap for gap in result.missing if gap not in before.missing))
             verdict = Verdict.FAIL if rule.unknown_fails else verdict
@@ -75,6 +82,25 @@ class FindingWriter:
         assurance = _weakest_assurance(evidence)
         own = (subject, verdict, rule.force, message, evidence, result.chain, result.row, missing, assurance)
         return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, conflicting, None))
+
+    def _exempt_by_declaration(
+        self, rule: CompiledRule, message: str, subject: str, before: Precondition, result: RuleResult
+    ) -> Finding:
+        """Return the finding for an exemption that nobody can check: it is attested, and never beyond the rule."""
+        evidence = before.evidence + result.evidence
+        head, _ = rule.shared
+        own = (
+            subject,
+            Verdict.ATTESTED,
+            rule.force,
+            message,
+            evidence,
+            (),
+            result.row,
+            (),
+            _weakest_assurance(evidence),
+        )
+        return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, (), None))
 
     def _binds(self, name: str, rule: CompiledRule) -> bool:
         """Return whether a basis is a rule of another regime that is in effect."""
@@ -96,6 +122,10 @@ class FindingWriter:
             return f"{subject} meets {rule.name} by attestation as of {self._on}."
         if verdict is Verdict.CONFLICT:
             return f"{subject} does not meet {rule.name} because {' and '.join(conflicting)} requires the opposite."
+        if rule.is_coverage and result.holds is False:
+            model = f"profile {rule.profile.id} version {rule.profile.version} does not model all of this"
+            gaps = f"; {_gaps(missing, result)}" if missing else ""
+            return f"Whether {subject} meets {rule.name} is unknown: {_facts(result.against)}; {model}{gaps}."
         if verdict is Verdict.UNKNOWN or result.holds is not False:
             return f"Whether {subject} meets {rule.name} is unknown: {_gaps(missing, result)}."
         excluded = "is excluded by" if result.row else "does not meet"

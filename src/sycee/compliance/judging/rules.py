@@ -11,7 +11,7 @@ from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResu
 from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.logic import Truth, conjunction, negation
-from sycee.compliance.profiles import Profile, Rule
+from sycee.compliance.profiles import COVERAGE, Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
 
@@ -92,11 +92,12 @@ class CompiledRule:
         in_effect = force is not Force.NONE
         self.not_touched = f" does not fall under {self.name}{'' if in_effect else ', which is not in effect'}."
         self.not_about = f" is outside the scope of {self.name}."
+        self.is_coverage = rule.kind == COVERAGE
         self.flow = [compiler.compile(each, Roots(FLOW)) for each in rule.flow]
         self.reads_flow = bool(fields_of_flow(rule.paths()))
         self.needs_flow = self.reads_flow or bool(rule.flow)
         self._by_attestation = rule.kind == "attested" or bool(rule.complete)
-        self.unknown_fails = rule.when_unknown == "fail"
+        self.unknown_fails = rule.when_unknown == "fail" and not self.is_coverage
         self._compiler = compiler
         self._when = [compiler.compile(each, subject) for each in rule.when]
         self._unless = [compiler.compile(each, subject) for each in rule.unless]
@@ -123,16 +124,24 @@ class CompiledRule:
     def _evaluate(self, scope: Scope) -> RuleResult:
         trail = _Trail()
         applies: Truth = True
+        declared: ConditionResult | None = None  # an exemption that is only declared or attested
         for evaluators, exempts in ((self._when, False), (self._unless, True)):
             for evaluate in evaluators:
                 result = evaluate(scope)
                 truth = negation(result.truth) if exempts else result.truth
+                if truth is False and exempts and result.by_attestation:
+                    declared = declared or result
+                    continue
                 if truth is False:
                     exempting = result.deciding if exempts else None
                     return RuleResult(False, evidence=result.evidence, row=result.row, exempting=exempting)
                 if truth is None:
                     applies = None
                 trail.add(result, applying=True)
+        if declared is not None:
+            return RuleResult(
+                False, evidence=declared.evidence, by_attestation=True, row=declared.row, exempting=declared.deciding
+            )
         holds, bases = self._holds(scope, trail)
         if holds and self.rule.complete:
             holds = self._complete(scope[0], trail)

@@ -67,6 +67,7 @@ def _profile(summary: ProfileSummary) -> dict[str, Any]:
         "stops": summary.stops,
         "counts": {verdict.word: summary.counts[verdict] for verdict in WORST_FIRST},
         "says": summary.sentence,
+        "limits": profile.limits,
     }
 
 

@@ -36,7 +36,8 @@ def _suite(judged: JudgedNetwork, summary: ProfileSummary) -> ET.Element:
     names = {"name": f"{profile.id} version {profile.version}", "timestamp": f"{report.at}T00:00:00"}
     suite = ET.Element("testsuite", names)
     properties = ET.SubElement(suite, "properties")
-    values = {"force": summary.force.word, "says": summary.sentence, **judged.digests, "engine": report.engine}
+    says = {"force": summary.force.word, "says": summary.sentence, "limits": profile.limits}
+    values = {**says, **judged.digests, "engine": report.engine}
     for name, value in values.items():
         ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
     suite.extend(_case(judged, finding) for finding in report.findings if finding.profile == profile.id)

@@ -31,10 +31,10 @@ class Look(NamedTuple):
 LOOKS: Final[Mapping[Verdict, Look]] = {
     Verdict.FAIL: Look("✗", "warning", "fail", "declared facts show that the rule does not hold"),
     Verdict.CONFLICT: Look("≠", "fourth", "review", "one regime requires what another forbids; a person decides"),
-    Verdict.UNKNOWN: Look("?", "second", "open", "a fact is missing or has expired, or a list has expired"),
+    Verdict.UNKNOWN: Look("?", "second", "open", "a fact is missing or has expired, or the profile does not model it"),
     Verdict.WAIVED: Look("w", "sixth", "fail", "the rule does not hold or is unknown, and a person granted a waiver"),
     Verdict.ATTESTED: Look(
-        "a", "first", "informational", "the rule cannot be checked here; an organisation attests it"
+        "a", "first", "informational", "the rule cannot be checked here; an organisation attests or declares it"
     ),
     Verdict.PASS: Look("✓", "third", "pass", "declared facts show that the rule holds"),
     Verdict.NOT_APPLICABLE: Look("", "neutral", "", "the rule is not about the subject, or exempts it"),
@@ -193,7 +193,7 @@ def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date)
         # A waived rule is not met, so the sentence begins with the waivers: its beginning may be quoted alone.
         waived = f"has {quantity(counts[Verdict.WAIVED], 'waived finding')} under {named}"
         return f"{waived}{' and meets the rest' if met else ''} {on}{by}"
-    return f"meets {named} {on}{by}" if met else f"{named} applies to nothing here {on}"
+    return f"meets {named} {on}{by}" if met else f"there is nothing to judge under {named} {on}"
 
 
 def weight(finding: Finding) -> int:

@@ -1,0 +1,45 @@
+"""The coverage of a profile: the parts of its source that it models, and those that it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from sycee.compliance import vocabulary
+from sycee.compliance.document_fields import some_of
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of the source that a profile does not model."""
+
+    what: str
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a profile models. Classes and purposes decide; the texts are for readers.
+
+    `outside_classes` and `outside_purposes` are those that the regime is not about; `outside` is the reason, with the
+    place in the source.
+    """
+
+    source: str
+    transactions: str
+    parties: str
+    exemptions: str
+    classes: Annotated[tuple[str, ...], some_of(vocabulary.CLASSES)] = ()
+    outside_classes: Annotated[tuple[str, ...], some_of(vocabulary.CLASSES)] = ()
+    purposes: Annotated[tuple[str, ...], some_of(vocabulary.PURPOSES)] = ()
+    outside_purposes: Annotated[tuple[str, ...], some_of(vocabulary.PURPOSES)] = ()
+    outside: str = ""
+    not_modelled: tuple[Gap, ...] = ()
+
+    def known(self) -> dict[str, frozenset[str]]:
+        """Return the values that the profile models or that are outside, by the field of flows that has them."""
+        values = {
+            "classes": (*self.classes, *self.outside_classes),
+            "purpose": (*self.purposes, *self.outside_purposes),
+        }
+        return {field: frozenset(each) for field, each in values.items() if each}
