@@ -8,7 +8,7 @@ measured in the same run, alternating with the work, so that a busy machine slow
 | measure, runner, catalogue | benchmark, its conversion to a row, list of benchmarks |
 | town, programmes, books | records, and new ledgers to submit them to |
 | ledger, drops, open_loop, signed, starts, identifiers, known_ids, draw | rows, one family each |
-| compliance, screening, routes | rows of compliance |
+| compliance, compliance_names, screening, routes | rows of compliance |
 | crowd | coroutines in an open loop, and settings of a server process |
 | peers, sqlite, postgresql | the same transfers in databases |
 | disk, memory | limits |

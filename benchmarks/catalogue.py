@@ -22,6 +22,7 @@ FAMILIES: Final = (
     "identifiers",
     "draw",
     "compliance",
+    "compliance_names",
     "screening",
     "routes",
     "wallets",

@@ -13,7 +13,7 @@ from sycee import data
 from sycee.compliance import library, memberships, vocabulary
 from sycee.compliance.facts import CONTROL_BP
 from sycee.compliance.memberships import MemberList
-from sycee.compliance.profiles import COVERAGE, Condition, List, Profile, Rule, Source, list_ids
+from sycee.compliance.profiles import COVERAGE, Condition, List, Profile, Row, Rule, Source, list_ids
 
 _STATUSES: Final[Mapping[str, str]] = {
     "pledge": "a pledge: it advises, and is enforced only where an authority adopted it on a legal basis",
@@ -304,7 +304,7 @@ def _list(listed: List) -> Iterator[str]:
     second_hand = {source.id: "" if source.at_hand else _SECOND_HAND for source in listed.sources}
     rows = [
         (
-            " / ".join((each.party, *each.also)) + (f": {each.note}" if each.note else ""),
+            _names(each) + (f": {each.note}" if each.note else ""),
             each.status,
             ", ".join(f"`{limit}`" for limit in (*each.parts, *each.purposes)) or "–",
             each.from_date or "–",
@@ -317,6 +317,12 @@ def _list(listed: List) -> Iterator[str]:
     yield f"{listed.title}, as of {listed.as_of}. {complete}{ends}{note}"
     yield _table(("party", "status", "only for", "from", "until", "source"), rows)
     yield _sources(listed.sources)
+
+
+def _names(row: Row) -> str:
+    """Return the names of a party; those with a source of their own have it beside them."""
+    aliases = (f"{each.name} (`{each.source}`)" for each in row.aliases)
+    return " / ".join((row.party, *row.also, *aliases))
 
 
 def _sources(sources: Sequence[Source]) -> str:

@@ -46,6 +46,19 @@ from sycee.compliance.vocabulary import (
 
 STATES = ("AA", "BB", "CC")
 WORDS = ("audit", "consent", "payment", "storage", "one/rule", "two/rule")
+# Names of two firms, one as lists write it, in forms that are equal, similar and of others.
+NAMES = (
+    "Storage Works Ltd",
+    "STORAGE-WORKS GmbH",
+    "Stor\u0430ge W\u043erks",  # with Cyrillic letters
+    "Storage Wroks",
+    "Works, Storage",
+    "New Storage Works",
+    "Storage",
+    "\u5317\u4eac\u8d26\u672c\u6709\u9650\u516c\u53f8",
+    "Bei Jing Zhang Ben",
+    "Paper Trade",
+)
 TOPICS = ("inventory", "no-backdoors")
 LISTS = ("list", "other")
 HOUR_NS = 3600 * 10**9
@@ -62,7 +75,7 @@ def network(random: Random) -> Network:
     for kind in KINDS.values():
         for id in ids(kind.name):
             if random.random() < 0.95:
-                name = random.choice(WORDS) if random.random() < 0.1 else id
+                name = random.choice((*WORDS, *NAMES)) if random.random() < 0.2 else id
                 facts = _facts(random, kind.fields)
                 facts = _of_one_form(random, facts) if kind.name == ORGANISATION else facts
                 entities[id] = Entity(kind.name, id, name, facts)
@@ -140,9 +153,10 @@ def _value(random: Random, field: Field) -> Value:
         return one if kind is Type.REFERENCE else tuple(random.choice(known) for _ in range(several))
     if kind is Type.ELEMENTS:
         return tuple(_element(random, field) for _ in range(several))
+    words = field.words + WORDS + (NAMES if field.name == "identifiers" else ())
     plain: dict[Type, Any] = {
         Type.TEXT: lambda: random.choice(field.words + WORDS),
-        Type.WORDS: lambda: tuple(random.choice(field.words + WORDS) for _ in range(several)),
+        Type.WORDS: lambda: tuple(random.choice(words) for _ in range(several)),
         Type.STATE: lambda: random.choice(STATES),
         Type.STATES: lambda: tuple(random.choice(STATES) for _ in range(several)),
         Type.BOOLEAN: lambda: random.random() < 0.5,
@@ -177,8 +191,8 @@ def lists(random: Random) -> list[List]:
 def _list(random: Random, id: str) -> List:
     rows = [
         Row(
-            party=random.choice([*ids(ORGANISATION), *WORDS, *(f" {word.upper()}" for word in WORDS)]),
-            also=(),
+            party=random.choice([*ids(ORGANISATION), *WORDS, *(f" {word.upper()}" for word in WORDS), *NAMES]),
+            also=random.choice(((), (), NAMES[:1])),
             status=random.choice(("listed", "listed", "pending", "recommended")),
             parts=random.choice(((), (), (), ("storage",))),
             purposes=random.choice(((), (), (), (PURPOSES[0],))),

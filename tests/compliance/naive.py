@@ -1,14 +1,16 @@
 """A plain judge: recursion over the declarations, without evidence and caches.
 
-The slow twin of `sycee.compliance.judging.judge`. Both use the same data classes and the same function to split paths.
+The slow twin of `sycee.compliance.judging.judge`. Both use the same data classes, the same function to split paths, and
+the same normalised words of names.
 """
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sycee.compliance import names
 from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
 from sycee.compliance.profiles import DAYS, Condition, Library, Profile, Row, Rule
@@ -42,10 +44,60 @@ def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
 REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_field(kind.fields).items()}
 
 
-def spelled(name: object) -> list[str]:
-    """Return the normalized words of a name."""
-    plain = unicodedata.normalize("NFKC", str(name)).casefold()
-    return "".join(each for each in plain if unicodedata.category(each) != "Cf").split()
+def errors(one: str, other: str) -> int:
+    """Return the letters that differ: wrong, missing, further, or two neighbours that are swapped."""
+    table = {(0, column): column for column in range(len(other) + 1)} | {
+        (line, 0): line for line in range(len(one) + 1)
+    }
+    for line in range(1, len(one) + 1):
+        for column in range(1, len(other) + 1):
+            wrong = one[line - 1] != other[column - 1]
+            ways = [table[line - 1, column] + 1, table[line, column - 1] + 1, table[line - 1, column - 1] + wrong]
+            if line > 1 and column > 1 and one[line - 2 : line] == other[column - 2 : column][::-1]:
+                ways.append(table[line - 2, column - 2] + 1)
+            table[line, column] = min(ways)
+    return table[len(one), len(other)]
+
+
+def typed(wanted: names.Words, written: names.Words) -> bool:
+    """Return whether words are equal but for typing errors."""
+    pairs = list(zip(wanted, written, strict=True))
+    close = all(
+        names.alike(one) == names.alike(other)
+        or min(errors(names.folded(one), names.folded(other)), errors(names.alike(one), names.alike(other)))
+        <= names.typing_errors_max(one, other)
+        for one, other in pairs
+    )
+    return close and names.are_typed(wanted, written)
+
+
+def similar(of_name: names.Words, of_row: names.Words) -> bool:
+    """Return whether a name may be that of a row, by comparing all parts of both."""
+    own, row = [names.alike(each) for each in of_name], [names.alike(each) for each in of_row]
+    whole, wanted, spans = names.joined(own), names.joined(row), range(1, len(own) + 1)
+    if not own or len(wanted) < 2:
+        return False
+    parts = [names.joined(row[:end]) for end in range((len(row) + 1) // 2, len(row))]
+    both_long = names.is_long(whole) and names.is_long(wanted) and len(own) != len(row)
+    return (
+        any(names.joined(own[start : start + span]) == wanted for span in spans for start in range(len(own)))
+        or whole in [part for part in parts if len(part) > 2 or not part.isascii()]
+        or () != names.unordered(of_name) == names.unordered(of_row)
+        or (both_long and errors(whole, wanted) <= 1)
+        or any(typed(of_row, of_name[start : start + len(row)]) for start in range(len(own) - len(row) + 1))
+    )
+
+
+def called(name: str, of_row: Iterable[str]) -> Truth:
+    """Return whether a row has this name: true, or unknown if it has a similar one."""
+    found: list[Truth] = [False]
+    for each in of_row:
+        found.append(names.are_equal(name, each))
+        for own in (names.words(name), *names.readings(name)):
+            for wanted in (names.words(each), *names.readings(each)):
+                if not names.code(each) and similar(own, wanted):
+                    found.append(None)
+    return disjunction(found)
 
 
 class Naive:
@@ -138,7 +190,12 @@ class Naive:
         gap: list[Truth] = [] if whole else [None]
         values = [value for _, found in leaves for value in found]
         if condition.test in ("any-listed", "none-listed"):
-            truth = disjunction([self.listed(str(value), condition, roots, frame) for value in values] + gap)
+            found_of: list[Truth] = [
+                self.listed(str(value), condition, roots, frame, self.products(owner, steps[-1]))
+                for owner, found in leaves
+                for value in found
+            ]
+            truth = disjunction(found_of + gap)
             return truth if condition.test == "any-listed" else negation(truth)
         if condition.test == "controlled-by":
             return disjunction([self.controlled(str(value), condition) for value in values] + gap)
@@ -216,7 +273,15 @@ class Naive:
 
     # --- lists ---
 
-    def listed(self, party: str, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
+    def products(self, owner: Here, field: str) -> list[str]:
+        """Return the names of the product of which a field names the maker."""
+        if field == "publisher" and isinstance(owner, Entity):
+            return [owner.id, owner.name]
+        return [str(each) for each in self.values(owner, ["model"])[0]] if field == "vendor" else []
+
+    def listed(
+        self, party: str, condition: Condition, roots: Roots, frame: dict[str, Here | None], products: list[str]
+    ) -> Truth:
         listed = self.library.lists[condition.list]
         if listed.expired(self.at) or self.at < (listed.covers_from or listed.as_of):
             return None
@@ -226,16 +291,27 @@ class Naive:
         direct: dict[str, Truth] = {}
         for who in everybody:
             here = self.resolved(who, "owner")
-            names, known = self.values(here, ["identifiers"])
-            names = [who, *names, *([self.network.entities[who].name] if who in self.network.entities else [])]
+            declared, known = self.values(here, ["identifiers"])
+            own = [
+                who,
+                *map(str, declared),
+                *([self.network.entities[who].name] if who in self.network.entities else []),
+            ]
             answers: list[Truth] = []
             for row in rows:
-                called = [spelled(each) for each in (row.party, *row.also)]
-                if any(spelled(name) in called for name in names) and met[id(row)] is not False:
+                of_product = [called(name, row.names) is not False for name in products if who == party]
+                truth = disjunction([called(name, row.names) for name in own] + [None for each in of_product if each])
+                if truth is not False and met[id(row)] is not False:
                     if row.status == "listed":
-                        answers.append(met[id(row)])
+                        answers.append(met[id(row)] if truth else None)
                     elif row.status == "pending":
                         answers.append(None)
+            for other in self.sharing(who, declared):
+                named = [
+                    each for each in self.names_of(other) if any(called(each, row.names) is not False for row in rows)
+                ]
+                if rows and (named or not self.is_branch(other, who)):
+                    answers.append(None)
             absent: Truth = None if (rows and not known) or not listed.complete else False
             direct[who] = disjunction(answers) if answers else absent
         found = {who for who in everybody if direct[who]}
@@ -247,6 +323,20 @@ class Naive:
             clean = {who for who in everybody if sum(self.held_bp(who, others)) < condition.control_bp}
             free |= {who for who in clean if direct[who] is False}
         return True if party in found else False if party in free else None
+
+    def sharing(self, who: str, identifiers: list[object]) -> list[Entity]:
+        """Return the other organisations that declare a code of this one."""
+        codes = {names.code(str(each)) for each in identifiers} - {""}
+        others = [each for each in self.network.of_kind("organisation") if each.id != who]
+        return [one for one in others if any(names.code(each) in codes for each in self.names_of(one))]
+
+    def names_of(self, entity: Entity) -> list[str]:
+        return [entity.id, entity.name, *map(str, self.values(entity, ["identifiers"])[0])]
+
+    def is_branch(self, one: Entity, other: str) -> bool:
+        """Return whether one of two organisations is a branch of the other."""
+        parents = [(one, other), (self.resolved(other, "owner"), one.id)]
+        return any(self.values(each, ["branch_of"])[0] == [id] for each, id in parents)
 
     def owners_named(self) -> list[str]:
         named, _ = [], True

@@ -330,10 +330,10 @@ def equipped(**vendor: Any) -> Network:
     )
 
 
-LISTED_BY_NAME = listing(row("Vendor Ltd"))
+LISTED_BY_NAME = listing(row("Seller Ltd"))
 
 
-@pytest.mark.parametrize(("names", "truth"), [(("VENDOR LTD",), True), ((), False), (("Vendor",), False), (None, None)])
+@pytest.mark.parametrize(("names", "truth"), [(("SELLER LTD",), True), ((), False), (("Maker",), False), (None, None)])
 def test_a_party_is_found_by_its_identifiers(names: tuple[str, ...] | None, truth: bool | None) -> None:
     declared = equipped(identifiers=names)
     outcome = ask(declared, "hub", condition("equipment.vendor", "any-listed", list="list"), LISTED_BY_NAME)

@@ -167,13 +167,57 @@ def test_a_circle_of_owners_does_not_clear_itself(firm: Any, other: Any, truth: 
 
 
 @pytest.mark.parametrize(
-    "name", ["Bad  Firm Ltd", " bad firm ltd ", "BAD FIRM LTD", "\uff22ad\u00a0Firm Ltd", "Bad Fi\u200brm Ltd"]
+    "name", ["Bad  Firm Ltd", " bad firm ltd ", "BAD-FIRM, Limited", "\uff22ad\u00a0Firm", "B\u0430d Fi\u200brm GmbH"]
 )
 def test_names_are_compared_normalized(name: str) -> None:
     listed = row("another", "Bad Firm Ltd")
     assert match_of_firm(listed, firm=organisation(identifiers=(name,))).truth is True
     assert match_of_firm(row(name), firm=organisation(identifiers=("Bad Firm Ltd",))).truth is True
-    assert match_of_firm(listed, firm=organisation(identifiers=("Bad Firm Limited",))).truth is False
+    assert match_of_firm(listed, firm=organisation(identifiers=("Good Firm Ltd",))).truth is False
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("Bad Tradign", "is spelled nearly as"),
+        ("Trading Bad", "has, in another order, the words of"),
+        ("The Bad Trading", "contains"),
+        ("The Bad Tradin", "nearly contains"),
+    ],
+)
+def test_a_similar_name_is_a_possible_match(name: str, how: str) -> None:
+    firm = organisation(identifiers=(name,))
+    found = match_of_firm(row("Bad Trading Ltd"), firm=firm)
+    assert (found.truth, found.missing, found.row) == (None, (), "list: possible match with Bad Trading Ltd")
+    why = f'"{name}" (firm.identifiers) {how} "Bad Trading Ltd"'
+    assert found.facts[0].note == f"possible match with Bad Trading Ltd: {why}"
+    held = match_of_firm(row("Bad Trading Ltd"), holding=firm, firm=owned(("holding", 6_000), dispersed_bp=4_000))
+    assert (held.truth, held.row) == (None, "list: possible match with Bad Trading Ltd")
+    small = match_of_firm(row("Bad Trading Ltd"), holding=firm, firm=owned(("holding", 4_000), dispersed_bp=6_000))
+    assert (small.truth, small.row) == (False, "")
+    assert match_of_firm(row("Bad Trading Ltd", status="recommended"), firm=firm).truth is False
+    assert match_of_firm(row("Bad Trading Ltd", until_date=AT), firm=firm).truth is False
+
+
+LEI = "529900T8BM49AURSDO55"  # with valid check digits
+
+
+@pytest.mark.parametrize("code", [f"lei:{LEI}", "register:HRB 12345"])
+def test_two_organisations_with_one_code_are_possible_matches(code: str) -> None:
+    one = organisation(identifiers=(code.lower(),))
+    two = organisation(identifiers=("Bad Firm", code))
+    found = match_of_firm(row("Bad Firm"), firm=one, two=two)
+    assert (found.truth, found.row) == (None, "list: possible match with Bad Firm")
+    assert "two, which may be the party of the row, declares" in found.facts[0].note
+    unlisted = match_of_firm(row("Worse Firm"), firm=one, two=two)
+    assert (unlisted.truth, unlisted.row) == (None, "")
+    assert unlisted.facts[0].note.startswith("two declares ")
+    assert match_of_firm(row("Worse Firm"), firm=one, two=organisation(identifiers=(code[:-1],))).truth is False
+
+
+def test_a_row_is_found_by_its_code() -> None:
+    firm = organisation(identifiers=(LEI.lower(),))
+    assert match_of_firm(row("Bad Firm", f"LEI {LEI}"), firm=firm).truth is True
 
 
 def test_a_party_is_found_by_its_name() -> None:

@@ -89,7 +89,10 @@ def of_the_whole_path(findings: dict[tuple[str, str], Finding], name: tuple[str,
 
 
 def hidden(random: Random, network: Network) -> Network:
-    """Return the network without one fact of an entity or element."""
+    """Return the network without one fact of an entity or element.
+
+    A model of equipment is never hidden. It is the only optional fact: without it, less is compared with a list.
+    """
     entity = random.choice([each for each in network.entities.values() if each.facts])
     name = random.choice(sorted(entity.facts))
     value = entity.facts[name].value
@@ -97,7 +100,7 @@ def hidden(random: Random, network: Network) -> Network:
     inside = [each for each in value if isinstance(each, Element) and each.facts] if isinstance(value, tuple) else []
     if inside and random.random() < 0.7:
         element = random.choice(inside)
-        field = random.choice(sorted(element.facts))
+        field = random.choice(sorted(element.facts.keys() - {"model"} or element.facts.keys()))
         less = replace(element, facts={key: fact for key, fact in element.facts.items() if key != field})
         facts[name] = replace(facts[name], value=tuple(less if each is element else each for each in value))
     else:

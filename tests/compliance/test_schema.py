@@ -141,6 +141,7 @@ def listing() -> Document:
             {
                 "party": "somebody else",
                 "also": ["lei:1"],
+                "aliases": [{"name": "somebody, in another script", "source": "text", "note": "a note"}],
                 "status": "pending",
                 "parts": ["transmission"],
                 "purposes": ["payment", "first-profile/wages"],

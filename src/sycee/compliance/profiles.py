@@ -7,7 +7,6 @@ and lists are checked when a profile is read: an error has file, line, value and
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -243,19 +242,20 @@ class Profile:
         yield from (each for rule in self.rules for each in rule.paths())
 
 
-def normalized_name(name: str) -> str:
-    """Return the form in which names are compared.
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A further name of a listed party, such as in another script or a trading name, with a source of its own."""
 
-    Wide and narrow forms, upper and lower case, and blanks of any kind and number are equal; invisible characters
-    (Unicode category Cf) are removed. Another spelling of a name is not another party.
-    """
-    visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
+    name: str
+    source: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row(Dated):
     """One party on a list: `party` is the id of an organisation, an identifier or a name; `also` are other names.
+
+    The source of the row gives these; `aliases` are names with sources of their own.
 
     A row with parts or purposes covers only those. Only a row that is `listed` excludes its party: one that is
     `pending` makes the result unknown, and one that is `recommended` is reported and does not decide.
@@ -270,7 +270,13 @@ class Row(Dated):
     until_date: Annotated[date | None, end_of("from_date")]
     source: str
     note: str = ""
+    aliases: tuple[Alias, ...] = ()
     place: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names of the party."""
+        return (self.party, *self.also, *(each.name for each in self.aliases))
 
 
 @dataclass(frozen=True)
@@ -300,15 +306,6 @@ class List:
     def first_day(self) -> date:
         """The first day for which the list is valid."""
         return self.covers_from or self.as_of
-
-    @cached_property
-    def rows_by_name(self) -> Mapping[str, tuple[Row, ...]]:
-        """The rows by every name of their parties, normalized."""
-        names: dict[str, list[Row]] = {}
-        for row in self.rows:
-            for name in (row.party, *row.also):
-                names.setdefault(normalized_name(name), []).append(row)
-        return {name: tuple(rows) for name, rows in names.items()}
 
 
 @dataclass(frozen=True)
@@ -363,7 +360,7 @@ def read_list(path: Path) -> List:
 def parse_list(table: Table) -> List:
     """Return the list in a document. DocumentError for an invalid value."""
     sources = read_tables(table, "sources", partial(read, Source), required=True)
-    rows = read_tables(table, "rows", partial(with_source, Row, sources))
+    rows = read_tables(table, "rows", partial(_row, sources))
     made = read(List, table, sources=sources, rows=rows)
     table.finish()
     if made.covers_from is not None and made.covers_from > made.as_of:
@@ -372,6 +369,11 @@ def parse_list(table: Table) -> List:
         right = "its [[rows]], or complete = false: a complete list of nobody would permit everybody"
         raise table.error("complete", "the list is complete and has no rows", right=right)
     return made
+
+
+def _row(sources: Sequence[Source], table: Table) -> Row:
+    aliases = read_tables(table, "aliases", partial(with_source, Alias, sources))
+    return with_source(Row, sources, table, aliases=aliases)
 
 
 def with_source(kind: type[T], sources: Sequence[Source], table: Table, **given: Any) -> T:

@@ -139,14 +139,19 @@ CLASSES: Final = (
 )  # fmt: skip
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 
+# A list may name the product instead of its maker.
+PUBLISHER: Final = "publisher"
+VENDOR: Final = "vendor"
+MODEL: Final = "model"
+
 _OPERATOR: Final = _reference("operator", "the organisation that operates it", ORGANISATION)
 _OWNER: Final = _reference("owner", "the organisation that owns it", ORGANISATION)
 _EQUIPMENT: Final = _elements(
     "equipment",
     "the installed equipment",
-    _reference("vendor", "its maker", ORGANISATION),
+    _reference(VENDOR, "its maker", ORGANISATION),
     _text("part", "its function for the traffic", *PARTS),
-    _text("model", "the model, as its maker names it"),
+    _text(MODEL, "the model, as its maker names it"),
 )
 _ENDS: Final = _references("ends", "the two places that it joins", FACILITY, least=2, most=2)
 _COST: Final = _integer("cost", "the cost of a flow over it, in a unit of the network's choice; routes add costs up")
@@ -252,7 +257,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             APP,
             "apps",
             "a program on people's devices",
-            _reference("publisher", "the organisation that publishes it", ORGANISATION),
+            _reference(PUBLISHER, "the organisation that publishes it", ORGANISATION),
             _references("stores", "the stores that offer it", STORE),
             _references("preinstalled_by", "makers that deliver it with their devices", ORGANISATION),
             responsible=("publisher",),

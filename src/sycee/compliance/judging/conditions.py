@@ -18,6 +18,7 @@ from sycee.compliance.judging.deadlines import Deadline
 from sycee.compliance.judging.effective_facts import NO_FACTS, EffectiveFact, EffectiveNetwork, Node, ResolvedPath
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction, negation
 from sycee.compliance.judging.ownership import Limit, ListLookup
+from sycee.compliance.judging.party_names import PartyName, names_in, of_models, owner_of
 from sycee.compliance.judging.state_control import StateLookup
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence
@@ -78,6 +79,7 @@ class ConditionResult:
 
 Evaluator = Callable[[Scope], ConditionResult]
 PathResolver = Callable[[Scope], ResolvedPath]
+ProductNames = Callable[[Scope, ResolvedPath], Mapping[str, tuple[PartyName, ...]]]  # by the owners of facts
 
 
 class ConditionCompiler:
@@ -192,12 +194,18 @@ class ConditionCompiler:
             for path in (condition.parts, condition.purposes)
         ]
         negate = (condition.test == vocabulary.NONE_LISTED) != condition.negate
+        products_of = self._product_names(condition, roots)
 
         def evaluate(scope: Scope) -> ConditionResult:
             path = resolve(scope)
+            products = {} if products_of is None else products_of(scope, path)
             limit_paths = [None if resolve_limit is None else resolve_limit(scope) for resolve_limit in limits]
             parts, purposes = [_limit(each) for each in limit_paths] if lookup.limited else _NO_LIMITS
-            matches = [[lookup.match(party, parts, purposes) for party in leaf.values] for leaf in path.leaves]
+            if products:
+                of_leaves = [(leaf, products.get(owner_of(leaf.path), ())) for leaf in path.leaves]
+                matches = [[lookup.match(each, parts, purposes, of) for each in leaf.values] for leaf, of in of_leaves]
+            else:
+                matches = [[lookup.match(party, parts, purposes) for party in leaf.values] for leaf in path.leaves]
             truths = [disjunction([match.truth for match in of_leaf]) for of_leaf in matches]
             truth = _over_leaves(path, truths, any_leaf=True)
             result = _result(path, truths, truth, negate=negate)
@@ -216,6 +224,19 @@ class ConditionCompiler:
             return result
 
         return evaluate
+
+    def _product_names(self, condition: Condition, roots: Roots) -> ProductNames | None:
+        """Return how to find the names of the products that a fact names the makers of; None for another fact."""
+        whole, _, last = condition.fact.rpartition(".")
+        if condition.test not in vocabulary.LISTED:
+            return None
+        if last == vocabulary.PUBLISHER:
+            names = names_in(self._network)
+            return lambda scope, path: names.of_apps(path)
+        if last == vocabulary.VENDOR:
+            resolve = self.compile_path(".".join(filter(None, (whole, vocabulary.MODEL))), roots)
+            return lambda scope, path: of_models(resolve(scope))
+        return None
 
     def _attestation_test(self, condition: Condition, roots: Roots) -> Evaluator:
         resolve = self.compile_path(condition.of, roots) if condition.of else None

@@ -199,6 +199,7 @@ class EffectiveNetwork:
     def __init__(self, network: Network, at: date) -> None:
         self.network = network
         self.at = at
+        self.results: dict[Hashable, Any] = {}  # of questions that are answered once for the whole network
         # The assurance of attested facts, by subject and name. Only a verified signature counts.
         self.attested: dict[str, dict[str, Assurance]] = {}
         for each in network.attestations:

@@ -162,7 +162,8 @@ def _reason(result: RuleResult) -> str:
 
 def _gaps(missing: tuple[str, ...], result: RuleResult) -> str:
     if missing:
-        return f"{_limited(missing)} {'is' if len(missing) == 1 else 'are'} not declared"
+        on_list = f"; list {result.row}" if result.row else ""
+        return f"{_limited(missing)} {'is' if len(missing) == 1 else 'are'} not declared{on_list}"
     unknown = [each for each in result.evidence if each.holds is None and each.note]
     notes = dict.fromkeys(f"{each.path}: {each.note}" for each in unknown)
     return _limited(tuple(notes)) or "the declared facts do not decide"

@@ -1,5 +1,8 @@
 """Whether a list covers an organisation on a day, directly or through the parties that control it.
 
+An organisation whose name is similar to that of a row, whose product in question has such a name, or that shares an LEI
+with another organisation, may be the listed party: the result is unknown and names the row.
+
 An organisation is controlled from a list if listed organisations, and those they control, together hold shares that
 reach the threshold of control (`control`). Shares of several listed owners add up; chains and circles of owners are
 followed to their end. Undeclared shares could belong to anybody: where they could reach the threshold, the result is
@@ -9,16 +12,32 @@ control it. Shares below the threshold are no control. A branch is a part of its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sycee.compliance import names
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging import control
 from sycee.compliance.judging.control import BRANCH_OF, OWNERS, ControlGraph, ControlMatch, Holder
 from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction
-from sycee.compliance.profiles import List, Row, normalized_name
+from sycee.compliance.judging.party_names import PartyName, index_of, names_in
+from sycee.compliance.names import Match
+from sycee.compliance.profiles import List, Row
 from sycee.compliance.vocabulary import ORGANISATION
 
 # Parts or purposes of the case, for rows that are limited to some; and whether these are all. None: not stated.
 Limit = tuple[frozenset[str], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Whether the list names an organisation, and the row. `possible` is why it may be the party of the row."""
+
+    listed: Truth
+    row: Row | None = None
+    missing: tuple[str, ...] = ()
+    possible: str = ""
 
 
 class ListLookup:
@@ -28,46 +47,56 @@ class ListLookup:
         at = network.at
         self.list = listed
         self._network = network
+        self._names = names_in(network)
         self._control_bp = control_bp
         self._invalid = ""  # why the list does not apply on the day
         if listed.expired(at):
             self._invalid = f"the list is not valid from {listed.valid_until} on"
         elif at < listed.first_day:
             self._invalid = f"the list is not valid before {listed.first_day}"
-        rows = {name: tuple(row for row in rows if row.in_force(at)) for name, rows in listed.rows_by_name.items()}
-        self._rows = {name: in_force for name, in_force in rows.items() if in_force}
-        self.limited = any(row.parts or row.purposes for in_force in self._rows.values() for row in in_force)
-        self._matches: dict[tuple[str, Limit, Limit], ControlMatch] = {}
+        self._index = index_of(listed)
+        self._rows = {number: row for number, row in enumerate(listed.rows) if row.in_force(at)}
+        self.limited = any(row.parts or row.purposes for row in self._rows.values())
+        self._named: dict[str, tuple[tuple[Row, str], ...]] = {}
+        self._matches: dict[tuple[str, Limit, Limit, tuple[PartyName, ...]], ControlMatch] = {}
 
-    def match(self, organisation: str, parts: Limit = None, purposes: Limit = None) -> ControlMatch:
-        """Return whether the list covers an organisation, where rows limited to parts or purposes must meet these."""
-        key = (organisation, parts, purposes) if self.limited else (organisation, None, None)
+    def match(
+        self, organisation: str, parts: Limit = None, purposes: Limit = None, products: tuple[PartyName, ...] = ()
+    ) -> ControlMatch:
+        """Return whether the list covers an organisation, where rows limited to parts or purposes must meet these.
+
+        `products` are names of a product of it, which the list may have instead of the organisation.
+        """
+        if products:
+            products = tuple(each for each in products if self._index.find(each.text))
+        key = (organisation, parts, purposes, products) if self.limited else (organisation, None, None, products)
         match = self._matches.get(key)
         if match is None:
-            match = self._matches[key] = self._match(organisation, parts, purposes)
+            match = self._matches[key] = self._match(organisation, parts, purposes, products)
         return match
 
-    def _match(self, organisation: str, parts: Limit, purposes: Limit) -> ControlMatch:
+    def _match(self, organisation: str, parts: Limit, purposes: Limit, products: tuple[PartyName, ...]) -> ControlMatch:
         if self._invalid:
             return ControlMatch(None, (self._list_fact(organisation, self._invalid),))
-        rows: dict[str, Row] = {}  # of the holders that have one
+        listings: dict[str, _Listing] = {}
 
         def holder_of(id: str) -> Holder:
             node = self._network.node_of_kind(id, (ORGANISATION,))
-            listed, row, missing = self._listed(node, parts, purposes)
-            if row is not None:
-                rows[id] = row
-            return control.branch(node, listed, missing) or control.owned(node, listed, missing)
+            of = listings[id] = self._listed(node, parts, purposes, products if id == organisation else ())
+            return control.branch(node, of.listed, of.missing) or control.owned(node, of.listed, of.missing)
 
         graph = ControlGraph(organisation, holder_of, self._control_bp)
         if graph.truth:
-            return self._covered(graph, rows)
+            return self._covered(graph, listings)
         decided = graph.truth is False
         missing = () if decided else graph.missing()
-        row = next((row for id, row in rows.items() if decided or graph.holders[id].seed is None), None)
+        listing = _shown(listings, decided=decided)
+        row, possible = listing.row, listing.possible
         if decided:
             note = f"neither the organisation nor its controllers are among the rows of {self.list.as_of}"
             note = note if row is None else f"{row.party} is only {row.status}, which does not decide"
+        elif possible:
+            note = possible if row is None else f"possible match with {row.party}{_limits(row)}: {possible}"
         elif row is not None:
             note = f"{row.party} is on the list as {row.status}{_limits(row)}"
         elif missing:
@@ -77,41 +106,78 @@ class ListLookup:
         else:
             note = "the list is incomplete: a party without a row may be listed"
         facts = [fact for holder in graph.holders.values() for fact in control.named_facts(holder.node, _OF_CONTROL)]
-        text = "" if row is None else self._row_text(row)
+        text = "" if row is None else self._row_text(row, "possible match with " if possible else "")
         all_facts = (self._list_fact(organisation, note, row), *control.considered(facts, f"list {self.list.id}"))
         return ControlMatch(graph.truth, all_facts, missing=missing, row=text)
 
-    def _listed(self, node: Node, parts: Limit, purposes: Limit) -> tuple[Truth, Row | None, tuple[str, ...]]:
-        """Return whether the list names a node by id, name or identifier; the row; and the facts that are missing."""
-        identifiers = node.get("identifiers")
-        names = [node.id, node.name, *(identifiers.values if identifiers is not None else ())]
-        rows = {id(row): row for name in names for row in self._rows.get(normalized_name(name), ())}
-        undecided: Row | None = None
+    def _listed(self, node: Node, parts: Limit, purposes: Limit, products: tuple[PartyName, ...]) -> _Listing:
+        """Return whether the list names a node by id, name, identifier or product; and the row."""
+        undecided: _Listing | None = None
+        similar: _Listing | None = None
         advice: Row | None = None
-        for row in rows.values():
+        for row, possible in (*self._rows_of(node), *self._rows_of_products(products)):
             met = conjunction((_meets(row.parts, parts), _meets(row.purposes, purposes)))
             if met is False:
                 continue
-            if row.status == "listed" and met:
-                return True, row, ()
-            if row.status == "recommended":
+            if possible and row.status != "recommended":
+                similar = similar or _Listing(None, row, possible=possible)
+            elif row.status == "listed" and met and not possible:
+                return _Listing(True, row)
+            elif row.status == "recommended":
                 advice = advice or row
             else:
-                undecided = undecided or row
-        if undecided is not None:
-            return None, undecided, ()
-        if identifiers is None and self._rows:
-            return None, None, (f"{node.id}.identifiers",)
-        return (False if self.list.complete else None), advice, ()
+                undecided = undecided or _Listing(None, row)
+        if decisive := undecided or similar:
+            return decisive
+        if self._rows:
+            for code, other in self._names.sharing(node):
+                if not self._names.are_parts_of_one(node, other):
+                    return _Listing(None, possible=f"{other} declares {code} too")
+            if node.get("identifiers") is None:
+                return _Listing(None, missing=(f"{node.id}.identifiers",))
+        return _Listing(False if self.list.complete else None, advice)
 
-    def _covered(self, graph: ControlGraph, rows: dict[str, Row]) -> ControlMatch:
-        seeds = graph.seeds()
-        facts = [fact for id in seeds for fact in _naming_facts(graph.holders[id].node, rows[id])] + graph.facts()
-        first = rows[seeds[0]]
+    def _rows_of(self, node: Node) -> tuple[tuple[Row, str], ...]:
+        """Return the rows that may name a node, each with the reason why it is only a possible match, or ""."""
+        named = self._named.get(node.id)
+        if named is None:
+            found = self._rows_named(node)
+            for code, other in self._names.sharing(node):
+                for number in self._rows_named(self._network.node(other)):
+                    found.setdefault(number, f"{other}, which may be the party of the row, declares {code} too")
+            named = self._named[node.id] = tuple((self._rows[number], possible) for number, possible in found.items())
+        return named
+
+    def _rows_named(self, node: Node) -> dict[int, str]:
+        """Return the same by the number of the row, without rows of organisations with which the node shares a code."""
+        found: dict[int, str] = {}
+        for name in self._names.of(node):
+            for number, match in self._index.find(name.text).items():
+                if number in self._rows:
+                    if match.how:
+                        found.setdefault(number, _possible(name, match))
+                    else:
+                        found[number] = ""
+        return found
+
+    def _rows_of_products(self, products: tuple[PartyName, ...]) -> list[tuple[Row, str]]:
+        """Return the rows that may name a product, each with the reason."""
+        found = [(name, self._index.find(name.text)) for name in products]
+        return [
+            (self._rows[number], _possible(name, match))
+            for name, matches in found
+            for number, match in matches.items()
+            if number in self._rows
+        ]
+
+    def _covered(self, graph: ControlGraph, listings: Mapping[str, _Listing]) -> ControlMatch:
+        rows = [(id, row) for id in graph.seeds() if (row := listings[id].row) is not None]
+        facts = [fact for id, row in rows for fact in _naming_facts(graph.holders[id].node, row)] + graph.facts()
+        first = rows[0][1]
         list_fact = self._list_fact(graph.organisation, first.note or f"{first.party} is listed", first)
-        row = "; ".join(self._row_text(rows[id]) for id in seeds)
+        text = "; ".join(self._row_text(row) for _, row in rows)
         all_facts = (list_fact, *control.considered(facts, f"list {self.list.id}"))
-        return ControlMatch(True, all_facts, chain=graph.chain(), row=row)
+        return ControlMatch(True, all_facts, chain=graph.chain(), row=text)
 
     def _list_fact(self, organisation: str, note: str, row: Row | None = None) -> EffectiveFact:
         """Return the lookup itself as a fact. A list is no declaration, so it does not weaken a finding's assurance."""
@@ -125,9 +191,9 @@ class ListLookup:
             note=note,
         )
 
-    def _row_text(self, row: Row) -> str:
+    def _row_text(self, row: Row, match: str = "") -> str:
         status = "" if row.status == "listed" else f" ({row.status})"
-        return f"{self.list.id}: {row.party}{status}{_limits(row)}"
+        return f"{self.list.id}: {match}{row.party}{status}{_limits(row)}"
 
 
 _OF_CONTROL = ("identifiers", BRANCH_OF, OWNERS, "dispersed_bp")
@@ -137,10 +203,24 @@ def _naming_facts(node: Node, row: Row) -> list[EffectiveFact]:
     """Return the facts by which a node is the party of a row. Its id is not a fact."""
     identifiers = node.get("identifiers")
     facts = [] if identifiers is None else [identifiers]
-    names = {normalized_name(each) for each in (row.party, *row.also)}
-    if node.name != node.id and normalized_name(node.name) in names:
+    if node.name != node.id and any(names.are_equal(node.name, each) for each in row.names):
         facts.append(EffectiveFact(f"{node.id}.name", node.name, (node.name,)))
     return facts
+
+
+def _shown(listings: Mapping[str, _Listing], *, decided: bool) -> _Listing:
+    """Return the listing to show for an organisation that is not covered: of itself or the first of its holders.
+
+    Once it is decided that nobody listed controls it, possible matches do not matter.
+    """
+    of_row = (each for each in listings.values() if each.row is not None or each.possible)
+    shown = (each for each in of_row if (not each.possible if decided else each.listed is None))
+    return next(shown, _Listing(False))
+
+
+def _possible(name: PartyName, match: Match) -> str:
+    """Return why a row may name a party."""
+    return f'"{name.text}" ({name.path}) {match.how or "equals"} "{match.name}"'
 
 
 def _limits(row: Row) -> str:

@@ -20,6 +20,7 @@ from sycee.compliance.judging.control import BRANCH_OF, OWNERS, PERSON, WORKS_FO
 from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction, negation
 from sycee.compliance.judging.ownership import Limit
+from sycee.compliance.judging.party_names import PartyName
 from sycee.compliance.profiles import Condition
 from sycee.compliance.vocabulary import (
     BASIS_POINTS,
@@ -69,8 +70,13 @@ class StateLookup:
         self._name = f"states {'outside ' if self._outside else ''}{states}"
         self._matches: dict[str, ControlMatch] = {}
 
-    def match(self, organisation: str, parts: Limit = None, purposes: Limit = None) -> ControlMatch:
-        """Return whether an organisation or person is of the states, or controlled from there."""
+    def match(
+        self, organisation: str, parts: Limit = None, purposes: Limit = None, products: tuple[PartyName, ...] = ()
+    ) -> ControlMatch:
+        """Return whether an organisation or person is of the states, or controlled from there.
+
+        Parts, purposes and products are arguments of lists, and have no effect.
+        """
         match = self._matches.get(organisation)
         if match is None:
             match = self._matches[organisation] = self._match(organisation)
