@@ -16,11 +16,11 @@ from datetime import date
 from functools import cached_property
 from typing import Final
 
-from sycee.compliance import memberships, territories
+from sycee.compliance import memberships, names, territories
 from sycee.compliance.facts import Entity, Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.memberships import MemberList
-from sycee.compliance.profiles import Library, List, Profile, Row, normalized_name
+from sycee.compliance.profiles import Library, List, Profile, Row
 from sycee.compliance.verdicts import ON_PATH, Finding, Force, Report
 from sycee.compliance.vocabulary import FACILITY, FLOW, KINDS, ORGANISATION, Type
 from sycee.core import typos
@@ -276,16 +276,14 @@ def _added(listed: List, party: str) -> List:
 
 
 def _removed(listed: List, party: str, at: date) -> List:
-    names = {
-        normalized_name(name) for row in listed.rows_by_name.get(normalized_name(party), ()) for name in _names(row)
-    }
-    if not names:
+    named = [name for row in listed.rows if _is_named(row, (party,)) for name in row.names]
+    if not named:
         known = [row.party for row in listed.rows if row.in_force(at)]
         hint = typos.hint(party, known, f"on it: {', '.join(known) or 'nobody'}")
         raise UsageError(f"{party} is not on the list {listed.id}", hint=hint)
-    kept = tuple(row for row in listed.rows if names.isdisjoint(map(normalized_name, _names(row))))
-    return replace(listed, rows=kept)
+    return replace(listed, rows=tuple(row for row in listed.rows if not _is_named(row, named)))
 
 
-def _names(row: Row) -> tuple[str, ...]:
-    return (row.party, *row.also)
+def _is_named(row: Row, parties: Sequence[str]) -> bool:
+    """Return whether a row has one of these names."""
+    return any(names.are_equal(name, party) for name in row.names for party in parties)
