@@ -126,7 +126,7 @@ class _AtHand:
         self, network: Network | None, keys: set[PublicKey], profiles: Sequence[str], lists: Sequence[Path]
     ) -> None:
         from sycee import data
-        from sycee.compliance.profiles import parse_profile
+        from sycee.compliance.profile_reader import parse_profile
 
         self._network = network
         self._keys = keys
