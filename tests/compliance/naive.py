@@ -6,16 +6,16 @@ the same normalised words of names.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date
 
+from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
 
 from sycee.compliance import names
 from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
-from sycee.compliance.profiles import DAYS, Condition, Library, Profile, Row, Rule
+from sycee.compliance.profiles import Condition, Library, Profile, Row, Rule
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS, Field
 
@@ -187,22 +187,7 @@ class Naive:
         for name in ("taken_at", "returned_at", "deleted_at"):
             found, _ = self.values(here, [name])
             moments[name] = found[0] if found else None
-        taken = moments["taken_at"]
-        if taken is None:
-            return None
-        zone = ZoneInfo(condition.zone)
-        day = datetime.fromtimestamp(taken / 10**9, zone).date()  # type: ignore[operator]
-        business = []  # the business days from this one on
-        while len(business) <= condition.business_days:
-            if DAYS[day.weekday()] not in condition.weekend and day.isoformat() not in condition.holidays:
-                business.append(day)
-            elif not business and condition.business_days:
-                business.append(day)  # data taken on a day off has all of the business days after it
-            day += timedelta(days=1)
-        end = datetime(business[-1].year, business[-1].month, business[-1].day, tzinfo=zone) + timedelta(days=1)
-        last = min(taken + condition.hours * 3600 * 10**9, int(end.astimezone(UTC).timestamp()) * 10**9 - 1)  # type: ignore[operator]
-        back = [moments["returned_at"], moments["deleted_at"]]
-        return conjunction([None if each is None else taken <= each <= last for each in back])  # type: ignore[operator]
+        return in_time(moments, condition)
 
     # --- lists ---
 
