@@ -135,7 +135,7 @@ PURPOSES: Final = (
 )  # fmt: skip
 CLASSES: Final = (
     "payment", "personal", "sensitive-personal", "financial", "identifiers", "valuable-ip", "account", "diplomatic",
-    "health", "biometric", "genetic", "geolocation",
+    "health", "biometric", "genetic", "geolocation", "important",
 )  # fmt: skip
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 
@@ -186,6 +186,9 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "the holders of its shares",
                 _reference("owner", "the holder", ORGANISATION),
                 _integer("share_bp", "the share, in basis points", most=BASIS_POINTS),
+            ),
+            _text(
+                "authority", "the kind of authority that it is", "judicial", "law-enforcement", "supervisory", "none"
             ),
             _integer("dispersed_bp", "shares of holders too small to control, in basis points", most=BASIS_POINTS),
             _text(
@@ -290,6 +293,13 @@ KINDS: Final[Mapping[str, Kind]] = {
                 ),
                 _words("evidence", "the evidence for the exclusion", *EVIDENCE),
             ),
+            _states("critical_in", "states whose authorities named it as an operator of critical infrastructure"),
+            _integer("persons_handled", "persons whose personal data it handles"),
+            _integer(
+                "persons_sent_abroad",
+                "persons whose personal data, other than sensitive, it sent abroad, as the law in force counts them",
+            ),
+            _integer("sensitive_persons_sent_abroad", "the same for sensitive personal data"),
             _boolean("exit_terms", "its customers can leave with their data on stated terms"),
             _boolean("forced_upgrades", "it forces its customers to upgrade"),
             _integer("vulnerability_notice_days", "the time until it reports a vulnerability, in days"),
@@ -348,6 +358,12 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _text("basis", "the basis", "consent", "contract", "law", "adequacy", "standard-clauses"),
             ),
             _text("channel", "for data for law enforcement: the treaty or agreement that is used"),
+            _elements(
+                "requests",
+                "the requests of authorities that the flow answers",
+                _state("state", "the state of the authority"),
+                _text("body", "the kind of authority", "judicial", "law-enforcement", "supervisory"),
+            ),
             _references("via", "the spans and segments of its path, in order", SPAN, SEGMENT),
             responsible=("from",),
         ),
