@@ -51,6 +51,7 @@ INSTITUTIONS = """<?xml version="1.0" encoding="UTF-8"?>
       <MsgId>MSG-2</MsgId>
       <CreDtTm>2026-11-25T09:30:00Z</CreDtTm>
       <NbOfTxs>1</NbOfTxs>
+      <SttlmInf><SttlmMtd>INDA</SttlmMtd></SttlmInf>
     </GrpHdr>
     <CdtTrfTxInf>
       <PmtId><EndToEndId>E2E-2</EndToEndId></PmtId>
