@@ -48,6 +48,8 @@ class Naive:
             return [here], True
         facts = {} if isinstance(here, str) else here.facts
         fact = facts.get(steps[0])
+        if isinstance(here, Entity) and is_denied(here, steps[0], self.at):
+            return [], False
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
             can_be = not isinstance(here, Entity) or KINDS[here.kind].field(steps[0]) is not None
             return [], not can_be

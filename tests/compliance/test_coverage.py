@@ -96,10 +96,10 @@ def test_what_is_not_modelled_is_unknown_and_never_fails_or_passes(
 
 @pytest.mark.parametrize(
     ("purpose", "verdict"),
-    [("payment", Verdict.UNKNOWN), ("support", Verdict.NOT_APPLICABLE), (None, Verdict.UNKNOWN)],
+    [("analytics", Verdict.UNKNOWN), ("support", Verdict.NOT_APPLICABLE), (None, Verdict.UNKNOWN)],
 )
 def test_a_rule_of_coverage_is_about_what_the_regime_concerns(purpose: str | None, verdict: Verdict) -> None:
-    when = (build.condition("purpose", "any-in", values=["payment"]),)
+    when = (build.condition("purpose", "any-in", values=["analytics"]),)
     facts = {"classes": ["genetic"]} | ({} if purpose is None else {"purpose": purpose})
     found = judged(build.rule("flow", MODELLED, kind="coverage", when=when), **facts)
     assert found.verdict is verdict
@@ -135,7 +135,7 @@ def test_a_self_declared_cure_is_attested_where_no_fact_decides(facts: dict[str,
     assert judged(build.rule("flow", build.either(CURE, BELOW)), **facts).verdict is verdict
 
 
-EXEMPT = build.condition("purpose", "any-in", values=["payment"])
+EXEMPT = build.condition("purpose", "any-in", values=["analytics"])
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ EXEMPT = build.condition("purpose", "any-in", values=["payment"])
         ([CURE], {"incidental": True}, Verdict.ATTESTED),
         ([CURE], {"incidental": False}, Verdict.FAIL),
         ([CURE], {}, Verdict.UNKNOWN),
-        ([CURE, EXEMPT], {"incidental": True, "purpose": "payment"}, Verdict.NOT_APPLICABLE),
-        ([EXEMPT, CURE], {"incidental": True, "purpose": "payment"}, Verdict.NOT_APPLICABLE),
+        ([CURE, EXEMPT], {"incidental": True, "purpose": "analytics"}, Verdict.NOT_APPLICABLE),
+        ([EXEMPT, CURE], {"incidental": True, "purpose": "analytics"}, Verdict.NOT_APPLICABLE),
         ([EXEMPT, CURE], {"incidental": True, "purpose": "support"}, Verdict.ATTESTED),
         ([EXEMPT, CURE], {"incidental": True}, Verdict.ATTESTED),
-        ([build.either(EXEMPT, CURE)], {"incidental": True, "purpose": "payment"}, Verdict.NOT_APPLICABLE),
+        ([build.either(EXEMPT, CURE)], {"incidental": True, "purpose": "analytics"}, Verdict.NOT_APPLICABLE),
         ([build.either(EXEMPT, CURE)], {"incidental": True, "purpose": "support"}, Verdict.ATTESTED),
     ],
 )

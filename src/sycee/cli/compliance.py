@@ -53,7 +53,7 @@ def check(
     picture: Annotated[Path | None, Parameter(help="Write a picture of the network, as SVG, to this file.")] = None,
     json_: AsJson = False,
 ) -> int:
-    """Judge all declarations and show the findings that stop. Exit code 1 if an enforced finding stops something.
+    """Judge all declarations, and show contradictions and the findings that stop. Exit code 1 if one of either exists.
 
     Without --profile, all shipped profiles are used.
     """
@@ -77,7 +77,7 @@ def check(
     else:
         write_file(output, report.encode())
         note(f"{judged.headline} Written to {output}")
-    return STOPPED if judged.report.stops else 0
+    return STOPPED if judged.is_stopped else 0
 
 
 @app.command

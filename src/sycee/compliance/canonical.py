@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-_LEFT_OUT: Final = ("place",)  # the line in a file does not affect any verdict
+# What affects no verdict: the line in a file, the flow that a question replaces, and how a network was read.
+_LEFT_OUT: Final = ("place", "replaces", "notes", "signed_only")
 _PLAIN: Final = (str, int, bool, type(None))
 
 

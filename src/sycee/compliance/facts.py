@@ -94,6 +94,7 @@ class Entity(WithFacts):
     facts: Mapping[str, Fact]
     synthetic: bool = False
     place: str = ""
+    replaces: str = ""  # of the flow of a payment: the declared flow that it is a payment of
 
     def value_on(self, name: str, at: date) -> Value | None:
         """Return the value of a fact on a day; None if it is not declared or has expired."""
@@ -150,7 +151,11 @@ class Waiver(Dated):
 
 @dataclass(frozen=True)
 class Network:
-    """All declarations, in the order of the files. `digest` is BLAKE3 of their canonical form, not of their text."""
+    """All declarations, in the order of the files. `digest` is BLAKE3 of their canonical form, not of their text.
+
+    `notes` are sentences about what does not count although a file has it. With `signed_only` only facts count that a
+    key with authority signed.
+    """
 
     id: str
     title: str
@@ -159,6 +164,8 @@ class Network:
     attestations: tuple[Attestation, ...] = ()
     adoptions: tuple[Adoption, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    notes: tuple[str, ...] = ()
+    signed_only: bool = False
 
     def of_kind(self, kind: str) -> Iterator[Entity]:
         """Iterate over the entities of one kind."""

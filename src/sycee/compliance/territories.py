@@ -20,6 +20,12 @@ def codes() -> frozenset[str]:
     return frozenset((*_document()["codes"], *_document()["user_assigned"]))
 
 
+@cache
+def unknown() -> frozenset[str]:
+    """Return the codes that are used for an unknown state."""
+    return frozenset(_document()["unknown"])
+
+
 def nearest(code: str) -> str | None:
     """Return the code that was probably meant: in upper case, for a code of three letters, or the most similar."""
     by_three_letters: dict[str, str] = {three: two for two, three in _document()["codes"].items()}

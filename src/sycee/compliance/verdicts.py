@@ -87,6 +87,31 @@ class Finding(NamedTuple):
         return self.force is Force.ENFORCED and self.verdict.stops
 
 
+class Contradiction(NamedTuple):
+    """Declared facts that exclude each other. `check` is the name of the check, `text` one sentence for people."""
+
+    check: str
+    subject: str
+    text: str
+    facts: tuple[str, ...]
+
+    def finding(self, level: str) -> Finding:
+        """Return the contradiction as a finding that stops its subject, for decisions."""
+        return Finding(
+            profile="consistency",
+            version=1,
+            rule=f"consistency/{self.check}",
+            title="Declared facts do not contradict each other",
+            level=level,
+            subject=self.subject,
+            verdict=Verdict.UNKNOWN,
+            force=Force.ENFORCED,
+            message=f"{self.text}.",
+            missing=self.facts,
+            remedy="Correct the declarations.",
+        )
+
+
 @dataclass(frozen=True)
 class Report:
     """All findings about a network under some profiles and lists, as of a day.
@@ -99,10 +124,14 @@ class Report:
     at: date
     findings: tuple[Finding, ...]
     engine: str = ENGINE
+    contradictions: tuple[Contradiction, ...] = ()
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE3 of inputs and findings, without messages. The order of files and profiles does not matter."""
+        """BLAKE3 of inputs and findings, without messages. The order of files and profiles does not matter.
+
+        Contradictions follow from network and day, so they are not part of it.
+        """
         findings = sorted((each.rule, each.version, each.subject, each.verdict, each.force) for each in self.findings)
         return digest([self.engine, self.network, self.library, self.at, findings])
 

@@ -314,6 +314,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _reference("to", "the receiver", PARTICIPANT),
             _text("purpose", "the purpose", *PURPOSES),
             _boolean("incidental", "it is ordinarily part of and incidental to what it serves"),
+            _boolean("sold", "it is sold, licensed or given for something of value"),
             _words("classes", "the classes of data", *CLASSES),
             _states("subject_states", "the states of residence of the persons that the data is about"),
             _state("origin", "the state in which the data arose"),
@@ -369,6 +370,58 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
     )
 }
+
+
+PAYMENT: Final = "payment"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A value of a flow's field that counts only if another field supports it; without support it is unknown.
+
+    `values` are the claiming values, or none for the empty list. The support is declared, and its values meet `any_of`
+    (at least one is in it) or `none_of` (none is).
+    """
+
+    name: str
+    field: str
+    values: tuple[str, ...]
+    support: str
+    problem: str
+    any_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    def is_made(self, value: Any) -> bool:
+        """Return whether a value of the field makes the claim."""
+        return value in self.values if self.values else value == ()
+
+    def is_supported(self, value: Any) -> bool:
+        """Return whether a value of the other field supports it; None is an undeclared one."""
+        if value is None:
+            return False
+        words = set(value) if isinstance(value, tuple) else {value}
+        return not words.isdisjoint(self.any_of) if self.any_of else words.isdisjoint(self.none_of)
+
+
+# A flow may claim an exemption only as far as its other facts allow: a missing fact never makes a claim better.
+CLAIMS: Final = (
+    Claim(
+        "payment-class",
+        "purpose",
+        (PAYMENT, "payment-processing"),
+        "classes",
+        "has a purpose of payments, and none of its classes is data of payments",
+        any_of=("payment", "financial", "account"),
+    ),
+    Claim(
+        "nobody",
+        "subject_states",
+        (),
+        "classes",
+        "has data about persons, and declares that it is about nobody",
+        none_of=("personal", "sensitive-personal", "identifiers"),
+    ),
+)
 
 # Facts of an organisation that exclude others: a branch is a part of its parent, and a person has no owners. If both
 # could be declared, the expiry of one would change the meaning of the other.

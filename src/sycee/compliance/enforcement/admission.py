@@ -74,11 +74,12 @@ def require_declared(network: Network, participant: str) -> None:
 
 
 def findings_of(judge: Judge, participant: str) -> tuple[Finding, ...] | None:
-    """Return the findings that apply to a participant, None if it is not declared."""
+    """Return the findings that apply to a participant, and its contradictions; None if it is not declared."""
     entity = judge.network.entities.get(participant)
     if entity is None or entity.kind != PARTICIPANT:
         return None
-    return tuple(each for each in parties.findings(judge, participant) if applies(each))
+    found = (*parties.findings(judge, participant), *parties.contradictions(judge, participant))
+    return tuple(each for each in found if applies(each))
 
 
 def applies(finding: Finding) -> bool:

@@ -20,6 +20,7 @@ from sycee.compliance.enforcement import admission, decisions, reason_codes
 from sycee.compliance.enforcement.decisions import Decision, Inputs, RecordedFinding, RecordedWaiver
 from sycee.compliance.enforcement.payment_flow import FlowClass
 from sycee.compliance.judging.judge import Judge
+from sycee.compliance.routing import parties
 from sycee.compliance.routing.routes import NearestMiss, Route
 from sycee.compliance.verdicts import ENGINE, Report, Verdict
 from sycee.core.errors import UsageError
@@ -275,6 +276,7 @@ def flow_result(
     days = sorted(decisions.change_days(flow.facts))  # a payment's own facts are in no network
     until = (admission.next_day(each, judge.at) for each in (change_days, days))
     findings = [each for each in best.findings if admission.applies(each)]
+    findings += parties.contradictions(judge, sender, receiver, more=(flow, flow.replaces, *best.edges, *best.places))
     report = decisions.report_of(judge, findings)
     unmet = [each for each in report.findings if each.verdict > Verdict.ATTESTED]
     joined = isinstance(best, Route) or best.joined

@@ -30,8 +30,7 @@ class UnstoredCompliance:
     def screen_many(self, requests: Sequence[PaymentRequest]) -> list[Screened]:
         """Return the decision about each payment."""
         results = self._judge_cache.screening_results(requests)
-        made, _ = screening.decide_many(requests, results, self._admission_status)
-        return made
+        return [decision for decision, _ in screening.decide_many(requests, results, self._admission_status)]
 
     def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
         """Return a judge for a day. Raise UnavailableError unless the digests are those of the network and library."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.verdicts import Evidence
-from sycee.compliance.vocabulary import KINDS, Field, Type
+from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, Claim, Field, Type
 
 
 def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -30,6 +30,8 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
+
+_CLAIMS: Final = {claim.field: claim for claim in CLAIMS}
 
 FactPath = tuple[str, ...]  # the steps, at least one
 
@@ -105,17 +107,30 @@ class Node:
     facts: Mapping[str, Fact]
     entity_id: str  # the entity that the node is, or is a part of
     _prefix: str = ""  # the fields from the entity to this element, with a dot at the end
+    replaces: str = ""  # of a flow of a question: the declared flow that it is a payment of
     results: dict[Hashable, Any] = field(default_factory=dict)  # of conditions that start here, and rules about it
     _effective: dict[str, EffectiveFact | None] = field(default_factory=dict)
     _resolved: dict[FactPath, ResolvedPath] = field(default_factory=dict)
 
     def get(self, name: str) -> EffectiveFact | None:
-        """Return the fact of this name; None if it is unknown."""
+        """Return the fact of this name; None if it is unknown, as a claim that no other fact supports is."""
         effective = self._effective.get(name)
         if effective is None and name not in self._effective:
             fact = self.facts.get(name)
-            effective = self._effective[name] = None if fact is None else self._make(name, fact)
+            effective = None if fact is None else self._make(name, fact)
+            if effective is not None and self.kind == FLOW and name in _CLAIMS:
+                effective = effective if self._is_supported(_CLAIMS[name], effective.value) else None
+            self._effective[name] = effective
         return effective
+
+    def _is_supported(self, claim: Claim, value: Value) -> bool:
+        support = self.get(claim.support)
+        return not claim.is_made(value) or claim.is_supported(None if support is None else support.value)
+
+    def _gap(self, name: str) -> str:
+        """Return the field to declare so that this one is known: itself, or the one that must support it."""
+        claim = _CLAIMS.get(name) if self.kind == FLOW and name in self.facts else None
+        return name if claim is None or self.get(claim.support) is not None else claim.support
 
     @property
     def name(self) -> str:
@@ -141,7 +156,7 @@ class Node:
         if fact is None:
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
-            return ResolvedPath(missing=(f"{self.id}.{name}",)) if declarable else NO_FACTS
+            return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
         if len(path) == 1:
             return ResolvedPath((fact,))
         nodes = fact.nodes
@@ -234,7 +249,7 @@ class EffectiveNetwork:
 
     def uncached_node(self, entity: Entity) -> Node:
         """Return a new node: for a flow, which is judged once, and for an entity of a question, which is undeclared."""
-        return Node(self, entity.id, entity.kind, entity.facts, entity.id)
+        return Node(self, entity.id, entity.kind, entity.facts, entity.id, replaces=entity.replaces)
 
     def _undeclared(self, id: str) -> Node:
         return Node(self, id, "", {}, id)

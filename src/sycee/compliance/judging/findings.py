@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from sycee.compliance.facts import Assurance, Value
+from sycee.compliance.facts import Assurance, Network, Value
 from sycee.compliance.judging.conditions import ConditionResult
 from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
+from sycee.compliance.vocabulary import CLAIMS
 
 _NEW_FINDING: Final = tuple.__new__  # three times as fast as a call with eighteen arguments
 _VALUES_SHOWN_MAX: Final = 5  # in one sentence
+_CLAIMED: Final = frozenset(claim.field for claim in CLAIMS)
 
 
 @dataclass(slots=True)
@@ -44,9 +46,11 @@ def precondition(touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -
 
 
 class FindingWriter:
-    """Writes the findings of one day. `forces` are of the profiles, by the full names of their rules."""
+    """Writes the findings about a network on a day. `forces` are of the profiles, by the full names of their rules."""
 
-    def __init__(self, at: date, forces: dict[str, Force]) -> None:
+    def __init__(self, network: Network, at: date, forces: dict[str, Force]) -> None:
+        self._network = network
+        self._at = at
         self._on = at.isoformat()
         self._forces = forces
 
@@ -124,12 +128,31 @@ class FindingWriter:
             return f"{subject} does not meet {rule.name} because {' and '.join(conflicting)} requires the opposite."
         if rule.is_coverage and result.holds is False:
             model = f"profile {rule.profile.id} version {rule.profile.version} does not model all of this"
-            gaps = f"; {_gaps(missing, result)}" if missing else ""
+            gaps = f"; {self._gaps(missing, result)}" if missing else ""
             return f"Whether {subject} meets {rule.name} is unknown: {_facts(result.against)}; {model}{gaps}."
         if verdict is Verdict.UNKNOWN or result.holds is not False:
-            return f"Whether {subject} meets {rule.name} is unknown: {_gaps(missing, result)}."
+            return f"Whether {subject} meets {rule.name} is unknown: {self._gaps(missing, result)}."
         excluded = "is excluded by" if result.row else "does not meet"
         return f"{subject} {excluded} {rule.name} because {_reason(result)}."
+
+    def _gaps(self, missing: tuple[str, ...], result: RuleResult) -> str:
+        if not missing:
+            unknown = [each for each in result.evidence if each.holds is None and each.note]
+            notes = dict.fromkeys(f"{each.path}: {each.note}" for each in unknown)
+            return _limited(tuple(notes)) or "the declared facts do not decide"
+        denied = tuple(path for path in missing if self._is_denied(path))
+        undeclared = tuple(path for path in missing if path not in denied)
+        texts = [f"{_limited(undeclared)} {'is' if len(undeclared) == 1 else 'are'} not declared"] if undeclared else []
+        if denied:
+            texts.append(f"other facts contradict {_limited(denied)}")
+        on_list = f"; list {result.row}" if result.row else ""
+        return " and ".join(texts) + on_list
+
+    def _is_denied(self, path: str) -> bool:
+        """Return whether a missing fact is declared, and counts as unknown because another fact denies it."""
+        id, _, name = path.partition(".")
+        entity = self._network.entities.get(id)
+        return entity is not None and name in _CLAIMED and entity.value_on(name, self._at) is not None
 
 
 def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Finding:
@@ -158,15 +181,6 @@ def _reason(result: RuleResult) -> str:
     against = (_facts(result.against),) if result.against else ()
     row = (f"on list {result.row}",) if result.row else ()
     return "; ".join((*against, *result.chain, *row)) or "its facts do not"
-
-
-def _gaps(missing: tuple[str, ...], result: RuleResult) -> str:
-    if missing:
-        on_list = f"; list {result.row}" if result.row else ""
-        return f"{_limited(missing)} {'is' if len(missing) == 1 else 'are'} not declared{on_list}"
-    unknown = [each for each in result.evidence if each.holds is None and each.note]
-    notes = dict.fromkeys(f"{each.path}: {each.note}" for each in unknown)
-    return _limited(tuple(notes)) or "the declared facts do not decide"
 
 
 def _facts(evidence: tuple[Evidence, ...]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
-from sycee.compliance.judging import conflicts
+from sycee.compliance.judging import conflicts, consistency
 from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult
 from sycee.compliance.judging.effective_facts import EffectiveNetwork, FactPath, Node
 from sycee.compliance.judging.findings import FindingWriter, Precondition, not_applicable, precondition
@@ -20,7 +21,7 @@ from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.name_check import check_names
 from sycee.compliance.judging.rules import CompiledRule, CompiledTouches, RuleResult, combine_undecided
 from sycee.compliance.profiles import Library, Rule
-from sycee.compliance.verdicts import ON_PATH, Finding, Force, Report, Verdict
+from sycee.compliance.verdicts import ON_PATH, Contradiction, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FACILITY, FLOW, KINDS, SEGMENT, SPAN
 from sycee.core import typos
 from sycee.core.errors import UsageError
@@ -77,7 +78,7 @@ class Judge:
             for kinds in [(FACILITY,), (SPAN,), (SEGMENT,), _EDGES]
         }
         self._by_kind = {kind: [rule for rule in self._rules.values() if kind in rule.kinds] for kind in KINDS}
-        self._writer = FindingWriter(at, {name: rule.force for name, rule in self._rules.items()})
+        self._writer = FindingWriter(network, at, {name: rule.force for name, rule in self._rules.items()})
         in_effect = [rule.rule for rule in self._rules.values() if rule.force is not Force.NONE]
         self._contradictions = conflicts.contradictions(in_effect)
         for name, others in self._contradictions.items():
@@ -144,7 +145,26 @@ class Judge:
             findings += self.findings_with_path(entity.id)
             if progress is not None:
                 progress(number, len(self.network.entities))
-        return Report(self.network.digest, self.library.digest, self.at, tuple(findings))
+        digests = self.network.digest, self.library.digest
+        return Report(*digests, self.at, tuple(findings), contradictions=self.contradictions)
+
+    @cached_property
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """All contradictions between declared facts. They are no findings, and change no verdict of a rule."""
+        return consistency.contradictions(self.network, self.at)
+
+    def contradicting(self, *subjects: str | Entity) -> tuple[Finding, ...]:
+        """Return each contradiction of some subjects as a finding that stops. A flow of a question is an `Entity`."""
+        found: dict[Contradiction, str] = {}
+        ids = {each for each in subjects if isinstance(each, str)}
+        for each in self.contradictions if ids else ():
+            concerned = {each.subject, *(path.partition(".")[0] for path in each.facts)} & ids
+            if concerned and each.subject in self.network.entities:
+                found[each] = self.network.entities[each.subject].kind
+        for entity in subjects:
+            if isinstance(entity, Entity):
+                found |= dict.fromkeys(consistency.of_entity(self.network, entity, self.at), entity.kind)
+        return tuple(each.finding(kind) for each, kind in found.items())
 
     # --- parts of a question, for callers that compare many paths ---
 

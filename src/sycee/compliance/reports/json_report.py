@@ -15,7 +15,7 @@ from sycee.compliance.canonical import plain
 from sycee.compliance.enforcement import reason_codes
 from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.reports.summary import WORST_FIRST, JudgedNetwork, ProfileSummary
-from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
+from sycee.compliance.verdicts import Contradiction, Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import UsageError, require
 from sycee.core.terminal_text import printable_json
 
@@ -85,6 +85,7 @@ def parse(text: str) -> Report:
             at=date.fromisoformat(content["at"]),
             findings=tuple(_finding(each) for each in content["findings"]),
             engine=content["engine"],
+            contradictions=tuple(_contradiction(each) for each in content["contradictions"]),
         )
         found, digest = content["form"], content["digest"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -108,6 +109,10 @@ def _finding(members: Mapping[str, Any]) -> Finding:
         days = {name: date.fromisoformat(waiver[name]) for name in ("from_date", "until_date")}
         content["waiver"] = Waiver(**{**waiver, **days})
     return Finding(**content)
+
+
+def _contradiction(members: Mapping[str, Any]) -> Contradiction:
+    return Contradiction(**{**members, "facts": tuple(members["facts"])})
 
 
 def _evidence(members: Mapping[str, Any]) -> Evidence:

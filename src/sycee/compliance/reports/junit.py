@@ -18,6 +18,8 @@ from sycee.core.terminal_text import printable
 def render(judged: JudgedNetwork) -> str:
     """Return the report as one document with the root `testsuites`, in ASCII with character references."""
     root = ET.Element("testsuites", {"name": printable(f"compliance of {judged.network.id}")})
+    if judged.report.contradictions:
+        root.append(_contradictions(judged))
     root.extend(_suite(judged, summary) for summary in judged.profiles)
     _set_counts(root)
     ET.indent(root)
@@ -41,6 +43,17 @@ def _suite(judged: JudgedNetwork, summary: ProfileSummary) -> ET.Element:
     for name, value in values.items():
         ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
     suite.extend(_case(judged, finding) for finding in report.findings if finding.profile == profile.id)
+    _set_counts(suite)
+    return suite
+
+
+def _contradictions(judged: JudgedNetwork) -> ET.Element:
+    suite = ET.Element("testsuite", {"name": "consistency", "timestamp": f"{judged.report.at}T00:00:00"})
+    for each in judged.report.contradictions:
+        names = {"classname": f"consistency.{each.check}", "name": printable(each.subject), "time": "0"}
+        case = ET.SubElement(suite, "testcase", names)
+        failure = ET.SubElement(case, "failure", {"message": printable(each.text), "type": "contradiction"})
+        failure.text = printable(", ".join(each.facts))
     _set_counts(suite)
     return suite
 

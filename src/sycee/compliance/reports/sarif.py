@@ -55,6 +55,7 @@ def log(judged: JudgedNetwork) -> dict[str, Any]:
             "network": report.network,
             "library": report.library,
             "says": [summary.sentence for summary in judged.profiles],
+            "contradictions": [each._asdict() | {"facts": list(each.facts)} for each in report.contradictions],
             "limits": {summary.profile.id: summary.profile.limits for summary in judged.profiles},
         },
     }

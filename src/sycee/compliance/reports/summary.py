@@ -61,6 +61,7 @@ class ProfileSummary:
     counts: Mapping[Verdict, int]
     stops: int
     sentence: str
+    contradicted: bool = False  # whether declared facts of the network contradict each other
 
     @property
     def applied(self) -> int:
@@ -69,8 +70,10 @@ class ProfileSummary:
 
     @property
     def is_met(self) -> bool:
-        """Whether all that was judged is met, or waived, and something was judged."""
-        return self.applied > 0 and not any(self.counts[each] for each in Verdict if each.stops)
+        """Whether all that was judged is met, or waived, something was judged, and no declared facts contradict."""
+        return (
+            self.applied > 0 and not self.contradicted and not any(self.counts[each] for each in Verdict if each.stops)
+        )
 
     @property
     def capitalised_sentence(self) -> str:
@@ -119,7 +122,19 @@ class JudgedNetwork:
 
     @property
     def headline(self) -> str:
-        """Return the numbers of findings that stop and of stopped subjects, or why nothing was judged."""
+        """Return the number of contradictions, and of findings that stop and stopped subjects or why there are none."""
+        found = len(self.report.contradictions)
+        verb = "contradicts" if found == 1 else "contradict"
+        first = f"{quantity(found, 'declaration')} {verb} another: resolve that first. " if found else ""
+        return first + self._stops_text
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether a finding stops something, or declared facts contradict each other."""
+        return bool(self.report.stops or self.report.contradictions)
+
+    @property
+    def _stops_text(self) -> str:
         regimes = f"under the regimes enforced on {self.report.at}."
         stops = self.report.stops
         if not any(finding.applies for finding in self.report.findings):
@@ -165,8 +180,9 @@ class JudgedNetwork:
             counts[finding.verdict] += 1
         force = profile.force(self.report.at, self.network.adoptions)
         stops = sum(finding.stops for finding in findings)
-        sentence = _sentence(_named(profile, self.library), force, counts, self.report.at)
-        return ProfileSummary(profile, force, counts, stops, sentence)
+        contradicted = bool(self.report.contradictions)
+        sentence = _sentence(_named(profile, self.library), force, counts, self.report.at, contradicted=contradicted)
+        return ProfileSummary(profile, force, counts, stops, sentence, contradicted)
 
 
 def _named(profile: Profile, of: Library) -> str:
@@ -177,7 +193,7 @@ def _named(profile: Profile, of: Library) -> str:
     return f"{copy}profile {profile.id} version {profile.version}{with_lists}"
 
 
-def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date) -> str:
+def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date, *, contradicted: bool) -> str:
     on = f"on declared facts as of {at}"
     met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
     by = f", by {quantity(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
@@ -189,6 +205,8 @@ def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date)
         return f"a person has to decide whether it meets {named} {on}"
     if counts[Verdict.UNKNOWN]:
         return f"is not known to meet {named} {on}"
+    if contradicted:
+        return f"is not known to meet {named} {on}, because declared facts contradict each other"
     if counts[Verdict.WAIVED]:
         # A waived rule is not met, so the sentence begins with the waivers: its beginning may be quoted alone.
         waived = f"has {quantity(counts[Verdict.WAIVED], 'waived finding')} under {named}"

@@ -6,7 +6,7 @@ decide results that are unknown now.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sycee.compliance.facts import Entity
@@ -40,3 +40,13 @@ def _of(judge: Judge, entity: Entity) -> tuple[Finding, ...]:
     if "." not in entity.id:
         return found
     return tuple(each._replace(missing=(entity.id,)) if each.missing else each for each in found)
+
+
+def contradictions(judge: Judge, *participants: str, more: Iterable[str | Entity] = ()) -> tuple[Finding, ...]:
+    """Return the contradictions of declared facts that concern participants, their organisations and apps, or `more`.
+
+    `more` are ids, and a flow of a question.
+    """
+    declared = [each for each in participants if each in judge.network.entities]
+    related = [entity.id for each in declared for entity in _related(judge, each)]
+    return judge.contradicting(*declared, *related, *more)

@@ -1,0 +1,214 @@
+"""Contradictions between declared facts: reported first, and nothing is met or permitted while one exists."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.compliance import build
+from tests.compliance.build import (
+    AT,
+    cloud,
+    condition,
+    either,
+    facility,
+    flow,
+    library,
+    network,
+    organisation,
+    participant,
+    profile,
+    rule,
+)
+from tests.compliance.judged import judge, one
+
+from sycee.compliance.enforcement import admission
+from sycee.compliance.enforcement.judge_cache import JudgeCache
+from sycee.compliance.facts import Network
+from sycee.compliance.judging import consistency
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.reports import html, json_report, junit, sarif, text
+from sycee.compliance.reports.summary import JudgedNetwork
+from sycee.compliance.verdicts import Verdict
+
+pytestmark = pytest.mark.fast
+
+# A regime that exempts payments, as many do: a false label would be a clearance.
+EXEMPT = profile(
+    rule(
+        "flow",
+        condition("stored.at.state", "all-in", values=["AA"]),
+        unless=(condition("purpose", "any-in", values=["payment", "payment-processing"]),),
+    )
+)
+
+
+def declared(**facts: Any) -> Network:
+    """Return two banks, and a flow between them that its classes make a payment."""
+    given = {"purpose": "payment", "classes": ("payment", "personal"), "stored": [{"at": "vault"}]} | facts
+    return network(
+        firm=organisation(state="AA"),
+        other=organisation(state="BB"),
+        vault=cloud(state="BB", accessible_to=("firm", "reader")),
+        bank=participant(organisation="firm", state="AA", bic="AAAABB22"),
+        shop=participant(organisation="other", state="BB", bic="CCCCBB22"),
+        pay=flow(from_="bank", to="shop", **given),
+    )
+
+
+def changed(made: Network, id: str, **facts: Any) -> Network:
+    """Return the network with other facts of one entity."""
+    entity = made.entities[id]
+    new = build.entity(entity.kind, **facts)(id)
+    return replace(made, entities={**made.entities, id: replace(entity, facts={**entity.facts, **new.facts})})
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "paths"),
+    [
+        ({"classes": ("personal",)}, "payment-class", ("pay.purpose", "pay.classes")),
+        ({"purpose": "payment-processing", "classes": ()}, "payment-class", ("pay.purpose", "pay.classes")),
+        ({"subject_states": ()}, "nobody", ("pay.subject_states", "pay.classes")),
+        ({"cross_border": False}, "foreign-leg", ("pay.cross_border", "bank.state", "shop.state")),
+        ({"sold": True}, "sale", ("pay.sold", "pay.purpose")),
+        ({"sold": True, "purpose": "analytics"}, "", ()),
+        ({"sold": True, "purpose": "analytics", "incidental": True}, "sale", ("pay.sold", "pay.incidental")),
+        ({"sold": False, "incidental": True}, "", ()),
+        ({"accessors": [{"party": "firm"}]}, "readers", ("pay.accessors", "vault.accessible_to")),
+        ({}, "", ()),
+        ({"classes": ("financial",)}, "", ()),
+        ({"classes": ("valuable-ip", "account"), "subject_states": ()}, "", ()),
+        ({"purpose": "support", "classes": ("personal",)}, "", ()),
+        ({"cross_border": True}, "", ()),
+        ({"cross_border": False, "purpose": "analytics"}, "", ()),
+        ({"accessors": [{"party": "reader"}]}, "", ()),
+    ],
+)
+def test_facts_of_a_flow_that_exclude_each_other(facts: dict[str, Any], check: str, paths: tuple[str, ...]) -> None:
+    found = consistency.contradictions(declared(**facts), AT)
+    assert [(each.check, each.subject, each.facts) for each in found] == ([(check, "pay", paths)] if check else [])
+
+
+def test_two_participants_with_one_code() -> None:
+    made = changed(declared(), "shop", bic="AAAABB22")
+    (found,) = consistency.contradictions(made, AT)
+    assert (found.check, found.facts) == ("shared-code", ("bank.bic", "shop.bic"))
+    branch = changed(made, "shop", organisation="firm")
+    assert consistency.contradictions(branch, AT) == ()
+
+
+def test_holders_of_more_than_all_shares() -> None:
+    made = changed(declared(), "firm", owners=({"owner": "other", "share_bp": 6000},), dispersed_bp=5000)
+    (found,) = consistency.contradictions(made, AT)
+    assert (found.check, found.subject) == ("shares", "firm")
+    assert "11,000" in found.text
+
+
+@pytest.mark.parametrize(("code", "expected"), [("XX", ["vault.state"]), ("ZZ", ["vault.state"]), ("XA", [])])
+def test_the_code_of_an_unknown_state(code: str, expected: list[str]) -> None:
+    made = changed(declared(), "vault", state=code)
+    found = consistency.contradictions(made, AT)
+    assert [each.facts[0] for each in found] == expected
+    synthetic = replace(made, entities={id: replace(each, synthetic=True) for id, each in made.entities.items()})
+    assert consistency.contradictions(synthetic, AT) == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "missing"),
+    [
+        ({}, Verdict.NOT_APPLICABLE, ()),
+        ({"classes": ("personal",)}, Verdict.UNKNOWN, ("pay.purpose",)),
+        ({"purpose": "analytics", "classes": ("personal",)}, Verdict.FAIL, ()),
+    ],
+)
+def test_a_label_without_support_exempts_nothing(
+    facts: dict[str, Any], verdict: Verdict, missing: tuple[str, ...]
+) -> None:
+    found = one(declared(**facts), "pay", EXEMPT)
+    assert (found.verdict, found.missing) == (verdict, missing)
+    assert ("other facts contradict pay.purpose" in found.message) == bool(missing)
+
+
+def test_dropping_the_classes_of_a_flow_exempts_nothing() -> None:
+    made = declared()
+    entity = made.entities["pay"]
+    less = replace(entity, facts={name: fact for name, fact in entity.facts.items() if name != "classes"})
+    found = one(replace(made, entities={**made.entities, "pay": less}), "pay", EXEMPT)
+    assert (found.verdict, found.missing) == (Verdict.UNKNOWN, ("pay.classes",))
+
+
+# --- reports ---
+
+
+def judged(made: Network) -> JudgedNetwork:
+    regimes = library(profile(rule("flow", either(condition("purpose", "declared"), condition("from", "declared")))))
+    return JudgedNetwork(made, regimes, Judge(made, regimes, AT).report())
+
+
+def test_every_report_has_contradictions_first_and_says_that_nothing_is_met() -> None:
+    good, bad = judged(declared()), judged(declared(classes=("personal",)))
+    assert good.profiles[0].sentence.startswith("meets profile regime")
+    assert bad.profiles[0].sentence.startswith("is not known to meet profile regime")
+    assert (good.is_stopped, bad.is_stopped, bad.report.stops) == (False, True, ())
+    (found,) = bad.report.contradictions
+    assert text.render(bad, width=200).splitlines()[1].startswith("1 declaration contradicts another: resolve")
+    assert found.text in text.render(bad, width=200).splitlines()[2]
+    parsed = json_report.parse(json_report.render(bad))
+    assert parsed.contradictions == bad.report.contradictions
+    assert json.loads(json_report.render(good))["contradictions"] == []
+    suite = next(each for each in parsed_xml(bad) if each.get("name") == "consistency")
+    assert (suite.get("failures"), suite[0].get("name")) == ("1", "pay")
+    assert all(each.get("name") != "consistency" for each in parsed_xml(good))
+    assert sarif.log(bad)["runs"][0]["properties"]["contradictions"][0]["check"] == "payment-class"
+    assert html.render(bad).index("none of its classes") < html.render(bad).index("Results by profile")
+
+
+def parsed_xml(of: JudgedNetwork) -> ET.Element:
+    return ET.fromstring(junit.render(of))  # noqa: S314 - our own document
+
+
+# --- decisions ---
+
+
+def test_a_participant_that_contradicts_another_is_not_admitted() -> None:
+    regimes = library(profile(rule("participant", condition("state", "declared"))))
+    assert JudgeCache(declared(), regimes, AT, ()).admission("bank").outcome == admission.ADMIT
+    cache = JudgeCache(changed(declared(), "shop", bic="AAAABB22"), regimes, AT, ())
+    refused = cache.admission("bank")
+    assert (refused.outcome, refused.reason_code, refused.missing) == ("refuse", "RR05", ("bank.bic", "shop.bic"))
+    assert admission.changes(refused.json(), "bank", cache.findings("bank")) == ()
+
+
+@pytest.mark.parametrize(
+    ("declared_facts", "facts", "reason"),
+    [
+        ({}, {}, ""),
+        ({"classes": ("personal",)}, {}, "unknown"),
+        ({}, {"purpose": "payment", "accessors": [{"party": "firm"}]}, "unknown"),
+    ],
+)
+def test_a_payment_of_a_flow_that_contradicts_itself_is_refused(
+    declared_facts: dict[str, Any], facts: dict[str, Any], reason: str
+) -> None:
+    reads_all = either(
+        condition("accessors", "declared"), condition("purpose", "declared"), condition("from", "declared")
+    )
+    regimes = library(profile(rule("flow", reads_all)))
+    made = declared(**declared_facts)
+    made = replace(made, entities={**made.entities, "hub": facility(state="AA")("hub")})
+    for each in ("bank", "shop"):
+        made = changed(made, each, gateway="hub")
+    cache = JudgeCache(made, regimes, AT, ())
+    result = cache.flow_result(cache.flow_class("pay", facts))
+    assert result.reasons == ((reason,) if reason else ())
+
+
+def test_the_day_decides_which_facts_contradict() -> None:
+    shares = ({"owner": "other", "share_bp": 6000, "until": date(2026, 1, 1)}, {"owner": "other", "share_bp": 6000})
+    made = changed(declared(), "firm", owners=shares, dispersed_bp=0)
+    assert judge(made, EXEMPT).contradictions == ()
+    assert [each.check for each in judge(made, EXEMPT, at=date(2025, 12, 31)).contradictions] == ["shares"]
