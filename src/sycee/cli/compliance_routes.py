@@ -57,7 +57,7 @@ def routes(
 
     if (flow is None) == (from_ is None and to is None) or (flow is None and to is None):
         raise UsageError("a route needs two participants", hint="name FROM and TO, or a flow with --flow")
-    given = {
+    options = {
         "from": from_,
         "to": to,
         "purpose": purpose,
@@ -68,9 +68,11 @@ def routes(
     }
     inputs.check_outputs({"--picture": picture}, [network])
     declared, library, day = inputs.load([network])
-    facts = {name: value for name, value in given.items() if value is not None}
+    facts = {name: value for name, value in options.items() if value is not None}
     try:
-        flow_class = payment_flow.flow_class(declared, library, day, flow or "", facts)
+        # A question about other facts is no payment, so it may narrow the declared flow.
+        given = declared, library, day, flow or "", facts
+        flow_class = payment_flow.flow_class(*given, role="a person", reason="a question about routes")
     except DocumentError as error:
         raise _by_option(error) from error
     with console(stderr=True).status("searching routes"):
@@ -149,7 +151,8 @@ def diff(
         raise UsageError("nothing changes", hint="give --to-network, --to-profile, --to-list or --to-at")
     before = inputs.judge([network]).report
     day = to_at or inputs.at or before.at.isoformat()
-    after = Inputs(to_profile or inputs.profile, to_list or inputs.list_, day).judge(to_network or [network]).report
+    afterwards = Inputs(to_profile or inputs.profile, to_list or inputs.list_, day, inputs.trust)
+    after = afterwards.judge(to_network or [network]).report
     found = routes.changes(before, after)
     if json_:
         print_json(routes.changes_members(before, after, found))

@@ -156,13 +156,13 @@ def test_stored_words_are_those_of_the_first_release(stored: Desk) -> None:
 # --- flow classes ---
 
 
-def test_facts_of_the_payment_replace_declared_ones(admitted: Desk) -> None:
+def test_facts_of_the_payment_add_to_declared_ones(admitted: Desk) -> None:
     facility = '[[facilities]]\nid = "hub-z"\nstate = "ZZ"\n\n[[facilities]]\nid = "hub-c"'
     admitted.declare(('[[facilities]]\nid = "hub-c"', facility))
     assert screen(admitted).outcome == "permitted"
-    made = screen(admitted, facts={"stored": [{"at": "hub-z"}]})
+    made = screen(admitted, facts={"stored": [{"at": "hub-a"}, {"at": "hub-z"}]})
     assert (made.outcome, made.reason_code) == ("refused", "RR04")
-    assert made.record["flow"]["facts"] == {"stored": [{"at": "hub-z"}]}
+    assert made.record["flow"]["facts"] == {"stored": [{"at": "hub-a"}, {"at": "hub-z"}]}
     assert admitted.again().verify_record(made.json()).digest == made.digest
     element = {"at": "hub-z", "until": "2026-11-01"}  # has ended
     assert screen(admitted, facts={"stored": [{"at": "hub-a"}, element]}).outcome == "permitted"
@@ -179,7 +179,7 @@ def test_an_undeclared_flow(admitted: Desk) -> None:
 
 
 def test_an_undeclared_id_is_unknown(admitted: Desk) -> None:
-    made = screen(admitted, facts={"stored": [{"at": "elsewhere"}]})
+    made = screen(admitted, facts={"stored": [{"at": "hub-a"}, {"at": "elsewhere"}]})
     assert (made.reason_code, made.result.missing) == ("RR05", ("elsewhere.state",))
 
 
@@ -191,9 +191,9 @@ def test_a_waiver_of_a_flow_is_not_for_a_payment_that_differs(admitted: Desk) ->
     assert screen(admitted).outcome == "permitted"
     same = {"from": "bank-a", "to": "bank-b", "amount_minor": 5}
     assert screen(admitted, facts=same).outcome == "permitted"
-    made = screen(admitted, facts={"stored": [{"at": "hub-z"}]})
+    made = screen(admitted, facts={"stored": [{"at": "hub-a"}, {"at": "hub-z"}]})
     assert (made.reason_code, made.result.waivers) == ("RR04", ())
-    made = screen(admitted, facts={"from": "bank-b", "to": "bank-a"})
+    made = screen(admitted, "", {"from": "bank-b", "to": "bank-a"})
     assert (made.reason_code, made.result.missing) == ("RR05", ("asked.stored",))
 
 
@@ -201,7 +201,7 @@ def test_a_waiver_of_a_flow_is_not_for_a_payment_that_differs(admitted: Desk) ->
 def test_an_appeal_permits_no_undeclared_flow(admitted: Desk, flow: str) -> None:
     """All payments that differ from their flow share one id, so a waiver for it would permit all of them."""
     admitted.declare(('[[facilities]]\nid = "hub-c"\nstate = "BB"', '[[facilities]]\nid = "hub-c"\nstate = "ZZ"'))
-    made = screen(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-c"}]})
+    made = screen(admitted, flow, {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-a"}, {"at": "hub-c"}]})
     assert made.reason_code == "RR04"
     number = admitted.compliance.appeal(made.digest, reason="please", by="bank-a")
     with pytest.raises(UsageError, match="asked is not declared") as caught:
@@ -247,7 +247,7 @@ def test_payments_that_differ_in_unread_facts_are_one_class(admitted: Desk, monk
     answers = [screen(admitted, facts={"amount_minor": each}).result for each in (1, 2, 3)]
     assert answers[0] is answers[1] is answers[2]
     assert len(searched) == 1
-    screen(admitted, facts={"stored": [{"at": "hub-b"}]})
+    screen(admitted, facts={"stored": [{"at": "hub-a"}, {"at": "hub-b"}]})
     assert len(searched) == 2
     admitted.add(rule("amount", "flow", 'require = [{ fact = "amount_minor", test = "at-most", limit = 2 }]'))
     outcomes = [screen(admitted, facts={"amount_minor": each}).outcome for each in (1, 2, 3)]
@@ -421,7 +421,11 @@ def test_a_record_names_the_standings_of_its_parties_and_no_others(admitted: Des
 
 
 def test_every_decision_can_be_judged_again_later(stored: Desk) -> None:
-    made = [screen(stored), screen(stored, "to-nowhere"), screen(stored, facts={"stored": []})]
+    made = [
+        screen(stored),
+        screen(stored, "to-nowhere"),
+        screen(stored, facts={"stored": [{"at": "hub-a"}, {"at": "hub-b"}]}),
+    ]
     digests = [each.digest for each in made]
     digests += [stored.compliance.admission_status(f"bank-{each}").digest for each in "ab"]
     stored.clock.advance(100 * DAY_NS)

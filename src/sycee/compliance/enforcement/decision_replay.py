@@ -52,6 +52,7 @@ def _decide(judges: Judges, content: Mapping[str, Any]) -> Admission | Screened:
         if isinstance(result, UnreadableFlow):
             return result
         raise IntegrityError("the request can be read, and the record says that it cannot")
-    result = cache.flow_result(cache.flow_class(content["flow"]["id"], content["flow"]["facts"]))
+    flow = content["flow"]
+    result = cache.flow_result(cache.flow_class(flow["id"], flow["facts"], **flow.get("narrowed", {})))
     statuses = {each["participant"]: AdmissionStatus(**each) for each in content["standings"]}
     return screening.decide(content["payment"], result, [statuses[each] for each in result.parties])

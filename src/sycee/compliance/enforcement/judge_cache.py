@@ -59,9 +59,10 @@ class JudgeCache:
         """Return the decision that follows from the result of `findings`."""
         return admission.decide(self._judge, self._change_days, participant, findings)
 
-    def flow_class(self, flow: str, facts: Mapping[str, Any]) -> FlowClass:
+    def flow_class(self, flow: str, facts: Mapping[str, Any], *, role: str = "", reason: str = "") -> FlowClass:
         """Return the class of a payment with these facts under a declared flow. Raise as `payment_flow.flow_class`."""
-        return payment_flow.flow_class(self.network, self.library, self.day, flow, facts)
+        given = self.network, self.library, self.day, flow, facts
+        return payment_flow.flow_class(*given, role=role, reason=reason)
 
     def class_key(self, request: PaymentRequest) -> Hashable | None:
         """Return a key that only requests with equal results share; None for facts that JSON has no form for.
@@ -78,7 +79,8 @@ class JudgeCache:
                 else:
                     others[name] = value
             read = json.dumps(others, sort_keys=True) if others else ""
-            return (request.flow, read, *sorted(unread))
+            who = json.dumps([request.role, request.reason]) if request.role or request.reason else ""
+            return (request.flow, read, who, *sorted(unread))
         except (AttributeError, TypeError, ValueError, RecursionError):
             return None
 
@@ -91,7 +93,8 @@ class JudgeCache:
     def screening_result(self, request: PaymentRequest) -> FlowResult | UnreadableFlow:
         """Return the result for a payment's class of flows; the refusal itself if its flow or facts are invalid."""
         try:
-            flow_class = self.flow_class(request.flow, request.facts or {})
+            given = request.flow, request.facts or {}
+            flow_class = self.flow_class(*given, role=request.role, reason=request.reason)
         except UsageError as error:
             return screening.unreadable_flow(request, error, self.network.digest, self.library.digest, self.day)
         return self.flow_result(flow_class)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
 from sycee.compliance import canonical, declarations, fact_paths
 from sycee.compliance.enforcement import decisions
-from sycee.compliance.facts import Element, Entity, Fact, Network
+from sycee.compliance.facts import Element, Entity, Fact, Network, Value
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import FLOW, KINDS, PARTICIPANT, Field, Type
+from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, PARTICIPANT, Field, Type
 from sycee.core import documents, typos
 from sycee.core.errors import UnavailableError, UsageError
 
@@ -27,7 +27,9 @@ UNDECLARED_FLOW: Final = "asked"  # id of every flow that is not as declared; re
 
 _ROUTE_FIELDS: Final = ("from", "to", "via")  # routes depend on these whatever the rules read
 _DAY_OR_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
-_FIELDS: Final = {field.name: field for field in KINDS[FLOW].fields}
+_FIELDS: Final = {each.name: each for each in KINDS[FLOW].fields}
+_OF_ONE_PAYMENT: Final = ("amount_minor",)
+_EXEMPTING: Final = ("legal_bases",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +37,38 @@ class FlowClass:
     """A class of flows with equal results.
 
     `id` is the declared flow's, or empty; `facts` are the payment's, as far as rules read them. `digest` covers both.
-    `entity` is the flow to judge; it has the declared id only if no fact differs from the declaration.
+    `entity` is the flow to judge; it has the declared id only if no fact differs from the declaration. `narrowed` has
+    the role and the reason of the person who let the payment narrow its declared flow; it is empty otherwise.
     """
 
     id: str
     facts: Mapping[str, Any]
     digest: str
     entity: Entity
+    narrowed: Mapping[str, str]
 
 
-def flow_class(network: Network, library: Library, day: date, id: str, facts: Mapping[str, Any]) -> FlowClass:
+def flow_class(
+    network: Network,
+    library: Library,
+    day: date,
+    id: str,
+    facts: Mapping[str, Any],
+    *,
+    role: str = "",
+    reason: str = "",
+) -> FlowClass:
     """Return the class of a payment of the declared flow `id`, or of none where `id` is empty.
 
-    `facts` add to the declared facts or replace them. They have the names and forms of a declaration's [[flows]]; days
-    and moments may be texts. Raise UsageError for an undeclared flow or party and for an id of the wrong kind,
-    DocumentError for a fact that is not valid, UnavailableError if the network declares the reserved id.
+    `facts` add to the declared facts, and have the names and forms of a declaration's [[flows]]; days and moments may
+    be texts. Facts that narrow the declared flow need the `role` of a person and a `reason`, which are stored. Raise
+    UsageError without these, for an undeclared flow or party and for an id of the wrong kind, DocumentError for a fact
+    that is not valid, UnavailableError if the network declares the reserved id.
     """
     base = Entity(FLOW, UNDECLARED_FLOW, UNDECLARED_FLOW, {})
+    if network.signed_only and not id:
+        problem = "only signed facts count, and the payment names no declared flow"
+        raise UsageError(problem, hint="name the declared flow of the payment")
     if id:
         base = _declared_flow(network, id)
     waived = {name for each in network.waivers for name in each.subject.split(ON_PATH)}
@@ -68,17 +85,71 @@ def flow_class(network: Network, library: Library, day: date, id: str, facts: Ma
     for name in ("from", "to"):
         if name not in merged:
             raise UsageError(f'the flow has no "{name}"', hint="name a declared flow, or give both parties")
-    digest = canonical.digest({"id": id, "facts": {name: given[name].value for name in own}})
+    narrowing = [
+        name
+        for name in own
+        if _narrows(_FIELDS[name], base.value_on(name, day), given[name].value, day, signed_only=network.signed_only)
+    ]
+    narrowed = _narrowed(id, narrowing, role, reason)
+    content = {"id": id, "facts": {name: given[name].value for name in own}}
+    digest = canonical.digest({**content, "narrowed": narrowed} if narrowed else content)
     # Lists of tables are never equal: their elements have another place.
     as_declared = all(given[name].value == base.value_on(name, day) for name in own)
     name = base.id if as_declared else UNDECLARED_FLOW
-    return FlowClass(id, canonical.plain(own), digest, Entity(FLOW, name, name, merged))
+    entity = Entity(FLOW, name, name, merged, replaces=id)
+    return FlowClass(id, canonical.plain(own), digest, entity, narrowed)
 
 
 def fields_read(library: Library) -> frozenset[str]:
     """Return the fields of flows that rules, regimes or routes read."""
     paths = (each for profile in library.profiles for each in profile.paths())
-    return fact_paths.fields_of_flow(paths, as_subject=True) | frozenset(_ROUTE_FIELDS)
+    read = fact_paths.fields_of_flow(paths, as_subject=True)
+    return read | frozenset((*_ROUTE_FIELDS, *(claim.support for claim in CLAIMS if claim.field in read)))
+
+
+def _narrows(field: Field, declared: Value | None, given: Value, day: date, *, signed_only: bool) -> bool:
+    """Return whether a value of a payment leaves out, reduces or replaces what its declared flow has.
+
+    An amount is each payment's own. A legal basis can exempt a flow, so even a further one narrows it. Where only
+    signed facts count, so does a fact that the flow does not declare.
+    """
+    if declared is None:
+        return signed_only and field.name not in _OF_ONE_PAYMENT
+    if field.name in _OF_ONE_PAYMENT or declared == given:
+        return False
+    if field.type is Type.ELEMENTS:
+        kept, new = (_contents(each, day) for each in (declared, given))
+        return kept != new if field.name in _EXEMPTING else not kept <= new
+    if isinstance(declared, tuple) and isinstance(given, tuple):
+        return not set(declared) <= set(given)
+    if field.type is Type.INTEGER and isinstance(declared, int) and isinstance(given, int):
+        return given < declared
+    return True
+
+
+def _contents(elements: Value, day: date) -> set[str]:
+    """Return the digests of the elements in force, without where their facts are from."""
+    found = elements if isinstance(elements, tuple) else ()
+    return {canonical.digest(_content(each)) for each in found if isinstance(each, Element) and each.in_force(day)}
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, Element):
+        facts = {name: _content(fact.value) for name, fact in value.facts.items()}
+        return {"facts": facts, "from": value.from_date, "until": value.until_date}
+    return [_content(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _narrowed(id: str, narrowing: Sequence[str], role: str, reason: str) -> dict[str, str]:
+    """Return role and reason if a payment narrows its flow. Raise UsageError if either of them is empty."""
+    if not narrowing:
+        return {}
+    role, reason = (decisions.storable_text(*each).strip() for each in (("role", role), ("reason", reason)))
+    if not role or not reason:
+        problem = f"a payment may only add to its declared flow {id}, and this one narrows its {', '.join(narrowing)}"
+        hint = "give all that the flow declares, and more if it is so; or the role of a person and a reason"
+        raise UsageError(problem, hint=hint)
+    return {"role": role, "reason": reason}
 
 
 def _declared_flow(network: Network, id: str) -> Entity:

@@ -52,7 +52,7 @@ from sycee.compliance.enforcement.screening import (
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.enforcement.version_cache import VersionCache
 from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
-from sycee.compliance.facts import Network, Waiver
+from sycee.compliance.facts import Network, Waiver, waiver_days_max
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import ON_PATH, Finding
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
@@ -304,14 +304,24 @@ class Compliance:
 
     # --- payments ---
 
-    def screen(self, flow: str = "", facts: Mapping[str, Any] | None = None, *, payment: str = "", by: str) -> Screened:
+    def screen(
+        self,
+        flow: str = "",
+        facts: Mapping[str, Any] | None = None,
+        *,
+        payment: str = "",
+        by: str,
+        role: str = "",
+        reason: str = "",
+    ) -> Screened:
         """Decide whether a payment is permitted, before money moves; store and return the decision.
 
-        `flow` is the id of the payment's declared flow. `facts` add to its facts or replace them, in the form of a
-        declaration's [[flows]]; without `flow` they are all facts. `payment` is the caller's reference. A payment with
-        an invalid flow or fact is refused too: the decision is an `UnreadableFlow`.
+        `flow` is the id of the payment's declared flow. `facts` add to its facts, in the form of a declaration's
+        [[flows]]; without `flow` they are all facts. Facts that narrow the declared flow need the `role` of a person
+        and a `reason`, which are stored. `payment` is the caller's reference. A payment with an invalid flow or fact,
+        or one that narrows its flow without these, is refused too: the decision is an `UnreadableFlow`.
         """
-        request = PaymentRequest(payment, flow, {} if facts is None else facts)
+        request = PaymentRequest(payment, flow, {} if facts is None else facts, role, reason)
         return self.screen_many([request], by=by)[0]
 
     def screen_many(self, requests: Sequence[PaymentRequest], *, by: str) -> list[Screened]:
@@ -354,9 +364,9 @@ class Compliance:
             return asked, cache.screening_results(asked)
 
         def store(connection: Connection, judged: _Judged) -> list[Screened]:
-            made, forms = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
-            decision_log.add_screenings(connection, made, forms, stamp)
-            return made
+            decided = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
+            decision_log.add_screenings(connection, decided, stamp)
+            return [decision for decision, _ in decided]
 
         return self._store_if_current(versions.current, build, store)
 
