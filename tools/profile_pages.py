@@ -54,6 +54,8 @@ _PHRASES: Final[Mapping[str, str]] = {
     vocabulary.IS_FALSE: "{fact} is false",
     vocabulary.AT_MOST: "{fact} is at most {limit:,}",
     vocabulary.AT_LEAST: "{fact} is at least {limit:,}",
+    vocabulary.SUM_AT_MOST: "{fact}, summed over all flows between the same two organisations{among}, "
+    "is at most {limit:,}",
     vocabulary.ATTESTED: "`{topic}`{of} is attested",
     vocabulary.RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and "
     "by the end of {days}, whichever is earlier (time of {zone})",
@@ -239,6 +241,7 @@ def condition(of: Condition) -> str:
         values=_values(of),
         list=f"the list `{of.list}`" + _limits(of),
         limit=of.limit,
+        among=" that meet: " + " **and** ".join(map(condition, of.among)) if of.among else "",
         topic=of.topic,
         of=f" of `{of.of}`" if of.of else "",
         hours=of.hours,

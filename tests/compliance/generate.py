@@ -39,6 +39,7 @@ from sycee.compliance.vocabulary import (
     PURPOSES,
     RETURNED_IN_TIME,
     SETS,
+    SUM_AT_MOST,
     TIES,
     Field,
     Type,
@@ -269,8 +270,26 @@ def condition(random: Random, roots: Roots, *, deep: bool = True) -> Condition:
         least = random.choice(list(Assurance))
         return Condition(test=ATTESTED, topic=random.choice(TOPICS), at_least=least, of=of, negate=negate)
     fact, field = path(random, roots)
+    if _is_number_of_flow(fact, field, roots) and random.random() < 0.6:
+        among = () if random.random() < 0.4 else (_among(random),)
+        limit = random.choice((4000, 12_000))
+        return Condition(fact=fact, test=SUM_AT_MOST, negate=negate, limit=limit, among=among)
     test, arguments = _test(random, roots, field)
     return Condition(fact=fact, test=test, negate=negate, self_declared=random.random() < 0.1, **arguments)
+
+
+def _is_number_of_flow(fact: str, field: Field, roots: Roots) -> bool:
+    start, steps = split(fact, roots)
+    of_flow = start == "flow" or (start == "subject" and roots.level == "flow")
+    return of_flow and len(steps) == 1 and field.type is Type.INTEGER
+
+
+def _among(random: Random) -> Condition:
+    """Return a condition on one flow, without a sum."""
+    while True:
+        made = condition(random, Roots("flow"), deep=False)
+        if made.test != SUM_AT_MOST:
+            return made
 
 
 def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, Any]]:

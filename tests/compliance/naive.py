@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from tests.compliance import naive_sums
+from tests.compliance.naive_claims import is_denied
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
@@ -121,6 +123,9 @@ class Naive:
         here = frame[start]
         if here is None:
             return None
+        if condition.test == "sum-at-most":
+            assert isinstance(here, Entity)
+            return naive_sums.sum_at_most(self, condition, here, steps[0])
         leaves, whole = self.leaves(here, steps)
         gap: list[Truth] = [] if whole else [None]
         values = [value for _, found in leaves for value in found]

@@ -171,6 +171,8 @@ class _ProfileReader:
         test = table.choice("test", tuple(vocabulary.TESTS))
         fact = "" if test == vocabulary.ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
         given = self._set(table, roots) if test in vocabulary.SETS else {}
+        if test == vocabulary.SUM_AT_MOST:
+            given = {"among": self._conditions(table, "among", Roots(vocabulary.FLOW))}
         if test == vocabulary.CONTROLLED_BY:
             given = self._states(table, roots)
         if test == vocabulary.RETURNED_IN_TIME:
@@ -178,6 +180,8 @@ class _ProfileReader:
             given = {"zone": zone.key, "weekend": _weekend(table), "holidays": self._holidays(table)}
         only = ("negate", "self_declared", *ARGUMENTS.get(test, ()))
         condition = read(Condition, table, only=only, fact=fact, test=test, **given)
+        if test == vocabulary.SUM_AT_MOST:
+            _check_sum(table, condition, roots)
         for key in ("parts", "purposes", "of"):
             if path := getattr(condition, key):
                 fact_paths.check(table, key, path, roots)
@@ -283,3 +287,15 @@ def _weekend(table: Table) -> tuple[str, ...]:
     if len(set(weekend)) == len(DAYS):
         raise table.error("weekend", "found every day of the week", right="the days off: at least one day is left out")
     return weekend
+
+
+def _check_sum(table: Table, condition: Condition, roots: Roots) -> None:
+    """Raise DocumentError unless the fact of a sum is a number of the flow itself, and `among` has no sums."""
+    start, steps = fact_paths.split(condition.fact, roots)
+    numbers = [each.name for each in vocabulary.KINDS[vocabulary.FLOW].fields if each.type is Type.INTEGER]
+    of_flow = start == "flow" or (start == "subject" and roots.level == vocabulary.FLOW)
+    if not of_flow or len(steps) > 1 or steps[0] not in numbers:
+        right = f"a number of the flow itself: {', '.join(numbers)}"
+        raise table.error("fact", f"found {documents.found(condition.fact)}", right=right)
+    if any(leaf.test == vocabulary.SUM_AT_MOST for each in condition.among for leaf in each.leaves()):
+        raise table.error("among", "has a sum in it", right="conditions on the facts of one flow")

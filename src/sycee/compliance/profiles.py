@@ -39,6 +39,7 @@ REQUIRED: Final = Field("", Type.TEXT, "", required=True)  # by the tests that h
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(vocabulary.LISTED, ("list", "parts", "purposes", "control_bp")),
     **dict.fromkeys((vocabulary.AT_MOST, vocabulary.AT_LEAST), ("limit",)),
+    vocabulary.SUM_AT_MOST: ("limit", "among"),
     vocabulary.ATTESTED: ("topic", "at_least", "of"),
     vocabulary.RETURNED_IN_TIME: ("hours", "business_days"),
     vocabulary.CONTROLLED_BY: ("outside", "control_bp", "chain"),
@@ -96,6 +97,7 @@ class Condition:
     chain: Annotated[str, one_of(vocabulary.CHAINS, vocabulary.ATTRIBUTE)] = vocabulary.ATTRIBUTE
     ties: tuple[str, ...] = ()  # how a party is of a state
     limit: Annotated[int, number(required=True)] = 0
+    among: tuple[Condition, ...] = ()  # of a sum over flows: the conditions that a flow must meet to count
     topic: Annotated[str, REQUIRED] = ""
     at_least: Assurance = Assurance.DECLARED
     of: str = ""  # the path of the entities whose attestations count; empty: those of the subject
@@ -137,6 +139,11 @@ class Condition:
         for each in self.having:
             yield from (path for path in each.paths() if path.startswith(("subject.", "flow.")))
 
+    def sums_over(self) -> Iterator[Condition]:
+        """Yield the conditions of its sums, at any depth. Their paths start at a flow."""
+        for leaf in self.leaves():
+            yield from leaf.among
+
 
 @dataclass(frozen=True, slots=True)
 class Touch:
@@ -147,7 +154,8 @@ class Touch:
 
     def paths(self) -> Iterator[tuple[str, Roots]]:
         """Yield the paths of its condition, with their roots."""
-        return ((path, Roots(self.level)) for path in self.condition.paths())
+        yield from ((path, Roots(self.level)) for path in self.condition.paths())
+        yield from _paths_of_sums(self.condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +208,7 @@ class Rule(Dated):
         """Yield the paths of all conditions, of `each` and of `basis`, with their roots."""
         for condition, roots in self.conditions():
             yield from ((path, roots) for path in condition.paths())
+            yield from _paths_of_sums(condition)
         if self.each:
             yield self.each, Roots(self.level)
         if self.basis:
@@ -240,6 +249,10 @@ class Profile:
         """Yield the paths of all touches and rules, with their roots."""
         yield from (each for touch in self.touches for each in touch.paths())
         yield from (each for rule in self.rules for each in rule.paths())
+
+
+def _paths_of_sums(condition: Condition) -> Iterator[tuple[str, Roots]]:
+    return ((path, Roots(vocabulary.FLOW)) for each in condition.sums_over() for path in each.paths())
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +362,7 @@ def list_ids(profile: Profile) -> set[str]:
     """Return the ids of the lists that the conditions of a profile name."""
     conditions = [touch.condition for touch in profile.touches]
     conditions += [condition for rule in profile.rules for condition, _ in rule.conditions()]
+    conditions += [each for condition in conditions for each in condition.sums_over()]
     return {leaf.list for condition in conditions for leaf in condition.leaves()} - {""}
 
 

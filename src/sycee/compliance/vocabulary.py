@@ -448,6 +448,7 @@ IS_TRUE: Final = "is-true"
 IS_FALSE: Final = "is-false"
 AT_MOST: Final = "at-most"
 AT_LEAST: Final = "at-least"
+SUM_AT_MOST: Final = "sum-at-most"
 ATTESTED: Final = "attested"
 RETURNED_IN_TIME: Final = "returned-in-time"
 CONTROLLED_BY: Final = "controlled-by"
@@ -462,6 +463,8 @@ TESTS: Final[Mapping[str, str]] = {
     IS_FALSE: "the fact is declared as false",
     AT_MOST: "the number is at most the limit",
     AT_LEAST: "the number is at least the limit",
+    SUM_AT_MOST: "the sum of the number, over this flow and all flows between the same two organisations in either "
+    "direction that meet all of `among`, is at most the limit",
     ATTESTED: "an attestation of the topic is in force, with at least this assurance",
     RETURNED_IN_TIME: "data taken at `taken_at` was returned, and deleted there, by the earlier of both limits: "
     "a number of hours, and the end of a number of business days after that day",

@@ -20,6 +20,7 @@ from sycee.compliance.judging.logic import Truth, conjunction, disjunction, nega
 from sycee.compliance.judging.ownership import Limit, ListLookup
 from sycee.compliance.judging.party_names import PartyName, names_in, of_models, owner_of
 from sycee.compliance.judging.state_control import StateLookup
+from sycee.compliance.judging.sums import SHOWN_MAX, FlowPairs, Sum
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence
 
@@ -89,6 +90,7 @@ class ConditionCompiler:
         self._network = network
         self._lists = lists
         self._lookups: dict[tuple[str, int] | Condition, ListLookup | StateLookup] = {}
+        self._pairs = FlowPairs(network)
         self._compiled: dict[tuple[Condition, bool, bool], Evaluator] = {}
 
     def compile(self, condition: Condition, roots: Roots) -> Evaluator:
@@ -118,6 +120,8 @@ class ConditionCompiler:
             evaluate = self._control_test(condition, roots)
         elif condition.test == vocabulary.ATTESTED:
             evaluate = self._attestation_test(condition, roots)
+        elif condition.test == vocabulary.SUM_AT_MOST:
+            evaluate = self._sum_test(condition, roots)
         elif condition.test == vocabulary.RETURNED_IN_TIME:
             evaluate = self._deadline_test(condition, roots)
         else:
@@ -269,6 +273,34 @@ class ConditionCompiler:
             return None
         return EffectiveFact(f"{subject}.attested.{topic}", best.by, (best.by,), best.source, best.as_of, assurance)
 
+    def _sum_test(self, condition: Condition, roots: Roots) -> Evaluator:
+        """Compile `sum-at-most`. A flow that may count, or a missing number, leaves the sum open towards more."""
+        start, (name,) = fact_paths.split(condition.fact, roots)
+        index, limit, negate = _SCOPE_INDEX[start], condition.limit, condition.negate
+        among = [self.compile(each, Roots(vocabulary.FLOW)) for each in condition.among]
+
+        def evaluate(scope: Scope) -> ConditionResult:
+            flow = scope[index]
+            if flow is None:
+                return ConditionResult(None, missing=(condition.fact,))
+            total = Sum()
+            total.add(flow.get(name), f"{flow.id}.{name}", surely=True)
+            for other, same in self._pairs.others(flow):
+                meets = [each((other, other, other)) for each in among]
+                counts = conjunction([same, *(each.truth for each in meets)])
+                if counts is not False:
+                    total.add(other.get(name), f"{other.id}.{name}", surely=bool(counts))
+                if counts is None:
+                    total.missing += [gap for each in meets for gap in each.missing]
+            truth: Truth = total.most is not None and total.most <= limit
+            if not truth and total.least <= limit:
+                truth = None
+            truth = negation(truth) if negate else truth
+            evidence = tuple([each.evidence(truth) for each in total.counted[: SHOWN_MAX + 1]])
+            return ConditionResult(truth, evidence, tuple(dict.fromkeys(total.missing)) if truth is None else ())
+
+        return evaluate
+
     def _deadline_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile `returned-in-time`. The fact is the list of transfers, or a moment of the elements of such a list."""
         negate, deadline = condition.negate, Deadline(condition)
@@ -302,8 +334,10 @@ def start_points(condition: Condition, roots: Roots) -> set[str]:
 
 def _without_place(condition: Condition) -> Condition:
     """Return the condition without its file and line, so that equal conditions compare equal."""
-    any_of, having = [tuple(_without_place(each) for each in part) for part in (condition.any_of, condition.having)]
-    return replace(condition, place="", any_of=any_of, having=having)
+    any_of, having, among = [
+        tuple(_without_place(each) for each in part) for part in (condition.any_of, condition.having, condition.among)
+    ]
+    return replace(condition, place="", any_of=any_of, having=having, among=among)
 
 
 def _cached(evaluate: Evaluator, index: int) -> Evaluator:

@@ -1,0 +1,56 @@
+"""Sums over the flows between two parties, for the plain judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.compliance.naive_logic import Truth, conjunction, disjunction
+
+from sycee.compliance.fact_paths import Roots
+from sycee.compliance.facts import Entity
+from sycee.compliance.profiles import Condition
+
+if TYPE_CHECKING:
+    from tests.compliance.naive import Naive
+
+Party = tuple[object, object]  # participant and organisation; None if undeclared
+
+
+def sum_at_most(judge: Naive, condition: Condition, flow: Entity, name: str) -> Truth:
+    """Return whether a number of all flows between the same two organisations sums to the limit at most."""
+    surely, perhaps = [number(judge, flow, name)], []
+    for other in judge.network.of_kind("flow"):
+        meets = [
+            judge.condition(each, Roots("flow"), {"subject": other, "element": other, "flow": other})
+            for each in condition.among
+        ]
+        truths = [same_parties(judge, flow, other), *meets]
+        if other.id == flow.id or False in truths:
+            continue
+        (perhaps if None in truths else surely).append(number(judge, other, name))
+    if sum(each for each in surely if each is not None) > condition.limit:
+        return False
+    every = [*surely, *perhaps]
+    return True if None not in every and sum(each or 0 for each in every) <= condition.limit else None
+
+
+def number(judge: Naive, flow: Entity, name: str) -> int | None:
+    found, _ = judge.values(flow, [name])
+    return found[0] if found else None  # type: ignore[return-value]
+
+
+def same_parties(judge: Naive, one: Entity, other: Entity) -> Truth:
+    (a, b), (c, d) = ([party(judge, each, end) for end in ("from", "to")] for each in (one, other))
+    straight = conjunction([same_party(a, c), same_party(b, d)])
+    return disjunction([straight, conjunction([same_party(a, d), same_party(b, c)])])
+
+
+def party(judge: Naive, flow: Entity, end: str) -> Party:
+    participants, organisations = judge.values(flow, [end])[0], judge.values(flow, [end, "organisation"])[0]
+    return participants[0] if participants else None, organisations[0] if organisations else None
+
+
+def same_party(one: Party, other: Party) -> Truth:
+    if one[0] is not None and one[0] == other[0]:
+        return True
+    return None if None in (one[1], other[1]) else one[1] == other[1]
