@@ -15,7 +15,7 @@ from typing import Any, Final
 from sycee.compliance import attestations, profiles, territories, vocabulary
 from sycee.compliance.coverage import Coverage, Gap
 from sycee.compliance.document_fields import keys
-from sycee.compliance.facts import Adoption, Attestation, Waiver
+from sycee.compliance.facts import Adoption, Assurance, Attestation, Waiver
 from sycee.compliance.memberships import MemberList, Membership
 from sycee.compliance.profiles import Alias, Condition, List, Member, Profile, Row, Rule, Source
 from sycee.compliance.verdicts import ON_PATH
@@ -136,7 +136,8 @@ def _entity(kind: Kind) -> Schema:
 
 
 def _provenance() -> dict[str, Schema]:
-    return {"source": _ref("text"), **_refs("date", "as_of", "expires"), "synthetic": _BOOLEAN}
+    reported = _enum([Assurance.REPORTED.word])
+    return {"source": _ref("text"), **_refs("date", "as_of", "expires"), "synthetic": _BOOLEAN, "assurance": reported}
 
 
 def _field(field: Field) -> Schema:
@@ -192,9 +193,13 @@ def _network() -> Schema:
 
 def _attestation() -> Schema:
     signed = [each.word for each in attestations.SIGNED]
-    signature = {"type": "string", "pattern": f"^{attestations.SIGNATURE_PATTERN}$"}
+    allowed = [each.word for each in attestations.ATTESTED]
+    own = {
+        "assurance": _enum(allowed),
+        "signature": {"type": "string", "pattern": f"^{attestations.SIGNATURE_PATTERN}$"},
+    }
     return {
-        **_table(Attestation, {"signature": signature}, optional=("as_of", "signature"), without=("signed",)),
+        **_table(Attestation, own, optional=("as_of", "signature"), without=("signed",)),
         "anyOf": [{"required": ["topics"]}, {"required": ["facts"]}],
         "if": {"properties": {"assurance": {"enum": signed}}, "required": ["assurance"]},
         "then": {"required": ["signature"]},

@@ -118,7 +118,7 @@ def test_the_signed_message_is_documented_json() -> None:
         ('operates_in = ["AA", "BB"]', 'operates_in = ["AA"]'),
         ('authority = "An authority"', 'authority = "Another"'),
         ("from = 2020-01-01", "from = 2020-01-02"),
-        (BANK.public.key.hex(), AUDITOR.public.key.hex()),
+        (BANK.public.key.hex(), SigningKey.derive(bytes(32)).public.key.hex()),
         ('topics = ["no-forced-upgrades"]', 'topics = ["no-backdoors"]'),
         ('facts = ["operates_in", "licences"]', 'facts = ["operates_in"]'),
         ("as_of = 2026-01-15", "as_of = 2026-01-16"),

@@ -69,7 +69,7 @@ def test_a_value_that_meets_both_rules_is_no_conflict() -> None:
 @pytest.mark.parametrize("states", [None, ()])
 def test_a_missing_or_empty_fact_is_no_conflict(states: tuple[str, ...] | None) -> None:
     """Two rules conflict over a value only, not over a missing or empty fact."""
-    facts = {"incidental": False} if states is None else {"incidental": False, "subject_states": states}
+    facts = {"incidental": False} if states is None else {"incidental": False, "classes": (), "subject_states": states}
     first = condition("subject_states", "all-in", values=["AA"])
     here = profile(rule("flow", first, condition("incidental", "is-true")), id="here")
     there = profile(rule("flow", replace(first, values=frozenset(["BB"]))), id="there")
@@ -162,3 +162,11 @@ def test_a_waiver_ends_a_conflict() -> None:
     found = findings_of(declared(), here, there, waivers=(waiver("here/rule", "pay"),))
     assert found["here"].verdict is Verdict.WAIVED
     assert found["there"].verdict is Verdict.PASS
+
+
+def test_a_waiver_counts_for_a_year_and_a_day_however_long_it_is() -> None:
+    long = waiver("regime/rule", "two", from_date=date(2025, 1, 1), until_date=date(2040, 1, 1))
+    assert long.in_force(date(2026, 1, 1))
+    assert not long.in_force(date(2026, 1, 2))
+    asked = judge(declared(), profile(rule("facility", AT_HOME)), waivers=(long,))
+    assert next(each for each in asked.findings("two")).verdict is Verdict.FAIL

@@ -77,11 +77,11 @@ def made(random: Random) -> Network:
         facts = some(random, state=random.choice(STATES), forced_upgrades=random.random() < 0.1)
         entities[name] = participant(**facts, gateway=f"place-{place}")
     facts = some(random, purpose=random.choice(("payment", "support")), subject_states=random.choice(SUBJECTS))
-    entities["payment"] = flow(from_="payer", to="payee", **facts)
+    entities["payment"] = flow(from_="payer", to="payee", classes=("payment",), **facts)
     adoptions = [Adoption(each, "authority", "act", SINCE, UNTIL) for each in REGIMES if random.random() < 0.5]
     subjects = ("payment", "place-0", "edge-0", "payment @ place-1", "payment @ edge-1", "payee")
     named = f"{random.choice(REGIMES)}/rule-{random.randint(0, 2)}"
-    waiver = Waiver(named, random.choice(subjects), "officer", "so", SINCE, UNTIL)
+    waiver = Waiver(named, random.choice(subjects), "officer", "so", AT, UNTIL)
     return network(**entities, adoptions=adoptions, waivers=[waiver] if random.random() < 0.4 else [])
 
 

@@ -26,7 +26,8 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 
 FORM: Final = "sycee.compliance.attestation.v1"  # changes when the signed bytes of the same content change
-SIGNED: Final = tuple(each for each in Assurance if each is not Assurance.DECLARED)
+SIGNED: Final = tuple(each for each in Assurance if each > Assurance.DECLARED)
+ATTESTED: Final = (Assurance.DECLARED, *SIGNED)
 SIGNATURE_PATTERN: Final = f"[0-9a-f]{{{2 * SIGNATURE_BYTES}}}"
 
 
@@ -51,6 +52,9 @@ def read(table: Table, as_of: date, source: str) -> UnverifiedAttestation:
         source=table.text("source", source),
         signed="signature" in table,
     )
+    if attestation.assurance not in ATTESTED:
+        words = ", ".join(each.word for each in ATTESTED)
+        raise table.error("assurance", "a report in the press is no attestation", right=f"one of {words}")
     if not attestation.topics and not attestation.facts:
         right = 'topics = ["inventory-complete"], or facts = ["operator"]'
         raise table.error(None, "has neither topics nor facts", right=right)

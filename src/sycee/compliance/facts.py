@@ -6,10 +6,12 @@ never passes an enforced rule. An empty list is a fact: there is none.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import resources
 from typing import Annotated, Any, Final
 
 from sycee.compliance.document_fields import Name, RuleName, end_of
@@ -24,10 +26,11 @@ CONTROL_BP: Final = BASIS_POINTS // 2  # a holder of half the shares controls; a
 class Assurance(NamedEnum):
     """How sure a fact is, from the weakest. A declared fact was not observed."""
 
-    DECLARED = 0  # stated in a declaration
-    SELF_SIGNED = 1  # and signed by the organisation responsible for it
-    THIRD_PARTY = 2  # checked and signed by another organisation
-    OBSERVED = 3  # measured and signed by another organisation
+    REPORTED = 0  # read in the press, and stated by none of the parties
+    DECLARED = 1  # stated in a declaration
+    SELF_SIGNED = 2  # and signed by the organisation responsible for it
+    THIRD_PARTY = 3  # checked and signed by another organisation
+    OBSERVED = 4  # measured and signed by another organisation
 
 
 class Dated:
@@ -139,7 +142,10 @@ class Adoption(Dated):
 
 @dataclass(frozen=True, slots=True)
 class Waiver(Dated):
-    """A person in a role exempts a subject from one rule, PROFILE/RULE, for a reason."""
+    """A person in a role exempts a subject from one rule, PROFILE/RULE, for a reason.
+
+    However long it is, it counts for `waiver_days_max` days.
+    """
 
     rule: RuleName
     subject: str
@@ -147,6 +153,22 @@ class Waiver(Dated):
     reason: str
     from_date: date
     until_date: Annotated[date, end_of("from_date")]  # required: a waiver without an end would change the rule
+
+    @property
+    def days(self) -> int:
+        """The number of days from its first one to its end."""
+        return (self.until_date - self.from_date).days
+
+    def in_force(self, at: date) -> bool:
+        """Return whether the waiver counts on this day."""
+        return Dated.in_force(self, at) and (at - self.from_date).days < waiver_days_max()
+
+
+@cache
+def waiver_days_max() -> int:
+    """Return the longest life of a waiver in days, which is shipped data."""
+    text = resources.files("sycee.data").joinpath("waivers.toml").read_text(encoding="utf-8")
+    return int(tomllib.loads(text)["days_max"])
 
 
 @dataclass(frozen=True)

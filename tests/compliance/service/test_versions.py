@@ -228,6 +228,7 @@ def test_the_newest_waiver_is_valid(desk: Desk) -> None:
         ("first-law/carrier", "short-way @ short-way", "head", NEXT_YEAR, "carrier is not about short-way @"),
         ("first-law/exit", "bank-c", "", NEXT_YEAR, "role is empty"),
         ("first-law/exit", "bank-c", "head", YESTERDAY, "ends before it begins"),
+        ("first-law/exit", "bank-c", "head", TODAY + timedelta(days=367), "counts for at most 366 days"),
     ],
 )
 def test_invalid_waivers(small: Desk, rule: str, subject: str, role: str, until: date, message: str) -> None:

@@ -19,7 +19,7 @@ import sycee.database  # noqa: F401
 # isort: split
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -155,6 +155,7 @@ class Compliance:
         )
         if until < today:
             raise UsageError(f"a waiver until {until} ends before it begins, today, {today}", hint="give a later day")
+        _require_short(today, until)
 
         def build(current: CurrentVersions) -> _NewWaivers:
             network = self._version_cache.network(current.network.digest)
@@ -462,6 +463,7 @@ def _waivers_for(
 ) -> list[Waiver]:
     if until is None or until <= today:
         raise UsageError("a granted appeal needs the day until which it holds", hint=f"give until=…, after {today}")
+    _require_short(today, until)
     stops = [each for each in decision.record["findings"] if RecordedFinding(**each).stops]
     if not stops:
         raise UsageError("no rule stopped this decision, so none can be waived", hint="decide with granted=False")

@@ -168,13 +168,8 @@ def _not_applicable(rule: CompiledRule, message: str, subject: str, of: Precondi
 
 
 def _weakest_assurance(evidence: tuple[Evidence, ...]) -> Assurance | None:
-    """Return the weakest assurance of some facts, which is mostly that of the first; None without facts."""
-    weakest: Assurance | None = None
-    for each in evidence:
-        if each.assurance is Assurance.DECLARED:
-            return Assurance.DECLARED
-        weakest = each.assurance if weakest is None else min(weakest, each.assurance)
-    return weakest
+    """Return the weakest assurance of some facts; None without facts."""
+    return min([each.assurance for each in evidence], default=None)
 
 
 def _reason(result: RuleResult) -> str:
