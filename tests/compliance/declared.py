@@ -90,11 +90,12 @@ def organisations() -> list[Document]:
     whole = entity(KINDS[ORGANISATION])
     forms = {"first": "state", "second": "branch_of", "third": "person", "fourth": "organised_in"}
     made = []
-    for number, form in forms.items():
+    for place, (number, form) in enumerate(forms.items()):
         without = {*EXCLUDED.get(form, ()), *({*EXCLUDED} - {form} if form != "person" else {"organised_in"})}
         fields = {name: each for name, each in whole.items() if name not in without}
         about = whole["provenance"]["state"]
-        made.append({**fields, "id": f"{number}-organisation", "provenance": {form: about}})
+        key = f"{0xAB + place:02x}" * 32  # one key belongs to one organisation
+        made.append({**fields, "id": f"{number}-organisation", "key": key, "provenance": {form: about}})
     return made
 
 

@@ -419,6 +419,7 @@ def test_a_waiver_needs_rule_subject_and_end() -> None:
         ("subject", "first-flow @ first-segmet", "waivers[1].subject: found"),
         ("until", date(2026, 1, 1), "waivers[1].until: found"),
         ("until", None, "waivers[1].until: missing"),
+        ("until", date(2027, 1, 3), "waivers[1].until: a waiver from 2026-01-01 to 2027-01-03 has 367 days"),
     ):
         document = declared.whole()
         document["waivers"][0][key] = wrong
@@ -427,6 +428,19 @@ def test_a_waiver_needs_rule_subject_and_end() -> None:
         with pytest.raises(DocumentError) as raised:
             declarations.parse(declared.toml(document), "net.toml")
         assert says in raised.value.message
+
+
+@pytest.mark.parametrize("key", ["waivers", "adoptions"])
+def test_a_file_of_declarations_alone_decides_nothing(key: str) -> None:
+    """A participant's file has no [network]: it can neither exempt the participant nor make a profile binding."""
+    whole = declared.whole()
+    own = declared.toml({key: whole.pop(key)})
+    files = {"network.toml": declared.toml(whole), "bank.toml": own}
+    with pytest.raises(DocumentError, match=rf"bank\.toml:1: {key}\[1\]: is in a file of declarations alone") as raised:
+        declarations.parse_files(files)
+    assert "network.toml" in str(raised.value.hint)
+    files["network.toml"] += own
+    assert declarations.parse_files({"network.toml": files["network.toml"], "bank.toml": f"{key} = []\n"})
 
 
 # --- undeclared ids ---
@@ -475,3 +489,30 @@ def test_shares_of_one_day_are_at_most_the_whole(old: str, new: str, says: str) 
         return
     with pytest.raises(DocumentError, match=says):
         declarations.parse(text, "net.toml")
+
+
+# --- facts from the press ---
+
+
+def test_a_reported_fact_is_the_weakest() -> None:
+    reported = 'source = "a newspaper"\nassurance = "reported"'
+    facts = declarations.parse(changed('source = "its own return"', reported), "net.toml").entities["first-bank"].facts
+    assert {facts["state"].assurance, facts["apps"].assurance} == {Assurance.REPORTED}
+    assert min(Assurance) is Assurance.REPORTED
+    of_one = '{ licences = { assurance = "reported", '
+    facts = declarations.parse(changed("{ licences = { ", of_one), "net.toml").entities["first-bank"].facts
+    assert (facts["licences"].assurance, facts["state"].assurance) == (Assurance.REPORTED, Assurance.DECLARED)
+
+
+def test_a_reported_fact_has_a_source() -> None:
+    document = {"network": dict(declared.HEAD), "organisations": [{"id": "firm", "assurance": "reported"}]}
+    with pytest.raises(DocumentError, match=r"organisations\[1\]: is reported, and has no source") as raised:
+        declarations.parse(declared.toml(document), "net.toml")
+    assert raised.value.hint
+
+
+def test_a_report_in_the_press_is_no_attestation() -> None:
+    document = declared.whole()
+    document["attestations"][0]["assurance"] = "reported"
+    with pytest.raises(DocumentError, match=r"attestations\[1\]\.assurance: a report in the press is no attestation"):
+        declarations.parse(declared.toml(document), "net.toml")

@@ -1,7 +1,7 @@
 """`sycee compliance`: check declared facts under several regimes, and explain the verdicts.
 
 `compliance_routes` has the commands about routes, blocs and differences, `compliance_members` those about memberships,
-`compliance_payments` those about payments.
+`compliance_payments` those about payments, and `compliance_authority` those about signatures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import compliance_members, compliance_payments, compliance_routes
+from sycee.cli import compliance_authority, compliance_members, compliance_payments, compliance_routes
 from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, NetworkPath, columns, parse_day, print_json
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, progress
@@ -33,6 +33,8 @@ app = App(
 app.command(compliance_routes.routes)
 app.command(compliance_routes.split)
 app.command(compliance_routes.diff)
+app.command(compliance_authority.trust)
+app.command(compliance_authority.sign)
 app.command(compliance_members.what_if)
 app.command(compliance_members.members)
 app.command(compliance_payments.screen)

@@ -40,13 +40,16 @@ class Inputs:
     ] = None
     list_: Lists = None
     at: At = None
+    trust: Annotated[
+        Path | None, Parameter(help="An authority file: which keys may declare, attest, waive and adopt.")
+    ] = None
 
     def load(self, networks: Sequence[Path]) -> tuple[Network, Library, date]:
         """Return the network, the library and the day. Raise UsageError or DocumentError for an invalid input."""
         from sycee import data
-        from sycee.compliance import declarations, library
+        from sycee.compliance import authority, declarations, library
 
-        network = declarations.load(networks)
+        network = declarations.load(networks, None if self.trust is None else authority.load(self.trust))
         profiles = self.profile or data.names("profiles")
         return network, library.load(profiles, self.list_ or []), parse_day(self.at, "--at") or network.as_of
 
@@ -63,6 +66,7 @@ class Inputs:
     def check_outputs(self, outputs: Mapping[str, Path | None], networks: Sequence[Path]) -> None:
         """Raise UsageError if an output file, named by its option, cannot be written or would replace an input."""
         inputs = [*networks, *(self.list_ or []), *(Path(each) for each in self.profile or [])]
+        inputs += [] if self.trust is None else [self.trust]
         files = [file for each in inputs for file in (each.glob("*.toml") if each.is_dir() else [each])]
         for option, path in outputs.items():
             if path is None:

@@ -16,17 +16,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
 from blake3 import blake3
 
 from sycee.compliance import attestations, document_fields
+from sycee.compliance import authority as authorities
 from sycee.compliance.attestations import UnverifiedAttestation
+from sycee.compliance.authority import ADOPT, ATTEST, DECLARE, SUFFIX, WAIVE, Authority
 from sycee.compliance.canonical import canonical
 from sycee.compliance.document_fields import READERS
-from sycee.compliance.facts import Adoption, Element, Entity, Fact, Network, Value, Waiver
+from sycee.compliance.facts import (
+    Adoption,
+    Assurance,
+    Attestation,
+    Element,
+    Entity,
+    Fact,
+    Network,
+    Value,
+    Waiver,
+    waiver_days_max,
+)
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import BASIS_POINTS, EXCLUDED, KINDS, OF_PERSONS, ORGANISATION, Field, Kind, Type
 from sycee.core import documents, typos
@@ -34,16 +47,18 @@ from sycee.core.documents import Table
 from sycee.core.errors import UnavailableError, UsageError
 
 
-def load(paths: Sequence[Path]) -> Network:
+def load(paths: Sequence[Path], authority: Authority | None = None) -> Network:
     """Return the network that these files, and the TOML files of these folders, declare together.
+
+    A signature beside a file, FILE.sig, is verified. `authority` states which keys may do what.
 
     DocumentError, with file and line, for an invalid declaration; UsageError for a folder without TOML files.
     """
-    return parse_files(read_files(paths))
+    return parse_files(read_files(paths), authority)
 
 
 def read_files(paths: Sequence[Path]) -> dict[str, bytes]:
-    """Return the content of the files, by name and in their order, to store versions as they were written."""
+    """Return the content of the files and of the signatures beside them, by name, to store them as they are."""
     files: dict[str, bytes] = {}
     for path in paths:
         in_folder = toml_files(path, hint="name a folder with declarations, or a file")
@@ -54,6 +69,10 @@ def read_files(paths: Sequence[Path]) -> dict[str, bytes]:
                 raise
             hint = "check the path, which is case-sensitive"
             raise UsageError(f"there is no file or folder {path}", hint=hint) from error
+    for name in list(files):
+        signature = Path(f"{name}{SUFFIX}")
+        if os.path.lexists(signature):
+            files[str(signature)] = documents.content(signature)
     if not files:
         raise UsageError("no declaration was named", hint="name a folder with declarations, or files")
     return files
@@ -81,9 +100,11 @@ def parse(content: bytes | str, file: str) -> Network:
     return parse_files({file: content})
 
 
-def parse_files(files: Mapping[str, bytes | str]) -> Network:
-    """Return the network that these documents declare together; errors use the names."""
-    return _Reader([documents.parse(content, file) for file, content in files.items()], whole=True).read()
+def parse_files(files: Mapping[str, bytes | str], authority: Authority | None = None) -> Network:
+    """Return the network that these documents declare together; errors use the names. `NAME.sig` is a signature."""
+    plain, signers = authorities.split(files)
+    tables = [documents.parse(content, file) for file, content in plain.items()]
+    return _Reader(tables, whole=True, authority=authority, signers=signers).read()
 
 
 def parse_embedded(table: Table) -> Network:
@@ -113,14 +134,27 @@ class _Reader:
     would take most of the reading time.
     """
 
-    def __init__(self, tables: Sequence[Table], *, whole: bool = False) -> None:
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        *,
+        whole: bool = False,
+        authority: Authority | None = None,
+        signers: Mapping[str, str] | None = None,
+    ) -> None:
         self.tables = tables
         self.whole = whole  # whether the documents have no other keys
+        self.authority = authority
+        self.signers = signers or {}  # the keys that signed files, by the names of the files
+        self.notes: list[str] = []
+        self.unsigned: set[str] = set()  # the entities whose facts do not count
+        self.holders: dict[str, str] = {}  # the organisations that declare keys, by these
         self.head = self._head()
-        _refuse_assurance(self.head)
+        assurance = _assurance(self.head, Assurance.DECLARED)
         self.undeclared = frozenset(self.head.texts("undeclared", default=(), empty=True))
         self.as_of, source = self.head.day("as_of"), self.head.text("source", "")
-        self.provenance = Fact("", source, self.as_of, synthetic=self.head.boolean("synthetic", False))
+        synthetic = self.head.boolean("synthetic", False)
+        self.provenance = Fact("", source, self.as_of, assurance, synthetic=synthetic)
         self.entities: dict[str, Entity] = {}
         self.tables_of: dict[str, Table] = {}  # by the id of their entity
         self.references: list[_Reference] = []
@@ -128,6 +162,9 @@ class _Reader:
     def read(self) -> Network:
         """Return the whole network."""
         name, title = document_fields.name(self.head, "id"), self.head.text("title")
+        if self.authority is not None and self.authority.network != name:
+            right = f"the authority file of {name}; the given one is of {self.authority.network}"
+            raise self.head.error("id", f"found {documents.found(name)}", right=right)
         network = Network(name, title, self.as_of, self.entities)
         self.head.finish()
         unverified: list[UnverifiedAttestation] = []
@@ -139,7 +176,9 @@ class _Reader:
             for kind in KINDS.values():
                 read(kind.plural, partial(self._entity, kind))
             unverified += read("attestations", self._attestation)
-            adoptions += read("adoptions", partial(document_fields.read, Adoption))
+            if self.authority is None:
+                self._refuse_decisions(document)
+            adoptions += read("adoptions", self._adoption)
             waivers += read("waivers", self._waiver)
             if self.whole:
                 document.finish()
@@ -151,10 +190,23 @@ class _Reader:
         # Sorted, so that the digest does not depend on the order of the files.
         return replace(
             network,
-            attestations=tuple(sorted((attestations.verified(each, network) for each in unverified), key=canonical)),
+            attestations=tuple(sorted(self._verified(unverified, network), key=canonical)),
             adoptions=tuple(sorted(adoptions, key=canonical)),
             waivers=tuple(sorted(waivers, key=canonical)),
+            notes=tuple(self.notes),
+            signed_only=self.authority is not None and self.authority.signed_only,
         )
+
+    def _refuse_decisions(self, document: Table) -> None:
+        """Raise DocumentError for adoptions and waivers in a file other than that with [network].
+
+        A participant declares facts of its own; whoever answers for the whole network decides what binds it.
+        """
+        for key in ("adoptions", "waivers"):
+            tables = document.tables(key, empty=True) if key in document and document.file != self.head.file else ()
+            if tables:
+                right = f"in {self.head.file}, the file with [network]"
+                raise tables[0].error(None, "is in a file of declarations alone", right=right)
 
     def _head(self) -> Table:
         heads = [document.table("network") for document in self.tables if "network" in document]
@@ -179,18 +231,22 @@ class _Reader:
             kind=kind.name,
             id=name,
             name=table.text("name", name),
-            facts=self._facts(table, kind.fields, provenance, of_fields),
+            facts=self._authorised(name, table, self._facts(table, kind.fields, provenance, of_fields)),
             synthetic=provenance.synthetic,
             place=provenance.place,
         )
 
     def _provenance(self, table: Table, default: Fact) -> Fact:
-        _refuse_assurance(table)
+        assurance = _assurance(table, default.assurance)
         as_of = document_fields.optional_day(table, "as_of", default.as_of)
+        source = table.text("source", default.source)
+        if assurance is Assurance.REPORTED and not source:
+            raise table.error(None, "is reported, and has no source", right='the newspaper and the day: source = "…"')
         return Fact(
             "",
-            table.text("source", default.source),
+            source,
             as_of,
+            assurance=assurance,
             expires=document_fields.until(table, "expires", as_of) or default.expires,
             synthetic=table.boolean("synthetic", default.synthetic),
             place=default.place or document_fields.place(table),
@@ -249,12 +305,87 @@ class _Reader:
         self.references.append(_Reference(table, "by", unverified.attestation.by, (ORGANISATION,)))
         return unverified
 
+    def _adoption(self, table: Table) -> Adoption:
+        adoption = document_fields.read(Adoption, table)
+        self._require(ADOPT, adoption.profile, table)
+        return adoption
+
     def _waiver(self, table: Table) -> Waiver:
         waiver = document_fields.read(Waiver, table)
+        self._require(WAIVE, waiver.subject, table)
+        longest = (self.authority and self.authority.waiver_days_max) or waiver_days_max()
+        if waiver.days > longest:
+            problem = f"a waiver from {waiver.from_date} to {waiver.until_date} has {waiver.days:,} days"
+            last = waiver.from_date + timedelta(days=longest)
+            raise table.error("until", problem, right=f"at most {longest} days: {last} or an earlier day")
         for each in waiver.subject.split(ON_PATH):
             document_fields.check_text(table, "subject", each, document_fields.NAME)
             self.references.append(_Reference(table, "subject", each))
         return waiver
+
+    def _authorised(self, id: str, table: Table, facts: dict[str, Fact]) -> dict[str, Fact]:
+        """Return the facts that count of an entity. DocumentError if the key of the file may not declare it."""
+        if self.authority is None:
+            return facts
+        key = self.signers.get(table.file, "")
+        if key:
+            self._require(DECLARE, id, table)
+        elif self.authority.signed_only:
+            self.unsigned.add(id)
+            self.notes.append(f"{table.file} is not signed, so the facts of {id} are unknown")
+            return {}
+        return facts
+
+    def _require(self, role: str, subject: str, table: Table) -> None:
+        """Raise DocumentError unless the key that signed the file has a role for a subject."""
+        if self.authority is None:
+            return
+        key = self.signers.get(table.file, "")
+        if self.authority.may(key, role, subject):
+            return
+        who = self.authority.holder(key) if key else ""
+        problem = f"{table.file} is not signed"
+        if key:
+            problem = f"{who or 'the key that signed ' + table.file} has no authority to {role} here"
+        right = f'a signature by a key with the role "{role}" for {subject}: sycee compliance sign'
+        raise table.error(None, problem, right=right)
+
+    def _verified(self, unverified: Sequence[UnverifiedAttestation], network: Network) -> list[Attestation]:
+        """Return the attestations that count, each with its signature verified. The others get a note."""
+        counting = []
+        for each in unverified:
+            attestation = each.attestation
+            about = f"the attestation of {attestation.subject} by {attestation.by} does not count"
+            by = network.entities.get(attestation.by)
+            if {attestation.subject, attestation.by} & self.unsigned:
+                self.notes.append(f"{about}: the file that declares either is not signed")
+                continue
+            if not attestation.signed and attestation.assurance not in attestations.SIGNED:
+                signer = self.signers.get(each.table.file, "")
+                vouched = self.authority is not None and self.authority.may(signer, ATTEST, attestation.subject)
+                if by is None or by.kind != ORGANISATION:
+                    self.notes.append(f"{about}: it is not signed, and {attestation.by} is not declared")
+                    continue
+                if self.authority is not None and self.authority.signed_only and not vouched:
+                    self.notes.append(f"{about}: it is not signed")
+                    continue
+            counted = attestations.verified(each, network)
+            if counted.signed and by is not None:
+                key = str(by.values("key")[0])
+                if self.authority is not None and not self.authority.may(key, ATTEST, attestation.subject):
+                    self.notes.append(f"{about}: its key has no authority to attest there")
+                    continue
+                self._require_another(key, counted, each.table)
+            counting.append(counted)
+        return counting
+
+    def _require_another(self, key: str, attestation: Attestation, table: Table) -> None:
+        """Raise DocumentError if the key of another organisation also declared what it attests."""
+        subject = self.tables_of.get(attestation.subject)
+        declarer = "" if subject is None else self.signers.get(subject.file, "")
+        if key == declarer and attestation.assurance is not Assurance.SELF_SIGNED:
+            problem = f"the key of {attestation.by} signed the declaration of {attestation.subject} too"
+            raise table.error("by", problem, right="an attestation by an organisation with another key")
 
     def _check_references(self) -> None:
         corrections: dict[str, str | None] = {}
@@ -299,16 +430,29 @@ class _Reader:
                 raise self.tables_of[organisation.id].error("owners", problem, right=right)
 
     def _check_key(self, organisation: Entity) -> None:
+        for key in organisation.values("key"):
+            other = self.holders.setdefault(key, organisation.id)
+            if other != organisation.id:
+                problem = f"is the key of {other} too: nobody audits itself under another name"
+                raise self.tables_of[organisation.id].error("key", problem, right="a key of its own: sycee key new")
         if any(attestations.has_small_order(bytes.fromhex(each)) for each in organisation.values("key")):
             problem = "is a point of small order: anybody can sign with it"
             raise self.tables_of[organisation.id].error("key", problem, right="a key that `sycee key new` made")
 
 
-def _refuse_assurance(table: Table) -> None:
-    """Raise DocumentError for the key `assurance`: only a signed attestation makes a fact surer than declared."""
-    if "assurance" in table:
-        right = "remove it; an organisation that checked the fact signs an attestation: sycee compliance attest"
-        raise table.error("assurance", "a declared fact always has the assurance declared", right=right)
+def _assurance(table: Table, default: Assurance) -> Assurance:
+    """Read the assurance of declared facts: "reported", or nothing. Only a signed attestation makes a fact surer."""
+    if "assurance" not in table:
+        table.offer("assurance")
+        return default
+    if table.text("assurance") == Assurance.REPORTED.word:
+        return Assurance.REPORTED
+    right = "remove it; an organisation that checked the fact signs an attestation: sycee compliance attest"
+    raise table.error(
+        "assurance",
+        "a declared fact always has the assurance declared; or reported, if it is from the press",
+        right=right,
+    )
 
 
 def _with_article(kind: str) -> str:

@@ -56,7 +56,7 @@ from sycee.compliance.facts import Network, Waiver, waiver_days_max
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import ON_PATH, Finding
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
-from sycee.core import typos
+from sycee.core import documents, typos
 from sycee.core.clock import Clock, RealClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.keys import SigningKey
@@ -93,7 +93,7 @@ class Compliance:
     # --- versions ---
 
     def declare(self, files: Sequence[Path] | Mapping[str, bytes | str], *, by: str) -> Version:
-        """Replace the network by these declarations: files and folders, or texts by their names. Waivers stay.
+        """Replace the network by these declarations: files and folders, or texts by name. Waivers and trust stay.
 
         The same content in the same texts makes no new version. Raise DocumentError for an invalid declaration.
         """
@@ -103,15 +103,48 @@ class Compliance:
             File(versions.DECLARATION, storable_text("name", name), _bytes(each)) for name, each in contents.items()
         ]
 
-        def read(connection: Connection) -> tuple[Version | None, list[Waiver]]:
+        def read(connection: Connection) -> tuple[list[File], list[Waiver]]:
             last = versions.newest(connection, NETWORK)
-            return last, versions.granted(connection, last.number) if last else []
+            if last is None:
+                return [], []
+            kept = [each for each in versions.files_of(connection, last) if each.role == versions.AUTHORITY]
+            return kept, versions.granted(connection, last.number)
 
-        def build(seen: tuple[Version | None, list[Waiver]]) -> Network:
-            return versions.network_of(texts, seen[1])
+        def build(seen: tuple[list[File], list[Waiver]]) -> tuple[Network, list[File]]:
+            files = [*texts, *seen[0]]
+            return versions.network_of(files, seen[1]), files
 
-        def store(connection: Connection, network: Network) -> tuple[Version, Network]:
-            return versions.store(connection, network, texts, stamp), network
+        def store(connection: Connection, built: tuple[Network, list[File]]) -> tuple[Version, Network]:
+            return versions.store(connection, *built, stamp), built[0]
+
+        version, network = self._store_if_current(read, build, store)
+        self._version_cache.add(network)
+        return version
+
+    def trust(self, file: Path | bytes | str | None, *, by: str) -> Version:
+        """Read the declarations, now and later, under an authority file, or its text; under none with None.
+
+        Raise UsageError if nothing is declared yet, DocumentError for an invalid file, and for declarations that it
+        does not allow.
+        """
+        stamp = self._stamp(by)
+        content = documents.content(file) if isinstance(file, Path) else None if file is None else _bytes(file)
+        new = [] if content is None else [File(versions.AUTHORITY, "authority.toml", content)]
+
+        def read(connection: Connection) -> tuple[list[File], list[Waiver]]:
+            last = versions.newest(connection, NETWORK)
+            if last is None:
+                raise UsageError("nothing is declared yet", hint="call declare(files, by=…) first")
+            return versions.files_of(connection, last), versions.granted(connection, last.number)
+
+        def texts(seen: tuple[list[File], list[Waiver]]) -> list[File]:
+            return [*(each for each in seen[0] if each.role != versions.AUTHORITY), *new]
+
+        def build(seen: tuple[list[File], list[Waiver]]) -> tuple[Network, list[File]]:
+            return versions.network_of(texts(seen), seen[1]), texts(seen)
+
+        def store(connection: Connection, built: tuple[Network, list[File]]) -> tuple[Version, Network]:
+            return versions.store(connection, *built, stamp), built[0]
 
         version, network = self._store_if_current(read, build, store)
         self._version_cache.add(network)
@@ -160,6 +193,8 @@ class Compliance:
         def build(current: CurrentVersions) -> _NewWaivers:
             network = self._version_cache.network(current.network.digest)
             library = self._version_cache.library(current.library.digest)
+            if until > today:
+                _require_unsigned(network)
             # A waiver can be revoked after its rule or subject was removed.
             if until > today or names not in [(each.rule, each.subject) for each in network.waivers]:
                 typos.require(rule, library.rules, f"there is no rule {rule}", "name a rule")
@@ -282,6 +317,7 @@ class Compliance:
                 return None
             current, decision = seen
             declared = self._version_cache.network(current.network.digest)
+            _require_unsigned(declared)
             waivers = _waivers_for(decision, declared, role, reason, today, until)
             network = versions.with_waivers(declared, waivers)
             if decision.record["format"] != Admission.FORMAT:
@@ -472,6 +508,18 @@ def _waivers_for(
             problem = f"{name} is not declared: a waiver would permit anything that later has this id"
             raise UsageError(problem, hint="declare it and ask again, or decide with granted=False")
     return [Waiver(each["rule"], each["subject"], role, reason, today, until) for each in stops]
+
+
+def _require_unsigned(network: Network) -> None:
+    if network.signed_only:
+        problem = 'the authority file allows only waivers that a key with the role "waive" signed'
+        raise UsageError(problem, hint="declare the waiver in a file, and sign it: sycee compliance sign")
+
+
+def _require_short(today: date, until: date) -> None:
+    if (until - today).days > waiver_days_max():
+        problem = f"a waiver counts for at most {waiver_days_max()} days; got one from {today} until {until}"
+        raise UsageError(problem, hint=f"give {today + timedelta(days=waiver_days_max())} or an earlier day")
 
 
 def _require_level(rule: Rule, subject: str, network: Network) -> None:

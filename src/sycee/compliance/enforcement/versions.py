@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from sycee import data
-from sycee.compliance import declarations, library, profile_reader, profiles
+from sycee.compliance import authority, declarations, library, profile_reader, profiles
 from sycee.compliance.canonical import canonical
 from sycee.compliance.enforcement.tables import CONTENTS, FILES, LIBRARY, NETWORK, VERSIONS, WAIVERS
 from sycee.compliance.facts import Network, Waiver
@@ -28,6 +28,7 @@ from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 DECLARATION: Final = "declaration"
 PROFILE: Final = "profile"
 LIST: Final = "list"
+AUTHORITY: Final = "authority"
 
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 1_000_000_000
@@ -36,7 +37,7 @@ _ASKED_MAX: Final = 10_000  # parameters of one query: SQLite takes 32,766
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One text. `role` is "declaration", "profile" or "list"; `name` is for errors and no part of digests."""
+    """One text. `role` is "declaration", "authority", "profile" or "list"; `name` is for errors, no part of digests."""
 
     role: str
     name: str
@@ -97,13 +98,20 @@ def library_files(names: Sequence[str | Path], lists: Sequence[Path]) -> list[Fi
 
 
 def network_of(files: Sequence[File], granted: Iterable[Waiver]) -> Network:
-    """Return the network that these texts declare, with waivers granted later."""
-    return with_waivers(declarations.parse_files({each.name: each.content for each in files}), granted)
+    """Return the network that these texts declare, under their authority file if there is one, with later waivers."""
+    found = [authority.parse(documents.parse(each.content, each.name)) for each in files if each.role == AUTHORITY]
+    declared = {each.name: each.content for each in files if each.role == DECLARATION}
+    return with_waivers(declarations.parse_files(declared, found[0] if found else None), granted)
 
 
 def with_waivers(network: Network, granted: Iterable[Waiver]) -> Network:
-    """Return a network with further waivers. The newest for a rule and a subject replaces all earlier ones."""
+    """Return a network with further waivers. The newest for a rule and a subject replaces all earlier ones.
+
+    No key signed them, so where only signed facts count they can revoke a waiver and grant none.
+    """
     newest = {(each.rule, each.subject): each for each in granted}
+    if network.signed_only:
+        newest = {name: each for name, each in newest.items() if each.until_date <= each.from_date}
     if not newest:
         return network
     others = [each for each in network.waivers if (each.rule, each.subject) not in newest]

@@ -34,6 +34,8 @@ def render(judged: JudgedNetwork) -> str:
             "at": report.at.isoformat(),
             "digest": report.digest,
             "stops": len(report.stops),
+            "contradictions": [plain(each._asdict()) for each in report.contradictions],
+            "notes": list(judged.network.notes),
             "profiles": [_profile(each) for each in judged.profiles],
             "findings": [finding_members(each) for each in report.findings],
         }

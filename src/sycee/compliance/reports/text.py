@@ -27,7 +27,10 @@ _INDENT: Final = " " * 6
 
 def render(judged: JudgedNetwork, *, everything: bool = False, width: int = WIDTH) -> str:
     """Return the report in lines of `width` characters. Findings that hold are only counted unless `everything`."""
-    lines = [f"{judged.network.title}, judged as of {judged.report.at}", judged.headline, ""]
+    lines = [f"{judged.network.title}, judged as of {judged.report.at}", judged.headline]
+    lines += [f"  CONTRADICTION: {each.text} ({', '.join(each.facts)})" for each in judged.report.contradictions]
+    lines += [f"  does not count: {each}" for each in judged.network.notes]
+    lines.append("")
     for summary in judged.profiles:
         force = "" if summary.force is Force.NONE else f" ({summary.force.word})"
         numbers = ((summary.counts[verdict], verdict.word.replace("-", " ")) for verdict in WORST_FIRST)
