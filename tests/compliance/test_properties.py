@@ -214,7 +214,8 @@ def expected(applies: bool | None, alone: Verdict, rule: Rule) -> Verdict:
         return Verdict.NOT_APPLICABLE
     if applies or not alone.stops:
         return alone
-    return Verdict.FAIL if rule.when_unknown == "fail" else Verdict.UNKNOWN
+    fails = rule.when_unknown == "fail" and rule.kind != "coverage"
+    return Verdict.FAIL if fails else Verdict.UNKNOWN
 
 
 @seldom
