@@ -89,7 +89,7 @@ def test_a_right_integration_passes_and_moves_no_money_in_the_end(town: Place, r
 
 def test_errors_of_an_integration_are_found(right: Integration) -> None:
     found = results(replace(right, payer=Signer(right.payer.id, MIA_KEY)))
-    assert found["signatures good"] == FAILED
+    assert found["access wallets"] == found["signatures good"] == FAILED
     assert found["access program"] == OK
     found = results(replace(right, credentials=replace(right.credentials, key=SigningKey.generate())))
     assert found["access program"] == found["clock slow"] == found["signatures good"] == FAILED

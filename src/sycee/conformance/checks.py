@@ -157,9 +157,13 @@ def other_key(bench: Bench) -> str:
 
 @check("access", "wallets", "the program sees both wallets, and their keys are the given ones")
 def wallets(bench: Bench) -> str:
-    """Read the wallets and their key epochs."""
+    """Read the wallets, their keys and key epochs."""
     bench.before = bench.bank.do(api.wallet(bench.tested.payer.id)).balance_minor
     bench.payer, bench.payee = (bench.bank.do(api.payer(each)) for each in (bench.tested.payer, bench.tested.payee))
+    for each in (bench.tested.payer, bench.tested.payee):
+        key = bench.bank.do(api.keys(each.id)).key
+        if key != str(each.key.public):
+            raise Differs(f"wallet {ids.format(each.id)} has the key {key or 'none'}, the file {each.key.public}")
     return f"key epochs {bench.payer.key_epoch} and {bench.payee.key_epoch}, ledger {bench.payer.ledger_id.hex()}"
 
 
