@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sycee.compliance.profiles import List, Profile, list_ids
+from sycee.compliance.profiles import List, Profile, Source, list_ids
 from sycee.compliance.reports import grouping, picture
 from sycee.compliance.reports.grouping import Group
 from sycee.compliance.reports.summary import LOOKS, WORST_FIRST, JudgedNetwork, ProfileSummary, weight
@@ -378,7 +378,7 @@ def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
     owners: list[Profile | List] = [*judging, *lists]
     used: dict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
     for owner in owners:
-        for source in owner.sources:
+        for source in _judging_sources(owner):
             used[source.title, source.publisher, source.date.isoformat(), source.at_hand].append(owner.id)
     rows = tuple(
         (title, publisher, day, ", ".join(names), page.YesNo(direct or None, "direct" if direct else "second-hand"))
@@ -398,6 +398,14 @@ def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
         note = "rules that apply here and go beyond the words of their source"
         blocks.append(Fold("Interpretations", (page.Points(points),), note=note))
     return tuple(blocks)
+
+
+def _judging_sources(owner: Profile | List) -> tuple[Source, ...]:
+    """Return the sources of a profile, or those of a list without sources that only give names of its parties."""
+    if isinstance(owner, Profile):
+        return owner.sources
+    of_names = {alias.source for row in owner.rows for alias in row.aliases} - {row.source for row in owner.rows}
+    return tuple(each for each in owner.sources if each.id not in of_names)
 
 
 def _list_row(judged: JudgedNetwork, listed: List) -> tuple[str | page.YesNo, ...]:
