@@ -368,10 +368,15 @@ def test_a_nearest_miss_names_its_missing_facts() -> None:
     assert miss.missing == ("link.operator", "link.cost")
 
 
-@pytest.mark.parametrize(("says", "broken"), [("fail", True), ("unknown", False)])
-def test_a_rule_can_count_unknown_as_broken(says: str, broken: bool) -> None:
+@pytest.mark.parametrize(
+    ("says", "kind", "broken"),
+    [("fail", "checked", True), ("unknown", "checked", False), ("fail", "coverage", False)],
+)
+def test_a_rule_can_count_unknown_as_broken_unless_it_states_what_is_modelled(
+    says: str, kind: str, broken: bool
+) -> None:
     only = (condition("purpose", "any-in", values=["payment"]),)
-    strict = replace(UNLISTED, flow=only, when_unknown=says)
+    strict = replace(UNLISTED, flow=only, when_unknown=says, kind=kind)
     everyone = listing(row("firm-a"), row("firm-d"))
     miss = Router(crossing(), library(profile(strict), everyone), AT).best(paying("near"))
     assert isinstance(miss, NearestMiss)

@@ -197,6 +197,11 @@ class Rule(Dated):
         """The id of its profile."""
         return self.id.partition("/")[0]
 
+    @property
+    def unknown_fails(self) -> bool:
+        """Whether it counts as broken where it is unknown; never if it states what the profile models."""
+        return self.when_unknown == "fail" and self.kind != COVERAGE
+
     def conditions(self) -> Iterator[tuple[Condition, Roots]]:
         """Yield all conditions with their roots."""
         subject, element = Roots(self.level), Roots(self.level, self.each)

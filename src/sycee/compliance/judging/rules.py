@@ -97,7 +97,7 @@ class CompiledRule:
         self.reads_flow = bool(fields_of_flow(rule.paths()))
         self.needs_flow = self.reads_flow or bool(rule.flow)
         self._by_attestation = rule.kind == "attested" or bool(rule.complete)
-        self.unknown_fails = rule.when_unknown == "fail" and not self.is_coverage
+        self.unknown_fails = rule.unknown_fails
         self._compiler = compiler
         self._when = [compiler.compile(each, subject) for each in rule.when]
         self._unless = [compiler.compile(each, subject) for each in rule.unless]

@@ -74,7 +74,7 @@ class MaskBuilder:
         self.flow_rules = tuple(rule for rule in of_flows if rule.in_force(at))
         self._rule_names = [rule.id for rule in self.rules]
         self._rule_bits = np.array([self.bits[rule.profile] for rule in self.rules], np.uint64)
-        self._unknown_fails = np.array([rule.when_unknown == "fail" for rule in self.rules], np.bool_)
+        self._unknown_fails = np.array([rule.unknown_fails for rule in self.rules], np.bool_)
         self._waivers = _FlowWaivers(each for each in (*judge.network.waivers, *waivers) if each.in_force(at))
         paths = [[path for touch in each.touches for path in touch.paths()] for each in self.profiles]
         fields = [fact_paths.fields_of_flow(each) for each in (*paths, *(rule.paths() for rule in self.rules))]
