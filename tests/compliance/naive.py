@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_claims import is_denied
+from tests.compliance.naive_claims import exempts, is_denied
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
@@ -40,6 +40,7 @@ class Naive:
         self.network = network
         self.library = library
         self.at = at
+        self.exempting = False
         self.profile_of = {rule.id: profile for profile in library.profiles for rule in profile.rules}
 
     # --- facts ---
@@ -50,7 +51,7 @@ class Naive:
             return [here], True
         facts = {} if isinstance(here, str) else here.facts
         fact = facts.get(steps[0])
-        if isinstance(here, Entity) and is_denied(here, steps[0], self.at):
+        if isinstance(here, Entity) and is_denied(here, steps[0], self.at, exempting=self.exempting):
             return [], False
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
             can_be = not isinstance(here, Entity) or KINDS[here.kind].field(steps[0]) is not None
@@ -409,11 +410,11 @@ class Naive:
             of_flow: dict[str, Here | None] = {"subject": flow, "element": flow, "flow": flow}
             applies += [self.condition(each, Roots("flow"), of_flow) for each in rule.flow]
         applies += [self.condition(each, roots, frame) for each in rule.when]
-        applies += [negation(self.condition(each, roots, frame)) for each in rule.unless]
+        applies += [negation(exempts(self, each, roots, frame)) for each in rule.unless]
         does_apply = conjunction(applies)
         if does_apply is False:
             others = applies[: len(applies) - len(rule.unless)]
-            exempting = [each for each in rule.unless if self.condition(each, roots, frame)]
+            exempting = [each for each in rule.unless if exempts(self, each, roots, frame)]
             by_word = bool(exempting) and all(self.by_word(each, roots, frame) for each in exempting)
             is_exempt = by_word and conjunction(others) is not False and rule.kind != "coverage"
             return Verdict.ATTESTED if is_exempt else Verdict.NOT_APPLICABLE

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
-from sycee.compliance.facts import Entity
+from tests.compliance.naive_logic import Truth
+
+from sycee.compliance.fact_paths import Roots
+from sycee.compliance.facts import Element, Entity
+from sycee.compliance.profiles import Condition
+
+if TYPE_CHECKING:
+    from tests.compliance.naive import Naive
 
 
-def is_denied(entity: Entity, name: str, at: date) -> bool:
+def exempts(judge: Naive, condition: Condition, roots: Roots, frame: dict[str, Entity | Element | str | None]) -> Truth:
+    """Return the truth of a condition that takes a flow out of a rule or a sum."""
+    outer, judge.exempting = judge.exempting, True
+    try:
+        return judge.condition(condition, roots, frame)
+    finally:
+        judge.exempting = outer
+
+
+def is_denied(entity: Entity, name: str, at: date, *, exempting: bool) -> bool:
     """Return whether a claim of a flow counts as unknown, because its declared classes do not support it."""
     value, classes = entity.value_on(name, at), entity.value_on("classes", at)
     of = set(classes) if isinstance(classes, tuple) else set()
-    if name == "purpose" and value in ("payment", "payment-processing"):
+    if exempting and entity.kind == "flow" and name == "purpose" and value in ("payment", "payment-processing"):
         return classes is None or not of & {"payment", "financial", "account"}
     if name == "subject_states" and value == ():
         return classes is None or bool(of & {"personal", "sensitive-personal", "identifiers"})

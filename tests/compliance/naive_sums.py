@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.compliance.naive_claims import exempts
 from tests.compliance.naive_logic import Truth, conjunction, disjunction
 
 from sycee.compliance.fact_paths import Roots
@@ -21,7 +22,7 @@ def sum_at_most(judge: Naive, condition: Condition, flow: Entity, name: str) -> 
     surely, perhaps = [number(judge, flow, name)], []
     for other in judge.network.of_kind("flow"):
         meets = [
-            judge.condition(each, Roots("flow"), {"subject": other, "element": other, "flow": other})
+            exempts(judge, each, Roots("flow"), {"subject": other, "element": other, "flow": other})
             for each in condition.among
         ]
         truths = [same_parties(judge, flow, other), *meets]

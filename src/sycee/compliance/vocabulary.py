@@ -377,7 +377,9 @@ PAYMENT: Final = "payment"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A value of a flow's field that counts only if another field supports it; without support it is unknown.
+    """A value of a flow's field that counts in the flow's favour only if another field supports it.
+
+    Without support it is unknown. A claim that `binds` under some regimes is unknown only where it exempts.
 
     `values` are the claiming values, or none for the empty list. The support is declared, and its values meet `any_of`
     (at least one is in it) or `none_of` (none is).
@@ -390,6 +392,7 @@ class Claim:
     problem: str
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
+    binds: bool = False
 
     def is_made(self, value: Any) -> bool:
         """Return whether a value of the field makes the claim."""
@@ -412,6 +415,7 @@ CLAIMS: Final = (
         "classes",
         "has a purpose of payments, and none of its classes is data of payments",
         any_of=("payment", "financial", "account"),
+        binds=True,
     ),
     Claim(
         "nobody",

@@ -118,13 +118,14 @@ def test_a_payment_does_not_clear_a_flow_that_contradicts_itself(small: Desk) ->
 
 
 def test_a_payment_without_a_declared_flow_names_a_class_that_supports_its_purpose(small: Desk) -> None:
-    small.add(rule("use", "flow", 'require = [{ fact = "purpose", test = "declared" }]'))
+    payments = 'unless = [{ fact = "purpose", test = "any-in", values = ["payment"] }]'
+    small.add(rule("use", "flow", f'{payments}\nrequire = [{{ fact = "currency", test = "declared" }}]'))
     for each in "ab":
         small.compliance.admit(f"bank-{each}", by="desk")
     facts = {"from": "bank-a", "to": "bank-b", "purpose": "payment", "stored": [{"at": "hub-a"}]}
     made = small.compliance.screen("", facts, payment="1", by="gateway")
     assert isinstance(made, Refusal)
-    assert made.result.missing == ("asked.classes",)
+    assert made.result.missing == ("asked.classes", "asked.currency")
     assert (
         small.compliance.screen("", facts | {"classes": ["payment"]}, payment="2", by="gateway").outcome == "permitted"
     )

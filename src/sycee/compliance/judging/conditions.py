@@ -91,23 +91,35 @@ class ConditionCompiler:
         self._lists = lists
         self._lookups: dict[tuple[str, int] | Condition, ListLookup | StateLookup] = {}
         self._pairs = FlowPairs(network)
-        self._compiled: dict[tuple[Condition, bool, bool], Evaluator] = {}
+        self._compiled: dict[tuple[Condition, tuple[bool, bool, bool]], Evaluator] = {}
+        self._exempting = False  # whether the condition that is being compiled exempts from a rule
 
     def compile(self, condition: Condition, roots: Roots) -> Evaluator:
         """Return the condition as a function of a scope."""
-        key = (_without_place(condition), bool(roots.each), roots.level in vocabulary.PATH_LEVELS)
+        at_start = bool(roots.each), roots.level in vocabulary.PATH_LEVELS, self._exempting
+        key = (_without_place(condition), at_start)
         if key not in self._compiled:
             self._compiled[key] = self._compile(key[0], roots)
         return self._compiled[key]
 
+    def compile_exemption(self, condition: Condition, roots: Roots) -> Evaluator:
+        """Return a condition that exempts from a rule: claims of a flow that no other fact supports are unknown."""
+        outer, self._exempting = self._exempting, True
+        try:
+            return self.compile(condition, roots)
+        finally:
+            self._exempting = outer
+
     def compile_path(self, path: str, roots: Roots) -> PathResolver:
         """Return a path of facts as a function of a scope."""
         start, steps = fact_paths.split(path, roots)
-        index, fact_path = _SCOPE_INDEX[start], tuple(steps)
+        index, fact_path, exempting = _SCOPE_INDEX[start], tuple(steps), self._exempting
 
         def resolve(scope: Scope) -> ResolvedPath:
             node = scope[index]
-            return ResolvedPath(missing=(path,)) if node is None else node.resolve(fact_path)
+            if node is None:
+                return ResolvedPath(missing=(path,))
+            return node.resolve_exempting(fact_path) if exempting else node.resolve(fact_path)
 
         return resolve
 
@@ -277,7 +289,8 @@ class ConditionCompiler:
         """Compile `sum-at-most`. A flow that may count, or a missing number, leaves the sum open towards more."""
         start, (name,) = fact_paths.split(condition.fact, roots)
         index, limit, negate = _SCOPE_INDEX[start], condition.limit, condition.negate
-        among = [self.compile(each, Roots(vocabulary.FLOW)) for each in condition.among]
+        # A false label must not take a flow out of a sum.
+        among = [self.compile_exemption(each, Roots(vocabulary.FLOW)) for each in condition.among]
 
         def evaluate(scope: Scope) -> ConditionResult:
             flow = scope[index]

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.verdicts import Evidence
-from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, Claim, Field, Type
+from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, Field, Type
 
 
 def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -118,14 +118,25 @@ class Node:
         if effective is None and name not in self._effective:
             fact = self.facts.get(name)
             effective = None if fact is None else self._make(name, fact)
-            if effective is not None and self.kind == FLOW and name in _CLAIMS:
-                effective = effective if self._is_supported(_CLAIMS[name], effective.value) else None
+            if effective is not None and self._is_doubtful(effective.value, name, exempting=False):
+                effective = None
             self._effective[name] = effective
         return effective
 
-    def _is_supported(self, claim: Claim, value: Value) -> bool:
+    def _is_doubtful(self, value: Value, name: str, *, exempting: bool) -> bool:
+        """Return whether a value is a claim that no other fact supports; one that binds only where it exempts."""
+        claim = _CLAIMS.get(name) if self.kind == FLOW else None
+        if claim is None or not claim.is_made(value) or (claim.binds and not exempting):
+            return False
         support = self.get(claim.support)
-        return not claim.is_made(value) or claim.is_supported(None if support is None else support.value)
+        return not claim.is_supported(None if support is None else support.value)
+
+    def resolve_exempting(self, path: FactPath) -> ResolvedPath:
+        """Follow a path to facts that exempt from a rule: a claim without support is missing."""
+        fact = self.get(path[0])
+        if fact is not None and self._is_doubtful(fact.value, path[0], exempting=True):
+            return ResolvedPath(missing=(f"{self.id}.{self._gap(path[0])}",))
+        return self.resolve(path)
 
     def _gap(self, name: str) -> str:
         """Return the field to declare so that this one is known: itself, or the one that must support it."""

@@ -100,7 +100,7 @@ class CompiledRule:
         self.unknown_fails = rule.unknown_fails
         self._compiler = compiler
         self._when = [compiler.compile(each, subject) for each in rule.when]
-        self._unless = [compiler.compile(each, subject) for each in rule.unless]
+        self._unless = [compiler.compile_exemption(each, subject) for each in rule.unless]
         self._each: PathResolver | None = compiler.compile_path(rule.each, subject) if rule.each else None
         self._where = [compiler.compile(each, element) for each in rule.where]
         self._require = [compiler.compile(each, element) for each in rule.require]
