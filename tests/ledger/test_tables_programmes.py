@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.ledger.table import play
+
+from sycee.ledger import state as ledger_state
 
 # Two programmes with 10 each for Ann and Bob: 1 ends at 100 and pays everyone, 2 ends at 200 and pays shops only.
 PACKETS = """
@@ -195,6 +198,25 @@ def test_members_are_added_in_order_and_sealed_once() -> None:
         group     1                                    GROUP_EXISTS
         group     4097                                 NUMBER_OUT_OF_RANGE
     """)
+
+
+def test_the_digest_of_a_cohort_is_computed_while_members_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_state, "HASHED_RECORDS_MIN", 1)
+    table = play("""
+        rules     1  until=100  return=treasury
+        programme 1  treasury  7
+        members   1  A B
+        members   1  X Y Z  first=1                    MEMBERS_OUT_OF_ORDER
+        members   1  C D E F
+        seal      1  A B C D E F                       COHORT_INCOMPLETE
+        members   1  G
+    """)
+    assert table.sides.state._hashed_members[1][1] == 7, "nothing is left to hash for the seal"
+    table.play("""
+        seal      1  A B X Y Z F G                     COHORT_DIGEST_DIFFERS
+        seal      1
+    """)
+    assert not table.sides.state._hashed_members
 
 
 def test_a_programme_stays_within_its_currency() -> None:

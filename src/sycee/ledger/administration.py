@@ -198,6 +198,7 @@ def _seal_cohort(state: StateTables, operations: Array, at: int, now_ns: int) ->
         return Result.COHORT_DIGEST_DIFFERS
     programme["sealed"] = 1
     programme["seal_low"], programme["seal_high"] = record["id_low"], record["id_high"]
+    state.forget_members(number)
     return Result.CREATED
 
 

@@ -30,6 +30,9 @@ Dates = Sequence[tuple[int, int, int, int]]  # currency, day, month, year
 
 BACKGROUND_DIGEST_BYTES: Final = 1 << 17  # of movements; fewer are digested faster than background work starts
 
+HASHED_RECORDS_MIN: Final = 512  # of a frame whose members are hashed at once; others wait for more, or for the seal
+
+_ADD_MEMBERS: Final = int(Kind.ADD_MEMBERS)
 _POST: Final = int(Kind.POST)  # an attribute lookup on an enum is slower than a search of a small frame
 _NO_HASHES: Final = np.zeros((0, 4), np.uint64)
 
@@ -107,6 +110,8 @@ class LedgerState(StateTables):
             kernels.bind_operation(self.tables, records, words, at, sequence, int(result))
             answers["code"][at] = result
             at += 1
+        if operations.size >= HASHED_RECORDS_MIN:
+            self._hash_cohorts(operations, batch.kinds)
         if operations.size:
             prefix = self.movement_digest + sequence.to_bytes(8, "little") + answers["code"].tobytes()
             movements = self.movements[moved:]
@@ -117,6 +122,15 @@ class LedgerState(StateTables):
                 # The digest is needed only when the next frame is written.
                 self._movement_digest = self.storage.begin(digest)
         return answers
+
+    def _hash_cohorts(self, operations: Array, kinds: int) -> None:
+        """Hash the members that a large frame added. `kinds`: as of the batch."""
+        if kinds and not kinds >> _ADD_MEMBERS & 1:
+            return
+        added = operations["kind"] == _ADD_MEMBERS
+        for number in np.unique(operations["number"][added]).tolist():
+            if self.has_programme(number) and not self.tables.programmes["sealed"][number]:
+                self.hash_members(number)
 
     def pass_time(self, now_ns: int, calendar: Dates = (), *, sequence: int = 0) -> None:
         """Do what a frame does before its first operation: put due rule sets in force and end due holds.

@@ -56,6 +56,8 @@ class StateTables(GrowingTables):
         self.release = ""  # name of that release
         self.sequence = 0  # of the newest frame
         self._movement_digest: bytes | Deferred[bytes] = bytes(32)
+        # Of cohorts that are not sealed: hasher of the first members, and their number. Not part of the state.
+        self._hashed_members: dict[int, tuple[blake3.blake3, int]] = {}
 
     @property
     def movement_digest(self) -> bytes:
@@ -208,7 +210,22 @@ class StateTables(GrowingTables):
 
     def cohort_digest(self, programme: int) -> bytes:
         """Return BLAKE3-256 over the member ids added so far, in order."""
-        purses = self.purses(programme)[: int(self.tables.programmes["filled"][programme])]
+        return self.hash_members(programme).digest()
+
+    def hash_members(self, programme: int) -> blake3.blake3:
+        """Hash the members added since the last call, and return the hasher of all.
+
+        Calls while members are added leave little to hash for the seal. Members are never taken back: no chain has an
+        ADD_MEMBERS.
+        """
+        hasher, hashed = self._hashed_members.get(programme, (blake3.blake3(), 0))
+        purses = self.purses(programme)[hashed : int(self.tables.programmes["filled"][programme])]
         members = np.empty((purses.size, 2), np.uint64)
         members[:, 0], members[:, 1] = purses["member_low"], purses["member_high"]
-        return blake3.blake3(members.tobytes()).digest()
+        hasher.update(members.reshape(-1).view(np.uint8).data)
+        self._hashed_members[programme] = hasher, hashed + int(purses.size)
+        return hasher
+
+    def forget_members(self, programme: int) -> None:
+        """Drop the hasher of a cohort that was sealed."""
+        self._hashed_members.pop(programme, None)
