@@ -69,6 +69,31 @@ def test_ledger_and_sql_agree(where: str, tmp_path: Path) -> None:
         assert made.intents.resume() == Resumed(0, 0)
 
 
+def test_parts_are_submitted_one_after_another(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with town(tmp_path, where) as made:
+        submit, sizes = made.ledger.sequencer.submit, []
+
+        def third_stops(records: Array, envelopes: Array) -> Array:
+            sizes.append((records.size, envelopes["first"].tolist(), envelopes["count"].tolist()))
+            return stop() if len(sizes) == 3 else submit(records, envelopes)
+
+        draft = replace(made.draft(1000, [10, 20, 5_000, 40], id=9), parts=(1, 2, 1))
+        with pytest.raises(UsageError, match="parts of 3 records, and the intent has 4"):
+            made.intents.perform(replace(draft, parts=(1, 2)))
+        with monkeypatch.context() as patch:
+            patch.setattr(made.ledger.sequencer, "submit", third_stops)
+            with pytest.raises(Stop):
+                made.intents.perform(draft)
+        assert sizes == [(1, [0], [1]), (2, [0], [2]), (1, [0], [1])]
+        assert (made.shop(), set(made.states().values())) == (30, {"asked"})
+    with town(tmp_path, where) as made:
+        assert made.intents.resume() == Resumed(1, 0)
+        results = made.intents.find(9).results
+        assert results == (Result.CREATED, Result.CREATED, Result.EXCEEDS_BALANCE, Result.CREATED)
+        assert made.intents.perform(replace(draft, before=None)).results == results
+        assert made.shop() == 70
+
+
 def test_the_same_id_again_returns_the_stored_outcome(where: str, tmp_path: Path) -> None:
     with town(tmp_path, where) as made:
         first = made.intents.perform(made.draft(1000, [10], id=9))

@@ -15,6 +15,7 @@ from sycee.client.signing import VALID_NS_MAX, Asked, Signer, Wanted, asked_mess
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
+from sycee.core.records import parts
 
 Value = TypeVar("Value")
 Row = TypeVar("Row", covariant=True)
@@ -81,6 +82,7 @@ def action(
     signers: Sequence[Signer] = (),
     wanted: Callable[[int], Sequence[Wanted]] = lambda _: (),
     before: Sequence[Sequence[Wanted]] = (),
+    in_parts: bool = False,
     parent: int = 0,
     valid_ns_max: int = VALID_NS_MAX,
     id: int = 0,
@@ -89,7 +91,9 @@ def action(
 
     - `body`: without `id` and `envelopes`. `id`: a fresh one by default.
     - `wanted`: the records that the signers may sign, from the id. Other records raise ContradictsRequest.
-    - `before`: records of later steps, which the server asks for one part after another, before `wanted`.
+    - `before`: records of earlier steps, which the server asks for one after another, before `wanted`.
+    - `in_parts`: records of each step are signed in the parts of `sycee.core.records.parts`, each of which the server
+      may submit without the others. It has done the steps before the one that it asks for.
     - `parent`: the id from which ids inside the records follow, if it is that of an earlier action.
     - `valid_ns_max`: the longest validity of a signature.
     """
@@ -108,7 +112,12 @@ def action(
                 raise ContradictsRequest("the server answered 202 without records to sign")
             session.require_ledger(to_sign.get("ledger_id"))
             follows = parent or number
-            signed += envelopes(to_sign, part, follows, signers, session.now_ns(), valid_ns_max=valid_ns_max)
+            sizes = parts.sizes([each.kind for each in part], [each.fields.get("count", 0) for each in part])
+            made_now = envelopes(
+                to_sign, part, follows, signers, session.now_ns(), valid_ns_max=valid_ns_max,
+                parts=sizes if in_parts else (),
+            )  # fmt: skip
+            signed = made_now if in_parts else [*signed, *made_now]
             response = yield post(path, {**content, "envelopes": signed})
         _require_accepted(response)
         return made(response, make)

@@ -89,11 +89,13 @@ def envelopes(
     now_ns: int,
     *,
     valid_ns_max: int = VALID_NS_MAX,
+    parts: Sequence[int] = (),
 ) -> list[str]:
-    """Return base64 of the envelopes for the answer 202, one for each signer that it names.
+    """Return base64 of the envelopes for the answer 202, one for each part and each signer that it names.
 
-    Raises ContradictsRequest if a record is not the wanted one, or the signature would be valid for longer than
-    `valid_ns_max`; UsageError if the answer names a signer without a key here.
+    `parts`: how many consecutive records each envelope covers; () for all. Raises ContradictsRequest if a record is not
+    the wanted one, or the signature would be valid for longer than `valid_ns_max`; UsageError if the answer names a
+    signer without a key here.
     """
     try:
         records = _records(to_sign)
@@ -111,9 +113,14 @@ def envelopes(
         )
     made = []
     for (id, key, _), (currency, key_epoch) in zip(asked, numbers, strict=True):
-        signer = _signer(signers, id, key)
-        envelope = sealed.sign(records, ledger_id, id, signer.key, until_ns, currency=currency, key_epoch=key_epoch)
-        made.append(base64.b64encode(envelope.encode()).decode())
+        signer, first = _signer(signers, id, key), 0
+        for size in parts or [records.size]:
+            envelope = sealed.sign(
+                records[first : first + size], ledger_id, id, signer.key, until_ns, first=first, currency=currency,
+                key_epoch=key_epoch,
+            )  # fmt: skip
+            made.append(base64.b64encode(envelope.encode()).decode())
+            first += size
     return made
 
 

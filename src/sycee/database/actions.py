@@ -31,6 +31,7 @@ class Intent:
     envelopes: Array  # (m,) envelopes.ENVELOPE
     valid_until_ns: int
     who: int
+    parts: Sequence[int] = ()  # as of the draft; () for a stored intent that is finished later
 
 
 _CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
@@ -100,6 +101,9 @@ class Draft:
     - `envelopes`: signatures over ranges of the records. Without them `signers` sign all records.
     - `before`: writes SQL in the transaction that stores the intent. It may run several times.
     - `id`: 0 for a fresh one. The id of a stored intent returns that intent's outcome.
+    - `parts`: how many consecutive records are signed and submitted together, in order; () for all. A part follows the
+      result of the part before, so that payments of others are in frames between them. A part may be refused while
+      others are accepted.
     """
 
     action: str
@@ -110,6 +114,7 @@ class Draft:
     signers: Sequence[Signer] = ()
     before: Callable[[Connection], None] | None = None
     id: int = 0
+    parts: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -33,7 +33,7 @@ from sycee.ledger import queries
 from sycee.ledger.batch import first_codes, prepare
 from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger
-from sycee.sequencer.signer import Signer, sign_records
+from sycee.sequencer.signer import Signer, sign_parts, sign_records
 
 INTENT_RECORDS_MAX: Final = 8_000  # with its envelopes, one frame
 DRAFTS_MAX: Final = 16  # of one `perform_many`
@@ -122,12 +122,12 @@ class Intents:
 
         found = write(self._engine, store)
         stored: list[StoredIntent | Intent] = []
-        for intent, row in zip(prepared, found, strict=True):
+        for intent, draft, row in zip(prepared, drafts, found, strict=True):
             if row is None:
                 stored.append(intent)
             else:
                 _check_action(row, intent.action)
-                stored.append(_intent(row) if row.state == PENDING else _stored(row))
+                stored.append(replace(_intent(row), parts=draft.parts) if row.state == PENDING else _stored(row))
         finished = {each.intent: each for each in self._finish([each for each in stored if isinstance(each, Intent)])}
         outcomes = []
         for each in stored:
@@ -156,9 +156,10 @@ class Intents:
         return Resumed(states.count(DONE), states.count(LAPSED))
 
     def renew(
-        self, id: int, *, envelopes: Envelopes = (), signers: Sequence[Signer] = (), before: Before | None = None
-    ) -> Outcome:
-        """Sign a lapsed intent anew and perform it: the same records under the same ids.
+        self, id: int, *, envelopes: Envelopes = (), signers: Sequence[Signer] = (), before: Before | None = None,
+        parts: Sequence[int] = (),
+    ) -> Outcome:  # fmt: skip
+        """Sign a lapsed intent anew and perform it: the same records under the same ids. `parts`: as of a draft.
 
         `before` writes SQL in the transaction that makes the intent pending again. Raises UsageError if there is no
         such intent or it did not lapse, and the errors of `perform`.
@@ -171,8 +172,8 @@ class Intents:
                 hint="only a lapsed intent can be renewed",
             )
         intent = _intent(row)
-        signed = self._signed(intent.records, envelopes, signers)
-        intent = Intent(id, intent.action, intent.payload, intent.records, signed, _valid_until(signed), intent.who)
+        signed = self._signed(intent.records, envelopes, signers, parts)
+        intent = replace(intent, envelopes=signed, valid_until_ns=_valid_until(signed), parts=parts)
 
         def reopen(connection: Connection) -> int:
             changed = connection.execute(
@@ -284,16 +285,25 @@ class Intents:
                 hint="divide the work into several intents: each is done completely or not at all",
             )
         records = np.ascontiguousarray(draft.records)
-        signed = self._signed(records, draft.envelopes, draft.signers)
+        if draft.parts and sum(draft.parts) != records.size:
+            raise UsageError(f"parts of {sum(draft.parts):,} records, and the intent has {records.size:,}")
+        signed = self._signed(records, draft.envelopes, draft.signers, draft.parts)
         id = draft.id or ids.new(read_ns(self._clock) // 1_000_000)
-        return Intent(id, draft.action, dict(draft.payload), records, signed, _valid_until(signed), draft.who)
+        payload = dict(draft.payload)
+        return Intent(id, draft.action, payload, records, signed, _valid_until(signed), draft.who, draft.parts)
 
-    def _signed(self, records: Array, envelopes: Envelopes, signers: Sequence[Signer]) -> Array:
+    def _signed(
+        self, records: Array, envelopes: Envelopes, signers: Sequence[Signer], parts: Sequence[int] = ()
+    ) -> Array:
         if len(envelopes):
             made = as_array(envelopes)
         elif signers:
-            until_ns = read_ns(self._clock) + SIGNATURE_VALIDITY_NS
-            made = as_array(sign_records(records, self._ledger.sequencer.ledger_id, signers, until_ns))
+            until_ns, ledger_id = read_ns(self._clock) + SIGNATURE_VALIDITY_NS, self._ledger.sequencer.ledger_id
+            made = as_array(
+                sign_parts(records, ledger_id, signers, until_ns, parts)
+                if parts
+                else sign_records(records, ledger_id, signers, until_ns)
+            )
         else:
             made = np.zeros(0, ENVELOPE)
         prepare(records, made)  # raises for records that fit no frame, before anything is stored
@@ -340,7 +350,8 @@ class Intents:
         starts = np.cumsum([0, *(intent.records.size for intent in intents)]).tolist()
         envelopes = np.concatenate([intent.envelopes for intent in intents])
         envelopes["first"] += np.repeat(starts[:-1], [intent.envelopes.size for intent in intents]).astype(np.uint16)
-        answers = self._ledger.sequencer.submit(np.concatenate([intent.records for intent in intents]), envelopes)
+        records = np.concatenate([intent.records for intent in intents])
+        answers = self._answers(records, envelopes, intents[0].parts if len(intents) == 1 else ())
         codes, frames = first_codes(answers), answers["place"] >> np.uint64(PLACE_INDEX_BITS)
         for intent, start, end in zip(intents, starts, starts[1:], strict=False):
             part, bound = codes[start:end], _BINDS[codes[start:end]]
@@ -349,6 +360,16 @@ class Intents:
                 yield Outcome(intent.id, DONE, results, int(frames[start:end][bound].max()))
             else:
                 yield Outcome(intent.id, LAPSED, results, 0)
+
+    def _answers(self, records: Array, envelopes: Array, parts: Sequence[int]) -> Array:
+        """Submit records, in parts one after another, and return their answers: (n,) layout.ANSWER."""
+        submit, found, start = self._ledger.sequencer.submit, [], 0
+        for size in parts or [records.size]:
+            own = envelopes[(envelopes["first"] >= start) & (envelopes["first"] < start + size)].copy()
+            own["first"] -= np.uint16(start)
+            found.append(submit(records[start : start + size], own))
+            start += size
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def check_payload(payload: Mapping[str, Any]) -> None:
@@ -373,11 +394,12 @@ def _keys(value: Any) -> Iterator[str]:
 
 
 def _groups(intents: Sequence[Intent]) -> Iterator[list[Intent]]:
-    """Yield the intents in groups that fit one submission."""
+    """Yield the intents in groups that fit one submission; an intent of several parts by itself."""
     group: list[Intent] = []
     size = 0
     for intent in intents:
-        if group and size + intent.records.size > SUBMISSION_RECORDS_MAX:
+        is_full = size + intent.records.size > SUBMISSION_RECORDS_MAX
+        if group and (is_full or len(intent.parts) > 1 or len(group[-1].parts) > 1):
             yield group
             group, size = [], 0
         group.append(intent)

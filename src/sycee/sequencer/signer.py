@@ -71,9 +71,14 @@ class Signer:
 
 
 class SignatureNeeded(SyceeError):
-    """A remote signer has not signed these records yet; nothing was changed. `records`: (n,) layout.OPERATION."""
+    """A remote signer has not signed these records yet; nothing was changed. `records`: (n,) layout.OPERATION.
 
-    def __init__(self, signer: RemoteSigner, records: Array, ledger_id: bytes, valid_until_ns: int) -> None:
+    `parts`: number of consecutive records of each envelope; () for one envelope over all.
+    """
+
+    def __init__(
+        self, signer: RemoteSigner, records: Array, ledger_id: bytes, valid_until_ns: int, parts: Sequence[int] = ()
+    ) -> None:
         super().__init__(
             f"{ids.format(signer.id)} has not signed these {records.size:,} records",
             hint="sign the records with the private key, and send the request again with the envelope",
@@ -82,6 +87,15 @@ class SignatureNeeded(SyceeError):
         self.records = records
         self.ledger_id = ledger_id
         self.valid_until_ns = valid_until_ns
+        self.parts = parts
+
+    def is_signed_by(self, signer: RemoteSigner) -> bool:
+        """Return whether a signer has signed the records."""
+        try:
+            sign_parts(self.records, self.ledger_id, [signer], self.valid_until_ns, self.parts or [self.records.size])
+        except SignatureNeeded:
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +114,9 @@ class RemoteSigner(Signer):
         An envelope has its own `valid_until_ns`: the signer chose it.
         """
         digest, mine = records_digest(records), (self.id, self.currency, self.key_epoch, records.size)
-        for envelope in self.given:
-            if (envelope.signer, envelope.currency, envelope.key_epoch, envelope.count) != mine:
-                continue
+        possible = [each for each in self.given if (each.signer, each.currency, each.key_epoch, each.count) == mine]
+        possible.sort(key=lambda each: each.first != first)  # of many parts, the envelope of this one is first
+        for envelope in possible:
             message = signing_message(envelope, ledger_id, digest)
             if any(key.verifies(envelope.signature, message) for key in (self.public_key, *self.other_keys)):
                 return replace(envelope, first=first)
@@ -133,6 +147,26 @@ def sign_records(
         chosen = range(len(signers)) if by is None else np.unique(by[start:end]).tolist()
         made += [signers[index].sign(records[start:end], ledger_id, valid_until_ns, first=start) for index in chosen]
         start = end
+    return made
+
+
+def sign_parts(
+    records: Array, ledger_id: bytes, signers: Sequence[Signer], valid_until_ns: int, parts: Sequence[int]
+) -> list[Envelope]:
+    """Sign consecutive parts of records, each by itself. `parts`: number of records of each.
+
+    Raises SignatureNeeded with all records if a remote signer has not signed every part.
+    """
+    made: list[Envelope] = []
+    start = 0
+    for size in parts:
+        try:
+            made += [
+                each.sign(records[start : start + size], ledger_id, valid_until_ns, first=start) for each in signers
+            ]
+        except SignatureNeeded as needed:
+            raise SignatureNeeded(needed.signer, records, ledger_id, valid_until_ns, parts) from needed
+        start += size
     return made
 
 

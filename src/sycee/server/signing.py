@@ -31,7 +31,7 @@ from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer
 T = TypeVar("T")
 
 ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-ENVELOPES_MAX: Final = 16
+ENVELOPES_MAX: Final = 6_000  # of the parts of a drop on 100 million people; with them a body is below 1 MiB
 _DIGEST_CONTEXT: Final = "sycee 2026-11-27 requests: digest of the content"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["01930e2c-5a00-7abc-8def-0123456789ab"])]
@@ -83,9 +83,13 @@ class SignerToAsk(Body):
 
 
 class ToSign(Body):
-    """The records that an action needs signed: base64 of 128 bytes each, and what they mean, one line for each."""
+    """The records that an action needs signed: base64 of 128 bytes each, and what they mean, one line for each.
+
+    `parts`: how many consecutive records each envelope covers; without it, one envelope covers all.
+    """
 
     records: str
+    parts: tuple[int, ...] | None = None
     lines: tuple[str, ...]
     ledger_id: str
     valid_until_ns: Nanoseconds
@@ -171,13 +175,14 @@ class Signatures:
 
     def request(self, needed: SignatureNeeded) -> JSONResponse:
         """Return the answer 202 for records that are not signed."""
-        missing = [signer for signer in self.asked if not _has_signed(signer, needed)]
+        missing = [signer for signer in self.asked if not needed.is_signed_by(signer)]
         owners = {signer.id for signer in self.asked if signer.currency}
         # The owner of a wallet does not learn from the decoded lines which other accounts exist.
         among = owners if len(owners) == len(self.asked) else None
         answer = SignatureRequest(
             to_sign=ToSign(
                 records=base64.b64encode(needed.records.tobytes()).decode(),
+                parts=tuple(needed.parts) or None,
                 lines=tuple(self.bank.proposals.lines_of(needed.records, among)),
                 ledger_id=needed.ledger_id.hex(),
                 valid_until_ns=str(needed.valid_until_ns),
@@ -261,11 +266,3 @@ def _envelope(text: str) -> Envelope:
         valid_until_ns=int(row["valid_until_ns"]),
         signature=row["signature"].tobytes(),
     )
-
-
-def _has_signed(signer: RemoteSigner, needed: SignatureNeeded) -> bool:
-    try:
-        signer.sign(needed.records, needed.ledger_id, needed.valid_until_ns)
-    except SignatureNeeded:
-        return False
-    return True

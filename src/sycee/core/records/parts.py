@@ -1,0 +1,50 @@
+"""Parts of a step that has very many records: each is signed by itself, and is in a frame of its own.
+
+Other payments are in the frames between two parts, so a part bounds how long a payment waits. Whoever signs and whoever
+submits compute the same parts from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sycee.core.arrays import Array
+from sycee.core.records.layout import Kind
+
+MEMBER_RECORDS_MAX: Final = 2_000  # of ADD_MEMBERS: such a frame takes about as long as a payment's fdatasync
+PURSES_MAX: Final = 25_000  # of DROP and EXPIRE, for the same reason
+PARTS_MAX: Final = 4_000  # of one drop: all its envelopes fit one request
+
+
+def purses_max(members: int) -> int:
+    """Return how many purses one DROP or EXPIRE concerns at most, for a cohort of this size."""
+    return max(PURSES_MAX, -(-members // PARTS_MAX))
+
+
+def sizes(kinds: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
+    """Return how many records each part has, in order. `counts`: the field `count` of each record.
+
+    Records of other kinds are one part: only ADD_MEMBERS, DROP and EXPIRE may be done in part.
+    """
+    if set(kinds) == {Kind.ADD_MEMBERS}:
+        return _sizes([1] * len(kinds), MEMBER_RECORDS_MAX)
+    if set(kinds) in ({Kind.DROP}, {Kind.EXPIRE}):
+        return _sizes(counts, purses_max(sum(counts)))
+    return (len(kinds),)
+
+
+def sizes_of(records: Array) -> tuple[int, ...]:
+    """Return `sizes` of records, (n,) layout.OPERATION."""
+    return sizes(records["kind"].tolist(), records["count"].tolist())
+
+
+def _sizes(weights: Sequence[int], most: int) -> tuple[int, ...]:
+    """Return how many consecutive records weigh up to `most` together, at least one."""
+    found, size, weight = [], 0, 0
+    for each in weights:
+        if size and weight + each > most:
+            found.append(size)
+            size, weight = 0, 0
+        size, weight = size + 1, weight + each
+    return (*found, size) if size else tuple(found)
