@@ -1,7 +1,8 @@
 """A cohort of ten million in a bank: added and sealed, then dropped, with single payments beside both.
 
 The list comes from elsewhere, so `freeze` gets its entries: everybody on it has a packet. The members are added by the
-records of `Programmes.allot`, which the operator's key signs, a frame at a time.
+records of `Programmes.allot`, and the packets filled by those of `Programmes.drop`, in parts that the operator's key
+signs.
 """
 
 from __future__ import annotations

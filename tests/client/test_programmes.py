@@ -17,6 +17,7 @@ from sycee.client.errors import ContradictsRequest
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
+from sycee.core.records import parts
 from sycee.server.auth.clients import Clients
 from sycee.server.tables import SCHEMA
 
@@ -48,7 +49,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
                 yield Place(bank, north, ann, Signer(person(bank, NORTH), NORTH))
 
 
-def test_a_programme_through_the_client(place: Place) -> None:
+def test_a_programme_through_the_client(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "PURSES_MAX", 1)  # five parts of the drop, each with its signature
     bank, north, ann, signer = place.bank, place.north, place.ann, place.signer
     opened = north.do(api.open_funder("A second city", 2, signer))
     assert north.do(api.fund_funder(opened.account, 500_00, signer)).balance_minor == 500_00

@@ -12,6 +12,7 @@ from tests.programmes.world import ANN, BEACON_VALUE, BOB, NORTH, SOUTH, Registe
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
+from sycee.core.records import parts
 from sycee.core.records.layout import PurseState
 from sycee.database.events import events_after
 from sycee.programmes import states
@@ -103,6 +104,36 @@ def ended(bank: Bank) -> None:
     assert bank.stores.ledger.supply("CNY") == 2_000_000_00
     kinds = [each.kind.value for each in events_after(bank.stores.engine, 0, most=10_000) if each.subject == NAME]
     assert kinds == [f"programme.{each}" for each in EVENTS]
+
+
+def drop_in_parts(bank: Bank) -> None:
+    """Fill the five packets of a sealed cohort by five records, each in a frame of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PURSES_MAX", 1)
+        bank.programmes.drop(NAME, signers=bank.signers(NORTH), who=person(bank, NORTH))
+
+
+def is_dropped(bank: Bank) -> None:
+    found = bank.programmes.occurrence(NAME)
+    assert found.state == states.DROPPED
+    with bank.stores.ledger.sequencer.reading() as state:
+        assert state.purses(found.number or 0)["dropped"].tolist() == [50_00, 50_00, 20_00, 20_00, 20_00]
+    assert bank.stores.ledger.balance(funder(bank)) == 840_00
+    assert bank.stores.ledger.supply("CNY") == 2_000_000_00
+    kinds = [each.kind.value for each in events_after(bank.stores.engine, 0, most=10_000)]
+    assert kinds.count("programme.dropped") == 1
+
+
+def test_a_drop_that_is_killed_between_two_parts_goes_on(tmp_path: Path) -> None:
+    def middle(count: int) -> list[int]:
+        return [count // 2]
+
+    assert check_kills("", tmp_path, world.at("allotted"), drop_in_parts, expect=is_dropped, chosen=middle) >= 14
+
+
+@pytest.mark.soak
+def test_a_drop_that_is_killed_anywhere_goes_on(tmp_path: Path) -> None:
+    check_kills("", tmp_path, world.at("allotted"), drop_in_parts, expect=is_dropped, every=True)
 
 
 def test_a_killed_life_goes_on(tmp_path: Path) -> None:

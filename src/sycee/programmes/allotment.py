@@ -1,13 +1,13 @@
 """Allotment: who gets how much, and from which packet class. Pure: the published files and the definition decide.
 
-A cohort is in the order in which packets are handed out, so each share is a range of members, and one DROP fills it.
+A cohort is in the order in which packets are handed out, so each share is a range of members, which DROPs fill.
 docs/reference/draw.md specifies the order and the amounts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import UsageError
-from sycee.core.records import operations
+from sycee.core.records import operations, parts
 from sycee.programmes import draw_rule, sha256
 from sycee.programmes.definition import EQUAL, EVERYBODY, RANDOM_SPLIT, Programme
 from sycee.programmes.occurrence_ids import member_ids
@@ -59,6 +59,16 @@ class Allotment:
 def minor_of(shares: Iterable[Share]) -> int:
     """Return the sum of the packets of shares."""
     return sum(each.count * each.minor for each in shares)
+
+
+def drops_of(shares: Sequence[Share]) -> tuple[Share, ...]:
+    """Return the shares as DROPs fill them, one record each: a share of very many members is divided."""
+    most = parts.purses_max(sum(each.count for each in shares))
+    return tuple(
+        replace(each, first=first, count=min(most, each.first + each.count - first))
+        for each in shares
+        for first in range(each.first, each.first + each.count, most)
+    )
 
 
 def allot_zones(programme: Programme, holders: Bytes, counts: Sequence[int]) -> Allotment:

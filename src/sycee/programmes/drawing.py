@@ -312,7 +312,9 @@ class Drawing(Drafts):
 
 
 def _require_no_drop(connection: Connection, found: Occurrence) -> None:
-    """Raise BusyError while the ledger has not answered a drop of this occurrence."""
+    """Raise BusyError while the ledger has not answered a drop of this occurrence, UsageError after a part of it."""
+    if found.is_dropped_in_part:
+        raise UsageError(f"some packets of {found.title} are filled", hint="drop again: it fills those that are left")
     chosen = (INTENTS.c.action == "programme.drop") & (INTENTS.c.state == PENDING)
     for (payload,) in connection.execute(sqlalchemy.select(INTENTS.c.payload).where(chosen)):
         values = json.loads(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,19 +17,19 @@ from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.documents import shown_moment
-from sycee.core.errors import IntegrityError, NotFound, UsageError
+from sycee.core.errors import BusyError, IntegrityError, NotFound, UsageError
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
-from sycee.core.records import operations
+from sycee.core.records import operations, parts
 from sycee.core.records.layout import PurseState
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.intents import DRAFTS_MAX, INTENT_RECORDS_MAX
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
-from sycee.database.tables import INTENTS, LAPSED
+from sycee.database.tables import INTENTS, LAPSED, PENDING
 from sycee.identity.duties import Duty
 from sycee.programmes import records, states
-from sycee.programmes.allotment import Allotment, Share, list_shares, minor_of, shares_of
+from sycee.programmes.allotment import Allotment, Share, drops_of, list_shares, minor_of, shares_of
 from sycee.programmes.definition import RANDOM_SPLIT
 from sycee.programmes.stored import (
     Occurrence,
@@ -40,7 +41,7 @@ from sycee.programmes.stored import (
 )
 from sycee.programmes.tables import ZONES
 from sycee.programmes.terms import Terms, found_of
-from sycee.sequencer.signer import RemoteSigner, Signer
+from sycee.sequencer.signer import Signer
 
 ALLOT: Final = "programme.allot"
 DROP: Final = "programme.drop"
@@ -48,6 +49,7 @@ CLAIM: Final = "programme.claim"
 EXPIRE: Final = "programme.expire"
 CLOSE: Final = "programme.close"
 SEAL: Final = "programme.seal"
+WIDEN: Final = "programme.widen"
 EXPIRE_JOB: Final = "programmes.expire"
 SITUATION_JOB: Final = "programmes.situation"
 _HOUR_NS: Final = 3_600 * 10**9
@@ -71,11 +73,11 @@ class Dropping(Terms):
         self, name: str, occurrence: int = 0, *,
         signers: Sequence[Signer], who: int, progress: Progress | None = None,
     ) -> Occurrence:  # fmt: skip
-        """Add the members of the approved cohort and seal it. The operator of the funder signs each frame.
+        """Add the members of the approved cohort and seal it. The operator of the funder signs each part.
 
-        After an interruption the same call continues where it stopped. `progress(done, total)` counts members. Raises
-        UsageError before the terms are signed, and IntegrityError if the files lead to another cohort than the signed
-        one.
+        Other payments are in frames between the parts. After an interruption the same call continues where it stopped.
+        `progress(done, total)` counts members. Raises UsageError before the terms are signed, and IntegrityError if the
+        files lead to another cohort than the signed one.
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, ALLOT, operator=stored.operator)
@@ -87,27 +89,22 @@ class Dropping(Terms):
         payload, size = payload_of(found), int(allotment.members.size)
         with self._stores.ledger.sequencer.reading() as state:
             filled = int(state.tables.programmes["filled"][_number(found)])
-        made = self.member_records(found, allotment)
-        starts = range(0, made.size, INTENT_RECORDS_MAX)
-        numbered = zip(starts, self.ids_of(found).many("members intent", len(starts)), strict=True)
-        # A part whose members the ledger has is complete: its intent was done.
-        left = [
-            (start, ids.to_int(intent))
-            for start, intent in numbered
-            if min((start + INTENT_RECORDS_MAX) * MEMBERS_PER_RECORD_MAX, size) > filled
-        ]
-        # Envelopes made elsewhere come one after the other: each part is performed as soon as it is signed.
-        most = 1 if any(isinstance(each, RemoteSigner) for each in signers) else DRAFTS_MAX
-        for first in range(0, len(left), most):
-            chosen = left[first : first + most]
-            drafts = [
-                Draft(ALLOT, made[start : start + INTENT_RECORDS_MAX], payload, who=who, signers=signers, id=intent)
-                for start, intent in chosen
-            ]
-            self._perform(drafts, "the cohort was not added")
+        numbered = self.ids_of(found).many("members", operations.add_members_records(size))
+        starts = range(0, numbered.size, INTENT_RECORDS_MAX)
+        intents = self.ids_of(found).many("members intent", len(starts))
+        for start, intent in zip(starts, intents, strict=True):
+            done = min((start + INTENT_RECORDS_MAX) * MEMBERS_PER_RECORD_MAX, size)
+            if done <= filled:  # the ledger has these members: their intent was done
+                continue
+            made, id = _member_records(found, allotment, numbered, start), ids.to_int(intent)
+            if start * MEMBERS_PER_RECORD_MAX < filled:  # some parts of an intent were done: another has the others
+                made = made[made["first"] >= filled]
+                id = self.ids_of(found).one(f"members intent {start} from {filled}")
+            draft = Draft(ALLOT, made, payload, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
+            self._perform([draft], "the cohort was not added")
             if progress is not None:
-                progress(min((chosen[-1][0] + INTENT_RECORDS_MAX) * MEMBERS_PER_RECORD_MAX, size), size)
-        seal = self.seal_record(found, allotment)
+                progress(done, size)
+        seal = self.seal_record(found)
         id = self.ids_of(found).one("seal intent", attempt=found.attempt)
         sealing = {**payload, "seal": ids.format(ids.of_record(seal[0], "id"))}
         self._perform([Draft(SEAL, seal, sealing, who=who, signers=signers, id=id)], "the cohort was not sealed")
@@ -116,9 +113,11 @@ class Dropping(Terms):
     def drop(self, name: str, occurrence: int = 0, *, signers: Sequence[Signer], who: int) -> Occurrence:
         """Fill every packet of a sealed cohort. The owner of the funder's account signs: its operator, or its key.
 
-        Of a file with zones, fill the packets of the first one; `widen` fills the next.
-        Repeating the call changes nothing. Raises UsageError before the seal, while the programme is halted, if the
-        funder has too little money, and if the exposure would exceed its maximum; Refused with the ledger's code.
+        Of a file with zones, fill the packets of the first one; `widen` fills the next. A large drop is made in parts,
+        with frames of other payments between them: a kill is followed by the rest, and a halt stops none of them.
+        Repeating the call changes nothing, but after a refusal of some parts it fills the packets that are left. Raises
+        UsageError before the seal, while the programme is halted, if the funder has too little money, and if the
+        exposure would exceed its maximum; BusyError during another drop of the funder; Refused with the ledger's code.
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, DROP, operator=stored.operator)
@@ -133,7 +132,8 @@ class Dropping(Terms):
         if zone:
             self.check_zone_time(stored, found, zone)
             payload["zone"] = zone
-        self._check_funded(stored, minor_of(each for each in shares if each.zone == zone))
+        chosen = [each for each in shares if each.zone == zone]
+        self.check_funded(stored, found, chosen)
         made = self.drop_records(found, shares, zone)
         id = self.ids_of(found).one("drop intent", attempt=found.attempt)
 
@@ -142,8 +142,10 @@ class Dropping(Terms):
             programme_in(connection, name).require_running()
             now = occurrence_in(connection, name, occurrence)
             states.require_change(now.title, now.state, states.DROPPED)
+            require_no_drop_of(connection, stored.funder)
+            self.check_funded(stored, found, chosen)  # after a drop that ended meanwhile
 
-        draft = Draft(DROP, made, payload, who=who, signers=signers, before=before, id=id)
+        draft = Draft(DROP, made, payload, who=who, signers=signers, before=before, id=id, parts=parts.sizes_of(made))
         self._perform([draft], "the drop was refused")
         return self.occurrence(name, occurrence)
 
@@ -218,7 +220,9 @@ class Dropping(Terms):
         stored, found = self._pair(name, occurrence)
         if found.state in (states.EXPIRED, states.CLOSED):
             return found
-        states.require_change(found.title, found.state, states.EXPIRED)
+        is_partial = found.is_dropped_in_part
+        if not is_partial:
+            states.require_change(found.title, found.state, states.EXPIRED)
         definition = stored.on(found)
         if read_ns(self._stores.clock) < definition.expires_ns:
             raise UsageError(
@@ -227,10 +231,13 @@ class Dropping(Terms):
             )
         signers = self._technical()
         id = self.ids_of(found).one("expiry intent", attempt=found.attempt)
-        draft = Draft(
-            EXPIRE, self.expire_record(found), payload_of(found), who=signers[0].id if signers else 0, signers=signers,
-            id=id,
-        )  # fmt: skip
+        payload = payload_of(found)
+        if is_partial:  # the ledger accepts no further drop: these are all packets
+            with self._stores.ledger.sequencer.reading() as state:
+                payload["minor"] = int(state.purses(_number(found))["dropped"].sum())
+        who = signers[0].id if signers else 0
+        made = self.expire_records(found)
+        draft = Draft(EXPIRE, made, payload, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
         self._perform([draft], "the rest was not returned")
         return self.occurrence(name, occurrence)
 
@@ -257,28 +264,23 @@ class Dropping(Terms):
 
     # --- records: the same for a dry run ---
 
-    def member_records(self, found: Occurrence, allotment: Allotment) -> Array:
-        """Return the records that add the members."""
-        count = operations.add_members_records(allotment.members.size)
-        made = self.ids_of(found).many("members", count)
-        return operations.add_members(made, programme=_number(found), members=allotment.members)
-
-    def seal_record(self, found: Occurrence, allotment: Allotment) -> Array:
+    def seal_record(self, found: Occurrence) -> Array:
         """Return the record that seals the cohort."""
         made = self.ids_of(found).one("seal", attempt=found.attempt)
-        return operations.seal_cohort(made, programme=_number(found), digest=allotment.digest)
+        assert found.cohort is not None, "its terms are signed"
+        return operations.seal_cohort(made, programme=_number(found), digest=bytes.fromhex(found.cohort))
 
     def drop_records(self, found: Occurrence, shares: Sequence[Share], zone: str = "") -> Array:
-        """Return the records that fill the packets of a zone, one for each share. `shares`: all of the cohort."""
-        made = self.ids_of(found).many("drop", len(shares), attempt=found.attempt)
+        """Return the records that fill the packets of a zone. `shares`: all of the cohort."""
+        drops = drops_of(shares)
+        made = self.ids_of(found).many("drop", len(drops), attempt=found.attempt)
         assert found.seal is not None, "the cohort is sealed"
-        chosen = [place for place, each in enumerate(shares) if each.zone == zone]
-        return records.drops(made[chosen], _number(found), [shares[each] for each in chosen], found.seal)
+        chosen = [place for place, each in enumerate(drops) if each.zone == zone]
+        return records.drops(made[chosen], _number(found), [drops[each] for each in chosen], found.seal)
 
-    def expire_record(self, found: Occurrence) -> Array:
-        """Return the record that returns the rest."""
-        made = self.ids_of(found).one("expiry", attempt=found.attempt)
-        return operations.expire(made, programme=_number(found), first=0, count=found.members)
+    def expire_records(self, found: Occurrence) -> Array:
+        """Return the records that return the rest."""
+        return records.expiries(self.ids_of(found), _number(found), found.members, attempt=found.attempt)
 
     # --- helpers ---
 
@@ -287,7 +289,9 @@ class Dropping(Terms):
         outcomes = self._stores.intents.perform_many(drafts)
         for draft, outcome in zip(drafts, outcomes, strict=True):
             renewed = (
-                self._stores.intents.renew(draft.id, signers=draft.signers) if outcome.state == LAPSED else outcome
+                self._stores.intents.renew(draft.id, signers=draft.signers, parts=draft.parts)
+                if outcome.state == LAPSED
+                else outcome
             )
             renewed.require_created(problem)
 
@@ -326,8 +330,13 @@ class Dropping(Terms):
                 f"the zone {zone} begins {shown_moment(from_ns, definition.zone)}", hint="drop on it from then on"
             )
 
-    def _check_funded(self, stored: StoredProgramme, minor: int) -> None:
-        balance = self._stores.ledger.balance(stored.funder)
+    def check_funded(self, stored: StoredProgramme, found: Occurrence, shares: Sequence[Share]) -> None:
+        """Raise UsageError unless the funder has the money for these packets, without those that were filled."""
+        minor, balance = minor_of(shares), self._stores.ledger.balance(stored.funder)
+        if balance < minor and found.dropped_frame is not None:
+            with self._stores.ledger.sequencer.reading() as state:
+                filled = state.purses(_number(found))["dropped"]
+                minor -= sum(int(filled[each.first : each.first + each.count].sum()) for each in shares)
         if balance < minor:
             currency = stored.definition.currency
             raise UsageError(
@@ -407,7 +416,7 @@ class StepAction:
         found = found_of(connection, intent.payload)
         if any(each is not Result.CREATED for each in results):
             self._take_back(connection, found, attempt=intent.payload["attempt"] + 1)
-        elif found.state == self.earlier:
+        elif found.state == self.earlier or (self.reached == states.EXPIRED and found.is_dropped_in_part):
             self._reach(connection, intent, found)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
@@ -441,6 +450,15 @@ class DropAction(StepAction):
 
     name, earlier, reached = DROP, states.ALLOTTED, states.DROPPED
 
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Change the state if every part was accepted. After others a repetition fills the packets that are left."""
+        created = [each is Result.CREATED for each in results]
+        found = found_of(connection, intent.payload)
+        if any(created) and not all(created) and found.state == self.earlier:
+            set_occurrence(connection, self._stores.clock, found, dropped_frame=frame_of(connection, intent))
+            self._add_jobs(connection, intent, found)
+        super().done(connection, intent, results)
+
     def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
         frame = frame_of(connection, intent)
         data: dict[str, Any] = {"frame": frame}
@@ -448,6 +466,9 @@ class DropAction(StepAction):
             store_zone(connection, self._stores.clock, found, zone, frame)
             data["zone"] = zone
         change_state(connection, self._stores.clock, found, self.reached, data, dropped_frame=frame)
+        self._add_jobs(connection, intent, found)
+
+    def _add_jobs(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
         payload = {"programme": found.programme, "occurrence": found.occurrence}
         key = f"{found.programme} {found.occurrence}"
         self._stores.jobs.add(connection, EXPIRE_JOB, intent.payload["expires_ns"], key=key, payload=payload)
@@ -458,6 +479,7 @@ class DropAction(StepAction):
     def _take_back(self, connection: Connection, found: Occurrence, **values: Any) -> None:
         if states.is_at_least(found.state, self.reached):
             delete_zones(connection, found)
+            values["dropped_frame"] = None
         super()._take_back(connection, found, **values)
 
 
@@ -468,7 +490,10 @@ class ExpireAction(StepAction):
 
     def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
         frame = frame_of(connection, intent)
-        change_state(connection, self._stores.clock, found, self.reached, {"frame": frame}, expired_frame=frame)
+        values = {"minor": intent.payload["minor"]} if "minor" in intent.payload else {}
+        change_state(
+            connection, self._stores.clock, found, self.reached, {"frame": frame}, expired_frame=frame, **values
+        )
 
 
 def next_hour_ns(moment_ns: int, zone: ZoneInfo) -> int:
@@ -500,6 +525,24 @@ def frame_of(connection: Connection, intent: Intent) -> int:
     """Return the frame of an intent, which its transaction has written."""
     frame = connection.scalar(sqlalchemy.select(INTENTS.c.frame).where(INTENTS.c.id == intent.id))
     return int(frame or 0)
+
+
+def require_no_drop_of(connection: Connection, funder: int) -> None:
+    """Raise BusyError while the ledger has not answered a drop from this funder: both might need the same money."""
+    chosen = INTENTS.c.action.in_((DROP, WIDEN)) & (INTENTS.c.state == PENDING)
+    for payload in connection.scalars(sqlalchemy.select(INTENTS.c.payload).where(chosen)):
+        programme = json.loads(payload)["programme"]
+        if programme_in(connection, programme).funder == funder:
+            raise BusyError(f"{programme} is being dropped from the same funder", hint="repeat the call after it")
+
+
+def _member_records(found: Occurrence, allotment: Allotment, numbered: Array, start: int) -> Array:
+    """Return the records of one intent that add members, from record `start` on. `numbered`: ids of all records."""
+    chosen, first = slice(start, start + INTENT_RECORDS_MAX), start * MEMBERS_PER_RECORD_MAX
+    members = allotment.members[first : first + INTENT_RECORDS_MAX * MEMBERS_PER_RECORD_MAX]
+    made = operations.add_members(numbered[chosen], programme=_number(found), members=members)
+    made["first"] += np.uint32(first)
+    return made
 
 
 def _another_cohort(found: Occurrence) -> IntegrityError:

@@ -22,7 +22,7 @@ from sycee.core.result_codes import Result
 from sycee.database.numbers import Numbers
 from sycee.ledger.state import LedgerState
 from sycee.programmes import records, states
-from sycee.programmes.allotment import Allotment, Share
+from sycee.programmes.allotment import Allotment, Share, drops_of
 from sycee.programmes.occurrence_ids import OccurrenceIds
 from sycee.programmes.state_copy import StateCopy
 from sycee.programmes.stored import LedgerNumbers, Occurrence, StoredProgramme
@@ -154,22 +154,21 @@ def _steps(state: LedgerState, plan: Plan, now_ns: int) -> list[tuple[str, int, 
         steps.append((MEMBERS, now_ns, members[members["first"] >= filled]))
         sealing = operations.seal_cohort(seal, programme=numbers.number, digest=allotment.digest)
         steps.append((SEAL, now_ns, sealing))
-    left = allotment.shares
-    if states.is_at_least(found.state, states.DROPPED):  # zones to come
+    drops = drops_of(allotment.shares)
+    left = drops
+    if found.dropped_frame is not None:  # zones to come, or the rest of a drop that was refused in part
         purses = state.purses(numbers.number)["state"]
         is_over = states.is_at_least(found.state, states.EXPIRED)
         left = tuple(each for each in left if purses[each.first] == PurseState.EMPTY and not is_over)
     if left:
-        drop_ids = made.many("drop", len(allotment.shares), attempt=found.attempt)
-        chosen = [place for place, each in enumerate(allotment.shares) if each in left]
+        drop_ids = made.many("drop", len(drops), attempt=found.attempt)
+        chosen = [place for place, each in enumerate(drops) if each in left]
         steps.append((DROP, now_ns, records.drops(drop_ids[chosen], numbers.number, left, seal)))
     if not states.is_at_least(found.state, states.EXPIRED):
         if plan.wallets:
             steps.append((CLAIMS, max(now_ns, definition.claim.from_ns), _claims(plan, numbers.number)))
-        expiry = operations.expire(
-            made.one("expiry", attempt=found.attempt), programme=numbers.number, first=0,
-            count=int(allotment.members.size),
-        )  # fmt: skip
+        size = int(allotment.members.size)
+        expiry = records.expiries(made, numbers.number, size, attempt=found.attempt)
         steps.append((EXPIRY, max(now_ns, definition.expires_ns), expiry))
     return [step for step in steps if step[2].size]
 

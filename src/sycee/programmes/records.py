@@ -11,13 +11,13 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
-from sycee.core.records import operations
+from sycee.core.records import operations, parts
 from sycee.core.records.layout import RuleFlag
 from sycee.ledger.state import LedgerState
 from sycee.programmes import cohort, draw_files, draw_rule
 from sycee.programmes.allotment import Allotment, Share, shares_of
 from sycee.programmes.definition import Programme
-from sycee.programmes.occurrence_ids import member_ids
+from sycee.programmes.occurrence_ids import OccurrenceIds, member_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,14 @@ def drops(operation_ids: Array, number: int, shares: Sequence[Share], seal: int)
             for operation_id, share in zip(operation_ids, shares, strict=True)
         ]
     )
+
+
+def expiries(made: OccurrenceIds, number: int, members: int, *, attempt: int) -> Array:
+    """Return the records that return the rest of all packets of an occurrence: one, or several for a large cohort."""
+    most = parts.purses_max(members)
+    firsts = np.arange(0, members, most)
+    operation_ids = made.many("expiry", firsts.size, attempt=attempt)
+    return operations.expire(operation_ids, programme=number, first=firsts, count=np.minimum(most, members - firsts))
 
 
 def _flags(programme: Programme) -> RuleFlag:

@@ -286,6 +286,8 @@ def _disagreement(state: LedgerState, found: Occurrence, minor: int) -> str:
     purses = state.purses(number)
     dropped, expired = int(purses["dropped"].sum()), bool((purses["state"] == PurseState.EXPIRED).all())
     if found.state == states.ALLOTTED:
+        if found.is_dropped_in_part:
+            return "" if 0 < dropped <= found.minor else f"{dropped} minor units are in its packets"
         return f"{dropped} minor units are in its packets" if dropped else ""
     if dropped != minor:
         return f"{dropped} minor units were dropped, not {minor}"

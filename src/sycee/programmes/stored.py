@@ -77,6 +77,7 @@ class Occurrence:
     - `date`: the local day of its beginning. `number`, `rule_set`: on the ledger, None before the terms.
     - `entries`: number of people in the frozen list. `members`, `minor`: of the cohort, and the sum of their packets.
     - `announcement`, `cohort`: digests, hexadecimal. `seal`: the id of the SEAL_COHORT.
+    - `dropped_frame`: of the last part of the drop that was accepted.
     """
 
     programme: str
@@ -103,6 +104,11 @@ class Occurrence:
     def title(self) -> str:
         """Return the occurrence as errors name it."""
         return f"occurrence {self.occurrence} of {self.programme}"
+
+    @property
+    def is_dropped_in_part(self) -> bool:
+        """Whether the ledger refused a part of the drop and accepted another, and nobody has repeated it."""
+        return self.state == states.ALLOTTED and self.dropped_frame is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy.engine import Connection
 
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
+from sycee.core.records import parts
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
 from sycee.database.events import EventKind
@@ -17,12 +17,20 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.programmes import states
 from sycee.programmes.allotment import minor_of
-from sycee.programmes.dropping import DROP, Dropping, delete_zones, frame_of, payload_of, store_zone, zone_rows
+from sycee.programmes.dropping import (
+    DROP,
+    WIDEN,
+    Dropping,
+    delete_zones,
+    frame_of,
+    payload_of,
+    require_no_drop_of,
+    store_zone,
+    zone_rows,
+)
 from sycee.programmes.stored import Occurrence, occurrence_in, programme_in, record_programme_event, set_occurrence
 from sycee.programmes.terms import found_of, unspent
 from sycee.sequencer.signer import Signer
-
-WIDEN: Final = "programme.widen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ class Widening(Dropping):
         `zone`: "" for the next one; naming a zone that was dropped, or has no members, changes nothing. Raises
         UsageError before the first drop and after the expiry, while the programme is halted, before the zone's time,
         for a zone behind one that is neither dropped nor skippable, if the funder has too little money, and if the
-        exposure would exceed its maximum; Refused with the ledger's code.
+        exposure would exceed its maximum; BusyError during another drop of the funder; Refused with the ledger's code.
         """
         stored, found = self._pair(name, occurrence)
         self._people.require(who, DROP, operator=stored.operator)
@@ -89,7 +97,9 @@ class Widening(Dropping):
         self.check_zone_time(stored, found, chosen.name)
         with self._stores.ledger.sequencer.reading() as state:
             self.check_exposure(found, unspent(state, found))
-        self._check_funded(stored, chosen.minor)
+        shares = self._approved_shares(stored, found)
+        own = [each for each in shares if each.zone == chosen.name]
+        self.check_funded(stored, found, own)
         payload = payload_of(found) | {"zone": chosen.name}
         id = self.ids_of(found).one(f"drop intent {chosen.name}", attempt=found.attempt)
 
@@ -99,9 +109,11 @@ class Widening(Dropping):
             self._require_widening(now, chosen)
             if chosen.name in zone_rows(connection, now):
                 raise UsageError(f"the zone {chosen.name} was dropped meanwhile", hint="look at it again")
+            require_no_drop_of(connection, stored.funder)
+            self.check_funded(stored, found, own)
 
-        made = self.drop_records(found, self._approved_shares(stored, found), chosen.name)
-        draft = Draft(WIDEN, made, payload, who=who, signers=signers, before=before, id=id)
+        made = self.drop_records(found, shares, chosen.name)
+        draft = Draft(WIDEN, made, payload, who=who, signers=signers, before=before, id=id, parts=parts.sizes_of(made))
         self._perform([draft], "the zone was not dropped")
         return self.occurrence(name, occurrence)
 

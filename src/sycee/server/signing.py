@@ -31,7 +31,7 @@ from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer
 T = TypeVar("T")
 
 ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-ENVELOPES_MAX: Final = 6_000  # of the parts of a drop on 100 million people; with them a body is below 1 MiB
+ENVELOPES_MAX: Final = 6_000  # of the parts of the largest drop; with them a body is below 1 MiB
 _DIGEST_CONTEXT: Final = "sycee 2026-11-27 requests: digest of the content"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["01930e2c-5a00-7abc-8def-0123456789ab"])]

@@ -24,8 +24,7 @@ from sycee.client.values import (
     StoredSituation,
 )
 from sycee.core import ids
-from sycee.core.limits import MEMBERS_PER_RECORD_MAX
-from sycee.core.records import operations
+from sycee.core.records import operations, parts
 from sycee.core.records.layout import AccountKind, Kind
 
 PART_RECORDS: int = 8_000  # of one part of a cohort that the operator signs
@@ -139,11 +138,9 @@ def allot_cohort(
     cohort = np.array([ids.split(each) for each in members], ids.ID)
     count = operations.add_members_records(cohort.size)
     made = operations.add_members(np.zeros(count, ids.ID), programme=programme_number, members=cohort)
-    starts = range(0, count, PART_RECORDS)
-    parts = [
-        [Wanted.of_record(record) for record in made[start : start + PART_RECORDS]]
-        for start in starts
-        if min((start + PART_RECORDS) * MEMBERS_PER_RECORD_MAX, cohort.size) > added
+    left = [
+        [Wanted.of_record(record) for record in made[start : start + PART_RECORDS] if int(record["first"]) >= added]
+        for start in range(0, count, PART_RECORDS)
     ]
     seal = operations.seal_cohort(0, programme=programme_number, digest=operations.cohort_digest(cohort))
     return action(
@@ -151,8 +148,9 @@ def allot_cohort(
         {},
         value(Occurrence, programme=name, occurrence=number),
         signers=(signer,),
-        before=parts,
+        before=[step for step in left if step],
         wanted=lambda _: [Wanted.of_record(seal[0])],
+        in_parts=True,
         id=id,
     )
 
@@ -160,7 +158,7 @@ def allot_cohort(
 def drop_packets(
     name: str, number: int, shares: Sequence[PacketShare], signer: Signer, *, programme_number: int, id: int = 0
 ) -> Call[Occurrence]:
-    """Fill every packet: `shares` in cohort order, one record each; other amounts are not signed.
+    """Fill every packet: `shares` in cohort order; other amounts are not signed.
 
     Of shares with zones, those of the first zone are filled.
 
@@ -174,6 +172,7 @@ def drop_packets(
         value(Occurrence, programme=name, occurrence=number),
         signers=(signer,),
         wanted=lambda _: wanted,
+        in_parts=True,
         id=id,
     )
 
@@ -190,6 +189,7 @@ def widen_programme(
         value(Occurrence, programme=name, occurrence=number),
         signers=(signer,),
         wanted=lambda _: wanted,
+        in_parts=True,
         id=id,
     )
 
@@ -232,12 +232,14 @@ def programme_zones(name: str, number: int = 0) -> Call[Sequence[ProgrammeZone]]
 
 
 def _drops(shares: Sequence[PacketShare], zone: str, programme_number: int) -> list[Wanted]:
-    """Return the records that fill the packets of a zone."""
-    wanted, first = [], 0
+    """Return the records that fill the packets of a zone: a share of very many people is divided."""
+    wanted, first, most = [], 0, parts.purses_max(sum(each.count for each in shares))
     for each in shares:
-        fields = {"number": programme_number, "first": first, "count": each.count, "amount": each.minor}
-        if each.zone == zone:
-            wanted.append(Wanted(Kind.DROP, fields, free=frozenset({"id", "reference"}), is_linked=False))
+        for start in range(0, each.count, most):
+            count = min(most, each.count - start)
+            fields = {"number": programme_number, "first": first + start, "count": count, "amount": each.minor}
+            if each.zone == zone:
+                wanted.append(Wanted(Kind.DROP, fields, free=frozenset({"id", "reference"}), is_linked=False))
         first += each.count
     return wanted
 

@@ -12,11 +12,10 @@ from pydantic import Field
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.programmes.drawing import BEACON, CLOSE, DRAW, REGISTRATION
-from sycee.programmes.dropping import ALLOT, CLAIM, DROP
+from sycee.programmes.dropping import ALLOT, CLAIM, DROP, WIDEN
 from sycee.programmes.service import BLOCK, HALT, RESUME
 from sycee.programmes.stored import Occurrence
 from sycee.programmes.terms import TERMS
-from sycee.programmes.widening import WIDEN
 from sycee.server import access
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.routes.common import (
