@@ -529,13 +529,14 @@ class Naive:
             way.append(found if whole else [])
         if not self.joined(way):
             gaps |= {"span", "segment", "facility"}
-        places: dict[str, tuple[Here, tuple[str, ...]]] = {}
+        places: dict[tuple[str, tuple[str, ...]], tuple[Here, tuple[str, ...]]] = {}
         for name, field, kinds in [
             *((name, "ends", ("facility",)) for name in facilities),
             *((e, "via", ("span", "segment")) for e in edges),
         ]:
             here = self.resolved(name, field)
-            places[str(name)] = (here, (here.kind,) if isinstance(here, Entity) else kinds)
+            kinds = (here.kind,) if isinstance(here, Entity) else kinds
+            places[str(name), kinds] = here, kinds
         return list(places.values()), gaps
 
     def joined(self, way: list[list[object]]) -> bool:

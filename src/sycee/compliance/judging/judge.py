@@ -222,12 +222,15 @@ class Judge:
 
     def _flow_on_path(self, flow: Node, via: Sequence[str] | None) -> _FlowOnPath:
         missing: dict[str, list[str]] = {SPAN: [], SEGMENT: [], FACILITY: []}
-        elements: dict[str, tuple[Node, tuple[str, ...]]] = {}
+        # An id that is named as a place and as an edge counts as both.
+        elements: dict[tuple[str, tuple[str, ...]], tuple[Node, tuple[str, ...]]] = {}
 
         def add_facilities(node: Node, path: FactPath) -> None:
             resolved = node.resolve(path)
             missing[FACILITY] += resolved.missing
-            elements.update({each.id: (each, _FACILITY) for leaf in resolved.leaves for each in leaf.nodes})
+            elements.update(
+                {(each.id, _FACILITY): (each, _FACILITY) for leaf in resolved.leaves for each in leaf.nodes}
+            )
 
         edges: list[Node] = []
         add_facilities(flow, FROM_GATEWAY)
@@ -239,7 +242,8 @@ class Judge:
         for id in via if via is not None else declared.values if declared is not None else ():
             edge = self._effective.node_of_kind(id, _EDGES)
             edges.append(edge)
-            elements[id] = edge, (edge.kind,) if edge.kind else _EDGES
+            kinds = (edge.kind,) if edge.kind else _EDGES
+            elements[id, kinds] = edge, kinds
             add_facilities(edge, _ENDS)
         add_facilities(flow, TO_GATEWAY)
         gaps = () if undeclared else _gaps_of_path(flow, edges)
