@@ -14,7 +14,7 @@ from sycee import data
 from sycee.compliance import library
 from sycee.compliance.judging import cases
 from sycee.compliance.judging.cases import Case, Expectation
-from sycee.compliance.profiles import COVERAGE, Condition, Library, Profile, Rule
+from sycee.compliance.profiles import COVERAGE, STATUSES, Condition, Library, Profile, Rule
 from sycee.compliance.verdicts import Force, Verdict
 from sycee.compliance.vocabulary import ATTESTED
 from sycee.core.documents import DocumentError
@@ -279,3 +279,18 @@ def test_laws_have_adoptions_and_both_sides_have_pledges_and_lists() -> None:
     lists = {each.publisher for each in everything().lists.values()}
     assert len({publisher.split(" of ")[-1] for publisher in lists}) >= 2
     assert len(publishers["pledge"]) == 2
+
+
+def test_both_sides_are_judged_at_the_same_depth() -> None:
+    """The states of the two pledges have as many rules as each other, within a factor of two, in pledges and laws."""
+
+    def side(profile: Profile) -> str:
+        return profile.issuer.rpartition(" of ")[2].removeprefix("the ")
+
+    of_status = {status: [each for each in everything().profiles if each.status == status] for status in STATUSES[:2]}
+    sides = {side(each) for each in of_status["pledge"]}
+    assert len(sides) == 2
+    for status, of_both in of_status.items():
+        rules = [sum(len(each.rules) for each in of_both if side(each) == one) for one in sides]
+        assert min(rules) > 0, status
+        assert max(rules) <= 2 * min(rules), (status, rules)
