@@ -71,11 +71,7 @@ class PartyNames:
 
     def sharing(self, node: Node) -> tuple[tuple[str, str], ...]:
         """Return the codes of an organisation that others declare too, such as an LEI, each with the other's id."""
-        identifiers = node.get("identifiers")
-        if identifiers is None:
-            return ()
-        codes = dict.fromkeys(filter(None, map(names.code, identifiers.values)))
-        return tuple((code, id) for code in codes for id in self._by_code.get(code, ()) if id != node.id)
+        return self._shared.get(node.id, ())
 
     def are_parts_of_one(self, node: Node, other: str) -> bool:
         """Return whether one of two organisations is a branch of the other, which explains a code of both."""
@@ -83,6 +79,13 @@ class PartyNames:
         return any(parent is not None and parent.value == id for parent, id in parents)
 
     @cached_property
+    def _shared(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        shared: dict[str, list[tuple[str, str]]] = {}
+        for code, ids in self._by_code().items():
+            for id in ids if len(ids) > 1 else ():
+                shared.setdefault(id, []).extend((code, other) for other in ids if other != id)
+        return {id: tuple(codes) for id, codes in shared.items()}
+
     def _by_code(self) -> dict[str, list[str]]:
         by_code: dict[str, list[str]] = {}
         for entity in self._network.network.of_kind(ORGANISATION):
