@@ -124,7 +124,13 @@ def test_an_unknown_row_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hint:" in err
 
 
-@pytest.mark.parametrize("kind", SMALL)
+# Another test makes a row of transfers, and what these do is done by other rows or tests of their modules too.
+REPEATED = {"transfers", "holds", "snapshot beside", "wallet bytes", "reads beside writes", "judged again"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.soak) if kind in REPEATED else kind for kind in SMALL]
+)
 def test_every_kind_of_row_checks_its_work(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # 300 ids are in memory. What reads the disk meanwhile is a page of code that the system had dropped.
     monkeypatch.setattr(known_ids.Use, "has_read_since", lambda *_: False)

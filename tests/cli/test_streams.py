@@ -167,10 +167,8 @@ def test_a_stdout_that_is_no_longer_read_is_no_error(
 
 
 def test_a_stdout_that_lacks_characters_gets_escapes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = str(place.parent / "bank")
-    for words in commands(place):
-        if bank in words and "--json" in words:
-            continue  # the test above runs these, and `json` escapes by itself
+    every = commands(place)
+    for words in [words for words in every if words[0] in ("verify", "query", "nonsense")] + every[1::4]:
         stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
@@ -116,12 +116,12 @@ def last_round(connection: Connection) -> Round | None:
     return Round(network, library, date.fromisoformat(day), *rest)
 
 
-def add_screenings(connection: Connection, decided: Iterable[tuple[Screened, str]], stamp: Stamp) -> None:
+def add_screenings(connection: Connection, made: Sequence[Screened], forms: Sequence[str], stamp: Stamp) -> None:
     """Store decisions about payments, each with the form of its record. Equal forms are stored once."""
     own = asdict(stamp)
     digests: dict[str, str] = {}
     rows = []
-    for decision, form in decided:
+    for decision, form in zip(made, forms, strict=True):
         digest = digests.get(form)
         if digest is None:
             digest = digests[form] = declarations.text_digest(form.encode())

@@ -401,9 +401,9 @@ class Compliance:
             return asked, cache.screening_results(asked)
 
         def store(connection: Connection, judged: _Judged) -> list[Screened]:
-            decided = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
-            decision_log.add_screenings(connection, decided, stamp)
-            return [decision for decision, _ in decided]
+            made, forms = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
+            decision_log.add_screenings(connection, made, forms, stamp)
+            return made
 
         return self._store_if_current(versions.current, build, store)
 

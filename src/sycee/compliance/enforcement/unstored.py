@@ -30,7 +30,8 @@ class UnstoredCompliance:
     def screen_many(self, requests: Sequence[PaymentRequest]) -> list[Screened]:
         """Return the decision about each payment."""
         results = self._judge_cache.screening_results(requests)
-        return [decision for decision, _ in screening.decide_many(requests, results, self._admission_status)]
+        made, _ = screening.decide_many(requests, results, self._admission_status)
+        return made
 
     def judge_cache(self, network: str, library: str, day: date) -> JudgeCache:
         """Return a judge for a day. Raise UnavailableError unless the digests are those of the network and library."""

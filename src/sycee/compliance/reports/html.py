@@ -44,7 +44,7 @@ DRAWN_MAX: Final = 1_000
 NAMES_MAX: Final = 4  # in one cell of a table
 GROUP_NAMES_MAX: Final = 60  # subjects of one reason
 REASONS_MAX: Final = 40  # of one group
-FACTS_MAX: Final = 20  # missing facts that are not folded
+FACTS_MAX: Final = 12  # missing facts that are not folded
 
 
 def render(judged: JudgedNetwork) -> str:
@@ -180,7 +180,7 @@ def _group_fold(judged: JudgedNetwork, number: int, group: Group, numbers: Mappi
     titles = columns("reason", "subjects", "facts declared by")
     blocks.append(Table(f"“It” and “its” mean the subject.{more}", titles, rows, stacked=True))
     count = f"{len(group.subjects):,} {group.verdict.word}"
-    note = f"{first.rule} version {first.version}, {effect}"
+    note = f"{first.rule}, {effect}"
     tags = ("stops" if effect == "stops" else "advised" if effect == "advised" else "", group.verdict.word)
     return Fold(
         first.title,
@@ -345,12 +345,12 @@ def _rest(judged: JudgedNetwork) -> tuple[Block, ...]:
     text = "Every finding with all of its facts: sycee compliance explain NETWORK SUBJECT, or the report as JSON."
     blocks: list[Block] = [page.Paragraph(text)]
     if held := grouping.met(judged.report.findings):
-        holding = tuple(
-            (each.first.title, each.verdict.word, f"{len(each.subjects):,}", each.first.rule) for each in held
+        points = tuple(
+            (each.first.title, f"{each.first.rule}: {each.verdict.word} for {quantity(len(each.subjects), 'subject')}")
+            for each in held
         )
-        table = Table("Rules that hold", columns("rule", "=verdict", ">subjects", "name"), holding, stacked=True)
         count = sum(len(each.subjects) for each in held)
-        blocks.append(Fold("What holds", (table,), note=quantity(count, "finding")))
+        blocks.append(Fold("What holds", (page.Points(points),), note=quantity(count, "finding")))
     idle = [(each, each.counts[Verdict.NOT_APPLICABLE]) for each in judged.profiles]
     if rows := tuple((*_named_profile(each.profile), f"{count:,}") for each, count in idle if count):
         text = "A rule that is not about a subject, or exempts it, does not apply to it."
@@ -380,23 +380,22 @@ def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
     for owner in owners:
         for source in _judging_sources(owner):
             used[source.title, source.publisher, source.date.isoformat(), source.at_hand].append(owner.id)
-    rows = tuple(
-        (title, publisher, day, ", ".join(names), page.YesNo(direct or None, "direct" if direct else "second-hand"))
+    points = tuple(
+        (title, f"{publisher}, {day}, for {', '.join(names)}{'' if direct else '; second-hand'}")
         for (title, publisher, day, direct), names in used.items()
     )
-    caption = "Of profiles that apply. Second-hand: the text was not available, only another account of it."
-    table = Table(caption, columns("source", "publisher", "=date", "for", "=read"), rows, stacked=True)
-    blocks: list[Block] = [Fold("Sources of rules and lists", (table,), note=quantity(len(rows), "source"))]
+    text = "Of profiles that apply. Second-hand: the text was not available, only another account of it."
+    content = (page.Paragraph(text), page.Points(points))
+    blocks: list[Block] = [Fold("Sources of rules and lists", content, note=quantity(len(points), "source"))]
     if lists:
         titles = columns("list", "=as of", "=valid until", "=on the day", ">rows", "=rows are")
         caption = "Lists. Rules that need an expired list are unknown."
         blocks.append(Table(caption, titles, tuple(_list_row(judged, each) for each in lists)))
     applied = {each.rule for each in judged.report.findings if each.applies}
     rules = judged.library.rules.items()
-    points = tuple((name, rule.interpretation) for name, rule in rules if rule.interpretation and name in applied)
-    if points:
+    if read := tuple((name, rule.interpretation) for name, rule in rules if rule.interpretation and name in applied):
         note = "rules that apply here and go beyond the words of their source"
-        blocks.append(Fold("Interpretations", (page.Points(points),), note=note))
+        blocks.append(Fold("Interpretations", (page.Points(read),), note=note))
     return tuple(blocks)
 
 
