@@ -155,6 +155,19 @@ def test_every_change_has_the_steps_that_concern_it() -> None:
     )
 
 
+def test_states_explain_another_force_and_lists_another_verdict() -> None:
+    parties = rule("participant", condition("organisation", "none-listed", list="list"))
+    regime = library(profile(parties, id="pledge", status="pledge"), listing(row("bad")))
+    steps = [*join("AA", "CC"), Step(LIST_ADD, "good", "list")]
+    found = {each.id: each for each in effects.effects(what_if.ask(declared(), regime, AT, steps))}
+    (of_one,), (of_three,) = found["one"].changes, found["three"].changes
+    assert (of_one.verdicts, of_one.because) == (
+        "pass (advised) -> fail (enforced)",
+        "AA joins pledge and good is added to list",
+    )
+    assert (of_three.verdicts, of_three.because) == ("fail (advised) -> fail (enforced)", "CC joins pledge")
+
+
 def test_an_element_on_a_path_belongs_to_its_flow() -> None:
     regime = profile(rule("span", condition("operator", "none-in", values=["bad"])), id="pledge", status="pledge")
     made = declared(

@@ -92,7 +92,7 @@ class Answer:
     after: Report
 
     def causes(self, rule: str, subject: str) -> tuple[Step, ...]:
-        """Return the steps that can have changed the finding of a rule about a subject."""
+        """Return the steps that concern a rule and a subject."""
         lists, profile = self._lists_of_rules.get(rule, frozenset()), rule.partition("/")[0]
         states = self._concerned.of(subject)
         of_rule = [step for step in self.steps if step.of in lists or step.of == profile]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sycee.compliance.judging.what_if import Answer, Step
+from sycee.compliance.judging.what_if import JOIN, LEAVE, Answer, Step
 from sycee.compliance.reports.routes import ENDED_STOP, NEW_STOP, Change, changes
 from sycee.compliance.verdicts import ON_PATH, Report
 from sycee.compliance.vocabulary import FLOW, PARTICIPANT
@@ -62,8 +62,7 @@ def effects(answer: Answer) -> tuple[Effect, ...]:
     """Return the entities with a different verdict, by group, the new stops first."""
     caused: dict[str, list[CausedChange]] = {}
     for each in changes(answer.before, answer.after):
-        cause = CausedChange(each, answer.causes(each.rule, each.subject))
-        caused.setdefault(_root(each.subject), []).append(cause)
+        caused.setdefault(_root(each.subject), []).append(CausedChange(each, _causes(answer, each)))
     before, after = _stopped(answer.before), _stopped(answer.after)
     found = [
         Effect(id, _name(answer, id), _group(answer, id), (id in before, id in after), tuple(of_entity))
@@ -71,6 +70,15 @@ def effects(answer: Answer) -> tuple[Effect, ...]:
     ]
     order = list(GROUPS)
     return tuple(sorted(found, key=lambda each: (order.index(each.group), each.stops != NEW_STOP, each.id)))
+
+
+def _causes(answer: Answer, change: Change) -> tuple[Step, ...]:
+    """Return the steps behind a change: states decide the force of a pledge alone, and lists the verdict."""
+    before, after = change.before, change.after
+    other_force = before is None or after is None or before.force is not after.force
+    other_verdict = before is None or after is None or before.verdict is not after.verdict
+    steps = answer.causes(change.rule, change.subject)
+    return tuple(step for step in steps if (other_force if step.kind in (JOIN, LEAVE) else other_verdict))
 
 
 def _root(subject: str) -> str:
