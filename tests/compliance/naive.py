@@ -11,6 +11,7 @@ from datetime import date
 from tests.compliance import naive_sums
 from tests.compliance.naive_claims import exempts, is_denied
 from tests.compliance.naive_deadline import in_time
+from tests.compliance.naive_fields import REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
 
@@ -19,20 +20,9 @@ from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
 from sycee.compliance.profiles import Condition, Library, Profile, Row, Rule
 from sycee.compliance.verdicts import Force, Verdict
-from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS, Field
+from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS
 
 Here = Entity | Element | str  # a text is an undeclared id
-
-
-def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
-    """Return the kinds that fields of this name refer to."""
-    found = {each.name: each.kinds for each in fields if each.kinds}
-    for each in fields:
-        found |= kinds_by_field(each.fields)
-    return found
-
-
-REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_field(kind.fields).items()}
 
 
 class Naive:

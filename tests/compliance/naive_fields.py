@@ -1,0 +1,16 @@
+"""The kinds that fields refer to, for the plain judge."""
+
+from __future__ import annotations
+
+from sycee.compliance.vocabulary import KINDS, Field
+
+
+def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the kinds that fields of this name refer to."""
+    found = {each.name: each.kinds for each in fields if each.kinds}
+    for each in fields:
+        found |= kinds_by_field(each.fields)
+    return found
+
+
+REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_field(kind.fields).items()}
