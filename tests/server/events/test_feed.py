@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.bank.world import ANN, DESK
+from tests.bulk.world import Payer, rows_of
 from tests.wallets import world
 from tests.wallets.world import LEO_KEY, MIA_KEY, Town, person
 
@@ -207,6 +208,18 @@ def test_each_role_sees_its_own_events(town: Town) -> None:
     assert seen_by(town, caller(town, maker, operator=2), page) == [], "a program of an operator is no officer"
     assert seen_by(town, caller(town, person(town.bank, DESK)), page) == []
     assert seen_by(town, Caller(callers.Kind.ANONYMOUS, "127.0.0.1"), page) == []
+
+
+def test_the_payer_of_a_bulk_file_and_its_operator_see_the_end(town: Town) -> None:
+    feed = feed_of(town)
+    before = feed.newest()
+    leo, rows = Payer.leo(town), rows_of([town.mia], [1])
+    leo.pay(leo.declare(rows), rows)
+    (page,) = pages(feed, before)
+    for who in (caller(town, town.holder(town.leo)), caller(town, town.north), caller(town, town.north, operator=2)):
+        assert "bulk.ended" in seen_by(town, who, page)
+    for who in (caller(town, town.holder(town.ned)), caller(town, town.north, operator=3)):
+        assert "bulk.ended" not in seen_by(town, who, page)
 
 
 def test_a_bulk_operation_shows_a_caller_its_own_accounts_only(town: Town) -> None:
