@@ -243,3 +243,12 @@ def test_stored_records_give_the_status_of_each_transfer(small: Desk) -> None:
         assert ("AddtlInf", f"record {deciding.digest}") in found
     with pytest.raises(UsageError, match="1 transfers and records of 0"):
         status_report(original, [], "S-1", 0)
+
+
+def test_a_message_that_contradicts_its_flow_is_refused(small: Desk) -> None:
+    """The flow denies that it crosses a border, and the agents are in two states."""
+    small.add(rule("border", "flow", 'require = [{ fact = "cross_border", test = "declared" }]'))
+    admit(small, ('purpose = "payment"\n', 'purpose = "payment"\ncross_border = false\n'))
+    (made,) = small.compliance.screen_message(CUSTOMERS.encode(), by="gateway")
+    assert (made.outcome, made.reason_code) == ("refused", "CH16")
+    assert "cross_border" in made.decisions[0].messages[0]
