@@ -128,6 +128,7 @@ def test_a_drop_that_was_refused_in_part_is_completed(bank: Bank, monkeypatch: p
         drop(bank)
     tried = bank.programmes.dry_run(NAME)
     assert [(each.name, each.records) for each in tried.steps] == [("drop", 3), ("expiry", 5)]
+    assert tried.problems == ("the funder has 10.00 CNY, 50.00 CNY less than the packets",)
     assert bank.funders.pay_in(funder(bank), 50_00, signers=signers, who=north).created
     assert drop(bank) == states.DROPPED
     assert packets(bank) == AMOUNTS

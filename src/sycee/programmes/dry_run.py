@@ -108,17 +108,20 @@ def dry_run(copy: StateCopy, plan: Plan, now_ns: int) -> DryRun:
     is_invented = not states.is_at_least(found.state, states.DRAWN)
     steps: list[Step] = []
     refused_claims: dict[int, str] = {}
+    due = 0  # of the packets that are not filled yet
     for name, at_ns, made in _steps(copy.state, plan, now_ns):
         results = copy.apply(made, at_ns)
         refused = Counter(each.name for each in results if each is not Result.CREATED)
         after = copy.state
         supply_after, funder_after = after.supply(currency), _balance(after, stored.funder)
         steps.append(Step(name, max(at_ns, now_ns), int(made.size), dict(refused), supply_after, funder_after))
+        if name == DROP:
+            due = sum(int(each["amount"]) * int(each["count"]) for each in made)
         if name == CLAIMS:
             wallets = ids.of_records(made, "credit")
             pairs = zip(wallets, results, strict=True)
             refused_claims = {wallet: result.name for wallet, result in pairs if result is not Result.CREATED}
-    problems = tuple(_problems(plan, now_ns, funder))
+    problems = tuple(_problems(plan, now_ns, funder, due))
     return DryRun(
         copy.frame, copy.frame_ns, plan.allotment, is_invented, supply, funder, tuple(steps), refused_claims, problems
     )
@@ -194,7 +197,7 @@ def _free(state: LedgerState, groups: int) -> LedgerNumbers:
     return LedgerNumbers(number, rule_set, tuple(next(free) for _ in range(groups)))
 
 
-def _problems(plan: Plan, now_ns: int, funder: int) -> list[str]:
+def _problems(plan: Plan, now_ns: int, funder: int, due: int) -> list[str]:
     stored, found, definition = plan.stored, plan.found, plan.stored.on(plan.found)
     currency = definition.currency
 
@@ -205,8 +208,8 @@ def _problems(plan: Plan, now_ns: int, funder: int) -> list[str]:
     minor = plan.allotment.minor
     if stored.is_halted:
         problems.append(f"the programme is halted: {stored.halt_reason}")
-    if not states.is_at_least(found.state, states.DROPPED) and funder < minor:
-        problems.append(f"the funder has {shown(funder)}, {shown(minor - funder)} less than the packets")
+    if not states.is_at_least(found.state, states.DROPPED) and funder < due:
+        problems.append(f"the funder has {shown(funder)}, {shown(due - funder)} less than the packets")
     if plan.exposure_max_minor and plan.exposure_minor + minor > plan.exposure_max_minor:
         problems.append(
             f"unspent packets and vouchers would be {shown(plan.exposure_minor + minor)}, above the maximum of "
