@@ -30,6 +30,7 @@ def desk(
 ) -> Iterator[Done]:
     """Yield what runs a command of a group, expects an exit code, and returns what was printed."""
     monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
+    monkeypatch.setattr("sycee.cli.remote_options.DEADLINE_S", 300.0)  # also on a machine that does other work
     with called(bank, capsys, group) as call:
 
         def done(*words: object, by: str = "north", code: int = 0) -> str:

@@ -65,8 +65,11 @@ def group(name: str, help: str) -> App:
 
 
 @contextmanager
-def connected(login: Login, *, deadline_s: float = DEADLINE_S) -> Iterator[Client]:
-    """Yield a client of a server. Raises UsageError for a program without its key."""
+def connected(login: Login, *, deadline_s: float = 0) -> Iterator[Client]:
+    """Yield a client of a server. Raises UsageError for a program without its key.
+
+    `deadline_s`: of one call and of one request, for calls that take long; by default DEADLINE_S.
+    """
     with extra("client"):
         from sycee.client import Client, Credentials
     from sycee.core.keys import SigningKey
@@ -76,7 +79,8 @@ def connected(login: Login, *, deadline_s: float = DEADLINE_S) -> Iterator[Clien
     credentials = None
     if login.client is not None and login.client_key is not None:
         credentials = Credentials(login.client, SigningKey.load(login.client_key))
-    with Client(login.server, credentials, origin=login.origin, deadline_s=deadline_s) as made:
+    options: dict[str, Any] = {"timeout": deadline_s} if deadline_s else {}
+    with Client(login.server, credentials, origin=login.origin, deadline_s=deadline_s or DEADLINE_S, **options) as made:
         yield made
 
 
