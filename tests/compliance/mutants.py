@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sycee.compliance.facts import CONTROL_BP
+from sycee.compliance.judging.cases import Case
 from sycee.compliance.profiles import Condition, Library, List, Profile, Rule
 from sycee.compliance.vocabulary import ATTRIBUTE, CONTROLLED_BY, LISTED, MULTIPLY, ORGANISED, RETURNED_IN_TIME
 
@@ -20,6 +21,18 @@ class Mutant:
     of: str
     name: str
     library: Mutate
+
+    def focused(self, case: Case) -> Case:
+        """Return a case with the expectations, and the regime, of the mutated rule alone: no other rule detects it."""
+        profile, _, rule = self.of.partition("/")
+        if not rule:
+            return case
+        alone = tuple(
+            replace(each, rules=tuple(own for own in each.rules if own.id == self.of or each.id != profile))
+            for each in case.library.profiles
+        )
+        kept = tuple(each for each in case.expectations if each.rule == self.of)
+        return replace(case, library=Library(alone, case.library.lists), expectations=kept)
 
 
 def of_profile(profile: Profile) -> Iterator[Mutant]:

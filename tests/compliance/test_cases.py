@@ -86,7 +86,9 @@ def expectations(rule: str) -> list[Expectation]:
 
 def notices(mutant: mutants.Mutant) -> bool:
     concerned = [one for one in map(case, cases.shipped()) if mutant.of in one.rules | {p.id for p in regimes(one)}]
-    return any(not outcome.passed for one in concerned for outcome in one.run(mutant.library(one.library)))
+    return any(
+        not outcome.passed for one in map(mutant.focused, concerned) for outcome in one.run(mutant.library(one.library))
+    )
 
 
 def regimes(one: Case) -> tuple[Profile, ...]:
