@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sycee.compliance.facts import CONTROL_BP
-from sycee.compliance.judging.cases import Case
+from sycee.compliance.judging.cases import Case, ExpectationResult
 from sycee.compliance.profiles import Condition, Library, List, Profile, Rule
 from sycee.compliance.vocabulary import ATTRIBUTE, CONTROLLED_BY, LISTED, MULTIPLY, ORGANISED, RETURNED_IN_TIME
 
@@ -22,17 +22,23 @@ class Mutant:
     name: str
     library: Mutate
 
-    def focused(self, case: Case) -> Case:
-        """Return a case with the expectations, and the regime, of the mutated rule alone: no other rule detects it."""
+    def run(self, case: Case) -> Iterator[ExpectationResult]:
+        """Run a case with the mutant. A mutated rule is judged alone, so that no other rule of its regime detects it.
+
+        Of a case with one regime, only the rules that have an expectation are judged.
+        """
         profile, _, rule = self.of.partition("/")
-        if not rule:
-            return case
-        alone = tuple(
-            replace(each, rules=tuple(own for own in each.rules if own.id == self.of or each.id != profile))
-            for each in case.library.profiles
-        )
-        kept = tuple(each for each in case.expectations if each.rule == self.of)
-        return replace(case, library=Library(alone, case.library.lists), expectations=kept)
+        judged = {self.of} if rule else case.rules
+        expectations = tuple(each for each in case.expectations if each.rule in judged)
+        mutated = self.library(case.library)
+        if rule or len(mutated.profiles) == 1:
+            profiles = tuple(_only(each, judged) if each.id == profile else each for each in mutated.profiles)
+            mutated = Library(profiles, mutated.lists)
+        yield from replace(case, expectations=expectations).run(mutated)
+
+
+def _only(profile: Profile, rules: Collection[str]) -> Profile:
+    return replace(profile, rules=tuple(each for each in profile.rules if each.id in rules))
 
 
 def of_profile(profile: Profile) -> Iterator[Mutant]:
