@@ -30,6 +30,7 @@ OWNERS: Final = "owners"
 BRANCH_OF: Final = "branch_of"
 WORKS_FOR: Final = "works_for"
 PERSON: Final = "person"
+CONSIDERED: Final = "considered for"  # begins the note of a fact that a lookup read, and no condition tests
 
 _ONE: Final = 10**24  # all shares, for products: more digits than six levels of basis points have
 _SOLVED_MAX: Final = 32  # holders of a circle that is solved exactly; a larger circle is approximated
@@ -210,7 +211,7 @@ class ControlGraph:
 
 def considered(facts: Iterable[EffectiveFact], lookup: str) -> tuple[EffectiveFact, ...]:
     """Return facts with a note that they were considered for a lookup; no condition tests them itself."""
-    return tuple(fact.with_note(f"considered for {lookup}") for fact in facts)
+    return tuple(fact.with_note(f"{CONSIDERED} {lookup}") for fact in facts)
 
 
 def named_facts(node: Node, names: Iterable[str]) -> list[EffectiveFact]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from sycee.compliance.facts import Assurance, Network, Value
 from sycee.compliance.judging.conditions import ConditionResult
+from sycee.compliance.judging.control import CONSIDERED
 from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
@@ -138,7 +139,8 @@ class FindingWriter:
     def _gaps(self, missing: tuple[str, ...], result: RuleResult) -> str:
         if not missing:
             unknown = [each for each in result.evidence if each.holds is None and each.note]
-            notes = dict.fromkeys(f"{each.path}: {each.note}" for each in unknown)
+            deciding = (each for each in unknown if not each.note.startswith(CONSIDERED))
+            notes = dict.fromkeys(f"{each.path}: {each.note}" for each in deciding)
             return _limited(tuple(notes)) or "the declared facts do not decide"
         denied = tuple(path for path in missing if self._is_denied(path))
         undeclared = tuple(path for path in missing if path not in denied)
