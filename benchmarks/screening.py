@@ -55,7 +55,7 @@ def screen_many(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         require(compliance.replay(stored.digest).record == stored.record, "the last payment is judged otherwise again")
         with database.connect() as connection:
             query = "SELECT outcome, count(*) FROM compliance_screenings GROUP BY outcome ORDER BY outcome"
-            counted = dict(row._tuple() for row in connection.exec_driver_sql(query))
+            counted = {str(word): number for word, number in connection.exec_driver_sql(query)}
         require(sum(counted.values()) == count + len(flows), f"{counted} payments are stored")
         timing.note = f"{len(flows)} flows; {', '.join(f'{number:,} {word}' for word, number in counted.items())}"
         database.dispose()
