@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -13,10 +15,12 @@ from tests.compliance.build import AT, condition, flow, library, network, organi
 from tests.compliance.judged import judge
 from tests.compliance.naive import Naive
 
+from sycee.compliance import library as shipped
 from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profile_reader import parse_profile
+from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import Finding, Verdict
 from sycee.core import documents
 from sycee.core.documents import DocumentError
@@ -134,6 +138,40 @@ def test_dividing_a_flow_never_clears_it(seed: int) -> None:
     for each in divided.of_kind("flow"):
         for of in ("financial", "identifiers"):
             finding(divided, each.id, of)
+
+
+@cache
+def bulk_data() -> Library:
+    return shipped.load(["us-28-cfr-202"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_dividing_a_flow_never_clears_it_under_a_shipped_profile(seed: int) -> None:
+    """Every part has all facts of the flow but its number of persons and some of its kinds of data."""
+    random = Random(seed)
+    regimes = bulk_data()
+    kinds = ("financial", "identifiers", "health", "biometric", "geolocation", "genetic")
+    classes = tuple(random.sample(kinds, random.randrange(1, 4)))
+    persons = random.choice((90, 101, 1_001, 10_001, 100_001))
+    more: dict[str, Any] = dict.fromkeys(("stored", "processed", "accessors", "legal_bases"), ())
+    more |= {"purpose": random.choice(("analytics", "us-28-cfr-202/data-brokerage")), "subject_states": ("US",)}
+    cut = random.randrange(persons + 1)
+    own = tuple(random.sample(classes, random.randrange(1, len(classes) + 1)))
+    parts = {"one": data(cut, *own, **more), "two": data(persons - cut, *classes, **more)}
+
+    def stops(**flows: Any) -> bool:
+        made = network(
+            firm=organisation(state="US"),
+            other=organisation(state="CN"),
+            bank=participant(organisation="firm", state="US"),
+            shop=participant(organisation="other", state="CN"),
+            **flows,
+        )
+        asked = Judge(made, regimes, date(2026, 6, 1))
+        return any(found.stops for each in made.of_kind("flow") for found in asked.findings(each.id))
+
+    assert stops(**parts) or not stops(one=data(persons, *classes, **more))
 
 
 def test_a_payment_adds_to_the_declared_flows_and_takes_the_place_of_its_own() -> None:
