@@ -122,3 +122,12 @@ def test_a_newcomer_tries_a_programme_in_one_command(folder: Path, drop: Any, sy
     (folder / "hostname").write_text("a machine\n")
     refused = sycee("drop", "try", "./hostname", "people.csv", "--folder", "second")
     assert (refused.code, "./hostname" in refused.err, "hostname.toml" in refused.err) == (2, True, False)
+
+
+def test_a_trial_without_usable_people_makes_no_folder(folder: Path, sycee: Any) -> None:
+    (folder / "autumn.toml").write_text(FILE)
+    (folder / "places.csv").write_text("document,phone,place\n1,2,north\n")
+    for people, part in (("nobody.csv", "nobody.csv cannot be read: there is no such file"), ("places.csv", "'place'")):
+        refused = sycee("drop", "try", "autumn.toml", people, "--folder", "trial")
+        assert (refused.code, part in refused.err) == (2, True)
+        assert not (folder / "trial").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import SyceeError, UnavailableError, UsageError
 
 
 def read_bytes(path: Path, bytes_max: int, what: str) -> bytes:
@@ -18,29 +18,35 @@ def read_bytes(path: Path, bytes_max: int, what: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
             content = file.read(bytes_max + 1)
-    except PermissionError as error:
-        raise UnavailableError(
-            f"the {what} {path} cannot be read: permission denied",
-            hint="check the permissions of the file and of the folders above it, or run as a user who may read it",
-        ) from error
-    except IsADirectoryError as error:
-        raise UsageError(
-            f"the {what} {path} cannot be read: it is a folder", hint="name a file inside the folder"
-        ) from error
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL character in the path
-        raise UsageError(
-            f"the {what} {path} cannot be read: there is no such file", hint="check the path, which is case-sensitive"
-        ) from error
-    except OSError as error:
-        raise UnavailableError(
-            f"the {what} {path} cannot be read: {error.strerror or error}", hint="check the path and the disk it is on"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise unreadable(f"the {what} {path}", error) from error
     if len(content) > bytes_max:
         raise UsageError(
             f"the {what} {path} is larger than {bytes_max:,} bytes, the most that is read",
             hint=f"check that this is the {what} you mean",
         )
     return content
+
+
+def unreadable(file: str, error: OSError | ValueError) -> SyceeError:
+    """Return the error to raise for a file that cannot be opened or read; `file` is its name in the message.
+
+    A UsageError if there is no such file, an UnavailableError if the user may not read it or the disk fails.
+    """
+    if isinstance(error, PermissionError):
+        return UnavailableError(
+            f"{file} cannot be read: permission denied",
+            hint="check the permissions of the file and of the folders above it, or run as a user who may read it",
+        )
+    if isinstance(error, IsADirectoryError):
+        return UsageError(f"{file} cannot be read: it is a folder", hint="name a file inside the folder")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError)):  # ValueError: a NUL in the path
+        return UsageError(
+            f"{file} cannot be read: there is no such file", hint="check the path, which is case-sensitive"
+        )
+    return UnavailableError(
+        f"{file} cannot be read: {error.strerror or error}", hint="check the path and the disk it is on"
+    )
 
 
 def read_text(path: Path, bytes_max: int, what: str) -> str:

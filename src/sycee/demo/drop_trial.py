@@ -41,7 +41,7 @@ CLAIMED_PER_MILLE: Final = 950  # invented: how many winners claim, and the part
 SPENT_PER_MILLE: Final = (600, 1_000)
 YEARS: Final = 5 * 365 * 24 * HOUR_NS
 KEYS: Final = "keys"
-_ASK: Final = "a trial is made in a new folder"
+_ASK: Final = "a trial is made in a new folder: name another one, or delete this one if a trial made it"
 
 Told = Callable[[str], None]
 
@@ -68,16 +68,24 @@ def run_trial(file: str, people: Path, folder: Path, *, tell: Told, step: Callab
     """Run the programme of `file`, a path or a shipped pilot, for the people of a CSV file, and return the outcome.
 
     `tell(line)` is called after each step, `step(done, total)` counts them. Raises UsageError for a folder in use and
-    for a wrong file.
+    for a wrong file; a file of people that is absent or has wrong columns is refused before the folder is made.
     """
     name, content = data.file("pilots", file, "programme")
     text = content.decode("utf-8", "replace")
     definition = defined(name, text)
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint=_ASK)
+    _check_people(people, definition)
     (folder / KEYS).mkdir(parents=True)
     with _found(folder, definition) as bank:
         return _Run(bank, definition, text, people, folder, tell, step).run()
+
+
+def _check_people(people: Path, definition: Programme) -> None:
+    """Raise UsageError if there is no such file of people, or if its columns do not fit the programme."""
+    for group in groups_of(people):
+        Reader(definition, str, 0).check_columns(list(group.cells))
+        return
 
 
 class _Keys:

@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 
 from sycee.core import documents, ids
 from sycee.core.arrays import Array, Bytes
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import UsageError
+from sycee.core.input_files import unreadable
 from sycee.core.worker_thread import one_ahead
 from sycee.database.bulk import insert_columns
 from sycee.database.transactions import reading, write
@@ -444,7 +445,7 @@ def _import_id(row: ListRow, path: Path, is_confirmed: bool) -> int:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise UnavailableError(f"{path} cannot be read: {error.strerror}") from error
+        raise unreadable(str(path), error) from error
     of_list = f"{row.programme} {row.occurrence} {is_confirmed} ".encode()
     return int.from_bytes(hashlib.sha256(of_list + content).digest()[:16], "big")
 

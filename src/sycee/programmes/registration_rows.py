@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from sycee.core import ids, typos
 from sycee.core.arrays import Bytes
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import UsageError
 from sycee.core.extras import extra
+from sycee.core.input_files import unreadable
 from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.draw_rule import PHONE_MAX
 from sycee.programmes.plain_csv import PlainLines, TextColumn
@@ -370,7 +371,8 @@ class Group:
 def groups_of(path: Path) -> Iterator[Group]:
     """Yield the rows of a CSV, Arrow or Parquet file. The first eight bytes decide which.
 
-    Raises UsageError for a file that is none of these or has no headings, UnavailableError for one that cannot be read.
+    Raises UsageError for a file that is absent, none of these or without headings, UnavailableError for one that cannot
+    be read.
     """
     try:
         with path.open("rb") as file:
@@ -381,7 +383,7 @@ def groups_of(path: Path) -> Iterator[Group]:
             else:
                 yield from _csv_groups(file, path.name)
     except OSError as error:
-        raise UnavailableError(f"{path} cannot be read: {error.strerror}") from error
+        raise unreadable(str(path), error) from error
 
 
 def _csv_groups(file: BinaryIO, name: str) -> Iterator[Group]:
