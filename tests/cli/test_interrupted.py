@@ -28,6 +28,27 @@ def test_ctrl_c_while_reading_reports_that_nothing_was_changed(sycee: Any, monke
     assert (result.code, result.err) == (130, "\ninterrupted; nothing was changed\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (
+            ("drop", "try", "luohu-2020", "people.csv"),
+            ": the trial is not complete; delete its folder before the next one",
+        ),
+        (("drop", "allot", "bank", "spring"), ": a part of the members may be added; the same command continues"),
+    ],
+)
+def test_ctrl_c_in_a_long_step_names_what_it_left(
+    words: tuple[str, ...], left: str, sycee: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", stop)
+    result = sycee(*words)
+    assert (result.code, result.err) == (130, f"\ninterrupted{left}\n")
+
+
 def interrupting(end: Callable[[_Bars], None], phase: str) -> Callable[[_Bars], None]:
     """Return a method that ends a phase and sends this process Ctrl-C at the end of one phase."""
 

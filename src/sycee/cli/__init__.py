@@ -212,6 +212,10 @@ def _after_interrupt(tokens: list[str]) -> str:
         return "; nothing was restored"
     if tokens[:2] == ["bulk", "pay"]:
         return ": whole batches may be paid; the same command pays the rest"
+    if tokens[:2] == ["drop", "try"]:
+        return ": the trial is not complete; delete its folder before the next one"
+    if tokens[:2] == ["drop", "allot"]:
+        return ": a part of the members may be added; the same command continues"
     if tokens[:1] != ["pilot"]:
         return "; nothing was changed"
     if any(each.split("=")[0] == "--data" for each in tokens):
