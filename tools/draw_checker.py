@@ -478,6 +478,8 @@ def main(arguments=None):
         return 2
     except OSError as error:
         print(f"error: {printable(sentence(error))}", file=sys.stderr)
+        if str(error.filename) == str(given.folder / "announcement.json"):
+            print("hint: name the folder with the published files, such as luohu/draw", file=sys.stderr)
         return 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) else 4
     announcement, _, ranked, _, _ = result
     if ranked is None:

@@ -188,7 +188,8 @@ def test_a_draw_without_its_beacon_is_not_a_draw_to_come(tmp_path: Path, capsys:
 
 
 def test_a_file_that_is_missing_is_named_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, tmp_path)[2] == f"error: {tmp_path / 'announcement.json'} does not exist\n"
+    hint = "hint: name the folder with the published files, such as luohu/draw\n"
+    assert run(capsys, tmp_path)[2] == f"error: {tmp_path / 'announcement.json'} does not exist\n{hint}"
     drawn(tmp_path)
     code, _, err = run(capsys, tmp_path, "--receipt", tmp_path / "none.json")
     assert (code, err) == (2, f"error: {tmp_path / 'none.json'} does not exist\n")
