@@ -18,7 +18,7 @@ from tests.programmes.registering import CLOSES_NS, NAME, NORTH, NOW_NS, drawn, 
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import UsageError
 from sycee.programmes import registration_entering, registration_rows
 from sycee.programmes.registration_entering import Imported
 from sycee.programmes.registration_store import Vault
@@ -118,7 +118,7 @@ def test_a_file_that_is_refused_as_a_whole(shared: Bank, content: str | bytes, m
     assert caught.value.message.startswith(message)
     assert hint in str(caught.value.hint)
     assert shared.registrations.counts(NAME) == before
-    with pytest.raises(UnavailableError, match="cannot be read"):
+    with pytest.raises(UsageError, match="/nowhere/at/all cannot be read: there is no such file"):
         shared.registrations.register_file(NAME, 0, Path("/nowhere/at/all"), who=person(shared, NORTH))
 
 
