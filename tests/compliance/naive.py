@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_claims import exempts, is_denied
+from tests.compliance.naive_claims import exempts, is_denied, names_every_reader
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
@@ -48,10 +48,12 @@ class Naive:
             return [], not can_be
         several = fact.value if isinstance(fact.value, tuple) else (fact.value,)
         several = tuple(each for each in several if not isinstance(each, Element) or each.in_force(self.at))
-        if len(steps) == 1:
-            return list(several), True
-        found: list[object] = []
         whole = True
+        if isinstance(here, Entity) and here.kind == "flow" and steps[0] == "accessors":
+            whole = names_every_reader(self.network, here, self.at)
+        if len(steps) == 1:
+            return list(several), whole
+        found: list[object] = []
         for each in several:
             below, all_there = self.values(self.resolved(each, steps[0]), steps[1:])
             found += below

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.compliance.naive_logic import Truth
 
 from sycee.compliance.fact_paths import Roots
-from sycee.compliance.facts import Element, Entity
+from sycee.compliance.facts import Element, Entity, Network
 from sycee.compliance.profiles import Condition
 
 if TYPE_CHECKING:
@@ -33,3 +33,26 @@ def is_denied(entity: Entity, name: str, at: date, *, exempting: bool) -> bool:
     if name == "subject_states" and value == ():
         return classes is None or bool(of & {"personal", "sensitive-personal", "identifiers"})
     return False
+
+
+def names_every_reader(network: Network, flow: Entity, at: date) -> bool:
+    """Return whether everybody who can read where a flow is kept is a party, an accessor or the operator there."""
+
+    def inside(name: str, field: str) -> list[str]:
+        value = flow.value_on(name, at)
+        tables = value if isinstance(value, tuple) else ()
+        facts = [each.facts.get(field) for each in tables if isinstance(each, Element) and each.in_force(at)]
+        return [str(each.value) for each in facts if each is not None and (each.expires is None or at < each.expires)]
+
+    def of(id: object, name: str) -> tuple[object, ...]:
+        entity = network.entities.get(str(id))
+        value = None if entity is None else entity.value_on(name, at)
+        return value if isinstance(value, tuple) else () if value is None else (value,)
+
+    named = {*inside("accessors", "party")}
+    for end in ("from", "to"):
+        named |= {str(each) for each in of(flow.value_on(end, at), "organisation")}
+    for place in inside("stored", "at") + inside("processed", "at"):
+        if {*of(place, "accessible_to"), *of(place, "key_custody")} - named - {*of(place, "operator")}:
+            return False
+    return True

@@ -54,6 +54,8 @@ def declared(**facts: Any) -> Network:
         firm=organisation(state="AA"),
         other=organisation(state="BB"),
         vault=cloud(state="BB", accessible_to=("firm", "reader")),
+        keys=cloud(state="BB", operator="other", key_custody="reader", accessible_to=()),
+        **{"own-keys": cloud(state="BB", operator="reader", key_custody="reader", accessible_to=())},
         bank=participant(organisation="firm", state="AA", bic="AAAABB22"),
         shop=participant(organisation="other", state="BB", bic="CCCCBB22"),
         pay=flow(from_="bank", to="shop", **given),
@@ -79,6 +81,13 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
         ({"sold": True, "purpose": "analytics", "incidental": True}, "sale", ("pay.sold", "pay.incidental")),
         ({"sold": False, "incidental": True}, "", ()),
         ({"accessors": [{"party": "firm"}]}, "readers", ("pay.accessors", "vault.accessible_to")),
+        (
+            {"accessors": [], "stored": [], "processed": [{"at": "vault"}]},
+            "readers",
+            ("pay.accessors", "vault.accessible_to"),
+        ),
+        ({"accessors": [], "stored": [{"at": "keys"}]}, "readers", ("pay.accessors", "keys.key_custody")),
+        ({"accessors": [], "stored": [{"at": "own-keys"}]}, "", ()),
         ({}, "", ()),
         ({"classes": ("financial",)}, "", ()),
         ({"classes": ("valuable-ip", "account"), "subject_states": ()}, "", ()),
@@ -115,6 +124,28 @@ def test_the_code_of_an_unknown_state(code: str, expected: list[str]) -> None:
     assert [each.facts[0] for each in found] == expected
     synthetic = replace(made, entities={id: replace(each, synthetic=True) for id, each in made.entities.items()})
     assert consistency.contradictions(synthetic, AT) == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [
+        ({"accessors": []}, Verdict.UNKNOWN),
+        ({"accessors": [], "stored": [], "processed": [{"at": "vault"}]}, Verdict.UNKNOWN),
+        ({"accessors": [], "stored": [{"at": "keys"}]}, Verdict.UNKNOWN),
+        ({"accessors": [], "stored": [{"at": "own-keys"}]}, Verdict.PASS),
+        ({"accessors": [], "stored": []}, Verdict.PASS),
+        ({"accessors": [{"party": "reader", "state": "AA"}]}, Verdict.PASS),
+        ({"accessors": [{"party": "reader", "state": "BB"}]}, Verdict.FAIL),
+        ({"accessors": [{"party": "other", "state": "BB"}]}, Verdict.FAIL),
+    ],
+)
+def test_accessors_that_omit_a_reader_clear_nothing(facts: dict[str, Any], verdict: Verdict) -> None:
+    each = rule("flow", condition("state", "all-in", values=["AA"]), each="accessors")
+    path = rule("flow", condition("accessors.state", "all-in", values=["AA"]), id="path")
+    found = judge(declared(**facts), profile(each, path), at=AT).findings("pay")
+    assert {finding.verdict for finding in found} == {verdict}
+    if verdict is Verdict.UNKNOWN:
+        assert {finding.missing for finding in found} == {("pay.accessors",)}
 
 
 @pytest.mark.parametrize(

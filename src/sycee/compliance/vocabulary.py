@@ -427,6 +427,10 @@ CLAIMS: Final = (
     ),
 )
 
+# Who can read what is kept at a cloud, besides its operator. A flow that is kept there names them as accessors.
+ACCESSORS: Final = "accessors"
+READERS: Final = ("accessible_to", "key_custody")
+
 # Facts of an organisation that exclude others: a branch is a part of its parent, and a person has no owners. If both
 # could be declared, the expiry of one would change the meaning of the other.
 _OF_FIRMS: Final = ("state", "organised_in", "headquarters", "owners", "dispersed_bp")

@@ -22,6 +22,7 @@ from sycee.compliance.vocabulary import (
     ORGANISATION,
     PARTICIPANT,
     PAYMENT,
+    READERS,
     Field,
     Type,
 )
@@ -82,13 +83,17 @@ def _readers(network: Network, flow: Entity, at: date) -> Iterator[Contradiction
     if readers is None:
         return
     named = {*_within(flow, "accessors", "party", at), *_organisations(network, flow, at)}
-    for place in _within(flow, "stored", "at", at):
+    kept = {place: verb for verb in ("processed", "stored") for place in _within(flow, verb, "at", at)}
+    for place, verb in kept.items():
         cloud = network.entities.get(place)
-        others = None if cloud is None else cloud.value_on("accessible_to", at)
-        left_out = [each for each in others if each not in named] if isinstance(others, tuple) else []
-        if left_out:
-            text = f"{flow.id} is stored at {place}, which {', '.join(map(str, left_out))} can read, and omits them"
-            yield Contradiction("readers", flow.id, text, (f"{flow.id}.accessors", f"{place}.accessible_to"))
+        if cloud is None:
+            continue
+        own = {*named, cloud.value_on("operator", at)}
+        can_read = {each: name for name in READERS for each in _values(cloud, name, at) if each not in own}
+        if can_read:
+            text = f"{flow.id} is {verb} at {place}, which {', '.join(map(str, can_read))} can read, and omits them"
+            fields = [f"{place}.{name}" for name in dict.fromkeys(can_read.values())]
+            yield Contradiction("readers", flow.id, text, (f"{flow.id}.accessors", *fields))
 
 
 def _shares(network: Network, organisation: Entity, at: date) -> Iterator[Contradiction]:
@@ -150,6 +155,11 @@ def _elements(entity: Entity, name: str, at: date) -> list[Element]:
     value = entity.value_on(name, at)
     elements = value if isinstance(value, tuple) else ()
     return [each for each in elements if isinstance(each, Element) and each.in_force(at)]
+
+
+def _values(entity: Entity, name: str, at: date) -> tuple[object, ...]:
+    value = entity.value_on(name, at)
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def _within(entity: Entity, name: str, field: str, at: date) -> list[str]:

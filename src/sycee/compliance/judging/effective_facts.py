@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.verdicts import Evidence
-from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, Field, Type
+from sycee.compliance.vocabulary import ACCESSORS, CLAIMS, FLOW, KINDS, READERS, Field, Type
 
 
 def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -30,6 +30,9 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
+
+_ENDS: Final = ("from", "to")
+_KEPT: Final = ("stored", "processed")
 
 _CLAIMS: Final = {claim.field: claim for claim in CLAIMS}
 
@@ -168,6 +171,9 @@ class Node:
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
             return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
+        if name == ACCESSORS and self.kind == FLOW and self.unnamed_readers():
+            below = [node.resolve(path[1:]) for node in fact.nodes] if len(path) > 1 else [ResolvedPath((fact,))]
+            return _joined(below, (), (fact.path,))
         if len(path) == 1:
             return ResolvedPath((fact,))
         nodes = fact.nodes
@@ -177,12 +183,23 @@ class Node:
         if len(nodes) == 1:
             only = nodes[0].resolve(path[1:])
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
-        below = [node.resolve(path[1:]) for node in nodes]
-        return ResolvedPath(
-            tuple([leaf for each in below for leaf in each.leaves]),
-            followed + tuple([reference for each in below for reference in each.followed]),
-            tuple([gap for each in below for gap in each.missing]),
-        )
+        return _joined([node.resolve(path[1:]) for node in nodes], followed, ())
+
+    def unnamed_readers(self) -> list[str]:
+        """Return who can read what a flow stores or processes, by its places, but is not among its accessors."""
+        parties = [fact for end in _ENDS for fact in self.resolve((end, "organisation")).leaves]
+        accessors = self.get(ACCESSORS)
+        named = {value for fact in parties for value in fact.values}
+        for element in () if accessors is None else accessors.nodes:
+            party = element.get("party")
+            named.update(() if party is None else party.values)
+        found: dict[str, None] = {}
+        for place in [fact.nodes[0] for name in _KEPT for fact in self.resolve((name, "at")).leaves if fact.nodes]:
+            operator = place.get("operator")
+            own = named if operator is None else {*named, *operator.values}
+            for fact in [place.get(name) for name in READERS]:
+                found |= dict.fromkeys(str(each) for each in (() if fact is None else fact.values) if each not in own)
+        return list(found)
 
     def _make(self, name: str, fact: Fact) -> EffectiveFact | None:
         network = self._network
@@ -217,6 +234,14 @@ class Node:
                 if element.in_force(network.at)
             ]
         )
+
+
+def _joined(paths: list[ResolvedPath], followed: tuple[EffectiveFact, ...], gaps: FactPath) -> ResolvedPath:
+    return ResolvedPath(
+        tuple([leaf for each in paths for leaf in each.leaves]),
+        followed + tuple([reference for each in paths for reference in each.followed]),
+        gaps + tuple([gap for each in paths for gap in each.missing]),
+    )
 
 
 class EffectiveNetwork:
