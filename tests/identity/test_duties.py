@@ -53,6 +53,9 @@ def test_unknown_names() -> None:
     assert caught.value.hint == 'did you mean "mint"?'
     with pytest.raises(UsageError, match=r"'boss' is not a duty"):
         duties.parse("boss")
+    with pytest.raises(UsageError, match=r"'closr' is not a duty") as caught:
+        duties.parse("closr")
+    assert caught.value.hint == 'did you mean "closer"?'
     assert duties.parse(" Officer ") is Duty.OFFICER
 
 

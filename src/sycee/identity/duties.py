@@ -332,8 +332,9 @@ def parse(text: str) -> Duty:
     try:
         return Duty(text.strip().lower())
     except ValueError:
-        names = ", ".join(duty.value for duty in Duty if duty is not OWN)
-        raise UsageError(f"{text!r} is not a duty", hint=f"use one of: {names}") from None
+        names = [duty.value for duty in Duty if duty is not OWN]
+        near = hint(text.strip().lower(), names, f"use one of: {', '.join(names)}")
+        raise UsageError(f"{text!r} is not a duty", hint=near) from None
 
 
 def may(duties: Collection[Duty], action: str) -> bool:
