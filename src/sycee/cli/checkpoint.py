@@ -117,7 +117,7 @@ def public_key(text: str) -> PublicKey:
     except UsageError as error:
         raise UsageError(
             f"{text[:KEY_SHOWN_MAX]} is neither a public key nor a file that holds one",
-            hint='a public key is "ed25519:" and 64 hexadecimal digits',
+            hint='check the path, or give the key itself: "ed25519:" and 64 hexadecimal digits',
         ) from error
     try:
         return PublicKey.parse(content)
