@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_claims import exempts, is_denied, names_every_reader
+from tests.compliance.naive_claims import exempts, is_denied, names_every_reader, names_every_request
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
@@ -51,6 +51,8 @@ class Naive:
         whole = True
         if isinstance(here, Entity) and here.kind == "flow" and steps[0] == "accessors":
             whole = names_every_reader(self.network, here, self.at)
+        if isinstance(here, Entity) and here.kind == "flow" and steps[0] == "requests":
+            whole = names_every_request(self.network, here, self.at)
         if len(steps) == 1:
             return list(several), whole
         found: list[object] = []

@@ -56,3 +56,17 @@ def names_every_reader(network: Network, flow: Entity, at: date) -> bool:
         if {*of(place, "accessible_to"), *of(place, "key_custody")} - named - {*of(place, "operator")}:
             return False
     return True
+
+
+def names_every_request(network: Network, flow: Entity, at: date) -> bool:
+    """Return whether a flow for law enforcement, or to a court or the police, names the request that it answers."""
+    value = flow.value_on("requests", at)
+    tables = [each for each in value if isinstance(each, Element) and each.in_force(at)] if type(value) is tuple else []
+    bodies = [each.facts.get("body") for each in tables]
+    named = {each.value for each in bodies if each is not None and (each.expires is None or at < each.expires)}
+    receiver = network.entities.get(str(flow.value_on("to", at)))
+    firm = None if receiver is None else network.entities.get(str(receiver.value_on("organisation", at)))
+    authority = None if firm is None else firm.value_on("authority", at)
+    if flow.value_on("purpose", at) == "law-enforcement" and not tables:
+        return False
+    return authority not in ("judicial", "law-enforcement") or authority in named

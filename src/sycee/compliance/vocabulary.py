@@ -431,6 +431,11 @@ CLAIMS: Final = (
 ACCESSORS: Final = "accessors"
 READERS: Final = ("accessible_to", "key_custody")
 
+# A flow for law enforcement, or to one of these authorities, names the request that it answers.
+REQUESTS: Final = "requests"
+LAW_ENFORCEMENT: Final = "law-enforcement"
+REQUESTING: Final = ("judicial", LAW_ENFORCEMENT)
+
 # Facts of an organisation that exclude others: a branch is a part of its parent, and a person has no owners. If both
 # could be declared, the expiry of one would change the meaning of the other.
 _OF_FIRMS: Final = ("state", "organised_in", "headquarters", "owners", "dispersed_bp")

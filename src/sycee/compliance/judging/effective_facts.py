@@ -14,7 +14,18 @@ from typing import Any, Final, Generic, TypeVar
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.verdicts import Evidence
-from sycee.compliance.vocabulary import ACCESSORS, CLAIMS, FLOW, KINDS, READERS, Field, Type
+from sycee.compliance.vocabulary import (
+    ACCESSORS,
+    CLAIMS,
+    FLOW,
+    KINDS,
+    LAW_ENFORCEMENT,
+    READERS,
+    REQUESTING,
+    REQUESTS,
+    Field,
+    Type,
+)
 
 
 def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -171,7 +182,7 @@ class Node:
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
             return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
-        if name == ACCESSORS and self.kind == FLOW and self.unnamed_readers():
+        if self.kind == FLOW and self._is_partial(name):
             below = [node.resolve(path[1:]) for node in fact.nodes] if len(path) > 1 else [ResolvedPath((fact,))]
             return _joined(below, (), (fact.path,))
         if len(path) == 1:
@@ -184,6 +195,19 @@ class Node:
             only = nodes[0].resolve(path[1:])
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
         return _joined([node.resolve(path[1:]) for node in nodes], followed, ())
+
+    def _is_partial(self, name: str) -> bool:
+        """Return whether a list of a flow leaves out what its other facts show."""
+        return bool(self.unnamed_readers()) if name == ACCESSORS else name == REQUESTS and self._omits_request()
+
+    def _omits_request(self) -> bool:
+        """Return whether a flow for law enforcement, or to a court or the police, names no request that it answers."""
+        requests, purpose = self.get(REQUESTS), self.get("purpose")
+        asking = [each.get("body") for each in (() if requests is None else requests.nodes)]
+        named = {value for body in asking if body is not None for value in body.values}
+        bodies = {value for fact in self.resolve(("to", "organisation", "authority")).leaves for value in fact.values}
+        is_answer = purpose is not None and purpose.value == LAW_ENFORCEMENT
+        return (is_answer and not asking) or bool(bodies.intersection(REQUESTING) - named)
 
     def unnamed_readers(self) -> list[str]:
         """Return who can read what a flow stores or processes, by its places, but is not among its accessors."""
