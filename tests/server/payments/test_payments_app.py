@@ -113,6 +113,7 @@ def test_refusals_have_the_code_that_the_payer_may_know(running: Serving) -> Non
     STORED.refusals.clear()
     own = post(running.port, signed(running.ledger, pay(200, MONEY * 2)))
     assert (own.status, problem(own)["code"]) == (422, "EXCEEDS_BALANCE")
+    assert problem(own)["hint"] == "result-codes.md and payments.md in docs/reference explain the code"
     body = signed(running.ledger, pay(201, payee=FULL))
     for _ in range(2):  # the refusal is final, and stored again in case that the first answer was lost
         hidden = post(running.port, body)

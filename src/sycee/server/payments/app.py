@@ -224,7 +224,11 @@ class PaymentsApp:
 
 def _refused(code: str, record: bytes) -> Answer:
     return answers.problem(
-        "refused", "no money moved", "the code names the reason", code=code, id=answers.id_text(record)
+        "refused",
+        "no money moved",
+        "result-codes.md and payments.md in docs/reference explain the code",
+        code=code,
+        id=answers.id_text(record),
     )
 
 
