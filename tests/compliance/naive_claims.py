@@ -31,7 +31,9 @@ def is_denied(entity: Entity, name: str, at: date, *, exempting: bool) -> bool:
     if exempting and entity.kind == "flow" and name == "purpose" and value in ("payment", "payment-processing"):
         return classes is None or not of & {"payment", "financial", "account"}
     if name == "subject_states" and value == ():
-        return classes is None or bool(of & {"personal", "sensitive-personal", "identifiers"})
+        persons = entity.value_on("persons_12m", at)
+        about = {"personal", "sensitive-personal", "identifiers", "health", "biometric", "genetic", "geolocation"}
+        return classes is None or bool(of & about) or (isinstance(persons, int) and persons > 0)
     return False
 
 

@@ -75,6 +75,17 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
         ({"classes": ("personal",)}, "payment-class", ("pay.purpose", "pay.classes")),
         ({"purpose": "payment-processing", "classes": ()}, "payment-class", ("pay.purpose", "pay.classes")),
         ({"subject_states": ()}, "nobody", ("pay.subject_states", "pay.classes")),
+        (
+            {"subject_states": (), "classes": ("financial", "health")},
+            "nobody",
+            ("pay.subject_states", "pay.classes"),
+        ),
+        (
+            {"subject_states": (), "classes": ("financial",), "persons_12m": 20_000},
+            "nobody",
+            ("pay.subject_states", "pay.persons_12m"),
+        ),
+        ({"subject_states": (), "classes": ("financial",), "persons_12m": 0}, "", ()),
         ({"cross_border": False}, "foreign-leg", ("pay.cross_border", "bank.state", "shop.state")),
         ({"sold": True}, "sale", ("pay.sold", "pay.purpose")),
         ({"sold": True, "purpose": "analytics"}, "", ()),

@@ -382,7 +382,7 @@ class Claim:
     Without support it is unknown. A claim that `binds` under some regimes is unknown only where it exempts.
 
     `values` are the claiming values, or none for the empty list. The support is declared, and its values meet `any_of`
-    (at least one is in it) or `none_of` (none is).
+    (at least one is in it) or `none_of` (none is). A number of `denied_by` above 0 denies the claim.
     """
 
     name: str
@@ -393,6 +393,11 @@ class Claim:
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
     binds: bool = False
+    denied_by: str = ""
+
+    def is_denied(self, number: Any) -> bool:
+        """Return whether the number of `denied_by`, None if it is undeclared, denies the claim."""
+        return isinstance(number, int) and number > 0
 
     def is_made(self, value: Any) -> bool:
         """Return whether a value of the field makes the claim."""
@@ -423,7 +428,8 @@ CLAIMS: Final = (
         (),
         "classes",
         "has data about persons, and declares that it is about nobody",
-        none_of=("personal", "sensitive-personal", "identifiers"),
+        none_of=("personal", "sensitive-personal", "identifiers", "health", "biometric", "genetic", "geolocation"),
+        denied_by="persons_12m",
     ),
 )
 

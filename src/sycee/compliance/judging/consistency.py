@@ -47,7 +47,10 @@ def _claims(network: Network, flow: Entity, at: date) -> Iterator[Contradiction]
     """Find claims of a flow that its own facts deny, such as a payment without data of a payment."""
     for claim in CLAIMS:
         value, support = flow.value_on(claim.field, at), flow.value_on(claim.support, at)
-        if support is not None and claim.is_made(value) and not claim.is_supported(support):
+        if claim.denied_by and claim.is_made(value) and claim.is_denied(flow.value_on(claim.denied_by, at)):
+            facts = (f"{flow.id}.{claim.field}", f"{flow.id}.{claim.denied_by}")
+            yield Contradiction(claim.name, flow.id, f"{flow.id} {claim.problem}", facts)
+        elif support is not None and claim.is_made(value) and not claim.is_supported(support):
             facts = (f"{flow.id}.{claim.field}", f"{flow.id}.{claim.support}")
             yield Contradiction(claim.name, flow.id, f"{flow.id} {claim.problem}", facts)
 

@@ -142,7 +142,9 @@ class Node:
         claim = _CLAIMS.get(name) if self.kind == FLOW else None
         if claim is None or not claim.is_made(value) or (claim.binds and not exempting):
             return False
-        support = self.get(claim.support)
+        support, denial = self.get(claim.support), self.get(claim.denied_by) if claim.denied_by else None
+        if denial is not None and claim.is_denied(denial.value):
+            return True
         return not claim.is_supported(None if support is None else support.value)
 
     def resolve_exempting(self, path: FactPath) -> ResolvedPath:
