@@ -43,6 +43,11 @@ class Naive:
         fact = facts.get(steps[0])
         if isinstance(here, Entity) and is_denied(here, steps[0], self.at, exempting=self.exempting):
             return [], False
+        parents, known = (
+            self.values(here, ["branch_of"]) if steps[0] == "state" and "branch_of" in facts else ([], False)
+        )
+        if fact is None and known and "branch_of" not in getattr(self.resolved(parents[0], "branch_of"), "facts", {}):
+            return self.values(here, ["branch_of", *steps])
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
             can_be = not isinstance(here, Entity) or KINDS[here.kind].field(steps[0]) is not None
             return [], not can_be
