@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_claims import exempts, is_denied, names_every_reader, names_every_request
+from tests.compliance.naive_claims import exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
@@ -48,16 +48,14 @@ class Naive:
         )
         if fact is None and known and "branch_of" not in getattr(self.resolved(parents[0], "branch_of"), "facts", {}):
             return self.values(here, ["branch_of", *steps])
+        if fact is None and steps[0] == "state" and "person" in facts:
+            return self.values(here, ["resides_in", *steps[1:]])
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
             can_be = not isinstance(here, Entity) or KINDS[here.kind].field(steps[0]) is not None
             return [], not can_be
         several = fact.value if isinstance(fact.value, tuple) else (fact.value,)
         several = tuple(each for each in several if not isinstance(each, Element) or each.in_force(self.at))
-        whole = True
-        if isinstance(here, Entity) and here.kind == "flow" and steps[0] == "accessors":
-            whole = names_every_reader(self.network, here, self.at)
-        if isinstance(here, Entity) and here.kind == "flow" and steps[0] == "requests":
-            whole = names_every_request(self.network, here, self.at)
+        whole = not isinstance(here, Entity) or names_all(self.network, here, steps[0], self.at)
         if len(steps) == 1:
             return list(several), whole
         found: list[object] = []
@@ -75,7 +73,7 @@ class Naive:
             at = self.resolved(holder, steps[-2]) if len(steps) > 1 else here
             values, known = self.values(at, steps[-1:])
             facts = {} if isinstance(at, str) else at.facts
-            if known and steps[-1] in facts:
+            if known and (values or steps[-1] in facts):
                 found.append((at, values))
             whole = whole and known
         return found, whole

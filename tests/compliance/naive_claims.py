@@ -72,3 +72,12 @@ def names_every_request(network: Network, flow: Entity, at: date) -> bool:
     if flow.value_on("purpose", at) == "law-enforcement" and not tables:
         return False
     return authority not in ("judicial", "law-enforcement") or authority in named
+
+
+def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:
+    """Return whether a list of a flow names everybody and everything that other facts show."""
+    if entity.kind != "flow":
+        return True
+    if field == "accessors":
+        return names_every_reader(network, entity, at)
+    return field != "requests" or names_every_request(network, entity, at)

@@ -184,6 +184,8 @@ class Node:
             parent = self.get("branch_of") if name == "state" and "branch_of" in self.facts else None
             if parent is not None and "branch_of" not in parent.nodes[0].facts:
                 return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has no own state
+            if name == "state" and "person" in self.facts:
+                return self.resolve(("resides_in", *path[1:]))
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
             return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
