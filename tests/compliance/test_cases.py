@@ -26,7 +26,16 @@ EQUIVALENT = {
     ("us-fcc-covered-list", "touches[0] dropped"): "each of its rules asks for the same of what it is about",
     **{
         (f"us-fcc-covered-list/{rule}", "list us-fcc-covered-list no purposes"): "unknown whether limited or not"
-        for rule in ("clouds", "software", "purposes-of-links", "purposes-of-places")
+        for rule in (
+            "clouds",
+            "software",
+            "purposes-of-links",
+            "purposes-of-places",
+            "purposes-of-suppliers",
+            "places-run",
+            "gateways",
+            "gateways-run",
+        )
     },
     **{
         ("pboc-7-2018/conditions-abroad", f"require[{place}] self_declared dropped"): "the other is declared as well"
