@@ -243,7 +243,8 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
     test = {"oneOf": [{"const": name, "description": TESTS[name]} for name in names]}
     described = keys(Condition)
     needed = sorted(name for name in arguments if name == "zone" or (name in described and described[name].required))
-    properties = {**more, **fact, "test": test, "negate": _BOOLEAN, "self_declared": _BOOLEAN, **arguments}
+    marks = dict.fromkeys(("negate", "self_declared", "where_declared"), _BOOLEAN)
+    properties = {**more, **fact, "test": test, **marks, **arguments}
     schema = _object(properties, required=(*more, *fact, "test", *needed))
     sets = [each for each in _SETS if each in arguments]
     if "values" in sets:

@@ -37,12 +37,11 @@ def _tests() -> str:
 
 
 def _arguments(test: dict[str, Any]) -> tuple[str, str]:
-    """Return the required and the optional arguments of a test; every test accepts `negate` and `self_declared`."""
+    """Return the required and the optional arguments of a test; every test accepts the same marks."""
     required = [name for name in test["properties"] if name in test["required"] and name != "test"]
     one_of = [name for each in test.get("oneOf", ()) for name in each["required"]]
-    others = [
-        name for name in test["properties"] if name not in (*required, *one_of, "test", "negate", "self_declared")
-    ]
+    marks = ("test", "negate", "self_declared", "where_declared")
+    others = [name for name in test["properties"] if name not in (*required, *one_of, *marks)]
     choice = [f"one of {_names(one_of)}"] if one_of else []
     return "; ".join([_names(required), *choice]), _names(others)
 

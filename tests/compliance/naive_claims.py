@@ -12,7 +12,7 @@ from sycee.compliance.facts import Element, Entity, Network
 from sycee.compliance.profiles import Condition
 
 if TYPE_CHECKING:
-    from tests.compliance.naive import Naive
+    from tests.compliance.naive import Here, Naive
 
 
 def exempts(judge: Naive, condition: Condition, roots: Roots, frame: dict[str, Entity | Element | str | None]) -> Truth:
@@ -81,3 +81,10 @@ def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:
     if field == "accessors":
         return names_every_reader(network, entity, at)
     return field != "requests" or names_every_request(network, entity, at)
+
+
+def lacks_only_undeclared(judge: Naive, here: Here, steps: list[str]) -> bool:
+    """Return whether a path lacks nothing but last fields that are not declared, and so have not expired either."""
+    holders, whole = judge.values(here, steps[:-1])
+    at = [judge.resolved(each, steps[-2]) if len(steps) > 1 else here for each in holders]
+    return whole and all(isinstance(each, str) or steps[-1] not in each.facts for each in at)

@@ -95,6 +95,12 @@ def place() -> Network:
         ("pay", "to.state", "any-in", {"facts": "subject_states"}, None),
         # A facility cannot have an operator of record, so that is no gap; for the cloud it is one.
         ("pay", "stored.at.operator_of_record.state", "none-in", {"values": ["AA"]}, None),
+        # A field that is not declared is left out; a gap before it is not.
+        ("pay", "stored.at.operator_of_record", "controlled-by", {"values": ["AA"], "where_declared": True}, False),
+        ("pay", "sold", "is-true", {}, None),
+        ("pay", "sold", "is-true", {"where_declared": True}, False),
+        ("pay", "incidental", "is-true", {"where_declared": True}, False),
+        ("pay", "to.state", "any-in", {"values": ["AA"], "where_declared": True}, None),
         ("bank", "gateway.state", "declared", {}, None),
         ("hub", "state", "declared", {}, True),
         ("bank", "licences", "declared", {}, False),
