@@ -99,6 +99,27 @@ def test_a_proof_is_judged_again_where_all_of_it_is_at_hand(sycee: Any, files: P
     assert "judged again: the same decision" in flat(result)
 
 
+def test_a_proof_of_signed_declarations_is_judged_again_under_their_authority_file(sycee: Any, files: Path) -> None:
+    network, grants = files / "network.toml", files / "grants.txt"
+    network.write_text(changed(NETWORK, *BICS, OWNER), encoding="utf-8")
+    grant = (
+        f'holder = "register"\nkey = "{KEY.public.key.hex()}"\nroles = ["declare", "waive", "adopt"]\nsubjects = ["*"]'
+    )
+    head = 'network = "two-states"\ntitle = "Who may do what"\nmode = "signed-only"'
+    grants.write_text(f"{head}\n[[grants]]\n{grant}\n", encoding="utf-8")
+    assert sycee("compliance", "sign", network, "--key", files / "key.pem").code == 0
+    path = files / "proofs.jsonl"
+    made = screened(sycee, files, "--proofs", path, "--key", files / "key.pem", "--trust", grants)
+    assert made.code == 0
+    trusted = sycee("compliance", "verify-record", path, network, *library(files), "--trust", grants)
+    assert (trusted.code, "judged again: the same decision" in flat(trusted)) == (0, True)
+    network.with_name("network.toml.sig").unlink()
+    unsigned = sycee("compliance", "verify-record", path, network, *library(files), "--trust", grants)
+    assert (unsigned.code, "NOT KNOWN here" in flat(unsigned)) == (1, True)
+    alone = sycee("compliance", "verify-record", path, "--trust", grants)
+    assert (alone.code, "--trust needs the declarations" in flat(alone)) == (2, True)
+
+
 def test_a_proof_without_anything_at_hand(sycee: Any, files: Path) -> None:
     path = proved(sycee, files)
     unknown = sycee("compliance", "verify-record", path)

@@ -27,6 +27,9 @@ Lists: TypeAlias = Annotated[
     Parameter(name="--list", help="A list file; it replaces a shipped list with the same id. May be repeated."),
 ]
 At: TypeAlias = Annotated[str | None, Parameter(help="The day judged, such as 2020-12-01 [default: the network's].")]
+Trust: TypeAlias = Annotated[
+    Path | None, Parameter(help="An authority file: which keys may declare, attest, waive and adopt.")
+]
 NetworkPath: TypeAlias = Annotated[Path, Parameter(help="A folder of declarations, or one file.")]
 
 
@@ -40,9 +43,7 @@ class Inputs:
     ] = None
     list_: Lists = None
     at: At = None
-    trust: Annotated[
-        Path | None, Parameter(help="An authority file: which keys may declare, attest, waive and adopt.")
-    ] = None
+    trust: Trust = None
 
     def load(self, networks: Sequence[Path]) -> tuple[Network, Library, date]:
         """Return the network, the library and the day. Raise UsageError or DocumentError for an invalid input."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, Lists, NetworkPath, columns, print_json
+from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, Lists, NetworkPath, Trust, columns, print_json
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, progress
 from sycee.core.errors import UsageError
@@ -88,6 +88,7 @@ def verify_record(
         list[str] | None, Parameter(help="A profile at hand, as a TOML file [default: shipped ones]. May be repeated.")
     ] = None,
     list_: Lists = None,
+    trust: Trust = None,
     json_: AsJson = False,
 ) -> int:
     """Check signed proofs of decisions without a database: signature, digests, and the versions that were judged.
@@ -95,13 +96,16 @@ def verify_record(
     A key is known if --key gives it, or an organisation of the network declares it. With the same network and library
     each payment is judged again. Exit code 1 if a key is not known, 3 if a proof was changed.
     """
-    from sycee.compliance import declarations
+    from sycee.compliance import authority, declarations
     from sycee.compliance.enforcement import proofs
     from sycee.core.input_files import read_text
     from sycee.core.keys import PublicKey
 
     known = {PublicKey.parse(each) for each in key or []}
-    declared = None if network is None else declarations.load([network])
+    if trust is not None and network is None:
+        raise UsageError("--trust needs the declarations that it is about", hint="name them after the file of proofs")
+    trusted = None if trust is None else authority.load(trust)
+    declared = None if network is None else declarations.load([network], trusted)
     lines = [each for each in read_text(file, PROOF_BYTES_MAX, "file of proofs").splitlines() if each.strip()]
     if not lines:
         raise UsageError(f"{file} is empty", hint="sycee compliance screen --proofs writes proofs")
