@@ -267,3 +267,40 @@ def test_the_order_of_topics_does_not_matter() -> None:
         for topics in (("a", "b"), ("b", "a"))
     )
     assert attestations.message(network(), one) == attestations.message(network(), other)
+
+
+# --- one group ---
+
+
+def owned(owner: str, owned: str, more: str = "share_bp = 5000") -> tuple[str, str]:
+    """Return the change of the network by which an organisation is owned by another one."""
+    return f'id = "{owned}"\n', f'id = "{owned}"\nowners = [{{ owner = "{owner}", {more} }}]\n'
+
+
+@pytest.mark.parametrize(
+    ("changes", "one_group"),
+    [
+        ([owned("auditor", "bank-company")], True),
+        ([owned("bank-company", "auditor")], True),
+        ([owned("silent", "auditor"), owned("silent", "bank-company")], True),
+        ([owned("silent", "auditor"), owned("bank-company", "silent")], True),
+        ([owned("auditor", "bank-company", "share_bp = 6000, from = 2026-03-01")], True),
+        ([('id = "auditor"\n', 'id = "auditor"\nbranch_of = "bank-company"\n')], True),
+        ([owned("auditor", "bank-company", "share_bp = 4999")], False),
+        ([owned("auditor", "bank-company", "share_bp = 6000, until = 2026-01-15")], False),
+    ],
+)
+@pytest.mark.parametrize("assurance", [Assurance.THIRD_PARTY, Assurance.OBSERVED])
+def test_an_organisation_of_the_same_group_is_no_third_party(
+    changes: list[tuple[str, str]], one_group: bool, assurance: Assurance
+) -> None:
+    text = NETWORK + signed(assurance)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    if not one_group:
+        assert network(text=text).attestations[0].signed
+        return
+    with pytest.raises(DocumentError, match="are of one group, so it is no third party for bank") as caught:
+        network(text=text)
+    assert "outside of the group" in str(caught.value.hint)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from sycee.compliance import document_fields
 from sycee.compliance.canonical import canonical
 from sycee.compliance.facts import TOPICS, Assurance, Attestation, Element, Entity, Network, Value
-from sycee.compliance.vocabulary import KINDS, ORGANISATION
+from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, ORGANISATION
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
@@ -27,6 +27,7 @@ from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 
 FORM: Final = "sycee.compliance.attestation.v1"  # changes when the signed bytes of the same content change
 SIGNED: Final = tuple(each for each in Assurance if each > Assurance.DECLARED)
+_CONTROL_BP: Final = BASIS_POINTS // 2  # an owner of half or more is of the same group
 ATTESTED: Final = (Assurance.DECLARED, *SIGNED)
 SIGNATURE_PATTERN: Final = f"[0-9a-f]{{{2 * SIGNATURE_BYTES}}}"
 
@@ -188,7 +189,40 @@ def _problem(network: Network, attestation: Attestation) -> _Problem | None:
         if is_responsible and not self_signed:
             problem = f"{attestation.by} itself is responsible for {attestation.subject}"
             return _Problem("by", problem, 'by another organisation; or assurance = "self-signed"')
+        if not self_signed and (common := _common_group(network, attestation, responsible)):
+            problem = (
+                f"{attestation.by} and {common} are of one group, so it is no third party for {attestation.subject}"
+            )
+            return _Problem("by", problem, 'by an organisation outside of the group; or assurance = "declared"')
     return None
+
+
+def _common_group(network: Network, attestation: Attestation, responsible: Iterable[str]) -> str:
+    """Return the first responsible organisation of the signer's group; empty if there is none."""
+    signer = _controllers(network, attestation.by, attestation.as_of)
+    return next(
+        (each for each in sorted(responsible) if signer & _controllers(network, each, attestation.as_of)),
+        "",
+    )
+
+
+def _controllers(network: Network, organisation: str, day: date) -> frozenset[str]:
+    """Return an organisation and all that control it on a day or later: its parent, and owners of half or more."""
+    found, left = {organisation}, [organisation]
+    while left:
+        entity = network.entities.get(left.pop())
+        if entity is None or entity.kind != ORGANISATION:
+            continue
+        owners: tuple[Element, ...] = entity.values("owners")
+        above = [str(each) for each in entity.values("branch_of")]
+        for each in owners:
+            ended = each.until_date is not None and each.until_date <= day
+            if not ended and sum(each.values("share_bp")) >= _CONTROL_BP:
+                above += [str(owner) for owner in each.values("owner")]
+        new = [each for each in above if each not in found]
+        found.update(new)
+        left += new
+    return frozenset(found)
 
 
 def _check_signing(network: Network, attestation: Attestation, private_key: SigningKey) -> None:

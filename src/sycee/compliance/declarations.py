@@ -366,7 +366,7 @@ class _Reader:
                 if by is None or by.kind != ORGANISATION:
                     self.notes.append(f"{about}: it is not signed, and {attestation.by} is not declared")
                     continue
-                if self.authority is not None and self.authority.signed_only and not vouched:
+                if self.authority is not None and not vouched:
                     self.notes.append(f"{about}: it is not signed")
                     continue
             counted = attestations.verified(each, network)
@@ -380,12 +380,18 @@ class _Reader:
         return counting
 
     def _require_another(self, key: str, attestation: Attestation, table: Table) -> None:
-        """Raise DocumentError if the key of another organisation also declared what it attests."""
+        """Raise DocumentError if the key of another organisation, or its holder, also declared what it attests."""
         subject = self.tables_of.get(attestation.subject)
         declarer = "" if subject is None else self.signers.get(subject.file, "")
-        if key == declarer and attestation.assurance is not Assurance.SELF_SIGNED:
+        if not declarer or attestation.assurance is Assurance.SELF_SIGNED:
+            return
+        holder = self.authority.holder(key) if self.authority is not None else ""
+        if key == declarer:
             problem = f"the key of {attestation.by} signed the declaration of {attestation.subject} too"
             raise table.error("by", problem, right="an attestation by an organisation with another key")
+        if self.authority is not None and holder == self.authority.holder(declarer):
+            problem = f"{holder} holds this key, and the one that signed the declaration of {attestation.subject}"
+            raise table.error("by", problem, right="an attestation by a key of another holder")
 
     def _check_references(self) -> None:
         corrections: dict[str, str | None] = {}

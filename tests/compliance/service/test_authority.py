@@ -268,7 +268,7 @@ UNSIGNED = '\n[[attestations]]\nsubject = "bank"\ntopics = ["exit"]\nassurance =
         ("none", UNSIGNED.replace("BY", "auditor"), 1, ""),
         ("none", UNSIGNED.replace("BY", "somebody"), 0, "it is not signed, and somebody is not declared"),
         ("none", UNSIGNED.replace("BY", "bank-a"), 0, "it is not signed, and bank-a is not declared"),
-        ("open", UNSIGNED.replace("BY", "auditor"), 1, ""),
+        ("open", UNSIGNED.replace("BY", "auditor"), 0, "it is not signed"),
         ("signed-only", UNSIGNED.replace("BY", "auditor"), 0, "it is not signed"),
         ("open", attestation(), 1, ""),
         ("signed-only", attestation(), 1, ""),
@@ -296,6 +296,23 @@ def test_nobody_audits_what_its_own_key_declared() -> None:
     with pytest.raises(DocumentError, match="the key of auditor signed the declaration of bank too") as caught:
         declarations.parse_files(files)
     assert caught.value.hint
+
+
+def test_nobody_audits_what_another_key_of_its_holder_declared() -> None:
+    text = GRANTS.replace("MODE", "").replace('holder = "the auditor"', 'holder = "the bank"')
+    authority = authorities.parse(documents.parse(text, "authority.toml"))
+    files = {"net.toml": NETWORK + attestation(), "bank.toml": DECLARED}
+    assert len(declarations.parse_files(signed(files, bank=BANK), grants()).attestations) == 1
+    with pytest.raises(DocumentError, match="the bank holds this key, and the one that signed the declaration of bank"):
+        declarations.parse_files(signed(files, bank=BANK), authority)
+
+
+def test_a_signed_file_with_the_role_vouches_for_an_unsigned_attestation() -> None:
+    text = GRANTS.replace("MODE", "").replace('"waive", "adopt"]', '"attest"]')
+    authority = authorities.parse(documents.parse(text, "authority.toml"))
+    files = {"net.toml": NETWORK + UNSIGNED.replace("BY", "auditor"), "bank.toml": DECLARED}
+    assert len(declarations.parse_files(signed(files, net=OFFICE), authority).attestations) == 1
+    assert declarations.parse_files(files, authority).attestations == ()
 
 
 def test_one_key_belongs_to_one_organisation() -> None:
