@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.compliance import build
 from tests.compliance.service import world
 from tests.compliance.service.world import NEXT_YEAR, Desk
 
@@ -16,6 +17,9 @@ from sycee.compliance import authority as authorities
 from sycee.compliance.authority import Authority
 from sycee.compliance.enforcement.screening import ComplianceRecord, UnreadableFlow
 from sycee.compliance.facts import Assurance, Network
+from sycee.compliance.judging.judge import Judge
+from sycee.compliance.reports.summary import JudgedNetwork
+from sycee.compliance.verdicts import Verdict
 from sycee.core import documents
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
@@ -326,6 +330,25 @@ def test_in_the_signed_only_mode_an_attestation_of_unsigned_facts_does_not_count
     network = read("signed-only", of_net=NETWORK + attestation())
     assert network.attestations == ()
     assert len(network.notes) == 3
+
+
+# --- reports in the press ---
+
+
+def test_what_rests_on_a_report_in_the_press_is_not_called_declared() -> None:
+    declared = declarations.parse(
+        """
+        network = { id = "net", title = "A network", as_of = 2026-11-25, source = "a newspaper" }
+        participants = [{ id = "bank", state = "AA", assurance = "reported" }]
+        """,
+        "net.toml",
+    )
+    regimes = build.library(build.profile(build.rule("participant", build.condition("state", "declared"))))
+    judged = JudgedNetwork(declared, regimes, Judge(declared, regimes, date(2026, 11, 25)).report())
+    (found,), (summary,) = judged.report.findings, judged.profiles
+    assert (found.verdict, found.assurance) == (Verdict.PASS, Assurance.REPORTED)
+    assert found.message.endswith("on declared and reported facts as of 2026-11-25.")
+    assert summary.sentence == "meets profile regime version 1 on declared and reported facts as of 2026-11-25"
 
 
 # --- the service ---

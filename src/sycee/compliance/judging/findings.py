@@ -82,9 +82,12 @@ class FindingWriter:
             verdict = Verdict.FAIL if rule.unknown_fails else verdict
         elif verdict is Verdict.FAIL and result.bases and all(self._binds(name, rule) for name in result.bases):
             verdict, conflicting = Verdict.CONFLICT, tuple(dict.fromkeys(result.bases))
-        message = self._message(rule, subject, verdict, result, missing, conflicting)
         evidence = before.evidence + result.evidence
         assurance = _weakest_assurance(evidence)
+        if verdict is Verdict.PASS and assurance is Assurance.REPORTED:
+            message = f"{subject} meets {rule.name} on declared and reported facts as of {self._on}."
+        else:
+            message = self._message(rule, subject, verdict, result, missing, conflicting)
         own = (subject, verdict, rule.force, message, evidence, result.chain, result.row, missing, assurance)
         return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, conflicting, None))
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from sycee.compliance import library
-from sycee.compliance.facts import Element, Entity, Network, Value
+from sycee.compliance.facts import Assurance, Element, Entity, Network, Value
 from sycee.compliance.profiles import Library, Profile, list_ids
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
@@ -181,7 +181,10 @@ class JudgedNetwork:
         force = profile.force(self.report.at, self.network.adoptions)
         stops = sum(finding.stops for finding in findings)
         contradicted = bool(self.report.contradictions)
-        sentence = _sentence(_named(profile, self.library), force, counts, self.report.at, contradicted=contradicted)
+        reported = any(finding.assurance is Assurance.REPORTED for finding in findings)
+        on = f"on declared {'and reported ' if reported else ''}facts as of {self.report.at}"
+        named = _named(profile, self.library)
+        sentence = _sentence(named, force, counts, self.report.at, on, contradicted=contradicted)
         return ProfileSummary(profile, force, counts, stops, sentence, contradicted)
 
 
@@ -193,8 +196,7 @@ def _named(profile: Profile, of: Library) -> str:
     return f"{copy}profile {profile.id} version {profile.version}{with_lists}"
 
 
-def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date, *, contradicted: bool) -> str:
-    on = f"on declared facts as of {at}"
+def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date, on: str, *, contradicted: bool) -> str:
     met = counts[Verdict.PASS] or counts[Verdict.ATTESTED]
     by = f", by {quantity(counts[Verdict.ATTESTED], 'attestation')}" if counts[Verdict.ATTESTED] else ""
     if force is Force.NONE:
