@@ -147,8 +147,8 @@ def payment(router: Router, source: str, target: str, facts: Mapping[str, Fact] 
     """Return a standard payment between two participants, with further or replaced facts.
 
     It is about persons in both states and arose in the first. Each participant stores and processes it at its own
-    gateway, under contracts in both states, and nobody else can read it. Facts that depend on undeclared ones are
-    unknown.
+    gateway, under contracts in both states, and nobody else reads it or asks for it. Facts that depend on
+    undeclared ones are unknown.
     """
     entities, at = router.judge.network.entities, router.judge.at
     states = [entities[each].value_on("state", at) for each in (source, target)]
@@ -160,6 +160,7 @@ def payment(router: Router, source: str, target: str, facts: Mapping[str, Fact] 
         "incidental": True,
         "classes": CLASSES,
         "accessors": (),
+        "requests": (),
     }
     if states[0] is not None:
         values["origin"] = states[0]
