@@ -38,6 +38,7 @@ from sycee.compliance.facts import (
     Network,
     Value,
     Waiver,
+    says_something,
     waiver_days_max,
 )
 from sycee.compliance.verdicts import ON_PATH
@@ -313,6 +314,9 @@ class _Reader:
     def _waiver(self, table: Table) -> Waiver:
         waiver = document_fields.read(Waiver, table)
         self._require(WAIVE, waiver.subject, table)
+        for key, text in (("role", waiver.role), ("reason", waiver.reason)):
+            if not says_something(text):
+                raise table.error(key, f"found {documents.found(text)}", right="a text with letters or digits")
         longest = (self.authority and self.authority.waiver_days_max) or waiver_days_max()
         if waiver.days > longest:
             problem = f"a waiver from {waiver.from_date} to {waiver.until_date} has {waiver.days:,} days"

@@ -164,6 +164,11 @@ class Waiver(Dated):
         return Dated.in_force(self, at) and (at - self.from_date).days < waiver_days_max()
 
 
+def says_something(text: str) -> bool:
+    """Return whether a text has a letter or a digit, and not only blanks, signs or characters that nobody sees."""
+    return any(each.isalnum() for each in text)
+
+
 @cache
 def waiver_days_max() -> int:
     """Return the longest life of a waiver in days, which is shipped data."""

@@ -254,6 +254,20 @@ def test_an_authority_file_may_set_a_shorter_life_of_waivers() -> None:
     assert "at most 90 days: 2026-04-01" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\u2060 \u200b", "–"])
+@pytest.mark.parametrize(("key", "words"), [("role", "head"), ("reason", "moves in January")])
+def test_a_waiver_and_a_narrowing_need_words_that_can_be_read(small: Desk, key: str, words: str, text: str) -> None:
+    waiver = WAIVER.replace("UNTIL", "2026-06-01").replace(words, text)
+    with pytest.raises(DocumentError, match=rf"waivers\[1\]\.{key}: found"):
+        declarations.parse(NETWORK + DECLARED + waiver, "net.toml")
+    given = {"role": "head", "reason": "soon", key: text}
+    with pytest.raises(UsageError, match=f"{key} is empty"):
+        small.compliance.waive("first-law/exit", "bank-c", until=NEXT_YEAR, by="eve", **given)
+    narrowed = small.compliance.screen("retail", {"stored": [{"at": "hub-b"}]}, payment="1", by="gateway", **given)
+    assert isinstance(narrowed, UnreadableFlow)
+    assert "narrows its stored" in narrowed.messages[0]
+
+
 # --- attesting ---
 
 

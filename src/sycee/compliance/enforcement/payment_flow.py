@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sycee.compliance import canonical, declarations, fact_paths
 from sycee.compliance.enforcement import decisions
-from sycee.compliance.facts import Element, Entity, Fact, Network, Value
+from sycee.compliance.facts import Element, Entity, Fact, Network, Value, says_something
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, PARTICIPANT, Field, Type
@@ -145,7 +145,7 @@ def _narrowed(id: str, narrowing: Sequence[str], role: str, reason: str) -> dict
     if not narrowing:
         return {}
     role, reason = (decisions.storable_text(*each).strip() for each in (("role", role), ("reason", reason)))
-    if not role or not reason:
+    if not says_something(role) or not says_something(reason):
         problem = f"a payment may only add to its declared flow {id}, and this one narrows its {', '.join(narrowing)}"
         hint = "give all that the flow declares, and more if it is so; or the role of a person and a reason"
         raise UsageError(problem, hint=hint)

@@ -52,7 +52,7 @@ from sycee.compliance.enforcement.screening import (
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
 from sycee.compliance.enforcement.version_cache import VersionCache
 from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
-from sycee.compliance.facts import Network, Waiver, waiver_days_max
+from sycee.compliance.facts import Network, Waiver, says_something, waiver_days_max
 from sycee.compliance.profiles import Library, Rule
 from sycee.compliance.verdicts import ON_PATH, Finding
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
@@ -546,6 +546,6 @@ def _day(name: str, value: object) -> date:
 def _required_text(name: str, value: object) -> str:
     """Return a text without surrounding blanks. Raise UsageError if it is empty or cannot be stored."""
     text = storable_text(name, value).strip()
-    if not text:
+    if not says_something(text):
         raise UsageError(f"{name} is empty", hint=f"give {name}: it is stored with the decision")
     return text
