@@ -254,3 +254,24 @@ def test_the_day_decides_which_facts_contradict() -> None:
     made = changed(declared(), "firm", owners=shares, dispersed_bp=0)
     assert judge(made, EXEMPT).contradictions == ()
     assert [each.check for each in judge(made, EXEMPT, at=date(2025, 12, 31)).contradictions] == ["shares"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "counts", "found"),
+    [
+        ({}, {"persons_sent_abroad": 500}, True),
+        ({}, {"persons_sent_abroad": 1_999_999, "sensitive_persons_sent_abroad": 0}, True),
+        ({}, {"persons_sent_abroad": 1_999_999, "sensitive_persons_sent_abroad": 1}, False),
+        ({}, {}, False),
+        ({"to": "bank"}, {"persons_sent_abroad": 500}, False),
+        ({"origin": "BB"}, {"persons_sent_abroad": 500}, False),
+        ({"legal_bases": [{"basis": "law-of-a/contract-with-person"}]}, {"persons_sent_abroad": 500}, False),
+        ({"legal_bases": [{"basis": "law-of-a/standard-contract"}]}, {"persons_sent_abroad": 500}, True),
+    ],
+)
+def test_a_flow_abroad_is_within_the_persons_that_its_sender_counts(
+    facts: dict[str, Any], counts: dict[str, int], found: bool
+) -> None:
+    made = changed(changed(declared(persons_12m=2_000_000), "pay", **facts), "bank", **counts)
+    checks = [each.check for each in consistency.contradictions(made, AT)]
+    assert ("persons-abroad" in checks) == found

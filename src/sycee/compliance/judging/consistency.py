@@ -30,6 +30,9 @@ from sycee.compliance.vocabulary import (
 Check = Callable[[Network, Entity, date], Iterator[Contradiction]]
 
 _SERVICES: Final = ("payment", "payment-processing", "fraud-detection", "support")
+_SENT_ABROAD: Final = ("persons_sent_abroad", "sensitive_persons_sent_abroad")
+# Legal bases, by their word after the profile, whose transfers counts of persons sent abroad leave out.
+_NOT_COUNTED: Final = ("contract-with-person", "staff-management", "emergency", "free-trade-zone")
 
 
 def contradictions(network: Network, at: date) -> tuple[Contradiction, ...]:
@@ -80,6 +83,29 @@ def _foreign_legs(network: Network, flow: Entity, at: date) -> Iterator[Contradi
         yield Contradiction("foreign-leg", flow.id, text, facts)
 
 
+def _persons_abroad(network: Network, flow: Entity, at: date) -> Iterator[Contradiction]:
+    """Find a flow to another state with more persons than its sender counts in all that it sent abroad.
+
+    A flow with a legal basis that the law in force leaves out of the count is not compared.
+    """
+    persons = flow.value_on("persons_12m", at)
+    sender, receiver = (network.entities.get(str(flow.value_on(end, at))) for end in ("from", "to"))
+    if not isinstance(persons, int) or sender is None or receiver is None:
+        return
+    states = sender.value_on("state", at), receiver.value_on("state", at)
+    bases = {each.rpartition("/")[2] for each in _within(flow, "legal_bases", "basis", at)}
+    if None in states or states[0] == states[1] or bases.intersection(_NOT_COUNTED):
+        return
+    if states[0] != (flow.value_on("origin", at) or states[0]):
+        return
+    counts = [sender.value_on(name, at) for name in _SENT_ABROAD]
+    total = sum(each for each in counts if isinstance(each, int))
+    if counts[0] is not None and persons > total:
+        text = f"{flow.id} is about {persons:,} persons, and {sender.id} counts {total:,} whose data it sent abroad"
+        facts = (f"{flow.id}.persons_12m", *(f"{sender.id}.{name}" for name in _SENT_ABROAD))
+        yield Contradiction("persons-abroad", flow.id, text, facts)
+
+
 def _readers(network: Network, flow: Entity, at: date) -> Iterator[Contradiction]:
     """Find a cloud that others can read, under a flow whose declared readers leave these out."""
     readers = flow.value_on("accessors", at)
@@ -109,7 +135,7 @@ def _shares(network: Network, organisation: Entity, at: date) -> Iterator[Contra
 
 
 _CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
-    FLOW: (_claims, _sales, _foreign_legs, _readers),
+    FLOW: (_claims, _sales, _foreign_legs, _persons_abroad, _readers),
     ORGANISATION: (_shares,),
 }
 
