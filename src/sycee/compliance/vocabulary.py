@@ -316,6 +316,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _boolean("incidental", "it is ordinarily part of and incidental to what it serves"),
             _boolean("sold", "it is sold, licensed or given for something of value"),
             _words("classes", "the classes of data", *CLASSES),
+            _boolean("combined", "its data is one set with, or is linked to, data of other flows between its parties"),
             _states("subject_states", "the states of residence of the persons that the data is about"),
             _state("origin", "the state in which the data arose"),
             _text("currency", "the currency of the payment, by ISO 4217", pattern="[A-Z]{3}"),
