@@ -1,0 +1,1 @@
+"""Synthetic cities: published marginals fitted together into persons, households, zones and merchants."""
