@@ -30,7 +30,7 @@ def _compress(number: int) -> int:
 
 def replace(package: Path) -> None:
     """Replace the kernel of SHA-256 in a copy of the package."""
-    (package / "programmes" / "sha256.py").write_text(SOURCE, encoding="utf-8")
+    (package / "core" / "sha256.py").write_text(SOURCE, encoding="utf-8")
 
 
 def copy(folder: Path) -> Path:

@@ -228,7 +228,7 @@ def test_each_user_of_a_read_only_wheel_has_kernels_of_their_own(installed: Path
     for user in ("ann", "bob"):
         kept = {key: value for key, value in os.environ.items() if key not in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
         subprocess.run(
-            [sys.executable, "-B", "-c", "import sycee.programmes.sha256"],
+            [sys.executable, "-B", "-c", "import sycee.core.sha256"],
             # Root may write to a read-only folder: bytecode of the workers is not what is looked for.
             env=kept | {"HOME": str(tmp_path / user), "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"},
             check=True,

@@ -22,7 +22,7 @@ from tests import small_kernel
 
 from sycee.core import kernel_build, kernel_folder
 
-KERNEL = "import sycee.programmes.sha256"
+KERNEL = "import sycee.core.sha256"
 DRAW = "import sys; from sycee import cli; sys.exit(cli.main(['draw', 'verify', sys.argv[1]]))"
 LINE = "compiling kernels, once per version on this machine: usually under a minute, longer on a busy one\n"
 
@@ -188,7 +188,7 @@ def test_without_any_folder_kernels_are_compiled_in_the_process(tmp_path: Path, 
         "def deny(*_, **__): raise PermissionError('denied')\n"
         "tempfile.gettempdir = tempfile.mkdtemp = deny\n"
     )
-    call = "from sycee.programmes import sha256; print(sha256._compress(1))"
+    call = "from sycee.core import sha256; print(sha256._compress(1))"
     nowhere = {"HOME": "/proc/nonexistent", "XDG_CACHE_HOME": "/proc/nonexistent", "NUMBA_CACHE_DIR": ""}
     found, err = started(denied + call, tmp_path, **nowhere, **small).communicate()
     assert found == "2\n"

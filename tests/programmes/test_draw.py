@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sycee.core import merkle
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.programmes import draw, draw_files, draw_rule, merkle
+from sycee.programmes import draw, draw_files, draw_rule
 from sycee.programmes.definition import DrawRule, Stratum
 from sycee.programmes.draw import Entries, FrozenList
 from sycee.programmes.draw_files import Beacon

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from tests.programmes.test_draw import FROZEN_NS, THREE, drawn, edit, make_rule, people, rewrite
 
+from sycee.core import merkle
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
-from sycee.programmes import draw, draw_files, draw_rule, merkle
+from sycee.programmes import draw, draw_files, draw_rule
 from sycee.programmes.definition import Stratum
 from sycee.programmes.draw_files import Announcement, StratumAnnounced
 from tools import draw_checker

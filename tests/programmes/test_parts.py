@@ -14,13 +14,14 @@ from tests.programmes.test_modes import EQUAL, entries, held
 from tests.programmes.world import NORTH, funder, moment, person
 
 from sycee.bank.bank import Bank
+from sycee.core import merkle
 from sycee.core.arrays import Array
 from sycee.core.errors import BusyError, Refused, UsageError
 from sycee.core.records import parts
 from sycee.core.records.layout import Kind, PurseState
 from sycee.database.events import events_after
 from sycee.database.transactions import reading
-from sycee.programmes import merkle, states
+from sycee.programmes import states
 from sycee.programmes.allotment import Share, drops_of
 from sycee.programmes.dropping import require_no_drop_of
 from sycee.sequencer.sequencer import Sequencer

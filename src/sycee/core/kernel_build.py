@@ -36,7 +36,7 @@ WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         (
             f"{LEDGER}:_apply_rare",
             "sycee.ledger.kernels.queries",
-            "sycee.programmes.sha256",
+            "sycee.core.sha256",
             "sycee.compliance.routing.route_kernel",
         ),
     ),

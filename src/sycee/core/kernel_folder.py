@@ -37,11 +37,11 @@ KERNEL_SOURCES: Final = (
     "core/arrays.py",
     "core/jit.py",
     "core/limits.py",
-    "core/result_codes.py",
-    "ledger/kernels",
     "core/records/layout.py",
     "core/records/operation_table.py",
-    "programmes/sha256.py",
+    "core/result_codes.py",
+    "core/sha256.py",
+    "ledger/kernels",
 )
 
 _NAME: Final = re.compile("[0-9a-f]{32}")

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.core import sha256
 from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import UsageError
 from sycee.core.records import operations, parts
-from sycee.programmes import draw_rule, sha256
+from sycee.programmes import draw_rule
 from sycee.programmes.definition import EQUAL, EVERYBODY, RANDOM_SPLIT, Programme
 from sycee.programmes.occurrence_ids import member_ids
 

@@ -21,15 +21,15 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.core import merkle, sha256
 from sycee.core.arrays import Bytes
 from sycee.core.errors import IntegrityError, UsageError, require
 from sycee.core.output_files import write_file
+from sycee.core.sha256 import Progress
 from sycee.core.terminal_text import printable
-from sycee.programmes import draw_files, draw_rule, merkle, sha256, successions
+from sycee.programmes import draw_files, draw_rule, successions
 from sycee.programmes.definition import REPLAY_BEACON, DrawRule
 from sycee.programmes.draw_files import Announcement, Beacon, StratumAnnounced
-from sycee.programmes.merkle import Proof
-from sycee.programmes.sha256 import Progress
 
 _T = TypeVar("_T")
 
@@ -317,7 +317,7 @@ class EntryCheck:
     commitment: bytes
     index: int | None = None
     stratum: str | None = None
-    proof: Proof = ()
+    proof: merkle.Proof = ()
     ticket: bytes | None = None
     rank: int | None = None  # from 1 among all tickets of the stratum
     won: bool | None = None  # whether the entry has a packet after all successions, by its rank or as a successor

@@ -31,8 +31,8 @@ from sycee.core.errors import IntegrityError, UsageError, require
 from sycee.core.input_files import read_bytes
 from sycee.core.limits import I64_MAX
 from sycee.core.output_files import write_file
+from sycee.core.sha256 import DIGEST_BYTES
 from sycee.programmes.definition import ALL_RULE, DRAW_RULE, REPLAY_BEACON, STRATA_MAX
-from sycee.programmes.sha256 import DIGEST_BYTES
 
 ANNOUNCEMENT: Final = "announcement.json"
 ENTRIES: Final = "entries.bin"

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.core import sha256
 from sycee.core.arrays import Bytes
 from sycee.core.errors import UsageError
-from sycee.programmes import sha256
-from sycee.programmes.sha256 import Progress
+from sycee.core.sha256 import Progress
 
 ENTRY_TAG: Final = b"sycee.draw.entry.v1"
 TICKET_TAG: Final = b"sycee.draw.ticket.v1"

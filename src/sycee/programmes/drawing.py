@@ -18,6 +18,7 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.documents import shown_moment
 from sycee.core.errors import BusyError, UsageError
+from sycee.core.sha256 import Progress
 from sycee.database.events import EventKind
 from sycee.database.tables import INTENTS, PENDING
 from sycee.database.transactions import reading, write
@@ -28,7 +29,6 @@ from sycee.programmes.draw import Entries
 from sycee.programmes.draw_files import BEACON_BYTES, Announcement, Beacon
 from sycee.programmes.registration_tables import HOLDERS, LISTS
 from sycee.programmes.repeating import add_begin_job, stop_repeating
-from sycee.programmes.sha256 import Progress
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,

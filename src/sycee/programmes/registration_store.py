@@ -17,11 +17,12 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
+from sycee.core import sha256
 from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import UsageError, require
 from sycee.database.bulk import any_of, insert_columns
 from sycee.personal import sealing
-from sycee.programmes import draw_rule, sha256
+from sycee.programmes import draw_rule
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.registration_rows import Rows
 from sycee.programmes.registration_tables import ENTRIES, KEYS, LISTS, PARTS

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.each import case
 
-from sycee.programmes import sha256
+from sycee.core import sha256
 
 
 def expected(parts: list[bytes | sha256.Bytes], count: int) -> list[bytes]:

@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 import numpy as np
 from blake3 import blake3
 
+from sycee.core import sha256
 from sycee.core.arrays import Bytes
-from sycee.programmes import sha256
-from sycee.programmes.sha256 import Progress
+from sycee.core.sha256 import Progress
 
 LEAF_TAG: Final = b"\x00"
 NODE_TAG: Final = b"\x01"
