@@ -42,6 +42,7 @@ KERNEL_SOURCES: Final = (
     "core/result_codes.py",
     "core/sha256.py",
     "ledger/kernels",
+    "netting/kernels.py",
 )
 
 _NAME: Final = re.compile("[0-9a-f]{32}")

@@ -1,0 +1,75 @@
+"""Annealing from the relaxation: flip and exchange whole payments until what the set loses to the bound is small.
+
+For prices u, the bound minus the value of a feasible set is exactly the sum of what it does wrong::
+
+    gain of each payment left out that has a gain  +  loss of each payment taken that has a loss
+    +  price of each unit of liquidity that is left
+
+The search lowers this sum, with a penalty for each unit above a limit that exceeds the largest price. It draws its
+moves from a seed and makes a stated number of them, so that the same input gives the same set on each machine.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sycee.netting import kernels
+from sycee.netting.kernels import PRICE_UNIT
+from sycee.netting.queue import Chosen, Integers, Queue
+
+# Of each round: the first temperature, times the mean weight; and the penalty of a unit above a limit, times the
+# largest price or weight of a unit. A low penalty finds more, a high one ends below the limits.
+ROUNDS: Final = ((0.1, 1.5), (0.1, 7.0), (1.0, 30.0), (0.3, 7.0), (0.1, 30.0), (0.03, 7.0))
+MARGIN: Final = 50  # the search stays below a limit by this part of it: its last set is often above by a few units
+
+
+def anneal(
+    queue: Queue, start: Chosen, prices: Integers, *, moves: int, seed: int, candidates: NDArray[np.int64] | None = None
+) -> Chosen:
+    """Return the best feasible set that the search has found, and that nothing can simply be added to.
+
+    Parameters
+    ----------
+    queue
+        Payments with one leg each, or several.
+    start
+        The set to begin with, feasible or not: bool [payments].
+    prices
+        Prices of the nodes, times `PRICE_UNIT`: int64 [nodes].
+    moves
+        Number of moves that are tried.
+    seed
+        From which the moves follow.
+    candidates
+        Payments that may change: int64. Left out: all.
+
+    """
+    free = np.arange(queue.count, dtype=np.int64) if candidates is None or not len(candidates) else candidates
+    legs = queue.first_legs
+    arrays = np.append(legs, len(queue.amounts)), queue.senders, queue.receivers, queue.amounts
+    order = free[np.argsort(queue.senders[legs[free]], kind="stable")]
+    starts = np.searchsorted(queue.senders[legs[order]], np.arange(queue.nodes + 1))
+    density = float((queue.weights / queue.amounts[legs]).max())
+    price = max(density, float(prices.max(initial=0)) / PRICE_UNIT)
+    smallest_first = np.lexsort((np.arange(queue.count), queue.weights))
+    best = np.zeros(queue.count, np.bool_)
+    for number, (hot, penalty) in enumerate(ROUNDS):
+        last = (best if np.any(best) else start).astype(np.uint8)
+        kernels.anneal(
+            *arrays,
+            queue.weights,
+            queue.limits - queue.limits // MARGIN - queue.outflows(last.astype(np.bool_)),
+            order,
+            starts,
+            last,
+            moves // len(ROUNDS),
+            hot * float(queue.weights[free].mean()),
+            penalty * price,
+            seed * len(ROUNDS) + number,
+        )
+        kernels.repair(smallest_first, *arrays, queue.limits - queue.outflows(last.astype(np.bool_)), last)
+        best = max(best, last.astype(np.bool_), key=queue.value)
+    return best
