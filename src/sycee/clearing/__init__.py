@@ -1,0 +1,1 @@
+"""The clearing house: payments between banks that settle together, with a certificate."""
