@@ -104,6 +104,18 @@ RECORDS: dict[str, Array] = {
     "voucher.group": _rules(),
     "voucher.issue": operations.hold(1, payer=SHOP, payee=WALLET, amount=1, until_ns=I64_MAX),
     "voucher.return": operations.transfer(1, debit=SHOP, credit=WALLET, amount=1),
+    **dict.fromkeys(
+        ("clearing.house", "clearing.currency", "clearing.admit", "clearing.position", "clearing.floor"), _rules()
+    ),
+    "clearing.pledge": _issue(),
+    "clearing.unpledge": _redeem(),
+    **dict.fromkeys(
+        ("clearing.fill", "clearing.issue"), operations.transfer(1, debit=RESERVE_ISSUANCE, credit=RESERVE, amount=1)
+    ),
+    **dict.fromkeys(
+        ("clearing.prefund", "clearing.pay-out"), operations.transfer(1, debit=SHOP, credit=WALLET, amount=1)
+    ),
+    "clearing.block": _block(Reason.OPERATOR),
     "programme.resume": operations.unblock_account(1, account=WALLET, sides=Block.DEBIT, reason=Reason.REQUEST),
 }
 # The owner of an account with a key, a transit or a programme that a test would first have to make, and a checkpoint,

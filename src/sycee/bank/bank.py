@@ -14,6 +14,7 @@ from sycee.bank.agreement import disagreements
 from sycee.bank.config import Config
 from sycee.bank.folder import PRIVATE, DataFolder
 from sycee.bank.founding import Founding, FoundingAction, StoredFounding
+from sycee.bank.late_cases import LateCases
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.bulk.service import BulkPayments
 from sycee.bulk.tables import SCHEMA as BULK
@@ -21,6 +22,8 @@ from sycee.cases import rules as case_rules
 from sycee.cases.claims import Claims
 from sycee.cases.service import Cases
 from sycee.cases.tables import SCHEMA as CASES
+from sycee.clearing.service import Clearing
+from sycee.clearing.tables import SCHEMA as CLEARING
 from sycee.compliance.enforcement.service import Compliance
 from sycee.compliance.enforcement.tables import SCHEMA as COMPLIANCE
 from sycee.core import ids, limits
@@ -57,7 +60,7 @@ from sycee.issuance.tables import SCHEMA as ISSUANCE
 from sycee.life.service import Life
 from sycee.life.tables import SCHEMA as LIFE
 from sycee.personal import retention
-from sycee.personal.access import AccessLog, OpenCases
+from sycee.personal.access import AccessLog
 from sycee.personal.keys import PersonalKeys
 from sycee.personal.orders import Orders
 from sycee.personal.register import Register
@@ -101,23 +104,22 @@ WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # The schemas of every bank's database, lower packages first. Packages above this one pass theirs to `Bank.open`.
 SCHEMAS: Final[tuple[Schema, ...]] = (
-    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES, BULK, VOUCHERS, LIFE, CASES, DAY),
+    *(
+        DATABASE,
+        IDENTITY,
+        PERSONAL,
+        COMPLIANCE,
+        ISSUANCE,
+        WALLETS,
+        PROGRAMMES,
+        BULK,
+        VOUCHERS,
+        CLEARING,
+        LIFE,
+        CASES,
+        DAY,
+    ),
 )
-
-
-class LateCases:
-    """The cases, for the access log, which is made before the cases are: until then no case is open."""
-
-    def __init__(self) -> None:
-        self.cases: OpenCases | None = None
-
-    def is_open(self, number: int) -> bool:
-        """Return whether the case of this number exists and is open."""
-        return self.cases is not None and self.cases.is_open(number)
-
-    def concerns(self, number: int, person: int) -> bool:
-        """Return whether the case of this number is about the person, or about a payment of the person."""
-        return self.cases is not None and self.cases.concerns(number, person)
 
 
 class Bank:
@@ -238,6 +240,8 @@ class Bank:
         # --- vouchers ---
         groups = VoucherGroups(stores, self.people, self.proposals, self.registry, self.programmes)
         self.vouchers = Vouchers(stores, self.people, self.directory, self.programmes, groups, personal_keys, zone)
+        # --- clearing ---
+        self.clearing = Clearing(stores, self.people, self.proposals, self.registry)
         # --- life ---
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)
@@ -279,6 +283,7 @@ class Bank:
             *(self.directory, self.holds, self.sweeps),
             *(self.funders, self.programmes, self.registration_results, self.shops, self.bulk),
             *(self.vouchers.groups, self.vouchers),
+            *self.clearing.services(),
             *(self.cases, self.claims),
             self.day,
         )

@@ -1,1 +1,1 @@
-"""The clearing house: payments between banks that settle together, with a certificate."""
+"""The clearing house: positions of banks, and payments between them, by themselves or together with a certificate."""

@@ -1,0 +1,242 @@
+"""SQL tables of the clearing house. Money is on the ledger; the life of a payment and its mandate are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from sycee.database.columns import DIGEST, MINOR, NS, NUMBER, Id128, required, state_column
+from sycee.database.migrations import Schema
+
+METADATA: Final = MetaData()
+SCHEMA: Final = Schema("clearing", METADATA, Path(__file__).parent / "migrations")
+
+# Of the house, a currency, a participant and a position.
+PROPOSED: Final = "proposed"  # officers sign
+OPEN: Final = "open"
+REFUSED: Final = "refused"
+# Of a payment.
+UNMATCHED: Final = "unmatched"  # payment against payment: the other bank's message is missing
+VALID: Final = "valid"  # kept and checked; needs a permit of compliance
+CLEARED: Final = "cleared"  # permitted, and not due yet
+QUEUED: Final = "queued"
+DECIDED: Final = "decided"  # in the one open set of its row in MEMBERS
+BOOKED: Final = "booked"  # final on the ledger
+CANCELLED: Final = "cancelled"
+RETURNED: Final = "returned"  # booked, and paid back by another payment
+STATES: Final = (UNMATCHED, VALID, CLEARED, QUEUED, DECIDED, BOOKED, REFUSED, CANCELLED, RETURNED)
+WAITING: Final = (UNMATCHED, VALID, CLEARED, QUEUED)  # can be cancelled
+# Kinds of a set, and its states.
+GROSS: Final = "gross"  # each payment by itself
+NET: Final = "net"  # all payments together, with a certificate
+BOOKING: Final = "booking"
+DONE: Final = "done"
+DISCARDED: Final = "discarded"
+# Kinds of a limit.
+BILATERAL: Final = "bilateral"  # the most that goes net to one other participant in a day
+MULTILATERAL: Final = "multilateral"  # the most that goes net to all others in a day
+RESERVATION: Final = "reservation"  # kept for urgent payments
+LIMIT_KINDS: Final = (BILATERAL, MULTILATERAL, RESERVATION)
+
+_LIMITS: Final = ", ".join(f"'{each}'" for each in LIMIT_KINDS)
+
+# One row. `operator`: owns all positions. Groups and `line_rule_set`: numbers on the ledger.
+HOUSE: Final = Table(
+    "clearing_house",
+    METADATA,
+    Column("operator", Integer, primary_key=True, autoincrement=False),
+    *required(Integer, "positions", "lines", "exits", "line_rule_set"),
+    state_column(PROPOSED, OPEN, REFUSED),
+    *required(Id128, "proposal"),
+)
+# `currency`: ISO 4217 number. `suspense`: the house's. `issuance`: of the currency.
+CURRENCIES: Final = Table(
+    "clearing_currencies",
+    METADATA,
+    Column("currency", Integer, primary_key=True, autoincrement=False),
+    *required(Id128, "issuance", "suspense"),
+    state_column(PROPOSED, OPEN, REFUSED),
+    *required(Id128, "proposal"),
+)
+# `participant`: the operator's number. `code`: how messages name it, such as a BIC. `entity`: its id in declarations of
+# compliance, or "".
+PARTICIPANTS: Final = Table(
+    "clearing_participants",
+    METADATA,
+    Column("participant", Integer, primary_key=True, autoincrement=False),
+    Column("code", Text, nullable=False, unique=True),
+    *required(Text, "entity"),
+    state_column(PROPOSED, OPEN, REFUSED),
+    *required(Id128, "proposal"),
+)
+# The keys with which participants sign messages: the newest counts.
+MESSAGE_KEYS: Final = Table(
+    "clearing_message_keys",
+    METADATA,
+    Column("participant", Integer, primary_key=True),
+    Column("from_ns", NS, primary_key=True),
+    *required(Text, "key"),
+    *required(Id128, "who"),
+)
+# `account`, `line`: of the house's operator, on the ledger. `most_minor`: 0 for none.
+POSITIONS: Final = Table(
+    "clearing_positions",
+    METADATA,
+    Column("participant", Integer, primary_key=True),
+    Column("currency", Integer, primary_key=True),
+    *required(Id128, "account", "line"),
+    *required(Integer, "rule_set"),
+    *required(MINOR, "floor_minor", "most_minor"),
+    state_column(PROPOSED, OPEN, REFUSED),
+    *required(Id128, "proposal"),
+)
+# What officers filled a line with, or took from it if below zero. `id`: of the proposal.
+LINES: Final = Table(
+    "clearing_lines",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(Integer, "participant", "currency"),
+    *required(MINOR, "minor"),
+    state_column(PROPOSED, OPEN, REFUSED),
+)
+# Dated limits; the newest row of a place whose `from_ns` has come counts. `other`: of a bilateral limit, else 0.
+LIMITS: Final = Table(
+    "clearing_limits",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(Integer, "participant", "currency"),
+    Column("kind", Text, CheckConstraint(f"kind IN ({_LIMITS})"), nullable=False),
+    *required(Integer, "other"),
+    Column("minor", MINOR),  # NULL: no limit from then on
+    *required(NS, "from_ns", "made_ns"),
+    *required(Id128, "who"),
+)
+Index("clearing_limits_participant", LIMITS.c.participant, LIMITS.c.currency)
+# What a participant sent: content, compressed, and the signature of its key over it.
+DELIVERIES: Final = Table(
+    "clearing_deliveries",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(Integer, "participant"),
+    *required(DIGEST, "digest"),
+    *required(Text, "key"),
+    *required(LargeBinary, "signature", "content"),
+    *required(NS, "at_ns"),
+    *required(Id128, "who"),
+    UniqueConstraint("participant", "digest", name="clearing_deliveries_content"),
+)
+# One row for each business message. `business_id`: the sender's, used once. `answer`: of a message without payments.
+MESSAGES: Final = Table(
+    "clearing_messages",
+    METADATA,
+    Column("message", NUMBER, primary_key=True, autoincrement=False),
+    *required(Integer, "participant"),
+    *required(Text, "business_id", "kind"),
+    *required(Id128, "delivery"),
+    Column("answer", LargeBinary),
+    UniqueConstraint("participant", "business_id", name="clearing_messages_business_id"),
+)
+# In order of arrival. `back_*`: of payment against payment, what the receiver pays at the same time, else 0;
+# `back_message`: its message. `crossing`: 1 if compliance must permit it. `reason`: of a refusal. `from_ns`: not booked
+# before; `until_ns`: cancelled if not booked by then, 0 for the end of the day. `original`: what it returns.
+PAYMENTS: Final = Table(
+    "clearing_payments",
+    METADATA,
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
+    Column("uetr", LargeBinary(16), nullable=False, unique=True),
+    *required(Integer, "sender", "receiver", "currency"),
+    *required(MINOR, "minor"),
+    *required(Integer, "back_currency"),
+    *required(MINOR, "back_minor"),
+    *required(SmallInteger, "priority", "crossing"),
+    *required(NUMBER, "message", "back_message", "original"),
+    *required(NS, "from_ns", "until_ns", "at_ns", "booked_ns", "answered_ns"),
+    *required(Text, "reason"),
+    state_column(*STATES),
+)
+_OPEN_STATES: Final = PAYMENTS.c.state.in_((UNMATCHED, VALID, CLEARED, QUEUED, DECIDED))
+Index(
+    "clearing_payments_open", PAYMENTS.c.state, PAYMENTS.c.number, sqlite_where=_OPEN_STATES,
+    postgresql_where=_OPEN_STATES,
+)  # fmt: skip
+_NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
+Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
+# What compliance was asked about a payment, and the digest of the record that permitted it, or "".
+PERMITS: Final = Table(
+    "clearing_permits",
+    METADATA,
+    Column("payment", NUMBER, primary_key=True, autoincrement=False),
+    *required(Text, "flow", "facts"),
+    *required(Text, "digest", "network", "library", "until_day"),
+)
+# Payments that were decided together. `first`: the id of its first record on the ledger; the others follow from it.
+# `batch`: its number on the ledger, 0 for gross. `records`, `total_minor`: of the batch, with draws on lines.
+SETS: Final = Table(
+    "clearing_sets",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    Column("kind", Text, CheckConstraint(f"kind IN ('{GROSS}', '{NET}')"), nullable=False),
+    *required(Id128, "first"),
+    *required(NUMBER, "batch"),
+    *required(BigInteger, "payments", "records", "total_minor"),
+    *required(BigInteger, "frame"),
+    *required(NS, "decided_ns", "ended_ns"),
+    *required(Text, "reason"),
+    state_column(BOOKING, DONE, DISCARDED),
+    *required(Id128, "who"),
+)
+_BOOKING: Final = SETS.c.state == BOOKING
+Index("clearing_sets_booking", SETS.c.id, sqlite_where=_BOOKING, postgresql_where=_BOOKING)
+# A payment is in one open set at most: the row of a discarded set is removed. `place`: in the set, from 0.
+MEMBERS: Final = Table(
+    "clearing_members",
+    METADATA,
+    Column("payment", NUMBER, primary_key=True, autoincrement=False),
+    *required(Id128, "set_id"),
+    *required(BigInteger, "place"),
+)
+Index("clearing_members_set", MEMBERS.c.set_id, MEMBERS.c.place)
+# Of a net set: what a position draws from its line, or repays if below zero.
+DRAWS: Final = Table(
+    "clearing_draws",
+    METADATA,
+    Column("set_id", Id128, primary_key=True),
+    Column("participant", Integer, primary_key=True),
+    Column("currency", Integer, primary_key=True),
+    *required(MINOR, "minor"),
+)
+# What each pair paid in a booked set, by which bilateral and multilateral limits are used.
+FLOWS: Final = Table(
+    "clearing_flows",
+    METADATA,
+    Column("set_id", Id128, primary_key=True),
+    Column("sender", Integer, primary_key=True),
+    Column("receiver", Integer, primary_key=True),
+    Column("currency", Integer, primary_key=True),
+    *required(MINOR, "minor"),
+    *required(NS, "at_ns"),
+)
+Index("clearing_flows_time", FLOWS.c.at_ns)
+# Only added to. `header`, `rows`: the two files of docs/reference/certificate.md; `rows` is compressed.
+CERTIFICATES: Final = Table(
+    "clearing_certificates",
+    METADATA,
+    Column("set_id", Id128, primary_key=True),
+    *required(DIGEST, "digest"),
+    *required(LargeBinary, "header", "rows"),
+    *required(NS, "at_ns"),
+)
