@@ -83,6 +83,7 @@ def commands(place: Path) -> list[list[str]]:
         ["checkpoint", "create", ledger, "--key", signer, "--signer", "0175f0a0-0000-7000-8000-000000000001"],
         ["key", "new", f"{new}.pem"],
         ["simulate", "--histories", "1"],
+        ["sandbox", "city", "--help"],
         ["compliance", "check", str(EXAMPLE)],
         ["compliance", "check", str(EXAMPLE), "--json"],
         found_bank(place.parent),

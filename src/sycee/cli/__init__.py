@@ -72,6 +72,7 @@ COMMANDS: Final = {
     # Programmes.
     "drop": ("drop:app", "Run a programme: draft, draw, terms, drop, claims, expiry and close."),
     "voucher": ("voucher:app", "Reserve, activate, redeem and cancel vouchers of a programme."),
+    "sandbox": ("sandbox:app", "Build synthetic cities, and try programmes on them."),
     # The day, cases, backup.
     "day": ("day:app", "Close business days, countersign their packs, and check packs."),
     "case": ("case:app", "Open cases, take steps, and follow claims."),

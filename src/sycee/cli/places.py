@@ -17,6 +17,7 @@ REASONS: Final[Mapping[str, str]] = {
     "pilot": FILES,
     "draw": FILES,
     "simulate": FILES,
+    "sandbox": FILES,
     "compliance": FILES,
     "checkpoint verify": FILES,
     "key new": FILES,

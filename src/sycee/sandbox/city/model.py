@@ -127,7 +127,7 @@ class Comparison:
     cell: str  # such as "60 and over, female"
     published: int  # scaled to the size of the synthetic city
     synthetic: int
-    unit: str  # "persons", "households", "merchants", "minor", "ppm" or "m"
+    unit: str  # "persons", "households", "merchants", "minor", "percent", "ppm" or "exponent"
     source: str
     mark: str
 

@@ -1,0 +1,14 @@
+"""`sycee sandbox`: try a programme on a synthetic city. One file per command: `sandbox_*.py`."""
+
+from __future__ import annotations
+
+from cyclopts import App, Parameter
+
+from sycee.cli import sandbox_city
+
+app = App(
+    name="sandbox",
+    help="Build synthetic cities, and try programmes on them.",
+    default_parameter=Parameter(negative=""),
+)
+app.command(sandbox_city.city)

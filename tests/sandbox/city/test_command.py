@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sycee import cli
+from sycee.sandbox.city import files
+
+
+def test_a_city_is_built_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "town"
+    assert cli.main(["sandbox", "city", "market-town", "--out", str(out), "--one-in", "100", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == json.loads((out / files.MANIFEST).read_text())
+    assert files.read(out).digest() == shown["digest"]
+    page = (out / files.PAGE).read_text()
+    assert "what this city cannot say" in page
+    assert page.count("<svg") >= 8  # four plots for wide and for narrow screens
+    assert cli.main(["sandbox", "city", "market-town", "--out", str(out), "--one-in", "100"]) == 0
+    table = capsys.readouterr().out
+    assert f"digest {shown['digest']}" in table
+    assert "poorest fifth" in table
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert cli.main(["sandbox", "city", "market-town", "--out", str(tmp_path)]) == 2
+    assert "holds other files: notes.txt" in capsys.readouterr().err
