@@ -36,6 +36,15 @@ define install
 	fi
 endef
 
+# $(call add,ENVIRONMENT,LOCK): install the packages of a lock and none of their dependencies.
+define add
+	if [ -x $(UV) ] && [ -z "$(NO_UV)" ]; then \
+	  $(UV) pip install --quiet --python $(1)/bin/python --no-deps --require-hashes -r $(2); \
+	else \
+	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2); \
+	fi
+endef
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,6 +137,7 @@ lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgr
 	env -u UV_FIND_LINKS -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_CONSTRAINT bash -euo pipefail -c '\
 	  $(COMPILE) $(UPGRADE) pyproject.toml --extra report --group build -o requirements/runtime.txt; \
 	  $(COMPILE) $(UPGRADE) pyproject.toml --extra all --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
+	  $(COMPILE) $(UPGRADE) --no-deps --group pyproject.toml:schemas -o requirements/schemas.txt; \
 	  $(COMPILE) $(UPGRADE) --group pyproject.toml:uv -o requirements/uv.txt'
 
 .PHONY: services
@@ -161,7 +171,8 @@ $(RUNTIME): pyproject.toml requirements/runtime.txt | $(BIN)/python $(UV_STAMP)
 	@touch $@
 
 # dev.txt includes runtime.txt.
-$(DEV): pyproject.toml requirements/dev.txt requirements/runtime.txt | $(BIN)/python $(UV_STAMP)
+$(DEV): pyproject.toml requirements/dev.txt requirements/runtime.txt requirements/schemas.txt | $(BIN)/python $(UV_STAMP)
 	@echo "Installing Sycee with all extras and developer tools into $(VENV)"
 	@$(call install,$(VENV),requirements/dev.txt)
+	@$(call add,$(VENV),requirements/schemas.txt)
 	@touch $(RUNTIME) $@

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from sycee.core.records.operation_table import TABLE, reference_row
-from tools import command_tables, compliance_schemas, compliance_tables, profile_pages, python_tables
+from tools import (
+    command_tables,
+    compliance_schemas,
+    compliance_tables,
+    message_tables,
+    profile_pages,
+    python_tables,
+)
 
 COMMAND: Final = "python -m tools.pages"
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -22,6 +29,7 @@ def made() -> dict[Path, str]:
     """Return the content of each generated file."""
     files = {REFERENCE / "schemas" / name: text for name, text in compliance_schemas.texts().items()}
     files |= {PROFILES / name: text for name, text in profile_pages.made().items()}
+    files[REFERENCE / message_tables.PAGE] = message_tables.page(COMMAND)
     files[REFERENCE / "ledger.md"] = _with_kinds((REFERENCE / "ledger.md").read_text(encoding="utf-8"))
     for name, part, table in (*compliance_tables.tables(), *python_tables.tables(), *command_tables.tables()):
         path = REFERENCE / name

@@ -13,6 +13,7 @@ from typing import Final
 
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.iso20022.elements import Amount
 from sycee.iso20022.reading import Element, read
 
 CUSTOMER: Final = "pacs.008.001"
@@ -64,14 +65,6 @@ class Party:
     name: str = ""
     states: tuple[str, ...] = ()
     identified: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount of money, in minor units of its currency."""
-
-    currency: str
-    minor: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sycee.core import documents
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
+from sycee.iso20022 import forms
 
 with extra("iso20022"):
     from lxml import etree
@@ -29,16 +30,20 @@ class MessageError(UsageError):
     """A message is not XML, or has a wrong, missing or repeated element.
 
     For programs: `file`, `line` (from 1; 0 for the file as a whole), `path` (names of elements from the document on),
-    `problem` (with the value found) and `hint` (a correct value). The message joins them.
+    `problem` (with the value found), `hint` (a correct value) and `reason`, the code of ExternalStatusReason1Code for
+    a status report. The message joins place, path and problem.
     """
 
-    def __init__(self, file: str, line: int, path: str, problem: str, *, right: str) -> None:
+    def __init__(
+        self, file: str, line: int, path: str, problem: str, *, right: str, reason: str = forms.SYNTAX
+    ) -> None:
         place = f"{file}:{line}" if line else file
         super().__init__(f"{place}: {path}: {problem}" if path else f"{place}: {problem}", hint=right)
         self.file = file
         self.line = line
         self.path = path
         self.problem = problem
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,14 @@ class Element:
 
     @property
     def path(self) -> str:
-        """The names of the elements from the document on, such as FICdtTrf/CdtTrfTxInf[2]/PmtId."""
+        """The names of the elements below the document, such as FICdtTrf/CdtTrfTxInf[2]/PmtId, or from a header on."""
         names = []
         for node in (self._node, *self._node.iterancestors()):
-            name = _name(node)
+            name = local_name(node)
             if name == "Document":
+                break
+            if name == "AppHdr":
+                names.append(name)
                 break
             before = sum(1 for _ in node.itersiblings(node.tag, preceding=True))
             several = before or any(True for _ in node.itersiblings(node.tag))
@@ -66,10 +74,10 @@ class Element:
         """The line of the element in its file, from 1."""
         return int(self._node.sourceline or 0)
 
-    def error(self, problem: str, right: str, below: str = "") -> MessageError:
+    def error(self, problem: str, right: str, below: str = "", reason: str = forms.CONTENT) -> MessageError:
         """Return an error about this element, or about an element `below` it."""
         path = "/".join(each for each in (self.path, below) if each)
-        return MessageError(self._file, self.line, path, problem, right=right)
+        return MessageError(self._file, self.line, path, problem, right=right, reason=reason)
 
     def all(self, name: str) -> list[Element]:
         """Return the children of this name, in order."""
@@ -90,14 +98,15 @@ class Element:
         """Return the element at a path; a missing one is an error."""
         found = self.find(path)
         if found is None:
-            raise self.error("is missing", "give it: the message is of no use without", below=path)
+            right = "give it: the message is of no use without"
+            raise self.error("is missing", right, below=path, reason=forms.MISSING)
         return found
 
     def value(self, pattern: re.Pattern[str], right: str) -> str:
         """Return the text of this element, without blanks around it, if all of it matches; `right` says what would."""
         text = (self._node.text or "").strip()
         if len(self._node):
-            raise self.error(f"has the element {_name(self._node[0])} where a text belongs", right)
+            raise self.error(f"has the element {local_name(self._node[0])} where a text belongs", right)
         if not pattern.fullmatch(text):
             raise self.error(f"found {documents.found(text)}", right)
         return text
@@ -120,15 +129,24 @@ def read(content: bytes, file: str) -> tuple[str, Element]:
 
     Raise MessageError for content that is too long, not UTF-8, not XML, with a DTD, or without one document.
     """
+    root = tree(content, file)
+    found_documents = [root] if local_name(root) == "Document" else list(root.iter("{*}Document"))
+    if len(found_documents) != 1:
+        problem = f"has {len(found_documents) or 'no'} elements Document below {local_name(root)}"
+        raise MessageError(file, 1, "", problem, right="one Document, alone or in one envelope")
+    (document,) = found_documents
+    return message_name(document, file), Element(document, file)
+
+
+def tree(content: bytes, file: str) -> Any:
+    """Return the root element of content, an `lxml` element without comments, instructions and entities.
+
+    Raise MessageError for content that is too long, not UTF-8, not XML, or with a DTD.
+    """
     if len(content) > MESSAGE_BYTES_MAX:
-        raise MessageError(
-            file,
-            0,
-            "",
-            f"is longer than {MESSAGE_BYTES_MAX:,} bytes",
-            right="send its transactions in several messages",
-        )
-    text = _text(content, file)
+        problem = f"is longer than {MESSAGE_BYTES_MAX:,} bytes"
+        raise MessageError(file, 0, "", problem, right="send its transactions in several messages")
+    text = utf8(content, file)
     if found := _DECLARATION.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise MessageError(file, line, "", f"has a {found[0]}", right="leave it out: no message of ISO 20022 has a DTD")
@@ -143,21 +161,22 @@ def read(content: bytes, file: str) -> tuple[str, Element]:
     encoding = (root.getroottree().docinfo.encoding or "UTF-8").upper()
     if encoding not in _ENCODINGS:
         raise MessageError(file, 1, "", f"declares the encoding {encoding}", right='encoding="UTF-8"')
-    found_documents = [root] if _name(root) == "Document" else list(root.iter("{*}Document"))
-    if len(found_documents) != 1:
-        problem = f"has {len(found_documents) or 'no'} elements Document below {_name(root)}"
-        raise MessageError(file, 1, "", problem, right="one Document, alone or in one envelope")
-    (document,) = found_documents
-    namespace = etree.QName(document).namespace or ""
+    return root
+
+
+def message_name(node: Any, file: str) -> str:
+    """Return the name of the message of a document or header, such as pacs.008.001.08, from its namespace."""
+    namespace = etree.QName(node).namespace or ""
     match = _NAMESPACE.fullmatch(namespace)
     if match is None:
         problem = f"has the namespace {documents.found(namespace)}"
         right = "a namespace such as urn:iso:std:iso:20022:tech:xsd:pacs.008.001.08"
-        raise MessageError(file, document.sourceline, "Document", problem, right=right)
-    return match[1], Element(document, file)
+        raise MessageError(file, node.sourceline, local_name(node), problem, right=right)
+    return match[1]
 
 
-def _text(content: bytes, file: str) -> str:
+def utf8(content: bytes, file: str) -> str:
+    """Return the text of content; raise MessageError for bytes that are not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -166,5 +185,6 @@ def _text(content: bytes, file: str) -> str:
         raise MessageError(file, line, "", problem, right="send the message as UTF-8") from error
 
 
-def _name(node: Any) -> str:
+def local_name(node: Any) -> str:
+    """Return the name of an element without its namespace."""
     return str(etree.QName(node).localname)

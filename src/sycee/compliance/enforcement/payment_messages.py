@@ -21,7 +21,8 @@ from sycee.compliance.vocabulary import FLOW, PARTICIPANT
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sycee.iso20022.credit_transfers import Agent, Amount, CreditTransfer, CreditTransfers
+    from sycee.iso20022.credit_transfers import Agent, CreditTransfer, CreditTransfers
+    from sycee.iso20022.elements import Amount
 
 PURPOSE: Final = "payment"
 LEI: Final = "lei:"  # before a code among the identifiers of organisations

@@ -1,0 +1,143 @@
+"""Why a message is wrong: the first element that breaks its layout, with a reason and the correct form.
+
+A schema only decides that a message is wrong. This module finds the same mistakes in Python, in the order of the
+message, so that errors are the same everywhere and have a reason code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sycee.core import documents, typos
+from sycee.iso20022 import forms
+from sycee.iso20022.elements import Part
+from sycee.iso20022.forms import Form
+from sycee.iso20022.reading import Element, MessageError, local_name
+
+_HINTS: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+
+
+def first_problem(node: Any, layout: Part, file: str) -> MessageError | None:
+    """Return an error about the first part of `node` that breaks its layout; None if there is none."""
+    namespace = node.tag.rpartition("}")[0]
+    return _inside(node, layout, file, namespace)
+
+
+def _inside(node: Any, layout: Part, file: str, namespace: str) -> MessageError | None:
+    at = Element(node, file)
+    if strange := _attribute(node, at, ()):
+        return strange
+    for each in (node, *node):
+        text = each.text if each is node else each.tail
+        if text and text.strip():
+            right = "elements only"
+            return at.error(f"has the text {documents.found(text.strip())} between its elements", right)
+    names = [local_name(each) if each.tag.rpartition("}")[0] == namespace else "" for each in node]
+    of = layout.body
+    found = _choice(node, names, of, file) if of.is_choice else _sequence(node, names, of, file)
+    # What is wrong inside of an element before the first wrong place is nearer to the beginning.
+    for child, name in zip(node, names, strict=True):
+        if found and found[0] is child:
+            break
+        part = of.parts.get(name)
+        if part is None:
+            continue
+        wrong = _leaf(child, part.form, file) if part.form else _inside(child, part, file, namespace)
+        if wrong:
+            return wrong
+    return found[1] if found else None
+
+
+def _sequence(node: Any, names: list[str], of: Part, file: str) -> tuple[Any, MessageError] | None:
+    """Return the first child that does not fit a sequence, or None for the end, with its error."""
+    known = list(of.parts)
+    at = 0
+    for part in of.parts.values():
+        count = 0
+        while at < len(names) and names[at] == part.name and (part.most is None or count < part.most):
+            at, count = at + 1, count + 1
+        if count >= part.least:
+            continue
+        place = node[at] if at < len(names) else None
+        if place is not None and names[at] not in known:
+            return place, _unknown(place, known, file)
+        if part.name in names[at:]:
+            return place, _misplaced(place, names[at], known, file)
+        return place, _missing(node, part, file)
+    if at == len(names):
+        return None
+    place = node[at]
+    if names[at] not in known:
+        return place, _unknown(place, known, file)
+    most = of.parts[names[at]].most
+    if most is not None and names[: at + 1].count(names[at]) > most:
+        times = "once" if most == 1 else f"at most {most} times"
+        right = f"{names[at]} {times}"
+        return place, Element(place, file).error("occurs too often", right, reason=forms.NOT_ADMITTED)
+    return place, _misplaced(place, names[at], known, file)
+
+
+def _choice(node: Any, names: list[str], of: Part, file: str) -> tuple[Any, MessageError] | None:
+    known = list(of.parts)
+    if not names:
+        right = "one of " + ", ".join(known)
+        return None, Element(node, file).error("is empty", right, reason=forms.MISSING)
+    if names[0] not in known:
+        return node[0], _unknown(node[0], known, file)
+    if len(names) > 1:
+        right = "only one of " + ", ".join(known)
+        return node[1], Element(node[1], file).error("is a second alternative", right, reason=forms.NOT_ADMITTED)
+    return None
+
+
+def _unknown(node: Any, known: list[str], file: str) -> MessageError:
+    name = local_name(node)
+    if name in known:
+        right = f"the namespace of the message: xmlns={documents.found(node.getparent().tag[1:].partition('}')[0])}"
+        return Element(node, file).error("is of another namespace", right, reason=forms.NOT_ADMITTED)
+    right = typos.hint(name, known, "leave it out; used here: " + ", ".join(known))
+    return Element(node, file).error("is not used here", right, reason=forms.NOT_ADMITTED)
+
+
+def _misplaced(node: Any, name: str, known: list[str], file: str) -> MessageError:
+    right = "the order " + ", ".join(known)
+    return Element(node, file).error("is at the wrong place", right)
+
+
+def _missing(node: Any, part: Part, file: str) -> MessageError:
+    right = f"give {part.name}"
+    if part.form:
+        right += f": {part.form.right}"
+    return Element(node, file).error("is missing", right, below=part.name, reason=forms.MISSING)
+
+
+def _leaf(node: Any, form: Form, file: str) -> MessageError | None:
+    at = Element(node, file)
+    allowed = ("Ccy",) if form.is_amount else ()
+    if strange := _attribute(node, at, allowed):
+        return strange
+    if len(node):
+        return at.error(f"has the element {local_name(node[0])} where a text belongs", form.right)
+    text = node.text or ""
+    if wrong := form.problem(text):
+        reason, problem = wrong
+        shown = documents.found(text)
+        return at.error(f"{shown} {problem}" if problem and text else problem or f"found {shown}", form.right,
+                        reason=reason)  # fmt: skip
+    if form.is_amount:
+        currency = node.get("Ccy")
+        right = forms.CURRENCY_CODE.right
+        if currency is None:
+            return at.error("has no Ccy", right, reason=forms.CURRENCY)
+        if forms.CURRENCY_CODE.problem(currency):
+            return at.error(f"Ccy is {documents.found(currency)}", right, reason=forms.CURRENCY)
+    return None
+
+
+def _attribute(node: Any, at: Element, allowed: tuple[str, ...]) -> MessageError | None:
+    """Return an error about the first attribute that is not allowed. Nobody reads the hints where a schema is."""
+    for name in node.attrib:
+        if name not in allowed and not name.startswith(_HINTS):
+            right = "leave it out"
+            return at.error(f"has the attribute {name.rpartition('}')[2]}", right, reason=forms.NOT_ADMITTED)
+    return None
