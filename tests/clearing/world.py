@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from tests.bank import world
 from tests.bank.world import ANN, BOB, NORTH, OTHERS, SOUTH, Copies
 from tests.database.places import temporary_folder
 
 from sycee.bank.bank import Bank
+from sycee.clearing import instructions
+from sycee.clearing.instructions import Instructions, Receipt, uetr_bytes
 from sycee.clearing.positions import Funds
+from sycee.compliance.enforcement.screening import PaymentRequest
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.records.proposal_format import Proposal
@@ -81,6 +86,23 @@ class Place:
         outcome = self.bank.clearing.positions.prefund(participant, "CNY", minor, signers=signers, who=who, id=id)
         return "CREATED" if outcome.created else outcome.refusal.name
 
+    def send(self, sender: int, *sent: Sent, business_id: str = "", key: SigningKey | None = None) -> Receipt:
+        """Deliver one message of a participant with these payments."""
+        made = instructions_of(sent, business_id or f"MSG-{sender}-{sent[0].number}")
+        content = repr((made.business_ids, sent)).encode()
+        ledger_id = self.bank.stores.ledger.ledger_id
+        signature = instructions.sign(content, key or message_key(sender), ledger_id=ledger_id, participant=sender)
+        return self.bank.clearing.receiving.receive(
+            sender, content, signature, made, kind="pacs.009", who=self.person(sender)
+        )
+
+    def release(self, **named: int) -> tuple[int, int, int]:
+        found = self.bank.clearing.gross.release(**self.signing, **named)  # type: ignore[arg-type]
+        return found.payments, found.minor, found.refused
+
+    def states(self, *numbers: int) -> list[str]:
+        return [self.bank.clearing.payments.get(uetr(each)).state for each in numbers]
+
     def funds(self, participant: int, currency: int = CNY) -> Funds:
         return next(
             each
@@ -107,3 +129,47 @@ def place(folder: Path) -> Iterator[Place]:
     cleared_bank().copy(folder)
     with Bank.open(folder / "bank") as bank:
         yield Place(bank)
+
+
+def uetr(number: int) -> str:
+    """The UETR of a test's payment of this number: a UUID of version 4."""
+    return str(uuid.UUID(int=number << 80 | 0x4000_8000 << 48 | number))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A payment of a test. `back`: currency and amount that come back."""
+
+    number: int
+    receiver: int
+    minor: int
+    currency: int = CNY
+    back: tuple[int, int] = (0, 0)
+    priority: int = 4
+    from_ns: int = 0
+    until_ns: int = 0
+    original: int = 0
+    flow: str = ""
+
+
+def instructions_of(sent: Sequence[Sent], business_id: str) -> Instructions:
+    """The payments of one message."""
+
+    def column(values: Iterable[int]) -> Array:
+        return np.array(list(values), np.int64)
+
+    return Instructions(
+        uetr_bytes([uetr(each.number) for each in sent]),
+        [business_id],
+        np.zeros(len(sent), np.int64),
+        column(each.receiver for each in sent),
+        column(each.currency for each in sent),
+        column(each.minor for each in sent),
+        priorities=column(each.priority for each in sent),
+        back_currencies=column(each.back[0] for each in sent),
+        back_amounts=column(each.back[1] for each in sent),
+        from_ns=column(each.from_ns for each in sent),
+        until_ns=column(each.until_ns for each in sent),
+        originals=column(each.original for each in sent),
+        requests={row: PaymentRequest(flow=each.flow) for row, each in enumerate(sent) if each.flow},
+    )

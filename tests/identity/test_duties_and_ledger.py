@@ -113,7 +113,8 @@ RECORDS: dict[str, Array] = {
         ("clearing.fill", "clearing.issue"), operations.transfer(1, debit=RESERVE_ISSUANCE, credit=RESERVE, amount=1)
     ),
     **dict.fromkeys(
-        ("clearing.prefund", "clearing.pay-out"), operations.transfer(1, debit=SHOP, credit=WALLET, amount=1)
+        ("clearing.prefund", "clearing.pay-out", "clearing.book"),
+        operations.transfer(1, debit=SHOP, credit=WALLET, amount=1),
     ),
     "clearing.block": _block(Reason.OPERATOR),
     "programme.resume": operations.unblock_account(1, account=WALLET, sides=Block.DEBIT, reason=Reason.REQUEST),

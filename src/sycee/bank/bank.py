@@ -241,7 +241,8 @@ class Bank:
         groups = VoucherGroups(stores, self.people, self.proposals, self.registry, self.programmes)
         self.vouchers = Vouchers(stores, self.people, self.directory, self.programmes, groups, personal_keys, zone)
         # --- clearing ---
-        self.clearing = Clearing(stores, self.people, self.proposals, self.registry)
+        judge = Compliance(stores.engine, stores.clock)
+        self.clearing = Clearing(stores, self.people, self.proposals, self.registry, judge)
         # --- life ---
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
+from sycee.clearing.payments import Payments
+from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
+from sycee.clearing.receiving import Receiving
+from sycee.compliance.enforcement.service import Compliance
 from sycee.database.stores import Stores
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
@@ -16,10 +21,16 @@ from sycee.issuance.registry import Registry
 class Clearing:
     """The parts of the house. docs/reference/clearing.md lists their verbs."""
 
-    def __init__(self, stores: Stores, people: People, proposals: Proposals, registry: Registry) -> None:
+    def __init__(
+        self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance
+    ) -> None:
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
+        self.receiving = Receiving(stores, people, self.register)
+        self.permits = Permits(stores, compliance)
+        self.payments = Payments(stores)
+        self.gross = Gross(stores, people, self.register, self.positions)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""
-        return (self.register,)
+        return (self.register, self.payments)

@@ -291,6 +291,9 @@ _RULES: Final = (
         ledger=OWNING_OPERATOR),
     _rule("clearing.block", "block what leaves a participant's positions, or lift the block", (_D.OPERATOR, _D.OFFICER),
         own=True, ledger=OPERATOR),
+    _rule("clearing.deliver", "deliver a participant's signed messages", OPERATOR_STAFF, own=True),
+    _rule("clearing.book", "book payments by themselves, on the messages of their senders", (_D.OPERATOR,), own=True,
+        ledger=OWNING_OPERATOR),
     _rule("clearing.key", "replace the key with which a participant signs messages", (_D.OPERATOR,), own=True),
     # personal data
     _rule(

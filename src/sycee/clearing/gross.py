@@ -1,0 +1,199 @@
+"""Book payments by themselves: each from what its sender has now, a payment against payment as a chain of two.
+
+Each part of up to RECORDS_MAX records is an intent: its payments are decided in the transaction that stores it, so no
+other decider takes them, and a restart finishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from sycee.clearing.house import Register
+from sycee.clearing.instructions import PRIORITY_MAX
+from sycee.clearing.members import book_members, free_members, take_members
+from sycee.clearing.positions import Positions
+from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
+from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, waiting
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.records import layout, operations
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading
+from sycee.identity.people import People
+from sycee.sequencer.signer import Signer
+
+BOOK: Final = "clearing.book"
+RECORDS_MAX: Final = 7_900  # of one intent, which one frame holds
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What was booked: numbers of payments, and those that the ledger refused, which are queued again."""
+
+    payments: int
+    minor: int
+    refused: int
+
+
+class Gross:
+    """Bookings of single payments."""
+
+    def __init__(self, stores: Stores, people: People, register: Register, positions: Positions) -> None:
+        self._stores, self._people, self._register, self._positions = stores, people, register, positions
+        stores.actions.register(_Book(stores))
+
+    def release(
+        self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX, most: int | None = None
+    ) -> Booked:
+        """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
+
+        What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
+        covered. Lines and limits are not used: a set does. The house signs.
+        """
+        self._people.require(who, BOOK, operator=self._register.house().operator)
+        with reading(self._stores.engine) as connection:
+            found = waiting(connection, QUEUED, most=most, priority_max=priority_max)
+        nodes = Nodes.of(self._positions.funds())
+        found = found.part(bookable(found, nodes))
+        legs = legs_of(found, nodes)
+        order = _covered(legs, found, nodes)
+        return self.book(found.part(order), nodes, signers=signers, who=who)
+
+    def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
+        """Book payments in this order. One that the ledger refuses is queued again. The house signs.
+
+        Raises BusyError if another caller decided about one of them: the parts before it are booked.
+        """
+        booked = minor = refused = 0
+        for part in _parts(chosen):
+            draft, sizes = self._draft(part, nodes, who, signers)
+            outcome = self._stores.intents.perform(draft)
+            good = _good(outcome.results, sizes)
+            booked, refused = booked + int(good.sum()), refused + int((~good).sum())
+            minor += int(part.amounts[good].sum())
+        return Booked(booked, minor, refused)
+
+    def _draft(self, part: Waiting, nodes: Nodes, who: int, signers: Sequence[Signer]) -> tuple[Draft, Array]:
+        now_ns = read_ns(self._stores.clock)
+        set_id = ids.new(now_ns // 1_000_000)
+        records, sizes = transfers(part, nodes, now_ns)
+        row = {
+            "id": set_id, "kind": GROSS, "first": ids.of_record(records[0], "id"), "batch": 0, "payments": part.size,
+            "records": records.size, "total_minor": 0, "frame": 0, "decided_ns": now_ns, "ended_ns": 0, "reason": "",
+            "state": BOOKING, "who": who,
+        }  # fmt: skip
+        payload = {"payments": part.numbers.tolist(), "pairs": np.flatnonzero(sizes == 2).tolist()}
+
+        def before(connection: Connection) -> None:
+            connection.execute(SETS.insert().values(row))
+            take_members(connection, set_id, part.numbers)
+
+        return Draft(BOOK, records, payload, who=who, signers=signers, before=before, id=set_id), sizes
+
+
+def transfers(part: Waiting, nodes: Nodes, now_ns: int) -> tuple[Array, Array]:
+    """Return the records of payments, with their UETRs as notes, and the number of records of each payment."""
+    legs = legs_of(part, nodes)
+    accounts = np.array([ids.split(each.position.account) for each in nodes.funds], ids.ID)
+    records = operations.transfer(
+        ids.generate(legs.payments.size, time_ms=now_ns // 1_000_000),
+        debit=accounts[legs.senders], credit=accounts[legs.receivers], amount=legs.amounts,
+    )  # fmt: skip
+    write_notes(records, part.uetrs[legs.payments])
+    sizes = np.bincount(legs.payments, minlength=part.size)
+    first_of_pair = np.flatnonzero(np.diff(legs.payments) == 0)
+    records["flags"][first_of_pair] |= layout.LINKED
+    return records, sizes
+
+
+def write_notes(records: Array, uetrs: Array) -> None:
+    """Write UETRs, (n, 16) u1, into the notes of records: a note is the UUID as a number."""
+    halves = np.ascontiguousarray(uetrs).view(">u8").reshape(-1, 2)
+    records["note_high"], records["note_low"] = halves[:, 0], halves[:, 1]
+
+
+def _covered(legs: Legs, found: Waiting, nodes: Nodes) -> Array:
+    """Return the rows of payments that can be booked one after another, in that order."""
+    own = [each.own_minor if each.can_pay else 0 for each in nodes.funds]
+    room = [each.room_minor if each.room_minor is not None else -1 for each in nodes.funds]
+    has_room = any(each >= 0 for each in room)
+    firsts = np.searchsorted(legs.payments, np.arange(found.size + 1)).tolist()
+    senders, receivers, amounts = legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist()
+    rows: list[int] = np.lexsort((np.arange(found.size), found.priorities)).tolist()
+    order: list[int] = []
+    while True:
+        left: list[int] = []
+        for row in rows:
+            at, end = firsts[row], firsts[row + 1]
+            is_covered = all(amounts[leg] <= own[senders[leg]] for leg in range(at, end))
+            if is_covered and has_room:
+                is_covered = all(not 0 <= room[receivers[leg]] < amounts[leg] for leg in range(at, end))
+            if not is_covered:
+                left.append(row)
+                continue
+            order.append(row)
+            for leg in range(at, end):
+                amount = amounts[leg]
+                own[senders[leg]] -= amount
+                own[receivers[leg]] += amount
+                if has_room:
+                    room[senders[leg]] += amount if room[senders[leg]] >= 0 else 0
+                    room[receivers[leg]] -= amount if room[receivers[leg]] >= 0 else 0
+        if len(left) == len(rows):
+            return np.array(order, np.int64)
+        rows = left
+
+
+def _parts(chosen: Waiting) -> Sequence[Waiting]:
+    """Return payments in parts of up to RECORDS_MAX records."""
+    records = np.cumsum(np.where(chosen.back_amounts > 0, 2, 1))
+    parts, start = [], 0
+    while start < chosen.size:
+        before = int(records[start - 1]) if start else 0
+        end = int(np.searchsorted(records, before + RECORDS_MAX, side="right"))
+        parts.append(chosen.part(np.arange(start, end)))
+        start = end
+    return parts
+
+
+def _good(results: Sequence[Result], sizes: Array) -> Array:
+    """Return which payments all of whose records were created: (n,) bool."""
+    created = np.array([each is Result.CREATED for each in results])
+    return np.asarray(np.logical_and.reduceat(created, np.cumsum(sizes) - sizes))
+
+
+class _Book:
+    """The outcome of one part."""
+
+    name = BOOK
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Book the payments that the ledger made, and queue the others again."""
+        numbers = np.array(intent.payload["payments"], np.int64)
+        sizes = np.ones(numbers.size, np.int64)
+        sizes[intent.payload["pairs"]] = 2
+        good, now_ns = _good(results, sizes), read_ns(self._stores.clock)
+        free_members(connection, intent.id, numbers[~good])
+        book_members(connection, intent.id, numbers[good], now_ns)
+        _end(connection, intent.id, DONE, now_ns)
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Queue the payments again."""
+        free_members(connection, intent.id, np.array(intent.payload["payments"], np.int64))
+        _end(connection, intent.id, DISCARDED, read_ns(self._stores.clock))
+
+
+def _end(connection: Connection, set_id: int, state: str, now_ns: int) -> None:
+    values: dict[str, Any] = {"state": state, "ended_ns": now_ns}
+    connection.execute(SETS.update().where(SETS.c.id == set_id).values(values))

@@ -1,0 +1,186 @@
+"""Payments as stored: found by UETR, listed, answered and cancelled."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy.engine import Connection, Row
+
+from sycee.clearing import reasons
+from sycee.clearing.tables import (
+    BOOKED,
+    CANCELLED,
+    CLEARED,
+    DECIDED,
+    MEMBERS,
+    PAYMENTS,
+    QUEUED,
+    REFUSED,
+    RETURNED,
+    STATES,
+    WAITING,
+)
+from sycee.core.clock import read_ns
+from sycee.core.errors import NotFound
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.ledger.state import LedgerState
+
+ENDED: Final = (BOOKED, REFUSED, CANCELLED, RETURNED)  # get an answer
+_PART: Final = 500  # values of one condition
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment. Fields as of the table `clearing_payments`; `uetr` is a text."""
+
+    number: int
+    uetr: str
+    sender: int
+    receiver: int
+    currency: int
+    minor: int
+    back_currency: int
+    back_minor: int
+    priority: int
+    crossing: int
+    message: int
+    back_message: int
+    original: int
+    from_ns: int
+    until_ns: int
+    at_ns: int
+    booked_ns: int
+    answered_ns: int
+    reason: str
+    state: str
+
+
+class Payments:
+    """The payments of the house of one bank."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def get(self, uetr: str) -> Payment:
+        """Return a payment. Raises NotFound if there is none."""
+        with reading(self._stores.engine) as connection:
+            query = sqlalchemy.select(PAYMENTS).where(PAYMENTS.c.uetr == uuid.UUID(uetr).bytes)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no payment {uetr}")
+        return _payment(row)
+
+    def of_numbers(self, numbers: Sequence[int]) -> dict[int, Payment]:
+        """Return payments by their numbers."""
+        found: dict[int, Payment] = {}
+        with reading(self._stores.engine) as connection:
+            for part in _parts(numbers):
+                rows = connection.execute(sqlalchemy.select(PAYMENTS).where(PAYMENTS.c.number.in_(part)))
+                found |= {row.number: _payment(row) for row in rows}
+        return found
+
+    def page(self, *, state: str = "", participant: int = 0, after: int = 0, most: int = 1_000) -> Sequence[Payment]:
+        """Return up to `most` payments with numbers above `after`: of a state, sent or received by a participant."""
+        query = sqlalchemy.select(PAYMENTS).where(PAYMENTS.c.number > after).order_by(PAYMENTS.c.number).limit(most)
+        if state:
+            query = query.where(PAYMENTS.c.state == state)
+        if participant:
+            query = query.where((PAYMENTS.c.sender == participant) | (PAYMENTS.c.receiver == participant))
+        with reading(self._stores.engine) as connection:
+            return [_payment(row) for row in connection.execute(query)]
+
+    def counts(self) -> Mapping[str, tuple[int, int]]:
+        """Return the number of payments in each state, and how many of them have no answer."""
+        late = sqlalchemy.func.sum(sqlalchemy.case((PAYMENTS.c.answered_ns == 0, 1), else_=0))
+        query = sqlalchemy.select(PAYMENTS.c.state, sqlalchemy.func.count(), late).group_by(PAYMENTS.c.state)
+        with reading(self._stores.engine) as connection:
+            found = {state: (int(count), int(open_)) for state, count, open_ in connection.execute(query)}
+        return {state: found.get(state, (0, 0)) for state in STATES}
+
+    def queue_due(self) -> int:
+        """Queue the cleared payments whose time has come; return their number."""
+        due = (PAYMENTS.c.state == CLEARED) & (PAYMENTS.c.from_ns <= read_ns(self._stores.clock))
+        statement = PAYMENTS.update().where(due).values(state=QUEUED)
+        return write(self._stores.engine, lambda connection: connection.execute(statement).rowcount)
+
+    def end_overdue(self) -> int:
+        """Cancel the waiting payments that were not booked by their end; return their number."""
+        now_ns = read_ns(self._stores.clock)
+        over = PAYMENTS.c.state.in_(WAITING) & (PAYMENTS.c.until_ns > 0) & (PAYMENTS.c.until_ns <= now_ns)
+        return self._cancel(over, reasons.TOO_LATE)
+
+    def cancel(self, participant: int, uetrs: Sequence[str]) -> Sequence[Payment]:
+        """Cancel those payments of a participant that wait, on its message; return all of them as they are now.
+
+        A payment that is decided or booked stays. Raises NotFound for a payment that the participant did not send.
+        """
+        keys = [uuid.UUID(each).bytes for each in uetrs]
+        with reading(self._stores.engine) as connection:
+            sent = PAYMENTS.c.uetr.in_(keys) & (PAYMENTS.c.sender == participant)
+            numbers = list(connection.scalars(sqlalchemy.select(PAYMENTS.c.number).where(sent)))
+        if len(numbers) < len(set(keys)):
+            raise NotFound(f"operator {participant} sent no payment with one of these UETRs")
+        for part in _parts(numbers):
+            self._cancel(PAYMENTS.c.number.in_(part) & PAYMENTS.c.state.in_(WAITING), reasons.CANCELLED)
+        return list(self.of_numbers(numbers).values())
+
+    def cancel_waiting(self, participant: int | None = None) -> int:
+        """Cancel all waiting payments, or those that a participant sent: at the end of a day, or at its default."""
+        chosen = PAYMENTS.c.state.in_(WAITING)
+        mine = sqlalchemy.true() if participant is None else PAYMENTS.c.sender == participant
+        return self._cancel(chosen & mine, reasons.TOO_LATE)
+
+    def _cancel(self, chosen: Any, reason: str) -> int:
+        statement = PAYMENTS.update().where(chosen).values(state=CANCELLED, reason=reason)
+        return write(self._stores.engine, lambda connection: connection.execute(statement).rowcount)
+
+    # --- answers ---
+
+    def unanswered(self, *, most: int = 100_000) -> Sequence[Payment]:
+        """Return payments that ended and whose senders have no answer yet, oldest first."""
+        chosen = (PAYMENTS.c.answered_ns == 0) & PAYMENTS.c.state.in_(ENDED)
+        query = sqlalchemy.select(PAYMENTS).where(chosen).order_by(PAYMENTS.c.number).limit(most)
+        with reading(self._stores.engine) as connection:
+            return [_payment(row) for row in connection.execute(query)]
+
+    def mark_answered(self, numbers: Sequence[int]) -> None:
+        """Store that the answers of payments were handed over. The first time stays."""
+        now_ns = read_ns(self._stores.clock)
+
+        def store(connection: Connection) -> None:
+            for part in _parts(numbers):
+                chosen = PAYMENTS.c.number.in_(part) & (PAYMENTS.c.answered_ns == 0)
+                connection.execute(PAYMENTS.update().where(chosen).values(answered_ns=now_ns))
+
+        write(self._stores.engine, store)
+
+    # --- agreement ---
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each state whose payments have no row of a set, or one too many."""
+        joined = PAYMENTS.outerjoin(MEMBERS, MEMBERS.c.payment == PAYMENTS.c.number)
+        has_set = MEMBERS.c.payment.is_not(None)
+        needs = PAYMENTS.c.state.in_((DECIDED, BOOKED, RETURNED))
+        query = (
+            sqlalchemy.select(PAYMENTS.c.state, sqlalchemy.func.count())
+            .select_from(joined)
+            .where(needs != has_set)
+            .group_by(PAYMENTS.c.state)
+        )
+        with reading(self._stores.engine) as connection:
+            for name, count in connection.execute(query):
+                yield f"{count:,} payments are {name}, and their sets are not those of this state"
+
+
+def _payment(row: Row[Any]) -> Payment:
+    values = dict(row._mapping)
+    return Payment(**values | {"uetr": str(uuid.UUID(bytes=bytes(values["uetr"])))})
+
+
+def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (values[at : at + _PART] for at in range(0, len(values), _PART))

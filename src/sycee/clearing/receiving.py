@@ -1,0 +1,284 @@
+"""Receive deliveries: check the participant's signature, keep the content, and store each payment once.
+
+A delivery is kept before anything of it moves money. One transaction stores the content, its messages and payments, so
+a crash leaves all of it or nothing, and the same delivery again gets the first answer.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy
+from blake3 import blake3
+from sqlalchemy.engine import Connection
+
+from sycee.clearing import instructions, reasons
+from sycee.clearing.house import Register
+from sycee.clearing.instructions import Instructions, Receipt
+from sycee.clearing.tables import (
+    CLEARED,
+    DELIVERIES,
+    MESSAGES,
+    OPEN,
+    PAYMENTS,
+    PERMITS,
+    QUEUED,
+    REFUSED,
+    UNMATCHED,
+    VALID,
+)
+from sycee.core import ids
+from sycee.core.arrays import Array
+from sycee.core.canonical_json import canonical
+from sycee.core.clock import read_ns
+from sycee.core.errors import UsageError
+from sycee.database.bulk import any_of, insert_columns
+from sycee.database.columns import id_bytes
+from sycee.database.stores import Stores
+from sycee.database.transactions import write
+from sycee.identity.people import People
+
+DELIVER: Final = "clearing.deliver"
+CONTENT_MAX: Final = 1 << 30
+_STATES: Final = np.array([REFUSED, UNMATCHED, VALID, CLEARED, QUEUED], object)
+
+
+class Receiving:
+    """Deliveries to the house of one bank."""
+
+    def __init__(self, stores: Stores, people: People, register: Register) -> None:
+        self._stores, self._people, self._register = stores, people, register
+
+    def receive(
+        self, participant: int, content: bytes, signature: bytes, made: Instructions, *, kind: str, who: int
+    ) -> Receipt:
+        """Store the payments of a participant's delivery, and return a receipt.
+
+        `content`: the messages as they came, whose payments are `made`; `kind`: of the messages, such as "pacs.009".
+        A payment that the house cannot book is stored as refused, with its reason. A duplicate, by its UETR or its
+        business message id, gets the number of the first. Payment against payment waits for the message of the other
+        side: the same UETR, with both legs reversed.
+
+        Raises UsageError, with nothing kept, for a signature that is not the participant's.
+        """
+        self._people.require(who, DELIVER, operator=participant)
+        delivery = self._delivery(participant, content, signature, who)
+        checked = self._checked(participant, made, delivery["at_ns"])
+        compressed = zlib.compress(content, 1)
+
+        def store(connection: Connection) -> Receipt:
+            earlier = _earlier(connection, participant, delivery["digest"])
+            if earlier is None:
+                connection.execute(DELIVERIES.insert().values(**delivery, content=compressed))
+            return _Storing(connection, participant, made, checked, delivery).run(kind, earlier)
+
+        return write(self._stores.engine, store)
+
+    def keep(
+        self, participant: int, content: bytes, signature: bytes, business_id: str, *, kind: str, who: int
+    ) -> tuple[int, bytes | None]:
+        """Keep a message that has no payments, and return its number and its answer, if it has one already.
+
+        The same business message id again returns the first message. Raises as `receive`.
+        """
+        self._people.require(who, DELIVER, operator=participant)
+        delivery = self._delivery(participant, content, signature, who)
+        mine = (MESSAGES.c.participant == participant) & (MESSAGES.c.business_id == business_id)
+
+        def store(connection: Connection) -> tuple[int, bytes | None]:
+            found = connection.execute(sqlalchemy.select(MESSAGES).where(mine)).one_or_none()
+            if found is not None:
+                return found.message, found.answer
+            if (earlier := _earlier(connection, participant, delivery["digest"])) is None:
+                connection.execute(DELIVERIES.insert().values(**delivery, content=zlib.compress(content, 1)))
+            number = _next(connection, MESSAGES.c.message)
+            row = {
+                "message": number, "participant": participant, "business_id": business_id, "kind": kind,
+                "delivery": delivery["id"] if earlier is None else earlier, "answer": None,
+            }  # fmt: skip
+            connection.execute(MESSAGES.insert().values(row))
+            return number, None
+
+        return write(self._stores.engine, store)
+
+    def answer(self, message: int, answer: bytes) -> bytes:
+        """Store the answer to a message without payments, and return its first answer."""
+
+        def store(connection: Connection) -> bytes:
+            chosen = MESSAGES.c.message == message
+            connection.execute(MESSAGES.update().where(chosen, MESSAGES.c.answer.is_(None)).values(answer=answer))
+            return bytes(connection.scalar(sqlalchemy.select(MESSAGES.c.answer).where(chosen)) or b"")
+
+        return write(self._stores.engine, store)
+
+    def content(self, delivery: int) -> bytes:
+        """Return the content of a delivery, as it came."""
+        with self._stores.engine.connect() as connection:
+            query = sqlalchemy.select(DELIVERIES.c.content).where(DELIVERIES.c.id == delivery)
+            return zlib.decompress(connection.execute(query).scalar_one())
+
+    def _delivery(self, participant: int, content: bytes, signature: bytes, who: int) -> dict[str, Any]:
+        """Return the row of a delivery without its content. Raises UsageError for a wrong signature."""
+        self._register.participant(participant)
+        if len(content) > CONTENT_MAX:
+            raise UsageError(f"a delivery has at most {CONTENT_MAX:,} bytes", hint="divide it")
+        key = self._register.message_key(participant)
+        if not key.verifies(signature, instructions.mandate(self._stores.ledger.ledger_id, participant, content)):
+            raise UsageError(
+                f"the signature is not operator {participant}'s over these bytes",
+                hint=f"sign the delivery with the key {key}",
+            )
+        now_ns = read_ns(self._stores.clock)
+        return {
+            "id": ids.new(now_ns // 1_000_000), "participant": participant, "digest": blake3(content).hexdigest(),
+            "key": str(key), "signature": signature, "at_ns": now_ns, "who": who,
+        }  # fmt: skip
+
+    def _checked(self, participant: int, made: Instructions, now_ns: int) -> _Checked:
+        """Return the state and reason of each payment, as far as its columns decide."""
+        open_ = {(each.participant, each.currency) for each in self._register.positions(OPEN)}
+        members = np.array(sorted({each for each, _ in open_}), np.int64)
+        places = np.array(sorted(one << 32 | other for one, other in open_), np.int64)
+        reason = np.full(made.size, "", object)
+
+        def refuse(rows: Array, code: str) -> None:
+            reason[rows & (reason == "")] = code
+
+        has_back = made.back_amounts > 0
+        refuse(made.amounts < 1, reasons.ZERO_AMOUNT)
+        refuse(~np.isin(made.receivers, members) | (made.receivers == participant), reasons.NO_RECEIVER)
+        for currencies, rows in ((made.currencies, np.ones(made.size, bool)), (made.back_currencies, has_back)):
+            for party in (np.full(made.size, participant, np.int64), made.receivers):
+                refuse(rows & ~np.isin(party << 32 | currencies, places), reasons.NO_CURRENCY)
+        refuse((made.until_ns > 0) & (made.until_ns <= now_ns), reasons.TOO_LATE)
+        crossing = np.zeros(made.size, np.int64)
+        crossing[list(made.requests)] = 1
+        state = np.select([reason != "", has_back, crossing == 1, made.from_ns > now_ns], [0, 1, 2, 3], 4)
+        return _Checked(state, reason.tolist(), crossing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Checked:
+    state: Array  # index of _STATES
+    reason: list[str]
+    crossing: Array
+
+
+class _Storing:
+    """The messages and payments of one delivery in one transaction."""
+
+    def __init__(
+        self, connection: Connection, participant: int, made: Instructions, checked: _Checked, delivery: dict[str, Any]
+    ) -> None:
+        self._connection, self._participant, self._made = connection, participant, made
+        self._checked, self._delivery = checked, delivery
+        self._reasons: dict[int, str] = {}
+
+    def run(self, kind: str, earlier: int | None) -> Receipt:
+        made, size = self._made, self._made.size
+        message_of = self._messages(kind, earlier)
+        numbers = np.zeros(size, np.int64)
+        rows = np.flatnonzero(message_of > 0)
+        if rows.size:
+            numbers[rows] = self._payments(rows, message_of[rows])
+        is_new = numbers > 0
+        others = np.flatnonzero(~is_new)
+        if others.size:
+            self._duplicates(others, message_of, numbers)
+        self._requests(made, numbers, is_new)
+        delivery = self._delivery["id"] if earlier is None else earlier
+        return Receipt(delivery, numbers, is_new, self._reasons)
+
+    def _messages(self, kind: str, earlier: int | None) -> Array:
+        """Store the new messages; return the number of each payment's message, 0 for one that was there before."""
+        made, first = self._made, _next(self._connection, MESSAGES.c.message)
+        count = len(made.business_ids)
+        if earlier is None:
+            columns = {
+                "message": np.arange(first, first + count), "participant": self._participant,
+                "business_id": list(made.business_ids), "kind": kind, "delivery": id_bytes(self._delivery["id"]),
+            }  # fmt: skip
+            insert_columns(self._connection, MESSAGES, columns, may_exist=True)
+        query = sqlalchemy.select(MESSAGES.c.message).where(MESSAGES.c.message >= first)
+        stored = np.array(self._connection.scalars(query).all(), np.int64)
+        is_new = np.zeros(count, bool)
+        is_new[stored - first] = True
+        return np.where(is_new[made.messages], first + made.messages, 0)
+
+    def _payments(self, rows: Array, messages: Array) -> Array:
+        """Store payments; return the number of each, 0 for one whose UETR was there before."""
+        made, checked, first = self._made, self._checked, _next(self._connection, PAYMENTS.c.number)
+        states = _STATES[checked.state[rows]].tolist()
+        columns = {
+            "number": np.arange(first, first + rows.size), "uetr": made.uetrs[rows], "sender": self._participant,
+            "receiver": made.receivers[rows], "currency": made.currencies[rows], "minor": made.amounts[rows],
+            "back_currency": made.back_currencies[rows], "back_minor": made.back_amounts[rows],
+            "priority": made.priorities[rows], "crossing": checked.crossing[rows], "message": messages,
+            "back_message": 0, "original": made.originals[rows], "from_ns": made.from_ns[rows],
+            "until_ns": made.until_ns[rows], "at_ns": self._delivery["at_ns"], "booked_ns": 0, "answered_ns": 0,
+            "reason": [checked.reason[row] for row in rows.tolist()], "state": states,
+        }  # fmt: skip
+        insert_columns(self._connection, PAYMENTS, columns, may_exist=True)
+        query = sqlalchemy.select(PAYMENTS.c.number).where(PAYMENTS.c.number >= first)
+        stored = np.array(self._connection.scalars(query).all(), np.int64)
+        is_new = np.zeros(rows.size, bool)
+        is_new[stored - first] = True
+        return np.where(is_new, first + np.arange(rows.size), 0)
+
+    def _duplicates(self, rows: Array, message_of: Array, numbers: Array) -> None:
+        """Find the first payment of each UETR: a duplicate, or the other side of payment against payment."""
+        made = self._made
+        names = ("number", "uetr", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "state")
+        condition, parameters = any_of(self._connection, "uetr", made.uetrs[rows])
+        query = f"SELECT {', '.join(names)} FROM clearing_payments WHERE {condition}"  # noqa: S608  (our own names)
+        found = {bytes(each[1]): each for each in self._connection.exec_driver_sql(query, parameters)}
+        for row in rows.tolist():
+            number, _, sender, receiver, *legs, state = found.get(made.uetrs[row].tobytes(), (0, b"", 0, 0, ""))
+            mine = (int(made.currencies[row]), int(made.amounts[row]))
+            back = (int(made.back_currencies[row]), int(made.back_amounts[row]))
+            if (sender, receiver) == (self._participant, made.receivers[row]) and tuple(legs) == (*mine, *back):
+                numbers[row] = number
+            elif (sender, receiver) == (made.receivers[row], self._participant) and made.back_amounts[row]:
+                if tuple(legs) == (*back, *mine):
+                    numbers[row] = number
+                    if state == UNMATCHED and message_of[row]:
+                        self._match(number, int(message_of[row]))
+                else:
+                    self._reasons[row] = reasons.WRONG_AMOUNT
+            else:
+                self._reasons[row] = reasons.SAME_UETR if message_of[row] else reasons.SAME_MESSAGE
+
+    def _match(self, number: int, message: int) -> None:
+        """Let a payment against payment go on: both sides sent its message."""
+        now_ns = self._delivery["at_ns"]
+        crossing, late = PAYMENTS.c.crossing == 1, PAYMENTS.c.from_ns > now_ns
+        state = sqlalchemy.case((crossing, VALID), (late, CLEARED), else_=QUEUED)
+        chosen = (PAYMENTS.c.number == number) & (PAYMENTS.c.state == UNMATCHED)
+        values = {"state": state, "back_message": message}
+        self._connection.execute(PAYMENTS.update().where(chosen).values(values))
+
+    def _requests(self, made: Instructions, numbers: Array, is_new: Array) -> None:
+        """Store what compliance is asked about new payments."""
+        rows = [row for row in made.requests if is_new[row]]
+        if not rows:
+            return
+        columns = {
+            "payment": numbers[rows],
+            "flow": [made.requests[row].flow for row in rows],
+            "facts": [canonical(dict(made.requests[row].facts)).decode() for row in rows],
+            "digest": "", "network": "", "library": "", "until_day": "",
+        }  # fmt: skip
+        insert_columns(self._connection, PERMITS, columns)
+
+
+def _earlier(connection: Connection, participant: int, digest: str) -> int | None:
+    chosen = (DELIVERIES.c.participant == participant) & (DELIVERIES.c.digest == digest)
+    return connection.scalar(sqlalchemy.select(DELIVERIES.c.id).where(chosen))
+
+
+def _next(connection: Connection, column: sqlalchemy.Column[Any]) -> int:
+    """Return the number after the largest one of a table."""
+    return int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(column))) or 0) + 1

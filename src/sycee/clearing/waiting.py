@@ -1,0 +1,123 @@
+"""The queue as arrays: what waits in SQL, what each position may pay on the ledger, and the input of `netting`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from sycee.clearing.instructions import PRIORITY_MAX
+from sycee.clearing.positions import Funds
+from sycee.core.arrays import Array, Bytes
+from sycee.netting.queue import Queue
+
+_COLUMNS: Final = ("number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "priority")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """Payments of one state in columns of n rows, in order of arrival; `uetrs`: (n, 16) u1."""
+
+    numbers: Array
+    senders: Array
+    receivers: Array
+    currencies: Array
+    amounts: Array
+    back_currencies: Array
+    back_amounts: Array
+    priorities: Array
+    uetrs: Bytes
+
+    @property
+    def size(self) -> int:
+        """Return the number of payments."""
+        return int(self.numbers.size)
+
+    def part(self, rows: Array) -> Waiting:
+        """Return the payments in these rows: indexes or bool."""
+        return Waiting(*(getattr(self, name)[rows] for name in self.__slots__))
+
+
+def waiting(
+    connection: Connection, state: str, *, most: int | None = None, priority_max: int = PRIORITY_MAX
+) -> Waiting:
+    """Return payments in a state, at most `most`, with a priority of at most `priority_max`, oldest first."""
+    limit = "" if most is None else f" LIMIT {most}"
+    mark = (connection.dialect.name == "sqlite" and "?") or "%s"
+    query = (
+        f"SELECT uetr, {', '.join(_COLUMNS)} FROM clearing_payments "  # noqa: S608  (our own names)
+        f"WHERE state = {mark} AND priority <= {mark} ORDER BY number{limit}"
+    )
+    rows = connection.exec_driver_sql(query, (state, priority_max)).fetchall()
+    count, width = len(rows), len(_COLUMNS)
+    uetrs = np.frombuffer(b"".join([bytes(row[0]) for row in rows]), np.uint8).reshape(-1, 16)
+    values = np.fromiter(chain.from_iterable(row[1:] for row in rows), np.int64, count * width)
+    columns = np.ascontiguousarray(values.reshape(count, width).T)
+    number, sender, receiver, currency, amount, back_currency, back_amount, priority = columns
+    return Waiting(number, sender, receiver, currency, amount, back_currency, back_amount, priority, uetrs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """The positions as nodes of `netting`: one for each participant and currency, in the order of `funds`."""
+
+    funds: Sequence[Funds]
+    keys: Array  # (n,) participant << 32 | currency, ascending
+
+    @classmethod
+    def of(cls, funds: Sequence[Funds]) -> Nodes:
+        """Return the nodes of positions, which are in the order of participant and currency."""
+        keys = [each.position.participant << 32 | each.position.currency for each in funds]
+        return cls(funds, np.array(keys, np.int64))
+
+    def find(self, participants: Array, currencies: Array) -> Array:
+        """Return the node of each participant in a currency: (n,) indexes, -1 for none."""
+        if not self.keys.size:
+            return np.full(participants.size, -1, np.int64)
+        wanted = participants << 32 | currencies
+        at = np.minimum(np.searchsorted(self.keys, wanted), self.keys.size - 1)
+        return np.where(self.keys[at] == wanted, at, -1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Legs:
+    """The legs of payments, those of one payment together: its own, and what comes back of payment against payment."""
+
+    payments: Array
+    senders: Array
+    receivers: Array
+    amounts: Array
+
+
+def legs_of(found: Waiting, nodes: Nodes) -> Legs:
+    """Return the legs of payments between nodes, in order of payments."""
+    own = np.arange(found.size)
+    back = np.flatnonzero(found.back_amounts)
+    payments = np.concatenate([own, back])
+    order = np.argsort(payments, kind="stable")
+    sides = (
+        (nodes.find(found.senders, found.currencies), nodes.find(found.receivers, found.back_currencies)),
+        (nodes.find(found.receivers, found.currencies), nodes.find(found.senders, found.back_currencies)),
+        (found.amounts, found.back_amounts),
+    )
+    columns = [np.concatenate([one, other[back]])[order] for one, other in sides]
+    return Legs(payments[order], *columns)
+
+
+def bookable(found: Waiting, nodes: Nodes) -> Array:
+    """Return which payments can be booked now as far as accounts decide: open positions on both sides. (n,) bool."""
+    can_pay = np.array([each.can_pay for each in nodes.funds] + [False])
+    can_receive = np.array([each.can_receive for each in nodes.funds] + [False])
+    legs = legs_of(found, nodes)
+    good = can_pay[legs.senders] & can_receive[legs.receivers]
+    return np.asarray(np.bincount(legs.payments[~good], minlength=found.size) == 0)
+
+
+def queue_of(found: Waiting, nodes: Nodes, limits: Array) -> Queue:
+    """Return the input of `netting`. `limits`: what each node may pay out net."""
+    legs = legs_of(found, nodes)
+    return Queue(legs.senders, legs.receivers, legs.amounts, limits, legs.payments, found.amounts, found.priorities)
