@@ -23,7 +23,7 @@ from tests.docs.pages import ROOT, Page, commands, page, shows
 from sycee import cli, data
 from sycee.core.documents import DocumentError
 from sycee.core.result_codes import Result
-from sycee.programmes import definition, file_values, published_results, schedule
+from sycee.programmes import definition, file_values, merchant_groups, published_results, schedule
 from sycee.sandbox import assumptions
 
 RUN_ELSEWHERE = (
@@ -333,8 +333,8 @@ def keys_asked_for(source: ModuleType, helpers: dict[str, int]) -> set[str]:
 
 def keys_read() -> set[str]:
     """Every key of a programme file."""
-    readers = (definition, file_values, published_results, schedule)
-    asked = set().union(*(keys_asked_for(each, {"_minutes": 1, "positive": 1}) for each in readers))
+    readers = (definition, file_values, merchant_groups, published_results, schedule)
+    asked = set().union(*(keys_asked_for(each, {"_minutes": 1, "limit": 1, "positive": 1}) for each in readers))
     return asked | set(published_results.COUNT_ROLES) | set(published_results.MONEY_ROLES)
 
 
@@ -380,6 +380,8 @@ def test_the_example_programme_has_every_key() -> None:
         "mark",
         "published",
         *("mode", "split", "least", "step", "zones"),
+        *("per_payment_max", "payment_min"),
+        *("sectors", "turnover_min", "turnover_max", "online", "chains"),
         *("schedule", "rule", "catch_up", "overlap", "beacon_period_s"),
         "sources",
         "address",

@@ -181,6 +181,24 @@ def test_packet_money_reaches_the_group_alone(town: Town) -> None:
     assert town.ledger.balance(town.shop) == 20_000
 
 
+def test_a_packet_gives_a_limited_amount_to_one_payment_and_nothing_to_a_small_one(town: Town) -> None:
+    rules = dataclasses.replace(LUOHU.rules, per_payment_max_minor=3_000, payment_min_minor=4_000)
+    town.live = dataclasses.replace(town.live, programme=dataclasses.replace(town.live.programme, rules=rules))
+    town.drop(town.launch())
+    town.at(LUOHU.spending.from_ns)
+    town.claim(0)
+    wallet = town.wallets[0]
+    assert town.ledger.pay(wallet, town.shop, 3_999) is Result.EXCEEDS_BALANCE
+    assert town.ledger.pay(wallet, town.shop, 4_000) is Result.EXCEEDS_BALANCE  # the packet gives 30.00 of it
+    town.ledger.transfer(town.issuance, wallet, 6_000)
+    assert town.ledger.pay(wallet, town.shop, 3_999) is Result.CREATED  # own money alone
+    assert town.ledger.balance(wallet) == 2_001
+    assert town.ledger.pay(wallet, town.shop, 4_000) is Result.CREATED
+    assert town.ledger.balance(wallet) == 1_001
+    with town.ledger.sequencer.reading() as state:
+        assert state.purses(NUMBER)["spent"].tolist()[0] == 3_000
+
+
 def test_expiry_is_exactly_at_the_deadline(town: Town) -> None:
     town.drop(town.launch())
     town.at(LUOHU.spending.from_ns)

@@ -164,6 +164,10 @@ def _programme_lines(programme: Programme) -> Iterator[str]:
     yield f"  claim         {window(programme.claim)}"
     yield f"  spending      {window(programme.spending)}"
     yield f"  expiry        {documents.shown_moment(programme.expires_ns, zone)}; the rest returns to the funder"
+    if most := programme.rules.per_payment_max_minor:
+        yield f"  one payment   takes at most {amount(most)} from a packet"
+    if least := programme.rules.payment_min_minor:
+        yield f"  one payment   of less than {amount(least)} passes a packet over"
     if (schedule := programme.schedule) is not None:
         second = schedule.first_after(schedule.starts.date())
         next_begins = "" if second is None else f", next {documents.shown_moment(schedule.begins_ns(second), zone)}"
@@ -185,6 +189,8 @@ def _programme_json(programme: Programme) -> dict[str, Any]:
         "claim": asdict(programme.claim),
         "spending": asdict(programme.spending),
         "expires_ns": programme.expires_ns,
+        "per_payment_max_minor": programme.rules.per_payment_max_minor,
+        "payment_min_minor": programme.rules.payment_min_minor,
         "schedule": None if programme.schedule is None else programme.schedule.rule,
     }
 

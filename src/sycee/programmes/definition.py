@@ -20,9 +20,10 @@ from sycee.core import documents, money
 from sycee.core.documents import Table
 from sycee.core.limits import COHORT_MEMBERS_MAX, I64_MAX
 from sycee.core.money import Currency
-from sycee.programmes import published_results
+from sycee.programmes import merchant_groups, published_results
 from sycee.programmes import schedule as schedules
-from sycee.programmes.file_values import finished, positive
+from sycee.programmes.file_values import finished, limit, positive
+from sycee.programmes.merchant_groups import MerchantGroup
 from sycee.programmes.published_results import Published
 from sycee.programmes.schedule import Schedule
 from sycee.programmes.zones import Zone
@@ -147,15 +148,6 @@ class DrawRule:
 
 
 @dataclass(frozen=True, slots=True)
-class MerchantGroup:
-    """Payees that packet money may reach."""
-
-    name: str
-    count: int
-    district: str
-
-
-@dataclass(frozen=True, slots=True)
 class Operator:
     """A bank whose wallets registrants may choose."""
 
@@ -165,13 +157,19 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Permissions of packet money, and the order in which a refund fills up."""
+    """Permissions of packet money, and the order in which a refund fills up.
+
+    per_payment_max_minor: the most that one payment takes from a packet. payment_min_minor: the least payment, packet
+    and own money together, that a packet helps to pay. 0: no limit.
+    """
 
     divisible: bool
     own_money: bool
     person_to_person: bool
     cash_out: bool
     refund_order: str
+    per_payment_max_minor: int = 0
+    payment_min_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +286,7 @@ def define(table: Table) -> Programme:
         classes = {each.name: each.count for each in packets}
         zones = read_zones(table.tables("zones"), strata, classes, expires_ns=expires_ns, zone=zone)
     shred_at_ns = _shred_at(registration_table, claim, expires_ns, phases["claim"], zone)
-    merchants = tuple(_merchant_group(each) for each in table.tables("merchants"))
+    merchants = tuple(merchant_groups.read(each, currency) for each in table.tables("merchants"))
     operators = tuple(_operator(each) for each in table.tables("operators"))
     _check_names(table, "packets", [each.name for each in packets])
     _check_names(table, "merchants", [each.name for each in merchants])
@@ -324,7 +322,7 @@ def define(table: Table) -> Programme:
         spending=spending,
         expires_ns=expires_ns,
         rest_to=rest_to,
-        rules=_rules(table.table("rules")),
+        rules=_rules(table.table("rules"), packets, currency),
         merchants=merchants,
         operators=operators,
         published=published,
@@ -530,20 +528,30 @@ def _check_order(
             )
 
 
-def _rules(table: Table) -> Rules:
+def _rules(table: Table, packets: tuple[PacketClass, ...], currency: Currency) -> Rules:
     rules = Rules(
         divisible=table.boolean("divisible"),
         own_money=table.boolean("own_money"),
         person_to_person=table.boolean("person_to_person"),
         cash_out=table.boolean("cash_out"),
         refund_order=table.choice("refund_order", REFUND_ORDERS),
+        per_payment_max_minor=limit(table, "per_payment_max", currency),
+        payment_min_minor=limit(table, "payment_min", currency),
     )
+    # Without own money a packet pays alone, so a payment is at most what one packet may give to it.
+    largest = min((each for each in (_largest(packets), rules.per_payment_max_minor) if each), default=0)
+    if not rules.own_money and largest and rules.payment_min_minor > largest:
+        raise table.error(
+            "payment_min",
+            f"a packet gives at most {money.format(largest, currency)} to one payment, and own_money is false",
+            right=f"at most {money.format(largest, currency)}, or own_money = true",
+        )
     return finished(table, rules)
 
 
-def _merchant_group(table: Table) -> MerchantGroup:
-    name, count = table.text("name"), table.integer("count", least=1, most=COHORT_MEMBERS_MAX)
-    return finished(table, MerchantGroup(name, count, table.text("district")))
+def _largest(packets: tuple[PacketClass, ...]) -> int:
+    """Return the largest amount of a packet, 0 if the file does not state amounts."""
+    return max((each.amount_minor for each in packets), default=0)
 
 
 def _operator(table: Table) -> Operator:

@@ -36,7 +36,17 @@ def provenance(table: Table) -> Provenance:
 
 
 def positive(table: Table, key: str, currency: Currency) -> int:
-    """Return an amount in minor units. Raises DocumentError for none and for one below zero."""
+    """Return an amount in minor units. Raises DocumentError for none and for one that is not above zero."""
+    return _above_zero(table, key, currency)
+
+
+def limit(table: Table, key: str, currency: Currency) -> int:
+    """Return an optional amount above zero in minor units, 0 where the table lacks it. Errors as `positive`."""
+    table.offer(key)
+    return _above_zero(table, key, currency) if key in table else 0
+
+
+def _above_zero(table: Table, key: str, currency: Currency) -> int:
     amount_minor = table.money(key, currency)
     if amount_minor <= 0:
         raise table.error(key, f"found {money.format(amount_minor, currency)}", right="an amount above zero")

@@ -106,6 +106,8 @@ def terms(
                 until_ns=programme.spending.until_ns,
                 return_account=funder,  # the only receiver that a definition allows
                 flags=_flags(programme),
+                payment_min=programme.rules.payment_min_minor,
+                single_max=programme.rules.per_payment_max_minor,
             ),
             operations.open_programme(
                 programme_id,
