@@ -28,6 +28,7 @@ from benchmarks import (
     drops,
     first_run,
     identifiers,
+    iso20022_messages,
     known_ids,
     ledger,
     measure,
@@ -61,6 +62,7 @@ SMALL: dict[str, Measure] = {
     # Of each kind of row one, at the smallest size that does all of its work.
     "transfers": partial(ledger.transfers, accounts=50),
     "pays": partial(ledger.pays, accounts=50),
+    "messages": iso20022_messages.read_messages,
     "holds": partial(ledger.holds, accounts=50),
     "journal bytes": partial(ledger.journal_bytes, accounts=50),
     "drop": drops.drop,

@@ -116,7 +116,7 @@ def _moment(text: str) -> str:
 
 def _digits(text: str) -> str:
     whole, _, part = text.partition(".")
-    count = len(whole.lstrip("0")) + len(part)
+    count = len(whole.lstrip("0")) + len(part.rstrip("0"))
     return f"has {count} digits, and 18 are the most" if count > 18 else ""
 
 

@@ -20,7 +20,7 @@ from sycee.iso20022.institutions import Account, Charge, CodeOrOwn, Customer, In
 CORE: Final = "core"
 COVER: Final = "cover"
 ADVICE: Final = "advice"
-_BY_ANOTHER_MESSAGE: Final = "COVE"
+BY_ANOTHER_MESSAGE: Final = "COVE"
 
 METHODS: Final = forms.one_of("SettlementMethod", "INDA", "INGA", "COVE", "CLRG")
 PRIORITIES: Final = forms.one_of("Priority", "HIGH", "NORM")
@@ -250,7 +250,7 @@ class InstitutionTransfers:
         """`core`, `cover` or `advice`."""
         if any(each.covered for each in self.transactions):
             return COVER
-        return ADVICE if self.settlement.method == _BY_ANOTHER_MESSAGE else CORE
+        return ADVICE if self.settlement.method == BY_ANOTHER_MESSAGE else CORE
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the schema cannot find wrong."""
