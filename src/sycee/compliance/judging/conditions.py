@@ -168,19 +168,22 @@ class ConditionCompiler:
         resolve_set = self.compile_path(condition.facts, roots) if condition.facts else None
         is_any, is_none = condition.test == vocabulary.ANY_IN, condition.test == vocabulary.NONE_IN
         without_values = condition.test not in _FALSE_WITHOUT_VALUES
-        of_set = condition.values_on(self._network.at)
+        of_set, negate = condition.values_on(self._network.at), condition.negate
 
         def evaluate(scope: Scope) -> ConditionResult:
             path, declared, values = resolve(scope), NO_FACTS, of_set
             if resolve_set is not None:
                 declared = resolve_set(scope)
                 values = frozenset([value for leaf in declared.leaves for value in leaf.values])
+            elif len(path.leaves) == 1 and not path.missing:  # most paths lead to one fact
+                met = test(path.leaves[0], values, limit) is not negate
+                return ConditionResult(met, path.evidence(met), followed=len(path.followed))
             truths: list[Truth] = [test(leaf, values, limit) for leaf in path.leaves]
             if declared.missing:  # further values could change a `none-in` from true, and the other tests from false
                 leaves = zip(truths, path.leaves, strict=True)
                 truths = [None if truth is is_none and leaf.values else truth for truth, leaf in leaves]
             truth = _over_leaves(path, truths, any_leaf=is_any) if truths or path.missing else without_values
-            result = _result(path, truths, truth, negate=condition.negate)
+            result = _result(path, truths, truth, negate=negate)
             if resolve_set is not None:
                 result.evidence += declared.evidence(result.truth)
                 result.missing += declared.missing if result.truth is None else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import itemgetter
 from typing import Final
 
 from sycee.compliance.facts import Assurance, Network, Value
@@ -16,6 +17,7 @@ from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
 from sycee.compliance.vocabulary import CLAIMS
 
 _NEW_FINDING: Final = tuple.__new__  # three times as fast as a call with eighteen arguments
+_ASSURANCE: Final = itemgetter(Evidence._fields.index("assurance"))
 _VALUES_SHOWN_MAX: Final = 5  # in one sentence
 _CLAIMED: Final = frozenset(claim.field for claim in CLAIMS)
 
@@ -25,18 +27,19 @@ class Precondition(ConditionResult):
     """Whether a regime and the flow make a rule apply, before its subject is considered."""
 
     touches: bool = True  # false if the regime does not apply
+    weakest: Assurance | None = None  # the weakest assurance of the evidence, if the truth is false
 
 
 def precondition(touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -> Precondition:
     """Combine why a profile applies with why a flow is one that a rule is about."""
     if touch.truth is False:
-        return Precondition(False, touch.evidence, touches=False)
+        return Precondition(False, touch.evidence, touches=False, weakest=_weakest_assurance(touch.evidence))
     if not flow:
         return Precondition(touch.truth, touch.applying, touch.missing, touch.by_attestation)
     results = [touch]
     for result in flow:
         if result.truth is False:
-            return Precondition(False, result.evidence)
+            return Precondition(False, result.evidence, weakest=_weakest_assurance(result.evidence))
         results.append(result)
     return Precondition(
         conjunction([result.truth for result in results]),
@@ -78,7 +81,9 @@ class FindingWriter:
         if rule.is_coverage:
             verdict = Verdict.UNKNOWN
         if verdict is Verdict.UNKNOWN:
-            missing = (*before.missing, *(gap for gap in result.missing if gap not in before.missing))
+            missing = result.missing
+            if before.missing:
+                missing = (*before.missing, *(gap for gap in result.missing if gap not in before.missing))
             verdict = Verdict.FAIL if rule.unknown_fails else verdict
         elif verdict is Verdict.FAIL and result.bases and all(self._binds(name, rule) for name in result.bases):
             verdict, conflicting = Verdict.CONFLICT, tuple(dict.fromkeys(result.bases))
@@ -162,10 +167,13 @@ class FindingWriter:
 
 def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Finding:
     """Return the finding for a false precondition."""
-    return _not_applicable(rule, subject + (rule.not_about if before.touches else rule.not_touched), subject, before)
+    head, tail = rule.shared
+    message = subject + (rule.not_about if before.touches else rule.not_touched)
+    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, before.evidence, (), before.row, (), before.weakest)
+    return _NEW_FINDING(Finding, head + own + tail)
 
 
-def _not_applicable(rule: CompiledRule, message: str, subject: str, of: Precondition | RuleResult) -> Finding:
+def _not_applicable(rule: CompiledRule, message: str, subject: str, of: RuleResult) -> Finding:
     head, tail = rule.shared  # most findings are not applicable, and share all other fields
     assurance = _weakest_assurance(of.evidence)
     own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, of.evidence, (), of.row, (), assurance)
@@ -174,7 +182,7 @@ def _not_applicable(rule: CompiledRule, message: str, subject: str, of: Precondi
 
 def _weakest_assurance(evidence: tuple[Evidence, ...]) -> Assurance | None:
     """Return the weakest assurance of some facts; None without facts."""
-    return min([each.assurance for each in evidence], default=None)
+    return min(map(_ASSURANCE, evidence), default=None)
 
 
 def _reason(result: RuleResult) -> str:

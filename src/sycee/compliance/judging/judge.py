@@ -227,10 +227,11 @@ class Judge:
 
         def add_facilities(node: Node, path: FactPath) -> None:
             resolved = node.resolve(path)
-            missing[FACILITY] += resolved.missing
-            elements.update(
-                {(each.id, _FACILITY): (each, _FACILITY) for leaf in resolved.leaves for each in leaf.nodes}
-            )
+            if resolved.missing:
+                missing[FACILITY] += resolved.missing
+            for leaf in resolved.leaves:
+                for each in leaf.nodes:
+                    elements[each.id, _FACILITY] = each, _FACILITY
 
         edges: list[Node] = []
         add_facilities(flow, FROM_GATEWAY)
@@ -255,20 +256,21 @@ class Judge:
         return self._judge(flow.id, [(rule, _before(rule, before)) for rule in self._by_kind[FLOW]], flow, flow)
 
     def _judge(
-        self, subject: str, rules: list[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
+        self, subject: str, rules: Iterable[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
     ) -> list[Finding]:
         """Return the findings about one subject, with conflicts and waivers applied."""
         write = self._writer.write
         findings: list[Finding] = []
+        add = findings.append
         contested: dict[str, conflicts.ContestedFacts] = {}
         for rule, before in rules:
             if before.truth is False:
-                findings.append(not_applicable(rule, subject, before))
+                add(not_applicable(rule, subject, before))
                 continue
             result = rule.result(node, flow)
             if result.contested and before.truth and result.applies:
                 contested[rule.rule.id] = result.contested
-            findings.append(write(rule, subject, before, result))
+            add(write(rule, subject, before, result))
         if len(contested) < 2 and not self._has_waivers:
             return findings
         return conflicts.apply(findings, contested, self._contradictions, self._waivers)
@@ -298,7 +300,7 @@ def _preconditions(touches: Mapping[str, ConditionResult]) -> dict[str, Precondi
 
 
 def _before(rule: CompiledRule, of_profiles: Mapping[str, Precondition]) -> Precondition:
-    return _NOT_IN_FORCE if rule.force is Force.NONE else of_profiles[rule.profile.id]
+    return of_profiles[rule.profile_id] if rule.in_effect else _NOT_IN_FORCE
 
 
 def _gaps_of_path(flow: Node, edges: Sequence[Node]) -> tuple[str, ...]:

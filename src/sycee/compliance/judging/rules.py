@@ -10,7 +10,7 @@ from sycee.compliance.fact_paths import Roots, fields_of_flow
 from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, Evaluator, PathResolver, Scope
 from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
-from sycee.compliance.judging.logic import Truth, conjunction, negation
+from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.profiles import COVERAGE, Profile, Rule
 from sycee.compliance.verdicts import Evidence, Force, Verdict
 from sycee.compliance.vocabulary import FLOW, LEVELS, PATH_LEVELS
@@ -56,13 +56,17 @@ class _Trail:
         self.contested: list[tuple[str, str]] = []
         self.against: list[Evidence] = []
 
-    def add(self, result: ConditionResult, *, applying: bool = False) -> None:
-        """Add the result of a condition, either of what the rule requires or of why it is `applying`."""
+    def add(self, result: ConditionResult) -> None:
+        """Add the result of a condition that the rule requires."""
         self.results.append(result)
-        if applying:
-            self.applying.update(zip(map(id, result.evidence), result.applying, strict=True))
-        else:
-            self.evidence += result.evidence
+        self.evidence += result.evidence
+        if result.missing:
+            self.missing += result.missing
+
+    def add_applying(self, result: ConditionResult) -> None:
+        """Add the result of a condition that makes the rule apply."""
+        self.results.append(result)
+        self.applying.update(zip(map(id, result.evidence), result.applying, strict=True))
         if result.missing:
             self.missing += result.missing
 
@@ -70,7 +74,7 @@ class _Trail:
         """Return the evidence that the rule applies, then the rest; each fact once for each truth."""
         if len(self.results) < 2 and not self.applying:
             return tuple(self.evidence)
-        return (*self.applying.values(), *{id(each): each for each in self.evidence}.values())
+        return (*self.applying.values(), *dict(zip(map(id, self.evidence), self.evidence, strict=True)).values())
 
 
 class CompiledRule:
@@ -79,6 +83,7 @@ class CompiledRule:
     def __init__(self, profile: Profile, rule: Rule, force: Force, compiler: ConditionCompiler) -> None:
         subject, element = Roots(rule.level), Roots(rule.level, rule.each)
         self.profile = profile
+        self.profile_id = profile.id
         self.rule = rule
         self.force = force
         self.kinds = LEVELS[rule.level]
@@ -89,8 +94,8 @@ class CompiledRule:
             (profile.id, profile.version, rule.id, rule.title, rule.level),
             (rule.remedy, rule.interpretation, (), None),
         )
-        in_effect = force is not Force.NONE
-        self.not_touched = f" does not fall under {self.name}{'' if in_effect else ', which is not in effect'}."
+        self.in_effect = force is not Force.NONE
+        self.not_touched = f" does not fall under {self.name}{'' if self.in_effect else ', which is not in effect'}."
         self.not_about = f" is outside the scope of {self.name}."
         self.is_coverage = rule.kind == COVERAGE
         self.flow = [compiler.compile(each, Roots(FLOW)) for each in rule.flow]
@@ -122,26 +127,33 @@ class CompiledRule:
         return result
 
     def _evaluate(self, scope: Scope) -> RuleResult:
-        trail = _Trail()
         applies: Truth = True
+        applying: list[ConditionResult] = []
         declared: ConditionResult | None = None  # an exemption that is only declared or attested
-        for evaluators, exempts in ((self._when, False), (self._unless, True)):
-            for evaluate in evaluators:
-                result = evaluate(scope)
-                truth = negation(result.truth) if exempts else result.truth
-                if truth is False and exempts and result.by_attestation:
-                    declared = declared or result
-                    continue
-                if truth is False:
-                    exempting = result.deciding if exempts else None
-                    return RuleResult(False, evidence=result.evidence, row=result.row, exempting=exempting)
-                if truth is None:
-                    applies = None
-                trail.add(result, applying=True)
+        for evaluate in self._when:
+            result = evaluate(scope)
+            if result.truth is False:
+                return RuleResult(False, True, result.evidence, row=result.row)
+            if result.truth is None:
+                applies = None
+            applying.append(result)
+        for evaluate in self._unless:
+            result = evaluate(scope)
+            if result.truth and result.by_attestation:
+                declared = declared or result
+                continue
+            if result.truth:
+                return RuleResult(False, True, result.evidence, row=result.row, exempting=result.deciding)
+            if result.truth is None:
+                applies = None
+            applying.append(result)
         if declared is not None:
             return RuleResult(
                 False, evidence=declared.evidence, by_attestation=True, row=declared.row, exempting=declared.deciding
             )
+        trail = _Trail()
+        for result in applying:
+            trail.add_applying(result)
         holds, bases = self._holds(scope, trail)
         if holds and self.rule.complete:
             holds = self._complete(scope[0], trail)
@@ -170,13 +182,14 @@ class CompiledRule:
         trail.missing += path.missing
         trail.evidence += [reference.evidence(None if path.missing else True) for reference in path.followed]
         truths: list[Truth] = [None] if path.missing else []
+        subject, _, flow = scope
         bases_of_each: list[tuple[str, ...]] = []
         for leaf in path.leaves:
             if not leaf.nodes:
                 trail.evidence.append(leaf.evidence(True))
             for node in leaf.nodes:
                 missing_before = len(trail.missing)
-                truth, bases = self._element_holds((scope[0], node, scope[2]), trail)
+                truth, bases = self._element_holds((subject, node, flow), trail)
                 truths.append(truth)
                 if truth is not None:
                     del trail.missing[missing_before:]
@@ -203,7 +216,7 @@ class CompiledRule:
         if truth is False and not selected:
             truth = None
         for result in selecting:
-            trail.add(result, applying=True)
+            trail.add_applying(result)
         for result in required:
             trail.add(result)
         if truth is not False:

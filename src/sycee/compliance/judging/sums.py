@@ -7,14 +7,14 @@ uncertain: it lies between a least and, if known, a most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from sycee.compliance.facts import Entity
 from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction
-from sycee.compliance.vocabulary import FLOW
+from sycee.compliance.vocabulary import FLOW, PARTICIPANT
 
 SHOWN_MAX: Final = 20  # flows in the evidence of one sum; the others count too
 
@@ -60,43 +60,46 @@ class FlowPairs:
 
         A flow of a question replaces the declared flow that it is a payment of.
         """
-        ends = _parties(flow)
+        ends = self._parties(flow)
         among = self._all if None in _key(ends) else [*self._by_key.get(_key(ends), ()), *self._unsure]
         own = (flow.id, flow.replaces)
-        found = [(node, _are_same(ends, parties)) for node, parties in among if node.id not in own]
-        return [(node, truth) for node, truth in found if truth is not False]
+        found = [(id, _are_same(ends, parties)) for id, parties in among if id not in own]
+        return [(self._network.node(id), truth) for id, truth in found if truth is not False]
+
+    # Nodes are made only of flows that count: a network has many flows, and few between the same parties.
+    @cached_property
+    def _all(self) -> list[tuple[str, tuple[Party, Party]]]:
+        return [(each.id, self._parties(each)) for each in self._network.network.of_kind(FLOW)]
 
     @cached_property
-    def _all(self) -> list[tuple[Node, tuple[Party, Party]]]:
-        nodes = (self._network.node(each.id) for each in self._network.network.of_kind(FLOW))
-        return [(node, _parties(node)) for node in nodes]
-
-    @cached_property
-    def _by_key(self) -> dict[frozenset[str | None], list[tuple[Node, tuple[Party, Party]]]]:
+    def _by_key(self) -> dict[frozenset[str | None], list[tuple[str, tuple[Party, Party]]]]:
         """The flows whose organisations are both declared, by these."""
-        found: dict[frozenset[str | None], list[tuple[Node, tuple[Party, Party]]]] = {}
-        for node, ends in self._all:
+        found: dict[frozenset[str | None], list[tuple[str, tuple[Party, Party]]]] = {}
+        for id, ends in self._all:
             if None not in _key(ends):
-                found.setdefault(_key(ends), []).append((node, ends))
+                found.setdefault(_key(ends), []).append((id, ends))
         return found
 
     @cached_property
-    def _unsure(self) -> list[tuple[Node, tuple[Party, Party]]]:
-        return [(node, ends) for node, ends in self._all if None in _key(ends)]
+    def _unsure(self) -> list[tuple[str, tuple[Party, Party]]]:
+        return [(id, ends) for id, ends in self._all if None in _key(ends)]
 
+    @cached_property
+    def _organisations(self) -> dict[str, str | None]:
+        """The organisation of each participant."""
+        at = self._network.at
+        declared = ((each.id, each.value_on("organisation", at)) for each in self._network.network.of_kind(PARTICIPANT))
+        return {id: None if organisation is None else str(organisation) for id, organisation in declared}
 
-def _parties(flow: Node) -> tuple[Party, Party]:
-    one, two = (_party(flow, end) for end in _ENDS)
-    return one, two
+    def _parties(self, flow: Node | Entity) -> tuple[Party, Party]:
+        one, two = (self._party(flow, end) for end in _ENDS)
+        return one, two
 
-
-def _party(flow: Node, end: str) -> Party:
-    participant = flow.get(end)
-    organisations: Sequence[EffectiveFact] = flow.resolve((end, "organisation")).leaves
-    return Party(
-        None if participant is None else str(participant.value),
-        str(organisations[0].value) if organisations else None,
-    )
+    def _party(self, flow: Node | Entity, end: str) -> Party:
+        fact = flow.facts.get(end)
+        if fact is None or (fact.expires is not None and self._network.at >= fact.expires):
+            return Party(None, None)
+        return Party(str(fact.value), self._organisations.get(str(fact.value)))
 
 
 def _key(ends: tuple[Party, Party]) -> frozenset[str | None]:
