@@ -178,6 +178,14 @@ class Table:
         right = f"a whole number{_range(least, most)}, without quotes or point"
         return self._read(key, right, int, default, is_right=lambda value: _is_within(value, least, most))
 
+    def number(self, key: str, *, least: float, most: float) -> float:
+        """Return a whole or decimal number from `least` to `most`, inclusive. Not for money, which is text."""
+        right = f"a number from {least:g} to {most:g}, without quotes"
+        value: Any = self._read(key, right, object)
+        if type(value) not in (int, float) or not least <= value <= most:
+            raise self._wrong(key, value, right)
+        return float(value)
+
     def integers(self, key: str, *, least: int | None = None) -> tuple[int, ...]:
         """Return the integers of a list that is not empty, each at least `least`."""
         right = "a list of whole numbers" + _range(least, None)

@@ -43,6 +43,10 @@ KERNEL_SOURCES: Final = (
     "core/sha256.py",
     "ledger/kernels",
     "netting/kernels.py",
+    "sandbox/behaviour/kernel.py",
+    "sandbox/behaviour/layout.py",
+    "sandbox/engine/columns.py",
+    "sandbox/engine/kernel.py",
 )
 
 _NAME: Final = re.compile("[0-9a-f]{32}")

@@ -1,0 +1,61 @@
+"""Later rounds: what shops and their workers spend of additional receipts.
+
+Receipts of a day add to an income that is spent bit by bit: a round's spending is the receipts of the next. Rounds are
+kept apart from the first one, which persons decide, because they rest on two parameters alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sycee.core.arrays import Array
+from sycee.sandbox.behaviour.layout import PPM
+from sycee.sandbox.behaviour.parameters import Parameters
+
+ROUNDS: Final = 3
+
+
+def rounds(receipts: Array, parameters: Parameters) -> Array:
+    """Return spending of each later round by day: (ROUNDS, days) int64, from additional receipts (days,) int64.
+
+    Receipts may be negative: then later spending is less than without a programme.
+    """
+    share, speed = parameters["respend_share"], parameters["respend_speed"]
+    found = np.zeros((ROUNDS, receipts.size), np.int64)
+    incoming: list[int] = receipts.tolist()
+    for number in range(ROUNDS):
+        waiting, spent = 0, []
+        for amount in incoming:
+            out = _times(waiting, speed)
+            waiting += _times(amount, share) - out
+            spent.append(out)
+        found[number] = spent
+        incoming = spent
+    return found
+
+
+def by_group(total: Array, base: Array) -> Array:
+    """Return totals by day (days,) parted among groups in proportion to `base` (groups,): (days, groups) int64.
+
+    Parts add up exactly, by largest remainders. All goes to the first group if `base` is zero.
+    """
+    weights = [int(each) for each in base.tolist()]
+    whole = sum(weights)
+    if not whole:
+        weights, whole = [1] + [0] * (len(weights) - 1), 1
+    rows = []
+    for amount in total.tolist():
+        sign, size = (-1, -amount) if amount < 0 else (1, amount)
+        parts = [size * weight // whole for weight in weights]
+        order = sorted(range(len(weights)), key=lambda at: (-(size * weights[at] % whole), at))
+        for at in order[: size - sum(parts)]:
+            parts[at] += 1
+        rows.append([sign * part for part in parts])
+    return np.array(rows, np.int64).reshape(len(rows), len(weights))
+
+
+def _times(amount: int, share: int) -> int:
+    """Return a share of an amount, rounded towards zero."""
+    return -(-amount * share // PPM) if amount < 0 else amount * share // PPM
