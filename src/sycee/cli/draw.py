@@ -127,16 +127,23 @@ def check_(
     file: Annotated[Path, Parameter(help="A programme file, such as spring.toml.")],
     /,
     *,
+    variant: Annotated[Path | None, Parameter(help="A file of dotted keys whose values replace the file's.")] = None,
     json_: AsJson = False,
 ) -> None:
     """Check a programme file, and show its packets, its draw and its times."""
-    from sycee.programmes import definition
+    from sycee.programmes import definition, variants
 
-    programme = definition.load(file)
+    if variant is None:
+        programme = definition.load(file)
+    else:
+        changed = variants.load(file, variant)
+        programme = changed.programme
     if json_:
         _print_json(_programme_json(programme))
     else:
         show(f"{file} is a programme: {programme.title} ({programme.name})", *_programme_lines(programme))
+        if variant is not None:
+            show(f"  {variant} changes {', '.join(changed.keys) or 'nothing'}")
 
 
 def _programme_lines(programme: Programme) -> Iterator[str]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import codecs
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -126,6 +126,95 @@ class _Source:
         )
 
 
+@dataclass(frozen=True)
+class _Layers:
+    """The source of a document whose values are from two files; an error names the file that has the value."""
+
+    base: _Source | _Layers
+    over: _Source | _Layers
+    places: dict[Keys, Keys]  # path in the document to path in `over`, for the values of `over`
+
+    @property
+    def file(self) -> str:
+        return self.base.file
+
+    def line(self, keys: Keys) -> int:
+        return self.over.line(self.places[keys]) if keys in self.places else self.base.line(keys)
+
+    def error(self, keys: Keys, problem: str, right: str, key: str | None = None) -> DocumentError:
+        if keys in self.places:
+            return self.over.error(self.places[keys], problem, right, key)
+        return self.base.error(keys, problem, right, key)
+
+
+def overlaid(base: Table, over: Table, *, only: Container[str] | None = None, without: Collection[str] = ()) -> Table:
+    """Return the document `base` with the values of `over` in place of its own, to be read as one.
+
+    Tables are merged key by key; every other value replaces the one of `base`. Where `base` has an array of tables
+    and `over` a table, the keys of `over` are the `name` of a table of the array, or its number from 1. `only`: the
+    dotted keys of `over` to use, as `leaves` returns them; all without it. `without`: keys of `base` to leave out.
+    Raises DocumentError for a name that no table has, with the nearest one. Reading errors at a value of `over`
+    name its file and line.
+    """
+    places: dict[Keys, Keys] = {}
+
+    def note(value: Any, path: Keys, place: Keys) -> Any:
+        places[path] = place
+        parts: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, dict):
+            parts = value.items()
+        elif isinstance(value, list):
+            parts = enumerate(value)
+        for key, part in parts:
+            note(part, (*path, key), (*place, key))
+        return value
+
+    def is_used(value: Any, place: Keys) -> bool:
+        return any(only is None or each in only for each in _leaves(value, place))
+
+    def merged(old: Any, new: Any, path: Keys, place: Keys) -> Any:
+        is_open = isinstance(old, dict) or (isinstance(old, list) and _is_list(old, dict, False))
+        if not isinstance(new, dict) or not is_open:
+            return note(new, path, place) if is_used(new, place) else old
+        result = old.copy()
+        for key, value in new.items():
+            if isinstance(old, list):
+                number = number_of(old, key, (*place, key))
+                result[number] = merged(old[number], value, (*path, number), (*place, key))
+            elif key in old:
+                result[key] = merged(old[key], value, (*path, key), (*place, key))
+            elif is_used(value, (*place, key)):
+                result[key] = note(value, (*path, key), (*place, key))
+        return result
+
+    def number_of(tables: list[dict[str, Any]], key: str, place: Keys) -> int:
+        names = [str(each.get("name", number)) for number, each in enumerate(tables, 1)]
+        if key in names:
+            return names.index(key)
+        if key.isdecimal() and 1 <= int(key) <= len(tables):
+            return int(key) - 1
+        what = dotted(place[:-1])
+        right = typos.hint(key, names, f"one of {', '.join(names)}")
+        raise over._source.error(place, f"{what} has no table with this name or number", right)
+
+    kept = {key: value for key, value in base._values.items() if key not in without}
+    values = merged(kept, over._values, (), ())
+    return Table(_Layers(base._source, over._source, places), (), values)
+
+
+def leaves(table: Table) -> tuple[str, ...]:
+    """Return the dotted keys of all values below a table that are no tables, in the order of the document."""
+    return tuple(_leaves(table._values, table.keys))
+
+
+def _leaves(value: Any, path: Keys) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(part, (*path, key))
+    else:
+        yield dotted(path)
+
+
 @dataclass
 class Table:
     """One table of a document, to be read key by key.
@@ -133,7 +222,7 @@ class Table:
     A reader without `default`, or with None, requires its key. All readers raise DocumentError.
     """
 
-    _source: _Source
+    _source: _Source | _Layers
     keys: Keys
     _values: dict[str, Any]
     _allowed: set[str] = field(default_factory=set)
