@@ -9,12 +9,30 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sycee.core import documents, typos
+from sycee.core.extras import extra
 from sycee.iso20022 import forms
 from sycee.iso20022.elements import Part
 from sycee.iso20022.forms import Form
 from sycee.iso20022.reading import Element, MessageError, local_name
 
-_HINTS: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+with extra("iso20022"):
+    from lxml import etree
+
+_INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
+_HINTS: Final = (f"{{{_INSTANCE}}}schemaLocation", f"{{{_INSTANCE}}}noNamespaceSchemaLocation")
+_WITH_INSTANCE: Final = etree.XPath(f"//*[@*[namespace-uri() = '{_INSTANCE}']]")
+
+
+def instance_problem(root: Any, file: str) -> MessageError | None:
+    """Return an error about an attribute by which a message names a type for itself; None if there is none."""
+    for node in _WITH_INSTANCE(root):
+        if strange := _attribute(node, Element(node, file), _plain_attributes(node)):
+            return strange
+    return None
+
+
+def _plain_attributes(node: Any) -> tuple[str, ...]:
+    return tuple(name for name in node.attrib if not name.startswith(f"{{{_INSTANCE}}}"))
 
 
 def first_problem(node: Any, layout: Part, file: str) -> MessageError | None:
@@ -50,7 +68,6 @@ def _inside(node: Any, layout: Part, file: str, namespace: str) -> MessageError 
 
 def _sequence(node: Any, names: list[str], of: Part, file: str) -> tuple[Any, MessageError] | None:
     """Return the first child that does not fit a sequence, or None for the end, with its error."""
-    known = list(of.parts)
     at = 0
     for part in of.parts.values():
         count = 0
@@ -58,23 +75,25 @@ def _sequence(node: Any, names: list[str], of: Part, file: str) -> tuple[Any, Me
             at, count = at + 1, count + 1
         if count >= part.least:
             continue
-        place = node[at] if at < len(names) else None
-        if place is not None and names[at] not in known:
-            return place, _unknown(place, known, file)
-        if part.name in names[at:]:
-            return place, _misplaced(place, names[at], known, file)
-        return place, _missing(node, part, file)
+        if at < len(names) and (names[at] not in of.parts or _is_too_often(names, at, of) or part.name in names[at:]):
+            break
+        return node[at] if at < len(names) else None, _missing(node, part, file)
     if at == len(names):
         return None
-    place = node[at]
-    if names[at] not in known:
-        return place, _unknown(place, known, file)
-    most = of.parts[names[at]].most
-    if most is not None and names[: at + 1].count(names[at]) > most:
-        times = "once" if most == 1 else f"at most {most} times"
-        right = f"{names[at]} {times}"
+    place, name = node[at], names[at]
+    if name not in of.parts:
+        return place, _unknown(place, list(of.parts), file)
+    if _is_too_often(names, at, of):
+        most = of.parts[name].most
+        right = f"{name} {'once' if most == 1 else f'at most {most} times'}"
         return place, Element(place, file).error("occurs too often", right, reason=forms.NOT_ADMITTED)
-    return place, _misplaced(place, names[at], known, file)
+    right = "the order " + ", ".join(of.parts)
+    return place, Element(place, file).error("is at the wrong place", right)
+
+
+def _is_too_often(names: list[str], at: int, of: Part) -> bool:
+    most = of.parts[names[at]].most
+    return most is not None and names[: at + 1].count(names[at]) > most
 
 
 def _choice(node: Any, names: list[str], of: Part, file: str) -> tuple[Any, MessageError] | None:
@@ -97,11 +116,6 @@ def _unknown(node: Any, known: list[str], file: str) -> MessageError:
         return Element(node, file).error("is of another namespace", right, reason=forms.NOT_ADMITTED)
     right = typos.hint(name, known, "leave it out; used here: " + ", ".join(known))
     return Element(node, file).error("is not used here", right, reason=forms.NOT_ADMITTED)
-
-
-def _misplaced(node: Any, name: str, known: list[str], file: str) -> MessageError:
-    right = "the order " + ", ".join(known)
-    return Element(node, file).error("is at the wrong place", right)
 
 
 def _missing(node: Any, part: Part, file: str) -> MessageError:
@@ -137,7 +151,7 @@ def _leaf(node: Any, form: Form, file: str) -> MessageError | None:
 def _attribute(node: Any, at: Element, allowed: tuple[str, ...]) -> MessageError | None:
     """Return an error about the first attribute that is not allowed. Nobody reads the hints where a schema is."""
     for name in node.attrib:
-        if name not in allowed and not name.startswith(_HINTS):
+        if name not in allowed and name not in _HINTS:
             right = "leave it out"
             return at.error(f"has the attribute {name.rpartition('}')[2]}", right, reason=forms.NOT_ADMITTED)
     return None

@@ -18,7 +18,7 @@ from sycee.iso20022.business_header import Header
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.codec import text_of, value_of
 from sycee.iso20022.elements import Problem, layout
-from sycee.iso20022.explain import first_problem
+from sycee.iso20022.explain import first_problem, instance_problem
 from sycee.iso20022.initiation import Initiation
 from sycee.iso20022.liquidity import LiquidityTransfer, Receipt
 from sycee.iso20022.reading import Element, MessageError, local_name, message_name, tree
@@ -92,7 +92,11 @@ def read(content: bytes, file: str = "the message", *, addresses: Addresses = Ad
 
     Raise MessageError for everything else, with path, reason, value and the correction.
     """
-    header_node, document = _parts(tree(content, file), file)
+    root = tree(content, file)
+    # A schema obeys these attributes: a message could choose the type of an element.
+    if wrong := instance_problem(root, file):
+        raise wrong
+    header_node, document = _parts(root, file)
     name = message_name(document, file)
     kind = KINDS.get(name)
     if kind is None:
