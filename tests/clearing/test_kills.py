@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 from tests.bank.killing import check_kills
-from tests.clearing.world import CNY, EAST_BANK, HKD, NORTH_BANK, PREFUNDED, SOUTH_BANK, Place, Sent, cleared_bank
+from tests.bank.world import Copies
+from tests.clearing.world import (
+    CNY,
+    EAST_BANK,
+    HKD,
+    HOUSE_OPERATOR,
+    NORTH_BANK,
+    PREFUNDED,
+    SOUTH_BANK,
+    Place,
+    Sent,
+    cleared_bank,
+)
+from tests.database.places import temporary_folder
 
 from sycee.bank.bank import Bank
+from sycee.core.records.layout import Reason
+from sycee.netting.optimise import optimise
 
 PREFUNDING = 71
 
@@ -41,3 +57,68 @@ def test_killed_bookings(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_bookings_killed_at_every_boundary(tmp_path: Path) -> None:
     assert check_kills("", tmp_path, cleared_bank(), book, expect=booked, every=True) >= 20
+
+
+def send_ring(bank: Bank) -> None:
+    place = Place(bank)
+    place.send(NORTH_BANK, Sent(1, SOUTH_BANK, 10**9), Sent(4, EAST_BANK, 7))
+    place.send(SOUTH_BANK, Sent(2, EAST_BANK, 10**9))
+    place.send(EAST_BANK, Sent(3, NORTH_BANK, 10**9))
+
+
+def settle(bank: Bank) -> None:
+    """Deliver a ring of payments and one more, and settle them as a set."""
+    send_ring(bank)
+    Place(bank).settle(seconds=0.05)
+
+
+def settled(bank: Bank) -> None:
+    place = Place(bank)
+    assert place.states(1, 2, 3, 4) == ["booked"] * 4
+    assert place.balances() == [PREFUNDED - 7, PREFUNDED, PREFUNDED + 7]
+    assert sorted(each.suffix for each in bank.folder.clearing.iterdir()) == [".json", ".rows"]
+
+
+def settle_again(bank: Bank) -> None:
+    """Continue with a set that the ledger refuses, and decide anew."""
+    Place(bank).settle(seconds=0.05)
+
+
+def settled_without_south(bank: Bank) -> None:
+    place = Place(bank)
+    assert place.states(1, 2, 3, 4) == ["queued", "queued", "queued", "booked"]
+    assert place.balances() == [PREFUNDED - 7, PREFUNDED, PREFUNDED + 7]
+    with bank.stores.ledger.sequencer.reading() as state:
+        assert not state.tables.batches["number"].any()
+
+
+@cache
+def blocked_bank() -> Copies:
+    """A closed bank with a decided set, one of whose senders was blocked afterwards."""
+    folder = temporary_folder()
+    cleared_bank().copy(folder)
+    with Bank.open(folder / "bank") as bank:
+        send_ring(bank)
+        place = Place(bank)
+        assert bank.clearing.sets.decide(optimise, who=place.person(HOUSE_OPERATOR))
+        assert bank.clearing.positions.block(SOUTH_BANK, reason=Reason.OPERATOR, **place.signing).created
+    return Copies(folder, "")
+
+
+def test_killed_sets(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, cleared_bank(), settle, expect=settled) >= 20
+
+
+def test_killed_refusal_of_a_set(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, blocked_bank(), settle_again, expect=settled_without_south) >= 20
+
+
+@pytest.mark.soak
+def test_sets_killed_at_every_boundary(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, cleared_bank(), settle, expect=settled, every=True) >= 20
+
+
+@pytest.mark.soak
+def test_refusals_killed_at_every_boundary(tmp_path: Path) -> None:
+    copies, expect = blocked_bank(), settled_without_south
+    assert check_kills("", tmp_path, copies, settle_again, expect=expect, every=True) >= 20

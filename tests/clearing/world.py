@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tests.bank import world
@@ -18,6 +19,7 @@ from sycee.bank.bank import Bank
 from sycee.clearing import instructions
 from sycee.clearing.instructions import Instructions, Receipt, uetr_bytes
 from sycee.clearing.positions import Funds
+from sycee.clearing.sets import Settled
 from sycee.compliance.enforcement.screening import PaymentRequest
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
@@ -99,6 +101,13 @@ class Place:
     def release(self, **named: int) -> tuple[int, int, int]:
         found = self.bank.clearing.gross.release(**self.signing, **named)  # type: ignore[arg-type]
         return found.payments, found.minor, found.refused
+
+    def settle(self, **named: Any) -> Settled:
+        return self.bank.clearing.sets.settle(**self.signing, **named)  # type: ignore[arg-type]
+
+    def balances(self, currency: int = CNY) -> list[int]:
+        """What is on the positions of North, South and East."""
+        return [self.funds(each, currency).minor for each in (NORTH_BANK, SOUTH_BANK, EAST_BANK)]
 
     def states(self, *numbers: int) -> list[str]:
         return [self.bank.clearing.payments.get(uetr(each)).state for each in numbers]

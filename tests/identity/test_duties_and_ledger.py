@@ -124,7 +124,7 @@ RECORDS: dict[str, Array] = {
 ELSEWHERE = {
     "wallet.defund", "transit.confirm", "transit.reject", "pay", "pay.fund", "hold", "hold.end", "refund", "sweep",
     "checkpoint", "bulk.pay", "programme.allot", "programme.drop", "programme.claim", "programme.join",
-    "voucher.redeem", "voucher.cancel",
+    "voucher.redeem", "voucher.cancel", "clearing.settle",
 }  # fmt: skip
 
 

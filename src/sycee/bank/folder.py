@@ -57,6 +57,11 @@ class DataFolder:
         return self.path / "programmes"
 
     @property
+    def clearing(self) -> Path:
+        """Certificates of the clearing house, made at the first settlement of a set."""
+        return self.path / "clearing"
+
+    @property
     def clock(self) -> Path:
         """The time of a rehearsal; there is no such file otherwise."""
         return self.path / "clock"

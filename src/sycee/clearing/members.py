@@ -31,13 +31,17 @@ def take_members(connection: Connection, set_id: int, numbers: Array) -> None:
         )
 
 
-def book_members(connection: Connection, set_id: int, numbers: Array, now_ns: int) -> None:
-    """Store that payments of a set are booked, and what each pair paid. May run again, also after `free_members`."""
+def book_members(connection: Connection, set_id: int, numbers: Array | None, now_ns: int) -> None:
+    """Store that payments of a set are booked, and what each pair paid. May run again, also after `free_members`.
+
+    `numbers`: the payments; None for all that are in the set.
+    """
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
-    if not numbers.size:
-        return
-    columns = {"payment": numbers, "set_id": id_bytes(set_id), "place": np.arange(numbers.size)}
-    insert_columns(connection, MEMBERS, columns, may_exist=True)
+    if numbers is not None:
+        if not numbers.size:
+            return
+        columns = {"payment": numbers, "set_id": id_bytes(set_id), "place": np.arange(numbers.size)}
+        insert_columns(connection, MEMBERS, columns, may_exist=True)
     open_ = PAYMENTS.c.state.in_((DECIDED, QUEUED))
     connection.execute(
         PAYMENTS.update().where(open_, _in_set(set_id)).values(state=BOOKED, booked_ns=now_ns, reason="")
@@ -58,6 +62,22 @@ def book_members(connection: Connection, set_id: int, numbers: Array, now_ns: in
     total = sqlalchemy.cast(sqlalchemy.func.sum(legs.c.minor), FLOWS.c.minor.type)
     flows = sqlalchemy.select(there, *keys, total, at).group_by(*keys)
     connection.execute(FLOWS.insert().from_select(("set_id", *names, "at_ns"), flows))
+
+
+def decide_again(connection: Connection, set_id: int) -> None:
+    """Take the bookings of a set back: a restored ledger does not have them."""
+    connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
+    values = {"state": DECIDED, "booked_ns": 0, "answered_ns": 0}
+    connection.execute(PAYMENTS.update().where(PAYMENTS.c.state == BOOKED, _in_set(set_id)).values(values))
+
+
+def free_all(connection: Connection, set_id: int) -> None:
+    """Queue all payments of a set again."""
+    connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
+    again = PAYMENTS.c.state.in_((DECIDED, BOOKED)) & _in_set(set_id)
+    values = {"state": QUEUED, "booked_ns": 0, "answered_ns": 0}
+    connection.execute(PAYMENTS.update().where(again).values(values))
+    connection.execute(MEMBERS.delete().where(MEMBERS.c.set_id == set_id))
 
 
 def free_members(connection: Connection, set_id: int, numbers: Array) -> None:

@@ -35,7 +35,7 @@ class Funds:
 
     - `minor`: on the position. `floor_minor`: always stays. `room_minor`: what it can receive; None for any amount.
     - `line_minor`: left on the line. `granted_minor`: what officers filled it with.
-    - `can_pay`, `can_receive`: whether the account is open on that side.
+    - `can_pay`, `can_receive`, `line_receives`: whether position and line are open on that side.
     """
 
     position: Position
@@ -46,6 +46,7 @@ class Funds:
     granted_minor: int
     can_pay: bool
     can_receive: bool
+    line_receives: bool
 
     @property
     def drawn_minor(self) -> int:
@@ -163,6 +164,7 @@ def funds_in(state: LedgerState, position: Position, granted: Mapping[tuple[int,
         granted.get((position.participant, position.currency), 0),
         _is_open(account, Block.DEBIT),
         _is_open(account, Block.CREDIT),
+        _is_open(line, Block.CREDIT),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sycee.clearing.gross import Gross
@@ -11,6 +12,7 @@ from sycee.clearing.payments import Payments
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
 from sycee.clearing.receiving import Receiving
+from sycee.clearing.sets import Sets
 from sycee.compliance.enforcement.service import Compliance
 from sycee.database.stores import Stores
 from sycee.identity.people import People
@@ -19,18 +21,20 @@ from sycee.issuance.registry import Registry
 
 
 class Clearing:
-    """The parts of the house. docs/reference/clearing.md lists their verbs."""
+    """The parts of the house. docs/reference/clearing.md lists their verbs. `folder`: of files of certificates."""
 
     def __init__(
-        self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance
-    ) -> None:
+        self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance,
+        folder: Path,
+    ) -> None:  # fmt: skip
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
         self.receiving = Receiving(stores, people, self.register)
         self.permits = Permits(stores, compliance)
         self.payments = Payments(stores)
         self.gross = Gross(stores, people, self.register, self.positions)
+        self.sets = Sets(stores, people, self.register, self.positions, folder)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""
-        return (self.register, self.payments)
+        return (self.register, self.payments, self.sets)

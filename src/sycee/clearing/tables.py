@@ -184,7 +184,8 @@ PERMITS: Final = Table(
     *required(Text, "digest", "network", "library", "until_day"),
 )
 # Payments that were decided together. `first`: the id of its first record on the ledger; the others follow from it.
-# `batch`: its number on the ledger, 0 for gross. `records`, `total_minor`: of the batch, with draws on lines.
+# `batch`: its number on the ledger, 0 for gross. `ended_ns`: 0 while the ledger may still have the batch. `records`,
+# `total_minor`: of the batch, with draws on lines.
 SETS: Final = Table(
     "clearing_sets",
     METADATA,
@@ -199,8 +200,8 @@ SETS: Final = Table(
     state_column(BOOKING, DONE, DISCARDED),
     *required(Id128, "who"),
 )
-_BOOKING: Final = SETS.c.state == BOOKING
-Index("clearing_sets_booking", SETS.c.id, sqlite_where=_BOOKING, postgresql_where=_BOOKING)
+_NOT_ENDED: Final = SETS.c.ended_ns == 0
+Index("clearing_sets_unfinished", SETS.c.id, sqlite_where=_NOT_ENDED, postgresql_where=_NOT_ENDED)
 # A payment is in one open set at most: the row of a discarded set is removed. `place`: in the set, from 0.
 MEMBERS: Final = Table(
     "clearing_members",

@@ -10,9 +10,12 @@ from typing import Final
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from sycee.clearing.house import Position
 from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.positions import Funds
 from sycee.core.arrays import Array, Bytes
+from sycee.database.columns import id_bytes
+from sycee.database.engines import is_sqlite
 from sycee.netting.queue import Queue
 
 _COLUMNS: Final = ("number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "priority")
@@ -47,17 +50,27 @@ def waiting(
 ) -> Waiting:
     """Return payments in a state, at most `most`, with a priority of at most `priority_max`, oldest first."""
     limit = "" if most is None else f" LIMIT {most}"
-    mark = (connection.dialect.name == "sqlite" and "?") or "%s"
-    query = (
-        f"SELECT uetr, {', '.join(_COLUMNS)} FROM clearing_payments "  # noqa: S608  (our own names)
-        f"WHERE state = {mark} AND priority <= {mark} ORDER BY number{limit}"
-    )
-    rows = connection.exec_driver_sql(query, (state, priority_max)).fetchall()
+    where = f"p.state = {{0}} AND p.priority <= {{0}} ORDER BY p.number{limit}"
+    return _read(connection, "clearing_payments p", where, (state, priority_max))
+
+
+def in_set(connection: Connection, set_id: int) -> Waiting:
+    """Return the payments of a set, in its order."""
+    tables = "clearing_members m JOIN clearing_payments p ON p.number = m.payment"
+    return _read(connection, tables, "m.set_id = {0} ORDER BY m.place", (id_bytes(set_id),))
+
+
+def _read(connection: Connection, tables: str, where: str, values: tuple[object, ...]) -> Waiting:
+    columns = ", ".join(f"p.{name}" for name in ("uetr", *_COLUMNS))
+    mark = "?" if is_sqlite(connection) else "%s"
+    query = f"SELECT {columns} FROM {tables} WHERE {where.format(mark)}"  # noqa: S608  (our own names)
+    rows = connection.exec_driver_sql(query, values).fetchall()
     count, width = len(rows), len(_COLUMNS)
     uetrs = np.frombuffer(b"".join([bytes(row[0]) for row in rows]), np.uint8).reshape(-1, 16)
-    values = np.fromiter(chain.from_iterable(row[1:] for row in rows), np.int64, count * width)
-    columns = np.ascontiguousarray(values.reshape(count, width).T)
-    number, sender, receiver, currency, amount, back_currency, back_amount, priority = columns
+    cells = np.fromiter(chain.from_iterable(row[1:] for row in rows), np.int64, count * width)
+    number, sender, receiver, currency, amount, back_currency, back_amount, priority = np.ascontiguousarray(
+        cells.reshape(count, width).T
+    )
     return Waiting(number, sender, receiver, currency, amount, back_currency, back_amount, priority, uetrs)
 
 
@@ -65,14 +78,18 @@ def waiting(
 class Nodes:
     """The positions as nodes of `netting`: one for each participant and currency, in the order of `funds`."""
 
-    funds: Sequence[Funds]
+    funds: Sequence[Funds]  # () if nobody needs the money
     keys: Array  # (n,) participant << 32 | currency, ascending
 
     @classmethod
     def of(cls, funds: Sequence[Funds]) -> Nodes:
+        """Return the nodes of positions with their money, in the order of participant and currency."""
+        return cls(funds, cls.of_positions([each.position for each in funds]).keys)
+
+    @classmethod
+    def of_positions(cls, positions: Sequence[Position]) -> Nodes:
         """Return the nodes of positions, which are in the order of participant and currency."""
-        keys = [each.position.participant << 32 | each.position.currency for each in funds]
-        return cls(funds, np.array(keys, np.int64))
+        return cls((), np.array([each.participant << 32 | each.currency for each in positions], np.int64))
 
     def find(self, participants: Array, currencies: Array) -> Array:
         """Return the node of each participant in a currency: (n,) indexes, -1 for none."""

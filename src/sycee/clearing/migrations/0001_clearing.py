@@ -158,7 +158,7 @@ def _sets() -> None:
         _state("booking", "done", "discarded"),
         *_required(ID, "who"),
     )
-    _partial("clearing_sets_booking", "clearing_sets", ["id"], "state = 'booking'")
+    _partial("clearing_sets_unfinished", "clearing_sets", ["id"], "ended_ns = 0")
     op.create_table(
         "clearing_members",
         Column("payment", NUMBER, primary_key=True, autoincrement=False),

@@ -1,0 +1,396 @@
+"""Sets: payments that are decided together, staged on the ledger and settled by one operation, with a certificate.
+
+    decide: positions after frame F ─> netting ─> one transaction: set, members, draws, certificate
+    book:   STAGE each leg ─> SETTLE (note: half of the certificate's digest) ─> payments booked
+
+The set is stored with its ids and its certificate before the ledger sees it. `finish` continues after a crash: the
+ledger answers records that it has with their first results. A set that the ledger refuses is discarded, and its
+payments are queued again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from sycee.clearing.house import Register
+from sycee.clearing.instructions import PRIORITY_MAX
+from sycee.clearing.members import book_members, decide_again, free_all, take_members
+from sycee.clearing.positions import Funds, Positions
+from sycee.clearing.set_rows import (
+    Set,
+    certificate_in,
+    done_batches_in,
+    draws_of,
+    first_id,
+    header_in,
+    new_row,
+    note_in,
+    records_of,
+    set_in,
+    stored_records,
+    unfinished_in,
+)
+from sycee.clearing.tables import BOOKING, CERTIFICATES, DISCARDED, DONE, DRAWS, NET, OPEN, QUEUED, SETS
+from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, queue_of, waiting
+from sycee.core import ids, money
+from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
+from sycee.core.extras import extra
+from sycee.core.output_files import write_file
+from sycee.core.records import operations
+from sycee.core.result_codes import Result
+from sycee.database.actions import Draft, Intent, LedgerOnly
+from sycee.database.stores import Stores
+from sycee.database.tables import LAPSED
+from sycee.database.transactions import reading, write
+from sycee.identity.people import People
+from sycee.ledger.batch import first_codes
+from sycee.ledger.kernels import constants
+from sycee.ledger.state import LedgerState
+from sycee.netting.queue import Queue
+from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
+from sycee.sequencer.signer import Signer
+
+if TYPE_CHECKING:
+    from sycee.netting.optimise import Outcome
+
+SETTLE: Final = "clearing.settle"
+DISCARD: Final = "clearing.discard"
+STAGED_AT_ONCE: Final = 8_000  # records of one envelope, with which they fit one frame
+ATTEMPTS_MAX: Final = 5
+WEIGHT: Final = "minor units of the first leg"
+
+Decide = Callable[[Queue], "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The payments that a decision considers: their priorities, the participants on both sides, and at most how many.
+
+    `most`: the oldest ones; None for all.
+    """
+
+    priority_max: int = PRIORITY_MAX
+    between: tuple[int, int] | None = None
+    most: int | None = None
+
+
+ALL: Final = Choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a set came to. `payments` is 0 if nothing settles; `reason` is the ledger's code if it refused the set."""
+
+    set_id: int
+    payments: int
+    minor: int
+    value: int
+    bound: int
+    reason: str = ""
+
+
+NOTHING: Final = Settled(0, 0, 0, 0, 0)
+
+
+class Sets:
+    """The sets of the house of one bank. `folder`: of the files of certificates."""
+
+    def __init__(self, stores: Stores, people: People, register: Register, positions: Positions, folder: Path) -> None:
+        self._stores, self._people, self._register, self._positions = stores, people, register, positions
+        self._folder = folder
+        stores.actions.register(_Settle(stores), LedgerOnly(DISCARD))
+
+    # --- reading ---
+
+    def get(self, id: int) -> Set:
+        """Return a set. Raises NotFound if there is none."""
+        with reading(self._stores.engine) as connection:
+            return set_in(connection, id)
+
+    def payments(self, id: int) -> Waiting:
+        """Return the payments of a set, in its order."""
+        with reading(self._stores.engine) as connection:
+            return in_set(connection, id)
+
+    def export(self, id: int) -> tuple[Path, Path]:
+        """Write the certificate of a set to its two files, and return their paths."""
+        with reading(self._stores.engine) as connection:
+            found = certificate_in(connection, id)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        header, rows = (self._folder / f"{ids.format(id)}.{end}" for end in ("json", "rows"))
+        write_file(rows, found.rows.tobytes())
+        write_file(header, found.header)
+        return header, rows
+
+    # --- settling ---
+
+    def settle(
+        self, *, signers: Sequence[Signer], who: int, seconds: float = 3.0, seed: int = 0, choice: Choice = ALL
+    ) -> Settled:
+        """Decide about the queue, and book the set that settles the most. The house signs.
+
+        `seconds`, `seed`: effort and seed of the search. A set that the ledger refuses is discarded, and decided anew
+        from the positions as they are then, up to ATTEMPTS_MAX times.
+        """
+        with extra("clearing"):
+            from sycee.netting.optimise import optimise
+
+        return self.settle_by(
+            lambda queue: optimise(queue, seconds=seconds, seed=seed), signers=signers, who=who, choice=choice,
+            seed=seed, effort_ms=int(seconds * 1_000),
+        )  # fmt: skip
+
+    def settle_in_order(
+        self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX,
+        between: tuple[int, int] | None = None,
+    ) -> Settled:  # fmt: skip
+        """Book the largest set that keeps each sender's order: of all, of urgent payments, or between two participants.
+
+        The algorithm is that of Bech and Soramäki (2001). Otherwise as `settle`.
+        """
+        with extra("clearing"):
+            from sycee.clearing.decisions import in_order
+
+        return self.settle_by(in_order, signers=signers, who=who, choice=Choice(priority_max, between))
+
+    def settle_by(
+        self, decide: Decide, *, signers: Sequence[Signer], who: int, choice: Choice = ALL, seed: int = 0,
+        effort_ms: int = 0,
+    ) -> Settled:  # fmt: skip
+        """Do `settle` with another decision: a function from a queue of `netting` to an outcome."""
+        self.finish(signers=signers, who=who)
+        settled = NOTHING
+        for _ in range(ATTEMPTS_MAX):
+            id = self.decide(decide, who=who, choice=choice, seed=seed, effort_ms=effort_ms)
+            if not id:
+                return NOTHING
+            settled = self.book(id, signers=signers, who=who)
+            if not settled.reason:
+                break
+        return settled
+
+    def decide(self, decide: Decide, *, who: int, choice: Choice = ALL, seed: int = 0, effort_ms: int = 0) -> int:
+        """Store the set that a decision chooses from the queue, with its certificate; return its id, 0 for none.
+
+        Its payments are decided then, and in no other set. Raises BusyError if another caller decided meanwhile.
+        """
+        house = self._register.house()
+        self._people.require(who, SETTLE, operator=house.operator)
+        with reading(self._stores.engine) as connection:
+            found = waiting(connection, QUEUED, most=choice.most, priority_max=choice.priority_max)
+        funds, frame = self._positions.funds_at()
+        nodes = Nodes.of(funds)
+        is_good = bookable(found, nodes)
+        if choice.between is not None:
+            pair = list(choice.between)
+            is_good &= np.isin(found.senders, pair) & np.isin(found.receivers, pair)
+        found = found.part(is_good)
+        if not found.size:
+            return 0
+        queue = queue_of(found, nodes, np.array([each.limit_minor for each in funds], np.int64))
+        outcome = decide(queue)
+        if not outcome.chosen.any():
+            return 0
+        return self._store(found, funds, frame, queue, outcome, who, seed, effort_ms)
+
+    def book(self, id: int, *, signers: Sequence[Signer], who: int) -> Settled:
+        """Stage and settle a stored set, or discard it if the ledger refuses. The house signs.
+
+        May be repeated: a set that has ended returns its outcome.
+        """
+        with reading(self._stores.engine) as connection:
+            found, note = set_in(connection, id), note_in(connection, id)
+        if found.state == BOOKING:
+            refusal = self._stage(found, signers)
+            if refusal is None:
+                self._settle(found, note, signers, who)
+            else:
+                self._free(found, refusal)
+        self._clean(id, signers, who)
+        return self._outcome(id)
+
+    def finish(self, *, signers: Sequence[Signer], who: int) -> int:
+        """Continue with sets that a crash interrupted; return their number. Call it before deciding again."""
+        with reading(self._stores.engine) as connection:
+            unfinished = unfinished_in(connection, NET)
+        for each in unfinished:
+            self.book(each.id, signers=signers, who=who)
+        return len(unfinished)
+
+    def disagreements(self, state: LedgerState) -> Iterator[str]:
+        """Yield one sentence for each set that is done while its batch is open."""
+        batches = state.tables.batches.view(np.ndarray)["number"]
+        with reading(self._stores.engine) as connection:
+            done = done_batches_in(connection)
+        for number in sorted(done & set(batches.tolist())):
+            yield f"the set of batch {number:,} is done, and the batch is open"
+
+    # --- deciding ---
+
+    def _store(
+        self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, outcome: Outcome, who: int, seed: int,
+        effort_ms: int,
+    ) -> int:  # fmt: skip
+        from sycee.clearing.certificate import Decision, Node, issue
+
+        now_ns, ledger = read_ns(self._stores.clock), self._stores.ledger
+        id = ids.new(now_ns // 1_000_000)
+        chosen = found.part(outcome.chosen)
+        draws = draws_of(funds, queue.outflows(outcome.chosen)[: len(funds)])
+        batch = self._newest_batch() + 1
+        row = new_row(
+            id, NET, first=first_id(now_ns), batch=batch, payments=chosen.size, records=0, total_minor=0, frame=frame,
+            decided_ns=now_ns, state=BOOKING, who=who,
+        )  # fmt: skip
+        records = records_of(Set(**row), chosen, draws, [each.position for each in funds])
+        row |= {"records": records.size, "total_minor": int(records["amount"].sum())}
+        codes = {each.participant: each.code for each in self._register.participants(OPEN)}
+        made = issue(
+            queue,
+            outcome,
+            [
+                Node(
+                    codes[each.position.participant], money.currency_of(each.position.currency).code,
+                    each.position.account, each.minor,
+                )
+                for each in funds
+            ],
+            found.uetrs.view("V16").reshape(-1),
+            np.frombuffer(os.urandom(16 * queue.amounts.size), "V16"),
+            Decision(ledger.ledger_id, frame, now_ns, batch, seed, effort_ms, WEIGHT),
+        )  # fmt: skip
+
+        def store(connection: Connection) -> None:
+            connection.execute(SETS.insert().values(row))
+            take_members(connection, id, chosen.numbers)
+            if draws:
+                drawn = [
+                    {"set_id": id, "participant": one, "currency": other, "minor": minor}
+                    for (one, other), minor in draws.items()
+                ]
+                connection.execute(DRAWS.insert(), drawn)
+            proof = {
+                "set_id": id, "digest": made.digest.hex(), "header": made.header, "rows": made.rows.tobytes(),
+                "at_ns": now_ns,
+            }  # fmt: skip
+            connection.execute(CERTIFICATES.insert().values(proof))
+
+        write(self._stores.engine, store)
+        return id
+
+    def _newest_batch(self) -> int:
+        with self._stores.ledger.sequencer.reading() as state:
+            return int(state.tables.counters[constants.NEWEST_BATCH])
+
+    # --- booking ---
+
+    def _stage(self, found: Set, signers: Sequence[Signer]) -> Result | None:
+        """Stage the records of a set; return the first refusal, or None if all are staged."""
+        with reading(self._stores.engine) as connection:
+            records = stored_records(connection, found, self._register.positions(OPEN))
+        sequencer = self._stores.ledger.sequencer
+        until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
+        # The first record begins the batch, or shows that another operator took its number: then nothing is staged.
+        tickets = []
+        for start, end in [(0, 1), *((at, at + STAGED_AT_ONCE) for at in range(1, records.size, STAGED_AT_ONCE))]:
+            part = records[start:end]
+            signed = [each.sign(part, sequencer.ledger_id, until_ns) for each in signers]
+            if start:
+                tickets.append(sequencer.start(part, signed))
+            elif (code := _refusal(sequencer.submit(part, signed))) is not None:
+                return code
+        codes = [_refusal(ticket.wait()) for ticket in tickets]
+        return next((code for code in codes if code is not None), None)
+
+    def _settle(self, found: Set, note: int, signers: Sequence[Signer], who: int) -> None:
+        record = operations.settle(
+            ids.new(read_ns(self._stores.clock) // 1_000_000), batch=found.batch, payments=found.records,
+            total=found.total_minor, operator=self._register.house().operator,
+        )  # fmt: skip
+        record["note_low"], record["note_high"] = ids.split(note)
+        stored = self._stores.intents.find(found.id)
+        if stored is not None and stored.state == LAPSED:
+            self._stores.intents.renew(found.id, signers=signers)
+            return
+        draft = Draft(SETTLE, record, {"set": ids.format(found.id)}, who=who, signers=signers, id=found.id)
+        self._stores.intents.perform(draft)
+
+    def _free(self, found: Set, refusal: Result) -> None:
+        """Queue the payments of a set again, which the ledger did not stage."""
+        write(self._stores.engine, lambda connection: discard_in(connection, found.id, refusal.name))
+
+    def _clean(self, id: int, signers: Sequence[Signer], who: int) -> None:
+        """Remove the batch of a discarded set from the ledger, if it is there, and store the end of the set."""
+        found, house = self.get(id), self._register.house()
+        if found.ended_ns:
+            return
+        if found.state == DISCARDED:
+            with self._stores.ledger.sequencer.reading() as state:
+                batches = state.tables.batches.view(np.ndarray)
+                mine = batches[(batches["number"] == found.batch) & (batches["operator"] == house.operator)]
+                open_ = [(int(each["count"]), int(each["total"])) for each in mine]
+            for count, total in open_:
+                record = operations.settle(
+                    self._stores.new_id(), batch=found.batch, payments=count, total=total, operator=house.operator,
+                    discard=True,
+                )  # fmt: skip
+                payload = {"set": ids.format(id)}
+                self._stores.intents.perform(Draft(DISCARD, record, payload, who=who, signers=signers))
+        else:
+            self.export(id)
+        end = SETS.update().where(SETS.c.id == id, SETS.c.state != BOOKING)
+        values = {"ended_ns": read_ns(self._stores.clock)}
+        write(self._stores.engine, lambda connection: connection.execute(end.values(values)))
+
+    def _outcome(self, id: int) -> Settled:
+        with reading(self._stores.engine) as connection:
+            found, header = set_in(connection, id), header_in(connection, id)
+            minor = int(in_set(connection, id).amounts.sum())
+        count = found.payments if found.state == DONE else 0
+        return Settled(id, count, minor if count else 0, header["value"], header["bound"], found.reason)
+
+
+class _Settle:
+    """The outcome of a set's SETTLE."""
+
+    name = SETTLE
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Book the payments of the set, or queue them again if the ledger refused it."""
+        id = ids.parse(intent.payload["set"])
+        if results[0] is not Result.CREATED:
+            discard_in(connection, id, results[0].name)
+            return
+        now_ns = read_ns(self._stores.clock)
+        book_members(connection, id, None, now_ns)
+        connection.execute(SETS.update().where(SETS.c.id == id).values(state=DONE, reason=""))
+
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Leave the set to `finish`, which signs again; a restore takes the bookings back."""
+        id = ids.parse(intent.payload["set"])
+        values: dict[str, Any] = {"state": BOOKING, "ended_ns": 0}
+        decide_again(connection, id)
+        connection.execute(SETS.update().where(SETS.c.id == id, SETS.c.state == DONE).values(values))
+
+
+def discard_in(connection: Connection, id: int, reason: str) -> None:
+    """Queue the payments of a set again. Its batch is removed from the ledger afterwards."""
+    free_all(connection, id)
+    connection.execute(SETS.update().where(SETS.c.id == id).values(state=DISCARDED, reason=reason, ended_ns=0))
+
+
+def _refusal(answers: Array) -> Result | None:
+    codes = first_codes(answers)
+    wrong = codes[codes != Result.CREATED]
+    return Result(int(wrong[0])) if wrong.size else None
