@@ -127,6 +127,10 @@ bench-full: $(DEV) ## Measure everything at full size in an hour, save it, and w
 bench-programmes: $(DEV) ## Measure programmes at full size: registration, draw, allotment, bulk payments
 	$(BIN)/python -m benchmarks --full --only programmes-
 
+.PHONY: bench-sandbox
+bench-sandbox: $(DEV) ## Measure the sandbox at full size
+	$(BIN)/python -m benchmarks --full --only sandbox-
+
 # A lock has names, versions and hashes and no addresses, so it works with every index and mirror.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"

@@ -28,6 +28,7 @@ FAMILIES: Final = (
     "wallets",
     "programmes_live",
     "bulk",
+    "cities",
     "iso20022_messages",
     "purses",
     "sqlite",

@@ -21,6 +21,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     catalogue,
     charts,
+    cities,
     compliance,
     compliance_names,
     crowd,
@@ -63,6 +64,7 @@ SMALL: dict[str, Measure] = {
     "transfers": partial(ledger.transfers, accounts=50),
     "pays": partial(ledger.pays, accounts=50),
     "messages": iso20022_messages.read_messages,
+    "synthetic city": cities.built,
     "holds": partial(ledger.holds, accounts=50),
     "journal bytes": partial(ledger.journal_bytes, accounts=50),
     "drop": drops.drop,
