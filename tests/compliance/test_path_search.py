@@ -86,7 +86,7 @@ def order(graph: Graph, links: tuple[int, ...], done: Masks) -> tuple[object, ..
 @given(
     network=networks(), base=masks(), considered=st.integers(0, 7), ends=st.tuples(st.integers(0, 5), st.integers(0, 5))
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_best_path_is_the_first_of_all_paths(
     network: tuple[Graph, MaskTable], base: Masks, considered: int, ends: tuple[int, int]
 ) -> None:

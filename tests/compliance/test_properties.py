@@ -28,7 +28,7 @@ pytestmark = pytest.mark.fast
 T = TypeVar("T")
 MET = (Verdict.PASS, Verdict.ATTESTED)
 worlds = st.integers(0, 2**32 - 1)
-seldom = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+seldom = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def world(seed: int) -> tuple[Random, Network, Library]:

@@ -194,7 +194,7 @@ def agrees(router: Router, answer: RouteResult, under: set[str]) -> None:
 
 
 @given(declared=networks(), judging=libraries())
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_the_result_is_the_first_of_all_paths(declared: Network, judging: Library) -> None:
     router = Router(declared, judging, AT)
     forces = {each.id: each.force(AT, declared.adoptions) for each in judging.profiles}
@@ -212,7 +212,7 @@ def test_the_result_is_the_first_of_all_paths(declared: Network, judging: Librar
 
 
 @given(declared=networks(), judging=libraries())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_a_further_profile_never_improves_a_route(declared: Network, judging: Library) -> None:
     more = Router(declared, judging, AT).best("payment")
     for left_out in judging.profiles:
@@ -224,7 +224,7 @@ def test_a_further_profile_never_improves_a_route(declared: Network, judging: Li
 
 
 @given(declared=networks(), judging=libraries())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_no_route_loses_a_regime(declared: Network, judging: Library) -> None:
     router = Router(declared, judging, AT)
     answer = router.best("payment")
@@ -254,7 +254,7 @@ CLASHING = (
 
 
 @given(declared=networks(), judging=libraries(CLASHING))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_where_regimes_conflict_there_is_a_route_only_if_nothing_stops_it(declared: Network, judging: Library) -> None:
     router = Router(declared, judging, AT)
     answer = router.best("payment")

@@ -355,7 +355,7 @@ def test_results_are_cached_and_shares_have_days() -> None:
 
 # --- random networks ---
 
-seldom = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+seldom = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @seldom

@@ -115,7 +115,7 @@ def test_a_participant_without_a_declared_organisation_is_its_own_party() -> Non
     assert finding(declared(**flows)).verdict is Verdict.FAIL
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_dividing_a_flow_never_clears_it(seed: int) -> None:
     """A part has some of the persons and some of the classes; together they have all of both."""

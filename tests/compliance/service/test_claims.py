@@ -43,12 +43,12 @@ def test_nothing_changes_between_change_days() -> None:
     """Time alone changes no decision before the day that it names."""
     network, _ = example()
     distinct = set()
-    chosen = spans()[:: max(len(spans()) // 12, 1)]
+    chosen = spans()[:: max(len(spans()) // 6, 1)]
     for first, last in chosen:
         at_first = all_findings(network, first)
         assert at_first == all_findings(network, last), f"between {first} and {last}"
         distinct.add(at_first)
-    assert len(chosen) > 10
+    assert len(chosen) > 5
     assert len(distinct) > 3  # and verdicts change between spans
 
 

@@ -27,7 +27,7 @@ from sycee.core.errors import UsageError
 pytestmark = pytest.mark.fast
 
 worlds = st.integers(0, 2**32 - 1)
-seldom = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+seldom = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PARTIES = ("participant-0", "participant-1")
 
 
