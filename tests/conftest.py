@@ -6,8 +6,12 @@ Hypothesis draws the same examples on every run, so a failure is never a matter 
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +21,26 @@ if TYPE_CHECKING:
     from sycee.journal import Journal
 
 __all__ = ["server", "sockets", "where"]
+
+# A bank opens and closes with some thirty `fdatasync`, each of which takes milliseconds on a disk. No test needs it:
+# tests kill processes, never the machine, and `sycee.testing` simulates disks that lose data.
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - each test has a new folder in it
+MEMORY_BYTES_MIN: Final = 4 << 30
+
+
+def _keep_files_in_memory() -> None:
+    """Let new temporary files be in memory, unless TMPDIR is set, or there is too little, or programs cannot run in it.
+
+    Workers and subprocesses inherit the setting.
+    """
+    if "TMPDIR" in os.environ or not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # or the folder chosen before would stay
+
+
+_keep_files_in_memory()
 
 settings.register_profile(
     "seeded",

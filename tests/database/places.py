@@ -26,17 +26,14 @@ SETTINGS = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
 sql_cache.share()
 
 _NUMBERS = itertools.count(1)
-_MEMORY = Path("/dev/shm")  # noqa: S108 - each server has a new folder in it
-_MEMORY_BYTES_MIN = 2 * 2**30  # a database has 9 MB in 300 files, and a test process keeps up to 30 to copy from
 _FILE_COPY_SINCE = 15_00_00  # version of PostgreSQL; older ones have no other strategy
 
 
 @contextmanager
 def server() -> Iterator[Path]:
     """Yield the folder of a server's socket. Without PostgreSQL, tests are skipped, and fail under CI."""
-    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES_MIN
-    # Not pytest's own folder, which other users may not enter. A disk takes seconds to remove thousands of files.
-    with tempfile.TemporaryDirectory(dir=_MEMORY if in_memory else None) as folder:
+    # Not pytest's own folder, which other users may not enter.
+    with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
         try:
             postgresql.command("postgres")
