@@ -263,13 +263,6 @@ def test_a_worker_that_fails_leaves_the_work_to_the_process(tmp_path: Path, smal
     assert len(compiled_files(tmp_path)) == 1
 
 
-def test_a_program_that_embeds_python_starts_no_worker(tmp_path: Path, small: dict[str, str]) -> None:
-    process = started("import sys; sys.executable = '/usr/sbin/server'\n" + KERNEL, tmp_path, **small)
-    _, err = process.communicate()
-    assert process.returncode == 0
-    assert err == "compiling kernels in this process, for up to a minute\n"
-
-
 def test_a_copy_of_the_sources_uses_the_kernels_of_the_first(tmp_path: Path) -> None:
     from sycee.ledger import kernels  # compiled by now
 
