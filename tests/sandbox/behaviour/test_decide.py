@@ -55,6 +55,7 @@ def designs(draw: Any) -> Design:
         decay_week=draw(st.sampled_from((0, 100_000))),
         shops=draw(st.sampled_from(SHOPS)),
         own_money=draw(st.booleans()),
+        divisible=draw(st.booleans()),
         price_step=draw(st.sampled_from((1, 10))),
     )
 

@@ -33,6 +33,7 @@ DESIGNS = {
     ),
     "few shops": replace(LOTTERY, shops=Shops(share_ppm=100_000, online=False), own_money=False),
     "threshold": replace(LOTTERY, payment_min=5_000),
+    "indivisible": replace(LOTTERY, divisible=False),
     "households": Design(how="universal", unit="household", amount_by_size=(9_000, 15_000, 20_000), spend_until=20),
 }
 

@@ -68,7 +68,7 @@ class Decision:
     new: int = 0
     lifted: int = 0  # part of forward and new: the raise to a threshold
     top_up: int = 0  # own money that the wallet needs for the payment
-    decayed: int = 0  # goes back to the funder: weekly decay, the unused part of a coupon
+    decayed: int = 0  # goes back to the funder: weekly decay, the unused part of a coupon or an indivisible packet
     returned: int = 0  # goes back to the funder at the end
 
     @property
@@ -83,10 +83,8 @@ def decide(person: Person, day: int, purse: Purse, setting: Setting, draws: Draw
     decision = Decision()
     if purse.stage == NO_PURSE and day == 0:
         decision = replace(decision, registers=registers(person, setting, draws))
-    usual = person.month * int(setting.baskets[draws.bits(c.BASKET) >> 54]) >> c.BASKET_BITS
-    planned = 0
-    if happens(draws.bits(c.OUT), today[c.DAY_OUT]) and usual > 0:
-        planned = usual
+    planned = basket(person, setting, draws) if happens(draws.bits(c.OUT), today[c.DAY_OUT]) else 0
+    if planned:
         cell, shop = _ordinary(person, today[c.DAY_WORKS], setting, draws)
         decision = replace(decision, goes_out=True, ordinary_cell=cell, ordinary_shop=shop, planned=planned)
     if purse.stage == MEMBER and _claims(person, today, setting, draws):
@@ -105,12 +103,17 @@ def decide(person: Person, day: int, purse: Purse, setting: Setting, draws: Draw
         decision = replace(decision, paid_back=back)
         purse = replace(purse, debt=purse.debt - back)
     if purse.stage == CLAIMED and purse.balance and today[c.DAY_OPEN]:
-        decision, purse = _use(person, day, purse, setting, draws, decision, usual, planned)
+        decision, purse = _use(person, day, purse, setting, draws, decision, planned)
     if today[c.DAY_ENDS] and purse.stage in (MEMBER, CLAIMED):
         rest = purse.balance if purse.stage == CLAIMED else purse.grant
         decision = replace(decision, returned=rest)
         purse = replace(purse, stage=OVER, balance=0, returned=purse.returned + rest)
     return decision, purse
+
+
+def basket(person: Person, setting: Setting, draws: Draws) -> int:
+    """Return the person's usual purchase of a day."""
+    return person.month * int(setting.baskets[draws.bits(c.BASKET) >> 54]) >> c.BASKET_BITS
 
 
 def registers(person: Person, setting: Setting, draws: Draws) -> bool:
@@ -149,7 +152,7 @@ def _claims(person: Person, today: list[int], setting: Setting, draws: Draws) ->
 
 
 def _use(
-    person: Person, day: int, purse: Purse, setting: Setting, draws: Draws, decision: Decision, usual: int, planned: int
+    person: Person, day: int, purse: Purse, setting: Setting, draws: Draws, decision: Decision, planned: int
 ) -> tuple[Decision, Purse]:
     """Return the decision with a payment of the purse, if there is one, and the purse afterwards."""
     rules, today, market = setting.rules, setting.day(day), setting.market
@@ -176,11 +179,13 @@ def _use(
         available = min(available, piece)
     if rules[c.R_PAYMENT_MAX]:
         available = min(available, rules[c.R_PAYMENT_MAX])
-    own_max = max(person.liquid, planned) if rules[c.R_OWN_MONEY] else 0
-    target = planned or usual
+    # Own money is one more step, such as a top-up, except beside a coupon, which is only a discount.
+    adds = anywhere or bool(piece) or happens(draws.bits(c.BESIDE), rules[c.R_BESIDE])
+    own_max = max(person.liquid, planned) if adds and rules[c.R_OWN_MONEY] else 0
+    target = planned or basket(person, setting, draws)
     if not anywhere and not piece and happens(draws.bits(c.CLEAR), rules[c.R_CLEAR]):
         target = available  # something of the size of the gift, and own money beside it
-        if happens(draws.bits(c.BESIDE), rules[c.R_BESIDE]):
+        if own_max:
             size = 2 * share_of(draws.bits(c.BESIDE_SIZE))
             target += available * rules[c.R_BESIDE_SIZE] // PPM * size // PPM
     target = max(target, planned)
@@ -204,8 +209,12 @@ def _use(
     new = min(new, payment)
     substituted = min(planned, payment - new)
     forward = payment - new - substituted
-    # A coupon is used up, even where the payment was smaller than it.
-    unused = min(-label % piece, purse.balance - label) if piece else 0
+    # A coupon and an indivisible packet are used up, even where the payment was smaller.
+    unused = 0
+    if piece:
+        unused = min(-label % piece, purse.balance - label)
+    elif not rules[c.R_DIVISIBLE]:
+        unused = purse.balance - label
     decision = replace(
         decision,
         uses=True,

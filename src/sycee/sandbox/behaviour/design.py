@@ -90,6 +90,7 @@ class Design:
     moved: tuple[Moved, ...] = ()
     decay_week: int = 0  # ppm of the balance that goes back to the funder every week after the claim
     shops: Shops = Shops()
+    divisible: bool = True  # False: what a payment leaves goes back to the funder
     own_money: bool = True  # a payment may add own money to the purse's
     first_weekday: int = 0  # of day 0; 0: Monday
     price_step: int = 1  # minor units: every amount that a person decides is a multiple

@@ -173,10 +173,10 @@ def decide(
     zone, month = person[c.ZONE], person[c.MONTH]
     if purse[c.STAGE] == c.NO_PURSE and day == 0:
         out[c.D_REGISTERS] = int64(registers(rules, key, person[c.FLAGS]))
-    usual = basket(month, baskets, key, day)
     planned = int64(0)
-    if share_of(draw(key, day, c.OUT)) < days[day, c.DAY_OUT] and usual > 0:
-        planned = usual
+    if share_of(draw(key, day, c.OUT)) < days[day, c.DAY_OUT]:
+        planned = basket(month, baskets, key, day)
+    if planned > 0:
         cell, shop = place(rules, days[day, c.DAY_WORKS], sectors, offsets, entries, key, day, zone, person[c.WORKS_IN])
         out[c.D_GOES_OUT] = 1
         out[c.D_ORDINARY_CELL] = cell
@@ -200,8 +200,9 @@ def decide(
         out[c.D_PAID_BACK] = back
     if purse[c.STAGE] == c.CLAIMED and purse[c.BALANCE] > 0 and days[day, c.DAY_OPEN] != 0:
         _use(
-            rules, days, start, propensity, open_sectors, offsets, entries, person, key, day, usual, planned, purse, out
-        )
+            rules, days, start, propensity, baskets, open_sectors, offsets, entries,
+            person, key, day, planned, purse, out,
+        )  # fmt: skip
     if days[day, c.DAY_ENDS] != 0 and (purse[c.STAGE] == c.MEMBER or purse[c.STAGE] == c.CLAIMED):
         out[c.D_RETURNED] = purse[c.BALANCE] if purse[c.STAGE] == c.CLAIMED else purse[c.GRANT]
         purse[c.RETURNED] += out[c.D_RETURNED]
@@ -210,7 +211,9 @@ def decide(
 
 
 @plain
-def _use(rules, days, start, propensity, open_sectors, offsets, entries, person, key, day, usual, planned, purse, out):
+def _use(
+    rules, days, start, propensity, baskets, open_sectors, offsets, entries, person, key, day, planned, purse, out
+):  # fmt: skip
     """Decide whether the purse pays, where and how much."""
     if share_of(draw(key, c.STATIC, c.NEVER)) < rules[c.R_NEVER]:
         return
@@ -244,11 +247,14 @@ def _use(rules, days, start, propensity, open_sectors, offsets, entries, person,
         available = min(available, piece)
     if rules[c.R_PAYMENT_MAX] > 0:
         available = min(available, rules[c.R_PAYMENT_MAX])
-    own_max = max(person[c.LIQUID], planned) if rules[c.R_OWN_MONEY] != 0 else int64(0)
-    target = planned if planned > 0 else usual
+    adds = rules[c.R_ANYWHERE] != 0 or piece > 0 or share_of(draw(key, day, c.BESIDE)) < rules[c.R_BESIDE]
+    own_max = int64(0)
+    if adds and rules[c.R_OWN_MONEY] != 0:
+        own_max = max(person[c.LIQUID], planned)
+    target = planned if planned > 0 else basket(person[c.MONTH], baskets, key, day)
     if rules[c.R_ANYWHERE] == 0 and piece == 0 and share_of(draw(key, day, c.CLEAR)) < rules[c.R_CLEAR]:
         target = available
-        if share_of(draw(key, day, c.BESIDE)) < rules[c.R_BESIDE]:
+        if own_max > 0:
             size = 2 * share_of(draw(key, day, c.BESIDE_SIZE))
             target += available * rules[c.R_BESIDE_SIZE] // c.PPM * size // c.PPM
     target = max(target, planned)
@@ -274,11 +280,14 @@ def _use(rules, days, start, propensity, open_sectors, offsets, entries, person,
     new = min(new, payment)
     substituted = min(planned, payment - new)
     purse[c.BALANCE] -= label
-    if piece > 0:  # a coupon is used up, even where the payment was smaller than it
-        rest = min((piece - label % piece) % piece, purse[c.BALANCE])
-        purse[c.BALANCE] -= rest
-        purse[c.RETURNED] += rest
-        out[c.D_DECAYED] += rest
+    unused = int64(0)
+    if piece > 0:
+        unused = min((piece - label % piece) % piece, purse[c.BALANCE])
+    elif rules[c.R_DIVISIBLE] == 0:
+        unused = purse[c.BALANCE]
+    purse[c.BALANCE] -= unused
+    purse[c.RETURNED] += unused
+    out[c.D_DECAYED] += unused
     purse[c.DEBT] += payment - new - substituted
     purse[c.PAYMENTS] += 1
     purse[c.SPENT] += label

@@ -102,12 +102,13 @@ DAY_COLUMNS: Final = 9
     R_LIFT_NEW,
     R_PAYMENT_MIN,
     R_PAYMENT_MAX,
-    R_PIECE,  # of a coupon: its value; 0 for a divisible purse
+    R_PIECE,  # of a coupon: its value; 0 for other money
+    R_DIVISIBLE,  # 0: a payment uses up the purse
     R_STACKING,
     R_DECAY_WEEK,
     R_DAYS,
-) = range(29)
-RULES: Final = 29
+) = range(30)
+RULES: Final = 30
 
 # Offsets of the tables of a market, one array of packed 64-bit entries.
 M_ZONES, M_CELLS, M_SHOPS, M_SHOP_DATA, M_OPEN_ZONES, M_OPEN_CELLS, M_OPEN_SHOPS = range(7)

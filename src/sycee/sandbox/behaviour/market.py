@@ -79,15 +79,20 @@ class Market:
         return first, self.entries[begin : begin + count].tolist()
 
 
-def of_city(city: City, shops: Shops | None = None, size_bounds: tuple[int, ...] = SIZE_BOUNDS) -> Market:
-    """Return the market of a city. `size_bounds`: ascending yearly turnovers that part the size classes.
+def of_city(city: City, shops: Shops | Array | None = None, size_bounds: tuple[int, ...] = SIZE_BOUNDS) -> Market:
+    """Return the market of a city.
+
+    shops: which of them accept the programme's money: a rule, or (merchants,) bool. size_bounds: ascending yearly
+    turnovers that part the size classes.
 
     Raises UsageError for a sector or a zone that the city does not have.
     """
     merchants, zones, kinds = city.merchants, len(city.zones), len(city.sectors)
     if zones > 1 << 11 or kinds > 64 or not 0 < len(size_bounds) < 255:
         raise UsageError(f"{zones} zones and {kinds} sectors are too many", hint="at most 2,048 zones and 64 sectors")
-    is_accepting = accepting(city, shops or Shops())
+    is_accepting = shops if isinstance(shops, np.ndarray) else accepting(city, shops or Shops())
+    if is_accepting.dtype != np.bool_ or is_accepting.shape != (len(merchants),):
+        raise UsageError(f"accepting shops have the shape {is_accepting.shape}", hint=f"({len(merchants)},) bool")
     place = np.where(merchants.online, zones, merchants.zone).astype(np.int64)
     cell = place * kinds + merchants.sector
     # Accepting shops come first in their cell: the second set of tables is over a part of the same positions.

@@ -92,7 +92,7 @@ def make(design: Design, parameters: Parameters, variant: Variant, market: Marke
     rules[c.R_ANYWHERE] = int(is_cash)
     rules[c.R_HABIT] = variant.habit(parameters)
     rules[c.R_CLEAR] = parameters["clear_share"]
-    rules[c.R_BESIDE] = parameters["beside_share"]
+    rules[c.R_BESIDE] = parameters["beside_app" if design.channel == APP else "beside_other"]
     rules[c.R_BESIDE_SIZE] = parameters["beside_size"]
     rules[c.R_OWN_MONEY] = int(design.own_money or is_cash)
     rules[c.R_SPREAD] = parameters["mpc_spread"]
@@ -104,6 +104,7 @@ def make(design: Design, parameters: Parameters, variant: Variant, market: Marke
     rules[c.R_PAYMENT_MIN] = -(-design.payment_min // step)
     rules[c.R_PAYMENT_MAX] = -(-design.per_payment_max // step)
     rules[c.R_PIECE] = design.amount_largest // design.pieces // step if is_coupon else 0
+    rules[c.R_DIVISIBLE] = int(design.divisible or is_coupon or is_cash)
     rules[c.R_STACKING] = int(design.stacking)
     rules[c.R_DECAY_WEEK] = design.decay_week
     return Setting(

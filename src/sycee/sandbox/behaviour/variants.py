@@ -18,6 +18,7 @@ from sycee.sandbox.behaviour.layout import DECILES, MPC_MAX, PPM
 from sycee.sandbox.behaviour.parameters import Parameters
 
 THREE_WEEKS: Final = 21  # the window of the experiment that measured `mpc_expiry`
+LONGEST: Final = 61  # the longest window of Shu and Gneezy; money without a deadline is put off no more than that
 TENTH: Final = 100_000  # the weekly loss of the experiment that measured `mpc_decay`
 
 # (parameters, design, decile of income, decile of liquid wealth from 0) -> parts per million
@@ -120,8 +121,8 @@ def _planned(parameters: Parameters, design: Design, days: int) -> int:
 
 def _forgotten(parameters: Parameters, design: Design, share: int) -> int:
     """Return a share as a long window leaves it: people put off what is not urgent."""
-    salience = parameters["salience_days"]
-    return share * min(salience, design.window_days * 1_000) // (design.window_days * 1_000)
+    salience, window = parameters["salience_days"], min(design.window_days, LONGEST) * 1_000
+    return share * min(salience, window) // window
 
 
 def _start_with_deadline(parameters: Parameters, design: Design, days: int) -> int:

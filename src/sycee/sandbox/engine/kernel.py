@@ -70,6 +70,10 @@ def _run(
     out = np.zeros(c.DECISION_FIELDS, np.int64)
     seed = rules[c.R_SEED]
     keep = purses.shape[0] > 0
+    ends = int64(-1)
+    for day in range(day_count):
+        if days[day, c.DAY_ENDS] != 0:
+            ends = day
     for p in range(first, last):
         row = p % rows
         key = b.person_key(seed, p)
@@ -80,7 +84,7 @@ def _run(
         if granted == 0:
             if with_baseline:
                 _ordinary(
-                    rules, days, baskets, sectors, offsets, entries, person, key, classes,
+                    rules, days, baskets, sectors, offsets, entries, person, key, 0, classes,
                     cell_base, group_base, shop_base,
                 )  # fmt: skip
             continue
@@ -98,17 +102,27 @@ def _run(
                 rules, offsets, entries, person, day, purse, out, classes, with_baseline,
                 cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, flows,
             )  # fmt: skip
+            is_empty = purse[c.STAGE] == c.OVER or (purse[c.STAGE] == c.CLAIMED and purse[c.BALANCE] == 0)
+            if is_empty and purse[c.DEBT] == 0:  # all later days are as without a programme
+                if ends > day:
+                    purse[c.STAGE] = c.OVER
+                if with_baseline:
+                    _ordinary(
+                        rules, days, baskets, sectors, offsets, entries, person, key, day + 1, classes,
+                        cell_base, group_base, shop_base,
+                    )  # fmt: skip
+                break
         if keep:
             purses[p - first, :] = purse
 
 
 @_plain
 def _ordinary(
-    rules, days, baskets, sectors, offsets, entries, person, key, classes, cell_base, group_base, shop_base
+    rules, days, baskets, sectors, offsets, entries, person, key, from_day, classes, cell_base, group_base, shop_base
 ):  # fmt: skip
-    """Add the purchases of a person without a grant."""
+    """Add the purchases of a person whom the programme does not change from a day on."""
     month, zone, works, decile = person[c.MONTH], person[c.ZONE], person[c.WORKS_IN], person[c.INCOME_DECILE]
-    for day in range(days.shape[0]):
+    for day in range(from_day, days.shape[0]):
         if b.share_of(b.draw(key, day, c.OUT)) >= days[day, c.DAY_OUT]:
             continue
         planned = b.basket(month, baskets, key, day)

@@ -52,8 +52,8 @@ class Place:
     market: Market
 
 
-def prepare(city: City, shops: Shops | None = None, size_bounds: tuple[int, ...] = SIZE_BOUNDS) -> Place:
-    """Return a city prepared for many runs. Errors as `market.of_city`."""
+def prepare(city: City, shops: Shops | Array | None = None, size_bounds: tuple[int, ...] = SIZE_BOUNDS) -> Place:
+    """Return a city prepared for many runs. Arguments and errors as `market.of_city`."""
     return Place(city, peoples.of_city(city), markets.of_city(city, shops, size_bounds))
 
 
