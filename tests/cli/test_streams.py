@@ -84,6 +84,7 @@ def commands(place: Path) -> list[list[str]]:
         ["key", "new", f"{new}.pem"],
         ["simulate", "--histories", "1"],
         ["sandbox", "city", "--help"],
+        ["sandbox", "verify", "--help"],
         ["compliance", "check", str(EXAMPLE)],
         ["compliance", "check", str(EXAMPLE), "--json"],
         found_bank(place.parent),

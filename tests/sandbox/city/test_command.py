@@ -9,7 +9,7 @@ from sycee import cli
 from sycee.sandbox.city import files
 
 
-def test_a_city_is_built_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_city_is_built_shown_and_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "town"
     assert cli.main(["sandbox", "city", "market-town", "--out", str(out), "--one-in", "100", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -22,6 +22,15 @@ def test_a_city_is_built_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     table = capsys.readouterr().out
     assert f"digest {shown['digest']}" in table
     assert "poorest fifth" in table
+    assert cli.main(["sandbox", "verify", str(out), "--source", "market-town", "--json"]) == 0
+    verified = json.loads(capsys.readouterr().out)
+    assert verified["ok"]
+    assert verified["rebuilt"] == verified["digest"] == shown["digest"]
+    assert cli.main(["sandbox", "verify", str(out), "--source", "shenzhen"]) == 3
+    assert "name the file that the city was built from" in capsys.readouterr().err
+    (out / files.ZONES).write_bytes((out / files.MERCHANTS).read_bytes())
+    assert cli.main(["sandbox", "verify", str(out)]) == 3
+    assert "has no column 'name'" in capsys.readouterr().err
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ TOWN = data.content(definition.FOLDER, "market-town").decode()
 
 def load(old: str, new: str) -> definition.CityFile:
     assert old in TOWN
-    return definition.define(documents.parse(TOWN.replace(old, new, 1), "town.toml"))
+    return definition.define(documents.parse(TOWN.replace(old, new, 1), "town.toml"), "")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def build(
         name=file.name,
         title=file.title,
         currency=file.currency.code,
+        file_digest=file.digest,
         seed=seed,
         one_in=one_in,
         consumption_ppm=file.consumption_ppm,

@@ -14,8 +14,10 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from blake3 import blake3
+
 from sycee import data
-from sycee.core import money
+from sycee.core import documents, money
 from sycee.core.documents import Table
 from sycee.core.errors import SyceeError
 from sycee.core.money import Currency
@@ -173,6 +175,7 @@ class CityFile:
     work: Work
     sectors: tuple[SectorRow, ...]
     shop_sizes: ShopSizes
+    digest: str  # BLAKE3-256 of the file's bytes, hexadecimal
 
     @property
     def consumption_ppm(self) -> int:
@@ -186,11 +189,12 @@ def load(source: Path | str) -> CityFile:
     A text that contains a slash or ends in `.toml` is a path. Raises DocumentError for an error in the file, UsageError
     for an unknown city.
     """
-    return define(data.document(FOLDER, source, "city"))
+    name, content = data.file(FOLDER, source, "city")
+    return define(documents.parse(content, name), blake3(content).hexdigest())
 
 
-def define(table: Table) -> CityFile:
-    """Build a city file from its document. Raises DocumentError for an impossible one."""
+def define(table: Table, digest: str) -> CityFile:
+    """Return the city file of a document; `digest` is that of its bytes. Raises DocumentError for an impossible one."""
     currency = table.currency("currency")
     name = _name(table, "name")
     population = _count(table.table("population"), "persons")
@@ -239,6 +243,7 @@ def define(table: Table) -> CityFile:
         work=_work(table.table("work")),
         sectors=sectors,
         shop_sizes=_shop_sizes(table.table("shop_sizes")),
+        digest=digest,
     )
     table.finish()
     if made.consumption_year.values[0] > income_year.values[0]:

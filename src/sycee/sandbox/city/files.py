@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+import sycee
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.extras import extra
 from sycee.core.input_files import read_bytes
@@ -92,6 +93,8 @@ def manifest(city: City, digest: str) -> dict[str, Any]:
         "one_in": city.one_in,
         "consumption_ppm": city.consumption_ppm,
         "digest": digest,
+        "file_digest": city.file_digest,
+        "release": sycee.__version__,
         "persons": len(city.persons),
         "households": int(city.persons.household[-1]) + 1 if len(city.persons) else 0,
         "merchants": len(city.merchants),
@@ -124,6 +127,7 @@ def read(folder: Path) -> City:
             seed=values["seed"],
             one_in=values["one_in"],
             consumption_ppm=values["consumption_ppm"],
+            file_digest=values["file_digest"],
             sectors=tuple(Sector(**each) for each in values["sectors"]),
             persons=Persons(**_read_table(folder / PERSONS, PERSON_COLUMNS)),
             merchants=Merchants(**_read_table(folder / MERCHANTS, MERCHANT_COLUMNS)),

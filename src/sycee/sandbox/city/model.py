@@ -154,6 +154,7 @@ class City:
     merchants: Merchants
     zones: Zones
     comparisons: tuple[Comparison, ...] = ()
+    file_digest: str = ""  # of the city file that it was built from; not part of `digest`
 
     def columns(self) -> Iterator[tuple[str, str, Array]]:
         """Yield table, column name and array of every column of numbers, in a fixed order."""
