@@ -55,6 +55,21 @@ def test_an_unknown_city_is_an_error_with_the_nearest() -> None:
     assert caught.value.hint == 'did you mean "shenzhen"?'
 
 
+def gallery() -> list[tuple[str, str]]:
+    """(diff, message) in the order of the page."""
+    page = (ROOT / "docs/reference/cities.md").read_text(encoding="utf-8")
+    return re.findall(r"```diff\n(.*?)```\n\n```text\n(.*?)```", page, flags=re.DOTALL)
+
+
+def test_the_error_gallery_shows_the_errors() -> None:
+    assert len(gallery()) >= 8
+    for diff, message in gallery():
+        removed, added = ("\n".join(line[1:] for line in diff.splitlines() if line[0] == sign) for sign in "-+")
+        with pytest.raises(UsageError) as caught:
+            load(removed, added)
+        assert message == f"error: {caught.value.message}\nhint: {caught.value.hint}\n"
+
+
 def test_every_key_of_a_city_file_is_documented() -> None:
     def keys(values: Any) -> set[str]:
         if isinstance(values, list):
