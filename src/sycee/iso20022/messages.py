@@ -104,7 +104,7 @@ def read(content: bytes, file: str = "the message", *, addresses: Addresses = Ad
         raise MessageError(file, document.sourceline, "", f"the message is a {name}", right=right)
     if len(document) != 1:
         raise Element(document, file).error(f"has {len(document)} elements", f"one element {kind.root}")
-    header = None if header_node is None else _header(header_node, file)
+    header = None if header_node is None else header_in(header_node, file)
     if header and header.message != name:
         problem = f"MsgDefIdr is {header.message}, and the document a {name}"
         raise Element(header_node, file).error(problem, f"MsgDefIdr {name}", below="MsgDefIdr")
@@ -151,7 +151,8 @@ def _parts(root: Any, file: str) -> tuple[Any, Any]:
     raise MessageError(file, root.sourceline, "", problem, right="a Document, or AppHdr and Document in one envelope")
 
 
-def _header(node: Any, file: str) -> Header:
+def header_in(node: Any, file: str) -> Header:
+    """Return the header of an element AppHdr; raise MessageError for a wrong one."""
     name = message_name(node, file)
     if name not in HEADERS:
         raise Element(node, file).error(f"is a {name}", " or ".join(HEADERS))
