@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -170,3 +170,35 @@ def test_a_waiver_counts_for_a_year_and_a_day_however_long_it_is() -> None:
     assert not long.in_force(date(2026, 1, 2))
     asked = judge(declared(), profile(rule("facility", AT_HOME)), waivers=(long,))
     assert next(each for each in asked.findings("two")).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "last"),
+    [
+        ({"subject": "two"}, {}, date(2027, 1, 1)),  # each of at most a year and a day, one after the other
+        ({"subject": "two", "from_date": date(2026, 6, 1)}, {}, date(2027, 1, 1)),  # they overlap
+        ({"subject": "pay"}, {}, date(2027, 1, 1)),  # the second names the flow
+        ({"subject": "two", "from_date": date(2026, 12, 30)}, {}, date(2027, 12, 29)),  # a day lies between them
+        ({"subject": "one"}, {}, date(2026, 12, 28)),  # it is of another place
+        (
+            {"subject": "two", "until_date": date(2026, 12, 31)},
+            {"subject": "two", "from_date": date(2026, 12, 31), "until_date": date(2027, 12, 30)},
+            date(2027, 1, 1),
+        ),
+    ],
+)
+def test_waivers_in_a_row_count_as_one(second: dict[str, Any], third: dict[str, Any], last: date) -> None:
+    def given(subject: str, **about: Any) -> Waiver:
+        days = {"from_date": date(2026, 12, 29), "until_date": date(2027, 12, 30)}
+        return waiver("regime/rule", subject, **(days | about))
+
+    first = given("two", from_date=date(2026, 1, 1), until_date=date(2026, 12, 29))
+    waivers = (first, given(**second), *([given(**third)] if third else []))
+    regime = profile(rule("facility", AT_HOME))
+
+    def verdict(at: date) -> Verdict:
+        asked = judge(declared(), regime, at=at, waivers=waivers)
+        return next(each.verdict for each in asked.flow("pay") if each.subject == "pay @ two")
+
+    assert verdict(last) is Verdict.WAIVED
+    assert verdict(last + timedelta(days=1)) is Verdict.FAIL

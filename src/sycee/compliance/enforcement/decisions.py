@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from sycee.compliance import canonical
-from sycee.compliance.facts import Fact, Network
+from sycee.compliance.facts import Fact, Network, Waiver, waiver_days_max
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ENGINE, Finding, Force, Report, Verdict
@@ -147,6 +147,8 @@ def _days(value: Any) -> Iterator[date]:
     kind: type = type(value)
     if kind in _DAYLESS:
         return
+    if kind is Waiver:
+        yield value.from_date + timedelta(days=waiver_days_max())
     if isinstance(value, date):
         yield value
     elif isinstance(value, Mapping):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
-from sycee.compliance.facts import Waiver
+from sycee.compliance.facts import Waiver, waiver_days_max
 from sycee.compliance.profiles import COVERAGE, Condition, Rule
 from sycee.compliance.verdicts import ON_PATH, Finding, Verdict
 from sycee.compliance.vocabulary import ANY_IN, LEVELS, NONE_IN, SETS
@@ -67,19 +67,41 @@ def _exclude_each_other(one: Condition, other: Condition) -> bool:
 
 
 class Waivers:
-    """The waivers in force on a day. For an element on a path, a waiver may name the flow, the element, or both."""
+    """The waivers in force on a day. For an element on a path, a waiver may name the flow, the element, or both.
+
+    Waivers of a finding that follow each other without a day between them are one exception, which counts for
+    `waiver_days_max` days from its first day: another waiver does not make it longer.
+    """
 
     def __init__(self, waivers: Iterable[Waiver], at: date) -> None:
-        self._by_name = {(each.rule, each.subject): each for each in waivers if each.in_force(at)}
+        self._at = at
+        self._begun: dict[tuple[str, str], list[Waiver]] = {}
+        self._in_force = False
+        for each in waivers:
+            if each.from_date <= at:
+                self._begun.setdefault((each.rule, each.subject), []).append(each)
+                self._in_force = self._in_force or each.in_force(at)
 
     def __bool__(self) -> bool:
-        return bool(self._by_name)
+        return self._in_force
 
     def of(self, finding: Finding) -> Waiver | None:
         """Return the waiver of this finding's rule for its subject, if there is one."""
         subjects = dict.fromkeys((finding.subject, *finding.subject.split(ON_PATH)))
-        found = (self._by_name.get((finding.rule, subject)) for subject in subjects)
-        return next((each for each in found if each is not None), None)
+        begun = [each for subject in subjects for each in reversed(self._begun.get((finding.rule, subject), ()))]
+        found = next((each for each in begun if each.in_force(self._at)), None)
+        if found is None or (self._at - _first_day(begun, self._at)).days >= waiver_days_max():
+            return None
+        return found
+
+
+def _first_day(waivers: list[Waiver], at: date) -> date:
+    """Return the first of the days before `at`, and this one, on which there was a waiver without a break."""
+    first = at
+    for each in sorted(waivers, key=lambda each: each.until_date, reverse=True):
+        if each.until_date >= first:
+            first = min(first, each.from_date)
+    return first
 
 
 def apply(
