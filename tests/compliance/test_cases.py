@@ -35,6 +35,10 @@ EQUIVALENT = {
             "places-run",
             "gateways",
             "gateways-run",
+            "links-held",
+            "stored-run",
+            "processed-run",
+            "purposes-of-kept",
         )
     },
     **{
