@@ -242,7 +242,7 @@ class Bank:
         self.vouchers = Vouchers(stores, self.people, self.directory, self.programmes, groups, personal_keys, zone)
         # --- clearing ---
         judge = Compliance(stores.engine, stores.clock)
-        self.clearing = Clearing(stores, self.people, self.proposals, self.registry, judge, folder.clearing)
+        self.clearing = Clearing(stores, self.people, self.proposals, self.registry, judge, folder.clearing, zone)
         # --- life ---
         self.retention.relations = self.directory
         self.life = Life(stores, self.personal, self.people, self.keys, self.directory, self.proposals)

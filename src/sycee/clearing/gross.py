@@ -14,7 +14,8 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from sycee.clearing.house import Register
-from sycee.clearing.instructions import PRIORITY_MAX
+from sycee.clearing.instructions import PRIORITY_MAX, URGENT
+from sycee.clearing.limits import Limits, Rules
 from sycee.clearing.members import book_members, free_members, take_members
 from sycee.clearing.positions import Positions
 from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
@@ -46,8 +47,11 @@ class Booked:
 class Gross:
     """Bookings of single payments."""
 
-    def __init__(self, stores: Stores, people: People, register: Register, positions: Positions) -> None:
+    def __init__(
+        self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits
+    ) -> None:
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
+        self._limits = limits
         stores.actions.register(_Book(stores))
 
     def release(
@@ -56,7 +60,7 @@ class Gross:
         """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
-        covered. Lines and limits are not used: a set does. The house signs.
+        covered. Limits count; lines are not drawn on: a set does. The house signs.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
         with reading(self._stores.engine) as connection:
@@ -64,7 +68,7 @@ class Gross:
         nodes = Nodes.of(self._positions.funds())
         found = found.part(bookable(found, nodes))
         legs = legs_of(found, nodes)
-        order = _covered(legs, found, nodes)
+        order = _covered(legs, found, nodes, self._limits.rules(nodes))
         return self.book(found.part(order), nodes, signers=signers, who=who)
 
     def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
@@ -120,36 +124,64 @@ def write_notes(records: Array, uetrs: Array) -> None:
     records["note_high"], records["note_low"] = halves[:, 0], halves[:, 1]
 
 
-def _covered(legs: Legs, found: Waiting, nodes: Nodes) -> Array:
+def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules) -> Array:
     """Return the rows of payments that can be booked one after another, in that order."""
-    own = [each.own_minor if each.can_pay else 0 for each in nodes.funds]
-    room = [each.room_minor if each.room_minor is not None else -1 for each in nodes.funds]
-    has_room = any(each >= 0 for each in room)
+    left = _Left(nodes, rules)
     firsts = np.searchsorted(legs.payments, np.arange(found.size + 1)).tolist()
-    senders, receivers, amounts = legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist()
+    flows = list(zip(legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist(), strict=True))
+    is_urgent = (found.priorities <= URGENT).tolist()
     rows: list[int] = np.lexsort((np.arange(found.size), found.priorities)).tolist()
     order: list[int] = []
     while True:
-        left: list[int] = []
+        waiting_rows: list[int] = []
         for row in rows:
-            at, end = firsts[row], firsts[row + 1]
-            is_covered = all(amounts[leg] <= own[senders[leg]] for leg in range(at, end))
-            if is_covered and has_room:
-                is_covered = all(not 0 <= room[receivers[leg]] < amounts[leg] for leg in range(at, end))
-            if not is_covered:
-                left.append(row)
-                continue
-            order.append(row)
-            for leg in range(at, end):
-                amount = amounts[leg]
-                own[senders[leg]] -= amount
-                own[receivers[leg]] += amount
-                if has_room:
-                    room[senders[leg]] += amount if room[senders[leg]] >= 0 else 0
-                    room[receivers[leg]] -= amount if room[receivers[leg]] >= 0 else 0
-        if len(left) == len(rows):
+            mine = flows[firsts[row] : firsts[row + 1]]
+            if all(left.covers(*leg, is_urgent=is_urgent[row]) for leg in mine):
+                order.append(row)
+                for leg in mine:
+                    left.move(*leg)
+            else:
+                waiting_rows.append(row)
+        if len(waiting_rows) == len(rows):
             return np.array(order, np.int64)
-        rows = left
+        rows = waiting_rows
+
+
+class _Left:
+    """What each node may still pay and receive, as payments are booked one after another."""
+
+    def __init__(self, nodes: Nodes, rules: Rules) -> None:
+        self._own = [each.own_minor if each.can_pay else 0 for each in nodes.funds]
+        self._room = {at: each.room_minor for at, each in enumerate(nodes.funds) if each.room_minor is not None}
+        self._totals, self._pairs, self._reserved = dict(rules.totals), dict(rules.pairs), rules.reserved
+        self._has_limits = bool(self._room or self._totals or self._pairs or self._reserved)
+
+    def covers(self, sender: int, receiver: int, amount: int, *, is_urgent: bool) -> bool:
+        """Return whether a leg can be booked now."""
+        if amount > self._own[sender]:
+            return False
+        if not self._has_limits:
+            return True
+        kept = 0 if is_urgent else self._reserved.get(sender, 0)
+        return (
+            amount <= self._own[sender] - kept
+            and amount <= self._totals.get(sender, amount)
+            and amount <= self._pairs.get((sender, receiver), amount)
+            and amount <= self._room.get(receiver, amount)
+        )
+
+    def move(self, sender: int, receiver: int, amount: int) -> None:
+        """Book a leg."""
+        self._own[sender] -= amount
+        self._own[receiver] += amount
+        if self._has_limits:
+            for left, place, change in (
+                (self._totals, sender, -amount), (self._totals, receiver, amount),
+                (self._pairs, (sender, receiver), -amount), (self._pairs, (receiver, sender), amount),
+                (self._room, receiver, -amount), (self._room, sender, amount),
+            ):  # fmt: skip
+                if place in left:
+                    left[place] += change  # type: ignore[index]
 
 
 def _parts(chosen: Waiting) -> Sequence[Waiting]:

@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing.tables import BOOKED, DECIDED, FLOWS, MEMBERS, PAYMENTS, QUEUED
+from sycee.clearing.tables import BOOKED, DECIDED, FLOWS, MEMBERS, PAYMENTS, QUEUED, RETURNED
 from sycee.core.arrays import Array
 from sycee.core.errors import BusyError
 from sycee.database.bulk import insert_columns
@@ -46,6 +46,7 @@ def book_members(connection: Connection, set_id: int, numbers: Array | None, now
     connection.execute(
         PAYMENTS.update().where(open_, _in_set(set_id)).values(state=BOOKED, booked_ns=now_ns, reason="")
     )
+    _set_originals(connection, set_id, BOOKED, RETURNED)
     there = sqlalchemy.literal(set_id, MEMBERS.c.set_id.type)
     at = sqlalchemy.literal(now_ns)
     joined = PAYMENTS.join(MEMBERS, MEMBERS.c.payment == PAYMENTS.c.number)
@@ -67,6 +68,7 @@ def book_members(connection: Connection, set_id: int, numbers: Array | None, now
 def decide_again(connection: Connection, set_id: int) -> None:
     """Take the bookings of a set back: a restored ledger does not have them."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
+    _set_originals(connection, set_id, RETURNED, BOOKED)
     values = {"state": DECIDED, "booked_ns": 0, "answered_ns": 0}
     connection.execute(PAYMENTS.update().where(PAYMENTS.c.state == BOOKED, _in_set(set_id)).values(values))
 
@@ -74,6 +76,7 @@ def decide_again(connection: Connection, set_id: int) -> None:
 def free_all(connection: Connection, set_id: int) -> None:
     """Queue all payments of a set again."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
+    _set_originals(connection, set_id, RETURNED, BOOKED)
     again = PAYMENTS.c.state.in_((DECIDED, BOOKED)) & _in_set(set_id)
     values = {"state": QUEUED, "booked_ns": 0, "answered_ns": 0}
     connection.execute(PAYMENTS.update().where(again).values(values))
@@ -83,6 +86,7 @@ def free_all(connection: Connection, set_id: int) -> None:
 def free_members(connection: Connection, set_id: int, numbers: Array) -> None:
     """Queue payments of a set again, which the ledger did not book."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
+    _set_originals(connection, set_id, RETURNED, BOOKED)
     chosen = numbers.tolist()
     for start in range(0, len(chosen), _PART):
         part = chosen[start : start + _PART]
@@ -91,6 +95,17 @@ def free_members(connection: Connection, set_id: int, numbers: Array) -> None:
         values = {"state": QUEUED, "booked_ns": 0, "answered_ns": 0}
         connection.execute(PAYMENTS.update().where(again).values(values))
         connection.execute(MEMBERS.delete().where(mine))
+
+
+def _set_originals(connection: Connection, set_id: int, before: str, after: str) -> None:
+    """Change the state of the payments that payments of a set return."""
+    joined = PAYMENTS.join(MEMBERS, MEMBERS.c.payment == PAYMENTS.c.number)
+    originals = sqlalchemy.select(PAYMENTS.c.original).select_from(joined)
+    mine = originals.where(MEMBERS.c.set_id == set_id, PAYMENTS.c.original > 0)
+    numbers = list(connection.scalars(mine))
+    for start in range(0, len(numbers), _PART):
+        chosen = PAYMENTS.c.number.in_(numbers[start : start + _PART]) & (PAYMENTS.c.state == before)
+        connection.execute(PAYMENTS.update().where(chosen).values(state=after))
 
 
 def _in_set(set_id: int) -> Any:

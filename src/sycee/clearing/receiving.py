@@ -19,6 +19,8 @@ from sycee.clearing import instructions, reasons
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import Instructions, Receipt
 from sycee.clearing.tables import (
+    BOOKED,
+    CANCELLED,
     CLEARED,
     DELIVERIES,
     MESSAGES,
@@ -182,6 +184,7 @@ class _Storing:
         message_of = self._messages(kind, earlier)
         numbers = np.zeros(size, np.int64)
         rows = np.flatnonzero(message_of > 0)
+        self._check_returns(rows)
         if rows.size:
             numbers[rows] = self._payments(rows, message_of[rows])
         is_new = numbers > 0
@@ -227,6 +230,28 @@ class _Storing:
         is_new = np.zeros(rows.size, bool)
         is_new[stored - first] = True
         return np.where(is_new, first + np.arange(rows.size), 0)
+
+    def _check_returns(self, rows: Array) -> None:
+        """Refuse returns of payments that are not booked, not the other way, smaller, or returned already."""
+        made, checked = self._made, self._checked
+        returned: set[int] = set()
+        for row in rows[made.originals[rows] > 0].tolist():
+            number = int(made.originals[row])
+            query = sqlalchemy.select(PAYMENTS).where(PAYMENTS.c.number == number)
+            paid = self._connection.execute(query).one_or_none()
+            again = (PAYMENTS.c.original == number) & PAYMENTS.c.state.not_in((REFUSED, CANCELLED))
+            other = self._connection.scalar(sqlalchemy.select(PAYMENTS.c.number).where(again).limit(1))
+            is_right = (
+                paid is not None
+                and paid.state == BOOKED
+                and (paid.receiver, paid.sender, paid.currency)
+                == (self._participant, made.receivers[row], made.currencies[row])
+                and made.amounts[row] <= paid.minor
+                and not made.back_amounts[row]
+            )
+            if checked.reason[row] == "" and (not is_right or other is not None or number in returned):
+                checked.state[row], checked.reason[row] = 0, reasons.NO_ORIGINAL
+            returned.add(number)
 
     def _duplicates(self, rows: Array, message_of: Array, numbers: Array) -> None:
         """Find the first payment of each UETR: a duplicate, or the other side of payment against payment."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
+from sycee.clearing.limits import Limits
 from sycee.clearing.payments import Payments
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
@@ -21,19 +23,23 @@ from sycee.issuance.registry import Registry
 
 
 class Clearing:
-    """The parts of the house. docs/reference/clearing.md lists their verbs. `folder`: of files of certificates."""
+    """The parts of the house. docs/reference/clearing.md lists their verbs.
+
+    `folder`: of files of certificates. `zone`: of the day whose payments count against limits.
+    """
 
     def __init__(
         self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance,
-        folder: Path,
+        folder: Path, zone: ZoneInfo,
     ) -> None:  # fmt: skip
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
         self.receiving = Receiving(stores, people, self.register)
         self.permits = Permits(stores, compliance)
         self.payments = Payments(stores)
-        self.gross = Gross(stores, people, self.register, self.positions)
-        self.sets = Sets(stores, people, self.register, self.positions, folder)
+        self.limits = Limits(stores, people, self.register, zone)
+        self.gross = Gross(stores, people, self.register, self.positions, self.limits)
+        self.sets = Sets(stores, people, self.register, self.positions, self.limits, folder)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""

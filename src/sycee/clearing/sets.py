@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
+from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
 from sycee.clearing.members import book_members, decide_again, free_all, take_members
 from sycee.clearing.positions import Funds, Positions
 from sycee.clearing.set_rows import (
@@ -38,7 +39,7 @@ from sycee.clearing.set_rows import (
     unfinished_in,
 )
 from sycee.clearing.tables import BOOKING, CERTIFICATES, DISCARDED, DONE, DRAWS, NET, OPEN, QUEUED, SETS
-from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, queue_of, waiting
+from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, waiting
 from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
@@ -103,9 +104,11 @@ NOTHING: Final = Settled(0, 0, 0, 0, 0)
 class Sets:
     """The sets of the house of one bank. `folder`: of the files of certificates."""
 
-    def __init__(self, stores: Stores, people: People, register: Register, positions: Positions, folder: Path) -> None:
+    def __init__(
+        self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits, folder: Path
+    ) -> None:
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
-        self._folder = folder
+        self._limits, self._folder = limits, folder
         stores.actions.register(_Settle(stores), LedgerOnly(DISCARD))
 
     # --- reading ---
@@ -195,11 +198,11 @@ class Sets:
         found = found.part(is_good)
         if not found.size:
             return 0
-        queue = queue_of(found, nodes, np.array([each.limit_minor for each in funds], np.int64))
+        queue, bounds = limited_queue(found, nodes, self._limits.rules(nodes))
         outcome = decide(queue)
         if not outcome.chosen.any():
             return 0
-        return self._store(found, funds, frame, queue, outcome, who, seed, effort_ms)
+        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms)
 
     def book(self, id: int, *, signers: Sequence[Signer], who: int) -> Settled:
         """Stage and settle a stored set, or discard it if the ledger refuses. The house signs.
@@ -236,8 +239,8 @@ class Sets:
     # --- deciding ---
 
     def _store(
-        self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, outcome: Outcome, who: int, seed: int,
-        effort_ms: int,
+        self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, bounds: Sequence[Bound],
+        outcome: Outcome, who: int, seed: int, effort_ms: int,
     ) -> int:  # fmt: skip
         from sycee.clearing.certificate import Decision, Node, issue
 
@@ -257,11 +260,14 @@ class Sets:
             queue,
             outcome,
             [
-                Node(
-                    codes[each.position.participant], money.currency_of(each.position.currency).code,
-                    each.position.account, each.minor,
-                )
-                for each in funds
+                *(
+                    Node(
+                        codes[each.position.participant], money.currency_of(each.position.currency).code,
+                        each.position.account, each.minor,
+                    )
+                    for each in funds
+                ),
+                *(Node(each.name, code_of(each.currency), 0, each.limit) for each in bounds),
             ],
             found.uetrs.view("V16").reshape(-1),
             np.frombuffer(os.urandom(16 * queue.amounts.size), "V16"),

@@ -113,11 +113,13 @@ LINES: Final = Table(
     *required(MINOR, "minor"),
     state_column(PROPOSED, OPEN, REFUSED),
 )
-# Dated limits; the newest row of a place whose `from_ns` has come counts. `other`: of a bilateral limit, else 0.
+# Dated limits: of the rows of a place whose `from_ns` has come, the last one counts, by `from_ns` and `number`.
+# `other`: of a bilateral limit, else 0.
 LIMITS: Final = Table(
     "clearing_limits",
     METADATA,
-    Column("id", Id128, primary_key=True),
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
+    Column("id", Id128, nullable=False, unique=True),
     *required(Integer, "participant", "currency"),
     Column("kind", Text, CheckConstraint(f"kind IN ({_LIMITS})"), nullable=False),
     *required(Integer, "other"),
@@ -175,6 +177,8 @@ Index(
 )  # fmt: skip
 _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
+_IS_RETURN: Final = PAYMENTS.c.original > 0
+Index("clearing_payments_original", PAYMENTS.c.original, sqlite_where=_IS_RETURN, postgresql_where=_IS_RETURN)
 # What compliance was asked about a payment, and the digest of the record that permitted it, or "".
 PERMITS: Final = Table(
     "clearing_permits",

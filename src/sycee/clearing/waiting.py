@@ -1,4 +1,4 @@
-"""The queue as arrays: what waits in SQL, what each position may pay on the ledger, and the input of `netting`."""
+"""The queue as arrays: what waits in SQL, and the legs of payments between positions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from sycee.clearing.positions import Funds
 from sycee.core.arrays import Array, Bytes
 from sycee.database.columns import id_bytes
 from sycee.database.engines import is_sqlite
-from sycee.netting.queue import Queue
 
 _COLUMNS: Final = ("number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "priority")
 
@@ -132,9 +131,3 @@ def bookable(found: Waiting, nodes: Nodes) -> Array:
     legs = legs_of(found, nodes)
     good = can_pay[legs.senders] & can_receive[legs.receivers]
     return np.asarray(np.bincount(legs.payments[~good], minlength=found.size) == 0)
-
-
-def queue_of(found: Waiting, nodes: Nodes, limits: Array) -> Queue:
-    """Return the input of `netting`. `limits`: what each node may pay out net."""
-    legs = legs_of(found, nodes)
-    return Queue(legs.senders, legs.receivers, legs.amounts, limits, legs.payments, found.amounts, found.priorities)

@@ -295,6 +295,7 @@ _RULES: Final = (
     _rule("clearing.book", "book payments by themselves, on the messages of their senders", (_D.OPERATOR,), own=True,
         ledger=OWNING_OPERATOR),
     _rule("clearing.settle", "decide a set of payments, and book it", (_D.OPERATOR,), own=True, ledger=OPERATOR),
+    _rule("clearing.limit", "set a participant's limits and reservations", OPERATOR_STAFF, own=True),
     _rule("clearing.key", "replace the key with which a participant signs messages", (_D.OPERATOR,), own=True),
     # personal data
     _rule(

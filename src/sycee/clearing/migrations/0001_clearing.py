@@ -89,7 +89,8 @@ def _register() -> None:
     )
     op.create_table(
         "clearing_limits",
-        Column("id", ID, primary_key=True),
+        Column("number", NUMBER, primary_key=True, autoincrement=False),
+        Column("id", ID, nullable=False, unique=True),
         *_required(Integer, "participant", "currency"),
         _chosen("kind", "bilateral", "multilateral", "reservation"),
         *_required(Integer, "other"),
@@ -138,6 +139,7 @@ def _payments() -> None:
     _partial("clearing_payments_open", "clearing_payments", ["state", "number"],
              "state IN ('unmatched', 'valid', 'cleared', 'queued', 'decided')")  # fmt: skip
     _partial("clearing_payments_answers", "clearing_payments", ["number"], "answered_ns = 0")
+    _partial("clearing_payments_original", "clearing_payments", ["original"], "original > 0")
     op.create_table(
         "clearing_permits",
         Column("payment", NUMBER, primary_key=True, autoincrement=False),
