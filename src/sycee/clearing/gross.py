@@ -17,6 +17,7 @@ from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 from sycee.clearing.limits import Limits, Rules
 from sycee.clearing.members import book_members, free_members, take_members
+from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
 from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
 from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, waiting
@@ -48,10 +49,11 @@ class Gross:
     """Bookings of single payments."""
 
     def __init__(
-        self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits
-    ) -> None:
+        self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits,
+        permits: Permits,
+    ) -> None:  # fmt: skip
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
-        self._limits = limits
+        self._limits, self._permits = limits, permits
         stores.actions.register(_Book(stores))
 
     def release(
@@ -60,9 +62,10 @@ class Gross:
         """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
-        covered. Limits count; lines are not drawn on: a set does. The house signs.
+        covered. Permits are renewed first. Limits count; lines are not drawn on: a set does. The house signs.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
+        self._permits.renew()
         with reading(self._stores.engine) as connection:
             found = waiting(connection, QUEUED, most=most, priority_max=priority_max)
         nodes = Nodes.of(self._positions.funds())

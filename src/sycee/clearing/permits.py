@@ -27,13 +27,20 @@ class Permits:
     def __init__(self, stores: Stores, compliance: Compliance) -> None:
         self._stores, self._compliance = stores, compliance
 
+    def renew(self) -> None:
+        """Ask again about all payments whose permit may not hold any more, and about those that have none."""
+        self.withdraw_stale()
+        self.ask()
+
     def ask(self) -> tuple[int, int]:
         """Ask compliance about all payments that wait for a permit; return how many it permitted and refused.
 
         A permitted payment is queued, or cleared until its time comes. A refused one has the reason of compliance. The
-        digest of the record stays with the payment.
+        digest of the record stays with the payment. While nothing is declared, all of them wait.
         """
         permitted = refused = 0
+        if not all(self._compliance.versions(kind) for kind in ("network", "library")):
+            return permitted, refused
         query = (
             sqlalchemy.select(PAYMENTS.c.number, PAYMENTS.c.uetr, PERMITS.c.flow, PERMITS.c.facts)
             .join(PERMITS, PERMITS.c.payment == PAYMENTS.c.number)

@@ -38,8 +38,8 @@ class Clearing:
         self.permits = Permits(stores, compliance)
         self.payments = Payments(stores)
         self.limits = Limits(stores, people, self.register, zone)
-        self.gross = Gross(stores, people, self.register, self.positions, self.limits)
-        self.sets = Sets(stores, people, self.register, self.positions, self.limits, folder)
+        self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
+        self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""

@@ -23,6 +23,7 @@ from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
 from sycee.clearing.members import book_members, decide_again, free_all, take_members
+from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Funds, Positions
 from sycee.clearing.set_rows import (
     Set,
@@ -105,10 +106,11 @@ class Sets:
     """The sets of the house of one bank. `folder`: of the files of certificates."""
 
     def __init__(
-        self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits, folder: Path
-    ) -> None:
+        self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits,
+        permits: Permits, folder: Path,
+    ) -> None:  # fmt: skip
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
-        self._limits, self._folder = limits, folder
+        self._limits, self._permits, self._folder = limits, permits, folder
         stores.actions.register(_Settle(stores), LedgerOnly(DISCARD))
 
     # --- reading ---
@@ -183,10 +185,12 @@ class Sets:
     def decide(self, decide: Decide, *, who: int, choice: Choice = ALL, seed: int = 0, effort_ms: int = 0) -> int:
         """Store the set that a decision chooses from the queue, with its certificate; return its id, 0 for none.
 
-        Its payments are decided then, and in no other set. Raises BusyError if another caller decided meanwhile.
+        Permits are renewed first. Its payments are decided then, and in no other set. Raises BusyError if another
+        caller decided meanwhile.
         """
         house = self._register.house()
         self._people.require(who, SETTLE, operator=house.operator)
+        self._permits.renew()
         with reading(self._stores.engine) as connection:
             found = waiting(connection, QUEUED, most=choice.most, priority_max=choice.priority_max)
         funds, frame = self._positions.funds_at()
