@@ -83,7 +83,8 @@ PLAIN = [
     message(transfer(1, covered=COVERED)),
     message(settlement=Settlement(method="COVE")),
     message(sender=NUMBERED, receiver=Institution(lei="5493001KJTIIGC8Y1R12")),
-    message(transfer(1, sender=ALDER, receiver=NUMBERED, day=date(2026, 11, 30), urgency="URGT"),
+    message(transfer(1, sender=ALDER, receiver=NUMBERED, day=date(2026, 11, 30), urgency="URGT",
+                     not_before="09:00:00+08:00", until="17:00:00+08:00"),
             day=None, sender=None, receiver=None),
 ]  # fmt: skip
 
@@ -112,9 +113,15 @@ def test_rows_have_the_values_of_the_message() -> None:
     first, second = found.rows
     assert first == (
         made.transactions[0].ids.uetr, "I-1", "E-1", "", "USD", 101, date(2026, 11, 26), "NORM",
-        "BANKAAAA", "BANKBBBBXXX", "BANKAAAA", "BANKBBBBXXX", False,
+        "BANKAAAA", "BANKBBBBXXX", "BANKAAAA", "BANKBBBBXXX", False, "", "",
     )  # fmt: skip
     assert (second.minor, second.urgency, second.is_cover) == (102, "HIGH", True)
+
+
+def test_a_row_has_the_times_that_its_transaction_asks_for() -> None:
+    (found,) = read_transfers([content(PLAIN[-1])])
+    assert isinstance(found, TransferMessage)
+    assert (found.rows[0].not_before, found.rows[0].until) == ("09:00:00+08:00", "17:00:00+08:00")
 
 
 def test_a_bank_is_named_by_its_best_code() -> None:

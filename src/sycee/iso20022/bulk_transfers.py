@@ -42,7 +42,10 @@ URGENCIES: Final = ("URGT", "HIGH", "NORM")  # from high to low; a transaction w
 
 
 class TransferRow(NamedTuple):
-    """One transaction. References are "" where not given. Banks are named by `bank_code`."""
+    """One transaction. References are "" where not given. Banks are named by `bank_code`.
+
+    `not_before` and `until` are the times of the day between which it asks for settlement, such as 17:00:00+08:00.
+    """
 
     uetr: str
     instruction: str
@@ -57,6 +60,8 @@ class TransferRow(NamedTuple):
     debtor: str
     creditor: str
     is_cover: bool
+    not_before: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ def _row(message: InstitutionTransfers, each: InstitutionTransfer) -> TransferRo
         *(ids.uetr, ids.instruction, ids.end_to_end, ids.transaction),
         *(each.amount.currency, each.amount.minor, day, each.urgency or "NORM"),
         *(bank_code(sender), bank_code(receiver), bank_code(each.debtor), bank_code(each.creditor)),
-        each.covered is not None,
+        *(each.covered is not None, each.not_before, each.until),
     )
 
 
@@ -171,7 +176,8 @@ _CODES: Final = ("BICFI", "ClrSysMmbId/ClrSysId/Cd", "ClrSysMmbId/MmbId", "LEI")
 _GROUP: Final = ("MsgId", "CreDtTm", "NbOfTxs", "CtrlSum", f"TtlIntrBkSttlmAmt{CURRENCY}", "TtlIntrBkSttlmAmt",
                  "IntrBkSttlmDt", "SttlmInf/SttlmMtd")  # fmt: skip
 _IDS: Final = ("PmtId/UETR", "PmtId/InstrId", "PmtId/EndToEndId", "PmtId/TxId")
-_VALUES: Final = (f"IntrBkSttlmAmt{CURRENCY}", "IntrBkSttlmAmt", "IntrBkSttlmDt", "SttlmPrty")
+_VALUES: Final = (f"IntrBkSttlmAmt{CURRENCY}", "IntrBkSttlmAmt", "IntrBkSttlmDt", "SttlmPrty", "SttlmTmReq/FrTm",
+                  "SttlmTmReq/TillTm")  # fmt: skip
 
 
 def _codes(*names: str) -> tuple[str, ...]:
@@ -301,7 +307,9 @@ def _transactions(
         groups = one.groups()
         if not is_checked(groups):
             return None
-        uetr, instruction, end_to_end, transaction, currency, number, own_day, urgency, *banks, covered = get(groups)
+        uetr, instruction, end_to_end, transaction, currency, number, own_day, urgency, begin, end, *banks, covered = (
+            get(groups)
+        )
         sender, receiver = _bank_code(*banks[:4]), _bank_code(*banks[4:8])
         if (group_day is None) == (own_day is None) or has_sender == bool(sender) or has_receiver == bool(receiver):
             return None
@@ -323,6 +331,7 @@ def _transactions(
                 uetr, instruction or "", end_to_end, transaction or "", currency, minor,
                 date.fromisoformat(own_day or group_day or ""), urgency or "NORM",
                 sender or group_sender, receiver or group_receiver, debtor, creditor, covered is not None,
+                begin or "", end or "",
             )
         )  # fmt: skip
     if not rows or count is None or int(count) != len(rows):
