@@ -52,6 +52,13 @@ def test_other_payments_are_answered_too(name: str) -> None:
     assert (one.uetr, one.status, one.original.name) == (UETR, "PDNG", name)
 
 
+def test_information_is_printable_lines() -> None:
+    found = answers.information("  <&\0\x1b" + "x" * 200)
+    assert found[0].startswith(r"<&\x00\x1bxxx")
+    assert [len(each) for each in found] == [105, 105]
+    assert answers.information(" ") == ()
+
+
 def test_what_has_no_status_is_refused() -> None:
     with pytest.raises(UsageError, match="no transaction"):
         answers.statuses(message(BANKS), {}, id="ST-1", at_ns=AT_NS, house=HOUSE)

@@ -241,6 +241,8 @@ def test_stored_records_give_the_status_of_each_transfer(small: Desk) -> None:
         assert dict(found).get("Cd") == code
         deciding = next(each for each in stored if each.record["reason_code"] == (code or ""))
         assert ("AddtlInf", f"record {deciding.digest}") in found
+        agents = [each.bic for each in (original.receiver, original.sender) if each]
+        assert [text for name, text in found if name == "BICFI"] == agents
     with pytest.raises(UsageError, match="1 transfers and records of 0"):
         status_report(original, [], "S-1", 0)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PURPOSE: Final = "payment"
 LEI: Final = "lei:"  # before a code among the identifiers of organisations
+REFERENCE_MAX: Final = 35  # characters of the id of a report
 HEAD_OFFICE: Final = 3 * "X"  # a BIC of 8 letters is the same as one with this branch
 
 
@@ -160,29 +161,48 @@ def status_report(
     `records` are those of the decisions about each transfer, stored ones too. The report goes back from the receiver to
     the sender, and names the digest of the record that decided. Raise UsageError if `records` are not as many.
     """
-    from sycee.iso20022 import payment_status
-    from sycee.iso20022.payment_status import OriginalMessage, TransactionStatus
+    from sycee.iso20022 import answers
+    from sycee.iso20022.institutions import Institution, Original, StatusReason
+    from sycee.iso20022.messages import Message, write
+    from sycee.iso20022.statuses import PaymentStatus, StatusReport
 
-    original = OriginalMessage(message.id, message.name, message.created)
+    original = Original(id=message.id, name=message.name, created=message.created)
     if len(records) != len(message.transactions) or not all(records):
         problem = f"a message of {len(message.transactions):,} transfers and records of {len(records):,}"
         raise UsageError(problem, hint="give the records of each transfer, one or more")
     statuses = []
     for transfer, decided in zip(message.transactions, records, strict=True):
         code, record = _deciding(decided)
+        words = (f"record {record['digest']}", *record["messages"][:1])
+        reason = StatusReason(
+            code=code, information=tuple(line for each in words for line in answers.information(each))
+        )
         statuses.append(
-            TransactionStatus(
-                status=reason_codes.status_codes()["refused" if code else "permitted"],
-                reason=code,
-                information=(f"record {record['digest']}", *record["messages"][:1]),
+            PaymentStatus(
                 original=original,
-                instruction_id=transfer.instruction_id,
-                end_to_end_id=transfer.end_to_end_id,
-                transaction_id=transfer.transaction_id,
+                instruction=transfer.instruction_id,
+                end_to_end=transfer.end_to_end_id,
+                transaction=transfer.transaction_id,
                 uetr=transfer.uetr,
+                status=reason_codes.status_codes()["refused" if code else "permitted"],
+                reasons=(reason,),
             )
         )
-    return payment_status.status_report(id, at_ns, statuses, sender=message.receiver, receiver=message.sender)
+
+    def institution(agent: Agent | None) -> Institution | None:
+        if agent is None or not (agent.bic or agent.clearing or agent.lei):
+            return None
+        return Institution(bic=agent.bic, member=agent.clearing, lei=agent.lei)
+
+    report = StatusReport(
+        id=id[:REFERENCE_MAX],
+        created=answers.moment(at_ns),
+        sender=institution(message.receiver),
+        receiver=institution(message.sender),
+        payments=tuple(statuses),
+    )
+    # Messages of other versions may have a time of a form that ours have not, which the report repeats.
+    return write(Message(answers.STATUS, report), check=False)
 
 
 def _deciding(records: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
