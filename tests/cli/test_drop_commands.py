@@ -99,7 +99,8 @@ def test_from_the_frozen_list_to_the_close(folder: Path, drop: Any) -> None:
 
 
 def test_a_newcomer_tries_a_programme_in_one_command(folder: Path, drop: Any, sycee: Any) -> None:
-    (folder / "autumn.toml").write_text(FILE)
+    limits = 'per_payment_max = "8.00"\npayment_min = "5.00"\n'
+    (folder / "autumn.toml").write_text(FILE.replace("[rules]\n", f"[rules]\n{limits}"))
     rows = [f"4403000000{number:04},+8613900{number:06},{('north', 'south')[number % 2]}" for number in range(40)]
     rows += [rows[0], "1,2,north"]  # the same person twice, and a phone that is none
     (folder / "people.csv").write_text("\n".join(["document,phone,bank", *rows]) + "\n")
@@ -110,6 +111,7 @@ def test_a_newcomer_tries_a_programme_in_one_command(folder: Path, drop: Any, sy
     assert (made["entries"], made["winners"], made["dropped_minor"]) == (40, 5, 160_00)
     assert made["spent_minor"] + made["returned_minor"] == made["dropped_minor"]
     assert 0 < made["spent_minor"] <= 160_00
+    assert made["spent_minor"] / 8_00 <= made["payments"] <= made["spent_minor"] / 5_00
     assert made["supply_before_minor"] == made["supply_after_minor"] == 160_00
     assert made["funder_at_the_end_minor"] == made["returned_minor"]
     assert made["problems"] == []

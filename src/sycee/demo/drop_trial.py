@@ -29,7 +29,7 @@ from sycee.core.words import quantity
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import PASSED, SettlementAccount
 from sycee.programmes import draw, draw_rule
-from sycee.programmes.definition import Programme
+from sycee.programmes.definition import Programme, Rules
 from sycee.programmes.dropping import PacketClaim
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_rows import Reader, groups_of
@@ -39,6 +39,7 @@ from sycee.sequencer.signer import Signer
 HOUR_NS: Final = 3_600 * 10**9
 CLAIMED_PER_MILLE: Final = 950  # invented: how many winners claim, and the part of a packet that each spends
 SPENT_PER_MILLE: Final = (600, 1_000)
+PAYMENTS_MAX: Final = 10  # of one packet
 YEARS: Final = 5 * 365 * 24 * HOUR_NS
 KEYS: Final = "keys"
 _ASK: Final = "a trial is made in a new folder: name another one, or delete this one if a trial made it"
@@ -344,10 +345,11 @@ class _Run:
             records = []
             for member, wallet in wallets.items():
                 part = low + self._chance(member, "spends", high - low + 1)
-                minor = amounts[member] * part // 1_000
-                if minor:
-                    shop = self.shops[self._chance(member, "shops", len(self.shops))]
-                    records.append(operations.pay(self._id(), payer=wallet, payee=shop, amount=minor))
+                shop = self.shops[self._chance(member, "shops", len(self.shops))]
+                records += [
+                    operations.pay(self._id(), payer=wallet, payee=shop, amount=minor)
+                    for minor in _payments(self.definition.rules, amounts[member] * part // 1_000)
+                ]
             for start in range(0, len(records), 1_000):
                 self._submit(np.concatenate(records[start : start + 1_000]), bank)
             self.payments += len(records)
@@ -415,3 +417,13 @@ class _Run:
         answer = self.bank.proposals.sign(proposal.id, *keys)
         assert answer.outcome is not None, f"{proposal.action} misses {answer.needs}"
         answer.outcome.require_created(proposal.action)
+
+
+def _payments(rules: Rules, minor: int) -> list[int]:
+    """Return amounts that a packet pays without own money: together at most `minor`, each as the rules allow."""
+    most, least = rules.per_payment_max_minor or minor, max(rules.payment_min_minor, 1)
+    made: list[int] = []
+    while len(made) < PAYMENTS_MAX and min(minor, most) >= least:
+        made.append(min(minor, most))
+        minor -= made[-1]
+    return made
