@@ -14,8 +14,9 @@ LUOHU = data.content("pilots", "luohu-2020").decode()
 
 
 def group(keys: str) -> MerchantGroup:
-    assert LUOHU.count('district = "Luohu"') == 1
-    text = LUOHU.replace('district = "Luohu"', f'district = "Luohu"\n{keys}')
+    shipped = 'zones = ["luohu"] # of the city file shenzhen'
+    assert LUOHU.count(shipped) == 1
+    text = LUOHU.replace(shipped, keys)
     return definition.define(documents.parse(text, "luohu.toml")).merchants[0]
 
 
@@ -28,6 +29,10 @@ def test_a_group_without_conditions_has_all_shops() -> None:
     found = group("")
     assert not found.has_conditions
     assert (found.sectors, found.turnover_max_minor, found.online) == ((), 0, True)
+
+
+def test_the_shops_of_luohu_are_in_luohu() -> None:
+    assert definition.load("luohu-2020").merchants[0].zones == ("luohu",)
 
 
 def test_conditions_are_read() -> None:
