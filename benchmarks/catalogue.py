@@ -29,6 +29,7 @@ FAMILIES: Final = (
     "programmes_live",
     "bulk",
     "cities",
+    "sandbox_engine",
     "iso20022_messages",
     "purses",
     "sqlite",
