@@ -182,7 +182,6 @@ def test_wrong_words_get_a_hint(town: Place, capsys: pytest.CaptureFixture[str])
         (["statement", leo, "--lines", "0"], "--lines must be 1 or more"),
         (["restore", leo], "sycee restore has no --server: it reads or writes the files of a ledger"),
         (["key", "list", leo], "sycee key list has no --server: it uses private keys"),
-        (["wallet", "renew", leo], "sycee wallet renew has no --server: it completes on the bank's machine"),
         (["resore", leo], 'there is no command "resore"'),
         (["request", "new", leo, "1", "--until", "2026-11-02"], "has no offset"),
         (["request", "new", leo, "1", "--until", "soon"], "is not a time"),
@@ -480,6 +479,18 @@ def test_a_desk_opens_and_closes_outlets_and_tills(
     assert "write OUTLET/TILL" in capsys.readouterr().err
     done("account", world.TEA, "CN00 9999")
     assert "settlement account: stated" in done("show", world.TEA)
+
+
+def test_lapsed_openings_are_signed_anew(
+    town: Place, keys: Path, login: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.town.bank.wallets.open_many(
+        {"phone": ["+86 139 0000 0301", "+86 139 0000 0302"]}, operator=2, tier="class-4",
+        signers=town.town.signers(world.DESK), who=town.town.north,
+    )  # fmt: skip
+    for opened in ("2 wallets opened\n", "0 wallets opened\n"):
+        assert call(town, "wallet", "renew", "2", "--key", str(keys / "north.pem"), *login) == 0
+        assert capsys.readouterr().out == opened
 
 
 def test_a_desk_reads_persons_and_records_events(

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from tests.bank.world import DAY_NS, SECOND_NS, START_NS
 from tests.client.world import DEADLINE_S, Lying, Place, appointed, place, program
 from tests.wallets import world
-from tests.wallets.world import LEO_KEY, Town
+from tests.wallets.world import DESK, LEO_KEY, Town
 
 from sycee.client import (
     AsyncClient,
@@ -33,6 +33,7 @@ from sycee.client import (
 from sycee.client.values import ReserveRule
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import Refused as LedgerRefused
 from sycee.core.keys import SigningKey
 from sycee.core.records.layout import OPERATION
 from sycee.identity.duties import Duty
@@ -107,6 +108,29 @@ def again(client: Client, call: Call[Any]) -> Any:
 
 
 # --- wallets and keys ---
+
+
+def test_lapsed_openings_are_signed_anew(street: Street, desk: Client) -> None:
+    town, staff = street.place.town, street.place.staff
+    wrong = {"operator": 2, "signers": town.signers(DESK), "who": town.north}  # no signature that counts
+    town.bank.wallets.open_many({"phone": [f"+86 139 7000 000{at}" for at in range(3)]}, tier="class-4", **wrong)
+    wallet = ids.new(1)
+    proof = desk.do(api.prove_key(wallet, NEW, key_epoch=1))
+    with pytest.raises(LedgerRefused):
+        town.bank.wallets.open_person(
+            {"phone": "+86 139 7000 0009"}, tier="class-2", account=wallet, key=NEW.public, proof=proof, **wrong
+        )
+    one, batch = sorted(desk.rows(api.lapsed_openings(2)), key=lambda each: each.wallets)
+    assert (batch.wallets, batch.key, one.wallets, one.key) == (3, "", 1, str(NEW.public))
+    for lie in ({"kind": "merchant"}, {"wallets": 2}, {"key": str(NEW.public)}):
+        with pytest.raises(ContradictsRequest):
+            desk.do(api.renew_opening(replace(batch, **lie), staff))
+    with pytest.raises(NotFound):
+        desk.do(api.renew_opening(replace(batch, opening=ids.format(5)), staff))
+    assert again(desk, api.renew_opening(batch, staff)).wallets == 3
+    assert again(desk, api.renew_opening(one, staff)).wallets == 1
+    assert desk.do(api.wallet(wallet)).signs == "key"
+    assert list(desk.rows(api.lapsed_openings(2))) == []
 
 
 def test_a_wallet_with_a_key_is_opened_changed_and_closed(street: Street, desk: Client) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sycee.client import Call, Signer, api, events
 from sycee.client.exchange import Request, Session
 from sycee.client.tokens import TOKEN_PATH
-from sycee.client.values import PacketShare, Payer, ReserveRule, Shortfall, VoucherGroup
+from sycee.client.values import LapsedOpening, PacketShare, Payer, ReserveRule, Shortfall, VoucherGroup
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations, proposal_format
@@ -44,6 +44,7 @@ GIVEN: dict[str, Any] = {
     "shares": [PacketShare("small", 3, 100)], "member": 7, "result": {"ok": True}, "wallets": [7],
     "amounts": [100], "claims": [(7, 8)], "serials": [1], "serial": 1, "beneficiaries": {1: "CHILD-0001"}, "batch": ID,
     "signature": proposal_format.sign(PROPOSAL, 2, KEY), "entry": 3, "columns": {"document": ["1"]},
+    "lapsed": LapsedOpening(ids.format(ID), 2, ids.format(7), 1, "", "", "person"),
     "shortfall": Shortfall(ids.format(ID), 1, "RW-1", "asked", ids.format(2), 5, "", 0),
 }  # fmt: skip
 # Arguments of one call, where a name has another meaning in it.

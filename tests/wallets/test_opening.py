@@ -13,7 +13,7 @@ from tests.wallets.world import START_NS, Town
 from sycee.bank.bank import Bank
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core import ids
-from sycee.core.errors import Refused, UnavailableError, UsageError
+from sycee.core.errors import NotFound, Refused, UnavailableError, UsageError
 from sycee.core.records import operations
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
@@ -124,7 +124,14 @@ def test_an_opening_that_lapsed_is_signed_anew(small: Town) -> None:
         columns, operator=2, tier="class-4", signers=small.signers(world.DESK), who=small.north
     )
     assert refused.refused == {0: "NOT_AUTHORISED", 1: "NOT_AUTHORISED"}
+    (lapsed,) = small.bank.wallets.lapsed(2)
+    assert (lapsed.wallets, lapsed.wallet_class, lapsed.key, lapsed.is_person) == (2, "class-4", "", True)
+    assert small.bank.wallets.lapsed(3) == small.bank.wallets.lapsed(after=lapsed.id) == []
+    with pytest.raises(NotFound, match="is no opening of operator 2"):
+        small.bank.wallets.renew_one(lapsed.account, operator=2, signers=small.operator, who=small.north)
     assert small.bank.wallets.renew(signers=small.operator, who=small.north) == 2
+    assert small.bank.wallets.lapsed() == []
+    assert small.bank.wallets.renew_one(lapsed.id, operator=2, signers=small.operator, who=small.north) == 2
     assert small.bank.check() == []
 
 

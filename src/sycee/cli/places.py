@@ -10,7 +10,6 @@ JOURNAL: Final = "reads or writes the files of a ledger on this machine; a serve
 MACHINE: Final = "makes or sets up the bank on its own machine"
 SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
 LISTENS: Final = "starts a server, or has the server's address as an argument of its own"
-REPAIRS: Final = "completes on the bank's machine what a crash of it interrupted"
 
 # By command, or by a group for all its commands without --server.
 REASONS: Final[Mapping[str, str]] = {
@@ -38,7 +37,6 @@ REASONS: Final[Mapping[str, str]] = {
     "person verify": SECRETS,
     "person notices": SECRETS,
     "wallet codes": SECRETS,
-    "wallet renew": REPAIRS,
     "demo": LISTENS,
     "serve": LISTENS,
     "load": LISTENS,

@@ -99,6 +99,23 @@ def open_(
 
 
 @wallet.command
+def renew(operator: Operator, /, *, login: Login, key: PersonKey) -> int:
+    """Sign anew the openings at an operator that a crash interrupted for longer than their signatures are valid."""
+    with connected(login) as bank, progress("opening wallets", "wallets") as shown:
+        from sycee.client import api
+
+        signer = person_of(bank, private_key(key))
+        found = list(bank.rows(api.lapsed_openings(operator)))
+        total, done, opened = sum(each.wallets for each in found), 0, 0
+        for each in found:
+            opened += perform(bank, api.renew_opening(each, signer)).wallets
+            done += each.wallets
+            shown(done, total)
+    show(f"{quantity(opened, 'wallet')} opened")
+    return 0
+
+
+@wallet.command
 def dormant(
     operator: Operator, /, *, login: Login,
     since: Annotated[str, Parameter(help="A time with its offset: wallets without a movement since then.")],

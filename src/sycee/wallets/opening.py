@@ -22,7 +22,7 @@ from sycee.compliance.enforcement.admission import ADMITTED
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.ids import Ids
 from sycee.core.keys import PublicKey
 from sycee.core.money import Currency
@@ -90,6 +90,23 @@ class OpenedMany:
     def opened(self) -> int:
         """Return the number of wallets opened."""
         return len(self.accounts) - len(self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class LapsedOpening:
+    """An opening whose signatures expired before the ledger had it, of one wallet or a batch.
+
+    `account`: the first wallet. `key`: of the only wallet, "" for custodial ones. `is_person`: of persons, or of a
+    merchant.
+    """
+
+    id: int
+    operator: int
+    wallet_class: str
+    account: int
+    wallets: int
+    key: str
+    is_person: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -320,24 +337,67 @@ class Opening:
                 else:
                     found.accounts[start + row] = account
 
-    def renew(self, *, signers: Sequence[Signer], who: int) -> int:
-        """Sign anew the openings whose signatures had expired when an interrupted call was finished.
+    # --- openings whose signatures expired ---
 
-        Return the number of wallets opened.
+    def lapsed(self, operator: int | None = None, *, after: int = 0, most: int = 1_000) -> list[LapsedOpening]:
+        """Return openings whose signatures had expired when an interrupted call was finished, by their ids.
+
+        `operator`: its openings alone. `after`: an id of an opening; those behind it are returned.
         """
-        query = sqlalchemy.select(WALLETS.c.batch, WALLETS.c.operator).where(WALLETS.c.state == LAPSED).distinct()
+        chosen = (WALLETS.c.state == LAPSED) & (WALLETS.c.batch > after)
+        if operator is not None:
+            chosen &= WALLETS.c.operator == operator
+        query = sqlalchemy.select(WALLETS.c.batch).distinct().where(chosen).order_by(WALLETS.c.batch).limit(most)
         with reading(self._stores.engine) as connection:
-            batches = list(connection.execute(query))
-        opened = 0
-        for batch, operator in batches:
-            self._people.require(who, ACTION, operator=operator)
+            batches = list(connection.scalars(query))
+        return [self._lapsed(each) for each in batches]
 
-            def reopen(connection: Connection, batch: int = batch) -> None:
-                connection.execute(WALLETS.update().where(WALLETS.c.batch == batch).values(state=OPENING))
+    def _lapsed(self, opening: int) -> LapsedOpening:
+        stored = self._stores.intents.find(opening)
+        assert stored is not None, "intents are never deleted"
+        payload = stored.payload
+        first = sqlalchemy.select(WALLETS.c.account).where(WALLETS.c.batch == opening).order_by(WALLETS.c.account)
+        with reading(self._stores.engine) as connection:
+            account = connection.execute(first.limit(1)).scalar_one()
+        return LapsedOpening(
+            opening, payload["operator"], payload["class"], account, payload["size"], payload["key"],
+            "merchant" not in payload,
+        )  # fmt: skip
 
-            outcome = self._stores.intents.renew(batch, signers=signers, before=reopen)
-            opened += sum(result is Result.CREATED for result in outcome.results)
+    def renew(self, *, signers: Sequence[Signer], who: int) -> int:
+        """Sign every lapsed opening anew; return the number of wallets opened."""
+        opened, after = 0, 0
+        while found := self.lapsed(after=after):
+            for each in found:
+                opened += self.renew_one(each.id, operator=each.operator, signers=signers, who=who)
+            after = found[-1].id
         return opened
+
+    def renew_one(self, opening: int, *, operator: int, signers: Sequence[Signer], who: int) -> int:
+        """Sign a lapsed opening anew; return the number of wallets opened. A repeated call returns the same number.
+
+        `opening`: its id, of `lapsed`. Raises NotFound for the id of no opening of the operator, and UsageError for a
+        person without the duty.
+        """
+        self._people.require(who, ACTION, operator=operator)
+        stored = self._stores.intents.find(opening)
+        if stored is None or stored.action != ACTION or stored.payload["operator"] != operator:
+            raise NotFound(
+                f"{ids.format(opening)} is no opening of operator {operator}",
+                hint="list the openings whose signatures expired",
+            )
+
+        def reopen(connection: Connection) -> None:
+            connection.execute(WALLETS.update().where(WALLETS.c.batch == opening).values(state=OPENING))
+
+        outcome = (
+            self._stores.intents.renew(opening, signers=signers, before=reopen)
+            if stored.state == LAPSED
+            else self._stores.intents.outcome(opening, ACTION)
+        )
+        assert outcome is not None, "it is stored"
+        opened = outcome.results[: stored.payload["size"]]
+        return sum(result is Result.CREATED for result in opened)
 
     # --- checks ---
 

@@ -88,6 +88,8 @@ WALLETS: Final = Table(
     Column("batch", ID16, nullable=False, index=True),
     *required(NS, "opened_ns"),
 )
+_LAPSED = WALLETS.c.state == LAPSED
+Index("wallets_wallets_lapsed", WALLETS.c.operator, WALLETS.c.batch, sqlite_where=_LAPSED, postgresql_where=_LAPSED)
 # `kind`: of aliases.AliasKind. `hash`: keyed. `to_account`: while the alias cools off, the account it moves to.
 ALIASES: Final = Table(
     "wallets_aliases",

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sycee.client.calls import Call, Page, action, fresh_id, listed, message_action, read, rows, value
 from sycee.client.exchange import Conversation, Session
 from sycee.client.operations.arguments import epoch_of, id_member, ledger_of, name_of, number_of
 from sycee.client.signing import Asked, Signer, Wanted
-from sycee.client.values import Line, Mandate, Opened, Restriction, Wallet, WalletRow, WalletState
+from sycee.client.values import (
+    LapsedOpening,
+    Line,
+    Mandate,
+    Opened,
+    RenewedOpening,
+    Restriction,
+    Wallet,
+    WalletRow,
+    WalletState,
+)
 from sycee.core.keys import PublicKey
 from sycee.core.records.layout import AccountKind, Kind, Reason
 from sycee.core.records.signed_messages import mandate_message
@@ -75,6 +86,34 @@ def open_wallet(
     kind = AccountKind.MERCHANT if is_merchant else AccountKind.WALLET
     body = {"holder": name_of(holder)}
     return _open("/v1/wallets", body, kind, operator, tier, signer, wallet, key, proof, id)
+
+
+def lapsed_openings(operator: int) -> Call[Page[LapsedOpening]]:
+    """Return the openings at an operator that a crash interrupted until their signatures had expired."""
+    return listed(f"/v1/operators/{operator}/lapsed-openings", value(LapsedOpening, operator=operator))
+
+
+def renew_opening(lapsed: LapsedOpening, signer: Signer, *, id: int = 0) -> Call[RenewedOpening]:
+    """Sign a lapsed opening anew. A person of the operator signs.
+
+    The server has the records since the first signature: it chose suspense account, rule set and the ids of custodial
+    wallets.
+    """
+    kind = AccountKind.WALLET if lapsed.kind == "person" else AccountKind.MERCHANT
+    if lapsed.key:
+        account = number_of(lapsed.wallet)
+        keyed = replace(set_key_record(account, PublicKey.parse(lapsed.key)), free=frozenset({"id"}))
+        wanted = [_opening(kind, lapsed.operator, account, free=frozenset({"id"})), keyed]
+    else:
+        wanted = [_opening(kind, lapsed.operator, free=frozenset({"id", "debit"}))] * lapsed.wallets
+    return action(
+        f"/v1/operators/{lapsed.operator}/lapsed-openings/{lapsed.opening}/renewal",
+        {},
+        value(RenewedOpening, opening=lapsed.opening),
+        signers=(signer,),
+        wanted=lambda _: wanted,
+        id=id,
+    )
 
 
 def close_wallet(wallet: int | str, signer: Signer, *, id: int = 0) -> Call[WalletState]:
@@ -154,12 +193,7 @@ def _open(
 ) -> Call[Opened]:  # fmt: skip
     account = wallet or fresh_id()
     name = name_of(account)
-    opening = Wanted(
-        Kind.OPEN_ACCOUNT,
-        {"debit": account, "first": kind, "count": operator},
-        free=frozenset({"credit", "number", "rule_set"}),
-        is_linked=False,
-    )
+    opening = _opening(kind, operator, account)
     keyed = {"key": str(key), "proof": proof.hex()} if key is not None else {}
     return action(
         path,
@@ -168,6 +202,16 @@ def _open(
         signers=(signer,),
         wanted=lambda _: [opening] if key is None else [opening, set_key_record(account, key)],
         id=id,
+    )
+
+
+def _opening(kind: AccountKind, operator: int, account: int = 0, *, free: frozenset[str] = frozenset()) -> Wanted:
+    """Return the record that opens an account, whose suspense account, currency and rule set the server chooses."""
+    return Wanted(
+        Kind.OPEN_ACCOUNT,
+        {"debit": account, "first": kind, "count": operator},
+        free=free | {"credit", "number", "rule_set"},
+        is_linked=False,
     )
 
 

@@ -76,6 +76,30 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class LapsedOpening:
+    """An opening whose signatures expired before the ledger had it, of one wallet or of a batch.
+
+    `wallet`: the first of its wallets. `key`: of the only wallet, "" for custodial ones. `kind`: person or merchant.
+    """
+
+    opening: str
+    operator: int
+    wallet: str
+    wallets: int
+    tier: str
+    key: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenewedOpening:
+    """An opening that was signed anew. `wallets`: how many are open."""
+
+    opening: str
+    wallets: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The wallet of an alias, and the name to show to the payer, masked for a person."""
 
