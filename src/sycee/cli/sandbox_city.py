@@ -54,12 +54,13 @@ def city(
         show_json(files.manifest(made, digest))
     else:
         show(f"{made.title}: {len(made.persons):,} persons, {len(made.merchants):,} shops", style="bold")
-        print_table(_table(made))
+        print_table(comparisons(made))
         show(f"digest {digest}")
     note(f"built in {seconds:.1f} s; city stored in {out}, its page is {out / files.PAGE}")
 
 
-def _table(made: City) -> Table:
+def comparisons(made: City) -> Table:
+    """Return the table of published and synthetic figures."""
     shown = table(
         "marginal", "cell", "published", "synthetic", "error %", "mark", numbers=("published", "synthetic", "error %")
     )
