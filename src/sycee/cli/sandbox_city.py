@@ -38,6 +38,11 @@ def city(
     Writes persons.parquet, merchants.parquet, zones.parquet, manifest.json and city.html. Equal file, seed and scale
     give the same digest.
     """
+    from sycee.core.extras import extra
+
+    with extra("sandbox"):  # the page is drawn at the end
+        import matplotlib as mpl  # noqa: F401
+
     from sycee.sandbox.city import definition as city_files
     from sycee.sandbox.city import files, page
     from sycee.sandbox.city.build import build

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import Comparison, tiny_town
 
@@ -55,3 +55,18 @@ def test_a_folder_with_other_files_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("work of years")
     with pytest.raises(UsageError, match=r"holds other files: thesis\.txt"):
         files.write(tiny_town(), tmp_path)
+
+
+def test_a_failed_write_leaves_the_earlier_city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = files.write(tiny_town(), tmp_path)
+    (tmp_path / f".{files.PERSONS}").write_bytes(b"left by a process that was killed")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "fsync", fail)
+        with pytest.raises(UnavailableError, match="No space left on device"):
+            files.write(tiny_town(300), tmp_path)
+    assert files.read(tmp_path).digest() == digest
+    assert files.write(tiny_town(300), tmp_path) != digest

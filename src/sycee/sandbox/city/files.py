@@ -51,7 +51,9 @@ _AGAIN: Final = "build the city again: sycee sandbox city CITY.toml --out DIR"
 def require_place(folder: Path) -> None:
     """Raise UsageError if `folder` holds files that are not of a city."""
     if folder.is_dir():
-        other = sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, MANIFEST, PAGE))
+        # A name with a dot before it is a temporary file of a process that was killed.
+        ours = (*FILES, MANIFEST, PAGE)
+        other = sorted(path.name for path in folder.iterdir() if not path.name.removeprefix(".").startswith(ours))
         if other:
             raise UsageError(f"{folder} holds other files: {other[0]}", hint="name an empty or new folder with --out")
     elif folder.exists():
@@ -61,18 +63,21 @@ def require_place(folder: Path) -> None:
 def write(city: City, folder: Path) -> str:
     """Write a city to a folder, which is created if absent, and return its digest.
 
-    Files of a city that the folder held before are replaced. Raises UsageError as `require_place`, UnavailableError if
-    the disk refuses.
+    A city that the folder held before is replaced once all columns are on the disk. Raises UsageError as
+    `require_place`, UnavailableError if the disk refuses.
     """
     require_place(folder)
     persons, merchants, zones = city.persons, city.merchants, city.zones
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
-        _write_table(folder / PERSONS, {name: getattr(persons, name) for name in PERSON_COLUMNS})
-        _write_table(folder / MERCHANTS, {name: getattr(merchants, name) for name in MERCHANT_COLUMNS})
-        _write_table(folder / ZONES, {"name": list(zones.name)} | {name: getattr(zones, name) for name in ZONE_COLUMNS})
-        sync_folder(folder)
+        _write_tables(
+            folder,
+            {
+                PERSONS: {name: getattr(persons, name) for name in PERSON_COLUMNS},
+                MERCHANTS: {name: getattr(merchants, name) for name in MERCHANT_COLUMNS},
+                ZONES: {"name": list(zones.name)} | {name: getattr(zones, name) for name in ZONE_COLUMNS},
+            },
+        )
     except OSError as error:
         raise UnavailableError(
             f"{folder} cannot be written: {error.strerror or error}", hint="name a folder elsewhere with --out"
@@ -147,24 +152,29 @@ def read(folder: Path) -> City:
     return city
 
 
-def _write_table(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns to a Parquet file under a temporary name, make it durable and rename it."""
-    temporary = path.with_name(f".{path.name}")
+def _write_tables(folder: Path, tables: dict[str, dict[str, Any]]) -> None:
+    """Write Parquet files under temporary names, make them durable, remove the manifest and rename them."""
+    temporary = {folder / name: folder / f".{name}" for name in tables}
     try:
-        with temporary.open("wb") as file:
-            pq.write_table(
-                pa.table(columns),
-                file,
-                compression="zstd",
-                compression_level=1,
-                row_group_size=_ROW_GROUP_ROWS,
-                write_page_checksum=True,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        for hidden, columns in zip(temporary.values(), tables.values(), strict=True):
+            with hidden.open("wb") as file:
+                pq.write_table(
+                    pa.table(columns),
+                    file,
+                    compression="zstd",
+                    compression_level=1,
+                    row_group_size=_ROW_GROUP_ROWS,
+                    write_page_checksum=True,
+                )
+                file.flush()
+                os.fsync(file.fileno())
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for path, hidden in temporary.items():
+            hidden.replace(path)
+        sync_folder(folder)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for hidden in temporary.values():
+            hidden.unlink(missing_ok=True)
         raise
 
 
