@@ -255,7 +255,7 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
 def _arguments() -> list[tuple[Sequence[str], dict[str, Schema]]]:
     """Return groups of tests, each with its arguments."""
     described = {name: _value(key) for name, key in keys(Condition).items()} | _refs("path", "parts", "purposes", "of")
-    described["among"] = _list(_ref("condition"), least=1)
+    described |= {key: _list(_ref("condition"), least=1) for key in ("among", "through")}
     sets = {"set": _ref("text"), "values": _set_of("text", least=1), "facts": _ref("path")}
     weekend = {"type": "array", "items": _enum(profiles.DAYS), "uniqueItems": True, "minItems": 1}
     ties = {"type": "array", "items": _enum(vocabulary.TIES), "uniqueItems": True, "minItems": 1}

@@ -54,7 +54,7 @@ _PHRASES: Final[Mapping[str, str]] = {
     vocabulary.IS_FALSE: "{fact} is false",
     vocabulary.AT_MOST: "{fact} is at most {limit:,}",
     vocabulary.AT_LEAST: "{fact} is at least {limit:,}",
-    vocabulary.SUM_AT_MOST: "{fact}, summed over all flows between the same two organisations{among}, "
+    vocabulary.SUM_AT_MOST: "{fact}, summed over all flows between the same two organisations{through}{among}, "
     "is at most {limit:,}",
     vocabulary.ATTESTED: "`{topic}`{of} is attested",
     vocabulary.RETURNED_IN_TIME: "data that was taken away was returned, and deleted there, within {hours} hours and "
@@ -242,6 +242,7 @@ def condition(of: Condition) -> str:
         list=f"the list `{of.list}`" + _limits(of),
         limit=of.limit,
         among=" that meet: " + " **and** ".join(map(condition, of.among)) if of.among else "",
+        through=_through(of),
         topic=of.topic,
         of=f" of `{of.of}`" if of.of else "",
         hours=of.hours,
@@ -253,6 +254,14 @@ def condition(of: Condition) -> str:
     phrase = f"not: {phrase}" if of.negate else phrase
     phrase = f"{phrase} (where declared)" if of.where_declared else phrase
     return f"{phrase} (self-declared)" if of.self_declared else phrase
+
+
+def _through(of: Condition) -> str:
+    """Return the third parties of a sum as a phrase; a named condition by its name alone."""
+    if not of.through:
+        return ""
+    parties = " or ".join(f"*{each.name}*" if each.name else condition(each) for each in of.through)
+    return f", or of one sender with one party of {parties} in them,"
 
 
 def _values(of: Condition) -> str:

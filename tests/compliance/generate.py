@@ -273,7 +273,8 @@ def condition(random: Random, roots: Roots, *, deep: bool = True) -> Condition:
     if _is_number_of_flow(fact, field, roots) and random.random() < 0.6:
         among = () if random.random() < 0.4 else (_among(random),)
         limit = random.choice((4000, 12_000))
-        return Condition(fact=fact, test=SUM_AT_MOST, negate=negate, limit=limit, among=among)
+        through = (_through(random),) if random.random() < 0.4 else ()
+        return Condition(fact=fact, test=SUM_AT_MOST, negate=negate, limit=limit, among=among, through=through)
     test, arguments = _test(random, roots, field)
     return Condition(fact=fact, test=test, negate=negate, self_declared=random.random() < 0.1, **arguments)
 
@@ -290,6 +291,13 @@ def _among(random: Random) -> Condition:
         made = condition(random, Roots("flow"), deep=False)
         if made.test != SUM_AT_MOST:
             return made
+
+
+def _through(random: Random) -> Condition:
+    """Return a test of parties of a flow."""
+    fact = random.choice(("to.organisation", "stored.at.operator", "stored.at.owner", "accessors.party"))
+    declared = random.random() < 0.3
+    return Condition(fact=fact, test=CONTROLLED_BY, where_declared=declared, **of_states(random))
 
 
 def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, Any]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.compliance.naive_claims import exempts
+from tests.compliance.naive_claims import exempts, lacks_only_undeclared
 from tests.compliance.naive_logic import Truth, conjunction, disjunction
 
 from sycee.compliance.fact_paths import Roots
-from sycee.compliance.facts import Entity
+from sycee.compliance.facts import Element, Entity
 from sycee.compliance.profiles import Condition
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def sum_at_most(judge: Naive, condition: Condition, flow: Entity, name: str) -> 
             exempts(judge, each, Roots("flow"), {"subject": other, "element": other, "flow": other})
             for each in condition.among
         ]
-        truths = [same_parties(judge, flow, other), *meets]
+        truths = [disjunction([same_parties(judge, flow, other), share_a_party(judge, condition, flow, other)]), *meets]
         if other.id == flow.id or False in truths:
             continue
         (perhaps if None in truths else surely).append(number(judge, other, name))
@@ -33,6 +33,38 @@ def sum_at_most(judge: Naive, condition: Condition, flow: Entity, name: str) -> 
         return False
     every = [*surely, *perhaps]
     return True if None not in every and sum(each or 0 for each in every) <= condition.limit else None
+
+
+def share_a_party(judge: Naive, condition: Condition, one: Entity, other: Entity) -> Truth:
+    """Return whether two flows have one sender, and one party that `through` finds in both."""
+    if not condition.through:
+        return False
+    leaves = [leaf for each in condition.through for leaf in each.leaves()]
+    (these, whole), (those, other_whole) = (third_parties(judge, leaves, each) for each in (one, other))
+    truths: list[Truth] = [conjunction([these[each], those[each]]) for each in these.keys() & those.keys()]
+    if (not whole and (those or not other_whole)) or (not other_whole and these):
+        truths.append(None)
+    return conjunction([same_party(party(judge, one, "from"), party(judge, other, "from")), disjunction(truths)])
+
+
+def third_parties(judge: Naive, leaves: list[Condition], flow: Entity) -> tuple[dict[object, Truth], bool]:
+    found: dict[object, list[Truth]] = {}
+    complete = True
+    frame: dict[str, Entity | Element | str | None] = {"subject": flow, "element": flow, "flow": flow}
+    for leaf in leaves:
+        steps = leaf.fact.split(".")
+        values, whole = judge.values(flow, steps)
+        complete = complete and (whole or (leaf.where_declared and lacks_only_undeclared(judge, flow, steps)))
+        for each in values:
+            of_list = leaf.test == "any-listed"
+            truth = (
+                judge.listed(str(each), leaf, Roots("flow"), frame, [])
+                if of_list
+                else judge.controlled(str(each), leaf)
+            )
+            found.setdefault(each, []).append(truth)
+    truths = {each: disjunction(of) for each, of in found.items()}
+    return {each: truth for each, truth in truths.items() if truth is not False}, complete
 
 
 def number(judge: Naive, flow: Entity, name: str) -> int | None:

@@ -37,6 +37,7 @@ DAY = date(2026, 1, 1)
 def profile() -> Document:
     """Return a profile with every key, and a rule with a condition of every test."""
     personal = {"fact": "classes", "test": "any-in", "values": ["personal"]}
+    keeper = {"fact": "stored.at.operator", "test": "controlled-by", "set": "home"}
     conditions: list[Document] = [
         {"fact": "from.state", "test": "any-in", "set": "home", "negate": True},
         {"fact": "subject_states", "test": "all-in", "values": ["AA"]},
@@ -48,7 +49,7 @@ def profile() -> Document:
         {"fact": "cross_border", "test": "is-false"},
         {"fact": "persons_12m", "test": "at-most", "limit": 10_000},
         {"fact": "amount_minor", "test": "at-least", "limit": 1},
-        {"fact": "persons_12m", "test": "sum-at-most", "limit": 10_000, "among": [dict(personal)]},
+        {"fact": "persons_12m", "test": "sum-at-most", "limit": 10_000, "among": [dict(personal)], "through": [keeper]},
         {"some": "stored", "having": [{"fact": "at.state", "test": "any-in", "set": "home"}], "negate": True},
         {"fact": "to.organisation", "test": "controlled-by", "set": "home", "home": "home", "outside": True},
         {"test": "attested", "topic": "no-backdoors", "at_least": "third-party", "of": "from.organisation"},

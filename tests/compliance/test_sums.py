@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.compliance.build import AT, condition, flow, library, network, organisation, participant, profile, rule
+from tests.compliance.build import (
+    AT,
+    cloud,
+    condition,
+    flow,
+    library,
+    network,
+    organisation,
+    participant,
+    profile,
+    rule,
+)
 from tests.compliance.judged import judge
 from tests.compliance.naive import Naive
 
@@ -22,6 +33,7 @@ from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profile_reader import parse_profile
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import Finding, Verdict
+from sycee.compliance.vocabulary import USUAL_TIES
 from sycee.core import documents
 from sycee.core.documents import DocumentError
 
@@ -91,6 +103,45 @@ def finding(made: Network, subject: str = "one", of: str = "financial") -> Findi
 def test_two_flows_count_together(second: Any, verdict: Verdict) -> None:
     """The first flow has 6,000 persons, and the threshold is 10,000."""
     assert finding(declared(one=data(6000), two=second)).verdict is verdict
+
+
+THROUGH = condition("stored.at.operator", "controlled-by", values=["CC"], ties=USUAL_TIES)
+AT_THIRD = {"from_": "bank", "stored": [{"at": "store"}]}
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict"),
+    [
+        (data(4001, to="elsewhere", **AT_THIRD), Verdict.FAIL),
+        (data(4000, to="elsewhere", **AT_THIRD), Verdict.PASS),
+        (data(4001, to="elsewhere", from_="unsaid", stored=[{"at": "store"}]), Verdict.UNKNOWN),
+        (data(4001, to="elsewhere", from_="branch", stored=[{"at": "store"}]), Verdict.PASS),
+        (data(4001, to="elsewhere", stored=[{"at": "other-store"}]), Verdict.PASS),
+        (data(4001, to="elsewhere", stored=[{"at": "open-store"}]), Verdict.PASS),
+        (data(4001, to="elsewhere", stored=[{"at": "unsaid-store"}]), Verdict.UNKNOWN),
+        (data(4000, to="elsewhere", stored=[{"at": "unsaid-store"}]), Verdict.PASS),
+        (data(4001, to="elsewhere"), Verdict.UNKNOWN),
+        (data(4001, to="elsewhere", stored=()), Verdict.PASS),
+    ],
+)
+def test_flows_of_one_sender_count_together_through_a_third_party(second: Any, verdict: Verdict) -> None:
+    """The first flow has 6,000 persons and is stored at a store that a party of CC runs."""
+    summed = condition("persons_12m", "sum-at-most", limit=10_000, through=(THROUGH,))
+    regime = profile(rule("flow", summed))
+    made = declared(
+        one=data(6000, **AT_THIRD),
+        two=second,
+        there=organisation(state="CC", headquarters="CC"),
+        also_there=organisation(state="CC", headquarters="CC"),
+        here=organisation(state="AA", headquarters="AA"),
+        store=cloud(state="AA", operator="there"),
+        other_store=cloud(state="AA", operator="also-there"),
+        open_store=cloud(state="AA", operator="here"),
+        unsaid_store=cloud(state="AA"),
+    )
+    found = next(each for each in judge(made, regime).findings("one"))
+    assert found.verdict is verdict
+    assert Naive(made, library(regime), AT).verdicts()["regime/rule", "one"] is verdict
 
 
 def test_a_flow_above_the_limit_needs_no_other_flow() -> None:

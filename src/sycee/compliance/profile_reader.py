@@ -172,7 +172,7 @@ class _ProfileReader:
         fact = "" if test == vocabulary.ATTESTED else fact_paths.check(table, "fact", table.text("fact"), roots)
         given = self._set(table, roots) if test in vocabulary.SETS else {}
         if test == vocabulary.SUM_AT_MOST:
-            given = {"among": self._conditions(table, "among", Roots(vocabulary.FLOW))}
+            given = {key: self._conditions(table, key, Roots(vocabulary.FLOW)) for key in ("among", "through")}
         if test == vocabulary.CONTROLLED_BY:
             given = self._states(table, roots)
         if test == vocabulary.RETURNED_IN_TIME:
@@ -299,3 +299,8 @@ def _check_sum(table: Table, condition: Condition, roots: Roots) -> None:
         raise table.error("fact", f"found {documents.found(condition.fact)}", right=right)
     if any(leaf.test == vocabulary.SUM_AT_MOST for each in condition.among for leaf in each.leaves()):
         raise table.error("among", "has a sum in it", right="conditions on the facts of one flow")
+    parties = (vocabulary.CONTROLLED_BY, vocabulary.ANY_LISTED)
+    for leaf in (leaf for each in condition.through for leaf in each.leaves()):
+        if leaf.test not in parties or leaf.negate:
+            right = f"tests of parties, {' or '.join(parties)}, without negate"
+            raise table.error("through", "has a test that names no party", right=right)

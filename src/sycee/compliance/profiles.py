@@ -39,7 +39,7 @@ REQUIRED: Final = Field("", Type.TEXT, "", required=True)  # by the tests that h
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(vocabulary.LISTED, ("list", "parts", "purposes", "control_bp")),
     **dict.fromkeys((vocabulary.AT_MOST, vocabulary.AT_LEAST), ("limit",)),
-    vocabulary.SUM_AT_MOST: ("limit", "among"),
+    vocabulary.SUM_AT_MOST: ("limit", "among", "through"),
     vocabulary.ATTESTED: ("topic", "at_least", "of"),
     vocabulary.RETURNED_IN_TIME: ("hours", "business_days"),
     vocabulary.CONTROLLED_BY: ("outside", "control_bp", "chain"),
@@ -99,6 +99,7 @@ class Condition:
     ties: tuple[str, ...] = ()  # how a party is of a state
     limit: Annotated[int, number(required=True)] = 0
     among: tuple[Condition, ...] = ()  # of a sum over flows: the conditions that a flow must meet to count
+    through: tuple[Condition, ...] = ()  # the parties, besides the receiver, by whom flows of one sender count together
     topic: Annotated[str, REQUIRED] = ""
     at_least: Assurance = Assurance.DECLARED
     of: str = ""  # the path of the entities whose attestations count; empty: those of the subject
@@ -143,7 +144,7 @@ class Condition:
     def sums_over(self) -> Iterator[Condition]:
         """Yield the conditions of its sums, at any depth. Their paths start at a flow."""
         for leaf in self.leaves():
-            yield from leaf.among
+            yield from (*leaf.among, *leaf.through)
 
 
 @dataclass(frozen=True, slots=True)

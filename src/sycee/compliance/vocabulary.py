@@ -484,7 +484,8 @@ TESTS: Final[Mapping[str, str]] = {
     AT_MOST: "the number is at most the limit",
     AT_LEAST: "the number is at least the limit",
     SUM_AT_MOST: "the sum of the number, over this flow and all flows between the same two organisations in either "
-    "direction that meet all of `among`, is at most the limit",
+    "direction that meet all of `among`, is at most the limit; with `through`, flows of one sender in which one "
+    "party of these takes part count together as well",
     ATTESTED: "an attestation of the topic is in force, with at least this assurance",
     RETURNED_IN_TIME: "data taken at `taken_at` was returned, and deleted there, by the earlier of both limits: "
     "a number of hours, and the end of a number of business days after that day",

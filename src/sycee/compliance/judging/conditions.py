@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from sycee.compliance import fact_paths, vocabulary
@@ -20,7 +21,7 @@ from sycee.compliance.judging.logic import Truth, conjunction, disjunction, nega
 from sycee.compliance.judging.ownership import Limit, ListLookup
 from sycee.compliance.judging.party_names import PartyName, names_in, of_models, owner_of
 from sycee.compliance.judging.state_control import StateLookup
-from sycee.compliance.judging.sums import SHOWN_MAX, FlowPairs, Sum
+from sycee.compliance.judging.sums import SHOWN_MAX, FlowPairs, SharedParties, Sum
 from sycee.compliance.profiles import Condition, List
 from sycee.compliance.verdicts import Evidence
 
@@ -91,6 +92,7 @@ class ConditionCompiler:
         self._lists = lists
         self._lookups: dict[tuple[str, int] | Condition, ListLookup | StateLookup] = {}
         self._pairs = FlowPairs(network)
+        self._shared: dict[tuple[Condition, ...], SharedParties] = {}  # equal ones share their results
         self._compiled: dict[tuple[Condition, tuple[bool, bool, bool]], Evaluator] = {}
         self._exempting = False  # whether the condition that is being compiled exempts from a rule
 
@@ -313,6 +315,7 @@ class ConditionCompiler:
         index, limit, negate = _SCOPE_INDEX[start], condition.limit, condition.negate
         # A false label must not take a flow out of a sum.
         among = [self.compile_exemption(each, Roots(vocabulary.FLOW)) for each in condition.among]
+        shared = self._shared_parties(condition)
 
         def evaluate(scope: Scope) -> ConditionResult:
             flow = scope[index]
@@ -320,13 +323,20 @@ class ConditionCompiler:
                 return ConditionResult(None, missing=(condition.fact,))
             total = Sum()
             total.add(flow.get(name), f"{flow.id}.{name}", surely=True)
-            for other, same in self._pairs.others(flow):
+            pairs = self._pairs
+            others = pairs.of_sender(flow) if shared else [(each, same, False) for each, same in pairs.others(flow)]
+            for other, same, same_sender in others:
                 meets = [each((other, other, other)) for each in among]
-                counts = conjunction([same, *(each.truth for each in meets)])
+                truths = [each.truth for each in meets]
+                gaps: tuple[str, ...] = ()
+                if shared is not None and same is not True and same_sender is not False and False not in truths:
+                    takes_part, gaps = shared.are_shared(flow, other)
+                    same = disjunction([same, conjunction([same_sender, takes_part])])
+                counts = conjunction([same, *truths])
                 if counts is not False:
                     total.add(other.get(name), f"{other.id}.{name}", surely=bool(counts))
                 if counts is None:
-                    total.missing += [gap for each in meets for gap in each.missing]
+                    total.missing += [*gaps, *(gap for each in meets for gap in each.missing)]
             truth: Truth = total.most is not None and total.most <= limit
             if not truth and total.least <= limit:
                 truth = None
@@ -335,6 +345,16 @@ class ConditionCompiler:
             return ConditionResult(truth, evidence, tuple(dict.fromkeys(total.missing)) if truth is None else ())
 
         return evaluate
+
+    def _shared_parties(self, condition: Condition) -> SharedParties | None:
+        """Return the parties of `through` by whom flows of one sender count together; None without any."""
+        roots = Roots(vocabulary.FLOW)
+        leaves = [leaf for each in condition.through for leaf in each.leaves()]
+        if not leaves:
+            return None
+        found = [(self._compile_fact(leaf, roots), partial(_truth_of, self._lookup(leaf))) for leaf in leaves]
+        key = tuple(_without_place(leaf) for leaf in leaves)
+        return self._shared.setdefault(key, SharedParties(found))
 
     def _deadline_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile `returned-in-time`. The fact is the list of transfers, or a moment of the elements of such a list."""
@@ -360,6 +380,10 @@ class ConditionCompiler:
         return evaluate
 
 
+def _truth_of(lookup: ListLookup | StateLookup, party: str) -> Truth:
+    return lookup.match(party).truth
+
+
 def start_points(condition: Condition, roots: Roots) -> set[str]:
     """Return the parts of the scope that a condition reads: `subject`, `element`, `flow`."""
     starts = {fact_paths.split(path, roots)[0] for path in condition.paths()}
@@ -369,10 +393,11 @@ def start_points(condition: Condition, roots: Roots) -> set[str]:
 
 def _without_place(condition: Condition) -> Condition:
     """Return the condition without its file and line, so that equal conditions compare equal."""
-    any_of, having, among = [
-        tuple(_without_place(each) for each in part) for part in (condition.any_of, condition.having, condition.among)
+    any_of, having, among, through = [
+        tuple(_without_place(each) for each in part)
+        for part in (condition.any_of, condition.having, condition.among, condition.through)
     ]
-    return replace(condition, place="", any_of=any_of, having=having, among=among)
+    return replace(condition, place="", any_of=any_of, having=having, among=among, through=through)
 
 
 def _cached(evaluate: Evaluator, index: int) -> Evaluator:

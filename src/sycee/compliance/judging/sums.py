@@ -1,20 +1,24 @@
 """Sums of a number over all flows between the same two parties.
 
-A regime counts what two parties exchange, in however many flows and in either direction. The parties are the
+A regime counts what two parties exchange, in however many flows and in either direction. Flows of one sender to several
+receivers count together where a third party that the sum names takes part in all of them. The parties are the
 organisations of the participants. A number that is missing, or a flow that may be between the same parties, makes a sum
 uncertain: it lies between a least and, if known, a most.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from sycee.compliance.facts import Entity
-from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
+from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node, ResolvedPath
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction
 from sycee.compliance.vocabulary import FLOW, PARTICIPANT
+
+PathResolver = Callable[[tuple[Node, Node, Node | None]], ResolvedPath]  # of a subject, an element and a flow
 
 SHOWN_MAX: Final = 20  # flows in the evidence of one sum; the others count too
 
@@ -49,6 +53,41 @@ class Sum:
             self.counted.append(number)
 
 
+class SharedParties:
+    """The parties that some conditions of a sum find in flows, such as who runs a store there.
+
+    Two flows of one sender count together if one party is found in both: the sender deals with it in each of them.
+    """
+
+    def __init__(self, found: Sequence[tuple[PathResolver, Callable[[str], Truth]]]) -> None:
+        self._found = found
+
+    def are_shared(self, one: Node, other: Node) -> tuple[Truth, tuple[str, ...]]:
+        """Return whether a party is found in both flows, and the facts that are missing to know."""
+        (these, gaps), (those, other_gaps) = self._of(one), self._of(other)
+        truths = [conjunction([truth, those[party]]) for party, truth in these.items() if party in those]
+        if (gaps and (those or other_gaps)) or (other_gaps and these):
+            truths.append(None)
+        truth = disjunction(truths)
+        return truth, (*gaps, *other_gaps) if truth is None else ()
+
+    def _of(self, flow: Node) -> tuple[dict[str, Truth], tuple[str, ...]]:
+        """Return the parties that are, or may be, found in a flow, and the facts that are missing to know all."""
+        cached: tuple[dict[str, Truth], tuple[str, ...]] | None = flow.results.get(self)
+        if cached is None:
+            parties: dict[str, Truth] = {}
+            gaps: list[str] = []
+            for resolve, is_party in self._found:
+                path = resolve((flow, flow, flow))
+                gaps += path.missing
+                for value in {str(value): None for leaf in path.leaves for value in leaf.values}:
+                    truth = is_party(value)
+                    if truth is not False:
+                        parties[value] = disjunction([truth, parties.get(value, False)])
+            cached = flow.results[self] = (parties, tuple(dict.fromkeys(gaps)))
+        return cached
+
+
 class FlowPairs:
     """The flows of a network by their two parties."""
 
@@ -66,6 +105,23 @@ class FlowPairs:
         found = [(id, _are_same(ends, parties)) for id, parties in among if id not in own]
         return [(self._network.node(id), truth) for id, truth in found if truth is not False]
 
+    def of_sender(self, flow: Node) -> list[tuple[Node, Truth, Truth]]:
+        """Return the other flows that have, or may have, the sender of a flow.
+
+        Each comes with whether it has the same two parties, in either direction, and whether it has the same sender.
+        """
+        ends = self._parties(flow)
+        sender = ends[0].organisation
+        among = self._all
+        if None not in _key(ends):
+            known = dict([*self._by_sender.get(sender, ()), *self._by_key.get(_key(ends), ()), *self._unsure])
+            among = list(known.items())
+        own = (flow.id, flow.replaces)
+        found = [
+            (id, _are_same(ends, parties), _is_same(ends[0], parties[0])) for id, parties in among if id not in own
+        ]
+        return [(self._network.node(id), both, one) for id, both, one in found if (both, one) != (False, False)]
+
     # Nodes are made only of flows that count: a network has many flows, and few between the same parties.
     @cached_property
     def _all(self) -> list[tuple[str, tuple[Party, Party]]]:
@@ -78,6 +134,13 @@ class FlowPairs:
         for id, ends in self._all:
             if None not in _key(ends):
                 found.setdefault(_key(ends), []).append((id, ends))
+        return found
+
+    @cached_property
+    def _by_sender(self) -> dict[str | None, list[tuple[str, tuple[Party, Party]]]]:
+        found: dict[str | None, list[tuple[str, tuple[Party, Party]]]] = {}
+        for id, ends in self._all:
+            found.setdefault(ends[0].organisation, []).append((id, ends))
         return found
 
     @cached_property
