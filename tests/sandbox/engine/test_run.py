@@ -173,6 +173,8 @@ def test_rows_of_a_city_repeat_with_other_draws() -> None:
     more = tried(replace(LOTTERY, recipients=1_000), people=4_000, with_purses=True)
     assert more.cell_base.sum() == pytest.approx(2 * once.cell_base.sum(), rel=0.05)
     assert more.cell_base.sum() != 2 * once.cell_base.sum()
+    assert (more.decile_people == 2 * once.decile_people).all()
+    assert once.decile_people.sum() == len(TOWN.persons)
 
 
 def plain_decisions(design: Design, days: int, seed: int, granted: Array) -> Iterator[tuple[int, int, Decision]]:
@@ -194,6 +196,7 @@ def test_totals_are_the_sums_of_plain_decisions() -> None:
     market = place(LOTTERY.shops).market
     base, effect = np.zeros_like(outcome.cell_base), np.zeros_like(outcome.cell_effect)
     gains = np.zeros(len(TOWN.merchants), np.int64)
+    paid = np.zeros((len(TOWN.merchants), 2), np.int64)
     for day, _, each in plain_decisions(LOTTERY, days, 4, grants):
         names = ("label", "own", "substituted", "forward", "new", "lifted")
         if each.ordinary_cell >= 0:
@@ -203,6 +206,7 @@ def test_totals_are_the_sums_of_plain_decisions() -> None:
             effect[day, each.cell, : len(names)] += [getattr(each, name) for name in names]
             effect[day, each.cell, EFFECT_NAMES.index("payments")] += 1
             gains[market.merchant[each.shop]] += each.label + each.own
+            paid[market.merchant[each.shop]] += (each.label, each.own)
             if each.substituted:
                 effect[day, each.cell, EFFECT_NAMES.index("moved")] += each.substituted
                 effect[day, each.ordinary_cell, EFFECT_NAMES.index("moved")] -= each.substituted
@@ -211,6 +215,15 @@ def test_totals_are_the_sums_of_plain_decisions() -> None:
     assert (outcome.cell_base == base).all()
     assert (outcome.cell_effect == effect).all()
     assert (outcome.shops_change == gains).all()
+    assert (outcome.shops_paid == paid).all()
+
+
+def test_a_town_without_shops_cannot_spend_a_label() -> None:
+    empty = replace(TOWN, merchants=tiny_town(10, 0).merchants)
+    outcome = run(empty, LOTTERY, CENTRAL, seed=4, days=12)
+    outcome.check()
+    assert outcome.total("payments") == 0
+    assert outcome.cell_base[:, -1].sum() == outcome.cell_base.sum() > 0
 
 
 @pytest.mark.parametrize("variant", variants.SHIPPED)

@@ -61,7 +61,7 @@ def _grant(rules, flags, key, thresholds, grants, chosen, index, row, step):
 def _run(
     rules, days, start, propensity, baskets, sectors, open_sectors, offsets, entries,
     zone, works, month, liquid, deciles, flags, first, last, step, with_baseline, thresholds, grants, chosen,
-    cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, flows, purses,
+    cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, shop_paid, flows, purses,
 ):  # fmt: skip
     """Add the persons from `first` to `last` (excluded) to the tables. `chosen` and `purses` begin at `first`."""
     rows, day_count, classes = zone.size, days.shape[0], group_base.shape[1] // c.DECILES
@@ -100,7 +100,7 @@ def _run(
             )  # fmt: skip
             _add(
                 rules, offsets, entries, person, day, purse, out, classes, with_baseline,
-                cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, flows,
+                cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, shop_paid, flows,
             )  # fmt: skip
             is_empty = purse[c.STAGE] == c.OVER or (purse[c.STAGE] == c.CLAIMED and purse[c.BALANCE] == 0)
             if is_empty and purse[c.DEBT] == 0:  # all later days are as without a programme
@@ -139,7 +139,7 @@ def _ordinary(
 @_plain
 def _add(
     rules, offsets, entries, person, day, purse, out, classes, with_baseline,
-    cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, flows,
+    cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, shop_paid, flows,
 ):  # fmt: skip
     """Add one decision of a recipient."""
     decile, outside = person[c.INCOME_DECILE], classes - 1
@@ -182,6 +182,8 @@ def _add(
     moved = out[c.D_SUBSTITUTED]
     if other >= 0:
         shop_change[other] += out[c.D_LABEL] + out[c.D_OWN]
+        shop_paid[other, 0] += out[c.D_LABEL]
+        shop_paid[other, 1] += out[c.D_OWN]
     if moved > 0:
         if shop >= 0:
             shop_change[shop] -= moved
@@ -225,6 +227,7 @@ _TABLES: Final = (
     int64[:, :, ::1],
     int64[:, :, ::1],
     _I,
+    int64[:, ::1],
     int64[:, ::1],
     int64[:, ::1],
 )

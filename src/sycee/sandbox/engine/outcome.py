@@ -46,6 +46,8 @@ class Outcome:
     flows: Array  # [days, FLOWS]
     shops_base: Array  # [merchants]: purchases of all days without a programme
     shops_change: Array  # [merchants]: the same with a programme, less without
+    shops_paid: Array  # [merchants, 2]: from purses, and own money beside it
+    decile_people: Array  # [10]: persons of each decile of baseline income; a decile may have none
     respend: Array  # [rounds, days]: later rounds in the city
     purses: Array | None  # [people, PURSE_FIELDS] at the end, if kept
 
@@ -128,6 +130,9 @@ class Outcome:
         )
         require(bool((self.outstanding() >= 0).all()), "more was spent and returned than was issued")
         require(bool((self.effect("label") == self.flow("spent")).all()), "purses and payments differ")
+        inside = int(self.shops_paid[:, 0].sum())
+        outside = int(self.cell_effect[:, -1, e.LABEL].sum())
+        require(inside + outside == self.total("label"), "shops and purses differ")
         gains = int(self.shops_change.sum())
         require(
             gains == self.total("new") + self.open_forward() + self.leakage(),

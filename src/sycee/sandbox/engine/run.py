@@ -160,6 +160,7 @@ class Tables:
             (days, cells, e.EFFECTS),
             (days, groups, e.EFFECTS),
             (shops,),
+            (shops, 2),
             (days, e.FLOWS),
         )
         return Tables(tuple(np.zeros(shape, np.int64) for shape in shapes))
@@ -270,6 +271,14 @@ def _ticket(rules: Array, flags: Array, count: int, rank: int, workers: int, chu
     return prefix
 
 
+def _decile_people(people: People, count: int) -> Array:
+    """Return the number of persons of each decile among the first `count`, whose rows repeat: (10,) int64."""
+    whole, rest = divmod(count, max(len(people), 1))
+    decile = people.deciles >> 4
+    found: Array = whole * np.bincount(decile, minlength=c.DECILES) + np.bincount(decile[:rest], minlength=c.DECILES)
+    return found
+
+
 def _outcome(
     place: Place,
     setting: Setting,
@@ -281,7 +290,7 @@ def _outcome(
     with_baseline: bool,
 ) -> Outcome:
     market, days, step = place.market, setting.days, setting.steps
-    cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, flows = tables
+    cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, shop_paid, flows = tables
     counts = (e.F_REGISTERED, e.F_RECIPIENTS, e.F_CLAIMS, e.F_USERS)
     flows = np.where(np.isin(np.arange(e.FLOWS), counts), flows, flows * step)
     money = np.full(e.EFFECTS, step, np.int64)
@@ -293,6 +302,8 @@ def _outcome(
     shops_base = np.zeros(len(place.city.merchants), np.int64)
     shops_change = np.zeros(len(place.city.merchants), np.int64)
     shops_base[market.merchant], shops_change[market.merchant] = shop_base * step, shop_change * step
+    shops_paid = np.zeros((len(place.city.merchants), 2), np.int64)
+    shops_paid[market.merchant] = shop_paid * step
     if purses is not None and step != 1:
         purses = purses.copy()
         for field in (c.BALANCE, c.DEBT, c.SPENT, c.RETURNED, c.GRANT):
@@ -314,6 +325,8 @@ def _outcome(
         flows=flows,
         shops_base=shops_base,
         shops_change=shops_change,
+        shops_paid=shops_paid,
+        decile_people=_decile_people(place.people, count),
         respend=respending.rounds(inside, setting.parameters),
         purses=purses,
     )
