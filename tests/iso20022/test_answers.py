@@ -102,6 +102,7 @@ def test_every_bad_message_has_a_correct_answer(
     [
         (b"", Origin()),
         (b"\xff<BizMsgIdr>B-1</BizMsgIdr><MsgId>M-1</MsgId><MsgId>M-2</MsgId>", Origin("", "M-1", "B-1")),
+        (b"<MsgId>M\0</MsgId>", Origin()),
         (b"<a><MsgId>M-1</MsgId></a>", Origin()),
         (b"<Document><MsgId>M-1</MsgId></Document>", Origin("", "M-1")),
         (b"<Document><MsgId>" + b"M" * 36 + b"</MsgId></Document>", Origin()),

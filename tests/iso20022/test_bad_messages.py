@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.iso20022 import samples, valid_messages
+from tests.iso20022 import mutants, samples, valid_messages
 from tests.iso20022.messages import UETR
 from tests.iso20022.valid_messages import IBAN, LEI, OTHER_UETR
 
@@ -39,6 +39,9 @@ BAD = [
     (BANKS, f"tech:xsd:{BANKS}", f"tech:{BANKS}", "Document", "FF01", "has the namespace"),
     (BANKS, f"xsd:{BANKS}", f"xsd:{CUSTOMERS}", "AppHdr/MsgDefIdr", "CH16", f"MsgDefIdr is {BANKS}"),
     (BANKS, "<FICdtTrf>", "<FICdtTrf><PmtRtr/>", f"{B}/PmtRtr", "CH17", "is not used here"),
+    (BANKS, "<FICdtTrf>", "text<FICdtTrf>", "", "CH16", 'has the text "text"'),
+    (BANKS, "<AppHdr", "text<AppHdr", "BusMsg", "CH16", 'has the text "text"'),
+    (BANKS, f'xsd:{BANKS}">', f'xsd:{BANKS}" id="1">', "", "CH17", "has the attribute id"),
     # the header
     (BANKS, "<BizMsgIdr>BIZ-1</BizMsgIdr>", "", "AppHdr/BizMsgIdr", "CH21", "is missing"),
     (BANKS, "BIZ-1", "B" * 36, "AppHdr/BizMsgIdr", "CH16", "has 36 characters"),
@@ -58,6 +61,7 @@ BAD = [
     (BANKS, "<GrpHdr>", f"<GrpHdr{XSI}>", f"{B}/GrpHdr", "CH17", "has the attribute type"),
     (BANKS, "<MsgId>", f"<MsgId{XSI.replace('type', 'nil')}>", f"{B}/GrpHdr/MsgId", "CH17", "has the attribute nil"),
     (BANKS, "<MsgId>", f"<MsgId{XSI.replace('/X', '/&#88;')}>", f"{B}/GrpHdr/MsgId", "CH17", "has the attribute type"),
+    (BANKS, "<GrpHdr>", "<GrpHdr>\u3000", f"{B}/GrpHdr", "CH16", "has the text"),
     (BANKS, "<GrpHdr>", "<GrpHdr>text", f"{B}/GrpHdr", "CH16", 'has the text "text"'),
     (BANKS, ID, "<MsgId><b>1</b></MsgId>", f"{B}/GrpHdr/MsgId", "CH16", "has the element b"),
     (BANKS, f"<UETR>{UETR}</UETR>", "", f"{B1}/PmtId/UETR", "CH21", "is missing"),
@@ -175,34 +179,6 @@ def test_a_house_decides_which_addresses_pass(addresses: Addresses, lines: int, 
 # --- the schema and the explanation agree ---
 
 
-def mutant(text: str, chance: random.Random) -> str:
-    """Return a message with an element doubled, removed, renamed, moved, or with another text."""
-    tags = [each for each in text.split("<")[3:-2] if not each.startswith("/")]
-    one = chance.choice(tags)
-    name = one.split(">")[0].split(" ")[0]
-    begin = text.index(f"<{one}")
-    end = text.index(f"</{name}>", begin) + len(name) + 3
-    part = text[begin:end]
-    kind = chance.randrange(6)
-    if kind == 0:
-        return text[:begin] + text[end:]
-    if kind == 1:
-        return text[:end] + part + text[end:]
-    if kind == 2:
-        other = chance.choice(tags).split(">")[0].split(" ")[0]
-        return text[:begin] + part.replace(f"<{name}", f"<{other}", 1).replace(f"</{name}>", f"</{other}>") + text[end:]
-    if kind == 3:
-        return (
-            text[:begin]
-            + f"<{name}>{chance.choice(('', ' ', 'x', '0', '-1', '2026-02-30', 'A' * 200))}</{name}>"
-            + text[end:]
-        )
-    if kind == 4:
-        at = text.index(f"<{chance.choice(tags)}")
-        return text[:at] + part + text[at:]
-    return text[:begin] + f'<{name} Ccy="EUR" other="1">' + text[begin + len(name) + 2 :]
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_whatever_a_schema_refuses_is_explained(name: str) -> None:
     kind = KINDS[name]
@@ -210,9 +186,9 @@ def test_whatever_a_schema_refuses_is_explained(name: str) -> None:
     refused = 0
     for seed in range(60):
         chance = random.Random(seed)
-        text = write(Message(name, samples.value(kind.of, seed, (0.1, 0.3)[seed % 2]))).decode()
+        text = write(Message(name, samples.value(kind.of, seed, (0.1, 0.3)[seed % 2])))
         try:
-            (body,) = tree(mutant(text, chance).encode(), "m")
+            (body,) = tree(mutants.element_changed(text, chance), "m")
         except (MessageError, ValueError):
             continue
         if local_name(body) != kind.root:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.iso20022 import samples
+from tests.iso20022 import mutants, samples
 from tests.iso20022.messages import UETR
 
 from sycee.iso20022 import bulk_transfers, messages
@@ -138,27 +138,13 @@ def test_seeded_messages_give_the_rows_of_the_general_reader() -> None:
         assert list(read_transfers([text])) == [slowly(text)]
 
 
-def changed(text: bytes, chance: random.Random) -> bytes:
-    """Return a text with a part removed, doubled, moved, or replaced by bytes that matter in XML."""
-    begin = chance.randrange(len(text))
-    end = min(len(text), begin + chance.choice((1, 1, 2, 8, 40)))
-    part = text[begin:end]
-    new = chance.choice(
-        (b"", part * 2, b"<", b">", b"&", b"&lt;", b"<!--x-->", b"\0", b"\xff", b" ", b"0", b"9", b"Z", "é".encode())
-    )
-    if chance.random() < 0.3:  # elements as a whole
-        tags = [b"<" + each.split(b">")[0] + b">" for each in text.split(b"<")[1:]]
-        return text.replace(chance.choice(tags), chance.choice(tags), 1)
-    return text[:begin] + new + text[end:]
-
-
 @pytest.mark.parametrize("seed", range(len(PLAIN)))
 def test_patterns_accept_no_message_that_the_general_reader_refuses(seed: int) -> None:
     chance = random.Random(seed)
     text = content(PLAIN[seed], HEADER if seed % 2 else None)
     accepted = 0
     for _ in range(2_000):
-        mutant = changed(text, chance)
+        mutant = mutants.bytes_changed(text, chance)
         fast = bulk_transfers._fast(mutant, Addresses.ANY)
         if fast is not None:
             accepted += 1

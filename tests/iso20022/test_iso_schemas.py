@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
 from typing import Any
 
 import pytest
 from lxml import etree
-from tests.iso20022 import iso_schemas, samples
+from tests.iso20022 import iso_schemas, mutants, samples
 
 from sycee.iso20022.business_header import Header
 from sycee.iso20022.messages import HEADERS, KINDS, Message, read, write
+from sycee.iso20022.reading import MessageError, tree
 from sycee.iso20022.schemas import NAMESPACE
 
 SHARES = [0.0, 1.0, 0.5, 0.3]
@@ -51,6 +53,31 @@ def compare(name: str, shares: list[float]) -> None:
         document = etree.fromstring(content)
         for schema in schemas(name):
             valid(schema, document)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_iso_accepts_every_changed_message_that_is_accepted(name: str) -> None:
+    changed_messages(name, range(12))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", KINDS)
+def test_iso_accepts_every_one_of_many_changed_messages(name: str) -> None:
+    changed_messages(name, range(1_000))
+
+
+def changed_messages(name: str, seeds: range) -> None:
+    for seed in seeds:
+        chance = random.Random(seed)
+        text = write(Message(name, samples.value(KINDS[name].of, seed, (0.0, 0.1, 0.3)[seed % 3])))
+        for _ in range(20):
+            try:
+                mutant = (mutants.bytes_changed if chance.random() < 0.5 else mutants.element_changed)(text, chance)
+                read(mutant)
+            except MessageError:
+                continue
+            for schema in schemas(name):
+                valid(schema, tree(mutant, "m"))
 
 
 @pytest.mark.parametrize("name", sorted(iso_schemas.LATER_FILES))

@@ -284,7 +284,8 @@ def _first(node: Any, name: str) -> str:
 
 
 def _id(text: str) -> str:
-    return _text(text.strip(), forms.TEXT_35)
+    """Return an id that an answer may repeat; "" for another text. Content that is no XML may have any characters."""
+    return _text(text.strip(), forms.TEXT_35) if printable(text) == text else ""
 
 
 def _text(text: str, form: forms.Form) -> str:

@@ -18,6 +18,7 @@ from sycee.iso20022.reading import Element, MessageError, local_name
 with extra("iso20022"):
     from lxml import etree
 
+_BLANKS: Final = " \n\r\t"  # of XML; Python knows more
 _INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _HINTS: Final = (f"{{{_INSTANCE}}}schemaLocation", f"{{{_INSTANCE}}}noNamespaceSchemaLocation")
 _WITH_INSTANCE: Final = etree.XPath(f"//*[@*[namespace-uri() = '{_INSTANCE}']]")
@@ -41,15 +42,24 @@ def first_problem(node: Any, layout: Part, file: str) -> MessageError | None:
     return _inside(node, layout, file, namespace)
 
 
-def _inside(node: Any, layout: Part, file: str, namespace: str) -> MessageError | None:
-    at = Element(node, file)
-    if strange := _attribute(node, at, ()):
-        return strange
+def parent_problem(node: Any, file: str) -> MessageError | None:
+    """Return an error about an attribute, or a text between the elements, of a node that has elements only."""
+    return _attribute(node, Element(node, file), ()) or text_problem(node, file)
+
+
+def text_problem(node: Any, file: str) -> MessageError | None:
+    """Return an error about a text between the elements of a node."""
     for each in (node, *node):
         text = each.text if each is node else each.tail
-        if text and text.strip():
-            right = "elements only"
-            return at.error(f"has the text {documents.found(text.strip())} between its elements", right)
+        if text and text.strip(_BLANKS):
+            shown = documents.found(text.strip(_BLANKS))
+            return Element(node, file).error(f"has the text {shown} between its elements", "elements only")
+    return None
+
+
+def _inside(node: Any, layout: Part, file: str, namespace: str) -> MessageError | None:
+    if wrong := parent_problem(node, file):
+        return wrong
     names = [local_name(each) if each.tag.rpartition("}")[0] == namespace else "" for each in node]
     of = layout.body
     found = _choice(node, names, of, file) if of.is_choice else _sequence(node, names, of, file)

@@ -18,7 +18,7 @@ from sycee.iso20022.business_header import Header
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.codec import text_of, value_of
 from sycee.iso20022.elements import Problem, layout
-from sycee.iso20022.explain import first_problem, instance_problem
+from sycee.iso20022.explain import first_problem, instance_problem, parent_problem, text_problem
 from sycee.iso20022.initiation import Initiation
 from sycee.iso20022.liquidity import LiquidityTransfer, Receipt
 from sycee.iso20022.reading import Element, MessageError, local_name, message_name, tree
@@ -102,6 +102,8 @@ def read(content: bytes, file: str = "the message", *, addresses: Addresses = Ad
     if kind is None:
         right = typos.hint(name, KINDS, "one of " + ", ".join(KINDS))
         raise MessageError(file, document.sourceline, "", f"the message is a {name}", right=right)
+    if wrong := parent_problem(document, file):
+        raise wrong
     if len(document) != 1:
         raise Element(document, file).error(f"has {len(document)} elements", f"one element {kind.root}")
     header = None if header_node is None else header_in(header_node, file)
@@ -144,6 +146,8 @@ def _parts(root: Any, file: str) -> tuple[Any, Any]:
     if local_name(root) == "Document":
         return None, root
     names = [local_name(each) for each in root]
+    if wrong := text_problem(root, file):
+        raise wrong
     if names == ["AppHdr", "Document"]:
         return root[0], root[1]
     found = " and ".join(names[:3]) or "nothing"
