@@ -88,19 +88,22 @@ def basket(month, baskets, key, day):
 @plain
 def place(rules, day_works, sectors, offsets, entries, key, day, zone, works):
     """Return cell and position of the shop of a planned purchase; (last cell, OUTSIDE) outside of the city."""
-    zones, kinds = rules[c.R_ZONES], rules[c.R_SECTORS]
     origin = zone
     if day_works and works != zone and share_of(draw(key, day, c.FROM_WORK)) < rules[c.R_FROM_WORK]:
         origin = works
-    bits = draw(key, day, c.PLACE)
-    sector = pick(sectors, 0, kinds + 1, bits >> HALF)
+    where, which = draw(key, day, c.PLACE), draw(key, day, c.SHOP)
+    return shop_of(rules[c.R_ZONES], rules[c.R_SECTORS], sectors, offsets, entries, origin, where, which)
+
+
+@plain
+def shop_of(zones, kinds, sectors, offsets, entries, origin, where, which):
+    """Return cell and position of a shop for the bits that choose sector and zone, and the bits that choose a shop."""
+    sector = pick(sectors, 0, kinds + 1, where >> HALF)
     if sector == kinds:
         return (zones + 1) * kinds, int64(c.OUTSIDE)
     row = offsets[c.M_ZONES] + (origin * kinds + sector) * (zones + 1)
-    there = pick(entries, row, zones + 1, bits & LOW)
-    cell = there * kinds + sector
-    shop = pick_shop(entries, offsets[c.M_CELLS], offsets[c.M_SHOPS], cell, draw(key, day, c.SHOP))
-    return cell, shop
+    cell = pick(entries, row, zones + 1, where & LOW) * kinds + sector
+    return cell, pick_shop(entries, offsets[c.M_CELLS], offsets[c.M_SHOPS], cell, which)
 
 
 @plain

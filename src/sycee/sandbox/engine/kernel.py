@@ -68,6 +68,8 @@ def _run(
     person = np.zeros(c.PERSON_COLUMNS, np.int64)
     purse = np.zeros(c.PURSE_FIELDS, np.int64)
     out = np.zeros(c.DECISION_FIELDS, np.int64)
+    out_days = np.zeros(day_count, np.int64)
+    bits = np.zeros((4, day_count), np.uint64)
     seed = rules[c.R_SEED]
     keep = purses.shape[0] > 0
     ends = int64(-1)
@@ -84,7 +86,7 @@ def _run(
         if granted == 0:
             if with_baseline:
                 _ordinary(
-                    rules, days, baskets, sectors, offsets, entries, person, key, 0, classes,
+                    rules, days, baskets, sectors, offsets, entries, person, key, 0, classes, out_days, bits,
                     cell_base, group_base, shop_base,
                 )  # fmt: skip
             continue
@@ -108,7 +110,7 @@ def _run(
                     purse[c.STAGE] = c.OVER
                 if with_baseline:
                     _ordinary(
-                        rules, days, baskets, sectors, offsets, entries, person, key, day + 1, classes,
+                        rules, days, baskets, sectors, offsets, entries, person, key, day + 1, classes, out_days, bits,
                         cell_base, group_base, shop_base,
                     )  # fmt: skip
                 break
@@ -118,17 +120,29 @@ def _run(
 
 @_plain
 def _ordinary(
-    rules, days, baskets, sectors, offsets, entries, person, key, from_day, classes, cell_base, group_base, shop_base
+    rules, days, baskets, sectors, offsets, entries, person, key, from_day, classes, out_days, bits,
+    cell_base, group_base, shop_base,
 ):  # fmt: skip
-    """Add the purchases of a person whom the programme does not change from a day on."""
+    """Add the purchases of a person whom the programme does not change from a day on.
+
+    The days on which the person goes out are listed first and hashed together: no branch depends on a draw there, and
+    hashes of several days are computed at once.
+    """
     month, zone, works, decile = person[c.MONTH], person[c.ZONE], person[c.WORKS_IN], person[c.INCOME_DECILE]
+    zones, kinds, from_work = rules[c.R_ZONES], rules[c.R_SECTORS], rules[c.R_FROM_WORK]
+    count = 0
     for day in range(from_day, days.shape[0]):
-        if b.share_of(b.draw(key, day, c.OUT)) >= days[day, c.DAY_OUT]:
-            continue
-        planned = b.basket(month, baskets, key, day)
-        if planned <= 0:
-            continue
-        cell, shop = b.place(rules, days[day, c.DAY_WORKS], sectors, offsets, entries, key, day, zone, works)
+        out_days[count] = day
+        count += int64(b.share_of(b.draw(key, day, c.OUT)) < days[day, c.DAY_OUT])
+    for stream in range(4):
+        for index in range(count):
+            bits[stream, index] = b.draw(key, out_days[index], c.BASKET + stream)
+    for index in range(count):
+        day = out_days[index]
+        planned = (month * baskets[int64(bits[0, index] >> uint64(54))]) >> int64(c.BASKET_BITS)
+        is_from_work = int64(b.share_of(bits[1, index]) < from_work) * days[day, c.DAY_WORKS]
+        origin = zone + (works - zone) * is_from_work
+        cell, shop = b.shop_of(zones, kinds, sectors, offsets, entries, origin, bits[2, index], bits[3, index])
         size = _size(entries, offsets, shop, classes - 1)
         cell_base[day, cell] += planned
         group_base[day, size * c.DECILES + decile] += planned
