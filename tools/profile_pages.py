@@ -12,6 +12,8 @@ from typing import Final
 from sycee import data
 from sycee.compliance import library, memberships, vocabulary
 from sycee.compliance.facts import CONTROL_BP
+from sycee.compliance.judging import cases
+from sycee.compliance.judging.cases import Expectation
 from sycee.compliance.memberships import MemberList
 from sycee.compliance.profiles import COVERAGE, Condition, List, Profile, Row, Rule, Source, list_ids
 
@@ -41,6 +43,10 @@ Golden cases, files that `sycee compliance test` runs, check every rule against 
 one where it does not (except for rules that can only be attested), one where it is unknown. For each condition of a \
 rule a case fails if the condition is changed."""
 _SENTENCE: Final = "Meets profile {0.id} version {0.version} on declared facts as of a day."
+_COUNTED: Final = """\
+The shipped cases have {:,} expected verdicts. {:,} of them follow from the text of an article alone, which was read \
+and which the case names; the others rest on an interpretation of ours as well, on a text that was read in reports \
+only, or on what is not declared."""
 _MADE: Final = "*Made from the profile by `python -m tools.pages`; change the profile, not this page.*"
 _VALUES_SHOWN_MAX: Final = 3  # a longer set is named, and listed once below the rules
 _PHRASES: Final[Mapping[str, str]] = {
@@ -76,10 +82,11 @@ def made() -> dict[str, str]:
     shipped = library.load(data.names("profiles"))
     members = {each.profile: each for each in memberships.load_all()}
     pages = {f"{profile.id}.md": page(profile, shipped.lists, members.get(profile.id)) for profile in shipped.profiles}
-    return {"README.md": index(shipped.profiles), **pages}
+    golden = [each for case in cases.load_all() for each in case.expectations]
+    return {"README.md": index(shipped.profiles, golden), **pages}
 
 
-def index(profiles: Iterable[Profile]) -> str:
+def index(profiles: Iterable[Profile], golden: Sequence[Expectation]) -> str:
     """Return the page that links the others."""
     rows = [
         (
@@ -90,11 +97,20 @@ def index(profiles: Iterable[Profile]) -> str:
             len(each.rules),
             sum(bool(rule.interpretation) for rule in each.rules),
             len(each.coverage.not_modelled) if each.coverage else "–",
+            *_expectations(each, golden),
         )
         for each in profiles
     ]
-    headings = ("profile", "title", "status", "in effect", "rules", "our interpretations", "not modelled")
-    return _document(["# Profiles", _INTRODUCTION, _table(headings, rows), _MADE])
+    of_rules = ("rules", "our interpretations", "not modelled", "expected verdicts", "by the text of an article alone")
+    headings = ("profile", "title", "status", "in effect", *of_rules)
+    counted = _COUNTED.format(len(golden), sum(bool(each.article) for each in golden))
+    return _document(["# Profiles", _INTRODUCTION, _table(headings, rows), counted, _MADE])
+
+
+def _expectations(profile: Profile, golden: Sequence[Expectation]) -> tuple[int, int]:
+    """Return how many golden expectations the rules of a profile have, and how many of them name an article."""
+    own = [each for each in golden if each.rule.partition("/")[0] == profile.id]
+    return len(own), sum(bool(each.article) for each in own)
 
 
 def page(profile: Profile, lists: Mapping[str, List], members: MemberList | None = None) -> str:

@@ -138,6 +138,18 @@ def test_no_two_expectations_of_a_case_are_equal() -> None:
         assert len(keys) == len(set(keys)), name
 
 
+def test_enough_expectations_follow_from_the_text_of_an_article_alone() -> None:
+    marked = [(case(name), each) for name in cases.shipped() for each in case(name).expectations if each.article]
+    assert len(marked) >= 150
+    assert all(of.at_hand for of, _ in marked)  # the text was read
+
+
+def test_an_article_gives_no_verdict_for_what_is_not_declared(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="article") as raised:
+        own(tmp_path, CASE.replace('verdict = "pass"', 'verdict = "unknown", article = "Article 44"'))
+    assert "pass, fail, not-applicable" in str(raised.value.hint)
+
+
 # --- cases cover every rule ---
 
 

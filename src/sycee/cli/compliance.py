@@ -143,12 +143,16 @@ def test(
             report(number, len(all_cases))
     expectations = sum(len(outcomes) for _, outcomes in results)
     wrong = sum(not outcome.passed for _, outcomes in results for outcome in outcomes)
+    by_text = sum(bool(outcome.expectation.article) for _, outcomes in results for outcome in outcomes)
     if json_:
-        print_json({"ok": not wrong, "expectations": expectations, "cases": [_case(*each) for each in results]})
+        of_cases = [_case(*each) for each in results]
+        print_json({"ok": not wrong, "expectations": expectations, "by_text": by_text, "cases": of_cases})
     else:
         for case, outcomes in results:
             _print_case(case, outcomes)
         print(f"{expectations - wrong:,} of {expectations:,} expectations in {len(results):,} cases hold")
+        if by_text:
+            print(f"{by_text:,} of them follow from the text of an article alone")
     require(not wrong, f"{wrong:,} of {expectations:,} expectations do not hold")
     return 0
 
@@ -246,6 +250,7 @@ def _case(case: Case, outcomes: Sequence[ExpectationResult]) -> dict[str, Any]:
                 "rule": each.expectation.rule,
                 "at": each.expectation.at.isoformat(),
                 "expected": each.expectation.verdict.word,
+                "article": each.expectation.article,
                 "found": each.found.verdict.word if each.found else None,
                 "problems": list(each.problems),
             }

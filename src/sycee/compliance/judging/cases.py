@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, cached_property, partial
 from pathlib import Path
+from typing import Final
 
 from sycee import data
 from sycee.compliance import declarations, document_fields, library, profiles
@@ -22,10 +23,15 @@ from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
+BY_TEXT: Final = (Verdict.PASS, Verdict.FAIL, Verdict.NOT_APPLICABLE)  # verdicts that the text of an article can give
+
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The expected finding of one rule about one subject on one day. Empty fields and None match anything."""
+    """The expected finding of one rule about one subject on one day. Empty fields and None match anything.
+
+    `article` names the provision whose text alone gives the verdict, without an interpretation of ours.
+    """
 
     subject: str
     rule: str
@@ -38,6 +44,7 @@ class Expectation:
     row: str = ""
     chain: str = ""
     says: str = ""
+    article: str = ""
     place: str = ""
 
     def problems(self, found: Finding | None) -> tuple[str, ...]:
@@ -175,7 +182,11 @@ def _expectation(at: date | None, regimes: Library, network: Network, table: Tab
         _require_name(table, "subject", part, network.entities)
     _require_name(table, "rule", rule, regimes.rules)
     at = document_fields.optional_day(table, "at", at)
-    return document_fields.read(Expectation, table, subject=subject, rule=rule, at=at)
+    made = document_fields.read(Expectation, table, subject=subject, rule=rule, at=at)
+    if made.article and made.verdict not in BY_TEXT:
+        right = f"only for {', '.join(each.word for each in BY_TEXT)}: no article says that a fact is not declared"
+        raise table.error("article", f"is given for the verdict {made.verdict.word}", right=right)
+    return made
 
 
 def _require_name(table: Table, key: str, value: str, names: Collection[str]) -> None:
