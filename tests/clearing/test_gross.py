@@ -85,6 +85,7 @@ def test_what_cannot_be_booked_is_refused_with_its_reason(town: Place) -> None:
         (Sent(10, 77, 1), "RC04"),
         (Sent(11, NORTH_BANK, 1), "RC04"),
         (Sent(12, SOUTH_BANK, 0), "AM01"),
+        (Sent(16, SOUTH_BANK, 2**56 + 1), "AM02"),
         (Sent(13, SOUTH_BANK, 1, currency=840), "AM03"),
         (Sent(14, SOUTH_BANK, 1, until_ns=now_ns), "TM01"),
         (Sent(15, SOUTH_BANK, 1, back=(840, 5)), "AM03"),
@@ -203,6 +204,12 @@ def test_each_ended_payment_is_answered_once(town: Place) -> None:
     assert [each.state for each in payments.cancel(NORTH_BANK, [uetr(80), uetr(82)])] == ["booked", "cancelled"]
     assert payments.counts()["cancelled"][1] == 1
     assert [each.uetr for each in payments.page(state="refused", participant=NORTH_BANK)][-1] == uetr(81)
+
+
+def test_large_payments_do_not_stop_the_others(town: Place) -> None:
+    """Their sum would overflow what is weighed at once: the largest wait."""
+    town.send(NORTH_BANK, *(Sent(700 + each, SOUTH_BANK, 2**56) for each in range(9)), Sent(710, SOUTH_BANK, 1))
+    assert town.release() == (1, 1, 0)
 
 
 def test_a_payment_without_its_set_is_named(town: Place, tmp_path: Path) -> None:

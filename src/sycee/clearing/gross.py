@@ -30,6 +30,8 @@ from sycee.database.actions import Draft, Intent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
+from sycee.netting.queue import Queue
+from sycee.netting.release import release
 from sycee.sequencer.signer import Signer
 
 BOOK: Final = "clearing.book"
@@ -134,6 +136,11 @@ def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules) -> Array:
     flows = list(zip(legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist(), strict=True))
     is_urgent = (found.priorities <= URGENT).tolist()
     rows: list[int] = np.lexsort((np.arange(found.size), found.priorities)).tolist()
+    if not left.has_limits:
+        # The compiled search finds the same payments; only their order is left to find.
+        queue = Queue(legs.senders, legs.receivers, legs.amounts, left.own, legs.payments, priorities=found.priorities)
+        is_covered = release(queue, keeps_order=False).tolist()
+        rows = [row for row in rows if is_covered[row]]
     order: list[int] = []
     while True:
         waiting_rows: list[int] = []
@@ -157,13 +164,18 @@ class _Left:
         self._own = [each.own_minor if each.can_pay else 0 for each in nodes.funds]
         self._room = {at: each.room_minor for at, each in enumerate(nodes.funds) if each.room_minor is not None}
         self._totals, self._pairs, self._reserved = dict(rules.totals), dict(rules.pairs), rules.reserved
-        self._has_limits = bool(self._room or self._totals or self._pairs or self._reserved)
+        self.has_limits = bool(self._room or self._totals or self._pairs or self._reserved)
+
+    @property
+    def own(self) -> Array:
+        """Return what each node may still pay."""
+        return np.array(self._own, np.int64)
 
     def covers(self, sender: int, receiver: int, amount: int, *, is_urgent: bool) -> bool:
         """Return whether a leg can be booked now."""
         if amount > self._own[sender]:
             return False
-        if not self._has_limits:
+        if not self.has_limits:
             return True
         kept = 0 if is_urgent else self._reserved.get(sender, 0)
         return (
@@ -177,7 +189,7 @@ class _Left:
         """Book a leg."""
         self._own[sender] -= amount
         self._own[receiver] += amount
-        if self._has_limits:
+        if self.has_limits:
             for left, place, change in (
                 (self._totals, sender, -amount), (self._totals, receiver, amount),
                 (self._pairs, (sender, receiver), -amount), (self._pairs, (receiver, sender), amount),

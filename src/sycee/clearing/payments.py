@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import sqlalchemy
-from sqlalchemy.engine import Connection, Row
 
 from sycee.clearing import reasons
 from sycee.clearing.tables import (
@@ -34,9 +33,8 @@ ENDED: Final = (BOOKED, REFUSED, CANCELLED, RETURNED)  # get an answer
 _PART: Final = 500  # values of one condition
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A payment. Fields as of the table `clearing_payments`; `uetr` is a text."""
+class Payment(NamedTuple):
+    """A payment. Fields as of the table `clearing_payments`, in its order; `uetr` is a text."""
 
     number: int
     uetr: str
@@ -152,12 +150,12 @@ class Payments:
         """Store that the answers of payments were handed over. The first time stays."""
         now_ns = read_ns(self._stores.clock)
 
-        def store(connection: Connection) -> None:
-            for part in _parts(numbers):
-                chosen = PAYMENTS.c.number.in_(part) & (PAYMENTS.c.answered_ns == 0)
-                connection.execute(PAYMENTS.update().where(chosen).values(answered_ns=now_ns))
-
-        write(self._stores.engine, store)
+        runs = [{"low": low, "high": high} for low, high in _runs(numbers)]
+        bind, number = sqlalchemy.bindparam, PAYMENTS.c.number
+        chosen = (number >= bind("low")) & (number <= bind("high")) & (PAYMENTS.c.answered_ns == 0)
+        statement = PAYMENTS.update().where(chosen).values(answered_ns=now_ns)
+        if runs:
+            write(self._stores.engine, lambda connection: connection.execute(statement, runs))
 
     # --- agreement ---
 
@@ -177,9 +175,18 @@ class Payments:
                 yield f"{count:,} payments are {name}, and their sets are not those of this state"
 
 
-def _payment(row: Row[Any]) -> Payment:
-    values = dict(row._mapping)
-    return Payment(**values | {"uetr": str(uuid.UUID(bytes=bytes(values["uetr"])))})
+def _payment(row: Sequence[Any]) -> Payment:
+    digits = bytes(row[1]).hex()
+    uetr = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return Payment(row[0], uetr, *row[2:])
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last number of each run of consecutive numbers."""
+    ordered = np.unique(np.array(numbers, np.int64))
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 2) != 1)
+    ends = np.append(starts[1:], ordered.size) - 1
+    yield from zip(ordered[starts].tolist(), ordered[ends].tolist(), strict=True)
 
 
 def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:

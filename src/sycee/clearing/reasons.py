@@ -7,6 +7,7 @@ from typing import Final
 NO_RECEIVER: Final = "RC04"  # InvalidCreditorBankIdentifier: the receiver is no participant
 NO_CURRENCY: Final = "AM03"  # NotAllowedCurrency: sender or receiver has no position in it
 ZERO_AMOUNT: Final = "AM01"  # ZeroAmount
+TOO_LARGE: Final = "AM02"  # NotAllowedAmount: above AMOUNT_MAX
 WRONG_AMOUNT: Final = "AM09"  # WrongAmount: the two messages of a payment against payment differ
 SAME_MESSAGE: Final = "DU01"  # DuplicateMessageID: the sender used the business message id for other payments
 SAME_UETR: Final = "DU03"  # DuplicateTransaction: another payment has the UETR

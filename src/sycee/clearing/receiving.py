@@ -45,6 +45,7 @@ from sycee.identity.people import People
 
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
+AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
 _STATES: Final = np.array([REFUSED, UNMATCHED, VALID, CLEARED, QUEUED], object)
 
 
@@ -151,6 +152,7 @@ class Receiving:
 
         has_back = made.back_amounts > 0
         refuse(made.amounts < 1, reasons.ZERO_AMOUNT)
+        refuse((made.amounts > AMOUNT_MAX) | (made.back_amounts > AMOUNT_MAX), reasons.TOO_LARGE)
         refuse(~np.isin(made.receivers, members) | (made.receivers == participant), reasons.NO_RECEIVER)
         for currencies, rows in ((made.currencies, np.ones(made.size, bool)), (made.back_currencies, has_back)):
             for party in (np.full(made.size, participant, np.int64), made.receivers):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sycee.clearing.gross import Gross
@@ -21,6 +21,9 @@ from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.issuance.registry import Registry
 
+if TYPE_CHECKING:
+    from sycee.clearing.gateway import Gateway
+
 
 class Clearing:
     """The parts of the house. docs/reference/clearing.md lists their verbs.
@@ -32,6 +35,7 @@ class Clearing:
         self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance,
         folder: Path, zone: ZoneInfo,
     ) -> None:  # fmt: skip
+        self._zone = zone
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
         self.receiving = Receiving(stores, people, self.register)
@@ -40,6 +44,12 @@ class Clearing:
         self.limits = Limits(stores, people, self.register, zone)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)
+
+    def gateway(self) -> Gateway:
+        """Return the reader and writer of messages. The extra `iso20022` is needed."""
+        from sycee.clearing.gateway import Gateway
+
+        return Gateway(self.register, self.receiving, self._zone)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""

@@ -19,6 +19,8 @@ from sycee.database.engines import is_sqlite
 
 _COLUMNS: Final = ("number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "priority")
 
+TOTAL_MAX: Final = 1 << 59  # of payments weighed together: `netting` sums up to 2**62, and limits add legs
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting:
@@ -124,10 +126,21 @@ def legs_of(found: Waiting, nodes: Nodes) -> Legs:
     return Legs(payments[order], *columns)
 
 
+def within_total(found: Waiting) -> Array:
+    """Return which payments can be weighed together, so that no sum overflows: all, or the smallest. (n,) bool."""
+    weights = found.amounts.astype(np.float64) + found.back_amounts
+    if weights.sum() <= TOTAL_MAX:
+        return np.ones(found.size, bool)
+    order = np.argsort(weights, kind="stable")
+    good = np.zeros(found.size, bool)
+    good[order[np.cumsum(weights[order]) <= TOTAL_MAX]] = True
+    return good
+
+
 def bookable(found: Waiting, nodes: Nodes) -> Array:
-    """Return which payments can be booked now as far as accounts decide: open positions on both sides. (n,) bool."""
+    """Return which payments can be booked now: open positions on both sides, and sums that fit. (n,) bool."""
     can_pay = np.array([each.can_pay for each in nodes.funds] + [False])
     can_receive = np.array([each.can_receive for each in nodes.funds] + [False])
     legs = legs_of(found, nodes)
     good = can_pay[legs.senders] & can_receive[legs.receivers]
-    return np.asarray(np.bincount(legs.payments[~good], minlength=found.size) == 0)
+    return np.asarray(np.bincount(legs.payments[~good], minlength=found.size) == 0) & within_total(found)

@@ -1,0 +1,105 @@
+"""Messages at the house: pacs.009 in, pacs.002 out, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
+
+from sycee.clearing import gateway, instructions
+from sycee.clearing.gateway import Delivered
+from sycee.core.errors import UsageError
+from sycee.iso20022.business_header import End, Header
+from sycee.iso20022.elements import Amount
+from sycee.iso20022.institutions import Institution
+from sycee.iso20022.messages import Message, read, write
+from sycee.iso20022.transfers import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
+
+TODAY = date(2026, 11, 2)
+CREATED = "2026-11-02T08:00:00+08:00"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("gateway")) as made:
+        yield made
+        assert made.bank.check() == []
+
+
+def transfer(
+    *numbers: int, sender: int = NORTH_BANK, receiver: str = CODES[SOUTH_BANK], minor: int = 1_00,
+    day: date = TODAY, urgency: str = "NORM", currency: str = "CNY",
+) -> bytes:  # fmt: skip
+    """A pacs.009 with one transaction for each number."""
+    ends = (Institution(bic=CODES[sender]), Institution(bic=receiver))
+    made = tuple(
+        InstitutionTransfer(
+            ids=PaymentIds(instruction=f"I{each}", end_to_end=f"E{each}", uetr=uetr(each)),
+            amount=Amount(currency, minor), urgency=urgency, debtor=ends[0], creditor=ends[1],
+        )
+        for each in numbers
+    )  # fmt: skip
+    value = InstitutionTransfers(
+        id=f"M{numbers[0]}", created=CREATED, day=day, settlement=Settlement(method="CLRG", system_own="HOUSE"),
+        sender=ends[0], receiver=ends[1], transactions=made,
+    )  # fmt: skip
+    header = Header(
+        sender=End(institution=ends[0]), receiver=End(institution=ends[1]), id=value.id, message=gateway.TRANSFER,
+        created=CREATED,
+    )  # fmt: skip
+    return write(Message(gateway.TRANSFER, value, header))
+
+
+def deliver(town: Place, content: bytes, participant: int = NORTH_BANK) -> Delivered:
+    signature = instructions.sign(
+        content, message_key(participant), ledger_id=town.bank.stores.ledger.ledger_id, participant=participant
+    )
+    return town.bank.clearing.gateway().deliver(participant, content, signature, who=town.person(participant))
+
+
+def test_messages_become_payments_and_payments_reports(town: Place) -> None:
+    content = gateway.pack(
+        [transfer(1, 2, urgency="URGT"), transfer(3, day=date(2026, 11, 9)), transfer(4, minor=10**9)]
+    )
+    delivered = deliver(town, content)
+    assert (delivered.uetrs, delivered.errors) == (tuple(uetr(each) for each in (1, 2, 3, 4)), {})
+    assert town.states(1, 2, 3, 4) == ["queued", "queued", "cleared", "queued"]
+    payments = town.bank.clearing.payments
+    assert [payments.get(uetr(each)).priority for each in (1, 4)] == [0, 4]
+    assert deliver(town, content).receipt.numbers.tolist() == delivered.receipt.numbers.tolist()
+    assert town.release()[0] == 2
+    payments.cancel(NORTH_BANK, [uetr(4)])
+    ended = payments.unanswered()
+    ((sender, report),) = town.bank.clearing.gateway().reports(ended, now_ns=town.bank.stores.clock.now_ns())
+    value = read(report).value
+    assert (sender, value.receiver.bic) == (NORTH_BANK, CODES[NORTH_BANK])
+    assert [(each.uetr, each.status) for each in value.payments] == [
+        (uetr(1), "ACSC"), (uetr(2), "ACSC"), (uetr(4), "RJCT"),
+    ]  # fmt: skip
+    assert value.payments[2].reasons[0].code == "DS02"
+    payments.mark_answered([each.number for each in ended])
+    assert payments.unanswered() == []
+
+
+def test_a_wrong_message_is_refused_by_itself(town: Place) -> None:
+    bad = transfer(10).replace(b"<UETR>", b"<UETR>x")
+    other = transfer(11, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK])
+    delivered = deliver(town, gateway.pack([bad, transfer(12), other]))
+    assert (delivered.uetrs, sorted(delivered.errors)) == ((uetr(12),), [0, 2])
+    assert delivered.errors[0].path.endswith("UETR")
+    assert "SOUTCNB1XXX sends it, and NORTCNB1XXX signed it" in delivered.errors[2].message
+    alone = deliver(town, bad)
+    assert (alone.receipt, list(alone.errors)) == (None, [0])
+    unknown = deliver(town, transfer(13, receiver="NOBDCNB1XXX"))
+    assert town.bank.clearing.payments.get(unknown.uetrs[0]).reason == "RC04"
+
+
+def test_a_delivery_that_was_cut_is_refused(town: Place) -> None:
+    content = gateway.pack([transfer(20), transfer(21)])
+    for cut in (content[:-1], content[: len(gateway.pack([transfer(20)])) + 2], gateway.pack([])):
+        with pytest.raises(UsageError):
+            deliver(town, cut)
+    assert gateway.unpack(content) == [transfer(20), transfer(21)]
+    assert gateway.unpack(b"<a/>") == [b"<a/>"]
