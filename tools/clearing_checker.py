@@ -94,7 +94,7 @@ def check(header: dict, rows: bytes) -> None:
     require(header["chosen"] == chosen, "the number of chosen payments is another one")
     require(header["value"] == value, f"the value is {value}, and the header says {header['value']}")
     require(header["bound"] == bound, f"the bound is {bound}, and the header says {header['bound']}")
-    require(value <= bound, "the value is above the bound")
+    require(value <= header["claimed_bound"] <= bound, "the value and the bounds are out of order")
     require(header["root"] == root_of(rows), "the rows have another root")
 
 

@@ -101,6 +101,8 @@ def _first(value: Any) -> Callable[[np.ndarray], np.ndarray]:
 FORGED: dict[str, Forge] = {
     "value": _add("value", 1),
     "bound": _add("bound", -1),
+    "claimed bound below the value": lambda header, rows: header.__setitem__("claimed_bound", header["value"] - 1),
+    "claimed bound above the bound": lambda header, rows: header.__setitem__("claimed_bound", header["bound"] + 1),
     "chosen": _add("chosen", 1),
     "payments": _add("payments", 1),
     "legs": _add("legs", 1),

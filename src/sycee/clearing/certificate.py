@@ -155,6 +155,8 @@ def issue(
         "seed": by.seed,
         "effort_ms": by.effort_ms,
         "claims_best": outcome.is_best,
+        "claimed_bound": outcome.bound if outcome.claim is None else outcome.claim,
+        "repeatable": outcome.is_repeatable,
     }
     return Certificate(canonical(header), rows)
 
@@ -206,7 +208,7 @@ def check(certificate: Certificate) -> dict[str, Any]:
         (np.all(queue.outflows(chosen) <= queue.limits), "a node pays out more than its limit"),
         (header["value"] == queue.value(chosen), "the value is another one"),
         (header["bound"] == relaxation.bound(queue, prices), "the bound does not follow from the prices"),
-        (header["value"] <= header["bound"], "the value is above the bound"),
+        (header["value"] <= header["claimed_bound"] <= header["bound"], "the value and the bounds are out of order"),
         (header["root"] == (merkle.root(_bytes(rows)) if len(rows) else bytes(32)).hex(), "the root is another one"),
     ):
         if not is_right:

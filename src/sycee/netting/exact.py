@@ -1,76 +1,165 @@
-"""The best set by branch and bound (HiGHS), for small queues or a small part of a queue."""
+"""Branch and bound (HiGHS): payments that are decided whole, beside others that may still settle in part."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sycee.core.extras import extra
-from sycee.netting.queue import Chosen, Queue
+from sycee.netting.queue import Chosen, Indexes, Queue
+from sycee.netting.relaxation import matrix
 from sycee.netting.solver import quiet_solver
 
 with extra("clearing"):
     import highspy
 
 NODES_MAX: Final = 2_000  # of the search tree: a number and no time, so that the answer does not depend on the machine
+FOREVER: Final = 1e9  # seconds
+GAP_MIN: Final = 1e-6  # of the mean weight: the solver calculates in floating point
 
 
-def solve(queue: Queue, start: Chosen, free: NDArray[np.int64], *, nodes: int = NODES_MAX) -> tuple[Chosen, bool]:
-    """Return the best set found in which only the payments `free` differ from the set `start`, feasible or not.
+@dataclass(frozen=True)
+class Answer:
+    """What the solver found.
 
-    Returns
-    -------
-    tuple[bool [payments], bool]
-        The set, which is `start` if no better one was found, and whether the solver proved that none is better. The
-        solver calculates in floating point: the set is checked in integers, the proof is the solver's claim.
+    Attributes
+    ----------
+    chosen : bool [payments], or None
+        The payments that settle whole, without those of `partial`; None if the solver found nothing. The solver
+        calculates in floating point, so limits may be exceeded.
+    shares : float64 [columns]
+        Which share of the `partial` payments of each column settles.
+    excess : float64 [nodes]
+        What each node pays out above its limit, if that was allowed for a `penalty`.
+    bound : float
+        The weight that no set exceeds: the solver's claim.
+    seconds : float
+        Time that the solver needed.
+    is_proven, is_stopped : bool
+        Whether the solver claims that no set is better, and whether the limit of time stopped it.
 
     """
-    if not len(free):
-        return start, True
-    room = queue.limits - queue.outflows(start)
-    is_feasible = not np.any(room < 0)
-    is_free = np.zeros(queue.count, np.bool_)
-    is_free[free] = True
-    place = np.cumsum(is_free) - 1
-    legs = np.flatnonzero(is_free[queue.payments])
-    room = room + queue.outflows(start & is_free)
-    amounts = queue.amounts[legs].astype(float)
-    scale = float(np.median(amounts))
-    columns = np.repeat(place[queue.payments[legs]], 2)
-    rows = np.column_stack([queue.senders[legs], queue.receivers[legs]]).ravel()
-    values = np.column_stack([amounts, -amounts]).ravel() / scale
-    keys, places = np.unique(columns * queue.nodes + rows, return_inverse=True)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(free), queue.nodes
-    lp.sense_ = highspy.ObjSense.kMaximize
-    chosen_free = np.flatnonzero(is_free)
-    lp.col_cost_ = queue.weights[chosen_free] / scale
-    lp.col_lower_, lp.col_upper_ = np.zeros(len(free)), np.ones(len(free))
-    lp.row_lower_ = np.full(queue.nodes, -highspy.kHighsInf)
-    lp.row_upper_ = room / scale
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * len(free)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = np.searchsorted(keys // queue.nodes, np.arange(len(free) + 1)).astype(np.int32)
-    lp.a_matrix_.index_ = (keys % queue.nodes).astype(np.int32)
-    lp.a_matrix_.value_ = np.bincount(places, values, len(keys)).astype(np.float64)
-    solver = quiet_solver()
-    solver.setOptionValue("mip_max_nodes", nodes)
-    solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
-    solver.passModel(lp)
-    warm = highspy.HighsSolution()
-    warm.col_value = start[chosen_free].astype(float)
-    solver.setSolution(warm)
+
+    chosen: Chosen | None
+    shares: NDArray[np.float64]
+    excess: NDArray[np.float64]
+    bound: float
+    seconds: float
+    is_proven: bool
+    is_stopped: bool
+
+
+def solve(
+    queue: Queue,
+    start: Chosen,
+    free: NDArray[np.int64],
+    *,
+    partial: NDArray[np.int64] | None = None,
+    columns: Indexes | None = None,
+    penalty: float = 0.0,
+    gap: float = 0.0,
+    nodes: int = NODES_MAX,
+    seconds: float = FOREVER,
+) -> Answer:
+    """Search for the best set in which only the payments `free` and `partial` differ from the set `start`.
+
+    Parameters
+    ----------
+    queue, start
+        The payments, and a set: bool [payments]. If it is feasible, the search begins with it.
+    free
+        Payments that are decided, ascending: int64.
+    partial
+        Payments that may settle in part for now: int64.
+    columns
+        The column of each payment, as `relaxation.Relaxation.columns`; needed if there are `partial` payments.
+    penalty
+        Weight that a unit above a limit costs. 0: no node may exceed its limit.
+    gap
+        End the search when the set is known to be this near the best, in units of weight.
+    nodes, seconds
+        The most of the search tree, and of the clock.
+
+    """
+    rest = np.empty(0, np.int64) if partial is None else partial
+    column_of = np.zeros(queue.count, np.int32) if columns is None else columns
+    is_open = np.zeros(queue.count, np.bool_)
+    is_open[free], is_open[rest] = True, True
+    kept = start & ~is_open
+    kinds, example, inverse = np.unique(column_of[rest], return_index=True, return_inverse=True)
+    both = np.concatenate([free, rest[example]])
+    legs, ends = queue.first_legs, np.append(queue.first_legs[1:], len(queue.amounts))
+    sums = np.bincount(inverse, queue.amounts[legs[rest]].astype(float), len(kinds))
+    worth = np.bincount(inverse, queue.weights[rest].astype(float), len(kinds))
+    scale = float(np.median(queue.amounts[legs[both]])) if len(both) else 1.0
+    unit = float(queue.weights[both].mean()) if len(both) else 1.0
+    solver = _model(
+        matrix(queue, legs[both], ends[both]),
+        # A binary column counts payments, a continuous one units of money.
+        np.concatenate([queue.amounts[legs[free]] / scale, np.ones(len(kinds))]),
+        np.concatenate([queue.weights[free] / unit, worth / np.maximum(sums, 1.0) * scale / unit]),
+        np.concatenate([np.ones(len(free)), sums / scale]),
+        len(free),
+        (queue.limits - queue.outflows(kept)) / scale,
+        penalty * scale / unit,
+    )
+    for name, value in (
+        ("mip_max_nodes", nodes),
+        ("mip_rel_gap", 0.0),
+        ("mip_abs_gap", max(gap / unit, GAP_MIN)),
+        ("mip_feasibility_tolerance", 1e-9),
+        ("time_limit", max(seconds, 0.01)),
+    ):
+        solver.setOptionValue(name, value)
+    if not len(rest) and not np.any(queue.outflows(start) > queue.limits):
+        warm = highspy.HighsSolution()
+        warm.col_value = start[free].astype(float)
+        solver.setSolution(warm)
     solver.run()
-    proven = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
-    values = np.asarray(solver.getSolution().col_value)
-    if len(values) != len(free):
-        return start, False
-    found = start.copy()
-    found[chosen_free] = values > 0.5
-    if np.any(queue.outflows(found) > queue.limits):  # floating point let a set through that integers do not
-        return start, False
-    is_better = not is_feasible or queue.value(found) > queue.value(start)
-    return (found if is_better else start), proven
+    status, values = solver.getModelStatus(), np.asarray(solver.getSolution().col_value)
+    shares, excess = np.zeros(int(column_of.max(initial=-1)) + 1), np.zeros(queue.nodes)
+    found = None
+    if solver.getSolution().value_valid and len(values):
+        found = kept.copy()
+        found[free] = values[: len(free)] > 0.5
+        shares[kinds] = np.clip(values[len(free) : len(both)] * scale / np.maximum(sums, 1.0), 0.0, 1.0)
+        if penalty:
+            excess = values[len(both) :] * scale
+    bound = queue.value(kept) + float(solver.getInfo().mip_dual_bound) * unit
+    is_proven = status == highspy.HighsModelStatus.kOptimal and not gap
+    is_stopped = status == highspy.HighsModelStatus.kTimeLimit
+    return Answer(found, shares, excess, bound, float(solver.getRunTime()), is_proven, is_stopped)
+
+
+def _model(
+    columns: tuple[NDArray[np.int32], Indexes, NDArray[np.float64]],
+    measure: NDArray[np.float64],
+    worth: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    binaries: int,
+    room: NDArray[np.float64],
+    penalty: float,
+) -> Any:
+    """Return a solver with the programme; with a penalty, each row has a further column that exceeds its limit."""
+    starts, index, value = columns
+    count, nodes = len(worth), len(room)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = count, nodes
+    lp.sense_ = highspy.ObjSense.kMaximize
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = worth, np.zeros(count), upper
+    lp.row_lower_, lp.row_upper_ = np.full(nodes, -highspy.kHighsInf), room
+    kinds = highspy.HighsVarType
+    lp.integrality_ = [kinds.kInteger] * binaries + [kinds.kContinuous] * (count - binaries)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_ = starts, index
+    lp.a_matrix_.value_ = value * np.repeat(measure, np.diff(starts))
+    solver = quiet_solver()
+    solver.passModel(lp)
+    if penalty:
+        rows = np.arange(nodes, dtype=np.int32)
+        costs, none, most = np.full(nodes, -penalty), np.zeros(nodes), np.full(nodes, highspy.kHighsInf)
+        solver.addCols(nodes, costs, none, most, nodes, rows, rows, np.full(nodes, -1.0))
+    return solver

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from sycee.netting import diving, exact, fifo, local_search, rounding
+from sycee.netting import exact, fifo, levels, local_search, rounding
 from sycee.netting.queue import Chosen, Integers, Queue
 from sycee.netting.relaxation import relax
 
-MOVES_PER_SECOND: Final = 4_000_000  # on a core of 2020: turns an effort in seconds into a number of moves
-STEPS_PER_SECOND: Final = 100  # of diving, for a queue of PER_STEP payments
-PER_STEP: Final = 10_000
+MOVES_PER_SECOND: Final = 1_000_000  # of annealing, for each second of effort
+GAP_SECONDS: Final = 1.5e-3  # share of the bound that a level may lose, times the effort in seconds
+GAP_MIN, GAP_MAX = 5e-5, 2e-3
+WHOLE_MAX: Final = 1_000  # payments that branch and bound decides together, beginning with the best set so far
 SMALL: Final = 64  # payments that branch and bound decides alone
 MANY_PER_COLUMN: Final = 100  # payments of a partial column that hit its sum nearly exactly
+DEADLINES: Final = 5.0  # without a deadline, the solver is stopped after this many times the effort,
+DEADLINE_MIN: Final = 10.0  # or after these seconds, if that is later
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,17 @@ class Outcome:
     value : int
         Sum of the weights of the set.
     bound : int
-        The weight that no set exceeds.
+        The weight that no set exceeds: proven by `prices`.
     prices : int64 [nodes]
         From which anybody computes the bound (`relaxation.bound`).
     method : str
-        Which method found the set: none, first-in-first-out, annealing, branch-and-bound.
+        Which method found the set: none, first-in-first-out, rounding, levels, annealing, branch-and-bound.
     is_best : bool
         Whether the solver claims that no set is better. A claim in floating point, no proof.
+    claim : int, or None
+        The weight that no set exceeds according to the solver, at most `bound`. A claim too.
+    is_repeatable : bool
+        Whether the same input gives the same set on each machine: the deadline did not stop the solver.
 
     """
 
@@ -44,19 +52,27 @@ class Outcome:
     prices: Integers
     method: str
     is_best: bool = False
+    claim: int | None = None
+    is_repeatable: bool = True
 
 
-def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0) -> Outcome:
-    """Return the best set that the methods find with this effort. The same input gives the same set.
+def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: float | None = None) -> Outcome:
+    """Return the best set that the methods find with this effort.
+
+    The effort becomes numbers of moves and nodes, and how near the best each step must come. So the same input gives
+    the same set, unless the deadline stops the solver: then the outcome is not repeatable.
 
     Parameters
     ----------
     queue
         The payments that wait.
     seconds
-        Effort: the time that the search needs on a core of 2020. It counts moves and reads no clock.
+        Effort: about the time that the search needs on an idle core of 2020.
     seed
-        From which the moves of the search follow.
+        From which the random moves follow.
+    deadline
+        Seconds after which the solver is stopped; the best set so far is returned. Left out: five times the effort,
+        and at least 10.
 
     Raises
     ------
@@ -65,31 +81,49 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0) -> Outcome:
 
     """
     if not queue.count:
-        return Outcome(np.zeros(0, np.bool_), 0, 0, np.zeros(queue.nodes, np.int64), "none", is_best=True)
+        return Outcome(np.zeros(0, np.bool_), 0, 0, np.zeros(queue.nodes, np.int64), "none", is_best=True, claim=0)
+    left = max(DEADLINES * seconds, DEADLINE_MIN) if deadline is None else deadline
     relaxation = relax(queue)
+    claim, is_best, is_stopped = float(relaxation.bound), False, False
     sets = {"first-in-first-out": fifo.largest_in_order(queue)}
     partial = rounding.partial_payments(relaxation)
     many = len(partial) >= MANY_PER_COLUMN * queue.nodes
     if many:
-        start = rounding.round_columns(queue, relaxation, seed=seed)
-    else:
-        start = diving.dive(queue, steps=int(seconds * STEPS_PER_SECOND / max(1, queue.count // PER_STEP)))
+        sets["rounding"] = levels.repaired(queue, rounding.round_columns(queue, relaxation, seed=seed))
+    elif queue.count > SMALL:
+        gap = min(max(GAP_SECONDS / max(seconds, 1e-9), GAP_MIN), GAP_MAX)
+        found = levels.decide(queue, relaxation, gap=gap, seconds=left, seed=seed)
+        sets["levels"], claim, is_stopped = found.chosen, min(claim, found.bound), found.is_stopped
+        left -= found.seconds
     sets["annealing"] = local_search.anneal(
         queue,
-        start,
+        max(sets.values(), key=queue.value),
         relaxation.prices,
         moves=int(seconds * MOVES_PER_SECOND),
         seed=seed,
         candidates=partial if many else None,
     )
-    is_best = False
-    if queue.count <= SMALL:
+    if queue.count <= WHOLE_MAX and left > 0:
         best = max(sets.values(), key=queue.value)
-        sets["branch-and-bound"], is_best = exact.solve(queue, best, np.arange(queue.count))
+        answer = exact.solve(queue, best, np.arange(queue.count), seconds=left)
+        claim, is_stopped = min(claim, answer.bound), is_stopped or answer.is_stopped
+        # Floating point may let a set through that integers do not.
+        if answer.chosen is not None and not np.any(queue.outflows(answer.chosen) > queue.limits):
+            sets["branch-and-bound"], is_best = answer.chosen, answer.is_proven
     method = max(sets, key=lambda name: queue.value(sets[name]))
     chosen = sets[method]
     queue.require_feasible(chosen)
     value = queue.value(chosen)
-    if not value:
-        method = "none"
-    return Outcome(chosen, value, relaxation.bound, relaxation.prices, method, is_best or value == relaxation.bound)
+    claimed = relaxation.bound
+    if math.isfinite(claim):
+        claimed = max(value, min(relaxation.bound, math.ceil(claim)))
+    return Outcome(
+        chosen,
+        value,
+        relaxation.bound,
+        relaxation.prices,
+        method if value else "none",
+        is_best or value == relaxation.bound,
+        claimed,
+        not is_stopped,
+    )

@@ -68,7 +68,7 @@ def relax(queue: Queue) -> Relaxation:
     scale = max(float(sums.mean()), 1.0)
     legs_first = queue.first_legs
     legs_end = np.append(legs_first[1:], len(queue.amounts))
-    starts, index, value = _matrix(queue, legs_first[first], legs_end[first])
+    starts, index, value = matrix(queue, legs_first[first], legs_end[first])
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = count, queue.nodes
     lp.sense_ = highspy.ObjSense.kMaximize
@@ -133,7 +133,7 @@ def _columns(queue: Queue) -> tuple[Indexes, NDArray[np.int64]]:
     return columns.astype(np.int32), example
 
 
-def _matrix(
+def matrix(
     queue: Queue, begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], Indexes, NDArray[np.float64]]:
     """Return the columns of the programme: each leg takes from its sender and gives to its receiver.

@@ -1,0 +1,83 @@
+"""Large queues by levels: near the bound, feasible, and the same set for the same input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.netting.test_netting import queue
+
+from sycee.netting import exact, fifo, levels, relaxation
+from sycee.netting.optimise import optimise
+from sycee.netting.queue import Queue
+
+LONG = 600.0  # seconds: no test waits for it
+
+
+def synthetic(count: int, nodes: int, deviation: float, seed: int) -> Queue:
+    rng = np.random.default_rng(seed)
+    senders = rng.integers(0, nodes, count)
+    receivers = (senders + rng.integers(1, nodes, count)) % nodes
+    amounts = np.maximum(1, np.exp(rng.normal(12, deviation, count)).astype(np.int64))
+    return Queue(senders, receivers, amounts, np.bincount(senders, amounts, nodes).astype(np.int64) // 500)
+
+
+def test_branch_and_bound_changes_only_what_is_free() -> None:
+    of = queue([(0, 1, 6), (0, 1, 5), (0, 1, 4)], [10, 0])
+    start = np.array([False, True, False])
+    answer = exact.solve(of, start, np.array([2]))
+    assert answer.chosen is not None
+    assert (answer.chosen.tolist(), answer.is_proven) == ([False, True, True], True)
+    assert answer.bound == pytest.approx(9)
+
+
+def test_branch_and_bound_settles_the_smaller_payments_in_part() -> None:
+    of = queue([(0, 1, 8), (0, 1, 5), (0, 1, 4)], [10, 0])
+    columns = np.array([0, 1, 1], np.int32)
+    answer = exact.solve(of, np.ones(3, np.bool_), np.array([0]), partial=np.array([1, 2]), columns=columns)
+    assert answer.chosen is not None
+    assert not answer.chosen[1:].any()
+    settled = 8 * answer.chosen[0] + 9 * answer.shares[1]
+    assert settled == pytest.approx(10) == answer.bound
+
+
+def test_what_a_node_lacks_has_a_price() -> None:
+    of = queue([(0, 1, 6), (1, 0, 5)], [0, 0])
+    kept = np.array([True, False])
+    assert exact.solve(of, kept, np.array([1])).chosen is None
+    answer = exact.solve(of, kept, np.array([1]), penalty=1_000.0)
+    assert answer.chosen is not None
+    assert answer.chosen.all()
+    assert answer.excess.tolist() == pytest.approx([1, 0])
+
+
+def test_levels_come_near_the_bound_and_repeat() -> None:
+    of = synthetic(1_500, 8, 1.5, 3)
+    outcome = optimise(of, seconds=0.5, deadline=LONG)
+    assert outcome.method in ("levels", "annealing")
+    assert outcome.is_repeatable
+    assert outcome.claim is not None
+    assert 0.99 * outcome.claim < outcome.value <= outcome.claim <= outcome.bound
+    assert of.value(fifo.largest_in_order(of)) < outcome.value
+    assert np.array_equal(optimise(of, seconds=0.5, deadline=LONG).chosen, outcome.chosen)
+
+
+def test_levels_end_without_a_set_that_exceeds_a_limit() -> None:
+    # Few small amounts: what parts of payments fill, whole payments may not fill.
+    of = synthetic(320, 10, 2.5, 1)
+    found = levels.decide(of, relaxation.relax(of), gap=1e-3, seconds=LONG, seed=0)
+    of.require_feasible(found.chosen)
+    assert 0 < of.value(found.chosen) <= found.bound
+
+
+def test_many_payments_of_a_pair_are_rounded() -> None:
+    of = synthetic(6_000, 3, 1.2, 5)
+    outcome = optimise(of, seconds=0.1, deadline=LONG)
+    assert outcome.method in ("rounding", "annealing")
+    assert 0.9999 * outcome.bound < outcome.value <= outcome.bound
+
+
+def test_a_deadline_stops_the_solver_and_the_outcome_says_so() -> None:
+    of = synthetic(1_500, 8, 2.0, 4)
+    outcome = optimise(of, seconds=0.05, deadline=0.0)
+    assert not outcome.is_repeatable
+    of.require_feasible(outcome.chosen)
