@@ -45,6 +45,16 @@ def test_a_status_for_each_payment_with_an_outcome() -> None:
     assert [each.id for each in header.related] == ["BIZ-1"]
 
 
+def test_an_answer_has_the_version_of_header_of_its_message() -> None:
+    content = valid_messages.content(BANKS).replace("head.001.001.02", "head.001.001.03")
+    original = read(content.encode())
+    made = write(answers.statuses(original, {UETR: SETTLED}, id="ST-1", at_ns=AT_NS, house=HOUSE))
+    assert b"head.001.001.03" in made
+    assert read(made).header_name == "head.001.001.03"
+    with pytest.raises(UsageError, match="is no header"):
+        write(replace(original, header_name="head.001.001.01"))
+
+
 @pytest.mark.parametrize("name", ["pacs.004.001.09", "pacs.008.001.08"])
 def test_other_payments_are_answered_too(name: str) -> None:
     made = answers.statuses(message(name), {UETR: QUEUED}, id="ST-1", at_ns=AT_NS, house=HOUSE)

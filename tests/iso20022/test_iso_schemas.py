@@ -10,11 +10,13 @@ import pytest
 from lxml import etree
 from tests.iso20022 import iso_schemas, mutants, samples
 
+from sycee.core.errors import UsageError
 from sycee.iso20022.business_header import Header
-from sycee.iso20022.messages import HEADERS, KINDS, Message, read, write
+from sycee.iso20022.messages import HEADERS, KINDS, Message, read, schema_text, write
 from sycee.iso20022.reading import MessageError, tree
 from sycee.iso20022.schemas import NAMESPACE
 
+BANKS = "pacs.009.001.08"
 SHARES = [0.0, 1.0, 0.5, 0.3]
 ROUNDS = 50  # of the soak test
 
@@ -102,3 +104,13 @@ def test_iso_accepts_headers(name: str) -> None:
         assert node.tag == f"{{{NAMESPACE}{name}}}AppHdr"
         for schema in schemas(name):
             valid(schema, etree.fromstring(etree.tostring(node)))
+
+
+@pytest.mark.parametrize("name", [*HEADERS, BANKS])
+def test_a_schema_can_be_given_to_others(name: str) -> None:
+    text = schema_text(name)
+    etree.XMLSchema(etree.fromstring(text.encode()))
+    assert f'targetNamespace="{NAMESPACE}{name}"' in text
+    with pytest.raises(UsageError, match=r"no schema of pacs\.009\.001\.07") as caught:
+        schema_text("pacs.009.001.07")
+    assert BANKS in str(caught.value.hint)

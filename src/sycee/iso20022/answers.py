@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -115,7 +115,7 @@ def statuses(message: Message, outcomes: Mapping[str, Outcome], *, id: str, at_n
     payments = tuple(_status(original, part, outcomes[part[3]]) for part in parts if part[3] in outcomes)
     if not payments:
         raise UsageError("no transaction of the message has an outcome", hint="outcomes are by UETR")
-    return _report(message.header, payments=payments, id=id, at_ns=at_ns, house=house)
+    return _like(message, _report(message.header, payments=payments, id=id, at_ns=at_ns, house=house))
 
 
 def statuses_of_rows(
@@ -184,7 +184,7 @@ def receipt(message: Message, outcome: Outcome, *, id: str, at_ns: int, house: I
         raise UsageError(f"{message.name} is not answered by a camt.025", hint="a camt.050")
     handling = Handling(status=outcome.status, reason=next(iter(_reasons(outcome)), None))
     details = ReceiptDetails(original=value.id, original_name=message.name, uetr=value.uetr, handling=(handling,))
-    return _receipt(message.header, details, id=id, at_ns=at_ns, house=house)
+    return _like(message, _receipt(message.header, details, id=id, at_ns=at_ns, house=house))
 
 
 def resolution(
@@ -220,7 +220,8 @@ def resolution(
         status=status,
         transactions=tuple(answers),
     )
-    return Message(RESOLUTION, made, header_of(RESOLUTION, message.header, id=id, at_ns=at_ns, house=house))
+    header = header_of(RESOLUTION, message.header, id=id, at_ns=at_ns, house=house)
+    return Message(RESOLUTION, made, header, message.header_name)
 
 
 def acknowledgement(
@@ -235,7 +236,8 @@ def acknowledgement(
         description="".join(textwrap.wrap(printable(words), 140)[:1]),
     )
     made = Acknowledgements(id=id, created=moment(at_ns), reports=(report,))
-    return Message(ACKNOWLEDGEMENT, made, header_of(ACKNOWLEDGEMENT, message.header, id=id, at_ns=at_ns, house=house))
+    header = header_of(ACKNOWLEDGEMENT, message.header, id=id, at_ns=at_ns, house=house)
+    return Message(ACKNOWLEDGEMENT, made, header, message.header_name)
 
 
 def origin_of(content: bytes) -> Origin:
@@ -328,6 +330,11 @@ def _report(
 ) -> Message:
     made = StatusReport(id=id, created=moment(at_ns), sender=house, groups=tuple(groups), payments=tuple(payments))
     return Message(STATUS, made, header_of(STATUS, to, id=id, at_ns=at_ns, house=house))
+
+
+def _like(message: Message, answer: Message) -> Message:
+    """Return an answer with the version of header that its message has."""
+    return replace(answer, header_name=message.header_name)
 
 
 def _reasons(outcome: Outcome) -> tuple[StatusReason, ...]:

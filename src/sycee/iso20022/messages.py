@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sycee.core import typos
 from sycee.core.errors import UsageError
-from sycee.iso20022 import forms
+from sycee.iso20022 import forms, schemas
 from sycee.iso20022.administration import Acknowledgements, Rejection, SystemEvent
 from sycee.iso20022.business_header import Header
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
@@ -53,11 +53,15 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message: its name with version, such as pacs.009.001.08, its value, and its header if it has one."""
+    """A message: its name with version, such as pacs.009.001.08, its value, and its header if it has one.
+
+    `header_name` is the name of the header with its version, one of `HEADERS`.
+    """
 
     name: str
     value: Any
     header: Header | None = None
+    header_name: str = "head.001.001.02"
 
 
 HEADERS: Final = ("head.001.001.02", "head.001.001.03")
@@ -114,7 +118,7 @@ def read(content: bytes, file: str = "the message", *, addresses: Addresses = Ad
     value = _checked(body, kind.name, kind.root, kind.of, file)
     if addresses is not Addresses.ANY:
         _check_addresses(body, addresses, file)
-    return Message(name, value, header)
+    return Message(name, value, header, HEADERS[0] if header is None else message_name(header_node, file))
 
 
 def write(message: Message, *, check: bool = True) -> bytes:
@@ -133,12 +137,23 @@ def write(message: Message, *, check: bool = True) -> bytes:
         f'<Document xmlns="{NAMESPACE}{kind.name}"><{kind.root}>{text_of(message.value)}</{kind.root}></Document>'
     )
     if message.header:
-        header = f'<AppHdr xmlns="{NAMESPACE}{HEADERS[0]}">{text_of(message.header)}</AppHdr>'
+        if message.header_name not in HEADERS:
+            raise UsageError(f"{message.header_name} is no header that is written", hint=" or ".join(HEADERS))
+        header = f'<AppHdr xmlns="{NAMESPACE}{message.header_name}">{text_of(message.header)}</AppHdr>'
         document = f"<{ENVELOPE}>{header}{document}</{ENVELOPE}>"
     content = f'<?xml version="1.0" encoding="UTF-8"?>\n{document}\n'.encode()
     if check:
         read(content, "the new message")
     return content
+
+
+def schema_text(name: str) -> str:
+    """Return the schema of the body of a message, or of a header, as the text of an XML Schema."""
+    if name in HEADERS:
+        return schemas.schema_text(name, "AppHdr", Header)
+    if name not in KINDS:
+        raise UsageError(f"there is no schema of {name}", hint=typos.hint(name, KINDS, "one of " + ", ".join(KINDS)))
+    return schemas.schema_text(name, KINDS[name].root, KINDS[name].of)
 
 
 def _parts(root: Any, file: str) -> tuple[Any, Any]:
