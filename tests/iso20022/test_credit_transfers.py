@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 from datetime import date
 
 import pytest
+from tests.iso20022 import samples
 from tests.iso20022.messages import COVERED, CUSTOMERS, INSTITUTIONS, UETR, changed
 
+from sycee.core.errors import UsageError
 from sycee.iso20022 import credit_transfers, reading
-from sycee.iso20022.credit_transfers import Agent, Amount, CreditTransfers, parse
+from sycee.iso20022.credit_transfers import Agent, CreditTransfers, parse
+from sycee.iso20022.elements import Amount
+from sycee.iso20022.messages import KINDS, Message, read, write
 from sycee.iso20022.reading import MessageError
 
 pytestmark = pytest.mark.fast
@@ -208,3 +213,15 @@ def test_the_place_of_an_error_among_many_transactions() -> None:
     with pytest.raises(MessageError, match=r"CdtTrfTxInf\[2\]/PmtId/EndToEndId"):
         parse(many)
     assert len(credit_transfers.VERSIONS) == 2
+
+
+@pytest.mark.parametrize("name", ["pacs.008.001.08", "pacs.009.001.08"])
+def test_values_of_the_general_reader_give_the_same_transfers(name: str) -> None:
+    for seed in range(12):
+        made = samples.value(KINDS[name].of, seed, (0.0, 0.2, 0.5, 1.0)[seed % 4])
+        content = write(Message(name, made))
+        parsed = parse(content)
+        plain = replace(parsed, transactions=tuple(replace(each, line=0) for each in parsed.transactions))
+        assert credit_transfers.of_message(read(content)) == plain
+    with pytest.raises(UsageError, match=r"camt\.025\.001\.08 has no"):
+        credit_transfers.of_message(Message("camt.025.001.08", None))

@@ -14,7 +14,10 @@ from typing import Final
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.iso20022.elements import Amount
+from sycee.iso20022.institutions import Customer, Institution
+from sycee.iso20022.messages import Message
 from sycee.iso20022.reading import Element, read
+from sycee.iso20022.transfers import CustomerTransfer, CustomerTransfers, InstitutionTransfer, InstitutionTransfers
 
 CUSTOMER: Final = "pacs.008.001"
 INSTITUTION: Final = "pacs.009.001"
@@ -128,6 +131,76 @@ def parse(content: bytes, file: str = "the message") -> CreditTransfers:
         receiver=_optional_agent(header, "InstdAgt"),
         transactions=tuple(_transaction(each, header, is_customer=kind == CUSTOMER) for each in found),
     )
+
+
+def of_message(message: Message) -> CreditTransfers:
+    """Return the credit transfers of a pacs.008 or pacs.009 that `messages.read` returned: as `parse` does, line 0.
+
+    Raise UsageError for another message.
+    """
+    value = message.value
+    if not isinstance(value, CustomerTransfers | InstitutionTransfers):
+        raise UsageError(f"a {message.name} has no credit transfers", hint="a pacs.008 or pacs.009")
+    return CreditTransfers(
+        name=message.name,
+        id=value.id.strip(),
+        created=value.created,
+        sender=_agent_of(value.sender),
+        receiver=_agent_of(value.receiver),
+        transactions=tuple(_of_value(each, value) for each in value.transactions),
+    )
+
+
+def _of_value(
+    each: CustomerTransfer | InstitutionTransfer, message: CustomerTransfers | InstitutionTransfers
+) -> CreditTransfer:
+    covered = each.covered if isinstance(each, InstitutionTransfer) else None
+    of_customers = each if isinstance(each, CustomerTransfer) else covered
+    institutions: list[Institution | None] = []
+    if isinstance(each, InstitutionTransfer):
+        if covered:
+            institutions += [covered.debtor_agent, covered.previous1, covered.previous2, covered.previous3]
+        institutions += [each.ultimate_debtor, each.debtor]
+    institutions += [each.debtor_agent, each.previous1, each.previous2, each.previous3]
+    institutions += [each.sender or message.sender, each.receiver or message.receiver]
+    institutions += [each.between1, each.between2, each.between3, each.creditor_agent]
+    if isinstance(each, InstitutionTransfer):
+        institutions += [each.creditor, each.ultimate_creditor]
+        if covered:
+            institutions += [covered.between1, covered.between2, covered.between3, covered.creditor_agent]
+    parties: list[Customer | None] = []
+    if of_customers:
+        parties += [of_customers.ultimate_debtor, of_customers.initiator, of_customers.debtor]
+        parties += [of_customers.creditor, of_customers.ultimate_creditor]
+    own = [each.debtor_account, each.creditor_account]
+    of_covered = [covered.debtor_account, covered.creditor_account] if covered else []
+    return CreditTransfer(
+        uetr=each.ids.uetr,
+        instruction_id=each.ids.instruction.strip(),
+        end_to_end_id=each.ids.end_to_end.strip(),
+        transaction_id=each.ids.transaction.strip(),
+        amount=each.amount,
+        instructed=of_customers.instructed if of_customers else None,
+        settlement_day=each.day or message.day,
+        agents=tuple(agent for one in institutions if (agent := _agent_of(one))),
+        parties=tuple(_party_of(one) for one in parties if one),
+        has_accounts=any((*own, *of_covered)),
+        line=0,
+    )
+
+
+def _agent_of(of: Institution | None) -> Agent | None:
+    if of is None:
+        return None
+    addresses = [each.country for each in (of.address, of.branch_address) if each]
+    states = tuple(dict.fromkeys(each for each in (of.bic[4:6], *addresses) if each))
+    return Agent(of.bic, of.lei, of.member.strip(), of.name.strip(), states)
+
+
+def _party_of(of: Customer) -> Party:
+    states = (of.residence, of.address.country if of.address else "")
+    identified = of.firm is not None or of.person is not None
+    return Party(of.name.strip(), tuple(dict.fromkeys(each for each in states if each)), identified)
 
 
 def _transaction(transaction: Element, header: Element, *, is_customer: bool) -> CreditTransfer:
