@@ -44,7 +44,7 @@ def test_declarations_are_signed_and_judged_under_an_authority_file(sycee: Any, 
     assert f"{banks}: not signed" in shown.out.replace("\n    ", " ")
     assert "the register" in shown.out
     written = sycee("compliance", "sign", banks, "--key", place / "register.key")
-    assert written.out == f"{banks}.sig: signed by {REGISTER.public.key.hex()}\n"
+    assert written.out == f"{banks}.sig: signed for two-banks by {REGISTER.public.key.hex()}\n"
     signed = sycee(*judged, "--trust", grants)
     assert "does not count" not in signed.out
     assert signed.out == sycee(*judged).out
@@ -58,11 +58,23 @@ def test_declarations_are_signed_and_judged_under_an_authority_file(sycee: Any, 
 def test_a_key_without_authority_and_a_changed_file_are_errors(sycee: Any, place: Path) -> None:
     banks, grants = place / "banks.toml", place / "grants.toml"
     members = sycee("compliance", "sign", banks, "--key", place / "bank.key", "--json").json()
-    assert members == {"key": BANK.public.key.hex(), "signatures": [f"{banks}.sig"]}
+    assert members == {"key": BANK.public.key.hex(), "network": "two-banks", "signatures": [f"{banks}.sig"]}
     refused = sycee("compliance", "trust", grants, banks)
     assert (refused.code, refused.out) == (2, "")
     assert "has no authority to declare here" in refused.err
     banks.write_text(banks.read_text().replace("Two banks", "Three banks"))
     changed = sycee("compliance", "check", banks)
     assert changed.code == 2
-    assert "banks.toml.sig:2: signature: does not verify" in changed.err
+    assert "banks.toml.sig:3: signature: does not verify" in changed.err
+
+
+def test_a_file_without_a_network_is_signed_for_one_that_is_named(sycee: Any, place: Path) -> None:
+    own = place / "own.toml"
+    own.write_text('[[organisations]]\nid = "third-bank"\nstate = "AA"\n', encoding="utf-8")
+    refused = sycee("compliance", "sign", own, "--key", place / "bank.key")
+    assert (refused.code, "give --network" in refused.err) == (2, True)
+    written = sycee("compliance", "sign", own, "--key", place / "bank.key", "--network", "another")
+    assert written.out.startswith(f"{own}.sig: signed for another by ")
+    checked = sycee("compliance", "check", place / "banks.toml", own, "--profile", place / "terms.toml")
+    assert checked.code == 2
+    assert 'the file was signed for "another", and is given for two-banks' in checked.err.replace("\n", " ")

@@ -29,7 +29,8 @@ def trust(
 
     grants = authorities.load(authority)
     files = declarations.read_files(networks)
-    plain, signers = authorities.split(files)
+    plain, signatures = authorities.split(files)
+    signers = {name: each.key for name, each in signatures.items()}
     network = declarations.parse_files(files, grants)
     longest = grants.waiver_days_max or waiver_days_max()
     if json_:
@@ -57,22 +58,38 @@ def sign(
     /,
     *,
     key: Annotated[Path, Parameter(help="The file of the private key, from `sycee key new`.")],
+    network: Annotated[
+        str | None,
+        Parameter(help="The id of the network that the files are signed for [default: of the [network] in a file]."),
+    ] = None,
     json_: AsJson = False,
 ) -> int:
-    """Sign files of declarations: write FILE.sig beside each. A later change of a file makes its signature invalid."""
+    """Sign files of declarations for one network: write FILE.sig beside each.
+
+    A later change of a file makes its signature invalid.
+    """
     from sycee.compliance import authority as authorities
+    from sycee.compliance import declarations
     from sycee.core import documents
+    from sycee.core.errors import UsageError
     from sycee.core.keys import SigningKey
     from sycee.core.output_files import write_file
 
     private_key = SigningKey.load(key)
     # All files are read before the first signature is written.
     signatures = {Path(f"{each}{authorities.SUFFIX}"): documents.content(each) for each in files}
+    of = network or declarations.network_id({str(each): documents.content(each) for each in files})
+    if not of:
+        hint = "give --network with the id of the network that the files belong to"
+        raise UsageError(
+            "no file has a [network], so it is not known which network the files are signed for", hint=hint
+        )
     for path, content in signatures.items():
-        write_file(path, authorities.sign(content, private_key).encode())
+        write_file(path, authorities.sign(content, private_key, of).encode())
     if json_:
-        print_json({"key": private_key.public.key.hex(), "signatures": [str(each) for each in signatures]})
+        written = [str(each) for each in signatures]
+        print_json({"key": private_key.public.key.hex(), "network": of, "signatures": written})
     else:
         for path in signatures:
-            print(f"{path}: signed by {private_key.public.key.hex()}")
+            print(f"{path}: signed for {of} by {private_key.public.key.hex()}")
     return 0

@@ -1,7 +1,7 @@
 """Authority over facts: which keys may declare, attest, waive and adopt, and for which subjects.
 
 An authority file states it, apart from the declarations, so that no declarer can grant itself anything. A file of
-declarations is signed by a detached signature: `bank.toml.sig` beside `bank.toml`::
+declarations is signed for one network by a detached signature: `bank.toml.sig` beside `bank.toml`::
 
     network = "two-banks"
     title = "Who may do what among two banks"
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from blake3 import blake3
 
@@ -37,7 +37,7 @@ from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, PublicKey, SigningKey
 
-FORM: Final = "sycee.compliance.file.v1"  # changes when the signed bytes of the same file change
+FORM: Final = "sycee.compliance.file.v2"  # changes when the signed bytes of the same file change
 SUFFIX: Final = ".sig"
 
 DECLARE: Final = "declare"
@@ -123,26 +123,38 @@ def _grant(table: Table) -> Grant:
 # --- signatures of files ---
 
 
-def sign(content: bytes, private_key: SigningKey) -> str:
-    """Return the detached signature of a file, as TOML. UsageError for a key that is not Ed25519."""
+class FileSignature(NamedTuple):
+    """A signature that was verified: the key, the network for which the file was signed, and its document."""
+
+    key: str
+    network: str
+    table: Table
+
+
+def sign(content: bytes, private_key: SigningKey, network: str) -> str:
+    """Return the detached signature of a file for the network with this id, as TOML.
+
+    The signature counts in no other network. UsageError for a key that is not Ed25519.
+    """
     if private_key.public.flags != ED25519:
         raise UsageError("declarations are signed with Ed25519", hint="make a key with `sycee key new`")
-    lines = {"key": private_key.public.key.hex(), "signature": private_key.sign(message(content)).hex()}
+    signature = private_key.sign(message(content, network)).hex()
+    lines = {"key": private_key.public.key.hex(), "network": network, "signature": signature}
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
 
 
-def message(content: bytes) -> bytes:
-    """Return the signed bytes: canonical JSON of the format's name and the BLAKE3 digest of the file."""
-    return canonical({"form": FORM, "digest": blake3(content).hexdigest()})
+def message(content: bytes, network: str) -> bytes:
+    """Return the signed bytes: canonical JSON of the format's name, the network and the BLAKE3 digest of the file."""
+    return canonical({"form": FORM, "network": network, "digest": blake3(content).hexdigest()})
 
 
-def split(files: Mapping[str, bytes | str]) -> tuple[dict[str, bytes | str], dict[str, str]]:
-    """Return the declarations among some files, and the key that signed each signed one, by the name of its file.
+def split(files: Mapping[str, bytes | str]) -> tuple[dict[str, bytes | str], dict[str, FileSignature]]:
+    """Return the declarations among some files, and the signature of each signed one, by the name of its file.
 
     DocumentError for a signature that does not verify, UsageError for one whose file is not there.
     """
     plain = {name: content for name, content in files.items() if not name.endswith(SUFFIX)}
-    signers: dict[str, str] = {}
+    signatures: dict[str, FileSignature] = {}
     for name, content in files.items():
         if name in plain:
             continue
@@ -151,21 +163,22 @@ def split(files: Mapping[str, bytes | str]) -> tuple[dict[str, bytes | str], dic
             raise UsageError(
                 f"{name} is the signature of a file that is not there", hint=f"give {of} too, or remove it"
             )
-        signers[of] = _verified(documents.parse(content, name), _bytes(plain[of]))
-    return plain, signers
+        signatures[of] = _verified(documents.parse(content, name), _bytes(plain[of]))
+    return plain, signatures
 
 
-def _verified(table: Table, content: bytes) -> str:
-    key, signature = table.text("key"), table.text("signature")
+def _verified(table: Table, content: bytes) -> FileSignature:
+    key, network, signature = table.text("key"), table.text("network"), table.text("signature")
     table.finish()
     for name, value, pattern in (("key", key, _KEY.pattern), ("signature", signature, SIGNATURE_PATTERN)):
         if not re.fullmatch(pattern, value):
             raise table.error(name, f"found {documents.found(value)}", right="as `sycee compliance sign` writes it")
     weak = has_small_order(bytes.fromhex(key))
-    if weak or not PublicKey(ED25519, bytes.fromhex(key)).verifies(bytes.fromhex(signature), message(content)):
+    of_key, signed = PublicKey(ED25519, bytes.fromhex(key)), message(content, network)
+    if weak or not of_key.verifies(bytes.fromhex(signature), signed):
         right = "sign the file as it is now: sycee compliance sign"
         raise table.error("signature", "does not verify: the file was changed, or another key signed it", right=right)
-    return key
+    return FileSignature(key, network, table)
 
 
 def _bytes(content: bytes | str) -> bytes:

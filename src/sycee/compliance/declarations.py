@@ -25,7 +25,7 @@ from blake3 import blake3
 from sycee.compliance import attestations, document_fields
 from sycee.compliance import authority as authorities
 from sycee.compliance.attestations import UnverifiedAttestation
-from sycee.compliance.authority import ADOPT, ATTEST, DECLARE, SUFFIX, WAIVE, Authority
+from sycee.compliance.authority import ADOPT, ATTEST, DECLARE, SUFFIX, WAIVE, Authority, FileSignature
 from sycee.compliance.canonical import canonical
 from sycee.compliance.document_fields import READERS
 from sycee.compliance.facts import (
@@ -103,9 +103,15 @@ def parse(content: bytes | str, file: str) -> Network:
 
 def parse_files(files: Mapping[str, bytes | str], authority: Authority | None = None) -> Network:
     """Return the network that these documents declare together; errors use the names. `NAME.sig` is a signature."""
-    plain, signers = authorities.split(files)
+    plain, signatures = authorities.split(files)
     tables = [documents.parse(content, file) for file, content in plain.items()]
-    return _Reader(tables, whole=True, authority=authority, signers=signers).read()
+    return _Reader(tables, whole=True, authority=authority, signatures=signatures).read()
+
+
+def network_id(files: Mapping[str, bytes]) -> str:
+    """Return the id of the [network] that one of these documents has; empty if none has one."""
+    tables = [documents.parse(content, file) for file, content in files.items()]
+    return next((document_fields.name(each.table("network"), "id") for each in tables if "network" in each), "")
 
 
 def parse_embedded(table: Table) -> Network:
@@ -141,12 +147,14 @@ class _Reader:
         *,
         whole: bool = False,
         authority: Authority | None = None,
-        signers: Mapping[str, str] | None = None,
+        signatures: Mapping[str, FileSignature] | None = None,
     ) -> None:
         self.tables = tables
         self.whole = whole  # whether the documents have no other keys
         self.authority = authority
-        self.signers = signers or {}  # the keys that signed files, by the names of the files
+        self.signatures = signatures or {}  # by the names of the files
+        # The keys that signed files, by the names of the files.
+        self.signers = {file: each.key for file, each in self.signatures.items()}
         self.notes: list[str] = []
         self.unsigned: set[str] = set()  # the entities whose facts do not count
         self.holders: dict[str, str] = {}  # the organisations that declare keys, by these
@@ -166,6 +174,11 @@ class _Reader:
         if self.authority is not None and self.authority.network != name:
             right = f"the authority file of {name}; the given one is of {self.authority.network}"
             raise self.head.error("id", f"found {documents.found(name)}", right=right)
+        for each in self.signatures.values():
+            if each.network != name:
+                problem = f"the file was signed for {documents.found(each.network)}, and is given for {name}"
+                right = f"have it signed for {name}: sycee compliance sign"
+                raise each.table.error("network", problem, right=right)
         network = Network(name, title, self.as_of, self.entities)
         self.head.finish()
         unverified: list[UnverifiedAttestation] = []

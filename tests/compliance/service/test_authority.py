@@ -27,6 +27,7 @@ from sycee.core.keys import SigningKey
 
 BANK, OFFICE, AUDITOR, STRANGER = (SigningKey.derive(each.ljust(32)) for each in (b"bank", b"office", b"audit", b"no"))
 
+NET = "net"
 NETWORK = f"""
 [network]
 id = "net"
@@ -94,7 +95,7 @@ def signed(files: Mapping[str, str], **keys: SigningKey) -> dict[str, bytes | st
     """Return the files with the signatures of some: `bank=KEY` signs bank.toml."""
     made: dict[str, bytes | str] = dict(files)
     for name, key in keys.items():
-        made[f"{name}.toml.sig"] = authorities.sign(files[f"{name}.toml"].encode(), key)
+        made[f"{name}.toml.sig"] = authorities.sign(files[f"{name}.toml"].encode(), key, NET)
     return made
 
 
@@ -109,7 +110,7 @@ def test_a_signature_of_a_file_is_verified_with_or_without_an_authority_file(tmp
     for name, text in (("net.toml", NETWORK), ("bank.toml", DECLARED)):
         (tmp_path / name).write_text(text)
     signature = tmp_path / "bank.toml.sig"
-    signature.write_text(authorities.sign(DECLARED.encode(), BANK))
+    signature.write_text(authorities.sign(DECLARED.encode(), BANK, NET))
     network = declarations.load([tmp_path])
     assert network.notes == ()
     assert network.digest == declarations.parse(NETWORK + DECLARED, "net.toml").digest
@@ -125,23 +126,33 @@ def test_a_signature_of_a_file_is_verified_with_or_without_an_authority_file(tmp
         ('key = "', 'key = "ab', "key: found"),
         ('signature = "', 'signature = "zz', "signature: found"),
         ("signature =", "signatur =", "signature: missing"),
+        (f'network = "{NET}"', 'network = "another"', "does not verify"),
         (BANK.public.key.hex(), STRANGER.public.key.hex(), "does not verify"),
         (BANK.public.key.hex(), "00" * 32, "does not verify"),
     ],
 )
 def test_signatures_that_are_none(old: str, new: str, message: str) -> None:
-    text = authorities.sign(DECLARED.encode(), BANK)
+    text = authorities.sign(DECLARED.encode(), BANK, NET)
     assert old in text
     with pytest.raises(DocumentError, match=message):
         authorities.split({"bank.toml": DECLARED, "bank.toml.sig": text.replace(old, new)})
 
 
+def test_a_file_that_was_signed_for_another_network_does_not_count() -> None:
+    files: dict[str, bytes | str] = {"net.toml": NETWORK, "bank.toml": DECLARED}
+    files["bank.toml.sig"] = authorities.sign(DECLARED.encode(), BANK, "another")
+    for authority in (grants(), None):
+        with pytest.raises(DocumentError, match="network: the file was signed for") as caught:
+            declarations.parse_files(files, authority)
+        assert f"have it signed for {NET}" in str(caught.value.hint)
+
+
 def test_a_signature_needs_its_file_and_an_ed25519_key() -> None:
     with pytest.raises(UsageError, match=r"bank\.toml\.sig is the signature of a file that is not there") as caught:
-        authorities.split({"bank.toml.sig": authorities.sign(b"", BANK)})
+        authorities.split({"bank.toml.sig": authorities.sign(b"", BANK, NET)})
     assert caught.value.hint
     with pytest.raises(UsageError, match="signed with Ed25519"):
-        authorities.sign(b"", SigningKey.derive(bytes(32), "p256"))
+        authorities.sign(b"", SigningKey.derive(bytes(32), "p256"), NET)
 
 
 # --- the authority file ---
@@ -396,7 +407,7 @@ def test_the_service_reads_declarations_under_the_authority_file(small: Desk) ->
 def test_the_service_in_the_signed_only_mode(small: Desk) -> None:
     small.compliance.trust(trusted("signed-only"), by="board")
     files: dict[str, bytes | str] = {"network.toml": world.NETWORK}
-    files["network.toml.sig"] = authorities.sign(world.NETWORK.encode(), OFFICE)
+    files["network.toml.sig"] = authorities.sign(world.NETWORK.encode(), OFFICE, "two-states")
     small.compliance.declare(files, by="declarations desk")
     for each in "ab":
         small.compliance.admit(f"bank-{each}", by="desk")
