@@ -25,13 +25,15 @@ from tests.clearing.world import (
 
 from sycee.clearing import certificate
 from sycee.clearing.set_rows import stored_records
+from sycee.clearing.tables import CERTIFICATES, DRAWS, MEMBERS, PAYMENTS, SETS
 from sycee.clearing.waiting import Nodes
 from sycee.core import ids
-from sycee.core.errors import BusyError
+from sycee.core.errors import BusyError, IntegrityError
 from sycee.core.records import layout, operations
 from sycee.core.records.layout import Reason
 from sycee.core.result_codes import Result
 from sycee.database.tables import INTENTS
+from sycee.database.transactions import write
 from sycee.netting.optimise import Outcome, optimise
 from sycee.netting.queue import Queue
 from tools import clearing_checker
@@ -48,9 +50,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture
 def town(shared: Place) -> Iterator[Place]:
-    """Each test begins with an empty queue, and leaves the same money in the house."""
+    """Each test begins with an empty queue, and leaves the same money in the house and sets that can be verified."""
     total = sum(shared.balances())
     yield shared
+    chosen = sqlalchemy.select(SETS.c.id).where(SETS.c.kind == "net", SETS.c.state == "done")
+    with shared.bank.stores.engine.connect() as connection:
+        done = list(connection.scalars(chosen))
+    assert [shared.bank.clearing.sets.verify(id)["chosen"] > 0 for id in done] == [True] * len(done)
     shared.bank.clearing.payments.cancel_waiting()
     assert sum(shared.balances()) == total
     assert shared.bank.check() == []
@@ -222,3 +228,39 @@ def block(town: Place, *, lift: bool = False) -> None:
     who = {"signers": town.bank.signers(ANN), "who": town.maker} if lift else town.signing
     outcome = town.bank.clearing.positions.block(SOUTH_BANK, reason=Reason.OPERATOR, lift=lift, **who)
     assert outcome.created
+
+
+def test_what_was_changed_since_the_booking_is_found(town: Place) -> None:
+    """A payment, a draw, a batch or a member that is another one now; the table of certificates is append-only."""
+    town.send(NORTH_BANK, Sent(110, SOUTH_BANK, 3), Sent(111, EAST_BANK, 4))
+    id, sets, engine = town.settle(**SHORT).set_id, town.bank.clearing.sets, town.bank.stores.engine
+    number = town.bank.clearing.payments.get(uetr(110)).number
+    drawn = DRAWS.insert().values(set_id=id, participant=EAST_BANK, currency=CNY, minor=1)
+    mine = PAYMENTS.c.number == number
+    for change, back in (
+        (PAYMENTS.update().where(mine).values(minor=2), PAYMENTS.update().where(mine).values(minor=3)),
+        (PAYMENTS.update().where(mine).values(receiver=5), PAYMENTS.update().where(mine).values(receiver=SOUTH_BANK)),
+        (drawn, DRAWS.delete().where(DRAWS.c.set_id == id)),
+        (SETS.update().where(SETS.c.id == id).values(batch=1), _number(town, id)),
+        (
+            MEMBERS.delete().where(MEMBERS.c.payment == number),
+            MEMBERS.insert().values(payment=number, set_id=id, place=_place(town, number)),
+        ),
+    ):
+        write(engine, lambda connection, statement=change: connection.execute(statement))
+        with pytest.raises(IntegrityError):
+            sets.verify(id)
+        write(engine, lambda connection, statement=back: connection.execute(statement))
+        assert sets.verify(id)["chosen"] == 2
+    with pytest.raises(IntegrityError, match="append-only"):
+        write(engine, lambda connection: connection.execute(CERTIFICATES.update().values(digest="")))
+
+
+def _number(town: Place, id: int) -> sqlalchemy.Update:
+    return SETS.update().where(SETS.c.id == id).values(batch=town.bank.clearing.sets.get(id).batch)
+
+
+def _place(town: Place, number: int) -> int:
+    with town.bank.stores.engine.connect() as connection:
+        query = sqlalchemy.select(MEMBERS.c.place).where(MEMBERS.c.payment == number)
+        return int(connection.execute(query).scalar_one())

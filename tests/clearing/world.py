@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tests.bank import world
 from tests.bank.world import ANN, BOB, NORTH, OTHERS, SOUTH, Copies
-from tests.database.places import temporary_folder
+from tests.database.places import maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
 from sycee.clearing import instructions
@@ -46,11 +46,11 @@ def agree(bank: Bank, proposal: Proposal, *more: SigningKey) -> None:
 
 
 @cache
-def cleared_bank() -> Copies:
-    """A closed bank with a house, and 100 yuan on each participant's position."""
+def cleared_bank(server: str = "") -> Copies:
+    """A closed bank with a house, and 100 yuan on each participant's position. `server`: as `world.founded`."""
     folder = temporary_folder()
-    world.two_tiers("").copy(folder)
-    with Bank.open(folder / "bank") as bank:
+    options = world.two_tiers(server).copy(folder)
+    with Bank.open(folder / "bank", options=options) as bank:
         for name, key in (("Clearing House", HOUSE), ("East Bank", EAST)):
             number = world.join(bank, name, key)
             world.mint(bank, number, world.MINTED, key)
@@ -62,7 +62,7 @@ def cleared_bank() -> Copies:
             key = message_key(number).public
             agree(bank, register.admit(number, CODES[number], key=key, currencies=("CNY", "HKD"), maker=maker))
             Place(bank).prefund(number, PREFUNDED)
-    return Copies(folder, "")
+    return Copies(folder, options.get("database", ""))
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,10 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[Place]:
-    cleared_bank().copy(folder)
-    with Bank.open(folder / "bank") as bank:
+def place(folder: Path, where: str = "") -> Iterator[Place]:
+    """A fresh copy of the bank. `where`: as the fixture `server`."""
+    options = cleared_bank(maintenance(where) if where else "").copy(folder)
+    with Bank.open(folder / "bank", options=options) as bank:
         yield Place(bank)
 
 

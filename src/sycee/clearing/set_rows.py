@@ -99,6 +99,11 @@ def first_id(now_ns: int) -> int:
     return ids.fresh(now_ns // 1_000_000) >> PLACE_BITS << PLACE_BITS
 
 
+def settle_id(found: Set) -> int:
+    """Return the id of a set's SETTLE: it follows those of its records."""
+    return found.first + found.records
+
+
 def draws_of(funds: Sequence[Funds], outflows: Array) -> dict[tuple[int, int], int]:
     """Return what each position draws from its line, or repays if below zero, by participant and currency.
 

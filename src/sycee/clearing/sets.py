@@ -36,6 +36,7 @@ from sycee.clearing.set_rows import (
     note_in,
     records_of,
     set_in,
+    settle_id,
     stored_records,
     unfinished_in,
 )
@@ -134,6 +135,22 @@ class Sets:
         write_file(rows, found.rows.tobytes())
         write_file(header, found.header)
         return header, rows
+
+    def verify(self, id: int) -> dict[str, Any]:
+        """Check a booked set against its certificate and the ledger, and return the certificate's header.
+
+        Raises IntegrityError for the first difference. `tools/clearing_checker.py` checks the certificate alone, with
+        nothing of this package.
+        """
+        with extra("clearing"):
+            from sycee.clearing.verification import verify
+
+        positions = self._register.positions(OPEN)
+        with reading(self._stores.engine) as connection:
+            found, made = set_in(connection, id), certificate_in(connection, id)
+            payments, records = in_set(connection, id), stored_records(connection, found, positions)
+        with self._stores.ledger.sequencer.reading() as state:
+            return verify(state, found, made, payments, records, positions)
 
     # --- settling ---
 
@@ -322,7 +339,7 @@ class Sets:
 
     def _settle(self, found: Set, note: int, signers: Sequence[Signer], who: int) -> None:
         record = operations.settle(
-            ids.new(read_ns(self._stores.clock) // 1_000_000), batch=found.batch, payments=found.records,
+            settle_id(found), batch=found.batch, payments=found.records,
             total=found.total_minor, operator=self._register.house().operator,
         )  # fmt: skip
         record["note_low"], record["note_high"] = ids.split(note)
