@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
@@ -94,6 +95,40 @@ def test_a_wrong_message_is_refused_by_itself(town: Place) -> None:
     assert (alone.receipt, list(alone.errors)) == (None, [0])
     unknown = deliver(town, transfer(13, receiver="NOBDCNB1XXX"))
     assert town.bank.clearing.payments.get(unknown.uetrs[0]).reason == "RC04"
+
+
+def test_an_advice_moves_no_money(town: Place) -> None:
+    advice = transfer(30).replace(b"<SttlmMtd>CLRG<", b"<SttlmMtd>COVE<")
+    delivered = deliver(town, gateway.pack([advice, transfer(31)]))
+    assert (delivered.uetrs, list(delivered.errors)) == ((uetr(31),), [0])
+    assert (delivered.errors[0].reason, delivered.errors[0].path) == ("AG03", "FICdtTrf/GrpHdr/SttlmInf/SttlmMtd")
+
+
+def test_a_payment_waits_for_its_time_and_is_refused_after_it(town: Place) -> None:
+    now = datetime.fromtimestamp(town.bank.stores.clock.now_ns() / 10**9, ZoneInfo("Asia/Shanghai"))
+    assert now.date() == TODAY
+    later, earlier = (f"{(now + timedelta(hours=each)):%H:%M:%S}+08:00" for each in (1, -1))
+
+    def timed(number: int, times: str) -> bytes:
+        end = b"</SttlmPrty>"
+        return transfer(number).replace(end, end + f"<SttlmTmReq>{times}</SttlmTmReq>".encode())
+
+    delivered = deliver(
+        town,
+        gateway.pack(
+            [
+                timed(40, f"<FrTm>{later}</FrTm>"),
+                timed(41, f"<TillTm>{later}</TillTm>"),
+                timed(42, f"<TillTm>{earlier}</TillTm>"),
+                timed(43, f"<TillTm>{later[:8]}</TillTm>"),  # in the zone of the house
+            ]
+        ),
+    )
+    assert delivered.errors == {}
+    assert town.states(40, 41, 42, 43) == ["cleared", "queued", "refused", "queued"]
+    payments = town.bank.clearing.payments
+    assert payments.get(uetr(42)).reason == "TM01"
+    assert payments.get(uetr(41)).until_ns == payments.get(uetr(43)).until_ns > town.bank.stores.clock.now_ns()
 
 
 def test_a_delivery_that_was_cut_is_refused(town: Place) -> None:

@@ -30,12 +30,14 @@ from sycee.iso20022.institutions import Institution, StatusReason
 from sycee.iso20022.messages import Message, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.statuses import PaymentStatus, StatusReport
+from sycee.iso20022.transfers import ADVICE
 
 TRANSFER: Final = "pacs.009.001.08"
 REPORT: Final = "pacs.002.001.10"
 REPORTED_MAX: Final = 10_000  # payments of one report
 SETTLED: Final = "ACSC"  # AcceptedSettlementCompletedDebtorAccount
 REJECTED: Final = "RJCT"
+NOT_SUPPORTED: Final = "AG03"  # TransactionNotSupported
 _PRIORITIES: Final = {"URGT": URGENT, "HIGH": (URGENT + NORMAL) // 2, "NORM": NORMAL}
 _MAGIC: Final = b"sycee.messages.v1\0"
 _LENGTH: Final = struct.Struct("<I")
@@ -85,8 +87,9 @@ class Gateway:
     def deliver(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivered:
         """Read the pacs.009 of a participant's delivery, and store their payments. Errors: `Receiving.receive`.
 
-        A message that cannot be read, or is not the participant's, is refused by itself. A payment with a settlement
-        day in the future is booked from that day on.
+        A message that cannot be read, is not the participant's, or is an advice, is refused by itself. A payment with a
+        settlement day in the future is booked from that day on; one with a time from (FrTm) or until (TillTm) which it
+        asks for settlement, from then on or until then.
         """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
         mine = self._register.participant(participant).code
@@ -105,6 +108,12 @@ class Gateway:
         receivers = np.array([codes.get(bank, 0) for bank in table.banks], np.int64)
         currencies = np.array([money.currency(code).numeric for code in table.currencies], np.int64)
         priorities = np.array([_PRIORITIES[each] for each in URGENCIES], np.int64)
+        from_ns, until_ns = self._starts(table.day), np.zeros(len(rows), np.int64)
+        for at, row in enumerate(rows):
+            if row.not_before:
+                from_ns[at] = self._moment_ns(row.day, row.not_before)
+            if row.until:
+                until_ns[at] = self._moment_ns(row.day, row.until)
         made = Instructions(
             table.uetr,
             [each.business_id or each.message_id for each in good],
@@ -113,7 +122,8 @@ class Gateway:
             currencies[table.currency],
             table.minor,
             priorities=priorities[table.urgency],
-            from_ns=self._starts(table.day),
+            from_ns=from_ns,
+            until_ns=until_ns,
         )
         receipt = self._receiving.receive(participant, content, signature, made, kind=TRANSFER, who=who)
         return Delivered(receipt, tuple(each.uetr for each in rows), errors)
@@ -136,6 +146,12 @@ class Gateway:
                 )
                 yield sender, write(Message(REPORT, report), check=False)
 
+    def _moment_ns(self, day: date, of_day: str) -> int:
+        """Return the nanoseconds of a time of a day, in its own zone or else the house's."""
+        moment = datetime.combine(day, time.fromisoformat(of_day))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+        return int(moment.timestamp() * 1_000_000) * 1_000
+
     def _starts(self, days: Array) -> Array:
         """Return the start of each day, an ordinal, in the house's zone: (n,) nanoseconds."""
         distinct, at = np.unique(days, return_inverse=True)
@@ -147,7 +163,11 @@ class Gateway:
 
 
 def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage | MessageError:
-    """Return a message, or the error that it is of another bank than its sender."""
+    """Return a message, or the error that it is no payment, or of another bank than its sender."""
+    if message.use == ADVICE:
+        place = "FICdtTrf/GrpHdr/SttlmInf/SttlmMtd"
+        problem = "is COVE: another message moves the money, and this one advises of it"
+        return MessageError(f"message {number + 1}", 0, place, problem, right="SttlmMtd CLRG", reason=NOT_SUPPORTED)
     named = {message.from_bank, *(row.sender for row in message.rows)} - {"", code}
     if not named:
         return message
