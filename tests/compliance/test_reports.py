@@ -103,9 +103,11 @@ def test_a_modified_copy_of_a_shipped_profile_or_list_is_called_that() -> None:
 
     assert "copy" not in says(shipped)
     other_limits = replace(profile, limits="none")
-    assert "a modified copy of profile us-fcc-covered-list version 2" in says(build.library(other_limits, listed))
+    assert f"a modified copy of profile us-fcc-covered-list version {profile.version}" in says(
+        build.library(other_limits, listed)
+    )
     other_rows = replace(listed, rows=listed.rows[1:])
-    name = "profile us-fcc-covered-list version 2 with a modified copy of us-fcc-covered-list "
+    name = f"profile us-fcc-covered-list version {profile.version} with a modified copy of us-fcc-covered-list "
     assert name in says(build.library(profile, other_rows))
 
 
@@ -514,7 +516,7 @@ def test_the_page_of_the_example_is_small(judged: JudgedNetwork) -> None:
     shipped = library.load(data.names("profiles"))
     everything = JudgedNetwork(network, shipped, Judge(network, shipped, network.as_of).report())
     for each in (judged, everything):
-        assert len(html.render(each).encode()) <= 200_000
+        assert len(html.render(each).encode()) <= 195_000
 
 
 def test_the_page_begins_with_what_stops(judged: JudgedNetwork) -> None:
