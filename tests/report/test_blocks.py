@@ -54,7 +54,7 @@ def test_short_words_are_never_broken() -> None:
         ("figure", True, False),
         ("short", False, True),
     ]
-    html = page.render(made(page.Table("a", columns, (("a", "1", "2020-01-01"),))))
+    html = page.render(made(page.Table("a", columns, (("a", "1", "2020-01-01"),), stacked=True)))
     assert re.search(r'data-title="short" class="short">2020-01-01<', html)
 
 

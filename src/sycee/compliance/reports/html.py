@@ -78,7 +78,7 @@ def _page(judged: JudgedNetwork) -> Page:
             Section("who", "Participants and flows", "Participants", _participants(judged, groups)),
             Section("network", "The network", "Network", (_network(judged),)),
             Section("rest", "What holds, and what does not apply", "The rest", _rest(judged)),
-            Section("sources", "Sources", "Sources", _sources(judged)),
+            Section("sources", "Sources", "Sources", _sources(judged, groups)),
             Section("proof", "Reproduce this report", "Reproduce", _reproduction(judged)),
         ),
         footer=f"Made by {report.engine}. The same declarations, profiles and lists give the same report on any day.",
@@ -371,7 +371,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(different[:NAMES_MAX]) + more
 
 
-def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
+def _sources(judged: JudgedNetwork, groups: Sequence[Group]) -> tuple[Block, ...]:
     judging = [each.profile for each in judged.profiles if each.applied]
     named = {name for each in judging for name in list_ids(each)}
     lists = [each for name, each in judged.library.lists.items() if name in named]
@@ -391,10 +391,11 @@ def _sources(judged: JudgedNetwork) -> tuple[Block, ...]:
         titles = columns("list", "=as of", "=valid until", "=on the day", ">rows", "=rows are")
         caption = "Lists. Rules that need an expired list are unknown."
         blocks.append(Table(caption, titles, tuple(_list_row(judged, each) for each in lists)))
-    applied = {each.rule for each in judged.report.findings if each.applies}
+    # The interpretations of rules with a row among the findings are there.
+    held = {each.rule for each in judged.report.findings if each.applies} - {group.first.rule for group in groups}
     rules = judged.library.rules.items()
-    if read := tuple((name, rule.interpretation) for name, rule in rules if rule.interpretation and name in applied):
-        note = "rules that apply here and go beyond the words of their source"
+    if read := tuple((name, rule.interpretation) for name, rule in rules if rule.interpretation and name in held):
+        note = "of rules that hold and go beyond the words of their source; those of findings are in their rows"
         blocks.append(Fold("Interpretations", (page.Points(read),), note=note))
     return tuple(blocks)
 
