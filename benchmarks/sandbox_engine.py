@@ -102,7 +102,7 @@ BENCHMARKS: Final = (
         goal=Goal(60_000, memory_gib=8),
     ),
     Benchmark(
-        "sandbox-engine-universal",
+        "sandbox-universal",
         "the same with a packet for everybody",
         None,
         PERSONS,
