@@ -8,13 +8,16 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.sandbox.random_designs import PROBABILITIES, designs
 
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour import parameters, setting, variants
 from sycee.sandbox.behaviour.decide import Decision, Purse, decide
-from sycee.sandbox.behaviour.design import CASH, COUPON, NO_PROGRAMME, Design, Moved, Shops
+from sycee.sandbox.behaviour.design import CASH, COUPON, NO_PROGRAMME, NONE, Design, Moved, Shops
 from sycee.sandbox.behaviour.draws import Draws, person_key
 from sycee.sandbox.city.model import City, tiny_town
 from sycee.sandbox.engine.outcome import EFFECT_NAMES, Outcome
@@ -66,6 +69,23 @@ def test_money_is_conserved_and_gains_less_losses_are_new_purchases_and_leakage(
         assert (table.sum(axis=1) == outcome.cell_effect.sum(axis=1)).all()
     parted = outcome.respend_by(outcome.base_by_zone())
     assert (parted.sum(axis=1) == outcome.respend.sum(axis=0)).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(designs(), PROBABILITIES, st.sampled_from(variants.SHIPPED), st.integers(0, 2**63 - 1))
+def test_identities_hold_for_any_design(
+    design: Design, probabilities: dict[str, float], variant: str, seed: int
+) -> None:
+    values = parameters.standard().at(probabilities)
+    outcome = run(place(design.shops), design, values, variant, seed, 24, people=300, with_purses=True)
+    outcome.check()
+    assert outcome.purses is not None
+    assert outcome.total("issued") == outcome.purses[:, c.GRANT].sum()
+    assert (outcome.purses[:, [c.BALANCE, c.DEBT, c.SPENT, c.RETURNED]] >= 0).all()
+    assert outcome.effect("moved").tolist() == [0] * 24
+    assert (outcome.cell_effect[:, :, EFFECT_NAMES.index("new")] >= 0).all()
+    without = run(place(design.shops), replace(design, how=NONE), values, variant, seed, 24, people=300)
+    assert (without.cell_base == outcome.cell_base).all()
 
 
 def test_without_a_programme_every_effect_is_zero_for_all() -> None:
@@ -280,6 +300,11 @@ def test_impossible_arguments_are_refused(options: dict[str, object], message: s
 def test_impossible_designs_are_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         replace(LOTTERY, **fields)  # type: ignore[arg-type]
+
+
+def test_a_place_that_was_prepared_for_other_shops_is_refused() -> None:
+    with pytest.raises(UsageError, match="prepared for"):
+        run(place(Shops()), DESIGNS["few shops"], CENTRAL)
 
 
 def test_unknown_sectors_and_zones_are_refused() -> None:

@@ -50,11 +50,13 @@ class Place:
     city: City
     people: People
     market: Market
+    shops: Shops | None  # the rule about shops; None where they were given one by one
 
 
 def prepare(city: City, shops: Shops | Array | None = None, size_bounds: tuple[int, ...] = SIZE_BOUNDS) -> Place:
     """Return a city prepared for many runs. Arguments and errors as `market.of_city`."""
-    return Place(city, peoples.of_city(city), markets.of_city(city, shops, size_bounds))
+    rule = None if isinstance(shops, np.ndarray) else shops or Shops()
+    return Place(city, peoples.of_city(city), markets.of_city(city, shops, size_bounds), rule)
 
 
 def run(
@@ -89,7 +91,7 @@ def run(
     chosen = variants.named(variant) if isinstance(variant, str) else variant
     setting = settings.make(design, parameters, chosen, place.market, days)
     count = len(place.people) if people is None else people
-    _check(place, seed, count, chunk, grants)
+    _check(place, design, seed, count, chunk, grants)
     setting.rules[c.R_SEED] = seed
     columns = Columns.of(place.people, design)
     workers = min(threads or processors(), max(-(-count // chunk), 1))
@@ -182,7 +184,12 @@ def arguments(setting: Setting) -> tuple[Any, ...]:
     )
 
 
-def _check(place: Place, seed: int, count: int, chunk: int, grants: Array | None) -> None:
+def _check(place: Place, design: Design, seed: int, count: int, chunk: int, grants: Array | None) -> None:
+    if design.how != NONE and place.shops is not None and place.shops != design.shops:
+        raise UsageError(
+            f"the city was prepared for {place.shops}, and the design has {design.shops}",
+            hint="prepare(city, design.shops)",
+        )
     if not 0 <= seed <= SEED_MAX:
         raise UsageError(f"the seed {seed} is impossible", hint=f"a whole number from 0 to {SEED_MAX}")
     if not 0 <= count <= PEOPLE_MAX or (count and not len(place.people)):
