@@ -1,12 +1,23 @@
-"""A day of the house on both databases: the queries and the rows that are copied are other ones on each."""
+"""A day of the house on both databases, whose queries and copied rows differ; and what a restore does again."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.bank.killing import POSTGRESQL_IN_SOAK
+from tests.bank.world import HOUR_NS, START_NS
 from tests.clearing.world import CNY, EAST_BANK, HKD, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
 from tests.compliance.service.world import Desk
+
+from sycee.bank import restoring
+from sycee.bank.backup import write_backup
+from sycee.bank.bank import Bank
+from sycee.core.secret_files import SecretKey
+from sycee.sequencer import online_copy
+
+KEY = SecretKey(b"K" * 32)
 
 
 @POSTGRESQL_IN_SOAK
@@ -47,3 +58,43 @@ def _act(town: Place) -> None:
     assert len(ended) == 8
     clearing.payments.mark_answered([each.number for each in ended])
     assert (clearing.payments.unanswered(), clearing.payments.counts()["booked"]) == ([], (5, 0))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_restore_books_again_what_was_booked_after_the_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """The backup's frame is before a payment by itself and a set; its database has both, with their records.
+
+    `late`: the restored bank's clock is after the end of all signatures, so the house signs again.
+    """
+    with place(tmp_path) as town:
+        town.send(NORTH_BANK, Sent(1, SOUTH_BANK, 10**9))
+        town.send(SOUTH_BANK, Sent(2, NORTH_BANK, 10**9), Sent(3, EAST_BANK, 7))
+        copied = online_copy.parts_up_to
+
+        def meanwhile(*arguments: Any) -> Any:
+            parts = copied(*arguments)
+            assert (town.release(), town.settle(seconds=0.05).payments) == ((1, 7, 0), 2)
+            return parts
+
+        monkeypatch.setattr(online_copy, "parts_up_to", meanwhile)
+        write_backup(town.bank, tmp_path / "one.backup", KEY)
+        left = town.balances()
+    if late:
+        monkeypatch.setattr(restoring.RehearsalClock, "now_ns", lambda _: START_NS + 9 * HOUR_NS)
+    result = restoring.restore_bank(
+        tmp_path / "one.backup", tmp_path / "again", KEY, master_key=tmp_path / "master.key",
+        key_backup=tmp_path / "people-backup", database="",
+    )  # fmt: skip
+    assert (result.done, result.lapsed) == ((0, 2) if late else (2, 0))
+    monkeypatch.undo()
+    with Bank.open(tmp_path / "again") as bank:
+        again = Place(bank)
+        assert bank.check() == []
+        if late:
+            assert again.states(1, 2, 3) == ["decided", "decided", "queued"]
+            assert bank.clearing.sets.finish(**again.signing) == 1
+            assert again.release() == (1, 7, 0)
+        assert (again.states(1, 2, 3), again.balances()) == (["booked"] * 3, left)
+        assert bank.check() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from tests.bank.killing import check_kills
@@ -23,6 +24,7 @@ from tests.clearing.world import (
 from tests.database.places import temporary_folder
 
 from sycee.bank.bank import Bank
+from sycee.clearing import sets
 from sycee.core.records.layout import Reason
 from sycee.netting.optimise import optimise
 
@@ -67,9 +69,10 @@ def send_ring(bank: Bank) -> None:
 
 
 def settle(bank: Bank) -> None:
-    """Deliver a ring of payments and one more, and settle them as a set."""
+    """Deliver a ring of payments and one more, and settle them as a set of several intents."""
     send_ring(bank)
-    Place(bank).settle(seconds=0.05)
+    with patch.object(sets, "RECORDS_MAX", 2):
+        Place(bank).settle(seconds=0.05)
 
 
 def settled(bank: Bank) -> None:
@@ -82,8 +85,9 @@ def settled(bank: Bank) -> None:
 
 
 def settle_again(bank: Bank) -> None:
-    """Continue with a set that the ledger refuses, and decide anew."""
-    Place(bank).settle(seconds=0.05)
+    """Continue with a set of several intents that the ledger refuses, and decide anew."""
+    with patch.object(sets, "RECORDS_MAX", 2):
+        Place(bank).settle(seconds=0.05)
 
 
 def settled_without_south(bank: Bank) -> None:

@@ -113,7 +113,7 @@ RECORDS: dict[str, Array] = {
         ("clearing.fill", "clearing.issue"), operations.transfer(1, debit=RESERVE_ISSUANCE, credit=RESERVE, amount=1)
     ),
     **dict.fromkeys(
-        ("clearing.prefund", "clearing.pay-out", "clearing.book"),
+        ("clearing.prefund", "clearing.pay-out", "clearing.book", "clearing.repay"),
         operations.transfer(1, debit=SHOP, credit=WALLET, amount=1),
     ),
     "clearing.block": _block(Reason.OPERATOR),

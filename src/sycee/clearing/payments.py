@@ -183,6 +183,8 @@ def _payment(row: Sequence[Any]) -> Payment:
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield the first and the last number of each run of consecutive numbers."""
+    if not numbers:
+        return
     ordered = np.unique(np.array(numbers, np.int64))
     starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 2) != 1)
     ends = np.append(starts[1:], ordered.size) - 1

@@ -16,6 +16,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import Block
+from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, LedgerOnly, Outcome
 from sycee.database.stores import Stores
 from sycee.identity.people import People
@@ -27,6 +28,7 @@ from sycee.sequencer.signer import Signer
 PREFUND: Final = "clearing.prefund"
 PAY_OUT: Final = "clearing.pay-out"
 BLOCK: Final = "clearing.block"
+REPAY: Final = "clearing.repay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Positions:
 
     def __init__(self, stores: Stores, people: People, registry: Registry, register: Register) -> None:
         self._stores, self._people, self._registry, self._register = stores, people, registry, register
-        stores.actions.register(*(LedgerOnly(name) for name in (PREFUND, PAY_OUT, BLOCK)))
+        stores.actions.register(*(LedgerOnly(name) for name in (PREFUND, PAY_OUT, BLOCK, REPAY)))
 
     def funds(self) -> list[Funds]:
         """Return the money of all open positions after the newest frame, by participant and currency."""
@@ -110,6 +112,28 @@ class Positions:
         else:
             to = self._register.issuance(found.currency)
         return self._move(PAY_OUT, found, found.account, to, minor, signers, who, id)
+
+    def repay(self, *, signers: Sequence[Signer], who: int, id: int = 0) -> int:
+        """Repay the lines from what positions have above their floors; return the sum, in minor units. The house signs.
+
+        Sets repay by themselves; this is for the close of a day. `drawn_minor` of `funds` is what is still owed.
+        """
+        house = self._register.house()
+        self._people.require(who, REPAY, operator=house.operator)
+        owed = [(each, min(each.drawn_minor, each.own_minor)) for each in self.funds() if each.can_pay]
+        made = [
+            operations.transfer(
+                self._stores.new_id(), debit=each.position.account, credit=each.position.line, amount=minor
+            )
+            for each, minor in owed
+            if minor and each.line_receives
+        ]
+        if not made:
+            return 0
+        records = np.concatenate(made)
+        outcome = self._perform(REPAY, records, {"house": house.operator}, signers, who, id)
+        created = np.array([each is Result.CREATED for each in outcome.results])
+        return int(records["amount"][created].sum()) if created.size == records.size else 0
 
     def block(
         self, participant: int, *, signers: Sequence[Signer], who: int, reason: Any, lift: bool = False, id: int = 0

@@ -3,9 +3,9 @@
     decide: positions after frame F ─> netting ─> one transaction: set, members, draws, certificate
     book:   STAGE each leg ─> SETTLE (note: half of the certificate's digest) ─> payments booked
 
-The set is stored with its ids and its certificate before the ledger sees it. `finish` continues after a crash: the
-ledger answers records that it has with their first results. A set that the ledger refuses is discarded, and its
-payments are queued again.
+The set is stored with its ids and its certificate before the ledger sees it, and its records are intents. `finish`
+continues after a crash: the ledger answers records that it has with their first results. A set that the ledger refuses
+is discarded, and its payments are queued again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from sycee.clearing.gross import RECORDS_MAX
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
@@ -43,30 +44,28 @@ from sycee.clearing.set_rows import (
 from sycee.clearing.tables import BOOKING, CERTIFICATES, DISCARDED, DONE, DRAWS, NET, OPEN, QUEUED, SETS
 from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, waiting
 from sycee.core import ids, money
-from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.extras import extra
 from sycee.core.output_files import write_file
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, LedgerOnly
+from sycee.database.actions import Outcome as Ended
 from sycee.database.stores import Stores
 from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
-from sycee.ledger.batch import first_codes
 from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.netting.queue import Queue
-from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 from sycee.sequencer.signer import Signer
 
 if TYPE_CHECKING:
     from sycee.netting.optimise import Outcome
 
 SETTLE: Final = "clearing.settle"
+STAGE: Final = "clearing.stage"
 DISCARD: Final = "clearing.discard"
-STAGED_AT_ONCE: Final = 8_000  # records of one envelope, with which they fit one frame
 ATTEMPTS_MAX: Final = 5
 WEIGHT: Final = "minor units of the first leg"
 
@@ -112,7 +111,7 @@ class Sets:
     ) -> None:  # fmt: skip
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
         self._limits, self._permits, self._folder = limits, permits, folder
-        stores.actions.register(_Settle(stores), LedgerOnly(DISCARD))
+        stores.actions.register(_Settle(stores), LedgerOnly(STAGE), LedgerOnly(DISCARD))
 
     # --- reading ---
 
@@ -163,10 +162,10 @@ class Sets:
         from the positions as they are then, up to ATTEMPTS_MAX times.
         """
         with extra("clearing"):
-            from sycee.netting.optimise import optimise
+            from sycee.clearing.decisions import best
 
         return self.settle_by(
-            lambda queue: optimise(queue, seconds=seconds, seed=seed), signers=signers, who=who, choice=choice,
+            lambda queue: best(queue, seconds=seconds, seed=seed), signers=signers, who=who, choice=choice,
             seed=seed, effort_ms=int(seconds * 1_000),
         )  # fmt: skip
 
@@ -233,11 +232,7 @@ class Sets:
         with reading(self._stores.engine) as connection:
             found, note = set_in(connection, id), note_in(connection, id)
         if found.state == BOOKING:
-            refusal = self._stage(found, signers)
-            if refusal is None:
-                self._settle(found, note, signers, who)
-            else:
-                self._free(found, refusal)
+            self._book(found, note, signers, who)
         self._clean(id, signers, who)
         return self._outcome(id)
 
@@ -319,36 +314,36 @@ class Sets:
 
     # --- booking ---
 
-    def _stage(self, found: Set, signers: Sequence[Signer]) -> Result | None:
-        """Stage the records of a set; return the first refusal, or None if all are staged."""
-        with reading(self._stores.engine) as connection:
-            records = stored_records(connection, found, self._register.positions(OPEN))
-        sequencer = self._stores.ledger.sequencer
-        until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
-        # The first record begins the batch, or shows that another operator took its number: then nothing is staged.
-        tickets = []
-        for start, end in [(0, 1), *((at, at + STAGED_AT_ONCE) for at in range(1, records.size, STAGED_AT_ONCE))]:
-            part = records[start:end]
-            signed = [each.sign(part, sequencer.ledger_id, until_ns) for each in signers]
-            if start:
-                tickets.append(sequencer.start(part, signed))
-            elif (code := _refusal(sequencer.submit(part, signed))) is not None:
-                return code
-        codes = [_refusal(ticket.wait()) for ticket in tickets]
-        return next((code for code in codes if code is not None), None)
+    def _book(self, found: Set, note: int, signers: Sequence[Signer], who: int) -> None:
+        """Stage and settle a set by intents of up to RECORDS_MAX records, the SETTLE last.
 
-    def _settle(self, found: Set, note: int, signers: Sequence[Signer], who: int) -> None:
-        record = operations.settle(
-            settle_id(found), batch=found.batch, payments=found.records,
-            total=found.total_minor, operator=self._register.house().operator,
+        A crash leaves the rest to `finish`; a restore submits the records of all intents again.
+        """
+        with reading(self._stores.engine) as connection:
+            staged = stored_records(connection, found, self._register.positions(OPEN))
+        settle = operations.settle(
+            settle_id(found), batch=found.batch, payments=found.records, total=found.total_minor,
+            operator=self._register.house().operator,
         )  # fmt: skip
-        record["note_low"], record["note_high"] = ids.split(note)
-        stored = self._stores.intents.find(found.id)
+        settle["note_low"], settle["note_high"] = ids.split(note)
+        records, payload = np.concatenate([staged, settle]), {"set": ids.format(found.id)}
+        for start in range(0, records.size, RECORDS_MAX):
+            part = records[start : start + RECORDS_MAX]
+            is_last = start + part.size == records.size
+            action, id = (SETTLE, found.id) if is_last else (STAGE, found.first + start)
+            outcome = self._performed(Draft(action, part, payload, who=who, signers=signers, id=id))
+            if outcome.state == LAPSED:
+                outcome.require_created(f"the set {ids.format(found.id)} is not booked yet")
+            if outcome.refusal is not None and not is_last:
+                self._free(found, outcome.refusal)
+                return
+
+    def _performed(self, draft: Draft) -> Ended:
+        """Perform a draft, or sign its stored intent again if that lapsed."""
+        stored = self._stores.intents.find(draft.id)
         if stored is not None and stored.state == LAPSED:
-            self._stores.intents.renew(found.id, signers=signers)
-            return
-        draft = Draft(SETTLE, record, {"set": ids.format(found.id)}, who=who, signers=signers, id=found.id)
-        self._stores.intents.perform(draft)
+            return self._stores.intents.renew(draft.id, signers=draft.signers)
+        return self._stores.intents.perform(draft)
 
     def _free(self, found: Set, refusal: Result) -> None:
         """Queue the payments of a set again, which the ledger did not stage."""
@@ -396,8 +391,9 @@ class _Settle:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Book the payments of the set, or queue them again if the ledger refused it."""
         id = ids.parse(intent.payload["set"])
-        if results[0] is not Result.CREATED:
-            discard_in(connection, id, results[0].name)
+        refusal = Ended(intent.id, DONE, tuple(results), 0).refusal
+        if refusal is not None:
+            discard_in(connection, id, refusal.name)
             return
         now_ns = read_ns(self._stores.clock)
         book_members(connection, id, None, now_ns)
@@ -415,9 +411,3 @@ def discard_in(connection: Connection, id: int, reason: str) -> None:
     """Queue the payments of a set again. Its batch is removed from the ledger afterwards."""
     free_all(connection, id)
     connection.execute(SETS.update().where(SETS.c.id == id).values(state=DISCARDED, reason=reason, ended_ns=0))
-
-
-def _refusal(answers: Array) -> Result | None:
-    codes = first_codes(answers)
-    wrong = codes[codes != Result.CREATED]
-    return Result(int(wrong[0])) if wrong.size else None

@@ -289,6 +289,7 @@ _RULES: Final = (
         ledger=OWNING_OPERATOR),
     _rule("clearing.pay-out", "move money from a position to its participant, on its message", (_D.OPERATOR,), own=True,
         ledger=OWNING_OPERATOR),
+    _rule("clearing.repay", "repay lines from positions", (_D.OPERATOR,), own=True, ledger=OWNING_OPERATOR),
     _rule("clearing.block", "block what leaves a participant's positions, or lift the block", (_D.OPERATOR, _D.OFFICER),
         own=True, ledger=OPERATOR),
     _rule("clearing.deliver", "deliver a participant's signed messages", OPERATOR_STAFF, own=True),
