@@ -1,14 +1,15 @@
 """The design of a programme as behaviour sees it: who gets how much, in which form, when and where it can be spent.
 
 Days are whole and counted from 0; a day is included from its first to its last minute. Amounts are minor units. Counts
-of persons refer to `population`, and a run scales them to its city. `check` names the field of an impossible design.
+of persons refer to `population`, and a run scales them to its city. An impossible design cannot be made: the
+error names its field.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from sycee.core import typos
 from sycee.core.errors import UsageError
@@ -153,10 +154,6 @@ class Design:
     def digest(self) -> str:
         """Return 32 hexadecimal digits of SHA-256 over all fields."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
-
-    def values(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 _RANGES: Final = (
