@@ -117,6 +117,8 @@ def commands(place: Path) -> list[list[str]]:
         ["operator", "list", bank, "--json"],
         ["reserves", "rules", bank],
         ["reserves", "rules", bank, "--json"],
+        ["clearing", "positions", bank],
+        ["clearing", "queue", bank],
         ["funding", "list", bank],
         ["funding", "list", bank, "--json"],
         ["supply", bank],

@@ -23,6 +23,7 @@ from sycee.issuance.registry import Registry
 
 if TYPE_CHECKING:
     from sycee.clearing.gateway import Gateway
+    from sycee.clearing.intake import Intake
 
 
 class Clearing:
@@ -35,7 +36,7 @@ class Clearing:
         self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance,
         folder: Path, zone: ZoneInfo,
     ) -> None:  # fmt: skip
-        self._zone = zone
+        self._zone, self._clock = zone, stores.clock
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
         self.receiving = Receiving(stores, people, self.register)
@@ -50,6 +51,12 @@ class Clearing:
         from sycee.clearing.gateway import Gateway
 
         return Gateway(self.register, self.receiving, self._zone)
+
+    def intake(self, house: str) -> Intake:
+        """Return what takes deliveries and answers them. `house`: its name in answers."""
+        from sycee.clearing.intake import Intake
+
+        return Intake(self.gateway(), self.receiving, self.payments, self._clock, house)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""

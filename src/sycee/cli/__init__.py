@@ -61,6 +61,7 @@ COMMANDS: Final = {
     "redeem": ("mint:redeem", "Propose to take money back from an operator and return its reserves."),
     "funding": ("funding:app", "Move money between wallets and their holders' banks."),
     "supply": ("supply:supply", "Show the money in circulation, its reserves, and digests to compare a copy with."),
+    "clearing": ("clearing:app", "Settle payments between banks."),
     # Wallets and payments.
     "wallet": ("wallet:app", "Open, show, change and close wallets, and their aliases."),
     "merchant": ("merchant:app", "Open accounts of merchants; show their QR codes, day reports, orders and sweeps."),

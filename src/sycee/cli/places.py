@@ -9,6 +9,7 @@ FILES: Final = "needs no bank: it works on the files that it names"
 JOURNAL: Final = "reads or writes the files of a ledger on this machine; a server holds its own open"
 MACHINE: Final = "makes or sets up the bank on its own machine"
 SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
+HOUSE: Final = "is for the machine of the clearing house: a server has no clearing yet"
 LISTENS: Final = "starts a server, or has the server's address as an argument of its own"
 
 # By command, or by a group for all its commands without --server.
@@ -24,6 +25,8 @@ REASONS: Final[Mapping[str, str]] = {
     "query": FILES,
     "day verify": FILES,
     "drop try": FILES,
+    "clearing sign": FILES,
+    "clearing verify": FILES,
     "verify": JOURNAL,
     "snapshot": JOURNAL,
     "restore": JOURNAL,
@@ -37,6 +40,7 @@ REASONS: Final[Mapping[str, str]] = {
     "person verify": SECRETS,
     "person notices": SECRETS,
     "wallet codes": SECRETS,
+    "clearing": HOUSE,
     "demo": LISTENS,
     "serve": LISTENS,
     "load": LISTENS,

@@ -1,0 +1,50 @@
+"""Parameters and steps that the commands of the clearing house share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+from cyclopts import Parameter
+
+from sycee.cli.proposing import maker_of
+from sycee.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sycee.bank.bank import Bank
+    from sycee.core.keys import SigningKey
+
+CurrencyCode: TypeAlias = Annotated[
+    str, Parameter(name="--currency", help="Currency, such as HKD [default: the bank's].")
+]
+SIGNATURE_ENDING: Final = ".sig"
+ANSWER_ENDING: Final = ".answer.xml"
+
+
+def signing(bank: Bank, keys: Sequence[SigningKey]) -> dict[str, Any]:
+    """Return who signs and who asks, as the service's verbs take them."""
+    return {"signers": bank.signers(*keys), "who": maker_of(bank, keys)}
+
+
+def code_of(bank: Bank, code: str) -> str:
+    """Return the currency that an option names: the bank's own without it."""
+    return code or bank.config.currency.code
+
+
+def amount_in(bank: Bank, text: str, code: str, *, least: int = 1) -> int:
+    """Return an amount of a currency in minor units. Raises UsageError for one below `least`."""
+    from sycee.core import money
+
+    minor = money.parse(text, money.currency(code_of(bank, code)))
+    if minor < least:
+        raise UsageError(f"the amount {text[:40]} is below {least}", hint="name an amount such as 12.50")
+    return minor
+
+
+def shown(minor: int, number: int) -> str:
+    """Return an amount as text with its currency, by its ISO 4217 number."""
+    from sycee.core import money
+
+    currency = money.currency_of(number)
+    return f"{money.format(minor, currency)} {currency.code}"

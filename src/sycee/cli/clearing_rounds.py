@@ -1,0 +1,139 @@
+"""`sycee clearing`: bookings, sets and their certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.clearing_options import signing
+from sycee.cli.parameters import AsJson, Between
+from sycee.cli.proposing import signing_keys
+from sycee.cli.terminal import show, show_json
+from sycee.core.extras import extra
+from sycee.core.words import quantity
+
+if TYPE_CHECKING:
+    from sycee.clearing.sets import Settled
+
+SECONDS_MAX = 3_600.0
+
+
+def release(
+    folder: BankFolder,
+    /,
+    *,
+    urgent: Annotated[bool, Parameter(negative="", help="Urgent payments alone.")] = False,
+    key: KeyFiles = None,
+) -> int:
+    """Book one by one the queued payments that their senders' own money covers. The house's operator signs."""
+    from sycee.clearing.instructions import PRIORITY_MAX, URGENT
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        bank.clearing.payments.queue_due()
+        booked = bank.clearing.gross.release(priority_max=URGENT if urgent else PRIORITY_MAX, **signing(bank, keys))
+    refused = f"; the ledger refused {booked.refused:,}" if booked.refused else ""
+    show(f"{quantity(booked.payments, 'payment')} booked{refused}")
+    return 0
+
+
+def settle(
+    folder: BankFolder,
+    /,
+    *,
+    seconds: Annotated[
+        float, Parameter(help="Effort of the search.", validator=Between("--seconds", 0.01, SECONDS_MAX, 3))
+    ] = 3.0,
+    seed: Annotated[int, Parameter(help="Seed of the search.", validator=Between("--seed", 0, 2**62, 0))] = 0,
+    in_order: Annotated[bool, Parameter(negative="", help="Keep the order of each sender's payments.")] = False,
+    key: KeyFiles = None,
+) -> int:
+    """Decide one set of queued payments and book it: the most value that the search finds.
+
+    The house's operator signs. Its certificate is written to the data folder.
+    """
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        bank.clearing.payments.queue_due()
+        by = signing(bank, keys)
+        sets = bank.clearing.sets
+        done = sets.settle_in_order(**by) if in_order else sets.settle(seconds=seconds, seed=seed, **by)
+        _show_settled(done)
+    return 1 if done.reason else 0
+
+
+def certificate(
+    folder: BankFolder,
+    set_: Annotated[str, Parameter(name="SET", help="Id of the set, as `sycee clearing settle` shows it.")],
+    out: Annotated[Path, Parameter(help="Folder for the two files; made if it is missing.")],
+    /,
+) -> int:
+    """Write the certificate of a set to SET.json and SET.rows in a folder."""
+    from sycee.core import ids
+    from sycee.core.output_files import write_file
+
+    with open_bank(folder) as bank:
+        files = bank.clearing.sets.export(ids.parse(set_))
+        contents = [(each.name, each.read_bytes()) for each in files]
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents:
+        write_file(out / name, content)
+    show(*(str(out / name) for name, _ in contents))
+    return 0
+
+
+def verify(
+    header: Annotated[Path, Parameter(help="Header of the certificate, NAME.json; NAME.rows is read beside it.")],
+    /,
+    *,
+    json_: AsJson = False,
+) -> int:
+    """Check the certificate of a set: limits, legs, the Merkle root, and the bound that no set exceeds.
+
+    Exit code 3 if a statement does not follow from the rows.
+    """
+    from sycee.core.errors import UsageError
+
+    with extra("clearing"):
+        from sycee.clearing import certificate as certificates
+    try:
+        made = certificates.read(header, header.with_suffix(".rows"))
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename}: {error.strerror}", hint="name NAME.json, with NAME.rows beside it"
+        ) from error
+    found = certificates.check(made)
+    if json_:
+        names = ("frame", "batch", "payments", "chosen", "value", "bound", "method")
+        show_json({"ok": True, "digest": made.digest.hex()} | {name: found[name] for name in names})
+        return 0
+    show(
+        f"{found['chosen']:,} of {quantity(found['payments'], 'payment')} chosen after frame {found['frame']:,}, "
+        f"value {found['value']:,}, {_share(found['value'], found['bound'])} of the bound",
+        f"digest {made.digest.hex()}",
+        "verification passed",
+    )
+    return 0
+
+
+def _show_settled(done: Settled) -> None:
+    from sycee.core import ids
+
+    if not done.set_id:
+        show("nothing can be settled")
+    elif done.reason:
+        show(f"the ledger refused set {ids.format(done.set_id)}: {done.reason}; its payments are queued again")
+    else:
+        show(
+            f"set {ids.format(done.set_id)}: {quantity(done.payments, 'payment')} booked, "
+            f"{_share(done.value, done.bound)} of the bound"
+        )
+
+
+def _share(value: int, bound: int) -> str:
+    """Return a share in percent, rounded down: 100 is shown for the whole alone."""
+    parts = 10_000 * value // max(1, bound)
+    return f"{parts // 100}.{parts % 100:02} %"

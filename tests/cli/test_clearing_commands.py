@@ -1,0 +1,160 @@
+"""`sycee clearing` on the folder of a bank with a house: messages in, answers out, sets and their certificates."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.bank.world import ANN, BOB, NORTH, SOUTH
+from tests.clearing.test_gateway import transfer
+from tests.clearing.world import (
+    CODES,
+    EAST,
+    EAST_BANK,
+    HOUSE,
+    NORTH_BANK,
+    SOUTH_BANK,
+    cleared_bank,
+    message_key,
+    uetr,
+)
+
+from sycee.bank.bank import Bank
+from sycee.iso20022.messages import read
+
+NAMES = {NORTH_BANK: "north", SOUTH_BANK: "south", EAST_BANK: "east"}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    people = {"ann": ANN, "bob": BOB, "north": NORTH, "south": SOUTH, "east": EAST, "house": HOUSE}
+    for name, key in (people | {f"{NAMES[each]}-messages": message_key(each) for each in NAMES}).items():
+        key.save(folder / f"{name}.pem")
+    return folder
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    cleared_bank().copy(tmp_path / "place")
+    return tmp_path / "place" / "bank"
+
+
+def write(sycee: Any, bank: Path, keys: Path, folder: Path, sender: int, **files: bytes) -> Path:
+    """Write and sign the messages of a participant."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{name}.xml" for name in files]
+    for path, content in zip(paths, files.values(), strict=True):
+        path.write_bytes(content)
+    with Bank.open(bank) as opened:
+        ledger = opened.stores.ledger.ledger_id.hex()
+    key = keys / f"{NAMES[sender]}-messages.pem"
+    assert sycee("clearing", "sign", *paths, "--ledger", ledger, "--participant", sender, "--key", key).code == 0
+    return folder
+
+
+def statuses(path: Path) -> list[tuple[str, str, str]]:
+    return [
+        (each.uetr, each.status, each.reasons[0].code if each.reasons else "")
+        for each in read(path.read_bytes()).value.payments
+    ]
+
+
+def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    ring = {NORTH_BANK: SOUTH_BANK, SOUTH_BANK: EAST_BANK, EAST_BANK: NORTH_BANK}
+    for number, (sender, receiver) in enumerate(ring.items(), 1):
+        content = transfer(number, sender=sender, receiver=CODES[receiver], minor=10**8)
+        folder = write(sycee, bank, keys, tmp_path / NAMES[sender], sender, one=content)
+        done = sycee("clearing", "deliver", bank, sender, folder, "--key", keys / f"{NAMES[sender]}.pem")
+        assert (done.code, done.out) == (0, "1 file: 1 payment stored, 0 there before, 0 refused\n"), done.err
+        assert statuses(folder / "one.answer.xml") == [(uetr(number), "PDNG", "")]
+    assert len(sycee("clearing", "queue", bank, "--json").json()["payments"]) == 3
+    released = sycee("clearing", "release", bank, "--key", keys / "house.pem")
+    assert (released.code, released.out) == (0, "0 payments booked\n")
+    settled = sycee("clearing", "settle", bank, "--seconds", "0.05", "--key", keys / "house.pem")
+    found = re.fullmatch(r"set (\S+): 3 payments booked, 100.00 % of the bound\n", settled.out)
+    assert found, settled.err
+    assert sycee("clearing", "settle", bank, "--key", keys / "house.pem").out == "nothing can be settled\n"
+
+    made = sycee("clearing", "certificate", bank, found.group(1), tmp_path / "proof")
+    header = Path(made.out.splitlines()[0])
+    assert sycee("clearing", "verify", header).out.endswith("\nverification passed\n")
+    assert sycee("clearing", "verify", header, "--json").json()["chosen"] == 3
+    header.write_bytes(header.read_bytes().replace(b'"value":300000000', b'"value":300000001'))
+    forged = sycee("clearing", "verify", header)
+    assert forged.code == 3
+    assert "another" in forged.err
+
+    told = sycee("clearing", "reports", bank, tmp_path / "out")
+    assert told.out == "3 payments reported in 3 files\n"
+    (report,) = (tmp_path / "out" / CODES[NORTH_BANK]).iterdir()
+    assert statuses(report) == [(uetr(1), "ACSC", "")]
+    assert sycee("clearing", "reports", bank, tmp_path / "out").out == "0 payments reported in 0 files\n"
+
+
+def test_duplicates_get_the_first_answer(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    content = transfer(1, 2)
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=content)
+    deliver = ("clearing", "deliver", bank, "North Bank", folder, "--key", keys / "north.pem")
+    assert sycee(*deliver).code == 0
+    first = (folder / "one.answer.xml").read_bytes()
+    assert sycee(*deliver).out == "0 files: 0 payments stored, 0 there before, 0 refused\n"
+    assert sycee("clearing", "release", bank, "--key", keys / "house.pem").out == "2 payments booked\n"
+    shutil.copy(folder / "one.xml", folder / "again.xml")
+    shutil.copy(folder / "one.xml.sig", folder / "again.xml.sig")
+    assert sycee(*deliver).out == "1 file: 0 payments stored, 2 there before, 0 refused\n"
+    assert (folder / "again.answer.xml").read_bytes() == first
+    # Other bytes with the same UETRs and a new id of the message.
+    other = content.replace(b">M1<", b">M9<")
+    write(sycee, bank, keys, folder, NORTH_BANK, other=other)
+    assert sycee(*deliver).code == 0
+    assert (folder / "other.answer.xml").read_bytes() == first
+
+
+def test_what_is_refused_is_answered_with_its_reason(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    files = {
+        "a": transfer(1, receiver="NOBDCNB1XXX"),
+        "b": transfer(2).replace(b"<UETR>", b"<UETR>x"),
+        "c": transfer(3, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK]),
+        "d": transfer(4),
+        "e": transfer(1, minor=7).replace(b">M1<", b">M5<"),
+    }
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, **files)
+    (folder / "d.xml").write_bytes(transfer(5))  # the signature is of other bytes
+    (folder / "f.xml").write_bytes(transfer(6))  # none
+    done = sycee("clearing", "deliver", bank, NORTH_BANK, folder, "--key", keys / "north.pem")
+    assert (done.code, done.out) == (1, "6 files: 1 payment stored, 1 there before, 6 refused\n")
+    assert re.search(r"^d\.xml is refused: the signature is not operator 2's", done.err, re.MULTILINE)
+    assert re.search(r"^f\.xml is refused: .* cannot be read", done.err, re.MULTILINE)
+    assert statuses(folder / "a.answer.xml") == [(uetr(1), "RJCT", "RC04")]
+    assert statuses(folder / "e.answer.xml") == [(uetr(1), "RJCT", "DU03")]
+    for name, words in (("b", "UETR"), ("c", "SOUTCNB1XXX sends it")):
+        (group,) = read((folder / f"{name}.answer.xml").read_bytes()).value.groups
+        assert group.status == "RJCT"
+        assert words in " ".join(group.reasons[0].information)
+    assert not (folder / "d.answer.xml").exists()
+    rows = sycee("clearing", "queue", bank, "--state", "refused", "--json").json()["payments"]
+    assert [(each["uetr"], each["receiver"], each["reason"]) for each in rows] == [(uetr(1), "-", "RC04")]
+    assert sycee("clearing", "queue", bank, "--state", "lost").code == 2
+
+
+def test_money_moves_in_and_out_of_positions(sycee: Any, bank: Path, keys: Path) -> None:
+    board, house = ("--key", keys / "ann.pem", "--key", keys / "bob.pem"), ("--key", keys / "house.pem")
+    assert sycee("clearing", "prefund", bank, NORTH_BANK, "50.00", "--key", keys / "north.pem").code == 0
+    assert sycee("clearing", "pay-out", bank, NORTH_BANK, "20.00", *house).code == 0
+    assert sycee("clearing", "pay-out", bank, NORTH_BANK, "1,000,000.00", *house).code == 1
+    assert sycee("clearing", "issue", bank, SOUTH_BANK, "7.00", "--currency", "HKD", *board).code == 0
+    assert sycee("reserves", "credit", bank, "North Bank", "9.00", *board).code == 0
+    assert sycee("clearing", "line", bank, NORTH_BANK, "9.00", *board, "--key", keys / "north.pem").code == 0
+    assert sycee("clearing", "line", bank, EAST_BANK, "3.00", "--currency", "HKD", *board).code == 0
+    assert sycee("clearing", "line", bank, EAST_BANK, "3.00", "--currency", "HKD", "--take", *board).code == 2
+    assert sycee("clearing", "block", bank, SOUTH_BANK, *house).out == "the positions of 3 pay nothing more\n"
+    rows = sycee("clearing", "positions", bank, "--json").json()["positions"]
+    found = {(each["code"], each["currency"]): (each["position"], each["line"], each["state"]) for each in rows}
+    assert found[CODES[NORTH_BANK], "CNY"] == ("130.00", "9.00", "open")
+    assert found[CODES[SOUTH_BANK], "HKD"] == ("7.00", "0.00", "blocked")
+    assert found[CODES[EAST_BANK], "HKD"] == ("0.00", "3.00", "open")
+    assert rows[0]["may_pay"] == "139.00"
