@@ -117,6 +117,25 @@ def test_a_payment_does_not_clear_a_flow_that_contradicts_itself(small: Desk) ->
     )
 
 
+def test_a_payment_that_names_no_flow_narrows_none_between_its_parties(small: Desk) -> None:
+    small.add(rule("use", "flow", 'require = [{ fact = "stored.at.state", test = "declared" }]'))
+    for each in "ab":
+        small.compliance.admit(f"bank-{each}", by="desk")
+    declared = small.compliance.network().entities["retail"].facts
+    facts = {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-b"}]}
+    assert "stored" in declared
+    refused = small.compliance.screen("", facts, payment="1", by="gateway")
+    assert isinstance(refused, UnreadableFlow)
+    assert "narrows its stored" in refused.messages[0]
+    assert "flow retail" in refused.messages[0]
+    made = small.compliance.screen("", facts, payment="2", by="gateway", **WHO)
+    assert made.record["flow"]["narrowed"] == WHO
+    assert small.again().replay(made.digest).record == made.record
+    for other in ({"from": "bank-b", "to": "bank-a"}, {"stored": [{"at": "hub-a"}, {"at": "hub-b"}]}):
+        asked = small.compliance.screen("", facts | other, payment=str(other), by="gateway")
+        assert not isinstance(asked, UnreadableFlow), other
+
+
 def test_a_payment_without_a_declared_flow_names_a_class_that_supports_its_purpose(small: Desk) -> None:
     payments = 'unless = [{ fact = "purpose", test = "any-in", values = ["payment"] }]'
     small.add(rule("use", "flow", f'{payments}\nrequire = [{{ fact = "currency", test = "declared" }}]'))

@@ -174,7 +174,9 @@ def test_an_undeclared_flow(admitted: Desk) -> None:
     assert made.outcome == "permitted"
     assert made.record["flow"]["facts"] == {"from": "bank-a", "to": "bank-b", "stored": [{"at": "hub-a"}]}
     assert admitted.compliance.replay(made.digest).digest == made.digest
-    assert screen(admitted, "", {**facts, "stored": []}).outcome == "permitted"
+    assert screen(admitted, "", {**facts, "stored": [{"at": "hub-a"}, {"at": "hub-b"}]}).outcome == "permitted"
+    cleaner = admitted.compliance.screen("", {**facts, "stored": []}, payment="payment-1", by="gateway")
+    assert isinstance(cleaner, UnreadableFlow)  # retail, between the same parties, is stored at a place
     assert screen(admitted, "", {"from": "bank-a", "to": "bank-b"}).result.missing == ("asked.stored",)
 
 

@@ -61,9 +61,11 @@ def flow_class(
     """Return the class of a payment of the declared flow `id`, or of none where `id` is empty.
 
     `facts` add to the declared facts, and have the names and forms of a declaration's [[flows]]; days and moments may
-    be texts. Facts that narrow the declared flow need the `role` of a person and a `reason`, which are stored. Raise
-    UsageError without these, for an undeclared flow or party and for an id of the wrong kind, DocumentError for a fact
-    that is not valid, UnavailableError if the network declares the reserved id.
+    be texts. Facts that narrow the declared flow need the `role` of a person and a `reason`, which are stored; so do
+    those of a payment that names no flow, if they narrow every flow of its purpose and currency between its parties.
+
+    Raise UsageError without these, for an undeclared flow or party and for an id of the wrong kind, DocumentError for a
+    fact that is not valid, UnavailableError if the network declares the reserved id.
     """
     base = Entity(FLOW, UNDECLARED_FLOW, UNDECLARED_FLOW, {})
     if network.signed_only and not id:
@@ -85,12 +87,11 @@ def flow_class(
     for name in ("from", "to"):
         if name not in merged:
             raise UsageError(f'the flow has no "{name}"', hint="name a declared flow, or give both parties")
-    narrowing = [
-        name
-        for name in own
-        if _narrows(_FIELDS[name], base.value_on(name, day), given[name].value, day, signed_only=network.signed_only)
-    ]
-    narrowed = _narrowed(id, narrowing, role, reason)
+    of_own = {name: given[name].value for name in own}
+    if id:
+        narrowed = _narrowed(id, _narrowing(base, of_own, day, signed_only=network.signed_only), role, reason)
+    else:
+        narrowed = _narrowed(*_nearest(network, merged, of_own, day), role, reason)
     content = {"id": id, "facts": {name: given[name].value for name in own}}
     digest = canonical.digest({**content, "narrowed": narrowed} if narrowed else content)
     # Lists of tables are never equal: their elements have another place.
@@ -105,6 +106,33 @@ def fields_read(library: Library) -> frozenset[str]:
     paths = (each for profile in library.profiles for each in profile.paths())
     read = fact_paths.fields_of_flow(paths, as_subject=True)
     return read | frozenset((*_ROUTE_FIELDS, *(claim.support for claim in CLAIMS if claim.field in read)))
+
+
+def _narrowing(flow: Entity, given: Mapping[str, Value], day: date, *, signed_only: bool) -> list[str]:
+    """Return the facts of a payment that narrow a declared flow."""
+    found = ((name, flow.value_on(name, day)) for name in given)
+    return [name for name, own in found if _narrows(_FIELDS[name], own, given[name], day, signed_only=signed_only)]
+
+
+def _nearest(
+    network: Network, merged: Mapping[str, Fact], given: Mapping[str, Value], day: date
+) -> tuple[str, list[str]]:
+    """Return the declared flow that a payment which names none narrows least, and the facts that narrow it.
+
+    It is one between the same parties with the same purpose and currency, as far as both state them: a payment has no
+    better facts because it does not name its flow. Without such a flow nothing is narrowed.
+    """
+    kept = [
+        each
+        for each in network.of_kind(FLOW)
+        if all(each.value_on(name, day) == merged[name].value for name in ("from", "to"))
+        if all(
+            name not in merged or each.value_on(name, day) in (None, merged[name].value)
+            for name in ("purpose", "currency")
+        )
+    ]
+    found = [(each.id, _narrowing(each, given, day, signed_only=False)) for each in kept]
+    return min(found, key=lambda each: len(each[1]), default=("", []))
 
 
 def _narrows(field: Field, declared: Value | None, given: Value, day: date, *, signed_only: bool) -> bool:
