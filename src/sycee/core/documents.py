@@ -365,6 +365,13 @@ class Table:
                 self._chosen(key, value, choices)
         return tuple(values)
 
+    def value(self, key: str, right: str) -> object:
+        """Return the value of a required key as TOML gives it, where it may be written in several ways.
+
+        right: a correct value, for the error of a missing key.
+        """
+        return self._read(key, right, object)
+
     def table(self, key: str) -> Table:
         """Return the table [key]."""
         right = f"a table: [{dotted((*self.keys, key))}]"

@@ -1,0 +1,79 @@
+"""`sycee sandbox score`: score predictions against published results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sycee.cli.parameters import AsJson
+from sycee.cli.terminal import note, print_table, show, show_json, table
+
+
+def score(
+    files: Annotated[
+        list[str], Parameter(name="FILES", help="Predictions and their published results in turn: P.json R.toml …")
+    ],
+    /,
+    *,
+    page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Score predictions against published results: coverage, PIT, CRPS, absolute errors; misses first.
+
+    Results are read from files, or are shipped ones by name.
+    """
+    from sycee.core.errors import UsageError
+    from sycee.core.output_files import require_distinct
+    from sycee.core.words import quantity
+    from sycee.sandbox.pilots import published
+    from sycee.sandbox.validity import pages, scoring
+
+    if not files or len(files) % 2:
+        raise UsageError(
+            f"{len(files)} files are no pairs of prediction and results", hint="sycee sandbox score P.json RESULTS.toml"
+        )
+    require_distinct({"--page": page}, [Path(each) for each in files])
+    predictions = [scoring.read(Path(each)) for each in files[::2]]
+    results = [published.load(each) for each in files[1::2]]
+    found = scoring.together(scoring.score(one, each) for one, each in zip(predictions, results, strict=True))
+    if page is not None:
+        pages.write_scores(found, predictions, page)
+    if json_:
+        show_json(found.as_json())
+        return
+    shown = table(
+        "result",
+        "published",
+        "median",
+        "5 to 95 %",
+        "90 %",
+        "50 %",
+        "PIT",
+        "CRPS",
+        numbers=("published", "median", "PIT"),
+    )
+    for each in found.scores:
+        result = each.result
+        row = {"name": result.outcome, "sector": result.sector, "date": result.date and result.date.isoformat()}
+        shown.add_row(
+            pages.row_name(row),
+            f"{result.low:.4g} to {result.high:.4g}" if result.is_interval else f"{result.low:.4g}",
+            f"{each.quantiles['50']:.4g}",
+            f"{each.quantiles['5']:.4g} to {each.quantiles['95']:.4g}",
+            "hit" if each.in_90 else "miss",
+            "hit" if each.in_50 else "miss",
+            f"{each.pit:.2f}",
+            f"{each.crps:.3g}",
+        )
+    print_table(shown)
+    for what, is_interval in (("value", False), ("interval", True)):
+        count, in_50, in_90 = found.coverage(intervals=is_interval)
+        if count:
+            show(f"{quantity(count, what)}: {in_90} in the band of 90 %, {in_50} in the band of 50 %")
+    for result in found.missing:
+        when = f" at {result.date}" if result.date else ""
+        show(f"not predicted: {result.outcome}{when}; name it in `ask.outcomes` and `ask.dates` of the description")
+    if page is not None:
+        note(f"page stored in {page}")

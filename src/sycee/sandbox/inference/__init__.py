@@ -1,0 +1,1 @@
+"""Parameters of behaviour from published results: draws of the prior or of a posterior."""

@@ -1,0 +1,390 @@
+"""Description of a pilot: facts of its design, without any result. docs/reference/pilot-files.md lists every key.
+
+`load` reads a file, or a shipped one by name. Days are counted from `Description.first`, the first day on which money
+is delivered, claimed or spent; amounts are minor units; shares are parts per million. Optional facts that a file leaves
+out are in `absent`: a simulation draws them from wide ranges, so they widen a prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from blake3 import blake3
+
+from sycee import data
+from sycee.core import documents, money
+from sycee.core.documents import Table
+from sycee.core.errors import SyceeError, UsageError
+from sycee.core.money import Currency
+from sycee.sandbox.behaviour import design as designs
+from sycee.sandbox.behaviour.design import Design, Moved, Shops
+from sycee.sandbox.behaviour.layout import PPM
+
+FOLDER: Final = "pilot-designs"
+
+CLAIM_RATE: Final = "claim_rate"
+SPENT_OF_CLAIMED: Final = "spent_of_claimed"
+SPENT_OF_ISSUED: Final = "spent_of_issued"
+PAYMENTS_PER_CLAIMER: Final = "payments_per_claimer"
+PAYMENT_MEAN: Final = "payment_mean"
+OWN_MONEY_OF_SPENT: Final = "own_money_of_spent"
+MPC: Final = "mpc"
+MPC_OF_ISSUED: Final = "mpc_of_issued"
+OWN_MONEY_PER_SUBSIDY: Final = "own_money_per_subsidy"
+SECTOR_SHARE: Final = "sector_share"
+SIZE_SHARE: Final = "size_share"
+OUTCOMES: Final = MappingProxyType(
+    {
+        CLAIM_RATE: "recipients who claimed, of all recipients; where a step activates the money, who activated it",
+        SPENT_OF_CLAIMED: "money spent, of the money claimed",
+        SPENT_OF_ISSUED: "money spent, of the money issued",
+        PAYMENTS_PER_CLAIMER: "payments with the money, per recipient who claimed",
+        PAYMENT_MEAN: "mean amount that the money paid in a payment, in major units",
+        OWN_MONEY_OF_SPENT: "own money in the same payments, per unit of money spent",
+        MPC: "new consumption within the horizon, per unit of money spent",
+        MPC_OF_ISSUED: "new consumption within the horizon, per unit of money issued",
+        OWN_MONEY_PER_SUBSIDY: "new spending out of own pocket within the horizon, per unit of money spent",
+        SECTOR_SHARE: "share of a sector in the money spent",
+        SIZE_SHARE: "share of shops below a yearly turnover in the money spent",
+    }
+)
+UNIT_AMOUNT: Final = frozenset({PAYMENT_MEAN})  # all other outcomes are ratios
+
+HORIZON_DAYS_MAX: Final = 730
+NO_TEXTS: Final[tuple[str, ...]] = ()
+NO_AMOUNTS: Final[tuple[int, ...]] = ()
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is to be predicted: names of OUTCOMES, at these days, and new consumption within `horizon` days."""
+
+    outcomes: tuple[str, ...]
+    dates: tuple[date, ...]
+    horizon: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The facts of one pilot. Values of 0, (), None and "" that `absent` names are not known."""
+
+    name: str
+    title: str
+    country: str
+    currency: Currency
+    source: str
+    first: date  # day 0
+    population: int
+    eligible: int
+    registered: int
+    income_month: int  # median per head
+    consumption_month: int  # mean per head
+    age_60_ppm: int
+    wallet_ppm: int
+    merchants: int
+    share_of_retail_ppm: int
+    sectors: tuple[str, ...]
+    transferable: bool
+    cash_out: bool
+    design: Design  # its population, registered and shops are set for a simulation
+    ask: Ask
+    absent: Mapping[str, str]  # dotted key that the file leaves out: what is assumed instead
+    unused: tuple[str, ...]  # dotted keys whose facts no rule of behaviour reads
+    digest: str  # of the file, BLAKE3-256
+
+    def day(self, when: date) -> int:
+        """Return the number of a day, from 0 on `first`."""
+        return (when - self.first).days
+
+    @property
+    def days(self) -> int:
+        """Days of a simulation: until the last day that is asked for and the end of the horizon."""
+        asked = max((self.day(each) for each in self.ask.dates), default=0)
+        return max(asked + 1, self.design.spend_from + self.ask.horizon)
+
+
+def load(source: Path | str) -> Description:
+    """Return the description in a file, or the shipped one of this name.
+
+    Raises DocumentError for a missing, unknown or impossible key, with its line and the nearest correct key.
+    """
+    name, content = data.file(FOLDER, source, "description of a pilot")
+    return parse(content, name)
+
+
+def parse(content: bytes, file: str) -> Description:
+    """Return the description in a TOML text; `file` is the name for errors. Errors as `load`."""
+    return _read(documents.parse(content, file), blake3(content).hexdigest())
+
+
+class _Facts:
+    """Reads optional keys and notes what is assumed where one that matters is absent."""
+
+    def __init__(self) -> None:
+        self.absent: dict[str, str] = {}
+
+    def optional(self, table: Table, key: str, read: Callable[[], _T], otherwise: _T, assumed: str = "") -> _T:
+        if key in table:
+            return read()
+        table.offer(key)
+        if assumed:
+            self.absent[documents.dotted((*table.keys, key))] = assumed
+        return otherwise
+
+
+def _read(table: Table, digest: str) -> Description:
+    facts = _Facts()
+    for key in ("outcome", "outcomes", "result", "results"):
+        if key in table:
+            raise table.error(
+                key,
+                "a description of a pilot has no results",
+                right="a second file for published results, which only `sycee sandbox score` reads",
+            )
+    pilot = table.table("pilot")
+    name, title, country = pilot.text("name"), pilot.text("title"), pilot.text("country")
+    currency, zone, source = pilot.currency("currency"), pilot.zone("zone"), pilot.text("source")
+    facts.optional(pilot, "area_km2", lambda: pilot.number("area_km2", least=0, most=1e8), 0.0)
+    pilot.finish()
+
+    people = table.table("people")
+    population = people.integer("population", least=1, most=1 << 40)
+    eligible = people.integer("eligible", least=1, most=population)
+    registered = facts.optional(
+        people, "registered", lambda: people.integer("registered", least=1), 0, "drawn: register_share"
+    )
+    income = facts.optional(
+        people, "income_month_median", lambda: amount(people, "income_month_median", currency), 0, "drawn"
+    )
+    consumption = amount(people, "consumption_month", currency)
+    old = facts.optional(people, "age_60_share", lambda: _share(people, "age_60_share"), 0, "drawn")
+    wallet = facts.optional(people, "wallet_share", lambda: _share(people, "wallet_share"), 0, "drawn")
+    people.finish()
+
+    values: dict[str, Any] = {}
+    grant = table.table("grant")
+    values["how"] = grant.choice("how", designs.HOW[1:])
+    values["kind"] = grant.choice("kind", designs.KINDS)
+    values["unit"] = grant.choice("unit", designs.UNITS, designs.PERSON)
+    recipients = grant.integer("recipients", least=1, most=population)
+    values["amount"] = amount(grant, "amount", currency)
+    if values["amount"] <= 0:
+        raise grant.error("amount", "found 0", right="an amount above zero, in major units")
+    values["amount_by_size"] = facts.optional(
+        grant, "amount_by_size", lambda: _amounts(grant, "amount_by_size", currency), NO_AMOUNTS
+    )
+    pieces = facts.optional(grant, "pieces", lambda: grant.integer("pieces", least=1, most=10_000), 0)
+    piece = facts.optional(grant, "piece_amount", lambda: amount(grant, "piece_amount", currency), 0)
+    values["price"] = facts.optional(grant, "price", lambda: amount(grant, "price", currency), 0)
+    grant.finish()
+
+    if "coupon" in table:
+        coupon = table.table("coupon")
+        values["payment_min"] = amount(coupon, "payment_min", currency)
+        values["per_payment_max"] = amount(coupon, "per_payment_max", currency)
+        values["stacking"] = coupon.boolean("stacking", False)
+        coupon.finish()
+    else:
+        table.offer("coupon")
+
+    channel = table.table("channel")
+    values["channel"] = channel.choice("kind", designs.CHANNELS)
+    values["activation"] = channel.boolean("activation")
+    values["automatic"] = channel.boolean("automatic")
+    channel.finish()
+
+    deliveries = _deliveries(table)
+    first = _window(table, zone, deliveries, values, facts)
+
+    merchants = table.table("merchants")
+    count = facts.optional(merchants, "count", lambda: merchants.integer("count", least=1), 0)
+    share = facts.optional(merchants, "share_of_retail", lambda: _share(merchants, "share_of_retail"), 0, "drawn")
+    sectors = facts.optional(merchants, "sectors", lambda: merchants.texts("sectors"), NO_TEXTS)
+    online, chains = merchants.boolean("online"), merchants.boolean("large_chains")
+    merchants.finish()
+
+    rules = table.table("rules")
+    values["divisible"], values["own_money"] = rules.boolean("divisible"), rules.boolean("own_money")
+    transferable, cash_out = rules.boolean("transferable"), rules.boolean("cash_out")
+    values["decay_week"] = facts.optional(rules, "decay_week", lambda: _share(rules, "decay_week"), 0)
+    rules.finish()
+
+    if cash_out:  # the holder can take the rest, so that no deadline takes it
+        values["spend_until"], values["moved"] = designs.NEVER, ()
+
+    ask = _ask(table.table("ask"))
+    table.finish()
+    values["pieces"] = _pieces(values, pieces, piece, grant)
+    values["shops"] = Shops(online=online, chains=chains)
+    values["first_weekday"] = first.weekday()
+    try:
+        made = Design(recipients=recipients, **values)
+    except UsageError as error:
+        raise table.error(None, str(error), right=error.hint or "facts that can be true together") from error
+    if made.how == designs.UNIVERSAL:
+        facts.absent.pop("people.registered", None)
+    if made.channel != designs.APP:
+        facts.absent.pop("people.wallet_share", None)
+    for each in ask.dates:
+        if each < first:
+            raise table.error("ask", f"{each} is before the first day, {first}", right="days of the pilot or later")
+    unused = ("rules.transferable",) if transferable else ()
+    return Description(
+        name=name, title=title, country=country, currency=currency, source=source, first=first,
+        population=population, eligible=eligible, registered=registered, income_month=income,
+        consumption_month=consumption, age_60_ppm=old, wallet_ppm=wallet, merchants=count, share_of_retail_ppm=share,
+        sectors=sectors, transferable=transferable, cash_out=cash_out, design=made, ask=ask,
+        absent=MappingProxyType(facts.absent), unused=unused, digest=digest,
+    )  # fmt: skip
+
+
+def _pieces(values: Mapping[str, Any], pieces: int, piece: int, grant: Table) -> int:
+    """Return the number of equal pieces of a coupon, from their number or their amount."""
+    total = values["amount"]
+    if piece and not pieces:
+        pieces = max(round(total / piece), 1)
+    if piece and pieces * piece != total:
+        raise grant.error(
+            "piece_amount", f"{pieces} pieces of this amount are not `amount`", right="amount = pieces × piece_amount"
+        )
+    return pieces or 1
+
+
+def _deliveries(table: Table) -> tuple[tuple[date, int], ...]:
+    table.offer("delivery")
+    if "delivery" not in table:
+        return ()
+    delivery = table.table("delivery")
+    rows = []
+    for each in delivery.tables("share"):
+        rows.append((local_day(each, "date"), _share(each, "share")))
+        each.finish()
+    delivery.finish()
+    return tuple(rows)
+
+
+def _window(
+    table: Table,
+    zone: ZoneInfo,
+    deliveries: tuple[tuple[date, int], ...],
+    values: dict[str, Any],
+    facts: _Facts,
+) -> date:
+    """Put the days of the window into `values`, and return day 0."""
+    window = table.table("window")
+    spend_from = local_day(window, "spend_from", zone)
+    spend_until = local_day(window, "spend_until", zone, is_end=True)
+    claim_from = facts.optional(
+        window, "claim_from", lambda: local_day(window, "claim_from", zone), None, "the first day"
+    )
+    claim_until = facts.optional(
+        window, "claim_until", lambda: local_day(window, "claim_until", zone, is_end=True), spend_until, "spend_until"
+    )
+    moves = []
+    window.offer("moved")
+    for each in window.tables("moved") if "moved" in window else ():
+        moves.append((local_day(each, "announced", zone), local_day(each, "until", zone, is_end=True)))
+        each.finish()
+    window.finish()
+    first = min(day for day in (spend_from, claim_from, *(day for day, _ in deliveries)) if day is not None)
+
+    def number(when: date) -> int:
+        return max((when - first).days, 0)
+
+    values["delivered"] = tuple((number(day), share) for day, share in deliveries)
+    values["claim_from"] = number(claim_from or first)
+    values["claim_until"] = number(max([claim_until, *(until for _, until in moves)]))
+    values["spend_from"], values["spend_until"] = number(spend_from), number(spend_until)
+    values["moved"] = tuple(Moved(number(announced), number(until)) for announced, until in moves)
+    return first
+
+
+def _ask(table: Table) -> Ask:
+    outcomes = table.texts("outcomes", choices=tuple(OUTCOMES))
+    listed = table.value("dates", "a list of dates such as [2020-10-18]")
+    if not isinstance(listed, list):
+        raise table.error("dates", f"found {documents.found(listed)}", right="a list of dates such as [2020-10-18]")
+    dates = tuple(local_day_of(table, "dates", each) for each in listed)
+    horizon = table.integer("horizon_days", least=1, most=HORIZON_DAYS_MAX)
+    table.finish()
+    return Ask(outcomes, tuple(sorted(set(dates))), horizon)
+
+
+def amount(table: Table, key: str, currency: Currency) -> int:
+    """Return an amount in minor units, written in major units as text ("200.00") or as a number (200 or 29.5).
+
+    Raises DocumentError for a negative amount, and for one with more digits than the currency has.
+    """
+    right = f'an amount of {currency.code} in major units, such as "{money.format(20_000, currency)}" or 200'
+    value = table.value(key, right)
+    text = value if isinstance(value, str) else repr(value) if type(value) in (int, float) else ""
+    if isinstance(value, float) and value.is_integer():
+        text = str(int(value))
+    try:
+        found = money.parse(text, currency)
+    except SyceeError as error:
+        raise table.error(
+            key, f"{documents.found(value)} is no amount of {currency.code}: {error}", right=right
+        ) from error
+    if found < 0:
+        raise table.error(key, f"found {documents.found(value)}", right=right)
+    return found
+
+
+def _amounts(table: Table, key: str, currency: Currency) -> tuple[int, ...]:
+    right = 'amounts in major units of households with 1, 2, … persons, such as ["100", "180"]'
+    values = table.value(key, right)
+    if isinstance(values, dict):
+        values = [values[size] for size in sorted(values, key=lambda size: (len(size), size))]
+    if not isinstance(values, list) or not values:
+        raise table.error(key, f"found {documents.found(values)}", right=right)
+    found = []
+    for value in values:
+        try:
+            found.append(money.parse(value if isinstance(value, str) else repr(value), currency))
+        except SyceeError as error:
+            raise table.error(key, f"{documents.found(value)} is no amount: {error}", right=right) from error
+    return tuple(found)
+
+
+def _share(table: Table, key: str) -> int:
+    return round(table.number(key, least=0, most=1) * PPM)
+
+
+def local_day(table: Table, key: str, zone: ZoneInfo | None = None, *, is_end: bool = False) -> date:
+    """Return a local day, written as a date, as a date-time, or as the text "2020-10-18 24:00".
+
+    is_end: the value ends a window, so that midnight belongs to the day before. Raises DocumentError otherwise.
+    """
+    value = table.value(key, "a date such as 2020-10-18")
+    if isinstance(value, datetime | str):
+        if isinstance(value, str) and len(value.strip()) == 10:
+            return local_day_of(table, key, value)
+        moment = table.moment(key, zone or ZoneInfo("UTC"))
+        when = datetime.fromtimestamp(moment / 1e9, zone or ZoneInfo("UTC"))
+        if is_end and (when.hour, when.minute, when.second) == (0, 0, 0):
+            when -= timedelta(seconds=1)
+        return when.date()
+    return local_day_of(table, key, value)
+
+
+def local_day_of(table: Table, key: str, value: object) -> date:
+    """Return a date, written as a TOML date or as text. Raises DocumentError for anything else."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError:
+            pass
+    raise table.error(key, f"found {documents.found(value)}", right="dates such as 2020-10-18")

@@ -1,0 +1,134 @@
+"""Predictions follow from their arguments alone, and scores count hits as their definitions say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sycee import cli, data
+from sycee.core.errors import UsageError
+from sycee.sandbox.behaviour import parameters
+from sycee.sandbox.inference import posterior
+from sycee.sandbox.pilots import description, published, town
+from sycee.sandbox.pilots.simulation import Key, Simulation
+from sycee.sandbox.validity import predicting, scoring
+
+LUOHU = description.load("luohu-2020")
+FEW: dict[str, Any] = {"draws": 6, "people": 2_000, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def prediction() -> dict[str, Any]:
+    return predicting.predict(LUOHU, posterior.prior(), **FEW)
+
+
+def test_equal_arguments_give_an_equal_prediction(prediction: dict[str, Any]) -> None:
+    assert predicting.predict(LUOHU, posterior.prior(), **FEW) == prediction
+    assert predicting.predict(LUOHU, posterior.prior(), **FEW | {"seed": 4})["outcomes"] != prediction["outcomes"]
+    for row in prediction["outcomes"]:
+        values = list(row["quantiles"].values())
+        assert values == sorted(values)
+        assert len(row["sample"]) == FEW["draws"] * len(prediction["structures"])
+
+
+def test_a_simulated_town_has_the_facts_of_its_description() -> None:
+    facts = town.facts(LUOHU, (0.5, 0.5, 0.5, 0.5))
+    place = town.place(LUOHU, facts)
+    persons = place.city.persons
+    assert (persons.age >= 60).mean() == pytest.approx(0.0536, abs=0.001)
+    assert (persons.wallet != 0).mean() == pytest.approx(facts.wallet_ppm / 1e6, abs=0.001)
+    consumption = persons.income_month.mean() * place.city.consumption_ppm / 1e6
+    assert consumption == pytest.approx(LUOHU.consumption_month, rel=0.001)
+
+
+def test_rates_of_a_run_are_quotients_of_its_totals() -> None:
+    simulation = Simulation.of(LUOHU)
+    outcome = simulation.run(parameters.standard().central(), "habit", 5, 4_000)
+    outcome.check()
+    values = simulation.values(outcome)
+    last = LUOHU.ask.dates[-1]
+    until = LUOHU.day(last) + 1
+    spent = int(outcome.flow("spent")[:until].sum())
+    assert values[Key("claim_rate", last, None)] == outcome.total("claims") / outcome.total("recipients")
+    assert values[Key("spent_of_issued", last, None)] == spent / outcome.total("issued")
+    assert values[Key("payment_mean", last, None)] == spent / int(outcome.effect("payments")[:until].sum()) / 100
+    assert values[Key("mpc", None, None)] == outcome.consumption_change()[:30].sum() / outcome.flow("spent")[:30].sum()
+
+
+def test_draws_of_a_posterior_keep_its_weights(tmp_path: Path) -> None:
+    path = tmp_path / "posterior.parquet"
+    posterior.store(path, ("mpc_cash",), np.array([[0.1], [0.2]]), np.array([1.0, 3.0]))
+    drawn = [each["mpc_cash"] for each in posterior.load(path).draws(parameters.standard(), 40, 1)]
+    assert drawn.count(100_000) == 10
+    assert drawn.count(200_000) == 30
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match="no Parquet file"):
+        posterior.load(path)
+
+
+def made(sample: list[float]) -> dict[str, Any]:
+    row = {"name": "mpc", "date": None, "sector": None, "quantiles": predicting.quantiles(sample), "sample": sample}
+    return {"pilot": "p", "outcomes": [row]}
+
+
+def result(bounds: str) -> published.Published:
+    text = f'pilot = "p"\n[[outcome]]\nname = "mpc"\n{bounds}\nsource = "s"\nmark = "1"\n'
+    return published.parse(text.encode(), "results.toml")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "in_50", "in_90"),
+    [
+        ("value = 50", True, True),
+        ("value = 20", False, True),
+        ("value = 97", False, False),
+        ("low = 70\nhigh = 80", True, True),
+        ("low = 94\nhigh = 200", False, True),
+        ("low = 96\nhigh = 200", False, False),
+    ],
+)
+def test_a_result_is_a_hit_where_it_meets_the_band(bounds: str, in_50: bool, in_90: bool) -> None:
+    (found,) = scoring.score(made([float(each) for each in range(101)]), result(bounds)).scores
+    assert (found.in_50, found.in_90) == (in_50, in_90)
+    assert found.result.is_interval == bounds.startswith("low")
+
+
+def test_crps_and_pit_follow_their_definitions() -> None:
+    sample = [0.0, 1.0, 3.0, 8.0]
+    (found,) = scoring.score(made(sample), result("value = 2")).scores
+    assert found.pit == 0.5
+    pairs = sum(abs(one - other) for one in sample for other in sample) / (2 * 4 * 4)
+    assert found.crps == pytest.approx(sum(abs(each - 2) for each in sample) / 4 - pairs)
+
+
+def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pilot = tmp_path / "mine.toml"
+    pilot.write_text(data.content(description.FOLDER, "suzhou-2020").decode().replace("suzhou-2020", "mine"))
+    results = tmp_path / "results.toml"
+    results.write_text(
+        'pilot = "mine"\n[[outcome]]\nname = "claim_rate"\ndate = 2020-12-27\nvalue = 0.1\nsource = "s"\nmark = "1"\n'
+        '[[outcome]]\nname = "payment_mean"\nvalue = 3\nsource = "s"\nmark = "1"\n'
+    )
+    out, page = tmp_path / "p.json", tmp_path / "p.html"
+    few = ["--draws", "2", "--people", "500"]
+    assert cli.main(["sandbox", "predict", str(pilot), "--out", str(out), "--page", str(page), *few]) == 0
+    shown = capsys.readouterr().out
+    assert "claim rate 2020-12-27" in shown
+    assert "people.wallet_share is not in the file" in shown
+    assert "what this prediction cannot say" in page.read_text()
+    assert cli.main(["sandbox", "score", str(out), str(results), "--page", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 value: 0 in the band of 90 %" in shown
+    assert "not predicted: payment_mean" in shown
+    assert page.read_text().count("<svg") >= 2
+    assert cli.main(["sandbox", "score", str(out), str(results), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["values"] == {"results": 1, "in_50": 0, "in_90": 0}
+    assert cli.main(["sandbox", "score", str(out), "luohu-2020"]) == 2
+    assert 'the results are of "luohu-2020"' in capsys.readouterr().err
+    assert cli.main(["sandbox", "score", str(out)]) == 2
+    assert cli.main(["sandbox", "predict", str(results), "--out", str(out)]) == 2
+    assert "has no results" in capsys.readouterr().err
