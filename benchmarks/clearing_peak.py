@@ -140,11 +140,11 @@ def _fund(bank: Bank, senders: np.ndarray, amounts: np.ndarray) -> None:
 
 
 def _payments(random: np.random.Generator, count: int, banks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return senders, receivers and amounts: a few banks send most, and values are lognormal."""
+    """Return senders, receivers and amounts: a few banks send and receive most, and values are lognormal."""
     weights = 1 / np.arange(1, banks + 1)
     senders = random.choice(banks, count, p=weights / weights.sum())
-    steps = random.choice(banks - 1, count)
-    receivers = steps + (steps >= senders)
+    receivers = random.choice(banks, count, p=weights / weights.sum())
+    receivers[receivers == senders] = (receivers[receivers == senders] + 1) % banks
     return senders, receivers, (random.lognormal(17.3, 2.1, count) + 1).astype(np.int64)
 
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.bank.world import HOUR_NS, START_NS
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
 
 from sycee.clearing import gateway, instructions
@@ -31,7 +32,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def transfer(
     *numbers: int, sender: int = NORTH_BANK, receiver: str = CODES[SOUTH_BANK], minor: int = 1_00,
-    day: date = TODAY, urgency: str = "NORM", currency: str = "CNY",
+    day: date = TODAY, urgency: str = "NORM", currency: str = "CNY", **times: str,
 ) -> bytes:  # fmt: skip
     """A pacs.009 with one transaction for each number."""
     ends = (Institution(bic=CODES[sender]), Institution(bic=receiver))
@@ -39,6 +40,7 @@ def transfer(
         InstitutionTransfer(
             ids=PaymentIds(instruction=f"I{each}", end_to_end=f"E{each}", uetr=uetr(each)),
             amount=Amount(currency, minor), urgency=urgency, debtor=ends[0], creditor=ends[1],
+            **times,
         )
         for each in numbers
     )  # fmt: skip
@@ -82,6 +84,18 @@ def test_messages_become_payments_and_payments_reports(town: Place) -> None:
     assert value.payments[2].reasons[0].code == "DS02"
     payments.mark_answered([each.number for each in ended])
     assert payments.unanswered() == []
+
+
+def test_times_of_the_day_are_kept(town: Place) -> None:
+    """The bank's clock begins at 8 in the morning of the house's zone."""
+    deliver(town, transfer(30, not_before="09:00:00"))
+    deliver(town, transfer(31, until="10:00:00+09:00"))
+    assert town.states(30, 31) == ["cleared", "queued"]
+    found = [town.bank.clearing.payments.get(uetr(each)) for each in (30, 31)]
+    assert (found[0].from_ns, found[0].until_ns) == (START_NS + HOUR_NS, 0)
+    assert found[1].until_ns == START_NS + HOUR_NS
+    deliver(town, transfer(32, until="07:59:00"))
+    assert town.bank.clearing.payments.get(uetr(32)).reason == "TM01"
 
 
 def test_a_wrong_message_is_refused_by_itself(town: Place) -> None:

@@ -25,7 +25,7 @@ from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
 with extra("iso20022"):
-    from sycee.iso20022.bulk_transfers import URGENCIES, TransferMessage, columns, read_transfers
+    from sycee.iso20022.bulk_transfers import URGENCIES, TransferMessage, TransferRow, columns, read_transfers
 from sycee.iso20022.institutions import Institution, StatusReason
 from sycee.iso20022.messages import Message, write
 from sycee.iso20022.reading import MessageError
@@ -107,6 +107,7 @@ class Gateway:
         table = columns(rows)
         receivers = np.array([codes.get(bank, 0) for bank in table.banks], np.int64)
         currencies = np.array([money.currency(code).numeric for code in table.currencies], np.int64)
+        from_ns, until_ns = self._times(rows, table.day)
         priorities = np.array([_PRIORITIES[each] for each in URGENCIES], np.int64)
         from_ns, until_ns = self._starts(table.day), np.zeros(len(rows), np.int64)
         for at, row in enumerate(rows):
@@ -134,7 +135,7 @@ class Gateway:
         of_sender: dict[int, list[Payment]] = {}
         for each in payments:
             of_sender.setdefault(each.sender, []).append(each)
-        created = _moment(now_ns)
+        created = _utc(now_ns)
         for sender, mine in sorted(of_sender.items()):
             for start in range(0, len(mine), REPORTED_MAX):
                 part = mine[start : start + REPORTED_MAX]
@@ -151,6 +152,21 @@ class Gateway:
         moment = datetime.combine(day, time.fromisoformat(of_day))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
         return int(moment.timestamp() * 1_000_000) * 1_000
+
+    def _times(self, rows: Sequence[TransferRow], days: Array) -> tuple[Array, Array]:
+        """Return the times from and until which each payment may be booked: (n,) nanoseconds, 0 for no end."""
+        starts, ends = self._starts(days), np.zeros(len(rows), np.int64)
+        for at, row in enumerate(rows):
+            if row.not_before:
+                starts[at] = self._moment(row.day, row.not_before)
+            if row.until:
+                ends[at] = self._moment(row.day, row.until)
+        return starts, ends
+
+    def _moment(self, day: date, text: str) -> int:
+        """Return the nanoseconds of a time of a day, which is the house's if the text has no offset."""
+        found = datetime.fromisoformat(f"{day.isoformat()}T{text}")
+        return int((found if found.tzinfo else found.replace(tzinfo=self._zone)).timestamp()) * 10**9
 
     def _starts(self, days: Array) -> Array:
         """Return the start of each day, an ordinal, in the house's zone: (n,) nanoseconds."""
@@ -177,9 +193,9 @@ def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage 
 
 def _status(payment: Payment) -> PaymentStatus:
     if payment.state in (BOOKED, RETURNED):
-        return PaymentStatus(uetr=payment.uetr, status=SETTLED, settled=_moment(payment.booked_ns))
+        return PaymentStatus(uetr=payment.uetr, status=SETTLED, settled=_utc(payment.booked_ns))
     return PaymentStatus(uetr=payment.uetr, status=REJECTED, reasons=(StatusReason(code=payment.reason),))
 
 
-def _moment(ns: int) -> str:
+def _utc(ns: int) -> str:
     return datetime.fromtimestamp(ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
