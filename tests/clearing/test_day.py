@@ -8,13 +8,30 @@ from typing import Any
 import pytest
 from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.world import HOUR_NS, START_NS
-from tests.clearing.world import CNY, EAST_BANK, HKD, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
+from tests.clearing.world import (
+    CNY,
+    EAST,
+    EAST_BANK,
+    HKD,
+    HOUSE_OPERATOR,
+    NORTH_BANK,
+    SOUTH_BANK,
+    Place,
+    Sent,
+    agree,
+    place,
+    uetr,
+)
 from tests.compliance.service.world import Desk
+from tests.day.town import CAROL, MONDAY, appoint
 
 from sycee.bank import restoring
 from sycee.bank.backup import write_backup
 from sycee.bank.bank import Bank
 from sycee.core.secret_files import SecretKey
+from sycee.day.calendar import cutoff_ns
+from sycee.day.figures import compute
+from sycee.identity.duties import Duty
 from sycee.sequencer import online_copy
 
 KEY = SecretKey(b"K" * 32)
@@ -58,6 +75,27 @@ def _act(town: Place) -> None:
     assert len(ended) == 8
     clearing.payments.mark_answered([each.number for each in ended])
     assert (clearing.payments.unanswered(), clearing.payments.counts()["booked"]) == ([], (5, 0))
+
+
+def test_a_business_day_with_a_house_is_closed(tmp_path: Path) -> None:
+    """Positions and lines count as vaults of the house's operator; money of another currency is not the bank's."""
+    with place(tmp_path) as town:
+        bank = town.bank
+        appoint(bank, Duty.CLOSER, CAROL)
+        agree(bank, bank.issuance.credit_reserves(EAST_BANK, 70_00, maker=town.maker))
+        agree(bank, bank.clearing.register.pledge(EAST_BANK, 70_00, maker=town.maker), EAST)
+        agree(bank, bank.clearing.register.issue(SOUTH_BANK, "HKD", 5_00, maker=town.maker))
+        town.send(NORTH_BANK, Sent(1, EAST_BANK, 10_00))
+        town.send(EAST_BANK, Sent(2, NORTH_BANK, 175_00))
+        assert town.settle(seconds=0.05).payments == 2
+        bank.set_clock(cutoff_ns(MONDAY, bank.config.text("cutoff"), bank.config.text("zone")) + 1)
+        bank.day.close(MONDAY, CAROL)
+        figures = compute(bank.stores.ledger, CNY, after=0, frame=bank.stores.ledger.sequencer.durable_sequence)
+        house = figures.positions[str(HOUSE_OPERATOR)]
+        positions = sum(town.balances()) + town.funds(EAST_BANK).line_minor
+        assert house.parts["vaults"] == town.vault(HOUSE_OPERATOR) + positions
+        assert figures.supply == figures.converted
+        assert bank.check() == []
 
 
 @pytest.mark.parametrize("late", [False, True])
