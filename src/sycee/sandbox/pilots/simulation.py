@@ -45,7 +45,7 @@ class Simulation:
 
     def run(self, parameters: Parameters, variant: str, seed: int, people: int = PEOPLE) -> Outcome:
         """Return what happens. Persons beyond the town's rows are copies with draws of their own."""
-        design = town.design(self.description, self.place.city, people)
+        design = town.design(self.description, self.place, people)
         return run(
             self.place, design, parameters, variant, seed, self.description.days, people=people, with_baseline=False
         )

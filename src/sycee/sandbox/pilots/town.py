@@ -119,7 +119,7 @@ def known_sectors(description: Description, city: City) -> tuple[str, ...]:
     return tuple(each for each in description.sectors if each in names)
 
 
-def design(description: Description, city: City, people: int) -> Design:
+def design(description: Description, place: Place, people: int) -> Design:
     """Return the design for a run on so many persons: rates of the pilot, with as many recipients as they allow.
 
     The outcomes are rates of recipients. A lottery with few winners in a city of millions is therefore run with more
@@ -127,7 +127,8 @@ def design(description: Description, city: City, people: int) -> Design:
     """
     made = description.design
     rate = description.registered / description.population
-    found = replace(made, age_min=_age_min(description, city))
+    shops = place.shops or made.shops
+    found = replace(made, age_min=_age_min(description, place.city), shops=shops)
     if made.how == UNIVERSAL:
         return replace(found, recipients=0, population=0, registered=0)
     most = people // 4 if not rate else min(people // 4, int(people * rate * 0.8))
