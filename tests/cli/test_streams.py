@@ -85,6 +85,7 @@ def commands(place: Path) -> list[list[str]]:
         ["simulate", "--histories", "1"],
         ["sandbox", "city", "--help"],
         ["sandbox", "verify", "--help"],
+        ["clearing", "days", "--help"],
         ["compliance", "check", str(EXAMPLE)],
         ["compliance", "check", str(EXAMPLE), "--json"],
         found_bank(place.parent),

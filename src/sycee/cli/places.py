@@ -25,6 +25,7 @@ REASONS: Final[Mapping[str, str]] = {
     "query": FILES,
     "day verify": FILES,
     "drop try": FILES,
+    "clearing days": FILES,
     "clearing sign": FILES,
     "clearing verify": FILES,
     "verify": JOURNAL,

@@ -1,0 +1,132 @@
+"""Policies of settlement: what happens when a payment arrives, and in the rounds between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sycee.core import typos
+from sycee.core.errors import UsageError
+from sycee.days import kernels
+
+
+class Round(Enum):
+    """What a round settles together."""
+
+    NONE = "none"
+    IN_ORDER = "the largest set in order of arrival (Bech and Soramäki)"
+    VALUE = "the set of the most value"
+
+
+class Gates(Enum):
+    """Between which banks payments pass between rounds."""
+
+    OPEN = "all"
+    PAIR = "pairs whose payments the linear programme settles in full"
+    SENDER = "senders whose liquidity has no price"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy.
+
+    Attributes
+    ----------
+    name, title, text : str
+        For commands, for tables, and what it does.
+    rule : int
+        What positions release between rounds: a constant of `kernels`.
+    offsets : bool
+        Settle an arriving payment together with queued ones of its receiver to its sender.
+    rounds : Round
+    every : int
+        Seconds between rounds.
+    chains : int
+        Effort of a round: ejection chains of each search.
+    closing : int
+        How many times the effort of a round the last one has.
+    gates : Gates
+        Between which banks payments pass between rounds, under the rule GATED.
+    circulation : int
+        How many hundredths the price of its receiver adds to a payment's weight, and that of its sender takes away.
+    memory : int
+        How many hundredths of the prices for `circulation` are those of the rounds before.
+    large : int
+        Payments above this many thousandths of all payments count as large; 1,000: none does.
+    aging : int
+        A large payment that has waited for a tenth of the day counts this many hundredths more in a round.
+
+    """
+
+    name: str
+    title: str
+    text: str
+    rule: int = kernels.FREE
+    offsets: bool = False
+    rounds: Round = Round.NONE
+    every: int = 1_800
+    chains: int = 800
+    closing: int = 1
+    gates: Gates = Gates.OPEN
+    circulation: int = 0
+    memory: int = 0
+    large: int = 1_000
+    aging: int = 0
+
+
+POLICIES: Final = (
+    Policy(
+        "gross",
+        "Gross",
+        "Each payment settles alone as soon as its sender's position covers it, urgent ones first, then the oldest. "
+        "A payment that fits passes one that does not.",
+    ),
+    Policy(
+        "fifo",
+        "First in, first out",
+        "The same, but no payment passes an earlier one of its sender and priority.",
+        kernels.ORDERED,
+    ),
+    Policy(
+        "bech-soramaki",
+        "FIFO + Bech–Soramäki",
+        "First in, first out; every five minutes the largest set that keeps each sender's order settles together "
+        "(Bech and Soramäki, 2001).",
+        kernels.ORDERED,
+        rounds=Round.IN_ORDER,
+        every=300,
+    ),
+    Policy(
+        "value",
+        "FIFO + set of the most value",
+        "First in, first out; every half hour the set of the most value that the optimiser finds settles together, "
+        "in any order. The optimiser and its effort are those of the next policy.",
+        kernels.ORDERED,
+        rounds=Round.VALUE,
+    ),
+    Policy(
+        "sycee",
+        "Sycee",
+        "Between rounds, banks with liquidity to spare pay what their position covers; for the others it is kept. "
+        "In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the prices "
+        "of the linear programme, and a large payment gains weight with the time that it has waited.",
+        kernels.GATED,
+        rounds=Round.VALUE,
+        closing=5,
+        gates=Gates.SENDER,
+        circulation=40,
+        memory=70,
+        large=900,
+        aging=50,
+    ),
+)
+
+
+def named(name: str) -> Policy:
+    """Return the policy of a name. Raises UsageError for an unknown one."""
+    for policy in POLICIES:
+        if policy.name == name:
+            return policy
+    names = tuple(policy.name for policy in POLICIES)
+    raise UsageError(f'there is no policy "{name}"', hint=typos.hint(name, names, f"policies: {', '.join(names)}"))

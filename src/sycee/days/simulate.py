@@ -1,0 +1,180 @@
+"""Settle a synthetic day under a policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sycee.core.errors import UsageError, require
+from sycee.days import kernels
+from sycee.days.policies import Gates, Policy, Round
+from sycee.days.synthetic import Day
+from sycee.netting import ejection, fifo
+from sycee.netting.kernels import PRICE_UNIT
+from sycee.netting.queue import Chosen, Integers, Queue
+from sycee.netting.relaxation import relax
+
+SPARE: Final = 50  # a price below this part of 1 is none: the linear programme leaves liquidity over
+LEAST: Final = 20  # the least weight of a payment, as a part of its amount
+SEARCHES: Final = 2  # of a round, from different seeds
+TENTHS: Final = 10
+HUNDRED: Final = 100
+THOUSAND: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """A settled day.
+
+    Attributes
+    ----------
+    day : Day
+    policy : Policy
+    prefund : int64 [participants]
+        Positions at the opening.
+    settled : int64 [payments]
+        The second in which a payment settled, or -1 for one that waits for the closing net settlement.
+    sets : int64 [payments]
+        Payments with the same number settled together; numbers ascend in the order of settlement; -1 for none.
+
+    """
+
+    day: Day
+    policy: Policy
+    prefund: Integers
+    settled: Integers
+    sets: Integers
+
+    @property
+    def is_settled(self) -> NDArray[np.bool_]:
+        """Return which payments settled before the close: bool [payments]."""
+        return self.settled >= 0
+
+
+def prefund(day: Day, value_by_prefund: int) -> Integers:
+    """Return positions at the opening: the day's value over this number, shared by the participants' weights.
+
+    Weights are known before the day, net positions are not: who will pay out more than it receives has no more.
+    """
+    if value_by_prefund < 1:
+        raise UsageError(f"the day's value over {value_by_prefund} is no prefund", hint="give a number from 1 on")
+    total = day.value // value_by_prefund
+    weights = [int(weight) for weight in day.weights]
+    return np.array([total * weight // sum(weights) for weight in weights], np.int64)
+
+
+def run(day: Day, policy: Policy, positions: Integers) -> Run:
+    """Settle a day under a policy, from these positions: int64 [participants]. The same input gives the same run."""
+    state = _State(day, policy, positions)
+    if policy.rounds is Round.NONE:
+        state.arrive_until(day.seconds)
+    else:
+        ends = [*range(policy.every, day.seconds, policy.every), day.seconds]
+        for end in ends:
+            state.arrive_until(end)
+            state.round(end, is_last=end == day.seconds)
+    require(int(state.positions.min()) >= 0, "a position of a simulated day is below zero")
+    return Run(day, policy, positions.copy(), state.settled, state.sets)
+
+
+class _State:
+    """Positions, queues and settled payments at one moment of a day."""
+
+    def __init__(self, day: Day, policy: Policy, positions: Integers) -> None:
+        self.day, self.policy = day, policy
+        self.positions = positions.astype(np.int64)
+        self.senders, self.receivers = day.senders.astype(np.int64), day.receivers.astype(np.int64)
+        self.urgent = day.urgent.astype(np.uint8)
+        queues = 2 * self.senders + 1 - self.urgent
+        sizes = np.bincount(queues, minlength=2 * day.banks)
+        self.starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]).astype(np.int64)
+        self.counts = np.zeros(2 * day.banks, np.int64)
+        self.slots = np.zeros(day.count, np.int64)
+        self.settled, self.sets = np.full(day.count, -1, np.int64), np.full(day.count, -1, np.int64)
+        self.number = np.zeros(1, np.int64)
+        self.gates = np.ones(day.banks * day.banks, np.uint8)
+        self.prices, self.has_prices = np.zeros(day.banks, np.int64), False
+        self.arrived = 0
+        ranked = np.sort(day.amounts)
+        at = day.count * policy.large // THOUSAND
+        self.large_from = int(ranked[at]) if at < day.count else int(ranked[-1]) + 1
+
+    def arrive_until(self, end: int) -> None:
+        """Let the payments before a second arrive."""
+        stop = int(np.searchsorted(self.day.times, end))
+        kernels.arrive(
+            self.arrived, stop, self.day.times, self.senders, self.receivers, self.day.amounts, self.urgent,
+            self.policy.rule, int(self.policy.offsets), self.gates, self.starts, self.counts, self.slots,
+            self.positions, self.settled, self.sets, self.number,
+        )  # fmt: skip
+        self.arrived = stop
+
+    def round(self, now: int, *, is_last: bool) -> None:
+        """Settle a set of the queue together, then what the new positions cover."""
+        waiting = np.flatnonzero(self.settled[: self.arrived] < 0)
+        if not len(waiting):
+            return
+        if self.policy.rounds is Round.IN_ORDER:
+            self._settle(waiting[fifo.largest_in_order(self._queue(waiting))], now)
+        else:
+            if self.policy.gates is not Gates.OPEN or self.policy.circulation:
+                self._read_prices(waiting)
+            chains = self.policy.chains * (self.policy.closing if is_last else 1)
+            self._settle(waiting[best(self._weighted(waiting, now), chains)], now)
+        kernels.release(
+            now, self.receivers, self.day.amounts, self.policy.rule, self.gates, self.starts, self.counts, self.slots,
+            self.positions, self.settled, self.sets, self.number,
+        )  # fmt: skip
+
+    def _queue(self, waiting: Integers, weights: Integers | None = None) -> Queue:
+        day = self.day
+        return Queue(
+            day.senders[waiting], day.receivers[waiting], day.amounts[waiting], self.positions,
+            weights=np.empty(0, np.int64) if weights is None else weights,
+            priorities=(1 - self.urgent[waiting]).astype(np.int8),
+        )  # fmt: skip
+
+    def _weighted(self, waiting: Integers, now: int) -> Queue:
+        """Return the queue with the weights of the policy."""
+        policy, day = self.policy, self.day
+        weights = day.amounts[waiting].copy()
+        if policy.aging:
+            waited = (now - day.times[waiting]) * TENTHS * policy.aging // day.seconds
+            weights += np.where(weights >= self.large_from, weights // HUNDRED * waited, 0)
+        if policy.circulation:
+            gap = self.prices[day.receivers[waiting]] - self.prices[day.senders[waiting]]
+            parts = np.maximum(PRICE_UNIT + gap * policy.circulation // HUNDRED, PRICE_UNIT // LEAST)
+            # In two steps, which keep the product within 64 bits.
+            weights = weights // PRICE_UNIT * parts + weights % PRICE_UNIT * parts // PRICE_UNIT
+        return self._queue(waiting, np.maximum(weights, 1))
+
+    def _read_prices(self, waiting: Integers) -> None:
+        """Set gates and prices by the linear programme over what waits."""
+        found = relax(self._queue(waiting)).prices
+        old = self.policy.memory if self.has_prices else 0
+        self.prices, self.has_prices = (self.prices * old + found * (HUNDRED - old)) // HUNDRED, True
+        margin = PRICE_UNIT // SPARE
+        if self.policy.gates is Gates.SENDER:
+            self.gates[:] = np.repeat(found <= margin, self.day.banks)
+        elif self.policy.gates is Gates.PAIR:
+            self.gates[:] = (PRICE_UNIT - found[:, None] + found[None, :] > margin).ravel()
+
+    def _settle(self, payments: Integers, now: int) -> None:
+        """Settle payments as one set; every position is at least zero after it."""
+        if not len(payments):
+            return
+        np.subtract.at(self.positions, self.senders[payments], self.day.amounts[payments])
+        np.add.at(self.positions, self.receivers[payments], self.day.amounts[payments])
+        require(int(self.positions.min()) >= 0, "a set takes a position below zero")
+        self.settled[payments], self.sets[payments] = now, self.number[0]
+        self.number[0] += 1
+
+
+def best(queue: Queue, chains: int) -> Chosen:
+    """Return the best set of two searches with different seeds."""
+    prices, start = relax(queue).prices, np.ones(queue.count, np.bool_)
+    found = [ejection.chains(queue, start, prices, count=chains, seed=seed) for seed in range(SEARCHES)]
+    return max(found, key=queue.value)
