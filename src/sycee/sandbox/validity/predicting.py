@@ -107,11 +107,11 @@ def predict(
     }
 
 
-def code_digest() -> str:
-    """Return the BLAKE3-256 of the code and of the figures that a prediction follows from."""
+def code_digest(packages: Sequence[str] = CODE) -> str:
+    """Return the BLAKE3-256 of packages of the sandbox and of the figures that a prediction follows from."""
     made = blake3()
     root = resources.files(sycee)
-    for folder in (*(f"sandbox/{name}" for name in CODE), "sandbox/city", "data/behaviour", "data/cities"):
+    for folder in (*(f"sandbox/{name}" for name in packages), "sandbox/city", "data/behaviour", "data/cities"):
         for file in sorted(root.joinpath(folder).iterdir(), key=lambda each: each.name):
             if file.is_file() and file.name.endswith((".py", ".toml")):
                 made.update(f"{folder}/{file.name}\n".encode() + file.read_bytes())

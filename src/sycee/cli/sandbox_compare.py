@@ -1,0 +1,106 @@
+"""`sycee sandbox compare`: compare designs of a programme on a synthetic city."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from sycee.cli.parameters import AsJson, Between
+from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sycee.sandbox.city.model import City
+
+
+def compare(
+    base: Annotated[str, Parameter(name="BASE", help="Programme file, or the name of a shipped pilot.")],
+    variants: Annotated[
+        list[Path], Parameter(name="VARIANT", help="TOML files of dotted keys, which change the base.", negative="")
+    ],
+    /,
+    *,
+    city: Annotated[str, Parameter(help="Folder of `sycee sandbox city`, or the name of a shipped city.")],
+    out: Annotated[Path, Parameter(help="JSON file for the comparison.")],
+    page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
+    posterior: Annotated[
+        Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. Without it, parameters follow their priors.")
+    ] = None,
+    draws: Annotated[int, Parameter(help="Draws of parameters.", validator=Between("--draws", 2, 100_000, 200))] = 200,
+    seeds: Annotated[
+        int, Parameter(help="Seeds of each draw of parameters.", validator=Between("--seeds", 1, 1_000, 2))
+    ] = 2,
+    people: Annotated[
+        int, Parameter(help="Persons of each run.", validator=Between("--people", 100, 100_000_000, 100_000))
+    ] = 100_000,
+    seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
+    json_: AsJson = False,
+) -> None:
+    """Compare designs of a programme on a synthetic city.
+
+    All designs have the same persons, draws of parameters and seeds. Equal arguments give an equal comparison.
+    """
+    from sycee.core.output_files import require_distinct, write_file
+    from sycee.sandbox.experiments import comparing, pages
+    from sycee.sandbox.experiments.candidates import Trial
+    from sycee.sandbox.inference import posterior as posteriors
+
+    require_distinct({"--out": out, "--page": page}, [Path(base), *variants, *([posterior] if posterior else [])])
+    parameters = posteriors.load(posterior) if posterior else posteriors.prior()
+    trial = Trial.of(_city(city, people), people)
+    candidates = trial.candidates(base, variants)
+    with progress(f"comparing {len(candidates)} designs", "runs") as report:
+        found = comparing.compare(trial, candidates, parameters, draws=draws, seeds=seeds, seed=seed, progress=report)
+    write_file(out, json.dumps(found, indent=1).encode() + b"\n")
+    if page is not None:
+        pages.write(found, page)
+    if json_:
+        show_json(found)
+        return
+    for text in found["cannot_say"]:
+        show(f"  {text}")
+    print_table(_designs(found))
+    for pair in found["pairs"]:
+        if pair["b"] == found["base"]:
+            new, each = pair["new"], pair["new_of_spent"]
+            show(
+                f"{pair['a']} against {pair['b']}: more new consumption in {_share(new['a_beats_b'])} of runs, "
+                f"more for each unit spent in {_share(each['a_beats_b'])}"
+            )
+    note(f"comparison stored in {out}" + (f", its page is {page}" if page else ""))
+
+
+def _designs(found: dict[str, Any]) -> Table:
+    """Return the table of medians and bands."""
+    from sycee.sandbox.experiments.pages import SHOWN, band_text
+
+    names = [name.replace("_", " ") for name in SHOWN]
+    shown = table("design", *names, "regret", numbers=(*names, "regret"))
+    for each in found["designs"]:
+        regret = each["regret"]["new_of_spent"]["mean"]
+        cells = [band_text(each["outcomes"][name]["quantiles"]) for name in SHOWN]
+        shown.add_row(each["name"], *cells, "–" if regret is None else f"{regret:.3g}")
+    return shown
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _city(city: str, people: int) -> City:
+    """Return the city in a folder, or a shipped one built with at least this number of persons if it has them."""
+    from sycee.sandbox.city import definition, files
+    from sycee.sandbox.city.build import build
+    from sycee.sandbox.experiments.candidates import CITY_SEED
+
+    folder = Path(city)
+    if folder.is_dir():
+        return files.read(folder)
+    file = definition.load(city)
+    one_in = max(file.population.count // people, 1)
+    with progress(f"building {file.name}", "persons") as report:
+        return build(file, seed=CITY_SEED, one_in=one_in, progress=report)

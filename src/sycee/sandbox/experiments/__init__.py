@@ -1,0 +1,1 @@
+"""Experiments: designs compared under common random numbers (docs/reference/sandbox-compare.md)."""

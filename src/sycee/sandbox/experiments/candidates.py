@@ -1,0 +1,123 @@
+"""Designs to compare, made of a programme file and its variants, and the city that they are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from blake3 import blake3
+
+from sycee import data
+from sycee.core import documents
+from sycee.core.arrays import Array
+from sycee.core.errors import UsageError
+from sycee.programmes import definition, variants
+from sycee.programmes.definition import Programme
+from sycee.sandbox.behaviour import draws, of_programme
+from sycee.sandbox.behaviour.design import Design
+from sycee.sandbox.city import groups
+from sycee.sandbox.city.model import PERSON_COLUMNS, City
+from sycee.sandbox.engine.run import Place, prepare
+
+SAMPLE_SEED: Final = 0x486F7573  # of the choice of households, which is the same for all comparisons
+CITY_SEED: Final = 2020  # of a shipped city that is built for a comparison
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """One design. `keys`: the dotted keys that it changes; `digest`: of its file, BLAKE3-256."""
+
+    name: str
+    title: str
+    keys: tuple[str, ...]
+    digest: str
+    design: Design
+    place: Place
+    recipients: int  # in a run, after its number of persons
+
+
+@dataclass(slots=True, eq=False)
+class Trial:
+    """A city with a number of persons, on which programmes become candidates."""
+
+    city: City
+    people: int
+    population: int  # persons that the city stands for
+    _places: dict[bytes, Place]
+
+    @staticmethod
+    def of(city: City, people: int) -> Trial:
+        """Return the trial on about `people` persons of a city, whose shops all stay."""
+        made = sampled(city, people)
+        return Trial(made, len(made.persons), len(city.persons) * city.one_in, {})
+
+    def candidates(self, base: Path | str, files: Sequence[Path]) -> list[Candidate]:
+        """Return the candidates of a base and of variants, the base first.
+
+        Raises DocumentError for an error in a file, UsageError for a programme that does not fit to the city, and for
+        two candidates of one name.
+        """
+        programme = definition.load(base)
+        _, content = data.file("pilots", base, "programme")
+        found = [self.candidate(programme.name, (), content, programme)]
+        for path in files:
+            changes = documents.content(path)
+            variant = variants.over(base, changes, str(path))
+            found.append(self.candidate(variant.name, variant.keys, changes, variant.programme))
+        names = [each.name for each in found]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(f'two designs have the name "{twice}"', hint="rename the file of one of them")
+        return found
+
+    def candidate(self, name: str, keys: tuple[str, ...], content: bytes, programme: Programme) -> Candidate:
+        """Return the candidate of a programme. Errors as `candidates`."""
+        if programme.currency.code != self.city.currency:
+            raise UsageError(
+                f"{name} pays {programme.currency.code}, and {self.city.name} has {self.city.currency}",
+                hint="try a programme on a city with its currency",
+            )
+        design = of_programme.design(programme, population=self.population)
+        recipients = sum(round(count * self.people / self.population) for count, _ in design.classes)
+        if not recipients:
+            raise UsageError(
+                f"{name} has no recipient among {self.people:,} of {self.population:,} persons",
+                hint="more persons: --people",
+            )
+        shops: Array = np.any(groups.members(self.city, programme), axis=0)
+        return Candidate(name, programme.title, keys, blake3(content).hexdigest(), design, self._of(shops), recipients)
+
+    def _of(self, shops: Array) -> Place:
+        """Return the city prepared for these shops; candidates with the same shops share it."""
+        key = shops.tobytes()
+        if key not in self._places:
+            self._places[key] = prepare(self.city, shops)
+        return self._places[key]
+
+
+def sampled(city: City, people: int) -> City:
+    """Return a city with a sample of whole households, about `people` persons; the same shops and zones.
+
+    Equal arguments give an equal sample. A city with no more persons is returned as it is.
+    """
+    persons = city.persons
+    if people >= len(persons):
+        return city
+    households = int(persons.household[-1]) + 1
+    order = np.argsort(draws.mixed(np.arange(households, dtype=np.uint64) + np.uint64(SAMPLE_SEED)), kind="stable")
+    chosen = np.zeros(households, np.bool_)
+    chosen[order[: max(households * people // len(persons), 1)]] = True
+    kept = chosen[persons.household]
+    columns = {name: getattr(persons, name)[kept] for name in PERSON_COLUMNS}
+    columns["person"] = np.arange(int(kept.sum()), dtype=np.uint32)
+    columns["household"] = np.unique(columns["household"], return_inverse=True)[1].astype(np.uint32)
+    population = np.bincount(columns["zone"], minlength=len(city.zones)).astype(np.int64)
+    return replace(
+        city,
+        persons=type(persons)(**columns),
+        zones=replace(city.zones, population=population),
+        comparisons=(),
+    )

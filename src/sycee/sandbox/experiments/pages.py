@@ -1,0 +1,230 @@
+"""Page of a comparison: what it cannot say first, then bands, structures, differences, regret and digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from sycee.report import page
+from sycee.report.bands import BANDS_MAX, Band, bands
+from sycee.report.page import Block, Facts, Notice, Page, Plot, Points, Section, Table
+from sycee.report.page import columns as headings
+from sycee.sandbox.experiments.comparing import OUTCOMES
+
+SYNTHETIC: Final = "synthetic data"
+ROW_HEIGHT: Final = 24
+AXIS_HEIGHT: Final = 90
+SHOWN: Final = ("claimed", "spent", "new", "cost_per_new")
+
+
+def write(comparison: dict[str, Any], path: Path) -> None:
+    """Write the page of a comparison. Raises like `core.output_files.write_file`."""
+    page.write(comparison_page(comparison), path)
+
+
+def comparison_page(comparison: dict[str, Any]) -> Page:
+    """Return the page of a comparison, as `comparing.compare` returns it."""
+    designs, currency = comparison["designs"], comparison["currency"]
+    runs = comparison["draws"] * comparison["seeds"] * len(comparison["structures"])
+    return Page(
+        kicker="Sycee sandbox: comparison",
+        title=f"Designs of {comparison['base']} on {comparison['city']['name']}",
+        summary=f"{len(designs)} designs, each with {runs:,} runs of the same persons, parameters and draws.",
+        facts=(
+            ("designs", str(len(designs))),
+            ("persons of a run", f"{comparison['city']['people']:,}"),
+            ("seed", str(comparison["seed"])),
+        ),
+        opening=(
+            Notice("Read first what this comparison cannot say."),
+            Points(tuple((f"{at}", text) for at, text in enumerate(comparison["cannot_say"], 1))),
+        ),
+        sections=(
+            Section("designs", "What each design does", "Designs", _designs(designs, currency)),
+            Section("pairs", "Which design does more in the same run", "Pairs", _pairs(comparison)),
+            Section("regret", "What a choice can lose", "Regret", (_regret(designs, currency),)),
+            Section("uncertainty", "Where the uncertainty is from", "Uncertainty", _uncertainty(comparison)),
+            Section("record", "From what it follows", "Record", (_record(comparison), _files(designs))),
+        ),
+        footer="This page is one file and needs no network.",
+    )
+
+
+def band_text(quantiles: dict[str, float] | None) -> str:
+    """Return median and band of 90 % in words."""
+    if quantiles is None:
+        return "–"
+    return f"{_figure(quantiles['50'])} [{_figure(quantiles['5'])}, {_figure(quantiles['95'])}]"
+
+
+def _designs(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
+    table = Table(
+        f"Median [5 %, 95 %] over all runs, in {currency} of the whole city. Spent is the cost.",
+        headings("design", *(f">{name.replace('_', ' ')}" for name in OUTCOMES)),
+        tuple(
+            (each["name"], *(band_text(each["outcomes"][name]["quantiles"]) for name in OUTCOMES)) for each in designs
+        ),
+        stacked=True,
+    )
+    meaning = Table("Columns", headings("outcome", "meaning"), tuple(OUTCOMES.items()), folded="What the columns mean")
+    return (
+        _plot("new", "New consumption", currency, designs, lambda each: each["outcomes"]["new"]["quantiles"]),
+        _plot(
+            "new-of-spent",
+            "New consumption for each unit spent",
+            "ratio",
+            designs,
+            lambda each: each["outcomes"]["new_of_spent"]["quantiles"],
+        ),
+        table,
+        meaning,
+    )
+
+
+def _plot(
+    name: str,
+    title: str,
+    label: str,
+    rows: list[dict[str, Any]],
+    quantiles: Callable[[dict[str, Any]], dict[str, float] | None],
+) -> Plot:
+    found = [Band(each["name"], _five(known), None) for each in rows if (known := quantiles(each))]
+    return Plot(
+        name,
+        title,
+        "Thin lines hold 90 % of the runs, thick ones 50 %; the mark is the median.",
+        bands(found, label=label),
+        height=AXIS_HEIGHT + ROW_HEIGHT * min(len(found), BANDS_MAX),
+        badge=SYNTHETIC,
+    )
+
+
+def _five(quantiles: dict[str, float]) -> tuple[float, float, float, float, float]:
+    low, lower, middle, upper, high = quantiles.values()
+    return low, lower, middle, upper, high
+
+
+def _pairs(comparison: dict[str, Any]) -> tuple[Block, ...]:
+    pairs, structures = comparison["pairs"], comparison["structures"]
+    against = [{"name": each["a"]} | each for each in pairs if each["b"] == comparison["base"]]
+    title = f"New consumption for each unit spent, less that of {comparison['base']} in the same run"
+    table = Table(
+        "Share of runs in which the first design has more new consumption, and more for each unit spent; the latter "
+        "by structure, too. Differences: median [5 %, 95 %].",
+        headings(
+            "first",
+            "second",
+            ">more new",
+            ">difference",
+            ">more per unit",
+            ">difference",
+            *(f">{n}" for n in structures),
+        ),
+        tuple(
+            (
+                each["a"],
+                each["b"],
+                _share(each["new"]["a_beats_b"]),
+                band_text(each["new"]["difference"]["quantiles"]),
+                _share(each["new_of_spent"]["a_beats_b"]),
+                band_text(each["new_of_spent"]["difference"]["quantiles"]),
+                *(_share(each["new_of_spent"]["by_structure"][name]) for name in structures),
+            )
+            for each in pairs
+        ),
+        stacked=True,
+    )
+    if not against:
+        return (table,)
+    plot = _plot("differences", title, "ratio", against, lambda each: each["new_of_spent"]["difference"]["quantiles"])
+    return (plot, table)
+
+
+def _regret(designs: list[dict[str, Any]], currency: str) -> Table:
+    def cells(regret: dict[str, Any]) -> tuple[str, str, str]:
+        if regret["mean"] is None:
+            return "–", "–", "–"
+        return _share(regret["best"]), _figure(regret["mean"]), _figure(regret["quantiles"]["95"])
+
+    return Table(
+        "Best: share of runs in which the design is the best of all. Regret: what it has less than the best of the "
+        f"same run, mean and 95 %, in {currency} of new consumption, and for each unit spent.",
+        headings("design", ">best, new", ">mean", ">95 %", ">best, per unit", ">mean", ">95 %"),
+        tuple(
+            (each["name"], *cells(each["regret"]["new"]), *cells(each["regret"]["new_of_spent"])) for each in designs
+        ),
+    )
+
+
+def _uncertainty(comparison: dict[str, Any]) -> tuple[Block, ...]:
+    designs, structures = comparison["designs"], comparison["structures"]
+    rows = [
+        {"name": f"{each['name']}, {name}", "quantiles": each["outcomes"]["new_of_spent"]["by_structure"][name]}
+        for each in designs
+        for name in structures
+    ]
+    plot = _plot(
+        "structures",
+        "New consumption for each unit spent, by structure",
+        "ratio",
+        rows[:BANDS_MAX],
+        lambda each: each["quantiles"],
+    )
+    table = Table(
+        "New consumption for each unit spent. Structures: medians. Parameters: band of 90 % around the median of a "
+        "structure. Sampling: band of 90 % of single runs around the mean over seeds.",
+        headings("design", *(f">{name}" for name in structures), ">parameters", ">sampling"),
+        tuple(
+            (
+                each["name"],
+                *(
+                    _figure(quantiles["50"]) if (quantiles := found["by_structure"][name]) else "–"
+                    for name in structures
+                ),
+                _width(found["parameters"]),
+                _width(found["sampling"]),
+            )
+            for each in designs
+            for found in [each["outcomes"]["new_of_spent"]]
+        ),
+    )
+    return (plot, table)
+
+
+def _record(comparison: dict[str, Any]) -> Facts:
+    city, posterior = comparison["city"], comparison["posterior"]
+    return Facts(
+        (
+            ("release", comparison["release"]),
+            ("city, BLAKE3", f"{city['name']} {city['digest']}"),
+            ("parameters", f"{posterior['source']} {posterior['digest']}"),
+            ("code, BLAKE3", comparison["code"]),
+            ("totals of all runs, BLAKE3", comparison["runs"]),
+            ("draws, seeds, seed, days", ", ".join(str(comparison[k]) for k in ("draws", "seeds", "seed", "days"))),
+        ),
+        is_code=True,
+    )
+
+
+def _files(designs: list[dict[str, Any]]) -> Table:
+    return Table(
+        "Files of the designs",
+        headings("design", ">recipients in a run", "changed keys", "file, BLAKE3"),
+        tuple(
+            (each["name"], f"{each['recipients']:,}", ", ".join(each["keys"]) or "–", each["file"]) for each in designs
+        ),
+        stacked=True,
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+
+
+def _width(quantiles: dict[str, float] | None) -> str:
+    return "–" if quantiles is None else f"{quantiles['5']:+.3g} to {quantiles['95']:+.3g}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"

@@ -1,0 +1,131 @@
+"""Comparisons are paired: designs have the same draws, and differences, shares and regret follow their definitions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sycee import cli, data
+from sycee.core.errors import UsageError
+from sycee.sandbox.city import files
+from sycee.sandbox.city.model import tiny_town
+from sycee.sandbox.experiments import comparing
+from sycee.sandbox.experiments.candidates import Trial, sampled
+from sycee.sandbox.inference import posterior
+
+TOWN = tiny_town(3_000, 90)
+FEW: dict[str, Any] = {"draws": 3, "seeds": 2, "structures": ("income", "habit")}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a base of 400 packets, and three variants: equal, with a threshold, with twice the amount."""
+    path = tmp_path_factory.mktemp("programmes")
+    text = data.content("pilots", "luohu-2020").decode().split("[published.registered]")[0]
+    for old, new in (
+        ("50_000", "400"),
+        ('"10000000.00"', '"80000.00"'),
+        ('zones = ["luohu"]', ""),
+        ("3_389", "60"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (path / "base.toml").write_text(text)
+    (path / "same.toml").write_text("rules.divisible = true\n")
+    (path / "threshold.toml").write_text('rules.payment_min = "60.00"\n')
+    (path / "twice.toml").write_text('packets.packet.amount = "400.00"\nbudget.amount = "160000.00"\n')
+    return path
+
+
+def compared(folder: Path, *names: str, **changes: Any) -> dict[str, Any]:
+    trial = Trial.of(TOWN, 2_000)
+    candidates = trial.candidates(folder / "base.toml", [folder / f"{name}.toml" for name in names])
+    return comparing.compare(trial, candidates, posterior.prior(), **FEW | changes)
+
+
+def test_equal_designs_have_no_difference_and_twice_the_money_has_more(folder: Path) -> None:
+    found = compared(folder, "same", "twice")
+    assert compared(folder, "same", "twice") == found
+    assert compared(folder, "same", "twice", seed=2)["runs"] != found["runs"]
+    base, same, twice = found["designs"]
+    assert same["outcomes"] == base["outcomes"]
+    pairs = {(each["a"], each["b"]): each for each in found["pairs"]}
+    equal = pairs["same", "luohu-2020"]["new"]
+    assert equal["a_beats_b"] == 0.5
+    assert set(equal["difference"]["quantiles"].values()) == {0.0}
+    assert pairs["twice", "luohu-2020"]["new"]["a_beats_b"] == 1.0
+    assert twice["regret"]["new"] == {
+        "mean": 0.0,
+        "quantiles": dict.fromkeys(("5", "25", "50", "75", "95"), 0.0),
+        "best": 1.0,
+    }
+    assert base["regret"]["new"]["mean"] > 0
+    assert twice["keys"] == ["packets.packet.amount", "budget.amount"]
+    assert base["recipients"] == 267
+
+
+def test_uncertainties_are_kept_apart() -> None:
+    structure = np.array([10.0, 20.0])[:, None, None]
+    parameters = np.array([-1.0, 0.0, 1.0])[None, :, None]
+    sampling = np.array([-0.1, 0.1])[None, None, :]
+    found = comparing.bands(structure + parameters + sampling, ("one", "other"))
+    assert found["by_structure"]["one"]["50"] == pytest.approx(10.0)
+    assert found["by_structure"]["other"]["50"] == pytest.approx(20.0)
+    assert found["parameters"]["50"] == pytest.approx(0.0, abs=1e-12)
+    assert found["parameters"]["95"] == pytest.approx(1.0)
+    assert found["sampling"]["95"] == pytest.approx(0.1 * 2**0.5, rel=1e-5)
+    assert comparing.bands(structure + parameters, ("one", "other"))["sampling"] is None
+
+
+def test_a_run_without_new_consumption_has_no_cost_per_unit() -> None:
+    values = np.array([[[np.nan, 2.0]]])
+    found = comparing.bands(values, ("one",))
+    assert found["quantiles"]["50"] == 2.0
+    assert found["without_figure"] == 1
+    assert comparing.beats(values, np.array([[[1.0, 1.0]]])) == 1.0
+    assert comparing.beats(values, np.full((1, 1, 2), np.nan)) is None
+
+
+def test_a_sample_keeps_households_zones_and_shops() -> None:
+    made = sampled(TOWN, 1_000)
+    made.check()
+    assert 900 <= len(made.persons) <= 1_100
+    assert len(made.merchants) == len(TOWN.merchants)
+    share = made.zones.population / TOWN.zones.population
+    assert np.abs(share - 1 / 3).max() < 0.1
+    kept = np.unique(TOWN.persons.household, return_counts=True)[1]
+    assert set(np.unique(made.persons.household, return_counts=True)[1]) == set(kept)
+    assert sampled(TOWN, 3_000) is TOWN
+
+
+def test_impossible_comparisons_are_refused(folder: Path, tmp_path: Path) -> None:
+    trial = Trial.of(TOWN, 2_000)
+    twin = tmp_path / "same.toml"
+    twin.write_text("rules.divisible = false\n")
+    with pytest.raises(UsageError, match='two designs have the name "same"'):
+        trial.candidates(folder / "base.toml", [folder / "same.toml", twin])
+    with pytest.raises(UsageError, match='names the zone "luohu"'):
+        trial.candidates("luohu-2020", [])
+
+
+def test_the_command_stores_a_comparison_and_its_page(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.write(TOWN, tmp_path / "town")
+    out, page = tmp_path / "c.json", tmp_path / "c.html"
+    designs = [str(folder / "base.toml"), str(folder / "threshold.toml")]
+    few = ["--city", str(tmp_path / "town"), "--out", str(out), "--draws", "2", "--seeds", "1", "--people", "500"]
+    assert cli.main(["sandbox", "compare", *designs, *few, "--page", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert "threshold against luohu-2020: more new consumption in" in shown
+    assert json.loads(out.read_text())["designs"][1]["keys"] == ["rules.payment_min"]
+    assert "what this comparison cannot say" in page.read_text()
+    assert page.read_text().count("<svg") >= 6
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('rules.payment_mim = "60.00"\n')
+    assert cli.main(["sandbox", "compare", designs[0], str(wrong), *few]) == 2
+    assert "payment_min" in capsys.readouterr().err
