@@ -154,6 +154,21 @@ def test_no_leg_of_a_pair_is_booked_alone(town: Place) -> None:
     assert town.funds(NORTH_BANK).minor == before
 
 
+def test_a_pair_is_refused_as_a_whole(town: Place) -> None:
+    """East is blocked after the decision: the ledger refuses its leg, and with it the leg of North."""
+    cny = town.funds(NORTH_BANK).minor
+    town.send(NORTH_BANK, Sent(46, EAST_BANK, 2, back=(HKD, 1)))
+    town.send(EAST_BANK, Sent(46, NORTH_BANK, 1, currency=HKD, back=(CNY, 2)), business_id="P46")
+    found = _read(town)
+    positions = town.bank.clearing.positions
+    assert positions.block(EAST_BANK, reason=Reason.OPERATOR, **town.signing).created
+    booked = town.bank.clearing.gross.book(*found, **town.signing)
+    assert (booked.payments, booked.refused, town.states(46)) == (0, 1, ["queued"])
+    assert town.funds(NORTH_BANK).minor == cny
+    lift = {"signers": town.bank.signers(ANN), "who": town.maker}
+    assert positions.block(EAST_BANK, reason=Reason.OPERATOR, lift=True, **lift).created
+
+
 def test_times_of_payments(town: Place) -> None:
     clock, payments = town.bank.stores.clock, town.bank.clearing.payments
     later = clock.now_ns() + 10**9
