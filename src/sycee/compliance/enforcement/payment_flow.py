@@ -120,8 +120,10 @@ def _nearest(
     """Return the declared flow that a payment which names none narrows least, and the facts that narrow it.
 
     It is one between the same parties with the same purpose and currency, as far as both state them: a payment has no
-    better facts because it does not name its flow. Without such a flow nothing is narrowed.
+    better facts because it does not name its flow. Its numbers add to those of the flow. Without such a flow nothing is
+    narrowed.
     """
+    stated = {name: each for name, each in given.items() if _FIELDS[name].type is not Type.INTEGER}
     kept = [
         each
         for each in network.of_kind(FLOW)
@@ -131,7 +133,7 @@ def _nearest(
             for name in ("purpose", "currency")
         )
     ]
-    found = [(each.id, _narrowing(each, given, day, signed_only=False)) for each in kept]
+    found = [(each.id, _narrowing(each, stated, day, signed_only=False)) for each in kept]
     return min(found, key=lambda each: len(each[1]), default=("", []))
 
 
