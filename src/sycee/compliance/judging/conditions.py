@@ -60,6 +60,7 @@ class ConditionResult:
     row: str = ""
     followed: int = 0  # the number of leading items of `evidence` that are only references to the facts
     _applying: tuple[Evidence, ...] | None = None
+    _applying_by_id: dict[int, Evidence] | None = None
 
     @property
     def applying(self) -> tuple[Evidence, ...]:
@@ -72,6 +73,13 @@ class ConditionResult:
                 ]
             )
         return self._applying
+
+    @property
+    def applying_by_id(self) -> dict[int, Evidence]:
+        """The same by the identity of the fact's own evidence."""
+        if self._applying_by_id is None:
+            self._applying_by_id = dict(zip(map(id, self.evidence), self.applying, strict=True))
+        return self._applying_by_id
 
     @property
     def deciding(self) -> tuple[Evidence, ...]:

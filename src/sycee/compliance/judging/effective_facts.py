@@ -244,13 +244,20 @@ class Node:
         for element in () if accessors is None else accessors.nodes:
             party = element.get("party")
             named.update(() if party is None else party.values)
-        found: dict[str, None] = {}
-        for place in [fact.nodes[0] for name in _KEPT for fact in self.resolve((name, "at")).leaves if fact.nodes]:
-            operator = place.get("operator")
-            own = named if operator is None else {*named, *operator.values}
-            for fact in [place.get(name) for name in READERS]:
-                found |= dict.fromkeys(str(each) for each in (() if fact is None else fact.values) if each not in own)
-        return list(found)
+        places = [fact.nodes[0] for name in _KEPT for fact in self.resolve((name, "at")).leaves if fact.nodes]
+        found = dict.fromkeys([each for place in places for each in place.readers() if each not in named])
+        return list(map(str, found))
+
+    def readers(self) -> tuple[Any, ...]:
+        """Return who can read what is kept at a place, besides its operator."""
+        readers: tuple[Any, ...] | None = self.results.get(READERS)
+        if readers is None:
+            operator = self.get("operator")
+            own = () if operator is None else operator.values
+            facts = [self.get(name) for name in READERS]
+            readers = tuple([each for fact in facts if fact is not None for each in fact.values if each not in own])
+            self.results[READERS] = readers
+        return readers
 
     def _make(self, name: str, fact: Fact) -> EffectiveFact | None:
         network = self._network
@@ -273,6 +280,8 @@ class Node:
         assurance = fact.assurance
         if network.attested and (attested := network.attested.get(self.entity_id)):
             assurance = _strongest(assurance, attested, f"{self._prefix}{name}")
+        if assurance < network.weakest:
+            network.weakest = assurance
         return EffectiveFact(path, value, values, fact.source, fact.as_of, assurance, nodes, bool(kinds))
 
     def _elements(self, name: str, path: str, elements: tuple[Any, ...]) -> tuple[Node, ...]:
@@ -309,6 +318,7 @@ class EffectiveNetwork:
                 for name in each.facts:
                     named = self.attested.setdefault(each.subject, {})
                     named[name] = max(each.assurance, named.get(name, Assurance.DECLARED))
+        self.weakest = Assurance.DECLARED  # of all facts that were read; only declarations have weaker facts
         self._nodes: dict[str, Node] = {}
         self._wrong_kind: dict[str, Node] = {}
 

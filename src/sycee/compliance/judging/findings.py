@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from operator import itemgetter
 from typing import Final
 
-from sycee.compliance.facts import Assurance, Network, Value
+from sycee.compliance.facts import Assurance, Value
 from sycee.compliance.judging.conditions import ConditionResult
 from sycee.compliance.judging.control import CONSIDERED
+from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.rules import CompiledRule, RuleResult, verdict_of
 from sycee.compliance.verdicts import Evidence, Finding, Force, Verdict
@@ -52,10 +52,11 @@ def precondition(touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -
 class FindingWriter:
     """Writes the findings about a network on a day. `forces` are of the profiles, by the full names of their rules."""
 
-    def __init__(self, network: Network, at: date, forces: dict[str, Force]) -> None:
-        self._network = network
-        self._at = at
-        self._on = at.isoformat()
+    def __init__(self, effective: EffectiveNetwork, forces: dict[str, Force]) -> None:
+        self._effective = effective
+        self._network = effective.network
+        self._at = effective.at
+        self._on = effective.at.isoformat()
         self._forces = forces
 
     def write(self, rule: CompiledRule, subject: str, before: Precondition, result: RuleResult) -> Finding:
@@ -68,10 +69,10 @@ class FindingWriter:
                 why = f" is exempt from {rule.name}: {_facts(result.exempting) or 'by its facts'}."
                 if result.by_attestation and not rule.is_coverage:
                     return self._exempt_by_declaration(rule, subject + why, subject, before, result)
-            return _not_applicable(rule, subject + why, subject, result)
+            return self._not_applicable(rule, subject + why, subject, result)
         if rule.is_coverage and result.holds:
             within = f" is within what profile {rule.profile.id} version {rule.profile.version} models."
-            return _not_applicable(rule, subject + within, subject, result)
+            return self._not_applicable(rule, subject + within, subject, result)
         head, _ = rule.shared
         by_attestation = result.by_attestation or before.by_attestation
         applies: Truth = True if before.truth and result.applies else None
@@ -88,13 +89,27 @@ class FindingWriter:
         elif verdict is Verdict.FAIL and result.bases and all(self._binds(name, rule) for name in result.bases):
             verdict, conflicting = Verdict.CONFLICT, tuple(dict.fromkeys(result.bases))
         evidence = before.evidence + result.evidence
-        assurance = _weakest_assurance(evidence)
+        assurance = self._weakest(evidence)
         if verdict is Verdict.PASS and assurance is Assurance.REPORTED:
             message = f"{subject} meets {rule.name} on declared and reported facts as of {self._on}."
         else:
             message = self._message(rule, subject, verdict, result, missing, conflicting)
         own = (subject, verdict, rule.force, message, evidence, result.chain, result.row, missing, assurance)
         return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, conflicting, None))
+
+    def _not_applicable(self, rule: CompiledRule, message: str, subject: str, of: RuleResult) -> Finding:
+        head, tail = rule.shared  # most findings are not applicable, and share all other fields
+        assurance = self._weakest(of.evidence)
+        own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, of.evidence, (), of.row, (), assurance)
+        return _NEW_FINDING(Finding, head + own + tail)
+
+    def _weakest(self, evidence: tuple[Evidence, ...]) -> Assurance | None:
+        """Return the weakest assurance of some facts; None without facts."""
+        weakest = self._effective.weakest  # no fact that was read until now is weaker
+        for each in evidence:
+            if each.assurance is weakest:
+                return weakest
+        return _weakest_assurance(evidence)
 
     def _exempt_by_declaration(
         self, rule: CompiledRule, message: str, subject: str, before: Precondition, result: RuleResult
@@ -111,7 +126,7 @@ class FindingWriter:
             (),
             result.row,
             (),
-            _weakest_assurance(evidence),
+            self._weakest(evidence),
         )
         return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, (), None))
 
@@ -161,8 +176,10 @@ class FindingWriter:
     def _is_denied(self, path: str) -> bool:
         """Return whether a missing fact is declared, and counts as unknown because another fact denies it."""
         id, _, name = path.partition(".")
+        if name not in _CLAIMED:
+            return False
         entity = self._network.entities.get(id)
-        return entity is not None and name in _CLAIMED and entity.value_on(name, self._at) is not None
+        return entity is not None and entity.value_on(name, self._at) is not None
 
 
 def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Finding:
@@ -170,13 +187,6 @@ def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Fi
     head, tail = rule.shared
     message = subject + (rule.not_about if before.touches else rule.not_touched)
     own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, before.evidence, (), before.row, (), before.weakest)
-    return _NEW_FINDING(Finding, head + own + tail)
-
-
-def _not_applicable(rule: CompiledRule, message: str, subject: str, of: RuleResult) -> Finding:
-    head, tail = rule.shared  # most findings are not applicable, and share all other fields
-    assurance = _weakest_assurance(of.evidence)
-    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, of.evidence, (), of.row, (), assurance)
     return _NEW_FINDING(Finding, head + own + tail)
 
 

@@ -78,7 +78,7 @@ class Judge:
             for kinds in [(FACILITY,), (SPAN,), (SEGMENT,), _EDGES]
         }
         self._by_kind = {kind: [rule for rule in self._rules.values() if kind in rule.kinds] for kind in KINDS}
-        self._writer = FindingWriter(network, at, {name: rule.force for name, rule in self._rules.items()})
+        self._writer = FindingWriter(self._effective, {name: rule.force for name, rule in self._rules.items()})
         in_effect = [rule.rule for rule in self._rules.values() if rule.force is not Force.NONE]
         self._contradictions = conflicts.contradictions(in_effect)
         for name, others in self._contradictions.items():

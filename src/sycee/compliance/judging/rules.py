@@ -66,7 +66,7 @@ class _Trail:
     def add_applying(self, result: ConditionResult) -> None:
         """Add the result of a condition that makes the rule apply."""
         self.results.append(result)
-        self.applying.update(zip(map(id, result.evidence), result.applying, strict=True))
+        self.applying.update(result.applying_by_id)
         if result.missing:
             self.missing += result.missing
 

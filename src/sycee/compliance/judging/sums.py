@@ -22,8 +22,6 @@ PathResolver = Callable[[tuple[Node, Node, Node | None]], ResolvedPath]  # of a 
 
 SHOWN_MAX: Final = 20  # flows in the evidence of one sum; the others count too
 
-_ENDS: Final = ("from", "to")
-
 
 class Party(NamedTuple):
     """One end of a flow. None is undeclared."""
@@ -88,6 +86,20 @@ class SharedParties:
         return cached
 
 
+@dataclass(slots=True)
+class _Index:
+    """The flows of a network: by their two organisations, by that of the sender, and with an undeclared one.
+
+    `unsure` are those of which an organisation is not declared, by the other one, which is None if it is not declared
+    either.
+    """
+
+    all: list[tuple[str, tuple[Party, Party]]] = field(default_factory=list)
+    by_key: dict[frozenset[str], list[tuple[str, tuple[Party, Party]]]] = field(default_factory=dict)
+    by_sender: dict[str | None, list[tuple[str, tuple[Party, Party]]]] = field(default_factory=dict)
+    unsure: dict[str | None, list[tuple[str, tuple[Party, Party]]]] = field(default_factory=dict)
+
+
 class FlowPairs:
     """The flows of a network by their two parties."""
 
@@ -99,53 +111,56 @@ class FlowPairs:
 
         A flow of a question replaces the declared flow that it is a payment of.
         """
-        ends = self._parties(flow)
-        among = self._all if None in _key(ends) else [*self._by_key.get(_key(ends), ()), *self._unsure]
-        own = (flow.id, flow.replaces)
-        found = [(id, _are_same(ends, parties)) for id, parties in among if id not in own]
-        return [(self._network.node(id), truth) for id, truth in found if truth is not False]
+        return [(self._network.node(id), truth) for id, truth in self._between(flow).items()]
 
     def of_sender(self, flow: Node) -> list[tuple[Node, Truth, Truth]]:
         """Return the other flows that have, or may have, the sender of a flow.
 
         Each comes with whether it has the same two parties, in either direction, and whether it has the same sender.
         """
-        ends = self._parties(flow)
-        sender = ends[0].organisation
-        among = self._all
-        if None not in _key(ends):
-            known = dict([*self._by_sender.get(sender, ()), *self._by_key.get(_key(ends), ()), *self._unsure])
-            among = list(known.items())
+        between, sender = self._between(flow), self._parties(flow)[0]
+        if sender.organisation is None:
+            senders = {id: _is_same(sender, ends[0]) for id, ends in self._index.all}
+        else:
+            senders = {id: True for id, _ in self._index.by_sender.get(sender.organisation, ())}
+            senders |= {id: None for id, _ in self._index.by_sender.get(None, ())}
         own = (flow.id, flow.replaces)
-        found = [
-            (id, _are_same(ends, parties), _is_same(ends[0], parties[0])) for id, parties in among if id not in own
-        ]
-        return [(self._network.node(id), both, one) for id, both, one in found if (both, one) != (False, False)]
+        others: dict[str, tuple[Truth, Truth]] = {}
+        others |= {id: (between.get(id, False), one) for id, one in senders.items() if one and id not in own}
+        others |= {id: (both, senders.get(id, False)) for id, both in between.items() if id not in others}
+        others |= {
+            id: (False, one) for id, one in senders.items() if one is None and id not in between and id not in own
+        }
+        return [(self._network.node(id), both, one) for id, (both, one) in others.items()]
+
+    def _between(self, flow: Node) -> dict[str, Truth]:
+        """Return the ids of the other flows that are, or may be, between the parties of a flow, and which they are."""
+        ends, index = self._parties(flow), self._index
+        one, two = ends[0].organisation, ends[1].organisation
+        among = index.all
+        if one is not None and two is not None:
+            among = [*index.by_key.get(frozenset((one, two)), ()), *index.unsure.get(None, ())]
+            for each in dict.fromkeys((one, two)):
+                among += index.unsure.get(each, ())
+        own = (flow.id, flow.replaces)
+        found = {id: _are_same(ends, parties) for id, parties in among if id not in own}
+        return {id: truth for id, truth in found.items() if truth is not False}
 
     # Nodes are made only of flows that count: a network has many flows, and few between the same parties.
     @cached_property
-    def _all(self) -> list[tuple[str, tuple[Party, Party]]]:
-        return [(each.id, self._parties(each)) for each in self._network.network.of_kind(FLOW)]
-
-    @cached_property
-    def _by_key(self) -> dict[frozenset[str | None], list[tuple[str, tuple[Party, Party]]]]:
-        """The flows whose organisations are both declared, by these."""
-        found: dict[frozenset[str | None], list[tuple[str, tuple[Party, Party]]]] = {}
-        for id, ends in self._all:
-            if None not in _key(ends):
-                found.setdefault(_key(ends), []).append((id, ends))
-        return found
-
-    @cached_property
-    def _by_sender(self) -> dict[str | None, list[tuple[str, tuple[Party, Party]]]]:
-        found: dict[str | None, list[tuple[str, tuple[Party, Party]]]] = {}
-        for id, ends in self._all:
-            found.setdefault(ends[0].organisation, []).append((id, ends))
-        return found
-
-    @cached_property
-    def _unsure(self) -> list[tuple[str, tuple[Party, Party]]]:
-        return [(id, ends) for id, ends in self._all if None in _key(ends)]
+    def _index(self) -> _Index:
+        index = _Index()
+        for each in self._network.network.of_kind(FLOW):
+            ends = self._parties(each)
+            entry = each.id, ends
+            one, two = ends[0].organisation, ends[1].organisation
+            index.all.append(entry)
+            index.by_sender.setdefault(one, []).append(entry)
+            if one is None or two is None:
+                index.unsure.setdefault(two if one is None else one, []).append(entry)
+            else:
+                index.by_key.setdefault(frozenset((one, two)), []).append(entry)
+        return index
 
     @cached_property
     def _organisations(self) -> dict[str, str | None]:
@@ -155,18 +170,13 @@ class FlowPairs:
         return {id: None if organisation is None else str(organisation) for id, organisation in declared}
 
     def _parties(self, flow: Node | Entity) -> tuple[Party, Party]:
-        one, two = (self._party(flow, end) for end in _ENDS)
-        return one, two
+        return self._party(flow, "from"), self._party(flow, "to")
 
     def _party(self, flow: Node | Entity, end: str) -> Party:
         fact = flow.facts.get(end)
         if fact is None or (fact.expires is not None and self._network.at >= fact.expires):
             return Party(None, None)
         return Party(str(fact.value), self._organisations.get(str(fact.value)))
-
-
-def _key(ends: tuple[Party, Party]) -> frozenset[str | None]:
-    return frozenset(each.organisation for each in ends)
 
 
 def _are_same(these: tuple[Party, Party], those: tuple[Party, Party]) -> Truth:
