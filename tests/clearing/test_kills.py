@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from tests.bank.killing import check_kills
+from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import Copies
 from tests.clearing.world import (
     CNY,
@@ -21,7 +21,7 @@ from tests.clearing.world import (
     Sent,
     cleared_bank,
 )
-from tests.database.places import temporary_folder
+from tests.database.places import maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
 from sycee.clearing import sets
@@ -111,8 +111,10 @@ def blocked_bank() -> Copies:
     return Copies(folder, "")
 
 
-def test_killed_sets(tmp_path: Path) -> None:
-    assert check_kills("", tmp_path, cleared_bank(), settle, expect=settled) >= 20
+@POSTGRESQL_IN_SOAK
+def test_killed_sets(server: str, tmp_path: Path) -> None:
+    copies = cleared_bank(maintenance(server) if "://" in server else "")
+    assert check_kills(server, tmp_path, copies, settle, expect=settled) >= 20
 
 
 def test_killed_refusal_of_a_set(tmp_path: Path) -> None:

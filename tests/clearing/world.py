@@ -136,7 +136,7 @@ class Place:
 @contextmanager
 def place(folder: Path, where: str = "") -> Iterator[Place]:
     """A fresh copy of the bank. `where`: as the fixture `server`."""
-    options = cleared_bank(maintenance(where) if where else "").copy(folder)
+    options = cleared_bank(maintenance(where) if "://" in where else "").copy(folder)
     with Bank.open(folder / "bank", options=options) as bank:
         yield Place(bank)
 
