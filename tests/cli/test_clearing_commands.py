@@ -158,3 +158,23 @@ def test_money_moves_in_and_out_of_positions(sycee: Any, bank: Path, keys: Path)
     assert found[CODES[SOUTH_BANK], "HKD"] == ("7.00", "0.00", "blocked")
     assert found[CODES[EAST_BANK], "HKD"] == ("0.00", "3.00", "open")
     assert rows[0]["may_pay"] == "139.00"
+
+
+def test_a_day_opens_runs_and_ends(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    house = ("--key", keys / "house.pem")
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=transfer(1, minor=150_00))
+    assert sycee("clearing", "deliver", bank, NORTH_BANK, folder, "--key", keys / "north.pem").code == 0
+    times = ("--round", "2026-11-02T12:00", "--close", "2026-11-02T17:00", "--funding", "2026-11-02T17:30")
+    opened = sycee("clearing", "open", bank, "2026-11-02", *times, *house)
+    assert opened.out == "2026-11-02 is open: close 2026-11-02 17:00\n"
+    assert sycee("clearing", "open", bank, "tomorrow", *times, *house).code == 2
+    assert sycee("clock", "set", bank, "2026-11-02T17:00").code == 0
+    run = ("clearing", "run", bank, "--seconds", "0.05", *house)
+    called = sycee(*run).out
+    assert re.search(r"is called: 1 of 1 rounds.*NORTCNB1XXX +CNY +50.00 +50.00", called, re.DOTALL), called
+    assert sycee("clearing", "prefund", bank, NORTH_BANK, "20.00", "--key", keys / "north.pem").code == 0
+    assert sycee("clock", "set", bank, "2026-11-02T17:30").code == 0
+    done = sycee(*run).out
+    assert re.search(r"50.00 +30.00\npays nothing more: NORTCNB1XXX\n1 payment cancelled\n", done), done
+    assert sycee("clearing", "status", bank, "--json").json()["defaults"] == ["NORTCNB1XXX"]
+    assert sycee("clearing", "status", bank, "2026-11-02").out == done

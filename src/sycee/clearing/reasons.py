@@ -12,5 +12,6 @@ WRONG_AMOUNT: Final = "AM09"  # WrongAmount: the two messages of a payment again
 SAME_MESSAGE: Final = "DU01"  # DuplicateMessageID: the sender used the business message id for other payments
 SAME_UETR: Final = "DU03"  # DuplicateTransaction: another payment has the UETR
 TOO_LATE: Final = "TM01"  # InvalidCutOffTime: not booked by its end
+NO_MONEY: Final = "AM04"  # InsufficientFunds: its sender failed a call at the end of the day
 CANCELLED: Final = "DS02"  # OrderCancelled: by its sender
 NO_ORIGINAL: Final = "ARDT"  # AlreadyReturnedTransaction, or no booked payment to return

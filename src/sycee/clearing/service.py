@@ -15,6 +15,7 @@ from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
 from sycee.clearing.receiving import Receiving
 from sycee.clearing.sets import Sets
+from sycee.clearing.windows import Windows
 from sycee.compliance.enforcement.service import Compliance
 from sycee.database.stores import Stores
 from sycee.identity.people import People
@@ -45,6 +46,7 @@ class Clearing:
         self.limits = Limits(stores, people, self.register, zone)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)
+        self.windows = Windows(stores, people, self.register, self.positions, self.payments, self.gross, self.sets)
 
     def gateway(self) -> Gateway:
         """Return the reader and writer of messages. The extra `iso20022` is needed."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from sycee.database.columns import DIGEST, MINOR, NS, NUMBER, Id128, required, state_column
+from sycee.database.columns import DAY, DIGEST, MINOR, NS, NUMBER, Id128, required, state_column
 from sycee.database.migrations import Schema
 
 METADATA: Final = MetaData()
@@ -46,6 +46,11 @@ NET: Final = "net"  # all payments together, with a certificate
 BOOKING: Final = "booking"
 DONE: Final = "done"
 DISCARDED: Final = "discarded"
+# Of a day, whose first state is OPEN.
+CALLED: Final = "called"  # closed: participants are asked for the money that their queues need
+FUNDED: Final = "funded"  # the time for it is over
+SETTLED: Final = "settled"  # after the last round
+ENDED: Final = "ended"
 # Kinds of a limit.
 BILATERAL: Final = "bilateral"  # the most that goes net to one other participant in a day
 MULTILATERAL: Final = "multilateral"  # the most that goes net to all others in a day
@@ -244,4 +249,42 @@ CERTIFICATES: Final = Table(
     *required(DIGEST, "digest"),
     *required(LargeBinary, "header", "rows"),
     *required(NS, "at_ns"),
+)
+# One row for each business day. `close_ns`: of the closing round; `funding_ns`: until when called money can come.
+# `last`: number of the newest payment at the close. `cancelled`: payments that the end of the day cancelled.
+DAYS: Final = Table(
+    "clearing_days",
+    METADATA,
+    Column("day", DAY, primary_key=True),
+    *required(NS, "close_ns", "funding_ns"),
+    *required(NUMBER, "last"),
+    *required(BigInteger, "cancelled"),
+    *required(NS, "opened_ns", "ended_ns"),
+    state_column(OPEN, CALLED, FUNDED, SETTLED, ENDED),
+    *required(Id128, "who"),
+)
+# Rounds of a day before its close. `done_ns`: 0 before.
+ROUNDS: Final = Table(
+    "clearing_rounds",
+    METADATA,
+    Column("day", DAY, primary_key=True),
+    Column("due_ns", NS, primary_key=True, autoincrement=False),
+    *required(NS, "done_ns"),
+)
+# What a participant was asked for at the close, and what it still lacked when the time was over.
+CALLS: Final = Table(
+    "clearing_calls",
+    METADATA,
+    Column("day", DAY, primary_key=True),
+    Column("participant", Integer, primary_key=True),
+    Column("currency", Integer, primary_key=True),
+    *required(MINOR, "minor", "left_minor"),
+)
+# Participants that lacked money at the end of a day. `block`: id of the intent that blocks their positions.
+DEFAULTS: Final = Table(
+    "clearing_defaults",
+    METADATA,
+    Column("day", DAY, primary_key=True),
+    Column("participant", Integer, primary_key=True),
+    *required(Id128, "block"),
 )

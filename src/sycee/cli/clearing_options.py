@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.parameters import Between
 from sycee.cli.proposing import maker_of
 from sycee.core.errors import UsageError
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 CurrencyCode: TypeAlias = Annotated[
     str, Parameter(name="--currency", help="Currency, such as HKD [default: the bank's].")
 ]
+SECONDS_MAX: Final = 3_600.0
+Effort: TypeAlias = Annotated[
+    float, Parameter(help="Effort of the search.", validator=Between("--seconds", 0.01, SECONDS_MAX, 3))
+]
+Seed: TypeAlias = Annotated[int, Parameter(help="Seed of the search.", validator=Between("--seed", 0, 2**62, 0))]
 SIGNATURE_ENDING: Final = ".sig"
 ANSWER_ENDING: Final = ".answer.xml"
 

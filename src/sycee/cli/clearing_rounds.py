@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
-from sycee.cli.clearing_options import signing
-from sycee.cli.parameters import AsJson, Between
+from sycee.cli.clearing_options import Effort, Seed, signing
+from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
 from sycee.cli.terminal import show, show_json
 from sycee.core.extras import extra
@@ -17,8 +17,6 @@ from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.clearing.sets import Settled
-
-SECONDS_MAX = 3_600.0
 
 
 def release(
@@ -44,10 +42,8 @@ def settle(
     folder: BankFolder,
     /,
     *,
-    seconds: Annotated[
-        float, Parameter(help="Effort of the search.", validator=Between("--seconds", 0.01, SECONDS_MAX, 3))
-    ] = 3.0,
-    seed: Annotated[int, Parameter(help="Seed of the search.", validator=Between("--seed", 0, 2**62, 0))] = 0,
+    seconds: Effort = 3.0,
+    seed: Seed = 0,
     in_order: Annotated[bool, Parameter(negative="", help="Keep the order of each sender's payments.")] = False,
     key: KeyFiles = None,
 ) -> int:
