@@ -131,3 +131,44 @@ def test_the_command_checks_a_variant(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert "least.toml changes rules.payment_min" in shown
     assert "of less than 40.00 CNY passes a packet over" in shown
+
+
+GRID = """
+[amount]
+"100" = { packets.packet.amount = "100.00" }
+"200" = {}
+
+[threshold]
+none = {}
+"40" = { rules.payment_min = "40.00" }
+"""
+
+
+def test_a_grid_has_all_combinations_with_the_budget_of_their_packets() -> None:
+    found = variants.grid("luohu-2020", GRID, "grid.toml")
+    assert [each.name for each in found] == [
+        "amount 100, threshold none",
+        "amount 100, threshold 40",
+        "amount 200, threshold none",
+        "amount 200, threshold 40",
+    ]
+    assert [each.programme.budget_minor for each in found] == [500_000_000] * 2 + [1_000_000_000] * 2
+    assert [each.programme.rules.payment_min_minor for each in found] == [0, 4_000] * 2
+    assert found[1].keys == ("packets.packet.amount", "rules.payment_min")
+    assert found[2].programme == dataclasses.replace(LUOHU, published=Published())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (GRID.replace("rules.payment_min", "rules.payment_mim"), "grid.toml:8: threshold.40.rules.payment_mim"),
+        (GRID.replace("rules.payment_min", "packets.packet.amount"), "packets.packet.amount is a key of another axis"),
+        (GRID.replace("none = {}", "none = 1"), "threshold.none"),
+        ("", "0 combinations"),
+        ("[a]\n" + "\n".join(f"v{at} = {{}}" for at in range(65)), "65 combinations"),
+        ("[a]\n", "the axis has no value"),
+    ],
+)
+def test_a_wrong_grid_is_an_error_at_its_line(content: str, message: str) -> None:
+    with pytest.raises(DocumentError, match=message.replace(".", r"\.")):
+        variants.grid("luohu-2020", content, "grid.toml")

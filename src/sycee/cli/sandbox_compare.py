@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 def compare(
     base: Annotated[str, Parameter(name="BASE", help="Programme file, or the name of a shipped pilot.")],
     variants: Annotated[
-        list[Path], Parameter(name="VARIANT", help="TOML files of dotted keys, which change the base.", negative="")
-    ],
+        tuple[Path, ...], Parameter(name="VARIANT", help="TOML files of dotted keys, which change the base.")
+    ] = (),
     /,
     *,
+    grid: Annotated[
+        Path | None, Parameter(help="TOML file of axes, of which every combination of values is a design.")
+    ] = None,
     city: Annotated[str, Parameter(help="Folder of `sycee sandbox city`, or the name of a shipped city.")],
     out: Annotated[Path, Parameter(help="JSON file for the comparison.")],
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
@@ -44,15 +47,19 @@ def compare(
 
     All designs have the same persons, draws of parameters and seeds. Equal arguments give an equal comparison.
     """
+    from sycee.core.errors import UsageError
     from sycee.core.output_files import require_distinct, write_file
     from sycee.sandbox.experiments import comparing, pages
     from sycee.sandbox.experiments.candidates import Trial
     from sycee.sandbox.inference import posterior as posteriors
 
-    require_distinct({"--out": out, "--page": page}, [Path(base), *variants, *([posterior] if posterior else [])])
+    if not variants and grid is None:
+        raise UsageError("there is no design to compare with the base", hint="name variants, or --grid GRID.toml")
+    inputs = [Path(base), *variants, *(each for each in (grid, posterior) if each)]
+    require_distinct({"--out": out, "--page": page}, inputs)
     parameters = posteriors.load(posterior) if posterior else posteriors.prior()
     trial = Trial.of(_city(city, people), people)
-    candidates = trial.candidates(base, variants)
+    candidates = trial.candidates(base, variants, grid)
     with progress(f"comparing {len(candidates)} designs", "runs") as report:
         found = comparing.compare(trial, candidates, parameters, draws=draws, seeds=seeds, seed=seed, progress=report)
     write_file(out, json.dumps(found, indent=1).encode() + b"\n")

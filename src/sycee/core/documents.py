@@ -152,8 +152,8 @@ def overlaid(base: Table, over: Table, *, only: Container[str] | None = None, wi
 
     Tables are merged key by key; every other value replaces the one of `base`. Where `base` has an array of tables
     and `over` a table, the keys of `over` are the `name` of a table of the array, or its number from 1. `only`: the
-    dotted keys of `over` to use, as `leaves` returns them; all without it. `without`: keys of `base` to leave out.
-    Raises DocumentError for a name that no table has, with the nearest one. Reading errors at a value of `over`
+    dotted keys of `over` to use, as `leaves(over)` returns them; all without it. `without`: keys of `base` to leave
+    out. Raises DocumentError for a name that no table has, with the nearest one. Reading errors at a value of `over`
     name its file and line.
     """
     places: dict[Keys, Keys] = {}
@@ -198,7 +198,7 @@ def overlaid(base: Table, over: Table, *, only: Container[str] | None = None, wi
         raise over._source.error(place, f"{what} has no table with this name or number", right)
 
     kept = {key: value for key, value in base._values.items() if key not in without}
-    values = merged(kept, over._values, (), ())
+    values = merged(kept, over._values, (), over.keys)
     return Table(_Layers(base._source, over._source, places), (), values)
 
 

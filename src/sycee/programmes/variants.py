@@ -4,6 +4,9 @@
     packets.small.amount = "25.00"
     budget.amount = "25000.00"
 
+A grid is a TOML file of axes: a table for each axis, and in it a table of dotted keys for each of its values. Every
+combination of values is a variant.
+
 The result is checked as a whole, as a programme file is. It has no published results, which are those of the base.
 Nothing here reads a clock or writes a file.
 """
@@ -12,13 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from pathlib import Path
+from typing import Final
 
 from sycee import data
-from sycee.core import documents
+from sycee.core import documents, money
 from sycee.core.documents import DocumentError, Table
 from sycee.programmes import definition
 from sycee.programmes.definition import Programme
+
+COMBINATIONS_MAX: Final = 64
+_BUDGET: Final = "budget.amount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,59 @@ def over(base: Path | str, content: bytes | str, file: str, *, only: Container[s
     return Variant(Path(file).stem, keys, _define(base, changes, keys))
 
 
+def grid(base: Path | str, content: bytes | str, file: str) -> tuple[Variant, ...]:
+    """Return the variants of all combinations of a grid's values, the values of the last axis one after the other.
+
+    The name of a variant has axis and value: "amount 100, threshold none". Unless a value has `budget.amount`, the
+    budget of each variant is what its packets come to. Raises DocumentError for a value that is no table, a key that
+    two axes have, more than COMBINATIONS_MAX combinations, and as `load`.
+    """
+    document = documents.parse(content, file)
+    axes = []
+    for name in document.names():
+        axis = document.table(name)
+        values = [axis.table(each) for each in axis.names()]
+        if not values:
+            raise axis.error(
+                None, "the axis has no value", right='a value, such as "40" = { rules.payment_min = "40" }'
+            )
+        axes.append([(f"{name} {each.keys[-1]}", each) for each in values])
+    count = prod(len(each) for each in axes)
+    if not axes or count > COMBINATIONS_MAX:
+        raise document.error(
+            None, f"the grid has {count if axes else 0} combinations", right=f"1 to {COMBINATIONS_MAX}"
+        )
+    return tuple(_combined(base, values) for values in product(*axes))
+
+
+def _combined(base: Path | str, values: tuple[tuple[str, Table], ...]) -> Variant:
+    """Return the variant of one value of each axis."""
+    table = _document(base)
+    keys: list[str] = []
+    for _, changes in values:
+        prefix = documents.dotted(changes.keys) + "."
+        own = [each.removeprefix(prefix) for each in documents.leaves(changes)]
+        twice = next((each for each in own if each in keys), None)
+        if twice is not None:
+            raise changes.error(None, f"{twice} is a key of another axis, too", right="each key in one axis")
+        keys += own
+        table = documents.overlaid(table, changes, without=("published",))
+    if _BUDGET not in keys and "packets" in table:
+        currency = table.currency("currency")
+        total = sum(each.integer("count") * each.money("amount", currency) for each in table.tables("packets"))
+        amount = money.format(total, currency).replace(",", "")
+        table = documents.overlaid(table, documents.parse(f'{_BUDGET} = "{amount}"', table.file))
+    return Variant(", ".join(name for name, _ in values), tuple(keys), definition.define(table))
+
+
+def _document(base: Path | str) -> Table:
+    return data.document("pilots", base, "programme")
+
+
 def _define(base: Path | str, changes: Table, keys: tuple[str, ...]) -> Programme:
     if not keys:
         return definition.load(base)
-    table = documents.overlaid(
-        data.document("pilots", base, "programme"), changes, only=frozenset(keys), without=("published",)
-    )
+    table = documents.overlaid(_document(base), changes, only=frozenset(keys), without=("published",))
     try:
         return definition.define(table)
     except DocumentError as error:

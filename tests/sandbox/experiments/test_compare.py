@@ -125,6 +125,13 @@ def test_the_command_stores_a_comparison_and_its_page(
     assert json.loads(out.read_text())["designs"][1]["keys"] == ["rules.payment_min"]
     assert "what this comparison cannot say" in page.read_text()
     assert page.read_text().count("<svg") >= 6
+    grid = tmp_path / "grid.toml"
+    grid.write_text('[threshold]\n"40" = { rules.payment_min = "40.00" }\n"60" = { rules.payment_min = "60.00" }\n')
+    assert cli.main(["sandbox", "compare", designs[0], "--grid", str(grid), *few, "--json"]) == 0
+    names = [each["name"] for each in json.loads(capsys.readouterr().out)["designs"]]
+    assert names == ["luohu-2020", "threshold 40", "threshold 60"]
+    assert cli.main(["sandbox", "compare", designs[0], *few]) == 2
+    assert "no design to compare" in capsys.readouterr().err
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('rules.payment_mim = "60.00"\n')
     assert cli.main(["sandbox", "compare", designs[0], str(wrong), *few]) == 2

@@ -54,8 +54,8 @@ class Trial:
         made = sampled(city, people)
         return Trial(made, len(made.persons), len(city.persons) * city.one_in, {})
 
-    def candidates(self, base: Path | str, files: Sequence[Path]) -> list[Candidate]:
-        """Return the candidates of a base and of variants, the base first.
+    def candidates(self, base: Path | str, files: Sequence[Path], grid: Path | None = None) -> list[Candidate]:
+        """Return the candidates of a base, of variants, and of a grid's combinations, the base first.
 
         Raises DocumentError for an error in a file, UsageError for a programme that does not fit to the city, and for
         two candidates of one name.
@@ -67,6 +67,10 @@ class Trial:
             changes = documents.content(path)
             variant = variants.over(base, changes, str(path))
             found.append(self.candidate(variant.name, variant.keys, changes, variant.programme))
+        if grid is not None:
+            axes = documents.content(grid)
+            for each in variants.grid(base, axes, str(grid)):
+                found.append(self.candidate(each.name, each.keys, axes, each.programme))
         names = [each.name for each in found]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:

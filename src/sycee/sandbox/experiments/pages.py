@@ -15,6 +15,7 @@ from sycee.sandbox.experiments.comparing import OUTCOMES
 SYNTHETIC: Final = "synthetic data"
 ROW_HEIGHT: Final = 24
 AXIS_HEIGHT: Final = 90
+PAIRS_MAX: Final = 60  # with more, only pairs with the base are shown
 SHOWN: Final = ("claimed", "spent", "new", "cost_per_new")
 
 
@@ -131,7 +132,7 @@ def _pairs(comparison: dict[str, Any]) -> tuple[Block, ...]:
                 band_text(each["new_of_spent"]["difference"]["quantiles"]),
                 *(_share(each["new_of_spent"]["by_structure"][name]) for name in structures),
             )
-            for each in pairs
+            for each in (pairs if len(pairs) <= PAIRS_MAX else against)
         ),
         stacked=True,
     )
