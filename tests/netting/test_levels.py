@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.netting.test_netting import queue
 
-from sycee.netting import exact, fifo, levels, relaxation
+from sycee.netting import exact, fifo, levels, relaxation, repair
 from sycee.netting.optimise import optimise
 from sycee.netting.queue import Queue
 
@@ -40,16 +40,6 @@ def test_branch_and_bound_settles_the_smaller_payments_in_part() -> None:
     assert settled == pytest.approx(10) == answer.bound
 
 
-def test_what_a_node_lacks_has_a_price() -> None:
-    of = queue([(0, 1, 6), (1, 0, 5)], [0, 0])
-    kept = np.array([True, False])
-    assert exact.solve(of, kept, np.array([1])).chosen is None
-    answer = exact.solve(of, kept, np.array([1]), penalty=1_000.0)
-    assert answer.chosen is not None
-    assert answer.chosen.all()
-    assert answer.excess.tolist() == pytest.approx([1, 0])
-
-
 def test_levels_come_near_the_bound_and_repeat() -> None:
     of = synthetic(1_500, 8, 1.5, 3)
     outcome = optimise(of, seconds=0.5, deadline=LONG)
@@ -67,6 +57,21 @@ def test_levels_end_without_a_set_that_exceeds_a_limit() -> None:
     found = levels.decide(of, relaxation.relax(of), gap=1e-3, seconds=LONG, seed=0)
     of.require_feasible(found.chosen)
     assert 0 < of.value(found.chosen) <= found.bound
+
+
+def test_a_small_excess_is_passed_on_and_drops_no_large_payment() -> None:
+    # Node 0 pays 3 above its limit, and node 3 has 5 to spare: payments of 4 and 5 lead there by node 2.
+    of = queue([(0, 1, 1000), (1, 0, 997), (0, 2, 4), (2, 3, 5)], [4, 0, 1, 0])
+    every = np.ones(4, np.bool_)
+    assert (of.outflows(every) - of.limits).tolist() == [3, -3, 0, -5]
+    assert repair.repaired(of, every).tolist() == [True, True, False, False]
+
+
+def test_without_liquidity_two_payments_are_dropped_that_differ_by_the_excess() -> None:
+    of = queue([(0, 1, 1000), (0, 1, 53), (0, 1, 70), (1, 0, 50), (1, 0, 1020), (1, 0, 50)], [0, 0])
+    every = np.ones(6, np.bool_)
+    assert (of.outflows(every) - of.limits).tolist() == [3, -3]
+    assert repair.repaired(of, every).tolist() == [True, False, True, False, True, True]
 
 
 def test_many_payments_of_a_pair_are_rounded() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.netting import fifo, local_search, relaxation, release, rounding
+from sycee.netting import fifo, local_search, relaxation, release, repair, rounding
 from sycee.netting.optimise import optimise
 from sycee.netting.pair_limits import with_pair_limits
 from sycee.netting.queue import Queue
@@ -75,6 +75,7 @@ def test_every_method_against_all_sets(of: Queue) -> None:
         release.release(of),
         release.release(of, keeps_order=False),
         local_search.anneal(of, ordered, outcome.prices, moves=500, seed=1),
+        repair.repaired(of, np.ones(of.count, np.bool_)),
     ):
         assert any(np.array_equal(found, each) for each in every)
     assert keeps_order(of, release.release(of))

@@ -2,5 +2,5 @@
 
 `queue.Queue` is the problem; `pair_limits` and `priorities` add limits, weights and reserves to it. `release` and
 `fifo` are the rules without optimisation. `relaxation` is the linear programme and its bound. `rounding`, `levels`,
-`local_search` and `exact` lead from it to whole payments, and `optimise` uses them all.
+`repair`, `local_search` and `exact` lead from it to whole payments, and `optimise` uses them all.
 """

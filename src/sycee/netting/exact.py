@@ -32,8 +32,6 @@ class Answer:
         calculates in floating point, so limits may be exceeded.
     shares : float64 [columns]
         Which share of the `partial` payments of each column settles.
-    excess : float64 [nodes]
-        What each node pays out above its limit, if that was allowed for a `penalty`.
     bound : float
         The weight that no set exceeds: the solver's claim.
     seconds : float
@@ -45,7 +43,6 @@ class Answer:
 
     chosen: Chosen | None
     shares: NDArray[np.float64]
-    excess: NDArray[np.float64]
     bound: float
     seconds: float
     is_proven: bool
@@ -59,7 +56,6 @@ def solve(
     *,
     partial: NDArray[np.int64] | None = None,
     columns: Indexes | None = None,
-    penalty: float = 0.0,
     gap: float = 0.0,
     nodes: int = NODES_MAX,
     seconds: float = FOREVER,
@@ -76,8 +72,6 @@ def solve(
         Payments that may settle in part for now: int64.
     columns
         The column of each payment, as `relaxation.Relaxation.columns`; needed if there are `partial` payments.
-    penalty
-        Weight that a unit above a limit costs. 0: no node may exceed its limit.
     gap
         End the search when the set is known to be this near the best, in units of weight.
     nodes, seconds
@@ -104,7 +98,6 @@ def solve(
         np.concatenate([np.ones(len(free)), sums / scale]),
         len(free),
         (queue.limits - queue.outflows(kept)) / scale,
-        penalty * scale / unit,
     )
     for name, value in (
         ("mip_max_nodes", nodes),
@@ -120,18 +113,16 @@ def solve(
         solver.setSolution(warm)
     solver.run()
     status, values = solver.getModelStatus(), np.asarray(solver.getSolution().col_value)
-    shares, excess = np.zeros(int(column_of.max(initial=-1)) + 1), np.zeros(queue.nodes)
+    shares = np.zeros(int(column_of.max(initial=-1)) + 1)
     found = None
     if solver.getSolution().value_valid and len(values):
         found = kept.copy()
         found[free] = values[: len(free)] > 0.5
         shares[kinds] = np.clip(values[len(free) : len(both)] * scale / np.maximum(sums, 1.0), 0.0, 1.0)
-        if penalty:
-            excess = values[len(both) :] * scale
     bound = queue.value(kept) + float(solver.getInfo().mip_dual_bound) * unit
     is_proven = status == highspy.HighsModelStatus.kOptimal and not gap
     is_stopped = status == highspy.HighsModelStatus.kTimeLimit
-    return Answer(found, shares, excess, bound, float(solver.getRunTime()), is_proven, is_stopped)
+    return Answer(found, shares, bound, float(solver.getRunTime()), is_proven, is_stopped)
 
 
 def _model(
@@ -141,9 +132,8 @@ def _model(
     upper: NDArray[np.float64],
     binaries: int,
     room: NDArray[np.float64],
-    penalty: float,
 ) -> Any:
-    """Return a solver with the programme; with a penalty, each row has a further column that exceeds its limit."""
+    """Return a solver with the programme."""
     starts, index, value = columns
     count, nodes = len(worth), len(room)
     lp = highspy.HighsLp()
@@ -158,8 +148,4 @@ def _model(
     lp.a_matrix_.value_ = value * np.repeat(measure, np.diff(starts))
     solver = quiet_solver()
     solver.passModel(lp)
-    if penalty:
-        rows = np.arange(nodes, dtype=np.int32)
-        costs, none, most = np.full(nodes, -penalty), np.zeros(nodes), np.full(nodes, highspy.kHighsInf)
-        solver.addCols(nodes, costs, none, most, nodes, rows, rows, np.full(nodes, -1.0))
     return solver

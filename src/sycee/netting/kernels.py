@@ -13,6 +13,7 @@ from numba import float64, int32, int64, njit, uint8, uint64, void
 from sycee.core import jit, kernel_build
 
 PRICE_UNIT: Final = 1 << 20  # an integer price p is worth p / PRICE_UNIT of a weight for each minor unit
+SCAN: Final = 1_000  # payments of a node that `mend` looks at, from the smallest that is large enough
 COOLING_OCTAVES: Final = 16.0  # the temperature is halved so often
 
 kernel_build.ensure(__name__)
@@ -318,6 +319,68 @@ def anneal(
         if marks[touched[place]] & 2 and best >= 0:
             chosen[touched[place]] = 1 - chosen[touched[place]]
     return np.int64(best >= 0)
+
+
+@jit.entry(
+    int64(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], uint8[::1]), error_model="numpy"
+)
+def mend(starts: Any, near: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any) -> Any:
+    """Flip payments along paths until no slack is below zero; return how many nodes are still below zero.
+
+    `near` are payments with one leg by node, the smallest amount first: node n's are near[starts[n]:starts[n + 1]], as
+    sender or receiver. A path leads from a node below zero to nodes that can spare the money. Each of its steps drops a
+    payment to the next node, or takes one from it, which is at least as large as what the node needs then.
+    """
+    nodes = slack.shape[0]
+    needs, via, before = np.empty(nodes, np.int64), np.empty(nodes, np.int64), np.empty(nodes, np.int64)
+    state = np.empty(nodes, np.uint8)  # 0 unknown, 1 reached, 2 done
+    lacking = 0
+    for start in range(nodes):
+        part = -slack[start]
+        while slack[start] < 0 and part > 0:
+            part = min(part, -slack[start])
+            state[:] = 0
+            state[start], needs[start] = 1, part
+            end = -1
+            while end < 0:
+                node = -1
+                for each in range(nodes):
+                    if state[each] == 1 and (node < 0 or needs[each] < needs[node]):
+                        node = each
+                if node < 0:
+                    break
+                if needs[node] <= 0:
+                    end = node
+                    break
+                state[node] = 2
+                low, high = starts[node], starts[node + 1]
+                while low < high:
+                    middle = (low + high) // 2
+                    if amounts[near[middle]] < needs[node]:
+                        low = middle + 1
+                    else:
+                        high = middle
+                for place in range(low, min(low + SCAN, starts[node + 1])):
+                    leg = near[place]
+                    if (senders[leg] == node) != (chosen[leg] == 1):
+                        continue
+                    other = receivers[leg] if senders[leg] == node else senders[leg]
+                    need = amounts[leg] - slack[other]
+                    if state[other] == 0 or (state[other] == 1 and need < needs[other]):
+                        state[other], needs[other], via[other], before[other] = 1, need, leg, node
+            if end < 0:
+                part //= 2
+                continue
+            while end != start:
+                leg = via[end]
+                sign = np.int64(1) if chosen[leg] else np.int64(-1)
+                chosen[leg] = 1 - chosen[leg]
+                slack[senders[leg]] += sign * amounts[leg]
+                slack[receivers[leg]] -= sign * amounts[leg]
+                end = before[end]
+        if slack[start] < 0:
+            lacking += 1
+    return lacking
 
 
 @jit.entry(

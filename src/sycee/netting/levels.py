@@ -13,17 +13,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sycee.netting import exact, kernels, rounding
-from sycee.netting.exact import Answer
+from sycee.netting import exact, rounding
 from sycee.netting.queue import Chosen, Queue
 from sycee.netting.relaxation import Relaxation
+from sycee.netting.repair import repaired
 
 FIRST: Final = 200  # payments of the first level
 GROWTH: Final = 1.6  # payments of a level for each of the level before it
+REST_SHARE: Final = 0.6  # of the payments that are left, which one level decides at most
 DECIDED_MAX: Final = 25_000  # payments that levels decide; the rest is rounded
-LAST_MAX: Final = 3_000  # payments of a level after which no payment settles in part
 TREE_MAX: Final = 20  # nodes of the search tree of a level
-PENALTY: Final = 1_000.0  # of a unit above a limit, times the largest price
+ROUNDED: Final = 4  # levels after which the rest is rounded to see how good the set is
+TIME_SHARE: Final = 0.4  # of the time that is left, which one level may take
 
 
 @dataclass(frozen=True)
@@ -68,87 +69,37 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
     bound, used, low, is_stopped = float(relaxation.bound), 0.0, 0, False
     ends = _ends(queue.count)
     for number, high in enumerate(ends):
-        answers = _level(queue, relaxation, chosen, order, low, high, gap, seconds - used)
-        used += sum(each.seconds for each in answers)
-        is_stopped |= any(each.is_stopped for each in answers)
-        bound = bound if low else min(bound, answers[0].bound)
-        answer = answers[-1]
-        if answer.chosen is None:
+        answer = exact.solve(
+            queue,
+            chosen,
+            np.sort(order[low:high]),
+            partial=np.sort(order[high:]),
+            columns=relaxation.columns,
+            gap=gap * relaxation.bound,
+            nodes=TREE_MAX,
+            seconds=TIME_SHARE * max(seconds - used, 0.0),
+        )
+        used += answer.seconds
+        is_stopped |= answer.is_stopped
+        bound = bound if low else min(bound, answer.bound)
+        if answer.chosen is None:  # no whole payments keep the limits of a node, as earlier levels left it
             break
         chosen, low = answer.chosen, high
-        if number >= len(ends) - 2 or is_stopped:
+        if number >= len(ends) - ROUNDED or used >= (1.0 - TIME_SHARE) * seconds:
             shares = answer.shares[relaxation.columns]
             shares[order[:low]] = chosen[order[:low]]
             parts = replace(relaxation, shares=shares, column_shares=answer.shares)
             for whole in (rounding.round_columns(queue, parts, seed=seed), shares > 0.5):
                 best = max(best, repaired(queue, whole), key=queue.value)
-        if is_stopped:
-            break
     return Levels(best, bound, used, is_stopped)
-
-
-def repaired(queue: Queue, chosen: Chosen) -> Chosen:
-    """Return the set without payments that exceed a limit, and with each other payment that still fits."""
-    taken = chosen.astype(np.uint8)
-    smallest_first = np.lexsort((np.arange(queue.count), queue.weights))
-    legs = np.append(queue.first_legs, len(queue.amounts))
-    slack = queue.limits - queue.outflows(chosen)
-    kernels.repair(smallest_first, legs, queue.senders, queue.receivers, queue.amounts, slack, taken)
-    return taken.astype(np.bool_)
-
-
-def _level(
-    queue: Queue,
-    relaxation: Relaxation,
-    chosen: Chosen,
-    order: NDArray[np.int64],
-    low: int,
-    high: int,
-    gap: float,
-    seconds: float,
-) -> list[Answer]:
-    """Decide the payments from `low` to `high` of the order; return the answers of the solver; the last counts.
-
-    Where earlier levels have left a node no whole payments that keep its limit, its payments are decided again.
-    """
-    penalty = PENALTY * max(1.0, float(relaxation.prices.max(initial=0)) / kernels.PRICE_UNIT)
-    answers: list[Answer] = []
-
-    def solve(free: NDArray[np.int64], penalty: float = 0.0) -> Answer:
-        answers.append(
-            exact.solve(
-                queue,
-                chosen,
-                free,
-                partial=np.sort(order[high:]),
-                columns=relaxation.columns,
-                penalty=penalty,
-                gap=gap * relaxation.bound,
-                nodes=TREE_MAX,
-                seconds=seconds - sum(each.seconds for each in answers),
-            )
-        )
-        return answers[-1]
-
-    free = np.sort(order[low:high])
-    if solve(free).chosen is None and low and not answers[-1].is_stopped:
-        over = solve(free, penalty)
-        lacks = over.excess > 0.5
-        if over.chosen is not None and np.any(lacks):
-            near = queue.payments[lacks[queue.senders] | lacks[queue.receivers]]
-            if solve(np.union1d(free, np.intersect1d(near, order[:low]))).chosen is None:
-                answers.append(replace(over, seconds=0.0))
-    return answers
 
 
 def _ends(count: int) -> list[int]:
     """Return how many payments are decided after each level."""
-    ends, size = [0], FIRST
-    while ends[-1] + size < min(count, DECIDED_MAX):
+    ends, size = [0], min(FIRST, count)
+    while ends[-1] < min(count, DECIDED_MAX) and size >= min(FIRST, count // 3):
         ends.append(ends[-1] + size)
-        size = int(size * GROWTH)
-    if count - ends[-1] <= LAST_MAX:
-        ends.append(count)
+        size = min(int(size * GROWTH), int(REST_SHARE * (count - ends[-1])))
     return ends[1:]
 
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sycee.netting import kernels
 from sycee.netting.kernels import PRICE_UNIT
 from sycee.netting.queue import Chosen, Integers, Queue
+from sycee.netting.repair import repaired
 
 # Of each round: the first temperature, times the mean weight; and the penalty of a unit above a limit, times the
 # largest price or weight of a unit. A low penalty finds more, a high one ends below the limits.
@@ -26,9 +26,7 @@ ROUNDS: Final = ((0.1, 1.5), (0.1, 7.0), (1.0, 30.0), (0.3, 7.0), (0.1, 30.0), (
 MARGIN: Final = 50  # the search stays below a limit by this part of it: its last set is often above by a few units
 
 
-def anneal(
-    queue: Queue, start: Chosen, prices: Integers, *, moves: int, seed: int, candidates: NDArray[np.int64] | None = None
-) -> Chosen:
+def anneal(queue: Queue, start: Chosen, prices: Integers, *, moves: int, seed: int) -> Chosen:
     """Return the best feasible set that the search has found, and that nothing can simply be added to.
 
     Parameters
@@ -43,18 +41,14 @@ def anneal(
         Number of moves that are tried.
     seed
         From which the moves follow.
-    candidates
-        Payments that may change: int64. Left out: all.
 
     """
-    free = np.arange(queue.count, dtype=np.int64) if candidates is None or not len(candidates) else candidates
     legs = queue.first_legs
     arrays = np.append(legs, len(queue.amounts)), queue.senders, queue.receivers, queue.amounts
-    order = free[np.argsort(queue.senders[legs[free]], kind="stable")]
+    order = np.argsort(queue.senders[legs], kind="stable")
     starts = np.searchsorted(queue.senders[legs[order]], np.arange(queue.nodes + 1))
     density = float((queue.weights / queue.amounts[legs]).max())
     price = max(density, float(prices.max(initial=0)) / PRICE_UNIT)
-    smallest_first = np.lexsort((np.arange(queue.count), queue.weights))
     best = np.zeros(queue.count, np.bool_)
     for number, (hot, penalty) in enumerate(ROUNDS):
         last = (best if np.any(best) else start).astype(np.uint8)
@@ -66,10 +60,9 @@ def anneal(
             starts,
             last,
             moves // len(ROUNDS),
-            hot * float(queue.weights[free].mean()),
+            hot * float(queue.weights.mean()),
             penalty * price,
             seed * len(ROUNDS) + number,
         )
-        kernels.repair(smallest_first, *arrays, queue.limits - queue.outflows(last.astype(np.bool_)), last)
-        best = max(best, last.astype(np.bool_), key=queue.value)
+        best = max(best, repaired(queue, last.astype(np.bool_)), key=queue.value)
     return best

@@ -11,6 +11,7 @@ import numpy as np
 from sycee.netting import exact, fifo, levels, local_search, rounding
 from sycee.netting.queue import Chosen, Integers, Queue
 from sycee.netting.relaxation import relax
+from sycee.netting.repair import repaired
 
 MOVES_PER_SECOND: Final = 1_000_000  # of annealing, for each second of effort
 GAP_SECONDS: Final = 1.5e-3  # share of the bound that a level may lose, times the effort in seconds
@@ -18,6 +19,7 @@ GAP_MIN, GAP_MAX = 5e-5, 2e-3
 WHOLE_MAX: Final = 1_000  # payments that branch and bound decides together, beginning with the best set so far
 SMALL: Final = 64  # payments that branch and bound decides alone
 MANY_PER_COLUMN: Final = 100  # payments of a partial column that hit its sum nearly exactly
+NEAR: Final = 1e-6  # share of the bound that a set may lack without a further search
 DEADLINES: Final = 5.0  # without a deadline, the solver is stopped after this many times the effort,
 DEADLINE_MIN: Final = 10.0  # or after these seconds, if that is later
 
@@ -89,20 +91,21 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
     partial = rounding.partial_payments(relaxation)
     many = len(partial) >= MANY_PER_COLUMN * queue.nodes
     if many:
-        sets["rounding"] = levels.repaired(queue, rounding.round_columns(queue, relaxation, seed=seed))
+        sets["rounding"] = repaired(queue, rounding.round_columns(queue, relaxation, seed=seed))
     elif queue.count > SMALL:
         gap = min(max(GAP_SECONDS / max(seconds, 1e-9), GAP_MIN), GAP_MAX)
         found = levels.decide(queue, relaxation, gap=gap, seconds=left, seed=seed)
         sets["levels"], claim, is_stopped = found.chosen, min(claim, found.bound), found.is_stopped
         left -= found.seconds
-    sets["annealing"] = local_search.anneal(
-        queue,
-        max(sets.values(), key=queue.value),
-        relaxation.prices,
-        moves=int(seconds * MOVES_PER_SECOND),
-        seed=seed,
-        candidates=partial if many else None,
-    )
+    best = max(sets.values(), key=queue.value)
+    if not many and queue.value(best) < (1.0 - NEAR) * claim:
+        sets["annealing"] = local_search.anneal(
+            queue,
+            best,
+            relaxation.prices,
+            moves=int(seconds * MOVES_PER_SECOND),
+            seed=seed,
+        )
     if queue.count <= WHOLE_MAX and left > 0:
         best = max(sets.values(), key=queue.value)
         answer = exact.solve(queue, best, np.arange(queue.count), seconds=left)

@@ -110,7 +110,7 @@ def _exact(amounts: Integers, places: NDArray[np.int64], target: int, random: np
     base = _greedy(amounts, others, max(target - middle, 0))
     rest = target - int(amounts[base].sum())
     one, other = core[: len(core) // 2], core[len(core) // 2 :]
-    sums_one, sums_other = _sums(amounts[one]), _sums(amounts[other])
+    sums_one, sums_other = sums(amounts[one]), sums(amounts[other])
     order = np.argsort(sums_other, kind="stable")
     fit = np.searchsorted(sums_other[order], rest - sums_one, side="right") - 1
     usable = fit >= 0
@@ -124,7 +124,7 @@ def _exact(amounts: Integers, places: NDArray[np.int64], target: int, random: np
     return np.concatenate([base, np.array(more, np.int64)])
 
 
-def _sums(amounts: Integers) -> Integers:
+def sums(amounts: Integers) -> Integers:
     """Return the sums of all subsets: bit i of the place says whether amount i is in."""
     sums = np.zeros(1, np.int64)
     for amount in amounts:
