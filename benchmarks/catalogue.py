@@ -31,6 +31,7 @@ FAMILIES: Final = (
     "cities",
     "sandbox_engine",
     "iso20022_messages",
+    "clearing_queues",
     "clearing_peak",
     "purses",
     "sqlite",

@@ -23,6 +23,7 @@ from benchmarks import (
     charts,
     cities,
     clearing_peak,
+    clearing_queues,
     compliance,
     compliance_names,
     crowd,
@@ -67,6 +68,9 @@ SMALL: dict[str, Measure] = {
     "pays": partial(ledger.pays, accounts=50),
     "messages": iso20022_messages.read_messages,
     "peak of a house": partial(clearing_peak.peak, banks=3),
+    "queue": partial(
+        clearing_queues.choose, banks=5, liquidity=0.01, deviation=1.2, effort=0.1, deadline=60.0, of_solver=True
+    ),
     "synthetic city": cities.built,
     "sandbox": partial(sandbox_engine.ran, is_universal=True),
     "holds": partial(ledger.holds, accounts=50),
