@@ -172,3 +172,16 @@ def test_a_grid_has_all_combinations_with_the_budget_of_their_packets() -> None:
 def test_a_wrong_grid_is_an_error_at_its_line(content: str, message: str) -> None:
     with pytest.raises(DocumentError, match=message.replace(".", r"\.")):
         variants.grid("luohu-2020", content, "grid.toml")
+
+
+def test_steps_add_key_by_key_and_join_keys_that_need_each_other() -> None:
+    found = variants.steps("luohu-2020", HALF, "half.toml")
+    assert [each.keys for each in found] == [
+        ("rules.payment_min",),
+        ("packets.packet.amount", "budget.amount"),
+        ("merchants.luohu-shops.chains",),
+    ]
+    assert found[-1].programme == changed(HALF)
+    assert found[0].programme == changed(HALF, {"rules.payment_min"})
+    with pytest.raises(DocumentError, match="payment_mim"):
+        variants.steps("luohu-2020", HALF.replace("payment_min", "payment_mim"), "half.toml")

@@ -29,6 +29,9 @@ def compare(
     ] = None,
     city: Annotated[str, Parameter(help="Folder of `sycee sandbox city`, or the name of a shipped city.")],
     out: Annotated[Path, Parameter(help="JSON file for the comparison.")],
+    attribution: Annotated[
+        bool, Parameter(help="Attribute the differences of each variant to its keys, in the order of its file.")
+    ] = False,
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     posterior: Annotated[
         Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. Without it, parameters follow their priors.")
@@ -60,8 +63,11 @@ def compare(
     parameters = posteriors.load(posterior) if posterior else posteriors.prior()
     trial = Trial.of(_city(city, people), people)
     candidates = trial.candidates(base, variants, grid)
+    steps = trial.steps(base, variants) if attribution else {}
     with progress(f"comparing {len(candidates)} designs", "runs") as report:
-        found = comparing.compare(trial, candidates, parameters, draws=draws, seeds=seeds, seed=seed, progress=report)
+        found = comparing.compare(
+            trial, candidates, parameters, draws=draws, seeds=seeds, seed=seed, steps=steps, progress=report
+        )
     write_file(out, json.dumps(found, indent=1).encode() + b"\n")
     if page is not None:
         pages.write(found, page)
@@ -78,6 +84,8 @@ def compare(
                 f"{pair['a']} against {pair['b']}: more new consumption in {_share(new['a_beats_b'])} of runs, "
                 f"more for each unit spent in {_share(each['a_beats_b'])}"
             )
+    for row in found["attribution"]:
+        show(f"{row['design']}: {', '.join(row['keys'])} changes new by {pages.band_text(row['new']['quantiles'])}")
     note(f"comparison stored in {out}" + (f", its page is {page}" if page else ""))
 
 

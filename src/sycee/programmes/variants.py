@@ -57,6 +57,27 @@ def over(base: Path | str, content: bytes | str, file: str, *, only: Container[s
     return Variant(Path(file).stem, keys, _define(base, changes, keys))
 
 
+def steps(base: Path | str, content: bytes | str, file: str) -> tuple[Variant, ...]:
+    """Return a variant key by key, in the order of its file: each step has the keys of those before it, too.
+
+    `keys`: those that a step adds. Keys that are wrong without a later one, such as the budget without the amount of
+    its packets, are one step with it. Name and errors as `over`.
+    """
+    keys = documents.leaves(documents.parse(content, file))
+    found: list[Variant] = []
+    done = 0
+    for end in range(1, len(keys) + 1):
+        try:
+            step = over(base, content, file, only=frozenset(keys[:end]))
+        except DocumentError:
+            if end == len(keys):
+                raise
+            continue
+        found.append(Variant(step.name, keys[done:end], step.programme))
+        done = end
+    return tuple(found)
+
+
 def grid(base: Path | str, content: bytes | str, file: str) -> tuple[Variant, ...]:
     """Return the variants of all combinations of a grid's values, the values of the last axis one after the other.
 

@@ -68,6 +68,21 @@ def test_equal_designs_have_no_difference_and_twice_the_money_has_more(folder: P
     assert base["recipients"] == 267
 
 
+def test_differences_are_attributed_key_by_key(folder: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both.toml"
+    both.write_text((folder / "twice.toml").read_text() + (folder / "threshold.toml").read_text())
+    trial = Trial.of(TOWN, 2_000)
+    candidates, steps = trial.candidates(folder / "base.toml", [both]), trial.steps(folder / "base.toml", [both])
+    few = {"draws": 2, "seeds": 1, "structures": ("habit",)}
+    found = comparing.compare(trial, candidates, posterior.prior(), steps=steps, **few)
+    rows = found["attribution"]
+    assert [each["keys"] for each in rows] == [["packets.packet.amount", "budget.amount"], ["rules.payment_min"]]
+    assert [each["design"] for each in rows] == ["both", "both"]
+    whole = found["pairs"][0]["new"]["difference"]["quantiles"]["50"]  # of two runs, so medians add up
+    assert sum(each["new"]["quantiles"]["50"] for each in rows) == pytest.approx(whole, rel=1e-4)
+    assert comparing.compare(trial, candidates, posterior.prior(), **few)["designs"] == found["designs"]
+
+
 def test_uncertainties_are_kept_apart() -> None:
     structure = np.array([10.0, 20.0])[:, None, None]
     parameters = np.array([-1.0, 0.0, 1.0])[None, :, None]
@@ -119,9 +134,11 @@ def test_the_command_stores_a_comparison_and_its_page(
     out, page = tmp_path / "c.json", tmp_path / "c.html"
     designs = [str(folder / "base.toml"), str(folder / "threshold.toml")]
     few = ["--city", str(tmp_path / "town"), "--out", str(out), "--draws", "2", "--seeds", "1", "--people", "500"]
-    assert cli.main(["sandbox", "compare", *designs, *few, "--page", str(page)]) == 0
+    assert cli.main(["sandbox", "compare", *designs, *few, "--page", str(page), "--attribution"]) == 0
     shown = capsys.readouterr().out
     assert "threshold against luohu-2020: more new consumption in" in shown
+    assert "threshold: rules.payment_min changes new by" in shown
+    assert "What each key does" in page.read_text()
     assert json.loads(out.read_text())["designs"][1]["keys"] == ["rules.payment_min"]
     assert "what this comparison cannot say" in page.read_text()
     assert page.read_text().count("<svg") >= 6

@@ -77,6 +77,17 @@ class Trial:
             raise UsageError(f'two designs have the name "{twice}"', hint="rename the file of one of them")
         return found
 
+    def steps(self, base: Path | str, files: Sequence[Path]) -> dict[str, list[Candidate]]:
+        """Return the steps of each variant by its name, key by key in the order of its file. Errors as `candidates`."""
+        found = {}
+        for path in files:
+            changes = documents.content(path)
+            found[path.stem] = [
+                self.candidate(each.name, each.keys, changes, each.programme)
+                for each in variants.steps(base, changes, str(path))
+            ]
+        return found
+
     def candidate(self, name: str, keys: tuple[str, ...], content: bytes, programme: Programme) -> Candidate:
         """Return the candidate of a programme. Errors as `candidates`."""
         if programme.currency.code != self.city.currency:

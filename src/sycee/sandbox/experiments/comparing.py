@@ -6,7 +6,8 @@ parameters. A comparison is one JSON object; docs/reference/sandbox-compare.md l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -44,6 +45,7 @@ OUTCOMES: Final = {
 }
 RATIOS: Final = ("new_of_spent", "cost_per_new")
 CRITERIA: Final = ("new", "new_of_spent")  # more is better
+ATTRIBUTED: Final = ("spent", "new", "new_of_spent")
 CANNOT_SAY: Final = (
     "New consumption is a guess: no causal estimate exists for a drop of digital money. Figures hold in this model.",
     "A design with more money has more new consumption. At different costs, compare new consumption per unit spent.",
@@ -63,19 +65,24 @@ def compare(
     seeds: int = SEEDS,
     seed: int = SEED,
     structures: Sequence[str] = (),
+    steps: Mapping[str, Sequence[Candidate]] = MappingProxyType({}),
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Return the comparison of candidates as a JSON object. Equal arguments give an equal object.
 
-    structures: names of variants of behaviour; all without it. `progress` is called with finished runs and their total.
+    structures: names of variants of behaviour; all without it. steps: of candidates by their name, each with what the
+    steps before it change, too; differences are then attributed to them in this order. `progress` is
+    called with finished runs and their total.
     """
     names = tuple(structures) or variants.names()
-    days = max(HORIZON_DAYS, max(each.design.last_day for each in candidates) + 1 + PAY_BACK_DAYS)
+    parts = [each for name in steps for each in steps[name]]
+    days = max(HORIZON_DAYS, max(each.design.last_day for each in (*candidates, *parts)) + 1 + PAY_BACK_DAYS)
     drawn = posterior.draws(behaviour.standard(), draws, seed)
-    runs = ensemble.compute(candidates, names, drawn, seeds, seed, days, progress)
+    runs = ensemble.compute([*candidates, *parts], names, drawn, seeds, seed, days, progress)
     currency = money.currency(trial.city.currency)
     unit = trial.population / trial.people / 10**currency.digits
-    values = _outcomes(runs, unit)
+    together = _outcomes(runs, unit)
+    values = {name: found[: len(candidates)] for name, found in together.items()}
     return {
         "format": FORMAT,
         "release": sycee.__version__,
@@ -111,6 +118,7 @@ def compare(
             for b in range(len(candidates))
             for a in range(b + 1, len(candidates))
         ],
+        "attribution": _attribution(steps, together, len(candidates), names),
     }
 
 
@@ -158,6 +166,21 @@ def _pair(a: Array, b: Array, structures: Sequence[str]) -> dict[str, Any]:
         "a_beats_b": beats(a, b),
         "by_structure": {name: beats(a[at], b[at]) for at, name in enumerate(structures)},
     }
+
+
+def _attribution(
+    steps: Mapping[str, Sequence[Candidate]], values: Mapping[str, Array], first: int, structures: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return what each step changes: its run less the run of the step before it, the base before the first."""
+    rows = []
+    for name, parts in steps.items():
+        before = 0
+        for place, part in enumerate(parts, first):
+            changes = {each: bands(values[each][place] - values[each][before], structures) for each in ATTRIBUTED}
+            rows.append({"design": name, "keys": list(part.keys)} | changes)
+            before = place
+        first += len(parts)
+    return rows
 
 
 def _regret(values: Array, at: int) -> dict[str, Any]:

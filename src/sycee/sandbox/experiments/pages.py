@@ -10,7 +10,7 @@ from sycee.report import page
 from sycee.report.bands import BANDS_MAX, Band, bands
 from sycee.report.page import Block, Facts, Notice, Page, Plot, Points, Section, Table
 from sycee.report.page import columns as headings
-from sycee.sandbox.experiments.comparing import OUTCOMES
+from sycee.sandbox.experiments.comparing import ATTRIBUTED, OUTCOMES
 
 SYNTHETIC: Final = "synthetic data"
 ROW_HEIGHT: Final = 24
@@ -43,6 +43,7 @@ def comparison_page(comparison: dict[str, Any]) -> Page:
         ),
         sections=(
             Section("designs", "What each design does", "Designs", _designs(designs, currency)),
+            *_attribution(comparison),
             Section("pairs", "Which design does more in the same run", "Pairs", _pairs(comparison)),
             Section("regret", "What a choice can lose", "Regret", (_regret(designs, currency),)),
             Section("uncertainty", "Where the uncertainty is from", "Uncertainty", _uncertainty(comparison)),
@@ -140,6 +141,22 @@ def _pairs(comparison: dict[str, Any]) -> tuple[Block, ...]:
         return (table,)
     plot = _plot("differences", title, "ratio", against, lambda each: each["new_of_spent"]["difference"]["quantiles"])
     return (plot, table)
+
+
+def _attribution(comparison: dict[str, Any]) -> tuple[Section, ...]:
+    if not comparison["attribution"]:
+        return ()
+    table = Table(
+        f"What each key changes after those above it, median [5 %, 95 %]; money in {comparison['currency']}. The order "
+        "is that of the file: another order gives other figures.",
+        headings("design", "keys", *(f">{name.replace('_', ' ')}" for name in ATTRIBUTED)),
+        tuple(
+            (row["design"], ", ".join(row["keys"]), *(band_text(row[name]["quantiles"]) for name in ATTRIBUTED))
+            for row in comparison["attribution"]
+        ),
+        stacked=True,
+    )
+    return (Section("attribution", "What each key does", "Keys", (table,)),)
 
 
 def _regret(designs: list[dict[str, Any]], currency: str) -> Table:
