@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -202,3 +203,18 @@ def test_a_subset_is_on_the_right_side_of_its_target(amounts: list[int], target:
         assert found == min((each for each in sums if each >= target), default=max(sums))
     else:
         assert found == max((each for each in sums if each <= target), default=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(queues(most=30))
+def test_the_relaxation_of_one_currency_is_a_flow(of: Queue) -> None:
+    first = of.first_legs
+    of = Queue(of.senders[first], of.receivers[first], of.amounts[first], of.limits)
+    network = nx.MultiDiGraph()
+    for node in range(of.nodes):
+        network.add_edge("liquidity", node, capacity=int(of.limits[node]), weight=0)
+        network.add_edge(node, "liquidity", weight=0)
+    for sender, receiver, amount in zip(of.senders, of.receivers, of.amounts, strict=True):
+        network.add_edge(int(sender), int(receiver), capacity=int(amount), weight=-1)
+    cost, _ = nx.network_simplex(network)
+    assert relaxation.relax(of).bound == -cost
