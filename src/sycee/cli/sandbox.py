@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App, Parameter
 
-from sycee.cli import sandbox_city, sandbox_compare, sandbox_predict, sandbox_score, sandbox_verify
+from sycee.cli import sandbox_city, sandbox_compare, sandbox_fit, sandbox_predict, sandbox_score, sandbox_verify
 
 app = App(
     name="sandbox",
@@ -13,6 +13,7 @@ app = App(
 )
 app.command(sandbox_city.city)
 app.command(sandbox_compare.compare)
+app.command(sandbox_fit.fit)
 app.command(sandbox_predict.predict)
 app.command(sandbox_score.score)
 app.command(sandbox_verify.verify)

@@ -11,8 +11,8 @@ import pytest
 
 from sycee import cli, data
 from sycee.core.errors import UsageError
-from sycee.sandbox.behaviour import parameters
-from sycee.sandbox.inference import posterior
+from sycee.sandbox.behaviour import parameters, variants
+from sycee.sandbox.inference import fitting, posterior
 from sycee.sandbox.pilots import description, published, town
 from sycee.sandbox.pilots.simulation import Key, Simulation
 from sycee.sandbox.validity import predicting, scoring
@@ -61,10 +61,16 @@ def test_rates_of_a_run_are_quotients_of_its_totals() -> None:
 
 def test_draws_of_a_posterior_keep_its_weights(tmp_path: Path) -> None:
     path = tmp_path / "posterior.parquet"
-    posterior.store(path, ("mpc_cash",), np.array([[0.1], [0.2]]), np.array([1.0, 3.0]))
-    drawn = [each["mpc_cash"] for each in posterior.load(path).draws(parameters.standard(), 40, 1)]
-    assert drawn.count(100_000) == 10
-    assert drawn.count(200_000) == 30
+    values = np.array([[0.1], [0.2], [0.3]])
+    posterior.store(path, ("mpc_cash",), values, np.array([1.0, 3.0, 4.0]), ("habit", "habit", "income"))
+    stored = posterior.load(path)
+
+    def drawn(variant: str) -> list[int]:
+        return [each["mpc_cash"] for each in stored.draws(parameters.standard(), 40, 1, variant)]
+
+    assert (drawn("habit").count(100_000), drawn("habit").count(200_000)) == (10, 30)
+    assert drawn("income") == [300_000] * 40
+    assert drawn("deadline").count(300_000) == 20  # was not fitted: from all
     path.write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="no Parquet file"):
         posterior.load(path)
@@ -132,3 +138,25 @@ def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytes
     assert cli.main(["sandbox", "score", str(out)]) == 2
     assert cli.main(["sandbox", "predict", str(results), "--out", str(out)]) == 2
     assert "has no results" in capsys.readouterr().err
+
+
+def test_a_fit_narrows_what_its_pilots_show_and_stores_it_for_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "posterior.parquet"
+    few = ["--particles", "10", "--generations", "1", "--people", "200", "--seed", "5"]
+    assert cli.main(["sandbox", "fit", "luohu-2020", "--out", str(out), "--json", *few]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in shown["variants"]] == list(variants.SHIPPED)
+    by_name = {each["name"]: each for each in shown["parameters"]}
+    low, _, high = by_name["claim_app"]["posterior"]
+    assert 0.9 < low <= high < 1
+    assert posterior.load(out).weights.size == 40
+    (again,) = fitting.fit(
+        fitting.cases(["luohu-2020"], [], 5), ["liquid-wealth"], particles=10, generations=1, people=200, seed=5
+    )
+    assert np.array_equal(posterior.load(out).values[:10], again.values)
+    assert cli.main(["sandbox", "fit", "luohu-2020", "mine.toml", "--out", str(out)]) == 2
+    assert "no pairs of description and results" in capsys.readouterr().err
+    assert cli.main(["sandbox", "fit", "--leave-out", "luohu-2021", "--out", str(out)]) == 2
+    assert "luohu-2020" in capsys.readouterr().err

@@ -62,11 +62,12 @@ def predict(
     total = draws * len(names) + SEEDS
     done = 0
     found: dict[str, list[dict[Key, float | None]]] = {name: [] for name in names}
-    for at, drawn in enumerate(posterior.draws(standard, draws, seed)):
+    by_structure = [posterior.draws(standard, draws, seed, name) for name in names]
+    for at, drawn in enumerate(zip(*by_structure, strict=True)):
         facts = tuple(numbers.of(at, 1_000 + place) for place in range(len(town.ABSENT)))
         simulation = Simulation.of(pilot, facts)  # type: ignore[arg-type]
-        for name in names:
-            outcome = simulation.run(drawn, name, _seed(seed, at), people)
+        for name, parameters in zip(names, drawn, strict=True):
+            outcome = simulation.run(parameters, name, _seed(seed, at), people)
             found[name].append(simulation.values(outcome))
             done += 1
             progress(done, total)
