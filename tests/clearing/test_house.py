@@ -117,10 +117,10 @@ def test_a_floor_stays_on_the_position(town: Place) -> None:
     agree(
         town.bank,
         town.bank.clearing.register.change_floor(
-            SOUTH_BANK, "CNY", floor_minor=60_00, most_minor=0, effective_ns=clock.now_ns() + 1_000, maker=town.maker
+            SOUTH_BANK, "CNY", floor_minor=60_00, most_minor=0, effective_ns=clock.now_ns() + 10**9, maker=town.maker
         ),
     )
-    town.bank.set_clock(clock.now_ns() + 10_000)
+    town.bank.set_clock(clock.now_ns() + 10**9)
     found = town.funds(SOUTH_BANK)
     assert (found.floor_minor, found.own_minor) == (60_00, found.minor - 60_00)
     outcome = town.bank.clearing.positions.pay_out(SOUTH_BANK, "CNY", found.own_minor + 1, **town.signing)

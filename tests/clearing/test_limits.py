@@ -99,10 +99,10 @@ def test_the_largest_balance_of_a_position_is_kept_in_sets_and_single_bookings(t
     clock = town.bank.stores.clock
     held = town.balances()[2]
     made = town.bank.clearing.register.change_floor(
-        EAST_BANK, "CNY", floor_minor=0, most_minor=held + 10, effective_ns=clock.now_ns() + 10, maker=town.maker
+        EAST_BANK, "CNY", floor_minor=0, most_minor=held + 10, effective_ns=clock.now_ns() + 10**9, maker=town.maker
     )
     agree(town.bank, made)
-    town.bank.set_clock(clock.now_ns() + 20)
+    town.bank.set_clock(clock.now_ns() + 10**9)
     town.send(NORTH_BANK, Sent(500, EAST_BANK, 7), Sent(501, EAST_BANK, 6))
     assert (town.release()[0], town.funds(EAST_BANK).room_minor) == (1, 3)
     assert town.settle(seconds=0.05).payments == 0
