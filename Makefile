@@ -134,7 +134,7 @@ bench-sandbox: $(DEV) ## Measure the sandbox at full size
 .PHONY: bench-clearing
 bench-clearing: $(DEV) ## Measure the clearing house at full size: queues with five seeds, messages, the peak day
 	$(BIN)/python -m benchmarks --full --repeats 5 --only clearing-queue
-	$(BIN)/python -m benchmarks --full --only iso20022- --only clearing-chips
+	$(BIN)/python -m benchmarks --full --only iso20022- --only clearing-chips --only clearing-day
 
 # A lock has names, versions and hashes and no addresses, so it works with every index and mirror.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

@@ -29,6 +29,7 @@ FAMILIES: Final = (
     "programmes_live",
     "bulk",
     "cities",
+    "clearing_days",
     "sandbox_engine",
     "iso20022_messages",
     "clearing_queues",

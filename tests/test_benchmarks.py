@@ -22,6 +22,7 @@ from benchmarks import (
     catalogue,
     charts,
     cities,
+    clearing_days,
     clearing_peak,
     clearing_queues,
     compliance,
@@ -72,6 +73,7 @@ SMALL: dict[str, Measure] = {
         clearing_queues.choose, banks=5, liquidity=0.01, deviation=1.2, effort=0.1, deadline=60.0, of_solver=True
     ),
     "synthetic city": cities.built,
+    "clearing day": clearing_days.day,
     "sandbox": partial(sandbox_engine.ran, is_universal=True),
     "holds": partial(ledger.holds, accounts=50),
     "journal bytes": partial(ledger.journal_bytes, accounts=50),

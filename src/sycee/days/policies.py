@@ -113,7 +113,7 @@ POLICIES: Final = (
         "of the linear programme, and a large payment gains weight with the time that it has waited.",
         kernels.GATED,
         rounds=Round.VALUE,
-        closing=5,
+        closing=20,
         gates=Gates.SENDER,
         circulation=40,
         memory=70,
