@@ -32,6 +32,13 @@ def compare(
     attribution: Annotated[
         bool, Parameter(help="Attribute the differences of each variant to its keys, in the order of its file.")
     ] = False,
+    sobol: Annotated[
+        int,
+        Parameter(
+            help="Samples for Sobol indices of the parameters, a power of two; 0 for none.",
+            validator=Between("--sobol", 0, 1 << 16, 64),
+        ),
+    ] = 0,
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     posterior: Annotated[
         Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. Without it, parameters follow their priors.")
@@ -52,7 +59,7 @@ def compare(
     """
     from sycee.core.errors import UsageError
     from sycee.core.output_files import require_distinct, write_file
-    from sycee.sandbox.experiments import comparing, pages
+    from sycee.sandbox.experiments import comparing, pages, sensitivity
     from sycee.sandbox.experiments.candidates import Trial
     from sycee.sandbox.inference import posterior as posteriors
 
@@ -60,13 +67,22 @@ def compare(
         raise UsageError("there is no design to compare with the base", hint="name variants, or --grid GRID.toml")
     inputs = [Path(base), *variants, *(each for each in (grid, posterior) if each)]
     require_distinct({"--out": out, "--page": page}, inputs)
+    sensitivity.require_samples(sobol)
     parameters = posteriors.load(posterior) if posterior else posteriors.prior()
     trial = Trial.of(_city(city, people), people)
     candidates = trial.candidates(base, variants, grid)
     steps = trial.steps(base, variants) if attribution else {}
     with progress(f"comparing {len(candidates)} designs", "runs") as report:
         found = comparing.compare(
-            trial, candidates, parameters, draws=draws, seeds=seeds, seed=seed, steps=steps, progress=report
+            trial,
+            candidates,
+            parameters,
+            draws=draws,
+            seeds=seeds,
+            seed=seed,
+            steps=steps,
+            samples=sobol,
+            progress=report,
         )
     write_file(out, json.dumps(found, indent=1).encode() + b"\n")
     if page is not None:
@@ -86,6 +102,10 @@ def compare(
             )
     for row in found["attribution"]:
         show(f"{row['design']}: {', '.join(row['keys'])} changes new by {pages.band_text(row['new']['quantiles'])}")
+    for row in found["sobol"]["rows"] if found["sobol"] else ():
+        of = row["design"] + (f" against {row['against']}" if row["against"] else "")
+        largest = ", ".join(f"{each['factor']} {each['total']:.2f}" for each in (row["factors"] or ())[:3])
+        show(f"{of}: largest total Sobol indices: {largest or 'the outcome does not vary'}")
     note(f"comparison stored in {out}" + (f", its page is {page}" if page else ""))
 
 

@@ -13,7 +13,7 @@ from sycee import cli, data
 from sycee.core.errors import UsageError
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
-from sycee.sandbox.experiments import comparing
+from sycee.sandbox.experiments import comparing, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, sampled
 from sycee.sandbox.inference import posterior
 
@@ -81,6 +81,23 @@ def test_differences_are_attributed_key_by_key(folder: Path, tmp_path: Path) -> 
     whole = found["pairs"][0]["new"]["difference"]["quantiles"]["50"]  # of two runs, so medians add up
     assert sum(each["new"]["quantiles"]["50"] for each in rows) == pytest.approx(whole, rel=1e-4)
     assert comparing.compare(trial, candidates, posterior.prior(), **few)["designs"] == found["designs"]
+
+
+def test_sobol_indices_find_the_parameters_that_decide(folder: Path) -> None:
+    candidates = Trial.of(TOWN, 1_000).candidates(folder / "base.toml", [folder / "same.toml"])
+    found = sensitivity.sobol(candidates, ("income", "habit"), 4, 1, 8)
+    assert sensitivity.sobol(candidates[:1], ("income", "habit"), 4, 1, 8)["rows"] == found["rows"][:1]
+    assert found["runs"] == 2 * 4 * (len(sensitivity.FACTORS) + 2)
+    base, same, difference = found["rows"]
+    assert base["factors"] == same["factors"]
+    assert difference["against"] == "luohu-2020"
+    assert difference["factors"] is None  # equal designs have no difference
+    totals = {each["factor"]: each["total"] for each in base["factors"]}
+    assert list(totals.values()) == sorted(totals.values(), reverse=True)
+    assert max(totals["mpc_cash"], totals["mpc_expiry"]) > 0.05
+    assert totals["respend_share"] == totals["lift_share"] == 0  # later rounds are left out, and there is no threshold
+    with pytest.raises(UsageError, match="24 samples are no power of two"):
+        sensitivity.sobol(candidates, ("income",), 24, 1, 14)
 
 
 def test_uncertainties_are_kept_apart() -> None:

@@ -17,7 +17,7 @@ from sycee.core import money
 from sycee.core.arrays import Array
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour import variants
-from sycee.sandbox.experiments import ensemble
+from sycee.sandbox.experiments import ensemble, sensitivity
 from sycee.sandbox.experiments.candidates import Candidate, Trial
 from sycee.sandbox.experiments.ensemble import Ensemble
 from sycee.sandbox.inference.posterior import Posterior
@@ -66,13 +66,14 @@ def compare(
     seed: int = SEED,
     structures: Sequence[str] = (),
     steps: Mapping[str, Sequence[Candidate]] = MappingProxyType({}),
+    samples: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Return the comparison of candidates as a JSON object. Equal arguments give an equal object.
 
     structures: names of variants of behaviour; all without it. steps: of candidates by their name, each with what the
-    steps before it change, too; differences are then attributed to them in this order. `progress` is
-    called with finished runs and their total.
+    steps before it change, too; differences are then attributed to them in this order. samples: of
+    Sobol indices; 0 for none. `progress` is called with finished runs and their total, first of the designs.
     """
     names = tuple(structures) or variants.names()
     parts = [each for name in steps for each in steps[name]]
@@ -119,6 +120,7 @@ def compare(
             for a in range(b + 1, len(candidates))
         ],
         "attribution": _attribution(steps, together, len(candidates), names),
+        "sobol": sensitivity.sobol(candidates, names, samples, seed, days, progress) if samples else None,
     }
 
 

@@ -13,7 +13,6 @@ from blake3 import blake3
 from sycee.core.arrays import Array
 from sycee.core.worker_thread import processors
 from sycee.sandbox.behaviour.parameters import Parameters
-from sycee.sandbox.engine.outcome import Outcome
 from sycee.sandbox.engine.run import run
 from sycee.sandbox.experiments.candidates import Candidate
 
@@ -58,17 +57,8 @@ def compute(
         for place, candidate in enumerate(candidates):
             for number, structure in enumerate(structures):
                 for each in range(seeds):
-                    outcome = run(
-                        candidate.place,
-                        candidate.design,
-                        draws[at],
-                        structure,
-                        run_seed(seed, at, each),
-                        days,
-                        with_baseline=False,
-                        threads=1,
-                    )
-                    totals[place, number, at, each] = _totals(outcome)
+                    chosen = run_seed(seed, at, each)
+                    totals[place, number, at, each] = totals_of(candidate, draws[at], structure, chosen, days)
 
     per_draw = len(candidates) * len(structures) * seeds
     with ThreadPoolExecutor(processors()) as pool:
@@ -83,6 +73,7 @@ def run_seed(seed: int, draw: int, number: int) -> int:
     return int.from_bytes(raw, "little") >> 1
 
 
-def _totals(outcome: Outcome) -> list[int]:
-    """Return the totals of a run. `forward` is what was brought forward and not paid back by the last day."""
+def totals_of(candidate: Candidate, parameters: Parameters, structure: str, seed: int, days: int) -> list[int]:
+    """Return the totals of one run. `forward` is what was brought forward and not paid back by the last day."""
+    outcome = run(candidate.place, candidate.design, parameters, structure, seed, days, with_baseline=False, threads=1)
     return [outcome.open_forward() if name == "forward" else outcome.total(name) for name in TOTALS]

@@ -15,6 +15,8 @@ from sycee.sandbox.experiments.comparing import ATTRIBUTED, OUTCOMES
 SYNTHETIC: Final = "synthetic data"
 ROW_HEIGHT: Final = 24
 AXIS_HEIGHT: Final = 90
+FACTORS_SHOWN: Final = 12
+FACTORS_IN_TABLE: Final = 5
 PAIRS_MAX: Final = 60  # with more, only pairs with the base are shown
 SHOWN: Final = ("claimed", "spent", "new", "cost_per_new")
 
@@ -47,6 +49,7 @@ def comparison_page(comparison: dict[str, Any]) -> Page:
             Section("pairs", "Which design does more in the same run", "Pairs", _pairs(comparison)),
             Section("regret", "What a choice can lose", "Regret", (_regret(designs, currency),)),
             Section("uncertainty", "Where the uncertainty is from", "Uncertainty", _uncertainty(comparison)),
+            *_sobol(comparison),
             Section("record", "From what it follows", "Record", (_record(comparison), _files(designs))),
         ),
         footer="This page is one file and needs no network.",
@@ -208,6 +211,48 @@ def _uncertainty(comparison: dict[str, Any]) -> tuple[Block, ...]:
         ),
     )
     return (plot, table)
+
+
+def _sobol(comparison: dict[str, Any]) -> tuple[Section, ...]:
+    if comparison["sobol"] is None:
+        return ()
+    rows = [each for each in comparison["sobol"]["rows"] if each["factors"]]
+    blocks: list[Block] = []
+    for row in rows[:1]:
+        found = [Band(each["factor"], _around(each)) for each in row["factors"][:FACTORS_SHOWN]]
+        blocks.append(
+            Plot(
+                "sobol",
+                f"Total indices of new consumption for each unit spent, {row['design']}",
+                "The mark is the index, thin lines hold 90 %. A total index has all interactions of its factor.",
+                bands(found, label="share of variance"),
+                height=AXIS_HEIGHT + ROW_HEIGHT * len(found),
+                badge=SYNTHETIC,
+            )
+        )
+    table = Table(
+        "Sobol indices of new consumption for each unit spent, over the priors: the largest factors. Against another "
+        "design: of the difference in the same run.",
+        headings("design", "against", "factor", ">first", ">total"),
+        tuple(
+            (
+                row["design"],
+                row["against"] or "–",
+                each["factor"],
+                f"{each['first']:.2f} ± {each['first_width']:.2f}",
+                f"{each['total']:.2f} ± {each['total_width']:.2f}",
+            )
+            for row in rows
+            for each in row["factors"][:FACTORS_IN_TABLE]
+        ),
+    )
+    return (Section("sobol", "Which parameters decide", "Sensitivity", (*blocks, table)),)
+
+
+def _around(each: dict[str, Any]) -> tuple[float, float, float, float, float]:
+    """Return a total index with its bands of 90 % and, as a normal distribution has it, of 50 %."""
+    middle, width = each["total"], each["total_width"]
+    return middle - width, middle - 0.41 * width, middle, middle + 0.41 * width, middle + width
 
 
 def _record(comparison: dict[str, Any]) -> Facts:
