@@ -23,7 +23,7 @@ GROWTH: Final = 1.6  # payments of a level for each of the level before it
 REST_SHARE: Final = 0.6  # of the payments that are left, which one level decides at most
 DECIDED_MAX: Final = 25_000  # payments that levels decide; the rest is rounded
 TREE_MAX: Final = 20  # nodes of the search tree of a level
-ROUNDED: Final = 4  # levels after which the rest is rounded to see how good the set is
+ROUNDED_FROM: Final = 3  # from this level on, the rest is rounded too: the best of all roundings counts
 TIME_SHARE: Final = 0.4  # of the time that is left, which one level may take
 
 
@@ -85,7 +85,7 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
         if answer.chosen is None:  # no whole payments keep the limits of a node, as earlier levels left it
             break
         chosen, low = answer.chosen, high
-        if number >= len(ends) - ROUNDED or used >= (1.0 - TIME_SHARE) * seconds:
+        if number >= min(ROUNDED_FROM, len(ends) - 1) or used >= (1.0 - TIME_SHARE) * seconds:
             shares = answer.shares[relaxation.columns]
             shares[order[:low]] = chosen[order[:low]]
             parts = replace(relaxation, shares=shares, column_shares=answer.shares)
