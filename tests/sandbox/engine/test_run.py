@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from sycee.sandbox.behaviour import parameters, setting, variants
 from sycee.sandbox.behaviour.decide import Decision, Purse, decide
 from sycee.sandbox.behaviour.design import CASH, COUPON, NO_PROGRAMME, NONE, Design, Moved, Shops
 from sycee.sandbox.behaviour.draws import Draws, person_key
+from sycee.sandbox.city import files
 from sycee.sandbox.city.model import City, tiny_town
 from sycee.sandbox.engine.outcome import EFFECT_NAMES, Outcome
 from sycee.sandbox.engine.run import Columns, Place, prepare, run
@@ -313,3 +315,9 @@ def test_unknown_sectors_and_zones_are_refused() -> None:
     assert "food" in error.value.hint
     with pytest.raises(UsageError, match="no zone 9"):
         prepare(TOWN, Shops(zones=(9,)))
+
+
+def test_a_city_whose_columns_cannot_be_written_is_run(tmp_path: Path) -> None:
+    files.write(TOWN, tmp_path / "town")
+    stored = run(files.read(tmp_path / "town"), LOTTERY, CENTRAL, seed=4, days=3)
+    assert stored.digest() == run(TOWN, LOTTERY, CENTRAL, seed=4, days=3).digest()

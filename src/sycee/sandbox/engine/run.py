@@ -130,10 +130,10 @@ class Columns:
         """Return the columns under a design, which decides who is eligible."""
         return Columns(
             (
-                np.ascontiguousarray(people.zone, np.uint16),
-                np.ascontiguousarray(people.works_in, np.uint16),
-                np.ascontiguousarray(people.month, np.int64),
-                np.ascontiguousarray(people.liquid, np.int64),
+                _column(people.zone, np.uint16),
+                _column(people.works_in, np.uint16),
+                _column(people.month, np.int64),
+                _column(people.liquid, np.int64),
                 people.deciles,
                 people.flags(design),
             )
@@ -143,6 +143,11 @@ class Columns:
         """Return one person for the plain rule, with amounts in price steps of `steps` minor units."""
         zone, works, month, liquid, deciles, flags = (int(column[number % column.size]) for column in self.arrays)
         return Person(zone, works, month // steps, liquid // steps, deciles >> 4, deciles & 15, flags)
+
+
+def _column(values: Array, kind: type[np.generic]) -> Array:
+    """Return a column that a kernel accepts. Columns read from a file cannot be written, and are copied."""
+    return np.require(values, kind, ("C_CONTIGUOUS", "WRITEABLE"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
