@@ -1,0 +1,107 @@
+"""`sycee sandbox run`: a programme on a synthetic city, by the engine alone or on a ledger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from sycee.cli.parameters import AsJson, Between
+from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_MONEY = frozenset(
+    {
+        "issued", "claimed", "spent", "top_up", "returned",
+        "own", "substituted", "forward", "new", "lifted", "paid_back",
+    }
+)  # fmt: skip
+
+
+def run(
+    programme: Annotated[str, Parameter(name="PROGRAMME", help="Programme file, or the name of a shipped pilot.")],
+    /,
+    *,
+    city: Annotated[Path, Parameter(help="Folder of a city, from `sycee sandbox city`.")],
+    ledger: Annotated[
+        Path | None, Parameter(help="New folder: run the same decisions on a ledger there, and compare.")
+    ] = None,
+    out: Annotated[Path | None, Parameter(help="JSON file for the record of the run.")] = None,
+    variant: Annotated[str, Parameter(help="Structure of behaviour.")] = "liquid-wealth",
+    seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
+    days: Annotated[int | None, Parameter(help="Number of days.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Run a programme on a synthetic city, by the engine alone or on a ledger too.
+
+    With --ledger, every purse and every shop of the ledger is compared with the engine's. Exit code 3 if one differs.
+    """
+    from sycee.core.errors import IntegrityError, UsageError
+    from sycee.core.output_files import require_distinct, write_file
+    from sycee.programmes.definition import load
+    from sycee.sandbox.behaviour import parameters
+    from sycee.sandbox.city import files
+    from sycee.sandbox.ledger_run import record
+    from sycee.sandbox.ledger_run import run as runs
+
+    require_distinct({"--ledger": ledger, "--out": out}, [city])
+    if ledger is not None and ledger.exists() and (not ledger.is_dir() or any(ledger.iterdir())):
+        raise UsageError(f"{ledger} is not an empty folder", hint="name a new folder for --ledger")
+    case = runs.prepare(
+        load(programme), files.read(city), parameters.standard().central(), seed=seed, variant=variant, days=days
+    )
+    found = None
+    if ledger is not None:
+        ledger.mkdir(parents=True, exist_ok=True)
+    recipients = runs.choose(case, ledger)
+    outcome = runs.alone(case, recipients)
+    if ledger is not None:
+        with progress(f"{case.programme.name} on a ledger", "days") as report:
+            found = runs.on_ledger(case, recipients, ledger, report)
+    made = record.make(case, recipients, outcome, found)
+    if out is not None:
+        write_file(out, json.dumps(made, indent=1).encode() + b"\n")
+    if json_:
+        show_json(made)
+    else:
+        _show(made)
+    if ledger is not None:
+        note(f"ledger stored in {ledger}; check it: sycee verify {ledger} --authority")
+    answer = made["ledger"]
+    if answer is not None and not answer["equal"]:
+        raise IntegrityError(
+            f"ledger and engine differ: {answer['differences']:,} sums, "
+            f"{sum(answer['refused'].values()):,} refused operations",
+            hint="--out FILE stores the first differences and every refusal",
+        )
+
+
+def _show(made: dict[str, Any]) -> None:
+    place = made["city"]["name"]
+    show(f"{made['programme']} in {place}: {made['people']:,} persons, {made['days']} days", style="bold")
+    for text in made["cannot_say"]:
+        show(f"  {text}")
+    print_table(_totals(made))
+    show(f"digest {made['digest']}")
+    answer = made["ledger"]
+    if answer is None:
+        return
+    show(f"ledger: {answer['payments']:,} payments in {answer['operations']:,} operations, digest {answer['digest']}")
+    for reason, count in answer["refused"].items():
+        show(f"refused: {count:,} × {reason}")
+    if answer["equal"]:
+        show("every purse and every shop is equal on the ledger and in the engine")
+
+
+def _totals(made: dict[str, Any]) -> Table:
+    from sycee.core import money
+
+    shown = table("total", "value", numbers=("value",))
+    currency = money.currency(made["currency"])
+    for name, value in made["totals"].items():
+        shown.add_row(name.replace("_", " "), money.format(value, currency) if name in _MONEY else f"{value:,}")
+    return shown
