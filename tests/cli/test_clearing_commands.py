@@ -83,6 +83,16 @@ def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Pa
     header = Path(made.out.splitlines()[0])
     assert sycee("clearing", "verify", header).out.endswith("\nverification passed\n")
     assert sycee("clearing", "verify", header, "--json").json()["chosen"] == 3
+    booked = sycee("clearing", "verify", header, "--bank", bank)
+    assert "\nthe ledger booked this set, and had these positions\nverification passed\n" in booked.out, booked.err
+    relabelled = re.sub(rb'"method":"[^"]*"', b'"method":"guess"', header.read_bytes())
+    (tmp_path / "other").mkdir()
+    shutil.copy(header.with_suffix(".rows"), tmp_path / "other")
+    other = tmp_path / "other" / header.name
+    other.write_bytes(relabelled)
+    assert sycee("clearing", "verify", other).code == 0
+    assert "certificate of set" in (wrong := sycee("clearing", "verify", other, "--bank", bank)).err
+    assert wrong.code == 3
     header.write_bytes(header.read_bytes().replace(b'"value":300000000', b'"value":300000001'))
     forged = sycee("clearing", "verify", header)
     assert forged.code == 3

@@ -85,6 +85,9 @@ def verify(
     header: Annotated[Path, Parameter(help="Header of the certificate, NAME.json; NAME.rows is read beside it.")],
     /,
     *,
+    bank: Annotated[
+        Path | None, Parameter(help="Data folder: check also that the ledger booked the set, from these positions.")
+    ] = None,
     json_: AsJson = False,
 ) -> int:
     """Check the certificate of a set: limits, legs, the Merkle root, and the bound that no set exceeds.
@@ -102,17 +105,34 @@ def verify(
             f"{error.filename}: {error.strerror}", hint="name NAME.json, with NAME.rows beside it"
         ) from error
     found = certificates.check(made)
+    if bank is not None:
+        _check_booked(bank, header.stem, made.header)
     if json_:
         names = ("frame", "batch", "payments", "chosen", "value", "bound", "method")
-        show_json({"ok": True, "digest": made.digest.hex()} | {name: found[name] for name in names})
+        show_json(
+            {"ok": True, "booked": bank is not None, "digest": made.digest.hex()}
+            | {name: found[name] for name in names}
+        )
         return 0
     show(
         f"{found['chosen']:,} of {quantity(found['payments'], 'payment')} chosen after frame {found['frame']:,}, "
         f"value {found['value']:,}, {_share(found['value'], found['bound'])} of the bound",
         f"digest {made.digest.hex()}",
+        *(["the ledger booked this set, and had these positions"] if bank is not None else []),
         "verification passed",
     )
     return 0
+
+
+def _check_booked(folder: Path, name: str, header: bytes) -> None:
+    """Raise IntegrityError unless the bank booked the set of a certificate, and NotFound if it has no such set."""
+    from sycee.core import ids
+    from sycee.core.canonical_json import canonical
+    from sycee.core.errors import IntegrityError
+
+    with open_bank(folder) as bank:
+        if canonical(bank.clearing.sets.verify(ids.parse(name))) != header:
+            raise IntegrityError(f"the bank's certificate of set {name} is another one")
 
 
 def _show_settled(done: Settled) -> None:
