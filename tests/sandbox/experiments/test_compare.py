@@ -100,6 +100,19 @@ def test_sobol_indices_find_the_parameters_that_decide(folder: Path) -> None:
         sensitivity.sobol(candidates, ("income",), 24, 1, 14)
 
 
+def test_each_structure_has_the_parameters_that_were_fitted_with_it(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "posterior.parquet"
+    values = np.array([[0.0, 0.0], [0.6, 0.3]])
+    posterior.store(path, ("mpc_cash", "mpc_expiry"), values, np.ones(2), ("deadline", "habit"))
+    trial = Trial.of(TOWN, 1_000)
+    few: dict[str, Any] = {"draws": 2, "seeds": 1, "structures": ("deadline", "habit")}
+    (base,) = comparing.compare(trial, trial.candidates(folder / "base.toml", []), posterior.load(path), **few)[
+        "designs"
+    ]
+    found = base["outcomes"]["new_of_spent"]["by_structure"]
+    assert found["deadline"]["95"] < 0.2 < 0.3 < found["habit"]["5"]
+
+
 def test_uncertainties_are_kept_apart() -> None:
     structure = np.array([10.0, 20.0])[:, None, None]
     parameters = np.array([-1.0, 0.0, 1.0])[None, :, None]

@@ -78,7 +78,7 @@ def compare(
     names = tuple(structures) or variants.names()
     parts = [each for name in steps for each in steps[name]]
     days = max(HORIZON_DAYS, max(each.design.last_day for each in (*candidates, *parts)) + 1 + PAY_BACK_DAYS)
-    drawn = posterior.draws(behaviour.standard(), draws, seed)
+    drawn = [posterior.draws(behaviour.standard(), draws, seed, name) for name in names]
     runs = ensemble.compute([*candidates, *parts], names, drawn, seeds, seed, days, progress)
     currency = money.currency(trial.city.currency)
     unit = trial.population / trial.people / 10**currency.digits

@@ -40,7 +40,7 @@ class Ensemble:
 def compute(
     candidates: Sequence[Candidate],
     structures: Sequence[str],
-    draws: Sequence[Parameters],
+    draws: Sequence[Sequence[Parameters]],
     seeds: int,
     seed: int,
     days: int,
@@ -48,22 +48,23 @@ def compute(
 ) -> Ensemble:
     """Run every candidate with every structure, draw and seed. All candidates have the same ones.
 
-    Seed k of draw d follows from `seed`, d and k, so that draws are independent. `progress` is called with finished
-    runs and their total.
+    draws: of each structure, whose parameters were fitted apart; equally many for all. Seed k of draw d follows from
+    `seed`, d and k, so that draws are independent. `progress` is called with finished runs and their total.
     """
-    totals = np.zeros((len(candidates), len(structures), len(draws), seeds, len(TOTALS)), np.int64)
+    count = len(draws[0])
+    totals = np.zeros((len(candidates), len(structures), count, seeds, len(TOTALS)), np.int64)
 
     def work(at: int) -> None:
         for place, candidate in enumerate(candidates):
             for number, structure in enumerate(structures):
                 for each in range(seeds):
                     chosen = run_seed(seed, at, each)
-                    totals[place, number, at, each] = totals_of(candidate, draws[at], structure, chosen, days)
+                    totals[place, number, at, each] = totals_of(candidate, draws[number][at], structure, chosen, days)
 
     per_draw = len(candidates) * len(structures) * seeds
     with ThreadPoolExecutor(processors()) as pool:
-        for done, _ in enumerate(pool.map(work, range(len(draws))), 1):
-            progress(done * per_draw, len(draws) * per_draw)
+        for done, _ in enumerate(pool.map(work, range(count)), 1):
+            progress(done * per_draw, count * per_draw)
     return Ensemble(totals)
 
 
