@@ -17,6 +17,8 @@ ROW_HEIGHT: Final = 24
 AXIS_HEIGHT: Final = 90
 FACTORS_SHOWN: Final = 12
 FACTORS_IN_TABLE: Final = 5
+EFFECTS: Final = ("new", "cost_per_new", "new_of_spent", "substituted", "forward")
+PURSES: Final = tuple(name for name in OUTCOMES if name not in EFFECTS)
 PAIRS_MAX: Final = 60  # with more, only pairs with the base are shown
 SHOWN: Final = ("claimed", "spent", "new", "cost_per_new")
 
@@ -64,14 +66,17 @@ def band_text(quantiles: dict[str, float] | None) -> str:
 
 
 def _designs(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
-    table = Table(
-        f"Median [5 %, 95 %] over all runs, in {currency} of the whole city. Spent is the cost.",
-        headings("design", *(f">{name.replace('_', ' ')}" for name in OUTCOMES)),
-        tuple(
-            (each["name"], *(band_text(each["outcomes"][name]["quantiles"]) for name in OUTCOMES)) for each in designs
-        ),
-        stacked=True,
-    )
+    tables = [
+        Table(
+            f"{caption}: median [5 %, 95 %] over all runs, in {currency} of the whole city.",
+            headings("design", *(f">{name.replace('_', ' ')}" for name in names)),
+            tuple(
+                (each["name"], *(band_text(each["outcomes"][name]["quantiles"]) for name in names)) for each in designs
+            ),
+            stacked=True,
+        )
+        for caption, names in (("What it does to consumption", EFFECTS), ("Money of the purses", PURSES))
+    ]
     meaning = Table("Columns", headings("outcome", "meaning"), tuple(OUTCOMES.items()), folded="What the columns mean")
     return (
         _plot("new", "New consumption", currency, designs, lambda each: each["outcomes"]["new"]["quantiles"]),
@@ -82,7 +87,7 @@ def _designs(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
             designs,
             lambda each: each["outcomes"]["new_of_spent"]["quantiles"],
         ),
-        table,
+        *tables,
         meaning,
     )
 
