@@ -203,7 +203,7 @@ def _coverage(profile: Profile) -> Iterator[str]:
         ("why it is not about those", coverage.outside),
     ]
     yield _table(("modelled", ""), [row for row in modelled if row[1]])
-    yield "What is not modelled gives *unknown* where a rule of the kind coverage finds it, and no verdict elsewhere."
+    yield "Facts not modelled give *unknown* where a rule of the kind coverage finds them, and no verdict elsewhere."
     yield _table(("not modelled", "clause"), [(each.what, each.clause) for each in coverage.not_modelled])
     ours = [(rule.id.partition("/")[2], rule.interpretation) for rule in profile.rules if rule.interpretation]
     if ours:

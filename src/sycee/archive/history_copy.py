@@ -1,7 +1,7 @@
 """Copies of parts of the history, each made between two frames and small enough not to delay payments.
 
 Movements and bound operations never change after their frame is durable. So a history that is copied slice by slice,
-with other frames applied in between, is the history as of the frame at which copying began.
+with other frames applied meanwhile, is the history as of the frame at which copying began.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _schema(columns: Sequence[Column]) -> Any:
 
 
 def _batches(parts: Iterable[Any]) -> Iterator[Any]:
-    """Combine tables until each has ≥ ROW_GROUP_ROWS rows, but for the last."""
+    """Combine tables until each has ≥ ROW_GROUP_ROWS rows, except for the last."""
     waiting, rows = list[Any](), 0
     for part in parts:
         waiting.append(part)

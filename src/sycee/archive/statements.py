@@ -1,7 +1,7 @@
 """Statement of an account between two moments, read along its chain of movements.
 
-O(lines from the newest back to the beginning), whatever the size and age of the ledger. The chain is read in slices,
-and payments continue between slices: movements that existed at the first slice never change.
+O(lines from the newest back to the beginning), regardless of the size and age of the ledger. The chain is read in
+slices, and payments continue between slices: movements that existed at the first slice never change.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class File:
 
     - `operator`: of the payer's account.
     - `settlement`: number of its settlement batch; before its first row, the number that this row would begin; 0 if
-      each row is paid by itself, and for a file that was discarded without rows.
+      each row is paid separately, and for a file that was discarded without rows.
     - `proposal`: of the approval, 0 for none.
     """
 

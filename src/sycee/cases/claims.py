@@ -130,7 +130,7 @@ class Claims:
         return self._proposals.propose(REVERSE, record, effect, maker=who, before=before, id=id)
 
     def proposed_return(self, id: int) -> Proposal | None:
-        """Return the proposal of this id that returns money, whatever its state; None if there is none."""
+        """Return the proposal of this id that returns money, regardless of its state; None if there is none."""
         with reading(self._stores.engine) as connection:
             found = connection.scalar(sqlalchemy.select(CLAIMS.c.reverse).where(CLAIMS.c.reverse == id))
         return None if found is None else self._proposals.get(id).proposal

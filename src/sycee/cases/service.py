@@ -94,7 +94,7 @@ class Returns(Protocol):
         ...
 
     def proposed_return(self, id: int) -> Proposal | None:
-        """Return the proposal of this id that returns money, whatever its state; None if there is none."""
+        """Return the proposal of this id that returns money, regardless of its state; None if there is none."""
         ...
 
 

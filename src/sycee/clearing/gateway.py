@@ -87,8 +87,8 @@ class Gateway:
     def deliver(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivered:
         """Read the pacs.009 of a participant's delivery, and store their payments. Errors: `Receiving.receive`.
 
-        A message that cannot be read, is not the participant's, or is an advice, is refused by itself. A payment with a
-        settlement day in the future is booked from that day on; one with a time from (FrTm) or until (TillTm) which it
+        A message that cannot be read, is not the participant's, or is an advice, is refused alone. A payment with
+        a settlement day in the future is booked from that day on; one with a time from (FrTm) or until (TillTm) that it
         asks for settlement, from then on or until then.
         """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}

@@ -46,7 +46,7 @@ class Instructions:
     - `originals`: of a return, the number of the booked payment, else 0.
     - `requests`: what compliance is asked, by row, for payments that cross a border.
 
-    Columns that are left out are zero, and `priorities` NORMAL. Raises UsageError for columns of other lengths.
+    Columns that are omitted are zero, and `priorities` NORMAL. Raises UsageError for columns of other lengths.
     """
 
     uetrs: Bytes

@@ -1,7 +1,7 @@
 """Limits that participants set for themselves: what may go net to one other or to all, and what urgent payments keep.
 
 Limits stand, dated, in the house's tables; the ledger knows none of them. They count what sets and single bookings of
-the day paid, net: what came back is free again.
+the day paid, net: returned money is free again.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def code_of(currency: int) -> str:
 def limited_queue(found: Waiting, nodes: Nodes, rules: Rules) -> tuple[Queue, list[Bound]]:
     """Return the input of `netting` with all limits, and its nodes after the positions.
 
-    A multilateral limit lowers its node's. A reservation, and the largest balance of a position, is a node of its own:
+    A multilateral limit lowers its node's. A reservation, and the largest balance of a position, is a separate node:
     each payment that counts gets another leg to or from it.
     """
     legs = legs_of(found, nodes)

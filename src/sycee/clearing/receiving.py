@@ -279,7 +279,7 @@ class _Storing:
                 self._reasons[row] = reasons.SAME_UETR if message_of[row] else reasons.SAME_MESSAGE
 
     def _match(self, number: int, message: int) -> None:
-        """Let a payment against payment go on: both sides sent its message."""
+        """Let a payment against payment continue: both sides sent its message."""
         now_ns = self._delivery["at_ns"]
         crossing, late = PAYMENTS.c.crossing == 1, PAYMENTS.c.from_ns > now_ns
         state = sqlalchemy.case((crossing, VALID), (late, CLEARED), else_=QUEUED)

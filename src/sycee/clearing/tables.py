@@ -41,7 +41,7 @@ RETURNED: Final = "returned"  # booked, and paid back by another payment
 STATES: Final = (UNMATCHED, VALID, CLEARED, QUEUED, DECIDED, BOOKED, REFUSED, CANCELLED, RETURNED)
 WAITING: Final = (UNMATCHED, VALID, CLEARED, QUEUED)  # can be cancelled
 # Kinds of a set, and its states.
-GROSS: Final = "gross"  # each payment by itself
+GROSS: Final = "gross"  # each payment separately
 NET: Final = "net"  # all payments together, with a certificate
 BOOKING: Final = "booking"
 DONE: Final = "done"

@@ -57,7 +57,7 @@ def deliver(
 ) -> int:
     """Take in a participant's messages from a folder, and write the answer to each NAME.xml to NAME.answer.xml.
 
-    A file that has its answer is left out. A person of the participant's operator delivers. Exit code 1 if a file, a
+    A file that has its answer is omitted. A person of the participant's operator delivers. Exit code 1 if a file, a
     message or a payment was refused.
     """
     keys = signing_keys(key)

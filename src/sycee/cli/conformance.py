@@ -19,9 +19,9 @@ def conformance(
     *,
     client: Annotated[str, Parameter(help="Id of the registered program.")],
     client_key: Annotated[Path, Parameter(help="File with the private key of the program.")],
-    payer: Annotated[str, Parameter(help="Id of a wallet with a key of its own, which pays.")],
+    payer: Annotated[str, Parameter(help="Id of a wallet with its own key, which pays.")],
     payer_key: Annotated[Path, Parameter(help="File with the private key of the payer's wallet.")],
-    payee: Annotated[str, Parameter(help="Id of a wallet with a key of its own, which is paid and refunds.")],
+    payee: Annotated[str, Parameter(help="Id of a wallet with its own key, which is paid and refunds.")],
     payee_key: Annotated[Path, Parameter(help="File with the private key of the payee's wallet.")],
     receiver: Annotated[str, Parameter(help="Also check this address, which receives webhooks.")] = "",
     webhook_key: Annotated[

@@ -172,7 +172,7 @@ def draft(
 
 @app.command(name="dry-run")
 def dry_run(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, json_: AsJson = False) -> int:
-    """Apply all steps to come to a copy of the ledger's state, and show what they would do. Nothing is written."""
+    """Apply all further steps to a copy of the ledger's state, and show what they would do. Nothing is written."""
     with open_bank(folder) as bank:
         result = bank.programmes.dry_run(name, occurrence)
         if json_:

@@ -159,7 +159,7 @@ def code(
 
 
 def screen(folder: BankFolder, name: Name, /, *, occurrence: Number = 0) -> int:
-    """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs by itself."""
+    """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs automatically."""
     with open_bank(folder) as bank:
         found = bank.registrations.screen(name, occurrence)
     show(f"{found.duplicates:,} entries are duplicates, {found.excluded:,} were excluded now")

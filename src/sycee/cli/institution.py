@@ -39,7 +39,7 @@ def add(
 ) -> int:
     """Enter an institution, with its owners and its settlement account.
 
-    It takes part once its due diligence passed: `sycee institution verify`.
+    It participates once its due diligence passed: `sycee institution verify`.
     """
     from sycee.core import ids
 

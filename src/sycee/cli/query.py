@@ -31,7 +31,7 @@ def query(
 
     Views: movements, lines, operations, frames, accounts, balances, purses, programmes, currencies.
 
-    The archive ends with the last `sycee export`. DuckDB reads the archive's files and nothing else: no other file, no
+    The archive ends with the last `sycee export`. DuckDB reads the archive's files alone: no other file, no
     network, no extension.
     """
     from sycee.archive.query import Query

@@ -1,4 +1,4 @@
-"""Commands that a server carries out, chosen by the option --server: no data folder is on this machine."""
+"""Commands that a server performs, chosen by the option --server: no data folder is on this machine."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
     from sycee.client import Call, Client
 
-POLL_S: Final = 0.5  # between two looks at the progress of a backup
+POLL_S: Final = 0.5  # between two requests for the progress of a backup
 
 app = App(
     name="sycee",
-    help="Commands that a server carries out: sycee COMMAND --server URL.",
+    help="Commands that a server performs: sycee COMMAND --server URL.",
     default_parameter=Parameter(converter=convert),
 )
 

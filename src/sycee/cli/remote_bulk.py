@@ -1,4 +1,4 @@
-"""Bulk payments that a server carries out: `sycee bulk` with the option --server."""
+"""Bulk payments that a server performs: `sycee bulk` with the option --server."""
 
 from __future__ import annotations
 

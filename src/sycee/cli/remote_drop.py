@@ -74,7 +74,7 @@ def show_(name: Name, /, *, login: Login, json_: AsJson = False) -> int:
 
 @drop.command(name="dry-run")
 def dry_run(name: Name, /, *, login: Login, occurrence: Number = 0, json_: AsJson = False) -> int:
-    """Apply all steps to come to a copy of the ledger's state, and show what they would do. Nothing is written."""
+    """Apply all further steps to a copy of the ledger's state, and show what they would do. Nothing is written."""
     from dataclasses import asdict
 
     with connected(login) as bank:

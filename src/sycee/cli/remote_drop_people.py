@@ -162,7 +162,7 @@ def code(
 
 
 def screen(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
-    """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs by itself."""
+    """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs automatically."""
     with connected(login) as server:
         from sycee.client import api
 

@@ -81,7 +81,7 @@ def funders(*, login: Login, json_: AsJson = False) -> int:
 
 def apply(
     name: Name, merchant: Annotated[str, Parameter(help="Id of the merchant.")], /, *, login: Login,
-    group: Annotated[str, Parameter(help="Merchant group of the file; may be left out if it has one.")] = "",
+    group: Annotated[str, Parameter(help="Merchant group of the file; may be omitted if it has one.")] = "",
     wallet: Annotated[str, Parameter(help="Account of the merchant; its oldest one if omitted.")] = "",
     id_: ActionId = "",
 ) -> int:  # fmt: skip

@@ -1,4 +1,4 @@
-"""Options and helpers of the commands that a server carries out."""
+"""Options and helpers of the commands that a server performs."""
 
 from __future__ import annotations
 

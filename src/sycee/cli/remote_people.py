@@ -45,7 +45,7 @@ def add(
     settlement: Annotated[str, Parameter(help="Account at a bank, which is stored encrypted.")] = "",
     id_: ActionId = "",
 ) -> int:  # fmt: skip
-    """Enter an institution, with its owners and its settlement account. It takes part once its checks passed."""
+    """Enter an institution, with its owners and its settlement account. It participates once its checks passed."""
     from sycee.core import ids
 
     with connected(login) as bank:

@@ -231,7 +231,7 @@ def list_holds(wallet: WalletId, /, *, login: Login, json_: AsJson = False) -> i
 
 
 def _signer(bank: Client, wallet: str, key: Path | None) -> Signer:
-    """Return who signs for a wallet. A side whose account this program may not see has a key of its own."""
+    """Return who signs for a wallet. A side whose account this program may not see has its own key."""
     from sycee.client import api
 
     return signer_of(bank, bank.do(api.wallet(wallet)), private_key(key))

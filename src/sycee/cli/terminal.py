@@ -104,7 +104,7 @@ def table(*headings: str, numbers: tuple[str, ...] = (), ruled: bool = True) -> 
 
 
 def print_table(table: Table) -> None:
-    """Print a table in its full width, whatever the terminal's width, so that no value is truncated."""
+    """Print a table in its full width, regardless of the terminal's width, so that no value is truncated."""
     terminal = console()
     terminal.width = TABLE_WIDTH_MAX
     with terminal.capture() as captured:

@@ -42,7 +42,7 @@ class BulkFile:
     """A file as the server has it. Amounts in minor units.
 
     - `state`: "waiting" for two persons, "open", "settling", "settled" or "discarded".
-    - `settlement`: number of the settlement batch, 0 if each row is paid by itself.
+    - `settlement`: number of the settlement batch, 0 if each row is paid separately.
     - `counts`: rows by code, and `paid_minor`, if the summary was asked for; else None.
     """
 

@@ -1,7 +1,7 @@
 """Declarations: TOML files about one network, read according to `vocabulary`.
 
 A file has a list of tables for each kind of entities. The vocabulary defines kinds, fields, words and references; no
-code here names a kind of its own. A field that is omitted is unknown. Several files, or a folder, form one network;
+code here names its own kind. A field that is omitted is unknown. Several files, or a folder, form one network;
 one of them has [network]::
 
     network = load([Path("network")])
@@ -214,7 +214,7 @@ class _Reader:
     def _refuse_decisions(self, document: Table) -> None:
         """Raise DocumentError for adoptions and waivers in a file other than that with [network].
 
-        A participant declares facts of its own; whoever answers for the whole network decides what binds it.
+        A participant declares facts of its own; the person who answers for the whole network decides what binds it.
         """
         for key in ("adoptions", "waivers"):
             tables = document.tables(key, empty=True) if key in document and document.file != self.head.file else ()

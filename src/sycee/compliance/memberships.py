@@ -22,12 +22,12 @@ from sycee.core import documents
 from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
-STATE: Final = "state"  # a state, or a territory with a code of its own
+STATE: Final = "state"  # a state, or a territory with its own code
 ORGANISATION: Final = "organisation"  # of states, which are its members
 COMPANY: Final = "company"
 KINDS: Final = (STATE, ORGANISATION, COMPANY)
 
-# The first four take part; the others are statements about the regime, or of its initiator about the party.
+# The first four participate; the others are statements about the regime, or of its initiator about the party.
 TAKES_PART: Final = ("initiator", "member", "signed", "joint-initiative")
 RELATIONS: Final[Mapping[str, str]] = {
     "initiator": "it proposed the regime",
@@ -63,7 +63,7 @@ class Membership(Dated):
 
     @property
     def takes_part(self) -> bool:
-        """Whether the party takes part in the regime, and does not only speak or is spoken about."""
+        """Whether the party participates in the regime, and does not only speak or is spoken about."""
         return self.relation in TAKES_PART
 
 
@@ -85,7 +85,7 @@ class MemberList:
     def states_on(self, day: date, *, taking_part: bool) -> frozenset[str]:
         """Return the states with a row in force on a day, by themselves or through an organisation of states.
 
-        `taking_part` leaves out statements.
+        `taking_part` omits statements.
         """
         rows = (row for row in self.on(day) if row.kind != COMPANY and (row.takes_part or not taking_part))
         return frozenset(state for row in rows for state in row.states)

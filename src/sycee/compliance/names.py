@@ -255,7 +255,7 @@ class NameIndex:
         yield from ((PART, each) for each in self._parts.get(whole, ()))
 
     def _typed(self, written: Words) -> Iterator[_Entry]:
-        """Yield the entries whose words are, but for typing errors, the first of these words."""
+        """Yield the entries whose words are, except for typing errors, the first of these words."""
         for entry in self._beginning_with(written[0]):
             first = written[: len(entry.words)]
             if len(first) == len(entry.words) and are_typed(entry.words, first):
@@ -264,7 +264,7 @@ class NameIndex:
                     yield entry
 
     def _entries_beginning_with(self, word: str) -> tuple[_Entry, ...]:
-        """Return the entries whose first word equals a word but for typing errors."""
+        """Return the entries whose first word equals a word except for typing errors."""
         return tuple(entry for each in self._close_to(word) for entry in self._first.get(each, ()))
 
     def _close_words(self, word: str) -> Words:

@@ -82,7 +82,7 @@ class Condition:
     test: str = ""
     negate: bool = False
     self_declared: bool = False  # where it holds, the verdict is attested at most
-    where_declared: bool = False  # a missing fact at the end of the path is left out
+    where_declared: bool = False  # a missing fact at the end of the path is omitted
     values: frozenset[str] = frozenset()  # of a set test, unless `facts` is the path of the set
     facts: str = ""
     members: tuple[Member, ...] = ()  # further values, on some days only
@@ -133,7 +133,7 @@ class Condition:
     def paths(self) -> Iterator[str]:
         """Yield all its paths of facts, at any depth.
 
-        Of those in `having` only the ones with a start of their own: the others start at the elements of `some`.
+        Of those in `having` only the ones with their own start: the others start at the elements of `some`.
         """
         yield from filter(None, (self.fact, self.facts, self.parts, self.purposes, self.of, self.some))
         for each in self.any_of:
@@ -264,7 +264,7 @@ def _paths_of_sums(condition: Condition) -> Iterator[tuple[str, Roots]]:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A further name of a listed party, such as in another script or a trading name, with a source of its own."""
+    """A further name of a listed party, such as in another script or a trading name, with its own source."""
 
     name: str
     source: str
@@ -275,7 +275,7 @@ class Alias:
 class Row(Dated):
     """One party on a list: `party` is the id of an organisation, an identifier or a name; `also` are other names.
 
-    The source of the row gives these; `aliases` are names with sources of their own.
+    The source of the row gives these; `aliases` are names with their own sources.
 
     A row with parts or purposes covers only those. Only a row that is `listed` excludes its party: one that is
     `pending` makes the result unknown, and one that is `recommended` is reported and does not decide.

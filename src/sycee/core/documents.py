@@ -148,7 +148,7 @@ class _Layers:
 
 
 def overlaid(base: Table, over: Table, *, only: Container[str] | None = None, without: Collection[str] = ()) -> Table:
-    """Return the document `base` with the values of `over` in place of its own, to be read as one.
+    """Return the document `base` with the values of `over` instead of its own, to be read as one.
 
     Tables are merged key by key; every other value replaces the one of `base`. Where `base` has an array of tables
     and `over` a table, the keys of `over` are the `name` of a table of the array, or its number from 1. `only`: the

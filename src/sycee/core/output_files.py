@@ -52,7 +52,7 @@ def require_place(path: Path) -> None:
             hint=f"make the folder first: mkdir -p {path.parent}",
         )
     if status is not None and _standard_stream(status) is not None:
-        return  # it is open already, whatever its permissions
+        return  # it is open already, regardless of its permissions
     written = folder if _is_replaced(status) else path
     if not os.access(written, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UnavailableError(f"{path} cannot be written: this user may not write to {written}", hint=_HINT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# C0 and C1 control characters but for the tab, line and paragraph separators, embeddings and isolates of writing
+# C0 and C1 control characters except for the tab, line and paragraph separators, embeddings and isolates of writing
 # direction, the byte-order mark, lone surrogates and two non-characters. XML does not allow the last two groups.
 _UNPRINTABLE: Final = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 

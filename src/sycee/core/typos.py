@@ -1,7 +1,7 @@
 """Names that were probably mistyped, and the hint "did you mean …?".
 
 `nearest` and `hint` serve an error that is raised anyway: the suggestion is the most similar word, by difflib's ratio,
-whatever the case of its letters. `corrected` decides whether a name is an error. Similarity is too weak for
+regardless of the case of its letters. `corrected` decides whether a name is an error. Similarity is too weak for
 that, because ids often differ by intent (`bank-0041` and `bank-0042`, `carrier-a` and `carrier-b`). So only one typing
 error counts: in a word of ≥ 4 letters, one letter that is wrong, missing, extra or swapped with its neighbour; or one
 dash that is missing or extra between letters. Numbers and shorter words distinguish ids.

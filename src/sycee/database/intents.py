@@ -394,7 +394,7 @@ def _keys(value: Any) -> Iterator[str]:
 
 
 def _groups(intents: Sequence[Intent]) -> Iterator[list[Intent]]:
-    """Yield the intents in groups that fit one submission; an intent of several parts by itself."""
+    """Yield the intents in groups that fit one submission; an intent of several parts separately."""
     group: list[Intent] = []
     size = 0
     for intent in intents:

@@ -92,7 +92,7 @@ def _current(engine: Engine, connection: Connection, schemas: Sequence[Schema]) 
         for number, schema in enumerate(schemas)
         if schema.version_table in names
     ]
-    # One query for all tables: a bank has more than ten packages, and a query of its own for each takes milliseconds.
+    # One query for all tables: a bank has more than ten packages, and a separate query for each takes milliseconds.
     rows = connection.execute(sqlalchemy.union_all(*selects)) if selects else ()
     found = dict.fromkeys(schemas, "") | {schemas[number]: is_at for number, is_at in rows}
     for schema, is_at in found.items():

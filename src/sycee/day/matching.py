@@ -85,7 +85,7 @@ def match(
             add(EXTRA, each.operation, -each.minor, elsewhere(each.operation))
             continue
         same = next((line for line in candidates if line.minor == each.minor), None)
-        # An operation may have moved money in both directions, as a payment whose excess went on to the bank.
+        # An operation may have moved money in both directions, as a payment whose excess continued to the bank.
         along = next((line for line in candidates if (line.minor > 0) is (each.minor > 0)), candidates[0])
         taken = same or along
         candidates.remove(taken)

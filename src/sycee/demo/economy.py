@@ -158,7 +158,7 @@ class _Seeding:
         return made
 
     def _citizens(self) -> tuple[list[Wallet], list[int]]:
-        """Open the wallets of all citizens; return those with a key of their own, and the accounts of the others."""
+        """Open the wallets of all citizens; return those with their own key, and the accounts of the others."""
         bank, number = self.bank, self.operators[0]
         key = self.people.key("north")
         named: dict[str, Any] = {

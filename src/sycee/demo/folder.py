@@ -49,7 +49,7 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A citizen's wallet with a key of its own."""
+    """A citizen's wallet with its own key."""
 
     name: str
     phone: str

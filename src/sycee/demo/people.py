@@ -89,7 +89,7 @@ class People:
         return blake3(f"key {name}".encode(), key=self._root).digest()
 
     def citizens(self) -> list[Citizen]:
-        """Return CITIZENS citizens. Those with keys of their own are first."""
+        """Return CITIZENS citizens. Those with their own keys are first."""
 
         def name(at: int) -> str:
             given = _GIVEN[self.number(f"given {at}", len(_GIVEN))]

@@ -238,7 +238,7 @@ class _Appoint:
         self._people.record(connection, held, PublicKey.parse(payload["key"]), proposal=intent.id)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Remove the duty and give back what it replaced, if a restore took its grant back."""
+        """Remove the duty and return what it replaced, if a restore took its grant back."""
         self._people.forget(connection, ids.parse(intent.payload["duty_id"]))
         for text in intent.payload.get("replaces", []):
             self._people.restore(connection, ids.parse(text))

@@ -49,7 +49,7 @@ MEANINGS: Final[dict[Duty, str]] = {
     Duty.CITIZEN: "owner of a wallet",
 }
 
-# Duties that are roles of the ledger: a grant makes them, and nothing else.
+# Duties that are roles of the ledger: a grant makes them, alone.
 ROLES: Final[dict[Duty, Role]] = {
     Duty.OFFICER: Role.OFFICER,
     Duty.OPERATOR: Role.OPERATOR,

@@ -13,7 +13,7 @@ from sycee.core.keys import PublicKey
 class MessageSignatureNeeded(SyceeError):
     """The owner of a key has not signed this message yet; nothing was changed. `unsigned`: its 32 bytes.
 
-    `document`: what the message is about, for the signer to check; None where the request has it all.
+    `document`: the subject of the message, for the signer to check; None where the request has it all.
     """
 
     def __init__(self, key: PublicKey, message: bytes) -> None:

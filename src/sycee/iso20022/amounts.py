@@ -57,7 +57,7 @@ def decimal_text(minor: int, currency: str) -> str:
 
 
 def control_sum(amounts: Iterable[Amount]) -> str:
-    """Return the sum of amounts as a decimal text, whatever their currencies, as CtrlSum has it."""
+    """Return the sum of amounts as a decimal text, regardless of their currencies, as CtrlSum has it."""
     total = sum(each.minor * 10 ** (_DECIMALS - _digits(each.currency)) for each in amounts)
     whole, part = divmod(total, 10**_DECIMALS)
     return f"{whole}.{part:0{_DECIMALS}d}".rstrip("0").rstrip(".")

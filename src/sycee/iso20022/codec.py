@@ -93,7 +93,7 @@ def _plain(text: str) -> str:
 
 
 def _write(of: Part, value: Any, out: list[str]) -> bool:
-    """Add the elements of a value; return false if it gave none but empty parents, which may be left out."""
+    """Add the elements of a value; return false if it gave none but empty parents, which may be omitted."""
     has_content = False
     for part in of.parts.values():
         if not part.field:

@@ -90,7 +90,7 @@ def pattern_of(
     """Return the pattern of the elements of a layout, between two other patterns; `before` has no groups.
 
     `wanted` are the paths whose texts become groups; amounts, and texts that have a check, are groups too. `without`
-    are the optional elements that the pattern leaves out, by path or by name: a text with one of them does not match.
+    are the optional elements that the pattern omits, by path or by name: a text with one of them does not match.
     A path is the names of elements with `/` between them.
     """
     builder = _Builder(wanted, without)

@@ -102,7 +102,7 @@ def reconcile(statement: Statement, booked: Sequence[Booked]) -> Reconciliation:
 
 
 def stated_of(statement: Statement) -> Iterator[Stated]:
-    """Yield the transactions of all booked entries; an entry whose details do not add up to it is one transaction."""
+    """Yield the transactions of all booked entries; an entry whose details do not sum to it is one transaction."""
     for number, entry in enumerate(statement.entries, 1):
         if entry.status != BOOKED:
             continue
@@ -143,7 +143,7 @@ def _day(entry: Entry, detail: Detail | None) -> date | None:
 
 
 class _Pairing:
-    """Joins both sides step by step; what is joined is taken out."""
+    """Joins both sides step by step; what is joined is removed."""
 
     def __init__(self, stated: list[Stated], booked: list[Booked]) -> None:
         self.stated, self.booked = stated, booked
@@ -197,7 +197,7 @@ class _Pairing:
         self._keep([one for one, _ in joined], [each for _, each in joined])
 
     def by_sum(self) -> None:
-        """Join one entry with several of the other side that add up to it, if they can be chosen in one way only."""
+        """Join one entry with several of the other side that sum to it, if they can be chosen in one way only."""
         for one in self.stated[:SEARCHES_MAX]:
             same_day = [each for each in self.booked if each.day == one.day]
             for among in (same_day, self.booked):
@@ -231,14 +231,14 @@ class _Pairing:
             self.agreed += 1
 
     def _keep(self, stated: Sequence[Stated], booked: Sequence[Booked]) -> None:
-        """Take out what was joined."""
+        """Remove what was joined."""
         gone = {id(each) for each in (*stated, *booked)}
         self.stated = [each for each in self.stated if id(each) not in gone]
         self.booked = [each for each in self.booked if id(each) not in gone]
 
 
 def _adding_up(amounts: Sequence[int], total: int) -> list[int] | None:
-    """Return the places of the two or more amounts that add up to `total`, if there is one such choice only.
+    """Return the places of the two or more amounts that sum to `total`, if there is one such choice only.
 
     None also where more than `SUMS_MAX` different sums would have to be kept.
     """

@@ -101,7 +101,7 @@ class OperatorAccounts:
 
     @property
     def party(self) -> Party:
-        """Return the accounts that take part in issuance."""
+        """Return the accounts that participate in issuance."""
         return Party(self.suspense, self.vault, self.reserve)
 
 

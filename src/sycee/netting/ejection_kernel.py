@@ -13,7 +13,7 @@ from numba import float64, int32, int64, njit, types, uint8, uint64
 
 from sycee.core import jit, kernel_build
 
-TRIES: Final = 20  # payments that are drawn for one that is left out
+TRIES: Final = 20  # payments that are drawn for one that is omitted
 FORCED: Final = 2  # the most payments that begin a chain
 SIZE: Final = 0.05  # of the costs of dropping a payment: for each unit of it
 LACK: Final = 0.5  # and for each unit that a node lacks after it, besides the price

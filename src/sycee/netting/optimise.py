@@ -73,7 +73,7 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
     seed
         From which the random moves follow.
     deadline
-        Seconds after which the solver is stopped; the best set so far is returned. Left out: five times the effort,
+        Seconds after which the solver is stopped; the best set so far is returned. Omitted: five times the effort,
         and at least 10.
 
     Raises

@@ -34,11 +34,11 @@ class Queue:
     limits : int64 [nodes]
         The most that each node may pay out net: its position and its line, at least 0.
     payments : int32 [legs]
-        The payment of each leg, ascending from 0 without gaps. Left out: each leg is a payment.
+        The payment of each leg, ascending from 0 without gaps. Omitted: each leg is a payment.
     weights : int64 [payments]
-        Value of settling each payment, at least 1, in one common unit. Left out: the amount of its first leg.
+        Value of settling each payment, at least 1, in one common unit. Omitted: the amount of its first leg.
     priorities : int8 [payments]
-        Lower is more urgent; only `fifo` and `release` read it. Left out: all equal.
+        Lower is more urgent; only `fifo` and `release` read it. Omitted: all equal.
 
     Raises
     ------

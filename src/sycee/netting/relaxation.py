@@ -138,7 +138,7 @@ def matrix(
 ) -> tuple[NDArray[np.int32], Indexes, NDArray[np.float64]]:
     """Return the columns of the programme: each leg takes from its sender and gives to its receiver.
 
-    Legs that meet at one node are added up, since the solver takes no entry twice.
+    Legs that meet at one node are summed, since the solver takes no entry twice.
     """
     counts = ends - begins
     column = np.repeat(np.arange(len(begins)), counts)

@@ -69,7 +69,7 @@ def partial_payments(relaxation: Relaxation) -> NDArray[np.int64]:
 def subset(amounts: Integers, target: int, random: np.random.Generator, *, is_least: bool = False) -> NDArray[np.int64]:
     """Return the places of amounts whose sum is at most `target`, and as near to it as the search finds.
 
-    With `is_least` the sum is at least the target, if all amounts together reach it: what is left out then has at most
+    With `is_least` the sum is at least the target, if all amounts together reach it: what is omitted then has at most
     the rest.
     """
     count = len(amounts)

@@ -1,6 +1,6 @@
 """Allotment: who gets how much, and from which packet class. Pure: the published files and the definition decide.
 
-A cohort is in the order in which packets are handed out, so each share is a range of members, which DROPs fill.
+A cohort is in the order in which packets are allotted, so each share is a range of members, which DROPs fill.
 docs/reference/draw.md specifies the order and the amounts.
 """
 
@@ -96,7 +96,7 @@ def _zone_shares(programme: Programme, counts: Sequence[int]) -> tuple[Share, ..
 def allot(programme: Programme, holders: Bytes) -> Allotment:
     """Return the allotment of packets of fixed amounts. `holders`: commitments in packet order, uint8 [k, 32].
 
-    With fewer people than packets the last packets are not handed out.
+    With fewer people than packets the last packets are not allotted.
     """
     return Allotment(member_ids(holders), shares_of(programme, len(holders)))
 
@@ -166,7 +166,7 @@ def _shared_steps(steps: int, beacon: bytes, root: bytes, holders: Bytes) -> NDA
 
 
 def planned_shares(programme: Programme) -> tuple[Share, ...]:
-    """Return the shares that a programme has if all of its packets are handed out, before anybody is known.
+    """Return the shares that a programme has if all of its packets are allotted, before anybody is known.
 
     A budget that is divided is one share of one member, or of the mean for the winners of a random split.
     """

@@ -80,7 +80,7 @@ class Winners:
     entries: NDArray[np.int64] | None
 
     def packet_order(self, commitments: Bytes, classes: int) -> NDArray[np.int64]:
-        """Return positions in the arrays of k rows in the order in which packets are handed out.
+        """Return positions in the arrays of k rows in the order in which packets are allotted.
 
         `commitments` are those of the list, uint8 [n, 32]; `classes` is the number of packet classes of the programme.
         """
@@ -294,7 +294,7 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
     entries = announcement.entries
     steps = _Steps(progress, merkle.hashes_needed(entries) + entries)
     commitments = _check_list(checks, folder, announcement, steps.part())
-    if not announcement.is_drawn:  # every entry wins, and nothing else was published
+    if not announcement.is_drawn:  # every entry wins, alone was published
         return Verification(checks.done(), announcement, digest)
     beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
     if commitments is None or beacon is None:

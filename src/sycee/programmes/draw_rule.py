@@ -74,7 +74,7 @@ def tickets(beacon: bytes, root: bytes, commitment: Bytes, *, progress: Progress
 
 
 def packet_order(beacon: bytes, root: bytes, commitment: Bytes) -> NDArray[np.int64]:
-    """Return the positions of winners of several strata in the order in which packet classes are handed out.
+    """Return the positions of winners of several strata in the order in which packet classes are allotted.
 
     The order is that of SHA-256(PACKET_TAG ‖ beacon ‖ root ‖ commitment). Tickets would not do: where a smaller share
     of a stratum wins, the winners have smaller tickets.

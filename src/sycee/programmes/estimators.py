@@ -1,4 +1,4 @@
-"""Effects of a drop: payments of the winners of a draw, compared with those who took part and did not win.
+"""Effects of a drop: payments of the winners of a draw, compared with those who participated and did not win.
 
 A draw decides by chance, so the difference between both groups estimates the effect of *winning*, whether or not a
 winner claimed the packet (intention to treat). Standard errors are robust to unequal variances: HC2, which for a

@@ -74,7 +74,7 @@ class LiveProgramme:
 
         The operator of the funder signs them.
         """
-        shares = shares_of(self.programme, self.winners.size)  # fewer than classes if fewer people took part
+        shares = shares_of(self.programme, self.winners.size)  # fewer than classes if fewer people participated
         return drops(operation_ids[: len(shares)], self.number, shares, seal)
 
     def expire(self, operation_id: int) -> Array:

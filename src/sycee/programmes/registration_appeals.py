@@ -65,7 +65,7 @@ class Appeals:
     def file(self, programme: str, occurrence: int, entry: int, text: str, *, who: int, id: int = 0) -> Appeal:
         """File the appeal of a registrant, and return it. `id`: the same id again returns the same appeal.
 
-        Raises UsageError without the duty, after the freeze, for an entry that takes part or has an open appeal, and
+        Raises UsageError without the duty, after the freeze, for an entry that participates or has an open appeal, and
         for a text of more than TEXT_CHARACTERS_MAX characters.
         """
         self._people.require(who, APPEAL)
@@ -105,7 +105,7 @@ class Appeals:
     def decide(self, appeal: int, *, is_allowed: bool, answer: str, who: int) -> Entry:
         """Decide an appeal; return the entry. The same decision by the same person again changes nothing.
 
-        An allowed appeal of a duplicate ends the shared keys for this entry: it takes part besides the other person.
+        An allowed appeal of a duplicate ends the shared keys for this entry: it participates besides the other person.
         An entry that was excluded or lapsed continues where it stopped, with a new deadline and a new code. Raises
         UsageError without the duty, for the person who registered the entry or filed the appeal, for a decided appeal,
         and after the freeze.

@@ -1,6 +1,6 @@
 """Entries that leave a list by hand: withdrawals, lapses of winners, and exclusions.
 
-From the freeze on, an entry that leaves may hand its packet to another person. Therefore only the operator of its own
+From the freeze on, an entry that leaves may hand its packet to another person. Therefore only its own operator
 bank lets it leave, an exclusion after the draw needs a second person, and each is stored with its persons and is an
 event.
 """

@@ -155,7 +155,7 @@ class DrawOutcomes:
     # --- who has a packet ---
 
     def accepted(self, programme: str, occurrence: int = 0) -> draw.Entries:
-        """Return the entries that take part in the draw: `Registrations.accepted`."""
+        """Return the entries that participate in the draw: `Registrations.accepted`."""
         return self._registrations.accepted(programme, occurrence)
 
     def assign_packets(self, programme: str, occurrence: int = 0) -> int:
@@ -464,7 +464,7 @@ class DrawOutcomes:
     def shred(self, programme: str, occurrence: int = 0) -> None:
         """Make documents, phones and salts of everyone without a packet unreadable. The published list stays.
 
-        The key of the list is deleted from the key file and its backup; holders of packets have a key of their own. A
+        The key of the list is deleted from the key file and its backup; holders of packets have their own key. A
         second call changes nothing. Raises UsageError before the date of the file, and while the packets are not
         assigned; UnavailableError if the backup of the key file is not reachable: call again.
         """

@@ -1,4 +1,4 @@
-"""Rows of registrations as columns of numbers, and the faults of rows that cannot be registered. Pure but for files.
+"""Rows of registrations as columns of numbers, and the faults of rows that cannot be registered. Pure except for files.
 
 A file is CSV in UTF-8 with headings, or Arrow (IPC stream or file, Parquet). Cells of CSV are texts. Documents and
 phones may be numbers in Arrow, times may be timestamps with a zone. A fault names row and column, and never the value

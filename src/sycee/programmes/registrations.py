@@ -176,7 +176,7 @@ class Registrations(Leaving):
         """Find duplicates and exclude staff, owners of merchants and earlier winners; report before the freeze.
 
         Repeat it as often as wanted: duplicates are decided anew, for example when the accepted entry of a person was
-        withdrawn. It runs by itself when registration closes, and at the freeze.
+        withdrawn. It runs automatically when registration closes, and at the freeze.
         """
         found = self._lists.find(programme, occurrence)
         found.require_registering()
@@ -258,7 +258,7 @@ class Registrations(Leaving):
     # --- the freeze ---
 
     def accepted(self, programme: str, occurrence: int = 0) -> draw.Entries:
-        """Return the entries that take part, by number or, first come, by time of registration, after a last screening.
+        """Return the entries that participate, by number or, first come, by time of registration, after a screening.
 
         Raises UsageError while the window is open, a file is not complete, an appeal is open, or an entry still has
         time for its check or code.

@@ -180,7 +180,7 @@ class Programmes(Widening):
         return Figures(int(purses.size), claimed, sums["dropped"], spent, sums["pending"], sums["returned"], left)
 
     def dry_run(self, name: str, occurrence: int = 0, *, wallets: Mapping[int, int] | None = None) -> DryRun:
-        """Apply the records of the steps to come to a copy of the ledger's state, and return what they would do.
+        """Apply the records of the further steps to a copy of the ledger's state, and return what they would do.
 
         Before the draw the cohort is invented, with as many members as packets. `wallets`: member → wallet, whose
         claims are tried, too. Nothing is written.

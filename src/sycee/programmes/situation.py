@@ -1,7 +1,7 @@
 """The situation while packets are claimed and spent: figures by operator and part, refusals by cause, and flags.
 
 A flag names a shop or a pair whose payments look unusual, with the numbers and the threshold. It judges nobody: a
-person looks at it (docs/reference/programmes-live.md).
+person examines it (docs/reference/programmes-live.md).
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class MessageBody(ActionBody):
 class MessageToSign(Body):
     """A message of 32 bytes, in hexadecimal, and the public key whose owner signs it.
 
-    `document`: what the message is about, where the request alone does not define it.
+    `document`: the subject of the message, where the request alone does not define it.
     """
 
     message: str

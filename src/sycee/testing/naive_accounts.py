@@ -130,7 +130,7 @@ def link_account(book: Book, operation: Operation) -> None:
 
 
 def check_between(debit: Account, credit: Account) -> None:
-    """Refuse if no amount may be paid from one account to the other, whatever the rule sets."""
+    """Refuse if no amount may be paid from one account to the other, regardless of the rule sets."""
     refuse(Result.CURRENCIES_MUST_MATCH, debit.currency != credit.currency)
     refuse(Result.ACCOUNT_IS_IN_TRANSIT, AccountKind.IN_TRANSIT in (debit.kind, credit.kind))
     refuse(Result.DEBIT_ACCOUNT_CLOSED, debit.closed)

@@ -136,7 +136,7 @@ class Book:
                 self.release(hold, HoldState.TIMED_OUT)
 
     def officers(self, without: int = 0) -> set[int]:
-        """Return the persons who are board officers now, leaving out one grant."""
+        """Return the persons who are board officers now, omitting one grant."""
         return {
             grant.person
             for grant in self.grants.values()

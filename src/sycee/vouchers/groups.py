@@ -1,6 +1,6 @@
 """Groups of vouchers: a budget of a programme, which two officers approve, and the shops that its vouchers may pay.
 
-A group has an account of its own on the ledger. A voucher is a hold of the funder's money for this account; a
+A group has its own account on the ledger. A voucher is a hold of the funder's money for this account; a
 redemption posts a part of the hold and pays the shop in one chain. The account's rule set names the payee group, so the
 ledger refuses every other payee, and its `balance_max` is the budget: holds can never promise more.
 """

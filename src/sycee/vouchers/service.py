@@ -1,7 +1,7 @@
 """Vouchers: reserved, activated for a beneficiary, redeemed in parts, cancelled, and expired by the ledger's time.
 
-Money is the ledger's: a voucher is a HOLD of the funder's money, which ends by itself. What SQL has besides is written
-by intents, so that both stores agree after a crash.
+Money is the ledger's: a voucher is a HOLD of the funder's money, which ends automatically. Further data in SQL are
+written by intents, so that both stores agree after a crash.
 """
 
 from __future__ import annotations
@@ -330,7 +330,7 @@ class Vouchers:
     ) -> Sequence[RowResult]:
         """Cancel vouchers of a group: the rest of each returns to the funder. Return a row for each, by serial.
 
-        The operator signs one VOID for each. What was redeemed stays paid. `id`: of the request; the same id again
+        The operator signs one VOID for each. Redeemed amounts stay paid. `id`: of the request; the same id again
         returns its rows. A voucher that is used, cancelled or expired is refused with its code. Raises NotFound, with
         nothing done, if the group does not have one of the vouchers.
         """

@@ -150,7 +150,7 @@ class Aliases:
           `by` is a person of its operator instead.
 
         Raises UsageError for a wrong proof and for an alias that another wallet has; LookupsExhausted as `resolve`,
-        because whoever tries aliases learns which exist.
+        because anyone who tries aliases learns which exist.
         """
         kind, hash = self._hashed(text)
         if kind is AliasKind.PHONE:

@@ -109,7 +109,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PayerRefusal:
-    """A refused payment of an operator's payer. `answer`: what the payer heard, exact where the cause is the payer."""
+    """A refused payment of an operator's payer. `answer`: to the payer, exact where the cause is the payer."""
 
     operation: int
     payer: int

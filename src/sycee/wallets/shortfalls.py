@@ -208,7 +208,7 @@ class Shortfalls:
             return [_shortfall(row) for row in connection.execute(query)]
 
     def find(self, operator: int, bank_reference: str) -> Shortfall | None:
-        """Return the operator's shortfall with this bank reference, whatever its state; None if there is none."""
+        """Return the operator's shortfall with this bank reference, regardless of its state; None if there is none."""
         prefix, _, number = bank_reference.partition("-")
         if prefix != "RW" or len(number) != 32 or not all(each in "0123456789ABCDEF" for each in number):
             return None

@@ -1,4 +1,4 @@
-"""Cases that customers report, and institutions that take part."""
+"""Cases that customers report, and institutions that participate."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def enter_institution(
     settlement: str = "",
     id: int = 0,
 ) -> Call[str]:
-    """Enter an institution, and return its id. It takes part once two persons decided its due diligence.
+    """Enter an institution, and return its id. It participates once two persons decided its due diligence.
 
     - `kind`: "merchant", "operator", "issuer" or "auditor". `operator`: the number of the one that serves a merchant.
     - `owners`: parts per million by person. `settlement`: account at a bank, stored encrypted.

@@ -14,7 +14,7 @@ from sycee.core.keys import PublicKey, SigningKey
 from sycee.core.records.layout import Block, Kind, Reason
 from sycee.core.records.signed_messages import proof_message
 
-# The server does two parts later, if it was stopped in between: up to 30 days after the recovery and after its end.
+# The server does two parts later, if it was stopped meanwhile: up to 30 days after the recovery and after its end.
 RECOVERY_VALID_NS_MAX: Final = 32 * 24 * 3_600 * 10**9
 
 

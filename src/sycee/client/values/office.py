@@ -353,7 +353,7 @@ class CaseStep:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Money that a return did not find. `left`: what can still be collected. Amounts in minor units."""
+    """Money that a return did not find. `left`: the amount that can still be collected. Amounts in minor units."""
 
     claim: str
     case: int

@@ -285,7 +285,7 @@ class Excess:
 
 @dataclass(frozen=True, slots=True)
 class PayerRefusal:
-    """A refused payment of an operator's payer. `code`: what the payer heard, exact where the cause is the payer."""
+    """A refused payment of an operator's payer. `code`: the answer to the payer, exact where the cause is the payer."""
 
     payment: str
     payer: str

@@ -65,7 +65,7 @@ class Redemption:
 
 @dataclass(frozen=True, slots=True)
 class VoucherStep:
-    """What was done with a voucher. `id`: of the request or of the payment; `who`: the person who asked."""
+    """An action on a voucher. `id`: of the request or of the payment; `who`: the person who asked."""
 
     step: str
     outcome: str

@@ -138,7 +138,7 @@ def _nearest(
 
 
 def _narrows(field: Field, declared: Value | None, given: Value, day: date, *, signed_only: bool) -> bool:
-    """Return whether a value of a payment leaves out, reduces or replaces what its declared flow has.
+    """Return whether a value of a payment omits, reduces or replaces what its declared flow has.
 
     An amount is each payment's own. A legal basis can exempt a flow, so even a further one narrows it. Where only
     signed facts count, so does a fact that the flow does not declare.

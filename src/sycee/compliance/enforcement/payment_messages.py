@@ -1,6 +1,6 @@
 """Payments of ISO 20022 messages: requests to screen, from what a message says, and the report of their status.
 
-A transfer passes several agents. Each step from one agent to the next is a flow of its own, in the currency of the
+A transfer passes several agents. Each step from one agent to the next is a separate flow, in the currency of the
 settlement and in that of the instruction: the transfer is permitted if every one is. A message adds facts to the flow
 that is declared between two participants, and takes none away. What it does not say stays as declared, or unknown.
 """
@@ -221,7 +221,7 @@ def _amounts(transfer: CreditTransfer) -> list[Amount]:
 
 
 def _facts(transfer: CreditTransfer, amount: Amount) -> Iterator[tuple[str, Any]]:
-    """Yield what a transfer says whoever sends it, but for the states of persons."""
+    """Yield what a transfer says whoever sends it, except for the states of persons."""
     classes = ["payment"]
     if transfer.parties:
         # A message does not prove that a party is no person, so every transfer of customers has personal data.

@@ -78,7 +78,7 @@ class AdmissionStatus:
 
 @dataclass(frozen=True, slots=True)
 class FlowResult:
-    """Result for a class of flows on a day, whatever the admissions of the two parties: equal for all its payments.
+    """Result for a class of flows on a day, regardless of the admissions of both parties: equal for all payments.
 
     `route` is None where nothing joins the parties. `verdicts` counts the findings that apply; `findings` are those
     that do not hold, of any force. The result may change on the day `until`. `reasons` are those of

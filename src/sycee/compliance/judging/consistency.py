@@ -31,7 +31,7 @@ Check = Callable[[Network, Entity, date], Iterator[Contradiction]]
 
 _SERVICES: Final = ("payment", "payment-processing", "fraud-detection", "support")
 _SENT_ABROAD: Final = ("persons_sent_abroad", "sensitive_persons_sent_abroad")
-# Legal bases, by their word after the profile, whose transfers counts of persons sent abroad leave out.
+# Legal bases, by their word after the profile, whose transfers counts of persons sent abroad omit.
 _NOT_COUNTED: Final = ("contract-with-person", "staff-management", "emergency", "free-trade-zone")
 
 
@@ -86,7 +86,7 @@ def _foreign_legs(network: Network, flow: Entity, at: date) -> Iterator[Contradi
 def _persons_abroad(network: Network, flow: Entity, at: date) -> Iterator[Contradiction]:
     """Find a flow to another state with more persons than its sender counts in all that it sent abroad.
 
-    A flow with a legal basis that the law in force leaves out of the count is not compared.
+    A flow with a legal basis that the law in force excludes from the count is not compared.
     """
     persons = flow.value_on("persons_12m", at)
     sender, receiver = (network.entities.get(str(flow.value_on(end, at))) for end in ("from", "to"))

@@ -188,7 +188,7 @@ class ControlGraph:
     def _owners_first(self) -> tuple[str, ...]:
         """The organisation and its controllers up to seeds, each after its own controllers.
 
-        The walk has a stack of its own: a chain may have more levels than Python has frames.
+        The walk has its own stack: a chain may have more levels than Python has frames.
         """
 
         def above(id: str) -> Iterator[str]:

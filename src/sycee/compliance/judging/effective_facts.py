@@ -47,7 +47,7 @@ _KEPT: Final = ("stored", "processed")
 
 _CLAIMS: Final = {claim.field: claim for claim in CLAIMS}
 
-_MAY_BE_PARTIAL: Final = (ACCESSORS, REQUESTS)  # lists of a flow that may leave out what its other facts show
+_MAY_BE_PARTIAL: Final = (ACCESSORS, REQUESTS)  # lists of a flow that may omit what its other facts show
 
 FactPath = tuple[str, ...]  # the steps, at least one
 
@@ -224,7 +224,7 @@ class Node:
         return _joined([node.resolve(path[1:]) for node in nodes], followed, ())
 
     def _is_partial(self, name: str) -> bool:
-        """Return whether a list of a flow leaves out what its other facts show."""
+        """Return whether a list of a flow omits what its other facts show."""
         return bool(self.unnamed_readers()) if name == ACCESSORS else name == REQUESTS and self._omits_request()
 
     def _omits_request(self) -> bool:

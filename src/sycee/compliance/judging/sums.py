@@ -1,7 +1,7 @@
 """Sums of a number over all flows between the same two parties.
 
 A regime counts what two parties exchange, in however many flows and in either direction. Flows of one sender to several
-receivers count together where a third party that the sum names takes part in all of them. The parties are the
+receivers count together where a third party that the sum names participates in all of them. The parties are the
 organisations of the participants. A number that is missing, or a flow that may be between the same parties, makes a sum
 uncertain: it lies between a least and, if known, a most.
 """

@@ -33,7 +33,7 @@ LIST_REMOVE: Final = "list-remove"
 
 # Words instead of the code of a state.
 ALL: Final = "all"  # every state: the pledge binds everywhere, or its adoptions end
-MEMBERS: Final = "members"  # the states that take part on the day, by the list of members of the profile
+MEMBERS: Final = "members"  # the states that participate on the day, by the list of members of the profile
 SUPPORTERS: Final = "supporters"  # these, and the states that only made a statement or are named
 GROUPS: Final = (ALL, MEMBERS, SUPPORTERS)
 

@@ -1,7 +1,8 @@
 """A report as one HTML page without scripts or network access.
 
-What stops comes first, then what else does not hold; equal findings are one row. What holds and what does not apply is
-folded. The page names the facts that decide; `sycee compliance explain` and the report as JSON have all of them.
+Findings that stop come first, then others that do not hold; equal findings are one row. Findings that hold or
+do not apply are folded. The page names the facts that decide; `sycee compliance explain` and the report as JSON have
+all of them.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def _group_fold(judged: JudgedNetwork, number: int, group: Group, numbers: Mappi
 
 
 def _subjects(judged: JudgedNetwork, subjects: Sequence[str]) -> str:
-    """Return subjects by name and id, each place once with its flows, and the number of those that are left out."""
+    """Return subjects by name and id, each place once with its flows, and the number of those that are omitted."""
     flows: dict[str, list[str]] = {}
     for each in subjects[:GROUP_NAMES_MAX]:
         flow, _, place = each.rpartition(ON_PATH)

@@ -42,7 +42,7 @@ class Adopted:
     """What a network would lose or gain if the members of a pledge adopted it, or if its adoption ended."""
 
     members: MemberList
-    states: frozenset[str]  # that take part on the day
+    states: frozenset[str]  # that participate on the day
     participants: int  # of the network, in these states
     answer: Answer
 
@@ -163,7 +163,7 @@ def _last(each: MemberList) -> int:
 
 
 def over_time(lists: Sequence[MemberList]) -> Drawing:
-    """Draw the number of states of each list as steps: all with a row, and those that take part."""
+    """Draw the number of states of each list as steps: all with a row, and those that participate."""
 
     def draw(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()

@@ -45,7 +45,7 @@ assert BATCH_ROWS <= FRAME_RECORDS_MAX and ROWS_MAX <= SETTLEMENT_PAYMENTS_MAX
 
 
 class Mode(StrEnum):
-    """Whether each row is paid by itself, or all rows are paid or none."""
+    """Whether each row is paid separately, or all rows are paid or none."""
 
     EACH = "each"
     ALL = "all"

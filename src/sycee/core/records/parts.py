@@ -1,4 +1,4 @@
-"""Parts of a step that has very many records: each is signed by itself, and is in a frame of its own.
+"""Parts of a step that has very many records: each is signed separately, and is in its own frame.
 
 Other payments are in the frames between two parts, so a part bounds how long a payment waits. Whoever signs and whoever
 submits compute the same parts from the records.

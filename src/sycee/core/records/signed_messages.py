@@ -1,6 +1,6 @@
 """Messages of 32 bytes that keys sign besides records: proofs of new keys, aliases, requests to pay, mandates.
 
-Each message is BLAKE3-256 of fixed fields that begin with a name of their own, so that no signature counts for another
+Each message is BLAKE3-256 of fixed fields that begin with their own name, so that no signature counts for another
 purpose. Ids are 16 bytes, little-endian; 0 for none. docs/reference/proposals.md, wallets.md and payments.md are exact.
 """
 

@@ -63,7 +63,7 @@ def _pop_time_out(tables):
 
 @njit
 def release_due_holds(tables, now_ns):
-    """Release every open hold whose end is due. Drop stale entries at the top, whatever their end."""
+    """Release every open hold whose end is due. Drop stale entries at the top, regardless of their end."""
     while tables.counters[c.TIME_OUTS]:
         hold_row = np.int64(tables.time_outs[0].hold)
         # An undone chain may have left an entry for a hold that no longer exists.

@@ -137,7 +137,7 @@ def find_number(slots, numbers, number):
 
 @njit
 def remove(slots, low, high, row):
-    """Remove an id that is in the index. Move up the entries whose search passed over its slot."""
+    """Remove an id that is in the index. Move up the entries whose search skipped its slot."""
     mask = np.int64(slots.size - 2)
     free = first_slot(slots, hash_id(slots, low, high))
     while np.int64(slots[free] & c.LOW32) != row + 1:

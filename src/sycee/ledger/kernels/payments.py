@@ -66,7 +66,7 @@ def find_and_check_accounts(tables, operation, i, now_ns):
 
 @njit(forceinline=True)
 def check_accounts(tables, debit_row, credit_row, now_ns):
-    """Return CREATED if money can move between these accounts, else the reason, whatever the amount."""
+    """Return CREATED if money can move between these accounts, else the reason, regardless of the amount."""
     debit = tables.accounts[debit_row]
     credit = tables.accounts[credit_row]
     if debit.currency != credit.currency:

@@ -24,7 +24,7 @@ from sycee.ledger.kernels.undo import touch_account, touch_value
 
 @njit
 def _accounts_code(tables, source_row, transit_row, destination_row, now_ns):
-    """Return CREATED if money can be sent between these three accounts, else the reason, whatever the amount."""
+    """Return CREATED if money can be sent between these three accounts, else the reason, regardless of the amount."""
     source = tables.accounts[source_row]
     transit_account = tables.accounts[transit_row]
     destination = tables.accounts[destination_row]
@@ -105,7 +105,7 @@ def _transit_of(tables, low, high):
 
 @njit
 def confirm_or_reject(tables, operation, place, confirmed):
-    """Apply a CONFIRM (pay the destination) or a REJECT (pay the source, whatever its limits). Return the code."""
+    """Apply a CONFIRM (pay the destination) or a REJECT (pay the source, regardless of its limits). Return the code."""
     row = _transit_of(tables, operation.reference_low, operation.reference_high)
     if row < 0:
         return c.TRANSIT_NOT_FOUND

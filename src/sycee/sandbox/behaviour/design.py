@@ -77,7 +77,7 @@ class Design:
     age_min: int = 0
     price: int = 0  # what a recipient pays for the amount
     pieces: int = 1  # of a coupon: the amount is in so many equal pieces
-    payment_min: int = 0  # the money is passed over in a smaller payment
+    payment_min: int = 0  # the money is skipped in a smaller payment
     per_payment_max: int = 0  # the money pays at most this part of one payment; 0: no maximum
     stacking: bool = False  # of a coupon: a piece for each full `payment_min` of a payment
     channel: str = APP

@@ -2,7 +2,7 @@
 
 A caller passes a setting's arrays: `rules` (R_*), `days` [days, DAY_*], `start` [days], `propensity` [100] by decile of
 income and of liquid wealth, `baskets` [BASKETS], `sectors` and `open_sectors` (alias tables), and a market's `offsets`
-(M_*) and `entries`. All are int64 but for alias tables and entries, which are uint64.
+(M_*) and `entries`. All are int64 except for alias tables and entries, which are uint64.
 """
 
 from __future__ import annotations

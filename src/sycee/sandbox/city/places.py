@@ -55,7 +55,7 @@ def commuters(file: CityFile) -> Callable[[Array], Array]:
 
 
 def merchants(file: CityFile, persons: Persons, one_in: int, stream: Stream) -> Merchants:
-    """Return the shops of a city in the order of zones. Turnovers of a sector add up to its share of consumption."""
+    """Return the shops of a city in the order of zones. Turnovers of a sector sum to its share of consumption."""
     zones = len(file.zones)
     by_day = np.bincount(persons.works_in, minlength=zones).astype(np.float64)
     weight = np.array([each.shops_weight for each in file.zones], np.float64)

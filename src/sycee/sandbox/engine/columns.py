@@ -1,6 +1,6 @@
 """Columns of the engine's tables. Only integers are here, because compiled kernels are rebuilt when this file changes.
 
-All are sums of amounts in price steps, but for counts.
+All are sums of amounts in price steps, except for counts.
 """
 
 from __future__ import annotations

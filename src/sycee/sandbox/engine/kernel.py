@@ -1,7 +1,7 @@
 """Compiled loop over persons, then over days. Tables are sums of integers, so the order of persons does not matter.
 
 Arguments that a setting or a market gives are described in `behaviour/kernel.py`. Person `p` has the columns of row
-`p % rows` of the city, and draws of its own.
+`p % rows` of the city, and its own draws.
 """
 
 from __future__ import annotations

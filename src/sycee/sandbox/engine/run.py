@@ -1,6 +1,6 @@
 """Run a design on a city: `run(city, design, parameters, variant, seed, days)` gives an `Outcome`.
 
-Persons are independent of each other given the draw, so threads take chunks of persons and add to tables of their own,
+Persons are independent of each other given the draw, so threads take chunks of persons and add to their own tables,
 which are summed at the end. Sums of integers do not depend on the order: any number of threads and any size of chunk
 give the same outcome.
 """
@@ -78,9 +78,9 @@ def run(
     """Return what happens with a design, beside what happens without it, under the same draws.
 
     city: a city, or one that `prepare` made ready, which must have the shops of the design.
-    people: number of persons; beyond the city's, person p has the row p % rows of the city and draws of its own.
+    people: number of persons; beyond the city's, person p has the row p % rows of the city and its own draws.
     grants: (people,) int64, the amount of each recipient in minor units, if a real draw has chosen them; 0 for others.
-    with_baseline: False leaves out purchases of persons without a grant, which a programme does not change. It is much
+    with_baseline: False omits purchases of persons without a grant, which a programme does not change. It is much
         faster for a lottery; totals without a programme are then 0.
     with_purses: keep the purse of each person at the end, 64 bytes a person.
     threads, chunk: do not change the outcome.

@@ -96,7 +96,7 @@ class Description:
     cash_out: bool
     design: Design  # its population, registered and shops are set for a simulation
     ask: Ask
-    absent: Mapping[str, str]  # dotted key that the file leaves out: what is assumed instead
+    absent: Mapping[str, str]  # dotted key that the file omits: what is assumed instead
     unused: tuple[str, ...]  # dotted keys whose facts no rule of behaviour reads
     digest: str  # of the file, BLAKE3-256
 

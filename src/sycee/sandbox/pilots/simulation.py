@@ -33,7 +33,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulation:
-    """A pilot prepared for runs: its description and its city, for one draw of facts that it leaves out."""
+    """A pilot prepared for runs: its description and its city, for one draw of facts that it omits."""
 
     description: Description
     place: Place
@@ -44,7 +44,7 @@ class Simulation:
         return Simulation(description, town.place(description, town.facts(description, numbers)))
 
     def run(self, parameters: Parameters, variant: str, seed: int, people: int = PEOPLE) -> Outcome:
-        """Return what happens. Persons beyond the town's rows are copies with draws of their own."""
+        """Return what happens. Persons beyond the town's rows are copies with their own draws."""
         design = town.design(self.description, self.place, people)
         return run(
             self.place, design, parameters, variant, seed, self.description.days, people=people, with_baseline=False

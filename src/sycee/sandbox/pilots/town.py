@@ -1,7 +1,7 @@
 """The synthetic city of a pilot: a shipped neutral town, changed to the pilot's incomes, ages, wallets and shops.
 
 A description gives totals of one place and no marginals, so the shape of the town (households, distances, sizes of
-shops) is the neutral town's. Facts that a description leaves out are drawn from ABSENT, anew for each simulation.
+shops) is the neutral town's. Facts that a description omits are drawn from ABSENT, anew for each simulation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ONE_IN: Final = 10
 PERSONS_PER_SHOP: Final = 35  # assumed, to turn a number of merchants into a share of all shops
 AGE_MIN_MAX: Final = 21  # an eligible share below the town's share of this age does not come from ages
 
-# Assumed ranges of facts that a description may leave out.
+# Assumed ranges of facts that a description may omit.
 INCOME_OF_CONSUMPTION: Final = "people.income_month_median"
 AGE_60: Final = "people.age_60_share"
 WALLET: Final = "people.wallet_share"
@@ -48,7 +48,7 @@ SHOPS_OF_COUNT: Final = Prior(LOGNORMAL, 0.2, 5.0, 1.0, 0.6)  # around count × 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts of a pilot with nothing left out, each share in parts per million."""
+    """The facts of a pilot with nothing omitted, each share in parts per million."""
 
     income_of_consumption_ppm: int
     age_60_ppm: int
@@ -107,7 +107,7 @@ def place(description: Description, known: Facts) -> Place:
 
 
 def accepting(description: Description, city: City, known: Facts) -> Shops:
-    """Return the rule about which shops of a city accept. Sectors that the city does not know are left out."""
+    """Return the rule about which shops of a city accept. Sectors that the city does not know are omitted."""
     sectors = known_sectors(description, city)
     rule = description.design.shops
     return replace(rule, share_ppm=max(min(known.shops_ppm, PPM), 1), sectors=sectors)

@@ -134,7 +134,7 @@ class CaseTexts(Body):
 
 
 class ShownClaim(Body):
-    """Money that a return did not find. `left`: what can still be collected. Amounts are minor units."""
+    """Money that a return did not find. `left`: the amount that can still be collected. Amounts are minor units."""
 
     claim: Id
     case: int

@@ -126,7 +126,7 @@ class Owners(Body):
     responses=REPEATED, summary="Enter an institution",
 )  # fmt: skip
 async def enter_institution(body: InstitutionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """Enter an institution with its owners. It takes part once its due diligence passed."""
+    """Enter an institution with its owners. It participates once its due diligence passed."""
     bank = runtime.bank
 
     def work(_: object) -> dict[str, Any]:

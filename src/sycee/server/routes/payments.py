@@ -74,7 +74,7 @@ class RefusalPage(Body):
 
 
 class RefusedPayer(Body):
-    """A refused payment. `code`: what the payer heard; exact where the cause is on the payer's side."""
+    """A refused payment. `code`: the answer to the payer; exact where the cause is on the payer's side."""
 
     payment: Id
     payer: Id

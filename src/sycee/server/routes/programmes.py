@@ -321,7 +321,7 @@ async def get_programme_file(name: Name, occurrence: Number, file: str, runtime:
     summary="What the steps to come would do",
 )  # fmt: skip
 async def dry_run(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
-    """Apply the records of all steps to come to a copy of the ledger's state. Nothing is written."""
+    """Apply the records of all further steps to a copy of the ledger's state. Nothing is written."""
     bank = runtime.bank
 
     def work() -> dict[str, Any]:

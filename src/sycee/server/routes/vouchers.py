@@ -169,7 +169,7 @@ class Redeemed(Body):
 
 
 class StepRow(Body):
-    """What was done with a voucher. `id`: of the request or of the payment; `who`: the person who asked."""
+    """An action on a voucher. `id`: of the request or of the payment; `who`: the person who asked."""
 
     step: str
     outcome: str
@@ -293,7 +293,7 @@ async def voucher_numbers(batch: PathId, caller: TheCaller, runtime: TheRuntime)
 async def activate_vouchers(
     name: GroupName, body: ActivationBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
-    """Activate vouchers, each for a beneficiary, once they are handed out. Moves no money."""
+    """Activate vouchers, each for a beneficiary, once they are allotted. Moves no money."""
     bank = runtime.bank
 
     def work(_: Signatures) -> dict[str, Any]:
