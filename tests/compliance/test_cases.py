@@ -23,7 +23,6 @@ from tools import pages
 
 # Mutants that change no verdict, and the reason.
 EQUIVALENT = {
-    ("us-fcc-covered-list", "touches[0] dropped"): "each of its rules asks for the same of what it is about",
     **{
         (f"us-fcc-covered-list/{rule}", "list us-fcc-covered-list no purposes"): "unknown whether limited or not"
         for rule in (
