@@ -39,7 +39,7 @@ class Levels:
     seconds : float
         Time that the solver needed.
     is_stopped : bool
-        Whether a limit of time stopped the solver.
+        Whether a limit of time stopped the solver, or changed which levels are rounded.
 
     """
 
@@ -80,12 +80,13 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
             seconds=TIME_SHARE * max(seconds - used, 0.0),
         )
         used += answer.seconds
-        is_stopped |= answer.is_stopped
+        is_short = used >= (1.0 - TIME_SHARE) * seconds  # then this level may be the last one, so it is rounded
+        is_stopped |= answer.is_stopped or is_short
         bound = bound if low else min(bound, answer.bound)
         if answer.chosen is None:  # no whole payments keep the limits of a node, as earlier levels left it
             break
         chosen, low = answer.chosen, high
-        if number >= min(ROUNDED_FROM, len(ends) - 1) or used >= (1.0 - TIME_SHARE) * seconds:
+        if number >= min(ROUNDED_FROM, len(ends) - 1) or is_short:
             shares = answer.shares[relaxation.columns]
             shares[order[:low]] = chosen[order[:low]]
             parts = replace(relaxation, shares=shares, column_shares=answer.shares)

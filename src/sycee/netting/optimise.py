@@ -106,6 +106,7 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
             moves=int(seconds * MOVES_PER_SECOND),
             seed=seed,
         )
+    is_stopped |= queue.count <= WHOLE_MAX and left <= 0
     if queue.count <= WHOLE_MAX and left > 0:
         best = max(sets.values(), key=queue.value)
         answer = exact.solve(queue, best, np.arange(queue.count), seconds=left)
