@@ -76,6 +76,7 @@ MODULES = {
     "python-dateutil": "dateutil",
     "python-multipart": "python_multipart",
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+    "salib": "SALib",
 }
 
 
@@ -88,6 +89,7 @@ def extra_modules() -> list[str]:
 def test_extras_share_nothing_with_the_core() -> None:
     assert extra_modules() == [
         *(
+            "SALib",
             "alembic",
             "anyascii",
             "authlib",
@@ -100,10 +102,22 @@ def test_extras_share_nothing_with_the_core() -> None:
             "highspy",
             "httptools",
             "httpx",
+            "ipfn",
             "itsdangerous",
         ),
-        *("joserfc", "limits", "lxml", "matplotlib", "opentelemetry", "prometheus_client", "psycopg", "pyarrow"),
-        *("python_multipart", "rapidfuzz", "reportlab", "segno", "sqlalchemy", "uvicorn", "uvloop", "webauthn"),
+        *(
+            "joserfc",
+            "limits",
+            "lxml",
+            "matplotlib",
+            "opentelemetry",
+            "prometheus_client",
+            "psycopg",
+            "pyabc",
+            "pyarrow",
+        ),
+        *("python_multipart", "rapidfuzz", "reportlab", "scoringrules", "segno", "sqlalchemy", "uvicorn", "uvloop"),
+        "webauthn",
     ]
     assert not set(extra_modules()) & set(map(distribution, PROJECT["dependencies"]))
     every = {each for extra in PROJECT["optional-dependencies"] for each in (extra,)} - {"all"}
