@@ -157,7 +157,9 @@ class Answer:
 
 def connect(place: int | Path, address: str) -> socket.socket:
     if isinstance(place, int):
-        connection = socket.create_connection(("127.0.0.1", place), 20, source_address=(address, 0))
+        # Without an address of its own, a connection may have a port that one to another server still holds.
+        own = None if address == "127.0.0.1" else (address, 0)
+        connection = socket.create_connection(("127.0.0.1", place), 20, source_address=own)
         if connection.getsockname() == connection.getpeername():  # no server listens, and the port was free
             connection.close()
             raise ConnectionRefusedError("connected to itself")
