@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -144,6 +145,7 @@ def _server(setting: Setting, curve: str) -> Iterator[str]:
             require(process.stdout.readline() == "checked\n", "the server's ledger is wrong")
         finally:
             process.kill()
+    shutil.rmtree(folder)  # the next repeat begins with a new ledger
 
 
 def serve(folder: Path, accounts: int, curve: str) -> None:
