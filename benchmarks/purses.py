@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import memory
 from benchmarks.bulk import prepared
+from benchmarks.crowd import as_a_server
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, forget_peak, peak_bytes, settle
 from benchmarks.programmes_live import HOUR_NS, NAME, Programme, shared_file
 from benchmarks.wallets import KEYS, START_NS, new_bank
@@ -95,7 +96,7 @@ def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
     """Yield a bank with signed terms of a programme for as many members as there are operations."""
     members, folder = setting.operations, setting.folder / "bank"
     folder.mkdir()
-    with new_bank(folder) as bank:
+    with as_a_server(), new_bank(folder) as bank:
         setting.say("opening accounts")
         payments = _Payments(bank, prepared(bank, folder, PAYEES), np.load(folder / "payees.npy"))
         budget_minor = members * PACKET_MINOR
