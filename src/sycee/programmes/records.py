@@ -124,19 +124,8 @@ def terms(
 
 def drops(operation_ids: Array, number: int, shares: Sequence[Share], seal: int) -> Array:
     """Return the records that fill the packets of these shares, one per share: (shares,) ID to (shares,)."""
-    return np.concatenate(
-        [
-            operations.drop(
-                ids.to_int(operation_id),
-                programme=number,
-                first=share.first,
-                count=share.count,
-                amount=share.minor,
-                seal=seal,
-            )
-            for operation_id, share in zip(operation_ids, shares, strict=True)
-        ]
-    )
+    first, count, amount = np.array([(each.first, each.count, each.minor) for each in shares], np.int64).T
+    return operations.drop(operation_ids, programme=number, first=first, count=count, amount=amount, seal=seal)
 
 
 def expiries(made: OccurrenceIds, number: int, members: int, *, attempt: int) -> Array:
