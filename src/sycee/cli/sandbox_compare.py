@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +12,6 @@ from sycee.cli.terminal import note, print_table, progress, show, show_json, tab
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from sycee.sandbox.city.model import City
 
 
 def compare(
@@ -58,33 +55,33 @@ def compare(
     All designs have the same persons, draws of parameters and seeds. Equal arguments give an equal comparison.
     """
     from sycee.core.errors import UsageError
-    from sycee.core.output_files import require_distinct, write_file
-    from sycee.sandbox.experiments import comparing, pages, sensitivity
-    from sycee.sandbox.experiments.candidates import Trial
-    from sycee.sandbox.inference import posterior as posteriors
+    from sycee.core.output_files import require_distinct, require_place, write_file
+    from sycee.sandbox.experiments import pages
+    from sycee.sandbox.records import making, record
+    from sycee.sandbox.records.inputs import Inputs
 
     if not variants and grid is None:
         raise UsageError("there is no design to compare with the base", hint="name variants, or --grid GRID.toml")
     inputs = [Path(base), *variants, *(each for each in (grid, posterior) if each)]
     require_distinct({"--out": out, "--page": page}, inputs)
-    sensitivity.require_samples(sobol)
-    parameters = posteriors.load(posterior) if posterior else posteriors.prior()
-    trial = Trial.of(_city(city, people), people)
-    candidates = trial.candidates(base, variants, grid)
-    steps = trial.steps(base, variants) if attribution else {}
-    with progress(f"comparing {len(candidates)} designs", "runs") as report:
-        found = comparing.compare(
-            trial,
-            candidates,
-            parameters,
-            draws=draws,
-            seeds=seeds,
-            seed=seed,
-            steps=steps,
-            samples=sobol,
-            progress=report,
-        )
-    write_file(out, json.dumps(found, indent=1).encode() + b"\n")
+    for place in (out, page):
+        if place is not None:
+            require_place(place)
+    arguments = {
+        "base": base,
+        "variants": [str(each) for each in variants],
+        "grid": str(grid) if grid else None,
+        "city": city,
+        "attribution": attribution,
+        "sobol": sobol,
+        "posterior": str(posterior) if posterior else None,
+        "draws": draws,
+        "seeds": seeds,
+        "people": people,
+        "seed": seed,
+    }
+    found = making.comparison(arguments, Inputs(), progress)
+    write_file(out, record.content(found))
     if page is not None:
         pages.write(found, page)
     if json_:
@@ -124,18 +121,3 @@ def _designs(found: dict[str, Any]) -> Table:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
-
-
-def _city(city: str, people: int) -> City:
-    """Return the city in a folder, or a shipped one built with at least this number of persons if it has them."""
-    from sycee.sandbox.city import definition, files
-    from sycee.sandbox.city.build import build
-    from sycee.sandbox.experiments.candidates import CITY_SEED
-
-    folder = Path(city)
-    if folder.is_dir():
-        return files.read(folder)
-    file = definition.load(city)
-    one_in = max(file.population.count // people, 1)
-    with progress(f"building {file.name}", "persons") as report:
-        return build(file, seed=CITY_SEED, one_in=one_in, progress=report)

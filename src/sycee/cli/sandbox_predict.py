@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -32,23 +31,30 @@ def predict(
 
     The description has no results: a file with one is refused. Equal arguments give an equal prediction.
     """
-    from sycee.core.output_files import require_distinct, write_file
-    from sycee.sandbox.inference import posterior as posteriors
-    from sycee.sandbox.pilots import description
-    from sycee.sandbox.validity import pages, predicting
+    from sycee.core.output_files import require_distinct, require_place, write_file
+    from sycee.sandbox.records import making, record
+    from sycee.sandbox.records.inputs import Inputs
+    from sycee.sandbox.validity import pages
 
     require_distinct({"--out": out, "--page": page}, [Path(pilot), *([posterior] if posterior else [])])
-    described = description.load(pilot)
-    parameters = posteriors.load(posterior) if posterior else posteriors.prior()
-    with progress(f"predicting {described.name}", "runs") as report:
-        found = predicting.predict(described, parameters, draws=draws, seed=seed, people=people, progress=report)
-    write_file(out, json.dumps(found, indent=1).encode() + b"\n")
+    for place in (out, page):
+        if place is not None:
+            require_place(place)
+    arguments = {
+        "pilot": pilot,
+        "posterior": str(posterior) if posterior else None,
+        "draws": draws,
+        "people": people,
+        "seed": seed,
+    }
+    found = making.prediction(arguments, Inputs(), progress)
+    write_file(out, record.content(found))
     if page is not None:
         pages.write_prediction(found, page)
     if json_:
         show_json(found)
         return
-    show(described.title, style="bold")
+    show(found["title"], style="bold")
     for text in found["cannot_say"]:
         show(f"  {text}")
     shown = table("outcome", "5 %", "25 %", "median", "75 %", "95 %", numbers=("5 %", "25 %", "median", "75 %", "95 %"))

@@ -17,6 +17,7 @@ def score(
     ],
     /,
     *,
+    out: Annotated[Path | None, Parameter(help="JSON file for the record of the scores.")] = None,
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     json_: AsJson = False,
 ) -> None:
@@ -25,23 +26,24 @@ def score(
     Results are read from files, or are shipped ones by name.
     """
     from sycee.core.errors import UsageError
-    from sycee.core.output_files import require_distinct
+    from sycee.core.output_files import require_distinct, write_file
     from sycee.core.words import quantity
-    from sycee.sandbox.pilots import published
-    from sycee.sandbox.validity import pages, scoring
+    from sycee.sandbox.records import making, record
+    from sycee.sandbox.records.inputs import Inputs
+    from sycee.sandbox.validity import pages
 
     if not files or len(files) % 2:
         raise UsageError(
             f"{len(files)} files are no pairs of prediction and results", hint="sycee sandbox score P.json RESULTS.toml"
         )
-    require_distinct({"--page": page}, [Path(each) for each in files])
-    predictions = [scoring.read(Path(each)) for each in files[::2]]
-    results = [published.load(each) for each in files[1::2]]
-    found = scoring.together(scoring.score(one, each) for one, each in zip(predictions, results, strict=True))
+    require_distinct({"--out": out, "--page": page}, [Path(each) for each in files])
+    made, found, predictions = making.scores({"files": files}, Inputs())
+    if out is not None:
+        write_file(out, record.content(made))
     if page is not None:
         pages.write_scores(found, predictions, page)
     if json_:
-        show_json(found.as_json())
+        show_json(made)
         return
     shown = table(
         "result",
@@ -75,5 +77,7 @@ def score(
     for result in found.missing:
         when = f" at {result.date}" if result.date else ""
         show(f"not predicted: {result.outcome}{when}; name it in `ask.outcomes` and `ask.dates` of the description")
+    if out is not None:
+        note(f"scores stored in {out}")
     if page is not None:
         note(f"page stored in {page}")

@@ -1,0 +1,167 @@
+"""Verification of records: their own digest, those of code and inputs, and the result computed a second time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.input_files import read_bytes
+from sycee.sandbox.city import files as city_files
+from sycee.sandbox.experiments import comparing
+from sycee.sandbox.records import making, record
+from sycee.sandbox.records.inputs import Bars, Inputs
+from sycee.sandbox.records.record import Difference
+from sycee.sandbox.validity import predicting
+
+FILE_BYTES_MAX: Final = 1 << 30
+SUFFIX: Final = ".json"
+# Keys that may differ in the same result: compared by themselves, or times.
+NOT_COMPARED: Final = frozenset({"release", "code", "inputs", record.RECORD, "ledger.seconds"})
+_KEYS: Final = ("release", "code", "arguments", "inputs", record.RECORD)
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of record: its name, the digest of the code that makes it now, and how it is made again."""
+
+    name: str
+    code: tuple[str, ...]  # packages of the sandbox
+    again: Callable[[Arguments, Inputs, Bars], dict[str, Any]]
+
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        comparing.FORMAT: Kind("comparison", (*predicting.CODE, "experiments"), making.comparison),
+        predicting.FORMAT: Kind("prediction", predicting.CODE, making.prediction),
+        making.SCORES_FORMAT: Kind(
+            "scores", making.SCORES_CODE, lambda arguments, inputs, _: making.scores(arguments, inputs)[0]
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One digest as recorded and as found now; None if there is nothing to compute it from."""
+
+    of: str
+    recorded: str
+    found: str | None
+
+    @property
+    def is_equal(self) -> bool | None:
+        """Whether both are equal; None if nothing was found."""
+        return None if self.found is None else self.found == self.recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The verification of one record. `differences`: of the result computed again, None if it was not."""
+
+    path: Path
+    kind: str
+    release: str
+    checks: tuple[Check, ...]
+    differences: tuple[Difference, ...] | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing differs. Other code is no difference if it computed an equal result."""
+        counted = [each for each in self.checks if each.of != CODE or self.differences is None]
+        return not self.differences and all(each.is_equal is not False for each in counted)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Inputs that were not found."""
+        return tuple(each.of for each in self.checks if each.is_equal is None)
+
+
+CODE: Final = "code"
+
+
+def records_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return records and cities in a folder, each in the order of names. Raises UsageError if it has neither."""
+    found = sorted(folder.iterdir())
+    cities = [each for each in found if (each / city_files.MANIFEST).is_file()]
+    paths = [each for each in found if each.suffix == SUFFIX and each.is_file() and _content(each) is not None]
+    if not paths and not cities:
+        raise UsageError(
+            f"{folder} holds no record and no city",
+            hint="name a file of `sycee sandbox`, a city, or a folder with some of them",
+        )
+    return paths, cities
+
+
+def check(path: Path, folders: Sequence[Path], bars: Bars, *, rerun: bool = False) -> Checked:
+    """Return the verification of the record in a file.
+
+    folders: where to look for inputs, beside the record. rerun: compute the result a second time, if the record itself
+    and all inputs are as recorded. Raises UsageError for a file without a record.
+    """
+    stored = read(path)
+    kind = KINDS[stored["format"]]
+    places = (*folders, path.parent)
+    inputs = Inputs(places)
+    checks = [
+        Check("record", stored[record.RECORD], record.digest(stored)),
+        Check(CODE, stored["code"], predicting.code_digest(kind.code)),
+    ]
+    try:
+        checks += [
+            Check(f"{each['role']} {each['name']}", each["digest"], inputs.digest(each["role"], each["name"]))
+            for each in stored["inputs"]
+        ]
+        again = None
+        if rerun and all(each.is_equal for each in checks if each.of != CODE):
+            again = kind.again(stored["arguments"], Inputs(places), bars)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{path} has inputs or arguments that no command writes: {error}") from error
+    found = None if again is None else tuple(record.differences(stored, again, NOT_COMPARED))
+    return Checked(path, kind.name, stored["release"], tuple(checks), found)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the record in a file. Raises UsageError for a file without one."""
+    found = _content(path)
+    if found is None:
+        raise UsageError(f"{path} is no record of a result", hint="a file that `sycee sandbox` wrote with --out")
+    missing = [key for key in _KEYS if key not in found]
+    if missing:
+        raise UsageError(
+            f"{path} has no {' and no '.join(missing)}: an earlier release wrote it, or it was cut",
+            hint="make the result again with this release",
+        )
+    return found
+
+
+def as_json(checked: Checked) -> dict[str, Any]:
+    """Return the verification of a record as a JSON object."""
+    return {
+        "path": str(checked.path),
+        "kind": checked.kind,
+        "release": checked.release,
+        "digests": [
+            {"of": each.of, "recorded": each.recorded, "now": each.found, "equal": each.is_equal}
+            for each in checked.checks
+        ],
+        "differences": None
+        if checked.differences is None
+        else [{"key": each.key, "recorded": each.recorded, "now": each.again} for each in checked.differences],
+    }
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object of a known format in a file, None for another file."""
+    content = read_bytes(path, FILE_BYTES_MAX, "record")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and found.get("format") in KINDS else None

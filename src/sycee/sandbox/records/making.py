@@ -1,0 +1,90 @@
+"""Results made from the arguments of their records, so that a command and its verification run the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sycee
+from sycee.sandbox.behaviour import parameters as behaviour
+from sycee.sandbox.experiments import comparing, sensitivity
+from sycee.sandbox.experiments.candidates import Trial
+from sycee.sandbox.inference import posterior
+from sycee.sandbox.pilots import description, published
+from sycee.sandbox.records import inputs as roles
+from sycee.sandbox.records import record
+from sycee.sandbox.records.inputs import Bars, Inputs
+from sycee.sandbox.validity import predicting, scoring
+from sycee.sandbox.validity.scoring import Scores
+
+SCORES_FORMAT: Final = "sycee-scores-1"
+SCORES_CODE: Final = ("pilots", "validity")
+
+Arguments = Mapping[str, Any]
+
+
+def comparison(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, Any]:
+    """Return the record of a comparison of designs.
+
+    Raises UsageError for impossible arguments, DocumentError for an error in a file.
+    """
+    sensitivity.require_samples(arguments["sobol"])
+    base = inputs.source(roles.PROGRAMME, arguments["base"])
+    files = [inputs.path(roles.VARIANT, each) for each in arguments["variants"]]
+    grid = inputs.path(roles.GRID, arguments["grid"]) if arguments["grid"] else None
+    parameters = _posterior(arguments, inputs)
+    people = arguments["people"]
+    trial = Trial.of(inputs.city(arguments["city"], people, bars), people)
+    candidates = trial.candidates(base, files, grid)
+    steps = trial.steps(base, files) if arguments["attribution"] else {}
+    with bars(f"comparing {len(candidates)} designs", "runs") as report:
+        found = comparing.compare(
+            trial,
+            candidates,
+            parameters,
+            draws=arguments["draws"],
+            seeds=arguments["seeds"],
+            seed=arguments["seed"],
+            steps=steps,
+            samples=arguments["sobol"],
+            progress=report,
+        )
+    return record.finished(found, arguments, inputs.read)
+
+
+def prediction(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, Any]:
+    """Return the record of a prediction. Errors as `comparison`."""
+    pilot = description.load(inputs.source(roles.PILOT, arguments["pilot"]))
+    parameters = _posterior(arguments, inputs)
+    with bars(f"predicting {pilot.name}", "runs") as report:
+        found = predicting.predict(
+            pilot,
+            parameters,
+            draws=arguments["draws"],
+            seed=arguments["seed"],
+            people=arguments["people"],
+            progress=report,
+        )
+    return record.finished(found, arguments, inputs.read)
+
+
+def _posterior(arguments: Arguments, inputs: Inputs) -> posterior.Posterior:
+    """Return the draws of parameters, and note the digests of their files."""
+    inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
+    if not arguments["posterior"]:
+        return posterior.prior()
+    return posterior.load(inputs.path(roles.POSTERIOR, arguments["posterior"]))
+
+
+def scores(arguments: Arguments, inputs: Inputs) -> tuple[dict[str, Any], Scores, list[dict[str, Any]]]:
+    """Return the record of scores, the scores and the predictions. Errors as `comparison`."""
+    names = arguments["files"]
+    predictions = [scoring.read(inputs.path(roles.PREDICTION, each)) for each in names[::2]]
+    results = [published.load(inputs.source(roles.RESULTS, each)) for each in names[1::2]]
+    found = scoring.together(scoring.score(one, each) for one, each in zip(predictions, results, strict=True))
+    made = {
+        "format": SCORES_FORMAT,
+        "release": sycee.__version__,
+        "code": predicting.code_digest(SCORES_CODE),
+    } | found.as_json()
+    return record.finished(made, arguments, inputs.read), found, predictions
