@@ -25,6 +25,8 @@ from tests.database.places import temporary_folder
 from sycee.bank.bank import Bank
 from sycee.clearing.windows import Call, Day
 from sycee.core.errors import NotFound, UsageError
+from sycee.core.timestamps import exact_text
+from sycee.database.events import EventKind, events_after
 
 TODAY = date(2026, 11, 2)
 MINUTE = 60 * 10**9
@@ -88,6 +90,17 @@ def test_a_day_with_a_default(tmp_path: Path) -> None:
         reasons = {each.uetr[-4:]: each.reason for each in town.bank.clearing.payments.page(state="cancelled")}
         assert reasons == {"0002": "TM01", "0004": "AM04"}
         assert windows.day().cancelled == 2
+        told = [
+            (each.kind, each.operator, dict(each.data))
+            for each in events_after(town.bank.stores.engine, 0, most=1_000)
+            if each.kind in (EventKind.CLEARING_CALLED, EventKind.CLEARING_CANCELLED)
+        ]
+        called = {"currency": "CNY", "amount": "2000", "until": exact_text(start + 2 * LATER)}
+        assert told == [
+            (EventKind.CLEARING_CALLED, SOUTH_BANK, called),
+            (EventKind.CLEARING_CANCELLED, NORTH_BANK, {"payments": 1, "reason": "TM01"}),
+            (EventKind.CLEARING_CANCELLED, SOUTH_BANK, {"payments": 1, "reason": "AM04"}),
+        ]
         assert town.run(start + 2 * LATER) == "ended"
         with pytest.raises(UsageError, match="other times"):
             town.open(start + 1)

@@ -13,6 +13,7 @@ PAGES = (
     *("docs/reference/cli-remote.md", "docs/reference/cli-remote-office.md", "docs/reference/cli-bulk.md"),
     *("docs/reference/cli-remote-drop.md", "docs/reference/cli-remote-people.md"),
     *("docs/reference/cli-remote-registration.md", "docs/reference/cli-remote-vouchers.md"),
+    "docs/reference/cli-clearing.md",
 )
 
 

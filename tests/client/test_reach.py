@@ -56,7 +56,7 @@ OWN: dict[str, dict[str, Any]] = {
     "propose_voucher_group": {"programme": "autumn", "budget_minor": 100},
     "reserve_vouchers": {"group": VOUCHERS}, "cancel_vouchers": {"group": VOUCHERS},
     "redeem_voucher": {"group": VOUCHERS, "number": "0" * 24, "shop": 7}, "return_voucher_money": {"group": VOUCHERS},
-    "sign": {"proposal": PROPOSAL},
+    "sign": {"proposal": PROPOSAL}, "deliver_message": {"content": b"<a/>", "signature": bytes(64)},
 }  # fmt: skip
 
 

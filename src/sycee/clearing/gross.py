@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from sycee.clearing import events
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 from sycee.clearing.limits import Limits, Rules
@@ -233,6 +234,7 @@ class _Book:
         good, now_ns = _good(results, sizes), read_ns(self._stores.clock)
         free_members(connection, intent.id, numbers[~good])
         book_members(connection, intent.id, numbers[good], now_ns)
+        events.settled(connection, self._stores.clock, intent.id)
         _end(connection, intent.id, DONE, now_ns)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:

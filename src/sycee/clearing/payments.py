@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy
+from sqlalchemy.engine import Connection
 
-from sycee.clearing import reasons
+from sycee.clearing import events, reasons
 from sycee.clearing.tables import (
     BOOKED,
     CANCELLED,
@@ -135,7 +136,12 @@ class Payments:
 
     def _cancel(self, chosen: Any, reason: str) -> int:
         statement = PAYMENTS.update().where(chosen).values(state=CANCELLED, reason=reason)
-        return write(self._stores.engine, lambda connection: connection.execute(statement).rowcount)
+
+        def cancel(connection: Connection) -> int:
+            events.ended(connection, self._stores.clock, chosen, reason)
+            return connection.execute(statement).rowcount
+
+        return write(self._stores.engine, cancel)
 
     # --- answers ---
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.limits import Limits
+from sycee.clearing.messages import Messages
 from sycee.clearing.payments import Payments
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
@@ -43,6 +44,7 @@ class Clearing:
         self.receiving = Receiving(stores, people, self.register)
         self.permits = Permits(stores, compliance)
         self.payments = Payments(stores)
+        self.messages = Messages(stores)
         self.limits = Limits(stores, people, self.register, zone)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)

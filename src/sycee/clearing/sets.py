@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from sycee.clearing import events
 from sycee.clearing.gross import RECORDS_MAX
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
@@ -397,6 +398,7 @@ class _Settle:
             return
         now_ns = read_ns(self._stores.clock)
         book_members(connection, id, None, now_ns)
+        events.settled(connection, self._stores.clock, id)
         connection.execute(SETS.update().where(SETS.c.id == id).values(state=DONE, reason=""))
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:

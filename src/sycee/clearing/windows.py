@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing import reasons
+from sycee.clearing import events, reasons
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.payments import Payments
@@ -210,9 +210,10 @@ class _Turn:
         self._book()
         with reading(self._stores.engine) as connection:
             last = connection.scalar(sqlalchemy.select(sqlalchemy.func.max(PAYMENTS.c.number))) or 0
+        needs = self._needs(last)
         calls = [
             {"day": day.day, "participant": one, "currency": other, "minor": minor, "left_minor": minor}
-            for (one, other), minor in self._needs(last).items()
+            for (one, other), minor in needs.items()
         ]
 
         def store(connection: Connection) -> None:
@@ -220,6 +221,8 @@ class _Turn:
             connection.execute(late.values(done_ns=now_ns))
             if calls:
                 connection.execute(CALLS.insert(), calls)
+                asked = [(*key, minor) for key, minor in needs.items()]
+                events.called(connection, self._stores.clock, day.day, day.funding_ns, asked)
 
         self._step(day, OPEN, CALLED, store, last=last)
 
@@ -261,6 +264,7 @@ class _Turn:
         statement = PAYMENTS.update().where(mine).values(state=CANCELLED, reason=reason)
 
         def store(connection: Connection) -> None:
+            events.ended(connection, self._stores.clock, mine, reason)
             count = connection.execute(statement).rowcount
             connection.execute(DAYS.update().where(DAYS.c.day == day.day).values(cancelled=count))
 

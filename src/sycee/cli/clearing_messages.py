@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
-from sycee.cli.clearing_options import ANSWER_ENDING, SIGNATURE_ENDING
+from sycee.cli.clearing_files import SIGNATURE_ENDING, MessageFolder, deliver_all, read_file, require_folder
+from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState, state_of
 from sycee.cli.operator import Operator, operator_number
-from sycee.cli.parameters import AsJson, Between
+from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import one_key
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import note, print_list, show
+from sycee.cli.terminal import print_list, show
 from sycee.core.errors import UsageError
 from sycee.core.words import quantity
-
-if TYPE_CHECKING:
-    from sycee.clearing.intake import Answered, Intake
-
-PAGE_MAX = 100_000
 
 
 def sign(
@@ -41,7 +37,7 @@ def sign(
         raise UsageError(f"{ledger!r} is not the id of a ledger", hint="give 32 hexadecimal digits") from error
     signer = one_key(key)
     for file in files:
-        signature = instructions.sign(_read(file), signer, ledger_id=ledger_id, participant=participant)
+        signature = instructions.sign(read_file(file), signer, ledger_id=ledger_id, participant=participant)
         write_file(file.with_name(file.name + SIGNATURE_ENDING), signature.hex().encode() + b"\n")
     show(f"{quantity(len(files), 'file')} signed")
     return 0
@@ -50,7 +46,7 @@ def sign(
 def deliver(
     folder: BankFolder,
     operator: Operator,
-    messages: Annotated[Path, Parameter(help="Folder with files NAME.xml, each with its signature NAME.xml.sig.")],
+    messages: MessageFolder,
     /,
     *,
     key: KeyFiles = None,
@@ -61,31 +57,13 @@ def deliver(
     message or a payment was refused.
     """
     keys = signing_keys(key)
-    if not messages.is_dir():
-        raise UsageError(f"{messages} is no folder", hint="name the folder with the files NAME.xml")
+    require_folder(messages)
     with open_bank(folder) as bank:
         number, who = operator_number(bank, operator), maker_of(bank, keys)
-        house = next(
-            each.name
-            for each in bank.institutions.list("operator")
-            if each.operator == bank.clearing.register.house().operator
-        )
-        intake = bank.clearing.intake(house)
-        files = [each for each in sorted(messages.glob("*.xml")) if not each.name.endswith(ANSWER_ENDING)]
-        waiting = [each for each in files if not _answer_to(each).exists()]
-        stored = duplicates = refused = 0
-        for file in waiting:
-            answered = _taken(intake, number, file, who)
-            if answered is None:
-                refused += 1
-                continue
-            stored, duplicates = stored + answered.stored, duplicates + answered.duplicates
-            refused += answered.refused
-    show(
-        f"{quantity(len(waiting), 'file')}: {quantity(stored, 'payment')} stored, {duplicates:,} there before, "
-        f"{refused:,} refused"
-    )
-    return 1 if refused else 0
+        house = bank.institutions.of_operator(bank.clearing.register.house().operator)
+        assert house is not None, "the house is an institution"
+        intake = bank.clearing.intake(house.name)
+        return deliver_all(messages, lambda content, signature: intake.take(number, content, signature, who=who))
 
 
 def reports(
@@ -120,27 +98,19 @@ def queue(
     folder: BankFolder,
     /,
     *,
-    state: Annotated[str, Parameter(help="State of the payments, such as booked or refused; all for every one.")] = (
-        "queued"
-    ),
+    state: PaymentState = "queued",
     participant: Annotated[str, Parameter(help="Sender or receiver: name, id or number.")] = "",
-    most: Annotated[int, Parameter(help="Number of payments.", validator=Between("--most", 1, PAGE_MAX, 1_000))] = (
-        1_000
-    ),
+    most: Most = 1_000,
     json_: AsJson = False,
 ) -> int:
     """List payments by state, oldest first: those that wait for money by default."""
-    from sycee.clearing.tables import STATES
-    from sycee.core import money, typos
+    from sycee.core import money
 
-    if state not in (*STATES, "all"):
-        raise UsageError(
-            f'there is no state "{state}"', hint=typos.hint(state, STATES, f"states: all, {', '.join(STATES)}")
-        )
+    chosen = state_of(state)
     with open_bank(folder) as bank:
         names = {each.participant: each.code for each in bank.clearing.register.participants()}
         found = bank.clearing.payments.page(
-            state="" if state == "all" else state,
+            state=chosen,
             participant=operator_number(bank, participant) if participant else 0,
             most=most,
         )
@@ -158,32 +128,4 @@ def queue(
             }
             for each in found
         ]
-    columns = ("number", "uetr", "sender", "receiver", "amount", "currency", "priority", "state", "reason")
-    return print_list("payments", rows, *columns, numbers=("number", "amount", "priority"), as_json=json_)
-
-
-def _taken(intake: Intake, participant: int, file: Path, who: int) -> Answered | None:
-    """Take in a file and write its answer; None if its signature is missing or wrong, with a line on stderr."""
-    from sycee.core.output_files import write_file
-
-    try:
-        text = _read(file.with_name(file.name + SIGNATURE_ENDING)).decode("ascii").strip()
-        answered = intake.take(participant, _read(file), bytes.fromhex(text), who=who)
-    except (UsageError, ValueError) as error:
-        note(f"{file.name} is refused: {error.message if isinstance(error, UsageError) else 'its signature is no hex'}")
-        return None
-    write_file(_answer_to(file), answered.answer)
-    return answered
-
-
-def _answer_to(file: Path) -> Path:
-    return file.with_name(file.name.removesuffix(".xml") + ANSWER_ENDING)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"{file} cannot be read: {error.strerror}", hint="`sycee clearing sign` signs files"
-        ) from error
+    return print_list("payments", rows, *QUEUE_COLUMNS, numbers=QUEUE_NUMBERS, as_json=json_)

@@ -24,8 +24,25 @@ Effort: TypeAlias = Annotated[
     float, Parameter(help="Effort of the search.", validator=Between("--seconds", 0.01, SECONDS_MAX, 3))
 ]
 Seed: TypeAlias = Annotated[int, Parameter(help="Seed of the search.", validator=Between("--seed", 0, 2**62, 0))]
-SIGNATURE_ENDING: Final = ".sig"
-ANSWER_ENDING: Final = ".answer.xml"
+PAGE_MAX: Final = 100_000
+PaymentState: TypeAlias = Annotated[
+    str, Parameter(help="State of the payments, such as booked or refused; all for every one.")
+]
+Most: TypeAlias = Annotated[int, Parameter(help="Number of payments.", validator=Between("--most", 1, PAGE_MAX, 1_000))]
+QUEUE_COLUMNS: Final = ("number", "uetr", "sender", "receiver", "amount", "currency", "priority", "state", "reason")
+QUEUE_NUMBERS: Final = ("number", "amount", "priority")
+
+
+def state_of(text: str) -> str:
+    """Return the state of payments that an option names, "" for all. Raises UsageError for another text."""
+    from sycee.clearing.tables import STATES
+    from sycee.core import typos
+
+    if text not in (*STATES, "all"):
+        raise UsageError(
+            f'there is no state "{text}"', hint=typos.hint(text, STATES, f"states: all, {', '.join(STATES)}")
+        )
+    return "" if text == "all" else text
 
 
 def signing(bank: Bank, keys: Sequence[SigningKey]) -> dict[str, Any]:

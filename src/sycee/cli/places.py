@@ -9,7 +9,7 @@ FILES: Final = "needs no bank: it works on the files that it names"
 JOURNAL: Final = "reads or writes the files of a ledger on this machine; a server holds its own open"
 MACHINE: Final = "makes or sets up the bank on its own machine"
 SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
-HOUSE: Final = "is for the machine of the clearing house: a server has no clearing yet"
+HOUSE: Final = "is for the machine of the clearing house; a participant delivers and reads over a server"
 LISTENS: Final = "starts a server, or has the server's address as an argument of its own"
 
 # By command, or by a group for all its commands without --server.

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli import (
     remote_bulk,
+    remote_clearing,
     remote_day,
     remote_drop,
     remote_issuance,
@@ -259,6 +260,6 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
 for _group in (
     *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups,
     *remote_people.groups, *remote_issuance.groups, remote_persons.person, remote_day.day,
-    remote_bulk.bulk, remote_drop.drop, remote_vouchers.voucher,
+    remote_bulk.bulk, remote_clearing.clearing, remote_drop.drop, remote_vouchers.voucher,
 ):  # fmt: skip
     app.command(_group)

@@ -32,6 +32,7 @@ from sycee.client.operations.cases import (
     state_settlement,
     write_claim_off,
 )
+from sycee.client.operations.clearing import clearing_messages, clearing_payments, deliver_message
 from sycee.client.operations.days import (
     assign_break,
     breaks,
@@ -275,6 +276,8 @@ __all__ = [
     "claim_packet",
     "claim_packets",
     "claims",
+    "clearing_messages",
+    "clearing_payments",
     "clients",
     "close_break",
     "close_day",
@@ -299,6 +302,7 @@ __all__ = [
     "decline_request",
     "defund",
     "delay_log",
+    "deliver_message",
     "dismiss",
     "dormant_wallets",
     "draft_programme",

@@ -8,10 +8,10 @@ never personal data: the rows are never removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
@@ -46,6 +46,9 @@ class EventKind(StrEnum):
     PROGRAMME_HALTED = "programme.halted"
     PROGRAMME_RESUMED = "programme.resumed"
     BULK_ENDED = "bulk.ended"
+    CLEARING_SETTLED = "clearing.settled"
+    CLEARING_CANCELLED = "clearing.cancelled"
+    CLEARING_CALLED = "clearing.called"
     WEBHOOK_DISABLED = "webhook.disabled"
 
 
@@ -58,6 +61,14 @@ class RegisterEvent:
     subject: str
     operator: int | None
     at_ns: int
+    data: Mapping[str, Any]
+
+
+class NewEvent(NamedTuple):
+    """An event to add. `data`: texts and numbers without personal data."""
+
+    subject: str
+    operator: int | None
     data: Mapping[str, Any]
 
 
@@ -74,17 +85,26 @@ def record_event(
 
     `data`: texts and numbers without personal data. Raises UsageError for values that canonical JSON does not have.
     """
-    last = connection.scalar(sqlalchemy.select(sqlalchemy.func.max(EVENTS.c.number))) or 0
-    row = {
-        "number": int(last) + 1,
-        "kind": kind.value,
-        "subject": subject,
-        "operator": operator,
-        "at_ns": read_ns(clock),
-        "data": canonical(dict(data or {})).decode(),
-    }
-    connection.execute(EVENTS.insert().values(row))
-    return int(last) + 1
+    return record_events(connection, clock, kind, [NewEvent(subject, operator, data or {})])
+
+
+def record_events(connection: Connection, clock: Clock, kind: EventKind, events: Sequence[NewEvent]) -> int:
+    """Add events of one kind as `record_event`, in order; return the number of the last one, of the newest for none."""
+    last = int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(EVENTS.c.number))) or 0)
+    rows = [
+        {
+            "number": number,
+            "kind": kind.value,
+            "subject": each.subject,
+            "operator": each.operator,
+            "at_ns": read_ns(clock),
+            "data": canonical(dict(each.data)).decode(),
+        }
+        for number, each in enumerate(events, last + 1)
+    ]
+    if rows:
+        connection.execute(EVENTS.insert(), rows)
+    return last + len(rows)
 
 
 def events_after(engine: Engine, number: int, *, most: int) -> list[RegisterEvent]:

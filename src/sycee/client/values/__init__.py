@@ -1,5 +1,6 @@
 """Values that calls return: answers of the API with their types. Amounts are whole numbers of minor units."""
 
+from sycee.client.values.clearing import ClearingMessage, ClearingPayment, DeliveredMessage
 from sycee.client.values.office import (
     Backup,
     Break,
@@ -132,11 +133,14 @@ __all__ = [
     "CaseText",
     "Claim",
     "ClaimedPacket",
+    "ClearingMessage",
+    "ClearingPayment",
     "Condition",
     "Conditions",
     "Day",
     "DayDone",
     "DeadLetter",
+    "DeliveredMessage",
     "Done",
     "DormantWallet",
     "Draft",

@@ -24,6 +24,8 @@ EVERYTHING: Final = frozenset({Duty.OFFICER, Duty.AUDITOR})
 # Every operator serves the people of a programme, so its events are no secret of the funder's operator.
 PROGRAMMES: Final = frozenset(kind for kind in EventKind if kind.value.startswith("programme."))
 
+CLEARING: Final = frozenset(kind for kind in EventKind if kind.value.startswith("clearing."))
+
 # Duties that see the events of a register. Those of proposals follow from the action.
 SEEN_BY: Final[Mapping[EventKind, frozenset[Duty]]] = {
     EventKind.DAY_CLOSED: frozenset({Duty.CLOSER, Duty.COUNTERSIGNER, Duty.OPERATOR}),
@@ -31,6 +33,7 @@ SEEN_BY: Final[Mapping[EventKind, frozenset[Duty]]] = {
     EventKind.CASE_OPENED: frozenset({Duty.CASEWORKER}),
     EventKind.BULK_ENDED: frozenset(OPERATOR_STAFF),
     EventKind.WEBHOOK_DISABLED: frozenset(OPERATOR_STAFF),
+    **dict.fromkeys(CLEARING, frozenset(OPERATOR_STAFF)),
     **dict.fromkeys(PROGRAMMES, frozenset({*OPERATOR_STAFF, Duty.CASEWORKER})),
 }
 _OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}

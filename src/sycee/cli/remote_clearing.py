@@ -1,0 +1,95 @@
+"""Messages to a clearing house over a server: `sycee clearing` with the option --server, as a participant."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sycee.cli.clearing_files import Answered, MessageFolder, deliver_all, require_folder
+from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState
+from sycee.cli.parameters import AsJson, Between
+from sycee.cli.remote_options import Login, Operator, connected, group
+from sycee.cli.terminal import print_list, show
+from sycee.core.errors import UsageError
+from sycee.core.words import quantity
+
+clearing = group("clearing", "Deliver messages to a clearing house, and read its answers.")
+
+
+@clearing.command
+def deliver(operator: Operator, messages: MessageFolder, /, *, login: Login) -> int:
+    """Deliver a participant's messages from a folder, and write the answer to each NAME.xml to NAME.answer.xml.
+
+    A file that has its answer is omitted: after an interruption, run the command again. Exit code 1 if a file, a
+    message or a payment was refused.
+    """
+    require_folder(messages)
+    with connected(login) as bank:
+        from sycee.client import InvalidRequest, api
+
+        def take(content: bytes, signature: bytes) -> Answered:
+            try:
+                return bank.do(api.deliver_message(operator, content, signature))
+            except InvalidRequest as error:
+                raise UsageError(error.message, hint=error.hint) from error
+
+        return deliver_all(messages, take)
+
+
+@clearing.command
+def answers(
+    operator: Operator,
+    out: Annotated[Path, Parameter(help="Folder for the answers; made if it is missing.")],
+    /,
+    *,
+    login: Login,
+    after: Annotated[
+        int,
+        Parameter(help="Number of the last answer of an earlier call.", validator=Between("--after", 0, 2**62, 0)),
+    ] = 0,
+) -> int:
+    """Write the house's stored answers to a participant's messages to OUT/NUMBER.xml, and show the last number."""
+    from sycee.core.output_files import write_file
+
+    count, last = 0, after
+    with connected(login) as bank:
+        from sycee.client import api
+
+        for each in bank.rows(api.clearing_messages(operator, after=after)):
+            last = each.number
+            if each.answer is not None:
+                out.mkdir(parents=True, exist_ok=True)
+                write_file(out / f"{each.number}.xml", each.answer.encode())
+                count += 1
+    show(f"{quantity(count, 'answer')} written; the last number is {last}")
+    return 0
+
+
+@clearing.command
+def queue(
+    operator: Operator, /, *, login: Login, state: PaymentState = "queued", most: Most = 1_000, json_: AsJson = False
+) -> int:
+    """List payments of a participant by state, oldest first: those that wait for money by default."""
+    chosen = "" if state == "all" else state
+    with connected(login) as bank:
+        from sycee.client import api
+        from sycee.core import money
+
+        rows = [
+            {
+                "number": each.number,
+                "uetr": each.uetr,
+                "sender": each.sender,
+                "receiver": each.receiver or "-",
+                "amount": money.format(each.amount_minor, money.currency(each.currency)),
+                "currency": each.currency,
+                "priority": each.priority,
+                "state": each.state,
+                "reason": each.reason,
+            }
+            for each in islice(bank.rows(api.clearing_payments(operator, state=chosen)), most)
+        ]
+    return print_list("payments", rows, *QUEUE_COLUMNS, numbers=QUEUE_NUMBERS, as_json=json_)

@@ -1,0 +1,261 @@
+"""Messages of ISO 20022 between a participant and the clearing house: deliver one, and read what was stored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from sycee.bank.bank import Bank
+from sycee.clearing.payments import Payment
+from sycee.clearing.receiving import DELIVER
+from sycee.core import money
+from sycee.core.errors import NotFound
+from sycee.core.limits import I64_MAX
+from sycee.core.timestamps import exact_text
+from sycee.server import paging
+from sycee.server.access import is_staff
+from sycee.server.operations import operation
+from sycee.server.problems import Problem, not_found
+from sycee.server.routes.common import Amount, Moment, Next, OperatorNumber, TheCaller, TheRuntime
+from sycee.server.signing import Body
+
+router = APIRouter(prefix="/v1", tags=["clearing"])
+
+XML: Final = "application/xml"
+COUNTS: Final = "Sycee-Payments"  # a header of the answer: stored=1, duplicates=0, refused=0
+ANSWER_BYTES_MAX: Final = 4 << 20  # of the messages' answers in one page, but for its first row
+SIGNATURE: Final = r"^[0-9a-f]{128}$"
+
+Signature = Annotated[
+    str,
+    Query(
+        pattern=SIGNATURE,
+        description="Of the participant's key over the body, in hexadecimal: docs/reference/clearing.md#receiving",
+        examples=["0" * 128],
+    ),
+]
+After = Annotated[int, Query(ge=0, le=I64_MAX, description="Number of the last row that the caller has, 0 for none")]
+State = Literal["unmatched", "valid", "cleared", "queued", "decided", "booked", "refused", "cancelled", "returned"]
+
+_MESSAGE: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        XML: {
+            "schema": {
+                "type": "string",
+                "format": "binary",
+                "description": "One message of ISO 20022, as the sender signed it",
+            },
+            "example": '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pacs.009.001.08"><FICdtTrf>...</FICdtTrf></Document>',
+        }
+    },
+}
+
+
+def _answer(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {XML: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            COUNTS: {
+                "description": "Payments stored now, stored before, and refused",
+                "schema": {"type": "string"},
+                "example": "stored=1, duplicates=0, refused=0",
+            }
+        },
+    }
+
+
+class StoredMessage(Body):
+    """A message of a participant. `answer`: XML, the first answer of the house; null before it."""
+
+    number: int
+    business_id: str
+    kind: str
+    received: Moment
+    answer: str | None
+
+
+class StoredMessages(Body):
+    """Messages in the order of their numbers."""
+
+    rows: tuple[StoredMessage, ...]
+    next: Next
+
+
+class ClearingPayment(Body):
+    """A payment that the participant sends or receives. `sender`, `receiver`: their codes, such as BICs.
+
+    `receiver` is null if the message named no participant. `reason`: of a refusal or a cancellation, a code of
+    ISO 20022. `back_amount`: of payment against payment, what the receiver pays at the same time.
+    """
+
+    number: int
+    uetr: Annotated[str, Field(examples=["5e11c0de-0001-4000-8000-000000000001"])]
+    sender: str
+    receiver: str | None
+    amount: Amount
+    currency: str
+    back_amount: Amount | None
+    back_currency: str | None
+    priority: int
+    state: State
+    reason: str
+    received: Moment
+    booked: Moment | None
+
+
+class ClearingPayments(Body):
+    """Payments in the order of their numbers, as they are now."""
+
+    rows: tuple[ClearingPayment, ...]
+    next: Next
+
+
+class XmlResponse(Response):
+    """A message."""
+
+    media_type = XML
+
+
+@operation(
+    router, "POST", "/operators/{operator}/clearing/messages", access=DELIVER, status_code=201,
+    response_class=XmlResponse, openapi_extra={"requestBody": _MESSAGE}, summary="Deliver a message to the house",
+    responses={
+        201: _answer("The house's answer, a message: payments were stored"),
+        200: _answer("The house's answer, a message: everything was there before, or was refused"),
+    },
+)  # fmt: skip
+async def deliver_clearing_message(
+    request: Request, operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, signature: Signature
+) -> Response:
+    """Store the payments of a participant's message, and return the house's answer: a message of ISO 20022.
+
+    A payment or a message that the house refuses is answered as well, with its reason. A message that is sent again,
+    by its business message id or its UETRs, gets the first answer. A body that is no message gets a problem, whose
+    `code` is a reason of ISO 20022.
+    """
+    bank, kind = runtime.bank, request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content = await request.body()
+    if not content:
+        raise Problem("invalid-request", "the body is empty", hint=f"send one message as {XML}")
+    if kind != XML:
+        raise Problem("unsupported-media-type", f"the body is {kind[:60] or 'of no type'}", hint=f"send {XML}")
+
+    def work() -> Response:
+        house = _house(bank, caller, operator)
+        _require_message(content)
+        answered = bank.clearing.intake(house).take(operator, content, bytes.fromhex(signature), who=caller.person)
+        counts = f"stored={answered.stored}, duplicates={answered.duplicates}, refused={answered.refused}"
+        return XmlResponse(answered.answer, 201 if answered.stored else 200, {COUNTS: counts})
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "GET", "/operators/{operator}/clearing/messages", access=DELIVER, response_model=StoredMessages,
+    summary="List messages with their answers",
+)  # fmt: skip
+async def list_clearing_messages(
+    operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, after: After = 0, cursor: paging.Cursor = "",
+    limit: paging.Limit = paging.ROWS,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the stored messages of a participant after a number, each with its first answer."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        _house(bank, caller, operator)
+        found = bank.clearing.messages.page(operator, after=_place(cursor, after), most=limit + 1)
+        rows: list[dict[str, Any]] = []
+        size = 0
+        for each in found[:limit]:
+            size += len(each.answer or b"")
+            if rows and size > ANSWER_BYTES_MAX:
+                break
+            rows.append(
+                {
+                    "number": each.number,
+                    "business_id": each.business_id,
+                    "kind": each.kind,
+                    "received": exact_text(each.at_ns),
+                    "answer": None if each.answer is None else each.answer.decode(),
+                }
+            )
+        return paging.page(rows, (int(rows[-1]["number"]),) if len(rows) < len(found) else None)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "GET", "/operators/{operator}/clearing/payments", access=DELIVER, response_model=ClearingPayments,
+    summary="List payments between banks",
+)  # fmt: skip
+async def list_clearing_payments(
+    operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, after: After = 0,
+    state: Annotated[State | None, Query(description="Payments in this state alone")] = None,
+    cursor: paging.Cursor = "", limit: paging.Limit = paging.ROWS,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the payments that a participant sent or receives, after a number, as they are now."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        _house(bank, caller, operator)
+        found = bank.clearing.payments.page(
+            state=state or "", participant=operator, after=_place(cursor, after), most=limit + 1
+        )
+        codes = {each.participant: each.code for each in bank.clearing.register.participants()}
+        rows = [_payment(each, codes) for each in found[:limit]]
+        return paging.page(rows, (found[limit - 1].number,) if len(found) > limit else None)
+
+    return await runtime.run(work)
+
+
+def _house(bank: Bank, caller: TheCaller, operator: int) -> str:
+    """Return the house's name. Raises the problem `not-found` unless the caller works for this participant."""
+    if not is_staff(bank, caller, operator):
+        raise not_found("participant of the clearing house")
+    try:
+        bank.clearing.register.participant(operator)
+    except NotFound as error:
+        raise not_found("participant of the clearing house") from error
+    house = bank.institutions.of_operator(bank.clearing.register.house().operator)
+    assert house is not None, "a participant has a house, and the house is an institution"
+    return house.name
+
+
+def _require_message(content: bytes) -> None:
+    """Raise a problem for content that is no message of ISO 20022. What is wrong within one, the house answers."""
+    from sycee.iso20022.reading import MessageError, read
+
+    try:
+        read(content, "the body")
+    except MessageError as error:
+        raise Problem("invalid-request", error.message, hint=error.hint, code=error.reason) from error
+
+
+def _place(cursor: str, after: int) -> int:
+    """Return the number after which a page begins."""
+    (number,) = paging.decode(cursor, int) or (after,)
+    return int(number)
+
+
+def _payment(each: Payment, codes: dict[int, str]) -> dict[str, Any]:
+    return {
+        "number": each.number,
+        "uetr": each.uetr,
+        "sender": codes[each.sender],
+        "receiver": codes.get(each.receiver),
+        "amount": str(each.minor),
+        "currency": money.currency_code(each.currency),
+        "back_amount": str(each.back_minor) if each.back_minor else None,
+        "back_currency": money.currency_code(each.back_currency) if each.back_minor else None,
+        "priority": each.priority,
+        "state": each.state,
+        "reason": each.reason,
+        "received": exact_text(each.at_ns),
+        "booked": exact_text(each.booked_ns) if each.booked_ns else None,
+    }
