@@ -31,6 +31,7 @@ FAMILIES: Final = (
     "cities",
     "clearing_days",
     "sandbox_engine",
+    "sandbox_ledger",
     "iso20022_messages",
     "clearing_queues",
     "clearing_peak",

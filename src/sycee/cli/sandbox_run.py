@@ -30,6 +30,9 @@ def run(
     ledger: Annotated[
         Path | None, Parameter(help="New folder: run the same decisions on a ledger there, and compare.")
     ] = None,
+    ordinary: Annotated[
+        bool, Parameter(negative="", help="On the ledger, pay all purchases: every person has a wallet.")
+    ] = False,
     out: Annotated[Path | None, Parameter(help="JSON file for the record of the run.")] = None,
     variant: Annotated[str, Parameter(help="Structure of behaviour.")] = "liquid-wealth",
     seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
@@ -51,8 +54,16 @@ def run(
     require_distinct({"--ledger": ledger, "--out": out}, [city])
     if ledger is not None and ledger.exists() and (not ledger.is_dir() or any(ledger.iterdir())):
         raise UsageError(f"{ledger} is not an empty folder", hint="name a new folder for --ledger")
+    if ordinary and ledger is None:
+        raise UsageError("--ordinary pays purchases on a ledger, and there is none", hint="name a folder for --ledger")
     case = runs.prepare(
-        load(programme), files.read(city), parameters.standard().central(), seed=seed, variant=variant, days=days
+        load(programme),
+        files.read(city),
+        parameters.standard().central(),
+        seed=seed,
+        variant=variant,
+        days=days,
+        with_ordinary=ordinary,
     )
     found = None
     if ledger is not None:
@@ -90,7 +101,10 @@ def _show(made: dict[str, Any]) -> None:
     answer = made["ledger"]
     if answer is None:
         return
-    show(f"ledger: {answer['payments']:,} payments in {answer['operations']:,} operations, digest {answer['digest']}")
+    paid = f"{answer['payments']:,} payments"
+    if answer["purchases"]:
+        paid += f" and {answer['purchases']:,} ordinary purchases"
+    show(f"ledger: {paid} in {answer['operations']:,} operations, digest {answer['digest']}")
     for reason, count in answer["refused"].items():
         show(f"refused: {count:,} × {reason}")
     if answer["equal"]:

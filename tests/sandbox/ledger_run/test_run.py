@@ -11,6 +11,7 @@ import pytest
 
 from sycee import cli
 from sycee.core.errors import UsageError
+from sycee.core.records.layout import AccountKind, Purpose
 from sycee.programmes import definition, draw
 from sycee.programmes.definition import Programme, Window
 from sycee.programmes.merchant_groups import MerchantGroup
@@ -21,6 +22,7 @@ from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
 from sycee.sandbox.ledger_run import hours, record
 from sycee.sandbox.ledger_run import run as runs
+from sycee.sequencer.embedded import Ledger
 
 TOWN = tiny_town(2_000, 120)
 LUOHU = replace(
@@ -52,6 +54,28 @@ def test_every_purse_and_every_shop_is_equal_on_the_ledger(tmp_path: Path) -> No
     assert (answer["equal"], answer["differences"]) == (False, 2)
     assert answer["purses_that_differ"][0]["person"] == 9
     assert answer["shops_that_differ"][0]["merchant"] == 5
+
+
+def test_every_purchase_of_every_person_is_paid(tmp_path: Path) -> None:
+    case = case_of(with_ordinary=True, days=9)  # two days more than the purses have
+    recipients = runs.choose(case)
+    outcome = runs.alone(case, recipients)
+    found = runs.on_ledger(case, recipients, tmp_path)
+    answer = record.make(case, recipients, outcome, found)["ledger"]
+    assert answer["equal"], answer
+    assert found.payments == outcome.total("payments")
+    assert found.purchases > 3 * case.people
+    shops, outside = record.paid(outcome, with_ordinary=True)
+    assert outside == found.outside > 0
+    every = outcome.cell_base.sum() + outcome.total("forward") + outcome.total("new") - outcome.total("paid_back")
+    assert shops.sum() + outside == every
+    with Ledger.open(tmp_path, create=False) as ledger:
+        wallets = ledger.accounts(kind=AccountKind.WALLET)
+        assert len(wallets) == case.people
+        assert min(wallet.balance for wallet in wallets) >= 0
+        with ledger.sequencer.reading() as state:
+            top_ups = int(np.count_nonzero(state.movements["purpose"] == Purpose.TRANSFER))
+    assert case.people / 2 < top_ups < found.purchases / 3  # each of a month's purchases at least
 
 
 def stricter(case: runs.Case) -> runs.Case:
@@ -146,6 +170,8 @@ def test_the_command_runs_and_compares(
     assert cli.main(["verify", str(tmp_path / "ledger"), "--authority"]) == 0
     assert cli.main([*arguments, "--ledger", str(tmp_path / "ledger")]) == 2
     assert "name a new folder for --ledger" in capsys.readouterr().err
+    assert cli.main([*arguments, "--ordinary"]) == 2
+    assert "name a folder for --ledger" in capsys.readouterr().err
     on_ledger = runs.on_ledger
     monkeypatch.setattr(runs, "on_ledger", lambda case, *rest: on_ledger(stricter(case), *rest))
     assert cli.main([*arguments, "--ledger", str(tmp_path / "other")]) == 3

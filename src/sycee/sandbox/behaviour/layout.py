@@ -12,7 +12,7 @@ OUTSIDE: Final = -1  # the shop of a purchase that no shop of the city gets
 
 # Streams of random numbers: one for each decision, so that no decision changes the draws of another.
 REGISTER, TICKET, WILLING, CLAIM, DELIVERY, NEVER, SPREAD, OUT, BASKET, FROM_WORK, PLACE, SHOP = range(12)
-USE, SPECIAL, CLEAR, BESIDE, BESIDE_SIZE, LIFT, ANY_SECTOR, OTHER_ZONE, OTHER_SHOP, HOUR = range(12, 22)
+USE, SPECIAL, CLEAR, BESIDE, BESIDE_SIZE, LIFT, ANY_SECTOR, OTHER_ZONE, OTHER_SHOP, HOUR, ORDINARY_HOUR = range(12, 23)
 STREAMS: Final = 64  # streams of a day; more than are used
 STATIC: Final = -1  # the day of draws that a person has once
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from sycee.core.arrays import Array
+from sycee.core.limits import I64_MAX
 from sycee.programmes.definition import Programme, Window
 from sycee.sandbox.behaviour import draws
 from sycee.sandbox.behaviour import layout as c
@@ -30,6 +31,7 @@ class Day:
     from_ns: int
     claims: tuple[int, ...]
     payments: tuple[int, ...]
+    purchases: tuple[int, ...]  # in own money, in no window
 
 
 def day_of(programme: Programme, day: int) -> Day:
@@ -43,6 +45,7 @@ def day_of(programme: Programme, day: int) -> Day:
         max(from_ns, first_ns),
         _moments(programme.claim, from_ns, until_ns),
         _moments(programme.spending, from_ns, until_ns),
+        _moments(Window(first_ns, I64_MAX), from_ns, until_ns),
     )
 
 
@@ -63,7 +66,7 @@ def moments(
 
     `number`: of the day. `claims`, `pays`: (n,) bool. A person who does both claims first.
     """
-    bits = _bits(seed, person, number)
+    bits = _bits(seed, person, number, c.HOUR)
     claimed = _pick(day.claims, bits >> np.uint64(32), claims)
     paid = _pick(day.payments, bits & np.uint64(0xFFFFFFFF), pays)
     both = claims & pays
@@ -74,6 +77,11 @@ def moments(
     return claimed, paid
 
 
+def purchases(day: Day, number: int, seed: int, person: Array, buys: Array) -> Array:
+    """Return the moment of the purchase in own money of each person, (n,) int64; 0 for none. `buys`: (n,) bool."""
+    return _pick(day.purchases, _bits(seed, person, number, c.ORDINARY_HOUR) >> np.uint64(32), buys)
+
+
 def _pick(choices: tuple[int, ...], halves: Array, chosen: Array) -> Array:
     found = np.zeros(halves.size, np.int64)
     if chosen.any():
@@ -82,12 +90,12 @@ def _pick(choices: tuple[int, ...], halves: Array, chosen: Array) -> Array:
     return found
 
 
-def _bits(seed: int, person: Array, day: int) -> Array:
-    """Return `Draws.bits(HOUR)` of many persons: (n,) uint64."""
+def _bits(seed: int, person: Array, day: int, stream: int) -> Array:
+    """Return `Draws.bits(stream)` of many persons: (n,) uint64."""
     with np.errstate(over="ignore"):
         key = draws.mixed(np.uint64(draws.seed_key(seed)) + (person.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
-        stream = np.uint64(((day + 1) * c.STREAMS + c.HOUR + 1) * c.ODD & ((1 << 64) - 1))
-        return draws.mixed(key ^ stream)
+        place = np.uint64(((day + 1) * c.STREAMS + stream + 1) * c.ODD & ((1 << 64) - 1))
+        return draws.mixed(key ^ place)
 
 
 _GOLDEN: Final = np.uint64(c.GOLDEN)

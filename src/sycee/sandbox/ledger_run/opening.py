@@ -1,4 +1,4 @@
-"""Opening of a run's ledger: roles, accounts, groups, rule set, cohort, seal, budget and drop."""
+"""Opening of a run's ledger: roles, accounts, groups, rule set, cohort, seal, budget and drop; wallets, if all pay."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from sycee.core.errors import IntegrityError
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
+from sycee.issuance import records as bank_records
 from sycee.issuance.central_bank import CentralBank
 from sycee.issuance.signing import SigningLedger
 from sycee.ledger.batch import first_codes
 from sycee.programmes.definition import Programme
 from sycee.programmes.records import LiveProgramme, drops
 from sycee.sandbox.ledger_run.recipients import Recipients
+from sycee.sandbox.ledger_run.sending import PART_MAX, Sender
 from sycee.sandbox.plan import HOUR_NS, MINUTE_NS
 from sycee.sandbox.replay_signers import Authorities, signed
 from sycee.sequencer.embedded import Ledger, Signer
@@ -42,8 +44,9 @@ class Bank:
     start_ns: int
     central: CentralBank
     authorities: Authorities
-    shop: Array  # (m,) int64: row of each accepting merchant in the city
-    shop_account: Array  # (m,) ID
+    shop: Array  # (m,) int64: row of each merchant with an account in the city
+    shop_account: Array  # (m,) ID; one more for shops outside of the city, if ordinary purchases are paid
+    wallet: Array  # (people,) ID
     live: LiveProgramme
 
     @property
@@ -63,14 +66,29 @@ class Bank:
     def issue(self, day: int, moment_ns: int, amounts: list[int]) -> None:
         """Issue to each operator, against reserves, what its customers will top up on a day."""
         self.clock.set(moment_ns)
-        paid_in = self.ids(f"reserves paid in {day}", len(amounts), moment_ns)
-        issued = self.ids(f"operators issued {day}", 2 * len(amounts), moment_ns)
-        officers = self.authorities.officers
+        issuer, made, signers = self.central.issuer, [], list(self.authorities.officers)
+        made_ids = self.ids(f"operators issued {day}", 3 * len(amounts), moment_ns)
         for at, (party, amount) in enumerate(zip(self.central.operators, amounts, strict=True)):
             if amount:
-                self.central.credit_reserves(self.signed(*officers), ids.to_int(paid_in[at]), party, amount)
-                all_three = self.signed(*officers, self.authorities.operators[at])
-                self.central.issue(all_three, issued[2 * at : 2 * at + 2], party, amount)
+                paid_in, reserve, money = (ids.to_int(each) for each in made_ids[3 * at : 3 * at + 3])
+                made.append(bank_records.credit_reserves(paid_in, issuer, party, amount))
+                made.append(bank_records.issue((reserve, money), issuer, party, amount))
+                signers.append(self.authorities.operators[at])
+        if made:
+            records = np.concatenate(made)
+            require_done(records, self.signed(*signers).submit(records))
+
+    def send_all(self, records: Array, by: Array, moment_ns: int) -> None:
+        """Submit records that must succeed. by: (n,) operators, of which equal ones are neighbours."""
+        codes = np.zeros(records.size, np.int64)
+        sender = self.sender()
+        sender.send(records, by, moment_ns, codes)
+        sender.finish()
+        _require_created(records, codes)
+
+    def sender(self) -> Sender:
+        """Return a sender of records that operators sign."""
+        return Sender(self.ledger, self.clock, self.authorities.operators)
 
     def expire(self) -> None:
         """Return the rest of all packets to the funder, at the deadline."""
@@ -81,12 +99,16 @@ class Bank:
 
 
 def open_bank(
-    programme: Programme, ledger: Ledger, clock: SimulatedClock, seed: bytes, groups: Array, recipients: Recipients
-) -> Bank:
-    """Open a programme on an empty ledger, up to its drop. groups: (groups, merchants) bool of accepting shops."""
+    programme: Programme, ledger: Ledger, clock: SimulatedClock, seed: bytes, groups: Array, recipients: Recipients,
+    *, people: int, with_ordinary: bool,
+) -> Bank:  # fmt: skip
+    """Open a programme on an empty ledger, up to its drop. groups: (groups, merchants) bool of accepting shops.
+
+    people: each has the id of a wallet. with_ordinary: open all wallets now, and accounts of all shops.
+    """
     start_ns = min(programme.claim.from_ns, programme.spending.from_ns) - BEFORE_NS
     start_ms = start_ns // 10**6
-    shop = np.flatnonzero(groups.any(axis=0))
+    shop = np.arange(groups.shape[1]) if with_ordinary else np.flatnonzero(groups.any(axis=0))
     central = CentralBank.derive(
         seed,
         currency=programme.currency.numeric,
@@ -104,10 +126,13 @@ def open_bank(
         central=central,
         authorities=Authorities.derive(programme, seed, time_ms=start_ms),
         shop=shop,
-        shop_account=ids.derive(seed, "merchants", shop.size, time_ms=start_ms),
+        shop_account=ids.derive(seed, "merchants", shop.size + with_ordinary, time_ms=start_ms),
+        wallet=ids.derive(seed, "wallets", people, time_ms=start_ms),
         live=LiveProgramme(programme, NUMBER, RULE_SET, numbers, central.treasury.money, recipients.member),
     )
     _open(bank, groups, recipients)
+    if with_ordinary:
+        _open_wallets(bank)
     return bank
 
 
@@ -143,11 +168,12 @@ def _open(bank: Bank, groups: Array, recipients: Recipients) -> None:
 
 
 def _open_shops(bank: Bank, groups: Array) -> None:
-    """Open the account of every accepting shop at its operator, and add it to its groups."""
+    """Open the account of every shop at its operator, and add it to its groups."""
     group, member = np.nonzero(groups[:, bank.shop])
-    operator = bank.shop % bank.operators
+    operator = np.arange(bank.shop_account.size) % bank.operators
+    operator[: bank.shop.size] = bank.shop % bank.operators
     opening = operations.open_account(
-        bank.ids("merchants opened", bank.shop.size),
+        bank.ids("merchants opened", bank.shop_account.size),
         account=bank.shop_account,
         currency=bank.central.currency,
         kind=AccountKind.MERCHANT,
@@ -159,7 +185,31 @@ def _open_shops(bank: Bank, groups: Array) -> None:
     )
     records = np.concatenate([opening, joining])
     by = np.concatenate([operator, operator[member]])
-    require_done(records, bank.signed(*bank.authorities.operators).submit(records, by=by))
+    order = np.argsort(by, kind="stable")
+    bank.send_all(records[order], by[order], bank.clock.now_ns())
+
+
+def _open_wallets(bank: Bank) -> None:
+    """Open the wallet of every person at its operator."""
+    operator = np.arange(bank.wallet.size) % bank.operators
+    opened = bank.ids("wallets opened", bank.wallet.size)
+    order, now_ns = np.argsort(operator, kind="stable"), bank.start_ns + 6 * MINUTE_NS
+    for first in range(0, order.size, PART_MAX):
+        person = order[first : first + PART_MAX]
+        records = wallet_records(bank, opened[first : first + PART_MAX], person, operator[person])
+        bank.send_all(records, operator[person], now_ns)
+
+
+def wallet_records(bank: Bank, operation_ids: Array, person: Array, operator: Array) -> Array:
+    """Return the records that open wallets of persons at their operators: (n,) layout.OPERATION."""
+    return operations.open_account(
+        operation_ids,
+        account=bank.wallet[person],
+        currency=bank.central.currency,
+        kind=AccountKind.WALLET,
+        suspense=suspense_of(bank.central, operator),
+        operator=operator + 1,
+    )
 
 
 def suspense_of(central: CentralBank, operators: Array) -> Array:
@@ -181,7 +231,10 @@ def _ids_of(numbers: list[int]) -> Array:
 
 def require_done(records: Array, answers: Array) -> None:
     """Raise IntegrityError with the first operation of the opening or of the expiry that did not succeed."""
-    codes = first_codes(answers)
+    _require_created(records, first_codes(answers))
+
+
+def _require_created(records: Array, codes: Array) -> None:
     wrong = np.flatnonzero(codes != Result.CREATED)
     if wrong.size:
         at = int(wrong[0])

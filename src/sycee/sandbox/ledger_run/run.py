@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +18,10 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
-from sycee.core.records import operations
-from sycee.core.records.layout import PURSE_BIT, AccountKind, Purpose, PurseState
+from sycee.core.limits import I64_MAX
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import PURSE_BIT, PayFlag, Purpose, PurseState
 from sycee.core.result_codes import Result
-from sycee.ledger.batch import first_codes
 from sycee.programmes.definition import Programme
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour import of_programme, variants
@@ -32,20 +31,22 @@ from sycee.sandbox.behaviour.setting import Setting
 from sycee.sandbox.behaviour.variants import Variant
 from sycee.sandbox.city import groups
 from sycee.sandbox.city.model import City
-from sycee.sandbox.engine import kernel
 from sycee.sandbox.engine import run as engine
 from sycee.sandbox.engine.outcome import Outcome
 from sycee.sandbox.engine.run import Place
-from sycee.sandbox.ledger_run import hours
+from sycee.sandbox.ledger_run import decisions, hours
 from sycee.sandbox.ledger_run import recipients as recipient_lists
-from sycee.sandbox.ledger_run.opening import NUMBER, open_bank, suspense_of, vault_of
+from sycee.sandbox.ledger_run.decisions import Decisions
+from sycee.sandbox.ledger_run.events import BOUGHT, CLAIMED, OPENED, PAID, STEPS, TOPPED, Events
+from sycee.sandbox.ledger_run.opening import NUMBER, open_bank, vault_of, wallet_records
 from sycee.sandbox.ledger_run.recipients import Recipients
+from sycee.sandbox.ledger_run.sending import Sender
 from sycee.sequencer.embedded import Ledger
 
 DRAW_FOLDER: Final = "draw"
 Progress = Callable[[int, int], None]  # (done, total) in days
 
-_OPENED, _CLAIMED, _TOPPED, _PAID = range(4)  # steps of a person in one hour, in this order
+MOVEMENTS_PART: Final = 1 << 22  # read at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,7 @@ class Case:
     groups: Array  # (groups, merchants) bool
     setting: Setting
     seed: int
+    with_ordinary: bool = False  # on a ledger, all purchases are paid
 
     @property
     def people(self) -> int:
@@ -69,10 +71,12 @@ class OnLedger:
     """What the ledger has at the end."""
 
     purses: Array  # [people, PURSE_FIELDS], as the engine's
-    shops_paid: Array  # [merchants, 2]: from purses, and own money
+    shops_paid: Array  # [merchants, 2]: from purses, and own money with that of ordinary purchases
     digest: str
+    outside: int = 0  # ordinary purchases outside of the city
     operations: int = 0
-    payments: int = 0
+    payments: int = 0  # with a purse
+    purchases: int = 0  # ordinary ones
     refused: Counter[str] = field(default_factory=Counter)  # by "step: result"
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
 
@@ -85,9 +89,11 @@ def prepare(
     seed: int,
     variant: Variant | str = variants.LIQUID_WEALTH,
     days: int | None = None,
+    with_ordinary: bool = False,
 ) -> Case:
     """Return a case. Counts of the programme refer to the city at full size.
 
+    with_ordinary: every person has a wallet, and a ledger also gets the purchases in own money alone.
     days: number of days from the first on which claiming or spending is open; None ends with the last day of spending.
     Raises UsageError for another currency, and for fewer days than the programme has.
     """
@@ -106,7 +112,7 @@ def prepare(
     chosen = variants.named(variant) if isinstance(variant, str) else variant
     setting = settings.make(design, parameters, chosen, place.market, least if days is None else days)
     setting.rules[c.R_SEED] = seed
-    return Case(programme, place, accepting, setting, seed)
+    return Case(programme, place, accepting, setting, seed, with_ordinary)
 
 
 def choose(case: Case, folder: Path | None = None) -> Recipients:
@@ -146,30 +152,41 @@ def on_ledger(case: Case, recipients: Recipients, folder: Path, progress: Progre
 
 
 class _Run:
-    """One run on a ledger: purses of all persons, and the rows of recipients in cohort order."""
+    """One run on a ledger: purses of all persons, and own money in wallets if ordinary purchases are paid."""
 
     def __init__(self, case: Case, recipients: Recipients, ledger: Ledger, clock: SimulatedClock) -> None:
         self.case, self.recipients, self.ledger, self.clock = case, recipients, ledger, clock
         self.seconds: dict[str, float] = {}
         self.refused: Counter[str] = Counter()
-        self.operations = self.payments = 0
-        people, count = case.people, recipients.person.size
+        self.operations = self.payments = self.purchases = 0
+        people = case.people
         self.purses = np.zeros((people, c.PURSE_FIELDS), np.int64)
         self.purses[recipients.person, c.STAGE] = c.MEMBER
         self.purses[recipients.person, c.GRANT] = recipients.minor
-        self.decisions = np.zeros((people, c.DECISION_FIELDS), np.int64)
+        self.member = np.full(people, -1)  # of the cohort
+        self.member[recipients.person] = np.arange(recipients.person.size)
+        self.own = np.zeros(people if case.with_ordinary else 0, np.int64)  # in the wallet of each person
         self.given = (
             *engine.arguments(case.setting),
             *engine.Columns.of(case.place.people, case.setting.design).arrays,
         )
-        self.operator = recipients.person % len(case.programme.operators)
-        seed = f"{case.programme.name}:{case.seed}".encode()
         begin = time.perf_counter()
-        self.bank = open_bank(case.programme, ledger, clock, seed, case.groups, recipients)
-        self._took("opening", begin)
-        self.wallet = self.bank.ids("wallets", count)
-        self.account_of = np.full(len(case.place.city.merchants), -1)
+        self.bank = open_bank(
+            case.programme,
+            ledger,
+            clock,
+            f"{case.programme.name}:{case.seed}".encode(),
+            case.groups,
+            recipients,
+            people=people,
+            with_ordinary=case.with_ordinary,
+        )
+        shops = len(case.place.city.merchants)
+        self.account_of = np.full(shops + 1, -1)  # of each merchant; the last is outside of the city
         self.account_of[self.bank.shop] = np.arange(self.bank.shop.size)
+        self.account_of[shops] = self.bank.shop.size
+        self.wallet_row = self._rows(self.bank.wallet) if case.with_ordinary else np.zeros(0, np.int64)
+        self._took("opening", begin)
 
     def run(self, progress: Progress | None) -> OnLedger:
         days = self.case.setting.days
@@ -182,132 +199,195 @@ class _Run:
         self.bank.central.check(self.ledger)
         digest = self.ledger.digest().hex()
         self._took("checking", begin)
+        begin = time.perf_counter()
+        shops_paid, outside = self._shops()
+        self._took("reading", begin)
         return OnLedger(
-            self.purses, self._shops(), digest, self.operations, self.payments, self.refused, self.seconds
-        )  # fmt: skip
+            self.purses,
+            shops_paid,
+            digest,
+            outside,
+            self.operations,
+            self.payments,
+            self.purchases,
+            self.refused,
+            self.seconds,
+        )
 
     def _took(self, phase: str, begin: float) -> None:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begin
 
     def _day(self, day: int) -> None:
+        case = self.case
         begin = time.perf_counter()
-        kernel.decide_many(
-            *self.given, 0, self.case.people, self.case.setting.steps, day, self.purses, self.decisions
-        )  # fmt: skip
+        made = decisions.decide(self.given, case.setting.steps, day, self.purses, with_ordinary=case.with_ordinary)
         self._took("deciding", begin)
         begin = time.perf_counter()
-        times, records, by, step, member = self._records(day)
+        top_up = self._top_up(made)
+        local = hours.day_of(case.programme, day)
+        events = self._events(day, local, made, top_up)
+        self._issue(day, local, made, top_up)
         self._took("records", begin)
+        codes = self._send(day, events, made, top_up)
         begin = time.perf_counter()
-        codes = np.zeros(records.size, np.int64)
-        signing = self.bank.signed(*self.bank.authorities.operators)
-        starts = np.flatnonzero(np.diff(times, prepend=-1))
-        for first, last in pairwise([*starts.tolist(), records.size]):
-            self.clock.set(int(times[first]))
-            codes[first:last] = first_codes(signing.submit(records[first:last], by=by[first:last]))
-        self.operations += records.size
-        self.payments += int(np.count_nonzero((step == _PAID) & (codes == Result.CREATED)))
-        if self.case.setting.days_table[day, c.DAY_ENDS]:
-            self.bank.expire()
-        self._took("ledger", begin)
-        begin = time.perf_counter()
-        self._refuse(codes, step, member)
-        self._read_back()
+        self._count(codes, events, made)
+        self._read_back(made, is_last=bool(case.setting.days_table[day, c.DAY_ENDS]))
         self._took("reading", begin)
 
-    def _records(self, day: int) -> tuple[Array, Array, Array, Array, Array]:
-        """Return (times, records, operators, steps, members) of a day, in the order of time."""
-        bank, person = self.bank, self.recipients.person
-        made = self.decisions[person]
-        claims, pays = made[:, c.D_CLAIMS] != 0, made[:, c.D_USES] != 0
-        local = hours.day_of(self.case.programme, day)
-        claimed, paid = hours.moments(local, day, self.case.seed, person, claims, pays)
-        top_up = made[:, c.D_TOP_UP]
-        needed = np.zeros(bank.operators, np.int64)
-        np.add.at(needed, self.operator, top_up)
+    def _top_up(self, made: Decisions) -> Array:
+        """Return what each person tops up: for a wallet that is short, a month's usual purchases at least."""
+        if not self.case.with_ordinary:
+            return made.of(c.D_TOP_UP)
+        short = made.of(c.D_OWN) + made.ordinary - self.own[made.person]
+        month = self.case.place.people.month[made.person]
+        return np.where(short > 0, np.maximum(short, month), 0)
+
+    def _issue(self, day: int, local: hours.Day, made: Decisions, top_up: Array) -> None:
+        needed = np.zeros(self.bank.operators, np.int64)
+        np.add.at(needed, self._operator(made.person), top_up)
         if needed.any():
-            bank.issue(day, local.from_ns, needed.tolist())
-        claim = _by_time(claimed, claims)
-        pay = _by_time(paid, pays)
-        topped = pay[top_up[pay] > 0]
-        operator = self.operator
-        opening = operations.open_account(
-            bank.ids(f"wallets opened {day}", claim.size, claimed[claim]),
-            account=self.wallet[claim],
-            currency=bank.central.currency,
-            kind=AccountKind.WALLET,
-            suspense=suspense_of(bank.central, operator[claim]),
-            operator=operator[claim] + 1,
-        )
-        claiming = operations.claim(
-            bank.ids(f"packets claimed {day}", claim.size, claimed[claim]),
-            programme=NUMBER,
-            member=claim,
-            member_id=self.recipients.member[claim],
-            wallet=self.wallet[claim],
-        )
-        topping = operations.transfer(
-            bank.ids(f"top-ups {day}", topped.size, paid[topped]),
-            debit=vault_of(bank.central, operator[topped]),
-            credit=self.wallet[topped],
-            amount=top_up[topped],
-        )
-        merchant = self.case.place.market.merchant[made[pay, c.D_SHOP]]
-        paying = operations.pay(
-            bank.ids(f"payments {day}", pay.size, paid[pay]),
-            payer=self.wallet[pay],
-            payee=bank.shop_account[self.account_of[merchant]],
-            amount=made[pay, c.D_LABEL] + made[pay, c.D_OWN],
-        )
-        member = np.concatenate([claim, claim, topped, pay])
-        step = np.repeat([_OPENED, _CLAIMED, _TOPPED, _PAID], [claim.size, claim.size, topped.size, pay.size])
-        times = np.concatenate([claimed[claim], claimed[claim], paid[topped], paid[pay]])
-        order = np.lexsort((step, times))
-        records = np.concatenate([opening, claiming, topping, paying])[order]
-        return times[order], records, operator[member][order], step[order], member[order]
+            self.bank.issue(day, local.from_ns, needed.tolist())
 
-    def _refuse(self, codes: Array, step: Array, member: Array) -> None:
-        """Undo what the decision assumed of claims and payments that the ledger refused, and count refusals."""
-        wrong = np.flatnonzero(codes != Result.CREATED)
+    def _operator(self, person: Array) -> Array:
+        return person % self.bank.operators
+
+    def _events(self, day: int, local: hours.Day, made: Decisions, top_up: Array) -> Events:
+        claims, pays = made.of(c.D_CLAIMS) != 0, made.of(c.D_USES) != 0
+        claimed, paid = hours.moments(local, day, self.case.seed, made.person, claims, pays)
+        claim, pay = np.flatnonzero(claims), np.flatnonzero(pays)
+        topped = np.flatnonzero(top_up)
+        if not self.case.with_ordinary:
+            parts = [(OPENED, claim, claimed), (CLAIMED, claim, claimed), (TOPPED, topped, paid), (PAID, pay, paid)]
+            return Events.ordered(parts, self._operator(made.person))
+        buys = made.ordinary > 0
+        bought = hours.purchases(local, day, self.case.seed, made.person, buys)
+        never = np.int64(I64_MAX)
+        first = np.minimum(np.where(pays, paid, never), np.where(buys, bought, never))
+        parts = [(CLAIMED, claim, claimed), (TOPPED, topped, first), (PAID, pay, paid)]
+        parts.append((BOUGHT, np.flatnonzero(buys), bought))
+        return Events.ordered(parts, self._operator(made.person))
+
+    def _send(self, day: int, events: Events, made: Decisions, top_up: Array) -> Array:
+        """Submit the events of a day, and the expiry; return their result codes."""
+        codes = np.zeros(events.size, np.int64)
+        expires_ns = self.case.programme.expires_ns
+        ends = bool(self.case.setting.days_table[day, c.DAY_ENDS])
+        sender = self.bank.sender()
+        for moment, part in events.hours():
+            if ends and moment >= expires_ns:
+                ends = False
+                self._finish(sender)
+                self.bank.expire()
+            begin = time.perf_counter()
+            records = self._records(day, moment, events, part, made, top_up)
+            self._took("records", begin)
+            begin = time.perf_counter()
+            sender.send(records, events.operator[part], moment, codes[part])
+            self._took("ledger", begin)
+        self._finish(sender)
+        if ends:
+            self.bank.expire()
+        return codes
+
+    def _finish(self, sender: Sender) -> None:
+        begin = time.perf_counter()
+        sender.finish()
+        self._took("ledger", begin)
+
+    def _records(
+        self, day: int, moment: int, events: Events, part: slice, made: Decisions, top_up: Array
+    ) -> Array:  # fmt: skip
+        """Return the records of one moment, in the order of its events."""
+        bank, step = self.bank, events.step[part]
+        made_ids = bank.ids(f"day {day} at {moment}", step.size, moment)
+        records = np.empty(step.size, layout.OPERATION)
+        words = records.view(np.uint64).reshape(step.size, -1)  # copied faster than the fields of a record
+        for number in np.unique(step).tolist():
+            at = np.flatnonzero(step == number)
+            row, operator, id = events.row[part][at], events.operator[part][at], made_ids[at]
+            person = made.person[row]
+            wallet = bank.wallet[person]
+            if number == OPENED:
+                found = wallet_records(bank, id, person, operator)
+            elif number == CLAIMED:
+                member = self.member[person]
+                found = operations.claim(
+                    id,
+                    programme=NUMBER,
+                    member=member,
+                    member_id=self.recipients.member[member],
+                    wallet=wallet,
+                )
+            elif number == TOPPED:
+                vault = vault_of(bank.central, operator)
+                found = operations.transfer(id, debit=vault, credit=wallet, amount=top_up[row])
+            elif number == PAID:
+                amount = made.of(c.D_LABEL)[row] + made.of(c.D_OWN)[row]
+                found = operations.pay(id, payer=wallet, payee=self._payee(made.of(c.D_SHOP)[row]), amount=amount)
+            else:
+                payee = self._payee(made.of(c.D_ORDINARY_SHOP)[row])
+                amount = made.ordinary[row]
+                found = operations.pay(id, payer=wallet, payee=payee, amount=amount, flags=int(PayFlag.OWN_ONLY))
+            words[at] = found.view(np.uint64).reshape(at.size, -1)
+        return records
+
+    def _payee(self, position: Array) -> Array:
+        """Return the account of each shop, given by its position in the market: (n,) ID."""
+        merchant = self.case.place.market.merchant[np.maximum(position, 0)].astype(np.int64)
+        merchant[position == c.OUTSIDE] = self.account_of.size - 1
+        found: Array = self.bank.shop_account[self.account_of[merchant]]
+        return found
+
+    def _count(self, codes: Array, events: Events, made: Decisions) -> None:
+        """Count operations, and undo what the decision assumed of claims and payments that the ledger refused."""
+        is_done = codes == Result.CREATED
+        self.operations += events.size
+        self.payments += int(np.count_nonzero((events.step == PAID) & is_done))
+        self.purchases += int(np.count_nonzero((events.step == BOUGHT) & is_done))
+        wrong = np.flatnonzero(~is_done)
         for at in wrong.tolist():
-            name = ("wallet", "claim", "top-up", "payment")[int(step[at])]
-            self.refused[f"{name}: {Result(int(codes[at])).name}"] += 1
-        claim = self.recipients.person[member[wrong[step[wrong] == _CLAIMED]]]
-        self.purses[claim, c.CLAIM_DAY] = 0
-        pay = self.recipients.person[member[wrong[step[wrong] == _PAID]]]
-        self.purses[pay, c.PAYMENTS] -= 1
-        self.purses[pay, c.DEBT] -= self.decisions[pay, c.D_FORWARD]
+            self.refused[f"{STEPS[int(events.step[at])]}: {Result(int(codes[at])).name}"] += 1
+        step, row = events.step[wrong], events.row[wrong]
+        self.purses[made.person[row[step == CLAIMED]], c.CLAIM_DAY] = 0
+        pay = row[step == PAID]
+        self.purses[made.person[pay], c.PAYMENTS] -= 1
+        self.purses[made.person[pay], c.DEBT] -= made.of(c.D_FORWARD)[pay]
 
-    def _read_back(self) -> None:
-        """Set stage and amounts of the purses from the ledger."""
+    def _read_back(self, made: Decisions, *, is_last: bool) -> None:
+        """Set stage and amounts of the purses that changed, and the own money in wallets, from the ledger."""
+        acted = made.person[(made.of(c.D_CLAIMS) | made.of(c.D_USES)) != 0]
+        person = self.recipients.person if is_last else acted
         with self.ledger.sequencer.reading() as state:
-            found = state.purses(NUMBER)
+            purses = state.purses(NUMBER)
+            found = purses if is_last else purses[self.member[person]]
             is_over, is_claimed = found["state"] == PurseState.EXPIRED, found["wallet"] > 0
             spent, returned = found["spent"] - found["refunded"], found["returned"].copy()
             left = found["dropped"] - spent - returned
-        person = self.recipients.person
+            if self.case.with_ordinary:
+                accounts = state.accounts[self.wallet_row[made.person]]
+                self.own[made.person] = accounts["credits_posted"] - accounts["debits_posted"]
         self.purses[person, c.STAGE] = np.where(is_over, c.OVER, np.where(is_claimed, c.CLAIMED, c.MEMBER))
         self.purses[person, c.BALANCE] = np.where(is_claimed & ~is_over, left, 0)
         self.purses[person, c.SPENT] = spent
         self.purses[person, c.RETURNED] = returned
 
-    def _shops(self) -> Array:
-        """Return what each merchant of the city received, from purses and from own money: [merchants, 2]."""
+    def _rows(self, accounts: Array) -> Array:
+        with self.ledger.sequencer.reading() as state:
+            found: Array = state.rows(accounts)
+        return found
+
+    def _shops(self) -> tuple[Array, int]:
+        """Return what each merchant received from purses and from own money, [merchants, 2], and shops outside."""
+        rows = self._rows(self.bank.shop_account)
         paid = np.zeros((self.account_of.size, 2), np.int64)
         with self.ledger.sequencer.reading() as state:
-            rows = state.rows(self.bank.shop_account)
+            by_row = np.zeros((2, state.accounts.size), np.int64)
             movements = state.movements
-            for column, purpose in enumerate((Purpose.PAY_PURSE, Purpose.PAY_OWN)):
-                chosen = movements["purpose"] == purpose
-                credit, amount = movements["credit_row"][chosen], movements["amount"][chosen]
-                by_row = np.zeros(state.accounts.size, np.int64)
-                np.add.at(by_row, credit & ~np.uint32(PURSE_BIT), amount)
-                paid[self.bank.shop, column] = by_row[rows]
-        return paid
-
-
-def _by_time(moments: Array, chosen: Array) -> Array:
-    """Return the indices of `chosen`, in the order of their moments."""
-    index = np.flatnonzero(chosen)
-    found: Array = index[np.argsort(moments[index], kind="stable")]
-    return found
+            for first in range(0, movements.size, MOVEMENTS_PART):
+                part = movements[first : first + MOVEMENTS_PART]
+                for column, purpose in enumerate((Purpose.PAY_PURSE, Purpose.PAY_OWN)):
+                    chosen = part["purpose"] == purpose
+                    credit = part["credit_row"][chosen] & ~np.uint32(PURSE_BIT)
+                    np.add.at(by_row[column], credit, part["amount"][chosen])
+        paid[self.bank.shop] = by_row[:, rows[: self.bank.shop.size]].T
+        return paid[:-1], int(by_row[1, rows[-1]]) if self.case.with_ordinary else 0
