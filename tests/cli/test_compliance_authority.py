@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.test_compliance import BANKS, TERMS
 
+from sycee.compliance import authority
 from sycee.core.keys import SigningKey
 
 REGISTER, BANK = SigningKey.derive(b"register".ljust(32)), SigningKey.derive(b"bank".ljust(32))
@@ -49,7 +51,9 @@ def test_declarations_are_signed_and_judged_under_an_authority_file(sycee: Any, 
     assert "does not count" not in signed.out
     assert signed.out == sycee(*judged).out
     members = sycee("compliance", "trust", grants, banks, "--json").json()
-    assert members["files"] == {str(banks): {"key": REGISTER.public.key.hex(), "holder": "the register"}}
+    of_file = members["files"][str(banks)]
+    assert str(of_file.pop("signed_at")).startswith("20")
+    assert of_file == {"key": REGISTER.public.key.hex(), "holder": "the register"}
     assert (members["mode"], members["waiver_days_max"], members["notes"]) == ("signed-only", 366, [])
     explained = sycee("compliance", "explain", banks, "second-bank", "--trust", grants, *judged[3:])
     assert "exit_terms" in explained.out
@@ -65,7 +69,7 @@ def test_a_key_without_authority_and_a_changed_file_are_errors(sycee: Any, place
     banks.write_text(banks.read_text().replace("Two banks", "Three banks"))
     changed = sycee("compliance", "check", banks)
     assert changed.code == 2
-    assert "banks.toml.sig:3: signature: does not verify" in changed.err
+    assert "banks.toml.sig:5: signature: does not verify" in changed.err
 
 
 def test_a_file_without_a_network_is_signed_for_one_that_is_named(sycee: Any, place: Path) -> None:
@@ -78,3 +82,21 @@ def test_a_file_without_a_network_is_signed_for_one_that_is_named(sycee: Any, pl
     checked = sycee("compliance", "check", place / "banks.toml", own, "--profile", place / "terms.toml")
     assert checked.code == 2
     assert 'the file was signed for "another", and is given for two-banks' in checked.err.replace("\n", " ")
+
+
+def test_an_older_signed_file_is_noticed_with_a_log(sycee: Any, place: Path) -> None:
+    banks, grants, seen = place / "banks.toml", place / "grants.toml", place / "seen.log"
+    old = banks.read_bytes()
+    (place / "old.sig").write_text(authority.sign(old, REGISTER, "two-banks", "banks.toml", 1_790_000_000 * 10**9))
+    sycee("compliance", "sign", banks, "--key", place / "register.key")
+    assert sycee("compliance", "trust", grants, banks, "--seen", seen).code == 0
+    written = seen.read_text()
+    assert sycee("compliance", "trust", grants, banks, "--seen", seen).code == 0
+    shutil.copyfile(place / "old.sig", f"{banks}.sig")
+    assert "2026-09-21 14:13:20+00:00" in sycee("compliance", "trust", grants, banks).out.replace("\n    ", " ")
+    refused = sycee("compliance", "trust", grants, banks, "--seen", seen)
+    assert (refused.code, refused.out) == (2, "")
+    assert "is older than the signature of banks.toml seen on" in refused.err.replace("\n", " ")
+    assert seen.read_text() == written
+    seen.write_text("nonsense")
+    assert sycee("compliance", "trust", grants, banks, "--seen", seen).code == 2

@@ -1,7 +1,8 @@
 """Authority over facts: which keys may declare, attest, waive and adopt, and for which subjects.
 
 An authority file states it, apart from the declarations, so that no declarer can grant itself anything. A file of
-declarations is signed for one network by a detached signature: `bank.toml.sig` beside `bank.toml`::
+declarations is signed for one network by a detached signature: `bank.toml.sig` beside `bank.toml`. It states the moment
+of signing; `signature_log` compares that with the newest one seen::
 
     network = "two-banks"
     title = "Who may do what among two banks"
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from blake3 import blake3
 
@@ -37,7 +39,7 @@ from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 from sycee.core.keys import ED25519, PublicKey, SigningKey
 
-FORM: Final = "sycee.compliance.file.v2"  # changes when the signed bytes of the same file change
+FORM: Final = "sycee.compliance.file.v3"  # changes when the signed bytes of the same file change
 SUFFIX: Final = ".sig"
 
 DECLARE: Final = "declare"
@@ -49,6 +51,8 @@ ROLES: Final = (DECLARE, ATTEST, WAIVE, ADOPT)
 OPEN: Final = "open"  # a file without a signature may declare, and do nothing else
 SIGNED_ONLY: Final = "signed-only"  # facts of a file without a signature are unknown
 
+_SECOND_NS: Final = 10**9
+_UTC: Final = ZoneInfo("UTC")
 _KEY: Final = Field("", Type.TEXT, "an Ed25519 public key, 64 hexadecimal digits", pattern="[0-9a-f]{64}")
 
 
@@ -124,28 +128,39 @@ def _grant(table: Table) -> Grant:
 
 
 class FileSignature(NamedTuple):
-    """A signature that was verified: the key, the network for which the file was signed, and its document."""
+    """A signature that was verified: the key, the network for which the file was signed, the moment, its document."""
 
     key: str
     network: str
+    signed_ns: int  # nanoseconds since 1970-01-01T00:00Z, of a whole second
     table: Table
 
 
-def sign(content: bytes, private_key: SigningKey, network: str) -> str:
-    """Return the detached signature of a file for the network with this id, as TOML.
+def sign(content: bytes, private_key: SigningKey, network: str, name: str, now_ns: int) -> str:
+    """Return the detached signature of a file, of this name, for the network with this id, as TOML.
 
-    The signature counts in no other network. UsageError for a key that is not Ed25519.
+    The signature counts in no other network, and under no other name. UsageError for a key that is not Ed25519.
     """
     if private_key.public.flags != ED25519:
         raise UsageError("declarations are signed with Ed25519", hint="make a key with `sycee key new`")
-    signature = private_key.sign(message(content, network)).hex()
-    lines = {"key": private_key.public.key.hex(), "network": network, "signature": signature}
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
+    signed_ns = now_ns - now_ns % _SECOND_NS
+    signature = private_key.sign(message(content, network, name, signed_ns)).hex()
+    lines = {"key": private_key.public.key.hex(), "network": network, "file": name}
+    texts = [f"{key} = {json.dumps(value)}" for key, value in lines.items()]
+    return "".join(
+        f"{line}\n" for line in (*texts, f"signed_at = {shown_moment(signed_ns)}", f'signature = "{signature}"')
+    )
 
 
-def message(content: bytes, network: str) -> bytes:
-    """Return the signed bytes: canonical JSON of the format's name, the network and the BLAKE3 digest of the file."""
-    return canonical({"form": FORM, "network": network, "digest": blake3(content).hexdigest()})
+def message(content: bytes, network: str, name: str, signed_ns: int) -> bytes:
+    """Return the signed bytes: canonical JSON of the format, the network, the name and digest of the file, the time."""
+    of_file = {"file": name, "digest": blake3(content).hexdigest()}
+    return canonical({"form": FORM, "network": network, "signed_ns": signed_ns, **of_file})
+
+
+def shown_moment(moment_ns: int) -> str:
+    """Return a moment in UTC, to the second, as TOML writes it."""
+    return documents.shown_moment(moment_ns, _UTC)
 
 
 def split(files: Mapping[str, bytes | str]) -> tuple[dict[str, bytes | str], dict[str, FileSignature]]:
@@ -163,22 +178,26 @@ def split(files: Mapping[str, bytes | str]) -> tuple[dict[str, bytes | str], dic
             raise UsageError(
                 f"{name} is the signature of a file that is not there", hint=f"give {of} too, or remove it"
             )
-        signatures[of] = _verified(documents.parse(content, name), _bytes(plain[of]))
+        signatures[of] = _verified(documents.parse(content, name), _bytes(plain[of]), Path(of).name)
     return plain, signatures
 
 
-def _verified(table: Table, content: bytes) -> FileSignature:
+def _verified(table: Table, content: bytes, file: str) -> FileSignature:
     key, network, signature = table.text("key"), table.text("network"), table.text("signature")
+    of, signed_ns = table.text("file"), table.moment("signed_at")
     table.finish()
+    if of != file:
+        right = f"the name {of} for the file, or a signature of it as it is named now: sycee compliance sign"
+        raise table.error("file", f"the signature is of {documents.found(of)}, and given for {file}", right=right)
     for name, value, pattern in (("key", key, _KEY.pattern), ("signature", signature, SIGNATURE_PATTERN)):
         if not re.fullmatch(pattern, value):
             raise table.error(name, f"found {documents.found(value)}", right="as `sycee compliance sign` writes it")
     weak = has_small_order(bytes.fromhex(key))
-    of_key, signed = PublicKey(ED25519, bytes.fromhex(key)), message(content, network)
+    of_key, signed = PublicKey(ED25519, bytes.fromhex(key)), message(content, network, of, signed_ns)
     if weak or not of_key.verifies(bytes.fromhex(signature), signed):
         right = "sign the file as it is now: sycee compliance sign"
         raise table.error("signature", "does not verify: the file was changed, or another key signed it", right=right)
-    return FileSignature(key, network, table)
+    return FileSignature(key, network, signed_ns, table)
 
 
 def _bytes(content: bytes | str) -> bytes:

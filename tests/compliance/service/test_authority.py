@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from tests.compliance import build
 from tests.compliance.service import world
 from tests.compliance.service.world import NEXT_YEAR, Desk
 
-from sycee.compliance import attestations, declarations
+from sycee.compliance import attestations, declarations, signature_log
 from sycee.compliance import authority as authorities
 from sycee.compliance.authority import Authority
 from sycee.compliance.enforcement.screening import ComplianceRecord, UnreadableFlow
 from sycee.compliance.facts import Assurance, Network
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.reports.summary import JudgedNetwork
+from sycee.compliance.signature_log import SignatureLog
 from sycee.compliance.verdicts import Verdict
 from sycee.core import documents
 from sycee.core.documents import DocumentError
@@ -28,6 +30,7 @@ from sycee.core.keys import SigningKey
 BANK, OFFICE, AUDITOR, STRANGER = (SigningKey.derive(each.ljust(32)) for each in (b"bank", b"office", b"audit", b"no"))
 
 NET = "net"
+SIGNED_NS = world.NOON
 NETWORK = f"""
 [network]
 id = "net"
@@ -95,8 +98,12 @@ def signed(files: Mapping[str, str], **keys: SigningKey) -> dict[str, bytes | st
     """Return the files with the signatures of some: `bank=KEY` signs bank.toml."""
     made: dict[str, bytes | str] = dict(files)
     for name, key in keys.items():
-        made[f"{name}.toml.sig"] = authorities.sign(files[f"{name}.toml"].encode(), key, NET)
+        made[f"{name}.toml.sig"] = signature(files[f"{name}.toml"], key, f"{name}.toml")
     return made
+
+
+def signature(text: str, key: SigningKey, name: str = "bank.toml", network: str = NET, at_ns: int = SIGNED_NS) -> str:
+    return authorities.sign(text.encode(), key, network, name, at_ns)
 
 
 def read(mode: str = "open", *, of_net: str = NETWORK, more: str = "", **keys: SigningKey) -> Network:
@@ -109,8 +116,7 @@ def read(mode: str = "open", *, of_net: str = NETWORK, more: str = "", **keys: S
 def test_a_signature_of_a_file_is_verified_with_or_without_an_authority_file(tmp_path: Path) -> None:
     for name, text in (("net.toml", NETWORK), ("bank.toml", DECLARED)):
         (tmp_path / name).write_text(text)
-    signature = tmp_path / "bank.toml.sig"
-    signature.write_text(authorities.sign(DECLARED.encode(), BANK, NET))
+    (tmp_path / "bank.toml.sig").write_text(signature(DECLARED, BANK))
     network = declarations.load([tmp_path])
     assert network.notes == ()
     assert network.digest == declarations.parse(NETWORK + DECLARED, "net.toml").digest
@@ -127,12 +133,18 @@ def test_a_signature_of_a_file_is_verified_with_or_without_an_authority_file(tmp
         ('signature = "', 'signature = "zz', "signature: found"),
         ("signature =", "signatur =", "signature: missing"),
         (f'network = "{NET}"', 'network = "another"', "does not verify"),
+        ("signed_at = 2026", "signed_at = 2025", "does not verify"),
+        (
+            'file = "bank.toml"',
+            'file = "shop.toml"',
+            r'file: the signature is of "shop\.toml", and given for bank\.toml',
+        ),
         (BANK.public.key.hex(), STRANGER.public.key.hex(), "does not verify"),
         (BANK.public.key.hex(), "00" * 32, "does not verify"),
     ],
 )
 def test_signatures_that_are_none(old: str, new: str, message: str) -> None:
-    text = authorities.sign(DECLARED.encode(), BANK, NET)
+    text = signature(DECLARED, BANK)
     assert old in text
     with pytest.raises(DocumentError, match=message):
         authorities.split({"bank.toml": DECLARED, "bank.toml.sig": text.replace(old, new)})
@@ -140,7 +152,7 @@ def test_signatures_that_are_none(old: str, new: str, message: str) -> None:
 
 def test_a_file_that_was_signed_for_another_network_does_not_count() -> None:
     files: dict[str, bytes | str] = {"net.toml": NETWORK, "bank.toml": DECLARED}
-    files["bank.toml.sig"] = authorities.sign(DECLARED.encode(), BANK, "another")
+    files["bank.toml.sig"] = signature(DECLARED, BANK, network="another")
     for authority in (grants(), None):
         with pytest.raises(DocumentError, match="network: the file was signed for") as caught:
             declarations.parse_files(files, authority)
@@ -149,10 +161,10 @@ def test_a_file_that_was_signed_for_another_network_does_not_count() -> None:
 
 def test_a_signature_needs_its_file_and_an_ed25519_key() -> None:
     with pytest.raises(UsageError, match=r"bank\.toml\.sig is the signature of a file that is not there") as caught:
-        authorities.split({"bank.toml.sig": authorities.sign(b"", BANK, NET)})
+        authorities.split({"bank.toml.sig": signature("", BANK)})
     assert caught.value.hint
     with pytest.raises(UsageError, match="signed with Ed25519"):
-        authorities.sign(b"", SigningKey.derive(bytes(32), "p256"), NET)
+        signature("", SigningKey.derive(bytes(32), "p256"))
 
 
 # --- the authority file ---
@@ -407,7 +419,7 @@ def test_the_service_reads_declarations_under_the_authority_file(small: Desk) ->
 def test_the_service_in_the_signed_only_mode(small: Desk) -> None:
     small.compliance.trust(trusted("signed-only"), by="board")
     files: dict[str, bytes | str] = {"network.toml": world.NETWORK}
-    files["network.toml.sig"] = authorities.sign(world.NETWORK.encode(), OFFICE, "two-states")
+    files["network.toml.sig"] = signature(world.NETWORK, OFFICE, "network.toml", "two-states")
     small.compliance.declare(files, by="declarations desk")
     for each in "ab":
         small.compliance.admit(f"bank-{each}", by="desk")
@@ -428,3 +440,66 @@ def test_a_granted_waiver_does_not_outlive_the_open_mode(small: Desk) -> None:
     assert len(small.compliance.network().waivers) == 1
     small.compliance.trust(trusted("signed-only"), by="board")
     assert small.compliance.network().waivers == ()
+
+
+# --- an older signed file ---
+
+HOUR_NS = 3_600 * 10**9
+
+
+def of_service(text: str, at_ns: int, name: str = "network.toml", key: SigningKey = OFFICE) -> dict[str, bytes | str]:
+    return {name: text, f"{name}.sig": signature(text, key, name, "two-states", at_ns)}
+
+
+def test_an_older_signed_file_does_not_replace_a_newer_one(small: Desk) -> None:
+    old, new = world.NETWORK, world.NETWORK.replace("cost = 5", "cost = 6")
+    small.compliance.declare(of_service(old, SIGNED_NS - HOUR_NS), by="desk")
+    newer = small.compliance.declare(of_service(new, SIGNED_NS), by="desk")
+    assert small.compliance.declare(of_service(new, SIGNED_NS), by="desk") == newer
+    small.compliance.trust(trusted("open"), by="board")  # neither an authority file nor a waiver ends the memory
+    small.compliance.waive("first-law/exit", "bank-c", role="head", reason="soon", until=NEXT_YEAR, by="eve")
+    for name in ("network.toml", "network-of-last-year.toml"):
+        with pytest.raises(DocumentError, match=r"signed_at: .* is older than the signature of \S+ seen on") as caught:
+            small.again().declare(of_service(old, SIGNED_NS - HOUR_NS, name), by="mallory")
+        assert "sign the older one again" in str(caught.value.hint)
+    assert small.again().network().entities["long-way"].facts["cost"].value == 6
+    again = small.compliance.declare(of_service(old, SIGNED_NS + HOUR_NS), by="desk")
+    assert again.number > newer.number
+
+
+def test_a_file_of_waivers_alone_is_remembered_by_its_name_and_key(small: Desk) -> None:
+    small.compliance.trust(trusted("open"), by="board")
+    waiver = WAIVER.replace("UNTIL", "2026-12-31").replace('"bank"', '"bank-c"').replace("law/rule", "first-law/exit")
+    ended = waiver.replace("2026-12-31", "2026-02-01")
+    for text, at_ns in ((waiver, SIGNED_NS - HOUR_NS), (ended, SIGNED_NS)):
+        files = {"network.toml": world.NETWORK, **of_service(text, at_ns, "office.toml")}
+        small.compliance.declare(files, by="desk")
+    files = {"network.toml": world.NETWORK, **of_service(waiver, SIGNED_NS - HOUR_NS, "office.toml")}
+    with pytest.raises(DocumentError, match=r"older than the signature of office\.toml"):
+        small.compliance.declare(files, by="mallory")
+
+
+def test_a_signature_of_the_future_would_make_all_later_files_old(small: Desk) -> None:
+    with pytest.raises(DocumentError, match=r"signed_at: .* is in the future") as caught:
+        small.compliance.declare(of_service(world.NETWORK, SIGNED_NS + 2 * HOUR_NS), by="desk")
+    assert "clock is right" in str(caught.value.hint)
+
+
+def test_files_alone_do_not_show_that_there_is_a_newer_one() -> None:
+    """The limit that the page states: without a log, an old signed file counts."""
+    files = signed({"net.toml": NETWORK, "bank.toml": DECLARED}, bank=BANK)
+    assert declarations.parse_files(files, grants()).entities["bank"].facts
+
+
+def test_a_log_of_signatures_is_a_file_that_is_read_again(tmp_path: Path) -> None:
+    files = signed({"net.toml": NETWORK, "bank.toml": DECLARED}, bank=BANK)
+    network, (_, signatures) = declarations.parse_files(files), authorities.split(files)
+    assert signature_log.load(tmp_path / "seen.toml") == SignatureLog()
+    log = SignatureLog().updated(network, signatures, SIGNED_NS)
+    assert [key[-1] for key in (*log.files, *log.entities)] == ["bank.toml", "bank"]
+    (tmp_path / "seen.toml").write_text(log.text())
+    assert signature_log.load(tmp_path / "seen.toml") == log == log.updated(network, signatures, SIGNED_NS + HOUR_NS)
+    elsewhere = replace(network, id="another")
+    assert len(log.updated(elsewhere, signatures, SIGNED_NS).entities) == 2
+    with pytest.raises(DocumentError, match=r"seen_on: missing"):
+        signature_log.parse(documents.parse(log.text().replace("seen_on", "seen_at"), "seen.toml"))

@@ -95,7 +95,8 @@ class Compliance:
     def declare(self, files: Sequence[Path] | Mapping[str, bytes | str], *, by: str) -> Version:
         """Replace the network by these declarations: files and folders, or texts by name. Waivers and trust stay.
 
-        The same content in the same texts makes no new version. Raise DocumentError for an invalid declaration.
+        The same content in the same texts makes no new version. Raise DocumentError for an invalid declaration, and for
+        a signed file that is older than one declared before.
         """
         stamp = self._stamp(by)
         contents = files if isinstance(files, Mapping) else declarations.read_files(files)
@@ -107,12 +108,13 @@ class Compliance:
             last = versions.newest(connection, NETWORK)
             if last is None:
                 return [], []
-            kept = [each for each in versions.files_of(connection, last) if each.role == versions.AUTHORITY]
+            kept = [each for each in versions.files_of(connection, last) if each.role in versions.KEPT]
             return kept, versions.granted(connection, last.number)
 
         def build(seen: tuple[list[File], list[Waiver]]) -> tuple[Network, list[File]]:
             files = [*texts, *seen[0]]
-            return versions.network_of(files, seen[1]), files
+            network = versions.network_of(files, seen[1])
+            return network, versions.with_signatures(files, network, stamp.at_ns)
 
         def store(connection: Connection, built: tuple[Network, list[File]]) -> tuple[Version, Network]:
             return versions.store(connection, *built, stamp), built[0]
@@ -138,7 +140,8 @@ class Compliance:
             return versions.files_of(connection, last), versions.granted(connection, last.number)
 
         def texts(seen: tuple[list[File], list[Waiver]]) -> list[File]:
-            return [*(each for each in seen[0] if each.role != versions.AUTHORITY), *new]
+            kept = [each for each in seen[0] if each.role != versions.AUTHORITY]
+            return sorted([*kept, *new], key=lambda each: each.role == versions.SIGNATURES)  # as `declare` orders them
 
         def build(seen: tuple[list[File], list[Waiver]]) -> tuple[Network, list[File]]:
             return versions.network_of(texts(seen), seen[1]), texts(seen)

@@ -75,7 +75,7 @@ FILES: Final = Table(
     "compliance_files",
     METADATA,
     *_place_in_version(),
-    *_required(role=Text, name=Text),  # role: declaration, profile or list
+    *_required(role=Text, name=Text),  # role: a constant of `versions`
     Column("content", DIGEST, ForeignKey("compliance_contents.digest"), nullable=False),
 )
 # The newest waiver for a rule and a subject is valid, from the version that added it.

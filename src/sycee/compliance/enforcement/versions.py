@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from sycee import data
-from sycee.compliance import authority, declarations, library, profile_reader, profiles
+from sycee.compliance import authority, declarations, library, profile_reader, profiles, signature_log
 from sycee.compliance.canonical import canonical
 from sycee.compliance.enforcement.tables import CONTENTS, FILES, LIBRARY, NETWORK, VERSIONS, WAIVERS
 from sycee.compliance.facts import Network, Waiver
@@ -29,6 +29,8 @@ DECLARATION: Final = "declaration"
 PROFILE: Final = "profile"
 LIST: Final = "list"
 AUTHORITY: Final = "authority"
+SIGNATURES: Final = "signatures"  # the newest signatures seen, of this and of earlier versions
+KEPT: Final = (AUTHORITY, SIGNATURES)  # the texts that new declarations do not replace
 
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 1_000_000_000
@@ -37,7 +39,7 @@ _ASKED_MAX: Final = 10_000  # parameters of one query: SQLite takes 32,766
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One text. `role` is "declaration", "authority", "profile" or "list"; `name` is for errors, no part of digests."""
+    """One text; `role` is one of the constants above. `name` is for errors, and no part of digests."""
 
     role: str
     name: str
@@ -102,6 +104,19 @@ def network_of(files: Sequence[File], granted: Iterable[Waiver]) -> Network:
     found = [authority.parse(documents.parse(each.content, each.name)) for each in files if each.role == AUTHORITY]
     declared = {each.name: each.content for each in files if each.role == DECLARATION}
     return with_waivers(declarations.parse_files(declared, found[0] if found else None), granted)
+
+
+def with_signatures(files: Sequence[File], network: Network, now_ns: int) -> list[File]:
+    """Return the texts of a network with the log of the newest signatures among all texts so far.
+
+    DocumentError for a signed file that is older than one seen.
+    """
+    others = [each for each in files if each.role != SIGNATURES]
+    seen = [signature_log.parse(documents.parse(each.content, each.name)) for each in files if each.role == SIGNATURES]
+    _, signatures = authority.split({each.name: each.content for each in others if each.role == DECLARATION})
+    log = (seen[0] if seen else signature_log.SignatureLog()).updated(network, signatures, now_ns)
+    text = log.text().encode()
+    return [*others, File(SIGNATURES, "signatures.toml", text)] if text else others
 
 
 def with_waivers(network: Network, granted: Iterable[Waiver]) -> Network:
