@@ -139,8 +139,9 @@ def test_no_two_expectations_of_a_case_are_equal() -> None:
 
 def test_enough_expectations_follow_from_the_text_of_an_article_alone() -> None:
     marked = [(case(name), each) for name in cases.shipped() for each in case(name).expectations if each.article]
-    assert len(marked) >= 150
+    assert len(marked) >= 250
     assert all(of.at_hand for of, _ in marked)  # the text was read
+    assert {each.rule.partition("/")[0] for _, each in marked} == set(profiles())
 
 
 def test_an_article_gives_no_verdict_for_what_is_not_declared(tmp_path: Path) -> None:
