@@ -16,11 +16,12 @@ from tests.iso20022.test_bad_messages import BAD
 from tests.server.world import logged_in, served
 
 from sycee import cli
-from sycee.clearing import instructions
+from sycee.clearing import instructions, tables
 from sycee.client import Client, Credentials, InvalidRequest, NotFound, api
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
+from sycee.database.transactions import write
 from sycee.iso20022.messages import read
 from sycee.server.auth.clients import Clients
 from sycee.server.tables import SCHEMA
@@ -57,6 +58,10 @@ class Served:
 
     def count(self) -> int:
         return len(self.house.bank.clearing.payments.page())
+
+    def forget_answer(self, message: int) -> None:
+        chosen = tables.MESSAGES.update().where(tables.MESSAGES.c.message == message).values(answer=None)
+        write(self.house.bank.stores.engine, lambda connection: connection.execute(chosen))
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +231,10 @@ def test_files_are_delivered_from_the_command_line(
     assert call("answers", operator, str(tmp_path / "more"), "--after", str(number))[1] == (
         f"0 answers written; the last number is {number}\n"
     )
+    town.forget_answer(number)  # as a crash between the message and its answer leaves it
+    code, out, err = call("answers", operator, str(tmp_path / "again"), "--after", str(number - 1))
+    assert (code, out) == (0, f"0 answers written; the last number is {number - 1}\n")
+    assert "1 message without an answer: deliver the file again" in err
     code, out, err = call("queue", operator, "--state", "refused")
     assert (code, uetr(51) in out, "RC04" in out) == (0, True, True), err
     code, out, err = call("queue", operator, "--state", "lost")

@@ -12,7 +12,7 @@ from sycee.cli.clearing_files import Answered, MessageFolder, deliver_all, requi
 from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState
 from sycee.cli.parameters import AsJson, Between
 from sycee.cli.remote_options import Login, Operator, connected, group
-from sycee.cli.terminal import print_list, show
+from sycee.cli.terminal import note, print_list, show
 from sycee.core.errors import UsageError
 from sycee.core.words import quantity
 
@@ -51,20 +51,28 @@ def answers(
         Parameter(help="Number of the last answer of an earlier call.", validator=Between("--after", 0, 2**62, 0)),
     ] = 0,
 ) -> int:
-    """Write the house's stored answers to a participant's messages to OUT/NUMBER.xml, and show the last number."""
+    """Write the house's stored answers to a participant's messages to OUT/NUMBER.xml, and show the last number.
+
+    The last number stops before a message without an answer, so that a later call finds its answer, too.
+    """
     from sycee.core.output_files import write_file
 
-    count, last = 0, after
+    count, last, waiting = 0, after, 0
     with connected(login) as bank:
         from sycee.client import api
 
         for each in bank.rows(api.clearing_messages(operator, after=after)):
-            last = each.number
-            if each.answer is not None:
-                out.mkdir(parents=True, exist_ok=True)
-                write_file(out / f"{each.number}.xml", each.answer.encode())
-                count += 1
+            if each.answer is None:
+                waiting += 1
+                continue
+            if not waiting:
+                last = each.number
+            out.mkdir(parents=True, exist_ok=True)
+            write_file(out / f"{each.number}.xml", each.answer.encode())
+            count += 1
     show(f"{quantity(count, 'answer')} written; the last number is {last}")
+    if waiting:
+        note(f"{quantity(waiting, 'message')} without an answer: deliver the file again")
     return 0
 
 
