@@ -3,7 +3,7 @@
 Banks send single messages, each with its header, in signed deliveries. Every delivery is read, checked and kept; then
 payments are booked by themselves, sets settle what they can, and every sender gets the pacs.002 of its payments. The
 full size is that of CHIPS on 29 November 2024, as a secondary source reports it. A position has 1/29 of its bank's
-outflow. Nothing is screened by compliance, because no declarations of these banks exist.
+outflow. The BIC of each bank names another country, so compliance screens every payment, on declarations made here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, settl
 from benchmarks.wallets import KEYS, START_NS, new_bank
 from sycee.bank.bank import Bank
 from sycee.clearing import gateway, instructions
+from sycee.compliance.enforcement.service import Compliance
 from sycee.core import ids
 from sycee.core.errors import require
 from sycee.core.keys import SigningKey
@@ -45,6 +46,96 @@ ANN, BOB, _, _, OPERATOR_KEY = KEYS
 HOUSE_OPERATOR: Final = 2  # of `new_bank`
 FIRST_BANK: Final = 3
 
+_NETWORK: Final = """
+[network]
+id = "banks"
+title = "Banks of a benchmark"
+as_of = 2026-11-01
+source = "made up"
+
+[[organisations]]
+id = "carrier"
+state = "AA"
+identifiers = []
+dispersed_bp = 10_000
+
+[[facilities]]
+id = "centre"
+state = "AA"
+"""
+_PLACE: Final = """
+[[organisations]]
+id = "owner-of-{id}"
+identifiers = []
+dispersed_bp = 10_000
+
+[[facilities]]
+id = "hub-of-{id}"
+state = "AA"
+
+[[spans]]
+id = "way-of-{id}"
+ends = ["hub-of-{id}", "centre"]
+operator = "carrier"
+cost = 1
+
+[[participants]]
+id = "{id}"
+bic = "{bic}"
+organisation = "owner-of-{id}"
+state = "AA"
+gateway = "hub-of-{id}"
+"""
+_FLOW: Final = """
+[[flows]]
+id = "{one}-to-{other}"
+from = "{one}"
+to = "{other}"
+purpose = "payment"
+classes = ["payment"]
+"""
+_LAW: Final = """
+id = "law-of-the-benchmark"
+version = 1
+title = "A law"
+status = "law"
+issuer = "somebody"
+effective_from = 2020-01-01
+reviewed = 2026-11-01
+summary = "A law."
+limits = "It is made up."
+sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
+sets = { states = ["AA"] }
+touches = [
+    { level = "participant", fact = "state", test = "any-in", set = "states" },
+    { level = "flow", fact = "from.state", test = "any-in", set = "states" },
+]
+
+[[rules]]
+id = "owner"
+title = "Nobody excluded takes part"
+level = "participant"
+addressee = "company"
+kind = "checked"
+source = "text"
+remedy = "Another owner."
+require = [{ fact = "organisation", test = "none-listed", list = "excluded" }]
+"""
+_LIST: Final = """
+id = "excluded"
+title = "Who is excluded"
+publisher = "somebody"
+as_of = 2026-01-01
+valid_until = 2036-01-01
+complete = true
+sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
+
+[[rows]]
+party = "somebody-else"
+status = "listed"
+source = "text"
+"""
+
 Delivery = tuple[int, bytes, bytes]  # participant, content, signature
 
 
@@ -58,6 +149,8 @@ def peak(setting: Setting, *, banks: int = len(BANKS)) -> Iterator[tuple[Timing,
             random = np.random.default_rng(SEED + number)
             senders, receivers, amounts = _payments(random, setting.operations, banks)
             _fund(bank, senders, amounts)
+            setting.say("declaring the banks")
+            _declare(bank, folder, banks)
             setting.say("making messages")
             deliveries = _deliveries(bank, random, senders, receivers, amounts)
             settle(setting.folder, setting.operations)
@@ -115,7 +208,7 @@ def _measured(bank: Bank, deliveries: list[Delivery], count: int) -> Timing:
 @contextmanager
 def _house(folder: Path, banks: int) -> Iterator[Bank]:
     """Yield a bank with a house that clears dollars for the first banks."""
-    with new_bank(folder) as bank:
+    with new_bank(folder, compliance="true") as bank:
         register, maker = bank.clearing.register, bank.people.person_of_key(ANN.public)
         _agree(bank, register.found(HOUSE_OPERATOR, maker=maker))
         _agree(bank, register.add_currency("USD", zone="America/New_York", maker=maker))
@@ -137,6 +230,20 @@ def _fund(bank: Bank, senders: np.ndarray, amounts: np.ndarray) -> None:
         minor = int(amounts[senders == number].sum()) // PREFUNDED
         if minor:
             _agree(bank, bank.clearing.register.issue(FIRST_BANK + number, "USD", minor, maker=maker))
+
+
+def _declare(bank: Bank, folder: Path, banks: int) -> None:
+    """Declare the banks, each with its own place, and a flow between any two; use a law with a list."""
+    names = [each.bic.lower() for each in BANKS[:banks]]
+    parts = [_NETWORK, *(_PLACE.format(id=each, bic=each.upper()) for each in names)]
+    parts += [_FLOW.format(one=one, other=other) for one in names for other in names if one != other]
+    compliance = Compliance(bank.stores.engine, bank.stores.clock)
+    compliance.declare({"banks.toml": "".join(parts).encode()}, by="desk")
+    (folder / "law.toml").write_text(_LAW)
+    (folder / "excluded.toml").write_text(_LIST)
+    compliance.use([folder / "law.toml"], [folder / "excluded.toml"], by="officer")
+    for each in names:
+        require(compliance.admit(each, by="desk").outcome == "admit", f"{each} is not admitted")
 
 
 def _payments(random: np.random.Generator, count: int, banks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,8 +9,11 @@ from unittest.mock import patch
 import pytest
 from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import Copies
+from tests.clearing import declared
+from tests.clearing.test_gateway import deliver, transfer
 from tests.clearing.world import (
     CNY,
+    CODES,
     EAST_BANK,
     HKD,
     HOUSE_OPERATOR,
@@ -20,6 +23,7 @@ from tests.clearing.world import (
     Place,
     Sent,
     cleared_bank,
+    uetr,
 )
 from tests.database.places import maintenance, temporary_folder
 
@@ -119,6 +123,43 @@ def test_killed_sets(server: str, tmp_path: Path) -> None:
 
 def test_killed_refusal_of_a_set(tmp_path: Path) -> None:
     assert check_kills("", tmp_path, blocked_bank(), settle_again, expect=settled_without_south) >= 20
+
+
+@cache
+def screening_bank() -> Copies:
+    """A closed bank whose payments across a border need a permit, and whose banks are declared and admitted."""
+    folder = temporary_folder()
+    cleared_bank().copy(folder)
+    config = folder / "bank" / "sycee.toml"
+    text = config.read_text()
+    assert "compliance = false" in text
+    config.write_text(text.replace("compliance = false", "compliance = true"))
+    with Bank.open(folder / "bank") as bank:
+        declared.admit_all(bank, folder)
+    return Copies(folder, "")
+
+
+def send_across(bank: Bank) -> None:
+    """Deliver a message whose payment crosses a border, and one that compliance refuses."""
+    place = Place(bank)
+    deliver(place, transfer(1, receiver=CODES[EAST_BANK]))
+    deliver(place, transfer(2, receiver=CODES[EAST_BANK], debtor_agent=declared.OUTSIDER))
+    bank.clearing.permits.renew()
+
+
+def screened(bank: Bank) -> None:
+    place = Place(bank)
+    assert place.states(1, 2) == ["queued", "refused"]
+    compliance = declared.compliance_of(bank)
+    for number in (1, 2):
+        stored = [each.digest for each in compliance.screenings(uetr(number))]
+        kept = bank.clearing.permits.digests(bank.clearing.payments.get(uetr(number)).number)
+        # A kill between screening and queueing leaves the same records twice.
+        assert list(kept) == stored[: len(kept)] == stored[-len(kept) :]
+
+
+def test_killed_screening(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, screening_bank(), send_across, expect=screened) >= 8
 
 
 @pytest.mark.soak

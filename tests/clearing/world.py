@@ -16,11 +16,10 @@ from tests.bank.world import ANN, BOB, NORTH, OTHERS, SOUTH, Copies
 from tests.database.places import maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
-from sycee.clearing import instructions
+from sycee.clearing import chains, instructions
 from sycee.clearing.instructions import Instructions, Receipt, uetr_bytes
 from sycee.clearing.positions import Funds
 from sycee.clearing.sets import Settled
-from sycee.compliance.enforcement.screening import PaymentRequest
 from sycee.core.arrays import Array
 from sycee.core.keys import SigningKey
 from sycee.core.records.proposal_format import Proposal
@@ -134,9 +133,9 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path, where: str = "") -> Iterator[Place]:
-    """A fresh copy of the bank. `where`: as the fixture `server`."""
-    options = cleared_bank(maintenance(where) if "://" in where else "").copy(folder)
+def place(folder: Path, where: str = "", **settings: str) -> Iterator[Place]:
+    """A fresh copy of the bank, opened with other settings. `where`: as the fixture `server`."""
+    options = cleared_bank(maintenance(where) if "://" in where else "").copy(folder) | settings
     with Bank.open(folder / "bank", options=options) as bank:
         yield Place(bank)
 
@@ -148,7 +147,7 @@ def uetr(number: int) -> str:
 
 @dataclass(frozen=True)
 class Sent:
-    """A payment of a test. `back`: currency and amount that come back."""
+    """A payment of a test. `back`: currency and amount that come back; `passes`: BICs of its chain, if it crosses."""
 
     number: int
     receiver: int
@@ -159,7 +158,7 @@ class Sent:
     from_ns: int = 0
     until_ns: int = 0
     original: int = 0
-    flow: str = ""
+    passes: tuple[str, ...] = ()
 
 
 def instructions_of(sent: Sequence[Sent], business_id: str) -> Instructions:
@@ -181,5 +180,5 @@ def instructions_of(sent: Sequence[Sent], business_id: str) -> Instructions:
         from_ns=column(each.from_ns for each in sent),
         until_ns=column(each.until_ns for each in sent),
         originals=column(each.original for each in sent),
-        requests={row: PaymentRequest(flow=each.flow) for row, each in enumerate(sent) if each.flow},
+        chains={row: chains.of_codes(each.passes) for row, each in enumerate(sent) if each.passes},
     )

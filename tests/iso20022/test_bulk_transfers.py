@@ -113,7 +113,7 @@ def test_rows_have_the_values_of_the_message() -> None:
     first, second = found.rows
     assert first == (
         made.transactions[0].ids.uetr, "I-1", "E-1", "", "USD", 101, date(2026, 11, 26), "NORM",
-        "BANKAAAA", "BANKBBBBXXX", "BANKAAAA", "BANKBBBBXXX", False, "", "",
+        "BANKAAAA", "BANKBBBBXXX", "BANKAAAA", "BANKBBBBXXX", False, "", "", True,
     )  # fmt: skip
     assert (second.minor, second.urgency, second.is_cover) == (102, "HIGH", True)
 
@@ -122,6 +122,23 @@ def test_a_row_has_the_times_that_its_transaction_asks_for() -> None:
     (found,) = read_transfers([content(PLAIN[-1])])
     assert isinstance(found, TransferMessage)
     assert (found.rows[0].not_before, found.rows[0].until) == ("09:00:00+08:00", "17:00:00+08:00")
+
+
+@pytest.mark.parametrize(
+    ("named", "is_plain"),
+    [
+        ({}, True),
+        ({"between1": ALDER}, False),
+        ({"debtor_agent": ALDER}, False),
+        ({"creditor_account": Account(number="1")}, False),
+        ({"debtor": Institution(bic="BANKAAAA", lei="5493001KJTIIGC8Y1R12")}, False),
+        ({"debtor": NUMBERED}, False),
+    ],
+)
+def test_a_plain_row_names_four_banks_and_nobody_else(named: dict[str, Any], is_plain: bool) -> None:
+    (found,) = read_transfers([content(message(transfer(1, **named)))])
+    assert isinstance(found, TransferMessage)
+    assert found.rows[0].is_plain is is_plain
 
 
 def test_a_bank_is_named_by_its_best_code() -> None:

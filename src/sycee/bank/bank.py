@@ -241,7 +241,7 @@ class Bank:
         groups = VoucherGroups(stores, self.people, self.proposals, self.registry, self.programmes)
         self.vouchers = Vouchers(stores, self.people, self.directory, self.programmes, groups, personal_keys, zone)
         # --- clearing ---
-        judge = Compliance(stores.engine, stores.clock)
+        judge = Compliance(stores.engine, stores.clock) if config.flag("compliance") else None
         self.clearing = Clearing(stores, self.people, self.proposals, self.registry, judge, folder.clearing, zone)
         # --- life ---
         self.retention.relations = self.directory

@@ -64,7 +64,11 @@ SETTINGS: Final[dict[str, Setting]] = {
     "calendar": Setting("weekends", "the calendar of business days", _SOMETHING, "a name such as weekends"),
     "cutoff": Setting("23:00", "the local time at which the business day ends", _TIME, "a time such as 23:00"),
     "compliance": Setting(
-        "true", "whether wallets need an operator that compliance admitted", _BOOLEAN, "true or false"
+        "true",
+        "whether wallets need an operator that compliance admitted, and payments of the clearing house across a border "
+        "its permit",
+        _BOOLEAN,
+        "true or false",
     ),
     "proposal_hours": Setting("8", "hours in which a proposal must be signed", _PROPOSAL_HOURS, "1 to 72"),
     "exposure_max": Setting(

@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from sycee.clearing import chains
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import NORMAL, URGENT, Instructions, Receipt
 from sycee.clearing.payments import Payment
+from sycee.clearing.permits import Permits
 from sycee.clearing.receiving import Receiving
 from sycee.clearing.tables import BOOKED, OPEN, RETURNED
 from sycee.core import money
@@ -81,26 +83,29 @@ class Delivered:
 class Gateway:
     """Reads and writes messages for the house of one bank. `zone`: of the settlement days in messages."""
 
-    def __init__(self, register: Register, receiving: Receiving, zone: ZoneInfo) -> None:
-        self._register, self._receiving, self._zone = register, receiving, zone
+    def __init__(self, register: Register, receiving: Receiving, permits: Permits, zone: ZoneInfo) -> None:
+        self._register, self._receiving, self._permits, self._zone = register, receiving, permits, zone
 
     def deliver(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivered:
         """Read the pacs.009 of a participant's delivery, and store their payments. Errors: `Receiving.receive`.
 
         A message that cannot be read, is not the participant's, or is an advice, is refused alone. A payment with
         a settlement day in the future is booked from that day on; one with a time from (FrTm) or until (TillTm) that it
-        asks for settlement, from then on or until then.
+        asks for settlement, from then on or until then. Payments that may cross a border are screened at once.
         """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
         mine = self._register.participant(participant).code
         good: list[TransferMessage] = []
+        contents: list[bytes] = []
         errors: dict[int, MessageError] = {}
-        for number, each in enumerate(read_transfers(unpack(content))):
+        parts = unpack(content)
+        for number, each in enumerate(read_transfers(parts)):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
             if isinstance(found, MessageError):
                 errors[number] = found
             else:
                 good.append(found)
+                contents.append(parts[number])
         if not good:
             return Delivered(None, (), errors)
         rows = [row for each in good for row in each.rows]
@@ -109,12 +114,6 @@ class Gateway:
         currencies = np.array([money.currency(code).numeric for code in table.currencies], np.int64)
         from_ns, until_ns = self._times(rows, table.day)
         priorities = np.array([_PRIORITIES[each] for each in URGENCIES], np.int64)
-        from_ns, until_ns = self._starts(table.day), np.zeros(len(rows), np.int64)
-        for at, row in enumerate(rows):
-            if row.not_before:
-                from_ns[at] = self._moment_ns(row.day, row.not_before)
-            if row.until:
-                until_ns[at] = self._moment_ns(row.day, row.until)
         made = Instructions(
             table.uetr,
             [each.business_id or each.message_id for each in good],
@@ -125,8 +124,11 @@ class Gateway:
             priorities=priorities[table.urgency],
             from_ns=from_ns,
             until_ns=until_ns,
+            chains=chains.crossing(good, contents),
         )
         receipt = self._receiving.receive(participant, content, signature, made, kind=TRANSFER, who=who)
+        if made.chains:
+            self._permits.ask()
         return Delivered(receipt, tuple(each.uetr for each in rows), errors)
 
     def reports(self, payments: Sequence[Payment], *, now_ns: int) -> Iterator[tuple[int, bytes]]:
@@ -147,12 +149,6 @@ class Gateway:
                 )
                 yield sender, write(Message(REPORT, report), check=False)
 
-    def _moment_ns(self, day: date, of_day: str) -> int:
-        """Return the nanoseconds of a time of a day, in its own zone or else the house's."""
-        moment = datetime.combine(day, time.fromisoformat(of_day))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
-        return int(moment.timestamp() * 1_000_000) * 1_000
-
     def _times(self, rows: Sequence[TransferRow], days: Array) -> tuple[Array, Array]:
         """Return the times from and until which each payment may be booked: (n,) nanoseconds, 0 for no end."""
         starts, ends = self._starts(days), np.zeros(len(rows), np.int64)
@@ -163,10 +159,11 @@ class Gateway:
                 ends[at] = self._moment(row.day, row.until)
         return starts, ends
 
-    def _moment(self, day: date, text: str) -> int:
-        """Return the nanoseconds of a time of a day, which is the house's if the text has no offset."""
-        found = datetime.fromisoformat(f"{day.isoformat()}T{text}")
-        return int((found if found.tzinfo else found.replace(tzinfo=self._zone)).timestamp()) * 10**9
+    def _moment(self, day: date, of_day: str) -> int:
+        """Return the nanoseconds of a time of a day, in its own zone or else the house's."""
+        moment = datetime.combine(day, time.fromisoformat(of_day))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+        return int(moment.timestamp() * 1_000_000) * 1_000
 
     def _starts(self, days: Array) -> Array:
         """Return the start of each day, an ordinal, in the house's zone: (n,) nanoseconds."""

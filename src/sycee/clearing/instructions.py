@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from blake3 import blake3
 
-from sycee.compliance.enforcement.screening import PaymentRequest
 from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+
+if TYPE_CHECKING:
+    from sycee.clearing.chains import Chain
 
 _MANDATE: Final = b"sycee.clearing-message.v1".ljust(32, b"\0")
 PAYMENTS_MAX: Final = 1 << 20  # of one delivery
@@ -44,7 +46,7 @@ class Instructions:
     - `back_currencies`, `back_amounts`: of payment against payment, what the receiver pays at the same time, else 0.
     - `from_ns`, `until_ns`: book it from then on, and cancel it if it is not booked by then; 0 for none.
     - `originals`: of a return, the number of the booked payment, else 0.
-    - `requests`: what compliance is asked, by row, for payments that cross a border.
+    - `chains`: by row, of the payments that may cross a border, for compliance. Equal chains may be one object.
 
     Columns that are omitted are zero, and `priorities` NORMAL. Raises UsageError for columns of other lengths.
     """
@@ -61,7 +63,7 @@ class Instructions:
     from_ns: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     until_ns: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     originals: Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    requests: Mapping[int, PaymentRequest] = field(default_factory=dict)
+    chains: Mapping[int, Chain] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.amounts)
@@ -91,9 +93,6 @@ class Instructions:
             raise UsageError(f"priorities are 0 to {PRIORITY_MAX}")
         if np.any((self.back_amounts > 0) != (self.back_currencies > 0)):
             raise UsageError("payment against payment has a currency and an amount")
-
-        if any(each.role or each.reason for each in self.requests.values()):
-            raise UsageError("a payment in the house may not narrow its declared flow", hint="declare the flow")
 
     @property
     def size(self) -> int:

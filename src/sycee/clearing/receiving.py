@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sqlalchemy
@@ -21,6 +21,7 @@ from sycee.clearing.instructions import Instructions, Receipt
 from sycee.clearing.tables import (
     BOOKED,
     CANCELLED,
+    CHAINS,
     CLEARED,
     DELIVERIES,
     MESSAGES,
@@ -34,7 +35,6 @@ from sycee.clearing.tables import (
 )
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.canonical_json import canonical
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.database.bulk import any_of, insert_columns
@@ -43,6 +43,9 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import write
 from sycee.identity.people import People
 
+if TYPE_CHECKING:
+    from sycee.clearing.chains import Chain
+
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
@@ -50,10 +53,10 @@ _STATES: Final = np.array([REFUSED, UNMATCHED, VALID, CLEARED, QUEUED], object)
 
 
 class Receiving:
-    """Deliveries to the house of one bank."""
+    """Deliveries to the house of one bank. `screens`: whether payments across a border need a permit of compliance."""
 
-    def __init__(self, stores: Stores, people: People, register: Register) -> None:
-        self._stores, self._people, self._register = stores, people, register
+    def __init__(self, stores: Stores, people: People, register: Register, *, screens: bool) -> None:
+        self._stores, self._people, self._register, self._screens = stores, people, register, screens
 
     def receive(
         self, participant: int, content: bytes, signature: bytes, made: Instructions, *, kind: str, who: int
@@ -76,7 +79,7 @@ class Receiving:
             earlier = _earlier(connection, participant, delivery["digest"])
             if earlier is None:
                 connection.execute(DELIVERIES.insert().values(**delivery, content=compressed))
-            return _Storing(connection, participant, made, checked, delivery).run(kind, earlier)
+            return _Storing(connection, participant, made, checked, delivery, screens=self._screens).run(kind, earlier)
 
         return write(self._stores.engine, store)
 
@@ -159,8 +162,9 @@ class Receiving:
                 refuse(rows & ~np.isin(party << 32 | currencies, places), reasons.NO_CURRENCY)
         refuse((made.until_ns > 0) & (made.until_ns <= now_ns), reasons.TOO_LATE)
         crossing = np.zeros(made.size, np.int64)
-        crossing[list(made.requests)] = 1
-        state = np.select([reason != "", has_back, crossing == 1, made.from_ns > now_ns], [0, 1, 2, 3], 4)
+        crossing[list(made.chains)] = 1
+        waits = (crossing == 1) & self._screens
+        state = np.select([reason != "", has_back, waits, made.from_ns > now_ns], [0, 1, 2, 3], 4)
         return _Checked(state, reason.tolist(), crossing)
 
 
@@ -175,14 +179,15 @@ class _Storing:
     """The messages and payments of one delivery in one transaction."""
 
     def __init__(
-        self, connection: Connection, participant: int, made: Instructions, checked: _Checked, delivery: dict[str, Any]
-    ) -> None:
+        self, connection: Connection, participant: int, made: Instructions, checked: _Checked,
+        delivery: dict[str, Any], *, screens: bool,
+    ) -> None:  # fmt: skip
         self._connection, self._participant, self._made = connection, participant, made
-        self._checked, self._delivery = checked, delivery
+        self._checked, self._delivery, self._screens = checked, delivery, screens
         self._reasons: dict[int, str] = {}
 
     def run(self, kind: str, earlier: int | None) -> Receipt:
-        made, size = self._made, self._made.size
+        size = self._made.size
         message_of = self._messages(kind, earlier)
         numbers = np.zeros(size, np.int64)
         rows = np.flatnonzero(message_of > 0)
@@ -193,7 +198,7 @@ class _Storing:
         others = np.flatnonzero(~is_new)
         if others.size:
             self._duplicates(others, message_of, numbers)
-        self._requests(made, numbers, is_new)
+        self._permits(numbers, is_new)
         delivery = self._delivery["id"] if earlier is None else earlier
         return Receipt(delivery, numbers, is_new, self._reasons)
 
@@ -281,24 +286,39 @@ class _Storing:
     def _match(self, number: int, message: int) -> None:
         """Let a payment against payment continue: both sides sent its message."""
         now_ns = self._delivery["at_ns"]
-        crossing, late = PAYMENTS.c.crossing == 1, PAYMENTS.c.from_ns > now_ns
-        state = sqlalchemy.case((crossing, VALID), (late, CLEARED), else_=QUEUED)
+        needs, late = (PAYMENTS.c.crossing == 1) & self._screens, PAYMENTS.c.from_ns > now_ns
+        state = sqlalchemy.case((needs, VALID), (late, CLEARED), else_=QUEUED)
         chosen = (PAYMENTS.c.number == number) & (PAYMENTS.c.state == UNMATCHED)
         values = {"state": state, "back_message": message}
         self._connection.execute(PAYMENTS.update().where(chosen).values(values))
 
-    def _requests(self, made: Instructions, numbers: Array, is_new: Array) -> None:
-        """Store what compliance is asked about new payments."""
-        rows = [row for row in made.requests if is_new[row]]
+    def _permits(self, numbers: Array, is_new: Array) -> None:
+        """Store the chains of new payments, about which compliance is asked."""
+        chains = self._made.chains
+        rows = [row for row in chains if is_new[row]]
         if not rows:
             return
+        found: dict[int, int] = {}  # by the identity of a chain, which many payments share
+        for row in rows:
+            if id(chains[row]) not in found:
+                found[id(chains[row])] = chain_number(self._connection, chains[row])
         columns = {
-            "payment": numbers[rows],
-            "flow": [made.requests[row].flow for row in rows],
-            "facts": [canonical(dict(made.requests[row].facts)).decode() for row in rows],
-            "digest": "", "network": "", "library": "", "until_day": "",
+            "payment": numbers[rows], "chain": np.array([found[id(chains[row])] for row in rows], np.int64),
+            "digests": "", "network": "", "library": "", "until_day": "",
         }  # fmt: skip
         insert_columns(self._connection, PERMITS, columns)
+
+
+def chain_number(connection: Connection, chain: Chain) -> int:
+    """Return the number of a chain, which is stored if it is new."""
+    text = chain.text
+    digest = blake3(text.encode()).hexdigest()
+    stored = connection.scalar(sqlalchemy.select(CHAINS.c.chain).where(CHAINS.c.digest == digest))
+    if stored is not None:
+        return int(stored)
+    number = _next(connection, CHAINS.c.chain)
+    connection.execute(CHAINS.insert().values(chain=number, digest=digest, content=text))
+    return number
 
 
 def _earlier(connection: Connection, participant: int, digest: str) -> int | None:

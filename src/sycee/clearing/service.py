@@ -31,17 +31,18 @@ if TYPE_CHECKING:
 class Clearing:
     """The parts of the house. docs/reference/clearing.md lists their verbs.
 
-    `folder`: of files of certificates. `zone`: of the day whose payments count against limits.
+    - `compliance`: screens payments across a border; None for a bank whose payments need no permit.
+    - `folder`: of files of certificates. `zone`: of the day whose payments count against limits.
     """
 
     def __init__(
-        self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance,
+        self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance | None,
         folder: Path, zone: ZoneInfo,
     ) -> None:  # fmt: skip
         self._zone, self._clock = zone, stores.clock
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
-        self.receiving = Receiving(stores, people, self.register)
+        self.receiving = Receiving(stores, people, self.register, screens=compliance is not None)
         self.permits = Permits(stores, compliance)
         self.payments = Payments(stores)
         self.messages = Messages(stores)
@@ -54,7 +55,7 @@ class Clearing:
         """Return the reader and writer of messages. The extra `iso20022` is needed."""
         from sycee.clearing.gateway import Gateway
 
-        return Gateway(self.register, self.receiving, self._zone)
+        return Gateway(self.register, self.receiving, self.permits, self._zone)
 
     def intake(self, house: str) -> Intake:
         """Return what takes deliveries and answers them. `house`: its name in answers."""

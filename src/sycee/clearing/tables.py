@@ -184,13 +184,23 @@ _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
 _IS_RETURN: Final = PAYMENTS.c.original > 0
 Index("clearing_payments_original", PAYMENTS.c.original, sqlite_where=_IS_RETURN, postgresql_where=_IS_RETURN)
-# What compliance was asked about a payment, and the digest of the record that permitted it, or "".
+# What messages say about institutions and persons, as `chains.Chain.text`: once for all payments with the same.
+CHAINS: Final = Table(
+    "clearing_chains",
+    METADATA,
+    Column("chain", NUMBER, primary_key=True, autoincrement=False),
+    Column("digest", DIGEST, nullable=False, unique=True),
+    *required(Text, "content"),
+)
+# Of a payment that may cross a border: its chain, and the answers of compliance to all requests that follow from it.
+# `digests`: of their records, with blanks between them; "" if it was not asked. `network`, `library`: digests of what
+# judged, "" after a refusal.
 PERMITS: Final = Table(
     "clearing_permits",
     METADATA,
     Column("payment", NUMBER, primary_key=True, autoincrement=False),
-    *required(Text, "flow", "facts"),
-    *required(Text, "digest", "network", "library", "until_day"),
+    *required(NUMBER, "chain"),
+    *required(Text, "digests", "network", "library", "until_day"),
 )
 # Payments that were decided together. `first`: the id of its first record on the ledger; the others follow from it.
 # `batch`: its number on the ledger, 0 for gross. `ended_ns`: 0 while the ledger may still have the batch. `records`,

@@ -34,7 +34,11 @@ def init(
         str | None, Parameter(help="Give the bank its own clock, which starts at this local time.")
     ] = None,
     without_compliance: Annotated[
-        bool, Parameter(negative="", help="Open wallets at operators that compliance did not admit.")
+        bool,
+        Parameter(
+            negative="",
+            help="Open wallets at operators that compliance did not admit, and clear payments without its permit.",
+        ),
     ] = False,
 ) -> int:
     """Found a bank: its ledger, its database, its key files and the duties of its first persons.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
 from operator import itemgetter
@@ -45,6 +45,8 @@ class TransferRow(NamedTuple):
     """One transaction. References are "" where not given. Banks are named by `bank_code`.
 
     `not_before` and `until` are the times of the day between which it asks for settlement, such as 17:00:00+08:00.
+    `is_plain`: its sender, receiver, debtor and creditor are named by BIC, and it has no other agents, accounts,
+    addresses or LEIs.
     """
 
     uetr: str
@@ -62,6 +64,7 @@ class TransferRow(NamedTuple):
     is_cover: bool
     not_before: str
     until: str
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,14 @@ def _row(message: InstitutionTransfers, each: InstitutionTransfer) -> TransferRo
         *(each.amount.currency, each.amount.minor, day, each.urgency or "NORM"),
         *(bank_code(sender), bank_code(receiver), bank_code(each.debtor), bank_code(each.creditor)),
         *(each.covered is not None, each.not_before, each.until),
+        _is_plain(each, (sender, receiver, each.debtor, each.creditor)),
     )
+
+
+def _is_plain(each: InstitutionTransfer, banks: Sequence[Institution]) -> bool:
+    if each.covered or any(getattr(each, name) for name in _OTHERS):
+        return False
+    return all(one.bic and not one.lei and not one.address and not one.branch_address for one in banks)
 
 
 # --- the fast path ---
@@ -175,6 +185,13 @@ def _row(message: InstitutionTransfers, each: InstitutionTransfer) -> TransferRo
 _CODES: Final = ("BICFI", "ClrSysMmbId/ClrSysId/Cd", "ClrSysMmbId/MmbId", "LEI")
 _GROUP: Final = ("MsgId", "CreDtTm", "NbOfTxs", "CtrlSum", f"TtlIntrBkSttlmAmt{CURRENCY}", "TtlIntrBkSttlmAmt",
                  "IntrBkSttlmDt", "SttlmInf/SttlmMtd")  # fmt: skip
+# Other agents and accounts of a transaction: fields, and how their elements begin.
+_OTHERS: Final = tuple(
+    each.name
+    for each in fields(InstitutionTransfer)
+    if each.name.startswith(("previous", "between", "ultimate", "debtor_", "creditor_"))
+)
+_OTHER_ELEMENTS: Final = ("<PrvsInstgA", "<IntrmyA", "<Ultmt", "<DbtrA", "<CdtrA")
 _IDS: Final = ("PmtId/UETR", "PmtId/InstrId", "PmtId/EndToEndId", "PmtId/TxId")
 _VALUES: Final = (f"IntrBkSttlmAmt{CURRENCY}", "IntrBkSttlmAmt", "IntrBkSttlmDt", "SttlmPrty", "SttlmTmReq/FrTm",
                   "SttlmTmReq/TillTm")  # fmt: skip
@@ -307,9 +324,20 @@ def _transactions(
         groups = one.groups()
         if not is_checked(groups):
             return None
-        uetr, instruction, end_to_end, transaction, currency, number, own_day, urgency, begin, end, *banks, covered = (
-            get(groups)
-        )
+        (
+            uetr,
+            instruction,
+            end_to_end,
+            transaction,
+            currency,
+            number,
+            own_day,
+            urgency,
+            not_before,
+            end,
+            *banks,
+            covered,
+        ) = get(groups)
         sender, receiver = _bank_code(*banks[:4]), _bank_code(*banks[4:8])
         if (group_day is None) == (own_day is None) or has_sender == bool(sender) or has_receiver == bool(receiver):
             return None
@@ -326,12 +354,15 @@ def _transactions(
             return None
         if not minor or (covered and not _is_covered(covered)):
             return None
+        bics = codes[0] or banks[0], codes[4] or banks[4], banks[8], banks[12]
+        leis = codes[3], codes[7], banks[3], banks[7], banks[11], banks[15]
+        is_plain = all(bics) and not any(leis) and not covered and not any(begin in one[0] for begin in _OTHER_ELEMENTS)
         rows.append(
             TransferRow(
                 uetr, instruction or "", end_to_end, transaction or "", currency, minor,
                 date.fromisoformat(own_day or group_day or ""), urgency or "NORM",
                 sender or group_sender, receiver or group_receiver, debtor, creditor, covered is not None,
-                begin or "", end or "",
+                not_before or "", end or "", is_plain,
             )
         )  # fmt: skip
     if not rows or count is None or int(count) != len(rows):

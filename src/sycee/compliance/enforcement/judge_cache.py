@@ -15,6 +15,7 @@ from typing import Any, Final
 from sycee.compliance.enforcement import admission, payment_flow, screening
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.payment_flow import FlowClass
+from sycee.compliance.enforcement.payment_messages import Directory
 from sycee.compliance.enforcement.screening import FlowResult, PaymentRequest, UnreadableFlow
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.judge import Judge
@@ -44,6 +45,11 @@ class JudgeCache:
     def _router(self) -> Router:
         """The router, made on first use because it evaluates every place and link."""
         return Router(self.network, self.library, self.day)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The participants by their codes, and the flows between them."""
+        return Directory(self.network, self.day)
 
     def admission(self, participant: str) -> Admission:
         """Return the decision about a participant. Raise UsageError if it is not declared."""

@@ -64,7 +64,7 @@ from sycee.database.migrations import require_current
 from sycee.database.transactions import reading, write
 
 if TYPE_CHECKING:
-    from sycee.iso20022.credit_transfers import CreditTransfers
+    from sycee.iso20022.credit_transfers import CreditTransfer, CreditTransfers
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -383,16 +383,26 @@ class Compliance:
         from sycee.iso20022 import credit_transfers
 
         parsed = credit_transfers.parse(message) if isinstance(message, bytes) else message
-        mapped: list[tuple[PaymentRequest, ...]] = []
+        return self.screen_transfers(
+            [(payment_messages.reference(parsed, each), each) for each in parsed.transactions], by=by
+        )
+
+    def screen_transfers(self, transfers: Sequence[tuple[str, CreditTransfer]], *, by: str) -> list[ScreenedTransfer]:
+        """Decide about transfers of any messages, each with the caller's reference, in one transaction.
+
+        Otherwise as `screen_message`.
+        """
+        counts: list[int] = []
 
         def requests(cache: JudgeCache) -> list[PaymentRequest]:
-            mapped[:] = payment_messages.requests(parsed, cache.network, cache.day)
+            mapped = [cache.directory.requests(transfer, payment) for payment, transfer in transfers]
+            counts[:] = [len(each) for each in mapped]
             return [request for each in mapped for request in each]
 
         decisions = iter(self._screen(requests, by))
         return [
-            ScreenedTransfer(transfer, tuple(islice(decisions, len(each))))
-            for transfer, each in zip(parsed.transactions, mapped, strict=True)
+            ScreenedTransfer(transfer, tuple(islice(decisions, count)))
+            for (_, transfer), count in zip(transfers, counts, strict=True)
         ]
 
     def _screen(self, requests: Callable[[JudgeCache], Sequence[PaymentRequest]], by: str) -> list[Screened]:
