@@ -32,11 +32,16 @@ _BUDGET: Final = "budget.amount"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A programme with changes. `name`: of the variant's file; `keys`: the dotted keys that the file changes."""
+    """A programme with changes.
+
+    `name`: of the variant's file; `keys`: the dotted keys that the file changes; `values`: of a grid's combination, the
+    value of each axis by name.
+    """
 
     name: str
     keys: tuple[str, ...]
     programme: Programme
+    values: tuple[tuple[str, str], ...] = ()
 
 
 def load(base: Path | str, variant: Path) -> Variant:
@@ -94,7 +99,7 @@ def grid(base: Path | str, content: bytes | str, file: str) -> tuple[Variant, ..
             raise axis.error(
                 None, "the axis has no value", right='a value, such as "40" = { rules.payment_min = "40" }'
             )
-        axes.append([(f"{name} {each.keys[-1]}", each) for each in values])
+        axes.append([(name, each) for each in values])
     count = prod(len(each) for each in axes)
     if not axes or count > COMBINATIONS_MAX:
         raise document.error(
@@ -120,7 +125,8 @@ def _combined(base: Path | str, values: tuple[tuple[str, Table], ...]) -> Varian
         total = sum(each.integer("count") * each.money("amount", currency) for each in table.tables("packets"))
         amount = money.format(total, currency).replace(",", "")
         table = documents.overlaid(table, documents.parse(f'{_BUDGET} = "{amount}"', table.file))
-    return Variant(", ".join(name for name, _ in values), tuple(keys), definition.define(table))
+    chosen = tuple((name, str(changes.keys[-1])) for name, changes in values)
+    return Variant(", ".join(f"{name} {each}" for name, each in chosen), tuple(keys), definition.define(table), chosen)
 
 
 def _document(base: Path | str) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BANDS_MAX: Final = 60  # rows that a reader can tell apart
+LARGE: Final = 10_000  # an axis with such values is labelled as in 1.2M
+NAME_NARROW: Final = 26  # characters of a line of a name, of which a row has two at most
+NAME_WIDE: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ def bands(rows: Sequence[Band], *, label: str, limit: float | None = None) -> Dr
         return chart.nothing
 
     def draw(figure: Figure, narrow: bool) -> None:
+        from matplotlib.ticker import EngFormatter
+
         axes = figure.subplots()
         for place, row in enumerate(shown):
             low, lower, middle, upper, high = row.quantiles
@@ -58,11 +64,24 @@ def bands(rows: Sequence[Band], *, label: str, limit: float | None = None) -> Dr
             else:
                 axes.plot([first, last], [place, place], color=colour, linewidth=2)
                 axes.plot([(first + last) / 2], [place], "o", color=colour, markersize=5)
-        axes.set_yticks(range(len(shown)), [row.name for row in shown])
+        names = [_fitted(row.name, NAME_NARROW if narrow else NAME_WIDE) for row in shown]
+        axes.set_yticks(range(len(shown)), names)
+        if any("\n" in name for name in names):
+            axes.tick_params(axis="y", labelsize=9)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(label)
         axes.tick_params(axis="both", length=0)
         axes.locator_params(axis="x", nbins=4 if narrow else 8)
+        if max(abs(value) for row in shown for value in row.quantiles) >= LARGE:
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.grid(axis="x")
 
     return draw
+
+
+def _fitted(name: str, width: int) -> str:
+    """Return a name in one or two lines of this width; a longer one is cut."""
+    lines = textwrap.wrap(name, width) or [name]
+    if len(lines) > 2:
+        lines = [lines[0], f"{lines[1][: width - 2]} …"]
+    return "\n".join(lines)

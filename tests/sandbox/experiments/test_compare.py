@@ -11,9 +11,11 @@ import pytest
 
 from sycee import cli, data
 from sycee.core.errors import UsageError
+from sycee.report import chart, page
+from sycee.report.heat import heat
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
-from sycee.sandbox.experiments import comparing, sensitivity
+from sycee.sandbox.experiments import comparing, pages, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, sampled
 from sycee.sandbox.inference import posterior
 
@@ -174,12 +176,37 @@ def test_the_command_stores_a_comparison_and_its_page(
     assert page.read_text().count("<svg") >= 6
     grid = tmp_path / "grid.toml"
     grid.write_text('[threshold]\n"40" = { rules.payment_min = "40.00" }\n"60" = { rules.payment_min = "60.00" }\n')
-    assert cli.main(["sandbox", "compare", designs[0], "--grid", str(grid), *few, "--json"]) == 0
-    names = [each["name"] for each in json.loads(capsys.readouterr().out)["designs"]]
-    assert names == ["luohu-2020", "threshold 40", "threshold 60"]
+    assert cli.main(["sandbox", "compare", designs[0], "--grid", str(grid), *few, "--page", str(page), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in found["designs"]] == ["luohu-2020", "threshold 40", "threshold 60"]
+    assert [each["axes"] for each in found["designs"]] == [{}, {"threshold": "40"}, {"threshold": "60"}]
+    assert "What the values of the grid do" in page.read_text()
     assert cli.main(["sandbox", "compare", designs[0], *few]) == 2
     assert "no design to compare" in capsys.readouterr().err
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('rules.payment_mim = "60.00"\n')
     assert cli.main(["sandbox", "compare", designs[0], str(wrong), *few]) == 2
     assert "payment_min" in capsys.readouterr().err
+
+
+@pytest.mark.soak  # it draws eleven plots twice
+def test_a_page_of_very_many_designs_is_below_a_megabyte(folder: Path) -> None:
+    found = compared(folder, "same", draws=2, seeds=2)
+    base, other = found["designs"]
+    designs = [other | {"name": f"threshold {at}, of a long name", "axes": {"threshold": str(at)}} for at in range(64)]
+    names = [each["name"] for each in designs]
+    pairs = [found["pairs"][0] | {"a": one, "b": other} for one in names for other in names if one != other]
+    found |= {"designs": [base, *designs], "pairs": pairs[:2_080]}
+    shown = page.render(pages.comparison_page(found))
+    assert len(shown.encode()) < 1_000_000
+    for title in ("Three uncertainties, apart", "What a choice can lose", "what this comparison cannot say"):
+        assert title in shown
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_map_has_a_cell_for_each_figure(narrow: bool) -> None:
+    drawn = heat(["a", "b"], ["c", "d"], [[0.1, None], [0.5, 0.9]], middle=0.5, text=lambda value: f"v{value}")
+    shown = chart.svg(drawn, name="map", width=400, height=200, narrow=narrow)
+    assert [f">v{value}<" in shown for value in (0.1, 0.5, 0.9)] == [True] * 3
+    nothing = heat(["a"], ["c"], [[None]], middle=0.0, text=str)
+    assert "nothing to show" in chart.svg(nothing, name="map", width=400, height=200)

@@ -23,12 +23,11 @@ from sycee.sandbox.city.model import PERSON_COLUMNS, City
 from sycee.sandbox.engine.run import Place, prepare
 
 SAMPLE_SEED: Final = 0x486F7573  # of the choice of households, which is the same for all comparisons
-CITY_SEED: Final = 2020  # of a shipped city that is built for a comparison
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One design. `keys`: the dotted keys that it changes; `digest`: of its file, BLAKE3-256."""
+    """One design. `keys`: the dotted keys that it changes; `digest`: of its file, BLAKE3-256; `values`: of a grid."""
 
     name: str
     title: str
@@ -37,6 +36,7 @@ class Candidate:
     design: Design
     place: Place
     recipients: int  # in a run, after its number of persons
+    values: tuple[tuple[str, str], ...] = ()  # of each axis of a grid
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +70,8 @@ class Trial:
         if grid is not None:
             axes = documents.content(grid)
             for each in variants.grid(base, axes, str(grid)):
-                found.append(self.candidate(each.name, each.keys, axes, each.programme))
+                made = self.candidate(each.name, each.keys, axes, each.programme)
+                found.append(replace(made, values=each.values))
         names = [each.name for each in found]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:

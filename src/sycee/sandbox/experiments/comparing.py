@@ -105,6 +105,7 @@ def compare(
                 "name": each.name,
                 "title": each.title,
                 "keys": list(each.keys),
+                "axes": dict(each.values),
                 "file": each.digest,
                 "design": each.design.digest(),
                 "recipients": each.recipients,

@@ -1,4 +1,4 @@
-"""Page of a comparison: what it cannot say first, then bands, structures, differences, regret and digests."""
+"""Page of a comparison: what it cannot say first, then bands, grid, keys, pairs, regret, uncertainties and digests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from sycee.report import page
 from sycee.report.bands import BANDS_MAX, Band, bands
-from sycee.report.page import Block, Facts, Notice, Page, Plot, Points, Section, Table
+from sycee.report.heat import heat
+from sycee.report.page import Block, Facts, Notice, Page, Paragraph, Plot, Points, Section, Table
 from sycee.report.page import columns as headings
 from sycee.sandbox.experiments.comparing import ATTRIBUTED, OUTCOMES
+from sycee.sandbox.validity import predicting
 
 SYNTHETIC: Final = "synthetic data"
 ROW_HEIGHT: Final = 24
@@ -20,6 +22,10 @@ FACTORS_IN_TABLE: Final = 5
 EFFECTS: Final = ("new", "cost_per_new", "new_of_spent", "substituted", "forward")
 PURSES: Final = tuple(name for name in OUTCOMES if name not in EFFECTS)
 PAIRS_MAX: Final = 60  # with more, only pairs with the base are shown
+DESIGNS_MAX: Final = 20  # of the plot of all pairs
+MAPS_MAX: Final = 8  # of a grid
+SOBOL_MAX: Final = 6  # plots of indices
+MILLION: Final = 1_000_000
 SHOWN: Final = ("claimed", "spent", "new", "cost_per_new")
 
 
@@ -47,9 +53,10 @@ def comparison_page(comparison: dict[str, Any]) -> Page:
         ),
         sections=(
             Section("designs", "What each design does", "Designs", _designs(designs, currency)),
+            *_grid(comparison),
             *_attribution(comparison),
             Section("pairs", "Which design does more in the same run", "Pairs", _pairs(comparison)),
-            Section("regret", "What a choice can lose", "Regret", (_regret(designs, currency),)),
+            Section("regret", "What a choice can lose", "Regret", _regret(designs, currency)),
             Section("uncertainty", "Where the uncertainty is from", "Uncertainty", _uncertainty(comparison)),
             *_sobol(comparison),
             Section("record", "From what it follows", "Record", (_record(comparison), _files(designs))),
@@ -68,7 +75,7 @@ def band_text(quantiles: dict[str, float] | None) -> str:
 def _designs(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
     tables = [
         Table(
-            f"{caption}: median [5 %, 95 %] over all runs, in {currency} of the whole city.",
+            f"{caption}: median [5 %, 95 %] over all runs, in {currency} of the whole city; m is a million.",
             headings("design", *(f">{name.replace('_', ' ')}" for name in names)),
             tuple(
                 (each["name"], *(band_text(each["outcomes"][name]["quantiles"]) for name in names)) for each in designs
@@ -98,12 +105,13 @@ def _plot(
     label: str,
     rows: list[dict[str, Any]],
     quantiles: Callable[[dict[str, Any]], dict[str, float] | None],
+    sentence: str = "Thin lines hold 90 % of the runs, thick ones 50 %; the mark is the median.",
 ) -> Plot:
     found = [Band(each["name"], _five(known), None) for each in rows if (known := quantiles(each))]
     return Plot(
         name,
         title,
-        "Thin lines hold 90 % of the runs, thick ones 50 %; the mark is the median.",
+        sentence,
         bands(found, label=label),
         height=AXIS_HEIGHT + ROW_HEIGHT * min(len(found), BANDS_MAX),
         badge=SYNTHETIC,
@@ -148,12 +156,50 @@ def _pairs(comparison: dict[str, Any]) -> tuple[Block, ...]:
     if not against:
         return (table,)
     plot = _plot("differences", title, "ratio", against, lambda each: each["new_of_spent"]["difference"]["quantiles"])
-    return (plot, table)
+    return (plot, *_beats(comparison), table)
+
+
+def _beats(comparison: dict[str, Any]) -> tuple[Plot, ...]:
+    """Return the plot of how often each design is better than each other; none for very many designs."""
+    names = [each["name"] for each in comparison["designs"]]
+    if len(names) > DESIGNS_MAX:
+        return ()
+    place = {name: at for at, name in enumerate(names)}
+    shares: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for each in comparison["pairs"]:
+        share = each["new_of_spent"]["a_beats_b"]
+        if share is not None:
+            a, b = place[each["a"]], place[each["b"]]
+            shares[a][b], shares[b][a] = share, 1 - share
+    return (
+        Plot(
+            "beats",
+            "Share of runs in which the row is better than the column",
+            "Better is more new consumption for each unit spent, with the same persons, parameters and draws. 50 % "
+            "says nothing.",
+            heat(
+                names, names, shares, middle=0.5, span=0.5, text=_share, across="than this design", down="this design"
+            ),
+            height=AXIS_HEIGHT + 70 + 34 * len(names),
+            badge=SYNTHETIC,
+        ),
+    )
 
 
 def _attribution(comparison: dict[str, Any]) -> tuple[Section, ...]:
     if not comparison["attribution"]:
         return ()
+    rows = [{"name": ", ".join(each["keys"])} | each for each in comparison["attribution"]]
+    several = len({each["design"] for each in rows}) > 1
+    if several:
+        rows = [each | {"name": f"{each['design']}: {each['name']}"} for each in rows]
+    plot = _plot(
+        "keys",
+        "What each key changes in new consumption",
+        comparison["currency"],
+        rows,
+        lambda each: each["new"]["quantiles"],
+    )
     table = Table(
         f"What each key changes after those above it, median [5 %, 95 %]; money in {comparison['currency']}. The order "
         "is that of the file: another order gives other figures.",
@@ -164,23 +210,85 @@ def _attribution(comparison: dict[str, Any]) -> tuple[Section, ...]:
         ),
         stacked=True,
     )
-    return (Section("attribution", "What each key does", "Keys", (table,)),)
+    return (Section("attribution", "What each key does", "Keys", (plot, table)),)
 
 
-def _regret(designs: list[dict[str, Any]], currency: str) -> Table:
+def _grid(comparison: dict[str, Any]) -> tuple[Section, ...]:
+    """Return maps of the first two axes of a grid, one for each combination of the other axes."""
+    designs = [each for each in comparison["designs"] if each["axes"]]
+    if not designs:
+        return ()
+    down, *rest = designs[0]["axes"]
+    across = rest[0] if rest else ""
+    others = list(dict.fromkeys(tuple(each["axes"][name] for name in rest[1:]) for each in designs))
+    rows = list(dict.fromkeys(each["axes"][down] for each in designs))
+    columns = list(dict.fromkeys(each["axes"].get(across, "") for each in designs))
+    base = _middle(comparison["designs"][0])
+    blocks: list[Block] = [
+        Paragraph(
+            "Each cell is the median of new consumption for each unit spent. Blue is more than the base has, orange "
+            "less. Medians hide how sure a difference is: see the pairs."
+        )
+    ]
+    for number, other in enumerate(others[:MAPS_MAX]):
+        found = {
+            (each["axes"][down], each["axes"].get(across, "")): _middle(each)
+            for each in designs
+            if tuple(each["axes"][name] for name in rest[1:]) == other
+        }
+        values = [[found.get((row, column)) for column in columns] for row in rows]
+        at = ", ".join(f"{name} {value}" for name, value in zip(rest[1:], other, strict=True))
+        known = {key: value for key, value in found.items() if value is not None}
+        best = max(known, key=lambda key: known[key], default=None)
+        sentence = f"The base has {_figure(base)}." if base is not None else "The base has no figure."
+        if best is not None:
+            named = f"{down} {best[0]}" + (f", {across} {best[1]}" if across else "")
+            sentence = f"Most: {named} with {_figure(known[best])}. {sentence}"
+        blocks.append(
+            Plot(
+                f"grid-{number}",
+                f"New consumption for each unit spent{f', {at}' if at else ''}",
+                sentence,
+                heat(rows, columns, values, middle=base or 0.0, text=_figure, across=across, down=down),
+                height=AXIS_HEIGHT + 50 + 44 * len(rows),
+                badge=SYNTHETIC,
+            )
+        )
+    if len(others) > MAPS_MAX:
+        blocks.append(Paragraph(f"{len(others) - MAPS_MAX} more combinations of the other axes are in the tables."))
+    return (Section("grid", "What the values of the grid do", "Grid", tuple(blocks)),)
+
+
+def _middle(design: dict[str, Any]) -> float | None:
+    quantiles = design["outcomes"]["new_of_spent"]["quantiles"]
+    return None if quantiles is None else float(quantiles["50"])
+
+
+def _regret(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
     def cells(regret: dict[str, Any]) -> tuple[str, str, str]:
         if regret["mean"] is None:
             return "–", "–", "–"
         return _share(regret["best"]), _figure(regret["mean"]), _figure(regret["quantiles"]["95"])
 
-    return Table(
+    plot = _plot(
+        "regret",
+        "Regret: new consumption for each unit spent, less than the best design of the same run",
+        "ratio",
+        designs,
+        lambda each: each["regret"]["new_of_spent"]["quantiles"],
+    )
+    table = Table(
         "Best: share of runs in which the design is the best of all. Regret: what it has less than the best of the "
         f"same run, mean and 95 %, in {currency} of new consumption, and for each unit spent.",
-        headings("design", ">best, new", ">mean", ">95 %", ">best, per unit", ">mean", ">95 %"),
+        headings(
+            "design", ">best, new", ">mean, new", ">95 %, new", ">best, per unit", ">mean, per unit", ">95 %, per unit"
+        ),
         tuple(
             (each["name"], *cells(each["regret"]["new"]), *cells(each["regret"]["new_of_spent"])) for each in designs
         ),
+        stacked=True,
     )
+    return (plot, table)
 
 
 def _uncertainty(comparison: dict[str, Any]) -> tuple[Block, ...]:
@@ -214,8 +322,33 @@ def _uncertainty(comparison: dict[str, Any]) -> tuple[Block, ...]:
             for each in designs
             for found in [each["outcomes"]["new_of_spent"]]
         ),
+        stacked=True,
     )
-    return (plot, table)
+    return (_apart(comparison), plot, table)
+
+
+def _apart(comparison: dict[str, Any]) -> Plot:
+    """Return the plot of the three uncertainties of each design, each around 0."""
+    rows = []
+    for each in comparison["designs"]:
+        found = each["outcomes"]["new_of_spent"]
+        medians = [known["50"] for known in found["by_structure"].values() if known]
+        middle = sorted(medians)[len(medians) // 2] if medians else 0.0
+        parts = {
+            "structure": predicting.quantiles([median - middle for median in medians]),
+            "parameters": found["parameters"],
+            "chance": found["sampling"],
+        }
+        rows += [{"name": f"{each['name']}, {name}", "quantiles": known} for name, known in parts.items()]
+    return _plot(
+        "apart",
+        "Three uncertainties, apart",
+        "new consumption for each unit spent, from its middle",
+        rows[:BANDS_MAX],
+        lambda each: each["quantiles"],
+        "Structure: medians of the structures. Parameters: within a structure, without chance. Chance: runs that "
+        "differ in their seed alone. Only the last becomes smaller with more persons.",
+    )
 
 
 def _sobol(comparison: dict[str, Any]) -> tuple[Section, ...]:
@@ -223,12 +356,13 @@ def _sobol(comparison: dict[str, Any]) -> tuple[Section, ...]:
         return ()
     rows = [each for each in comparison["sobol"]["rows"] if each["factors"]]
     blocks: list[Block] = []
-    for row in rows[:1]:
+    for number, row in enumerate(rows[:SOBOL_MAX]):
         found = [Band(each["factor"], _around(each)) for each in row["factors"][:FACTORS_SHOWN]]
+        of = f"{row['design']} less {row['against']}" if row["against"] else row["design"]
         blocks.append(
             Plot(
-                "sobol",
-                f"Total indices of new consumption for each unit spent, {row['design']}",
+                f"sobol-{number}",
+                f"Total indices of new consumption for each unit spent: {of}",
                 "The mark is the index, thin lines hold 90 %. A total index has all interactions of its factor.",
                 bands(found, label="share of variance"),
                 height=AXIS_HEIGHT + ROW_HEIGHT * len(found),
@@ -287,6 +421,8 @@ def _files(designs: list[dict[str, Any]]) -> Table:
 
 
 def _figure(value: float) -> str:
+    if abs(value) >= MILLION:
+        return f"{value / MILLION:,.3f} m"
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
