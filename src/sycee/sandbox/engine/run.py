@@ -233,8 +233,13 @@ def _sum(
         loop(tables[0])
         return tables[0].arrays
     with ThreadPoolExecutor(len(tables)) as pool:
-        for each in [pool.submit(loop, own) for own in tables]:
-            each.result()
+        try:
+            for each in [pool.submit(loop, own) for own in tables]:
+                each.result()
+        except BaseException:  # Ctrl-C: the threads end with the chunk that they have
+            with lock:
+                following = iter(range(0))
+            raise
     return tuple(np.sum(parts, axis=0) for parts in zip(*(each.arrays for each in tables), strict=True))
 
 

@@ -62,10 +62,19 @@ def compute(
                     totals[place, number, at, each] = totals_of(candidate, draws[number][at], structure, chosen, days)
 
     per_draw = len(candidates) * len(structures) * seeds
-    with ThreadPoolExecutor(processors()) as pool:
-        for done, _ in enumerate(pool.map(work, range(count)), 1):
-            progress(done * per_draw, count * per_draw)
+    each_of(work, count, lambda done: progress(done * per_draw, count * per_draw))
     return Ensemble(totals)
+
+
+def each_of(work: Callable[[int], None], count: int, progress: Callable[[int], None]) -> None:
+    """Call `work` with 0 to count - 1 on all processors, and `progress` after each. Ctrl-C drops what has not begun."""
+    with ThreadPoolExecutor(processors()) as pool:
+        try:
+            for done, _ in enumerate(pool.map(work, range(count)), 1):
+                progress(done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def run_seed(seed: int, draw: int, number: int) -> int:

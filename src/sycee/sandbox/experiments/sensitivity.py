@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
-from sycee.core.worker_thread import processors
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.experiments import ensemble
 from sycee.sandbox.experiments.candidates import Candidate
@@ -86,9 +84,7 @@ def _values(
             totals = dict(zip(TOTALS, ensemble.totals_of(candidate, parameters, chosen, seed, days), strict=True))
             found[place, at] = totals["new"] / totals["spent"] if totals["spent"] else 0.0
 
-    with ThreadPoolExecutor(processors()) as pool:
-        for done, _ in enumerate(pool.map(work, range(len(points))), 1):
-            progress(done * len(candidates), found.size)
+    ensemble.each_of(work, len(points), lambda done: progress(done * len(candidates), found.size))
     return found
 
 
