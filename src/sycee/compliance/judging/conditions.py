@@ -170,7 +170,34 @@ class ConditionCompiler:
         if condition.self_declared:
             evaluate = _self_declared(evaluate)
         starts = start_points(condition, roots)
-        return _cached(evaluate, _SCOPE_INDEX[next(iter(starts))]) if len(starts) == 1 else evaluate
+        if len(starts) > 1:
+            return evaluate
+        if condition.test not in _VALUE_TESTS or condition.facts or condition.self_declared or self._exempting:
+            return _cached(evaluate, _SCOPE_INDEX[next(iter(starts))])
+        return self._fact_test(condition, roots, evaluate)
+
+    def _fact_test(self, condition: Condition, roots: Roots, evaluate: Evaluator) -> Evaluator:
+        """Return a cached test of values with a short way for a path to one fact, which most paths are."""
+        start, steps = fact_paths.split(condition.fact, roots)
+        index, fact_path, test, limit = _SCOPE_INDEX[start], tuple(steps), _VALUE_TESTS[condition.test], condition.limit
+        values, negate = condition.values_on(self._network.at), condition.negate
+
+        def evaluate_fact(scope: Scope) -> ConditionResult:
+            node = scope[index]
+            if node is None:
+                return evaluate(scope)
+            result: ConditionResult | None = node.results.get(evaluate)
+            if result is None:
+                path = node.resolve(fact_path)
+                if len(path.leaves) == 1 and not path.missing:
+                    met = test(path.leaves[0], values, limit) is not negate
+                    result = ConditionResult(met, path.evidence(met), (), False, (), "", len(path.followed))
+                else:
+                    result = evaluate(scope)
+                node.results[evaluate] = result
+            return result
+
+        return evaluate_fact
 
     def _value_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile a test of values, against a set of the condition or one that is itself declared, or a limit."""
@@ -185,9 +212,6 @@ class ConditionCompiler:
             if resolve_set is not None:
                 declared = resolve_set(scope)
                 values = frozenset([value for leaf in declared.leaves for value in leaf.values])
-            elif len(path.leaves) == 1 and not path.missing:  # most paths lead to one fact
-                met = test(path.leaves[0], values, limit) is not negate
-                return ConditionResult(met, path.evidence(met), followed=len(path.followed))
             truths: list[Truth] = [test(leaf, values, limit) for leaf in path.leaves]
             if declared.missing:  # further values could change a `none-in` from true, and the other tests from false
                 leaves = zip(truths, path.leaves, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final
@@ -62,7 +62,7 @@ class FindingWriter:
     def write(self, rule: CompiledRule, subject: str, before: Precondition, result: RuleResult) -> Finding:
         """Return the finding of one rule about one subject."""
         if before.truth is False:
-            return not_applicable(rule, subject, before)
+            return not_applicable((rule,), subject, before)[0]
         if result.applies is False:
             why = rule.not_about
             if result.exempting is not None:
@@ -182,12 +182,17 @@ class FindingWriter:
         return entity is not None and entity.value_on(name, self._at) is not None
 
 
-def not_applicable(rule: CompiledRule, subject: str, before: Precondition) -> Finding:
-    """Return the finding for a false precondition."""
-    head, tail = rule.shared
-    message = subject + (rule.not_about if before.touches else rule.not_touched)
-    own = (subject, Verdict.NOT_APPLICABLE, rule.force, message, before.evidence, (), before.row, (), before.weakest)
-    return _NEW_FINDING(Finding, head + own + tail)
+def not_applicable(rules: Iterable[CompiledRule], subject: str, before: Precondition) -> list[Finding]:
+    """Return the findings of rules that have one false precondition."""
+    evidence, row, weakest, touches = before.evidence, before.row, before.weakest, before.touches
+    verdict, new = Verdict.NOT_APPLICABLE, _NEW_FINDING
+    found = []
+    for rule in rules:
+        head, tail = rule.shared
+        message = subject + (rule.not_about if touches else rule.not_touched)
+        own = (subject, verdict, rule.force, message, evidence, (), row, (), weakest)
+        found.append(new(Finding, head + own + tail))
+    return found
 
 
 def _weakest_assurance(evidence: tuple[Evidence, ...]) -> Assurance | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import groupby
 from typing import Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
@@ -78,6 +79,7 @@ class Judge:
             for kinds in [(FACILITY,), (SPAN,), (SEGMENT,), _EDGES]
         }
         self._by_kind = {kind: [rule for rule in self._rules.values() if kind in rule.kinds] for kind in KINDS}
+        self._of_flows = _by_profile(self._by_kind[FLOW])
         self._writer = FindingWriter(self._effective, {name: rule.force for name, rule in self._rules.items()})
         in_effect = [rule.rule for rule in self._rules.values() if rule.force is not Force.NONE]
         self._contradictions = conflicts.contradictions(in_effect)
@@ -96,8 +98,8 @@ class Judge:
             return tuple(self._of_flow(on_path.flow, _preconditions(self._regimes(on_path))))
         node = self._effective.node(entity.id) if isinstance(subject, str) else self._effective.uncached_node(entity)
         before = _preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
-        rules = [(rule, _before(rule, before)) for rule in self._by_kind[entity.kind] if not rule.needs_flow]
-        return tuple(self._judge(node.id, rules, node, None))
+        rules = _by_profile([rule for rule in self._by_kind[entity.kind] if not rule.needs_flow])
+        return tuple(self._judge(node.id, _with_preconditions(rules, before), node, None))
 
     def findings_with_path(self, subject: str) -> tuple[Finding, ...]:
         """Return the same; for a flow also the findings about each element on its path."""
@@ -120,7 +122,7 @@ class Judge:
                 before = precondition(touches[rule.profile.id], of_flow)
             of_rules[rule] = before
         all_kinds = {kinds for _, kinds in on_path.elements}
-        rules_of_kinds = {kinds: [(rule, of_rules[rule]) for rule in self._on_path_of[kinds]] for kinds in all_kinds}
+        rules_of_kinds = {kinds: _grouped(self._on_path_of[kinds], of_rules) for kinds in all_kinds}
         for element, kinds in on_path.elements:
             findings += self._judge(f"{node.id}{ON_PATH}{element.id}", rules_of_kinds[kinds], element, node)
         for rule, before in of_rules.items() if on_path.missing else ():
@@ -253,24 +255,31 @@ class Judge:
 
     def _of_flow(self, flow: Node, before: Mapping[str, Precondition]) -> list[Finding]:
         """Return the findings about the flow itself. `before` are the preconditions by profile."""
-        return self._judge(flow.id, [(rule, _before(rule, before)) for rule in self._by_kind[FLOW]], flow, flow)
+        return self._judge(flow.id, _with_preconditions(self._of_flows, before), flow, flow)
 
     def _judge(
-        self, subject: str, rules: Iterable[tuple[CompiledRule, Precondition]], node: Node, flow: Node | None
+        self,
+        subject: str,
+        groups: Iterable[tuple[Precondition, Sequence[CompiledRule]]],
+        node: Node,
+        flow: Node | None,
     ) -> list[Finding]:
-        """Return the findings about one subject, with conflicts and waivers applied."""
+        """Return the findings about one subject, with conflicts and waivers applied.
+
+        `groups` are rules with one precondition each: most regimes apply to few subjects.
+        """
         write = self._writer.write
         findings: list[Finding] = []
-        add = findings.append
         contested: dict[str, conflicts.ContestedFacts] = {}
-        for rule, before in rules:
+        for before, rules in groups:
             if before.truth is False:
-                add(not_applicable(rule, subject, before))
+                findings += not_applicable(rules, subject, before)
                 continue
-            result = rule.result(node, flow)
-            if result.contested and before.truth and result.applies:
-                contested[rule.rule.id] = result.contested
-            add(write(rule, subject, before, result))
+            for rule in rules:
+                result = rule.result(node, flow)
+                if result.contested and before.truth and result.applies:
+                    contested[rule.rule.id] = result.contested
+                findings.append(write(rule, subject, before, result))
         if len(contested) < 2 and not self._has_waivers:
             return findings
         return conflicts.apply(findings, contested, self._contradictions, self._waivers)
@@ -297,6 +306,32 @@ class Judge:
 
 def _preconditions(touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
     return {name: precondition(touch) for name, touch in touches.items()}
+
+
+def _by_profile(rules: Iterable[CompiledRule]) -> list[tuple[str, list[CompiledRule]]]:
+    """Return rules with the profile whose precondition they have, in their order; "" for those out of effect."""
+    of_profiles = groupby(rules, lambda rule: rule.profile_id if rule.in_effect else "")
+    return [(profile, list(of_profile)) for profile, of_profile in of_profiles]
+
+
+def _with_preconditions(
+    rules: Iterable[tuple[str, list[CompiledRule]]], of_profiles: Mapping[str, Precondition]
+) -> list[tuple[Precondition, list[CompiledRule]]]:
+    return [(of_profiles[profile] if profile else _NOT_IN_FORCE, each) for profile, each in rules]
+
+
+def _grouped(
+    rules: Iterable[CompiledRule], of_rules: Mapping[CompiledRule, Precondition]
+) -> list[tuple[Precondition, list[CompiledRule]]]:
+    """Return rules by their preconditions, in their order."""
+    groups: list[tuple[Precondition, list[CompiledRule]]] = []
+    for rule in rules:
+        before = of_rules[rule]
+        if groups and groups[-1][0] is before:
+            groups[-1][1].append(rule)
+        else:
+            groups.append((before, [rule]))
+    return groups
 
 
 def _before(rule: CompiledRule, of_profiles: Mapping[str, Precondition]) -> Precondition:
