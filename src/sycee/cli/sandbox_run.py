@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MONEY = frozenset(
     {
-        "issued", "claimed", "spent", "top_up", "returned",
+        "issued", "claimed", "spent", "refunded", "top_up", "returned",
         "own", "substituted", "forward", "new", "lifted", "paid_back",
     }
 )  # fmt: skip
@@ -37,6 +37,13 @@ def run(
     variant: Annotated[str, Parameter(help="Structure of behaviour.")] = "liquid-wealth",
     seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
     days: Annotated[int | None, Parameter(help="Number of days.")] = None,
+    refunds: Annotated[
+        float,
+        Parameter(
+            help="Share of payments of a purse that are taken back on the same day.",
+            validator=Between("--refunds", 0, 1, 0.02),
+        ),
+    ] = 0.01,
     json_: AsJson = False,
 ) -> None:
     """Run a programme on a synthetic city, by the engine alone or on a ledger too.
@@ -64,6 +71,7 @@ def run(
         variant=variant,
         days=days,
         with_ordinary=ordinary,
+        refund_ppm=round(refunds * 1_000_000),
     )
     found = None
     if ledger is not None:
@@ -102,6 +110,8 @@ def _show(made: dict[str, Any]) -> None:
     if answer is None:
         return
     paid = f"{answer['payments']:,} payments"
+    if answer["refunds"]:
+        paid += f", {answer['refunds']:,} refunds"
     if answer["purchases"]:
         paid += f" and {answer['purchases']:,} ordinary purchases"
     show(f"ledger: {paid} in {answer['operations']:,} operations, digest {answer['digest']}")

@@ -28,13 +28,19 @@ def place(shops: Shops) -> Place:
 
 
 @settings(max_examples=30, deadline=None)
-@given(designs(), PROBABILITIES, st.sampled_from(variants.SHIPPED), st.integers(0, 2**63 - 1))
+@given(
+    designs(),
+    PROBABILITIES,
+    st.sampled_from(variants.SHIPPED),
+    st.integers(0, 2**63 - 1),
+    st.sampled_from([0, 3 * 10**5]),
+)
 def test_the_compiled_rule_is_the_plain_rule(
-    design: Design, probabilities: dict[str, float], variant: str, seed: int
+    design: Design, probabilities: dict[str, float], variant: str, seed: int, refund_ppm: int
 ) -> None:
     prepared = place(design.shops)
     values = parameters.standard().at(probabilities)
-    made = setting.make(design, values, variants.named(variant), prepared.market, DAYS)
+    made = setting.make(design, values, variants.named(variant), prepared.market, DAYS, refund_ppm)
     made.rules[c.R_SEED] = seed
     columns = Columns.of(prepared.people, design)
     some = range(0, len(TOWN.persons), 31)

@@ -44,7 +44,7 @@ def test_every_purse_and_every_shop_is_equal_on_the_ledger(tmp_path: Path) -> No
     found = runs.on_ledger(case, recipients, tmp_path)
     made = record.make(case, recipients, outcome, found)
     assert made["ledger"]["equal"], made["ledger"]
-    assert made["ledger"]["payments"] == outcome.total("payments") > 100
+    assert made["ledger"]["payments"] - made["ledger"]["refunds"] == outcome.total("payments") > 100
     assert found.shops_paid.sum(axis=0).tolist() == [outcome.total("label"), outcome.total("own")]
     assert outcome.total("own") > 0
     assert made["totals"]["issued"] == made["totals"]["spent"] + made["totals"]["returned"]
@@ -63,7 +63,7 @@ def test_every_purchase_of_every_person_is_paid(tmp_path: Path) -> None:
     found = runs.on_ledger(case, recipients, tmp_path)
     answer = record.make(case, recipients, outcome, found)["ledger"]
     assert answer["equal"], answer
-    assert found.payments == outcome.total("payments")
+    assert found.payments - found.refunds == outcome.total("payments")
     assert found.purchases > 3 * case.people
     shops, outside = record.paid(outcome, with_ordinary=True)
     assert outside == found.outside > 0
@@ -78,6 +78,24 @@ def test_every_purchase_of_every_person_is_paid(tmp_path: Path) -> None:
     assert case.people / 2 < top_ups < found.purchases / 3  # each of a month's purchases at least
 
 
+@pytest.mark.parametrize("with_ordinary", [False, True])
+def test_refunded_payments_are_undone(tmp_path: Path, with_ordinary: bool) -> None:
+    case = case_of(with_ordinary=with_ordinary, refund_ppm=400_000)
+    recipients = runs.choose(case)
+    outcome = runs.alone(case, recipients)
+    outcome.check()
+    found = runs.on_ledger(case, recipients, tmp_path)
+    made = record.make(case, recipients, outcome, found)
+    assert made["ledger"]["equal"], made["ledger"]
+    assert found.refunds > 50
+    assert found.payments - found.refunds == outcome.total("payments") > 50
+    with Ledger.open(tmp_path, create=False) as ledger, ledger.sequencer.reading() as state:
+        purses = state.purses(1)
+        spent, refunded, returned = (int(purses[name].sum()) for name in ("spent", "refunded", "returned"))
+    assert refunded == outcome.total("refunded") == made["totals"]["refunded"]
+    assert made["totals"]["issued"] == spent - refunded + returned
+
+
 def stricter(case: runs.Case) -> runs.Case:
     """Return a case whose ledger passes purses over in payments below 300 yuan, of which decisions do not know."""
     rules = replace(case.programme.rules, payment_min_minor=30_000)
@@ -89,10 +107,10 @@ def test_refused_payments_did_not_happen(tmp_path: Path) -> None:
     recipients = runs.choose(case)
     found = runs.on_ledger(stricter(case), recipients, tmp_path)
     assert sum(found.refused.values()) > 0
-    assert all(reason.startswith("payment: ") for reason in found.refused)
+    assert all(reason.startswith(("payment: ", "refund: ")) for reason in found.refused)
     drawn = found.purses[recipients.person]
     assert np.array_equal(drawn[:, c.SPENT] + drawn[:, c.RETURNED], recipients.minor)
-    assert drawn[:, c.PAYMENTS].sum() == found.payments
+    assert drawn[:, c.PAYMENTS].sum() == found.payments - found.refunds
     assert (drawn[:, c.DEBT] >= 0).all()
     assert found.shops_paid[:, 0].sum() == drawn[:, c.SPENT].sum()
 

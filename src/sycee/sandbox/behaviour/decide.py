@@ -69,6 +69,8 @@ class Decision:
     lifted: int = 0  # part of forward and new: the raise to a threshold
     top_up: int = 0  # own money that the wallet needs for the payment
     decayed: int = 0  # goes back to the funder: weekly decay, the unused part of a coupon or an indivisible packet
+    refunded: int = 0  # paid by the purse at `shop` and taken back on the same day: no use, and no effect
+    refunded_own: int = 0
     returned: int = 0  # goes back to the funder at the end
 
     @property
@@ -205,6 +207,11 @@ def _use(
     label = min(payment, available)
     if label <= 0:
         return same
+    if not anywhere and happens(draws.bits(c.REFUND), rules[c.R_REFUND]):
+        # Purse and wallet are as before, and the planned purchase is made as usual.
+        own = payment - label
+        undone = replace(decision, shop=shop, cell=cell, refunded=label, refunded_own=own, top_up=own)
+        return undone, purse
     new = min(new, payment) * (PPM - rules[c.R_FORWARD]) // PPM + lifted * rules[c.R_LIFT_NEW] // PPM
     new = min(new, payment)
     substituted = min(planned, payment - new)

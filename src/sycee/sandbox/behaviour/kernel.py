@@ -279,6 +279,13 @@ def _use(
     label = min(payment, available)
     if label <= 0:
         return
+    if rules[c.R_ANYWHERE] == 0 and share_of(draw(key, day, c.REFUND)) < rules[c.R_REFUND]:
+        out[c.D_SHOP] = shop
+        out[c.D_CELL] = cell
+        out[c.D_REFUNDED] = label
+        out[c.D_REFUNDED_OWN] = payment - label
+        out[c.D_TOP_UP] = payment - label
+        return
     new = min(new, payment) * (c.PPM - rules[c.R_FORWARD]) // c.PPM + lifted * rules[c.R_LIFT_NEW] // c.PPM
     new = min(new, payment)
     substituted = min(planned, payment - new)

@@ -12,7 +12,9 @@ OUTSIDE: Final = -1  # the shop of a purchase that no shop of the city gets
 
 # Streams of random numbers: one for each decision, so that no decision changes the draws of another.
 REGISTER, TICKET, WILLING, CLAIM, DELIVERY, NEVER, SPREAD, OUT, BASKET, FROM_WORK, PLACE, SHOP = range(12)
-USE, SPECIAL, CLEAR, BESIDE, BESIDE_SIZE, LIFT, ANY_SECTOR, OTHER_ZONE, OTHER_SHOP, HOUR, ORDINARY_HOUR = range(12, 23)
+USE, SPECIAL, CLEAR, BESIDE, BESIDE_SIZE, LIFT, ANY_SECTOR, OTHER_ZONE, OTHER_SHOP, HOUR, ORDINARY_HOUR, REFUND = range(
+    12, 24
+)
 STREAMS: Final = 64  # streams of a day; more than are used
 STATIC: Final = -1  # the day of draws that a person has once
 
@@ -57,9 +59,11 @@ NO_PURSE, MEMBER, CLAIMED, OVER = range(4)  # stages
     D_LIFTED,
     D_TOP_UP,
     D_DECAYED,
+    D_REFUNDED,  # from the purse, in a payment that is taken back on the same day
+    D_REFUNDED_OWN,
     D_RETURNED,
-) = range(19)
-DECISION_FIELDS: Final = 19
+) = range(21)
+DECISION_FIELDS: Final = 21
 
 # Columns of a day.
 (
@@ -106,9 +110,10 @@ DAY_COLUMNS: Final = 9
     R_DIVISIBLE,  # 0: a payment uses up the purse
     R_STACKING,
     R_DECAY_WEEK,
+    R_REFUND,
     R_DAYS,
-) = range(30)
-RULES: Final = 30
+) = range(31)
+RULES: Final = 31
 
 # Offsets of the tables of a market, one array of packed 64-bit entries.
 M_ZONES, M_CELLS, M_SHOPS, M_SHOP_DATA, M_OPEN_ZONES, M_OPEN_CELLS, M_OPEN_SHOPS = range(7)

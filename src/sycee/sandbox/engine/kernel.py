@@ -177,10 +177,11 @@ def _add(
         flows[day, e.F_CLAIMS] += 1
         flows[day, e.F_CLAIMED] += purse[c.GRANT]
     flows[day, e.F_RETURNED] += out[c.D_RETURNED] + out[c.D_DECAYED]
+    flows[day, e.F_REFUNDED] += out[c.D_REFUNDED]
+    flows[day, e.F_TOP_UP] += out[c.D_TOP_UP]
     if not out[c.D_USES]:
         return
     flows[day, e.F_SPENT] += out[c.D_LABEL]
-    flows[day, e.F_TOP_UP] += out[c.D_TOP_UP]
     if purse[c.PAYMENTS] == 1:
         flows[day, e.F_USERS] += 1
     there = out[c.D_CELL]

@@ -21,7 +21,7 @@ EFFECT_NAMES: Final = (
     "label", "own", "substituted", "forward", "new", "lifted", "paid_back", "moved", "payments",
 )  # fmt: skip
 FLOW_NAMES: Final = (
-    "registered", "recipients", "issued", "claims", "claimed", "spent", "returned", "users", "top_up",
+    "registered", "recipients", "issued", "claims", "claimed", "spent", "returned", "users", "top_up", "refunded",
 )  # fmt: skip
 _CONTEXT: Final = "sycee 2026-11-28 sandbox: digest of an outcome"
 

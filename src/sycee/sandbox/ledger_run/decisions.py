@@ -29,6 +29,12 @@ class Decisions:
         found: Array = self.fields[field]
         return found
 
+    @property
+    def payment(self) -> Array:
+        """What each person pays with the purse, own money beside it included, also if it is taken back."""
+        found: Array = self.fields[[c.D_LABEL, c.D_OWN, c.D_REFUNDED, c.D_REFUNDED_OWN]].sum(axis=0)
+        return found
+
 
 def ordinary_of(made: Array) -> Array:
     """Return the part of each planned purchase that the purse does not replace: (n,) int64."""
@@ -47,7 +53,7 @@ def decide(given: tuple[Any, ...], steps: int, day: int, purses: Array, *, with_
         last = min(first + CHUNK, people)
         made = np.empty((last - first, c.DECISION_FIELDS), np.int64)
         kernel.decide_many(*given, first, last, steps, day, purses[first:last], made)
-        acts, ordinary = (made[:, c.D_CLAIMS] | made[:, c.D_USES]) != 0, ordinary_of(made)
+        acts, ordinary = (made[:, c.D_CLAIMS] | made[:, c.D_USES] | made[:, c.D_REFUNDED]) != 0, ordinary_of(made)
         if with_ordinary:
             acts |= ordinary > 0
         chosen = np.flatnonzero(acts)

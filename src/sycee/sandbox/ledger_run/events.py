@@ -1,4 +1,7 @@
-"""What happens on a day of a run, in the order in which operators submit it: hour, operator, step, person."""
+"""What happens on a day of a run, in the order in which operators submit it: hour, operator, step, person.
+
+Refunds come last in their hour: the operator of a shop submits them, after those of the payers.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ import numpy as np
 from sycee.core.arrays import Array
 
 # Steps of a person in one hour, in this order.
-OPENED, CLAIMED, TOPPED, PAID, BOUGHT = range(5)
-STEPS: Final = ("wallet", "claim", "top-up", "payment", "purchase")
+OPENED, CLAIMED, TOPPED, PAID, BOUGHT, REFUNDED = range(6)
+STEPS: Final = ("wallet", "claim", "top-up", "payment", "purchase", "refund")
 _FEW: Final = 1 << 16
 
 
@@ -27,20 +30,18 @@ class Events:
     row: Array  # int64: of the day's decisions
 
     @classmethod
-    def ordered(cls, parts: Sequence[tuple[int, Array, Array]], operator: Array) -> Events:
-        """Return events in their order.
-
-        parts: (step, rows, moments of all rows) of each step. operator: (k,) of each row.
-        """
-        row = np.concatenate([rows for _, rows, _ in parts])
-        moment = np.concatenate([moments[rows] for _, rows, moments in parts])
-        step = np.repeat([step for step, _, _ in parts], [rows.size for _, rows, _ in parts])
-        by = operator[row]
+    def ordered(cls, parts: Sequence[tuple[int, Array, Array, Array]]) -> Events:
+        """Return events in their order. parts: (step, rows, moments and operators of all rows) of each step."""
+        row = np.concatenate([rows for _, rows, _, _ in parts])
+        moment = np.concatenate([moments[rows] for _, rows, moments, _ in parts])
+        by = np.concatenate([operator[rows] for _, rows, _, operator in parts])
+        step = np.repeat([step for step, _, _, _ in parts], [rows.size for _, rows, _, _ in parts])
         hours, hour = np.unique(moment, return_inverse=True)
         operators = int(by.max(initial=0)) + 1
-        key = (hour.reshape(-1) * operators + by) * len(STEPS) + step
+        turn = 2 * hour.reshape(-1) + (step == REFUNDED)
+        key = (turn * operators + by) * len(STEPS) + step
         # A stable sort of 16 bits is a radix sort.
-        small = key.astype(np.uint16) if hours.size * operators * len(STEPS) <= _FEW else key
+        small = key.astype(np.uint16) if 2 * hours.size * operators * len(STEPS) <= _FEW else key
         order = np.argsort(small, kind="stable")
         return cls(moment[order], by[order], step[order], row[order])
 

@@ -77,6 +77,19 @@ def moments(
     return claimed, paid
 
 
+def refunds(day: Day, paid: Array, refunded: Array) -> Array:
+    """Return the moment of the refund of each payment, (n,) int64: the hour after it, or its own if that is the last.
+
+    paid: moments of payments; refunded: (n,) bool. 0 for none.
+    """
+    moments = np.array(day.payments, np.int64)
+    found = np.zeros(paid.size, np.int64)
+    if refunded.any():
+        place = np.searchsorted(moments, paid[refunded], side="right")
+        found[refunded] = np.maximum(moments[np.minimum(place, moments.size - 1)], paid[refunded])
+    return found
+
+
 def purchases(day: Day, number: int, seed: int, person: Array, buys: Array) -> Array:
     """Return the moment of the purchase in own money of each person, (n,) int64; 0 for none. `buys`: (n,) bool."""
     return _pick(day.purchases, _bits(seed, person, number, c.ORDINARY_HOUR) >> np.uint64(32), buys)

@@ -170,8 +170,7 @@ def _open(bank: Bank, groups: Array, recipients: Recipients) -> None:
 def _open_shops(bank: Bank, groups: Array) -> None:
     """Open the account of every shop at its operator, and add it to its groups."""
     group, member = np.nonzero(groups[:, bank.shop])
-    operator = np.arange(bank.shop_account.size) % bank.operators
-    operator[: bank.shop.size] = bank.shop % bank.operators
+    operator = shop_operators(bank)
     opening = operations.open_account(
         bank.ids("merchants opened", bank.shop_account.size),
         account=bank.shop_account,
@@ -187,6 +186,13 @@ def _open_shops(bank: Bank, groups: Array) -> None:
     by = np.concatenate([operator, operator[member]])
     order = np.argsort(by, kind="stable")
     bank.send_all(records[order], by[order], bank.clock.now_ns())
+
+
+def shop_operators(bank: Bank) -> Array:
+    """Return the operator of each account of a shop: (m,) int64."""
+    operator: Array = np.arange(bank.shop_account.size) % bank.operators
+    operator[: bank.shop.size] = bank.shop % bank.operators
+    return operator
 
 
 def _open_wallets(bank: Bank) -> None:

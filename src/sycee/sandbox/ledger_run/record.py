@@ -21,7 +21,7 @@ CANNOT_SAY: Final = (
     "Equal figures of ledger and engine show that both follow the same rules, not that people would act so.",
 )
 TOTALS: Final = (
-    "recipients", "issued", "claims", "claimed", "users", "payments", "spent", "top_up", "returned",
+    "recipients", "issued", "claims", "claimed", "users", "payments", "spent", "refunded", "top_up", "returned",
     "own", "substituted", "forward", "new", "lifted", "paid_back",
 )  # fmt: skip
 
@@ -57,6 +57,7 @@ def _ledger(found: OnLedger, outcome: Outcome, *, with_ordinary: bool) -> dict[s
         "digest": found.digest,
         "operations": found.operations,
         "payments": found.payments,
+        "refunds": found.refunds,
         "purchases": found.purchases,
         "outside": found.outside,
         "refused": dict(sorted(found.refused.items())),

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
@@ -37,8 +38,8 @@ from sycee.sandbox.engine.run import Place
 from sycee.sandbox.ledger_run import decisions, hours
 from sycee.sandbox.ledger_run import recipients as recipient_lists
 from sycee.sandbox.ledger_run.decisions import Decisions
-from sycee.sandbox.ledger_run.events import BOUGHT, CLAIMED, OPENED, PAID, STEPS, TOPPED, Events
-from sycee.sandbox.ledger_run.opening import NUMBER, open_bank, vault_of, wallet_records
+from sycee.sandbox.ledger_run.events import BOUGHT, CLAIMED, OPENED, PAID, REFUNDED, STEPS, TOPPED, Events
+from sycee.sandbox.ledger_run.opening import NUMBER, open_bank, shop_operators, vault_of, wallet_records
 from sycee.sandbox.ledger_run.recipients import Recipients
 from sycee.sandbox.ledger_run.sending import Sender
 from sycee.sequencer.embedded import Ledger
@@ -46,6 +47,9 @@ from sycee.sequencer.embedded import Ledger
 DRAW_FOLDER: Final = "draw"
 Progress = Callable[[int, int], None]  # (done, total) in days
 
+# Assumed, no source was read for shops: 8 to 15 % of orders that were raised to a threshold were returned (Hemmati and
+# others, SSRN 3794442), and few payments are raised.
+REFUND_PPM: Final = 10_000
 MOVEMENTS_PART: Final = 1 << 22  # read at once
 
 
@@ -76,6 +80,7 @@ class OnLedger:
     outside: int = 0  # ordinary purchases outside of the city
     operations: int = 0
     payments: int = 0  # with a purse
+    refunds: int = 0  # of them
     purchases: int = 0  # ordinary ones
     refused: Counter[str] = field(default_factory=Counter)  # by "step: result"
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
@@ -90,10 +95,12 @@ def prepare(
     variant: Variant | str = variants.LIQUID_WEALTH,
     days: int | None = None,
     with_ordinary: bool = False,
+    refund_ppm: int = REFUND_PPM,
 ) -> Case:
     """Return a case. Counts of the programme refer to the city at full size.
 
     with_ordinary: every person has a wallet, and a ledger also gets the purchases in own money alone.
+    refund_ppm: share of payments of a purse that are taken back on the same day.
     days: number of days from the first on which claiming or spending is open; None ends with the last day of spending.
     Raises UsageError for another currency, and for fewer days than the programme has.
     """
@@ -110,7 +117,7 @@ def prepare(
     shops: Array = np.asarray(accepting.any(axis=0))
     place = engine.prepare(city, shops)
     chosen = variants.named(variant) if isinstance(variant, str) else variant
-    setting = settings.make(design, parameters, chosen, place.market, least if days is None else days)
+    setting = settings.make(design, parameters, chosen, place.market, least if days is None else days, refund_ppm)
     setting.rules[c.R_SEED] = seed
     return Case(programme, place, accepting, setting, seed, with_ordinary)
 
@@ -131,6 +138,7 @@ def alone(case: Case, recipients: Recipients) -> Outcome:
         setting.variant,
         case.seed,
         setting.days,
+        refund_ppm=setting.rules[c.R_REFUND],
         grants=recipients.grants(case.people),
         with_purses=True,
     )
@@ -158,7 +166,7 @@ class _Run:
         self.case, self.recipients, self.ledger, self.clock = case, recipients, ledger, clock
         self.seconds: dict[str, float] = {}
         self.refused: Counter[str] = Counter()
-        self.operations = self.payments = self.purchases = 0
+        self.operations = self.payments = self.refunds = self.purchases = 0
         people = case.people
         self.purses = np.zeros((people, c.PURSE_FIELDS), np.int64)
         self.purses[recipients.person, c.STAGE] = c.MEMBER
@@ -185,6 +193,8 @@ class _Run:
         self.account_of = np.full(shops + 1, -1)  # of each merchant; the last is outside of the city
         self.account_of[self.bank.shop] = np.arange(self.bank.shop.size)
         self.account_of[shops] = self.bank.shop.size
+        self.shop_operator = shop_operators(self.bank)
+        self.paid = np.zeros(0, ids.ID)  # of each decision of the day, the id of its payment
         self.wallet_row = self._rows(self.bank.wallet) if case.with_ordinary else np.zeros(0, np.int64)
         self._took("opening", begin)
 
@@ -209,6 +219,7 @@ class _Run:
             outside,
             self.operations,
             self.payments,
+            self.refunds,
             self.purchases,
             self.refused,
             self.seconds,
@@ -223,6 +234,7 @@ class _Run:
         made = decisions.decide(self.given, case.setting.steps, day, self.purses, with_ordinary=case.with_ordinary)
         self._took("deciding", begin)
         begin = time.perf_counter()
+        self.paid = np.zeros(made.person.size, ids.ID)
         top_up = self._top_up(made)
         local = hours.day_of(case.programme, day)
         events = self._events(day, local, made, top_up)
@@ -238,7 +250,7 @@ class _Run:
         """Return what each person tops up: for a wallet that is short, a month's usual purchases at least."""
         if not self.case.with_ordinary:
             return made.of(c.D_TOP_UP)
-        short = made.of(c.D_OWN) + made.ordinary - self.own[made.person]
+        short = made.of(c.D_OWN) + made.of(c.D_REFUNDED_OWN) + made.ordinary - self.own[made.person]
         month = self.case.place.people.month[made.person]
         return np.where(short > 0, np.maximum(short, month), 0)
 
@@ -252,20 +264,26 @@ class _Run:
         return person % self.bank.operators
 
     def _events(self, day: int, local: hours.Day, made: Decisions, top_up: Array) -> Events:
-        claims, pays = made.of(c.D_CLAIMS) != 0, made.of(c.D_USES) != 0
+        claims, refunded = made.of(c.D_CLAIMS) != 0, made.of(c.D_REFUNDED) != 0
+        pays = (made.of(c.D_USES) != 0) | refunded
         claimed, paid = hours.moments(local, day, self.case.seed, made.person, claims, pays)
-        claim, pay = np.flatnonzero(claims), np.flatnonzero(pays)
+        claim, pay, refund = np.flatnonzero(claims), np.flatnonzero(pays), np.flatnonzero(refunded)
         topped = np.flatnonzero(top_up)
+        by = self._operator(made.person)
+        shops = np.zeros(by.size, np.int64)
+        shops[refund] = self.shop_operator[self._account_of(made.of(c.D_SHOP)[refund])]
+        parts = [
+            (CLAIMED, claim, claimed, by),
+            (PAID, pay, paid, by),
+            (REFUNDED, refund, hours.refunds(local, paid, refunded), shops),
+        ]
         if not self.case.with_ordinary:
-            parts = [(OPENED, claim, claimed), (CLAIMED, claim, claimed), (TOPPED, topped, paid), (PAID, pay, paid)]
-            return Events.ordered(parts, self._operator(made.person))
+            return Events.ordered([(OPENED, claim, claimed, by), (TOPPED, topped, paid, by), *parts])
         buys = made.ordinary > 0
         bought = hours.purchases(local, day, self.case.seed, made.person, buys)
         never = np.int64(I64_MAX)
         first = np.minimum(np.where(pays, paid, never), np.where(buys, bought, never))
-        parts = [(CLAIMED, claim, claimed), (TOPPED, topped, first), (PAID, pay, paid)]
-        parts.append((BOUGHT, np.flatnonzero(buys), bought))
-        return Events.ordered(parts, self._operator(made.person))
+        return Events.ordered([(TOPPED, topped, first, by), (BOUGHT, np.flatnonzero(buys), bought, by), *parts])
 
     def _send(self, day: int, events: Events, made: Decisions, top_up: Array) -> Array:
         """Submit the events of a day, and the expiry; return their result codes."""
@@ -322,8 +340,11 @@ class _Run:
                 vault = vault_of(bank.central, operator)
                 found = operations.transfer(id, debit=vault, credit=wallet, amount=top_up[row])
             elif number == PAID:
-                amount = made.of(c.D_LABEL)[row] + made.of(c.D_OWN)[row]
-                found = operations.pay(id, payer=wallet, payee=self._payee(made.of(c.D_SHOP)[row]), amount=amount)
+                self.paid[row] = id
+                payee = self._payee(made.of(c.D_SHOP)[row])
+                found = operations.pay(id, payer=wallet, payee=payee, amount=made.payment[row])
+            elif number == REFUNDED:
+                found = operations.refund(id, original=self.paid[row], amount=made.payment[row])
             else:
                 payee = self._payee(made.of(c.D_ORDINARY_SHOP)[row])
                 amount = made.ordinary[row]
@@ -333,9 +354,14 @@ class _Run:
 
     def _payee(self, position: Array) -> Array:
         """Return the account of each shop, given by its position in the market: (n,) ID."""
+        found: Array = self.bank.shop_account[self._account_of(position)]
+        return found
+
+    def _account_of(self, position: Array) -> Array:
+        """Return the number of the account of each shop, given by its position in the market: (n,) int64."""
         merchant = self.case.place.market.merchant[np.maximum(position, 0)].astype(np.int64)
         merchant[position == c.OUTSIDE] = self.account_of.size - 1
-        found: Array = self.bank.shop_account[self.account_of[merchant]]
+        found: Array = self.account_of[merchant]
         return found
 
     def _count(self, codes: Array, events: Events, made: Decisions) -> None:
@@ -343,19 +369,20 @@ class _Run:
         is_done = codes == Result.CREATED
         self.operations += events.size
         self.payments += int(np.count_nonzero((events.step == PAID) & is_done))
+        self.refunds += int(np.count_nonzero((events.step == REFUNDED) & is_done))
         self.purchases += int(np.count_nonzero((events.step == BOUGHT) & is_done))
         wrong = np.flatnonzero(~is_done)
         for at in wrong.tolist():
             self.refused[f"{STEPS[int(events.step[at])]}: {Result(int(codes[at])).name}"] += 1
         step, row = events.step[wrong], events.row[wrong]
         self.purses[made.person[row[step == CLAIMED]], c.CLAIM_DAY] = 0
-        pay = row[step == PAID]
+        pay = row[(step == PAID) & (made.of(c.D_USES)[row] != 0)]
         self.purses[made.person[pay], c.PAYMENTS] -= 1
         self.purses[made.person[pay], c.DEBT] -= made.of(c.D_FORWARD)[pay]
 
     def _read_back(self, made: Decisions, *, is_last: bool) -> None:
         """Set stage and amounts of the purses that changed, and the own money in wallets, from the ledger."""
-        acted = made.person[(made.of(c.D_CLAIMS) | made.of(c.D_USES)) != 0]
+        acted = made.person[(made.of(c.D_CLAIMS) | made.of(c.D_USES) | made.of(c.D_REFUNDED)) != 0]
         person = self.recipients.person if is_last else acted
         with self.ledger.sequencer.reading() as state:
             purses = state.purses(NUMBER)
@@ -389,5 +416,8 @@ class _Run:
                     chosen = part["purpose"] == purpose
                     credit = part["credit_row"][chosen] & ~np.uint32(PURSE_BIT)
                     np.add.at(by_row[column], credit, part["amount"][chosen])
+                for column, purpose in enumerate((Purpose.REFUND_PURSE, Purpose.REFUND_OWN)):
+                    chosen = part["purpose"] == purpose
+                    np.subtract.at(by_row[column], part["debit_row"][chosen], part["amount"][chosen])
         paid[self.bank.shop] = by_row[:, rows[: self.bank.shop.size]].T
         return paid[:-1], int(by_row[1, rows[-1]]) if self.case.with_ordinary else 0
