@@ -16,6 +16,7 @@ from sycee.sandbox.city import definition
 from sycee.sandbox.city.build import build
 from sycee.sandbox.ledger_run import record
 from sycee.sandbox.ledger_run import run as runs
+from sycee.sandbox.ledger_run.folder import BANK
 from sycee.sequencer.verify import verify
 
 CITY: Final = "shenzhen"
@@ -36,14 +37,13 @@ def on_ledger(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     )
     for _ in range(setting.repeats):
         folder = setting.folder / "ledger"
-        folder.mkdir()
         forget_peak()
         setting.say(f"{case.people:,} persons, {DAYS} days")
         start, cpu = time.perf_counter(), time.process_time()
-        recipients = runs.choose(case, folder)
-        outcome = runs.alone(case, recipients)
-        found = runs.on_ledger(case, recipients, folder)
-        made = record.make(case, recipients, outcome, found)["ledger"]
+        with runs.opened(case, folder) as begun:
+            outcome = runs.alone(case, begun.recipients)
+            found = runs.on_ledger(case, begun)
+        made = record.make(case, begun.recipients, outcome, found)["ledger"]
         timing = Timing(case.people, time.perf_counter() - start, peak_bytes=peak_bytes())
         cpu = time.process_time() - cpu
         require(made["equal"], f"ledger and engine differ: {made}")
@@ -51,7 +51,7 @@ def on_ledger(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         require(paid >= PAYMENTS_MIN * case.people, f"{paid:,} payments are too few")
         setting.say("verifying the ledger")
         start = time.perf_counter()
-        verified = verify(folder)
+        verified = verify(folder / BANK)
         took_s = time.perf_counter() - start
         require(verified.digest == found.digest, "the journal gives another state")
         phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in found.seconds.items())

@@ -28,7 +28,8 @@ def run(
     *,
     city: Annotated[Path, Parameter(help="Folder of a city, from `sycee sandbox city`.")],
     ledger: Annotated[
-        Path | None, Parameter(help="New folder: run the same decisions on a ledger there, and compare.")
+        Path | None,
+        Parameter(help="Folder, new or of this run when interrupted: run it on a bank's ledger, and compare."),
     ] = None,
     ordinary: Annotated[
         bool, Parameter(negative="", help="On the ledger, pay all purchases: every person has a wallet.")
@@ -57,10 +58,9 @@ def run(
     from sycee.sandbox.city import files
     from sycee.sandbox.ledger_run import record
     from sycee.sandbox.ledger_run import run as runs
+    from sycee.sandbox.ledger_run.folder import BANK, RECORD
 
     require_distinct({"--ledger": ledger, "--out": out}, [city])
-    if ledger is not None and ledger.exists() and (not ledger.is_dir() or any(ledger.iterdir())):
-        raise UsageError(f"{ledger} is not an empty folder", hint="name a new folder for --ledger")
     if ordinary and ledger is None:
         raise UsageError("--ordinary pays purchases on a ledger, and there is none", hint="name a folder for --ledger")
     case = runs.prepare(
@@ -73,15 +73,16 @@ def run(
         with_ordinary=ordinary,
         refund_ppm=round(refunds * 1_000_000),
     )
-    found = None
-    if ledger is not None:
-        ledger.mkdir(parents=True, exist_ok=True)
-    recipients = runs.choose(case, ledger)
-    outcome = runs.alone(case, recipients)
-    if ledger is not None:
-        with progress(f"{case.programme.name} on a ledger", "days") as report:
-            found = runs.on_ledger(case, recipients, ledger, report)
-    made = record.make(case, recipients, outcome, found)
+    if ledger is None:
+        recipients = runs.choose(case)
+        made = record.make(case, recipients, runs.alone(case, recipients), None)
+    else:
+        with runs.opened(case, ledger) as begun:
+            outcome = runs.alone(case, begun.recipients)
+            with progress(f"{case.programme.name} on a ledger", "days") as report:
+                found = runs.on_ledger(case, begun, report)
+        made = record.make(case, begun.recipients, outcome, found)
+        write_file(ledger / RECORD, json.dumps(made, indent=1).encode() + b"\n")
     if out is not None:
         write_file(out, json.dumps(made, indent=1).encode() + b"\n")
     if json_:
@@ -89,7 +90,8 @@ def run(
     else:
         _show(made)
     if ledger is not None:
-        note(f"ledger stored in {ledger}; check it: sycee verify {ledger} --authority")
+        bank = ledger / BANK
+        note(f"bank and ledger stored in {bank}; check it: sycee verify {bank} --authority")
     answer = made["ledger"]
     if answer is not None and not answer["equal"]:
         raise IntegrityError(

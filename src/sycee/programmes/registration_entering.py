@@ -196,20 +196,22 @@ class Entering:
     def register_file(
         self, programme: str, occurrence: int, path: Path, *, who: int, is_confirmed: bool = False,
         progress: Progress | None = None, receipts: Receipts | None = None, faults_max: int = FAULTS_MAX,
+        salts: Bytes | None = None,
     ) -> Imported:  # fmt: skip
         """Register the rows of a CSV, Arrow or Parquet file, and return how many.
 
         The same file again registers only rows that an interrupted call did not. Rows that cannot be registered are
         refused by code, and do not stop the others. `is_confirmed`: rows without `checked_at` were checked, and their
-        codes entered, when they registered. `receipts(rows, entries, salts)` is called for each stored group. Raises
-        UsageError, before anything is stored, without the duty, outside registration, and for a missing or unknown
-        column.
+        codes entered, when they registered. `receipts(rows, entries, salts)` is called for each stored group. `salts`:
+        uint8 [rows, 32], for synthetic persons only, whose draw anybody may repeat; None: from the operating system.
+        Raises UsageError, before anything is stored, without the duty, outside registration, and for a missing or
+        unknown column.
         """
         self._people.require(who, REGISTER)
         found = self._lists.ensure(programme, occurrence)
         number = _import_id(found.list, path, is_confirmed)
         groups = partial(groups_of, path)
-        return self._register_groups(found, number, groups, who, is_confirmed, progress, receipts, faults_max)
+        return self._register_groups(found, number, groups, who, is_confirmed, progress, receipts, faults_max, salts)
 
     def register_rows(
         self, programme: str, occurrence: int, columns: Mapping[str, Sequence[str]], *, who: int, id: int,
@@ -234,7 +236,7 @@ class Entering:
 
     def _register_groups(
         self, found: Found, number: int, groups: Callable[[], Iterator[Group]], who: int, is_confirmed: bool,
-        progress: Progress | None, receipts: Receipts | None, faults_max: int,
+        progress: Progress | None, receipts: Receipts | None, faults_max: int, salts: Bytes | None = None,
     ) -> Imported:  # fmt: skip
         """Register the groups of rows that an earlier call with this number did not."""
         earlier = self._import_row(number)
@@ -249,7 +251,7 @@ class Entering:
 
             def prepared(group: Group) -> tuple[int, Rows, Array, Array]:
                 rows = reader.read(group.cells, group.first_row, group.wrong)
-                made = fresh_entries(rows)
+                made = fresh_entries(rows, salts)
                 return group.size, rows, made, vault.hashes_of(0, made)
 
             left = _after(groups(), done, reader)

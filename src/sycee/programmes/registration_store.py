@@ -80,10 +80,13 @@ def list_in(connection: Connection, programme: str, occurrence: int) -> ListRow 
     return None if row is None else ListRow(**row._mapping)
 
 
-def fresh_entries(rows: Rows) -> Array:
-    """Return rows with salts from the operating system: (n,) ENTRY."""
+def fresh_entries(rows: Rows, salts: Bytes | None = None) -> Array:
+    """Return rows with salts from the operating system, or with those of their rows of a file: (n,) ENTRY."""
     made = np.zeros(len(rows), ENTRY)
-    made["salt"] = np.frombuffer(os.urandom(32 * len(rows)), np.uint8).reshape(-1, 32)
+    if salts is None:
+        made["salt"] = np.frombuffer(os.urandom(32 * len(rows)), np.uint8).reshape(-1, 32)
+    else:
+        made["salt"] = salts[rows.rows - 1]
     made["document"], made["phone"] = rows.documents, rows.phones
     made["registered_ns"], made["bank"], made["stratum"] = rows.registered_ns, rows.banks, rows.strata
     made["wallet"] = rows.wallets

@@ -1,27 +1,34 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from sycee import cli
+from sycee.bank.bank import Bank
 from sycee.core.errors import UsageError
 from sycee.core.records.layout import AccountKind, Purpose
 from sycee.programmes import definition, draw
-from sycee.programmes.definition import Programme, Window
+from sycee.programmes.definition import Programme, Stratum, Window
 from sycee.programmes.merchant_groups import MerchantGroup
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour import parameters
 from sycee.sandbox.behaviour.draws import Draws, person_key
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
+from sycee.sandbox.engine.outcome import Outcome
 from sycee.sandbox.ledger_run import hours, record
 from sycee.sandbox.ledger_run import run as runs
+from sycee.sandbox.ledger_run.folder import BANK, RunFolder
+from sycee.sandbox.ledger_run.live import LiveBank
+from sycee.sandbox.ledger_run.recipients import Recipients
+from sycee.sandbox.ledger_run.sending import Sender
 from sycee.sequencer.embedded import Ledger
 
 TOWN = tiny_town(2_000, 120)
@@ -36,12 +43,45 @@ def case_of(programme: Programme = LUOHU, **options: Any) -> runs.Case:
     return runs.prepare(programme, TOWN, parameters.standard().central(), seed=7, **options)
 
 
-def test_every_purse_and_every_shop_is_equal_on_the_ledger(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank in which the operators have joined, to be copied."""
+    folder = tmp_path_factory.mktemp("founded")
+    with LiveBank.found(folder / BANK, LUOHU, b"luohu-2020:7"):
+        return folder
+
+
+class Ran(NamedTuple):
+    recipients: Recipients
+    outcome: Outcome
+    found: runs.OnLedger
+
+
+def begin(case: runs.Case, founded: Path, path: Path) -> None:
+    """Make the folder of a run whose bank is founded."""
+    folder = RunFolder.open(path, runs.facts(case))
+    shutil.copytree(founded, path, dirs_exist_ok=True)
+    folder.founded()
+
+
+def ran(case: runs.Case, founded: Path, path: Path) -> Ran:
+    begin(case, founded, path)
+    with runs.opened(case, path) as begun:
+        outcome = runs.alone(case, begun.recipients)
+        return Ran(begun.recipients, outcome, runs.on_ledger(case, begun))
+
+
+def test_every_purse_and_every_shop_is_equal_on_the_ledger(founded: Path, tmp_path: Path) -> None:
     case = case_of()
-    recipients = runs.choose(case, tmp_path)
-    assert draw.verify(tmp_path / runs.DRAW_FOLDER).ok
-    outcome = runs.alone(case, recipients)
-    found = runs.on_ledger(case, recipients, tmp_path)
+    recipients, outcome, found = ran(case, founded, tmp_path)
+    (files,) = (tmp_path / BANK / "programmes" / "luohu-2020").iterdir()
+    assert draw.verify(files).ok
+    alone = runs.choose(case)  # without a bank, the same draw
+    assert np.array_equal(alone.grants(case.people), recipients.grants(case.people))
+    assert np.array_equal(alone.member, recipients.member)
+    with Bank.open(tmp_path / BANK) as bank:
+        assert bank.programmes.occurrence("luohu-2020").state == "closed"
+        assert bank.check() == []
     made = record.make(case, recipients, outcome, found)
     assert made["ledger"]["equal"], made["ledger"]
     assert made["ledger"]["payments"] - made["ledger"]["refunds"] == outcome.total("payments") > 100
@@ -56,11 +96,9 @@ def test_every_purse_and_every_shop_is_equal_on_the_ledger(tmp_path: Path) -> No
     assert answer["shops_that_differ"][0]["merchant"] == 5
 
 
-def test_every_purchase_of_every_person_is_paid(tmp_path: Path) -> None:
+def test_every_purchase_of_every_person_is_paid(founded: Path, tmp_path: Path) -> None:
     case = case_of(with_ordinary=True, days=9)  # two days more than the purses have
-    recipients = runs.choose(case)
-    outcome = runs.alone(case, recipients)
-    found = runs.on_ledger(case, recipients, tmp_path)
+    recipients, outcome, found = ran(case, founded, tmp_path)
     answer = record.make(case, recipients, outcome, found)["ledger"]
     assert answer["equal"], answer
     assert found.payments - found.refunds == outcome.total("payments")
@@ -69,27 +107,27 @@ def test_every_purchase_of_every_person_is_paid(tmp_path: Path) -> None:
     assert outside == found.outside > 0
     every = outcome.cell_base.sum() + outcome.total("forward") + outcome.total("new") - outcome.total("paid_back")
     assert shops.sum() + outside == every
-    with Ledger.open(tmp_path, create=False) as ledger:
+    with Ledger.open(tmp_path / BANK, create=False) as ledger:
         wallets = ledger.accounts(kind=AccountKind.WALLET)
         assert len(wallets) == case.people
         assert min(wallet.balance for wallet in wallets) >= 0
         with ledger.sequencer.reading() as state:
-            top_ups = int(np.count_nonzero(state.movements["purpose"] == Purpose.TRANSFER))
+            chosen = state.movements["purpose"] == Purpose.TRANSFER
+            credit = state.accounts[state.movements["credit_row"][chosen]]
+            top_ups = int(np.count_nonzero(credit["kind"] == AccountKind.WALLET))
     assert case.people / 2 < top_ups < found.purchases / 3  # each of a month's purchases at least
 
 
 @pytest.mark.parametrize("with_ordinary", [False, True])
-def test_refunded_payments_are_undone(tmp_path: Path, with_ordinary: bool) -> None:
+def test_refunded_payments_are_undone(founded: Path, tmp_path: Path, with_ordinary: bool) -> None:
     case = case_of(with_ordinary=with_ordinary, refund_ppm=400_000)
-    recipients = runs.choose(case)
-    outcome = runs.alone(case, recipients)
+    recipients, outcome, found = ran(case, founded, tmp_path)
     outcome.check()
-    found = runs.on_ledger(case, recipients, tmp_path)
     made = record.make(case, recipients, outcome, found)
     assert made["ledger"]["equal"], made["ledger"]
     assert found.refunds > 50
     assert found.payments - found.refunds == outcome.total("payments") > 50
-    with Ledger.open(tmp_path, create=False) as ledger, ledger.sequencer.reading() as state:
+    with Ledger.open(tmp_path / BANK, create=False) as ledger, ledger.sequencer.reading() as state:
         purses = state.purses(1)
         spent, refunded, returned = (int(purses[name].sum()) for name in ("spent", "refunded", "returned"))
     assert refunded == outcome.total("refunded") == made["totals"]["refunded"]
@@ -102,17 +140,62 @@ def stricter(case: runs.Case) -> runs.Case:
     return replace(case, programme=replace(case.programme, rules=rules))
 
 
-def test_refused_payments_did_not_happen(tmp_path: Path) -> None:
-    case = case_of()
-    recipients = runs.choose(case)
-    found = runs.on_ledger(stricter(case), recipients, tmp_path)
+def test_refused_payments_did_not_happen(founded: Path, tmp_path: Path) -> None:
+    recipients, _, found = ran(stricter(case_of()), founded, tmp_path)
     assert sum(found.refused.values()) > 0
     assert all(reason.startswith(("payment: ", "refund: ")) for reason in found.refused)
     drawn = found.purses[recipients.person]
     assert np.array_equal(drawn[:, c.SPENT] + drawn[:, c.RETURNED], recipients.minor)
-    assert drawn[:, c.PAYMENTS].sum() == found.payments - found.refunds
     assert (drawn[:, c.DEBT] >= 0).all()
     assert found.shops_paid[:, 0].sum() == drawn[:, c.SPENT].sum()
+
+
+class Killed(Exception):
+    """The end of a run in the middle of a day."""
+
+
+def test_an_interrupted_run_continues(founded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(with_ordinary=True)
+    send, sent = Sender.send, [0]
+
+    def interrupted(sender: Sender, *args: Any) -> None:
+        sent[0] += 1
+        if sent[0] == 60:  # on the fifth day, with submissions that are not answered
+            raise Killed
+        send(sender, *args)
+
+    monkeypatch.setattr(Sender, "send", interrupted)
+    with pytest.raises(Killed):
+        ran(case, founded, tmp_path)
+    monkeypatch.undo()
+    with runs.opened(case, tmp_path) as begun:
+        kept = begun.folder.day()
+        assert kept is not None
+        assert 1 < kept.days < case.setting.days
+        outcome = runs.alone(case, begun.recipients)
+        found = runs.on_ledger(case, begun)
+    again = record.make(case, begun.recipients, outcome, found)["ledger"]
+    assert again["equal"], again
+    with (
+        pytest.raises(UsageError, match="has a run with seed 7, and this one has 8"),
+        runs.opened(runs.prepare(LUOHU, TOWN, parameters.standard().central(), seed=8, with_ordinary=True), tmp_path),
+    ):
+        pass
+    with runs.opened(case, tmp_path) as begun:  # a run that is complete gives the same figures
+        assert record.make(case, begun.recipients, outcome, runs.on_ledger(case, begun))["ledger"]["equal"]
+
+
+def test_a_bank_that_was_not_founded_completely_is_founded_anew(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path, {"seed": 1})
+    folder.bank.mkdir()
+    (folder.bank / "founding.json").write_text("{}")
+    assert not RunFolder.open(tmp_path, {"seed": 1}).is_founded
+    assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("")
+    with pytest.raises(UsageError, match="is not an empty folder"):
+        RunFolder.open(other, {"seed": 1})
 
 
 def test_a_list_has_packets_of_two_classes(tmp_path: Path) -> None:
@@ -126,12 +209,11 @@ def test_a_list_has_packets_of_two_classes(tmp_path: Path) -> None:
     assert recipients.grants(2_000).sum() == recipients.minor.sum()
 
 
-def test_days_without_an_operation_pass(tmp_path: Path) -> None:
+def test_days_without_an_operation_pass(founded: Path, tmp_path: Path) -> None:
     packets = (replace(LUOHU.packets[0], count=1),)
     case = case_of(replace(LUOHU, packets=packets), days=9)
-    recipients = runs.choose(case)
-    found = runs.on_ledger(case, recipients, tmp_path)
-    assert record.make(case, recipients, runs.alone(case, recipients), found)["ledger"]["equal"]
+    recipients, outcome, found = ran(case, founded, tmp_path)
+    assert record.make(case, recipients, outcome, found)["ledger"]["equal"]
     assert found.payments < 7
     setting = replace(case.setting, design=replace(case.setting.design, population=5_000_000))
     with pytest.raises(UsageError, match="none of the packets is left"):
@@ -164,8 +246,11 @@ def test_impossible_arguments_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the city tiny-town has EUR"):
         runs.prepare(LUOHU, replace(TOWN, currency="EUR"), parameters.standard().central(), seed=7)
     case = case_of(replace(LUOHU, rules=replace(LUOHU.rules, divisible=False)))
-    with pytest.raises(UsageError, match="indivisible"):
-        runs.on_ledger(case, runs.choose(case), tmp_path)
+    with pytest.raises(UsageError, match="indivisible"), runs.opened(case, tmp_path):
+        pass
+    two = replace(LUOHU.draw, strata=(Stratum("a", 20_000), Stratum("b", 30_000)))
+    with pytest.raises(UsageError, match="2 strata"):
+        runs.choose(case_of(replace(LUOHU, draw=two)))
 
 
 def test_the_command_runs_and_compares(
@@ -185,13 +270,14 @@ def test_the_command_runs_and_compares(
     stored = json.loads(out.read_text())
     assert {**stored, "ledger": None} == engine
     assert stored["ledger"]["equal"]
-    assert cli.main(["verify", str(tmp_path / "ledger"), "--authority"]) == 0
-    assert cli.main([*arguments, "--ledger", str(tmp_path / "ledger")]) == 2
-    assert "name a new folder for --ledger" in capsys.readouterr().err
+    assert json.loads((tmp_path / "ledger" / "record.json").read_text()) == stored
+    assert cli.main(["verify", str(tmp_path / "ledger" / "bank"), "--authority"]) == 0
+    assert cli.main([*arguments, "--ledger", str(tmp_path / "ledger"), "--seed", "2"]) == 2
+    assert "repeat the command of that run to continue it" in capsys.readouterr().err
     assert cli.main([*arguments, "--ordinary"]) == 2
     assert "name a folder for --ledger" in capsys.readouterr().err
-    on_ledger = runs.on_ledger
-    monkeypatch.setattr(runs, "on_ledger", lambda case, *rest: on_ledger(stricter(case), *rest))
+    prepare = runs.prepare
+    monkeypatch.setattr(runs, "prepare", lambda *args, **named: stricter(prepare(*args, **named)))
     assert cli.main([*arguments, "--ledger", str(tmp_path / "other")]) == 3
     shown = capsys.readouterr()
     assert "ledger and engine differ" in shown.err

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from sycee.core import ids
-from sycee.core.arrays import Array
+from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.programmes import draw
 from sycee.programmes.allotment import Share
-from sycee.programmes.definition import REPLAY_BEACON, Programme
+from sycee.programmes.definition import Programme
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour.setting import Setting
 from sycee.sandbox.engine import kernel
 from sycee.sandbox.engine import run as engine
 from sycee.sandbox.engine.run import Place
+from sycee.sandbox.ledger_run import programme_text
 from sycee.sandbox.plan import DOCUMENT_FIRST, PHONE_FIRST
 
 
@@ -48,44 +48,71 @@ class Recipients:
         ]
 
 
-def choose(programme: Programme, place: Place, setting: Setting, seed: int, folder: Path | None) -> Recipients:
-    """Return the recipients. A draw is published in `folder`, if there is one.
+@dataclass(frozen=True, slots=True, eq=False)
+class Registered:
+    """Who registers for the programme of a run, with public salts: what its draw, or its list, is made of.
+
+    `strata`: (n,) uint8, the packet class of each, where nothing is drawn.
+    """
+
+    programme: Programme  # with the numbers of the city
+    person: Array  # (n,) int64
+    salts: Bytes  # [n, 32]
+    strata: Array | None
+
+    @property
+    def entries(self) -> draw.Entries:
+        """The entries of the list."""
+        return draw.Entries(*keys_of(self.person), self.salts)
+
+
+def keys_of(person: Array) -> tuple[Array, Array]:
+    """Return the synthetic document and phone of persons: (n,) uint64 each."""
+    return (DOCUMENT_FIRST + person).astype(np.uint64), (PHONE_FIRST + person).astype(np.uint64)
+
+
+def registered(programme: Programme, place: Place, setting: Setting, seed: int) -> Registered:
+    """Return who registers: for a draw all who do by themselves; otherwise the persons with the engine's tickets.
+
+    Raises UsageError for a programme of several strata, of zones, or whose numbers are too small for the city.
+    """
+    if programme.draw.is_drawn:
+        counts = _scaled(setting, len(place.people))
+        person = _registering(place, setting)
+        amounts = [amount for _, amount in setting.design.classes]
+        made = programme_text.for_city(programme, list(zip(counts, amounts, strict=True)))
+        return Registered(made, person, draw.replay_salts(seed, person.size), None)
+    chosen = _by_ticket(place, setting, seed)
+    shares = [(each.count, each.minor) for each in chosen.shares()]
+    strata = np.repeat(np.arange(len(shares), dtype=np.uint8), [count for count, _ in shares])
+    made = programme_text.for_city(programme, shares)
+    return Registered(made, chosen.person, draw.replay_salts(seed, chosen.person.size), strata)
+
+
+def choose(programme: Programme, place: Place, setting: Setting, seed: int) -> Recipients:
+    """Return the recipients without a bank: those of its draw, with the same seed, are the same persons.
 
     A programme that is drawn is drawn by its rule, with the beacon of a replay. Others use the engine's tickets. Raises
-    UsageError for a programme of several strata.
+    as `registered`.
     """
     if not programme.draw.is_drawn:
         return _by_ticket(place, setting, seed)
-    if len(programme.draw.strata) != 1:
-        raise UsageError(
-            f"{programme.name} is drawn in {len(programme.draw.strata)} strata, and a synthetic person has none",
-            hint="use a programme with one [[draw.strata]]",
-        )
-    person = _registering(place, setting)
-    counts = _scaled(setting, len(place.people))
-    entries = draw.Entries(
-        (DOCUMENT_FIRST + person).astype(np.uint64),
-        (PHONE_FIRST + person).astype(np.uint64),
-        draw.replay_salts(seed, person.size),
-    )
-    (stratum,) = programme.draw.strata
-    rule = replace(
-        programme.draw,
-        strata=(replace(stratum, winners=sum(counts)),),
-        beacon_source=REPLAY_BEACON,
-        beacon_round=1,
-    )
-    frozen = draw.freeze(folder, programme.name, rule, entries, frozen_at_ns=programme.registration.until_ns)
+    made = registered(programme, place, setting, seed)
+    rule, name = made.programme.draw, programme.name
+    frozen = draw.freeze(None, name, rule, made.entries, frozen_at_ns=programme.registration.until_ns)
     winners = draw.draw(frozen, draw.replay_beacon(seed, frozen.announcement))
     if winners.entries is None:
         raise IntegrityError("the draw lost the link between its list and its entries")
-    order = winners.packet_order(frozen.commitments, len(counts))
-    amounts = np.repeat([amount for _, amount in setting.design.classes], counts).astype(np.int64)
+    order = winners.packet_order(frozen.commitments, len(made.programme.packets))
+    amounts = np.repeat(
+        np.array([each.amount_minor for each in made.programme.packets], np.int64),
+        [each.count for each in made.programme.packets],
+    )
     return Recipients(
-        person=person[winners.entries[order]],
+        person=made.person[winners.entries[order]],
         minor=amounts[: order.size],
         member=member_ids(frozen.commitments[winners.index[order]]),
-        registered=person.size,
+        registered=made.person.size,
     )
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from blake3 import blake3
 
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.core.records import layout, operations
@@ -39,12 +40,13 @@ from sycee.sandbox.ledger_run import decisions, hours
 from sycee.sandbox.ledger_run import recipients as recipient_lists
 from sycee.sandbox.ledger_run.decisions import Decisions
 from sycee.sandbox.ledger_run.events import BOUGHT, CLAIMED, OPENED, PAID, REFUNDED, STEPS, TOPPED, Events
-from sycee.sandbox.ledger_run.opening import NUMBER, open_bank, shop_operators, vault_of, wallet_records
+from sycee.sandbox.ledger_run.folder import Day, RunFolder
+from sycee.sandbox.ledger_run.live import LiveBank
+from sycee.sandbox.ledger_run.opening import open_books, shop_operators, wallet_records
 from sycee.sandbox.ledger_run.recipients import Recipients
 from sycee.sandbox.ledger_run.sending import Sender
-from sycee.sequencer.embedded import Ledger
 
-DRAW_FOLDER: Final = "draw"
+REFUSED: Final = "refused "  # before the names of counts of refusals
 Progress = Callable[[int, int], None]  # (done, total) in days
 
 # Assumed, no source was read for shops: 8 to 15 % of orders that were raised to a threshold were returned (Hemmati and
@@ -86,6 +88,16 @@ class OnLedger:
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """The bank of a run, whose packets are dropped. `seconds`: what founding, registration, draw and drop took."""
+
+    folder: RunFolder
+    bank: LiveBank
+    recipients: Recipients
+    seconds: float
+
+
 def prepare(
     programme: Programme,
     city: City,
@@ -122,10 +134,48 @@ def prepare(
     return Case(programme, place, accepting, setting, seed, with_ordinary)
 
 
-def choose(case: Case, folder: Path | None = None) -> Recipients:
-    """Return the recipients. A draw is published in the folder `draw` of `folder`."""
-    published = None if folder is None else folder / DRAW_FOLDER
-    return recipient_lists.choose(case.programme, case.place, case.setting, case.seed, published)
+def choose(case: Case) -> Recipients:
+    """Return the recipients, without a bank."""
+    return recipient_lists.choose(case.programme, case.place, case.setting, case.seed)
+
+
+@contextmanager
+def opened(case: Case, path: Path) -> Iterator[Opened]:
+    """Found the bank of a case in a new folder, or open the one that an interrupted run left there.
+
+    Its programme is registered, drawn and dropped. Raises UsageError for a folder with something else or with another
+    run, and for a programme that a ledger cannot have.
+    """
+    if not case.setting.design.divisible:
+        raise UsageError(
+            f"packets of {case.programme.name} are indivisible, and a ledger keeps what a payment leaves",
+            hint="run it without --ledger",
+        )
+    made = recipient_lists.registered(case.programme, case.place, case.setting, case.seed)
+    folder = RunFolder.open(path, facts(case))
+    seed = f"{case.programme.name}:{case.seed}".encode()
+    begin = time.perf_counter()
+    found = LiveBank.open if folder.is_founded else LiveBank.found
+    with found(folder.bank, case.programme, seed) as bank:
+        folder.founded()
+        recipients = bank.draw(made, case.seed)
+        bank.drop()
+        yield Opened(folder, bank, recipients, time.perf_counter() - begin)
+
+
+def facts(case: Case) -> dict[str, Any]:
+    """Return what must be equal for a run to be continued."""
+    return {
+        "programme": case.programme.name,
+        "programme_digest": blake3(repr(case.programme).encode()).hexdigest(),
+        "city": case.place.city.digest(),
+        "variant": case.setting.variant.name,
+        "parameters": case.setting.parameters.digest(),
+        "seed": case.seed,
+        "days": case.setting.days,
+        "ordinary": case.with_ordinary,
+        "refund_ppm": case.setting.rules[c.R_REFUND],
+    }
 
 
 def alone(case: Case, recipients: Recipients) -> Outcome:
@@ -144,29 +194,19 @@ def alone(case: Case, recipients: Recipients) -> Outcome:
     )
 
 
-def on_ledger(case: Case, recipients: Recipients, folder: Path, progress: Progress | None = None) -> OnLedger:
-    """Run a case on a new durable ledger in `folder`.
-
-    Raises UsageError for a programme whose packets a ledger cannot have.
-    """
-    if not case.setting.design.divisible:
-        raise UsageError(
-            f"packets of {case.programme.name} are indivisible, and a ledger keeps what a payment leaves",
-            hint="run it without --ledger",
-        )
-    clock = SimulatedClock(case.programme.registration.from_ns)
-    with Ledger.open(folder, clock=clock, snapshot_frames=None) as ledger:
-        return _Run(case, recipients, ledger, clock).run(progress)
+def on_ledger(case: Case, begun: Opened, progress: Progress | None = None) -> OnLedger:
+    """Run the days of a case on the ledger of its bank, from the first one that is not finished."""
+    return _Run(case, begun).run(progress)
 
 
 class _Run:
     """One run on a ledger: purses of all persons, and own money in wallets if ordinary purchases are paid."""
 
-    def __init__(self, case: Case, recipients: Recipients, ledger: Ledger, clock: SimulatedClock) -> None:
-        self.case, self.recipients, self.ledger, self.clock = case, recipients, ledger, clock
-        self.seconds: dict[str, float] = {}
-        self.refused: Counter[str] = Counter()
-        self.operations = self.payments = self.refunds = self.purchases = 0
+    def __init__(self, case: Case, begun: Opened) -> None:
+        self.case, self.folder, self.live, recipients = case, begun.folder, begun.bank, begun.recipients
+        self.recipients, self.ledger = recipients, begun.bank.bank.stores.ledger
+        self.seconds: dict[str, float] = {"programme": begun.seconds}
+        self.counts: Counter[str] = Counter()
         people = case.people
         self.purses = np.zeros((people, c.PURSE_FIELDS), np.int64)
         self.purses[recipients.person, c.STAGE] = c.MEMBER
@@ -179,16 +219,8 @@ class _Run:
             *engine.Columns.of(case.place.people, case.setting.design).arrays,
         )
         begin = time.perf_counter()
-        self.bank = open_bank(
-            case.programme,
-            ledger,
-            clock,
-            f"{case.programme.name}:{case.seed}".encode(),
-            case.groups,
-            recipients,
-            people=people,
-            with_ordinary=case.with_ordinary,
-        )
+        self.bank = open_books(self.live, case.groups, people, with_ordinary=case.with_ordinary)
+        self.number = self.bank.numbers.number
         shops = len(case.place.city.merchants)
         self.account_of = np.full(shops + 1, -1)  # of each merchant; the last is outside of the city
         self.account_of[self.bank.shop] = np.arange(self.bank.shop.size)
@@ -196,34 +228,52 @@ class _Run:
         self.shop_operator = shop_operators(self.bank)
         self.paid = np.zeros(0, ids.ID)  # of each decision of the day, the id of its payment
         self.wallet_row = self._rows(self.bank.wallet) if case.with_ordinary else np.zeros(0, np.int64)
+        self.first = self._kept()
         self._took("opening", begin)
 
     def run(self, progress: Progress | None) -> OnLedger:
         days = self.case.setting.days
-        for day in range(days):
+        for day in range(self.first, days):
             self._day(day)
+            self._keep(day + 1)
             if progress is not None:
                 progress(day + 1, days)
         begin = time.perf_counter()
+        self.live.close()
         self.ledger.check()
-        self.bank.central.check(self.ledger)
         digest = self.ledger.digest().hex()
         self._took("checking", begin)
         begin = time.perf_counter()
         shops_paid, outside = self._shops()
         self._took("reading", begin)
+        refused = {name.removeprefix(REFUSED): count for name, count in self.counts.items() if name.startswith(REFUSED)}
         return OnLedger(
-            self.purses,
-            shops_paid,
-            digest,
-            outside,
-            self.operations,
-            self.payments,
-            self.refunds,
-            self.purchases,
-            self.refused,
-            self.seconds,
+            purses=self.purses,
+            shops_paid=shops_paid,
+            digest=digest,
+            outside=outside,
+            operations=self.counts["operations"],
+            payments=self.counts["payments"],
+            refunds=self.counts["refunds"],
+            purchases=self.counts["purchases"],
+            refused=Counter(refused),
+            seconds=self.seconds,
         )
+
+    def _kept(self) -> int:
+        """Take the figures after the last whole day of an interrupted run; return the number of days."""
+        kept = self.folder.day()
+        if kept is None:
+            return 0
+        self.purses[self.recipients.person] = kept.purses
+        self.own[:] = kept.own
+        self.counts = Counter(kept.counts)
+        return kept.days
+
+    def _keep(self, days: int) -> None:
+        begin = time.perf_counter()
+        self.folder.keep(Day(days, self.purses[self.recipients.person], self.own, self.counts))
+        self._took("keeping", begin)
 
     def _took(self, phase: str, begin: float) -> None:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begin
@@ -238,7 +288,7 @@ class _Run:
         top_up = self._top_up(made)
         local = hours.day_of(case.programme, day)
         events = self._events(day, local, made, top_up)
-        self._issue(day, local, made, top_up)
+        self._issue(made, top_up)
         self._took("records", begin)
         codes = self._send(day, events, made, top_up)
         begin = time.perf_counter()
@@ -254,11 +304,12 @@ class _Run:
         month = self.case.place.people.month[made.person]
         return np.where(short > 0, np.maximum(short, month), 0)
 
-    def _issue(self, day: int, local: hours.Day, made: Decisions, top_up: Array) -> None:
+    def _issue(self, made: Decisions, top_up: Array) -> None:
         needed = np.zeros(self.bank.operators, np.int64)
         np.add.at(needed, self._operator(made.person), top_up)
         if needed.any():
-            self.bank.issue(day, local.from_ns, needed.tolist())
+            for operator, minor in enumerate(needed.tolist()):
+                self.live.provide(operator, minor)
 
     def _operator(self, person: Array) -> Array:
         return person % self.bank.operators
@@ -295,7 +346,7 @@ class _Run:
             if ends and moment >= expires_ns:
                 ends = False
                 self._finish(sender)
-                self.bank.expire()
+                self.live.expire()
             begin = time.perf_counter()
             records = self._records(day, moment, events, part, made, top_up)
             self._took("records", begin)
@@ -304,7 +355,7 @@ class _Run:
             self._took("ledger", begin)
         self._finish(sender)
         if ends:
-            self.bank.expire()
+            self.live.expire()
         return codes
 
     def _finish(self, sender: Sender) -> None:
@@ -331,14 +382,13 @@ class _Run:
                 member = self.member[person]
                 found = operations.claim(
                     id,
-                    programme=NUMBER,
+                    programme=self.number,
                     member=member,
                     member_id=self.recipients.member[member],
                     wallet=wallet,
                 )
             elif number == TOPPED:
-                vault = vault_of(bank.central, operator)
-                found = operations.transfer(id, debit=vault, credit=wallet, amount=top_up[row])
+                found = operations.transfer(id, debit=bank.vault[operator], credit=wallet, amount=top_up[row])
             elif number == PAID:
                 self.paid[row] = id
                 payee = self._payee(made.of(c.D_SHOP)[row])
@@ -367,13 +417,12 @@ class _Run:
     def _count(self, codes: Array, events: Events, made: Decisions) -> None:
         """Count operations, and undo what the decision assumed of claims and payments that the ledger refused."""
         is_done = codes == Result.CREATED
-        self.operations += events.size
-        self.payments += int(np.count_nonzero((events.step == PAID) & is_done))
-        self.refunds += int(np.count_nonzero((events.step == REFUNDED) & is_done))
-        self.purchases += int(np.count_nonzero((events.step == BOUGHT) & is_done))
+        self.counts["operations"] += events.size
+        for name, number in (("payments", PAID), ("refunds", REFUNDED), ("purchases", BOUGHT)):
+            self.counts[name] += int(np.count_nonzero((events.step == number) & is_done))
         wrong = np.flatnonzero(~is_done)
         for at in wrong.tolist():
-            self.refused[f"{STEPS[int(events.step[at])]}: {Result(int(codes[at])).name}"] += 1
+            self.counts[f"{REFUSED}{STEPS[int(events.step[at])]}: {Result(int(codes[at])).name}"] += 1
         step, row = events.step[wrong], events.row[wrong]
         self.purses[made.person[row[step == CLAIMED]], c.CLAIM_DAY] = 0
         pay = row[(step == PAID) & (made.of(c.D_USES)[row] != 0)]
@@ -385,7 +434,7 @@ class _Run:
         acted = made.person[(made.of(c.D_CLAIMS) | made.of(c.D_USES) | made.of(c.D_REFUNDED)) != 0]
         person = self.recipients.person if is_last else acted
         with self.ledger.sequencer.reading() as state:
-            purses = state.purses(NUMBER)
+            purses = state.purses(self.number)
             found = purses if is_last else purses[self.member[person]]
             is_over, is_claimed = found["state"] == PurseState.EXPIRED, found["wallet"] > 0
             spent, returned = found["spent"] - found["refunded"], found["returned"].copy()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from sycee.core.arrays import Array
-from sycee.core.clock import SimulatedClock
+from sycee.core.clock import Clock, read_ns
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.core.records.envelopes import Envelope
 from sycee.ledger.batch import BODY_BYTES_MAX, first_codes
@@ -23,21 +23,30 @@ PART_MAX: Final = 7 * SIGNED_MAX  # records of one submission: an envelope count
 STARTED_MAX: Final = 2  # submissions that are not answered yet
 
 
+class SettableClock(Clock, Protocol):
+    """A clock that moves forward when it is told to."""
+
+    def set(self, ns: int) -> None:
+        """Set a later time."""
+        ...
+
+
 class Sender:
     """Signs records, submits them in order and collects their results."""
 
-    def __init__(self, ledger: Ledger, clock: SimulatedClock, signers: Sequence[Signer]) -> None:
+    def __init__(self, ledger: Ledger, clock: SettableClock, signers: Sequence[Signer]) -> None:
         self._ledger, self._clock, self._signers = ledger, clock, signers
         self._started: deque[tuple[Array, Ticket]] = deque()
 
     def send(self, records: Array, by: Array, moment_ns: int, codes: Array) -> None:
-        """Submit records at a moment. `finish` waits for their first result codes, which are written to `codes`.
+        """Submit records at a moment, or now if that is later.
 
+        `finish` waits for their first result codes, which are written to `codes`.
         by: (n,) the index of each record's signer; equal ones are neighbours.
         """
         for first, end, ranges in _parts(by):
             envelopes = [self._sign(records, first, by, moment_ns, each) for each in ranges]
-            if self._clock.now_ns() != moment_ns:
+            if read_ns(self._clock) < moment_ns:
                 self.finish()  # a frame has the time at which it is written
                 self._clock.set(moment_ns)
             while len(self._started) >= STARTED_MAX:
@@ -56,7 +65,7 @@ class Sender:
     def _sign(self, records: Array, part: int, by: Array, moment_ns: int, signed: tuple[int, int]) -> Envelope:
         first, end = signed
         signer = self._signers[int(by[first])]
-        until_ns = moment_ns + SIGNATURE_VALIDITY_NS
+        until_ns = max(moment_ns, read_ns(self._clock)) + SIGNATURE_VALIDITY_NS
         return signer.sign(records[first:end], self._ledger.ledger_id, until_ns, first=first - part)
 
 
