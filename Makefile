@@ -128,8 +128,13 @@ bench-programmes: $(DEV) ## Measure programmes at full size: registration, draw,
 	$(BIN)/python -m benchmarks --full --only programmes-
 
 .PHONY: bench-sandbox
-bench-sandbox: $(DEV) ## Measure the sandbox at full size
+bench-sandbox: $(DEV) peers ## Measure the sandbox at full size, with Mesa and mesa-frames beside it
 	$(BIN)/python -m benchmarks --full --only sandbox-
+
+# Without their dependencies: mesa-frames asks for an older NumPy, and works with this one.
+.PHONY: peers
+peers: $(DEV) ## Install Mesa and mesa-frames, with which benchmarks compare the sandbox
+	@$(call add,$(VENV),requirements/peers.txt)
 
 .PHONY: bench-clearing
 bench-clearing: $(DEV) ## Measure the clearing house at full size: queues with five seeds, messages, the peak day
@@ -147,6 +152,7 @@ lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgr
 	  $(COMPILE) $(UPGRADE) pyproject.toml --extra report --group build -o requirements/runtime.txt; \
 	  $(COMPILE) $(UPGRADE) pyproject.toml --extra all --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
 	  $(COMPILE) $(UPGRADE) --no-deps --group pyproject.toml:schemas -o requirements/schemas.txt; \
+	  $(COMPILE) $(UPGRADE) --no-deps --group pyproject.toml:peers -o requirements/peers.txt; \
 	  $(COMPILE) $(UPGRADE) --group pyproject.toml:uv -o requirements/uv.txt'
 
 .PHONY: services

@@ -32,6 +32,8 @@ FAMILIES: Final = (
     "clearing_days",
     "sandbox_engine",
     "sandbox_ledger",
+    "sandbox_experiments",
+    "voucher_peers",
     "iso20022_messages",
     "clearing_queues",
     "clearing_peak",

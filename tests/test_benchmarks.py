@@ -42,18 +42,24 @@ from benchmarks import (
     purses,
     report,
     sandbox_engine,
+    sandbox_experiments,
     screening,
     signed,
     sqlite,
     starts,
     tables,
     town,
+    voucher_model,
     wallets,
 )
 from benchmarks.measure import BATCH, MILLION, RATE, TOTAL_MS, Benchmark, Goal, Measure, Row, Setting, Timing
 
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.result_codes import Result
+from sycee.sandbox.behaviour import layout
+from sycee.sandbox.behaviour.decide import basket, propensity
+from sycee.sandbox.behaviour.draws import Draws, happens, person_key, share_of
+from sycee.sandbox.engine.run import Columns
 
 MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}
 ISSUE = {
@@ -75,6 +81,8 @@ SMALL: dict[str, Measure] = {
     "synthetic city": cities.built,
     "clearing day": clearing_days.day,
     "sandbox": partial(sandbox_engine.ran, is_universal=True),
+    "compared designs": sandbox_experiments.compared,
+    "predicted pilot": sandbox_experiments.predicted,
     "holds": partial(ledger.holds, accounts=50),
     "journal bytes": partial(ledger.journal_bytes, accounts=50),
     "drop": drops.drop,
@@ -162,6 +170,22 @@ def test_every_kind_of_row_checks_its_work(kind: str, monkeypatch: pytest.Monkey
     assert work.total_s > 0 or work.value is not None
     assert all(limit.total_s > 0 or limit.value for limit in limits)
     assert limits
+
+
+def test_peers_of_the_sandbox_have_the_draws_of_the_engine() -> None:
+    made = voucher_model.model()
+    persons, days = voucher_model.persons_of(made, 40), list(voucher_model.days_of(made, 40))
+    assert voucher_model.totals_of(made.engine(40)).shape == (voucher_model.DAYS, len(voucher_model.TOTALS))
+    for number in (0, 7, 39):
+        person = Columns.of(made.place.people, made.design).person(number, 1)
+        for at in (0, 11):
+            drawn = Draws(person_key(voucher_model.SEED, number), at)
+            assert days[at].used[number] == share_of(drawn.bits(layout.USE))
+            assert person.month * int(days[at].basket[number]) >> layout.BASKET_BITS == basket(
+                person, made.setting, drawn
+            )
+            assert persons.propensity[number] == propensity(person, made.setting, drawn)
+            assert persons.never[number] == happens(drawn.once(layout.NEVER), made.setting.rules[layout.R_NEVER])
 
 
 def test_a_wrong_answer_ends_an_open_loop() -> None:

@@ -89,12 +89,12 @@ def test_no_path_of_one_machine() -> None:
 
 def test_locks_name_no_address() -> None:
     locks = [name for name in texts() if name.startswith("requirements/")]
-    assert len(locks) == 4
+    assert len(locks) == 5
     assert places(ADDRESS, locks) == []
     assert not {"uv.lock", "package-lock.json", "poetry.lock"} & {Path(name).name for name in tracked()}
 
 
-@pytest.mark.parametrize("lock", ["runtime", "dev", "schemas", "uv"])
+@pytest.mark.parametrize("lock", ["runtime", "dev", "schemas", "peers", "uv"])
 def test_every_locked_release_is_exact_and_hashed(lock: str) -> None:
     logical = (ROOT / "requirements" / f"{lock}.txt").read_text().replace("\\\n", " ").splitlines()
     releases = [line for line in logical if line.strip() and not line.lstrip().startswith("#")]
