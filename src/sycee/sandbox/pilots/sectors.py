@@ -1,0 +1,42 @@
+"""Names of sectors in files of pilots: the synthetic town has few sectors, and pilots name theirs in many ways.
+
+`data/sector-names` lists names and the sectors of the town that they stand for together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Final
+
+from sycee import data
+
+FOLDER: Final = "sector-names"
+STANDARD: Final = "standard"
+
+
+def named(name: str, has: Collection[str]) -> tuple[str, ...]:
+    """Return the sectors of a town that a name stands for: itself, or those that are listed for it; () for none."""
+    if name in has:
+        return (name,)
+    found = _listed().get(_plain(name), ())
+    return tuple(each for each in found if each in has)
+
+
+@cache
+def _listed() -> Mapping[str, tuple[str, ...]]:
+    table = data.document(FOLDER, STANDARD, "list of names of sectors")
+    table.text("source")
+    table.text("mark")
+    found: dict[str, tuple[str, ...]] = {}
+    for each in table.tables("names"):
+        kinds = each.texts("sectors")
+        found |= {_plain(name): kinds for name in each.texts("names")}
+        each.finish()
+    table.finish()
+    return found
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters, words apart by one space."""
+    return " ".join(name.lower().replace("&", " and ").replace("-", " ").replace("_", " ").replace(",", " ").split())
