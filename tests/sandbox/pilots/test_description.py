@@ -40,7 +40,7 @@ def test_days_are_counted_from_the_first_day_and_a_moved_deadline_is_announced()
     assert pilot.design.claim_until == 146
     assert pilot.days == 180
     assert set(pilot.absent) == {"people.income_month_median", "people.age_60_share"}
-    assert pilot.unused == ("rules.transferable",)
+    assert pilot.unused == ("rules.transferable: no rule of behaviour reads it",)
 
 
 def test_an_amount_is_a_text_or_a_number_in_major_units() -> None:

@@ -97,7 +97,7 @@ class Description:
     design: Design  # its population, registered and shops are set for a simulation
     ask: Ask
     absent: Mapping[str, str]  # dotted key that the file omits: what is assumed instead
-    unused: tuple[str, ...]  # dotted keys whose facts no rule of behaviour reads
+    unused: tuple[str, ...]  # "dotted key: why", for facts that a simulation does not use as they are
     digest: str  # of the file, BLAKE3-256
 
     def day(self, when: date) -> int:
@@ -207,7 +207,7 @@ def _read(table: Table, digest: str) -> Description:
     merchants = table.table("merchants")
     count = facts.optional(merchants, "count", lambda: merchants.integer("count", least=1), 0)
     share = facts.optional(merchants, "share_of_retail", lambda: _share(merchants, "share_of_retail"), 0, "drawn")
-    sectors = facts.optional(merchants, "sectors", lambda: merchants.texts("sectors"), NO_TEXTS)
+    sectors = facts.optional(merchants, "sectors", lambda: merchants.texts("sectors", empty=True), NO_TEXTS)
     online, chains = merchants.boolean("online"), merchants.boolean("large_chains")
     merchants.finish()
 
@@ -222,7 +222,8 @@ def _read(table: Table, digest: str) -> Description:
 
     ask = _ask(table.table("ask"))
     table.finish()
-    values["pieces"] = _pieces(values, pieces, piece, grant)
+    unused = ["rules.transferable: no rule of behaviour reads it"] if transferable else []
+    values["pieces"] = _pieces(values, pieces, piece, grant, unused)
     values["shops"] = Shops(online=online, chains=chains)
     values["first_weekday"] = first.weekday()
     try:
@@ -236,26 +237,37 @@ def _read(table: Table, digest: str) -> Description:
     for each in ask.dates:
         if each < first:
             raise table.error("ask", f"{each} is before the first day, {first}", right="days of the pilot or later")
-    unused = ("rules.transferable",) if transferable else ()
     return Description(
         name=name, title=title, country=country, currency=currency, source=source, first=first,
         population=population, eligible=eligible, registered=registered, income_month=income,
         consumption_month=consumption, age_60_ppm=old, wallet_ppm=wallet, merchants=count, share_of_retail_ppm=share,
         sectors=sectors, transferable=transferable, cash_out=cash_out, design=made, ask=ask,
-        absent=MappingProxyType(facts.absent), unused=unused, digest=digest,
+        absent=MappingProxyType(facts.absent), unused=tuple(unused), digest=digest,
     )  # fmt: skip
 
 
-def _pieces(values: Mapping[str, Any], pieces: int, piece: int, grant: Table) -> int:
-    """Return the number of equal pieces of a coupon, from their number or their amount."""
+def _pieces(values: dict[str, Any], pieces: int, piece: int, grant: Table, unused: list[str]) -> int:
+    """Return the number of equal pieces of a coupon, from their number or their amount.
+
+    `amount` is a mean, so pieces need not divide it: then it is rounded, and `unused` gets a note.
+    """
     total = values["amount"]
-    if piece and not pieces:
-        pieces = max(round(total / piece), 1)
-    if piece and pieces * piece != total:
-        raise grant.error(
-            "piece_amount", f"{pieces} pieces of this amount are not `amount`", right="amount = pieces × piece_amount"
-        )
-    return pieces or 1
+    if piece > total:
+        raise grant.error("piece_amount", "a piece is more than `amount`", right="amount = pieces × piece_amount")
+    if values["kind"] != designs.COUPON:
+        if pieces or piece:
+            unused.append("grant.pieces: only a coupon is spent in pieces here")
+        return 1
+    if piece:
+        pieces = pieces or max(round(total / piece), 1)
+        if pieces * piece != total:
+            unused.append("grant.piece_amount: pieces × piece_amount is not amount; equal pieces of amount are assumed")
+    pieces = pieces or 1
+    if total < pieces:
+        raise grant.error("pieces", f"{pieces} pieces of the amount are less than one minor unit", right="fewer pieces")
+    values["amount"] = round(total / pieces) * pieces
+    values["amount_by_size"] = tuple(round(each / pieces) * pieces for each in values["amount_by_size"])
+    return pieces
 
 
 def _deliveries(table: Table) -> tuple[tuple[date, int], ...]:
