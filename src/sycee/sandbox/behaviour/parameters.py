@@ -17,6 +17,8 @@ from statistics import NormalDist
 from types import MappingProxyType
 from typing import Final
 
+from blake3 import blake3
+
 from sycee import data
 from sycee.core import documents, typos
 from sycee.core.documents import Table
@@ -83,6 +85,11 @@ NAMES: Final = (
     "habit_boost",
 )
 
+# How places and pilots differ from each other: no decision reads these, and predictions of a pilot draw them.
+BASKET_SPREAD: Final = "basket_spread"
+PILOT_SPREAD: Final = "pilot_spread"
+VARIATION: Final = (BASKET_SPREAD, PILOT_SPREAD)
+
 
 @dataclass(frozen=True, slots=True)
 class Prior:
@@ -98,13 +105,26 @@ class Prior:
         """Return the value below which a share `probability` of the distribution lies, 0 < probability < 1."""
         if self.family == UNIFORM:
             return self.low + probability * (self.high - self.low)
-        is_log = self.family == LOGNORMAL
-        low, high = (log(self.low), log(self.high)) if is_log else (self.low, self.high)
-        normal = NormalDist(log(self.middle) if is_log else self.middle, self.spread)
+        normal, low, high = self._normal()
         below, above = normal.cdf(low), normal.cdf(high)
         value = normal.inv_cdf(min(max(below + probability * (above - below), 1e-15), 1 - 1e-15))
         value = min(max(value, low), high)
-        return exp(value) if is_log else value
+        return exp(value) if self.family == LOGNORMAL else value
+
+    def probability(self, value: float) -> float:
+        """Return the share of the distribution below a value: the inverse of `quantile`."""
+        if self.family == UNIFORM:
+            return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
+        normal, low, high = self._normal()
+        below, above = normal.cdf(low), normal.cdf(high)
+        place = log(max(value, self.low)) if self.family == LOGNORMAL else value
+        return min(max((normal.cdf(place) - below) / (above - below), 0.0), 1.0)
+
+    def _normal(self) -> tuple[NormalDist, float, float]:
+        """Return the normal distribution of the value, or of its logarithm, and where it is cut."""
+        if self.family == LOGNORMAL:
+            return NormalDist(log(self.middle), self.spread), log(self.low), log(self.high)
+        return NormalDist(self.middle, self.spread), self.low, self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +166,26 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class ParameterSet:
-    """A file of parameters, in the order of NAMES."""
+    """A file of parameters, in the order of NAMES, and how they vary, in the order of VARIATION."""
 
     title: str
     parameters: tuple[Parameter, ...]
+    variation: tuple[Parameter, ...]
 
     def __getitem__(self, name: str) -> Parameter:
         typos.require(name, NAMES, f"there is no parameter {name!r}", f"parameters: {', '.join(NAMES)}")
         return self.parameters[NAMES.index(name)]
+
+    def varies(self, name: str) -> Parameter:
+        """Return one of VARIATION."""
+        return self.variation[VARIATION.index(name)]
+
+    def digest(self) -> str:
+        """Return the BLAKE3-256 of names, units, central values and priors, without titles and sources."""
+        every = (*self.parameters, *self.variation)
+        return blake3(
+            "\n".join(f"{each.name} {each.unit} {each.value!r} {each.prior!r}" for each in every).encode()
+        ).hexdigest()
 
     def central(self) -> Parameters:
         """Return the central value of each parameter."""
@@ -190,8 +222,11 @@ def load(source: Path | str) -> ParameterSet:
     parts = table.table("parameters")
     found = tuple(_parameter(name, parts.table(name)) for name in NAMES)
     parts.finish()
+    parts = table.table("variation")
+    variation = tuple(_parameter(name, parts.table(name)) for name in VARIATION)
+    parts.finish()
     table.finish()
-    return ParameterSet(title, found)
+    return ParameterSet(title, found, variation)
 
 
 def _parameter(name: str, table: Table) -> Parameter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sycee.core import typos
@@ -88,11 +89,17 @@ def gradient(slope: int, decile: int) -> int:
 
 def faded(start: int, fade: int, days: int) -> int:
     """Return `start` multiplied `days` times by `fade`."""
-    for _ in range(days):
-        if not start:
-            break
-        start = start * fade // PPM
-    return start
+    values = _fading(start, fade)
+    return values[min(days, len(values) - 1)]
+
+
+@lru_cache(maxsize=256)
+def _fading(start: int, fade: int) -> tuple[int, ...]:
+    """Return the faded values of all days, to the first 0."""
+    values = [start]
+    while values[-1] and len(values) <= NEVER:
+        values.append(values[-1] * fade // PPM)
+    return tuple(values)
 
 
 def _by_liquid_wealth(parameters: Parameters, design: Design, income: int, liquid: int) -> int:

@@ -21,6 +21,7 @@ from sycee.sandbox.experiments import ensemble, sensitivity
 from sycee.sandbox.experiments.candidates import Candidate, Trial
 from sycee.sandbox.experiments.ensemble import Ensemble
 from sycee.sandbox.inference.posterior import Posterior
+from sycee.sandbox.inference.provenance import older
 from sycee.sandbox.validity.predicting import CODE, code_digest, quantiles
 
 FORMAT: Final = "sycee-comparison-1"
@@ -92,7 +93,7 @@ def compare(
         "city": {"name": trial.city.name, "digest": trial.city.digest(), "people": trial.people},
         "population": trial.population,
         "currency": currency.code,
-        "posterior": {"source": posterior.source, "digest": posterior.digest},
+        "posterior": {"source": posterior.source, "digest": posterior.digest, "older": list(older(posterior))},
         "code": code_digest((*CODE, "experiments")),
         "runs": runs.digest(),
         "draws": draws,

@@ -2,7 +2,7 @@
 
 Each structural variant is fitted by itself. A particle is a probability for each fitted parameter, so that the prior is
 uniform; its summary statistics are the simulated results of every pilot. Facts that a description leaves out differ
-between evaluations, from a few towns made for each pilot.
+between evaluations, from a few towns made for each pilot; so do the pilot's own values of parameters (`variation`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 from sycee.sandbox.behaviour import parameters as behaviour
-from sycee.sandbox.behaviour.parameters import ParameterSet
+from sycee.sandbox.behaviour.design import UNIVERSAL
+from sycee.sandbox.behaviour.parameters import PILOT_SPREAD, Parameters, ParameterSet
 from sycee.sandbox.inference import posterior
-from sycee.sandbox.inference.posterior import Numbers
-from sycee.sandbox.pilots import town
-from sycee.sandbox.pilots.description import FOLDER, UNIT_AMOUNT, Description, load
+from sycee.sandbox.inference.posterior import Numbers, Posterior
+from sycee.sandbox.inference.variation import inside, of_pilot
+from sycee.sandbox.pilots import sectors, town
+from sycee.sandbox.pilots.description import FOLDER, SECTOR_SHARE, SIZE_SHARE, UNIT_AMOUNT, Description, load
 from sycee.sandbox.pilots.published import Published, Result
 from sycee.sandbox.pilots.published import load as load_results
-from sycee.sandbox.pilots.simulation import Key, Simulation
+from sycee.sandbox.pilots.simulation import WITHIN_HORIZON, Key, Simulation
 
 # Parameters that published results of pilots can inform. All others keep their priors.
 FITTED: Final = (
@@ -42,12 +44,13 @@ FITTED: Final = (
 )
 PARTICLES: Final = 100
 GENERATIONS: Final = 6
-SIMULATIONS_MAX: Final = 4_000  # of one variant
+SIMULATIONS_MAX: Final = 3_000  # of one variant
 PEOPLE: Final = 4_000
-TOWNS: Final = 4  # of each pilot
+TOWNS: Final = 12  # of each pilot
+NOISE_RUNS: Final = 60  # at central values, to see how much a result varies without a change of what is fitted
 SEED_MAX: Final = 2**31 - 1
 # A simulated result this far from the published one counts as one unit of distance.
-TOLERANCE_RATE: Final = 0.05
+TOLERANCE_RATE: Final = 0.05  # besides what varies between simulations
 TOLERANCE_SHARE: Final = 0.15  # of the result, for amounts and counts
 UNKNOWN: Final = 10.0  # units of distance of a result that a simulation does not give
 
@@ -72,27 +75,31 @@ class Case:
     description: Description
     published: Published
     towns: tuple[Simulation, ...]
+    keys: tuple[tuple[Key, ...], ...]  # of each result: the simulated values whose sum it is
 
     @staticmethod
     def of(description: Description, published: Published, seed: int) -> Case:
-        """Return a case. Raises UsageError if the results are of another pilot, or not asked for."""
+        """Return a case. Raises UsageError if the results are of another pilot, or of figures not asked for."""
         if description.name != published.pilot:
             raise UsageError(
                 f'the results are of "{published.pilot}" and the description of "{description.name}"',
                 hint="`pilot` of the results is `pilot.name` of the description",
             )
-        for result in published.results:
-            if result.outcome not in description.ask.outcomes:
-                raise UsageError(
-                    f"{description.name} does not ask for {result.outcome}", hint="add it to `ask.outcomes`"
-                )
+        keys = tuple(_keys(description, result) for result in published.results)
         numbers = Numbers(seed)
-        width = len(town.ABSENT)
         towns = tuple(
-            Simulation.of(description, tuple(numbers.of(at, place) for place in range(width)))  # type: ignore[arg-type]
-            for at in range(TOWNS)
+            Simulation.of(description, [numbers.of(at, place) for place in range(town.width())]) for at in range(TOWNS)
         )
-        return Case(description, published, towns)
+        return Case(description, published, towns, keys)
+
+    @property
+    def programme(self) -> str:
+        """The programme that the pilot belongs to: groups of one trial have one `source`, and behave alike."""
+        return self.description.source
+
+    def run_size(self, people: int) -> int:
+        """Return the persons of a run, for about as many recipients in every case: at most a quarter win a lottery."""
+        return max(people // 4, 1) if self.description.design.how == UNIVERSAL else people
 
 
 def cases(files: Sequence[str], leave_out: Sequence[str], seed: int) -> tuple[Case, ...]:
@@ -118,14 +125,22 @@ def cases(files: Sequence[str], leave_out: Sequence[str], seed: int) -> tuple[Ca
     return found
 
 
-def store(found: Sequence[Fitted], path: Path) -> None:
-    """Write the posterior of all variants, each with the weight 1. Raises like `core.output_files.write_file`."""
-    posterior.store(
-        path,
+def store(found: Sequence[Fitted], path: Path, record: Mapping[str, Any] | None = None) -> None:
+    """Write the posterior of all variants. Raises like `core.output_files.write_file`."""
+    made = together(found)
+    posterior.store(path, made.names, made.values, made.weights, made.variants, record)
+
+
+def together(found: Sequence[Fitted], record: Mapping[str, Any] | None = None) -> Posterior:
+    """Return the posterior of all variants, each with the weight 1."""
+    return Posterior(
+        "fit",
+        "",
         FITTED,
         np.concatenate([each.values for each in found]),
         np.concatenate([each.weights / each.weights.sum() for each in found]),
-        [each.variant for each in found for _ in range(each.weights.size)],
+        tuple(each.variant for each in found for _ in range(each.weights.size)),
+        record or {},
     )
 
 
@@ -138,10 +153,12 @@ def fit(
     people: int = PEOPLE,
     seed: int = 1,
     progress: Progress = lambda done, total: None,
+    observed: Array | None = None,
 ) -> tuple[Fitted, ...]:
     """Return the posterior of each structural variant. Equal arguments give equal particles.
 
-    `progress` is called with simulations done and the most that can be needed.
+    `progress` is called with simulations done and the most that can be needed. observed: results to fit to instead of
+    the published ones, as `simulated` returns them.
     """
     standard = behaviour.standard()
     total = SIMULATIONS_MAX * len(structures)
@@ -151,17 +168,72 @@ def fit(
         def done(count: int, before: int = at * SIMULATIONS_MAX) -> None:
             progress(before + min(count, SIMULATIONS_MAX), total)
 
-        found.append(_fit(cases, standard, name, particles, generations, people, seed + at, done))
+        found.append(_fit(cases, standard, name, particles, generations, people, seed + at, done, observed))
     return tuple(found)
+
+
+def simulated(
+    cases: Sequence[Case], standard: ParameterSet, probabilities: Mapping[str, float], variant: str, people: int
+) -> Array:
+    """Return `statistics` of one simulation of every case: (results,) float64. Draws as `own_parameters`."""
+    found: list[float] = []
+    own = own_parameters(standard, probabilities, cases)
+    for case in cases:
+        simulation = case.towns[int(np.random.randint(TOWNS))]
+        outcome = simulation.run(own[case.programme], variant, int(np.random.randint(SEED_MAX)), case.run_size(people))
+        found.extend(statistics(case, simulation.values(outcome)))
+    return np.array(found, np.float64)
+
+
+def synthetic(
+    cases: Sequence[Case],
+    standard: ParameterSet,
+    probabilities: Mapping[str, float],
+    variant: str,
+    people: int,
+    seed: int,
+) -> Array:
+    """Return `simulated` results for a seed, to be fitted to instead of the published ones."""
+    with _seeded(seed):
+        return simulated(cases, standard, probabilities, variant, people)
 
 
 def statistics(case: Case, values: Mapping[Key, float | None]) -> list[float]:
     """Return the distance of each result of a case from simulated values, in units of its tolerance."""
     found = []
-    for result in case.published.results:
-        value = values.get(Key(result.outcome, result.date, result.sector), values.get(Key(result.outcome, None, None)))
-        found.append(UNKNOWN if value is None else (value - result.middle) / tolerance(result))
+    for result, keys in zip(case.published.results, case.keys, strict=True):
+        parts = [values[key] for key in keys]
+        known = [each for each in parts if each is not None]
+        found.append((sum(known) - result.middle) / tolerance(result) if len(known) == len(parts) else UNKNOWN)
     return found
+
+
+def _keys(description: Description, result: Result) -> tuple[Key, ...]:
+    """Return the keys of the simulated values whose sum is a result. Raises UsageError if none is asked for."""
+    name, ask, outcome = description.name, description.ask, result.outcome
+    if outcome not in ask.outcomes:
+        raise UsageError(f"{name} does not ask for {outcome}", hint="add it to `ask.outcomes` of the description")
+    if outcome in WITHIN_HORIZON:
+        if result.horizon not in (None, ask.horizon):
+            raise UsageError(
+                f"{name} asks for {outcome} within {ask.horizon} days, and the result is within {result.horizon}",
+                hint="equal `ask.horizon_days` and `horizon_days`",
+            )
+        return (Key(outcome, None, None),)
+    when = result.date or max(ask.dates, default=None)
+    if when not in ask.dates:
+        raise UsageError(f"{name} does not ask for {outcome} on {when}", hint="add the day to `ask.dates`")
+    if outcome not in (SECTOR_SHARE, SIZE_SHARE):
+        return (Key(outcome, when, None),)
+    simulation = Simulation.of(description)
+    has = simulation.sector_names() if outcome == SECTOR_SHARE else simulation.size_names()
+    chosen = sectors.named(result.sector or "", has)
+    if not chosen:
+        raise UsageError(
+            f'the town of {name} has no {outcome} of "{result.sector or ""}"',
+            hint=f"`sector` is one of {', '.join(has)}",
+        )
+    return tuple(Key(outcome, when, each) for each in chosen)
 
 
 def tolerance(result: Result) -> float:
@@ -179,6 +251,7 @@ def _fit(
     people: int,
     seed: int,
     progress: Callable[[int], None],
+    observed: Array | None,
 ) -> Fitted:
     with extra("fit"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -187,18 +260,15 @@ def _fit(
 
     def model(probabilities: Mapping[str, float]) -> dict[str, float]:
         nonlocal done
-        drawn = standard.at({name: min(max(probabilities[name], 1e-6), 1 - 1e-6) for name in FITTED})
-        found: list[float] = []
-        for case in cases:
-            simulation = case.towns[int(np.random.randint(TOWNS))]  # the generator that pyabc uses
-            outcome = simulation.run(drawn, variant, int(np.random.randint(SEED_MAX)), people)
-            found.extend(statistics(case, simulation.values(outcome)))
+        found = simulated(cases, standard, probabilities, variant, people)
         done += 1
         progress(done)
-        return {str(at): value for at, value in enumerate(found)}
+        return {str(at): value for at, value in enumerate((found - target) / scale)}
 
-    results = sum(len(case.published.results) for case in cases)
-    observed = {str(at): 0.0 for at in range(results)}
+    with _seeded(seed):
+        middle = [simulated(cases, standard, dict.fromkeys(FITTED, 0.5), variant, people) for _ in range(NOISE_RUNS)]
+    scale = np.sqrt(1 + np.var(middle, axis=0))
+    target = np.zeros(scale.size) if observed is None else observed
     prior = pyabc.Distribution(**{name: pyabc.RV("uniform", 0, 1) for name in FITTED})
     with _seeded(seed), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
@@ -206,15 +276,29 @@ def _fit(
         search = pyabc.ABCSMC(
             model, prior, pyabc.PNormDistance(p=2), particles, sampler=pyabc.sampler.SingleCoreSampler()
         )
-        search.new(f"sqlite:///{Path(folder, 'history.db')}", observed)
+        search.new(f"sqlite:///{Path(folder, 'history.db')}", {str(at): 0.0 for at in range(scale.size)})
         history = search.run(max_nr_populations=generations, max_total_nr_simulations=SIMULATIONS_MAX)
         frame, weights = history.get_distribution(m=0, t=history.max_t)
         distance = float(history.get_weighted_distances(t=history.max_t)["distance"].max())
         simulations = int(history.total_nr_simulations)
-    values = np.column_stack(
-        [[standard[name].prior.quantile(min(max(each, 1e-6), 1 - 1e-6)) for each in frame[name]] for name in FITTED]
-    )
+    values = np.column_stack([[standard[name].prior.quantile(inside(each)) for each in frame[name]] for name in FITTED])
     return Fitted(variant, values, np.asarray(weights, np.float64), distance, simulations)
+
+
+def own_parameters(
+    standard: ParameterSet, probabilities: Mapping[str, float], cases: Sequence[Case]
+) -> dict[str, Parameters]:
+    """Return parameters for each programme: around those that all share, and draws of the prior where none is fitted.
+
+    Draws are from the generator that pyabc uses.
+    """
+    share = standard.varies(PILOT_SPREAD).prior.quantile(inside(np.random.random()))
+    found = {}
+    for programme in dict.fromkeys(case.programme for case in cases):
+        drawn = {name: inside(np.random.random()) for name in behaviour.NAMES}
+        own = {name: of_pilot(probabilities[name], share, drawn[name]) for name in FITTED}
+        found[programme] = standard.at(drawn | own)
+    return found
 
 
 @contextmanager

@@ -2,27 +2,33 @@
 
 A posterior is a Parquet file: a column for each fitted parameter in the units of its file (0.23 for a share), `weight`,
 and `variant`, the structural variant that the row was fitted with. Parameters without a column are drawn from their
-priors. docs/reference/sandbox-predict.md is exact.
+priors. The file's metadata has the record of the fit (`provenance`). docs/reference/sandbox-predict.md is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from blake3 import blake3
 
+from sycee import data
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 from sycee.core.input_files import read_bytes
 from sycee.core.output_files import write_file
-from sycee.sandbox.behaviour.parameters import NAMES, Parameters, ParameterSet
+from sycee.sandbox.behaviour.parameters import NAMES, PILOT_SPREAD, Parameters, ParameterSet
+from sycee.sandbox.inference import variation
 
 PRIOR: Final = "prior"
+SHIPPED: Final = "posteriors/standard.parquet"  # in the package `data`
+METADATA: Final = b"sycee"
 WEIGHT: Final = "weight"
 VARIANT: Final = "variant"
 FILE_BYTES_MAX: Final = 1 << 30
@@ -38,17 +44,28 @@ class Posterior:
     values: Array  # [particles, names] float64, in units of the parameters' file
     weights: Array  # [particles] float64, not negative, of a sum above 0
     variants: tuple[str, ...]  # [particles]
+    record: Mapping[str, Any] = field(default_factory=dict)  # what `provenance.record` returned; empty if not stored
 
-    def draws(self, standard: ParameterSet, count: int, seed: int, variant: str = "") -> list[Parameters]:
+    def draws(
+        self, standard: ParameterSet, count: int, seed: int, variant: str = "", *, of_pilots: bool = True
+    ) -> list[Parameters]:
         """Return `count` draws for a structural variant, or for all together. Equal seeds give equal draws.
 
-        A variant that the posterior does not have is drawn from the particles of all variants.
+        A variant that the posterior does not have is drawn from the particles of all variants. of_pilots: each draw is
+        of another pilot, whose values differ from the fitted ones by `pilot_spread`; otherwise of what pilots share.
         """
         numbers = Numbers(seed)
         rows = self._rows(variant, count, numbers)
+        own = len(NAMES) + 1  # the first position of the numbers of a pilot's own values
         found = []
         for at in range(count):
             known = {} if rows is None else dict(zip(self.names, self.values[rows[at]].tolist(), strict=True))
+            if of_pilots and known:
+                share = standard.varies(PILOT_SPREAD).prior.quantile(numbers.of(at, own))
+                known = {
+                    name: variation.moved(standard[name].prior, value, share, numbers.of(at, own + 1 + place))
+                    for place, (name, value) in enumerate(known.items())
+                }
             drawn = {
                 name: standard[name].prior.quantile(numbers.of(at, place))
                 for place, name in enumerate(NAMES)
@@ -79,8 +96,12 @@ class Numbers:
 
     def of(self, row: int, column: int) -> float:
         """Return the number at a position."""
+        return (self.integer(row, column) + 0.5) / 2**64
+
+    def integer(self, row: int, column: int) -> int:
+        """Return 64 bits at a position."""
         raw = blake3(f"sycee sandbox draw {self.seed} {row} {column}".encode()).digest(8)
-        return (int.from_bytes(raw, "little") + 0.5) / 2**64
+        return int.from_bytes(raw, "little")
 
 
 def prior() -> Posterior:
@@ -88,31 +109,60 @@ def prior() -> Posterior:
     return Posterior(PRIOR, blake3(b"").hexdigest(), (), np.zeros((0, 0)), np.zeros(0), ())
 
 
+def chosen(path: Path | None, *, is_prior: bool) -> Posterior:
+    """Return the posterior in a file, the priors, or else the shipped posterior. Raises UsageError like `load`."""
+    if path is not None and is_prior:
+        raise UsageError("--posterior and --prior exclude each other", hint="leave one of them out")
+    if is_prior:
+        return prior()
+    return shipped() if path is None else load(path)
+
+
+def shipped() -> Posterior:
+    """Return the posterior of the shipped pilots."""
+    return parse(resources.files(data).joinpath(SHIPPED).read_bytes(), SHIPPED.partition("/")[2])
+
+
 def load(path: Path) -> Posterior:
     """Return the posterior in a Parquet file. Raises UsageError for a file without weights or with other columns."""
-    content = read_bytes(path, FILE_BYTES_MAX, "posterior")
+    return parse(read_bytes(path, FILE_BYTES_MAX, "posterior"), str(path))
+
+
+def parse(content: bytes, file: str) -> Posterior:
+    """Return the posterior in the bytes of a Parquet file; `file` is the name for errors. Errors as `load`."""
     with extra("archive"):
         import pyarrow as pa
         import pyarrow.parquet as parquet
     try:
         table = parquet.read_table(pa.BufferReader(content))
     except pa.ArrowInvalid as error:
-        raise UsageError(f"{path} is no Parquet file: {error}", hint="a file of `sycee sandbox fit`") from error
+        raise UsageError(f"{file} is no Parquet file: {error}", hint="a file of `sycee sandbox fit`") from error
     names = tuple(name for name in table.column_names if name in NAMES)
     unknown = [name for name in table.column_names if name not in (*NAMES, WEIGHT, VARIANT)]
     missing = [name for name in (WEIGHT, VARIANT) if name not in table.column_names]
     if unknown or missing or not names or not table.num_rows:
         wrong = f"has the column {unknown[0]!r}" if unknown else f"has no {', '.join(missing) or 'parameter'}"
-        raise UsageError(f"{path} is no posterior: it {wrong}", hint="a file of `sycee sandbox fit`")
-    values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
-    weights = table[WEIGHT].to_numpy().astype(np.float64)
+        raise UsageError(f"{file} is no posterior: it {wrong}", hint="a file of `sycee sandbox fit`")
+    try:
+        values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
+        weights = table[WEIGHT].to_numpy().astype(np.float64)
+        record = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{file} has values that are no numbers", hint="a file of `sycee sandbox fit`") from error
     if not (np.isfinite(values).all() and np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
-        raise UsageError(f"{path} has values that are no numbers", hint="a file of `sycee sandbox fit`")
+        raise UsageError(f"{file} has values that are no numbers", hint="a file of `sycee sandbox fit`")
     variants = tuple(str(each) for each in table[VARIANT].to_pylist())
-    return Posterior(path.name, blake3(content).hexdigest(), names, values, weights, variants)
+    return Posterior(Path(file).name, blake3(content).hexdigest(), names, values, weights, variants, record)
 
 
-def store(path: Path, names: tuple[str, ...], values: Array, weights: Array, variants: Sequence[str]) -> None:
+def store(
+    path: Path,
+    names: tuple[str, ...],
+    values: Array,
+    weights: Array,
+    variants: Sequence[str],
+    record: Mapping[str, Any] | None = None,
+) -> None:
     """Write a posterior: values (particles, names) in units of the parameters' file; the others (particles,)."""
     with extra("archive"):
         import pyarrow as pa
@@ -121,6 +171,7 @@ def store(path: Path, names: tuple[str, ...], values: Array, weights: Array, var
         WEIGHT: pa.array(weights),
         VARIANT: pa.array(list(variants)),
     }
+    table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(record or {})})
     buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.table(columns), buffer)
+    parquet.write_table(table, buffer)
     write_file(path, buffer.getvalue().to_pybytes())

@@ -21,8 +21,8 @@ class Row:
     """One parameter: quantiles at 5, 50 and 95 %, over all variants alike."""
 
     name: str
-    prior: tuple[float, float, float]
-    posterior: tuple[float, float, float]
+    prior: tuple[float, ...]
+    posterior: tuple[float, ...]
     is_informed: bool  # whether the results made the band clearly narrower, in the median of the variants
 
 
@@ -33,21 +33,20 @@ def rows(found: Sequence[Fitted]) -> list[Row]:
     made = []
     for at, name in enumerate(FITTED):
         values = np.concatenate([each.values[:, at] for each in found])
-        low, middle, high = (standard[name].prior.quantile(each) for each in QUANTILES)
+        prior = tuple(standard[name].prior.quantile(each) for each in QUANTILES)
         bands = [weighted_quantiles(each.values[:, at], each.weights) for each in found]
-        ratio = float(np.median([(band[2] - band[0]) / (high - low) for band in bands]))
+        ratio = float(np.median([(band[2] - band[0]) / (prior[2] - prior[0]) for band in bands]))
         together = weighted_quantiles(values, weights)
-        made.append(Row(name, (low, middle, high), together, ratio < INFORMED_BELOW))
+        made.append(Row(name, prior, together, ratio < INFORMED_BELOW))
     return made
 
 
-def weighted_quantiles(values: Array, weights: Array) -> tuple[float, float, float]:
-    """Return the smallest values at which the weights reach each of QUANTILES."""
+def weighted_quantiles(values: Array, weights: Array, probabilities: Sequence[float] = QUANTILES) -> tuple[float, ...]:
+    """Return the smallest values at which the weights reach each of the probabilities."""
     order = np.argsort(values, kind="stable")
     running = np.cumsum(weights[order]) / weights.sum()
-    places = np.minimum(np.searchsorted(running, QUANTILES), values.size - 1)
-    low, middle, high = values[order][places].tolist()
-    return low, middle, high
+    places = np.minimum(np.searchsorted(running, probabilities), values.size - 1)
+    return tuple(values[order][places].tolist())
 
 
 def as_json(found: Sequence[Fitted], cases: Sequence[Case]) -> dict[str, Any]:

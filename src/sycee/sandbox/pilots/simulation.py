@@ -5,6 +5,7 @@ A `Value` is keyed by outcome, date and sector. Rates of zero persons or of no m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, NamedTuple
@@ -21,6 +22,7 @@ from sycee.sandbox.pilots import town
 from sycee.sandbox.pilots.description import Description
 
 PEOPLE: Final = 40_000
+WITHIN_HORIZON: Final = frozenset({names.MPC, names.MPC_OF_ISSUED, names.OWN_MONEY_PER_SUBSIDY})
 
 
 class Key(NamedTuple):
@@ -39,8 +41,8 @@ class Simulation:
     place: Place
 
     @staticmethod
-    def of(description: Description, numbers: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.5)) -> Simulation:
-        """Return the simulation of a pilot. numbers: quantiles in (0, 1) for absent facts, in the order of ABSENT."""
+    def of(description: Description, numbers: Sequence[float] = (0.5, 0.5, 0.5, 0.5)) -> Simulation:
+        """Return the simulation of a pilot. numbers: in (0, 1), for absent facts and the basket, as `town.facts`."""
         return Simulation(description, town.place(description, town.facts(description, numbers)))
 
     def run(self, parameters: Parameters, variant: str, seed: int, people: int = PEOPLE) -> Outcome:
@@ -56,24 +58,26 @@ class Simulation:
         last = made.first + timedelta(days=outcome.days - 1)
         found: dict[Key, float | None] = {}
         for name in made.ask.outcomes:
-            if name in _WITHIN_HORIZON:
+            if name in WITHIN_HORIZON:
                 found[Key(name, None, None)] = _within_horizon(outcome, made, name)
                 continue
             for when in made.ask.dates or (last,):
                 until = made.day(when) + 1
                 if name == names.SECTOR_SHARE:
-                    found |= self._shares(name, when, outcome.by_sector()[:until], self._sector_names())
+                    found |= self._shares(name, when, outcome.by_sector()[:until], self.sector_names())
                 elif name == names.SIZE_SHARE:
                     sizes = np.cumsum(outcome.by_size()[:until], axis=1)[:, :-1]
-                    found |= self._shares(name, when, sizes, self._size_names(), total=outcome.effect("label")[:until])
+                    found |= self._shares(name, when, sizes, self.size_names(), total=outcome.effect("label")[:until])
                 else:
                     found[Key(name, when, None)] = _rate(outcome, name, until, 10**made.currency.digits)
         return found
 
-    def _sector_names(self) -> list[str]:
+    def sector_names(self) -> list[str]:
+        """Return the names of the town's sectors, and of purchases outside."""
         return [*(sector.name for sector in self.place.city.sectors), "outside"]
 
-    def _size_names(self) -> list[str]:
+    def size_names(self) -> list[str]:
+        """Return the upper turnovers of the size classes, in major units."""
         code = money.currency(self.place.city.currency)
         return [money.format(bound, code) for bound in self.place.market.size_bounds]
 
@@ -83,9 +87,6 @@ class Simulation:
         label = effects[:, :, EFFECT_NAMES.index("label")].sum(axis=0)
         whole = int(label.sum()) if total is None else int(total.sum())
         return {Key(name, when, group): float(label[at]) / whole if whole else None for at, group in enumerate(groups)}
-
-
-_WITHIN_HORIZON: Final = frozenset({names.MPC, names.MPC_OF_ISSUED, names.OWN_MONEY_PER_SUBSIDY})
 
 
 def _within_horizon(outcome: Outcome, made: Description, name: str) -> float | None:

@@ -1,27 +1,34 @@
 """The synthetic city of a pilot: a shipped neutral town, changed to the pilot's incomes, ages, wallets and shops.
 
 A description gives totals of one place and no marginals, so the shape of the town (households, distances, sizes of
-shops) is the neutral town's. Facts that a description omits are drawn from ABSENT, anew for each simulation.
+shops) is the neutral town's. Facts that a description omits are drawn from ABSENT, anew for each simulation; so are the
+sectors' shares of the basket, which no description gives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate, pairwise
+from math import exp
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from sycee.core.arrays import Array
+from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour.design import APP, UNIVERSAL, Design, Shops
 from sycee.sandbox.behaviour.layout import PPM
-from sycee.sandbox.behaviour.parameters import LOGNORMAL, UNIFORM, Prior
+from sycee.sandbox.behaviour.parameters import BASKET_SPREAD, LOGNORMAL, UNIFORM, Prior
 from sycee.sandbox.behaviour.people import OLD_AGE
 from sycee.sandbox.city import definition
 from sycee.sandbox.city.build import build
-from sycee.sandbox.city.model import NO_WALLET, PHONE_WALLET, City, Persons
+from sycee.sandbox.city.model import NO_WALLET, PHONE_WALLET, City, Persons, Sector
 from sycee.sandbox.engine.run import Place, prepare
+from sycee.sandbox.pilots import sectors
 from sycee.sandbox.pilots.description import Description
 
 TOWN: Final = "market-town"
@@ -54,10 +61,19 @@ class Facts:
     age_60_ppm: int
     wallet_ppm: int
     shops_ppm: int
+    basket: tuple[float, ...] = ()  # factor of each sector's share of the neutral basket; () for 1
 
 
-def facts(description: Description, numbers: tuple[float, float, float, float]) -> Facts:
-    """Return the facts of a description; where one is absent, the quantile of its range at one of `numbers`."""
+def width() -> int:
+    """Return how many numbers `facts` takes: for each of ABSENT, for the spread of the basket, for each sector."""
+    return len(ABSENT) + 1 + len(neutral().sectors)
+
+
+def facts(description: Description, numbers: Sequence[float]) -> Facts:
+    """Return the facts of a description; where one is absent, the quantile of its range at one of `numbers`.
+
+    numbers: in (0, 1), `width()` of them. With the first four alone, the basket is the neutral town's.
+    """
     absent = description.absent
 
     def drawn(key: str, known: int, number: float) -> int:
@@ -73,7 +89,16 @@ def facts(description: Description, numbers: tuple[float, float, float, float]) 
         drawn(AGE_60, description.age_60_ppm, numbers[1]),
         drawn(WALLET, description.wallet_ppm, numbers[2]),
         shops,
+        _basket_factors(numbers[len(ABSENT) :]),
     )
+
+
+def _basket_factors(numbers: Sequence[float]) -> tuple[float, ...]:
+    """Return lognormal factors of median 1. numbers: of their spread, then of each sector."""
+    if not numbers:
+        return ()
+    spread = behaviour.standard().varies(BASKET_SPREAD).prior.quantile(numbers[0])
+    return tuple(exp(spread * NormalDist().inv_cdf(each)) for each in numbers[1:])
 
 
 @cache
@@ -94,6 +119,7 @@ def place(description: Description, known: Facts) -> Place:
         title=description.title,
         currency=description.currency.code,
         consumption_ppm=consumption_ppm,
+        sectors=_sectors(base.sectors, known.basket),
         persons=replace(
             base.persons,
             income_month=income,
@@ -108,15 +134,16 @@ def place(description: Description, known: Facts) -> Place:
 
 def accepting(description: Description, city: City, known: Facts) -> Shops:
     """Return the rule about which shops of a city accept. Sectors that the city does not know are omitted."""
-    sectors = known_sectors(description, city)
     rule = description.design.shops
-    return replace(rule, share_ppm=max(min(known.shops_ppm, PPM), 1), sectors=sectors)
+    share = max(min(known.shops_ppm, PPM), 1)
+    return replace(rule, share_ppm=share, sectors=known_sectors(description, city))
 
 
 def known_sectors(description: Description, city: City) -> tuple[str, ...]:
     """Return the sectors of a pilot that the city has; () for all, also if it has none of them."""
-    names = {sector.name for sector in city.sectors}
-    return tuple(each for each in description.sectors if each in names)
+    has = [sector.name for sector in city.sectors]
+    wanted = {name for each in description.sectors for name in sectors.named(each, has)}
+    return tuple(name for name in has if name in wanted)
 
 
 def design(description: Description, place: Place, people: int) -> Design:
@@ -143,11 +170,30 @@ def design(description: Description, place: Place, people: int) -> Design:
 def _age_min(description: Description, city: City) -> int:
     """Return the least age for which the share of older persons is nearest to the eligible share; 0 if all are."""
     wanted = description.eligible / description.population
-    if wanted > 0.995:
-        return 0
+    return 0 if wanted > 0.995 else int(np.argmin(np.abs(_older(city) - wanted)))
+
+
+def eligible_by_age(description: Description, city: City) -> float:
+    """Return the share of persons whom a simulation takes as eligible."""
+    return float(_older(city)[_age_min(description, city)])
+
+
+def _older(city: City) -> Array:
+    """Return the share of persons of at least 0, 1, … AGE_MIN_MAX years."""
     counts = np.bincount(city.persons.age, minlength=AGE_MIN_MAX + 1)
-    older = 1 - np.concatenate([[0], np.cumsum(counts)])[: AGE_MIN_MAX + 1] / len(city.persons)
-    return int(np.argmin(np.abs(older - wanted)))
+    found: Array = 1 - np.concatenate([[0], np.cumsum(counts)])[: AGE_MIN_MAX + 1] / len(city.persons)
+    return found
+
+
+def _sectors(kinds: tuple[Sector, ...], factors: Sequence[float]) -> tuple[Sector, ...]:
+    """Return sectors whose shares of the basket are multiplied by factors, with an equal sum."""
+    if not factors:
+        return kinds
+    total = sum(each.basket_ppm for each in kinds)
+    weights = [each.basket_ppm * factor for each, factor in zip(kinds, factors, strict=True)]
+    ends = [round(part * total / sum(weights)) for part in accumulate(weights)]
+    shares = [end - before for before, end in pairwise((0, *ends))]
+    return tuple(replace(each, basket_ppm=share) for each, share in zip(kinds, shares, strict=True))
 
 
 def _incomes(base: City, consumption_month: int, ratio_ppm: int) -> tuple[Array, int, float]:

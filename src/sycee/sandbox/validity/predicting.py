@@ -20,9 +20,11 @@ from sycee import data
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour import variants
 from sycee.sandbox.inference.posterior import Numbers, Posterior
+from sycee.sandbox.inference.provenance import older
 from sycee.sandbox.pilots import description as descriptions
-from sycee.sandbox.pilots import town
+from sycee.sandbox.pilots import sectors, town
 from sycee.sandbox.pilots.description import Description
+from sycee.sandbox.pilots.features import features
 from sycee.sandbox.pilots.simulation import PEOPLE, Key, Simulation
 from sycee.sandbox.validity.distance import distances
 
@@ -31,6 +33,7 @@ QUANTILES: Final = (5, 25, 50, 75, 95)
 DRAWS: Final = 200
 SEEDS: Final = 8
 SEED: Final = 1
+ELIGIBLE_APART: Final = 0.05  # an eligible share that ages explain to within this is said to come from ages
 CANNOT_SAY: Final = (
     "This is a model of synthetic persons, fitted to few pilots; and pilots that published figures did well.",
     "It knows no event of the time: no lockdown, no holiday that the description does not name, no other programme.",
@@ -64,20 +67,23 @@ def predict(
     found: dict[str, list[dict[Key, float | None]]] = {name: [] for name in names}
     by_structure = [posterior.draws(standard, draws, seed, name) for name in names]
     for at, drawn in enumerate(zip(*by_structure, strict=True)):
-        facts = tuple(numbers.of(at, 1_000 + place) for place in range(len(town.ABSENT)))
-        simulation = Simulation.of(pilot, facts)  # type: ignore[arg-type]
+        simulation = Simulation.of(pilot, [numbers.of(at, 1_000 + place) for place in range(town.width())])
         for name, parameters in zip(names, drawn, strict=True):
-            outcome = simulation.run(parameters, name, _seed(seed, at), people)
+            outcome = simulation.run(parameters, name, run_seed(seed, at), people)
             found[name].append(simulation.values(outcome))
             done += 1
             progress(done, total)
     simulation = Simulation.of(pilot)
     by_seed = []
     for at in range(SEEDS):
-        by_seed.append(simulation.values(simulation.run(standard.central(), names[0], _seed(seed, draws + at), people)))
+        by_seed.append(
+            simulation.values(simulation.run(standard.central(), names[0], run_seed(seed, draws + at), people))
+        )
         done += 1
         progress(done, total)
-    fitted = [descriptions.load(name) for name in data.names(descriptions.FOLDER)]
+    fitted = [each["features"] for each in posterior.record.get("pilots", ())]
+    if not fitted:
+        fitted = [features(descriptions.load(name)) for name in data.names(descriptions.FOLDER)]
     return {
         "format": FORMAT,
         "release": sycee.__version__,
@@ -86,8 +92,9 @@ def predict(
         "title": pilot.title,
         "currency": pilot.currency.code,
         "file": pilot.digest,
-        "posterior": {"source": posterior.source, "digest": posterior.digest},
+        "posterior": {"source": posterior.source, "digest": posterior.digest, "older": list(older(posterior))},
         "code": code_digest(),
+        "horizon_days": pilot.ask.horizon,
         "draws": draws,
         "people": people,
         "seed": seed,
@@ -121,11 +128,13 @@ def code_digest(packages: Sequence[str] = CODE) -> str:
 
 def _not_used(pilot: Description, simulation: Simulation) -> list[str]:
     """Return facts of the file that no rule reads, in words."""
-    found = [f"{key}: no rule of behaviour reads it" for key in pilot.unused]
-    has = {sector.name for sector in simulation.place.city.sectors}
-    missing = [each for each in pilot.sectors if each not in has]
+    found = list(pilot.unused)
+    has = sorted(sector.name for sector in simulation.place.city.sectors)
+    missing = [each for each in pilot.sectors if not sectors.named(each, has)]
     if missing:
-        found.append(f"merchants.sectors: the town has no {', '.join(missing)}; it has {', '.join(sorted(has))}")
+        found.append(f"merchants.sectors: the town has no {', '.join(missing)}; it has {', '.join(has)}")
+    if town.eligible_by_age(pilot, simulation.place.city) - pilot.eligible / pilot.population > ELIGIBLE_APART:
+        found.append("people.eligible: fewer than by any age up to 21; a sample of all of that age is assumed")
     return found
 
 
@@ -162,6 +171,7 @@ def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _seed(seed: int, at: int) -> int:
+def run_seed(seed: int, at: int) -> int:
+    """Return the seed of one run: 63 bits of BLAKE3."""
     raw = blake3(f"sycee sandbox seed {seed} {at}".encode()).digest(8)
     return int.from_bytes(raw, "little") >> 1

@@ -1,0 +1,33 @@
+"""Differences between pilots: each has parameters of its own around those that all pilots share.
+
+On the scale of a standard normal distribution, on which every prior is N(0, 1), a pilot's value is
+√(1 - s) × common + √s × own. So a share s of the variance differs between pilots, and draws of the prior stay draws of
+the prior: only what a fit has learned is less certain for the next pilot.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
+from typing import Final
+
+from sycee.sandbox.behaviour.parameters import Prior
+
+EDGE: Final = 1e-6  # a prior has no quantile at 0 and 1
+_NORMAL: Final = NormalDist()
+
+
+def of_pilot(common: float, share: float, own: float) -> float:
+    """Return the probability of a pilot's value, from that of the common value; `own` is a number in (0, 1)."""
+    moved = sqrt(1 - share) * _NORMAL.inv_cdf(inside(common)) + sqrt(share) * _NORMAL.inv_cdf(inside(own))
+    return inside(_NORMAL.cdf(moved))
+
+
+def moved(prior: Prior, value: float, share: float, own: float) -> float:
+    """Return a pilot's value of a parameter, from the common value."""
+    return prior.quantile(of_pilot(prior.probability(value), share, own))
+
+
+def inside(probability: float) -> float:
+    """Return a probability away from 0 and 1."""
+    return min(max(probability, EDGE), 1 - EDGE)
