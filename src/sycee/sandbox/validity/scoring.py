@@ -19,8 +19,10 @@ import numpy as np
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 from sycee.core.input_files import read_bytes
+from sycee.sandbox.pilots import sectors
 from sycee.sandbox.pilots.published import Published, Result
-from sycee.sandbox.validity.predicting import FORMAT
+from sycee.sandbox.pilots.simulation import WITHIN_HORIZON
+from sycee.sandbox.validity.predicting import FORMAT, quantiles
 
 FILE_BYTES_MAX: Final = 1 << 28
 
@@ -43,11 +45,19 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A published result without a prediction, and the reason in words."""
+
+    result: Result
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """The scores of one or several predictions, misses first, and results that were not predicted."""
 
     scores: tuple[Score, ...]
-    missing: tuple[Result, ...]
+    missing: tuple[Missing, ...]
 
     def coverage(self, *, intervals: bool) -> tuple[int, int, int]:
         """Return the number of results, and how many are in the bands of 50 and of 90 %."""
@@ -69,7 +79,7 @@ class Scores:
             "intervals": {"results": intervals, "in_50": intervals_50, "in_90": intervals_90},
             "mean_absolute_error": {name: self.mean_error(name) for name in outcomes},
             "scores": [_row(each) for each in self.scores],
-            "not_predicted": [_result(each) for each in self.missing],
+            "not_predicted": [_result(each.result) | {"why": each.why} for each in self.missing],
         }
 
 
@@ -92,12 +102,11 @@ def score(prediction: dict[str, Any], published: Published) -> Scores:
             f'the results are of "{published.pilot}" and the prediction of "{prediction["pilot"]}"',
             hint="`pilot` of the results is `pilot.name` of the description",
         )
-    rows = {(row["name"], row["date"], row["sector"]): row for row in prediction["outcomes"]}
     scores, missing = [], []
     for result in published.results:
-        row = rows.get(_key(result)) or rows.get((result.outcome, None, result.sector))
+        row = predicted(prediction, result)
         if row is None or row["quantiles"] is None:
-            missing.append(result)
+            missing.append(Missing(result, _why(prediction, result)))
         else:
             scores.append(_score(result, row))
     return Scores(_sorted(scores), tuple(missing))
@@ -112,8 +121,48 @@ def together(each_scores: Iterable[Scores]) -> Scores:
     )
 
 
-def _key(result: Result) -> tuple[str, str | None, str | None]:
-    return (result.outcome, result.date.isoformat() if result.date else None, result.sector)
+def predicted(prediction: dict[str, Any], result: Result) -> dict[str, Any] | None:
+    """Return the predicted row of a result, or None.
+
+    A result without a date is compared with the last date. A sector that the town lacks is the sum of the sectors that
+    its name stands for. A result within another horizon than the predicted one has no row.
+    """
+    if (
+        result.horizon not in (None, prediction.get("horizon_days", result.horizon))
+        and result.outcome in WITHIN_HORIZON
+    ):
+        return None
+    rows: list[dict[str, Any]] = [row for row in prediction["outcomes"] if row["name"] == result.outcome]
+    when = result.date.isoformat() if result.date else max((row["date"] or "" for row in rows), default="")
+    rows = [row for row in rows if row["date"] in (when, None)]
+    if result.sector is None:
+        return next((row for row in rows if row["sector"] is None), None)
+    by_sector = {row["sector"]: row for row in rows if row["sector"] is not None}
+    chosen = [by_sector[each] for each in sectors.named(result.sector, by_sector)]
+    if len(chosen) < 2:
+        return chosen[0] if chosen else None
+    sample = np.sum([row["sample"] for row in chosen], axis=0).tolist()
+    return chosen[0] | {"sector": result.sector, "quantiles": quantiles(sample), "sample": sample}
+
+
+def _why(prediction: dict[str, Any], result: Result) -> str:
+    """Return why a result has no predicted row."""
+    rows = [row for row in prediction["outcomes"] if row["name"] == result.outcome]
+    horizon = prediction.get("horizon_days")
+    if not rows:
+        return f"the description does not ask for it: add {result.outcome} to `ask.outcomes`"
+    if result.outcome in WITHIN_HORIZON and result.horizon not in (None, horizon):
+        return f"the prediction is within {horizon} days: set `ask.horizon_days` to {result.horizon}"
+    if result.date is not None and result.date.isoformat() not in {row["date"] for row in rows}:
+        return f"the description does not ask for this day: add {result.date} to `ask.dates`"
+    known = [row["sector"] for row in rows if row["sector"] is not None]
+    if result.sector is None and known:
+        return f"the result names no sector; predicted: {', '.join(dict.fromkeys(known))}"
+    if result.sector is not None and not known:
+        return f"{result.outcome} has no sectors"
+    if result.sector is not None and not sectors.named(result.sector, known):
+        return f'the town has no sector "{result.sector}"; it has {", ".join(dict.fromkeys(known))}'
+    return "no run gave a value"
 
 
 def _score(result: Result, row: dict[str, Any]) -> Score:
