@@ -22,6 +22,7 @@ def fit(
     /,
     *,
     out: Annotated[Path, Parameter(help="Parquet file for the posterior, which `sycee sandbox predict` reads.")],
+    page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     leave_out: Annotated[list[str], Parameter(help="Names of shipped pilots to leave out.", negative="")] = [],  # noqa: B006
     particles: Annotated[
         int, Parameter(help="Particles of each variant.", validator=Between("--particles", 10, 100_000, 100))
@@ -40,11 +41,16 @@ def fit(
     Prints the prior and the posterior of each fitted parameter, and whether the results inform it. Equal arguments give
     an equal posterior.
     """
-    from sycee.core.output_files import require_place
+    from sycee.core.output_files import require_distinct, require_place
     from sycee.sandbox.behaviour import variants
-    from sycee.sandbox.inference import fitting, summary
+    from sycee.sandbox.inference import fitting, provenance, summary
+    from sycee.sandbox.validity import fit_page, predicting
 
-    require_place(out)
+    require_distinct({"--out": out, "--page": page}, [Path(each) for each in pilots or ()])
+    for path in (out, page):
+        if path is not None:
+            require_place(path)
+    arguments = {"particles": particles, "generations": generations, "people": people, "seed": seed}
     cases = fitting.cases(pilots or (), leave_out, seed)
     with progress("fitting", "simulations") as report:
         found = fitting.fit(
@@ -56,7 +62,12 @@ def fit(
             seed=seed,
             progress=report,
         )
-    fitting.store(found, out)
+    record = provenance.record(cases, found, code=predicting.code_digest(), arguments=arguments)
+    fitting.store(found, out, record)
+    if page is not None:
+        with progress("predicting the fitted pilots", "pilots") as report:
+            scores = fit_page.predictive(cases, found, record, seed=seed, progress=report)
+        fit_page.write(found, record, scores, page)
     rows = summary.rows(found)
     if json_:
         show_json(summary.as_json(found, cases))
@@ -73,4 +84,5 @@ def fit(
     print_table(shown)
     for each in found:
         show(f"{each.variant}: {each.simulations:,} simulations, largest distance {each.distance:.2f}")
-    note(f"posterior of {sum(each.weights.size for each in found):,} particles stored in {out}")
+    count = sum(each.weights.size for each in found)
+    note(f"posterior of {count:,} particles stored in {out}" + (f", its page is {page}" if page else ""))

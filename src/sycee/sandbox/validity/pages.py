@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sycee.report import page
-from sycee.report.bands import Band, bands
+from sycee.report.bands import BANDS_MAX, Band, bands
+from sycee.report.chart import Drawing
 from sycee.report.page import Block, Facts, Notice, Page, Paragraph, Plot, Points, Section, Table, Tile, Tiles, YesNo
 from sycee.report.page import columns as headings
 from sycee.sandbox.pilots.description import OUTCOMES, UNIT_AMOUNT
@@ -37,7 +38,7 @@ def prediction_page(prediction: dict[str, Any]) -> Page:
         "Outcomes that are ratios",
         "Thin lines hold 90 % of the predicted values, thick ones 50 %; the mark is the median.",
         bands([Band(row_name(row), _quantiles(row)) for row in ratios], label="ratio"),
-        height=AXIS_HEIGHT + ROW_HEIGHT * min(len(ratios), 60),
+        height=height(len(ratios)),
         badge=SYNTHETIC,
     )
     return Page(
@@ -64,13 +65,12 @@ def scores_page(scores: Scores, predictions: list[dict[str, Any]]) -> Page:
     """Return the page of scores of one or several predictions."""
     count, in_50, in_90 = scores.coverage(intervals=False)
     intervals, _, intervals_90 = scores.coverage(intervals=True)
-    rows = [_band(each).scaled() for each in scores.scores]
     plot = Plot(
         "scores",
         "Published results in the predicted bands",
         "Each row is scaled to its own 90 % band, with the median at 0. A result outside of the line is a miss.",
-        bands(rows, label="widths of the 90 % band from the median", limit=SCALE_LIMIT),
-        height=AXIS_HEIGHT + ROW_HEIGHT * min(len(rows), 60),
+        scaled_bands(scores),
+        height=height(len(scores.scores)),
         badge=SYNTHETIC,
     )
     return Page(
@@ -90,11 +90,22 @@ def scores_page(scores: Scores, predictions: list[dict[str, Any]]) -> Page:
             ),
         ),
         sections=(
-            Section("scores", "Where results fell", "Scores", (plot, _scores_table(scores))),
+            Section("scores", "Where results fell", "Scores", (plot, scores_table(scores))),
             Section("record", "Which predictions", "Record", tuple(_record(each) for each in predictions)),
         ),
         footer="This page is one file and needs no network.",
     )
+
+
+def scaled_bands(scores: Scores) -> Drawing:
+    """Return the plot of results in their bands, each scaled to its own."""
+    rows = [_band(each).scaled() for each in scores.scores]
+    return bands(rows, label="widths of the 90 % band from the median", limit=SCALE_LIMIT)
+
+
+def height(rows: int) -> int:
+    """Return the height of a plot with a row for each band, in CSS pixels."""
+    return AXIS_HEIGHT + ROW_HEIGHT * min(rows, BANDS_MAX)
 
 
 def row_name(row: dict[str, Any]) -> str:
@@ -173,6 +184,7 @@ def _record(prediction: dict[str, Any]) -> Facts:
             ("release", prediction["release"]),
             ("description, BLAKE3", prediction["file"]),
             ("parameters", f"{prediction['posterior']['source']} {prediction['posterior']['digest']}"),
+            *(("older", text) for text in prediction["posterior"].get("older", ())),
             ("code, BLAKE3", prediction["code"]),
             ("draws, seed, persons", f"{prediction['draws']}, {prediction['seed']}, {prediction['people']}"),
         ),
@@ -180,7 +192,8 @@ def _record(prediction: dict[str, Any]) -> Facts:
     )
 
 
-def _scores_table(scores: Scores) -> Table:
+def scores_table(scores: Scores) -> Table:
+    """Return the table of results, misses first."""
     return Table(
         "Published results, misses first. PIT: share of the predicted sample below the result. CRPS: 0 is best.",
         headings("result", ">published", ">median", ">5 to 95 %", "=in 90 %", "=in 50 %", ">PIT", ">CRPS", "source"),
