@@ -74,9 +74,10 @@ def score(
         count, in_50, in_90 = found.coverage(intervals=is_interval)
         if count:
             show(f"{quantity(count, what)}: {in_90} in the band of 90 %, {in_50} in the band of 50 %")
-    for result in found.missing:
-        when = f" at {result.date}" if result.date else ""
-        show(f"not predicted: {result.outcome}{when}; name it in `ask.outcomes` and `ask.dates` of the description")
+    for missing in found.missing:
+        result = missing.result
+        row = {"name": result.outcome, "sector": result.sector, "date": result.date and result.date.isoformat()}
+        show(f"not predicted: {pages.row_name(row)}: {missing.why}")
     if out is not None:
         note(f"scores stored in {out}")
     if page is not None:
