@@ -24,7 +24,9 @@ LONG_FILES = {
 }
 TARGETS = ("bench", "check", "clean", "format", "help", "lock", "pilot", "services", "setup", "soak", "test")
 MAY_BE_EMPTY = {"py.typed"}
-BINARY_SUFFIXES = {".bin", ".frames", ".gif", ".gz", ".ico", ".jpg", ".journal", ".npy", ".npz", ".png", ".woff2"}
+BINARY_SUFFIXES = {
+    *(".bin", ".frames", ".gif", ".gz", ".ico", ".jpg", ".journal", ".npy", ".npz", ".parquet", ".png", ".woff2")
+}
 MAY_HOLD_TABS = {"Makefile"}
 
 # Spelled in pieces, so that this file does not find itself.

@@ -38,8 +38,9 @@ def compare(
     ] = 0,
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     posterior: Annotated[
-        Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. Without it, parameters follow their priors.")
+        Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. The shipped posterior without it.")
     ] = None,
+    prior: Annotated[bool, Parameter(help="Draw parameters from their priors, without a fit.")] = False,
     draws: Annotated[int, Parameter(help="Draws of parameters.", validator=Between("--draws", 2, 100_000, 200))] = 200,
     seeds: Annotated[
         int, Parameter(help="Seeds of each draw of parameters.", validator=Between("--seeds", 1, 1_000, 2))
@@ -62,6 +63,8 @@ def compare(
 
     if not variants and grid is None:
         raise UsageError("there is no design to compare with the base", hint="name variants, or --grid GRID.toml")
+    if prior and posterior:
+        raise UsageError("--posterior and --prior exclude each other", hint="leave one of them out")
     inputs = [Path(base), *variants, *(each for each in (grid, posterior) if each)]
     require_distinct({"--out": out, "--page": page}, inputs)
     for place in (out, page):
@@ -75,6 +78,7 @@ def compare(
         "attribution": attribution,
         "sobol": sobol,
         "posterior": str(posterior) if posterior else None,
+        "prior": prior,
         "draws": draws,
         "seeds": seeds,
         "people": people,
@@ -87,7 +91,7 @@ def compare(
     if json_:
         show_json(found)
         return
-    for text in found["cannot_say"]:
+    for text in (*found["cannot_say"], *found["posterior"]["older"]):
         show(f"  {text}")
     print_table(_designs(found))
     for pair in found["pairs"]:

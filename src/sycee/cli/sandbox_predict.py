@@ -17,8 +17,9 @@ def predict(
     *,
     out: Annotated[Path, Parameter(help="JSON file for the prediction, which `sycee sandbox score` reads.")],
     posterior: Annotated[
-        Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. Without it, parameters follow their priors.")
+        Path | None, Parameter(help="Parquet file of `sycee sandbox fit`. The shipped posterior without it.")
     ] = None,
+    prior: Annotated[bool, Parameter(help="Draw parameters from their priors, without a fit.")] = False,
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     draws: Annotated[int, Parameter(help="Draws of parameters.", validator=Between("--draws", 2, 100_000, 200))] = 200,
     people: Annotated[
@@ -31,11 +32,14 @@ def predict(
 
     The description has no results: a file with one is refused. Equal arguments give an equal prediction.
     """
+    from sycee.core.errors import UsageError
     from sycee.core.output_files import require_distinct, require_place, write_file
     from sycee.sandbox.records import making, record
     from sycee.sandbox.records.inputs import Inputs
     from sycee.sandbox.validity import pages
 
+    if prior and posterior:
+        raise UsageError("--posterior and --prior exclude each other", hint="leave one of them out")
     require_distinct({"--out": out, "--page": page}, [Path(pilot), *([posterior] if posterior else [])])
     for place in (out, page):
         if place is not None:
@@ -43,6 +47,7 @@ def predict(
     arguments = {
         "pilot": pilot,
         "posterior": str(posterior) if posterior else None,
+        "prior": prior,
         "draws": draws,
         "people": people,
         "seed": seed,
@@ -64,7 +69,7 @@ def predict(
     print_table(shown)
     for key, assumed in found["absent"].items():
         show(f"{key} is not in the file; assumed: {assumed}")
-    for text in found["not_used"]:
+    for text in (*found["not_used"], *found["posterior"]["older"]):
         show(text)
     furthest = found["distance"][0]
     if furthest["distance"] > 0:

@@ -1,4 +1,7 @@
-"""Figures and definitions shipped as TOML, with their sources: a folder for each kind, a file for each name."""
+"""Figures and definitions shipped as TOML, with their sources: a folder for each kind, a file for each name.
+
+`posteriors` has fitted parameters of behaviour as Parquet.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
 
-def names(folder: str) -> tuple[str, ...]:
-    """Return the names of the definitions in a folder, sorted: file names without `.toml`."""
+def names(folder: str, suffix: str = ".toml") -> tuple[str, ...]:
+    """Return the names of the definitions in a folder, sorted: file names without the suffix."""
     path = resources.files(__name__).joinpath(folder)
     files = [file.name for file in path.iterdir()] if path.is_dir() else []
-    return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
+    return tuple(sorted(name.removesuffix(suffix) for name in files if name.endswith(suffix)))
 
 
-def content(folder: str, name: str) -> bytes:
-    """Return the TOML of a shipped definition, by one of `names`."""
-    return resources.files(__name__).joinpath(folder, f"{name}.toml").read_bytes()
+def content(folder: str, name: str, suffix: str = ".toml") -> bytes:
+    """Return the bytes of a shipped definition, by one of `names`."""
+    return resources.files(__name__).joinpath(folder, f"{name}{suffix}").read_bytes()
 
 
 def document(folder: str, source: Path | str, what: str) -> Table:

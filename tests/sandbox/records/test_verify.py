@@ -72,7 +72,7 @@ def test_all_records_of_a_folder_are_computed_again(made: Path, run: Run) -> Non
     assert set(kinds) == {"comparison", "prediction", "scores", "city"}
     assert all(kinds[name]["differences"] == [] for name in ("comparison", "prediction", "scores"))
     roles = [each["of"].split()[0] for each in kinds["comparison"]["digests"]]
-    assert roles == ["record", "code", "programme", "variant", "behaviour", "city"]
+    assert roles == ["record", "code", "programme", "variant", "behaviour", "posterior", "city"]
     assert all(each["equal"] and len(each["now"]) == DIGITS for each in kinds["comparison"]["digests"])
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ import numpy as np
 from blake3 import blake3
 
 from sycee import data
+from sycee.core import typos
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
@@ -27,7 +27,9 @@ from sycee.sandbox.behaviour.parameters import NAMES, PILOT_SPREAD, Parameters, 
 from sycee.sandbox.inference import variation
 
 PRIOR: Final = "prior"
-SHIPPED: Final = "posteriors/standard.parquet"  # in the package `data`
+FOLDER: Final = "posteriors"
+SUFFIX: Final = ".parquet"
+STANDARD: Final = "standard"  # fitted to all shipped pilots
 METADATA: Final = b"sycee"
 WEIGHT: Final = "weight"
 VARIANT: Final = "variant"
@@ -109,23 +111,17 @@ def prior() -> Posterior:
     return Posterior(PRIOR, blake3(b"").hexdigest(), (), np.zeros((0, 0)), np.zeros(0), ())
 
 
-def chosen(path: Path | None, *, is_prior: bool) -> Posterior:
-    """Return the posterior in a file, the priors, or else the shipped posterior. Raises UsageError like `load`."""
-    if path is not None and is_prior:
-        raise UsageError("--posterior and --prior exclude each other", hint="leave one of them out")
-    if is_prior:
-        return prior()
-    return shipped() if path is None else load(path)
+def load(source: Path | str = STANDARD) -> Posterior:
+    """Return the posterior in a Parquet file, or the shipped one of this name.
 
-
-def shipped() -> Posterior:
-    """Return the posterior of the shipped pilots."""
-    return parse(resources.files(data).joinpath(SHIPPED).read_bytes(), SHIPPED.partition("/")[2])
-
-
-def load(path: Path) -> Posterior:
-    """Return the posterior in a Parquet file. Raises UsageError for a file without weights or with other columns."""
-    return parse(read_bytes(path, FILE_BYTES_MAX, "posterior"), str(path))
+    Raises UsageError for an unknown name, and for a file without weights or with other columns.
+    """
+    if isinstance(source, Path) or source.endswith(SUFFIX) or "/" in source:
+        return parse(read_bytes(Path(source), FILE_BYTES_MAX, "posterior"), str(source))
+    shipped = data.names(FOLDER, SUFFIX)
+    hint = f"posteriors shipped: {', '.join(shipped)}; a path ends in {SUFFIX}"
+    typos.require(source, shipped, f'there is no posterior "{source}"', hint)
+    return parse(data.content(FOLDER, source, SUFFIX), source)
 
 
 def parse(content: bytes, file: str) -> Posterior:

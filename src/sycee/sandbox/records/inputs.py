@@ -16,6 +16,7 @@ from sycee.sandbox.city import definition as city_files
 from sycee.sandbox.city import files
 from sycee.sandbox.city.build import build
 from sycee.sandbox.city.model import City
+from sycee.sandbox.inference import posterior as posteriors
 from sycee.sandbox.pilots import description, published
 
 PROGRAMME: Final = "programme"
@@ -35,7 +36,10 @@ _SHIPPED: Final = {
     RESULTS: published.FOLDER,
     BEHAVIOUR: behaviour.FOLDER,
     CITY: city_files.FOLDER,
+    POSTERIOR: posteriors.FOLDER,
 }
+_SUFFIXES: Final = {POSTERIOR: posteriors.SUFFIX}  # of shipped definitions; .toml of all others
+TOML: Final = ".toml"
 _BYTES_MAX: Final = 1 << 30
 
 Progress = Callable[[int, int], None]  # (done, total)
@@ -101,14 +105,14 @@ class Inputs:
             found = next((each for each in places if each.is_dir()), None)
             if found is not None:
                 return found
-        if role in _SHIPPED and name in data.names(_SHIPPED[role]):
+        if role in _SHIPPED and name in data.names(_SHIPPED[role], _SUFFIXES.get(role, TOML)):
             return name
         return next((each for each in places if each.is_file()), None)
 
 
 def _digest(role: str, place: Path | str) -> str:
     if isinstance(place, str):
-        return blake3(data.content(_SHIPPED[role], place)).hexdigest()
+        return blake3(data.content(_SHIPPED[role], place, _SUFFIXES.get(role, TOML))).hexdigest()
     if place.is_dir():
         return files.read(place).digest()
     return blake3(read_bytes(place, _BYTES_MAX, role)).hexdigest()

@@ -71,9 +71,9 @@ def prediction(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, An
 def _posterior(arguments: Arguments, inputs: Inputs) -> posterior.Posterior:
     """Return the draws of parameters, and note the digests of their files."""
     inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
-    if not arguments["posterior"]:
+    if arguments["prior"]:
         return posterior.prior()
-    return posterior.load(inputs.path(roles.POSTERIOR, arguments["posterior"]))
+    return posterior.load(inputs.source(roles.POSTERIOR, arguments["posterior"] or posterior.STANDARD))
 
 
 def scores(arguments: Arguments, inputs: Inputs) -> tuple[dict[str, Any], Scores, list[dict[str, Any]]]:
