@@ -1,0 +1,59 @@
+"""Predictions and fits are calibrated against the model itself: synthetic pilots of the prior."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sycee import data
+from sycee.sandbox.inference import fitting
+from sycee.sandbox.inference.fitting import FITTED
+from sycee.sandbox.pilots import description
+from sycee.sandbox.validity import calibration
+from sycee.sandbox.validity.calibration import Coverage
+
+LUOHU = description.load("luohu-2020")
+
+
+def test_synthetic_pilots_are_in_their_bands_as_often_as_the_bands_say() -> None:
+    found = Coverage.of(calibration.of_prior([LUOHU], draws=100, synthetic=80, seed=3, people=400))
+    assert found.results == 80 * len(LUOHU.ask.outcomes)
+    assert 0.85 <= found.in_90 / found.results <= 0.95
+    assert 0.4 <= found.in_50 / found.results <= 0.6
+    assert sum(found.histogram(10)) == found.results
+
+
+@pytest.mark.soak
+def test_synthetic_pilots_of_every_design_are_in_their_bands() -> None:
+    pilots = [description.load(name) for name in data.names(description.FOLDER)]
+    scores = calibration.of_prior(pilots, draws=200, synthetic=150, seed=3)
+    together = Coverage.of(scores)
+    assert 0.85 <= together.in_90 / together.results <= 0.95
+    assert 0.45 <= together.in_50 / together.results <= 0.55
+    for name in {each.result.outcome for each in scores}:
+        found = Coverage.of(each for each in scores if each.result.outcome == name)
+        margin = 0.05 if found.results > 1_000 else 0.1
+        assert abs(found.in_90 / found.results - 0.9) <= margin, name
+
+
+def test_ranks_of_drawn_parameters_follow_from_their_arguments() -> None:
+    cases = fitting.cases(["luohu-2020", "suzhou-2020"], (), 3)
+    few = {"fits": 2, "particles": 10, "generations": 1, "people": 200, "seed": 3}
+    found = calibration.of_fit(cases, "habit", **few)
+    assert found.shape == (2, len(FITTED))
+    assert ((found >= 0) & (found <= 1)).all()
+    assert np.array_equal(found, calibration.of_fit(cases, "habit", **few))
+
+
+@pytest.mark.soak
+def test_fits_find_the_parameters_that_made_their_results() -> None:
+    fits = 60
+    found = calibration.of_fit(
+        fitting.cases((), (), 4), "liquid-wealth", fits=fits, particles=20, generations=2, people=500, seed=4
+    )
+    counts = np.array([np.histogram(found[:, at], bins=5, range=(0, 1))[0] for at in range(len(FITTED))])
+    assert (counts.sum(axis=1) == fits).all()
+    # Each fifth has a fifth of all ranks, within four standard deviations of a binomial count.
+    expected = counts.sum() / 5
+    assert (np.abs(counts.sum(axis=0) - expected) < 4 * np.sqrt(expected * 0.8) + 0.2 * expected).all()
+    assert ((found > 0.02) & (found < 0.98)).mean() > 0.9
