@@ -59,6 +59,12 @@ def test_a_day_is_a_date_or_a_moment_and_midnight_ends_the_day_before() -> None:
         assert pilot.design.spend_until == 100, written
 
 
+def test_more_recipients_than_people_are_everybody_and_said() -> None:
+    pilot = parse(("recipients = 447_669", "recipients = 600_000"))
+    assert pilot.design.recipients == pilot.population == 516_100
+    assert pilot.unused[-1].startswith("grant.recipients")
+
+
 def test_money_that_can_be_cashed_out_has_no_deadline() -> None:
     assert parse(("cash_out = false", "cash_out = true")).design.last_day == NEVER
 
@@ -76,6 +82,10 @@ def test_money_that_can_be_cashed_out_has_no_deadline() -> None:
         ('zone = "Europe/Malta"', 'zone = "Europe/Valetta"', "time zone"),
         ("[pilot]\nname", '[[outcome]]\nname = "mpc"\nvalue = 1\n\n[pilot]\nname', "has no results"),
         ("announced = 2021-09-11", "announced = 2021-10-11", "impossible"),
+        ("horizon_days = 180", "horizon_days = 180\nclaim_rate = 0.9", r"ask\.claim_rate: .* has no results"),
+        ("eligible =", "spent_of_issued = 0.9\neligible =", r"people\.spent_of_issued: .* has no results"),
+        ("spend_until = 2021-09-15", "spend_until = 2021-05-15", r"window\.spend_until: the window ends before"),
+        ('amount = "100"', 'amount = "100"\namount_by_size = ["80", "120"]', r"grant\.amount_by_size: the unit is not"),
     ],
 )
 def test_a_wrong_description_names_the_key(old: str, new: str, problem: str) -> None:

@@ -125,6 +125,24 @@ def parse(content: bytes, file: str) -> Description:
     return _read(documents.parse(content, file), blake3(content).hexdigest())
 
 
+def _part(table: Table, key: str) -> Table:
+    """Return one table of the document, after a look for results in it."""
+    part = table.table(key)
+    _refuse_results(part)
+    return part
+
+
+def _refuse_results(table: Table) -> None:
+    """Raise DocumentError for a key that is a published result."""
+    for key in ("outcome", "outcomes", "result", "results", "published", *OUTCOMES):
+        if key in table and not (table.keys == ("ask",) and key == "outcomes"):
+            raise table.error(
+                key,
+                "a description of a pilot has no results",
+                right="a second file for published results, which only `sycee sandbox score` reads",
+            )
+
+
 class _Facts:
     """Reads optional keys and notes what is assumed where one that matters is absent."""
 
@@ -142,20 +160,14 @@ class _Facts:
 
 def _read(table: Table, digest: str) -> Description:
     facts = _Facts()
-    for key in ("outcome", "outcomes", "result", "results"):
-        if key in table:
-            raise table.error(
-                key,
-                "a description of a pilot has no results",
-                right="a second file for published results, which only `sycee sandbox score` reads",
-            )
-    pilot = table.table("pilot")
+    _refuse_results(table)
+    pilot = _part(table, "pilot")
     name, title, country = pilot.text("name"), pilot.text("title"), pilot.text("country")
     currency, zone, source = pilot.currency("currency"), pilot.zone("zone"), pilot.text("source")
     facts.optional(pilot, "area_km2", lambda: pilot.number("area_km2", least=0, most=1e8), 0.0)
     pilot.finish()
 
-    people = table.table("people")
+    people = _part(table, "people")
     population = people.integer("population", least=1, most=1 << 40)
     eligible = people.integer("eligible", least=1, most=population)
     registered = facts.optional(
@@ -170,11 +182,11 @@ def _read(table: Table, digest: str) -> Description:
     people.finish()
 
     values: dict[str, Any] = {}
-    grant = table.table("grant")
+    grant = _part(table, "grant")
     values["how"] = grant.choice("how", designs.HOW[1:])
     values["kind"] = grant.choice("kind", designs.KINDS)
     values["unit"] = grant.choice("unit", designs.UNITS, designs.PERSON)
-    recipients = grant.integer("recipients", least=1, most=population)
+    recipients = grant.integer("recipients", least=1, most=1 << 40)
     values["amount"] = amount(grant, "amount", currency)
     if values["amount"] <= 0:
         raise grant.error("amount", "found 0", right="an amount above zero, in major units")
@@ -195,7 +207,7 @@ def _read(table: Table, digest: str) -> Description:
     else:
         table.offer("coupon")
 
-    channel = table.table("channel")
+    channel = _part(table, "channel")
     values["channel"] = channel.choice("kind", designs.CHANNELS)
     values["activation"] = channel.boolean("activation")
     values["automatic"] = channel.boolean("automatic")
@@ -204,14 +216,14 @@ def _read(table: Table, digest: str) -> Description:
     deliveries = _deliveries(table)
     first = _window(table, zone, deliveries, values, facts)
 
-    merchants = table.table("merchants")
+    merchants = _part(table, "merchants")
     count = facts.optional(merchants, "count", lambda: merchants.integer("count", least=1), 0)
     share = facts.optional(merchants, "share_of_retail", lambda: _share(merchants, "share_of_retail"), 0, "drawn")
     sectors = facts.optional(merchants, "sectors", lambda: merchants.texts("sectors", empty=True), NO_TEXTS)
     online, chains = merchants.boolean("online"), merchants.boolean("large_chains")
     merchants.finish()
 
-    rules = table.table("rules")
+    rules = _part(table, "rules")
     values["divisible"], values["own_money"] = rules.boolean("divisible"), rules.boolean("own_money")
     transferable, cash_out = rules.boolean("transferable"), rules.boolean("cash_out")
     values["decay_week"] = facts.optional(rules, "decay_week", lambda: _share(rules, "decay_week"), 0)
@@ -220,9 +232,14 @@ def _read(table: Table, digest: str) -> Description:
     if cash_out:  # the holder can take the rest, so that no deadline takes it
         values["spend_until"], values["moved"] = designs.NEVER, ()
 
-    ask = _ask(table.table("ask"))
+    ask = _ask(_part(table, "ask"))
     table.finish()
     unused = ["rules.transferable: no rule of behaviour reads it"] if transferable else []
+    if recipients > population:
+        unused.append("grant.recipients: more than people.population; everybody is taken as a recipient")
+        recipients = population
+    if values["amount_by_size"] and values["unit"] != designs.HOUSEHOLD:
+        raise grant.error("amount_by_size", "the unit is not a household", right='unit = "household", or no sizes')
     values["pieces"] = _pieces(values, pieces, piece, grant, unused)
     values["shops"] = Shops(online=online, chains=chains)
     values["first_weekday"] = first.weekday()
@@ -291,7 +308,7 @@ def _window(
     facts: _Facts,
 ) -> date:
     """Put the days of the window into `values`, and return day 0."""
-    window = table.table("window")
+    window = _part(table, "window")
     spend_from = local_day(window, "spend_from", zone)
     spend_until = local_day(window, "spend_until", zone, is_end=True)
     claim_from = facts.optional(
@@ -306,6 +323,9 @@ def _window(
         moves.append((local_day(each, "announced", zone), local_day(each, "until", zone, is_end=True)))
         each.finish()
     window.finish()
+    if spend_until < spend_from or (claim_from and claim_until < claim_from):
+        key = "spend_until" if spend_until < spend_from else "claim_until"
+        raise window.error(key, "the window ends before it starts", right="the last day is no earlier than the first")
     first = min(day for day in (spend_from, claim_from, *(day for day, _ in deliveries)) if day is not None)
 
     def number(when: date) -> int:
