@@ -114,6 +114,17 @@ def test_a_sector_of_another_name_is_a_sum_of_the_towns_sectors(prediction: dict
     assert sectors.named("food_shops", ["eating-out"]) == ()
 
 
+def test_a_share_of_small_shops_is_between_those_of_the_bounds_around_its_turnover(prediction: dict[str, Any]) -> None:
+    rows = [row for row in prediction["outcomes"] if row["name"] == "size_share" and row["date"] == "2026-11-30"]
+    assert [row["sector"] for row in rows[:2]] == ["3,630,000", "12,100,000"]  # 30 and 100 months of consumption
+    (found,) = scored(prediction, 'name = "size_share"\nsector = "below 8 million yen"\nvalue = 0.5').scores
+    assert rows[0]["quantiles"]["50"] <= found.quantiles["50"] <= rows[1]["quantiles"]["50"]
+    (same,) = scored(prediction, 'name = "size_share"\nsector = "12,100,000"\nvalue = 0.5').scores
+    assert same.quantiles == rows[1]["quantiles"]
+    assert sectors.turnover("1.5 bn") == 1.5e9
+    assert "from 3,630,000" in scored(prediction, 'name = "size_share"\nsector = "3"\nvalue = 0.5').missing[0].why
+
+
 def test_a_result_without_a_date_is_at_the_last_one(prediction: dict[str, Any]) -> None:
     (found,) = scored(prediction, 'name = "claim_rate"\nvalue = 0.5').scores
     (same,) = scored(prediction, 'name = "claim_rate"\ndate = "2026-11-30"\nvalue = 0.5').scores

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Final
@@ -13,6 +14,8 @@ from sycee import data
 
 FOLDER: Final = "sector-names"
 STANDARD: Final = "standard"
+_POWERS: Final = {"": 1.0, "k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "bn": 1e9, "billion": 1e9}
+_TURNOVER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(k|thousand|million|m|billion|bn)?\b")
 
 
 def named(name: str, has: Collection[str]) -> tuple[str, ...]:
@@ -21,6 +24,12 @@ def named(name: str, has: Collection[str]) -> tuple[str, ...]:
         return (name,)
     found = _listed().get(_plain(name), ())
     return tuple(each for each in found if each in has)
+
+
+def turnover(text: str) -> float | None:
+    """Return the yearly turnover in a text such as "500,000.00" or "below 3 billion"; None without a number."""
+    found = _TURNOVER.search(text.lower().replace(",", "").replace("_", ""))
+    return float(found[1]) * _POWERS[found[2] or ""] if found else None
 
 
 @cache

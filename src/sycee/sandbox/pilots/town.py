@@ -35,6 +35,8 @@ TOWN: Final = "market-town"
 TOWN_SEED: Final = 2020
 ONE_IN: Final = 10
 PERSONS_PER_SHOP: Final = 35  # assumed, to turn a number of merchants into a share of all shops
+# Bounds of yearly turnovers that part shops by size, in months of consumption per head: equal sizes in all currencies.
+TURNOVERS: Final = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 AGE_MIN_MAX: Final = 21  # an eligible share below the town's share of this age does not come from ages
 
 # Assumed ranges of facts that a description may omit.
@@ -129,7 +131,8 @@ def place(description: Description, known: Facts) -> Place:
         ),
         merchants=replace(shops, turnover_year=np.rint(shops.turnover_year * ratio).astype(np.int64)),
     )
-    return prepare(made, accepting(description, base, known))
+    bounds = tuple(description.consumption_month * each for each in TURNOVERS)
+    return prepare(made, accepting(description, base, known), bounds)
 
 
 def accepting(description: Description, city: City, known: Facts) -> Shops:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 from sycee.core.input_files import read_bytes
 from sycee.sandbox.pilots import sectors
+from sycee.sandbox.pilots.description import SIZE_SHARE
 from sycee.sandbox.pilots.published import Published, Result
 from sycee.sandbox.pilots.simulation import WITHIN_HORIZON
 from sycee.sandbox.validity.predicting import FORMAT, quantiles
@@ -138,11 +140,26 @@ def predicted(prediction: dict[str, Any], result: Result) -> dict[str, Any] | No
     if result.sector is None:
         return next((row for row in rows if row["sector"] is None), None)
     by_sector = {row["sector"]: row for row in rows if row["sector"] is not None}
+    if result.outcome == SIZE_SHARE:
+        return _by_size(by_sector, result)
     chosen = [by_sector[each] for each in sectors.named(result.sector, by_sector)]
     if len(chosen) < 2:
         return chosen[0] if chosen else None
     sample = np.sum([row["sample"] for row in chosen], axis=0).tolist()
     return chosen[0] | {"sector": result.sector, "quantiles": quantiles(sample), "sample": sample}
+
+
+def _by_size(rows: dict[str, dict[str, Any]], result: Result) -> dict[str, Any] | None:
+    """Return the share of shops below a turnover, between those of the two bounds around it; None outside of both."""
+    wanted = sectors.turnover(result.sector or "")
+    bounds = sorted((sectors.turnover(name) or 0.0, row) for name, row in rows.items())
+    if not wanted or not bounds or not bounds[0][0] <= wanted <= bounds[-1][0]:
+        return None
+    above = next(at for at, (bound, _) in enumerate(bounds) if wanted <= bound)
+    (high, upper), (low, lower) = bounds[above], bounds[max(above - 1, 0)]
+    part = log(wanted / low) / log(high / low) if high > low else 1.0
+    sample = ((1 - part) * np.array(lower["sample"]) + part * np.array(upper["sample"])).tolist()
+    return upper | {"sector": result.sector, "quantiles": quantiles(sample), "sample": sample}
 
 
 def _why(prediction: dict[str, Any], result: Result) -> str:
@@ -156,6 +173,8 @@ def _why(prediction: dict[str, Any], result: Result) -> str:
     if result.date is not None and result.date.isoformat() not in {row["date"] for row in rows}:
         return f"the description does not ask for this day: add {result.date} to `ask.dates`"
     known = [row["sector"] for row in rows if row["sector"] is not None]
+    if result.outcome == SIZE_SHARE and result.sector is not None:
+        return f"`sector` is a yearly turnover from {known[0]} to {known[-1]}"
     if result.sector is None and known:
         return f"the result names no sector; predicted: {', '.join(dict.fromkeys(known))}"
     if result.sector is not None and not known:
