@@ -47,6 +47,7 @@ GENERATIONS: Final = 6
 SIMULATIONS_MAX: Final = 3_000  # of one variant
 PEOPLE: Final = 4_000
 TOWNS: Final = 12  # of each pilot
+ACCEPTED_MIN: Final = 0.08  # share of simulations: a generation that accepts fewer stops the fit at the one before
 NOISE_RUNS: Final = 60  # at central values, to see how much a result varies without a change of what is fitted
 SEED_MAX: Final = 2**31 - 1
 # A simulated result this far from the published one counts as one unit of distance.
@@ -273,11 +274,14 @@ def _fit(
     with _seeded(seed), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         logging.getLogger("ABC").setLevel(logging.ERROR)
-        search = pyabc.ABCSMC(
-            model, prior, pyabc.PNormDistance(p=2), particles, sampler=pyabc.sampler.SingleCoreSampler()
-        )
+        sampler = pyabc.sampler.SingleCoreSampler(check_max_eval=True)
+        search = pyabc.ABCSMC(model, prior, pyabc.PNormDistance(p=2), particles, sampler=sampler)
         search.new(f"sqlite:///{Path(folder, 'history.db')}", {str(at): 0.0 for at in range(scale.size)})
-        history = search.run(max_nr_populations=generations, max_total_nr_simulations=SIMULATIONS_MAX)
+        history = search.run(
+            max_nr_populations=generations,
+            max_total_nr_simulations=SIMULATIONS_MAX,
+            min_acceptance_rate=ACCEPTED_MIN,
+        )
         frame, weights = history.get_distribution(m=0, t=history.max_t)
         distance = float(history.get_weighted_distances(t=history.max_t)["distance"].max())
         simulations = int(history.total_nr_simulations)
