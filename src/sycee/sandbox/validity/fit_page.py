@@ -123,17 +123,9 @@ def _parameters(found: Sequence[Fitted], rows: Sequence[summary.Row]) -> tuple[B
         height=pages.height(len(drawn)),
     )
     table = Table(
-        "Bands from 5 to 95 %, over all variants; medians of each variant. A parameter is informed if its band is less "
-        f"than {summary.INFORMED_BELOW:g} of the prior's, in the median of the variants.",
-        headings(
-            "parameter",
-            ">prior",
-            ">posterior",
-            ">median",
-            "=informed",
-            *(f">{each.variant}" for each in found),
-            "meaning",
-        ),
+        f"Bands from 5 to 95 %, over all variants. Informed: the band is less than {summary.INFORMED_BELOW:g} of the "
+        "prior's.",
+        headings("parameter", ">prior", ">posterior", ">median", "=informed", "meaning"),
         tuple(
             (
                 row.name,
@@ -141,13 +133,24 @@ def _parameters(found: Sequence[Fitted], rows: Sequence[summary.Row]) -> tuple[B
                 f"{row.posterior[0]:.3g} to {row.posterior[2]:.3g}",
                 f"{row.posterior[1]:.3g}",
                 YesNo(row.is_informed, "yes" if row.is_informed else "no"),
-                *(f"{summary.weighted_quantiles(each.values[:, at], each.weights)[1]:.3g}" for each in found),
                 standard[row.name].title,
+            )
+            for row in rows
+        ),
+    )
+    medians = Table(
+        "Medians of each structural variant.",
+        headings("parameter", ">prior", *(f">{each.variant}" for each in found)),
+        tuple(
+            (
+                row.name,
+                f"{row.prior[1]:.3g}",
+                *(f"{summary.weighted_quantiles(each.values[:, at], each.weights)[1]:.3g}" for each in found),
             )
             for at, row in enumerate(rows)
         ),
     )
-    return plot, table
+    return plot, table, medians
 
 
 def _variants(found: Sequence[Fitted]) -> Table:
