@@ -10,13 +10,12 @@ import numpy as np
 from tests.wallets.world import LEO_KEY, Town
 
 from sycee.bulk.files import File
+from sycee.client.signing import ENVELOPE_VALIDITY_NS
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.records import bulk_rows
 from sycee.core.records.bulk_rows import BATCH_ROWS, Content, Mode, Rows
 from sycee.sequencer.embedded import Signer
-
-VALID_NS = 3_600 * 10**9
 
 
 def uuids(many: Sequence[int]) -> Array:
@@ -57,7 +56,7 @@ class Payer:
 
     def envelopes(self, file: File, number: int, rows: Rows) -> list:
         records = bulk_rows.records(rows, file.ids, number * BATCH_ROWS, batch=file.settlement)
-        until_ns = self.town.bank.stores.clock.now_ns() + VALID_NS
+        until_ns = self.town.bank.stores.clock.now_ns() + ENVELOPE_VALIDITY_NS
         ledger_id = self.town.bank.stores.ledger.ledger_id
         signers = self.signers + (self.town.operator if file.settlement else [])
         return [each.sign(records, ledger_id, until_ns) for each in signers]

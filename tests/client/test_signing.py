@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sycee.client import ContradictsRequest, Signer, Wanted, api, decoding, errors
-from sycee.client.signing import VALID_NS_MAX, asked_message, compare, envelopes, message_signature
+from sycee.client.signing import VALIDITY_NS_MAX, asked_message, compare, envelopes, message_signature
 from sycee.client.values import Keys
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -158,7 +158,7 @@ def test_the_envelope_is_of_the_signer_and_ends_soon() -> None:
     row = sealed.decode(base64.b64decode(text))[0]
     made = sealed.sign(record(), bytes.fromhex("ab" * 16), 2, KEY, NOW_NS + 10**9, currency=156, key_epoch=4)
     assert row.tobytes() == made.encode()
-    late = asked(record(), valid_until_ns=str(NOW_NS + VALID_NS_MAX + 1))
+    late = asked(record(), valid_until_ns=str(NOW_NS + VALIDITY_NS_MAX + 1))
     with pytest.raises(ContradictsRequest, match="valid until 2026-11-05"):
         envelopes(late, [PAY], ACTION, [Signer(2, KEY)], NOW_NS)
     for signers, message in (([], "no key of it was given"), ([Signer(2, OTHER)], "the given key is")):

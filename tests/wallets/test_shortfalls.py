@@ -20,7 +20,7 @@ from sycee.database.transactions import write
 from sycee.personal.access import Access
 from sycee.personal.access import Reason as Why
 from sycee.wallets.mandates import Mandate
-from sycee.wallets.shortfalls import VALID_NS, Shortfall
+from sycee.wallets.shortfalls import SHORTFALL_VALIDITY_NS, Shortfall
 from sycee.wallets.tables import MANDATES
 
 PAYMENT, MANDATE = (0x0193_0000_0000_7000_8000_0000_0000_0020 + number for number in range(2))
@@ -165,7 +165,7 @@ def test_the_operator_and_the_bank_must_act_in_time(small: Town) -> None:
     with pytest.raises(UsageError, match=r"transit\.confirm"):
         small.bank.shortfalls.open(2, by=small.holder(small.leo))
     assert small.bank.shortfalls.fund(late.id, signers=small.operator, who=small.north).answer != "PAID"
-    small.bank.set_clock(START_NS + VALID_NS)
+    small.bank.set_clock(START_NS + SHORTFALL_VALIDITY_NS)
     assert small.bank.shortfalls.open(2, by=small.north) == []
     with pytest.raises(UsageError, match="is expired"):
         fund(small, asked.id)

@@ -24,7 +24,7 @@ from sycee.client.calls import Call, Members, action, fresh_id, made, place, rea
 from sycee.client.calls import rows as listed_rows
 from sycee.client.errors import ContradictsRequest
 from sycee.client.exchange import Conversation, Request, Session
-from sycee.client.signing import Signer, Wanted
+from sycee.client.signing import ENVELOPE_VALIDITY_NS, Signer, Wanted
 from sycee.client.values import Payer
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -34,7 +34,6 @@ from sycee.core.records.bulk_rows import BATCH_ROWS, Content, FileIds, Mode, Row
 from sycee.core.records.layout import Kind, SettleFlag
 
 REQUEST_BATCHES: Final = 125  # a million rows: their results fit an answer, and a cut repeats little
-VALID_NS: Final = 3_600 * 10**9  # of an envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Payment:
     signers: Sequence[Payer | Signer]
     mode: Mode = Mode.EACH
     id: int = field(default_factory=fresh_id)
-    valid_ns: int = VALID_NS
+    valid_ns: int = ENVELOPE_VALIDITY_NS
 
     @cached_property
     def content(self) -> Content:

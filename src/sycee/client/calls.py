@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sycee.client import decoding
 from sycee.client.errors import ContradictsRequest, members_of
 from sycee.client.exchange import Conversation, Query, Request, Response, Session
-from sycee.client.signing import VALID_NS_MAX, Asked, Signer, Wanted, asked_message, envelopes, message_signature
+from sycee.client.signing import VALIDITY_NS_MAX, Asked, Signer, Wanted, asked_message, envelopes, message_signature
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
@@ -84,7 +84,7 @@ def action(
     before: Sequence[Sequence[Wanted]] = (),
     in_parts: bool = False,
     parent: int = 0,
-    valid_ns_max: int = VALID_NS_MAX,
+    valid_ns_max: int = VALIDITY_NS_MAX,
     id: int = 0,
 ) -> Call[Value]:
     """Return a call of an action that the server does once under its id.

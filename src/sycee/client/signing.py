@@ -24,8 +24,9 @@ from sycee.core.records import describe
 from sycee.core.records import envelopes as sealed
 from sycee.core.records.layout import LINKED, OPERATION, Kind
 
+ENVELOPE_VALIDITY_NS: Final = 3_600 * 10**9  # of an envelope that a client signs without asking the server
 # Longer than any signature of the server's own actions; a proposal may be signed for 72 hours.
-VALID_NS_MAX: Final = 73 * 3_600 * 10**9
+VALIDITY_NS_MAX: Final = 73 * 3_600 * 10**9
 _DERIVED_IDS: Final = 64  # ids that one action may derive from its own
 MESSAGE_BYTES: Final = 32
 _IDS: Final = ("id", "debit", "credit", "reference", "note")
@@ -88,7 +89,7 @@ def envelopes(
     signers: Sequence[Signer],
     now_ns: int,
     *,
-    valid_ns_max: int = VALID_NS_MAX,
+    valid_ns_max: int = VALIDITY_NS_MAX,
     parts: Sequence[int] = (),
 ) -> list[str]:
     """Return base64 of the envelopes for the answer 202, one for each part and each signer that it names.

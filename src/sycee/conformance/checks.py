@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sycee.client import Client, Credentials, IdConflict, NotAuthenticated, Problem, Signer, api
-from sycee.client.operations.payments import VALID_NS
+from sycee.client.signing import ENVELOPE_VALIDITY_NS
 from sycee.client.values import Payer, SignedPayment
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -112,7 +112,7 @@ def check(group: str, name: str, expected: str) -> Callable[[Callable[[Bench], s
     return add
 
 
-def refused(bench: Bench, record: Array, payer: Payer, code: str, *, valid_ns: int = VALID_NS) -> str:
+def refused(bench: Bench, record: Array, payer: Payer, code: str, *, valid_ns: int = ENVELOPE_VALIDITY_NS) -> str:
     """Send a record that the server must refuse with a code."""
     try:
         bench.bank.do(api.signed(payer, record, valid_ns=valid_ns))

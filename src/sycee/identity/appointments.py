@@ -20,7 +20,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.records import operations
-from sycee.core.records.proposal_format import VALID_NS, Proposal
+from sycee.core.records.proposal_format import PROPOSAL_VALIDITY_NS, Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.stores import Stores
@@ -56,7 +56,7 @@ class Appointments:
         person: int = 0,
         institution: int = 0,
         operator: int | None = None,
-        valid_ns: int = VALID_NS,
+        valid_ns: int = PROPOSAL_VALIDITY_NS,
     ) -> Proposal:
         """Propose that a person has a duty until a time, and signs with `key`.
 
@@ -105,7 +105,7 @@ class Appointments:
         }
         return self._propose(APPOINT, records, effect, maker, valid_ns)
 
-    def dismiss(self, duty: int, *, maker: int, valid_ns: int = VALID_NS) -> Proposal:
+    def dismiss(self, duty: int, *, maker: int, valid_ns: int = PROPOSAL_VALIDITY_NS) -> Proposal:
         """Propose the end of a duty, by the id that `People.holders` gives.
 
         Every grant that gives the person the same duty is revoked. Raises UsageError if nobody has the duty, and while

@@ -22,11 +22,11 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import IntegrityError, NotFound, SyceeError, UsageError
 from sycee.core.keys import PublicKey, SigningKey
-from sycee.core.records import describe
+from sycee.core.records import describe, proposal_format
 from sycee.core.records.describe import LocalName
 from sycee.core.records.envelopes import ENVELOPE, decode
 from sycee.core.records.layout import OPERATION
-from sycee.core.records.proposal_format import VALID_NS, VALID_NS_MAX, Proposal, ProposalSignature, records_of, sign
+from sycee.core.records.proposal_format import Proposal, ProposalSignature, records_of, sign
 from sycee.core.result_codes import Result
 from sycee.core.timestamps import utc_text
 from sycee.database.actions import Draft, Intent, Outcome
@@ -96,7 +96,7 @@ class Proposals:
         effect: Mapping[str, Any],
         *,
         maker: int,
-        valid_ns: int = VALID_NS,
+        valid_ns: int = proposal_format.PROPOSAL_VALIDITY_NS,
         before: Callable[[Connection], None] | None = None,
         id: int = 0,
     ) -> Proposal:
@@ -115,9 +115,9 @@ class Proposals:
         if not rule.checkers_min:
             raise UsageError(f"{action} needs no proposal: one person requests it", hint="call the service's method")
         check_payload(effect)
-        if not 0 < valid_ns <= VALID_NS_MAX:
+        if not 0 < valid_ns <= (most_ns := proposal_format.PROPOSAL_VALIDITY_NS_MAX):
             raise UsageError(
-                f"a proposal is valid for up to {VALID_NS_MAX // 3_600_000_000_000} hours", hint="propose again later"
+                f"a proposal is valid for up to {most_ns // 3_600_000_000_000} hours", hint="propose again later"
             )
         self._people.require(maker, action, operator=_operator(effect))
         self._stores.actions.get(action)

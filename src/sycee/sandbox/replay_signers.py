@@ -37,7 +37,7 @@ from sycee.storage.table_storage import TableStorage
 
 OFFICERS: Final = 2  # a mint needs two officers
 # Simulated time jumps from frame to frame, and a continued run signs with the same times again.
-SIGNATURE_VALIDITY_NS: Final = 3_600 * 10**9
+REPLAY_VALIDITY_NS: Final = 3_600 * 10**9
 
 _KEY_CONTEXT: Final = "sycee 2026-11-25 sandbox: synthetic keys of a replay"
 
@@ -76,7 +76,7 @@ class Authorities:
 
 def signed(ledger: Ledger, clock: Clock, *signers: Signer) -> SigningLedger:
     """Return the ledger with these signers of every submission."""
-    return SigningLedger(ledger, ledger.ledger_id, signers, clock, validity_ns=SIGNATURE_VALIDITY_NS)
+    return SigningLedger(ledger, ledger.ledger_id, signers, clock, validity_ns=REPLAY_VALIDITY_NS)
 
 
 @dataclass(slots=True)

@@ -64,7 +64,9 @@ if TYPE_CHECKING:
 FUND: Final = "pay.fund"
 REJECT: Final = "transit.reject"  # the duty: of who reports the bank's leg
 EXPIRE: Final = "shortfall.expire"
-VALID_NS: Final = 3_600 * 10**9  # a bank's instant payment takes seconds; a person who reports it takes longer
+SHORTFALL_VALIDITY_NS: Final = (
+    3_600 * 10**9
+)  # a bank's instant payment takes seconds; a person who reports it takes longer
 
 _COUNTED: Final = (ASKED, PAYING, PAID)  # states that count in the day of a mandate
 
@@ -139,7 +141,7 @@ class Shortfalls:
         now_ns = read_ns(self._stores.clock)
         operation, reference, funding = operation or self._stores.new_id(), self._stores.new_id(), self._stores.new_id()
         records = self._chain(paying, payee, minor, missing, operation, reference, funding)
-        expires_ns = now_ns + VALID_NS
+        expires_ns = now_ns + SHORTFALL_VALIDITY_NS
         signed = sign_records(records, self._stores.ledger.ledger_id, signers, expires_ns)
         day = self._day(now_ns)
         row = {

@@ -15,7 +15,7 @@ from sycee.core.records.layout import Block, Kind, Reason
 from sycee.core.records.signed_messages import proof_message
 
 # The server does two parts later, if it was stopped meanwhile: up to 30 days after the recovery and after its end.
-RECOVERY_VALID_NS_MAX: Final = 32 * 24 * 3_600 * 10**9
+RECOVERY_VALIDITY_NS_MAX: Final = 32 * 24 * 3_600 * 10**9
 
 
 def keys(wallet: int | str) -> Call[Keys]:
@@ -88,7 +88,7 @@ def recover(
         value(Recovery, accounts=[name_of(account)]),
         signers=(signer,),
         before=([_unblock(account)], [rule_set]),
-        valid_ns_max=RECOVERY_VALID_NS_MAX,
+        valid_ns_max=RECOVERY_VALIDITY_NS_MAX,
         wanted=lambda _: [_block(account), set_key_record(account, key), rule_set],
         id=id,
     )

@@ -7,7 +7,7 @@ from typing import Final
 from sycee.client.calls import Call, Members, Page, action, fresh_id, listed, made, place, read, require_same, value
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.operations.arguments import account_of, epoch_of, id_member, ledger_of, number_of, signers_of
-from sycee.client.signing import Signer, Wanted
+from sycee.client.signing import ENVELOPE_VALIDITY_NS, Signer, Wanted
 from sycee.client.values import Done, Order, Payer, PayerRefusal, Refusal, SignedPayment
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -16,7 +16,6 @@ from sycee.core.records.envelopes import Envelope
 from sycee.core.records.layout import Kind
 
 PAYMENT_TYPE: Final = "application/vnd.sycee.payment"
-VALID_NS: Final = 3_600 * 10**9  # of the envelope of a signed payment
 
 
 def pay(
@@ -97,7 +96,7 @@ def pay_signed(payer: Payer, payee: int | str, minor: int, *, id: int = 0) -> Ca
     return signed(payer, operations.pay(id or fresh_id(), payer=payer.account, payee=number_of(payee), amount=minor))
 
 
-def signed(payer: Payer, record: Array, *, valid_ns: int = VALID_NS) -> Call[SignedPayment]:
+def signed(payer: Payer, record: Array, *, valid_ns: int = ENVELOPE_VALIDITY_NS) -> Call[SignedPayment]:
     """Send one record that the account's own key signs. `record`: (1,) layout.OPERATION of `core.records.operations`.
 
     docs/reference/http-payments.md lists the kinds. Doing the call again sends the same bytes; after `valid_ns` the

@@ -36,8 +36,8 @@ FILE_BYTES_MAX: Final = 4 << 20  # 8,000 records in base64 and an effect
 ACTION_BYTES_MAX: Final = 32
 EFFECT_BYTES_MAX: Final = 1 << 20
 HOUR_NS: Final = 3_600 * 10**9
-VALID_NS: Final = 8 * HOUR_NS
-VALID_NS_MAX: Final = 72 * HOUR_NS
+PROPOSAL_VALIDITY_NS: Final = 8 * HOUR_NS
+PROPOSAL_VALIDITY_NS_MAX: Final = 72 * HOUR_NS
 
 # format, ledger id, proposal id, maker, action, valid until, number of records, digests of records and effect
 _MESSAGE: Final = struct.Struct(f"<32s16s16s16s{ACTION_BYTES_MAX}sqI32s32s")

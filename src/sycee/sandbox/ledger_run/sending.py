@@ -14,7 +14,7 @@ from sycee.core.clock import Clock, read_ns
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.core.records.envelopes import Envelope
 from sycee.ledger.batch import BODY_BYTES_MAX, first_codes
-from sycee.sandbox.replay_signers import SIGNATURE_VALIDITY_NS
+from sycee.sandbox.replay_signers import REPLAY_VALIDITY_NS
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.sequencer.submission_queue import Ticket
 
@@ -65,7 +65,7 @@ class Sender:
     def _sign(self, records: Array, part: int, by: Array, moment_ns: int, signed: tuple[int, int]) -> Envelope:
         first, end = signed
         signer = self._signers[int(by[first])]
-        until_ns = max(moment_ns, read_ns(self._clock)) + SIGNATURE_VALIDITY_NS
+        until_ns = max(moment_ns, read_ns(self._clock)) + REPLAY_VALIDITY_NS
         return signer.sign(records[first:end], self._ledger.ledger_id, until_ns, first=first - part)
 
 
