@@ -89,7 +89,7 @@ def test_a_programme_through_the_client(place: Place, monkeypatch: pytest.Monkey
     assert north.do(call) == north.do(call) == call.id
     assert ann.do(api.halt_programme(NAME, "a rumour")) == "a rumour"
     assert north.do(api.programme(NAME)).halted == "a rumour"
-    resumed = north.do(api.propose_resumption(NAME, "it was false"))
+    resumed = north.do(api.propose_resume(NAME, "it was false"))
     assert bank.proposals.sign(ids.parse(resumed.proposal), NORTH, ANN).needs == ()
     bank.set_clock(moment(15))
     bank.stores.jobs.wait()

@@ -289,18 +289,21 @@ def widen(
 
 
 @app.command
-def halt(
-    folder: BankFolder, name: Name, reason: Reason, /, *,
-    block: Annotated[bool, Parameter(negative="", help="Propose to block the funder's debits, too.")] = False,
-    key: KeyFiles = None,
-) -> int:  # fmt: skip
-    """Refuse the claims and the next steps of a programme immediately. Claimed packets can still be spent."""
+def halt(folder: BankFolder, name: Name, reason: Reason, /, *, key: KeyFiles = None) -> int:
+    """Pause a programme: refuse its claims and next steps immediately. Claimed packets can still be spent."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        who = maker_of(bank, keys)
-        found = bank.programmes.halt(name, reason, who=who)
-        show(f"{name} is halted: {found.halt_reason}")
-        return sign_and_show(bank, bank.programmes.propose_block(name, maker=who), keys) if block else 0
+        found = bank.programmes.halt(name, reason, who=maker_of(bank, keys))
+    show(f"{name} is halted: {found.halt_reason}")
+    return 0
+
+
+@app.command
+def block(folder: BankFolder, name: Name, /, *, key: KeyFiles = None) -> int:
+    """Propose to block the debits of a halted programme's funder. An officer signs, too."""
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        return sign_and_show(bank, bank.programmes.propose_block(name, maker=maker_of(bank, keys)), keys)
 
 
 @app.command
@@ -544,7 +547,7 @@ STEPS: Final = {
     "Draw": ("freeze", "removals", "decide-removal", "publish", "beacon", "draw", "winners"),
     "Shops": ("apply", "decide-shop", "shops", "join", "leave"),
     "Drop": ("terms", "allot", "evidence", "ready", "drop", "widen"),
-    "Claims and payments": ("claim", "claims", "situation", "situations", "halt", "resume"),
+    "Claims and payments": ("claim", "claims", "situation", "situations", "halt", "block", "resume"),
     "End": ("expire", "close", "cancel", "report"),
 }  # fmt: skip
 

@@ -264,7 +264,7 @@ def claim(
 
 @drop.command
 def halt(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -> int:
-    """Refuse the claims and the next steps of a programme immediately. Claimed packets can still be spent."""
+    """Pause a programme: refuse its claims and next steps immediately. Claimed packets can still be spent."""
     with connected(login) as bank:
         from sycee.client import api
 
@@ -286,7 +286,7 @@ def resume(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -
     """Propose to end a halt, and the block of the funder if there is one. An officer signs, too."""
     from sycee.client import api
 
-    return _propose(login, api.propose_resumption(name, reason, id=number_of(id_)))
+    return _propose(login, api.propose_resume(name, reason, id=number_of(id_)))
 
 
 @drop.command

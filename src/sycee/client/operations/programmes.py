@@ -290,7 +290,7 @@ def propose_block(name: str, *, id: int = 0) -> Call[Proposed]:
     return action(f"/v1/programmes/{place(name)}/block", {}, value(Proposed), id=id)
 
 
-def propose_resumption(name: str, reason: str, *, id: int = 0) -> Call[Proposed]:
+def propose_resume(name: str, reason: str, *, id: int = 0) -> Call[Proposed]:
     """Propose to end a halt, and the block of the funder."""
     return action(f"/v1/programmes/{place(name)}/resumption", {"reason": reason}, value(Proposed), id=id)
 
