@@ -18,11 +18,11 @@ from sycee.days.compare import Comparison, compare
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     chosen = [replace(policy, chains=10, every=3_600) for policy in policies.POLICIES]
-    return compare(SMALL, chosen, seeds=range(3), values_by_prefund=[10, 60])
+    return compare(SMALL, chosen, seeds=range(3), values_per_prefund=[10, 60])
 
 
 def test_each_policy_settles_the_same_days(comparison: Comparison) -> None:
-    assert [level.value_by_prefund for level in comparison.levels] == [10, 60]
+    assert [level.value_per_prefund for level in comparison.levels] == [10, 60]
     for level in comparison.levels:
         assert set(level.measures) == {policy.name for policy in policies.POLICIES}
         assert {len(days) for days in level.measures.values()} == {len(level.bounds)} == {3}
@@ -44,7 +44,7 @@ def test_medians_lie_in_their_range_and_pairs_are_by_day(comparison: Comparison)
 
 def test_a_comparison_without_days_is_refused() -> None:
     with pytest.raises(UsageError, match="needs a policy, a seed and a prefund"):
-        compare(SMALL, policies.POLICIES, seeds=[], values_by_prefund=[10])
+        compare(SMALL, policies.POLICIES, seeds=[], values_per_prefund=[10])
 
 
 def test_the_command_prints_every_measure_and_writes_the_page(

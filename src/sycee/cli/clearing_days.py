@@ -52,7 +52,7 @@ def days(
             loaded,
             list(dict.fromkeys(chosen)),
             seeds=range(first_seed, first_seed + seeds),
-            values_by_prefund=list(dict.fromkeys(prefund or PREFUNDS)),
+            values_per_prefund=list(dict.fromkeys(prefund or PREFUNDS)),
             progress=advance,
         )
     if report is not None:
@@ -79,7 +79,7 @@ def _print(found: Comparison) -> None:
                 level.spread(policy.name, name)
                 for name in ("value_share", "count_share", "delay", "delay_large", "delay_urgent")
             ]
-            made.add_row(f"1/{level.value_by_prefund}", policy.title, *(_percent(each) for each in spreads))
+            made.add_row(f"1/{level.value_per_prefund}", policy.title, *(_percent(each) for each in spreads))
         shares = [each.value_most / value for each, value in zip(level.bounds, level.values, strict=True)]
         delays = [
             each.delay_least / value / day.seconds for each, value in zip(level.bounds, level.values, strict=True)
@@ -87,7 +87,7 @@ def _print(found: Comparison) -> None:
         from sycee.days.compare import Spread
 
         made.add_row(
-            f"1/{level.value_by_prefund}", "No policy exceeds", _percent(Spread.of(shares)), "-",
+            f"1/{level.value_per_prefund}", "No policy exceeds", _percent(Spread.of(shares)), "-",
             _percent(Spread.of(delays)), "-", "-",
         )  # fmt: skip
     print_table(made)
@@ -106,7 +106,7 @@ def _as_json(found: Comparison) -> dict[str, Any]:
         "seeds": list(found.seeds),
         "levels": [
             {
-                "value_by_prefund": level.value_by_prefund,
+                "value_per_prefund": level.value_per_prefund,
                 "values_minor": list(level.values),
                 "prefunds_minor": list(level.prefunds),
                 "bounds": [asdict(each) for each in level.bounds],

@@ -44,7 +44,7 @@ class Level:
 
     Attributes
     ----------
-    value_by_prefund : int
+    value_per_prefund : int
         The day's value over the prefund.
     measures : dict[str, tuple[Measures, ...]]
         By name of the policy: one for each day, in the order of the seeds.
@@ -55,7 +55,7 @@ class Level:
 
     """
 
-    value_by_prefund: int
+    value_per_prefund: int
     measures: dict[str, tuple[Measures, ...]]
     bounds: tuple[Bounds, ...]
     values: tuple[int, ...]
@@ -91,16 +91,16 @@ def compare(
     policies: Sequence[Policy],
     *,
     seeds: Sequence[int],
-    values_by_prefund: Sequence[int],
+    values_per_prefund: Sequence[int],
     progress: Progress = lambda done, total: None,
 ) -> Comparison:
     """Settle the day of each seed under each policy, with each prefund. Raises UsageError for an empty list."""
-    if not policies or not seeds or not values_by_prefund:
+    if not policies or not seeds or not values_per_prefund:
         raise UsageError("a comparison needs a policy, a seed and a prefund")
-    done, total = 0, len(seeds) * len(values_by_prefund) * (len(policies) + 1)
+    done, total = 0, len(seeds) * len(values_per_prefund) * (len(policies) + 1)
     days = [synthetic.make(assumptions, seed) for seed in seeds]
     levels = []
-    for ratio in values_by_prefund:
+    for ratio in values_per_prefund:
         found: dict[str, list[Measures]] = {policy.name: [] for policy in policies}
         limits = []
         for day in days:

@@ -32,7 +32,8 @@ from sycee.report.page import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS: Final = ("neutral", "fourth", "second", "sixth", "fifth", "third")  # of all policies but ours
+# Of all policies but ours: one more policy needs one more colour.
+COLOURS: Final = ("neutral", "fourth", "second", "sixth", "fifth", "third")
 HALF_WIDTH: Final = 500  # CSS pixels of a plot beside another one
 
 RATIO: Final = (
@@ -87,7 +88,7 @@ def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
     name = _ours(comparison).name
     return tuple(
         Tile(
-            f"delay at 1/{level.value_by_prefund}",
+            f"delay at 1/{level.value_per_prefund}",
             _percent(level.spread(name, "delay").median),
             note=f"{_percent(level.spread(name, 'value_share').median)} of the value before the close",
         )
@@ -106,8 +107,8 @@ def _levels(comparison: Comparison) -> list[Block]:
         SideBySide(
             tuple(
                 Plot(
-                    name=f"{kind}-{level.value_by_prefund}",
-                    title=f"{title}, prefund 1/{level.value_by_prefund}",
+                    name=f"{kind}-{level.value_per_prefund}",
+                    title=f"{title}, prefund 1/{level.value_per_prefund}",
                     sentence=_sentence(comparison, level),
                     drawing=drawing(comparison, level),
                     width=HALF_WIDTH,
@@ -143,7 +144,7 @@ def _table(comparison: Comparison, level: Level) -> Table:
     ]
     share, delay = bound_spreads(comparison, level)
     return Table(
-        f"Prefund 1/{level.value_by_prefund} of the day's value, %",
+        f"Prefund 1/{level.value_per_prefund} of the day's value, %",
         columns("policy", ">value before the close", ">count", ">delay", ">of the largest tenth",
                 ">of urgent"),
         tuple(rows),
@@ -152,7 +153,7 @@ def _table(comparison: Comparison, level: Level) -> Table:
 
 
 def _paired(comparison: Comparison, level: Level) -> list[Table]:
-    """Return the differences day by day between the last policy and each other one."""
+    """Return the differences day by day between our policy, or the last one without it, and each other policy."""
     ours = _ours(comparison)
     others = [policy for policy in comparison.policies if policy is not ours]
     if not others:
@@ -165,7 +166,7 @@ def _paired(comparison: Comparison, level: Level) -> list[Table]:
         rows.append((other.title, _spread(share), _spread(delay), f"{ahead} of {len(comparison.seeds)}"))
     return [
         Table(
-            f"{ours.title} minus each other policy on the same day, prefund 1/{level.value_by_prefund}, points",
+            f"{ours.title} minus each other policy on the same day, prefund 1/{level.value_per_prefund}, points",
             columns("other policy", ">value before the close", ">delay", ">days ahead in both"),
             tuple(rows),
         )
@@ -184,8 +185,8 @@ def _sizes(comparison: Comparison) -> list[Block]:
             SideBySide(
                 tuple(
                     Plot(
-                        name=f"{field.replace('_', '-')}-{level.value_by_prefund}",
-                        title=f"{title}, prefund 1/{level.value_by_prefund}",
+                        name=f"{field.replace('_', '-')}-{level.value_per_prefund}",
+                        title=f"{title}, prefund 1/{level.value_per_prefund}",
                         sentence=f"{title} by group of size, for each policy: medians over the days.",
                         drawing=_deciles(comparison, level, field),
                         width=HALF_WIDTH,
@@ -212,7 +213,7 @@ def _liquidity(comparison: Comparison) -> Table:
         funding = np.array([each.funding for each in any_policy]) / values
         rows.append(
             (
-                f"1/{level.value_by_prefund}",
+                f"1/{level.value_per_prefund}",
                 _spread(Spread.of(list(least))),
                 _spread(Spread.of(list(gross))),
                 _spread(Spread.of(list(funding))),
@@ -317,7 +318,7 @@ def _shade(comparison: Comparison, policy: Policy) -> str:
     if policy is _ours(comparison):
         return "first"
     others = [each for each in comparison.policies if each is not _ours(comparison)]
-    return COLOURS[others.index(policy) % len(COLOURS)]
+    return COLOURS[others.index(policy)]
 
 
 def _percent(part: float) -> str:

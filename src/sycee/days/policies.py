@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Final
 
 from sycee.core import typos
 from sycee.core.errors import UsageError
 from sycee.days import kernels
+
+
+class Rule(IntEnum):
+    """Which queued payments a position releases between rounds. `kernels` has the same numbers."""
+
+    ORDERED = kernels.ORDERED
+    FREE = kernels.FREE
+    GATED = kernels.GATED
 
 
 class Round(Enum):
@@ -35,8 +43,8 @@ class Policy:
     ----------
     name, title, text : str
         For commands, for tables, and what it does.
-    rule : int
-        What positions release between rounds: a constant of `kernels`.
+    rule : Rule
+        What positions release between rounds.
     offsets : bool
         Settle an arriving payment together with queued ones of its receiver to its sender.
     rounds : Round
@@ -62,7 +70,7 @@ class Policy:
     name: str
     title: str
     text: str
-    rule: int = kernels.FREE
+    rule: Rule = Rule.FREE
     offsets: bool = False
     rounds: Round = Round.NONE
     every: int = 1_800
@@ -86,14 +94,14 @@ POLICIES: Final = (
         "fifo",
         "First in, first out",
         "The same, but no payment passes an earlier one of its sender and priority.",
-        kernels.ORDERED,
+        Rule.ORDERED,
     ),
     Policy(
         "bech-soramaki",
         "FIFO + Bech–Soramäki",
         "First in, first out; every five minutes the largest set that keeps each sender's order settles together "
         "(Bech and Soramäki, 2001).",
-        kernels.ORDERED,
+        Rule.ORDERED,
         rounds=Round.IN_ORDER,
         every=300,
     ),
@@ -102,7 +110,7 @@ POLICIES: Final = (
         "FIFO + set of the most value",
         "First in, first out; every half hour the set of the most value that the optimiser finds settles together, "
         "in any order. The optimiser and its effort are those of the next policy.",
-        kernels.ORDERED,
+        Rule.ORDERED,
         rounds=Round.VALUE,
     ),
     Policy(
@@ -111,7 +119,7 @@ POLICIES: Final = (
         "Between rounds, banks with liquidity to spare pay what their position covers; for the others it is kept. "
         "In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the prices "
         "of the linear programme, and a large payment gains weight with the time that it has waited.",
-        kernels.GATED,
+        Rule.GATED,
         rounds=Round.VALUE,
         closing=20,
         gates=Gates.SENDER,

@@ -54,14 +54,14 @@ class Run:
         return self.settled >= 0
 
 
-def prefund(day: Day, value_by_prefund: int) -> Integers:
+def prefund(day: Day, value_per_prefund: int) -> Integers:
     """Return positions at the opening: the day's value over this number, shared by the participants' weights.
 
     Weights are known before the day, net positions are not: who will pay out more than it receives has no more.
     """
-    if value_by_prefund < 1:
-        raise UsageError(f"the day's value over {value_by_prefund} is no prefund", hint="give a number from 1 on")
-    total = day.value // value_by_prefund
+    if value_per_prefund < 1:
+        raise UsageError(f"the day's value over {value_per_prefund} is no prefund", hint="give a number from 1 on")
+    total = day.value // value_per_prefund
     weights = [int(weight) for weight in day.weights]
     return np.array([total * weight // sum(weights) for weight in weights], np.int64)
 
@@ -107,7 +107,7 @@ class _State:
         stop = int(np.searchsorted(self.day.times, end))
         kernels.arrive(
             self.arrived, stop, self.day.times, self.senders, self.receivers, self.day.amounts, self.urgent,
-            self.policy.rule, int(self.policy.offsets), self.gates, self.starts, self.counts, self.slots,
+            int(self.policy.rule), int(self.policy.offsets), self.gates, self.starts, self.counts, self.slots,
             self.positions, self.settled, self.sets, self.number,
         )  # fmt: skip
         self.arrived = stop
@@ -125,8 +125,8 @@ class _State:
             chains = self.policy.chains * (self.policy.closing if is_last else 1)
             self._settle(waiting[best(self._weighted(waiting, now), chains)], now)
         kernels.release(
-            now, self.receivers, self.day.amounts, self.policy.rule, self.gates, self.starts, self.counts, self.slots,
-            self.positions, self.settled, self.sets, self.number,
+            now, self.receivers, self.day.amounts, int(self.policy.rule), self.gates, self.starts, self.counts,
+            self.slots, self.positions, self.settled, self.sets, self.number,
         )  # fmt: skip
 
     def _queue(self, waiting: Integers, weights: Integers | None = None) -> Queue:
