@@ -88,9 +88,9 @@ VALUES: dict[str, Any] = {
         settlement=CLEARED,
         transactions=(
             CustomerTransfer(
-                ids=ids(), type=PaymentType(priority="HIGH"), amount=Amount("JPY", 5_000), bearer="SHAR", debtor=ANN,
-                debtor_agent=ALDER, creditor_agent=HOLLY, creditor=BEA, creditor_account=Account(number="1"),
-                remittance=("Invoice 1",),
+                ids=ids(), type=PaymentType(priority="HIGH"), amount=Amount("JPY", 5_000), charge_bearer="SHAR",
+                debtor=ANN, debtor_agent=ALDER, creditor_agent=HOLLY, creditor=BEA,
+                creditor_account=Account(number="1"), remittance=("Invoice 1",),
             ),
         ),
     ),

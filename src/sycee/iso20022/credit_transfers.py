@@ -163,11 +163,16 @@ def _of_value(
         institutions += [each.ultimate_debtor, each.debtor]
     institutions += [each.debtor_agent, each.previous1, each.previous2, each.previous3]
     institutions += [each.sender or message.sender, each.receiver or message.receiver]
-    institutions += [each.between1, each.between2, each.between3, each.creditor_agent]
+    institutions += [each.intermediary1, each.intermediary2, each.intermediary3, each.creditor_agent]
     if isinstance(each, InstitutionTransfer):
         institutions += [each.creditor, each.ultimate_creditor]
         if covered:
-            institutions += [covered.between1, covered.between2, covered.between3, covered.creditor_agent]
+            institutions += [
+                covered.intermediary1,
+                covered.intermediary2,
+                covered.intermediary3,
+                covered.creditor_agent,
+            ]
     parties: list[Customer | None] = []
     if of_customers:
         parties += [of_customers.ultimate_debtor, of_customers.initiator, of_customers.debtor]

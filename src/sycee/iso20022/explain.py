@@ -42,7 +42,7 @@ def first_problem(node: Any, layout: Part, file: str) -> MessageError | None:
     return _inside(node, layout, file, namespace)
 
 
-def parent_problem(node: Any, file: str) -> MessageError | None:
+def stray_content(node: Any, file: str) -> MessageError | None:
     """Return an error about an attribute, or a text between the elements, of a node that has elements only."""
     return _attribute(node, Element(node, file), ()) or text_problem(node, file)
 
@@ -58,7 +58,7 @@ def text_problem(node: Any, file: str) -> MessageError | None:
 
 
 def _inside(node: Any, layout: Part, file: str, namespace: str) -> MessageError | None:
-    if wrong := parent_problem(node, file):
+    if wrong := stray_content(node, file):
         return wrong
     names = [local_name(each) if each.tag.rpartition("}")[0] == namespace else "" for each in node]
     of = layout.body
@@ -159,7 +159,7 @@ def _leaf(node: Any, form: Form, file: str) -> MessageError | None:
 
 
 def _attribute(node: Any, at: Element, allowed: tuple[str, ...]) -> MessageError | None:
-    """Return an error about the first attribute that is not allowed. Nobody reads the hints where a schema is."""
+    """Return an error about the first attribute that is not allowed. xsi:schemaLocation is ignored."""
     for name in node.attrib:
         if name not in allowed and name not in _HINTS:
             right = "leave it out"

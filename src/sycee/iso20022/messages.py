@@ -18,7 +18,7 @@ from sycee.iso20022.business_header import Header
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.codec import text_of, value_of
 from sycee.iso20022.elements import Problem, layout
-from sycee.iso20022.explain import first_problem, instance_problem, parent_problem, text_problem
+from sycee.iso20022.explain import first_problem, instance_problem, stray_content, text_problem
 from sycee.iso20022.initiation import Initiation
 from sycee.iso20022.liquidity import LiquidityTransfer, Receipt
 from sycee.iso20022.reading import Element, MessageError, local_name, message_name, tree
@@ -106,7 +106,7 @@ def read(content: bytes, file: str = "the message", *, addresses: Addresses = Ad
     if kind is None:
         right = typos.hint(name, KINDS, "one of " + ", ".join(KINDS))
         raise MessageError(file, document.sourceline, "", f"the message is a {name}", right=right)
-    if wrong := parent_problem(document, file):
+    if wrong := stray_content(document, file):
         raise wrong
     if len(document) != 1:
         raise Element(document, file).error(f"has {len(document)} elements", f"one element {kind.root}")
