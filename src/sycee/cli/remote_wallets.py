@@ -198,7 +198,7 @@ def list_(
 
 @wallet.command
 def resolve(alias: Annotated[str, Parameter(help="A phone, or a @handle.")], /, *, login: Login) -> int:
-    """Show the wallet of an alias, and the masked name of its holder. Look-ups of one day are limited."""
+    """Show the wallet of an alias, and the name of its holder, masked for a person. Look-ups of one day are limited."""
     with connected(login) as bank:
         from sycee.client import api
 

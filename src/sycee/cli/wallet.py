@@ -123,7 +123,7 @@ def show_(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None, js
 def resolve(
     folder: BankFolder, alias: Annotated[str, Parameter(help="A phone, or a @handle.")], /, *, key: KeyFiles = None
 ) -> int:
-    """Show the wallet of an alias, and the masked name of its holder. Look-ups of one day are limited."""
+    """Show the wallet of an alias, and the name of its holder, masked for a person. Look-ups of one day are limited."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         from sycee.core import ids
