@@ -4,4 +4,4 @@
 needed by a program; services are attributes of the bank.
 """
 
-import sycee.database  # noqa: F401 - first: it names the extra that a missing library comes with
+import sycee.database  # noqa: F401 - first: its error names the extra that a missing SQL library belongs to

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from sycee.cli.ledgers import circulation, journal_of
+from sycee.cli.ledgers import circulation, journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, note, show, show_json
 from sycee.core.errors import IntegrityError, UsageError
@@ -133,7 +133,7 @@ def _position(folder: Path) -> tuple[LedgerState, Position]:
     from sycee.sequencer.checkpoint import Position
     from sycee.storage.table_storage import TableStorage
 
-    journal = Journal.open(journal_of(folder), read_only=True)
+    journal = Journal.open(journal_disk_of(folder), read_only=True)
     state, epoch = LedgerState(TableStorage()), 0
     applier = Applier(state)
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sycee.journal.disk import RealDisk
 
 
-def journal_of(folder: Path) -> RealDisk:
+def journal_disk_of(folder: Path) -> RealDisk:
     """Return the disk with the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
     from sycee.sequencer.folders import existing_journal_disk
 

@@ -1,4 +1,4 @@
-"""QR codes of merchants and requests, as text and as pictures."""
+"""Options of commands that write QR codes of merchants and requests as pictures."""
 
 from __future__ import annotations
 

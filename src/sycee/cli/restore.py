@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.ledgers import journal_of
+from sycee.cli.ledgers import journal_disk_of
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, show, show_json
 from sycee.core.errors import UsageError
@@ -48,7 +48,7 @@ def restore(
     from sycee.core.output_files import refuse_inside
     from sycee.sequencer.restore import restore as copy
 
-    journal_of(source)
+    journal_disk_of(source)
     refuse_inside(target, source, "TARGET")
     result = None
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sycee.cli.ledgers import journal_of
+from sycee.cli.ledgers import journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, note, show, show_json
 
@@ -14,7 +14,7 @@ def snapshot(folder: LedgerFolder, /, *, json_: AsJson = False) -> int:
     """
     from sycee.sequencer.embedded import Ledger
 
-    journal_of(folder)
+    journal_disk_of(folder)
     with console(stderr=True).status("reading the ledger"), Ledger.open(folder, snapshot_frames=None) as ledger:
         note(*(f"note: {finding}" for finding in ledger.sequencer.findings))
         sequence = ledger.sequencer.durable_sequence

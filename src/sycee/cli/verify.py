@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.ledgers import circulation, journal_of
+from sycee.cli.ledgers import circulation, journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, show, show_json
 
@@ -46,7 +46,7 @@ def verify(
         raise UsageError("--key needs a checkpoint whose signature it checks", hint="name the file with --checkpoint")
     signed = None if checkpoint is None else Checkpoint.load(checkpoint)
     witness = None if key is None else public_key(key)
-    journal_of(folder)
+    journal_disk_of(folder)
     # A pilot's folder also has its draw: check that the members of the programme are the winners.
     draw = folder / DRAW_FOLDER
     has_draw = (draw / WINNERS).is_file()

@@ -162,7 +162,7 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
     app = create_app(runtime, at_stop=at_stop)
     streams = BulkApp(runtime, app.state.authentication, app.state.observations, otherwise=app)
     payments = PaymentsApp(
-        lambda: runtime.ledger, settings, otherwise=streams, refusals=refusals, closed=bank.registry.own_accounts
+        lambda: runtime.ledger, settings, otherwise=streams, refusals=refusals, barred_payees=bank.registry.own_accounts
     )
     app.state.payments, app.state.bulk = payments, streams
 

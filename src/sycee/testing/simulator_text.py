@@ -13,7 +13,7 @@ from sycee.core.result_codes import Result
 from sycee.testing.histories_world import CURRENCIES, account_id
 from sycee.testing.naive_record import RULE_SET_AMOUNTS, USED, Operation
 
-NAMES: Final = (
+NAMES: Final = (  # in the order of the accounts of `histories_world`
     "issuance", "suspense", "funder", "return", "ann", "bob", "cat", "shop", "cafe", "other suspense", "way", "bank",
     "reserve", "other way",
 )  # fmt: skip

@@ -23,7 +23,7 @@ from sycee.server.observing import Durations
 from sycee.server.payments import answers
 from sycee.server.payments.answers import Answer
 from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, decode
-from sycee.server.payments.refusals import PayeeRefusal, payer_of, what_is_heard
+from sycee.server.payments.refusals import PayeeRefusal, answer_for_payer, payer_of
 from sycee.server.payments.senders import Sender, Senders, address_of
 from sycee.server.payments.settings import PaymentSettings
 from sycee.wallets.payments import PayerAnswer
@@ -62,24 +62,24 @@ class PaymentsApp:
         *,
         otherwise: AsgiApp | None = None,
         refusals: RefusalStore | None = None,
-        closed: Callable[[], Set[int]] = frozenset,
+        barred_payees: Callable[[], Set[int]] = frozenset,
     ) -> None:
         """Create the application.
 
         `ledger`: called once, on the event loop, at the first payment; the caller closes what it returns. `refusals`:
-        where the exact codes of payees' refusals are stored; None: nowhere. `closed`: returns the accounts that no
-        payment, transfer or hold here may name as payee.
+        where the exact codes of payees' refusals are stored; None: nowhere. `barred_payees`: returns the accounts that
+        no payment, transfer or hold here may name as payee.
         """
         self._connect = ledger
         self._ledger: AsyncLedger | None = None
         self._settings = settings
         self._otherwise = otherwise
         self._refusals = refusals
-        self._closed = closed
+        self._barred_payees = barred_payees
         self._senders = Senders(settings)
         self._counts: Counter[int] = Counter()
         self.durations = Durations()
-        self.before_stop: Callable[[], None] = lambda: None  # ends answers that end only when the client leaves
+        self.before_stop: Callable[[], None] = lambda: None  # ends open streams at the stop
         self._waiting = 0  # payments without an answer
         self._frame = self._frame_ns = 0  # the newest frame that was answered, and its time
 
@@ -176,11 +176,11 @@ class PaymentsApp:
     async def pay(self, payment: Payment, sender: Sender) -> Answer:
         """Return the answer to a payment, once it is durable."""
         record, envelope = payment
-        if int.from_bytes(record[_CREDIT], "little") in self._closed():
+        if int.from_bytes(record[_CREDIT], "little") in self._barred_payees():
             # A payment to the issuance account would destroy money whose reserves stay, and end the books' equality.
             return _refused(PayerAnswer.PAYEE_CANNOT_RECEIVE, record)
         if self._waiting >= self._settings.waiting_max:
-            return _not_taken(f"{self._waiting:,} payments wait for their answers", record, RETRY_S)
+            return _try_again_later(f"{self._waiting:,} payments wait for their answers", record, RETRY_S)
         self._waiting += 1
         try:
             ledger = self._ledger
@@ -189,7 +189,7 @@ class PaymentsApp:
             answer = await ledger.submit_signed_nowait(record, envelope)
             return await self._answer_of(answer, record, sender, ledger)
         except UnavailableError as error:
-            return _not_taken(error.message, record, RETRY_S if isinstance(error, BusyError) else STOPPED_RETRY_S)
+            return _try_again_later(error.message, record, RETRY_S if isinstance(error, BusyError) else STOPPED_RETRY_S)
         finally:
             self._waiting -= 1
 
@@ -214,7 +214,7 @@ class PaymentsApp:
         result = _RESULTS[first_code if code == _EXISTS else code]
         if result is Result.CREATED:
             return answers.result(200, record, result, frame, frame_ns)
-        heard, refused_by = await what_is_heard(record, result, ledger)
+        heard, refused_by = await answer_for_payer(record, result, ledger)
         payer = payer_of(record, result)
         if (refused_by or payer) and self._refusals is not None:
             operation = int.from_bytes(record[:16], "little")
@@ -251,7 +251,7 @@ def _too_large() -> Answer:
     return answers.problem(error.name, error.detail, error.hint, headers=_CLOSE)
 
 
-def _not_taken(detail: str, record: bytes, retry_after_s: float) -> Answer:
+def _try_again_later(detail: str, record: bytes, retry_after_s: float) -> Answer:
     return answers.problem(
         "unavailable",
         detail,

@@ -39,7 +39,7 @@ class PayeeRefusal(NamedTuple):
     payer: int = 0
 
 
-async def what_is_heard(record: bytes, result: Result, ledger: AsyncLedger) -> tuple[str, int]:
+async def answer_for_payer(record: bytes, result: Result, ledger: AsyncLedger) -> tuple[str, int]:
     """Return the code of a refusal as its sender may know it, and the payee if its account refused, otherwise 0.
 
     docs/reference/payments.md has the rules. The payee of a hold requests POST and VOID: codes about its own account
