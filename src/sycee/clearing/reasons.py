@@ -1,4 +1,4 @@
-"""Why the house refuses a payment, as codes of ISO 20022's external list ExternalStatusReason1Code (recalled)."""
+"""Why the house refuses a payment, as codes of ISO 20022's external list ExternalStatusReason1Code, from memory."""
 
 from __future__ import annotations
 

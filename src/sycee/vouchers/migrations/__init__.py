@@ -1,1 +1,1 @@
-"""Revisions of the tables of bulk payments, first to last."""
+"""Revisions of the tables of vouchers, first to last."""
