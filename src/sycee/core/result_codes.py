@@ -152,7 +152,7 @@ class Result(IntEnum):
         return PRECEDENCE.index(self) >= FIRST_BINDING
 
 
-# Highest first, in five blocks: malformed (binds nothing), bound before, not admitted (binds nothing), refused by the
+# Highest first, in five blocks: malformed (binds nothing), already bound, not accepted (binds nothing), refused by the
 # state (binds), and CREATED, when nothing else applies.
 PRECEDENCE: Final = (
     # malformed
@@ -171,10 +171,10 @@ PRECEDENCE: Final = (
     Result.WINDOW_MUST_END_AFTER_START,
     Result.ZONE_MUST_NOT_BE_EMPTY,
     Result.KEY_MUST_NOT_BE_ZERO,
-    # bound before
+    # already bound
     Result.EXISTS_WITH_DIFFERENT_CONTENT,
     Result.EXISTS,
-    # not admitted
+    # not accepted
     Result.CANNOT_BE_LINKED,
     Result.CHAIN_OPEN,
     Result.CHAIN_REPEATS_AN_ID,

@@ -1,4 +1,4 @@
-"""Accounts and payee groups: open, block, close, rule set, key, link, join, leave. Reference, section 3."""
+"""Accounts and payee groups: open, block, close, rule set, key, link, join, leave. Ledger reference, section 3."""
 
 from __future__ import annotations
 

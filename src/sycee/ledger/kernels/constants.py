@@ -1,6 +1,7 @@
 """Constants of the kernels, as plain integers: positions in arrays, and the numbers of enums and result codes.
 
 numba treats an attribute of a module as a constant, so kernels read `c.EXCEEDS_BALANCE` and compile a number.
+Numbers of enums and result codes are taken from their definitions: a new one is here without a change.
 """
 
 from __future__ import annotations

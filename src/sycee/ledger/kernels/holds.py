@@ -1,4 +1,4 @@
-"""Holds: money reserved for a payee. Reference, section 7."""
+"""Holds: money reserved for a payee. Ledger reference, section 7."""
 
 from __future__ import annotations
 

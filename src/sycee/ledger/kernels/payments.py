@@ -1,4 +1,4 @@
-"""TRANSFER, PAY, REFUND and REVERSE. Reference, sections 3 and 5."""
+"""TRANSFER, PAY, REFUND and REVERSE. Ledger reference, sections 3 and 5."""
 
 from __future__ import annotations
 

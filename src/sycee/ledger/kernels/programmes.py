@@ -1,4 +1,4 @@
-"""Purses of programmes: ADD_MEMBERS, DROP, CLAIM, EXPIRE. Reference, section 5."""
+"""Purses of programmes: ADD_MEMBERS, DROP, CLAIM, EXPIRE. Ledger reference, section 5."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of rule sets: payees, limits of debits and credits, waterfalls. Reference, section 4.
+"""Checks of rule sets: payees, limits of debits and credits, waterfalls. Ledger reference, section 4.
 
 `check_payee`, `check_debit`, `count_usage` and `check_credit` accept any account, and pass one without a rule set;
 callers of the others skip such an account. Where possible the functions receive the few arrays that they read, since

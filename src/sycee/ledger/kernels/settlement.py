@@ -1,4 +1,4 @@
-"""Batches of payments that are settled together, with limits on the net effect. Reference, section 10."""
+"""Batches of payments that are settled together, with limits on the net effect. Ledger reference, section 10."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def stage(tables, operation):
 @njit
 def _begin_batch(tables, number, operator):
     """Return the row of a new batch: the row freed last, or a new one."""
+    # Free batches are a linked list: `last` of a free batch is the row + 1 of the next one, 0 for none.
     row = tables.counters[c.FREE_BATCH] - 1
     if row >= 0:
         touch_copied(tables, tables.batches, c.COPIED_BATCHES, row)
@@ -166,7 +167,7 @@ def _account_code(tables, row, now_ns):
 
 
 @njit(forceinline=True)
-def _first(code, other):
+def _preceding(code, other):
     """Return the code that precedes the other."""
     return code if RANK[code] < RANK[other] else other
 
@@ -203,8 +204,8 @@ def settle(tables, operation, place, now_ns):
         debit_row = np.int64(staged.debit)
         if debit_row != checked:
             checked = debit_row
-            result = _first(_account_code(tables, debit_row, now_ns), result)
-        result = _first(_account_code(tables, np.int64(staged.credit), now_ns), result)
+            result = _preceding(_account_code(tables, debit_row, now_ns), result)
+        result = _preceding(_account_code(tables, np.int64(staged.credit), now_ns), result)
         link = np.int64(staged.next)
     is_settled = result == c.CREATED
     leg = 0

@@ -1,4 +1,4 @@
-"""Transits of money to or from a bank: SEND, CONFIRM, REJECT. Reference, section 8."""
+"""Transits of money to or from a bank: SEND, CONFIRM, REJECT. Ledger reference, section 8."""
 
 from __future__ import annotations
 

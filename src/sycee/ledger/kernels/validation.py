@@ -1,4 +1,4 @@
-"""Validation of a record by its bytes alone. Reference, section 2."""
+"""Validation of a record by its bytes alone. Ledger reference, section 2."""
 
 from __future__ import annotations
 
