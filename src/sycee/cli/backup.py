@@ -10,6 +10,8 @@ from cyclopts import Parameter
 from sycee.cli.bank_options import BankFolder, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, note, show, show_json
+from sycee.core import money
+from sycee.core.output_files import require_place
 
 
 def backup(
@@ -25,8 +27,6 @@ def backup(
     Per-person keys, private keys and the master key are in no backup: copy them separately.
     """
     from sycee.bank.backup import write_backup
-    from sycee.core import money
-    from sycee.core.output_files import require_place
     from sycee.core.secret_files import SecretKey
 
     require_place(file)

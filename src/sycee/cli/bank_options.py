@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from sycee.cli.checkpoint import public_key
 from sycee.cli.terminal import console, note
+from sycee.core import money
 from sycee.core.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -118,8 +119,6 @@ def local_time(ns: int, zone: str) -> str:
 
 def positive_amount(bank: Bank, text: str) -> int:
     """Return an amount in minor units. Raises UsageError for a text that is no amount above 0."""
-    from sycee.core import money
-
     minor = money.parse(text, bank.config.currency)
     if minor <= 0:
         raise UsageError(f"the amount {text[:40]} is not above 0", hint="name an amount such as 12.50")

@@ -25,6 +25,7 @@ from sycee.cli.bulk_options import (
     show_counts,
     write_results,
 )
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_list, progress, show, show_json
@@ -52,7 +53,6 @@ def pay(
     """
     from sycee.client import bulk_files
     from sycee.client.bulk import Payment
-    from sycee.core import ids
     from sycee.core.records.bulk_rows import Mode
 
     keys = signing_keys(key)
@@ -102,8 +102,6 @@ def dry_run(
 @app.command
 def status(folder: BankFolder, file: BulkFileId, /, *, json_: AsJson = False) -> int:
     """Show a file: its state, its sum, and its rows by cause."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         found = bank.bulk.get(ids.parse(file))
         summary = bank.bulk.summary(found)
@@ -131,8 +129,6 @@ def status(folder: BankFolder, file: BulkFileId, /, *, json_: AsJson = False) ->
 @app.command(name="list")
 def list_(folder: BankFolder, payer: WalletName, /, *, key: KeyFiles = None, json_: AsJson = False) -> int:
     """List the newest 100 files of a wallet, newest first."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         account = own_account(bank, payer, signing_keys(key) if key else [])
         found = [
@@ -145,8 +141,6 @@ def list_(folder: BankFolder, payer: WalletName, /, *, key: KeyFiles = None, jso
 @app.command
 def results(folder: BankFolder, file: BulkFileId, /, *, output: Output = None) -> int:
     """Write the result of each row as CSV: its number from 1, code, whether it was repeated, and the ledger's frame."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         found = bank.bulk.get(ids.parse(file))
         write_results((bank.bulk.results(found, number) for number in range(found.content.count)), output)
@@ -159,8 +153,6 @@ def approve(folder: BankFolder, file: BulkFileId, /, *, key: KeyFiles = None) ->
 
     The first key is the maker's.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.bulk.get(ids.parse(file))
@@ -174,8 +166,6 @@ def approve(folder: BankFolder, file: BulkFileId, /, *, key: KeyFiles = None) ->
 @app.command
 def settle(folder: BankFolder, file: BulkFileId, /, *, discard: Discard = False, key: KeyFiles = None) -> int:
     """Pay all rows of a file of `pay --all-or-nothing`, or none. A person of the wallet's operator signs."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.bulk.settle(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.terminal import print_table, show, table
+from sycee.core import money
+from sycee.core.output_files import write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -39,8 +41,6 @@ LISTED_NUMBERS: Final = ("rows", "sum")
 
 def listed(file: str, content: Content | BulkFile, state: str, currency: Currency) -> dict[str, Any]:
     """Return a file as a list shows it; JSON has the members that the table has not, too."""
-    from sycee.core import money
-
     return {
         "file": file,
         "mode": content.mode.value,
@@ -80,8 +80,6 @@ def show_counts(counts: Mapping[str, int], *, paid: str) -> bool:
 
 def amount(minor: int, currency: Currency) -> str:
     """Return an amount with its currency."""
-    from sycee.core import money
-
     return f"{money.format(minor, currency)} {currency.code}"
 
 
@@ -90,7 +88,6 @@ def write_results(results: Iterable[Any], output: Path | None) -> None:
     import sys
 
     from sycee.client import bulk_csv
-    from sycee.core.output_files import write_file
 
     parts = (bulk_csv.write_results(each.first, each, header=number == 0) for number, each in enumerate(results))
     if output is None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import access_of, case_number, person_with
 from sycee.cli.proposing import sign_and_show, signing_keys
 from sycee.cli.terminal import print_list, print_table, show_json, table
 from sycee.cli.terminal import show as show_lines
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,8 +45,6 @@ def open_(
     While a case is open, its workers may read personal data of its person and of both sides of its payment. Each access
     needs a reason and is logged.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         number = bank.cases.open(
@@ -106,8 +106,6 @@ def show(
     json_: AsJson = False,
 ) -> int:
     """Show a case with its events. With --notes, --key is of the person who reads the texts."""
-    from sycee.core import ids
-
     number = case_number(case)
     with open_bank(folder) as bank:
         found = bank.cases.get(number)
@@ -171,8 +169,6 @@ def claims(
     json_: AsJson = False,
 ) -> int:
     """List the claims: money that returns did not find, and the part collected since."""
-    from sycee.core import ids, money
-
     with open_bank(folder) as bank:
         currency = bank.config.currency
         found = [
@@ -196,8 +192,6 @@ def collect(folder: BankFolder, claim: ClaimText, /, *, key: KeyFiles = None) ->
 
     A job makes the same proposal every day on which there is money.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         maker = bank.people.person_of_key(keys[0].public)
@@ -208,8 +202,6 @@ def collect(folder: BankFolder, claim: ClaimText, /, *, key: KeyFiles = None) ->
 @app.command(name="write-off")
 def write_off(folder: BankFolder, claim: ClaimText, /, *, key: KeyFiles = None) -> int:
     """End a claim that nobody can collect. The key is of an officer or a caseworker."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         left = bank.claims.get(ids.parse(claim)).missing_minor
@@ -243,8 +235,6 @@ def _show_case(bank: Bank, case: Case) -> None:
 
 
 def _as_json(bank: Bank, case: Case) -> dict[str, Any]:
-    from sycee.core import ids, money
-
     hold = bank.stores.ledger.find_hold(case.hold) if case.hold else None
     return {
         "case": case.number,

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from sycee.cli.lazy import ids
 from sycee.cli.ledgers import circulation, journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, note, show, show_json
 from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import refuse_inside, require_place
 
 if TYPE_CHECKING:
     from sycee.core.keys import PublicKey
@@ -39,9 +42,7 @@ def create(
     Neither writes to the folder nor locks it. Give the file to somebody else: it proves later that the journal was not
     changed.
     """
-    from sycee.core import ids
     from sycee.core.keys import SigningKey
-    from sycee.core.output_files import refuse_inside, require_place
     from sycee.sequencer import checkpoint
 
     person = ids.parse(signer)
@@ -76,7 +77,6 @@ def verify(
     json_: AsJson = False,
 ) -> int:
     """Check the signature of a checkpoint and show its position; `sycee verify` compares it with a ledger."""
-    from sycee.core import ids
     from sycee.sequencer import checkpoint
 
     public, loaded = public_key(key), checkpoint.Checkpoint.load(file)
@@ -105,7 +105,6 @@ def public_key(text: str) -> PublicKey:
 
     Raises UsageError for anything else, UnavailableError if the file cannot be read.
     """
-    from sycee.core.input_files import read_bytes
     from sycee.core.keys import PublicKey
 
     if "-----BEGIN" in text or (text.partition(":")[2] and not os.path.lexists(text)):

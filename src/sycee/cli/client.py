@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, named_key, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
@@ -34,7 +35,6 @@ def register(
 
     The first --key is an officer's. The program has the private key of --public-key, and no other program has it.
     """
-    from sycee.core import ids
     from sycee.server.auth.caller import READ, SCOPES
 
     keys = signing_keys(key)
@@ -54,8 +54,6 @@ def register(
 @app.command(name="list")
 def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the registered programs."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")
         clients = _clients(bank).list()
@@ -84,8 +82,6 @@ def revoke(
 
     The first --key is an officer's, or one of the client's operator.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         _clients(bank).revoke(ids.parse(client), by=maker_of(bank, keys))
@@ -94,8 +90,6 @@ def revoke(
 
 
 def _as_json(client: Client, zone: str) -> dict[str, Any]:
-    from sycee.core import ids
-
     return {
         "client": ids.format(client.id),
         "name": client.name,

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, local_time, named_key, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import require_place, write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -77,8 +80,6 @@ def countersign(
     out: Annotated[Path | None, Parameter(help="Write the signed pack to this new file, too.")] = None,
 ) -> int:
     """Check the pack of a closed day against ledger, access log and earlier packs, and sign it as another person."""
-    from sycee.core.output_files import require_place, write_file
-
     wanted, signer = _day(day), _key(key)
     if out is not None:
         require_place(out)
@@ -95,8 +96,6 @@ def countersign(
 @app.command(name="list")
 def list_(folder: BankFolder, /, *, json: AsJson = False) -> int:
     """List the closed days, and the day that is to be closed next."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         following, zone = bank.day.next_day(), bank.config.text("zone")
         rows = [
@@ -159,8 +158,6 @@ def assign(
     case: Annotated[str | None, Parameter(help="Number of the case that follows the break.")] = None,
 ) -> int:
     """Name the person who owns a break, and the case that follows it."""
-    from sycee.core import ids
-
     wanted, signer = _number(number, "break"), _key(key)
     with open_bank(folder) as bank:
         by = bank.people.person_of_key(signer.public)
@@ -257,8 +254,6 @@ def _break_row(each: Break, newest: date) -> dict[str, Any]:
 
 
 def _break_cells(each: Break, newest: date, currency: Currency) -> tuple[str, ...]:
-    from sycee.core import ids, money
-
     age = f"{each.age_days(newest)} d" if each.closed_day is None else "closed"
     owner = ids.format(each.owner) if each.owner else each.party
     cause = each.cause if each.closed_day is None else each.closed_as

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, progress, show
-from sycee.core import json_documents
+from sycee.core import json_documents, money
 from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
 
@@ -147,7 +147,7 @@ def check_(
 
 
 def _programme_lines(programme: Programme) -> Iterator[str]:
-    from sycee.core import documents, money
+    from sycee.core import documents
 
     def amount(minor: int) -> str:
         return f"{money.format(minor, programme.currency)} {programme.currency.code}"

@@ -10,11 +10,13 @@ from cyclopts import App, Group, Parameter
 
 from sycee.cli import drop_claims, drop_registration, drop_shops
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_list, print_table, progress, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ def try_(
 
     Each step is the call that a real bank makes. The beacon, the shops, claims and payments are invented.
     """
-    from sycee.core import money
     from sycee.demo.drop_trial import run_trial
 
     lines: list[str] = []
@@ -88,8 +89,6 @@ def funder(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Open an account that pays programmes, at an operator. The operator signs."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         number, who = operator_number(bank, operator), maker_of(bank, keys)
@@ -105,8 +104,6 @@ def fund(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Move money from the vault of the funder's operator to the funder. The operator signs."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found, minor, who = bank.funders.find(funder), positive_amount(bank, amount), maker_of(bank, keys)
@@ -120,8 +117,6 @@ def fund(
 @app.command
 def funders(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the accounts that pay programmes, with their balances."""
-    from sycee.core import ids, money
-
     with open_bank(folder) as bank:
         rows = [
             {
@@ -260,8 +255,6 @@ def allot(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: Key
 @app.command
 def drop(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyFiles = None) -> int:
     """Fill every packet of the sealed cohort. The funder's operator signs."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.programmes.drop(name, occurrence, signers=bank.signers(*keys), who=maker_of(bank, keys))
@@ -377,8 +370,6 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
 
 def show_dry_run(bank: Bank, result: DryRun) -> None:
     """Show a dry run: who gets how much, each step with its refusals, and what stands in the way."""
-    from sycee.core import money
-
     currency = bank.config.currency
 
     def amount(minor: int) -> str:
@@ -435,8 +426,6 @@ def dry_run_json(result: DryRun) -> dict[str, Any]:
 
 def programme_json(stored: StoredProgramme) -> dict[str, Any]:
     """Return a programme as JSON."""
-    from sycee.core import ids
-
     return {
         "name": stored.name,
         "title": stored.definition.title,
@@ -487,8 +476,6 @@ def _next(found: Occurrence) -> str:
 
 
 def _show_zones(bank: Bank, found: Occurrence) -> None:
-    from sycee.core import money
-
     currency = bank.config.currency
     for each in bank.programmes.zones(found.programme, found.occurrence):
         state = f"dropped, frame {each.frame:,}" if each.frame is not None else "next" if each.is_next else "later"
@@ -498,8 +485,6 @@ def _show_zones(bank: Bank, found: Occurrence) -> None:
 
 
 def _show_figures(bank: Bank, name: str, occurrence: int) -> None:
-    from sycee.core import money
-
     found, currency = bank.programmes.figures(name, occurrence), bank.config.currency
     if not found.dropped_minor:
         return

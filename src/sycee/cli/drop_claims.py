@@ -7,10 +7,12 @@ from typing import Annotated, Final, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.packet_files import ClaimsFile, WinnersFile, read_claims, show_claimed, show_winners
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import show
+from sycee.core import money
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
@@ -22,8 +24,6 @@ def claim(
     occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Claim a packet into the winner's wallet. The wallet's operator signs."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         outcome = bank.programmes.claim(
@@ -39,8 +39,6 @@ def winners(
     folder: BankFolder, name: Name, /, *, output: WinnersFile = None, occurrence: Number = 0, json_: AsJson = False
 ) -> int:
     """List who has a packet, without identities: member, packet, bank, and the wallet named at registration."""
-    from sycee.core import ids, money
-
     with open_bank(folder) as bank:
         rows = [
             {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, ReasonName, access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
@@ -68,8 +69,6 @@ def register(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Register one person. --key is of a clerk or an operator's signer. Prints number and state of the entry."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as opened:
         made = opened.registrations.register(
@@ -188,8 +187,6 @@ def removals(
     folder: BankFolder, name: Name, /, *, state: RemovalState = "", occurrence: Number = 0, json_: AsJson = False
 ) -> int:
     """List the entries that left by hand, with the persons who let them leave."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")
         rows = [
@@ -229,8 +226,6 @@ def appeal(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """File an appeal of a registrant. --key is of a clerk, an operator's signer or a caseworker."""
-    from sycee.core import ids
-
     keys, content = signing_keys(key), read_text(text)
     with open_bank(folder) as bank:
         made = bank.appeals.file(name, occurrence, entry, content, who=maker_of(bank, keys))
@@ -243,8 +238,6 @@ def appeals(
     json_: AsJson = False, key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """List appeals, or show the texts of one."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         if show_:
             text, answer = bank.appeals.texts(ids.parse(show_), who=maker_of(bank, signing_keys(key)))
@@ -259,8 +252,6 @@ def appeals(
 
 def decide(folder: BankFolder, appeal: AppealId, /, *, answer: Answer, allow: Allow, key: KeyFiles = None) -> int:
     """Decide an appeal. --key is of a caseworker or officer who neither registered the person nor filed the appeal."""
-    from sycee.core import ids
-
     keys, content = signing_keys(key), read_text(answer)
     with open_bank(folder) as bank:
         found = bank.appeals.decide(ids.parse(appeal), is_allowed=allow, answer=content, who=maker_of(bank, keys))

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_list, print_table, show, show_json, table
+from sycee.core import money
+from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import write_file
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -29,8 +34,6 @@ def apply(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Apply with a merchant's account for a merchant group of a programme."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.institutions.find("merchant", merchant)
@@ -46,8 +49,6 @@ def decide_shop(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Accept an application, or decline it. Another person than the one who applied decides."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         who = maker_of(bank, keys)
@@ -68,8 +69,6 @@ def join(folder: BankFolder, name: Name, operator: Operator, /, *, key: KeyFiles
 
 def leave(folder: BankFolder, name: Name, wallet: Wallet, /, *, key: KeyFiles = None) -> int:
     """Let a shop leave a programme: packets no longer reach it. Its operator signs."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         made = bank.shops.leave(name, ids.parse(wallet), signers=bank.signers(*keys), who=maker_of(bank, keys))
@@ -112,7 +111,6 @@ def situation(
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Show what was claimed, spent and refused so far, and payments to examine."""
-    from sycee.core import money
     from sycee.programmes.situation_page import document, situation_page
     from sycee.report import page
 
@@ -142,9 +140,6 @@ def situations(
     occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0, json_: AsJson = False,
 ) -> int:  # fmt: skip
     """List the situations that a job stored each hour from the drop to the expiry, or show one of them."""
-    from sycee.core.errors import UsageError
-    from sycee.core.output_files import write_file
-
     if output is not None and not hour:
         raise UsageError("--output needs the hour of a situation", hint="--hour 2026-11-07T08")
     with open_bank(folder) as bank:
@@ -172,8 +167,6 @@ def messages(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Show what an operator may tell registrants in each state. Placeholders in braces are the operator's to fill."""
-    from sycee.core.errors import UsageError
-    from sycee.core.input_files import read_bytes
     from sycee.programmes.messages import FILE_BYTES_MAX, STATES
 
     if state and state not in STATES:
@@ -238,8 +231,6 @@ def evidence(
 
 
 def _row(bank: Bank, found: Application) -> dict[str, Any]:
-    from sycee.core import ids
-
     return {
         "merchant": bank.institutions.get(found.merchant).name, "wallet": ids.format(found.account),
         "group": found.group, "operator": found.operator, "state": found.state, "reason": found.reason,

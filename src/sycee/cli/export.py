@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from sycee.cli.ledgers import replay
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, progress, show, show_json
+from sycee.core.output_files import refuse_inside
 
 if TYPE_CHECKING:
     from sycee.archive.export import ExportResult
@@ -32,7 +33,6 @@ def export(
     from sycee.archive.check import check
     from sycee.archive.export import ExportSession
     from sycee.archive.manifest import DEFAULT_FOLDER
-    from sycee.core.output_files import refuse_inside
 
     for name in ("journal", "snapshots"):
         refuse_inside(to or folder / DEFAULT_FOLDER, folder / name, "--to")

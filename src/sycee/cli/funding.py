@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
@@ -14,6 +15,8 @@ from sycee.cli.person_options import access_of, one_key
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_list, show
 from sycee.cli.wallet_options import WalletName, account_named, own_account, require_paid, signing_for
+from sycee.core import money
+from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -86,8 +89,6 @@ def reject(folder: BankFolder, operator: Operator, reference: Reference, /, *, k
 @app.command(name="list")
 def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the payments between wallets and banks, oldest first."""
-    from sycee.core import ids, money
-
     with open_bank(folder) as bank:
         rows = [
             {
@@ -117,8 +118,6 @@ def waterfalls(
 
     --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
     """
-    from sycee.core import ids, money
-
     signing = one_key(key)
     with open_bank(folder) as bank:
         found = bank.waterfalls.open(operator_number(bank, operator), by=maker_of(bank, [signing]))
@@ -149,8 +148,6 @@ def shortfalls(
 
     --key is of a person with a duty at the operator. `funding confirm` and `funding reject` take the reference.
     """
-    from sycee.core import ids, money
-
     signing = one_key(key)
     with open_bank(folder) as bank:
         zone, currency = bank.config.text("zone"), bank.config.currency
@@ -173,8 +170,6 @@ def shortfalls(
 
 def _access(bank: Bank, key: SigningKey, reason: str, case: str) -> Access | None:
     """Return the access to bank accounts that the options describe; None without a reason."""
-    from sycee.core.errors import UsageError
-
     if case and not reason:
         raise UsageError("--case was given without --reason", hint="give both to show the bank accounts")
     return access_of(bank, key, reason, case) if reason else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_list, show
@@ -21,6 +22,7 @@ from sycee.cli.wallet_options import (
     require_paid,
     signing_for,
 )
+from sycee.core import money
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -49,8 +51,6 @@ def new(
     key: KeyFiles = None,
 ) -> int:
     """Hold an amount of a wallet, whose key signs, for a payee. The payee's name is shown before it is signed."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         account = own_account(bank, payer, keys)
@@ -87,8 +87,6 @@ def post(
     key: KeyFiles = None,
 ) -> int:
     """Take all or a part of a hold; the rest is released. The payee's key signs."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.holds.get(ids.parse(hold))
@@ -105,8 +103,6 @@ def post(
 @app.command
 def void(folder: BankFolder, hold: HoldId, /, *, key: KeyFiles = None) -> int:
     """Release a hold without taking anything. The payee's key signs."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.holds.get(ids.parse(hold))
@@ -119,8 +115,6 @@ def void(folder: BankFolder, hold: HoldId, /, *, key: KeyFiles = None) -> int:
 @app.command
 def extend(folder: BankFolder, hold: HoldId, /, *, until: Until, key: KeyFiles = None) -> int:
     """Set a later end of a hold. The payer's key signs."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.holds.get(ids.parse(hold))
@@ -134,8 +128,6 @@ def extend(folder: BankFolder, hold: HoldId, /, *, until: Until, key: KeyFiles =
 @app.command(name="list")
 def list_(folder: BankFolder, wallet: WalletName, /, *, key: KeyFiles = None, json_: AsJson = False) -> int:
     """List the holds that a wallet has as payer or payee, the oldest first. The wallet's key is needed."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         account = own_account(bank, wallet, keys)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, named_key, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.shares import owners_of, percent
@@ -41,8 +42,6 @@ def add(
 
     It participates once its due diligence passed: `sycee institution verify`.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         by = maker_of(bank, keys)
@@ -193,8 +192,6 @@ def show_(folder: BankFolder, name: Name, /, *, json_: AsJson = False) -> int:
 
     A settlement account is not shown, only its state.
     """
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         found, services = _find(bank, name), bank.institutions
         settlement = services.settlement_of(found.id)
@@ -222,8 +219,6 @@ def show_(folder: BankFolder, name: Name, /, *, json_: AsJson = False) -> int:
 
 
 def _row(found: Institution) -> dict[str, Any]:
-    from sycee.core import ids
-
     return {
         "name": found.name,
         "kind": found.kind,
@@ -235,7 +230,7 @@ def _row(found: Institution) -> dict[str, Any]:
 
 def _find(bank: Bank, text: str) -> Institution:
     """Return the institution of any kind with this name or id."""
-    from sycee.core import ids, typos
+    from sycee.core import typos
 
     every = bank.institutions.list()
     found = [each for each in every if text in (each.name, ids.format(each.id))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_list, show
@@ -32,8 +33,6 @@ def issue(
 
     The first --key is of an officer, or of the person's operator. Any person with the code can log in as the person.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         made, code = _invitations(bank).issue(ids.parse(person), by=maker_of(bank, keys), hours=hours)
@@ -45,8 +44,6 @@ def issue(
 @app.command(name="list")
 def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the invitations, without their codes."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")
         rows = [
@@ -74,8 +71,6 @@ def revoke(
 
     The first --key is of an officer, or of the person's operator.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         _invitations(bank).revoke(ids.parse(invitation), by=maker_of(bank, keys))
@@ -89,8 +84,6 @@ def end_logins(folder: BankFolder, person: PersonIds, /, *, key: KeyFiles = None
 
     The first --key is of an officer, of the person's operator, or of the person.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         _invitations(bank).end_logins(ids.parse(person), by=maker_of(bank, keys))

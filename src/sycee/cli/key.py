@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, named_key, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
@@ -63,8 +64,6 @@ def list_(
 
     A server needs the key of operator 0 alone, whose accounts hold no money of customers. Keep all others elsewhere.
     """
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         found = bank.key_files.list()
     if json_:
@@ -102,7 +101,6 @@ def prove(
 
     The proof is for one account and one epoch, and moves no money.
     """
-    from sycee.core import ids
     from sycee.core.keys import SigningKey
     from sycee.core.records.signed_messages import proof_message
 
@@ -126,7 +124,6 @@ def show_(
     json_: AsJson = False,
 ) -> int:
     """Show the key of an account, its earlier keys, and the values that a proof by a new key needs."""
-    from sycee.core import ids
     from sycee.core.keys import PublicKey
 
     with open_bank(folder) as bank:
@@ -184,8 +181,6 @@ def set_(
     A person of the account's operator signs. No payment under the old key passes the block. After an interruption of
     more than 300 seconds the same command lifts the block, without a proof.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     try:
         signature = bytes.fromhex(proof)
@@ -219,8 +214,6 @@ def revoke(
     Such a wallet is not custodial, because nobody signs for it; so it keeps its class, also one that a custodial wallet
     cannot have.
     """
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         outcome = bank.keys.revoke(
@@ -238,8 +231,6 @@ def _word(text: str) -> str:
 
 
 def _show_outcome(bank: Bank, account: str, outcome: Outcome) -> None:
-    from sycee.core import ids
-
     outcome.require_created(f"the key of account {account} was not changed")
     epoch = bank.stores.ledger.account(ids.parse(account)).key_epoch
     show(f"account {account}: key epoch {epoch} from frame {outcome.frame:,} on")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sycee.cli.terminal import console, note
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ def replay(folder: Path) -> ReplayedLedger:
 
 def circulation(currency: str | int, minor: int) -> str:
     """Return a line with the money in circulation of a currency, the reserves, or a book outside ISO 4217."""
-    from sycee.core import money
     from sycee.issuance.records import RESERVE_BOOK
 
     if str(currency) == str(RESERVE_BOOK):

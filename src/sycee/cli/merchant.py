@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.qr import PngFile, SvgFile, write_code
 from sycee.cli.terminal import print_list, print_table, show, show_json, table
 from sycee.cli.wallet import _key_of, _line
 from sycee.cli.wallet_options import MerchantName, OrderNumber, merchant_named, person_of, signing_for
+from sycee.core import money
+from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -51,7 +54,6 @@ def open_(
 @app.command
 def paid(folder: BankFolder, merchant: MerchantName, order: OrderNumber, /, *, json_: AsJson = False) -> int:
     """Show whether an order was paid, for a till that lost its network."""
-    from sycee.core import ids, money
     from sycee.wallets.orders import HELD
     from sycee.wallets.tables import PAID
 
@@ -85,8 +87,6 @@ def report(
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Show a merchant's day per outlet and till: payments, packets and own money apart, refunds and sweeps."""
-    from sycee.core import money
-
     with open_bank(folder) as bank:
         found = bank.reports.day(merchant_named(bank, merchant).id, _day(day))
         currency = bank.config.currency
@@ -119,8 +119,6 @@ def sweep(folder: BankFolder, merchant: MerchantName, /, *, key: KeyFiles = None
 
     The key of the merchant's wallet signs, or a person of its operator if the wallet has none.
     """
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)
@@ -136,8 +134,6 @@ def sweep(folder: BankFolder, merchant: MerchantName, /, *, key: KeyFiles = None
 @app.command
 def sweeps(folder: BankFolder, merchant: MerchantName, /, *, json_: AsJson = False) -> int:
     """List the sweeps of a merchant, the oldest first."""
-    from sycee.core import money
-
     with open_bank(folder) as bank:
         zone, currency = bank.config.text("zone"), bank.config.currency
         rows = [
@@ -211,8 +207,6 @@ def qr(
 def _day(text: str) -> date:
     from datetime import date
 
-    from sycee.core.errors import UsageError
-
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -220,8 +214,6 @@ def _day(text: str) -> date:
 
 
 def _report_members(found: DayReport) -> dict[str, Any]:
-    from sycee.core import ids
-
     names = ("own_minor", "packets_minor", "gross_minor", "refunded_own_minor", "refunded_packets_minor", "net_minor")
     return {
         "merchant": found.name,

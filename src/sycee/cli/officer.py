@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, named_key, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
@@ -38,7 +39,6 @@ def add(
     Two officers sign: the maker, whose key is first, and another. Without enough keys the command prints the proposal's
     id and the missing signatures.
     """
-    from sycee.core import ids
     from sycee.identity import duties
 
     chosen, keys = duties.parse(duty), signing_keys(key)
@@ -65,8 +65,6 @@ def list_(
     json_: AsJson = False,
 ) -> int:
     """List the duties that persons have now, with their keys."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         rows = [
             {
@@ -122,8 +120,6 @@ def _institution(bank: Bank, duty: Duty, text: str | None) -> tuple[int | None, 
 
 def _held(bank: Bank, text: str) -> int:
     """Return the id of a duty that a person has, by its id or name."""
-    from sycee.core import ids
-
     found = [held.id for held in bank.people.holders() if text in (ids.format(held.id), str(held))]
     if len(found) != 1:
         raise UsageError(

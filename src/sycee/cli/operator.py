@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, moment, named_key, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ def join(
 
     Two officers sign.
     """
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.institutions.find("operator", operator)
@@ -67,8 +67,6 @@ def leave(folder: BankFolder, operator: Operator, /, *, key: KeyFiles = None) ->
 @app.command(name="list")
 def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the institutions that applied, with number, state, vault and reserves of those that joined."""
-    from sycee.core import ids, money
-
     with open_bank(folder) as bank:
         joined = {each.institution: each for each in bank.registry.operators()}
         rows = []

@@ -11,8 +11,11 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import ids
 from sycee.cli.terminal import print_list, show
 from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import require_place, write_file
 
 CLAIMS_BYTES_MAX: Final = 1 << 28
 WINNERS: Final = ("member", "packet", "amount", "bank", "wallet")
@@ -23,8 +26,6 @@ ClaimsFile: TypeAlias = Annotated[Path, Parameter(help="CSV file with the column
 
 def show_winners(rows: Sequence[dict[str, Any]], output: Path | None, *, as_json: bool) -> int:
     """Print who has a packet, or write it to a file; return the exit code."""
-    from sycee.core.output_files import require_place, write_file
-
     if output is None:
         return print_list("winners", rows, *WINNERS, numbers=("amount",), as_json=as_json)
     require_place(output)
@@ -39,9 +40,6 @@ def show_winners(rows: Sequence[dict[str, Any]], output: Path | None, *, as_json
 
 def read_claims(file: Path) -> list[tuple[int, int]]:
     """Return member and wallet of each row that names a wallet. Raises UsageError for a file without the columns."""
-    from sycee.core import ids
-    from sycee.core.input_files import read_bytes
-
     text = read_bytes(file, CLAIMS_BYTES_MAX, "claims").decode("utf-8-sig", "replace")
     rows = list(csv.DictReader(text.splitlines()))
     if rows and not {"member", "wallet"} <= rows[0].keys():

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, show
 from sycee.cli.wallet_options import (
@@ -21,6 +22,7 @@ from sycee.cli.wallet_options import (
     require_paid,
     signing_for,
 )
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 
@@ -44,8 +46,6 @@ def pay(
 
     The payee's name, masked for a person, is shown before the payment is signed.
     """
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         account = own_account(bank, payer, keys)
@@ -98,8 +98,6 @@ def refund(
 
     The key of the merchant's wallet signs, or a person of its operator if the wallet has none.
     """
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli import person_events
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import (
     CaseNumber,
@@ -52,8 +53,6 @@ def show_(
     The key is of a person with the duty to read personal data, or, for the reason own-request, of a wallet of the
     person.
     """
-    from sycee.core import ids
-
     number = ids.parse(person)
     private = one_key(key)
     with open_bank(folder) as bank:
@@ -85,7 +84,6 @@ def find(
 
     A search is an access: everyone whom it finds gets an entry in the access log.
     """
-    from sycee.core import ids
     from sycee.personal.sealing import SearchKind
 
     kinds = {"phone": SearchKind.PHONE, "paper": SearchKind.PAPER, "birth": SearchKind.NAME_AND_BIRTH}
@@ -108,8 +106,6 @@ def log(folder: BankFolder, person: PersonId, /, *, key: KeyFiles = None, json_:
 
     The key is of a wallet of the person, of a guardian's, or of somebody with the duty to read the log.
     """
-    from sycee.core import ids
-
     number = ids.parse(person)
     private = one_key(key)
     with open_bank(folder) as bank:
@@ -132,8 +128,6 @@ def log(folder: BankFolder, person: PersonId, /, *, key: KeyFiles = None, json_:
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
-    from sycee.core import ids
-
     return {
         "number": entry.number,
         "at_ns": entry.at_ns,
@@ -212,8 +206,6 @@ def _head_in(path: Path) -> tuple[int, bytes]:
 @app.command
 def due(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the persons whose retention is over and who are under no legal hold."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         found = [ids.format(person) for person in bank.retention.due()]
     if json_:
@@ -237,8 +229,6 @@ def shred(
 
     Refused while retention runs and under a legal hold. The key is of a person with the duty privacy.
     """
-    from sycee.core import ids
-
     number = ids.parse(person)
     private = one_key(key)
     with open_bank(folder) as bank:
@@ -260,8 +250,6 @@ def hold(
     key: KeyFiles = None,
 ) -> int:
     """Propose a legal hold, which stops shredding. Two persons sign; without a case the holds are listed."""
-    from sycee.core import ids
-
     number = ids.parse(person)
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")
@@ -285,8 +273,6 @@ def release(
     key: KeyFiles = None,
 ) -> int:
     """Propose to end a legal hold. Two persons sign."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         return sign_and_show(bank, bank.orders.release(ids.parse(hold), maker=maker_of(bank, keys)), keys)
@@ -303,8 +289,6 @@ def delay(
     key: KeyFiles = None,
 ) -> int:
     """Propose to hide the entries of one case from the person until a time. Two persons sign."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         until_ns = moment(until, bank.config.text("zone"))

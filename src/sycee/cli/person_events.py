@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
@@ -36,7 +37,6 @@ def lost(
 
     The operator has seen a new proof of identity, and signs. A notice goes to the phone number on record.
     """
-    from sycee.core import ids
     from sycee.personal.access import Reason
 
     number = ids.parse(wallet)
@@ -56,8 +56,6 @@ def lost(
 
 def recovered(folder: BankFolder, wallet: WalletId, /, *, key: KeyFiles = None) -> int:
     """Finish the recovery of a wallet whose stored signatures have expired. The operator signs."""
-    from sycee.core import ids
-
     number = ids.parse(wallet)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -76,7 +74,6 @@ def deceased(
     key: KeyFiles = None,
 ) -> int:
     """Block the wallets of a deceased person at one operator. Money still arrives, for the estate."""
-    from sycee.core import ids
     from sycee.personal.access import Reason
 
     number = ids.parse(person)
@@ -104,7 +101,6 @@ def block(
     key: KeyFiles = None,
 ) -> int:
     """Block the debits of a wallet, by court order or because nobody has used it for long. The operator signs."""
-    from sycee.core import ids
     from sycee.personal.access import Reason
 
     number = ids.parse(wallet)
@@ -131,7 +127,6 @@ def unblock(
     key: KeyFiles = None,
 ) -> int:
     """Lift a block. The operator signs; a court order is lifted by officers, as a proposal."""
-    from sycee.core import ids
     from sycee.life.rules import Kind
 
     number = ids.parse(wallet)
@@ -157,8 +152,6 @@ def guardian(
     key: KeyFiles = None,
 ) -> int:
     """Propose that a person acts for another: a guardian reads the ward's access log. Two persons sign."""
-    from sycee.core import ids
-
     ward, other = ids.parse(person), ids.parse(guardian)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -181,7 +174,6 @@ def notices(
     The program reads `notice`, `phone` and `text` from its stdin. Phones are not printed and are no argument.
     """
     from sycee.bank.messages import send_notice
-    from sycee.core import ids
 
     with open_bank(folder) as bank:
         if send is not None:

@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli.parameters import AsJson, Between
 from sycee.cli.terminal import console, note, print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.extras import extra
 from sycee.core.output_files import refuse_inside, require_place
 
@@ -145,8 +146,6 @@ def _table(outcome: Outcome) -> Table:
 
 
 def _shown(outcome: Outcome, row: Comparison, value: int) -> str:
-    from sycee.core import money
-
     return money.format(value, outcome.programme.currency) if row.is_money else f"{value:,}"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, local_time, open_bank
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import show_answer
 from sycee.cli.terminal import print_table, show, show_json, table
@@ -34,7 +35,6 @@ def list_(
     json_: AsJson = False,
 ) -> int:
     """List proposals, with the signatures that open ones still need."""
-    from sycee.core import ids
     from sycee.identity.tables import PROPOSAL_STATES
 
     if state is not None and state not in PROPOSAL_STATES:
@@ -162,8 +162,6 @@ def withdraw(
 
 
 def _parsed(text: str) -> int:
-    from sycee.core import ids
-
     return ids.parse(text)
 
 
@@ -192,7 +190,6 @@ def _signer(proposal: Proposal, key: SigningKey, file: Path) -> int:
 
 
 def _print(proposal: Proposal, lines: list[str], at: tuple[Bank, StoredProposal] | None, json_: bool) -> None:
-    from sycee.core import ids
     from sycee.core.timestamps import utc_text
 
     needs = list(at[0].proposals.missing(proposal.id).needs) if at else []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sycee.cli.bank_options import load_keys, local_time
+from sycee.cli.lazy import ids
 from sycee.cli.terminal import show
 from sycee.core.errors import Refused, UsageError
 from sycee.core.words import quantity
@@ -41,8 +42,6 @@ def sign_and_show(bank: Bank, proposal: Proposal, keys: Sequence[SigningKey]) ->
 
 def show_answer(bank: Bank, proposal: Proposal, answer: Missing) -> int:
     """Show what a proposal misses, or its outcome."""
-    from sycee.core import ids
-
     if answer.outcome is None:
         until = local_time(proposal.valid_until_ns, bank.config.text("zone"))
         show(

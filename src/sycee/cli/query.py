@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.archive.query import Query, QueryResult
@@ -35,7 +36,6 @@ def query(
     network, no extension.
     """
     from sycee.archive.query import Query
-    from sycee.core.errors import UsageError
     from sycee.core.timestamps import utc_text
 
     if csv_ and json_:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core.input_files import read_bytes
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
@@ -53,8 +54,6 @@ TEXT_BYTES_MAX: Final = 16_384
 
 def read_text(path: Path) -> str:
     """Return the text of a registrant, or the answer to it. Raises UsageError for a file that is too large."""
-    from sycee.core.input_files import read_bytes
-
     return read_bytes(path, TEXT_BYTES_MAX, "text").decode("utf-8", "replace")
 
 

@@ -18,6 +18,7 @@ from sycee.cli.bulk_options import (
     show_counts,
     write_results,
 )
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -35,6 +36,7 @@ from sycee.cli.remote_options import (
     signer_of,
 )
 from sycee.cli.terminal import note, print_list, show, show_json
+from sycee.core import money
 from sycee.core.words import quantity
 
 bulk = group("bulk", "Pay many payees from one account, by a file of rows.")
@@ -51,9 +53,8 @@ def pay(
     """
     private = private_key(key)
     with connected(login) as bank:
-        from sycee.client import api, bulk_files
+        from sycee.client import bulk_files
         from sycee.client.bulk import Payment
-        from sycee.core import ids, money
         from sycee.core.records.bulk_rows import Mode
 
         wallet = bank.do(api.wallet(payer))
@@ -73,9 +74,8 @@ def pay(
 def dry_run(payer: WalletId, file: RowsFile, /, *, login: Login, output: RowsOutput = None) -> int:
     """Show what the rows of a file would be answered now. Moves no money. Exit code 1 if a row would be refused."""
     with connected(login) as bank:
-        from sycee.client import api, bulk_files
         from sycee.client import bulk as calls
-        from sycee.core import ids, money
+        from sycee.client import bulk_files
 
         wallet = bank.do(api.wallet(payer))
         rows = bulk_files.read(file, money.currency(wallet.currency))
@@ -107,9 +107,7 @@ def status(file: BulkFileId, /, *, login: Login, json_: AsJson = False) -> int:
 def list_(payer: WalletId, /, *, login: Login, json_: AsJson = False) -> int:
     """List the newest 100 files of a wallet, newest first."""
     with connected(login) as bank:
-        from sycee.client import api
         from sycee.client import bulk as calls
-        from sycee.core import money
 
         currency = money.currency(bank.do(api.wallet(payer)).currency)
         found = [listed(each.id, each, each.state, currency) for each in bank.do(calls.files(payer))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -22,7 +23,10 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import require_place, write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -51,9 +55,6 @@ def close(
     """Close a business day after its cut-off, and sign its pack on this machine. The figures are shown before."""
     files = {each.name: _text(each) for each in statement or ()}
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         signer, currency = person_of(bank, private_key(key)), currency_of(bank)
 
         def check(document: Mapping[str, Any]) -> None:
@@ -78,7 +79,6 @@ def countersign(
     With --trusted, the closer's signature must be of one of these keys, which came over another channel.
     """
     from sycee.cli.bank_options import named_key
-    from sycee.core.output_files import require_place, write_file
     from sycee.core.records.day_packs import DayPack, check_keys, check_signatures
 
     if out is not None:
@@ -87,8 +87,6 @@ def countersign(
             raise UsageError(f"{out} exists already", hint="choose another name")
     keys = [named_key(each) for each in trusted or ()]
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         found = DayPack.parse(bank.do(api.pack(date)), f"the pack of {date}")
         check_signatures(found, complete=False)
@@ -106,14 +104,10 @@ def pack(
     date: DayText, /, *, login: Login, out: Annotated[Path, Parameter(help="New file for the pack.")]
 ) -> int:  # fmt: skip
     """Write the signed pack of a closed day to a file, for `sycee day verify`."""
-    from sycee.core.output_files import require_place, write_file
-
     require_place(out)
     if out.exists():
         raise UsageError(f"{out} exists already", hint="choose another name")
     with connected(login) as bank:
-        from sycee.client import api
-
         write_file(out, bank.do(api.pack(date)))
     show(f"the pack of {date} is in {out}")
     return 0
@@ -125,8 +119,6 @@ def list_(*, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-
         found, following = bank.do(api.days()), bank.do(api.next_day())
     if json_:
         show_json({"days": [asdict(each) for each in found], "next": following})
@@ -147,8 +139,6 @@ def breaks(
 ) -> int:  # fmt: skip
     """List breaks: differences that a close found, with owner and proposed cause."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("number", "kind", "party", "minor", "opened", "closed", "owner", "cause")
         show_rows(bank, "breaks", api.breaks(closed=all), columns, as_json=json_)
     return 0
@@ -163,8 +153,6 @@ def assign(
 ) -> int:  # fmt: skip
     """Name the person who owns a break, and the case that follows it."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.assign_break(number, owner, case=case, id=number_of(id_)))
     show(f"break {number} is owned by {owner}")
     return 0
@@ -178,16 +166,12 @@ def resolve(
 ) -> int:  # fmt: skip
     """Close a break manually."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.close_break(number, reason, id=number_of(id_)))
     show(f"break {number} is closed")
     return 0
 
 
 def _text(file: Path) -> str:
-    from sycee.core.input_files import read_bytes
-
     try:
         return read_bytes(file, STATEMENT_BYTES_MAX, "statement").decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli import remote_drop_packets, remote_drop_people, remote_drop_shops
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -23,6 +24,7 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ drop = group("drop", "Run a programme: funder, draft, draw, shops, terms, drop, 
 def list_(*, login: Login, json_: AsJson = False) -> int:
     """List the programmes of a bank."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("name", "title", "state", "operator", "halted")
         show_rows(bank, "programmes", api.programmes(), columns, as_json=json_)
     return 0
@@ -54,9 +54,6 @@ def show_(name: Name, /, *, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found, currency = bank.do(api.programme(name)), currency_of(bank)
     if json_:
         show_json(asdict(found))
@@ -78,9 +75,6 @@ def dry_run(name: Name, /, *, login: Login, occurrence: Number = 0, json_: AsJso
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found, currency = bank.do(api.try_programme(name, occurrence)), currency_of(bank)
     if json_:
         show_json(asdict(found))
@@ -106,8 +100,6 @@ def draft(
 
     text = data.file("pilots", file, "programme")[1].decode("utf-8", "replace")
     with connected(login) as bank:
-        from sycee.client import api
-
         made = perform(bank, api.draft_programme(text, funder, id=number_of(id_)))
     show(f"{made.name} is stored as {made.state}: SHA-256 {made.digest}")
     return 0
@@ -116,24 +108,18 @@ def draft(
 @drop.command(name="open")
 def open_registration(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Open the registration of a draft."""
-    from sycee.client import api
-
     return _step(login, api.open_registration(name, occurrence, id=number_of(id_)))
 
 
 @drop.command
 def freeze(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Freeze the list after registration closed: write announcement and entries."""
-    from sycee.client import api
-
     return _step(login, api.freeze_list(name, occurrence, id=number_of(id_)))
 
 
 @drop.command
 def publish(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Publish announcement and list, before the beacon is due."""
-    from sycee.client import api
-
     return _step(login, api.publish_list(name, occurrence, id=number_of(id_)))
 
 
@@ -146,8 +132,6 @@ def beacon(
     from sycee.cli.drop import beacon_value
 
     with connected(login) as bank:
-        from sycee.client import api
-
         brought = perform(bank, api.bring_beacon(name, occurrence, beacon_value(value), id=number_of(id_)))
     show(*(f"{each}: {'1 person' if count == 1 else f'{count} persons'}" for each, count in brought.items()))
     return 0
@@ -156,8 +140,6 @@ def beacon(
 @drop.command
 def draw(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Draw the winners, once two persons brought the same value of the beacon."""
-    from sycee.client import api
-
     return _step(login, api.draw_winners(name, occurrence, id=number_of(id_)))
 
 
@@ -177,8 +159,6 @@ def files(
 @drop.command
 def terms(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Verify the draw, and propose its terms: budget, cohort and announcement. Two officers sign."""
-    from sycee.client import api
-
     return _propose(login, api.propose_terms(name, occurrence, id=number_of(id_)))
 
 
@@ -189,11 +169,7 @@ def allot(
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Add the members of the approved cohort, and seal it. The draw is verified on this machine, and then signed."""
-    from sycee.core import ids
-
     with connected(login) as bank:
-        from sycee.client import api
-
         number, allotment = _cohort(bank, name, occurrence)
         members = [ids.to_int(each) for each in allotment.members]
         call = api.allot_cohort(
@@ -209,9 +185,7 @@ def allot(
 def drop_packets(name: Name, /, *, login: Login, key: PersonKey, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Fill every packet of the sealed cohort. The amounts are computed on this machine, and then signed."""
     with connected(login) as bank:
-        from sycee.client import api
         from sycee.client.values import PacketShare
-        from sycee.core import money
 
         number, allotment = _cohort(bank, name, occurrence)
         shares = [PacketShare(each.name, each.count, each.minor, each.zone) for each in allotment.shares]
@@ -232,7 +206,6 @@ def widen(
 ) -> int:  # fmt: skip
     """Fill the packets of a later zone. The amounts are computed on this machine, and then signed."""
     with connected(login) as bank:
-        from sycee.client import api
         from sycee.client.values import PacketShare
 
         number, allotment = _cohort(bank, name, occurrence)
@@ -254,8 +227,6 @@ def claim(
 ) -> int:  # fmt: skip
     """Claim a packet into the winner's wallet. The wallet's operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         perform(bank, api.claim_packet(name, occurrence, member, wallet, signer, id=number_of(id_)))
     show(f"claimed into wallet {wallet}")
@@ -266,8 +237,6 @@ def claim(
 def halt(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -> int:
     """Pause a programme: refuse its claims and next steps immediately. Claimed packets can still be spent."""
     with connected(login) as bank:
-        from sycee.client import api
-
         held = perform(bank, api.halt_programme(name, reason, id=number_of(id_)))
     show(f"{name} is halted: {held}")
     return 0
@@ -276,32 +245,24 @@ def halt(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -> 
 @drop.command
 def block(name: Name, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose to block the debits of a halted programme's funder. An officer signs, too."""
-    from sycee.client import api
-
     return _propose(login, api.propose_block(name, id=number_of(id_)))
 
 
 @drop.command
 def resume(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose to end a halt, and the block of the funder if there is one. An officer signs, too."""
-    from sycee.client import api
-
     return _propose(login, api.propose_resume(name, reason, id=number_of(id_)))
 
 
 @drop.command
 def close(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Close an expired occurrence."""
-    from sycee.client import api
-
     return _step(login, api.close_occurrence(name, occurrence, id=number_of(id_)))
 
 
 @drop.command
 def cancel(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Cancel an occurrence before its drop. It cannot be begun again."""
-    from sycee.client import api
-
     return _step(login, api.cancel_occurrence(name, occurrence, id=number_of(id_)))
 
 
@@ -327,7 +288,6 @@ def _cohort(bank: Client, name: str, occurrence: int) -> tuple[int, Allotment]:
     import tempfile
     from datetime import date
 
-    from sycee.client import api
     from sycee.programmes import cohort, draw
     from sycee.programmes.stored import defined
 
@@ -351,7 +311,7 @@ def _cohort(bank: Client, name: str, occurrence: int) -> tuple[int, Allotment]:
 
 def _published(bank: Client, name: str, occurrence: int, folder: Path) -> list[str]:
     """Write the published files to a folder; return their names."""
-    from sycee.client import NotFound, api
+    from sycee.client import NotFound
     from sycee.programmes import draw_files
 
     written = []

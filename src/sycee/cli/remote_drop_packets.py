@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.packet_files import ClaimsFile, WinnersFile, read_claims, show_claimed, show_winners
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
@@ -21,7 +22,10 @@ from sycee.cli.remote_options import (
     private_key,
 )
 from sycee.cli.terminal import progress, show, show_json
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import write_file
 
 REPORT_DEADLINE_S: Final = 120.0  # the server reads all payments of the programme, and draws them
 
@@ -34,9 +38,6 @@ def winners(
 ) -> int:
     """List who has a packet at an operator of the program's person, without identities."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency = currency_of(bank)
         rows = [
             {
@@ -55,7 +56,6 @@ def claims(name: Name, file: ClaimsFile, /, *, login: Login, key: PersonKey, occ
     """
     found, codes = read_claims(file), list[str]()
     with connected(login) as bank, progress("claiming", "packets") as report:
-        from sycee.client import api
         from sycee.client.operations.packets import CLAIMS_MAX
 
         signer = person_of(bank, private_key(key))
@@ -70,9 +70,6 @@ def claims(name: Name, file: ClaimsFile, /, *, login: Login, key: PersonKey, occ
 def expire(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Return the rest of every packet to the funder, from the expiry on. A job does the same."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found = perform(bank, api.expire_occurrence(name, occurrence, id=number_of(id_)))
         currency = currency_of(bank)
     show(f"{name} is {found.state}: {money.format(found.returned_minor, currency)} {currency.code} returned")
@@ -86,13 +83,9 @@ def situations(
     occurrence: Number = 0, json_: AsJson = False,
 ) -> int:  # fmt: skip
     """List the situations that a job stored each hour from the drop to the expiry, or write the page of one."""
-    from sycee.core.output_files import write_file
-
     if (output is None) is not (not hour):
         raise UsageError("--hour and --output belong together", hint="--hour 2026-11-07T08 --output page.html")
     with connected(login) as bank:
-        from sycee.client import api
-
         if output is not None:
             write_file(output, bank.do(api.situation_page(name, occurrence, hour)))
             show(f"wrote {output}")
@@ -110,11 +103,7 @@ def report(
     occurrence: Number = 0,
 ) -> int:  # fmt: skip
     """Write the closing report of an occurrence: one HTML page, and its tables as CSV and Parquet."""
-    from sycee.core.output_files import write_file
-
     with connected(login, deadline_s=REPORT_DEADLINE_S) as bank:
-        from sycee.client import api
-
         files = bank.do(api.report_files(name, occurrence))
         output.mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -132,14 +121,11 @@ def messages(
     occurrence: Number = 0, json_: AsJson = False, id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Show what an operator may tell registrants in each state. Placeholders in braces are the operator's to fill."""
-    from sycee.core.input_files import read_bytes
     from sycee.programmes.messages import FILE_BYTES_MAX, STATES
 
     if state and state not in STATES:
         raise UsageError(f"there is no state {state[:40]!r}", hint=f"states: {', '.join(STATES)}")
     with connected(login) as bank:
-        from sycee.client import api
-
         if replace is not None:
             text = read_bytes(replace, FILE_BYTES_MAX, "texts").decode("utf-8", "replace")
             stored = perform(bank, api.replace_messages(name, text, id=number_of(id_)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.registration_options import (
     ENTRIES_SHOWN_MAX,
@@ -68,8 +69,6 @@ def register(
 ) -> int:  # fmt: skip
     """Register one person. Prints number and state of the entry."""
     with connected(login) as server:
-        from sycee.client import api
-
         call = api.register_person(
             name, occurrence, document=document, phone=phone, bank=bank, stratum=stratum, wallet=wallet,
             id=number_of(id_),
@@ -94,8 +93,6 @@ def import_(
     rows, registered, refused = 0, 0, Counter[str]()
     faults, wrong = list[Fault](), list[int]()
     with connected(login) as server, progress("registering", "rows") as report:
-        from sycee.client import api
-
         for part in _parts(file, (name, occurrence, confirmed), wrong):
             call = api.register_people(name, occurrence, part.columns, is_confirmed=confirmed, id=part.id)
             made = perform(server, call)
@@ -120,8 +117,6 @@ def entries(
 ) -> int:  # fmt: skip
     """Show how many entries are in which state, or up to 1,000 entries in one state, without identities."""
     with connected(login) as server:
-        from sycee.client import api
-
         if not state:
             counts = api.entry_counts(name, occurrence)
             show_rows(server, "entries", counts, ("state", "reason", "entries"), as_json=json_)
@@ -142,8 +137,6 @@ def check_entries(
     Without --codes, the codes are printed.
     """
     with connected(login) as server:
-        from sycee.client import api
-
         made = perform(server, api.check_entries(name, occurrence, entries=entry or None, id=number_of(id_)))
     show_codes(made.items(), codes)
     return 0
@@ -154,8 +147,6 @@ def code(
 ) -> int:
     """Enter the code of a registrant: the entry is confirmed."""
     with connected(login) as server:
-        from sycee.client import api
-
         made = perform(server, api.confirm_entry(name, occurrence, entry, code, id=number_of(id_)))
     show_state(made.entry, made.state, made.reason)
     return 0
@@ -164,8 +155,6 @@ def code(
 def screen(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs automatically."""
     with connected(login) as server:
-        from sycee.client import api
-
         found = perform(server, api.screen_entries(name, occurrence, id=number_of(id_)))
     show(f"{found.duplicates:,} entries are duplicates, {found.excluded:,} were excluded now")
     return 0
@@ -179,8 +168,6 @@ def exclude(
     After the draw the exclusion waits for a second person.
     """
     with connected(login) as server:
-        from sycee.client import api
-
         made = perform(server, api.exclude_entry(name, occurrence, entry, reason=reason, id=number_of(id_)))
         waiting = server.do(api.removals(name, occurrence, state="waiting")) if made.waits else ()
     show_state(made.entry, made.state, made.reason)
@@ -196,8 +183,6 @@ def removals(
     """List the entries that left by hand, with the persons who let them leave."""
     columns = ("removal", "entry", "kind", "reason", "state", "by", "time", "decided_by")
     with connected(login) as server:
-        from sycee.client import api
-
         show_rows(server, "removals", api.removals(name, occurrence, state=state), columns, as_json=json_)
     return 0
 
@@ -205,8 +190,6 @@ def removals(
 def decide_removal(removal: Removal, /, *, login: Login, allow: AllowExclusion, id_: ActionId = "") -> int:
     """Decide an exclusion after the draw, as a caseworker or officer who did not request it."""
     with connected(login) as server:
-        from sycee.client import api
-
         found = perform(server, api.decide_removal(removal, allow=allow, id=number_of(id_)))
     show(f"the exclusion of entry {found.entry} is {'done' if found.state == 'left' else 'refused'}")
     return 0
@@ -218,8 +201,6 @@ def withdraw(
 ) -> int:  # fmt: skip
     """Withdraw an entry. After the draw the next ticket follows."""
     with connected(login) as server:
-        from sycee.client import api
-
         made = perform(server, api.withdraw_entry(name, occurrence, entry, is_lapse=lapse, id=number_of(id_)))
     show_state(made.entry, made.state, made.reason)
     return 0
@@ -231,8 +212,6 @@ def appeal(
     """File an appeal of a registrant."""
     content = read_text(text)
     with connected(login) as server:
-        from sycee.client import api
-
         made = perform(server, api.file_appeal(name, occurrence, entry, content, id=number_of(id_)))
     show(f"appeal {made.appeal} of entry {entry} against {made.against}")
     return 0
@@ -247,8 +226,6 @@ def appeals(
 ) -> int:  # fmt: skip
     """List appeals, or show the texts of one."""
     with connected(login) as server:
-        from sycee.client import api
-
         if show_:
             found = server.do(api.appeal_texts(show_))
             show(found.text, *(("", f"answer: {found.answer}") if found.answer else ()))
@@ -262,8 +239,6 @@ def decide(appeal: AppealId, /, *, login: Login, answer: Answer, allow: Allow, i
     """Decide an appeal, as a caseworker or officer who neither registered the person nor filed the appeal."""
     content = read_text(answer)
     with connected(login) as server:
-        from sycee.client import api
-
         found = perform(server, api.decide_appeal(appeal, allow=allow, answer=content, id=number_of(id_)))
     show_state(found.entry, found.state, found.reason)
     return 0
@@ -275,8 +250,6 @@ def receipt(
 ) -> int:  # fmt: skip
     """Write the receipt of an entry again. The access is logged."""
     with connected(login) as server:
-        from sycee.client import api
-
         made = server.do(api.read_receipt(name, occurrence, entry, reason=reason, case=case))
     write_receipt(output, made.entry, _members(made))
     return 0
@@ -290,8 +263,6 @@ def lookup(
     from dataclasses import asdict
 
     with connected(login) as server:
-        from sycee.client import api
-
         call = api.look_up_entries(
             name, occurrence, reason=reason, case=case, entry=entry, document=document, phone=phone
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -25,7 +26,9 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -43,8 +46,6 @@ def funder(
 ) -> int:  # fmt: skip
     """Open an account that pays programmes, at an operator. A person of the operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.open_funder(name, operator, signer, id=number_of(id_)))
     show(f"funder {name} at operator {operator}: account {made.account}")
@@ -59,9 +60,6 @@ def fund(
 ) -> int:  # fmt: skip
     """Move money from the vault of the funder's operator to the funder. A person of the operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency, signer = currency_of(bank), person_of(bank, private_key(key))
         minor, account = minor_of(amount, currency), _funder(bank, funder)
         made = perform(bank, api.fund_funder(account, minor, signer, out=out, id=number_of(id_)))
@@ -72,8 +70,6 @@ def fund(
 def funders(*, login: Login, json_: AsJson = False) -> int:
     """List the accounts that pay programmes, with their balances."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("name", "operator", "state", "balance_minor", "account")
         show_rows(bank, "funders", api.funders(), columns, as_json=json_)
     return 0
@@ -87,8 +83,6 @@ def apply(
 ) -> int:  # fmt: skip
     """Apply with a merchant's account for a merchant group of a programme."""
     with connected(login) as bank:
-        from sycee.client import api
-
         call = api.apply_for_group(name, merchant, group=group, wallet=wallet, id=number_of(id_))
         made = perform(bank, call)
     show(f"merchant {merchant} applied for {made.group} of {name} with wallet {made.wallet}: {made.state}")
@@ -101,8 +95,6 @@ def decide_shop(
 ) -> int:  # fmt: skip
     """Accept an application, or decline it. Another person than the one who applied decides."""
     with connected(login) as bank:
-        from sycee.client import api
-
         call = api.check_shop(name, wallet, accepted=not decline, reason=decline, id=number_of(id_))
         made = perform(bank, call)
     show(f"wallet {made.wallet} is {made.state}")
@@ -112,8 +104,6 @@ def decide_shop(
 def join(name: Name, operator: Operator, /, *, login: Login, key: PersonKey, id_: ActionId = "") -> int:
     """Let the accepted shops of an operator join: packets then reach them. A person of the operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         found = bank.rows(api.shops(name, state="accepted"))
         accepted = [each.wallet for each in found if each.operator == operator]
@@ -125,8 +115,6 @@ def join(name: Name, operator: Operator, /, *, login: Login, key: PersonKey, id_
 def leave(name: Name, wallet: Wallet, /, *, login: Login, key: PersonKey, id_: ActionId = "") -> int:
     """Let a shop leave a programme: packets no longer reach it. A person of its operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.leave_group(name, wallet, signer, id=number_of(id_)))
     show(f"wallet {made.wallet} has {made.state} {name}")
@@ -140,8 +128,6 @@ def shops(
 ) -> int:  # fmt: skip
     """List the shops of a programme and their states, or the outlets that took no test payment yet."""
     with connected(login) as bank:
-        from sycee.client import api
-
         if untested:
             show_rows(bank, "rows", api.untested_outlets(name), ("merchant", "code", "operator"), as_json=json_)
         else:
@@ -157,8 +143,6 @@ def evidence(
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """File the result of a conformance run or of a restored backup for the list of `ready`."""
-    from sycee.core.input_files import read_bytes
-
     try:
         result: Any = json.loads(read_bytes(file, EVIDENCE_BYTES_MAX, "evidence"))
     except ValueError as error:
@@ -166,8 +150,6 @@ def evidence(
     if not isinstance(result, dict):
         raise UsageError(f"{file} has no JSON object", hint="give what the run printed with --json")
     with connected(login) as bank:
-        from sycee.client import api
-
         made = perform(bank, api.file_evidence(name, kind, result, operator=operator, id=number_of(id_)))
     show(f"filed: {made.kind} {'passed' if made.passed else 'failed'}")
     return 0
@@ -182,8 +164,6 @@ def ready(
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.drop_conditions(name, occurrence, zone=zone))
     if json_:
         show_json(asdict(found))
@@ -200,8 +180,6 @@ def ready(
 def situation(name: Name, /, *, login: Login, occurrence: Number = 0) -> int:
     """Print what was claimed, spent and refused so far, and payments to examine, as one JSON object."""
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.drop_situation(name, occurrence))
     show_json(dict(found))
     return 0
@@ -212,8 +190,6 @@ COMMANDS: Final = (funder, fund, funders, apply, decide_shop, join, leave, shops
 
 def _funder(bank: Client, text: str) -> str:
     """Return the account of a funder by its name or account. Raises UsageError unless exactly one fits."""
-    from sycee.client import api
-
     found = [each.account for each in bank.do(api.funders()) if text in (each.name, each.account)]
     if len(found) != 1:
         raise UsageError(

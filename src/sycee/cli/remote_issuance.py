@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -23,6 +24,7 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import print_table, show_json, table
+from sycee.core import money
 from sycee.core.extras import extra
 
 FromTime = Annotated[
@@ -46,8 +48,6 @@ def join(
 
     key, until_ns = named_key(public_key), instant(until)
     with connected(login) as bank:
-        from sycee.client import api
-
         most = minor_of(quota, currency_of(bank))
         propose(bank, api.propose_join(institution, most, key, until_ns=until_ns, id=number_of(id_)))
     return 0
@@ -57,8 +57,6 @@ def join(
 def leave(number: Operator, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose the next step of an operator's leaving: first its vault is blocked, at the end its accounts close."""
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.propose_leave(number, id=number_of(id_)))
     return 0
 
@@ -69,9 +67,6 @@ def list_(*, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found, currency = bank.do(api.operators()), currency_of(bank)
     if json_:
         show_json({"operators": [asdict(each) for each in found]})
@@ -92,8 +87,6 @@ def list_(*, login: Login, json_: AsJson = False) -> int:
 def credit(operator: Operator, amount: AmountText, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose to record reserves that an operator brings from the settlement system. Two officers sign."""
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.propose_reserves(operator, minor_of(amount, currency_of(bank)), id=number_of(id_)))
     return 0
 
@@ -103,8 +96,6 @@ def cap(amount: AmountText, /, *, login: Login, from_: FromTime, id_: ActionId =
     """Propose the most that is minted on one local day. Two officers sign."""
     effective_ns = instant(from_)
     with connected(login) as bank:
-        from sycee.client import api
-
         minor = minor_of(amount, currency_of(bank))
         propose(bank, api.propose_cap(minor, effective_ns=effective_ns, id=number_of(id_)))
     return 0
@@ -115,8 +106,6 @@ def quota(operator: Operator, amount: AmountText, /, *, login: Login, from_: Fro
     """Propose the maximum balance of an operator's vault. Two officers sign."""
     effective_ns = instant(from_)
     with connected(login) as bank:
-        from sycee.client import api
-
         minor = minor_of(amount, currency_of(bank))
         propose(bank, api.propose_quota(operator, minor, effective_ns=effective_ns, id=number_of(id_)))
     return 0
@@ -129,7 +118,6 @@ def rules(
 ) -> int:  # fmt: skip
     """Propose the reserve rules in a file; two officers sign. Without a file show those in force today."""
     with connected(login) as bank:
-        from sycee.client import api
         from sycee.client.values import ReserveRule
 
         if source:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -31,7 +32,9 @@ from sycee.cli.remote_options import (
 )
 from sycee.cli.remote_wallets import opening_of
 from sycee.cli.terminal import show, show_json
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import write_file
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -55,8 +58,6 @@ def to_wallet(
     A person of the operator signs.
     """
     with connected(login) as bank:
-        from sycee.client import api
-
         signer, currency = person_of(bank, private_key(key)), currency_of(bank)
         perform(bank, api.fund(wallet, minor_of(amount, currency), reference, signer, id=number_of(id_)))
     show(f"{amount} {currency.code} in transit to {wallet}: reference {reference}")
@@ -70,8 +71,6 @@ def to_bank(
 ) -> int:  # fmt: skip
     """Send money from a wallet to its operator's vault, for a payment to the holder's bank. The wallet's key signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         currency = currency_of(bank)
         signer = signer_of(bank, bank.do(api.wallet(wallet)), private_key(key))
         made = api.defund(wallet, minor_of(amount, currency), reference, signer=signer, id=number_of(id_))
@@ -103,8 +102,6 @@ def list_fundings(
 ) -> int:  # fmt: skip
     """List the payments between an operator's wallets and banks."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("time", "bank_reference", "direction", "wallet", "minor", "state")
         show_rows(bank, "fundings", api.fundings(operator, state), columns, as_json=json_)
     return 0
@@ -114,8 +111,6 @@ def list_fundings(
 def waterfalls(operator: Operator, /, *, login: Login, json_: AsJson = False) -> int:
     """List the money of waterfalls that the operator's bank has to pay."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("time", "bank_reference", "wallet", "minor")
         show_rows(bank, "waterfalls", api.waterfalls(operator), columns, as_json=json_)
     return 0
@@ -125,8 +120,6 @@ def waterfalls(operator: Operator, /, *, login: Login, json_: AsJson = False) ->
 def shortfalls(operator: Operator, /, *, login: Login, json_: AsJson = False) -> int:
     """List the payments for which the operator's bank has to collect the missing money."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("time", "bank_reference", "wallet", "missing_minor")
         show_rows(bank, "shortfalls", api.shortfalls(operator), columns, as_json=json_)
     return 0
@@ -147,8 +140,6 @@ def open_(
     """Open the account of a merchant that passed its due diligence. A person of its operator signs."""
     private = private_key(key)
     with connected(login) as bank:
-        from sycee.client import api
-
         operator = bank.do(api.merchant(id)).operator
         call = api.open_wallet(
             id, operator=operator, tier=tier, signer=person_of(bank, private), is_merchant=True,
@@ -168,8 +159,6 @@ def paid(
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.order(account, order))
     if json_:
         show_json(asdict(found))
@@ -187,9 +176,6 @@ def report(
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found = bank.do(api.merchant_day(id, day))
     members, currency = asdict(found), money.currency(found.currency)
     if json_:
@@ -210,9 +196,6 @@ def sweep(
 ) -> int:  # fmt: skip
     """Send a merchant's balance to its bank in one sum, under one bank reference. The key of its wallet signs."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency = currency_of(bank)
         signer = signer_of(bank, bank.do(api.wallet(wallet)), private_key(key))
         made = perform(bank, api.sweep(id, wallet, signer=signer, id=number_of(id_)))
@@ -224,8 +207,6 @@ def sweep(
 def sweeps(id: MerchantId, /, *, login: Login, json_: AsJson = False) -> int:
     """List the sweeps of a merchant."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("time", "bank_reference", "minor", "first_frame", "last_frame", "state")
         show_rows(bank, "sweeps", api.sweeps(id), columns, as_json=json_)
     return 0
@@ -235,8 +216,6 @@ def sweeps(id: MerchantId, /, *, login: Login, json_: AsJson = False) -> int:
 def confirm_sweep(id: MerchantId, reference: SweepReference, /, *, login: Login, id_: ActionId = "") -> int:
     """Report that the bank received a sweep. A person of the merchant's operator does."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.confirm_sweep(_sweep(bank, id, reference), id=number_of(id_)))
     show(f"sweep {reference} is confirmed")
     return 0
@@ -246,8 +225,6 @@ def confirm_sweep(id: MerchantId, reference: SweepReference, /, *, login: Login,
 def reject_sweep(id: MerchantId, reference: SweepReference, /, *, login: Login, id_: ActionId = "") -> int:
     """Report that the bank refused a sweep: the money returns to the merchant."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.reject_sweep(_sweep(bank, id, reference), id=number_of(id_)))
     show(f"sweep {reference} is rejected")
     return 0
@@ -261,11 +238,7 @@ def qr(
     png: Annotated[Path | None, Parameter(help="Write the QR code to this PNG file.")] = None,
 ) -> int:  # fmt: skip
     """Print the text of a QR code of a merchant's wallet, and write its picture."""
-    from sycee.core.output_files import write_file
-
     with connected(login) as bank:
-        from sycee.client import api
-
         code: Any = {"minor": minor_of(amount, currency_of(bank)) if amount else 0, "order": order, "till": till}
         text = bank.do(api.qr(wallet, **code))
         if png is not None:
@@ -283,8 +256,6 @@ def _decide(operator: int, reference: str, login: Login, key: Path | None, id: s
 
 def _decided(bank: Client, operator: int, reference: str, key: Path | None, id: int, *, is_confirmed: bool) -> str:
     """Decide the payment with a bank reference, and return its state."""
-    from sycee.client import api
-
     if reference.startswith("WF-"):
         payment = _payment(reference)
         decide = api.confirm_waterfall if is_confirmed else api.reject_waterfall
@@ -313,8 +284,6 @@ def _payment(reference: str) -> int:
 
 def _sweep(bank: Client, merchant: str, reference: str) -> str:
     """Return the id of a merchant's sweep under a bank reference. Raises UsageError for a reference of none."""
-    from sycee.client import api
-
     for each in bank.rows(api.sweeps(merchant)):
         if each.bank_reference == reference:
             return each.sweep

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -24,6 +25,7 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import SyceeError, UsageError
 
 if TYPE_CHECKING:
@@ -51,8 +53,6 @@ def list_(
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-
         found = list(bank.rows(api.proposals(state)))
     if json_:
         show_json({"proposals": [asdict(each) for each in found]})
@@ -73,8 +73,6 @@ def show_proposal(
 ) -> int:
     """Show the records of a proposal, decoded on this machine, its effect and its digest."""
     with connected(login) as bank:
-        from sycee.client import api
-
         _show_proposal(bank.do(api.proposal(id)))
     return 0
 
@@ -91,8 +89,6 @@ def sign(
     """Show a proposal, and sign it as the program's person. The last signature that is missing completes it."""
     private = private_key(key)
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.proposal(id))
         if digest and digest.strip().lower() != found.digest.hex():
             raise UsageError(
@@ -113,8 +109,6 @@ def export(
 ) -> int:  # fmt: skip
     """Write a proposal to a file, which a person signs on another machine by `sycee proposal sign FILE`."""
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.proposal(id))
     found.save(out)
     show(f"proposal {id}, digest {found.digest.hex()}: {out}")
@@ -130,8 +124,6 @@ def import_(
 
     signature = ProposalSignature.load(file)
     with connected(login) as bank:
-        from sycee.client import api
-
         after = bank.do(api.add_signature(signature))
     if after.state == "refused":
         raise SyceeError(f"the proposal is signed, and refused: {after.code}")
@@ -143,8 +135,6 @@ def import_(
 def withdraw(id: ProposalId, /, *, login: Login, id_: ActionId = "") -> int:
     """Withdraw an open proposal, as its maker or as an officer."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.withdraw_proposal(id, id=number_of(id_)))
     show("the proposal is withdrawn")
     return 0
@@ -167,8 +157,6 @@ def register(
 
     program = named_key(public_key)
     with connected(login) as bank:
-        from sycee.client import api
-
         officer = person_of(bank, private_key(key))
         call = api.register_client(
             person, name, program, officer, operator=operator, read_only=read_only, id=number_of(id_)
@@ -181,8 +169,6 @@ def register(
 def list_clients(*, login: Login, json_: AsJson = False) -> int:
     """List the registered programs that the program's person may revoke."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("client", "name", "person", "operator", "scopes", "revoked")
         show_rows(bank, "clients", api.clients(), columns, as_json=json_)
     return 0
@@ -194,8 +180,6 @@ def revoke(
 ) -> int:  # fmt: skip
     """End a program's access immediately. Its key cannot be registered again."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.revoke_client(id, id=number_of(id_)))
     show(f"client {id} is revoked")
     return 0
@@ -208,8 +192,6 @@ def issue(
 ) -> int:  # fmt: skip
     """Print a code with which a customer creates a login, once."""
     with connected(login) as bank:
-        from sycee.client import api
-
         made = perform(bank, api.invite(person, hours=hours))
     show(made.code or "")
     note(f"invitation {made.invitation}, until {made.until}")
@@ -220,8 +202,6 @@ def issue(
 def list_invitations(*, login: Login, json_: AsJson = False) -> int:
     """List the invitations of persons whose logins the program's person may end, without their codes."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("invitation", "person", "by", "until", "state")
         show_rows(bank, "invitations", api.invitations(), columns, as_json=json_)
     return 0
@@ -233,8 +213,6 @@ def revoke_invitation(
 ) -> int:  # fmt: skip
     """End a code that was not used yet."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.revoke_invitation(invitation, id=number_of(id_)))
     show("the code has ended")
     return 0
@@ -246,8 +224,6 @@ def end_logins(
 ) -> int:  # fmt: skip
     """End all sessions, passkeys, provider links and unused codes of a person, after a theft for example."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.end_logins(person, id=number_of(id_)))
     show("the logins have ended")
     return 0
@@ -265,8 +241,6 @@ def open_(
 ) -> int:  # fmt: skip
     """Open a case about a payment or a person. The program's person owns it."""
     with connected(login) as bank:
-        from sycee.client import api
-
         number = perform(bank, api.open_case(kind, payment=payment, person=person, text=note, id=number_of(id_)))
     show(f"case {number} is open")
     return 0
@@ -295,8 +269,6 @@ def act(
     if key is not None and not hold and not (payee and payer and amount):
         raise UsageError("a hold has a payee, a payer and an amount", hint="give --payee, --payer and --amount")
     with connected(login) as bank:
-        from sycee.client import api
-
         minor, id = minor_of(amount, currency_of(bank)) if amount else 0, number_of(id_)
         if key is None:
             call = api.act_in_case(number, step, minor=minor, text=note, id=id)
@@ -322,8 +294,6 @@ def act(
 def collect(claim: ClaimId, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose to take the money of a claim that the payee has now. Two officers sign."""
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.collect_claim(claim, id=number_of(id_)))
     return 0
 
@@ -332,8 +302,6 @@ def collect(claim: ClaimId, /, *, login: Login, id_: ActionId = "") -> int:
 def write_off(claim: ClaimId, /, *, login: Login, id_: ActionId = "") -> int:
     """End a claim that nobody can collect. The claimant bears the rest."""
     with connected(login) as bank:
-        from sycee.client import api
-
         show(f"claim {perform(bank, api.write_claim_off(claim, id=number_of(id_)))} is written off")
     return 0
 
@@ -347,8 +315,6 @@ def list_cases(
 ) -> int:  # fmt: skip
     """List the cases that the program's person owns, is concerned by or serves."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("case", "kind", "state", "opened", "deadline")
         show_rows(bank, "cases", api.cases(decided=all_, due=due), columns, as_json=json_)
     return 0
@@ -366,9 +332,6 @@ def show_case(
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found = bank.do(api.case(number))
         texts = {each.number: each.text for each in bank.do(api.case_texts(number))} if notes else {}
         currency = currency_of(bank) if found.held else None
@@ -393,8 +356,6 @@ def claims(
 ) -> int:  # fmt: skip
     """List the claims: money that returns did not find, and the part collected since."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("claim", "case", "payment", "minor", "state")
         show_rows(bank, "claims", api.claims(ended=all_), columns, as_json=json_)
     return 0
@@ -402,7 +363,6 @@ def claims(
 
 def _show_proposal(found: Proposal) -> None:
     """Print what the signed bytes mean: nothing of it is the server's description."""
-    from sycee.core import ids
     from sycee.core.records import describe
     from sycee.core.timestamps import utc_text
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import convert
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
@@ -106,8 +108,6 @@ def propose(bank: Client, call: Call[Proposed]) -> None:
 
 def number_of(id: str) -> int:
     """Return the number of an id, 0 for an empty text."""
-    from sycee.core import ids
-
     return ids.parse(id) if id else 0
 
 
@@ -129,23 +129,18 @@ def signer_of(bank: Client, wallet: Wallet, key: Any) -> Signer:
 
 def person_of(bank: Client, key: Any) -> Signer:
     """Return the person of this program as the signer."""
-    from sycee.client import Signer, api
+    from sycee.client import Signer
 
     return Signer.of(bank.do(api.session()).person, key)
 
 
 def currency_of(bank: Client) -> Currency:
     """Return the currency of the bank."""
-    from sycee.client import api
-    from sycee.core import money
-
     return money.currency(bank.do(api.supply())["currency"])
 
 
 def minor_of(text: str, currency: Any) -> int:
     """Return an amount in minor units. Raises UsageError for one that is not above 0."""
-    from sycee.core import money
-
     minor = money.parse(text, currency)
     if minor <= 0:
         raise UsageError(f"the amount {text[:40]} is not above 0", hint="name an amount such as 12.50")
@@ -174,7 +169,6 @@ def show_rows(
 ) -> None:  # fmt: skip
     """Print a list: some fields as a table with amounts in the currency, or all fields as JSON under a name."""
     from sycee.client import Page
-    from sycee.core import money
 
     first: Any = bank.do(call)  # type: ignore[misc]  # a union of two kinds of calls
     found = list(first.rows if isinstance(first, Page) else first)

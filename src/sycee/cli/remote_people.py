@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -46,10 +47,7 @@ def add(
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Enter an institution, with its owners and its settlement account. It participates once its checks passed."""
-    from sycee.core import ids
-
     with connected(login) as bank:
-        from sycee.client import api
         from sycee.client.calls import fresh_id
 
         owners = {ids.format(each): share for each, share in owners_of(owner or [], fresh_id).items()}
@@ -73,8 +71,6 @@ def verify(
 ) -> int:  # fmt: skip
     """Propose the outcome of a check of an institution. Two persons sign, and no owner of the institution may."""
     with connected(login) as bank:
-        from sycee.client import api
-
         id = _find(bank, name)
         is_merchant = bank.do(api.institution(id)).kind == "merchant"
         decide = api.decide_merchant_check if is_merchant else api.decide_check
@@ -89,8 +85,6 @@ def account(
 ) -> int:  # fmt: skip
     """State a new settlement account of an institution, which must be verified before money is sent to it."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.state_settlement(_find(bank, name), number, id=number_of(id_)))
     show(f"settlement account of {name}: stated")
     return 0
@@ -104,8 +98,6 @@ def outlet(
 ) -> int:  # fmt: skip
     """Open an outlet of a merchant, or close it with its tills."""
     with connected(login) as bank:
-        from sycee.client import api
-
         merchant, number = _find(bank, name), number_of(id_)
         if close:
             perform(bank, api.close_outlet(merchant, _outlet(bank, merchant, code), id=number))
@@ -130,8 +122,6 @@ def till(
     if not slash:
         raise UsageError(f"{code!r} names no till", hint="write OUTLET/TILL, such as west/T1")
     with connected(login) as bank:
-        from sycee.client import api
-
         merchant, number = _find(bank, name), number_of(id_)
         if close:
             perform(bank, api.close_till(merchant, _till(bank, merchant, outlet_code, till_code), id=number))
@@ -150,8 +140,6 @@ def list_(
 ) -> int:  # fmt: skip
     """List the institutions with their states."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("name", "kind", "operator", "state", "institution")
         show_rows(bank, "institutions", api.institutions(kind), columns, as_json=json_)
     return 0
@@ -163,8 +151,6 @@ def show_(name: Name, /, *, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-
         id = _find(bank, name)
         found, owners = bank.do(api.institution(id)), bank.do(api.owners(id))
     if json_:
@@ -197,8 +183,6 @@ def appoint(
 
     key, until_ns = named_key(public_key), instant(until)
     with connected(login) as bank:
-        from sycee.client import api
-
         own = institution in ("0", "1")
         found = _find(bank, institution) if institution and not own else ""
         call = api.appoint(
@@ -213,8 +197,6 @@ def appoint(
 def duties(*, login: Login, json_: AsJson = False) -> int:
     """List the duties that persons have now, for officers and auditors."""
     with connected(login) as bank:
-        from sycee.client import api
-
         show_rows(bank, "duties", api.duties(), ("duty", "person", "operator", "duty_id"), as_json=json_)
     return 0
 
@@ -226,17 +208,12 @@ def end(
 ) -> int:  # fmt: skip
     """Propose the end of a duty. Two officers sign."""
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.dismiss(duty, id=number_of(id_)))
     return 0
 
 
 def _find(bank: Client, text: str) -> str:
     """Return the id of an institution. Raises UsageError for a name that none has, or several."""
-    from sycee.client import api
-    from sycee.core import ids
-
     if len(text) == len(ids.format(0)):
         return text
     found = [each.institution for each in bank.rows(api.institutions()) if each.name == text]
@@ -249,15 +226,11 @@ def _find(bank: Client, text: str) -> str:
 
 
 def _outlet(bank: Client, merchant: str, code: str) -> str:
-    from sycee.client import api
-
     found = {each.code: each.outlet for each in bank.do(api.merchant(merchant)).outlets}
     return _chosen(found, code, "outlet")
 
 
 def _till(bank: Client, merchant: str, outlet_code: str, code: str) -> str:
-    from sycee.client import api
-
     shop = bank.do(api.merchant(merchant))
     codes = {each.outlet: each.code for each in shop.outlets}
     found = {f"{codes.get(each.outlet, '')}/{each.code}": each.till for each in shop.tills}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -56,8 +57,6 @@ def show_(
 ) -> int:  # fmt: skip
     """Read fields of a person, after an entry in the access log, for a case about the person."""
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.read_person(id, field, reason=reason, case=case))
     if json_:
         show_json({"person": found.person, "fields": dict(found.fields)})
@@ -77,8 +76,6 @@ def find(
 ) -> int:  # fmt: skip
     """Find persons by phone, by paper, or by birth and name. Everyone who is found gets an entry in the access log."""
     with connected(login) as bank:
-        from sycee.client import api
-
         kind = "name-and-birth" if by == "birth" else by
         found = bank.do(api.find_persons(kind, text, reason=reason, case=case))
     if json_:
@@ -93,7 +90,7 @@ def find(
 def log(id: PersonId, /, *, login: Login, json_: AsJson = False) -> int:
     """Show who read the data of a person, when, which fields and why; also of the program's own person, or a ward."""
     with connected(login) as bank:
-        from sycee.client import NotFound, NotPermitted, api
+        from sycee.client import NotFound, NotPermitted
 
         if id == bank.do(api.session()).person:
             call = api.own_access_log()
@@ -111,8 +108,6 @@ def log(id: PersonId, /, *, login: Login, json_: AsJson = False) -> int:
 def due(*, login: Login, json_: AsJson = False) -> int:
     """List the persons whose retention is over and who are under no legal hold."""
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.due_for_shredding())
     if json_:
         show_json({"persons": list(found)})
@@ -132,8 +127,6 @@ def shred(
     Refused while retention runs and under a legal hold. The program's person has the duty privacy.
     """
     with connected(login) as bank:
-        from sycee.client import api
-
         show(f"{perform(bank, api.shred_person(id, basis=basis, id=number_of(id_)))} is shredded")
     return 0
 
@@ -149,8 +142,6 @@ def hold(
     """Propose a legal hold, which stops shredding. Two persons sign; without a case the holds are listed."""
     until_ns = instant(until) if until else None
     with connected(login) as bank:
-        from sycee.client import api
-
         if case:
             propose(bank, api.hold_data(id, case=case, until_ns=until_ns, id=number_of(id_)))
         else:
@@ -165,8 +156,6 @@ def release(
 ) -> int:
     """Propose to end a legal hold. Two persons sign."""
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.release_data(hold, id=number_of(id_)))
     return 0
 
@@ -179,8 +168,6 @@ def delay(
     """Propose to hide the entries of one case from the person until a time. Two persons sign."""
     until_ns = instant(until)
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.delay_log(id, case=case, until_ns=until_ns, id=number_of(id_)))
     return 0
 
@@ -200,8 +187,6 @@ def lost(
     The operator has seen a new proof of identity, and its person signs. A notice goes to the phone number on record.
     """
     with connected(login) as bank:
-        from sycee.client import api
-
         public, signature = _new_key(bank, wallet, new_key, proof)
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.recover(wallet, public, signature, signer, case=case, id=number_of(id_)))
@@ -213,8 +198,6 @@ def lost(
 def recovered(wallet: WalletId, /, *, login: Login, key: PersonKey, id_: ActionId = "") -> int:
     """Finish the recovery of a wallet whose stored signatures have expired. A person of its operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.finish_recovery(wallet, signer, id=number_of(id_)))
     show(f"wallet {wallet} is {'as before' if made.accounts else 'under no recovery'}")
@@ -227,8 +210,6 @@ def deceased(
 ) -> int:
     """Block the wallets of a deceased person at one operator. Money still arrives, for the estate."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer, every = person_of(bank, private_key(key)), list(bank.rows(api.wallets(id)))
         mine = [each.wallet for each in every if each.operator == operator and each.state == "open"]
         call = api.record_death(id, operator, mine, signer, case=case, id=number_of(id_))
@@ -247,8 +228,6 @@ def block(
 ) -> int:  # fmt: skip
     """Block the debits of a wallet, by court order or because nobody has used it for long. The operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer, number = person_of(bank, private_key(key)), number_of(id_)
         if kind == "court-order":
             perform(bank, api.record_court_order(wallet, signer, case=case, id=number))
@@ -270,8 +249,6 @@ def unblock(
 ) -> int:  # fmt: skip
     """Lift a block. The operator signs; a court order is lifted by officers, as a proposal."""
     with connected(login) as bank:
-        from sycee.client import api
-
         number = number_of(id_)
         if kind == "court-order":
             propose(bank, api.lift_court_order(wallet, case=case, id=number))
@@ -295,8 +272,6 @@ def guardian(
     """Propose that a person acts for another: a guardian reads the ward's access log. Two persons sign."""
     until_ns = instant(until) if until else None
     with connected(login) as bank:
-        from sycee.client import api
-
         propose(bank, api.propose_guardian(id, guardian, until_ns=until_ns, id=number_of(id_)))
     return 0
 
@@ -304,7 +279,6 @@ def guardian(
 def _new_key(bank: Client, wallet: str, text: str, proof: str) -> tuple[PublicKey, bytes]:
     """Return the new public key and the proof that its owner has it."""
     from sycee.cli.bank_options import named_key
-    from sycee.client import api
     from sycee.core.keys import SigningKey
 
     if proof:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -30,6 +31,8 @@ from sycee.cli.remote_options import (
     signer_of,
 )
 from sycee.cli.terminal import note, show
+from sycee.core import money
+from sycee.core.output_files import require_distinct, write_file
 
 if TYPE_CHECKING:
     from sycee.client import Client, Signer
@@ -51,7 +54,7 @@ def new(
     key: KeyFile = None, id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Ask for an amount. The payee's key signs, or the till's, or a person of the operator of a custodial wallet."""
-    from sycee.client import Signer, api
+    from sycee.client import Signer
 
     expires_ns = instant(until)
     with connected(login) as bank:
@@ -76,8 +79,6 @@ def list_requests(
 ) -> int:  # fmt: skip
     """List the open requests that name a wallet as the payer, or all that it made."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("request", "payee", "minor", "order", "text", "state")
         call = api.requests(wallet, "payee" if asked else "payer")
         show_rows(bank, "requests", call, columns, as_json=json_)
@@ -90,9 +91,6 @@ def pay(
 ) -> int:  # fmt: skip
     """Pay a request from a wallet, whose key signs. Payee and amount are shown, and compared with what is signed."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found, private = bank.do(api.request(id)), private_key(key)
         currency = money.currency(found.currency)
         shown = f"{money.format(found.minor, currency)} {currency.code}"
@@ -108,8 +106,6 @@ def pay(
 def decline(id: RequestId, /, *, login: Login, id_: ActionId = "") -> int:
     """Decline a request, as the holder of the payer's wallet."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.decline_request(id, id=number_of(id_)))
     show("the request is declined")
     return 0
@@ -119,8 +115,6 @@ def decline(id: RequestId, /, *, login: Login, id_: ActionId = "") -> int:
 def withdraw(id: RequestId, /, *, login: Login, id_: ActionId = "") -> int:
     """Withdraw a request, as the holder of the payee's wallet or a person of its operator."""
     with connected(login) as bank:
-        from sycee.client import api
-
         perform(bank, api.withdraw_request(id, id=number_of(id_)))
     show("the request is withdrawn")
     return 0
@@ -133,12 +127,8 @@ def qr(
     svg: Annotated[Path | None, Parameter(help="Write the QR code to this SVG file.")] = None,
 ) -> int:  # fmt: skip
     """Print the text of a request's QR code, and write its picture."""
-    from sycee.core.output_files import require_distinct, write_file
-
     require_distinct({"--png": png, "--svg": svg})
     with connected(login) as bank:
-        from sycee.client import api
-
         text = bank.do(api.request_qr(id)).decode()
         if png is not None:
             write_file(png, bank.do(api.request_qr(id, "png")))
@@ -160,8 +150,6 @@ def new_hold(
     """Hold an amount of a wallet, whose key signs, for a payee."""
     until_ns = instant(until)
     with connected(login) as bank:
-        from sycee.client import api
-
         signer, currency = _signer(bank, payer, key), currency_of(bank)
         made = perform(
             bank,
@@ -182,9 +170,6 @@ def post(
 ) -> int:  # fmt: skip
     """Take all or a part of a hold; the rest is released. The payee's key signs."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found, currency = bank.do(api.held(id)), currency_of(bank)
         minor = minor_of(amount, currency) if amount else found.minor
         signer = _signer(bank, found.payee, key)
@@ -197,8 +182,6 @@ def post(
 def void(id: HoldId, /, *, login: Login, key: KeyFile = None, id_: ActionId = "") -> int:
     """Release a hold without taking anything. The payee's key signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         payee = bank.do(api.held(id)).payee
         perform(bank, api.void_hold(id, payee, signer=_signer(bank, payee, key), id=number_of(id_)))
     show("the hold is released")
@@ -210,8 +193,6 @@ def extend(id: HoldId, /, *, login: Login, until: Until, key: KeyFile = None, id
     """Set a later end of a hold. The payer's key signs."""
     until_ns = instant(until)
     with connected(login) as bank:
-        from sycee.client import api
-
         payer = bank.do(api.held(id)).payer
         signer = _signer(bank, payer, key)
         perform(bank, api.extend_hold(id, payer, until_ns, signer=signer, id=number_of(id_)))
@@ -223,8 +204,6 @@ def extend(id: HoldId, /, *, login: Login, until: Until, key: KeyFile = None, id
 def list_holds(wallet: WalletId, /, *, login: Login, json_: AsJson = False) -> int:
     """List the holds that a wallet has as payer or payee."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("hold", "payer", "payee", "minor", "held_minor", "posted_minor", "order", "text", "state")
         show_rows(bank, "holds", api.holds(wallet), columns, as_json=json_)
     return 0
@@ -232,6 +211,4 @@ def list_holds(wallet: WalletId, /, *, login: Login, json_: AsJson = False) -> i
 
 def _signer(bank: Client, wallet: str, key: Path | None) -> Signer:
     """Return who signs for a wallet. A side whose account this program may not see has its own key."""
-    from sycee.client import api
-
     return signer_of(bank, bank.do(api.wallet(wallet)), private_key(key))

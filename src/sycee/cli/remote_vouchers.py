@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -43,6 +44,7 @@ from sycee.cli.voucher_rows import (
     write_results,
     write_rows,
 )
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,8 +66,6 @@ def propose_group(
     """Propose budget, end and shops of a group of vouchers. Two officers sign."""
     until_ns = instant(until)
     with connected(login) as bank:
-        from sycee.client import api
-
         call = api.propose_voucher_group(
             group, programme, budget_minor=minor_of(budget, currency_of(bank)), until_ns=until_ns, merchants=merchants,
             id=number_of(id_),
@@ -78,8 +78,6 @@ def propose_group(
 def groups(*, login: Login, json_: AsJson = False) -> int:
     """List the groups of vouchers."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("group", "programme", "merchants", "operator", "budget_minor", "balance_minor", "state")
         show_rows(bank, "groups", api.voucher_groups(), columns, as_json=json_)
     return 0
@@ -91,8 +89,6 @@ def new(
 ) -> int:
     """Reserve money for new vouchers of one amount. The operator signs. Exit code 1 if a row was refused."""
     with connected(login) as bank:
-        from sycee.client import api
-
         currency, signer = currency_of(bank), person_of(bank, private_key(key))
         amounts = [minor_of(amount, currency)] * count
         made = perform(bank, api.reserve_vouchers(_group(bank, group), amounts, signer, id=number_of(id_)))
@@ -107,8 +103,6 @@ def numbers(batch: BatchId, /, *, login: Login, output: Output = None) -> int:
     from sycee.vouchers.numbers import printed
 
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.voucher_numbers(batch))
     write_rows(("serial", "number"), ((each.serial, printed(each.number)) for each in found), output, secret=True)
     return 0
@@ -124,8 +118,6 @@ def activate(
     if len(beneficiaries) != len(rows):
         raise UsageError(f"{file} has a serial twice", hint="give each voucher one beneficiary")
     with connected(login) as bank:
-        from sycee.client import api
-
         made = perform(bank, api.activate_vouchers(group, beneficiaries, id=number_of(id_)))
     return finish(made.rows, "activated", output)
 
@@ -140,9 +132,6 @@ def redeem(
 
     serial, _ = parse(number)
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency, signer = currency_of(bank), person_of(bank, private_key(key))
         own = _group(bank, bank.do(api.voucher(serial)).group)
         call = api.redeem_voucher(
@@ -163,8 +152,6 @@ def cancel(
 ) -> int:  # fmt: skip
     """Cancel vouchers: the rest of each returns to the funder. The operator signs. Exit code 1 if one was refused."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.cancel_vouchers(_group(bank, group), serials, signer, id=number_of(id_)))
     return finish(made.rows, "cancelled", output)
@@ -174,9 +161,6 @@ def cancel(
 def return_(group: GroupName, /, *, login: Login, key: PersonKey, id_: ActionId = "") -> int:
     """Return what refunds left on a group's account to the funder. The operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency, signer, found = currency_of(bank), person_of(bank, private_key(key)), _group(bank, group)
         returned = perform(bank, api.return_voucher_money(found, found.balance_minor, signer, id=number_of(id_)))
     show(f"returned {money.format(returned, currency)} {currency.code} to the funder")
@@ -189,9 +173,6 @@ def show_(serial: Serial, /, *, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found, currency = bank.do(api.voucher(serial)), currency_of(bank)
     if json_:
         show_json(asdict(found))
@@ -214,8 +195,6 @@ def show_(serial: Serial, /, *, login: Login, json_: AsJson = False) -> int:
 def batch_(batch: BatchId, /, *, login: Login, output: Output = None) -> int:
     """Write the rows of a request as CSV: serial, step, outcome, code, minor units, and the voucher's state now."""
     with connected(login) as bank:
-        from sycee.client import api
-
         found = list(bank.rows(api.voucher_batch(batch)))
     write_results(found, output)
     return 0
@@ -223,8 +202,6 @@ def batch_(batch: BatchId, /, *, login: Login, output: Output = None) -> int:
 
 def _group(bank: Client, name: str) -> VoucherGroup:
     """Return a group by its name. Raises UsageError for one that the caller does not see."""
-    from sycee.client import api
-
     found = [each for each in bank.do(api.voucher_groups()) if each.group == name]
     if not found:
         raise UsageError(f"there is no group of vouchers {name[:40]!r}", hint="`sycee voucher groups` shows them")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
     ActionId,
@@ -26,6 +27,7 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.words import quantity
 
@@ -61,7 +63,6 @@ def open_(
     Rows are opened one after another. Rows of persons and phones that are registered are refused.
     """
     from sycee.cli.wallet_files import columns_of, count_of, show_opened
-    from sycee.core import ids
 
     if (from_ is None) is (not person):
         raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
@@ -72,7 +73,7 @@ def open_(
         raise UsageError(f"{option} is of one wallet, and {from_} has {total:,} rows")
     opened, refusals = list[int](), dict[int, str]()
     with connected(login) as bank, progress("opening wallets", "wallets") as shown:
-        from sycee.client import InvalidRequest, Refused, api
+        from sycee.client import InvalidRequest, Refused
 
         signer = person_of(bank, private)
         for row in range(total):
@@ -102,8 +103,6 @@ def open_(
 def renew(operator: Operator, /, *, login: Login, key: PersonKey) -> int:
     """Sign anew the openings at an operator that a crash interrupted for longer than their signatures are valid."""
     with connected(login) as bank, progress("opening wallets", "wallets") as shown:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         found = list(bank.rows(api.lapsed_openings(operator)))
         total, done, opened = sum(each.wallets for each in found), 0, 0
@@ -124,8 +123,6 @@ def dormant(
     """List wallets of persons at an operator that neither paid nor received for a time."""
     before_ns = instant(since)
     with connected(login) as bank:
-        from sycee.client import api
-
         found = [each.wallet for each in bank.rows(api.dormant_wallets(operator, before_ns))]
     if json_:
         show_json({"wallets": found})
@@ -145,8 +142,6 @@ def refusals(
 ) -> int:  # fmt: skip
     """List the payments that wallets of an operator refused, with the codes that their payers did not see."""
     with connected(login) as bank:
-        from sycee.client import api
-
         if of_payers:
             columns = ("time", "payer", "code", "payment")
             show_rows(bank, "refusals", api.payer_refusals(operator), columns, as_json=json_)
@@ -164,9 +159,6 @@ def show_(
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found = bank.do(api.wallet(id))
         currency = money.currency(found.currency)
     members = asdict(found)
@@ -189,8 +181,6 @@ def list_(
 ) -> int:  # fmt: skip
     """List the wallets of a person or a merchant."""
     with connected(login) as bank:
-        from sycee.client import api
-
         columns = ("wallet", "tier", "operator", "state", "holder")
         show_rows(bank, "wallets", api.wallets(holder), columns, as_json=json_)
     return 0
@@ -200,8 +190,6 @@ def list_(
 def resolve(alias: Annotated[str, Parameter(help="A phone, or a @handle.")], /, *, login: Login) -> int:
     """Show the wallet of an alias, and the name of its holder, masked for a person. Look-ups of one day are limited."""
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.resolve(alias))
     show(f"{found.wallet}  {found.name}")
     return 0
@@ -219,8 +207,6 @@ def alias_(
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Make a handle or a phone an alias of a wallet, end an alias, or object to the move of one."""
-    from sycee.client import api
-
     if end and keep:
         raise UsageError("--end and --keep exclude each other", hint="give one of them")
     owner, number = _owner(id, key), number_of(id_)
@@ -248,8 +234,6 @@ def confirm(
 ) -> int:  # fmt: skip
     """Take the code that a phone received: the phone becomes an alias, or begins to move from another wallet."""
     with connected(login) as bank:
-        from sycee.client import api
-
         is_now = perform(bank, api.confirm_phone(challenge, code, id=number_of(id_)))
     show("the phone is an alias of the wallet" if is_now else "the phone moves to the wallet in 24 hours")
     return 0
@@ -262,8 +246,6 @@ def class_(
 ) -> int:  # fmt: skip
     """Move a wallet to another class. A person of its operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         _show(perform(bank, api.change_class(id, tier, signer, id=number_of(id_))))
     return 0
@@ -273,8 +255,6 @@ def class_(
 def close(id: ThisWallet, /, *, login: Login, key: PersonKey, id_: ActionId = "") -> int:
     """Close an empty wallet permanently, with its aliases. A person of its operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         _show(perform(bank, api.close_wallet(id, signer, id=number_of(id_))))
     return 0
@@ -290,8 +270,6 @@ def waterfall(
 ) -> int:  # fmt: skip
     """Send the excess over a wallet's limit to its holder's bank account. A person of its operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer, number = person_of(bank, private_key(key)), number_of(id_)
         if bank_account:
             perform(bank, api.link_bank(id, bank_account, signer, id=number))
@@ -310,7 +288,7 @@ def mandate(
     key: KeyFile = None, id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Let payments take what they lack from the holder's bank account. The wallet's own key signs."""
-    from sycee.client import Signer, api
+    from sycee.client import Signer
 
     with connected(login) as bank:
         if not day_max:
@@ -333,8 +311,6 @@ def show_key(id: ThisWallet, /, *, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        from sycee.client import api
-
         found = bank.do(api.keys(id))
     if json_:
         show_json(asdict(found))
@@ -365,8 +341,6 @@ def set_(
     except ValueError as error:
         raise UsageError("--proof is not hexadecimal", hint="give what `sycee key prove` printed") from error
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         made = api.set_key(id, named_key(public_key), signature, signer, reason=reason, id=number_of(id_))
         _show_key(perform(bank, made))
@@ -381,8 +355,6 @@ def revoke(
 ) -> int:  # fmt: skip
     """Remove the key of a wallet, and block its debits until it gets a new key. A person of its operator signs."""
     with connected(login) as bank:
-        from sycee.client import api
-
         signer = person_of(bank, private_key(key))
         _show_key(perform(bank, api.revoke_key(id, signer, reason=reason, id=number_of(id_))))
     return 0
@@ -393,7 +365,6 @@ def opening_of(bank: Client, id: str, wallet_key: Path | None) -> dict[str, Any]
 
     A repetition under the same id names the same wallet.
     """
-    from sycee.client import api
     from sycee.client.calls import fresh_id
     from sycee.core.keys import SigningKey
 

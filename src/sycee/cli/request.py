@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
 from sycee.cli.qr import PngFile, SvgFile, write_code
@@ -20,6 +21,7 @@ from sycee.cli.wallet_options import (
     require_paid,
     signing_for,
 )
+from sycee.core import money
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -48,7 +50,6 @@ def new(
 ) -> int:
     """Ask for an amount. The payee's key signs, or the till's, or a person of the operator of a custodial wallet."""
     from sycee.bank.qr_codes import request_code
-    from sycee.core import ids
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
@@ -93,8 +94,6 @@ def list_(
 @app.command
 def pay(folder: BankFolder, request: RequestId, wallet: WalletName, /, *, key: KeyFiles = None) -> int:
     """Pay a request from a wallet, whose key signs. A request that was changed after it was signed is refused."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         account = own_account(bank, wallet, keys)
@@ -111,8 +110,6 @@ def pay(folder: BankFolder, request: RequestId, wallet: WalletName, /, *, key: K
 @app.command
 def decline(folder: BankFolder, request: RequestId, /, *, key: KeyFiles = None) -> int:
     """Decline a request. The key is that of the payer's wallet."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         bank.requests.decline(ids.parse(request), by=person_of(bank, keys[0]))
@@ -123,8 +120,6 @@ def decline(folder: BankFolder, request: RequestId, /, *, key: KeyFiles = None) 
 @app.command
 def withdraw(folder: BankFolder, request: RequestId, /, *, key: KeyFiles = None) -> int:
     """Withdraw a request. The key is that of the payee's wallet, or of a person of its operator."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         bank.requests.withdraw(ids.parse(request), by=person_of(bank, keys[0]))
@@ -136,7 +131,6 @@ def withdraw(folder: BankFolder, request: RequestId, /, *, key: KeyFiles = None)
 def qr(folder: BankFolder, request: RequestId, /, *, png: PngFile = None, svg: SvgFile = None) -> int:
     """Print the text of a request's QR code, and write its picture."""
     from sycee.bank.qr_codes import request_code
-    from sycee.core import ids
 
     with open_bank(folder) as bank:
         text = request_code(bank, bank.requests.get(ids.parse(request)))
@@ -146,8 +140,6 @@ def qr(folder: BankFolder, request: RequestId, /, *, png: PngFile = None, svg: S
 
 
 def _members(bank: Bank, request: Request) -> dict[str, Any]:
-    from sycee.core import ids, money
-
     return {
         "request": ids.format(request.id),
         "payee": bank.aliases.name_of(request.payee),

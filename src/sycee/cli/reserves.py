@@ -12,6 +12,7 @@ from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show_json, table
+from sycee.core import money
 
 app = App(name="reserves", help="Record reserves, and set limits of minting and rules for reserves.")
 
@@ -31,8 +32,6 @@ def credit(folder: BankFolder, operator: Operator, amount: Amount, /, *, key: Ke
 @app.command
 def cap(folder: BankFolder, amount: Amount, /, *, from_: FromTime, key: KeyFiles = None) -> int:
     """Propose the most that is minted on one local day. Two officers sign."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         minor = money.parse(amount, bank.config.currency)
@@ -44,8 +43,6 @@ def cap(folder: BankFolder, amount: Amount, /, *, from_: FromTime, key: KeyFiles
 @app.command
 def quota(folder: BankFolder, operator: Operator, amount: Amount, /, *, from_: FromTime, key: KeyFiles = None) -> int:
     """Propose the maximum balance of an operator's vault. Two officers sign."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         minor = money.parse(amount, bank.config.currency)

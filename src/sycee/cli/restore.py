@@ -11,7 +11,9 @@ from cyclopts import Parameter
 from sycee.cli.ledgers import journal_disk_of
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, show, show_json
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import refuse_inside
 
 if TYPE_CHECKING:
     from sycee.sequencer.restore import Restored
@@ -45,7 +47,6 @@ def restore(
             f"{source} is no file of a backup: the options for keys and database do not apply",
             hint="name the file that `sycee backup` wrote, or leave these options out",
         )
-    from sycee.core.output_files import refuse_inside
     from sycee.sequencer.restore import restore as copy
 
     journal_disk_of(source)
@@ -77,7 +78,6 @@ def _restore_bank(
     from sycee.bank.config import Config
     from sycee.bank.folder import DataFolder
     from sycee.bank.restoring import restore_bank
-    from sycee.core import money
     from sycee.core.secret_files import SecretKey
     from sycee.server.tables import SCHEMA
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from sycee.cli.lazy import ids
 from sycee.core.errors import UsageError
 
 NEW: Final = "new"
@@ -15,8 +16,6 @@ _PERCENT: Final = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%?")
 
 def owners_of(texts: Sequence[str], new_id: Callable[[], int]) -> dict[int, int]:
     """Return share in parts per million by person, from texts such as ID=60 or new=60.5."""
-    from sycee.core import ids
-
     owners: dict[int, int] = {}
     for text in texts:
         name, _, share = text.partition("=")

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import ids
 from sycee.cli.ledgers import replay
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.cli.wallet_options import is_alias
+from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import refuse_inside, require_distinct, require_place, write_file
 
 if TYPE_CHECKING:
     from sycee.archive.packets import Packet
@@ -36,8 +39,6 @@ def statement(
     Days begin at midnight in the time zone of the account's currency. The ledger is only read, without a lock.
     """
     from sycee.archive import statements
-    from sycee.core import ids
-    from sycee.core.output_files import refuse_inside, require_distinct, require_place
 
     if title is not None and pdf is None:
         raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")
@@ -82,8 +83,6 @@ def _account_of_alias(folder: Path, alias: str) -> int:
 
 
 def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None) -> None:
-    from sycee.core.output_files import write_file
-
     written = f"{found.rows.size:,} lines written to"
     if csv_ is not None:
         from sycee.archive import statement_csv
@@ -98,7 +97,6 @@ def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | N
 
 
 def _show(found: Statement) -> None:
-    from sycee.core import ids, money
     from sycee.core.money import currency_of
     from sycee.core.timestamps import local_time
 
@@ -127,7 +125,6 @@ def _show(found: Statement) -> None:
 
 
 def _as_json(found: Statement) -> dict[str, Any]:
-    from sycee.core import ids
     from sycee.core.money import currency_of
 
     def id_of(number: int) -> str | None:

@@ -11,6 +11,7 @@ from sycee.cli.bank_options import BankFolder, local_day, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import show, show_json
 from sycee.core.errors import IntegrityError
+from sycee.core.output_files import refuse_inside, require_place
 
 
 def supply(
@@ -24,7 +25,6 @@ def supply(
     json_: AsJson = False,
 ) -> int:
     """Show the money in circulation, the converted reserves that equal it, and digests to compare a copy with."""
-    from sycee.core.output_files import refuse_inside, require_place
     from sycee.issuance import supply_page
     from sycee.sequencer.checkpoint import Checkpoint
 

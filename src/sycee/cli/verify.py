@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from sycee.cli.ledgers import circulation, journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, show, show_json
+from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
 
 if TYPE_CHECKING:
     from sycee.sequencer.verify import Verification
@@ -34,7 +35,6 @@ def verify(
     Writes nothing. Exit code 0 and a list of the proved properties, or 3 and the place of the first failure.
     """
     from sycee.cli.checkpoint import public_key
-    from sycee.core.errors import IntegrityError, JournalDamaged, UsageError
     from sycee.programmes.draw_files import WINNERS
     from sycee.programmes.records import check_cohort
     from sycee.sandbox.pilot import DRAW_FOLDER, PROGRAMME_NUMBER

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_list, show, show_json
@@ -29,6 +30,7 @@ from sycee.cli.voucher_rows import (
     write_rows,
 )
 from sycee.cli.wallet_options import AmountText, account_named
+from sycee.core import money
 
 app = App(name="voucher", help="Reserve, activate, redeem and cancel vouchers of a programme.")
 
@@ -55,8 +57,6 @@ def propose(
 @app.command
 def groups(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the groups of vouchers."""
-    from sycee.core import money
-
     with open_bank(folder) as bank:
         rows = [
             {
@@ -81,8 +81,6 @@ def new(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Reserve money for new vouchers of one amount. The operator signs. Exit code 1 if a row was refused."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         minor, id = positive_amount(bank, amount), bank.stores.ledger.new_id()
@@ -97,7 +95,6 @@ def new(
 @app.command
 def numbers(folder: BankFolder, batch: BatchId, /, *, output: Output = None, key: KeyFiles = None) -> int:
     """Write the numbers of a batch as CSV, to print or send them. The log of each voucher names the reader."""
-    from sycee.core import ids
     from sycee.vouchers.numbers import printed
 
     keys = signing_keys(key)
@@ -128,8 +125,6 @@ def redeem(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Pay a shop from a voucher: all of it, or a part. The operator of its group signs."""
-    from sycee.core import ids, money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         who, currency = maker_of(bank, keys), bank.config.currency
@@ -159,8 +154,6 @@ def cancel(
 @app.command(name="return")
 def return_(folder: BankFolder, group: GroupName, /, *, key: KeyFiles = None) -> int:
     """Return what refunds left on a group's account to the funder. The operator signs."""
-    from sycee.core import money
-
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         signers, who = bank.signers(*keys), maker_of(bank, keys)
@@ -172,8 +165,6 @@ def return_(folder: BankFolder, group: GroupName, /, *, key: KeyFiles = None) ->
 @app.command(name="show")
 def show_(folder: BankFolder, serial: Serial, /, *, json_: AsJson = False) -> int:
     """Show a voucher: its state, its money, and what was done with it."""
-    from sycee.core import money
-
     with open_bank(folder) as bank:
         found, currency = bank.vouchers.get(serial), bank.config.currency
         steps = [
@@ -201,8 +192,6 @@ def show_(folder: BankFolder, serial: Serial, /, *, json_: AsJson = False) -> in
 @app.command(name="batch")
 def batch_(folder: BankFolder, batch: BatchId, /, *, output: Output = None) -> int:
     """Write the rows of a request as CSV: serial, step, outcome, code, minor units, and the voucher's state now."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         found = bank.vouchers.batch(ids.parse(batch))
         if not found:

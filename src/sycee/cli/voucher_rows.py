@@ -14,6 +14,8 @@ from cyclopts import Parameter
 from sycee.cli.parameters import Between
 from sycee.cli.terminal import print_table, show, table
 from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import write_file
 
 if TYPE_CHECKING:
     from sycee.client.values import VoucherRow
@@ -69,7 +71,6 @@ def write_rows(
     headings: Sequence[str], rows: Iterable[Sequence[object]], output: Path | None, *, secret: bool = False
 ) -> None:
     """Write a CSV file, or print it. `secret`: a new file that its owner alone may read."""
-    from sycee.core.output_files import write_file
     from sycee.core.secret_files import write_secret
 
     made = io.StringIO()
@@ -88,8 +89,6 @@ def write_rows(
 
 def read_activations(path: Path) -> list[tuple[int, str]]:
     """Return serial and beneficiary of each row of a CSV file."""
-    from sycee.core.input_files import read_bytes
-
     text = read_bytes(path, FILE_BYTES_MAX, "file of activations").decode("utf-8-sig", errors="replace")
     reader = csv.DictReader(io.StringIO(text))
     if not {"serial", "beneficiary"} <= set(reader.fieldnames or ()):

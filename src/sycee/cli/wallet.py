@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
+from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_list, print_table, progress, show, show_json, table
 from sycee.cli.wallet_files import columns_of, count_of, show_opened
 from sycee.cli.wallet_options import Signing, WalletName, account_named, own_account, person_of, signer_of, signing_for
+from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.words import quantity
 
@@ -55,8 +57,6 @@ def open_(
         raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
     columns = columns_of(from_) if from_ is not None else {}
     with open_bank(folder) as bank:
-        from sycee.core import ids
-
         number = _operator(bank, operator)
         signers, who = bank.signers(*keys), maker_of(bank, keys)
         if from_ is None or wallet_key is not None:
@@ -90,8 +90,6 @@ def list_(
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """List the wallets of a person or a merchant."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         named = [each.id for each in bank.institutions.list("merchant") if each.name == holder]
         wallets = bank.directory.of_holder(named[0] if named else ids.parse(holder))
@@ -126,8 +124,6 @@ def resolve(
     """Show the wallet of an alias, and the name of its holder, masked for a person. Look-ups of one day are limited."""
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        from sycee.core import ids
-
         found = bank.aliases.resolve(alias, by=person_of(bank, keys[0]))
         show(f"{ids.format(found.account)}  {found.name}")
     return 0
@@ -145,7 +141,6 @@ def alias_(
 
     The wallet's key signs, or a person of the operator of a custodial wallet.
     """
-    from sycee.core import ids
     from sycee.wallets.aliases import is_beneficiary
 
     keys = signing_keys(key)
@@ -196,8 +191,6 @@ def confirm(
     /,
 ) -> int:
     """Take the code that a phone received: the phone becomes an alias, or begins to move from another wallet."""
-    from sycee.core import ids
-
     with open_bank(folder) as bank:
         is_now = bank.aliases.confirm(ids.parse(challenge), code)
         show("the phone is an alias of the wallet" if is_now else "the phone moves to the wallet in 24 hours")
@@ -292,7 +285,6 @@ def dormant(
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """List wallets of persons that neither paid nor received for a time, at most 1,000."""
-    from sycee.core import ids
     from sycee.wallets.dormancy import dormant
 
     with open_bank(folder) as bank:
@@ -315,8 +307,6 @@ def refusals(
     key: KeyFiles = None, json_: AsJson = False,
 ) -> int:  # fmt: skip
     """List the payments that wallets of an operator refused, with the codes that their payers did not see."""
-    from sycee.core import ids
-
     keys = signing_keys(key)
     side = "payer" if of_payers else "payee"
     with open_bank(folder) as bank:
@@ -366,8 +356,6 @@ def _key_of(bank: Bank, file: Path | None) -> dict[str, Any]:
 
 
 def _members(bank: Bank, wallet: Wallet) -> dict[str, Any]:
-    from sycee.core import ids, money
-
     account = bank.stores.ledger.account(wallet.account)
     return {
         "wallet": ids.format(wallet.account),
@@ -383,8 +371,6 @@ def _members(bank: Bank, wallet: Wallet) -> dict[str, Any]:
 
 
 def _line(wallet: Wallet) -> str:
-    from sycee.core import ids
-
     signs = "custodial" if wallet.is_custodial else "own key"
     return (
         f"wallet {ids.format(wallet.account)} {wallet.state}: class {wallet.wallet_class or 'none'}, "

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from sycee.cli.lazy import ids
 from sycee.cli.terminal import show
 from sycee.core.errors import UsageError
+from sycee.core.input_files import read_bytes
+from sycee.core.output_files import write_file
 from sycee.core.words import quantity
 
 CSV_BYTES_MAX: Final = 1 << 30
@@ -18,7 +21,6 @@ CSV_BYTES_MAX: Final = 1 << 30
 
 def columns_of(path: Path) -> dict[str, list[str]]:
     """Return the columns of a CSV file of persons. Raises UsageError that names row and heading, never a value."""
-    from sycee.core.input_files import read_bytes
     from sycee.personal.sealing import FIELDS
 
     try:
@@ -54,8 +56,6 @@ def show_opened(
 
     `opened`: the wallet of each row, 0 where it was refused. `refusals`: code by row, from 0.
     """
-    from sycee.core import ids
-    from sycee.core.output_files import write_file
 
     def write(path: Path, heading: str, rows: Sequence[tuple[int, str]]) -> None:
         write_file(path, "".join([f"row,{heading}\n", *(f"{at},{text}\n" for at, text in rows)]).encode())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from sycee.cli.lazy import ids
 from sycee.core.errors import SyceeError, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ class Signing:
 
 def signing_for(bank: Bank, account: int, keys: Sequence[SigningKey]) -> Signing:
     """Return who signs for an account: its own key, or a person of its operator. Raises UsageError without a key."""
-    from sycee.core import ids
     from sycee.sequencer.embedded import Signer
 
     if not keys:
@@ -79,8 +79,6 @@ def account_named(bank: Bank, text: str, *, by: int) -> tuple[int, str]:
 
     `by`: the person who looks an alias up. Raises UsageError for an unknown wallet; the error does not repeat a phone.
     """
-    from sycee.core import ids
-
     if is_alias(text):
         found = bank.aliases.resolve(text, by=by)
         return found.account, found.name
@@ -104,8 +102,6 @@ def is_alias(text: str) -> bool:
 
 def own_account(bank: Bank, text: str, keys: Sequence[SigningKey]) -> int:
     """Return the account that its owner names. An alias counts as a look-up of the owner."""
-    from sycee.core import ids
-
     try:
         return ids.parse(text)
     except UsageError:
