@@ -8,8 +8,7 @@ import pytest
 from tests.iso20022.messages import UETR
 from tests.iso20022.valid_messages import ALDER, HOLLY, OTHER_UETR, header
 
-from sycee.iso20022 import account_reports
-from sycee.iso20022.account_reports import AccountDay, AccountEntry
+from sycee.iso20022.account_reports import NOTIFICATION, REPORT, STATEMENT, AccountDay, AccountEntry, account_report
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import read, write
 from sycee.iso20022.reconciliation import Booked, Reconciliation, reconcile
@@ -33,7 +32,7 @@ PAID = AccountDay(
 
 
 def test_a_statement_has_balances_that_follow_from_its_entries_and_reconciles() -> None:
-    made = account_reports.statements([PAID], id="S-1", at_ns=AT_NS, house=HOUSE)
+    made = account_report(STATEMENT, [PAID], id="S-1", at_ns=AT_NS, house=HOUSE)
     (statement,) = read(write(made)).value.statements
     assert [(each.type, each.minor) for each in statement.balances] == [("OPBD", -500), ("CLBD", -1_500)]
     assert (statement.sequence, statement.summary.credit_sum, statement.summary.debit_sum) == ("7", "10.00", "20.00")
@@ -44,9 +43,7 @@ def test_a_statement_has_balances_that_follow_from_its_entries_and_reconciles() 
 
 def test_a_report_within_a_day_answers_its_request() -> None:
     query = Query(id="Q-1", name="camt.060.001.05")
-    made = account_reports.reports(
-        [PAID], id="R-1", at_ns=AT_NS, house=HOUSE, to=header("camt.060.001.05"), query=query
-    )
+    made = account_report(REPORT, [PAID], id="R-1", at_ns=AT_NS, house=HOUSE, to=header("camt.060.001.05"), query=query)
     found = read(write(made))
     (report,) = found.value.reports
     assert [(each.type, each.minor) for each in report.balances] == [("OPBD", -500), ("ITBD", -1_500)]
@@ -56,7 +53,7 @@ def test_a_report_within_a_day_answers_its_request() -> None:
 
 
 def test_a_notification_has_entries_only() -> None:
-    made = account_reports.notifications([PAID, PAID], id="N-1", at_ns=AT_NS, house=HOUSE)
+    made = account_report(NOTIFICATION, [PAID, PAID], id="N-1", at_ns=AT_NS, house=HOUSE)
     first, second = read(write(made)).value.notifications
     assert (first.id, second.id) == ("N-1-1", "N-1-2")
     assert [each.minor for each in first.entries] == [1_000, -2_000]
@@ -68,6 +65,6 @@ def test_a_notification_has_entries_only() -> None:
 
 def test_a_day_without_entries() -> None:
     empty = AccountDay(PAID.account, "JPY", DAY, 0, ())
-    (statement,) = read(write(account_reports.statements([empty], id="S-1", at_ns=AT_NS, house=HOUSE))).value.statements
+    (statement,) = read(write(account_report(STATEMENT, [empty], id="S-1", at_ns=AT_NS, house=HOUSE))).value.statements
     assert [each.minor for each in statement.balances] == [0, 0]
     assert statement.summary.sum == "0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from sycee.iso20022.amounts import decimal_text
 from sycee.iso20022.answers import header_of, moment
@@ -41,7 +41,7 @@ STATEMENT: Final = "camt.053.001.08"
 REPORT: Final = "camt.052.001.08"
 NOTIFICATION: Final = "camt.054.001.08"
 INTERIM: Final = "ITBD"  # the balance of a report within a day
-# Codes of a bank transaction (recalled): payments, received or issued credit transfers, of institutions.
+# Codes of a bank transaction (from memory): payments, received or issued credit transfers, of institutions.
 _DOMAIN: Final = "PMNT"
 _RECEIVED: Final = "RCDT"
 _ISSUED: Final = "ICDT"
@@ -79,7 +79,15 @@ class AccountDay:
         return self.opening + sum(each.minor for each in self.entries)
 
 
-def statements(
+_KINDS: Final = {  # by the name of the message: its class, the class and the field of its accounts
+    STATEMENT: (Statements, Statement, "statements"),
+    REPORT: (Reports, Report, "reports"),
+    NOTIFICATION: (Notifications, Notification, "notifications"),
+}
+
+
+def account_report(
+    name: str,
     days: Sequence[AccountDay],
     *,
     id: str,
@@ -88,59 +96,22 @@ def statements(
     to: Header | None = None,
     query: Query | None = None,
 ) -> Message:
-    """Return a camt.053. `to` is the header of the request (camt.060) that it answers, `query` names it."""
-    made = tuple(
-        Statement(
-            id=f"{id[:30]}-{number}",
-            sequence=str(each.sequence or ""),
-            created=moment(at_ns),
-            account=each.account,
-            balances=(_balance(OPENING, each.opening, each), _balance(CLOSING, each.closing, each)),
-            summary=_summary(each),
-            entries=_entries(each),
-        )
-        for number, each in enumerate(days, 1)
-    )
-    value = Statements(id=id, created=moment(at_ns), query=query, statements=made)
-    return Message(STATEMENT, value, header_of(STATEMENT, to, id=id, at_ns=at_ns, house=house))
+    """Return a STATEMENT with opening and closing balances, a REPORT with the balance now, or a NOTIFICATION with none.
 
-
-def reports(
-    days: Sequence[AccountDay],
-    *,
-    id: str,
-    at_ns: int,
-    house: Institution,
-    to: Header | None = None,
-    query: Query | None = None,
-) -> Message:
-    """Return a camt.052: the opening balance of the day, the balance now, and the entries in between."""
-    made = tuple(
-        Report(
-            id=f"{id[:30]}-{number}",
-            sequence=str(each.sequence or ""),
-            created=moment(at_ns),
-            account=each.account,
-            balances=(_balance(OPENING, each.opening, each), _balance(INTERIM, each.closing, each)),
-            summary=_summary(each),
-            entries=_entries(each),
-        )
-        for number, each in enumerate(days, 1)
-    )
-    value = Reports(id=id, created=moment(at_ns), query=query, reports=made)
-    return Message(REPORT, value, header_of(REPORT, to, id=id, at_ns=at_ns, house=house))
-
-
-def notifications(
-    days: Sequence[AccountDay], *, id: str, at_ns: int, house: Institution, to: Header | None = None
-) -> Message:
-    """Return a camt.054: the entries without balances."""
-    made = tuple(
-        Notification(id=f"{id[:30]}-{number}", created=moment(at_ns), account=each.account, entries=_entries(each))
-        for number, each in enumerate(days, 1)
-    )
-    value = Notifications(id=id, created=moment(at_ns), notifications=made)
-    return Message(NOTIFICATION, value, header_of(NOTIFICATION, to, id=id, at_ns=at_ns, house=house))
+    `to` is the header of the request (camt.060) that the message answers, `query` names it.
+    """
+    of, of_account, field = _KINDS[name]
+    accounts = []
+    for number, each in enumerate(days, 1):
+        members: dict[str, Any] = {"id": f"{id[:30]}-{number}", "created": moment(at_ns), "account": each.account}
+        if name != NOTIFICATION:
+            closing = CLOSING if name == STATEMENT else INTERIM
+            members["sequence"] = str(each.sequence or "")
+            members["balances"] = (_balance(OPENING, each.opening, each), _balance(closing, each.closing, each))
+            members["summary"] = _summary(each)
+        accounts.append(of_account(**members, entries=tuple(_entry(one, each.currency) for one in each.entries)))
+    value = of(id=id, created=moment(at_ns), query=query, **{field: tuple(accounts)})
+    return Message(name, value, header_of(name, to, id=id, at_ns=at_ns, house=house))
 
 
 def _side(minor: int) -> str:
@@ -162,10 +133,6 @@ def _summary(of: AccountDay) -> Summary:
         debits=str(len(debits)),
         debit_sum=decimal_text(sum(debits), of.currency),
     )
-
-
-def _entries(of: AccountDay) -> tuple[Entry, ...]:
-    return tuple(_entry(each, of.currency) for each in of.entries)
 
 
 def _entry(each: AccountEntry, currency: str) -> Entry:

@@ -156,17 +156,35 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """The report of one account in a camt.052."""
+class _OfAccount:
+    """What camt.052, camt.053 and camt.054 state of one account. `page` has another element in each of them."""
 
     id: str = element("Id", forms.TEXT_35)
-    page: Page | None = element("RptPgntn?", Page)
+    page: Page | None = None
     sequence: str = element("ElctrncSeqNb?", forms.SEQUENCE)
     created: str = element("CreDtTm?", forms.MOMENT)
     begin: str = element("FrToDt?/FrDtTm", forms.MOMENT)
     end: str = element("FrToDt?/ToDtTm", forms.MOMENT)
     copy: str = element("CpyDplctInd?", COPIES)
     account: OwnedAccount = element("Acct", OwnedAccount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfAccounts:
+    """The header of camt.052, camt.053 and camt.054."""
+
+    id: str = element("GrpHdr/MsgId", forms.TEXT_35)
+    created: str = element("GrpHdr/CreDtTm", forms.MOMENT)
+    receiver: Customer | None = element("GrpHdr/MsgRcpt?", Customer)
+    page: Page | None = element("GrpHdr/MsgPgntn?", Page)
+    query: Query | None = element("GrpHdr/OrgnlBizQry?", Query)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(_OfAccount):
+    """The report of one account in a camt.052."""
+
+    page: Page | None = element("RptPgntn?", Page)
     balances: tuple[Balance, ...] = element("Bal*", Balance)
     summary: Summary | None = element("TxsSummry?", Summary)
     entries: tuple[Entry, ...] = element("Ntry*", Entry)
@@ -174,17 +192,10 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(_OfAccount):
     """The statement of one account in a camt.053."""
 
-    id: str = element("Id", forms.TEXT_35)
     page: Page | None = element("StmtPgntn?", Page)
-    sequence: str = element("ElctrncSeqNb?", forms.SEQUENCE)
-    created: str = element("CreDtTm?", forms.MOMENT)
-    begin: str = element("FrToDt?/FrDtTm", forms.MOMENT)
-    end: str = element("FrToDt?/ToDtTm", forms.MOMENT)
-    copy: str = element("CpyDplctInd?", COPIES)
-    account: OwnedAccount = element("Acct", OwnedAccount)
     balances: tuple[Balance, ...] = element("Bal+", Balance)
     summary: Summary | None = element("TxsSummry?", Summary)
     entries: tuple[Entry, ...] = element("Ntry*", Entry)
@@ -197,43 +208,26 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notification:
+class Notification(_OfAccount):
     """The entries of one account in a camt.054."""
 
-    id: str = element("Id", forms.TEXT_35)
     page: Page | None = element("NtfctnPgntn?", Page)
-    sequence: str = element("ElctrncSeqNb?", forms.SEQUENCE)
-    created: str = element("CreDtTm?", forms.MOMENT)
-    begin: str = element("FrToDt?/FrDtTm", forms.MOMENT)
-    end: str = element("FrToDt?/ToDtTm", forms.MOMENT)
-    copy: str = element("CpyDplctInd?", COPIES)
-    account: OwnedAccount = element("Acct", OwnedAccount)
     summary: Summary | None = element("TxsSummry?", Summary)
     entries: tuple[Entry, ...] = element("Ntry*", Entry)
     information: str = element("AddtlNtfctnInf?", forms.TEXT_500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reports:
+class Reports(_OfAccounts):
     """A camt.052: accounts within a day."""
 
-    id: str = element("GrpHdr/MsgId", forms.TEXT_35)
-    created: str = element("GrpHdr/CreDtTm", forms.MOMENT)
-    receiver: Customer | None = element("GrpHdr/MsgRcpt?", Customer)
-    page: Page | None = element("GrpHdr/MsgPgntn?", Page)
-    query: Query | None = element("GrpHdr/OrgnlBizQry?", Query)
     reports: tuple[Report, ...] = element("Rpt+", Report)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statements:
+class Statements(_OfAccounts):
     """A camt.053: accounts of whole days."""
 
-    id: str = element("GrpHdr/MsgId", forms.TEXT_35)
-    created: str = element("GrpHdr/CreDtTm", forms.MOMENT)
-    receiver: Customer | None = element("GrpHdr/MsgRcpt?", Customer)
-    page: Page | None = element("GrpHdr/MsgPgntn?", Page)
-    query: Query | None = element("GrpHdr/OrgnlBizQry?", Query)
     statements: tuple[Statement, ...] = element("Stmt+", Statement)
 
     def problems(self) -> Iterator[Problem]:
@@ -253,14 +247,9 @@ class Statements:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notifications:
+class Notifications(_OfAccounts):
     """A camt.054: single entries, as they are booked."""
 
-    id: str = element("GrpHdr/MsgId", forms.TEXT_35)
-    created: str = element("GrpHdr/CreDtTm", forms.MOMENT)
-    receiver: Customer | None = element("GrpHdr/MsgRcpt?", Customer)
-    page: Page | None = element("GrpHdr/MsgPgntn?", Page)
-    query: Query | None = element("GrpHdr/OrgnlBizQry?", Query)
     notifications: tuple[Notification, ...] = element("Ntfctn+", Notification)
 
 

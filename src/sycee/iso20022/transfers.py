@@ -207,42 +207,48 @@ class InstitutionTransfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerTransfers:
-    """A pacs.008: transfers of customers. `day`, `sender` and `receiver` are for all transactions, where given."""
+class Transfers:
+    """The header of transfers. `day`, `sender` and `receiver` are for all transactions, where given."""
 
     id: str = element("GrpHdr/MsgId", forms.TEXT_35)
     created: str = element("GrpHdr/CreDtTm", forms.MOMENT)
     is_batch_booked: bool | None = element("GrpHdr/BtchBookg?", forms.FLAG)
     count: str = follows("GrpHdr/NbOfTxs", forms.NUMBER, lambda made: str(len(made.transactions)))
-    sum: str = follows("GrpHdr/CtrlSum?", forms.SUM, lambda made: _sum(made))
+    sum: str = follows(
+        "GrpHdr/CtrlSum?", forms.SUM, lambda made: control_sum(each.amount for each in made.transactions)
+    )
     total: Amount | None = element("GrpHdr/TtlIntrBkSttlmAmt?", forms.AMOUNT_OR_ZERO)
     day: date | None = element("GrpHdr/IntrBkSttlmDt?", forms.DAY)
     settlement: Settlement = element("GrpHdr/SttlmInf", Settlement)
     type: PaymentType | None = element("GrpHdr/PmtTpInf?", PaymentType)
     sender: Institution | None = element("GrpHdr/InstgAgt?", Institution)
     receiver: Institution | None = element("GrpHdr/InstdAgt?", Institution)
-    transactions: tuple[CustomerTransfer, ...] = element("CdtTrfTxInf+", CustomerTransfer)
+    transactions: tuple[CustomerTransfer | InstitutionTransfer, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the schema cannot find wrong."""
-        yield from _problems(self, self.transactions)
+        seen: dict[str, int] = {}
+        for number, each in enumerate(self.transactions, 1):
+            place = f"CdtTrfTxInf[{number}]"
+            yield from header_problems(self, each, place)
+            if seen.setdefault(each.ids.uetr, number) != number:
+                problem = f"{each.ids.uetr} is also the UETR of transaction {seen[each.ids.uetr]}"
+                yield Problem(f"{place}/PmtId/UETR", forms.DUPLICATE, problem, "a UETR of its own for each transaction")
+        amounts = [each.amount for each in self.transactions]
+        yield from total_problems(self.total, amounts, "CdtTrfTxInf", "IntrBkSttlmAmt", "TtlIntrBkSttlmAmt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstitutionTransfers:
-    """A pacs.009: transfers of institutions. `day`, `sender` and `receiver` are for all transactions, where given."""
+class CustomerTransfers(Transfers):
+    """A pacs.008: transfers of customers."""
 
-    id: str = element("GrpHdr/MsgId", forms.TEXT_35)
-    created: str = element("GrpHdr/CreDtTm", forms.MOMENT)
-    is_batch_booked: bool | None = element("GrpHdr/BtchBookg?", forms.FLAG)
-    count: str = follows("GrpHdr/NbOfTxs", forms.NUMBER, lambda made: str(len(made.transactions)))
-    sum: str = follows("GrpHdr/CtrlSum?", forms.SUM, lambda made: _sum(made))
-    total: Amount | None = element("GrpHdr/TtlIntrBkSttlmAmt?", forms.AMOUNT_OR_ZERO)
-    day: date | None = element("GrpHdr/IntrBkSttlmDt?", forms.DAY)
-    settlement: Settlement = element("GrpHdr/SttlmInf", Settlement)
-    type: PaymentType | None = element("GrpHdr/PmtTpInf?", PaymentType)
-    sender: Institution | None = element("GrpHdr/InstgAgt?", Institution)
-    receiver: Institution | None = element("GrpHdr/InstdAgt?", Institution)
+    transactions: tuple[CustomerTransfer, ...] = element("CdtTrfTxInf+", CustomerTransfer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstitutionTransfers(Transfers):
+    """A pacs.009: transfers of institutions."""
+
     transactions: tuple[InstitutionTransfer, ...] = element("CdtTrfTxInf+", InstitutionTransfer)
 
     @property
@@ -251,28 +257,6 @@ class InstitutionTransfers:
         if any(each.covered for each in self.transactions):
             return COVER
         return ADVICE if self.settlement.method == BY_ANOTHER_MESSAGE else CORE
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield what the schema cannot find wrong."""
-        yield from _problems(self, self.transactions)
-
-
-def _sum(made: CustomerTransfers | InstitutionTransfers) -> str:
-    return control_sum(each.amount for each in made.transactions)
-
-
-def _problems(
-    message: CustomerTransfers | InstitutionTransfers, transactions: Sequence[CustomerTransfer | InstitutionTransfer]
-) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for number, each in enumerate(transactions, 1):
-        place = f"CdtTrfTxInf[{number}]"
-        yield from header_problems(message, each, place)
-        if seen.setdefault(each.ids.uetr, number) != number:
-            problem = f"{each.ids.uetr} is also the UETR of transaction {seen[each.ids.uetr]}"
-            yield Problem(f"{place}/PmtId/UETR", forms.DUPLICATE, problem, "a UETR of its own for each transaction")
-    amounts = [each.amount for each in transactions]
-    yield from total_problems(message.total, amounts, "CdtTrfTxInf", "IntrBkSttlmAmt", "TtlIntrBkSttlmAmt")
 
 
 class _Shared(Protocol):
