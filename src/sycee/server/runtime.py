@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from fastapi import Request
+from fastapi.responses import JSONResponse
 
 from sycee.bank.bank import Bank
 from sycee.core.errors import UnavailableError
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.server.current_supply import CurrentSupply
+from sycee.server.signing import ActionBody, Signatures, perform
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
@@ -74,6 +77,22 @@ class Runtime:
         future = self._threads.submit(function, *arguments, **options)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))  # at once, if it has ended already
         return await asyncio.shield(asyncio.wrap_future(future))
+
+    async def call(self, work: Callable[[Bank], Value]) -> Value:
+        """Return what a function of the bank returns on a thread of the services. Errors: `run`."""
+        return await self.run(work, self.bank)
+
+    async def perform(
+        self,
+        name: str,
+        who: int,
+        body: ActionBody,
+        work: Callable[[Bank, Signatures], Mapping[str, Any]],
+        *,
+        place: Mapping[str, Any] | None = None,
+    ) -> JSONResponse:
+        """Perform an action of the bank once, on a thread of the services. Arguments and errors: `signing.perform`."""
+        return await self.run(perform, self.bank, name, who, body, partial(work, self.bank), place=place)
 
     def _ended(self) -> None:
         self._calls -= 1

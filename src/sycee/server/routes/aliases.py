@@ -31,7 +31,7 @@ from sycee.server.routes.common import (
     number,
     wallet_key,
 )
-from sycee.server.signing import ActionBody, Body, Id, MessageBody, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, MessageBody, Signatures
 from sycee.wallets.aliases import MOVE, LookupsExhausted, is_beneficiary
 from sycee.wallets.directory import Wallet
 
@@ -108,15 +108,14 @@ async def resolve_alias(
 
     Look-ups are limited for a person and for an address.
     """
-    bank = runtime.bank
     authentication.count_lookup(address)
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("alias"):
             found = _counted(lambda: bank.aliases.resolve(body.alias, by=caller.person))
         return {"wallet": ids.format(found.account), "name": found.name}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -125,14 +124,13 @@ async def resolve_alias(
 )  # fmt: skip
 async def register_handle(wallet: PathId, body: AliasBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Make a handle an alias of a wallet. Counts as a look-up, since a handle may be another wallet's."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
         _counted(lambda: bank.aliases.register_handle(found.account, body.alias, proof=proof, by=caller.person))
         return {"wallet": wallet}
 
-    return await runtime.run(perform, bank, REGISTER, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(REGISTER, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -141,15 +139,14 @@ async def register_handle(wallet: PathId, body: AliasBody, caller: TheCaller, ru
 )  # fmt: skip
 async def end_alias(wallet: PathId, body: AliasBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """End an alias of a wallet."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
         answer = {"wallet": wallet}
         bank.aliases.end(found.account, body.alias, proof=proof, by=caller.person, also=request.answered(answer))
         return answer
 
-    return await runtime.run(perform, bank, "alias.end", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("alias.end", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -158,15 +155,14 @@ async def end_alias(wallet: PathId, body: AliasBody, caller: TheCaller, runtime:
 )  # fmt: skip
 async def keep_alias(wallet: PathId, body: AliasBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """End the move of an alias to another wallet, as the owner of the wallet that has it."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
         answer = {"wallet": wallet}
         bank.aliases.keep(found.account, body.alias, proof=proof, by=caller.person, also=request.answered(answer))
         return answer
 
-    return await runtime.run(perform, bank, "alias.keep", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("alias.keep", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -175,14 +171,13 @@ async def keep_alias(wallet: PathId, body: AliasBody, caller: TheCaller, runtime
 )  # fmt: skip
 async def challenge_phone(wallet: PathId, body: AliasBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Prepare a code for a phone that becomes an alias of the wallet. The bank sends it to the phone."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         found, proof = _owned(bank, caller, wallet, body)
         also = request.answering(_challenge)
         return _challenge(bank.aliases.challenge(found.account, body.alias, proof=proof, by=caller.person, also=also))
 
-    return await runtime.run(perform, bank, "alias.challenge", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("alias.challenge", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -191,16 +186,15 @@ async def challenge_phone(wallet: PathId, body: AliasBody, caller: TheCaller, ru
 )  # fmt: skip
 async def confirm_phone(challenge: PathId, body: CodeBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Make the phone an alias, or begin its move from another wallet. Five wrong codes end the challenge."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         with hidden("challenge"):
             wallet = bank.directory.find(bank.aliases.account_of(number(challenge)))
         if wallet is None or not access.may_move(bank, caller, wallet):
             raise not_found("challenge")
         return _confirmed(bank.aliases.confirm(number(challenge), body.code, also=request.answering(_confirmed)))
 
-    return await runtime.run(perform, bank, "alias.confirm", caller.person, body, work, place={"challenge": challenge})
+    return await runtime.perform("alias.confirm", caller.person, body, work, place={"challenge": challenge})
 
 
 # --- helpers ---

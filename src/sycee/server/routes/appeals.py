@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.programmes.registration_appeals import APPEAL, DECIDE, TEXT_CHARACTERS_MAX, Appeal
@@ -15,7 +16,7 @@ from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, Moment, PathId, TheCaller, TheRuntime, hidden, number
 from sycee.server.routes.programmes import Name, Number
 from sycee.server.routes.registrations import PLACE, EntryRow, TheEntry, entry_answer
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["registrations"])
 
@@ -65,15 +66,14 @@ async def file_appeal(
     name: Name, occurrence: Number, entry: TheEntry, body: AppealBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """File an appeal against a duplicate, an exclusion or a lapse, before the freeze."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("entry"):
             made = bank.appeals.file(name, occurrence, entry, body.text, who=caller.person, id=body.number)
         return _appeal(made)
 
     place = {"name": name, "occurrence": occurrence, "entry": entry}
-    return await runtime.run(perform, bank, APPEAL, caller.person, body, work, place=place)
+    return await runtime.perform(APPEAL, caller.person, body, work, place=place)
 
 
 @operation(
@@ -85,13 +85,12 @@ async def list_appeals(
     state: Annotated[Literal["", "open", "allowed", "refused"], Query(description="Without it: all")] = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return appeals without their texts, oldest first."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             return {"rows": [_appeal(each) for each in bank.appeals.list(name, occurrence, state=state)]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -100,16 +99,15 @@ async def list_appeals(
 )  # fmt: skip
 async def decide_appeal(appeal: PathId, body: DecisionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Decide an appeal that another person filed, about an entry that another person registered."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("appeal"):
             found = bank.appeals.get(number(appeal))
             entry = bank.appeals.decide(number(appeal), is_allowed=body.allow, answer=body.answer, who=caller.person)
         banks = [each.name for each in bank.programmes.get(found.programme).definition.operators]
         return entry_answer(entry, banks)
 
-    return await runtime.run(perform, bank, DECIDE, caller.person, body, work, place={"appeal": appeal})
+    return await runtime.perform(DECIDE, caller.person, body, work, place={"appeal": appeal})
 
 
 @operation(
@@ -118,14 +116,13 @@ async def decide_appeal(appeal: PathId, body: DecisionBody, caller: TheCaller, r
 )  # fmt: skip
 async def read_appeal_texts(appeal: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the text of the registrant and the answer, to a person who may decide the appeal."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("appeal"):
             text, answer = bank.appeals.texts(number(appeal), who=caller.person)
         return {"appeal": appeal, "text": text, "answer": answer}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 def _appeal(appeal: Appeal) -> dict[str, Any]:

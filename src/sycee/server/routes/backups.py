@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.server import paging
 from sycee.server.backups import BACKUP, Backup, Backups
 from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, Amount, Moment, Next, PathId, TheCaller, TheRuntime, hidden, number
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["backups"])
 
@@ -70,14 +71,13 @@ async def begin_backup(body: ActionBody, caller: TheCaller, runtime: TheRuntime,
 
     The server's settings name folder and key. Payments continue; `GET /v1/backups/{backup}` shows the progress.
     """
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         answer = {"backup": body.id, "state": "running"}
         backups.begin(body.number, who=caller.person, also=request.answered(answer))
         return answer
 
-    return await runtime.run(perform, bank, BACKUP, caller.person, body, work)
+    return await runtime.perform(BACKUP, caller.person, body, work)
 
 
 @operation(router, "GET", "/backups", access=BACKUP, response_model=BackupPage, summary="List backups")

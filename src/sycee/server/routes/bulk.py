@@ -23,7 +23,7 @@ from sycee.server.bulk.app import ARROW, CSV
 from sycee.server.operations import OWN, operation
 from sycee.server.routes.common import REPEATED, SIGNED_ELSEWHERE, Amount, PathId, Proposed, TheCaller, TheRuntime
 from sycee.server.routes.common import proposed as proposed_answer
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["bulk payments"])
 
@@ -98,9 +98,8 @@ async def declare_bulk(body: FileBody, caller: TheCaller, runtime: TheRuntime) -
 
     A file above the amount of the setting waits for the approval of two persons.
     """
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         payer = ids.parse(body.payer)
         require_payer(bank, caller, payer)
         try:
@@ -110,7 +109,7 @@ async def declare_bulk(body: FileBody, caller: TheCaller, runtime: TheRuntime) -
         content = Content(payer, Mode(body.mode), body.rows, int(body.sum_minor), batches)
         return _answer(bank, bank.bulk.declare(body.number, content, who=caller.person), next_batch=0)
 
-    return await runtime.run(perform, bank, PAY, caller.person, body, work)
+    return await runtime.perform(PAY, caller.person, body, work)
 
 
 class _Raw(Response):
@@ -161,14 +160,13 @@ async def list_bulk(
     payer: Annotated[Id, Query(description="The account that pays")],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the newest 100 files of a payer, newest first."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         account = ids.parse(payer)
         require_payer(bank, caller, account)
         return {"rows": [_answer(bank, each) for each in bank.bulk.list(account)]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(router, "GET", "/bulk/{file}", access=OWN, response_model=BulkFile, summary="Show a file")
@@ -177,12 +175,11 @@ async def show_bulk(
     summary: Annotated[bool, Query(description="Count the rows by cause, which reads every row's result")] = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a file with the batch from which a sender continues."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         return _answer(bank, visible_file(bank, caller, ids.parse(file)), summary=summary)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -195,9 +192,8 @@ async def read_bulk_results(
     form: Annotated[Literal["arrow", "csv"], Query()] = "arrow",
 ) -> Response:  # fmt: skip
     """Return the results of batches, from the ledger."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         from sycee.server.bulk.conversation import ArrowWriter, CsvWriter
 
         found = visible_file(bank, caller, ids.parse(file))
@@ -206,7 +202,7 @@ async def read_bulk_results(
         content = b"".join([*(writer.add(bank.bulk.results(found, number)) for number in numbers), writer.end()])
         return Response(content, media_type=writer.media_type)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -215,13 +211,12 @@ async def read_bulk_results(
 )  # fmt: skip
 async def approve_bulk(file: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Make the proposal that names digest and sum of a file; two persons sign it."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         found = visible_file(bank, caller, ids.parse(file))
         return proposed_answer(bank, bank.bulk.approve(found.id, maker=caller.person, proposal=body.number))
 
-    return await runtime.run(perform, bank, APPROVE, caller.person, body, work, place={"file": file})
+    return await runtime.perform(APPROVE, caller.person, body, work, place={"file": file})
 
 
 @operation(
@@ -230,9 +225,8 @@ async def approve_bulk(file: PathId, body: ActionBody, caller: TheCaller, runtim
 )  # fmt: skip
 async def settle_bulk(file: PathId, body: SettleBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Pay every row of a file of mode "all", or none. A person of the operator signs, or an officer."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = served_file(bank, caller, ids.parse(file))
         settled = bank.bulk.settle(
             found.id, signers=signatures.person(caller.person), who=caller.person, discard=body.discard,
@@ -240,7 +234,7 @@ async def settle_bulk(file: PathId, body: SettleBody, caller: TheCaller, runtime
         )  # fmt: skip
         return _answer(bank, settled)
 
-    return await runtime.run(perform, bank, "bulk.settle", caller.person, body, work, place={"file": file})
+    return await runtime.perform("bulk.settle", caller.person, body, work, place={"file": file})
 
 
 def _answer(bank: Bank, file: File, *, summary: bool = False, next_batch: int | None = None) -> dict[str, Any]:

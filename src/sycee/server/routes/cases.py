@@ -33,7 +33,7 @@ from sycee.server.routes.common import (
     number,
     proposed,
 )
-from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of
 
 router = APIRouter(prefix="/v1", tags=["cases"])
 
@@ -166,9 +166,8 @@ async def open_case(body: CaseBody, caller: TheCaller, runtime: TheRuntime) -> J
 
     Customers open cases about themselves and their payments, clerks and operators about their customers.
     """
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         person = number(body.person) if body.person else 0
         payment = number(body.payment) if body.payment else 0
         _require_concerned(bank, caller, person, payment)
@@ -177,7 +176,7 @@ async def open_case(body: CaseBody, caller: TheCaller, runtime: TheRuntime) -> J
         )
         return {"case": made}
 
-    return await runtime.run(perform, bank, OPEN_ACTION, caller.person, body, work)
+    return await runtime.perform(OPEN_ACTION, caller.person, body, work)
 
 
 @operation(router, "GET", "/cases", access=SIGNED_IN, response_model=CasePage, summary="List the caller's cases")
@@ -190,9 +189,8 @@ async def list_cases(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return the cases that the caller owns, is concerned by, or serves; caseworkers and the board see all."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         after = paging.decode(cursor, int)[0] if cursor else 0
         now_ns = bank.stores.clock.now_ns()
         sees, rows = _viewer(bank, caller), list[dict[str, Any]]()
@@ -208,15 +206,14 @@ async def list_cases(
                 return paging.page(rows, None)
         return paging.page(rows, (after,))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(router, "GET", "/cases/{case}", access=SIGNED_IN, response_model=ShownCase, summary="Show a case")
 async def show_case(case: CaseNumber, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a case with its events, without the texts."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = _found(bank, caller, case)
         return {
             **_listed(bank, found),
@@ -233,7 +230,7 @@ async def show_case(case: CaseNumber, caller: TheCaller, runtime: TheRuntime) ->
             ],
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -243,9 +240,8 @@ async def read_case_texts(
     case: CaseNumber, caller: TheCaller, runtime: TheRuntime, reason: Annotated[Reason, Query()] = Reason.DISPUTE
 ) -> dict[str, Any]:
     """Return the free texts of an open case, after an entry in the access log for each."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = _found(bank, caller, case)
         reader = Access(caller.person, reason, found.number)
         return {
@@ -256,7 +252,7 @@ async def read_case_texts(
             ]
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -265,9 +261,8 @@ async def read_case_texts(
 )  # fmt: skip
 async def act_in_case(case: CaseNumber, body: StepBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Take a step. The payee's operator signs what holds or releases money; two officers sign a return."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = _found(bank, caller, case)
         signer = number(body.signer) if body.signer else caller.person
         may_sign = body.signer or access.has_duty(bank, caller, Duty.OPERATOR)
@@ -286,7 +281,7 @@ async def act_in_case(case: CaseNumber, body: StepBody, caller: TheCaller, runti
             return {"case": case, "state": state, "proposal": made["proposal"], "needs": made["needs"]}
         return {"case": case, "state": result.state, "proposal": None, "needs": []}
 
-    return await runtime.run(perform, bank, ACT, caller.person, body, work, place={"case": case})
+    return await runtime.perform(ACT, caller.person, body, work, place={"case": case})
 
 
 @operation(router, "GET", "/claims", access=SIGNED_IN, response_model=Claims, summary="List claims")
@@ -294,14 +289,13 @@ async def list_claims(
     caller: TheCaller, runtime: TheRuntime, all: Annotated[bool, Query(description="Also claims that ended")] = False
 ) -> dict[str, Any]:
     """Return the claims of cases that the caller may see: money that returns did not find."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         sees = _viewer(bank, caller)
         found = bank.claims.list(only_open=not all)
         return {"rows": [_claim(each) for each in found if sees(bank.cases.get(each.case))]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -310,14 +304,13 @@ async def list_claims(
 )  # fmt: skip
 async def collect_claim(claim: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose to take the money that the payee has now. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         with hidden("claim"):
             bank.claims.get(number(claim))
         return proposed(bank, bank.claims.collect(number(claim), maker=caller.person, id=body.number))
 
-    return await runtime.run(perform, bank, "claim.collect", caller.person, body, work, place={"claim": claim})
+    return await runtime.perform("claim.collect", caller.person, body, work, place={"claim": claim})
 
 
 @operation(
@@ -326,16 +319,15 @@ async def collect_claim(claim: PathId, body: ActionBody, caller: TheCaller, runt
 )  # fmt: skip
 async def write_claim_off(claim: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """End a claim that nobody can collect."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         with hidden("claim"):
             bank.claims.get(number(claim))
         answer = {"claim": claim}
         bank.claims.write_off(number(claim), who=caller.person, also=request.answered(answer))
         return answer
 
-    return await runtime.run(perform, bank, "claim.write-off", caller.person, body, work, place={"claim": claim})
+    return await runtime.perform("claim.write-off", caller.person, body, work, place={"claim": claim})
 
 
 def _require_concerned(bank: Bank, caller: Caller, person: int, payment: int) -> None:

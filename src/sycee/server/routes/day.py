@@ -23,7 +23,7 @@ from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import MESSAGE_SIGNED, REPEATED, TheCaller, TheRuntime, hidden, own_key
-from sycee.server.signing import ActionBody, Body, Id, MessageBody, Nanoseconds, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, MessageBody, Nanoseconds, Signatures
 
 router = APIRouter(prefix="/v1", tags=["day"])
 
@@ -127,9 +127,8 @@ assert KINDS == ("statement-lacks", "ledger-lacks", "amount-differs", "suspense"
 @operation(router, "GET", "/days", access=READ, response_model=Days, summary="List closed days")
 async def list_days(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the closed days, and the day that is to be closed next."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         return {
             "next": bank.day.next_day(),
             "rows": [
@@ -146,7 +145,7 @@ async def list_days(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
             ],
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -156,16 +155,15 @@ async def list_days(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
 )  # fmt: skip
 async def read_pack(day: PathDay, caller: TheCaller, runtime: TheRuntime) -> Response:
     """Return the signed file. `sycee day verify` checks it on any machine."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         return Response(
             _closed(bank, day).text().encode("ascii"),
             media_type="application/json",
             headers={"Content-Disposition": f'attachment; filename="{day.isoformat()}.json"'},
         )
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -178,15 +176,14 @@ async def close_day(day: PathDay, body: CloseBody, caller: TheCaller, runtime: T
     The answer 202 has the pack in `document`, and the 32 bytes to sign; the pack waits for its signature for an hour,
     or until the server restarts. Longer statements than a request may have are read by `sycee day close`.
     """
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         currency = bank.config.currency
         statements = [statements_csv.parse(each.csv.encode(), each.name, currency) for each in body.statements]
         key = own_key(bank, caller, body.key, body.signature_bytes)
         return _done(bank.day.close(day, key, statements=statements, request=body.number))
 
-    return await runtime.run(perform, bank, CLOSE, caller.person, body, work, place={"day": day.isoformat()})
+    return await runtime.perform(CLOSE, caller.person, body, work, place={"day": day.isoformat()})
 
 
 @operation(
@@ -195,14 +192,12 @@ async def close_day(day: PathDay, body: CloseBody, caller: TheCaller, runtime: T
 )  # fmt: skip
 async def countersign_day(day: PathDay, body: SignedBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Check the pack against ledger, access log and earlier packs, and sign it as another person than the closer."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         _closed(bank, day)
         return _done(bank.day.countersign(day, own_key(bank, caller, body.key, body.signature_bytes)))
 
-    place = {"day": day.isoformat()}
-    return await runtime.run(perform, bank, COUNTERSIGN, caller.person, body, work, place=place)
+    return await runtime.perform(COUNTERSIGN, caller.person, body, work, place={"day": day.isoformat()})
 
 
 @operation(router, "GET", "/breaks", access=SIGNED_IN, response_model=Breaks, summary="List breaks")
@@ -210,13 +205,12 @@ async def list_breaks(
     caller: TheCaller, runtime: TheRuntime, all: Annotated[bool, Query(description="Also closed breaks")] = False
 ) -> dict[str, Any]:
     """Return differences that closes found: all, or for an operator's persons those of the operator."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         sees = _viewer(bank, caller)
         return {"rows": [_break(each) for each in bank.day.breaks.list(open_only=not all) if sees(each)]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -225,14 +219,13 @@ async def list_breaks(
 )  # fmt: skip
 async def assign_break(number: BreakNumber, body: AssignBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Name the person with a duty who follows a break, and the case, if there is one."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         _found(bank, caller, number)
         changed = bank.day.breaks.assign(number, ids.parse(body.owner), by=caller.person, case=body.case)
         return _answer(changed)
 
-    return await runtime.run(perform, bank, "break.assign", caller.person, body, work, place={"break": number})
+    return await runtime.perform("break.assign", caller.person, body, work, place={"break": number})
 
 
 @operation(
@@ -243,14 +236,13 @@ async def close_break(
     number: BreakNumber, body: CloseBreakBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Close a break with a reason. A break that no longer exists is closed by the next close of a day."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         _found(bank, caller, number)
         day, also = bank.day.next_day(), request.answering(_answer)
         return _answer(bank.day.breaks.close(number, body.reason, day=day, by=caller.person, also=also))
 
-    return await runtime.run(perform, bank, "break.close", caller.person, body, work, place={"break": number})
+    return await runtime.perform("break.close", caller.person, body, work, place={"break": number})
 
 
 def _answer(changed: Break) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from sycee.server.routes.common import (
     number,
     refusal,
 )
-from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of
 from sycee.wallets import waterfalls
 from sycee.wallets.payments import PAY
 from sycee.wallets.shortfalls import FUND as FUND_PAYMENT
@@ -136,9 +136,8 @@ class ExcessPage(Body):
 )  # fmt: skip
 async def fund(wallet: PathId, body: FundingBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Send money of the operator's vault to a wallet; it waits in transit for the bank's leg. The operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = access.served_wallet(bank, caller, number(wallet), FUND)
         outcome = bank.issuance.fund(
             found.operator, found.account, integer_of(body.minor), body.bank_reference,
@@ -147,7 +146,7 @@ async def fund(wallet: PathId, body: FundingBody, caller: TheCaller, runtime: Th
         outcome.require_created("the wallet is not funded")
         return _sent(bank, outcome.intent)
 
-    return await runtime.run(perform, bank, FUND, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(FUND, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -156,9 +155,8 @@ async def fund(wallet: PathId, body: FundingBody, caller: TheCaller, runtime: Th
 )  # fmt: skip
 async def defund(wallet: PathId, body: FundingBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Send money of a wallet to the operator's vault, for a payment to the holder's bank. The wallet's key signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = access.own_wallet(bank, caller, number(wallet))
         outcome = bank.issuance.defund(
             found.account, integer_of(body.minor), body.bank_reference,
@@ -167,7 +165,7 @@ async def defund(wallet: PathId, body: FundingBody, caller: TheCaller, runtime: 
         outcome.require_created("nothing was sent")
         return _sent(bank, outcome.intent)
 
-    return await runtime.run(perform, bank, DEFUND, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(DEFUND, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -186,13 +184,12 @@ async def list_wallet_fundings(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return money that came from a bank or went to one, in the order of ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
         return _page(bank, limit, cursor, wallet=found.account)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -212,13 +209,12 @@ async def list_fundings(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return the fundings of an operator to its staff, in the order of ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         _require_staff(bank, caller, operator)
         return _page(bank, limit, cursor, operator=operator, state=state)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -227,15 +223,14 @@ async def list_fundings(
 )  # fmt: skip
 async def confirm_funding(funding: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Report that the bank made its leg: the money arrives. Operator 0 signs, with its key on this machine."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = _funding(bank, caller, number(funding))
         outcome = bank.issuance.confirm(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
         outcome.require_created("the funding is not confirmed")
         return _answer(bank, found.id)
 
-    return await runtime.run(perform, bank, CONFIRM, caller.person, body, work, place={"funding": funding})
+    return await runtime.perform(CONFIRM, caller.person, body, work, place={"funding": funding})
 
 
 @operation(
@@ -244,15 +239,14 @@ async def confirm_funding(funding: PathId, body: ActionBody, caller: TheCaller, 
 )  # fmt: skip
 async def reject_funding(funding: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Report that the bank refused its leg: the money returns to its source. Operator 0 signs."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = _funding(bank, caller, number(funding))
         outcome = bank.issuance.reject(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
         outcome.require_created("the funding is not rejected")
         return _answer(bank, found.id)
 
-    return await runtime.run(perform, bank, REJECT, caller.person, body, work, place={"funding": funding})
+    return await runtime.perform(REJECT, caller.person, body, work, place={"funding": funding})
 
 
 # --- payments that lack money ---
@@ -267,9 +261,8 @@ async def ask_bank(wallet: PathId, body: ShortPayment, caller: TheCaller, runtim
 
     Nothing is in the ledger before the operator reports the bank's money. After an hour the payment expires.
     """
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payer = access.own_wallet(bank, caller, number(wallet))
         made = bank.shortfalls.ask(
             payer.account,
@@ -284,7 +277,7 @@ async def ask_bank(wallet: PathId, body: ShortPayment, caller: TheCaller, runtim
         )
         return _short(made)
 
-    return await runtime.run(perform, bank, "pay.short", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("pay.short", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -300,9 +293,8 @@ async def list_shortfalls(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the payments for which an operator's bank has to collect money, in the order of ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         _require_staff(bank, caller, operator)
         after = paging.after_id(cursor)
         waiting = sorted(bank.shortfalls.open(operator, by=caller.person), key=lambda each: each.id)
@@ -315,7 +307,7 @@ async def list_shortfalls(
         ]  # fmt: skip
         return paging.page(members, place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -324,9 +316,8 @@ async def list_shortfalls(
 )  # fmt: skip
 async def fund_shortfall(payment: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Fund the wallet and make its payment, both or none. The operator signs, and operator 0 on this machine."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = _shortfall(bank, caller, number(payment))
         bank.people.require(caller.person, FUND_PAYMENT, operator=found.operator)
         signers = [*signatures.person(caller.person), *bank.technical_signers()]
@@ -335,7 +326,7 @@ async def fund_shortfall(payment: PathId, body: ActionBody, caller: TheCaller, r
             raise refusal("nothing was paid", paid.answer)
         return _short(bank.shortfalls.get(found.id))
 
-    return await runtime.run(perform, bank, FUND_PAYMENT, caller.person, body, work, place={"payment": payment})
+    return await runtime.perform(FUND_PAYMENT, caller.person, body, work, place={"payment": payment})
 
 
 @operation(
@@ -344,14 +335,13 @@ async def fund_shortfall(payment: PathId, body: ActionBody, caller: TheCaller, r
 )  # fmt: skip
 async def reject_shortfall(payment: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Refuse a payment because the bank refused: nothing was moved."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = _shortfall(bank, caller, number(payment))
         bank.shortfalls.reject(found.id, who=caller.person)
         return _short(bank.shortfalls.get(found.id))
 
-    return await runtime.run(perform, bank, "shortfall.reject", caller.person, body, work, place={"payment": payment})
+    return await runtime.perform("shortfall.reject", caller.person, body, work, place={"payment": payment})
 
 
 # --- waterfalls ---
@@ -370,9 +360,8 @@ async def list_waterfalls(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return what an operator's bank has to pay to holders of wallets, in the order of ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         _require_staff(bank, caller, operator)
         after = paging.after_id(cursor)
         found = sorted(bank.waterfalls.open(operator, by=caller.person), key=lambda each: each.id)
@@ -385,7 +374,7 @@ async def list_waterfalls(
         ]  # fmt: skip
         return paging.page(members, place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -396,12 +385,12 @@ async def confirm_waterfall(
     operator: TheOperator, payment: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Report that the bank paid an excess to the holder: the money is in the vault. Operator 0 signs."""
-    bank, name, place = runtime.bank, "waterfall.confirm", {"operator": operator, "payment": payment}
+    name, place = "waterfall.confirm", {"operator": operator, "payment": payment}
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         return _decided(bank, caller, operator, payment, body, is_paid=True)
 
-    return await runtime.run(perform, bank, name, caller.person, body, work, place=place)
+    return await runtime.perform(name, caller.person, body, work, place=place)
 
 
 @operation(
@@ -412,12 +401,12 @@ async def reject_waterfall(
     operator: TheOperator, payment: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Report that the bank refused an excess: it returns to the wallet, above its limit. Operator 0 signs."""
-    bank, name, place = runtime.bank, "waterfall.reject", {"operator": operator, "payment": payment}
+    name, place = "waterfall.reject", {"operator": operator, "payment": payment}
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         return _decided(bank, caller, operator, payment, body, is_paid=False)
 
-    return await runtime.run(perform, bank, name, caller.person, body, work, place=place)
+    return await runtime.perform(name, caller.person, body, work, place=place)
 
 
 # --- helpers ---

@@ -16,7 +16,7 @@ from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import SIGNED_ELSEWHERE, Amount, Next, PathId, TheCaller, TheRuntime, number, refusal
-from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of
 from sycee.wallets.directory import Wallet
 from sycee.wallets.holds import END, HOLD, WalletHold
 
@@ -84,9 +84,8 @@ class HoldPage(Body):
 )  # fmt: skip
 async def hold(wallet: PathId, body: HoldBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Hold money until a time; the wallet's key signs. While an order is held, nothing else pays it."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payer = access.own_wallet(bank, caller, number(wallet))
         made = bank.holds.reserve(
             payer.account,
@@ -104,7 +103,7 @@ async def hold(wallet: PathId, body: HoldBody, caller: TheCaller, runtime: TheRu
             raise refusal("nothing is held", made.answer)
         return {"hold": ids.format(made.hold), "state": "open", "payment": None}
 
-    return await runtime.run(perform, bank, HOLD, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(HOLD, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -118,9 +117,8 @@ async def list_holds(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return the holds of a wallet as payer or payee, in the order of their ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
         after = paging.after_id(cursor)
         reader = found.account if access.acts_for(bank, caller, found.holder) else 0
@@ -128,21 +126,20 @@ async def list_holds(
         place = paging.next_id(rows, limit)
         return paging.page([_members(each) for each in rows[:limit]], place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(router, "GET", "/holds/{hold}", access=OWN, response_model=HoldShown, summary="Show a hold")
 async def show_hold(hold: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a hold to its payer, its payee, and the staff of their operators."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = _get(bank, number(hold))
         side = _side(bank, caller, found)
         owns = access.acts_for(bank, caller, side.holder)
         return _members(bank.holds.get(found.id, reader=side.account) if owns else found)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -151,9 +148,8 @@ async def show_hold(hold: PathId, caller: TheCaller, runtime: TheRuntime) -> dic
 )  # fmt: skip
 async def post_hold(hold: PathId, body: PostBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Take the amount of a hold, or a part of it; the payee's key signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payee = _own_side(bank, caller, _get(bank, number(hold)).payee)
         paid = bank.holds.post(
             number(hold),
@@ -167,7 +163,7 @@ async def post_hold(hold: PathId, body: PostBody, caller: TheCaller, runtime: Th
             raise refusal("nothing was taken", paid.answer)
         return {"hold": hold, "state": "posted", "payment": ids.format(paid.operation)}
 
-    return await runtime.run(perform, bank, "hold.post", caller.person, body, work, place={"hold": hold})
+    return await runtime.perform("hold.post", caller.person, body, work, place={"hold": hold})
 
 
 @operation(
@@ -176,15 +172,14 @@ async def post_hold(hold: PathId, body: PostBody, caller: TheCaller, runtime: Th
 )  # fmt: skip
 async def void_hold(hold: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Release all of a hold; the payee's key signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payee = _own_side(bank, caller, _get(bank, number(hold)).payee)
         signers = signatures.account(payee.account, custodian=caller.person)
         bank.holds.void(number(hold), signers=signers, who=caller.person, operation=body.number)
         return {"hold": hold, "state": "voided", "payment": None}
 
-    return await runtime.run(perform, bank, "hold.void", caller.person, body, work, place={"hold": hold})
+    return await runtime.perform("hold.void", caller.person, body, work, place={"hold": hold})
 
 
 @operation(
@@ -193,16 +188,15 @@ async def void_hold(hold: PathId, body: ActionBody, caller: TheCaller, runtime: 
 )  # fmt: skip
 async def extend_hold(hold: PathId, body: ExtensionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Set a later end; the payer's key signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payer = _own_side(bank, caller, _get(bank, number(hold)).payer)
         signers = signatures.account(payer.account, custodian=caller.person)
         until_ns = integer_of(body.until_ns)
         bank.holds.extend(number(hold), until_ns, signers=signers, who=caller.person, operation=body.number)
         return {"hold": hold, "state": "open", "payment": None}
 
-    return await runtime.run(perform, bank, "hold.extend", caller.person, body, work, place={"hold": hold})
+    return await runtime.perform("hold.extend", caller.person, body, work, place={"hold": hold})
 
 
 # --- helpers ---

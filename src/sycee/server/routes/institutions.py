@@ -29,7 +29,7 @@ from sycee.server.routes.common import (
     number,
     proposed,
 )
-from sycee.server.signing import ActionBody, Body, Id, perform
+from sycee.server.signing import ActionBody, Body, Id
 
 router = APIRouter(prefix="/v1", tags=["institutions"])
 
@@ -127,9 +127,8 @@ class Owners(Body):
 )  # fmt: skip
 async def enter_institution(body: InstitutionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Enter an institution with its owners. It participates once its due diligence passed."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         bank.people.require(caller.person, "institution.apply", operator=body.operator)
         if body.operator is not None:
             access.require_operator(caller, body.operator)
@@ -148,7 +147,7 @@ async def enter_institution(body: InstitutionBody, caller: TheCaller, runtime: T
         )
         return {"institution": ids.format(made)}
 
-    return await runtime.run(perform, bank, "institution.apply", caller.person, body, work)
+    return await runtime.perform("institution.apply", caller.person, body, work)
 
 
 @operation(
@@ -162,15 +161,14 @@ async def list_institutions(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return names and states, which are public to everybody who is known."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         after = paging.after_id(cursor)
         found = bank.institutions.page(kind, after=after, most=limit + 1)
         place = (ids.format(found[limit - 1].id),) if len(found) > limit else None
         return paging.page([_listed(each) for each in found[:limit]], place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -179,9 +177,8 @@ async def list_institutions(
 )  # fmt: skip
 async def show_institution(institution: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the checks and the state of the settlement account, for its own persons, its operator and the board."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = _visible(bank, caller, institution)
         account = bank.institutions.settlement_of(found.id)
         return {
@@ -193,7 +190,7 @@ async def show_institution(institution: PathId, caller: TheCaller, runtime: TheR
             "settlement": "none" if account is None else account.state,
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -202,13 +199,12 @@ async def show_institution(institution: PathId, caller: TheCaller, runtime: TheR
 )  # fmt: skip
 async def list_owners(institution: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return who owns which share, as ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = bank.institutions.owners_of(_visible(bank, caller, institution).id)
         return {"rows": [{"person": ids.format(person), "share_ppm": share} for person, share in found.items()]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -219,9 +215,8 @@ async def state_settlement(
     institution: PathId, body: SettlementBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Replace the settlement account. Two persons verify it before money is sent to it."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         found = _visible(bank, caller, institution)
         bank.people.require(caller.person, "institution.apply", operator=found.operator)
         account = settlement.sealed(bank.personal, found.id, body.settlement)
@@ -229,7 +224,7 @@ async def state_settlement(
         return {"institution": institution}
 
     place = {"institution": institution}
-    return await runtime.run(perform, bank, "institution.settlement", caller.person, body, work, place=place)
+    return await runtime.perform("institution.settlement", caller.person, body, work, place=place)
 
 
 @operation(
@@ -255,15 +250,13 @@ async def decide_merchant_check(
 async def _decide(
     institution: str, body: CheckBody | MerchantCheckBody, caller: Caller, runtime: TheRuntime, action: str
 ) -> JSONResponse:
-    bank = runtime.bank
-
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         found = _visible(bank, caller, institution)
         if (found.kind == MERCHANT) is not (action == "merchant.verify"):
             raise not_found("institution of this kind")
         return proposed(bank, bank.institutions.decide(found.id, body.check, body.outcome, maker=caller.person))
 
-    return await runtime.run(perform, bank, action, caller.person, body, work, place={"institution": institution})
+    return await runtime.perform(action, caller.person, body, work, place={"institution": institution})
 
 
 def _visible(bank: Bank, caller: Caller, text: str) -> Institution:

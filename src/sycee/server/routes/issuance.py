@@ -23,7 +23,7 @@ from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import Problem
 from sycee.server.routes.common import REPEATED, OperatorNumber, Proposed, TheCaller, TheRuntime, number, proposed
-from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, integer_of
 
 router = APIRouter(prefix="/v1", tags=["issuance"])
 
@@ -102,9 +102,8 @@ class Rules(Body):
 @operation(router, "GET", "/operators", access=SIGNED_IN, response_model=Operators, summary="List operators")
 async def list_operators(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the operators; with their money for their own staff, officers and auditors."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         served, audits = access.served_operators(bank, caller), access.may_audit(bank, caller)
         names = {each.id: each.name for each in bank.institutions.list("operator")}
         return {
@@ -114,7 +113,7 @@ async def list_operators(caller: TheCaller, runtime: TheRuntime) -> dict[str, An
             ]
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -123,9 +122,8 @@ async def list_operators(caller: TheCaller, runtime: TheRuntime) -> dict[str, An
 )  # fmt: skip
 async def propose_join(body: JoinBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Open the operator's accounts, give its vault a quota, and let its first person sign. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         made = bank.issuance.join(
             number(body.institution),
             quota_minor=integer_of(body.quota),
@@ -136,7 +134,7 @@ async def propose_join(body: JoinBody, caller: TheCaller, runtime: TheRuntime) -
         )
         return proposed(bank, made)
 
-    return await runtime.run(perform, bank, "operator.join", caller.person, body, work)
+    return await runtime.perform("operator.join", caller.person, body, work)
 
 
 @operation(
@@ -147,13 +145,11 @@ async def propose_leave(
     operator: OperatorNumber, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Block the operator's vault; once it has redeemed its money, pay out its reserves and close its accounts."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         return proposed(bank, bank.issuance.leave(operator, maker=caller.person, id=body.number))
 
-    place = {"operator": operator}
-    return await runtime.run(perform, bank, "operator.leave", caller.person, body, work, place=place)
+    return await runtime.perform("operator.leave", caller.person, body, work, place={"operator": operator})
 
 
 @operation(
@@ -164,14 +160,12 @@ async def propose_reserves(
     operator: OperatorNumber, body: AmountBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Record reserves that an operator brings from the settlement system. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         minor = integer_of(body.minor)
         return proposed(bank, bank.issuance.credit_reserves(operator, minor, maker=caller.person, id=body.number))
 
-    place = {"operator": operator}
-    return await runtime.run(perform, bank, "reserves.credit", caller.person, body, work, place=place)
+    return await runtime.perform("reserves.credit", caller.person, body, work, place={"operator": operator})
 
 
 @operation(
@@ -182,15 +176,13 @@ async def propose_mint(
     operator: OperatorNumber, body: AmountBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Issue money to an operator. Two officers and the operator sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         access.require_operator(caller, operator)
         minor = integer_of(body.minor)
         return proposed(bank, bank.issuance.mint(operator, minor, maker=caller.person, id=body.number))
 
-    place = {"operator": operator}
-    return await runtime.run(perform, bank, "mint", caller.person, body, work, place=place)
+    return await runtime.perform("mint", caller.person, body, work, place={"operator": operator})
 
 
 @operation(
@@ -201,15 +193,13 @@ async def propose_redemption(
     operator: OperatorNumber, body: AmountBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Take money of an operator back. The operator and the reserve desk sign; either may propose it."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         _require_party(bank, caller, operator)
         minor = integer_of(body.minor)
         return proposed(bank, bank.issuance.redeem(operator, minor, maker=caller.person, id=body.number))
 
-    place = {"operator": operator}
-    return await runtime.run(perform, bank, "redeem", caller.person, body, work, place=place)
+    return await runtime.perform("redeem", caller.person, body, work, place={"operator": operator})
 
 
 @operation(
@@ -220,9 +210,8 @@ async def propose_quota(
     operator: OperatorNumber, body: LimitBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Change the maximum balance of an operator's vault from a future time on. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         made = bank.issuance.change_quota(
             operator,
             integer_of(body.minor),
@@ -232,8 +221,7 @@ async def propose_quota(
         )
         return proposed(bank, made)
 
-    place = {"operator": operator}
-    return await runtime.run(perform, bank, "quota.change", caller.person, body, work, place=place)
+    return await runtime.perform("quota.change", caller.person, body, work, place={"operator": operator})
 
 
 @operation(
@@ -242,15 +230,14 @@ async def propose_quota(
 )  # fmt: skip
 async def propose_cap(body: LimitBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Change the most that is minted on one local day, from a future time on. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         made = bank.issuance.change_cap(
             integer_of(body.minor), effective_ns=integer_of(body.effective_ns), maker=caller.person, id=body.number
         )
         return proposed(bank, made)
 
-    return await runtime.run(perform, bank, "cap.change", caller.person, body, work)
+    return await runtime.perform("cap.change", caller.person, body, work)
 
 
 @operation(
@@ -260,9 +247,8 @@ async def reserve_rules(
     caller: TheCaller, runtime: TheRuntime, day: Annotated[date | None, Query(description="Default: today")] = None
 ) -> dict[str, Any]:
     """Return the rule of each class of wallets; a class without one needs full reserves, and the issuer owes it."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         wanted = day or local_day(bank.stores.clock.now_ns(), bank.config.text("zone"))
         rules = bank.reserve_rules.on(wanted).values()
         return {
@@ -278,7 +264,7 @@ async def reserve_rules(
             ]
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -287,13 +273,12 @@ async def reserve_rules(
 )  # fmt: skip
 async def propose_reserve_rules(body: RulesBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Set the reserve share of classes of wallets, each from a day on and with its source. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         rules = [ReserveRule(**each.model_dump()) for each in body.rules]
         return proposed(bank, bank.reserve_rules.propose(rules, maker=caller.person, id=body.number))
 
-    return await runtime.run(perform, bank, "reserve-rule.set", caller.person, body, work)
+    return await runtime.perform("reserve-rule.set", caller.person, body, work)
 
 
 def _require_party(bank: Bank, caller: Caller, operator: int) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core.keys import PublicKey
 from sycee.core.timestamps import exact_text
 from sycee.identity.key_register import REVOKE, SET_KEY
@@ -15,7 +16,7 @@ from sycee.identity.tables import SET
 from sycee.server import access
 from sycee.server.operations import OWN, operation
 from sycee.server.routes.common import SIGNED_ELSEWHERE, Moment, PathId, TheCaller, TheRuntime, number
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["keys"])
 
@@ -72,9 +73,8 @@ class KeysShown(Body):
 )
 async def show_keys(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the present key, the earlier ones, and the values for the proof of a new key."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         account = access.visible_wallet(bank, caller, number(wallet)).account
         found = bank.stores.ledger.account(account)
         return {
@@ -96,7 +96,7 @@ async def show_keys(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> d
             ],
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -108,9 +108,8 @@ async def set_key(wallet: PathId, body: KeyBody, caller: TheCaller, runtime: The
 
     There are two answers 202, because the last step is signed apart: send the envelopes of both together.
     """
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), SET_KEY).account
         key = PublicKey.parse(body.key)
         outcome = bank.keys.set(
@@ -121,7 +120,7 @@ async def set_key(wallet: PathId, body: KeyBody, caller: TheCaller, runtime: The
         newest = bank.keys.history(account)[-1]
         return {"wallet": wallet, "key": str(key), "key_epoch": newest.epoch, "state": newest.state}
 
-    return await runtime.run(perform, bank, SET_KEY, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(SET_KEY, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -130,9 +129,8 @@ async def set_key(wallet: PathId, body: KeyBody, caller: TheCaller, runtime: The
 )  # fmt: skip
 async def revoke_key(wallet: PathId, body: RevocationBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Remove a key: nobody takes money of the wallet until it has a new one. A person of the operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), REVOKE).account
         outcome = bank.keys.revoke(
             account, reason=body.reason, signers=signatures.person(caller.person), who=caller.person, id=body.number
@@ -141,4 +139,4 @@ async def revoke_key(wallet: PathId, body: RevocationBody, caller: TheCaller, ru
         newest = bank.keys.history(account)[-1]
         return {"wallet": wallet, "key": "", "key_epoch": newest.epoch, "state": newest.state}
 
-    return await runtime.run(perform, bank, REVOKE, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(REVOKE, caller.person, body, work, place={"wallet": wallet})

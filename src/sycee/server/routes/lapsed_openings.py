@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.server import access, paging
 from sycee.server.operations import operation
@@ -21,7 +22,7 @@ from sycee.server.routes.common import (
     hidden,
     number,
 )
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 from sycee.wallets.opening import ACTION as OPEN
 
 router = APIRouter(prefix="/v1", tags=["wallets"])
@@ -62,9 +63,8 @@ async def list_lapsed_openings(
     limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return openings that a crash interrupted until their signatures had expired. Their wallets are not open."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         access.require_operator(caller, operator)
         bank.people.require(caller.person, OPEN, operator=operator)
         found = bank.wallets.lapsed(operator, after=paging.after_id(cursor), most=limit + 1)
@@ -82,7 +82,7 @@ async def list_lapsed_openings(
         ]
         return paging.page(rows, paging.next_id(found, limit))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -93,9 +93,8 @@ async def renew_opening(
     operator: OperatorNumber, opening: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Open the wallets of a lapsed opening; a person of the operator signs the stored records."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         access.require_operator(caller, operator)
         signers = signatures.person(caller.person)
         with hidden("opening"):
@@ -103,4 +102,4 @@ async def renew_opening(
         return {"opening": opening, "wallets": wallets}
 
     place = {"operator": operator, "opening": opening}
-    return await runtime.run(perform, bank, "wallet.renew", caller.person, body, work, place=place)
+    return await runtime.perform("wallet.renew", caller.person, body, work, place=place)

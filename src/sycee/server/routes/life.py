@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.keys import PublicKey
 from sycee.core.timestamps import utc_text
@@ -121,9 +122,8 @@ class Restrictions(Body):
 )  # fmt: skip
 async def list_restrictions(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return why a wallet is blocked, or may spend packets only."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = bank.life.restrictions(account=access.visible_wallet(bank, caller, number(wallet)).account)
         return {
             "rows": [
@@ -138,7 +138,7 @@ async def list_restrictions(wallet: PathId, caller: TheCaller, runtime: TheRunti
             ]
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -150,9 +150,8 @@ async def recover(wallet: PathId, body: RecoveryBody, caller: TheCaller, runtime
 
     The operator signs three steps together: the server answers 202 three times, and the last request has all envelopes.
     """
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.staff_wallet(bank, caller, number(wallet)).account
         done = bank.life.phone_lost(
             account,
@@ -164,7 +163,7 @@ async def recover(wallet: PathId, body: RecoveryBody, caller: TheCaller, runtime
         )
         return {"id": body.id, "accounts": [wallet], "until": utc_text(done.until_ns)}
 
-    return await runtime.run(perform, bank, RECOVER, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(RECOVER, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -173,15 +172,14 @@ async def recover(wallet: PathId, body: RecoveryBody, caller: TheCaller, runtime
 )  # fmt: skip
 async def finish_recovery(wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Restore the earlier rules of a wallet after 24 hours, where the stored signature has expired."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.staff_wallet(bank, caller, number(wallet)).account
         signers = signatures.person(caller.person)
         done = bank.life.finish_recovery(account, who=caller.person, signers=signers)
         return {"id": body.id, "accounts": [wallet] if done else [], "until": None}
 
-    return await runtime.run(perform, bank, "life.recovered", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("life.recovered", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -190,9 +188,8 @@ async def finish_recovery(wallet: PathId, body: ActionBody, caller: TheCaller, r
 )  # fmt: skip
 async def record_death(person: PathId, body: DeathBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Block the debits of a person's wallets at one operator. Money still arrives, for the estate."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         access.require_operator(caller, body.operator)
         if all(each.operator != body.operator for each in bank.directory.of_holder(number(person))):
             raise not_found("person")
@@ -207,7 +204,7 @@ async def record_death(person: PathId, body: DeathBody, caller: TheCaller, runti
         )
         return {"id": body.id, "accounts": [ids.format(each) for each in done.accounts], "until": None}
 
-    return await runtime.run(perform, bank, DECEASED, caller.person, body, work, place={"person": person})
+    return await runtime.perform(DECEASED, caller.person, body, work, place={"person": person})
 
 
 @operation(
@@ -231,9 +228,8 @@ async def list_dormant_wallets(
 
     A page may have fewer rows than `limit`, or none, before the last page.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         access.require_operator(caller, operator)
         bank.people.require(caller.person, DORMANT, operator=operator)
         (start,) = paging.decode(cursor, int) or (0,)
@@ -243,7 +239,7 @@ async def list_dormant_wallets(
         rows = [{"wallet": ids.format(each.account), "holder": ids.format(each.holder)} for each in found]
         return paging.page(rows, None if following is None else (following,))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -252,15 +248,14 @@ async def list_dormant_wallets(
 )  # fmt: skip
 async def mark_dormant(wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Block the debits of a wallet that nobody has used for long; its owner is told. The operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.staff_wallet(bank, caller, number(wallet)).account
         signers = signatures.person(caller.person)
         bank.life.dormant(account, who=caller.person, signers=signers, id=body.number)
         return {"id": body.id, "accounts": [wallet], "until": None}
 
-    return await runtime.run(perform, bank, DORMANT, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(DORMANT, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -278,16 +273,15 @@ async def end_dormancy(wallet: PathId, body: EndBody, caller: TheCaller, runtime
 )  # fmt: skip
 async def record_court_order(wallet: PathId, body: CaseBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Block the debits of a wallet. The operator, or an officer, signs; only officers lift the block."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.staff_wallet(bank, caller, number(wallet), or_officer=True).account
         evidence = Access(caller.person, Reason.COURT_ORDER, body.case)
         signers = signatures.person(caller.person)
         bank.life.court_order(account, evidence=evidence, signers=signers, id=body.number)
         return {"id": body.id, "accounts": [wallet], "until": None}
 
-    return await runtime.run(perform, bank, COURT_ORDER, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(COURT_ORDER, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -296,13 +290,12 @@ async def record_court_order(wallet: PathId, body: CaseBody, caller: TheCaller, 
 )  # fmt: skip
 async def lift_court_order(wallet: PathId, body: EndBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose the end of a court order. Officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         account = access.visible_wallet(bank, caller, number(wallet)).account
         return proposed(bank, bank.life.lift_order(account, case=body.case, maker=caller.person))
 
-    return await runtime.run(perform, bank, LIFT_ORDER, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(LIFT_ORDER, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -311,9 +304,9 @@ async def lift_court_order(wallet: PathId, body: EndBody, caller: TheCaller, run
 )  # fmt: skip
 async def propose_guardian(person: PathId, body: GuardianBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose that a guardian acts for a person. A compliance officer or an officer of the board signs."""
-    bank, until_ns = runtime.bank, integer_of(body.until_ns) if body.until_ns else None
+    until_ns = integer_of(body.until_ns) if body.until_ns else None
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         ward, guardian = number(person), number(body.guardian)
         if not access.is_caseworker(bank, caller) and not access.serves_person(bank, caller, ward):
             raise not_found("person")
@@ -321,7 +314,7 @@ async def propose_guardian(person: PathId, body: GuardianBody, caller: TheCaller
             raise not_found("person")
         return proposed(bank, bank.life.guardian(ward, guardian, maker=caller.person, until_ns=until_ns))
 
-    return await runtime.run(perform, bank, GUARD, caller.person, body, work, place={"person": person})
+    return await runtime.perform(GUARD, caller.person, body, work, place={"person": person})
 
 
 def _release(runtime: TheRuntime, wallet: str, body: EndBody, caller: TheCaller, kind: Kind) -> JSONResponse:

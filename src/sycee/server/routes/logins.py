@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import NotFound
 from sycee.core.keys import PublicKey
@@ -30,7 +31,7 @@ from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import MESSAGE_SIGNED, number, own_key
 from sycee.server.runtime import Runtime, runtime_of
-from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, MessageBody, Signatures, perform
+from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, MessageBody, Signatures
 
 router = APIRouter(prefix="/v1", tags=["authentication"])
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
@@ -142,9 +143,8 @@ async def register_client(
 
     A login alone registers nothing: the answer 202 has the message, and in `document` what it covers.
     """
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         public = PublicKey.parse(body.public_key)
         answer = {"client": body.id, "thumbprint": thumbprint(jwk_of(public))}
         authentication.clients.register(
@@ -160,7 +160,7 @@ async def register_client(
         )
         return answer
 
-    return await runtime.run(perform, bank, REGISTER, caller.person, body, work)
+    return await runtime.perform(REGISTER, caller.person, body, work)
 
 
 @operation(
@@ -171,9 +171,9 @@ async def revoke_client(
     client: PathId, body: ActionBody, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
 ) -> JSONResponse:
     """End a program and its tokens immediately. Its key cannot be registered again."""
-    clients, bank = authentication.clients, runtime.bank
+    clients = authentication.clients
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         bank.people.require(caller.person, REVOKE)
         found = clients.get(ids.parse(client))
         if caller.operator not in (None, found.operator) or not clients.may_revoke(found, caller.person):
@@ -182,7 +182,7 @@ async def revoke_client(
         return {"id": client}
 
     with _hidden("client"):
-        return await runtime.run(perform, bank, REVOKE, caller.person, body, work, place={"client": client})
+        return await runtime.perform(REVOKE, caller.person, body, work, place={"client": client})
 
 
 @operation(
@@ -196,10 +196,9 @@ async def invite(
 
     An answer to a repeated request has no code: issue another invitation.
     """
-    bank = runtime.bank
     codes: list[str] = []
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         runtime.bank.people.require(caller.person, INVITE)
         try:
             made, code = authentication.invitations.issue(
@@ -212,7 +211,7 @@ async def invite(
         return _issued(made)
 
     with _hidden("person"):
-        answer: JSONResponse = await runtime.run(perform, bank, INVITE, caller.person, body, work)
+        answer: JSONResponse = await runtime.perform(INVITE, caller.person, body, work)
     if not codes:
         return answer
     # Added after the answer was stored: a stored code could be read in a backup.
@@ -258,7 +257,7 @@ async def revoke_invitation(
 ) -> JSONResponse:
     """End a code that was not used yet."""
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         runtime.bank.people.require(caller.person, END)
         try:
             authentication.invitations.revoke(ids.parse(invitation), by=caller.person, operator=caller.operator)
@@ -268,7 +267,7 @@ async def revoke_invitation(
 
     place = {"invitation": invitation}
     with _hidden("invitation"):
-        return await runtime.run(perform, runtime.bank, END, caller.person, body, work, place=place)
+        return await runtime.perform(END, caller.person, body, work, place=place)
 
 
 @operation(
@@ -281,7 +280,7 @@ async def end_logins(
     """End all sessions, passkeys, links and open invitations of a person. Everybody may end their own."""
     number = ids.parse(person)
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         if number != caller.person:
             runtime.bank.people.require(caller.person, END)
         try:
@@ -291,7 +290,7 @@ async def end_logins(
         return {"id": person}
 
     with _hidden("person"):
-        return await runtime.run(perform, runtime.bank, END, caller.person, body, work, place={"person": person})
+        return await runtime.perform(END, caller.person, body, work, place={"person": person})
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from sycee.server.routes.common import (
     number,
 )
 from sycee.server.routes.csv_tables import CSV, csv_answer
-from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, Signatures, integer_of, perform
+from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, Signatures, integer_of
 from sycee.wallets import emv_qr
 from sycee.wallets.merchant_reports import REPORT, DayReport
 
@@ -174,9 +174,8 @@ async def list_merchants(
     caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = ""
 ) -> dict[str, Any]:
     """Return the merchants of the caller's operators; for a merchant's person, that merchant."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         after = paging.after_id(cursor)
         start = after
         found = list(bank.institutions.merchants(access.served_operators(bank, caller), after=start, limit=limit + 1))
@@ -187,7 +186,7 @@ async def list_merchants(
         place = paging.next_id(rows, limit)
         return paging.page([_members(each) for each in rows[:limit]], place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -200,9 +199,8 @@ async def list_merchants(
 )
 async def show_merchant(merchant: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return state, wallets, open outlets and tills, and whether the settlement account is verified."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = access.visible_merchant(bank, caller, number(merchant))
         settlement = bank.institutions.settlement_of(found.id)
         return {
@@ -224,7 +222,7 @@ async def show_merchant(merchant: PathId, caller: TheCaller, runtime: TheRuntime
             ],
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -233,14 +231,13 @@ async def show_merchant(merchant: PathId, caller: TheCaller, runtime: TheRuntime
 )  # fmt: skip
 async def open_outlet(merchant: PathId, body: OutletBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Open an outlet; a code that the merchant has gives the same outlet."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = access.visible_merchant(bank, caller, number(merchant))
         outlet = bank.institutions.add_outlet(found.id, body.code, by=caller.person)
         return {"outlet": ids.format(outlet), "state": "open"}
 
-    return await runtime.run(perform, bank, "outlet.open", caller.person, body, work, place={"merchant": merchant})
+    return await runtime.perform("outlet.open", caller.person, body, work, place={"merchant": merchant})
 
 
 @operation(
@@ -251,16 +248,14 @@ async def open_till(
     merchant: PathId, outlet: PathId, body: TillBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Open a till of an outlet; a code that the outlet has gives the same till."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         _outlet(bank, access.visible_merchant(bank, caller, number(merchant)), number(outlet))
         key = PublicKey.parse(body.key) if body.key else None
         till = bank.institutions.add_till(number(outlet), body.code, by=caller.person, key=key)
         return {"till": ids.format(till), "state": "open"}
 
-    place = {"merchant": merchant, "outlet": outlet}
-    return await runtime.run(perform, bank, "till.open", caller.person, body, work, place=place)
+    return await runtime.perform("till.open", caller.person, body, work, place={"merchant": merchant, "outlet": outlet})
 
 
 @operation(
@@ -271,16 +266,15 @@ async def close_outlet(
     merchant: PathId, outlet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Close an outlet and its tills, which then take no payment."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         _outlet(bank, access.visible_merchant(bank, caller, number(merchant)), number(outlet))
         answer = {"outlet": outlet, "state": "closed"}
         bank.institutions.close_outlet(number(outlet), by=caller.person, also=request.answered(answer))
         return answer
 
     place = {"merchant": merchant, "outlet": outlet}
-    return await runtime.run(perform, bank, "outlet.close", caller.person, body, work, place=place)
+    return await runtime.perform("outlet.close", caller.person, body, work, place=place)
 
 
 @operation(
@@ -291,16 +285,14 @@ async def close_till(
     merchant: PathId, till: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Close a till, which then takes no payment."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         found = _till(bank, access.visible_merchant(bank, caller, number(merchant)).id, number(till))
         answer = {"till": till, "state": "closed"}
         bank.institutions.close_till(found.id, by=caller.person, also=request.answered(answer))
         return answer
 
-    place = {"merchant": merchant, "till": till}
-    return await runtime.run(perform, bank, "till.close", caller.person, body, work, place=place)
+    return await runtime.perform("till.close", caller.person, body, work, place={"merchant": merchant, "till": till})
 
 
 # --- QR codes ---
@@ -360,9 +352,8 @@ async def day_report(
     wallet: Annotated[str, Query(pattern=f"({ID_PATTERN})|^$", description="Without it: the oldest open one")] = "",
 ) -> dict[str, Any]:
     """Return payments and refunds for each outlet and till, packets and own money apart, and sweeps."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = _report(bank, caller, merchant, day, wallet)
         totals = ("opening_minor", "gross_minor", "refunded_minor", "swept_minor", "other_minor", "closing_minor")
         return {
@@ -381,7 +372,7 @@ async def day_report(
             "frame": found.frame,
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -396,13 +387,12 @@ async def download_day_report(
     wallet: Annotated[str, Query(pattern=f"({ID_PATTERN})|^$", description="Without it: the oldest open one")] = "",
 ) -> Response:
     """Return one row for each outlet and till, as `day_report`."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         rows = _report_rows(_report(bank, caller, merchant, day, wallet))
         return csv_answer(f"report-{day.isoformat()}.csv", _REPORT_COLUMNS, rows)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 # --- helpers ---

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.programmes.drafts import DRAFT
 from sycee.programmes.messages import FILE_BYTES_MAX
 from sycee.programmes.registration_entering import REGISTER
 from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, TheCaller, TheRuntime, hidden
 from sycee.server.routes.programmes import Name, Number, require_programme_operator
-from sycee.server.signing import ActionBody, Body, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Signatures
 
 router = APIRouter(prefix="/v1", tags=["programmes"])
 
@@ -55,15 +56,14 @@ async def list_messages(
     language: Annotated[str, Query(max_length=20, description="Language of the texts, such as en or zh")] = "en",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the text for each state, with the moments of the occurrence. No text has personal data."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             found = bank.messages.of(name, occurrence, language=language)
         rows = [{"state": each.state, "text": each.text, "open": each.open} for each in found]
         return {"language": language, "rows": rows}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -74,9 +74,9 @@ async def replace_messages(name: Name, body: MessagesBody, caller: TheCaller, ru
     """Store the publisher's file of texts for a programme."""
     bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("programme"):
             return {"languages": bank.messages.replace(name, body.text, who=caller.person)}
 
     await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, "programme.messages", caller.person, body, work, place={"name": name})
+    return await runtime.perform("programme.messages", caller.person, body, work, place={"name": name})

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.result_codes import Result
@@ -30,7 +31,7 @@ from sycee.server.routes.common import (
 )
 from sycee.server.routes.programme_steps import STEP, take_step
 from sycee.server.routes.programmes import Name, Number, OccurrenceRow
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["programmes"])
 
@@ -90,9 +91,8 @@ async def list_winners(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the winners who chose an operator that the caller works for, without identities."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         (after,) = paging.decode(cursor, int) or (-1,)
         with hidden("occurrence"):
             served, operators = access.served_operators(bank, caller), bank.programmes.get(name).operators
@@ -108,7 +108,7 @@ async def list_winners(
         ]  # fmt: skip
         return paging.page(rows, (found[limit - 1].place,) if len(found) > limit else None)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -122,9 +122,8 @@ async def claim_packets(
 
     A packet that the ledger refuses does not stop the others.
     """
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> Mapping[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> Mapping[str, Any]:
         wallets = [access.served_wallet(bank, caller, number(each.wallet), CLAIM) for each in body.claims]
         if len({each.operator for each in wallets}) > 1:
             raise UsageError("the wallets are of several operators", hint="send those of each operator apart")
@@ -139,7 +138,7 @@ async def claim_packets(
         return {"rows": [{"member": each.member, "wallet": each.wallet, "code": code} for each, code in rows]}
 
     place = {"name": name, "occurrence": occurrence}
-    return await runtime.run(perform, bank, "programme.claim-many", caller.person, body, work, place=place)
+    return await runtime.perform("programme.claim-many", caller.person, body, work, place=place)
 
 
 @operation(
@@ -150,9 +149,8 @@ async def expire_occurrence(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Return the rest of every packet to the funder, from the expiry on. A job of the server does the same."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.expire(name, occurrence)
 
     return await take_step(runtime, EXPIRE, caller, body, (name, occurrence), take)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text, utc_text
 from sycee.server import access, paging
@@ -25,7 +26,7 @@ from sycee.server.routes.common import (
     number,
     refusal,
 )
-from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of
 from sycee.wallets.payments import PAY, REFUND, Paid, Refusal, payer_answer
 
 router = APIRouter(prefix="/v1", tags=["payments"])
@@ -106,9 +107,8 @@ async def pay(wallet: PathId, body: PaymentBody, caller: TheCaller, runtime: The
 
     A payment without text, till and order is faster at `POST /v1/payments`.
     """
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payer = access.own_wallet(bank, caller, number(wallet))
         paid = bank.payments.pay(
             payer.account,
@@ -123,7 +123,7 @@ async def pay(wallet: PathId, body: PaymentBody, caller: TheCaller, runtime: The
         )
         return _answer(paid)
 
-    return await runtime.run(perform, bank, "pay", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("pay", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -132,9 +132,8 @@ async def pay(wallet: PathId, body: PaymentBody, caller: TheCaller, runtime: The
 )  # fmt: skip
 async def refund(payment: PathId, body: RefundBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Return money to where it came from: own money first, then packets. The merchant's key signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         with hidden("payment"):
             account = bank.payments.payee_of(number(payment))
         payee = access.own_wallet(bank, caller, account, what="payment")
@@ -148,7 +147,7 @@ async def refund(payment: PathId, body: RefundBody, caller: TheCaller, runtime: 
         )
         return _answer(paid)
 
-    return await runtime.run(perform, bank, "refund", caller.person, body, work, place={"payment": payment})
+    return await runtime.perform("refund", caller.person, body, work, place={"payment": payment})
 
 
 @operation(router, "GET", "/operations/{id}", access=SIGNED_IN, response_model=Bound, summary="The result of an id")
@@ -170,9 +169,8 @@ async def result_of(id: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[
 @operation(router, "GET", "/wallets/{wallet}/orders/{order}", access=OWN, summary="Whether an order was paid")
 async def order_state(wallet: PathId, order: str, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the state of a merchant's order, for a till that lost its network."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         merchant = access.visible_wallet(bank, caller, number(wallet)).holder
         state = bank.payments.was_paid(merchant, order)
         return {
@@ -184,7 +182,7 @@ async def order_state(wallet: PathId, order: str, caller: TheCaller, runtime: Th
             "time": utc_text(state.at_ns) if state.at_ns else None,
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -202,9 +200,8 @@ async def list_refusals(
 
     For the staff of the payee's operator.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         if not access.is_staff(bank, caller, operator):
             raise not_found("operator")
         at_ns, last = paging.decode(cursor, int, str) or (0, ids.format(0))
@@ -213,7 +210,7 @@ async def list_refusals(
         place = (found[limit - 1].at_ns, ids.format(found[limit - 1].operation)) if len(found) > limit else None
         return paging.page([_refused(each) for each in found[:limit]], place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -231,9 +228,8 @@ async def list_payer_refusals(
 
     A code about the payee's account is `PAYEE_CANNOT_RECEIVE` here too. For the staff of the payer's operator.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         if not access.is_staff(bank, caller, operator):
             raise not_found("operator")
         at_ns, last = paging.decode(cursor, int, str) or (0, ids.format(0))
@@ -251,7 +247,7 @@ async def list_payer_refusals(
         ]
         return paging.page(rows, place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 def _refused(found: Refusal) -> dict[str, Any]:

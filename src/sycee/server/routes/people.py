@@ -33,7 +33,7 @@ from sycee.server.routes.common import (
     number,
     proposed,
 )
-from sycee.server.signing import ActionBody, Body, Id, Nanoseconds, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Nanoseconds, integer_of
 
 router = APIRouter(prefix="/v1", tags=["people"])
 
@@ -179,9 +179,8 @@ class Shredded(Body):
 @operation(router, "GET", "/me", access=SIGNED_IN, response_model=Me, summary="Who the caller is")
 async def me(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the caller's person, duties and public keys."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         return {
             "person": ids.format(caller.person),
             "kind": caller.kind.value,
@@ -190,7 +189,7 @@ async def me(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
             "keys": [str(each) for each in bank.people.keys_of(caller.person)],
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(router, "GET", "/duties", access=READ_EVERYTHING, response_model=Duties, summary="Who has which duty")
@@ -206,9 +205,8 @@ async def list_duties(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
 )  # fmt: skip
 async def appoint(body: AppointmentBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose that a person has a duty until a time, and signs with a key. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         made = bank.appointments.appoint(
             Duty(body.duty),
             PublicKey.parse(body.key),
@@ -220,7 +218,7 @@ async def appoint(body: AppointmentBody, caller: TheCaller, runtime: TheRuntime)
         )
         return proposed(bank, made)
 
-    return await runtime.run(perform, bank, APPOINT, caller.person, body, work)
+    return await runtime.perform(APPOINT, caller.person, body, work)
 
 
 @operation(
@@ -229,14 +227,13 @@ async def appoint(body: AppointmentBody, caller: TheCaller, runtime: TheRuntime)
 )  # fmt: skip
 async def dismiss(duty: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose the end of a duty, by its `duty_id`. Two officers sign."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         if all(number(duty) not in (each.id, each.grant) for each in bank.people.holders()):
             raise not_found("duty")
         return proposed(bank, bank.appointments.dismiss(number(duty), maker=caller.person))
 
-    return await runtime.run(perform, bank, DISMISS, caller.person, body, work, place={"duty": duty})
+    return await runtime.perform(DISMISS, caller.person, body, work, place={"duty": duty})
 
 
 # --- personal data ---
@@ -261,13 +258,12 @@ async def read_person(
 
     Clerks and operators read the data of their own customers.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         _require_served(bank, caller, number(person))
         return _read(bank, number(person), fields, Access(caller.person, reason, case))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -276,14 +272,13 @@ async def read_person(
 )  # fmt: skip
 async def find_persons(body: SearchBody, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return ids of persons after an entry in the access log; of clerks and operators, own customers only."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         reader = Access(caller.person, body.reason, body.case)
         found = bank.personal.find(KINDS[body.by], body.text, access=reader)
         return {"persons": [ids.format(each) for each in found if _is_served(bank, caller, each)]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 # --- the access log ---
@@ -302,14 +297,13 @@ async def own_access_log(caller: TheCaller, runtime: TheRuntime) -> dict[str, An
 )  # fmt: skip
 async def ward_access_log(person: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the accesses to the data of a person whose guardian the caller is, as the person sees them."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         if not bank.life.is_guardian(caller.person, number(person)):
             raise not_found("ward")
         return _log(bank.life.access_log(number(person), by=caller.person))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -331,12 +325,12 @@ async def access_log(person: PathId, caller: TheCaller, runtime: TheRuntime) -> 
 )  # fmt: skip
 async def delay_log(person: PathId, body: DelayBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose that a person does not see the accesses for a case until a time. Another person signs."""
-    bank, until_ns = runtime.bank, integer_of(body.until_ns)
+    until_ns = integer_of(body.until_ns)
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         return proposed(bank, bank.orders.delay(number(person), body.case, until_ns, maker=caller.person))
 
-    return await runtime.run(perform, bank, DELAY, caller.person, body, work, place={"person": person})
+    return await runtime.perform(DELAY, caller.person, body, work, place={"person": person})
 
 
 @operation(
@@ -345,13 +339,13 @@ async def delay_log(person: PathId, body: DelayBody, caller: TheCaller, runtime:
 )  # fmt: skip
 async def hold_data(person: PathId, body: HoldBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose that a person's data is not shredded while a legal case lasts. Another person signs."""
-    bank, until_ns = runtime.bank, integer_of(body.until_ns) if body.until_ns else None
+    until_ns = integer_of(body.until_ns) if body.until_ns else None
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         made = bank.orders.hold(number(person), body.case, maker=caller.person, until_ns=until_ns)
         return proposed(bank, made)
 
-    return await runtime.run(perform, bank, HOLD, caller.person, body, work, place={"person": person})
+    return await runtime.perform(HOLD, caller.person, body, work, place={"person": person})
 
 
 @operation(
@@ -370,13 +364,12 @@ async def list_holds_of_data(person: PathId, caller: TheCaller, runtime: TheRunt
 )  # fmt: skip
 async def release_data(hold: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose to end a legal hold. Another person signs."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         with hidden("legal hold"):
             return proposed(bank, bank.orders.release(number(hold), maker=caller.person))
 
-    return await runtime.run(perform, bank, "person.release", caller.person, body, work, place={"hold": hold})
+    return await runtime.perform("person.release", caller.person, body, work, place={"hold": hold})
 
 
 @operation(
@@ -396,13 +389,12 @@ async def due_for_shredding(
 )  # fmt: skip
 async def shred_person(person: PathId, body: ShredBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Delete the key of a person's data and the data. Refused while retention runs or a legal hold lasts."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         bank.personal.shred(number(person), who=caller.person, basis=body.basis)
         return {"person": person}
 
-    return await runtime.run(perform, bank, SHRED, caller.person, body, work, place={"person": person})
+    return await runtime.perform(SHRED, caller.person, body, work, place={"person": person})
 
 
 def _read(bank: Bank, person: int, fields: list[Field_], reader: Access) -> dict[str, Any]:

@@ -56,14 +56,13 @@ class ReportFiles(Body):
 )  # fmt: skip
 async def list_situations(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the hours with a stored situation, oldest first."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with _team(bank, caller, name):
             found = bank.situation_history.list(name, occurrence)
         return {"rows": [{"hour": each.hour, "time": exact_text(each.at_ns)} for each in found]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -74,13 +73,12 @@ async def get_situation_page(
     name: Name, occurrence: Number, hour: Hour, caller: TheCaller, runtime: TheRuntime
 ) -> Response:
     """Return the page that the job stored in this local hour."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         with _team(bank, caller, name):
             return Response(bank.situation_history.page(name, occurrence, hour), media_type=MEDIA_TYPES["html"])
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -89,13 +87,12 @@ async def get_situation_page(
 )  # fmt: skip
 async def list_report_files(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the names of the page and of its tables, from the drop on."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with _team(bank, caller, name):
             return {"files": tuple(bank.closing_reports.files(name, occurrence))}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -106,9 +103,8 @@ async def get_report_file(
     name: Name, occurrence: Number, file: FileName, caller: TheCaller, runtime: TheRuntime
 ) -> Response:
     """Return the page, or a table as CSV or Parquet. Rows about fewer than ten people are not shown."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         with _team(bank, caller, name):
             make = bank.closing_reports.files(name, occurrence).get(file)
         if make is None:
@@ -116,7 +112,7 @@ async def get_report_file(
         headers = {} if file.endswith(".html") else {"content-disposition": f'attachment; filename="{file}"'}
         return Response(make(), media_type=MEDIA_TYPES[file.rpartition(".")[2]], headers=headers)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @contextmanager

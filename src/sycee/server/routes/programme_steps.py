@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.programmes.drawing import BEACON, CLOSE, DRAW, REGISTRATION
@@ -31,7 +32,7 @@ from sycee.server.routes.common import (
     proposed,
 )
 from sycee.server.routes.programmes import Name, Number, OccurrenceRow, occurrence_answer, require_programme_operator
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["programmes"])
 
@@ -114,9 +115,8 @@ async def open_registration(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Open the registration of a draft."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.open_registration(name, occurrence, who=caller.person)
 
     return await take_step(runtime, REGISTRATION, caller, body, (name, occurrence), take)
@@ -130,9 +130,8 @@ async def freeze_list(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Freeze the list after registration closed: write announcement and entries."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.freeze(name, occurrence, who=caller.person)
 
     return await take_step(runtime, DRAW, caller, body, (name, occurrence), take)
@@ -146,9 +145,8 @@ async def publish_list(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Publish announcement and list, before the beacon is due: from now on everybody may read the files."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.publish(name, occurrence, who=caller.person)
 
     return await take_step(runtime, DRAW, caller, body, (name, occurrence), take)
@@ -162,17 +160,16 @@ async def bring_beacon(
     name: Name, occurrence: Number, body: BeaconBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Store the beacon's value as the caller read it at its source. Two persons bring the same."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         brought = list(
             bank.programmes.bring_beacon(name, occurrence, value=bytes.fromhex(body.value), who=caller.person).values()
         )
         return {"values": {each: brought.count(each) for each in sorted(set(brought))}}
 
     place = {"name": name, "occurrence": occurrence}
-    await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, BEACON, caller.person, body, work, place=place)
+    await runtime.run(require_programme_operator, runtime.bank, caller, name)
+    return await runtime.perform(BEACON, caller.person, body, work, place=place)
 
 
 @operation(
@@ -183,9 +180,8 @@ async def draw_winners(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Draw the winners, once two persons brought the same value of the beacon."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.draw(name, occurrence, who=caller.person)
 
     return await take_step(runtime, DRAW, caller, body, (name, occurrence), take)
@@ -199,14 +195,13 @@ async def propose_terms(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Verify the draw, and propose budget, cohort and announcement. Two officers sign the proposal."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         return proposed(bank, bank.programmes.propose_terms(name, occurrence, maker=caller.person))
 
     place = {"name": name, "occurrence": occurrence}
-    await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, TERMS, caller.person, body, work, place=place)
+    await runtime.run(require_programme_operator, runtime.bank, caller, name)
+    return await runtime.perform(TERMS, caller.person, body, work, place=place)
 
 
 @operation(
@@ -220,9 +215,8 @@ async def allot_cohort(
 
     Each answer 202 has the next part; a part whose envelopes arrived is added immediately.
     """
-    bank = runtime.bank
 
-    def take(signatures: Signatures) -> Occurrence:
+    def take(bank: Bank, signatures: Signatures) -> Occurrence:
         return bank.programmes.allot(name, occurrence, signers=signatures.person(caller.person), who=caller.person)
 
     return await take_step(runtime, ALLOT, caller, body, (name, occurrence), take)
@@ -236,9 +230,8 @@ async def drop_packets(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Fill every packet of the sealed cohort. The funder's operator signs."""
-    bank = runtime.bank
 
-    def take(signatures: Signatures) -> Occurrence:
+    def take(bank: Bank, signatures: Signatures) -> Occurrence:
         return bank.programmes.drop(name, occurrence, signers=signatures.person(caller.person), who=caller.person)
 
     return await take_step(runtime, DROP, caller, body, (name, occurrence), take)
@@ -252,9 +245,8 @@ async def widen_programme(
     name: Name, occurrence: Number, body: WideningBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Drop on a later zone of the sealed cohort. The funder's operator signs."""
-    bank = runtime.bank
 
-    def take(signatures: Signatures) -> Occurrence:
+    def take(bank: Bank, signatures: Signatures) -> Occurrence:
         signers = signatures.person(caller.person)
         return bank.programmes.widen(name, occurrence, body.zone, signers=signers, who=caller.person)
 
@@ -266,9 +258,8 @@ async def widen_programme(
 )  # fmt: skip
 async def list_zones(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the zones in their order, and which were dropped; none for a file without."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             found = bank.programmes.zones(name, occurrence)
         return {
@@ -282,7 +273,7 @@ async def list_zones(name: Name, occurrence: Number, caller: TheCaller, runtime:
             ]
         }  # fmt: skip
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -293,9 +284,8 @@ async def claim_packet(
     name: Name, occurrence: Number, body: ClaimBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Claim a packet into the winner's wallet. Somebody of the wallet's operator requests and signs it."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = access.served_wallet(bank, caller, number(body.wallet), CLAIM)
         outcome = bank.programmes.claim(
             name, occurrence, number(body.member), found.account, signers=signatures.person(caller.person),
@@ -304,8 +294,7 @@ async def claim_packet(
         outcome.require_created("the packet was not claimed")
         return {"claim": ids.format(outcome.intent), "state": "claimed"}
 
-    place = {"name": name, "occurrence": occurrence}
-    return await runtime.run(perform, bank, CLAIM, caller.person, body, work, place=place)
+    return await runtime.perform(CLAIM, caller.person, body, work, place={"name": name, "occurrence": occurrence})
 
 
 @operation(
@@ -316,9 +305,8 @@ async def close_occurrence(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Close an expired occurrence."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.close(name, occurrence, who=caller.person)
 
     return await take_step(runtime, CLOSE, caller, body, (name, occurrence), take)
@@ -332,9 +320,8 @@ async def cancel_occurrence(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Cancel an occurrence before its drop. It cannot be begun again."""
-    bank = runtime.bank
 
-    def take(_: Signatures) -> Occurrence:
+    def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.cancel(name, occurrence, who=caller.person)
 
     return await take_step(runtime, CLOSE, caller, body, (name, occurrence), take)
@@ -349,14 +336,13 @@ async def cancel_occurrence(
 )  # fmt: skip
 async def halt_programme(name: Name, body: ReasonBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Refuse the claims and the next steps of a programme. Claimed packets can still be spent."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         halted = bank.programmes.halt(name, body.reason, who=caller.person)
         return {"name": name, "halted": halted.halt_reason}
 
-    await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, HALT, caller.person, body, work, place={"name": name})
+    await runtime.run(require_programme_operator, runtime.bank, caller, name)
+    return await runtime.perform(HALT, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -365,13 +351,12 @@ async def halt_programme(name: Name, body: ReasonBody, caller: TheCaller, runtim
 )  # fmt: skip
 async def block_funder(name: Name, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose to block the debits of a halted programme's funder. An officer signs besides the maker."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         return proposed(bank, bank.programmes.propose_block(name, maker=caller.person, id=body.number))
 
-    await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, BLOCK, caller.person, body, work, place={"name": name})
+    await runtime.run(require_programme_operator, runtime.bank, caller, name)
+    return await runtime.perform(BLOCK, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -380,14 +365,13 @@ async def block_funder(name: Name, body: ActionBody, caller: TheCaller, runtime:
 )  # fmt: skip
 async def resume_programme(name: Name, body: ReasonBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose to end a halt, and the block of the funder. An officer signs besides the maker."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         made = bank.programmes.propose_resume(name, body.reason, maker=caller.person, id=body.number)
         return proposed(bank, made)
 
-    await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, RESUME, caller.person, body, work, place={"name": name})
+    await runtime.run(require_programme_operator, runtime.bank, caller, name)
+    return await runtime.perform(RESUME, caller.person, body, work, place={"name": name})
 
 
 # --- the answer of a step ---
@@ -395,15 +379,14 @@ async def resume_programme(name: Name, body: ReasonBody, caller: TheCaller, runt
 
 async def take_step(
     runtime: TheRuntime, action: str, caller: TheCaller, body: ActionBody, place: tuple[str, int],
-    take: Callable[[Signatures], Occurrence],
+    take: Callable[[Bank, Signatures], Occurrence],
 ) -> JSONResponse:  # fmt: skip
     """Take a step of an occurrence, and answer with the occurrence."""
-    bank = runtime.bank
     name, occurrence = place
 
-    def work(signatures: Signatures) -> Mapping[str, Any]:
-        return occurrence_answer(bank, take(signatures))
+    def work(bank: Bank, signatures: Signatures) -> Mapping[str, Any]:
+        return occurrence_answer(bank, take(bank, signatures))
 
     where = {"name": name, "occurrence": occurrence}
-    await runtime.run(require_programme_operator, bank, caller, name)
-    return await runtime.run(perform, bank, action, caller.person, body, work, place=where)
+    await runtime.run(require_programme_operator, runtime.bank, caller, name)
+    return await runtime.perform(action, caller.person, body, work, place=where)

@@ -32,7 +32,7 @@ from sycee.server.routes.common import (
     hidden,
     number,
 )
-from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Signatures, integer_of
 
 router = APIRouter(prefix="/v1", tags=["programmes"])
 
@@ -186,9 +186,8 @@ class DryRunAnswer(Body):
 )  # fmt: skip
 async def open_funder(body: FunderBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Open an account that pays programmes. Its operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         access.require_operator(caller, body.operator)
         made = bank.funders.open(
             body.name, operator=body.operator, signers=signatures.person(caller.person), who=caller.person,
@@ -196,19 +195,18 @@ async def open_funder(body: FunderBody, caller: TheCaller, runtime: TheRuntime) 
         )  # fmt: skip
         return _funder(bank, made)
 
-    return await runtime.run(perform, bank, OPEN_FUNDER, caller.person, body, work)
+    return await runtime.perform(OPEN_FUNDER, caller.person, body, work)
 
 
 @operation(router, "GET", "/funders", access=OPEN_FUNDER, response_model=Funders, summary="List funders")
 async def list_funders(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the funders of the caller's operators."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         served, audits = access.served_operators(bank, caller), access.may_audit(bank, caller)
         return {"rows": [_funder(bank, each) for each in bank.funders.list() if audits or each.operator in served]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -217,9 +215,8 @@ async def list_funders(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]
 )  # fmt: skip
 async def fund_funder(account: PathId, body: MoveBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Move money from the operator's vault to a funder, or back. The operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         with hidden("funder"):
             found = bank.funders.get(number(account))
         access.require_operator(caller, found.operator)
@@ -231,7 +228,7 @@ async def fund_funder(account: PathId, body: MoveBody, caller: TheCaller, runtim
         moved.require_created("nothing was moved")
         return _funder(bank, found)
 
-    return await runtime.run(perform, bank, OPEN_FUNDER, caller.person, body, work, place={"account": account})
+    return await runtime.perform(OPEN_FUNDER, caller.person, body, work, place={"account": account})
 
 
 # --- programmes ---
@@ -243,9 +240,8 @@ async def fund_funder(account: PathId, body: MoveBody, caller: TheCaller, runtim
 )  # fmt: skip
 async def draft_programme(body: DraftBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Store a file as a draft, or replace it before its registration opens."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         if caller.operator is not None:
             access.require_operator(caller, bank.stores.ledger.account(number(body.funder)).operator)
         made = bank.programmes.draft(
@@ -253,7 +249,7 @@ async def draft_programme(body: DraftBody, caller: TheCaller, runtime: TheRuntim
         )
         return {"name": made.name, "state": made.state, "digest": made.digest}
 
-    return await runtime.run(perform, bank, DRAFT, caller.person, body, work)
+    return await runtime.perform(DRAFT, caller.person, body, work)
 
 
 @operation(router, "GET", "/programmes", access=SIGNED_IN, response_model=ProgrammePage, summary="List programmes")
@@ -261,28 +257,26 @@ async def list_programmes(
     caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = ""
 ) -> dict[str, Any]:
     """Return the programmes by name."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         (after,) = paging.decode(cursor, str) or ("",)
         found = bank.programmes.list(after=after, most=limit + 1)
         following = (found[limit - 1].name,) if len(found) > limit else None
         return paging.page([_programme(each) for each in found[:limit]], following)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(router, "GET", "/programmes/{name}", access=SIGNED_IN, response_model=ProgrammeAnswer, summary="A programme")
 async def get_programme(name: Name, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a programme with its file and its occurrences."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         stored = bank.programmes.get(name)
         rows = [occurrence_answer(bank, each) for each in bank.programmes.occurrences(name)]
         return {**_programme(stored), "text": stored.text, "occurrences": rows}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -301,9 +295,8 @@ async def get_occurrence(name: Name, occurrence: Number, caller: TheCaller, runt
 )  # fmt: skip
 async def get_programme_file(name: Name, occurrence: Number, file: str, runtime: TheRuntime) -> Response:
     """Return announcement, entries, beacon, tickets, winners or successions of a published list, byte for byte."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         with hidden("published file"):
             found = bank.programmes.occurrence(name, occurrence)
         path = bank.programmes.files_of(found) / file
@@ -313,7 +306,7 @@ async def get_programme_file(name: Name, occurrence: Number, file: str, runtime:
             raise not_found("published file")
         return FileResponse(path, filename=file)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -322,13 +315,12 @@ async def get_programme_file(name: Name, occurrence: Number, file: str, runtime:
 )  # fmt: skip
 async def dry_run(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Apply the records of all further steps to a copy of the ledger's state. Nothing is written."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         require_programme_operator(bank, caller, name)
         return _dry_run(bank.programmes.dry_run(name, occurrence))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 # --- answers ---

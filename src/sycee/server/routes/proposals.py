@@ -21,7 +21,7 @@ from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import REPEATED, PathId, TheCaller, TheRuntime, hidden, number
-from sycee.server.signing import ActionBody, Body, Id, Nanoseconds, perform
+from sycee.server.signing import ActionBody, Body, Id, Nanoseconds
 
 router = APIRouter(prefix="/v1", tags=["proposals"])
 
@@ -103,9 +103,8 @@ async def list_proposals(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return the proposals that the caller made, signed or may sign; officers and auditors see all."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         after = paging.after_id(cursor)
         sees, rows = _viewer(bank, caller), list[dict[str, Any]]()
         for _ in range(READS_MAX):
@@ -120,7 +119,7 @@ async def list_proposals(
                 return paging.page(rows, None)
         return paging.page(rows, (ids.format(after),))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -132,9 +131,8 @@ async def show_proposal(proposal: PathId, caller: TheCaller, runtime: TheRuntime
 
     Compare `lines` with what your own machine decodes from `document`: sign nothing that this server only describes.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         stored = _found(bank, caller, proposal)
         exported = bank.proposals.exported(stored.id)
         return {
@@ -146,7 +144,7 @@ async def show_proposal(proposal: PathId, caller: TheCaller, runtime: TheRuntime
             "document": json.loads(exported.text()),
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -158,9 +156,8 @@ async def sign_proposal(proposal: PathId, body: SignatureBody, caller: TheCaller
 
     The same signature again is answered 200. The state may be `refused`: then `code` is the ledger's.
     """
-    bank = runtime.bank
 
-    def work() -> JSONResponse:
+    def work(bank: Bank) -> JSONResponse:
         stored = _found(bank, caller, proposal)
         signature = ProposalSignature.parse(json.dumps(body.model_dump()))
         if signature.proposal != stored.id:
@@ -180,7 +177,7 @@ async def sign_proposal(proposal: PathId, body: SignatureBody, caller: TheCaller
             status,
         )
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -189,16 +186,14 @@ async def sign_proposal(proposal: PathId, body: SignatureBody, caller: TheCaller
 )  # fmt: skip
 async def withdraw_proposal(proposal: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """End a proposal that nobody shall sign any more: its maker, and every officer, may."""
-    bank = runtime.bank
 
-    def work(_: object) -> dict[str, Any]:
+    def work(bank: Bank, _: object) -> dict[str, Any]:
         stored = _found(bank, caller, proposal)
         if stored.state != "withdrawn":  # else an interrupted request withdrew it
             bank.proposals.withdraw(stored.id, by=caller.person)
         return {"proposal": proposal, "state": "withdrawn", "code": "", "needs": []}
 
-    place = {"proposal": proposal}
-    return await runtime.run(perform, bank, "proposal.withdraw", caller.person, body, work, place=place)
+    return await runtime.perform("proposal.withdraw", caller.person, body, work, place={"proposal": proposal})
 
 
 def _found(bank: Bank, caller: Caller, text: str) -> StoredProposal:

@@ -33,7 +33,7 @@ from sycee.server.routes.common import (
     number,
 )
 from sycee.server.routes.programmes import Name, Number
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["registrations"])
 
@@ -233,9 +233,8 @@ async def register_person(
     name: Name, occurrence: Number, body: PersonToRegister, caller: TheCaller, runtime: TheRuntime
 ) -> dict[str, Any]:
     """Register one person now; the same request again gives the same receipt."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             made = bank.registrations.register(
                 name, occurrence, who=caller.person, document=body.document, phone=body.phone, bank=body.bank,
@@ -243,7 +242,7 @@ async def register_person(
             )  # fmt: skip
         return _receipt(made)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -254,9 +253,8 @@ async def register_people(
     name: Name, occurrence: Number, body: PeopleToRegister, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Register rows of people, given by columns. A row that is refused does not stop the others."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("occurrence"):
             made = bank.registrations.register_rows(
                 name, occurrence, body.columns, who=caller.person, id=body.number, is_confirmed=body.confirmed
@@ -265,7 +263,7 @@ async def register_people(
         return {"rows": made.rows, "registered": made.registered, "refused": made.refused, "faults": faults}
 
     place = {"name": name, "occurrence": occurrence}
-    return await runtime.run(perform, bank, "programme.register-rows", caller.person, body, work, place=place)
+    return await runtime.perform("programme.register-rows", caller.person, body, work, place=place)
 
 
 @operation(
@@ -278,9 +276,8 @@ async def list_entries(
     limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return entries with state and reason, without identities, by number."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         (behind,) = paging.decode(cursor, int) or (after,)
         with hidden("occurrence"):
             found = bank.registrations.entries(name, occurrence, state=state, after=behind, most=limit + 1)
@@ -288,7 +285,7 @@ async def list_entries(
         following = (found[limit - 1].entry,) if len(found) > limit else None
         return paging.page([entry_answer(each, banks) for each in found[:limit]], following)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -297,14 +294,13 @@ async def list_entries(
 )  # fmt: skip
 async def count_entries(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return how many entries are in which state, for which reason."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             counted = bank.registrations.counts(name, occurrence)
         return {"rows": [{"state": state, "reason": why, "entries": count} for (state, why), count in counted.items()]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -315,15 +311,14 @@ async def screen_entries(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Find duplicates, and exclude staff, owners of merchants and earlier holders, as happens before the freeze."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("occurrence"):
             found = bank.registrations.screen(name, occurrence)
         return {"duplicates": found.duplicates, "excluded": found.excluded}
 
     place = {"name": name, "occurrence": occurrence}
-    return await runtime.run(perform, bank, "programme.screen", caller.person, body, work, place=place)
+    return await runtime.perform("programme.screen", caller.person, body, work, place=place)
 
 
 @operation(
@@ -334,14 +329,13 @@ async def check_entries(
     name: Name, occurrence: Number, body: EntriesToCheck, caller: TheCaller, runtime: TheRuntime
 ) -> dict[str, Any]:
     """Report that documents and phones were checked, and return the codes; a checked entry has the same code again."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             made = bank.registrations.check(name, occurrence, who=caller.person, entries=body.entries)
         return {"rows": [{"entry": entry, "code": code} for entry, code in made]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -352,9 +346,8 @@ async def confirm_entry(
     name: Name, occurrence: Number, entry: TheEntry, body: CodeBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Confirm an entry by the code that was sent to the registrant's phone."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("entry"):
             refused = bank.registrations.confirm(name, occurrence, [(entry, body.code)], who=caller.person)
         if refused:
@@ -362,7 +355,7 @@ async def confirm_entry(
         return _answer(bank, name, occurrence, entry)
 
     place = {"name": name, "occurrence": occurrence, "entry": entry}
-    return await runtime.run(perform, bank, "programme.code", caller.person, body, work, place=place)
+    return await runtime.perform("programme.code", caller.person, body, work, place=place)
 
 
 @operation(
@@ -373,15 +366,14 @@ async def withdraw_entry(
     name: Name, occurrence: Number, entry: TheEntry, body: WithdrawalBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Withdraw an entry at the wish of its person; after the draw the next published ticket follows."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("entry"):
             bank.registrations.withdraw(name, occurrence, entry, who=caller.person, is_lapse=body.lapse)
         return _answer(bank, name, occurrence, entry)
 
     place = {"name": name, "occurrence": occurrence, "entry": entry}
-    return await runtime.run(perform, bank, "programme.withdraw", caller.person, body, work, place=place)
+    return await runtime.perform("programme.withdraw", caller.person, body, work, place=place)
 
 
 @operation(
@@ -392,9 +384,8 @@ async def exclude_entry(
     name: Name, occurrence: Number, entry: TheEntry, body: ExclusionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Exclude an entry, with a reason. After the draw, it waits for the decision of a second person."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("entry"):
             bank.registrations.exclude(name, occurrence, [entry], reason=body.reason, who=caller.person)
         waiting = bank.registrations.removals(name, occurrence, state="waiting")
@@ -402,7 +393,7 @@ async def exclude_entry(
         return {**_answer(bank, name, occurrence, entry), "waits": waits}
 
     place = {"name": name, "occurrence": occurrence, "entry": entry}
-    return await runtime.run(perform, bank, "programme.exclude", caller.person, body, work, place=place)
+    return await runtime.perform("programme.exclude", caller.person, body, work, place=place)
 
 
 # --- identities: each answer follows an entry in the access log -----------------------------------------------------
@@ -416,14 +407,13 @@ async def read_receipt(
     name: Name, occurrence: Number, entry: TheEntry, body: ReceiptBody, caller: TheCaller, runtime: TheRuntime
 ) -> dict[str, Any]:
     """Return document, phone and salt of an entry, after an entry in the access log."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         access = Access(caller.person, body.reason, body.case)
         with hidden("entry"):
             return _receipt(bank.registration_results.receipt(name, occurrence, entry, access=access))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -434,9 +424,8 @@ async def look_up_entries(
     name: Name, occurrence: Number, body: LookupBody, caller: TheCaller, runtime: TheRuntime
 ) -> dict[str, Any]:
     """Return state, reason, rank, ticket and packet of entries, after an entry in the access log."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         access = Access(caller.person, body.reason, body.case)
         with hidden("entry"):
             found = bank.registration_results.lookup(
@@ -444,7 +433,7 @@ async def look_up_entries(
             )
         return {"rows": [_looked(each) for each in found]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.programmes.registration_appeals import APPEAL, DECIDE
@@ -14,7 +15,7 @@ from sycee.programmes.registration_leaving import Removal
 from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, Moment, TheCaller, TheRuntime, hidden
 from sycee.server.routes.programmes import Name, Number
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["registrations"])
 
@@ -54,13 +55,12 @@ async def list_removals(
     state: Annotated[Literal["", "waiting", "left", "refused"], Query(description="Without it: all")] = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return withdrawals, lapses and exclusions by hand with their persons, oldest first."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):
             return {"rows": [_removal(each) for each in bank.registrations.removals(name, occurrence, state=state)]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -72,14 +72,12 @@ async def decide_removal(
     caller: TheCaller, runtime: TheRuntime,
 ) -> JSONResponse:  # fmt: skip
     """Decide an exclusion that another person requested, before the terms are proposed."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("removal"):
             return _removal(bank.registrations.decide_removal(removal, is_allowed=body.allow, who=caller.person))
 
-    place = {"removal": removal}
-    return await runtime.run(perform, bank, "programme.decide-removal", caller.person, body, work, place=place)
+    return await runtime.perform("programme.decide-removal", caller.person, body, work, place={"removal": removal})
 
 
 def _removal(removal: Removal) -> dict[str, Any]:

@@ -42,7 +42,6 @@ from sycee.server.signing import (
     Nanoseconds,
     Signatures,
     integer_of,
-    perform,
 )
 from sycee.wallets import emv_qr
 from sycee.wallets.directory import Wallet
@@ -113,9 +112,8 @@ class RequestPage(Body):
 )  # fmt: skip
 async def ask(wallet: PathId, body: AskBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Ask for an amount until a time. The requester signs: wallet, till, or operator of a custodial wallet."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = access.own_wallet(bank, caller, number(wallet))
         made = bank.requests.ask(
             found.account,
@@ -132,7 +130,7 @@ async def ask(wallet: PathId, body: AskBody, caller: TheCaller, runtime: TheRunt
             raise UsageError(f"the id {body.id} is of another request", hint="choose a fresh id")
         return {"request": ids.format(made.id), "state": made.state, "payment": None}
 
-    return await runtime.run(perform, bank, ASK, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(ASK, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -150,16 +148,15 @@ async def list_requests(
 
     Requests that the payee's present keys did not sign are omitted: nobody can pay them.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
         after = paging.after_id(cursor)
         rows, last = bank.requests.page(found.account, is_payer=side == "payer", after=after, limit=limit)
         owns = access.acts_for(bank, caller, found.holder)
         return paging.page([_members(each, owns=owns) for each in rows], (ids.format(last),) if last else None)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -173,13 +170,12 @@ async def list_requests(
 )
 async def show_request(request: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a request to its payer and its payee; a request for anybody to everybody who has its id."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found, owns = _visible(bank, caller, number(request))
         return _members(found, owns=owns)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -194,9 +190,8 @@ async def request_qr(
     request: PathId, form: Literal["txt", "png", "svg"], caller: TheCaller, runtime: TheRuntime
 ) -> Response:
     """Return the code, which is valid for one payment, as text or picture."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         text = request_code(bank, _visible(bank, caller, number(request))[0])
         match form:
             case "png":
@@ -205,7 +200,7 @@ async def request_qr(
                 return Response(emv_qr.svg(text), media_type="image/svg+xml")
         return Response(text, media_type="text/plain; charset=utf-8")
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -215,9 +210,8 @@ async def request_qr(
 )  # fmt: skip
 async def pay_request(request: PathId, body: PayBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Pay an open request; the wallet's key signs. The signature ends with the request, at the latest."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         payer = access.own_wallet(bank, caller, number(body.wallet))
         found = _get(bank, number(request))
         if found.payer not in (0, payer.account):
@@ -233,7 +227,7 @@ async def pay_request(request: PathId, body: PayBody, caller: TheCaller, runtime
             raise refusal("nothing was paid", paid.answer)
         return {"request": request, "state": "paid", "payment": ids.format(paid.operation)}
 
-    return await runtime.run(perform, bank, "request.pay", caller.person, body, work, place={"request": request})
+    return await runtime.perform("request.pay", caller.person, body, work, place={"request": request})
 
 
 @operation(
@@ -243,14 +237,13 @@ async def pay_request(request: PathId, body: PayBody, caller: TheCaller, runtime
 )  # fmt: skip
 async def decline_request(request: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Decline a request, as the holder of the wallet that it names."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         payer = _side(bank, caller, _get(bank, number(request)).payer)
         bank.requests.decline(number(request), by=payer.holder)
         return {"request": request, "state": "declined", "payment": None}
 
-    return await runtime.run(perform, bank, "request.decline", caller.person, body, work, place={"request": request})
+    return await runtime.perform("request.decline", caller.person, body, work, place={"request": request})
 
 
 @operation(
@@ -260,9 +253,8 @@ async def decline_request(request: PathId, body: ActionBody, caller: TheCaller, 
 )  # fmt: skip
 async def withdraw_request(request: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Withdraw a request, as the holder of the payee's wallet, or as the operator of a custodial one."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         payee = bank.directory.find(_get(bank, number(request)).payee)
         if payee is None or not access.may_move(bank, caller, payee):
             raise not_found("request")
@@ -270,7 +262,7 @@ async def withdraw_request(request: PathId, body: ActionBody, caller: TheCaller,
         bank.requests.withdraw(number(request), by=payee.holder if owns else caller.person)
         return {"request": request, "state": "withdrawn", "payment": None}
 
-    return await runtime.run(perform, bank, "request.withdraw", caller.person, body, work, place={"request": request})
+    return await runtime.perform("request.withdraw", caller.person, body, work, place={"request": request})
 
 
 # --- helpers ---

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.bank import readiness
+from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.canonical_json import canonical
 from sycee.core.timestamps import exact_text
@@ -30,7 +31,7 @@ from sycee.server.routes.common import (
     number,
 )
 from sycee.server.routes.programmes import Name, Number
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1", tags=["shops"])
 
@@ -175,15 +176,14 @@ class SituationAnswer(Body):
 )  # fmt: skip
 async def apply_for_group(name: Name, body: ApplicationBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Apply with a merchant's account for a merchant group of a programme."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         merchant = access.visible_merchant(bank, caller, number(body.merchant))
         wallet = number(body.wallet) if body.wallet else 0
         made = bank.shops.apply(name, merchant.id, who=caller.person, group=body.group, account=wallet)
         return _shop(made)
 
-    return await runtime.run(perform, bank, APPLY, caller.person, body, work, place={"name": name})
+    return await runtime.perform(APPLY, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -194,17 +194,15 @@ async def check_shop(
     name: Name, wallet: PathId, body: CheckBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Accept an application, or decline it with a reason. Another person than the one who applied decides."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         with hidden("shop"):
             bank.shops.get(name, number(wallet))
         return _shop(
             bank.shops.check(name, number(wallet), accepted=body.accepted, reason=body.reason, who=caller.person)
         )
 
-    place = {"name": name, "wallet": wallet}
-    return await runtime.run(perform, bank, CHECK, caller.person, body, work, place=place)
+    return await runtime.perform(CHECK, caller.person, body, work, place={"name": name, "wallet": wallet})
 
 
 @operation(
@@ -213,15 +211,14 @@ async def check_shop(
 )  # fmt: skip
 async def join_shops(name: Name, body: JoinBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Let the accepted shops of an operator join, which signs. Packets then reach them."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         access.require_operator(caller, body.operator)
         signers = signatures.person(caller.person)
         joined = bank.shops.join(name, body.operator, signers=signers, who=caller.person, id=body.number)
         return {"operator": body.operator, "joined": len(joined)}
 
-    return await runtime.run(perform, bank, JOIN, caller.person, body, work, place={"name": name})
+    return await runtime.perform(JOIN, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -232,9 +229,8 @@ async def leave_group(
     name: Name, wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Let a shop leave its group, for which its operator signs. Packets no longer reach it."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         with hidden("shop"):
             found = bank.shops.get(name, number(wallet))
         if not access.is_staff(bank, caller, found.operator):
@@ -242,8 +238,7 @@ async def leave_group(
         signers = signatures.person(caller.person)
         return _shop(bank.shops.leave(name, found.account, signers=signers, who=caller.person, id=body.number))
 
-    place = {"name": name, "wallet": wallet}
-    return await runtime.run(perform, bank, JOIN, caller.person, body, work, place=place)
+    return await runtime.perform(JOIN, caller.person, body, work, place={"name": name, "wallet": wallet})
 
 
 @operation(
@@ -255,9 +250,8 @@ async def list_shops(
     limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the applications of the operators that the caller works for; officers see all."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         after = paging.after_id(cursor)
         chosen = (state,) if state else ()
         found = bank.shops.list(
@@ -265,7 +259,7 @@ async def list_shops(
         )
         return paging.page([_shop(each) for each in found[:limit]], paging.next_id(found, limit))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -274,9 +268,8 @@ async def list_shops(
 )  # fmt: skip
 async def untested_outlets(name: Name, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the outlets of accepted and joined shops that took no payment since their application."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         operator = _operator(runtime, caller, name)
         rows = [
             {
@@ -288,7 +281,7 @@ async def untested_outlets(name: Name, caller: TheCaller, runtime: TheRuntime) -
         ]  # fmt: skip
         return {"rows": rows}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -300,15 +293,14 @@ async def get_conditions(
     zone: Annotated[str, Query(max_length=100, description="Zone to drop on; empty for the next one")] = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the conditions before a drop, computed now."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         access.require_operator(caller, bank.programmes.get(name).operator)
         found = readiness.conditions(bank, name, occurrence, zone)
         rows = [{"name": each.name, "met": each.is_met, "detail": each.detail} for each in found]
         return {"go": all(each.is_met for each in found), "conditions": rows}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -317,9 +309,8 @@ async def get_conditions(
 )  # fmt: skip
 async def file_evidence(name: Name, body: EvidenceBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """File the result of a conformance run or of a restored backup for the conditions before a drop."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         if body.operator:
             access.require_operator(caller, body.operator)
         passed = readiness.file_evidence(
@@ -327,7 +318,7 @@ async def file_evidence(name: Name, body: EvidenceBody, caller: TheCaller, runti
         )
         return {"kind": body.kind, "operator": body.operator, "passed": passed}
 
-    return await runtime.run(perform, bank, readiness.FILE, caller.person, body, work, place={"name": name})
+    return await runtime.perform(readiness.FILE, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -336,15 +327,14 @@ async def file_evidence(name: Name, body: EvidenceBody, caller: TheCaller, runti
 )  # fmt: skip
 async def get_situation(name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return what was claimed, spent and refused, by operator and part, and payments to examine."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         operator = bank.programmes.get(name).operator
         access.require_operator(caller, operator)
         bank.people.require(caller.person, readiness.FILE, operator=operator)
         return dict(_texts(document(bank.situations.read(name, occurrence))))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 def _operator(runtime: TheRuntime, caller: TheCaller, name: str) -> int | None:

@@ -25,7 +25,7 @@ from sycee.server.routes.common import (
     hidden,
     number,
 )
-from sycee.server.signing import ActionBody, Body, Id, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Signatures
 from sycee.wallets.sweeps import SWEEP, Sweep
 
 router = APIRouter(prefix="/v1", tags=["merchants"])
@@ -71,9 +71,8 @@ class SweepPage(Body):
 )  # fmt: skip
 async def sweep(merchant: PathId, body: SweepBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Send the available balance under one bank reference; the wallet's key signs, or the operator for it."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         found = access.visible_merchant(bank, caller, number(merchant))
         account = number(body.wallet) if body.wallet else bank.directory.open_of(found.id).account
         wallet = bank.directory.find(account)
@@ -83,7 +82,7 @@ async def sweep(merchant: PathId, body: SweepBody, caller: TheCaller, runtime: T
         made = bank.sweeps.sweep(found.id, signers=signers, who=caller.person, account=account, id=body.number)
         return _swept(made)
 
-    return await runtime.run(perform, bank, SWEEP, caller.person, body, work, place={"merchant": merchant})
+    return await runtime.perform(SWEEP, caller.person, body, work, place={"merchant": merchant})
 
 
 @operation(
@@ -99,9 +98,8 @@ async def list_sweeps(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the sweeps of a merchant, in the order of ids."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = access.visible_merchant(bank, caller, number(merchant))
         after = paging.after_id(cursor)
         rows = bank.sweeps.page(found.id, after=after, limit=limit + 1)
@@ -113,7 +111,7 @@ async def list_sweeps(
         ]  # fmt: skip
         return paging.page(members, place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -122,14 +120,13 @@ async def list_sweeps(
 )  # fmt: skip
 async def confirm_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Report that the bank received a sweep: the money is in the vault. Operator 0 signs, with its key here."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = _sweep(bank, caller, number(sweep))
         bank.sweeps.confirm(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
         return _swept(bank.sweeps.get(found.id))
 
-    return await runtime.run(perform, bank, "sweep.confirm", caller.person, body, work, place={"sweep": sweep})
+    return await runtime.perform("sweep.confirm", caller.person, body, work, place={"sweep": sweep})
 
 
 @operation(
@@ -138,14 +135,13 @@ async def confirm_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runt
 )  # fmt: skip
 async def reject_sweep(sweep: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Report that the bank refused a sweep: the money returns to the merchant. Operator 0 signs."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = _sweep(bank, caller, number(sweep))
         bank.sweeps.reject(found.id, signers=bank.technical_signers(), who=caller.person, id=body.number)
         return _swept(bank.sweeps.get(found.id))
 
-    return await runtime.run(perform, bank, "sweep.reject", caller.person, body, work, place={"sweep": sweep})
+    return await runtime.perform("sweep.reject", caller.person, body, work, place={"sweep": sweep})
 
 
 # --- helpers ---

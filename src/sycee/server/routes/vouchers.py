@@ -30,7 +30,7 @@ from sycee.server.routes.common import (
     number,
     proposed,
 )
-from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of, perform
+from sycee.server.signing import ActionBody, Body, Id, Minor, Nanoseconds, Signatures, integer_of
 from sycee.vouchers.groups import PROPOSE, RETURN, Group
 from sycee.vouchers.numbers import SERIAL_MAX
 from sycee.vouchers.refusals import AttemptsExhausted
@@ -208,27 +208,25 @@ class Returned(Body):
 )  # fmt: skip
 async def propose_voucher_group(body: GroupBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Propose budget, end and shops of a group of vouchers; two officers sign."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         made = bank.vouchers.groups.propose(
             body.group, body.programme, merchants=body.merchants, budget_minor=integer_of(body.budget_minor),
             until_ns=integer_of(body.until_ns), maker=caller.person, id=body.number,
         )  # fmt: skip
         return proposed(bank, made)
 
-    return await runtime.run(perform, bank, PROPOSE, caller.person, body, work)
+    return await runtime.perform(PROPOSE, caller.person, body, work)
 
 
 @operation(router, "GET", "/vouchers/groups", access=OWN, response_model=GroupRows, summary="Groups of vouchers")
 async def list_voucher_groups(caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the groups by name."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         return {"rows": [_group_row(bank, each) for each in bank.vouchers.groups.list() if _sees(bank, caller, each)]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -237,9 +235,8 @@ async def list_voucher_groups(caller: TheCaller, runtime: TheRuntime) -> dict[st
 )  # fmt: skip
 async def reserve_vouchers(name: GroupName, body: AmountsBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Reserve money of the funder for new vouchers; the operator signs one HOLD for each. The answer has no numbers."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         group = _own_group(bank, caller, name)
         rows = bank.vouchers.reserve(
             group.group, [integer_of(each) for each in body.amounts], signers=signatures.person(caller.person),
@@ -247,7 +244,7 @@ async def reserve_vouchers(name: GroupName, body: AmountsBody, caller: TheCaller
         )  # fmt: skip
         return _results(body, rows)
 
-    return await runtime.run(perform, bank, ISSUE, caller.person, body, work, place={"name": name})
+    return await runtime.perform(ISSUE, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -257,16 +254,15 @@ async def show_voucher_batch(
     batch: PathId, caller: TheCaller, runtime: TheRuntime, limit: paging.Limit = paging.ROWS, cursor: paging.Cursor = ""
 ) -> dict[str, Any]:
     """Return the rows of a request, each with its outcome and the state of its voucher now."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         _seen(bank, caller, number(batch))
         (after,) = paging.decode(cursor, int) or (0,)
         rows = bank.vouchers.batch(number(batch), after=after, most=limit + 1)
         place = (rows[limit - 1].serial,) if len(rows) > limit else None
         return paging.page([_result(each) for each in rows[:limit]], place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -275,15 +271,14 @@ async def show_voucher_batch(
 )  # fmt: skip
 async def voucher_numbers(batch: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the numbers for printing. The log of each voucher names the reader."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         group = _seen(bank, caller, number(batch))
         access.require_operator(caller, group.operator)
         found = bank.vouchers.numbers(number(batch), who=caller.person)
         return {"rows": [{"serial": serial, "number": text} for serial, text in found.items()]}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -294,14 +289,13 @@ async def activate_vouchers(
     name: GroupName, body: ActivationBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Activate vouchers, each for a beneficiary, once they are allotted. Moves no money."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         group = _own_group(bank, caller, name)
         rows = [(each.serial, each.beneficiary) for each in body.rows]
         return _results(body, bank.vouchers.activate(group.group, rows, who=caller.person, id=body.number))
 
-    return await runtime.run(perform, bank, ACTIVATE, caller.person, body, work, place={"name": name})
+    return await runtime.perform(ACTIVATE, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -312,15 +306,14 @@ async def cancel_vouchers(
     name: GroupName, body: CancellationBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Return the rest of vouchers to the funder; the operator signs one VOID for each."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         group = _own_group(bank, caller, name)
         signers = signatures.person(caller.person)
         rows = bank.vouchers.cancel(group.group, body.serials, signers=signers, who=caller.person, id=body.number)
         return _results(body, rows)
 
-    return await runtime.run(perform, bank, CANCEL, caller.person, body, work, place={"name": name})
+    return await runtime.perform(CANCEL, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -331,15 +324,14 @@ async def return_voucher_money(
     name: GroupName, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
     """Return what refunds and returns by authority left on a group's account; the operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         group = _own_group(bank, caller, name)
         signers = signatures.person(caller.person)
         minor = bank.vouchers.groups.return_money(group.group, signers=signers, who=caller.person, id=body.number)
         return {"group": group.group, "minor": str(minor)}
 
-    return await runtime.run(perform, bank, RETURN, caller.person, body, work, place={"name": name})
+    return await runtime.perform(RETURN, caller.person, body, work, place={"name": name})
 
 
 @operation(
@@ -348,9 +340,8 @@ async def return_voucher_money(
 )  # fmt: skip
 async def redeem_voucher(body: RedemptionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Pay a shop from a voucher; the operator signs a POST and a PAY in one chain. Wrong numbers are limited."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         operator = bank.vouchers.operator_of(body.voucher)
         if operator is not None:
             access.require_operator(caller, operator)
@@ -366,22 +357,21 @@ async def redeem_voucher(body: RedemptionBody, caller: TheCaller, runtime: TheRu
             "rest_minor": str(made.rest_minor), "state": made.state,
         }  # fmt: skip
 
-    return await runtime.run(perform, bank, REDEEM, caller.person, body, work)
+    return await runtime.perform(REDEEM, caller.person, body, work)
 
 
 @operation(router, "GET", "/vouchers/{serial}", access=OWN, response_model=VoucherAnswer, summary="Status of a voucher")
 async def show_voucher(serial: PathSerial, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return a voucher and what was done with it, to the staff of its operator, officers and auditors."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         with hidden("voucher"):
             found = bank.vouchers.get(serial)
         if not _sees(bank, caller, bank.vouchers.groups.get(found.group)):
             raise not_found("voucher")
         return _voucher(found, bank.vouchers.steps(serial))
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 # --- helpers ---

@@ -44,7 +44,6 @@ from sycee.server.signing import (
     Minor,
     Signatures,
     integer_of,
-    perform,
 )
 from sycee.wallets.changes import CLASS, CLOSE
 from sycee.wallets.directory import Wallet
@@ -196,9 +195,8 @@ async def list_wallets(
     cursor: paging.Cursor = "",
 ) -> dict[str, Any]:
     """Return the wallets of a holder that the caller may see; an unknown holder has none."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         after = paging.after_id(cursor)
         holders = [number(holder)] if holder else [caller.person, *_merchants(bank, caller)]
         found = sorted((each for one in holders for each in bank.directory.of_holder(one)), key=lambda it: it.account)
@@ -206,7 +204,7 @@ async def list_wallets(
         rows = [_summary(each) for each in seen[:limit]]
         return paging.page(rows, (rows[-1]["wallet"],) if len(seen) > limit else None)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(router, "GET", "/wallets/{wallet}", access=OWN, response_model=WalletShown, summary="Show a wallet")
@@ -215,9 +213,8 @@ async def show_wallet(wallet: PathId, caller: TheCaller, runtime: TheRuntime) ->
 
     `signs` is "key" for a wallet with its own key, "operator" for a custodial one, "nobody" after a revocation.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
         if found.state not in (IS_OPEN, CLOSED):
             return _summary(found)
@@ -234,7 +231,7 @@ async def show_wallet(wallet: PathId, caller: TheCaller, runtime: TheRuntime) ->
             "waterfall": bool(account.link),
         }
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -252,13 +249,12 @@ async def read_statement(
 
     The texts of payments are in the answer for the wallet's owner only.
     """
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         rows, place = _statement(bank, caller, number(wallet), limit, cursor)
         return paging.page(rows, place)
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -273,9 +269,8 @@ async def download_statement(
     cursor: paging.Cursor = "",
 ) -> Response:
     """Return a page as the page of `read_statement`. The header `Sycee-Next` has the cursor of the next page."""
-    bank = runtime.bank
 
-    def work() -> Response:
+    def work(bank: Bank) -> Response:
         rows, place = _statement(bank, caller, number(wallet), limit, cursor)
         headings = ("time", "purpose", "amount_minor", "balance_minor", "counterparty", "operation", "text")
         headers = {"Sycee-Next": paging.encode(*place)} if place else {}
@@ -283,7 +278,7 @@ async def download_statement(
             f"statement-{wallet}.csv", headings, [[row[name] for name in headings] for row in rows], headers
         )
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 # --- opening, changing, closing ---
@@ -295,14 +290,13 @@ async def download_statement(
 )  # fmt: skip
 async def open_wallet(body: HolderOpening, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Open a wallet; a person of the operator signs. A custodial wallet of a person has the lowest class."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         _require_opener(bank, caller, body.operator)
         opened = bank.wallets.open(number(body.holder), **_opening(body, caller, signatures))
         return _opened(opened)
 
-    return await runtime.run(perform, bank, OPEN, caller.person, body, work)
+    return await runtime.perform(OPEN, caller.person, body, work)
 
 
 @operation(
@@ -314,15 +308,14 @@ async def open_person(body: PersonOpening, caller: TheCaller, runtime: TheRuntim
 
     Nothing is stored before the records are signed.
     """
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         _require_opener(bank, caller, body.operator)
         fields = {name: text for name, text in body.person.model_dump().items() if text}
         opened = bank.wallets.open_person(fields, **_opening(body, caller, signatures))
         return _opened(opened)
 
-    return await runtime.run(perform, bank, "wallet.open.person", caller.person, body, work)
+    return await runtime.perform("wallet.open.person", caller.person, body, work)
 
 
 @operation(
@@ -331,14 +324,13 @@ async def open_person(body: PersonOpening, caller: TheCaller, runtime: TheRuntim
 )  # fmt: skip
 async def close_wallet(wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Close a wallet permanently, with its aliases; a person of its operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), CLOSE).account
         signers = signatures.person(caller.person)
         return _changed(bank.changes.close(account, signers=signers, who=caller.person, id=body.number))
 
-    return await runtime.run(perform, bank, CLOSE, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(CLOSE, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -347,15 +339,14 @@ async def close_wallet(wallet: PathId, body: ActionBody, caller: TheCaller, runt
 )  # fmt: skip
 async def change_class(wallet: PathId, body: ClassBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Move a wallet to another class of the preset; a person of its operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), CLASS).account
         signers = signatures.person(caller.person)
         made = bank.changes.change_class(account, body.tier, signers=signers, who=caller.person, id=body.number)
         return _changed(made)
 
-    return await runtime.run(perform, bank, CLASS, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(CLASS, caller.person, body, work, place={"wallet": wallet})
 
 
 # --- waterfalls and mandates ---
@@ -367,15 +358,14 @@ async def change_class(wallet: PathId, body: ClassBody, caller: TheCaller, runti
 )  # fmt: skip
 async def link_bank(wallet: PathId, body: WaterfallBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Begin a waterfall; a person of the wallet's operator signs. The bank account is in no answer."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), CLASS).account
         signers = signatures.person(caller.person)
         bank.sweeps.link(account, body.bank_account, signers=signers, who=caller.person, id=body.number)
         return _changed(bank.directory.get(account))
 
-    return await runtime.run(perform, bank, "wallet.link", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("wallet.link", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -384,14 +374,13 @@ async def link_bank(wallet: PathId, body: WaterfallBody, caller: TheCaller, runt
 )  # fmt: skip
 async def unlink_bank(wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """End a waterfall: payments that exceed the limit are refused from now on. A person of the operator signs."""
-    bank = runtime.bank
 
-    def work(signatures: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), CLASS).account
         bank.sweeps.unlink(account, signers=signatures.person(caller.person), who=caller.person, id=body.number)
         return _changed(bank.directory.get(account))
 
-    return await runtime.run(perform, bank, "wallet.unlink", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("wallet.unlink", caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -400,9 +389,8 @@ async def unlink_bank(wallet: PathId, body: ActionBody, caller: TheCaller, runti
 )  # fmt: skip
 async def show_mandate(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the maximum of one local day, `null` without a mandate that the wallet's present key signed."""
-    bank = runtime.bank
 
-    def work() -> dict[str, Any]:
+    def work(bank: Bank) -> dict[str, Any]:
         account = access.visible_wallet(bank, caller, number(wallet)).account
         try:
             found = bank.mandates.of_account(account)
@@ -410,7 +398,7 @@ async def show_mandate(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -
             return {"day_max_minor": None, "id": None}
         return {"day_max_minor": str(found.day_max_minor), "id": ids.format(found.id)}
 
-    return await runtime.run(work)
+    return await runtime.call(work)
 
 
 @operation(
@@ -419,15 +407,14 @@ async def show_mandate(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -
 )  # fmt: skip
 async def grant_mandate(wallet: PathId, body: MandateBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Give a mandate, which replaces an earlier one; the wallet's own key signs its message."""
-    bank = runtime.bank
 
-    def work(_: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, _: Signatures) -> dict[str, Any]:
         found = access.own_wallet(bank, caller, number(wallet))
         key = wallet_key(bank, found, body.signature_bytes)
         bank.mandates.grant(found.account, integer_of(body.day_max_minor), key=key, by=caller.person, id=body.number)
         return _changed(found)
 
-    return await runtime.run(perform, bank, MANDATE, caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform(MANDATE, caller.person, body, work, place={"wallet": wallet})
 
 
 @operation(
@@ -436,15 +423,14 @@ async def grant_mandate(wallet: PathId, body: MandateBody, caller: TheCaller, ru
 )  # fmt: skip
 async def end_mandate(wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """End a mandate, as the holder or as a person of the operator."""
-    bank = runtime.bank
 
-    def work(request: Signatures) -> dict[str, Any]:
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         found = access.visible_wallet(bank, caller, number(wallet))
         answer = _changed(found)
         bank.mandates.end(found.account, by=caller.person, also=request.answered(answer))
         return answer
 
-    return await runtime.run(perform, bank, "mandate.end", caller.person, body, work, place={"wallet": wallet})
+    return await runtime.perform("mandate.end", caller.person, body, work, place={"wallet": wallet})
 
 
 # --- helpers ---

@@ -22,7 +22,7 @@ from sycee.server.events.webhooks import Webhook, Webhooks, public_key_text
 from sycee.server.operations import PUBLIC, SIGNED_IN, operation
 from sycee.server.problems import Problem, not_found
 from sycee.server.routes.common import REPEATED, PathId, TheCaller, TheRuntime, number
-from sycee.server.signing import ActionBody, Body, Id, Nanoseconds, Signatures, perform
+from sycee.server.signing import ActionBody, Body, Id, Nanoseconds, Signatures
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 documented = APIRouter()  # the requests that the server sends, for the OpenAPI document
@@ -200,11 +200,11 @@ async def register_webhook(request: Request, runtime: TheRuntime, caller: TheCal
     asked = Cursor.parse(body.after) if body.after else None
     cursor = await hub.run(hub.feed.newest) if asked is None else await hub.run(hub.feed.reached, asked)
 
-    def work(signatures: Signatures) -> Mapping[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> Mapping[str, Any]:
         webhooks.register(body.number, caller, body.url, body.types, cursor)
         return {"id": body.id}
 
-    answer = await runtime.run(perform, runtime.bank, "register_webhook", caller.person, body, work)
+    answer = await runtime.perform("register_webhook", caller.person, body, work)
     _delivery(request).restart(body.number)
     return answer
 
@@ -257,12 +257,12 @@ async def enable_webhook(
 ) -> JSONResponse:
     """Continue after the last event that was taken, now: also a webhook that waits for its next attempt."""
 
-    def work(signatures: Signatures) -> Mapping[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> Mapping[str, Any]:
         _webhooks(request).enable(_own(caller, _webhooks(request).find(number(webhook))).id)
         return {"id": webhook}
 
     place = {"webhook": webhook}
-    answer = await runtime.run(perform, runtime.bank, "enable_webhook", caller.person, body, work, place=place)
+    answer = await runtime.perform("enable_webhook", caller.person, body, work, place=place)
     _delivery(request).restart(number(webhook))
     return answer
 
@@ -302,11 +302,11 @@ async def resend_dead_letters(
 ) -> JSONResponse:
     """Send dead letters again, once each, before further events. A dead letter that the receiver refuses stays one."""
 
-    def work(signatures: Signatures) -> Mapping[str, Any]:
+    def work(bank: Bank, signatures: Signatures) -> Mapping[str, Any]:
         _webhooks(request).resend(_own(caller, _webhooks(request).find(number(webhook))).id, body.events)
         return {"id": webhook}
 
     place = {"webhook": webhook}
-    answer = await runtime.run(perform, runtime.bank, "resend_dead_letters", caller.person, body, work, place=place)
+    answer = await runtime.perform("resend_dead_letters", caller.person, body, work, place=place)
     _delivery(request).restart(number(webhook))
     return answer
