@@ -111,8 +111,9 @@ format: $(DEV) ## Format the code
 	$(BIN)/ruff check --fix .
 
 .PHONY: soak
-soak: $(DEV) ## Run the long tests
+soak: $(DEV) ## Run the long tests, then the tests of hypothesis with ten times as many examples
 	$(BIN)/pytest -m soak -q -s
+	EXAMPLES=10 $(BIN)/pytest -n 2 --dist worksteal -q -m "hypothesis and not soak"
 
 .PHONY: bench
 bench: $(DEV) ## Measure performance in some minutes, and compare it with the limits of disk and memory

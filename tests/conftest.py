@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from tests.database.fixtures import server, sockets, where
 
 if TYPE_CHECKING:
@@ -65,8 +65,19 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first; the order of the others stays."""
+    """Put the longest tests first; the order of the others stays. Multiply the examples of hypothesis for a soak."""
     items.sort(key=lambda item: item.name not in LONGEST)
+    factor = int(os.environ.get("EXAMPLES", "1"))
+    if factor > 1:
+        for test in {item.function for item in items if isinstance(item, pytest.Function)}:
+            multiply_examples(test, factor)
+
+
+def multiply_examples(test: Any, factor: int) -> None:
+    """Let hypothesis draw `factor` times as many examples for a test; other tests stay as they are."""
+    if is_hypothesis_test(test):
+        own = test._hypothesis_internal_use_settings
+        test._hypothesis_internal_use_settings = settings(own, max_examples=own.max_examples * factor)
 
 
 # Of journals on a real disk that a test makes without a size: writing 16 MiB takes half of the opening of a new ledger.
