@@ -204,4 +204,4 @@ HABIT: Final = register(
         _habit,
     )
 )
-SHIPPED: Final = (LIQUID_WEALTH.name, INCOME.name, DEADLINE.name, HABIT.name)
+SHIPPED: Final = names()  # those above; `names` has registered ones too
