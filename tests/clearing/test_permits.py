@@ -68,7 +68,7 @@ def test_a_message_is_screened_before_it_queues(desk: tuple[Place, Path]) -> Non
 
 
 def between(*numbers: int, bic: str = MIDDLE, **named: object) -> bytes:
-    return transfer(*numbers, receiver=EAST_CODE, between1=Institution(bic=bic), **named)  # type: ignore[arg-type]
+    return transfer(*numbers, receiver=EAST_CODE, intermediary1=Institution(bic=bic), **named)  # type: ignore[arg-type]
 
 
 def test_an_excluded_agent_in_the_middle_stops_the_payment(desk: tuple[Place, Path]) -> None:
@@ -76,7 +76,7 @@ def test_an_excluded_agent_in_the_middle_stops_the_payment(desk: tuple[Place, Pa
     deliver(place, between(20))
     assert place.states(20) == ["queued"]
     # North to South, which is in the same state, by way of a third bank: the chain crosses, not its ends.
-    deliver(place, transfer(21, between1=Institution(bic=MIDDLE)))
+    deliver(place, transfer(21, intermediary1=Institution(bic=MIDDLE)))
     assert (place.states(21), len(digests(place, 21))) == (["queued"], 3)
     declared.exclude(place.bank, folder, ["owner-of-middle"])
     deliver(place, gateway.pack([between(22), transfer(23, receiver=EAST_CODE)]))

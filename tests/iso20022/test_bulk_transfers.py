@@ -128,7 +128,7 @@ def test_a_row_has_the_times_that_its_transaction_asks_for() -> None:
     ("named", "is_plain"),
     [
         ({}, True),
-        ({"between1": ALDER}, False),
+        ({"intermediary1": ALDER}, False),
         ({"debtor_agent": ALDER}, False),
         ({"creditor_account": Account(number="1")}, False),
         ({"debtor": Institution(bic="BANKAAAA", lei="5493001KJTIIGC8Y1R12")}, False),
