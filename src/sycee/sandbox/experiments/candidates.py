@@ -114,6 +114,15 @@ class Trial:
         return self._places[key]
 
 
+def check_files(base: Path | str, files: Sequence[Path], grid: Path | None) -> None:
+    """Raise DocumentError for an error in a file that does not depend on the city."""
+    definition.load(base)
+    for path in files:
+        variants.load(base, path)
+    if grid is not None:
+        variants.grid(base, documents.content(grid), str(grid))
+
+
 def sampled(city: City, people: int) -> City:
     """Return a city with a sample of whole households, about `people` persons; the same shops and zones.
 

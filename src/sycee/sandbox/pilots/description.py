@@ -328,6 +328,11 @@ def _window(
         raise window.error(key, "the window ends before it starts", right="the last day is no earlier than the first")
     first = min(day for day in (spend_from, claim_from, *(day for day, _ in deliveries)) if day is not None)
 
+    for key, begin, end in (("spend", spend_from, spend_until), ("claim", claim_from or first, claim_until)):
+        if end < begin:
+            known = f"`{key}_from`" if f"{key}_from" in window else "the first day"
+            raise window.error(f"{key}_until", f"found {end}, and {known} is {begin}", right=f"{begin} or later")
+
     def number(when: date) -> int:
         return max((when - first).days, 0)
 

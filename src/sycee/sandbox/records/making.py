@@ -8,7 +8,7 @@ from typing import Any, Final
 import sycee
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.experiments import comparing, sensitivity
-from sycee.sandbox.experiments.candidates import Trial
+from sycee.sandbox.experiments.candidates import Trial, check_files
 from sycee.sandbox.inference import posterior
 from sycee.sandbox.pilots import description, published
 from sycee.sandbox.records import inputs as roles
@@ -32,6 +32,7 @@ def comparison(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, An
     base = inputs.source(roles.PROGRAMME, arguments["base"])
     files = [inputs.path(roles.VARIANT, each) for each in arguments["variants"]]
     grid = inputs.path(roles.GRID, arguments["grid"]) if arguments["grid"] else None
+    check_files(base, files, grid)  # before a city is built
     parameters = _posterior(arguments, inputs)
     people = arguments["people"]
     trial = Trial.of(inputs.city(arguments["city"], people, bars), people)
