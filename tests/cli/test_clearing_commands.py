@@ -98,6 +98,16 @@ def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Pa
     assert forged.code == 3
     assert "another" in forged.err
 
+    for content, words in ((b"<a/>", "it is no JSON"), (b"[]", 'its "format" is not'), (b'{"format":1}', "format")):
+        other.write_bytes(content)
+        refused = sycee("clearing", "verify", other)
+        assert (refused.code, words in refused.err, "SET.rows of the same set" in refused.err) == (2, True, True)
+    shutil.copy(header, tmp_path / "alone.json")
+    alone = sycee("clearing", "verify", tmp_path / "alone.json")
+    assert alone.code == 2
+    assert "alone.rows, the rows of the certificate" in alone.err.replace("\n", " ")
+    assert sycee("clearing", "verify", tmp_path / "none.json").code == 2
+
     told = sycee("clearing", "reports", bank, tmp_path / "out")
     assert told.out == "3 payments reported in 3 files\n"
     (report,) = (tmp_path / "out" / CODES[NORTH_BANK]).iterdir()

@@ -22,6 +22,7 @@ from sycee.netting.optimise import Outcome
 from sycee.netting.queue import Queue
 
 FORMAT: Final = "sycee-clearing-certificate/1"
+_FILES: Final = "name SET.json as `sycee clearing certificate` writes it, with SET.rows of the same set beside it"
 NOTE_BYTES: Final = 16  # of the digest, in the note of SETTLE
 ROW: Final = np.dtype(
     [
@@ -164,14 +165,36 @@ def issue(
 def read(header: Path, rows: Path) -> Certificate:
     """Read a certificate from its two files, and check it.
 
-    Raises UsageError for a file that is no certificate, IntegrityError as `check`.
+    Raises UsageError for a file that is missing or no certificate, IntegrityError as `check`.
     """
-    data = rows.read_bytes()
+    content = _file(header, "the header of a certificate")
+    if (wrong := _no_header(content)) is not None:
+        raise UsageError(f"{header} is no header of a certificate: {wrong}", hint=_FILES)
+    data = _file(rows, f"the rows of the certificate {header}")
     if len(data) % ROW.itemsize:
-        raise UsageError(f"{rows} is no file of rows: its size is no multiple of {ROW.itemsize}")
-    found = Certificate(header.read_bytes(), np.frombuffer(data, ROW))
+        problem = f"it has {len(data):,} bytes, which is no multiple of {ROW.itemsize}"
+        raise UsageError(f"{rows} is no file of rows of a certificate: {problem}", hint=_FILES)
+    found = Certificate(content, np.frombuffer(data, ROW))
     check(found)
     return found
+
+
+def _file(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}, {what}, cannot be read: {error.strerror}", hint=_FILES) from error
+
+
+def _no_header(content: bytes) -> str | None:
+    """Return why bytes are no header; None if they may be one."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        return f'its "format" is not {FORMAT}'
+    return None
 
 
 def check(certificate: Certificate) -> dict[str, Any]:
@@ -192,9 +215,10 @@ def check(certificate: Certificate) -> dict[str, Any]:
         prices = np.array([each["price"] for each in header["nodes"]], np.int64)
         nets = [each["net"] for each in header["nodes"]]
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise UsageError(f"this is no certificate of a settlement: {error}") from error
+        problem = f"a member of its header is missing or wrong: {error}"
+        raise UsageError(f"this is no certificate of a settlement: {problem}", hint=_FILES) from error
     if not is_certificate:
-        raise UsageError(f"the header is no canonical JSON of {FORMAT}")
+        raise UsageError(f"the header is no canonical JSON of {FORMAT}", hint=_FILES)
     rows = certificate.rows
     for is_right, what in (
         (np.all((prices >= 0) & (prices <= relaxation.PRICE_MAX)), "a price is out of range"),

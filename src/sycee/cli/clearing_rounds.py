@@ -94,16 +94,9 @@ def verify(
 
     Exit code 3 if a statement does not follow from the rows.
     """
-    from sycee.core.errors import UsageError
-
     with extra("clearing"):
         from sycee.clearing import certificate as certificates
-    try:
-        made = certificates.read(header, header.with_suffix(".rows"))
-    except OSError as error:
-        raise UsageError(
-            f"{error.filename}: {error.strerror}", hint="name NAME.json, with NAME.rows beside it"
-        ) from error
+    made = certificates.read(header, header.with_suffix(".rows"))
     found = certificates.check(made)
     if bank is not None:
         _check_booked(bank, header.stem, made.header)
