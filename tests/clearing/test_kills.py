@@ -11,6 +11,7 @@ from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import Copies
 from tests.clearing import declared
 from tests.clearing.test_gateway import deliver, transfer
+from tests.clearing.test_member_messages import east_side, north_side, pay_out, take
 from tests.clearing.world import (
     CNY,
     CODES,
@@ -160,6 +161,41 @@ def screened(bank: Bank) -> None:
 
 def test_killed_screening(tmp_path: Path) -> None:
     assert check_kills("", tmp_path, screening_bank(), send_across, expect=screened) >= 8
+
+
+def ask_for_money(bank: Bank) -> None:
+    """Deliver a request to pay out and both sides of a payment against payment, and let the house act."""
+    place = Place(bank)
+    take(place, pay_out("P1", 5_00))
+    take(place, north_side(1, 2, "HKD0.05"))
+    take(place, east_side(2, 1, minor=5), participant=EAST_BANK)
+    place.release()
+    bank.clearing.pay_outs.perform(**place.signing)  # type: ignore[arg-type]
+    for paid, _ in bank.clearing.requests("House").receipts(at_ns=1):
+        bank.clearing.pay_outs.mark_answered(paid.message)
+
+
+def paid_out(bank: Bank) -> None:
+    place = Place(bank)
+    assert place.balances() == [PREFUNDED - 5_00, PREFUNDED, PREFUNDED]
+    (waiting,) = bank.clearing.payments.page()
+    assert (waiting.state, waiting.back_minor, waiting.back_message > 0) == ("queued", 5, True)
+    assert bank.clearing.payments.partners([waiting.number]) == {waiting.number: uetr(2)}
+    assert bank.clearing.pay_outs.waiting() == bank.clearing.pay_outs.unanswered() == []
+
+
+def test_killed_requests(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, cleared_bank(), ask_for_money, expect=paid_out) >= 20
+
+
+@pytest.mark.soak
+def test_requests_killed_at_every_boundary(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, cleared_bank(), ask_for_money, expect=paid_out, every=True) >= 20
+
+
+@pytest.mark.soak
+def test_screening_killed_at_every_boundary(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, screening_bank(), send_across, expect=screened, every=True) >= 8
 
 
 @pytest.mark.soak

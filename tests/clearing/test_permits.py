@@ -11,6 +11,7 @@ from tests.bank.world import DAY_NS
 from tests.clearing import declared
 from tests.clearing.declared import MIDDLE
 from tests.clearing.test_gateway import deliver, transfer
+from tests.clearing.test_member_messages import east_side, north_side, returned, status_rows, take
 from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
 
 from sycee.clearing import chains, gateway
@@ -144,6 +145,32 @@ def test_customers_of_a_cover_count(desk: tuple[Place, Path]) -> None:
 
     deliver(place, gateway.pack([covers(50, "CN"), covers(51, "US")]))
     assert (digests(place, 50), len(digests(place, 51))) == ((), 1)
+
+
+def test_a_return_is_screened_on_the_chain_of_its_payment(desk: tuple[Place, Path]) -> None:
+    place, folder = desk
+    deliver(place, between(70))
+    place.release()
+    assert place.states(70) == ["booked"]
+    declared.exclude(place.bank, folder, ["owner-of-middle"])
+    back = returned("T1", 70, sender=Institution(bic=EAST_CODE), receiver=Institution(bic=CODES[NORTH_BANK]))
+    assert status_rows(take(place, back, participant=EAST_BANK)) == [(uetr(70), "RJCT", "RR04")]
+    assert place.states(70) == ["booked"]
+
+
+def test_both_sides_of_a_payment_against_payment_are_screened(desk: tuple[Place, Path]) -> None:
+    place, folder = desk
+    take(place, north_side(80, 81))
+    take(place, east_side(81, 80), participant=EAST_BANK)
+    compliance = declared.compliance_of(place.bank)
+    stored = [each.digest for number in (80, 81) for each in compliance.screenings(uetr(number))]
+    assert (place.states(80), digests(place, 80), len(stored)) == (["queued"], tuple(stored), 2)
+    place.bank.clearing.payments.cancel(EAST_BANK, [uetr(81)])
+    take(place, north_side(82, 83))
+    declared.exclude(place.bank, folder, ["owner-of-middle"])
+    side = east_side(83, 82, intermediary1=Institution(bic=MIDDLE))
+    assert status_rows(take(place, side, participant=EAST_BANK)) == [(uetr(83), "RJCT", "RR04")]
+    assert reason(place, 82) == ("refused", "RR04")
 
 
 def test_a_permit_ends_with_its_day(desk: tuple[Place, Path]) -> None:

@@ -113,7 +113,7 @@ def test_rows_have_the_values_of_the_message() -> None:
     first, second = found.rows
     assert first == (
         made.transactions[0].ids.uetr, "I-1", "E-1", "", "USD", 101, date(2026, 11, 26), "NORM",
-        "BANKAAAA", "BANKBBBBXXX", "BANKAAAA", "BANKBBBBXXX", False, "", "", True,
+        "BANKAAAA", "BANKBBBBXXX", "BANKAAAA", "BANKBBBBXXX", False, "", "", True, "",
     )  # fmt: skip
     assert (second.minor, second.urgency, second.is_cover) == (102, "HIGH", True)
 

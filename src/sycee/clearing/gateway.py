@@ -1,23 +1,26 @@
-"""Messages of ISO 20022 at the house: pacs.009 in, pacs.002 out. The extra `iso20022` is needed.
+"""Payments as messages of ISO 20022: pacs.009 and pacs.004 in, pacs.002 out. The extra `iso20022` is needed.
 
 A delivery has one message or thousands: `pack` joins them, and the participant signs all bytes once.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from sycee.clearing import chains
+from sycee.clearing import chains, returns
+from sycee.clearing.chains import Chain
 from sycee.clearing.house import Register
-from sycee.clearing.instructions import NORMAL, URGENT, Instructions, Receipt
-from sycee.clearing.payments import Payment
+from sycee.clearing.instructions import NORMAL, URGENT, Instructions, Receipt, uetr_bytes
+from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.permits import Permits
 from sycee.clearing.receiving import Receiving
 from sycee.clearing.tables import BOOKED, OPEN, RETURNED
@@ -27,10 +30,22 @@ from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
 with extra("iso20022"):
-    from sycee.iso20022.bulk_transfers import URGENCIES, TransferMessage, TransferRow, columns, read_transfers
+    from sycee.iso20022 import answers
+from sycee.iso20022.amounts import minor_units
+from sycee.iso20022.bulk_transfers import (
+    PAIR,
+    URGENCIES,
+    TransferMessage,
+    TransferRow,
+    bank_code,
+    columns,
+    read_transfers,
+)
+from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import Institution, StatusReason
-from sycee.iso20022.messages import Message, write
+from sycee.iso20022.messages import Message, read, write
 from sycee.iso20022.reading import MessageError
+from sycee.iso20022.returns import Returns
 from sycee.iso20022.statuses import PaymentStatus, StatusReport
 from sycee.iso20022.transfers import ADVICE
 
@@ -39,10 +54,18 @@ REPORT: Final = "pacs.002.001.10"
 REPORTED_MAX: Final = 10_000  # payments of one report
 SETTLED: Final = "ACSC"  # AcceptedSettlementCompletedDebtorAccount
 REJECTED: Final = "RJCT"
+UNKNOWN: Final = -1  # the number of a returned payment that is not there
 NOT_SUPPORTED: Final = "AG03"  # TransactionNotSupported
 _PRIORITIES: Final = {"URGT": URGENT, "HIGH": (URGENT + NORMAL) // 2, "NORM": NORMAL}
 _MAGIC: Final = b"sycee.messages.v1\0"
 _LENGTH: Final = struct.Struct("<I")
+_DOCUMENT: Final = re.compile(rb'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:([a-z]{4}(?:\.[0-9]{2,3}){3})"')
+_SEARCHED_MAX: Final = 1 << 13  # bytes before the document: its header
+_PAIR: Final = re.compile(
+    rf"{PAIR}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})/([A-Z]{{3}})([0-9]{{1,18}}(?:\.[0-9]{{1,5}})?)"
+)
+_PAIR_FORM: Final = f"{PAIR}UETR/CURRENCYAMOUNT"
+_PAIR_EXAMPLE: Final = f"{PAIR}8a562c67-ca16-48ba-b074-65581be6f001/HKD1100.00"
 
 
 def pack(messages: Sequence[bytes]) -> bytes:
@@ -69,25 +92,47 @@ def unpack(content: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What came of a delivery of transfers.
+    """What came of a delivery.
 
-    - `receipt`: of the payments in the order of `uetrs`; None if no message could be read.
+    - `receipt`: of the payments of all pacs.009, in the order of `uetrs`; None if none could be read.
     - `errors`: by the number of the message from 0, why it was refused, with path and value.
+    - `rows`: by the number of a pacs.009, its rows in `receipt`. `returns`: by that of a pacs.004, its receipt.
     """
 
     receipt: Receipt | None
     uetrs: tuple[str, ...]
     errors: Mapping[int, MessageError]
+    rows: Mapping[int, range] = field(default_factory=dict)
+    returns: Mapping[int, Receipt] = field(default_factory=dict)
+
+    def of_message(self, number: int) -> tuple[Receipt, range]:
+        """Return the receipt of a message that was read, and its rows there."""
+        if (found := self.returns.get(number)) is not None:
+            return found, range(len(found.numbers))
+        assert self.receipt is not None, "a message without error has a receipt"
+        return self.receipt, self.rows[number]
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """Return all receipts."""
+        return [*([self.receipt] if self.receipt is not None else []), *self.returns.values()]
 
 
 class Gateway:
     """Reads and writes messages for the house of one bank. `zone`: of the settlement days in messages."""
 
-    def __init__(self, register: Register, receiving: Receiving, permits: Permits, zone: ZoneInfo) -> None:
-        self._register, self._receiving, self._permits, self._zone = register, receiving, permits, zone
+    def __init__(
+        self, register: Register, receiving: Receiving, permits: Permits, payments: Payments, zone: ZoneInfo
+    ) -> None:
+        self._register, self._receiving, self._permits = register, receiving, permits
+        self._payments, self._zone = payments, zone
 
-    def deliver(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivered:
-        """Read the pacs.009 of a participant's delivery, and store their payments. Errors: `Receiving.receive`.
+    def deliver(
+        self, participant: int, content: bytes, signature: bytes, *, who: int, without: Collection[int] = ()
+    ) -> Delivered:
+        """Read the pacs.009 and pacs.004 of a participant's delivery, and store their payments.
+
+        `without`: numbers of messages that are left to the caller. Errors: `Receiving.receive`.
 
         A message that cannot be read, is not the participant's, or is an advice, is refused alone. A payment with
         a settlement day in the future is booked from that day on; one with a time from (FrTm) or until (TillTm) that it
@@ -95,48 +140,119 @@ class Gateway:
         """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
         mine = self._register.participant(participant).code
-        good: list[TransferMessage] = []
-        contents: list[bytes] = []
+        parts, returned = unpack(content), {}
         errors: dict[int, MessageError] = {}
-        parts = unpack(content)
-        for number, each in enumerate(read_transfers(parts)):
+        transfers: list[int] = []
+        for number, part in enumerate(parts):
+            if number in without:
+                continue
+            if kind_of(part) not in returns.KINDS:
+                transfers.append(number)
+                continue
+            try:
+                sent, kind = self._returns(participant, mine, codes, read(part, f"message {number + 1}"))
+            except MessageError as error:
+                errors[number] = error
+            else:
+                returned[number] = self._receiving.receive(participant, content, signature, sent, kind=kind, who=who)
+        good: dict[int, TransferMessage] = {}
+        for number, each in zip(transfers, read_transfers([parts[number] for number in transfers]), strict=True):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
             if isinstance(found, MessageError):
                 errors[number] = found
             else:
-                good.append(found)
-                contents.append(parts[number])
-        if not good:
-            return Delivered(None, (), errors)
-        rows = [row for each in good for row in each.rows]
+                good[number] = found
+        receipt: Receipt | None = None
+        rows: dict[int, range] = {}
+        if good:
+            sent, rows = self._transfers(codes, good, [parts[number] for number in good])
+            receipt = self._receiving.receive(participant, content, signature, sent, kind=TRANSFER, who=who)
+        self._permits.ask()
+        uetrs = tuple(row.uetr for each in good.values() for row in each.rows)
+        return Delivered(receipt, uetrs, errors, rows, returned)
+
+    def _transfers(
+        self, codes: Mapping[str, int], good: Mapping[int, TransferMessage], contents: Sequence[bytes]
+    ) -> tuple[Instructions, dict[int, range]]:
+        """Return the payments of pacs.009, and the rows of each message by its number."""
+        messages = list(good.values())
+        rows = [row for each in messages for row in each.rows]
         table = columns(rows)
         receivers = np.array([codes.get(bank, 0) for bank in table.banks], np.int64)
         currencies = np.array([money.currency(code).numeric for code in table.currencies], np.int64)
         from_ns, until_ns = self._times(rows, table.day)
         priorities = np.array([_PRIORITIES[each] for each in URGENCIES], np.int64)
+        counts = np.array([len(each.rows) for each in messages])
+        ends = np.cumsum(counts)
+        places = {n: range(end - size, end) for n, end, size in zip(good, ends.tolist(), counts.tolist(), strict=True)}
+        pairs = _pairs(rows) if any(each.pair for each in rows) else []
         made = Instructions(
             table.uetr,
-            [each.business_id or each.message_id for each in good],
-            np.repeat(np.arange(len(good)), [len(each.rows) for each in good]),
+            [each.business_id or each.message_id for each in messages],
+            np.repeat(np.arange(len(messages)), counts),
             receivers[table.receiver],
             currencies[table.currency],
             table.minor,
             priorities=priorities[table.urgency],
             from_ns=from_ns,
             until_ns=until_ns,
-            chains=chains.crossing(good, contents),
+            back_currencies=np.array([each.currency for each in pairs], np.int64),
+            back_amounts=np.array([each.minor for each in pairs], np.int64),
+            partners=uetr_bytes([each.partner for each in pairs]),
+            chains=chains.crossing(messages, contents),
         )
-        receipt = self._receiving.receive(participant, content, signature, made, kind=TRANSFER, who=who)
-        if made.chains:
-            self._permits.ask()
-        return Delivered(receipt, tuple(each.uetr for each in rows), errors)
+        return made, places
+
+    def _returns(
+        self, participant: int, code: str, codes: Mapping[str, int], message: Message
+    ) -> tuple[Instructions, str]:
+        """Return the payments of a pacs.004, and its name. Raises MessageError for one of another sender."""
+        returns.check(message, code)
+        value: Returns = message.value
+        made = value.transactions
+        paid = [self._payments.received(participant, each.uetr) for each in made]
+        days = [each.day or value.day for each in made]
+        starts = self._starts(np.array([each.toordinal() for each in days if each]))  # a return without is refused
+        priorities = [_PRIORITIES[each.urgency or "NORM"] for each in made]
+        names = [bank_code(returns.receiver_of(value, each)) for each in made]
+        currencies = [money.currency(each.amount.currency).numeric for each in made]
+        found: dict[int, Chain] = {}
+        for row, (each, original) in enumerate(zip(made, paid, strict=True)):
+            before = self._permits.chain(original.number) if original else None
+            chain = returns.chain_of(value, each, before)
+            if chain.crosses:
+                found[row] = chain
+        instructions = Instructions(
+            uetr_bytes([returns.uetr_of(participant, value, each) for each in made]),
+            [message.header.id if message.header else value.id],
+            np.zeros(len(made), np.int64),
+            np.array([codes.get(each, 0) for each in names], np.int64),
+            np.array(currencies, np.int64),
+            np.array([each.amount.minor for each in made], np.int64),
+            priorities=np.array(priorities, np.int64),
+            from_ns=starts,
+            originals=np.array([each.number if each else UNKNOWN for each in paid], np.int64),
+            chains=found,
+        )
+        return instructions, message.name
 
     def reports(self, payments: Sequence[Payment], *, now_ns: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the sender and the pacs.002 of payments that ended, up to REPORTED_MAX of one sender in each."""
+        """Yield the sender and the pacs.002 of payments that ended, up to REPORTED_MAX of one sender in each.
+
+        A payment against payment is reported to both sides, each by the UETR of its own message; a return by that of
+        the payment it returns.
+        """
         codes = {each.participant: each.code for each in self._register.participants()}
         of_sender: dict[int, list[Payment]] = {}
+        pairs = [each for each in payments if each.back_message]
+        partners = self._payments.partners([each.number for each in pairs])
+        paid = self._payments.of_numbers([each.original for each in payments if each.original > 0])
         for each in payments:
-            of_sender.setdefault(each.sender, []).append(each)
+            own = paid[each.original].uetr if each.original > 0 else each.uetr
+            of_sender.setdefault(each.sender, []).append(each._replace(uetr=own))
+        for each in pairs:
+            own = partners.get(each.number, each.uetr)
+            of_sender.setdefault(each.receiver, []).append(each._replace(uetr=own))
         created = _utc(now_ns)
         for sender, mine in sorted(of_sender.items()):
             for start in range(0, len(mine), REPORTED_MAX):
@@ -175,6 +291,43 @@ class Gateway:
         return np.array(starts, np.int64)[at]
 
 
+class _Pair(NamedTuple):
+    """What a payment against payment brings back, and the UETR of the other side; zeros for another payment."""
+
+    currency: int = 0
+    minor: int = 0
+    partner: int = 0
+
+
+_NO_PAIR: Final = _Pair()
+
+
+def _pairs(rows: Sequence[TransferRow]) -> list[_Pair]:
+    """Return the other side of each payment. `_owned` has checked the instructions."""
+    return [_pair(row) if row.pair else _NO_PAIR for row in rows]
+
+
+def _pair(row: TransferRow) -> _Pair:
+    """Return the other side that an instruction names: `/PVP/UETR/CURRENCYAMOUNT`. Raises UsageError."""
+    found = _PAIR.fullmatch(row.pair)
+    if found is None:
+        raise UsageError(f"{row.pair} is not of the form {_PAIR_FORM}", hint=f"{_PAIR_FORM}, as in {_PAIR_EXAMPLE}")
+    uetr, code, amount = found.groups()
+    if code == row.currency:
+        raise UsageError(f"both sides are in {code}", hint="a currency for each side")
+    minor = minor_units(code, amount)
+    if not minor:
+        raise UsageError("nothing comes back", hint="an amount above zero")
+    # Both sides may have one UETR: then nothing else has to be named.
+    return _Pair(money.currency(code).numeric, minor, 0 if uetr == row.uetr else UUID(uetr).int)
+
+
+def kind_of(content: bytes) -> str:
+    """Return the name of a message, such as pacs.009.001.08; "" if it cannot be read."""
+    found = _DOCUMENT.search(content, 0, _SEARCHED_MAX)
+    return found[1].decode() if found else answers.origin_of(content).name
+
+
 def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage | MessageError:
     """Return a message, or the error that it is no payment, or of another bank than its sender."""
     if message.use == ADVICE:
@@ -183,6 +336,13 @@ def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage 
         return MessageError(f"message {number + 1}", 0, place, problem, right="SttlmMtd CLRG", reason=NOT_SUPPORTED)
     named = {message.from_bank, *(row.sender for row in message.rows)} - {"", code}
     if not named:
+        try:
+            _pairs(message.rows)
+        except UsageError as error:
+            place = "FICdtTrf/CdtTrfTxInf/InstrForNxtAgt/InstrInf"
+            return MessageError(
+                f"message {number + 1}", 0, place, error.message, right=error.hint or _PAIR_FORM, reason=CONTENT
+            )
         return message
     problem = f"{', '.join(sorted(named))} sends it, and {code} signed it"
     return MessageError(f"message {number + 1}", 0, "AppHdr/Fr", problem, right=f"{code}, whose key signed")

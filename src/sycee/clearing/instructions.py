@@ -45,7 +45,8 @@ class Instructions:
     - `amounts`: minor units. `priorities`: 0 (URGENT) to 9.
     - `back_currencies`, `back_amounts`: of payment against payment, what the receiver pays at the same time, else 0.
     - `from_ns`, `until_ns`: book it from then on, and cancel it if it is not booked by then; 0 for none.
-    - `originals`: of a return, the number of the booked payment, else 0.
+    - `originals`: of a return, the number of the booked payment, or -1 for one that is unknown; else 0.
+    - `partners`: (n, 16) u1, of payment against payment whose other side has another UETR: that UETR, else zero.
     - `chains`: by row, of the payments that may cross a border, for compliance. Equal chains may be one object.
 
     Columns that are omitted are zero, and `priorities` NORMAL. Raises UsageError for columns of other lengths.
@@ -63,6 +64,7 @@ class Instructions:
     from_ns: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     until_ns: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     originals: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    partners: Bytes = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
     chains: Mapping[int, Chain] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,6 +84,10 @@ class Instructions:
         if self.uetrs.shape != (count, 16) or self.uetrs.dtype != np.uint8:
             raise UsageError(f"uetrs are bytes of the shape ({count}, 16)")
         object.__setattr__(self, "uetrs", np.ascontiguousarray(self.uetrs))
+        if not len(self.partners):
+            object.__setattr__(self, "partners", np.zeros((count, 16), np.uint8))
+        if self.partners.shape != (count, 16) or np.any(self.partners.any(axis=1) & (self.back_amounts == 0)):
+            raise UsageError(f"partners are bytes of the shape ({count}, 16), of payment against payment alone")
         if len(set(self.business_ids)) < len(self.business_ids) or not all(
             0 < len(each) <= BUSINESS_ID_MAX for each in self.business_ids
         ):

@@ -1,87 +1,101 @@
-"""Messages as files: each delivery of transfers is stored, and gets an answer. The extra `iso20022` is needed."""
+"""Deliveries of messages: each is stored, and each of its messages is answered. The extra `iso20022` is needed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 from blake3 import blake3
 
-from sycee.clearing.gateway import Gateway, pack, unpack
+from sycee.clearing import member_messages
+from sycee.clearing.gateway import Delivered, Gateway, kind_of, pack, unpack
 from sycee.clearing.instructions import Receipt
+from sycee.clearing.member_messages import REJECTED, STATUSES, WAITS, MemberMessages, Sender
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Receiving
-from sycee.clearing.tables import BOOKED, CANCELLED, REFUSED, RETURNED
 from sycee.core.clock import Clock, read_ns
 from sycee.iso20022 import answers
 from sycee.iso20022.answers import Outcome
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import read, write
-
-SETTLED: Final = "ACSC"
-WAITS: Final = "PDNG"
-REJECTED: Final = "RJCT"
-CANCELED: Final = "CANC"
-_STATUS: Final = {BOOKED: SETTLED, RETURNED: SETTLED, REFUSED: REJECTED, CANCELLED: CANCELED}
+from sycee.iso20022.reading import MessageError
+from sycee.iso20022.returns import ReturnedPayment
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer to a delivery, and its numbers: of payments stored now, of duplicates, and of what was refused.
+    """The answer to a delivery, and its numbers.
 
-    `refused` counts payments that the house refused or did not store, and messages that cannot be read.
+    `stored` counts payments stored now, `duplicates` those that were there before, and `requests` other messages that
+    were answered, also again. `refused` counts payments and messages that the house refused or did not store.
     """
 
     answer: bytes
     stored: int
     duplicates: int
     refused: int
+    requests: int = 0
 
 
 class Intake:
     """Takes deliveries of the house of one bank and answers them. `house`: its name in answers."""
 
-    def __init__(self, gateway: Gateway, receiving: Receiving, payments: Payments, clock: Clock, house: str) -> None:
+    def __init__(
+        self, gateway: Gateway, receiving: Receiving, payments: Payments, requests: MemberMessages, clock: Clock,
+        house: Institution,
+    ) -> None:  # fmt: skip
         self._gateway, self._receiving, self._payments, self._clock = gateway, receiving, payments, clock
-        self._house = Institution(name=house)
+        self._requests, self._house = requests, house
 
     def take(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Answered:
-        """Store the payments of a delivery, and return its answer. Errors: `Gateway.deliver`.
+        """Store the payments of a delivery, do what its other messages ask, and return its answer.
 
-        Each message is answered by a pacs.002 with the status of every payment, or refused with the place and the
-        reason. A duplicate, by its business message id or its UETRs, gets the first answer. A delivery that
-        `gateway.pack` made gets its answers packed, in the order of its messages.
+        A pacs.009 or pacs.004 is answered by a pacs.002 with the status of every payment; other messages as
+        `member_messages` lists them. A message that is refused gets the place and the reason. A duplicate, by its
+        business message id or its UETRs, gets the first answer. A delivery that `gateway.pack` made gets its answers
+        packed, in the order of its messages. Errors: `Receiving.receive`.
         """
-        delivered = self._gateway.deliver(participant, content, signature, who=who)
-        receipt, now_ns, at = delivered.receipt, read_ns(self._clock), 0
-        known = self._known(receipt)
-        made, counts = [], [0, 0, len(delivered.errors)]
-        for number, part in enumerate(unpack(content)):
+        sender = Sender(
+            participant, self._receiving.code(participant, content, signature, who), content, signature, who
+        )
+        parts = unpack(content)
+        requests = {at for at, each in enumerate(parts) if kind_of(each) in member_messages.KINDS}
+        delivered = self._gateway.deliver(participant, content, signature, who=who, without=requests)
+        known, now_ns = self._known(delivered), read_ns(self._clock)
+        made, stored, duplicates, refused = [], 0, 0, len(delivered.errors)
+        for number, part in enumerate(parts):
             id = f"A{blake3(part).hexdigest()[:32]}"
-            if (error := delivered.errors.get(number)) is not None:
-                refusal = answers.refusal(part, error, id=id, at_ns=now_ns, house=self._house)
-                made.append(write(refusal))
-                continue
-            assert receipt is not None, "a message without error has a receipt"
-            message = read(part)
-            rows = range(at, at + len(message.value.transactions))
-            at = rows.stop
-            outcomes = {
-                each.ids.uetr: _outcome(receipt, row, known)
-                for each, row in zip(message.value.transactions, rows, strict=True)
-            }
-            answer = write(answers.statuses(message, outcomes, id=id, at_ns=now_ns, house=self._house))
-            stored = _message_of(participant, receipt, rows, known)
-            made.append(self._receiving.answer(stored, answer) or answer if stored else answer)
-            new = sum(bool(receipt.is_new[row]) for row in rows)
-            refused = sum(each.status == REJECTED for each in outcomes.values())
-            counts = [counts[0] + new, counts[1] + sum(not receipt.is_new[row] for row in rows), counts[2] + refused]
-        return Answered(made[0] if len(made) == 1 else pack(made), *counts)
+            error = delivered.errors.get(number)
+            if error is None and number in requests:
+                try:
+                    made.append(self._requests.answer(part, sender, id=id, at_ns=now_ns))
+                except MessageError as wrong:
+                    error, refused = wrong, refused + 1
+            if error is not None:
+                made.append(write(answers.refusal(part, error, id=id, at_ns=now_ns, house=self._house)))
+            elif number not in requests:
+                receipt, rows = delivered.of_message(number)
+                message = read(part)
+                outcomes = {
+                    uetr: _outcome(receipt, row, known)
+                    for uetr, row in zip(_uetrs(message.value.transactions), rows, strict=True)
+                }
+                answer = write(answers.statuses(message, outcomes, id=id, at_ns=now_ns, house=self._house))
+                place = _message_of(participant, receipt, rows, known)
+                made.append(self._receiving.answer(place, answer) or answer if place else answer)
+                new = sum(bool(receipt.is_new[row]) for row in rows)
+                stored, duplicates = stored + new, duplicates + len(rows) - new
+                refused += sum(each.status == REJECTED for each in outcomes.values())
+        return Answered(made[0] if len(made) == 1 else pack(made), stored, duplicates, refused, len(requests))
 
-    def _known(self, receipt: Receipt | None) -> dict[int, Payment]:
-        numbers = receipt.numbers[receipt.numbers > 0].tolist() if receipt is not None else []
+    def _known(self, delivered: Delivered) -> dict[int, Payment]:
+        numbers = [n for receipt in delivered.receipts for n in receipt.numbers[receipt.numbers > 0].tolist()]
         return self._payments.of_numbers(numbers)
+
+
+def _uetrs(transactions: Sequence[Any]) -> list[str]:
+    return [each.uetr if isinstance(each, ReturnedPayment) else each.ids.uetr for each in transactions]
 
 
 def _outcome(receipt: Receipt, row: int, known: dict[int, Payment]) -> Outcome:
@@ -89,7 +103,7 @@ def _outcome(receipt: Receipt, row: int, known: dict[int, Payment]) -> Outcome:
     if not number:
         return Outcome(REJECTED, receipt.reasons[row])
     found = known[number]
-    return Outcome(_STATUS.get(found.state, WAITS), found.reason, settled_ns=found.booked_ns, clearing=str(number))
+    return Outcome(STATUSES.get(found.state, WAITS), found.reason, settled_ns=found.booked_ns, clearing=str(number))
 
 
 def _message_of(participant: int, receipt: Receipt, rows: Sequence[int], known: dict[int, Payment]) -> int:

@@ -17,6 +17,8 @@ from sycee.clearing.tables import (
     CLEARED,
     DECIDED,
     MEMBERS,
+    MESSAGES,
+    PAIRS,
     PAYMENTS,
     QUEUED,
     REFUSED,
@@ -66,13 +68,47 @@ class Payments:
         self._stores = stores
 
     def get(self, uetr: str) -> Payment:
-        """Return a payment. Raises NotFound if there is none."""
+        """Return a payment, by its UETR or that of its other side. Raises NotFound if there is none."""
         with reading(self._stores.engine) as connection:
-            query = sqlalchemy.select(PAYMENTS).where(PAYMENTS.c.uetr == uuid.UUID(uetr).bytes)
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(sqlalchemy.select(PAYMENTS).where(_of_uetrs([uetr]))).first()
         if row is None:
             raise NotFound(f"there is no payment {uetr}")
         return _payment(row)
+
+    def sent(self, participant: int, uetr: str) -> Payment | None:
+        """Return the payment of a UETR that a participant sent, or whose other side it is; None without one."""
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(sqlalchemy.select(PAYMENTS).where(_sent_by(participant, [uetr]))).first()
+        return None if row is None else _payment(row)
+
+    def received(self, participant: int, uetr: str) -> Payment | None:
+        """Return the payment of a UETR whose receiver is a participant; None without one."""
+        with reading(self._stores.engine) as connection:
+            chosen = (PAYMENTS.c.uetr == uuid.UUID(uetr).bytes) & (PAYMENTS.c.receiver == participant)
+            row = connection.execute(sqlalchemy.select(PAYMENTS).where(chosen)).one_or_none()
+        return None if row is None else _payment(row)
+
+    def of_message(self, participant: int, business_id: str, *, most: int) -> Sequence[Payment]:
+        """Return up to `most` payments of a participant's message, in order."""
+        mine = (MESSAGES.c.participant == participant) & (MESSAGES.c.business_id == business_id)
+        with reading(self._stores.engine) as connection:
+            message = connection.scalar(sqlalchemy.select(MESSAGES.c.message).where(mine))
+            if message is None:
+                return []
+            chosen = (PAYMENTS.c.message == message) | (
+                (PAYMENTS.c.back_message == message) & (PAYMENTS.c.back_message > 0)
+            )
+            query = sqlalchemy.select(PAYMENTS).where(chosen).order_by(PAYMENTS.c.number).limit(most)
+            return [_payment(row) for row in connection.execute(query)]
+
+    def partners(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the UETRs of the other sides of payments against payment, by number; only where they differ."""
+        found: dict[int, str] = {}
+        with reading(self._stores.engine) as connection:
+            for part in _parts(numbers):
+                rows = connection.execute(sqlalchemy.select(PAIRS).where(PAIRS.c.payment.in_(part)))
+                found |= {row.payment: uetr_text(row.uetr) for row in rows}
+        return found
 
     def of_numbers(self, numbers: Sequence[int]) -> dict[int, Payment]:
         """Return payments by their numbers."""
@@ -116,13 +152,13 @@ class Payments:
     def cancel(self, participant: int, uetrs: Sequence[str]) -> Sequence[Payment]:
         """Cancel those payments of a participant that wait, on its message; return all of them as they are now.
 
-        A payment that is decided or booked stays. Raises NotFound for a payment that the participant did not send.
+        A payment that is decided or booked stays. Either side cancels a payment against payment. Raises NotFound for
+        a payment that the participant did not send.
         """
-        keys = [uuid.UUID(each).bytes for each in uetrs]
         with reading(self._stores.engine) as connection:
-            sent = PAYMENTS.c.uetr.in_(keys) & (PAYMENTS.c.sender == participant)
-            numbers = list(connection.scalars(sqlalchemy.select(PAYMENTS.c.number).where(sent)))
-        if len(numbers) < len(set(keys)):
+            query = sqlalchemy.select(PAYMENTS.c.number).where(_sent_by(participant, uetrs))
+            numbers = list(connection.scalars(query))
+        if len(numbers) < len(set(uetrs)):
             raise NotFound(f"operator {participant} sent no payment with one of these UETRs")
         for part in _parts(numbers):
             self._cancel(PAYMENTS.c.number.in_(part) & PAYMENTS.c.state.in_(WAITING), reasons.CANCELLED)
@@ -181,10 +217,33 @@ class Payments:
                 yield f"{count:,} payments are {name}, and their sets are not those of this state"
 
 
+def uetr_text(uetr: bytes) -> str:
+    """Return the text of a UETR as stored."""
+    digits = bytes(uetr).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def _payment(row: Sequence[Any]) -> Payment:
-    digits = bytes(row[1]).hex()
-    uetr = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    return Payment(row[0], uetr, *row[2:])
+    return Payment(row[0], uetr_text(row[1]), *row[2:])
+
+
+def _of_uetrs(uetrs: Sequence[str]) -> sqlalchemy.ColumnElement[bool]:
+    """Return the condition that a payment has a UETR, or its other side, whose message is there."""
+    keys = [uuid.UUID(each).bytes for each in uetrs]
+    return PAYMENTS.c.uetr.in_(keys) | _other_side(keys)
+
+
+def _sent_by(participant: int, uetrs: Sequence[str]) -> sqlalchemy.ColumnElement[bool]:
+    """Return the condition that a participant sent a payment of a UETR, or is its other side."""
+    keys = [uuid.UUID(each).bytes for each in uetrs]
+    own = PAYMENTS.c.uetr.in_(keys) & (PAYMENTS.c.sender == participant)
+    same = PAYMENTS.c.uetr.in_(keys) & (PAYMENTS.c.receiver == participant) & (PAYMENTS.c.back_message > 0)
+    return own | same | (_other_side(keys) & (PAYMENTS.c.receiver == participant))
+
+
+def _other_side(keys: Sequence[bytes]) -> sqlalchemy.ColumnElement[bool]:
+    named = sqlalchemy.select(PAIRS.c.payment).where(PAIRS.c.uetr.in_(keys))
+    return PAYMENTS.c.number.in_(named) & (PAYMENTS.c.back_message > 0)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

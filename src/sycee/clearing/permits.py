@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing.tables import CHAINS, CLEARED, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID
-from sycee.compliance.enforcement.screening import PERMITTED, ComplianceRecord
+from sycee.clearing.payments import uetr_text
+from sycee.clearing.tables import CHAINS, CLEARED, PAIRS, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID
+from sycee.compliance.enforcement import reason_codes
+from sycee.compliance.enforcement.screening import ComplianceRecord, Screened
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core import money
 from sycee.core.clock import read_ns
@@ -20,7 +22,7 @@ from sycee.database.transactions import reading, write
 
 if TYPE_CHECKING:
     from sycee.clearing.chains import Chain
-    from sycee.compliance.enforcement.payment_messages import ScreenedTransfer
+    from sycee.iso20022.credit_transfers import CreditTransfer
 
 ASKED_MAX: Final = 100_000  # payments of one transaction of compliance
 _BY: Final = "clearing house"
@@ -44,22 +46,34 @@ class Permits:
             found = connection.scalar(sqlalchemy.select(PERMITS.c.digests).where(PERMITS.c.payment == payment))
         return tuple((found or "").split())
 
+    def chain(self, payment: int) -> Chain | None:
+        """Return the chain of a payment that may cross a border, by its number; None for another one."""
+        found: dict[int, Chain] = {}
+        with reading(self._stores.engine) as connection:
+            number = connection.scalar(sqlalchemy.select(PERMITS.c.chain).where(PERMITS.c.payment == payment))
+            if number:
+                _read_chains(connection, [number], found)
+        return found[number] if number else None
+
     def ask(self) -> tuple[int, int]:
         """Ask compliance about all payments that wait for a permit; return how many it permitted and refused.
 
-        Every step of a payment's chain, in each of its currencies, is a request. A payment that is permitted in all of
-        them is queued, or cleared until its time comes. Another one is refused with the first reason. The digests of
-        the records stay with the payment. While nothing is declared, all of them wait.
+        Every step of a payment's chain, in each of its currencies, is a request; of payment against payment, those of
+        both sides. A payment that is permitted in all of them is queued, or cleared until its time comes. Another one
+        is refused with the first reason. The digests of the records stay with the payment. While nothing is declared,
+        all of them wait.
         """
         if self._compliance is None:
             return self._permit_all(), 0
         permitted = refused = 0
         if not self._waits() or not all(self._compliance.versions(kind) for kind in ("network", "library")):
             return permitted, refused
-        columns = (PAYMENTS.c.number, PAYMENTS.c.uetr, PAYMENTS.c.currency, PAYMENTS.c.minor, PERMITS.c.chain)
+        names = ("number", "uetr", "currency", "minor", "back_currency", "back_minor")
+        columns = (PERMITS.c.chain, PERMITS.c.back_chain, PAIRS.c.uetr.label("back_uetr"))
         query = (
-            sqlalchemy.select(*columns)
+            sqlalchemy.select(*(PAYMENTS.c[name] for name in names), *columns)
             .join(PERMITS, PERMITS.c.payment == PAYMENTS.c.number)
+            .outerjoin(PAIRS, PAIRS.c.payment == PAYMENTS.c.number)
             .where(PAYMENTS.c.state == VALID)
             .order_by(PAYMENTS.c.number)
             .limit(ASKED_MAX)
@@ -68,15 +82,18 @@ class Permits:
         while True:
             with reading(self._stores.engine) as connection:
                 rows = connection.execute(query).all()
-                _read_chains(connection, {row.chain for row in rows} - chains.keys(), chains)
+                wanted = {number for row in rows for number in (row.chain, row.back_chain) if number}
+                _read_chains(connection, wanted - chains.keys(), chains)
             if not rows:
                 return permitted, refused
-            answers = self._compliance.screen_transfers(_asked(rows, chains), by=_BY)
-            numbers, now_ns = [row.number for row in rows], read_ns(self._stores.clock)
-            kept = list(zip(numbers, answers, strict=True))
-            good = sum(each.outcome == PERMITTED for each in answers)
-            write(self._stores.engine, lambda connection, kept=kept, now=now_ns: _store(connection, kept, now))  # type: ignore[misc]
-            permitted, refused = permitted + good, refused + len(answers) - good
+            asked = _asked(rows, chains)
+            answers = self._compliance.screen_transfers([(uetr, transfer) for _, uetr, transfer in asked], by=_BY)
+            kept: dict[int, list[Screened]] = {}
+            for (number, *_), answer in zip(asked, answers, strict=True):
+                kept.setdefault(number, []).extend(answer.decisions)
+            now_ns = read_ns(self._stores.clock)
+            good = write(self._stores.engine, partial(_store, answers=kept, now_ns=now_ns))
+            permitted, refused = permitted + good, refused + len(kept) - good
 
     def withdraw_stale(self) -> int:
         """Let payments wait for a permit again whose permit may not hold any more; return their number.
@@ -115,15 +132,20 @@ class Permits:
         return datetime.fromtimestamp(read_ns(self._stores.clock) / 1e9, UTC).date().isoformat()
 
 
-def _asked(rows: Sequence[Any], chains: dict[int, Chain]) -> list[tuple[str, Any]]:
-    """Return the transfers of payments with their UETRs, by which compliance keeps its records."""
+def _asked(rows: Sequence[Any], chains: Mapping[int, Chain]) -> list[tuple[int, str, CreditTransfer]]:
+    """Return the transfers of payments with their numbers and UETRs, by which compliance keeps its records."""
     from sycee.iso20022.elements import Amount
 
     asked = []
     for row in rows:
-        uetr = str(uuid.UUID(bytes=bytes(row.uetr)))
-        amount = Amount(money.currency_of(row.currency).code, row.minor)
-        asked.append((uetr, chains[row.chain].transfer(uetr, amount)))
+        for uetr, chain, currency, minor in (
+            (row.uetr, row.chain, row.currency, row.minor),
+            (row.back_uetr or row.uetr, row.back_chain, row.back_currency, row.back_minor),
+        ):
+            if chain:
+                text = uetr_text(uetr)
+                amount = Amount(money.currency_of(currency).code, minor)
+                asked.append((row.number, text, chains[chain].transfer(text, amount)))
     return asked
 
 
@@ -137,18 +159,21 @@ def _read_chains(connection: Connection, numbers: Iterable[int], into: dict[int,
         into |= {number: parse(text) for number, text in connection.execute(query)}
 
 
-def _store(connection: Connection, answers: Sequence[tuple[int, ScreenedTransfer]], now_ns: int) -> None:
-    """Write the answers of compliance and the states that follow. A payment that was cancelled meanwhile stays so."""
+def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], now_ns: int) -> int:
+    """Write the answers of compliance and the states that follow; return the number of payments that it permits.
+
+    A payment that was cancelled meanwhile stays so.
+    """
     permits: list[dict[str, Any]] = []
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
-    for number, answer in answers:
-        digests = " ".join([each.digest for each in answer.decisions])
+    for number, decisions in answers.items():
+        digests = " ".join([each.digest for each in decisions])
         permit = {"at": number, "new_digests": digests, "new_network": "", "new_library": "", "new_day": ""}
-        if answer.outcome != PERMITTED:
-            bad.append({"at": number, "why": answer.reason_code})
+        results = [each.result for each in decisions if isinstance(each, ComplianceRecord)]
+        if len(results) < len(decisions):
+            bad.append({"at": number, "why": reason_codes.first_code(each.reason_code for each in decisions)})
         else:
-            results = [each.result for each in answer.decisions if isinstance(each, ComplianceRecord)]
             day = min((each.until.isoformat() for each in results if each.until), default="")
             inputs = results[0].inputs  # one transaction of compliance judges by the same versions
             permit |= {"new_network": inputs.network, "new_library": inputs.library, "new_day": day}
@@ -165,6 +190,7 @@ def _store(connection: Connection, answers: Sequence[tuple[int, ScreenedTransfer
         connection.execute(PAYMENTS.update().where(mine).values(state=_state_from(now_ns)), good)
     if bad:
         connection.execute(PAYMENTS.update().where(mine).values(state=REFUSED, reason=bind("why")), bad)
+    return len(good)
 
 
 def _state_from(now_ns: int) -> Any:

@@ -14,4 +14,5 @@ SAME_UETR: Final = "DU03"  # DuplicateTransaction: another payment has the UETR
 TOO_LATE: Final = "TM01"  # InvalidCutOffTime: not booked by its end
 NO_MONEY: Final = "AM04"  # InsufficientFunds: its sender failed a call at the end of the day
 CANCELLED: Final = "DS02"  # OrderCancelled: by its sender
+BLOCKED: Final = "AC06"  # BlockedAccount: what leaves the position is blocked
 NO_ORIGINAL: Final = "ARDT"  # AlreadyReturnedTransaction, or no booked payment to return

@@ -7,6 +7,7 @@ a crash leaves all of it or nothing, and the same delivery again gets the first 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from sycee.clearing.tables import (
     DELIVERIES,
     MESSAGES,
     OPEN,
+    PAIRS,
     PAYMENTS,
     PERMITS,
     QUEUED,
@@ -50,6 +52,10 @@ DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
 _STATES: Final = np.array([REFUSED, UNMATCHED, VALID, CLEARED, QUEUED], object)
+
+
+class SameId(UsageError):
+    """A message has the business message id of a message of another kind."""
 
 
 class Receiving:
@@ -84,11 +90,13 @@ class Receiving:
         return write(self._stores.engine, store)
 
     def keep(
-        self, participant: int, content: bytes, signature: bytes, business_id: str, *, kind: str, who: int
-    ) -> tuple[int, bytes | None]:
+        self, participant: int, content: bytes, signature: bytes, business_id: str, *, kind: str, who: int,
+        also: Callable[[Connection, int], None] | None = None,
+    ) -> tuple[int, bytes | None]:  # fmt: skip
         """Keep a message that has no payments, and return its number and its answer, if it has one already.
 
-        The same business message id again returns the first message. Raises as `receive`.
+        The same business message id again returns the first message. `also`: writes more, with the number of a new
+        message, in the same transaction. Raises as `receive`, and SameId if the first message is of another kind.
         """
         self._people.require(who, DELIVER, operator=participant)
         delivery = self._delivery(participant, content, signature, who)
@@ -97,7 +105,9 @@ class Receiving:
         def store(connection: Connection) -> tuple[int, bytes | None]:
             found = connection.execute(sqlalchemy.select(MESSAGES).where(mine)).one_or_none()
             if found is not None:
-                return found.message, found.answer
+                if found.kind != kind:
+                    raise SameId(f"{business_id} is the id of a {found.kind}", hint="give each message a new id")
+                return found.message, None if found.answer is None else bytes(found.answer)
             if (earlier := _earlier(connection, participant, delivery["digest"])) is None:
                 connection.execute(DELIVERIES.insert().values(**delivery, content=zlib.compress(content, 1)))
             number = _next(connection, MESSAGES.c.message)
@@ -106,6 +116,8 @@ class Receiving:
                 "delivery": delivery["id"] if earlier is None else earlier, "answer": None,
             }  # fmt: skip
             connection.execute(MESSAGES.insert().values(row))
+            if also is not None:
+                also(connection, number)
             return number, None
 
         return write(self._stores.engine, store)
@@ -119,6 +131,16 @@ class Receiving:
             return bytes(connection.scalar(sqlalchemy.select(MESSAGES.c.answer).where(chosen)) or b"")
 
         return write(self._stores.engine, store)
+
+    def code(self, participant: int, content: bytes, signature: bytes, who: int) -> str:
+        """Return a participant's code, if the signature is its own and `who` may deliver. Raises as `receive`."""
+        self._people.require(who, DELIVER, operator=participant)
+        self._delivery(participant, content, signature, who)
+        return self._register.participant(participant).code
+
+    def now_ns(self) -> int:
+        """Return the time of the bank's clock."""
+        return read_ns(self._stores.clock)
 
     def content(self, delivery: int) -> bytes:
         """Return the content of a delivery, as it came."""
@@ -185,6 +207,8 @@ class _Storing:
         self._connection, self._participant, self._made = connection, participant, made
         self._checked, self._delivery, self._screens = checked, delivery, screens
         self._reasons: dict[int, str] = {}
+        self._mismatched = np.zeros(made.size, bool)  # the other side names other amounts
+        self._paired: set[int] = set()  # rows whose other side was there before
 
     def run(self, kind: str, earlier: int | None) -> Receipt:
         size = self._made.size
@@ -192,10 +216,12 @@ class _Storing:
         numbers = np.zeros(size, np.int64)
         rows = np.flatnonzero(message_of > 0)
         self._check_returns(rows)
+        rows = self._pair(rows, message_of, numbers)
         if rows.size:
             numbers[rows] = self._payments(rows, message_of[rows])
         is_new = numbers > 0
-        others = np.flatnonzero(~is_new)
+        self._remember_partners(rows[is_new[rows]], numbers)
+        others = np.flatnonzero(~is_new & ~self._mismatched)
         if others.size:
             self._duplicates(others, message_of, numbers)
         self._permits(numbers, is_new)
@@ -206,12 +232,12 @@ class _Storing:
         """Store the new messages; return the number of each payment's message, 0 for one that was there before."""
         made, first = self._made, _next(self._connection, MESSAGES.c.message)
         count = len(made.business_ids)
-        if earlier is None:
-            columns = {
-                "message": np.arange(first, first + count), "participant": self._participant,
-                "business_id": list(made.business_ids), "kind": kind, "delivery": id_bytes(self._delivery["id"]),
-            }  # fmt: skip
-            insert_columns(self._connection, MESSAGES, columns, may_exist=True)
+        delivery = self._delivery["id"] if earlier is None else earlier
+        columns = {
+            "message": np.arange(first, first + count), "participant": self._participant,
+            "business_id": list(made.business_ids), "kind": kind, "delivery": id_bytes(delivery),
+        }  # fmt: skip
+        insert_columns(self._connection, MESSAGES, columns, may_exist=True)
         query = sqlalchemy.select(MESSAGES.c.message).where(MESSAGES.c.message >= first)
         stored = np.array(self._connection.scalars(query).all(), np.int64)
         is_new = np.zeros(count, bool)
@@ -242,7 +268,7 @@ class _Storing:
         """Refuse returns of payments that are not booked, not the other way, smaller, or returned already."""
         made, checked = self._made, self._checked
         returned: set[int] = set()
-        for row in rows[made.originals[rows] > 0].tolist():
+        for row in rows[made.originals[rows] != 0].tolist():
             number = int(made.originals[row])
             query = sqlalchemy.select(PAYMENTS).where(PAYMENTS.c.number == number)
             paid = self._connection.execute(query).one_or_none()
@@ -266,7 +292,9 @@ class _Storing:
         names = ("number", "uetr", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "state")
         condition, parameters = any_of(self._connection, "uetr", made.uetrs[rows])
         query = f"SELECT {', '.join(names)} FROM clearing_payments WHERE {condition}"  # noqa: S608  (our own names)
-        found = {bytes(each[1]): each for each in self._connection.exec_driver_sql(query, parameters)}
+        stored = self._connection.exec_driver_sql(query, parameters)
+        found: dict[bytes, tuple[Any, ...]] = {bytes(each[1]): tuple(each) for each in stored}
+        found |= self._paired_before(rows)
         for row in rows.tolist():
             number, _, sender, receiver, *legs, state = found.get(made.uetrs[row].tobytes(), (0, b"", 0, 0, ""))
             mine = (int(made.currencies[row]), int(made.amounts[row]))
@@ -283,6 +311,83 @@ class _Storing:
             else:
                 self._reasons[row] = reasons.SAME_UETR if message_of[row] else reasons.SAME_MESSAGE
 
+    def _pair(self, rows: Array, message_of: Array, numbers: Array) -> Array:
+        """Join payments to the other side, whose message names this one; return the rows that are stored as new ones.
+
+        A UETR is used, too, if it is the other side's of a payment.
+        """
+        made = self._made
+        left = [True] * rows.size
+        used = self._paired_before(rows)
+        for at, row in enumerate(rows.tolist()):
+            uetr = made.uetrs[row].tobytes()
+            if uetr in used:
+                left[at] = False
+            elif made.partners[row].any() and not self._checked.reason[row]:
+                left[at] = not self._join(row, uetr, message_of, numbers)
+        return rows[left]
+
+    def _join(self, row: int, uetr: bytes, message_of: Array, numbers: Array) -> bool:
+        """Join a payment to the other side, and return whether it is there."""
+        made, connection = self._made, self._connection
+        names_this = sqlalchemy.exists().where(PAIRS.c.payment == PAYMENTS.c.number, PAIRS.c.uetr == uetr)
+        waits = (PAYMENTS.c.uetr == made.partners[row].tobytes()) & (PAYMENTS.c.state == UNMATCHED)
+        other = connection.execute(sqlalchemy.select(PAYMENTS).where(waits, names_this)).one_or_none()
+        is_stored = sqlalchemy.select(PAYMENTS.c.number).where(PAYMENTS.c.uetr == uetr)
+        ends = (made.receivers[row], self._participant)
+        if other is None or (other.sender, other.receiver) != ends or connection.scalar(is_stored) is not None:
+            return False
+        legs = (made.back_currencies[row], made.back_amounts[row], made.currencies[row], made.amounts[row])
+        if (other.currency, other.minor, other.back_currency, other.back_minor) != legs:
+            self._mismatched[row], self._reasons[row] = True, reasons.WRONG_AMOUNT
+            return True
+        until = [each for each in (other.until_ns, int(made.until_ns[row])) if each]
+        values = {
+            "from_ns": max(other.from_ns, int(made.from_ns[row])), "until_ns": min(until, default=0),
+            "priority": min(other.priority, int(made.priorities[row])),
+        }  # fmt: skip
+        connection.execute(PAYMENTS.update().where(PAYMENTS.c.number == other.number).values(values))
+        if row in made.chains:
+            self._add_chain(other.number, made.chains[row])
+        self._match(other.number, int(message_of[row]))
+        self._paired.add(row)
+        numbers[row] = other.number
+        return True
+
+    def _add_chain(self, number: int, chain: Chain) -> None:
+        """Store the chain of the other side: compliance is asked about both."""
+        connection, back = self._connection, chain_number(self._connection, chain)
+        mine = PERMITS.c.payment == number
+        if not connection.execute(PERMITS.update().where(mine).values(back_chain=back)).rowcount:
+            row = {
+                "payment": number, "chain": 0, "back_chain": back, "digests": "", "network": "", "library": "",
+                "until_day": "",
+            }  # fmt: skip
+            connection.execute(PERMITS.insert().values(row))
+        connection.execute(PAYMENTS.update().where(PAYMENTS.c.number == number).values(crossing=1))
+
+    def _remember_partners(self, rows: Array, numbers: Array) -> None:
+        """Store which UETR the other side of new payments has."""
+        chosen = [row for row in rows.tolist() if self._made.partners[row].any()]
+        if chosen:
+            columns = {"payment": numbers[chosen], "uetr": self._made.partners[chosen]}
+            insert_columns(self._connection, PAIRS, columns)
+
+    def _paired_before(self, rows: Array) -> dict[bytes, tuple[Any, ...]]:
+        """Return the payments whose other side has the UETR of one of these rows, by that UETR."""
+        connection = self._connection
+        if not rows.size or connection.scalar(sqlalchemy.select(PAIRS.c.payment).limit(1)) is None:
+            return {}
+        condition, parameters = any_of(connection, "r.uetr", self._made.uetrs[rows])
+        names = ("number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "state")
+        query = (
+            f"SELECT r.uetr, {', '.join(f'p.{name}' for name in names)} FROM clearing_pairs r "  # noqa: S608
+            f"JOIN clearing_payments p ON p.number = r.payment WHERE p.back_message > 0 AND {condition}"
+        )
+        return {
+            bytes(uetr): (number, uetr, *rest) for uetr, number, *rest in connection.exec_driver_sql(query, parameters)
+        }
+
     def _match(self, number: int, message: int) -> None:
         """Let a payment against payment continue: both sides sent its message."""
         now_ns = self._delivery["at_ns"]
@@ -295,7 +400,7 @@ class _Storing:
     def _permits(self, numbers: Array, is_new: Array) -> None:
         """Store the chains of new payments, about which compliance is asked."""
         chains = self._made.chains
-        rows = [row for row in chains if is_new[row]]
+        rows = [row for row in chains if is_new[row] and row not in self._paired]
         if not rows:
             return
         found: dict[int, int] = {}  # by the identity of a chain, which many payments share
@@ -304,6 +409,7 @@ class _Storing:
                 found[id(chains[row])] = chain_number(self._connection, chains[row])
         columns = {
             "payment": numbers[rows], "chain": np.array([found[id(chains[row])] for row in rows], np.int64),
+            "back_chain": 0,
             "digests": "", "network": "", "library": "", "until_day": "",
         }  # fmt: skip
         insert_columns(self._connection, PERMITS, columns)

@@ -11,6 +11,7 @@ from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.limits import Limits
 from sycee.clearing.messages import Messages
+from sycee.clearing.pay_outs import PayOuts
 from sycee.clearing.payments import Payments
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
@@ -26,6 +27,7 @@ from sycee.issuance.registry import Registry
 if TYPE_CHECKING:
     from sycee.clearing.gateway import Gateway
     from sycee.clearing.intake import Intake
+    from sycee.clearing.member_messages import MemberMessages
 
 
 class Clearing:
@@ -39,29 +41,43 @@ class Clearing:
         self, stores: Stores, people: People, proposals: Proposals, registry: Registry, compliance: Compliance | None,
         folder: Path, zone: ZoneInfo,
     ) -> None:  # fmt: skip
-        self._zone, self._clock = zone, stores.clock
+        self._stores, self._zone, self._clock = stores, zone, stores.clock
         self.register = Register(stores, people, proposals, registry)
         self.positions = Positions(stores, people, registry, self.register)
         self.receiving = Receiving(stores, people, self.register, screens=compliance is not None)
         self.permits = Permits(stores, compliance)
         self.payments = Payments(stores)
+        self.pay_outs = PayOuts(stores, self.positions)
         self.messages = Messages(stores)
         self.limits = Limits(stores, people, self.register, zone)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)
-        self.windows = Windows(stores, people, self.register, self.positions, self.payments, self.gross, self.sets)
+        self.windows = Windows(
+            stores, people, self.register, self.positions, self.payments, self.gross, self.sets, self.pay_outs
+        )
 
     def gateway(self) -> Gateway:
         """Return the reader and writer of messages. The extra `iso20022` is needed."""
         from sycee.clearing.gateway import Gateway
 
-        return Gateway(self.register, self.receiving, self.permits, self._zone)
+        return Gateway(self.register, self.receiving, self.permits, self.payments, self._zone)
 
     def intake(self, house: str) -> Intake:
         """Return what takes deliveries and answers them. `house`: its name in answers."""
         from sycee.clearing.intake import Intake
+        from sycee.iso20022.institutions import Institution
 
-        return Intake(self.gateway(), self.receiving, self.payments, self._clock, house)
+        named = Institution(name=house)
+        return Intake(self.gateway(), self.receiving, self.payments, self.requests(house), self._clock, named)
+
+    def requests(self, house: str) -> MemberMessages:
+        """Return what answers messages that are no payments. `house`: its name in answers."""
+        from sycee.clearing.account_days import AccountDays
+        from sycee.clearing.member_messages import MemberMessages
+        from sycee.iso20022.institutions import Institution
+
+        days, named = AccountDays(self._stores, self.register, self._zone), Institution(name=house)
+        return MemberMessages(self.register, self.receiving, self.payments, self.pay_outs, days, named, self._zone)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""

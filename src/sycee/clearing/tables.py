@@ -182,6 +182,9 @@ Index(
 )  # fmt: skip
 _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
+Index("clearing_payments_message", PAYMENTS.c.message)
+_IS_PAIR: Final = PAYMENTS.c.back_message > 0
+Index("clearing_payments_back", PAYMENTS.c.back_message, sqlite_where=_IS_PAIR, postgresql_where=_IS_PAIR)
 _IS_RETURN: Final = PAYMENTS.c.original > 0
 Index("clearing_payments_original", PAYMENTS.c.original, sqlite_where=_IS_RETURN, postgresql_where=_IS_RETURN)
 # What messages say about institutions and persons, as `chains.Chain.text`: once for all payments with the same.
@@ -192,16 +195,39 @@ CHAINS: Final = Table(
     Column("digest", DIGEST, nullable=False, unique=True),
     *required(Text, "content"),
 )
-# Of a payment that may cross a border: its chain, and the answers of compliance to all requests that follow from it.
+# Of a payment that may cross a border: its chain, that of the other side of a payment against payment (0 for none of
+# either), and the answers of compliance to all requests that follow from it.
 # `digests`: of their records, with blanks between them; "" if it was not asked. `network`, `library`: digests of what
 # judged, "" after a refusal.
 PERMITS: Final = Table(
     "clearing_permits",
     METADATA,
     Column("payment", NUMBER, primary_key=True, autoincrement=False),
-    *required(NUMBER, "chain"),
+    *required(NUMBER, "chain", "back_chain"),
     *required(Text, "digests", "network", "library", "until_day"),
 )
+# Payment against payment by messages that name each other: `uetr` is that of the other side's message, as that of
+# `payment` names it. Once that message is there, `back_message` of the payment is its number.
+PAIRS: Final = Table(
+    "clearing_pairs",
+    METADATA,
+    Column("payment", NUMBER, primary_key=True, autoincrement=False),
+    Column("uetr", LargeBinary(16), nullable=False, index=True),
+)
+# What a participant asked to pay out, by the number of its message. `intent`: that moves the money. `ended_ns`: 0 while
+# it waits. `reason`, `words`: of a refusal.
+PAY_OUTS: Final = Table(
+    "clearing_pay_outs",
+    METADATA,
+    Column("message", NUMBER, primary_key=True, autoincrement=False),
+    *required(Integer, "participant", "currency"),
+    *required(MINOR, "minor"),
+    *required(Id128, "intent"),
+    *required(NS, "ended_ns", "answered_ns"),
+    *required(Text, "reason", "words"),
+)
+_WAITING_PAY_OUTS: Final = PAY_OUTS.c.answered_ns == 0
+Index("clearing_pay_outs_open", PAY_OUTS.c.message, sqlite_where=_WAITING_PAY_OUTS, postgresql_where=_WAITING_PAY_OUTS)
 # Payments that were decided together. `first`: the id of its first record on the ledger; the others follow from it.
 # `batch`: its number on the ledger, 0 for gross. `ended_ns`: 0 while the ledger may still have the batch. `records`,
 # `total_minor`: of the batch, with draws on lines.

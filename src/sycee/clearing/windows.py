@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from sycee.clearing import events, reasons
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
+from sycee.clearing.pay_outs import PayOuts
 from sycee.clearing.payments import Payments
 from sycee.clearing.positions import Positions
 from sycee.clearing.sets import SETTLE, Sets
@@ -81,10 +82,10 @@ class Windows:
 
     def __init__(
         self, stores: Stores, people: People, register: Register, positions: Positions, payments: Payments,
-        gross: Gross, sets: Sets,
+        gross: Gross, sets: Sets, pay_outs: PayOuts,
     ) -> None:  # fmt: skip
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
-        self._payments, self._gross, self._sets = payments, gross, sets
+        self._payments, self._gross, self._sets, self._pay_outs = payments, gross, sets, pay_outs
 
     # --- reading ---
 
@@ -194,13 +195,14 @@ class _Turn:
 
     def __init__(self, of: Windows, signers: Sequence[Signer], who: int, seconds: float, seed: int) -> None:
         self._stores, self._positions, self._payments = of._stores, of._positions, of._payments
-        self._gross, self._sets, self._windows = of._gross, of._sets, of
+        self._gross, self._sets, self._pay_outs, self._windows = of._gross, of._sets, of._pay_outs, of
         self._by: dict[str, Any] = {"signers": signers, "who": who}
         self._search: dict[str, Any] = {"seconds": seconds, "seed": seed}
 
     def round(self, day: Day, due: Sequence[int]) -> None:
-        """Book what is covered and a set, and store that these rounds are done."""
+        """Book what is covered and a set, pay out what is asked for, and store that these rounds are done."""
         self._book()
+        self._pay_outs.perform(**self._by)
         rounds = ROUNDS.update().where(ROUNDS.c.day == day.day, ROUNDS.c.due_ns.in_(due))
         statement = rounds.values(done_ns=read_ns(self._stores.clock))
         write(self._stores.engine, lambda connection: connection.execute(statement))
@@ -208,6 +210,7 @@ class _Turn:
     def close(self, day: Day, now_ns: int) -> None:
         """Do the closing round, and call for the money that the rest of the queue and the lines need."""
         self._book()
+        self._pay_outs.perform(**self._by)
         with reading(self._stores.engine) as connection:
             last = connection.scalar(sqlalchemy.select(sqlalchemy.func.max(PAYMENTS.c.number))) or 0
         needs = self._needs(last)
@@ -251,6 +254,7 @@ class _Turn:
         self._block(day)
         self._book()
         self._positions.repay(**self._by)
+        self._pay_outs.perform(**self._by)
         owing = {each.position.participant for each in self._positions.funds() if each.drawn_minor and each.can_pay}
         self._step(day, FUNDED, SETTLED, lambda connection: self._add_defaults(connection, day, owing))
 

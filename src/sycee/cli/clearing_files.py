@@ -47,7 +47,7 @@ def deliver_all(messages: Path, take: Callable[[bytes, bytes], Answered]) -> int
     """
     files = [each for each in sorted(messages.glob("*.xml")) if not each.name.endswith(ANSWER_ENDING)]
     waiting = [each for each in files if not _answer_to(each).exists()]
-    stored = duplicates = refused = 0
+    stored = duplicates = refused = requests = 0
     for file in waiting:
         answered = _taken(file, take)
         if answered is None:
@@ -55,9 +55,11 @@ def deliver_all(messages: Path, take: Callable[[bytes, bytes], Answered]) -> int
             continue
         stored, duplicates = stored + answered.stored, duplicates + answered.duplicates
         refused += answered.refused
+        requests += not (answered.stored or answered.duplicates or answered.refused)
+    others = f", {quantity(requests, 'request')} answered" if requests else ""
     show(
         f"{quantity(len(waiting), 'file')}: {quantity(stored, 'payment')} stored, {duplicates:,} there before, "
-        f"{refused:,} refused"
+        f"{refused:,} refused{others}"
     )
     return 1 if refused else 0
 

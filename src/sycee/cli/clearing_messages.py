@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
 from sycee.cli.clearing_files import SIGNATURE_ENDING, MessageFolder, deliver_all, read_file, require_folder
-from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState, state_of
+from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState, house_name, state_of
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import one_key
@@ -60,9 +60,7 @@ def deliver(
     require_folder(messages)
     with open_bank(folder) as bank:
         number, who = operator_number(bank, operator), maker_of(bank, keys)
-        house = bank.institutions.of_operator(bank.clearing.register.house().operator)
-        assert house is not None, "the house is an institution"
-        intake = bank.clearing.intake(house.name)
+        intake = bank.clearing.intake(house_name(bank))
         return deliver_all(messages, lambda content, signature: intake.take(number, content, signature, who=who))
 
 
@@ -71,26 +69,33 @@ def reports(
     out: Annotated[Path, Parameter(help="Folder for the reports; made if it is missing.")],
     /,
 ) -> int:
-    """Write status reports (pacs.002) about payments that ended and have none yet: OUT/CODE/NAME.xml.
+    """Write reports about payments (pacs.002) and pay-outs (camt.025) that ended and have none yet: OUT/CODE/NAME.xml.
 
     A second call reports nothing twice.
     """
     from sycee.core.output_files import write_file
 
-    count = files = 0
+    count = files = receipts = 0
     with open_bank(folder) as bank:
         codes = {each.participant: each.code for each in bank.clearing.register.participants()}
         gateway, payments = bank.clearing.gateway(), bank.clearing.payments
         while ended := payments.unanswered():
             for sender, report in gateway.reports(ended, now_ns=bank.stores.clock.now_ns()):
-                mine = [each.number for each in ended if each.sender == sender]
+                mine = [each.number for each in ended if sender in (each.sender, each.receiver)]
                 place = out / codes[sender]
                 place.mkdir(parents=True, exist_ok=True)
                 files += 1
                 write_file(place / f"{mine[0]}-{mine[-1]}-{files}.xml", report)
             payments.mark_answered([each.number for each in ended])
             count += len(ended)
-    show(f"{quantity(count, 'payment')} reported in {quantity(files, 'file')}")
+        for paid, receipt in bank.clearing.requests(house_name(bank)).receipts(at_ns=bank.stores.clock.now_ns()):
+            place = out / codes[paid.participant]
+            place.mkdir(parents=True, exist_ok=True)
+            write_file(place / f"pay-out-{paid.message}.xml", receipt)
+            bank.clearing.pay_outs.mark_answered(paid.message)
+            receipts += 1
+    others = f", {quantity(receipts, 'pay-out')} in as many" if receipts else ""
+    show(f"{quantity(count, 'payment')} reported in {quantity(files, 'file')}{others}")
     return 0
 
 

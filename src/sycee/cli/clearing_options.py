@@ -50,6 +50,13 @@ def signing(bank: Bank, keys: Sequence[SigningKey]) -> dict[str, Any]:
     return {"signers": bank.signers(*keys), "who": maker_of(bank, keys)}
 
 
+def house_name(bank: Bank) -> str:
+    """Return the name of the house in its answers."""
+    found = bank.institutions.of_operator(bank.clearing.register.house().operator)
+    assert found is not None, "the house is an institution"
+    return found.name
+
+
 def code_of(bank: Bank, code: str) -> str:
     """Return the currency that an option names: the bank's own without it."""
     return code or bank.config.currency.code

@@ -26,15 +26,21 @@ def release(
     urgent: Annotated[bool, Parameter(negative="", help="Urgent payments alone.")] = False,
     key: KeyFiles = None,
 ) -> int:
-    """Book one by one the queued payments that their senders' own money covers. The house's operator signs."""
+    """Book one by one the queued payments that their senders' own money covers, then pay out what messages ask for.
+
+    The house's operator signs.
+    """
     from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         bank.clearing.payments.queue_due()
-        booked = bank.clearing.gross.release(priority_max=URGENT if urgent else PRIORITY_MAX, **signing(bank, keys))
+        by = signing(bank, keys)
+        booked = bank.clearing.gross.release(priority_max=URGENT if urgent else PRIORITY_MAX, **by)
+        paid, failed = bank.clearing.pay_outs.perform(**by)
     refused = f"; the ledger refused {booked.refused:,}" if booked.refused else ""
-    show(f"{quantity(booked.payments, 'payment')} booked{refused}")
+    pay_outs = f", {quantity(paid, 'pay-out')} made, {failed:,} refused" if paid or failed else ""
+    show(f"{quantity(booked.payments, 'payment')} booked{refused}{pay_outs}")
     return 0
 
 

@@ -38,6 +38,7 @@ from sycee.iso20022.transfers import (
 )
 
 NAME: Final = "pacs.009.001.08"
+PAIR: Final = "/PVP/"  # how an instruction for the next agent begins that names the other side
 URGENCIES: Final = ("URGT", "HIGH", "NORM")  # from high to low; a transaction without one is normal
 
 
@@ -45,6 +46,7 @@ class TransferRow(NamedTuple):
     """One transaction. References are "" where not given. Banks are named by `bank_code`.
 
     `not_before` and `until` are the times of the day between which it asks for settlement, such as 17:00:00+08:00.
+    `pair` is the instruction that names the other side of payment against payment, "" without one.
     `is_plain`: its sender, receiver, debtor and creditor are named by BIC, and it has no other agents, accounts,
     addresses or LEIs.
     """
@@ -65,6 +67,7 @@ class TransferRow(NamedTuple):
     not_before: str
     until: str
     is_plain: bool = False
+    pair: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ def _row(message: InstitutionTransfers, each: InstitutionTransfer) -> TransferRo
         *(bank_code(sender), bank_code(receiver), bank_code(each.debtor), bank_code(each.creditor)),
         *(each.covered is not None, each.not_before, each.until),
         _is_plain(each, (sender, receiver, each.debtor, each.creditor)),
+        next((one.words for one in each.for_next_agent if one.words.startswith(PAIR)), ""),
     )
 
 
@@ -264,6 +268,8 @@ def _covered() -> Pattern:
 def _fast(content: bytes, addresses: Addresses) -> TransferMessage | None:
     """Return the rows of a message in plain form; None for a message that a parser has to read."""
     if len(content) > MESSAGE_BYTES_MAX or (addresses is not Addresses.ANY and b"<PstlAdr>" in content):
+        return None
+    if PAIR.encode() in content:
         return None
     try:
         text = content.removeprefix(codecs.BOM_UTF8).decode()

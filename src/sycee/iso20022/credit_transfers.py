@@ -145,8 +145,8 @@ def of_message(message: Message) -> CreditTransfers:
         name=message.name,
         id=value.id.strip(),
         created=value.created,
-        sender=_agent_of(value.sender),
-        receiver=_agent_of(value.receiver),
+        sender=agent_of(value.sender),
+        receiver=agent_of(value.receiver),
         transactions=tuple(_of_value(each, value) for each in value.transactions),
     )
 
@@ -187,14 +187,15 @@ def _of_value(
         amount=each.amount,
         instructed=of_customers.instructed if of_customers else None,
         settlement_day=each.day or message.day,
-        agents=tuple(agent for one in institutions if (agent := _agent_of(one))),
-        parties=tuple(_party_of(one) for one in parties if one),
+        agents=tuple(agent for one in institutions if (agent := agent_of(one))),
+        parties=tuple(party_of(one) for one in parties if one),
         has_accounts=any((*own, *of_covered)),
         line=0,
     )
 
 
-def _agent_of(of: Institution | None) -> Agent | None:
+def agent_of(of: Institution | None) -> Agent | None:
+    """Return an institution as an agent; None for none."""
     if of is None:
         return None
     addresses = [each.country for each in (of.address, of.branch_address) if each]
@@ -202,7 +203,8 @@ def _agent_of(of: Institution | None) -> Agent | None:
     return Agent(of.bic, of.lei, of.member.strip(), of.name.strip(), states)
 
 
-def _party_of(of: Customer) -> Party:
+def party_of(of: Customer) -> Party:
+    """Return a person or firm as a party."""
     states = (of.residence, of.address.country if of.address else "")
     identified = of.firm is not None or of.person is not None
     return Party(of.name.strip(), tuple(dict.fromkeys(each for each in states if each)), identified)

@@ -1,0 +1,343 @@
+"""Messages of participants that are no payments: each is checked, kept, done once, and answered.
+
+- camt.050 asks to pay money out of a position: camt.025 now (PDNG), and another one when the house has moved it.
+- camt.056 asks to cancel payments that wait: camt.029.
+- camt.060 asks what was booked on a position: camt.052 or camt.053.
+- pacs.028 asks for the status of payments: pacs.002.
+
+A participant acts on its own payments and positions alone. The same business message id gets the first answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.engine import Connection
+
+from sycee.clearing import reasons
+from sycee.clearing.account_days import AccountDays, number_of
+from sycee.clearing.gateway import kind_of, unpack
+from sycee.clearing.house import Position, Register
+from sycee.clearing.pay_outs import PayOut, PayOuts
+from sycee.clearing.payments import Payment, Payments
+from sycee.clearing.receiving import Receiving, SameId
+from sycee.clearing.tables import BOOKED, CANCELLED, DECIDED, OPEN, REFUSED, RETURNED
+from sycee.core import money
+from sycee.core.errors import NotFound
+from sycee.iso20022 import account_reports, answers
+from sycee.iso20022.account_reports import AccountDay
+from sycee.iso20022.answers import Outcome
+from sycee.iso20022.bulk_transfers import bank_code
+from sycee.iso20022.cancellations import CancellationRequest
+from sycee.iso20022.forms import CONTENT
+from sycee.iso20022.institutions import Account, Actor, Institution, StatusReason
+from sycee.iso20022.liquidity import LiquidityTransfer
+from sycee.iso20022.messages import Message, read, write
+from sycee.iso20022.reading import MessageError
+from sycee.iso20022.statements import Query, ReportRequest, Request
+from sycee.iso20022.statuses import AskedPayment, PaymentStatus, StatusReport, StatusRequest
+
+PAY_OUT: Final = "camt.050.001.07"
+CANCEL: Final = "camt.056.001.08"
+REPORT: Final = "camt.060.001.05"
+STATUS: Final = "pacs.028.001.03"
+KINDS: Final = (PAY_OUT, CANCEL, REPORT, STATUS)
+SETTLED: Final = "ACSC"
+WAITS: Final = "PDNG"
+REJECTED: Final = "RJCT"
+CANCELED: Final = "CANC"
+STATUSES: Final = {BOOKED: SETTLED, RETURNED: SETTLED, REFUSED: REJECTED, CANCELLED: CANCELED}
+ACCEPTED: Final = "ACCR"  # of a cancellation
+NOT_CANCELLED: Final = "RJCR"
+DECIDING: Final = "PDCR"
+NO_PAYMENT: Final = "NOOR"  # NoOriginalTransactionReceived, of ExternalPaymentCancellationRejection1Code (recalled)
+PAID: Final = "COMP"  # of a receipt
+NOT_PAID: Final = "REJT"
+ASKED_MAX: Final = 10_000  # payments of one answer
+DAYS_MAX: Final = 366  # of one report
+
+Also: TypeAlias = Callable[[Connection, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a message: a participant with its code, the delivery with its signature, and who delivered it."""
+
+    participant: int
+    code: str
+    content: bytes
+    signature: bytes
+    who: int
+
+
+class MemberMessages:
+    """Answers messages to the house of one bank. `house`: its name in answers; `zone`: of its days."""
+
+    def __init__(
+        self, register: Register, receiving: Receiving, payments: Payments, pay_outs: PayOuts, days: AccountDays,
+        house: Institution, zone: ZoneInfo,
+    ) -> None:  # fmt: skip
+        self._register, self._receiving, self._payments = register, receiving, payments
+        self._pay_outs, self._days, self._house, self._zone = pay_outs, days, house, zone
+
+    def answer(self, part: bytes, sender: Sender, *, id: str, at_ns: int) -> bytes:
+        """Do what a message asks, and return its answer, which is stored. Raises MessageError for one that is refused.
+
+        Nothing is kept of a refused message, so that a corrected one can have its id.
+        """
+        message = read(part)
+        _require_sender(message, sender.code)
+        check, do = {
+            PAY_OUT: (self._check_pay_out, self._pay_out),
+            CANCEL: (self._check_cancel, self._cancel),
+            REPORT: (self._check_report, self._report),
+            STATUS: (self._check_status, self._status),
+        }[message.name]
+        also = check(message, sender)
+        number, first = self._keep(message, sender, also)
+        if first is None:
+            made = do(message, sender, id, at_ns)
+            first = self._receiving.answer(number, write(made))
+        return first
+
+    def _keep(self, message: Message, sender: Sender, also: Also | None) -> tuple[int, bytes | None]:
+        business_id = _id_of(message)
+        try:
+            return self._receiving.keep(
+                sender.participant, sender.content, sender.signature, business_id, kind=message.name, who=sender.who,
+                also=also,
+            )  # fmt: skip
+        except SameId as error:
+            place = "AppHdr/BizMsgIdr" if message.header else "MsgId"
+            raise _error(place, error.message, "a new id", reasons.SAME_MESSAGE) from error
+
+    # --- camt.050 ---
+
+    def _check_pay_out(self, message: Message, sender: Sender) -> Also:
+        value: LiquidityTransfer = message.value
+        top = "LqdtyCdtTrf/LqdtyCdtTrf"
+        for name, institution in (("Dbtr", value.debtor), ("Cdtr", value.creditor)):
+            _require_own(institution, sender, f"{top}/{name}")
+        place = f"{top}/TrfdAmt/AmtWthCcy"
+        position = self._position(sender, value.amount.currency, place)
+        _require_account(value.debtor_account, position, f"{top}/DbtrAcct/Id")
+        if value.creditor_account is not None:
+            problem = "names an account, and money is paid to the vault of the participant"
+            raise _error(f"{top}/CdtrAcct/Id", problem, "no CdtrAcct")
+
+        def also(connection: Connection, number: int) -> None:
+            self._pay_outs.add(connection, number, sender.participant, position.currency, value.amount.minor)
+
+        return also
+
+    def _pay_out(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+        return answers.receipt(message, Outcome(WAITS), id=id, at_ns=at_ns, house=self._house)
+
+    def receipts(self, *, at_ns: int) -> Iterator[tuple[PayOut, bytes]]:
+        """Yield the pay-outs that ended and have no receipt yet, each with its camt.025: COMP, or REJT and a reason."""
+        for each, business_id, delivery in self._pay_outs.unanswered():
+            parts = unpack(self._receiving.content(delivery))
+            asked = (read(part) for part in parts if kind_of(part) == PAY_OUT)
+            message = next(one for one in asked if _id_of(one) == business_id)
+            outcome = Outcome(NOT_PAID if each.reason else PAID, each.reason, each.words)
+            id = f"P{each.message}"
+            yield each, write(answers.receipt(message, outcome, id=id, at_ns=at_ns, house=self._house))
+
+    # --- camt.056 ---
+
+    def _check_cancel(self, message: Message, sender: Sender) -> None:
+        value: CancellationRequest = message.value
+        _require_actor(value.sender, sender, "FIToFIPmtCxlReq/Assgnmt/Assgnr")
+        seen: set[str] = set()
+        for number, each in enumerate(value.transactions, 1):
+            if each.uetr in seen:
+                place = f"FIToFIPmtCxlReq/Undrlyg/TxInf[{number}]/OrgnlUETR"
+                raise _error(place, f"{each.uetr} is named twice", "each payment once")
+            seen.add(each.uetr)
+
+    def _cancel(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+        outcomes = {each.uetr: self._cancelled(each.uetr, sender) for each in message.value.transactions}
+        return answers.resolution(message, outcomes, id=id, at_ns=at_ns, house=self._house)
+
+    def _cancelled(self, uetr: str, sender: Sender) -> Outcome:
+        try:
+            (found,) = self._payments.cancel(sender.participant, [uetr])
+        except NotFound:
+            return Outcome(NOT_CANCELLED, NO_PAYMENT, f"{sender.code} sent no payment with this UETR")
+        if found.state == CANCELLED:
+            return Outcome(ACCEPTED)
+        if found.state == DECIDED:
+            return Outcome(DECIDING, "", "the payment is in a set that is being booked: ask for its status")
+        if found.state == REFUSED:
+            return Outcome(NOT_CANCELLED, "", f"the payment was refused: {found.reason}")
+        return Outcome(NOT_CANCELLED, "", "the payment is booked and final: its receiver can return it by a pacs.004")
+
+    # --- camt.060 ---
+
+    def _check_report(self, message: Message, sender: Sender) -> None:
+        value: ReportRequest = message.value
+        _require_actor(value.sender, sender, "AcctRptgReq/GrpHdr/MsgSndr")
+        if len({each.wanted for each in value.requests}) > 1:
+            raise _error("AcctRptgReq/RptgReq[2]/ReqdMsgNmId", "names another message", "one message of reports")
+        for number, each in enumerate(value.requests, 1):
+            for _ in self._asked(each, f"AcctRptgReq/RptgReq[{number}]", sender):
+                pass  # each position and time is checked
+
+    def _report(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+        value: ReportRequest = message.value
+        found: list[AccountDay] = []
+        for number, each in enumerate(value.requests, 1):
+            place = f"AcctRptgReq/RptgReq[{number}]"
+            for position, from_ns, until_ns, day in self._asked(each, place, sender):
+                found.append(self._days.read(position, from_ns, until_ns, day))
+        query = Query(id=value.id, name=message.name, created=value.created)
+        return account_reports.account_report(
+            value.requests[0].wanted, found, id=id, at_ns=at_ns, house=self._house, to=message.header, query=query
+        )
+
+    def _asked(self, each: Request, place: str, sender: Sender) -> Iterator[tuple[Position, int, int, date]]:
+        """Yield the positions of a request, with the time of the report. Raises MessageError for a wrong one."""
+        if each.wanted not in (account_reports.STATEMENT, account_reports.REPORT):
+            right = f"{account_reports.REPORT} or {account_reports.STATEMENT}"
+            raise _error(f"{place}/ReqdMsgNmId", f"{each.wanted} is no report of the house", right)
+        _require_actor(each.owner, sender, f"{place}/AcctOwnr")
+        from_ns, until_ns, last = self._period(each, place)
+        mine = [one for one in self._register.positions(OPEN) if one.participant == sender.participant]
+        if each.account is not None:
+            code = each.account.currency
+            number = each.account.number
+            mine = [
+                one
+                for one in mine
+                if (not code or money.currency_of(one.currency).code == code)
+                and (not number or number_of(one) == number)
+            ]
+            if not mine or each.account.iban:
+                shown = each.account.iban or number or code
+                raise _error(f"{place}/Acct/Id", f"{shown} is no position of {sender.code}", "a position of its owner")
+        for one in mine:
+            yield one, from_ns, until_ns, last
+
+    def _period(self, each: Request, place: str) -> tuple[int, int, date]:
+        """Return the time of a report, from and until in nanoseconds, and its last day."""
+        today = datetime.fromtimestamp(self._receiving.now_ns() / 1e9, self._zone).date()
+        first = each.first_day or today
+        last = each.last_day or (today if not _is_statement(each) and not each.first_day else first)
+        if last < first or (last - first).days >= DAYS_MAX:
+            right = f"an end on or after the beginning, at most {DAYS_MAX} days"
+            raise _error(f"{place}/RptgPrd/FrToDt", f"{first} to {last}", right)
+        begin = self._moment(first, each.from_time) if each.from_time else self._moment(first, "00:00:00")
+        end = self._moment(last, each.to_time) if each.to_time else self._moment(last + timedelta(days=1), "00:00:00")
+        if end <= begin:
+            raise _error(f"{place}/RptgPrd/FrToTm", f"{each.from_time} to {each.to_time}", "a later end")
+        return begin, end, last
+
+    def _moment(self, day: date, of_day: str) -> int:
+        moment = datetime.combine(day, time.fromisoformat(of_day))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+        return int(moment.timestamp() * 1_000_000) * 1_000
+
+    # --- pacs.028 ---
+
+    def _check_status(self, message: Message, sender: Sender) -> None:
+        value: StatusRequest = message.value
+        _require_own(value.sender, sender, "FIToFIPmtStsReq/GrpHdr/InstgAgt")
+        for number, each in enumerate(value.payments, 1):
+            place = f"FIToFIPmtStsReq/TxInf[{number}]"
+            _require_own(each.sender, sender, f"{place}/InstgAgt")
+            if not each.uetr:
+                raise _error(f"{place}/OrgnlUETR", "is missing", "the UETR: the house finds payments by it")
+
+    def _status(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+        value: StatusRequest = message.value
+        made = [_asked_status(each, self._payments.sent(sender.participant, each.uetr)) for each in value.payments]
+        for group in value.groups:
+            found = self._payments.of_message(sender.participant, group.id, most=ASKED_MAX)
+            made += [status_of(each, original=group) for each in found]
+            if not found:
+                reason = StatusReason(code=NO_PAYMENT, information=(f"{sender.code} sent no such message",))
+                made.append(PaymentStatus(original=group, reasons=(reason,)))
+        report = StatusReport(
+            id=id, created=answers.moment(at_ns), sender=self._house, receiver=institution(sender.code),
+            payments=tuple(made),
+        )  # fmt: skip
+        header = answers.header_of(answers.STATUS, message.header, id=id, at_ns=at_ns, house=self._house)
+        return Message(answers.STATUS, report, header, message.header_name)
+
+    # --- helpers ---
+
+    def _position(self, sender: Sender, currency: str, place: str) -> Position:
+        try:
+            return self._register.position(sender.participant, money.currency(currency).numeric)
+        except NotFound as error:
+            right = "a currency in which the participant has a position"
+            raise _error(place, error.message, right, reasons.NO_CURRENCY) from error
+
+
+def institution(code: str) -> Institution:
+    """Return the institution that a code of a participant names, as `bulk_transfers.bank_code` gives it."""
+    system, _, member = code.rpartition(":")
+    if system == "LEI":
+        return Institution(lei=member)
+    if system:
+        return Institution(clearing_system=system, member=member)
+    return Institution(bic=code) if len(code) in (8, 11) else Institution(member=code)
+
+
+def status_of(payment: Payment, **named: Any) -> PaymentStatus:
+    """Return the status of a payment for a pacs.002. `named`: further fields of the status."""
+    reason = (StatusReason(code=payment.reason),) if payment.reason else ()
+    settled = answers.moment(payment.booked_ns) if payment.state in (BOOKED, RETURNED) else ""
+    status = STATUSES.get(payment.state, WAITS)
+    named = {"uetr": payment.uetr} | named
+    return PaymentStatus(status=status, reasons=reason, settled=settled, clearing=str(payment.number), **named)
+
+
+def _asked_status(each: AskedPayment, payment: Payment | None) -> PaymentStatus:
+    named: dict[str, Any] = {
+        "original": each.original, "instruction": each.instruction, "end_to_end": each.end_to_end,
+        "transaction": each.transaction, "uetr": each.uetr,
+    }  # fmt: skip
+    if payment is not None:
+        return status_of(payment, **named)
+    reason = StatusReason(code=NO_PAYMENT, information=("the sender of the request sent no such payment",))
+    return PaymentStatus(reasons=(reason,), **named)
+
+
+def _id_of(message: Message) -> str:
+    return str(message.header.id if message.header else message.value.id)
+
+
+def _is_statement(request: Request) -> bool:
+    return request.wanted == account_reports.STATEMENT
+
+
+def _require_sender(message: Message, code: str) -> None:
+    if message.header and message.header.sender.bic not in ("", code):
+        problem = f"{message.header.sender.bic} sends it, and {code} signed it"
+        raise _error("AppHdr/Fr", problem, f"{code}, whose key signed")
+
+
+def _require_own(named: Institution | None, sender: Sender, place: str) -> None:
+    if named is not None and bank_code(named) != sender.code:
+        raise _error(place, f"{bank_code(named)} is not {sender.code}, which signed", sender.code)
+
+
+def _require_actor(named: Actor | None, sender: Sender, place: str) -> None:
+    if named is not None and named.institution is None:
+        raise _error(place, "is a person or firm", f"the institution {sender.code}")
+    _require_own(named.institution if named else None, sender, place)
+
+
+def _require_account(named: Account | None, position: Position, place: str) -> None:
+    number = number_of(position)
+    if named is not None and (named.iban or named.number) not in ("", number):
+        raise _error(place, f"{named.iban or named.number} is another account", f"{number}, or no account")
+
+
+def _error(place: str, problem: str, right: str, reason: str = CONTENT) -> MessageError:
+    return MessageError("the message", 0, place, problem, right=right, reason=reason)

@@ -1,0 +1,107 @@
+"""Pay-outs that participants ask for by message (camt.050): kept at once, and moved by the house when it acts next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import sqlalchemy
+from sqlalchemy.engine import Connection
+
+from sycee.clearing import reasons
+from sycee.clearing.positions import Positions
+from sycee.clearing.tables import MESSAGES, PAY_OUTS
+from sycee.core import ids, money
+from sycee.core.clock import read_ns
+from sycee.core.result_codes import Result
+from sycee.database.stores import Stores
+from sycee.database.transactions import reading, write
+from sycee.sequencer.signer import Signer
+
+_BLOCKED: Final = ("ACCOUNT_BLOCKED", "DEBIT_BLOCKED")
+
+
+class PayOut(NamedTuple):
+    """A pay-out. `message`: that asked for it; `ended_ns`: 0 while it waits; `reason`: of a refusal, else ""."""
+
+    message: int
+    participant: int
+    currency: int
+    minor: int
+    intent: int
+    ended_ns: int
+    answered_ns: int
+    reason: str
+    words: str
+
+
+class PayOuts:
+    """The pay-outs of the house of one bank."""
+
+    def __init__(self, stores: Stores, positions: Positions) -> None:
+        self._stores, self._positions = stores, positions
+
+    def add(self, connection: Connection, message: int, participant: int, currency: int, minor: int) -> None:
+        """Store a pay-out in the transaction that stores its message."""
+        row = {
+            "message": message, "participant": participant, "currency": currency, "minor": minor,
+            "intent": ids.new(read_ns(self._stores.clock) // 1_000_000), "ended_ns": 0, "answered_ns": 0, "reason": "",
+            "words": "",
+        }  # fmt: skip
+        connection.execute(PAY_OUTS.insert().values(row))
+
+    def get(self, message: int) -> PayOut | None:
+        """Return the pay-out that a message asked for; None without one."""
+        found = self._read(PAY_OUTS.c.message == message)
+        return found[0] if found else None
+
+    def waiting(self) -> Sequence[PayOut]:
+        """Return the pay-outs that wait for the house, oldest first."""
+        return self._read(PAY_OUTS.c.ended_ns == 0)
+
+    def perform(self, *, signers: Sequence[Signer], who: int) -> tuple[int, int]:
+        """Move the money of all pay-outs that wait; return how many the ledger did and refused. The house signs.
+
+        A crash repeats none: the id of each movement was stored with its message.
+        """
+        done = refused = 0
+        for each in self.waiting():
+            code = money.currency_of(each.currency).code
+            outcome = self._positions.pay_out(
+                each.participant, code, each.minor, signers=signers, who=who, id=each.intent
+            )
+            refusal = outcome.refusal
+            self._end(each.message, refusal)
+            done, refused = done + (refusal is None), refused + (refusal is not None)
+        return done, refused
+
+    def unanswered(self) -> Sequence[tuple[PayOut, str, int]]:
+        """Return the pay-outs that ended and have no receipt, each with the id of its message and its delivery."""
+        chosen = (PAY_OUTS.c.ended_ns > 0) & (PAY_OUTS.c.answered_ns == 0)
+        query = (
+            sqlalchemy.select(PAY_OUTS, MESSAGES.c.business_id, MESSAGES.c.delivery)
+            .join(MESSAGES, MESSAGES.c.message == PAY_OUTS.c.message)
+            .where(chosen)
+            .order_by(PAY_OUTS.c.message)
+        )
+        with reading(self._stores.engine) as connection:
+            return [(PayOut(*row[:-2]), row[-2], row[-1]) for row in connection.execute(query)]
+
+    def mark_answered(self, message: int) -> None:
+        """Store that the receipt of a pay-out was handed over."""
+        chosen = (PAY_OUTS.c.message == message) & (PAY_OUTS.c.answered_ns == 0)
+        statement = PAY_OUTS.update().where(chosen).values(answered_ns=read_ns(self._stores.clock))
+        write(self._stores.engine, lambda connection: connection.execute(statement))
+
+    def _end(self, message: int, refusal: Result | None) -> None:
+        values = {"ended_ns": read_ns(self._stores.clock), "reason": "", "words": ""}
+        if refusal is not None:
+            code = reasons.BLOCKED if "BLOCK" in refusal.name else reasons.NO_MONEY
+            values |= {"reason": code, "words": f"the ledger refused it: {refusal.name}"}
+        statement = PAY_OUTS.update().where(PAY_OUTS.c.message == message).values(values)
+        write(self._stores.engine, lambda connection: connection.execute(statement))
+
+    def _read(self, chosen: sqlalchemy.ColumnElement[bool]) -> Sequence[PayOut]:
+        query = sqlalchemy.select(PAY_OUTS).where(chosen).order_by(PAY_OUTS.c.message)
+        with reading(self._stores.engine) as connection:
+            return [PayOut(*row) for row in connection.execute(query)]

@@ -1,0 +1,397 @@
+"""Messages to the house besides payments: each kind is done once, for its sender alone, and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from tests.clearing.test_gateway import CREATED, TODAY, transfer
+from tests.clearing.world import (
+    CNY,
+    CODES,
+    EAST_BANK,
+    HKD,
+    NORTH_BANK,
+    SOUTH_BANK,
+    Place,
+    agree,
+    message_key,
+    place,
+    uetr,
+)
+
+from sycee.clearing import account_days, gateway, instructions, member_messages
+from sycee.clearing.intake import Answered
+from sycee.iso20022.business_header import End, Header
+from sycee.iso20022.cancellations import CancellationRequest, CancelledPayment
+from sycee.iso20022.elements import Amount
+from sycee.iso20022.institutions import Account, Actor, Institution, Original, StatusReason
+from sycee.iso20022.liquidity import LiquidityTransfer, Receipt, ReceiptDetails
+from sycee.iso20022.messages import Message, read, write
+from sycee.iso20022.returns import ReturnedPayment, Returns
+from sycee.iso20022.statements import ReportRequest, Request
+from sycee.iso20022.statuses import AskedPayment, StatusRequest
+from sycee.iso20022.transfers import Settlement, Words
+
+NORTH, SOUTH, EAST = (Institution(bic=CODES[each]) for each in (NORTH_BANK, SOUTH_BANK, EAST_BANK))
+HOUSE = "Clearing House"
+RETURN = "pacs.004.001.09"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("messages")) as made:
+        yield made
+        assert made.bank.check() == []
+
+
+def take(town: Place, *contents: bytes, participant: int = NORTH_BANK) -> Answered:
+    content = contents[0] if len(contents) == 1 else gateway.pack(contents)
+    signature = instructions.sign(
+        content, message_key(participant), ledger_id=town.bank.stores.ledger.ledger_id, participant=participant
+    )
+    return town.bank.clearing.intake(HOUSE).take(participant, content, signature, who=town.person(participant))
+
+
+def value_of(answered: Answered) -> Any:
+    return read(answered.answer).value
+
+
+def refusal(answered: Answered) -> tuple[str, str]:
+    """The name of a refusal, and its words."""
+    message = read(answered.answer)
+    if message.name == "pacs.002.001.10":
+        return message.name, " ".join(message.value.groups[0].reasons[0].information)
+    if message.name == "camt.025.001.08":
+        return message.name, " ".join(message.value.details[0].handling[0].reason.information)
+    return message.name, f"{message.value.place} {message.value.description}"
+
+
+def headed(name: str, value: Any, sender: Institution = NORTH) -> bytes:
+    ends = End(institution=sender), End(institution=Institution(name=HOUSE))
+    header = Header(sender=ends[0], receiver=ends[1], id=f"B-{value.id}", message=name, created=CREATED)
+    return write(Message(name, value, header))
+
+
+# --- camt.050 ---
+
+
+def pay_out(id: str, minor: int, currency: str = "CNY", sender: Institution = NORTH, **named: Any) -> bytes:
+    value = LiquidityTransfer(id=id, created=CREATED, end_to_end=id, amount=Amount(currency, minor), **named)
+    return headed(member_messages.PAY_OUT, value, sender)
+
+
+def handling(content: bytes) -> tuple[str, str]:
+    (details,) = read(content).value.details
+    return details.handling[0].status, details.handling[0].reason.code if details.handling[0].reason else ""
+
+
+def test_liquidity_is_paid_out_when_the_house_acts(town: Place) -> None:
+    vault, before = town.vault(EAST_BANK), town.funds(EAST_BANK).minor
+    asked = pay_out("P1", 5_00, sender=EAST, debtor=EAST)
+    first = take(town, asked, participant=EAST_BANK)
+    assert (handling(first.answer), first.requests, town.vault(EAST_BANK)) == (("PDNG", ""), 1, vault)
+    take(town, pay_out("P2", 10**9, sender=EAST), participant=EAST_BANK)
+    pay_outs, requests = town.bank.clearing.pay_outs, town.bank.clearing.requests(HOUSE)
+    assert pay_outs.perform(**town.signing) == (1, 1)
+    assert pay_outs.perform(**town.signing) == (0, 0)
+    assert (town.vault(EAST_BANK), town.funds(EAST_BANK).minor) == (vault + 5_00, before - 5_00)
+    receipts = {handling(made): each for each, made in requests.receipts(at_ns=town.bank.stores.clock.now_ns())}
+    assert sorted(receipts) == [("COMP", ""), ("REJT", "AM04")]
+    for each in receipts.values():
+        pay_outs.mark_answered(each.message)
+    assert list(requests.receipts(at_ns=1)) == []
+    assert take(town, asked, participant=EAST_BANK).answer == first.answer
+    assert pay_outs.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"debtor": SOUTH}, "Dbtr: SOUTCNB1XXX is not NORTCNB1XXX, which signed"),
+        ({"creditor": SOUTH}, "Cdtr: SOUTCNB1XXX is not"),
+        ({"currency": "MOP"}, "TrfdAmt/AmtWthCcy: operator 2 has no open position in MOP"),
+        ({"debtor_account": Account(number="1")}, "DbtrAcct/Id: 1 is another account"),
+        ({"creditor_account": Account(number="1")}, "CdtrAcct/Id: names an account"),
+        ({"sender": SOUTH}, "AppHdr/Fr: SOUTCNB1XXX sends it"),
+    ],
+)
+def test_a_pay_out_of_others_is_refused(town: Place, named: dict[str, Any], words: str) -> None:
+    answered = take(town, pay_out("P3", 1, **named))
+    name, found = refusal(answered)
+    assert (name, answered.refused, words in found) == ("camt.025.001.08", 1, True), found
+    assert town.bank.clearing.pay_outs.waiting() == []
+
+
+# --- camt.056 ---
+
+
+def cancel(id: str, *numbers: int, sender: Institution = NORTH) -> bytes:
+    value = CancellationRequest(
+        id=id, sender=Actor(institution=sender), receiver=Actor(institution=Institution(name=HOUSE)), created=CREATED,
+        transactions=tuple(CancelledPayment(uetr=uetr(each)) for each in numbers),
+    )  # fmt: skip
+    return headed(member_messages.CANCEL, value, sender)
+
+
+def test_a_payment_that_waits_is_cancelled(town: Place) -> None:
+    take(town, transfer(100, minor=10**9), transfer(101, minor=1), transfer(102, receiver="NOBDCNB1XXX"))
+    assert town.release()[0] == 1
+    asked = cancel("C1", 100, 101, 102, 199)
+    first = take(town, asked)
+    found = value_of(first)
+    assert (found.status, [each.status for each in found.transactions]) == ("PDCR", ["ACCR", "RJCR", "RJCR", "RJCR"])
+    assert "pacs.004" in " ".join(found.transactions[1].reasons[0].information)
+    assert found.transactions[3].reasons[0].code == "NOOR"
+    assert town.states(100, 101, 102) == ["cancelled", "booked", "refused"]
+    assert take(town, asked).answer == first.answer
+    # A message of another kind may not use its id.
+    other = take(town, headed(member_messages.STATUS, StatusRequest(id="C1", created=CREATED, payments=(
+        AskedPayment(uetr=uetr(100)),
+    ))))  # fmt: skip
+    assert "is the id of a camt.056.001.08" in refusal(other)[1]
+
+
+def test_nobody_cancels_the_payment_of_another_bank(town: Place) -> None:
+    take(town, transfer(110, minor=10**9))
+    found = value_of(take(town, cancel("C2", 110, sender=SOUTH), participant=SOUTH_BANK))
+    assert (found.status, found.transactions[0].reasons[0].code) == ("RJCR", "NOOR")
+    other = take(town, cancel("C3", 110), participant=SOUTH_BANK)
+    assert "AppHdr/Fr: NORTCNB1XXX sends it, and SOUTCNB1XXX signed it" in refusal(other)[1]
+    assert "named twice" in refusal(take(town, cancel("C4", 110, 110)))[1]
+    assert value_of(take(town, cancel("C5", 110))).status == "CNCL"
+
+
+# --- pacs.028 ---
+
+
+def ask(id: str, *numbers: int, sender: Institution = NORTH, message: str = "") -> bytes:
+    groups = (Original(id=message, name=gateway.TRANSFER),) if message else ()
+    payments = tuple(AskedPayment(uetr=uetr(each)) for each in numbers)
+    value = StatusRequest(id=id, created=CREATED, sender=sender, groups=groups, payments=payments)
+    return headed(member_messages.STATUS, value, sender)
+
+
+def test_the_status_of_payments_is_told_to_their_sender(town: Place) -> None:
+    take(town, transfer(120, 121, minor=10**9), transfer(122, receiver="NOBDCNB1XXX"))
+    asked = ask("S1", 120, 122, 199, message="M120")
+    first = take(town, asked)
+    rows = [(each.uetr, each.status, each.reasons[0].code if each.reasons else "") for each in value_of(first).payments]
+    assert rows == [
+        (uetr(120), "PDNG", ""), (uetr(122), "RJCT", "RC04"), (uetr(199), "", "NOOR"), (uetr(120), "PDNG", ""),
+        (uetr(121), "PDNG", ""),
+    ]  # fmt: skip
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(120), uetr(121)])
+    assert take(town, asked).answer == first.answer
+    assert value_of(take(town, ask("S2", 120))).payments[0].status == "CANC"
+    other = value_of(take(town, ask("S3", 120, sender=SOUTH, message="M120"), participant=SOUTH_BANK))
+    assert [each.reasons[0].code for each in other.payments] == ["NOOR", "NOOR"]
+
+
+# --- camt.060 ---
+
+
+def report(id: str, wanted: str, sender: Institution = NORTH, owner: Institution | None = None, **named: Any) -> bytes:
+    kind = "ALLL" if "first_day" in named else ""
+    request = Request(wanted=wanted, owner=Actor(institution=owner or sender), kind=kind, **named)
+    value = ReportRequest(id=id, created=CREATED, requests=(request,))
+    return headed(member_messages.REPORT, value, sender)
+
+
+def test_a_report_has_what_was_booked(town: Place) -> None:
+    before = town.funds(SOUTH_BANK).minor
+    take(town, transfer(130, sender=SOUTH_BANK, receiver=CODES[EAST_BANK], minor=3_00), participant=SOUTH_BANK)
+    take(town, transfer(131, minor=2_00))
+    assert town.release()[0] == 2
+    named = {"first_day": TODAY, "account": Account(currency="CNY", number=number_of(town, SOUTH_BANK, CNY))}
+    asked = report("R1", "camt.052.001.08", SOUTH, **named)
+    first = take(town, asked, participant=SOUTH_BANK)
+    (found,) = value_of(first).reports
+    assert [each.minor for each in found.balances][-1] == before - 3_00 + 2_00 == town.funds(SOUTH_BANK).minor
+    last = found.entries[-2:]
+    assert [(each.minor, each.details[0].transactions[0].uetr) for each in last] == [
+        (-3_00, uetr(130)), (2_00, uetr(131)),
+    ]  # fmt: skip
+    assert last[1].details[0].transactions[0].sender.bic == CODES[NORTH_BANK]
+    town.prefund(SOUTH_BANK, 1)
+    assert take(town, asked, participant=SOUTH_BANK).answer == first.answer
+    statements = value_of(take(town, report("R2", "camt.053.001.08", first_day=TODAY))).statements
+    assert {each.account.currency for each in statements} == {"CNY", "HKD"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named", "words"),
+    [
+        ("camt.054.001.08", {}, "ReqdMsgNmId"),
+        ("camt.053.001.08", {"owner": SOUTH}, "AcctOwnr"),
+        ("camt.053.001.08", {"account": Account(number="0")}, "0 is no position of NORTCNB1XXX"),
+        ("camt.053.001.08", {"first_day": date(2026, 11, 3), "last_day": TODAY}, "RptgPrd/FrToDt"),
+        ("camt.052.001.08", {"first_day": TODAY, "from_time": "10:00:00", "to_time": "09:00:00"}, "RptgPrd/FrToTm"),
+    ],
+)
+def test_a_wrong_report_is_refused(town: Place, wanted: str, named: dict[str, Any], words: str) -> None:
+    named = {"first_day": TODAY} | named
+    name, found = refusal(take(town, report("R3", wanted, **named)))
+    assert (name, words in found) == ("admi.002.001.01", True), found
+
+
+def number_of(town: Place, participant: int, currency: int) -> str:
+    return account_days.number_of(town.bank.clearing.register.position(participant, currency))
+
+
+# --- pacs.004 ---
+
+
+def returned(id: str, *numbers: int, sender: Institution = SOUTH, receiver: Institution = NORTH, minor: int = 1_00,
+             currency: str = "CNY") -> bytes:  # fmt: skip
+    made = tuple(
+        ReturnedPayment(
+            id=f"{id}-{each}", uetr=uetr(each), amount=Amount(currency, minor),
+            reasons=(StatusReason(code="AC04"),),
+        )
+        for each in numbers
+    )  # fmt: skip
+    value = Returns(
+        id=id, created=CREATED, day=TODAY, settlement=Settlement(method="CLRG", system_own="HOUSE"), sender=sender,
+        receiver=receiver, transactions=made,
+    )  # fmt: skip
+    return headed(RETURN, value, sender)
+
+
+def status_rows(answered: Answered) -> list[tuple[str, str, str]]:
+    return [
+        (each.uetr, each.status, each.reasons[0].code if each.reasons else "") for each in value_of(answered).payments
+    ]
+
+
+def test_a_booked_payment_is_returned_by_message(town: Place) -> None:
+    take(town, transfer(140), transfer(141))
+    take(town, transfer(142, minor=10**9))
+    town.release()
+    before = town.balances()
+    asked = returned("T1", 140, 142, 199)
+    first = take(town, asked, participant=SOUTH_BANK)
+    assert (first.stored, status_rows(first)) == (
+        3, [(uetr(140), "PDNG", ""), (uetr(142), "RJCT", "ARDT"), (uetr(199), "RJCT", "ARDT")],
+    )  # fmt: skip
+    assert status_rows(take(town, returned("T2", 141, minor=2_00), participant=SOUTH_BANK)) == [
+        (uetr(141), "RJCT", "ARDT")
+    ]
+    assert town.release()[0] == 1
+    assert (town.states(140, 141), town.balances()) == (["returned", "booked"], [before[0] + 1_00, before[1] - 1_00,
+                                                                                   before[2]])  # fmt: skip
+    assert take(town, asked, participant=SOUTH_BANK).answer == first.answer
+    assert status_rows(take(town, returned("T3", 140), participant=SOUTH_BANK)) == [(uetr(140), "RJCT", "ARDT")]
+    reports = dict(town.bank.clearing.gateway().reports(town.bank.clearing.payments.unanswered(), now_ns=1))
+    told = {each.uetr: each.status for each in read(reports[SOUTH_BANK]).value.payments}
+    assert told[uetr(140)] in ("ACSC", "RJCT")
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(142)])
+
+
+def test_only_the_receiver_returns(town: Place) -> None:
+    take(town, transfer(150))
+    town.release()
+    answered = take(town, returned("T5", 150, sender=EAST), participant=EAST_BANK)
+    assert status_rows(answered) == [(uetr(150), "RJCT", "ARDT")]
+    assert "AppHdr/Fr: SOUTCNB1XXX sends it" in refusal(take(town, returned("T6", 150), participant=EAST_BANK))[1]
+    assert "is returned twice" in refusal(take(town, returned("T7", 150, 150), participant=SOUTH_BANK))[1]
+    assert town.states(150) == ["booked"]
+
+
+# --- payment against payment ---
+
+
+def paired(number: int, other: int, back: str, **named: Any) -> bytes:
+    """A payment that names its other side."""
+    return transfer(number, for_next_agent=(Words(words=f"/PVP/{uetr(other)}/{back}"),), **named)
+
+
+def north_side(number: int, other: int, back: str = "HKD5.00") -> bytes:
+    return paired(number, other, back, receiver=CODES[EAST_BANK], minor=7_00)
+
+
+def east_side(number: int, other: int, minor: int = 5_00, **named: Any) -> bytes:
+    ends = {"sender": EAST_BANK, "receiver": CODES[NORTH_BANK]}
+    return paired(number, other, "CNY7.00", minor=minor, currency="HKD", **ends, **named)
+
+
+def test_two_messages_that_name_each_other_settle_together(town: Place) -> None:
+    before = town.balances(CNY)
+    first = take(town, north_side(160, 161))
+    assert (status_rows(first), town.states(160)) == ([(uetr(160), "PDNG", "")], ["unmatched"])
+    second = take(town, east_side(161, 160), participant=EAST_BANK)
+    assert (second.stored, status_rows(second)) == (1, [(uetr(161), "PDNG", "")])
+    assert town.states(160, 161) == ["queued", "queued"]
+    assert town.release()[0] == 0  # East has no dollars: neither side is booked
+    assert (town.states(160, 161), town.balances(CNY)) == (["queued", "queued"], before)
+    assert take(town, east_side(161, 160), participant=EAST_BANK).answer == second.answer
+    again = take(town, east_side(161, 160).replace(b">M161<", b">M961<"), participant=EAST_BANK)
+    assert (again.stored, again.duplicates, again.answer) == (0, 1, second.answer)
+    agree(town.bank, town.bank.clearing.register.issue(EAST_BANK, "HKD", 5_00, maker=town.maker))
+    assert town.release()[0] == 1
+    assert town.states(160, 161) == ["booked", "booked"]
+    assert town.balances(CNY) == [before[0] - 7_00, before[1], before[2] + 7_00]
+    assert town.balances(HKD)[0] == 5_00
+    chosen = [town.bank.clearing.payments.get(uetr(160))]
+    told = {who: status_of(made) for who, made in town.bank.clearing.gateway().reports(chosen, now_ns=10**18)}
+    assert told == {NORTH_BANK: (uetr(160), "ACSC"), EAST_BANK: (uetr(161), "ACSC")}
+    # Its UETR is used.
+    assert status_rows(take(town, transfer(161)))[0][1:] == ("RJCT", "DU03")
+
+
+def status_of(report: bytes) -> tuple[str, str]:
+    (found,) = read(report).value.payments
+    return found.uetr, found.status
+
+
+def test_sides_that_differ_do_not_settle(town: Place) -> None:
+    take(town, north_side(170, 171))
+    assert status_rows(take(town, east_side(171, 170, minor=4_99), participant=EAST_BANK)) == [
+        (uetr(171), "RJCT", "AM09")
+    ]
+    # The other message names another payment, or a third bank sends it.
+    other = east_side(171, 179).replace(b">M171<", b">M971<")
+    assert status_rows(take(town, other, participant=EAST_BANK)) == [(uetr(171), "PDNG", "")]
+    assert town.states(170, 171) == ["unmatched", "unmatched"]
+    assert value_of(take(town, cancel("C7", 170))).status == "CNCL"
+    assert town.release()[0] == 0
+
+
+def test_either_side_cancels_both(town: Place) -> None:
+    take(town, north_side(180, 181))
+    take(town, east_side(181, 180), participant=EAST_BANK)
+    assert town.states(180) == ["queued"]
+    assert value_of(take(town, cancel("C8", 181, sender=EAST), participant=EAST_BANK)).status == "CNCL"
+    assert town.states(180, 181) == ["cancelled", "cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("back", "words"),
+    [("5.00", "is not of the form /PVP/UETR/CURRENCYAMOUNT"), ("CNY5.00", "both sides are in CNY"),
+     ("HKD0.00", "nothing comes back"), ("HKD5.001", "3 decimals"), ("ZZZ5", "ZZZ")],
+)  # fmt: skip
+def test_a_wrong_other_side_is_refused(town: Place, back: str, words: str) -> None:
+    name, found = refusal(take(town, north_side(190, 191, back)))
+    assert (name, words in found, "InstrForNxtAgt/InstrInf" in found) == ("pacs.002.001.10", True, True), found
+
+
+# --- all of them ---
+
+
+def test_a_delivery_may_have_messages_of_all_kinds(town: Place) -> None:
+    answered = take(
+        town, transfer(200, minor=10**9), ask("S9", 200), cancel("C9", 200), b"<a/>",
+        headed("camt.025.001.08", receipt_value()), report("R9", "camt.052.001.08"), pay_out("P9", 1),
+    )  # fmt: skip
+    names = [read(each).name for each in gateway.unpack(answered.answer)]
+    assert names == [
+        "pacs.002.001.10", "pacs.002.001.10", "camt.029.001.09", "admi.002.001.01", "admi.002.001.01",
+        "camt.052.001.08", "camt.025.001.08",
+    ]  # fmt: skip
+    assert (answered.stored, answered.refused, answered.requests) == (1, 2, 4)
+
+
+def receipt_value() -> Any:
+    return Receipt(id="X1", created=CREATED, details=(ReceiptDetails(original="1"),))
