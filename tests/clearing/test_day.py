@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.world import HOUR_NS, START_NS
+from tests.clearing import declared
 from tests.clearing.world import (
     CNY,
+    CODES,
     EAST,
     EAST_BANK,
     HKD,
@@ -22,7 +24,6 @@ from tests.clearing.world import (
     place,
     uetr,
 )
-from tests.compliance.service.world import Desk
 from tests.day.town import CAROL, MONDAY, appoint
 
 from sycee.bank import restoring
@@ -39,12 +40,8 @@ KEY = SecretKey(b"K" * 32)
 
 @POSTGRESQL_IN_SOAK
 def test_a_day(server: str, tmp_path: Path) -> None:
-    with place(tmp_path, server) as town:
-        made = Desk(town.bank.stores.engine, "", tmp_path, town.bank.stores.clock)  # type: ignore[arg-type]
-        made.declare()
-        made.use()
-        for each in "ab":
-            made.compliance.admit(f"bank-{each}", by="desk")
+    with place(tmp_path, server, compliance="true") as town:
+        declared.admit_all(town.bank, tmp_path)
         _act(town)
         assert town.bank.check() == []
 
@@ -53,7 +50,8 @@ def _act(town: Place) -> None:
     clearing = town.bank.clearing
     who = town.person(NORTH_BANK)
     clearing.limits.set(NORTH_BANK, "CNY", "bilateral", 50_00, other=SOUTH_BANK, who=who)
-    sent = (Sent(1, SOUTH_BANK, 30_00, flow="retail"), Sent(2, SOUTH_BANK, 30_00), Sent(3, 77, 1))
+    chain = (CODES[NORTH_BANK], declared.MIDDLE, CODES[SOUTH_BANK])
+    sent = (Sent(1, SOUTH_BANK, 30_00, passes=chain), Sent(2, SOUTH_BANK, 30_00), Sent(3, 77, 1))
     first = town.send(NORTH_BANK, *sent)
     assert town.send(NORTH_BANK, *sent).numbers.tolist() == first.numbers.tolist()
     assert town.send(NORTH_BANK, sent[1], business_id="B").numbers.tolist() == [first.numbers[1]]
