@@ -179,7 +179,7 @@ def _row(message: InstitutionTransfers, each: InstitutionTransfer) -> TransferRo
 
 
 def _is_plain(each: InstitutionTransfer, banks: Sequence[Institution]) -> bool:
-    if each.covered or any(getattr(each, name) for name in _OTHERS):
+    if any(getattr(each, name) for name in _OTHERS):
         return False
     return all(one.bic and not one.lei and not one.address and not one.branch_address for one in banks)
 
@@ -189,12 +189,13 @@ def _is_plain(each: InstitutionTransfer, banks: Sequence[Institution]) -> bool:
 _CODES: Final = ("BICFI", "ClrSysMmbId/ClrSysId/Cd", "ClrSysMmbId/MmbId", "LEI")
 _GROUP: Final = ("MsgId", "CreDtTm", "NbOfTxs", "CtrlSum", f"TtlIntrBkSttlmAmt{CURRENCY}", "TtlIntrBkSttlmAmt",
                  "IntrBkSttlmDt", "SttlmInf/SttlmMtd")  # fmt: skip
-# Other agents and accounts of a transaction: fields, and how their elements begin.
-_OTHERS: Final = tuple(
-    each.name
-    for each in fields(InstitutionTransfer)
-    if each.name.startswith(("previous", "between", "ultimate", "debtor_", "creditor_"))
-)
+# Fields of a plain transaction. All others name agents or accounts, whose elements begin as below.
+_PLAIN: Final = frozenset({
+    "ids", "type", "amount", "day", "urgency", "debited", "credited", "cls_by", "until", "not_before", "reject_after",
+    "sender", "receiver", "debtor", "creditor", "for_creditor_agent", "for_next_agent", "purpose", "purpose_own",
+    "remittance",
+})  # fmt: skip
+_OTHERS: Final = tuple(each.name for each in fields(InstitutionTransfer) if each.name not in _PLAIN)
 _OTHER_ELEMENTS: Final = ("<PrvsInstgA", "<IntrmyA", "<Ultmt", "<DbtrA", "<CdtrA")
 _IDS: Final = ("PmtId/UETR", "PmtId/InstrId", "PmtId/EndToEndId", "PmtId/TxId")
 _VALUES: Final = (f"IntrBkSttlmAmt{CURRENCY}", "IntrBkSttlmAmt", "IntrBkSttlmDt", "SttlmPrty", "SttlmTmReq/FrTm",
