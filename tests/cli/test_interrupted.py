@@ -36,6 +36,11 @@ def test_ctrl_c_while_reading_reports_that_nothing_was_changed(sycee: Any, monke
             ": the trial is not complete; delete its folder before the next one",
         ),
         (("drop", "allot", "bank", "spring"), ": a part of the members may be added; the same command continues"),
+        (
+            ("sandbox", "run", "luohu-2020", "--city", "town", "--ledger=folder"),
+            ": the ledger is whole; the same command continues from the last whole day",
+        ),
+        (("sandbox", "run", "luohu-2020", "--city", "town"), "; nothing was changed"),
     ],
 )
 def test_ctrl_c_in_a_long_step_names_what_it_left(

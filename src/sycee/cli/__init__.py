@@ -218,6 +218,8 @@ def _after_interrupt(tokens: list[str]) -> str:
         return ": the trial is not complete; delete its folder before the next one"
     if tokens[:2] == ["drop", "allot"]:
         return ": a part of the members may be added; the same command continues"
+    if tokens[:2] == ["sandbox", "run"] and any(each.split("=")[0] == "--ledger" for each in tokens):
+        return ": the ledger is whole; the same command continues from the last whole day"
     if tokens[:1] != ["pilot"]:
         return "; nothing was changed"
     if any(each.split("=")[0] == "--data" for each in tokens):
