@@ -29,10 +29,9 @@ class Decisions:
         found: Array = self.fields[field]
         return found
 
-    @property
-    def payment(self) -> Array:
-        """What each person pays with the purse, own money beside it included, also if it is taken back."""
-        found: Array = self.fields[[c.D_LABEL, c.D_OWN, c.D_REFUNDED, c.D_REFUNDED_OWN]].sum(axis=0)
+    def payment(self, row: Array) -> Array:
+        """Return what these persons pay with the purse, own money beside it included, also if it is taken back."""
+        found: Array = self.fields[[[c.D_LABEL], [c.D_OWN], [c.D_REFUNDED], [c.D_REFUNDED_OWN]], row].sum(axis=0)
         return found
 
 

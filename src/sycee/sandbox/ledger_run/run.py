@@ -392,9 +392,9 @@ class _Run:
             elif number == PAID:
                 self.paid[row] = id
                 payee = self._payee(made.of(c.D_SHOP)[row])
-                found = operations.pay(id, payer=wallet, payee=payee, amount=made.payment[row])
+                found = operations.pay(id, payer=wallet, payee=payee, amount=made.payment(row))
             elif number == REFUNDED:
-                found = operations.refund(id, original=self.paid[row], amount=made.payment[row])
+                found = operations.refund(id, original=self.paid[row], amount=made.payment(row))
             else:
                 payee = self._payee(made.of(c.D_ORDINARY_SHOP)[row])
                 amount = made.ordinary[row]
@@ -440,8 +440,8 @@ class _Run:
             spent, returned = found["spent"] - found["refunded"], found["returned"].copy()
             left = found["dropped"] - spent - returned
             if self.case.with_ordinary:
-                accounts = state.accounts[self.wallet_row[made.person]]
-                self.own[made.person] = accounts["credits_posted"] - accounts["debits_posted"]
+                rows = self.wallet_row[made.person]
+                self.own[made.person] = state.accounts["credits_posted"][rows] - state.accounts["debits_posted"][rows]
         self.purses[person, c.STAGE] = np.where(is_over, c.OVER, np.where(is_claimed, c.CLAIMED, c.MEMBER))
         self.purses[person, c.BALANCE] = np.where(is_claimed & ~is_over, left, 0)
         self.purses[person, c.SPENT] = spent
