@@ -150,6 +150,29 @@ def test_refused_payments_did_not_happen(founded: Path, tmp_path: Path) -> None:
     assert found.shops_paid[:, 0].sum() == drawn[:, c.SPENT].sum()
 
 
+def test_an_indivisible_packet_of_two_strata_pays_once(founded: Path, tmp_path: Path) -> None:
+    strata = (Stratum("a", 20_000), Stratum("b", 30_000))
+    classes = (
+        replace(LUOHU.packets[0], count=10_000),
+        replace(LUOHU.packets[0], name="small", count=40_000, amount_minor=5_000),
+    )
+    programme = replace(
+        LUOHU,
+        rules=replace(LUOHU.rules, divisible=False),
+        draw=replace(LUOHU.draw, strata=strata),
+        packets=classes,
+    )
+    case = runs.prepare(programme, replace(TOWN, one_in=500), parameters.standard().central(), seed=7)
+    recipients, outcome, found = ran(case, founded, tmp_path)
+    answer = record.make(case, recipients, outcome, found)["ledger"]
+    assert answer["equal"], answer
+    assert [(share.count, share.minor) for share in recipients.shares()] == [(20, 20_000), (80, 5_000)]
+    assert np.array_equal(runs.choose(case).grants(case.people), recipients.grants(case.people))
+    assert set(found.purses[recipients.person, c.PAYMENTS].tolist()) == {0, 1}
+    (files,) = (tmp_path / BANK / "programmes" / "luohu-2020").iterdir()
+    assert [each.winners for each in draw.read_frozen(files).announcement.strata] == [40, 60]
+
+
 class Killed(Exception):
     """The end of a run in the middle of a day."""
 
@@ -245,12 +268,9 @@ def test_impossible_arguments_are_errors(tmp_path: Path) -> None:
     assert caught.value.hint == "at least 7 days"
     with pytest.raises(UsageError, match="the city tiny-town has EUR"):
         runs.prepare(LUOHU, replace(TOWN, currency="EUR"), parameters.standard().central(), seed=7)
-    case = case_of(replace(LUOHU, rules=replace(LUOHU.rules, divisible=False)))
-    with pytest.raises(UsageError, match="indivisible"), runs.opened(case, tmp_path):
+    shared = replace(LUOHU, mode="equal", draw=replace(LUOHU.draw, rule="sycee.all.v1"), packets=())
+    with pytest.raises(UsageError, match='has the mode "equal"'), runs.opened(case_of(shared), tmp_path):
         pass
-    two = replace(LUOHU.draw, strata=(Stratum("a", 20_000), Stratum("b", 30_000)))
-    with pytest.raises(UsageError, match="2 strata"):
-        runs.choose(case_of(replace(LUOHU, draw=two)))
 
 
 def test_the_command_runs_and_compares(

@@ -66,9 +66,9 @@ def moments(
 
     `number`: of the day. `claims`, `pays`: (n,) bool. A person who does both claims first.
     """
-    bits = _bits(seed, person, number, c.HOUR)
-    claimed = _pick(day.claims, bits >> np.uint64(32), claims)
-    paid = _pick(day.payments, bits & np.uint64(0xFFFFFFFF), pays)
+    drawn = bits(seed, person, number, c.HOUR)
+    claimed = _pick(day.claims, drawn >> np.uint64(32), claims)
+    paid = _pick(day.payments, drawn & np.uint64(0xFFFFFFFF), pays)
     both = claims & pays
     if both.any():
         late = both & (claimed > day.payments[-1])
@@ -92,7 +92,7 @@ def refunds(day: Day, paid: Array, refunded: Array) -> Array:
 
 def purchases(day: Day, number: int, seed: int, person: Array, buys: Array) -> Array:
     """Return the moment of the purchase in own money of each person, (n,) int64; 0 for none. `buys`: (n,) bool."""
-    return _pick(day.purchases, _bits(seed, person, number, c.ORDINARY_HOUR) >> np.uint64(32), buys)
+    return _pick(day.purchases, bits(seed, person, number, c.ORDINARY_HOUR) >> np.uint64(32), buys)
 
 
 def _pick(choices: tuple[int, ...], halves: Array, chosen: Array) -> Array:
@@ -103,7 +103,7 @@ def _pick(choices: tuple[int, ...], halves: Array, chosen: Array) -> Array:
     return found
 
 
-def _bits(seed: int, person: Array, day: int, stream: int) -> Array:
+def bits(seed: int, person: Array, day: int, stream: int) -> Array:
     """Return `Draws.bits(stream)` of many persons: (n,) uint64."""
     with np.errstate(over="ignore"):
         key = draws.mixed(np.uint64(draws.seed_key(seed)) + (person.astype(np.uint64) + np.uint64(1)) * _GOLDEN)

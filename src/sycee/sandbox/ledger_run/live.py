@@ -25,7 +25,7 @@ from sycee.core.limits import I64_MAX
 from sycee.core.records.proposal_format import Proposal
 from sycee.issuance.tables import ACTIVE
 from sycee.programmes import draw, draw_files, draw_rule, states
-from sycee.programmes.definition import LIST, Programme
+from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.stored import LedgerNumbers, Occurrence
 from sycee.sandbox.ledger_run import programme_text
@@ -231,12 +231,13 @@ class LiveBank:
         path = self.bank.folder.path / REGISTRATION_FILE
         names = [each.name for each in self.programme.operators]
         classes = [each.name for each in self.programme.draw.strata]
-        strata = made.strata.tolist() if made.strata is not None and self.programme.mode == LIST else None
-        has_strata = strata is not None and len(classes) > 1
+        # First come, the order of registration gives the packets.
+        is_named = made.strata is not None and self.programme.mode != FIRST_COME and len(classes) > 1
+        strata = made.strata.tolist() if made.strata is not None and is_named else None
         with path.open("w") as file:
-            file.write(f"document,phone,bank{',stratum' * has_strata}\n")
+            file.write(f"document,phone,bank{',stratum' * is_named}\n")
             for row, person in enumerate(made.person.tolist()):
-                stratum = f",{classes[strata[row]]}" if strata is not None and has_strata else ""
+                stratum = f",{classes[strata[row]]}" if strata is not None else ""
                 bank = names[person % len(names)]
                 file.write(f"{DOCUMENT_FIRST + person},+{PHONE_FIRST + person},{bank}{stratum}\n")
         read = self.bank.registrations.register_file(

@@ -22,16 +22,16 @@ _MINUTE_NS: Final = 60 * 10**9
 def for_city(programme: Programme, shares: Sequence[tuple[int, int]]) -> Programme:
     """Return the programme of a run: (packets, amount) of each class, a synthetic beacon, one occurrence.
 
-    Raises UsageError for a mode that a run on a ledger does not have, for several strata and for zones.
+    Strata have the same shares of the packets. Raises UsageError for a mode that a run does not have, and for zones.
     """
     if programme.mode not in MODES:
         raise UsageError(
             f'{programme.name} has the mode "{programme.mode}"', hint=f"a run has a programme of {', '.join(MODES)}"
         )
-    if programme.zones or (programme.draw.is_drawn and len(programme.draw.strata) != 1):
+    if programme.zones:
         raise UsageError(
-            f"{programme.name} is drawn in {len(programme.draw.strata)} strata, and a synthetic person has none",
-            hint="use a programme with one [[draw.strata]], without zones",
+            f"{programme.name} is dropped in {len(programme.zones)} zones, and a run has one drop",
+            hint="use a programme without [[zones]]",
         )
     packets = tuple(PacketClass(f"class-{number}", *share) for number, share in enumerate(shares, 1) if share[0])
     if programme.draw.is_drawn:
@@ -39,9 +39,9 @@ def for_city(programme: Programme, shares: Sequence[tuple[int, int]]) -> Program
         packets = tuple(PacketClass(name, *share) for name, share in zip(names, shares, strict=True) if share[0])
     draw = programme.draw
     if draw.is_drawn:
-        (stratum,) = draw.strata
-        winners = sum(each.count for each in packets)
-        draw = replace(draw, strata=(replace(stratum, winners=winners),), beacon_source=REPLAY_BEACON)
+        winners = _divided(sum(each.count for each in packets), [each.winners for each in draw.strata])
+        strata = [replace(each, winners=count) for each, count in zip(draw.strata, winners, strict=True) if count]
+        draw = replace(draw, strata=tuple(strata), beacon_source=REPLAY_BEACON)
     else:
         draw = replace(draw, strata=tuple(Stratum(each.name, each.count) for each in packets))
     return replace(
@@ -54,6 +54,15 @@ def for_city(programme: Programme, shares: Sequence[tuple[int, int]]) -> Program
         sources=(),
         schedule=None,
     )
+
+
+def _divided(total: int, weights: Sequence[int]) -> list[int]:
+    """Return whole numbers of this sum, in proportion to the weights; the largest remainders are rounded up."""
+    whole = [total * weight // sum(weights) for weight in weights]
+    by_rest = sorted(range(len(weights)), key=lambda at: (-(total * weights[at] % sum(weights)), at))
+    for at in by_rest[: total - sum(whole)]:
+        whole[at] += 1
+    return whole
 
 
 def text_of(programme: Programme) -> str:

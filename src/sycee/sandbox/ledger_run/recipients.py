@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from sycee.sandbox.behaviour.setting import Setting
 from sycee.sandbox.engine import kernel
 from sycee.sandbox.engine import run as engine
 from sycee.sandbox.engine.run import Place
-from sycee.sandbox.ledger_run import programme_text
+from sycee.sandbox.ledger_run import hours, programme_text
 from sycee.sandbox.plan import DOCUMENT_FIRST, PHONE_FIRST
+
+STRATUM: Final = c.STREAMS - 1  # the stream of a person's stratum, which no decision reads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +55,7 @@ class Recipients:
 class Registered:
     """Who registers for the programme of a run, with public salts: what its draw, or its list, is made of.
 
-    `strata`: (n,) uint8, the packet class of each, where nothing is drawn.
+    `strata`: (n,) uint8, the packet class of each where nothing is drawn; None for a draw with one stratum.
     """
 
     programme: Programme  # with the numbers of the city
@@ -63,7 +66,7 @@ class Registered:
     @property
     def entries(self) -> draw.Entries:
         """The entries of the list."""
-        return draw.Entries(*keys_of(self.person), self.salts)
+        return draw.Entries(*keys_of(self.person), self.salts, self.strata)
 
 
 def keys_of(person: Array) -> tuple[Array, Array]:
@@ -74,14 +77,14 @@ def keys_of(person: Array) -> tuple[Array, Array]:
 def registered(programme: Programme, place: Place, setting: Setting, seed: int) -> Registered:
     """Return who registers: for a draw all who do by themselves; otherwise the persons with the engine's tickets.
 
-    Raises UsageError for a programme of several strata, of zones, or whose numbers are too small for the city.
+    Raises UsageError for a programme of zones, of another mode, or whose numbers are too small for the city.
     """
     if programme.draw.is_drawn:
         counts = _scaled(setting, len(place.people))
         person = _registering(place, setting)
         amounts = [amount for _, amount in setting.design.classes]
         made = programme_text.for_city(programme, list(zip(counts, amounts, strict=True)))
-        return Registered(made, person, draw.replay_salts(seed, person.size), None)
+        return Registered(made, person, draw.replay_salts(seed, person.size), _strata(made, person, seed))
     chosen = _by_ticket(place, setting, seed)
     shares = [(each.count, each.minor) for each in chosen.shares()]
     strata = np.repeat(np.arange(len(shares), dtype=np.uint8), [count for count, _ in shares])
@@ -128,6 +131,16 @@ def _registering(place: Place, setting: Setting) -> Array:
         kernel.decide_many(*given, *columns.arrays, first, last, setting.steps, 0, purses, decisions)
         found.append(first + np.flatnonzero(decisions[:, c.D_REGISTERS]))
     return np.concatenate([np.zeros(0, np.int64), *found])
+
+
+def _strata(programme: Programme, person: Array, seed: int) -> Array | None:
+    """Return the stratum of each person: by chance, in proportion to the winners. None if there is one."""
+    winners = [each.winners for each in programme.draw.strata]
+    if len(winners) == 1:
+        return None
+    place = (hours.bits(seed, person, c.STATIC, STRATUM) >> np.uint64(32)) * np.uint64(sum(winners)) >> np.uint64(32)
+    found: Array = np.searchsorted(np.cumsum(winners), place.astype(np.int64), side="right").astype(np.uint8)
+    return found
 
 
 def _scaled(setting: Setting, people: int) -> list[int]:

@@ -144,13 +144,8 @@ def opened(case: Case, path: Path) -> Iterator[Opened]:
     """Found the bank of a case in a new folder, or open the one that an interrupted run left there.
 
     Its programme is registered, drawn and dropped. Raises UsageError for a folder with something else or with another
-    run, and for a programme that a ledger cannot have.
+    run, and for a programme that a run cannot have.
     """
-    if not case.setting.design.divisible:
-        raise UsageError(
-            f"packets of {case.programme.name} are indivisible, and a ledger keeps what a payment leaves",
-            hint="run it without --ledger",
-        )
     made = recipient_lists.registered(case.programme, case.place, case.setting, case.seed)
     folder = RunFolder.open(path, facts(case))
     seed = f"{case.programme.name}:{case.seed}".encode()
@@ -439,6 +434,8 @@ class _Run:
             is_over, is_claimed = found["state"] == PurseState.EXPIRED, found["wallet"] > 0
             spent, returned = found["spent"] - found["refunded"], found["returned"].copy()
             left = found["dropped"] - spent - returned
+            if not self.case.setting.design.divisible:
+                left[spent > 0] = 0  # it pays once; the rest returns at the expiry
             if self.case.with_ordinary:
                 rows = self.wallet_row[made.person]
                 self.own[made.person] = state.accounts["credits_posted"][rows] - state.accounts["debits_posted"][rows]
