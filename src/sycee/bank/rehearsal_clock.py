@@ -41,10 +41,18 @@ class RehearsalClock:
 
     def set(self, ns: int) -> None:
         """Set a later time, durably. Raises UsageError for an earlier one: days that were closed stay closed."""
+        self._check(ns)
+        write_file(self._file, f"{ns}\n".encode())
+        self._ns = ns
+
+    def pass_to(self, ns: int) -> None:
+        """Set a later time in memory alone, for a caller that repeats its work from a stored time after a kill."""
+        self._check(ns)
+        self._ns = ns
+
+    def _check(self, ns: int) -> None:
         if not self._ns <= ns <= NS_MAX:
             raise UsageError(
                 "the clock of a rehearsal moves forward only",
                 hint="to begin earlier, found another bank with `sycee init --rehearsal-from`",
             )
-        write_file(self._file, f"{ns}\n".encode())
-        self._ns = ns

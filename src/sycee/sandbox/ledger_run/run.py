@@ -19,6 +19,7 @@ from blake3 import blake3
 
 from sycee.core import ids
 from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 from sycee.core.records import layout, operations
@@ -267,6 +268,7 @@ class _Run:
 
     def _keep(self, days: int) -> None:
         begin = time.perf_counter()
+        self.live.clock.set(read_ns(self.live.clock))
         self.folder.keep(Day(days, self.purses[self.recipients.person], self.own, self.counts))
         self._took("keeping", begin)
 

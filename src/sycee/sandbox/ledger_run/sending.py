@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
+from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.core.arrays import Array
-from sycee.core.clock import Clock, read_ns
+from sycee.core.clock import read_ns
 from sycee.core.limits import ENVELOPE_BYTES, FRAME_RECORDS_MAX, RECORD_BYTES
 from sycee.core.records.envelopes import Envelope
 from sycee.ledger.batch import BODY_BYTES_MAX, first_codes
@@ -23,18 +24,10 @@ PART_MAX: Final = 7 * SIGNED_MAX  # records of one submission: an envelope count
 STARTED_MAX: Final = 2  # submissions that are not answered yet
 
 
-class SettableClock(Clock, Protocol):
-    """A clock that moves forward when it is told to."""
-
-    def set(self, ns: int) -> None:
-        """Set a later time."""
-        ...
-
-
 class Sender:
     """Signs records, submits them in order and collects their results."""
 
-    def __init__(self, ledger: Ledger, clock: SettableClock, signers: Sequence[Signer]) -> None:
+    def __init__(self, ledger: Ledger, clock: RehearsalClock, signers: Sequence[Signer]) -> None:
         self._ledger, self._clock, self._signers = ledger, clock, signers
         self._started: deque[tuple[Array, Ticket]] = deque()
 
@@ -48,7 +41,7 @@ class Sender:
             envelopes = [self._sign(records, first, by, moment_ns, each) for each in ranges]
             if read_ns(self._clock) < moment_ns:
                 self.finish()  # a frame has the time at which it is written
-                self._clock.set(moment_ns)
+                self._clock.pass_to(moment_ns)
             while len(self._started) >= STARTED_MAX:
                 self._take()
             self._started.append((codes[first:end], self._ledger.sequencer.start(records[first:end], envelopes)))
