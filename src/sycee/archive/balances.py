@@ -62,10 +62,10 @@ def balance_at(ledger: Source, account: int, *, frame: int | None = None, time_n
 def balances_at(
     ledger: Source, currency: str | int, *, frame: int | None = None, time_ns: int | None = None
 ) -> Balances:  # fmt: skip
-    """Return the balances of all accounts and purses of a currency after a frame, or at a time. Their sum is zero.
+    """Return the balances of all accounts and purses of a currency after a frame, or at a moment. Their sum is zero.
 
     currency: its code, or the number of a book outside ISO 4217. O(movements since then) or O(movements until then),
-    whichever are fewer, copied in short slices. Raises UsageError for a currency or frame that the ledger does not
+    the fewer of the two, copied in short slices. Raises UsageError for a currency or frame that the ledger does not
     have, IntegrityError if the sum is not zero.
     """
     number = currency if isinstance(currency, int) else currency_number(currency)

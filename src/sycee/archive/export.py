@@ -1,7 +1,7 @@
 """Export of a ledger's history to Parquet: movements, operations and frames by UTC day, and registers.
 
 A day is a UTC day, because a frame has one time and each currency has its own midnights. So each frame and all its
-movements belong to one day, whatever currencies a ledger has. Each movement's local date is a column.
+movements belong to one day, independent of the currencies of a ledger. Each movement's local date is a column.
 
 An export continues where the last one ended. New frames of a day that already has a file go to a further file; the
 files of a day are merged when a later day begins.

@@ -1,4 +1,4 @@
-"""Parquet files: copied arrays as Arrow tables, and files that are written completely or not at all."""
+"""Parquet files: copied arrays as Arrow tables, and files that are written atomically."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class DataFolder:
 
 
 def create_once(path: Path, content: bytes) -> bool:
-    """Write a new file with all of its content or not at all; return False if it exists. Raises OSError."""
+    """Write a new file atomically; return False if it exists. Raises OSError."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as file:

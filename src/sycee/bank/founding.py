@@ -54,7 +54,7 @@ class Founding:
 
     - `officers`: public keys of at least two persons; `desk`, `witness`: of one more person each.
     - `master_key`: file of the master key, created if absent. `key_backup`: folder, created if absent.
-    - `until_ns`: the end of all these duties, 0 for five years. `rehearsal_from_ns`: first time of its own clock.
+    - `until_ns`: the end of all these duties, 0 for five years. `rehearsal_from_ns`: first time of the bank's clock.
     - `settings`: further settings for `sycee.toml`.
     """
 

@@ -50,7 +50,7 @@ class Answered:
     def note(self, file: File, number: int) -> None:
         """Note that a batch was answered; record the end of the file if it was the last one.
 
-        Batches come in any order. The results of other batches are read when one that had none was answered.
+        Batches arrive in any order. The results of other batches are read when one that had none was answered.
         """
         if file.content.mode is not Mode.EACH or file.ended_ns is not None:
             return

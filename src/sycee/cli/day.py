@@ -153,7 +153,7 @@ def assign(
     number: Number,
     /,
     *,
-    owner: Annotated[str, Parameter(help="Id of the person who owns the break from now on.")],
+    owner: Annotated[str, Parameter(help="Id of the new owner of the break.")],
     key: KeyFile,
     case: Annotated[str | None, Parameter(help="Number of the case that follows the break.")] = None,
 ) -> int:

@@ -186,7 +186,7 @@ def exclude(
 def removals(
     folder: BankFolder, name: Name, /, *, state: RemovalState = "", occurrence: Number = 0, json_: AsJson = False
 ) -> int:
-    """List the entries that left by hand, with the persons who let them leave."""
+    """List the entries that were removed manually, with the persons who let them leave."""
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")
         rows = [

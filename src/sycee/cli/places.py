@@ -10,7 +10,7 @@ JOURNAL: Final = "reads or writes the files of a ledger on this machine; a serve
 MACHINE: Final = "makes or sets up the bank on its own machine"
 SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
 HOUSE: Final = "is for the machine of the clearing house; a participant delivers and reads over a server"
-LISTENS: Final = "starts a server, or has the server's address as an argument of its own"
+LISTENS: Final = "starts a server, or has the server's address as its own argument"
 
 # By command, or by a group for all its commands without --server.
 REASONS: Final[Mapping[str, str]] = {

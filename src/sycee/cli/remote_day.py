@@ -147,7 +147,7 @@ def breaks(
 @day.command
 def assign(
     number: Number, /, *, login: Login,
-    owner: Annotated[str, Parameter(help="Id of the person who owns the break from now on.")],
+    owner: Annotated[str, Parameter(help="Id of the new owner of the break.")],
     case: Annotated[int, Parameter(help="Number of the case that follows the break.")] = 0,
     id_: ActionId = "",
 ) -> int:  # fmt: skip

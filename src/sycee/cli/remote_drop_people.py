@@ -180,7 +180,7 @@ def exclude(
 def removals(
     name: Name, /, *, login: Login, state: RemovalState = "", occurrence: Number = 0, json_: AsJson = False
 ) -> int:
-    """List the entries that left by hand, with the persons who let them leave."""
+    """List the entries that were removed manually, with the persons who let them leave."""
     columns = ("removal", "entry", "kind", "reason", "state", "by", "time", "decided_by")
     with connected(login) as server:
         show_rows(server, "removals", api.removals(name, occurrence, state=state), columns, as_json=json_)

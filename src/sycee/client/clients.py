@@ -101,7 +101,7 @@ class Client:
     def events(self, place: str = "") -> Iterator[Event]:
         """Yield events as they happen, without end, each once and in order; connect again after each interruption.
 
-        `place`: of the last event that was handled; "0.0.0" for all events, "" for those from now on. Raises the errors
+        `place`: of the last event that was handled; "0.0.0" for all events, "" for later ones. Raises the errors
         of `do` if the server is lost for `deadline_s`.
         """
         feed = Feed(place)
@@ -113,7 +113,7 @@ class Client:
                     yield from feed.take(text)
 
     def bulk(self, payment: Payment) -> Iterator[RowResults]:
-        """Pay a file and yield the results of its batches, in order; every row once, whatever was paid before.
+        """Pay a file and yield the results of its batches, in order; every row once, also if it was paid before.
 
         A lost connection is repeated for `deadline_s`. After an error, call it again with the same payment. Raises the
         errors of `do`, and UsageError for a file that two persons must approve first.

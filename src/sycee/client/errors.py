@@ -36,7 +36,7 @@ class ClientError(SyceeError):
 
 
 class LostConnection(ClientError):
-    """No answer came before the deadline. Whether the server acted is unknown: do the same call again."""
+    """No answer arrived before the deadline. Whether the server acted is unknown: do the same call again."""
 
     exit_code = 4
 

@@ -33,7 +33,7 @@ class Event:
 
 
 class Feed:
-    """A stream over all its connections. `place`: of the last event that was handled; "" for events from now on.
+    """A stream over all its connections. `place`: of the last event that was handled; "" for later events.
 
     Each event is given once and in order, also if a connection repeats it. Raises UsageError for a text that is no
     place.

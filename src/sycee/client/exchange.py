@@ -70,7 +70,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer came back: the connection failed, or the time was over."""
+    """No answer arrived: the connection failed, or the time was over."""
 
     reason: str
 

@@ -1,8 +1,8 @@
 """Checks of a receiver of webhooks: out of order, repeated, forged, and with a clock that is wrong by a minute.
 
 The receiver must trust the public key of the test. It should take a webhook (status 200 to 299) if its signature is
-right and its time near, whatever came before, and refuse every other one (400 to 499). docs/reference/events.md defines
-body and signature.
+right and its time near, independent of earlier events, and refuse every other one (400 to 499).
+docs/reference/events.md defines body and signature.
 """
 
 from __future__ import annotations

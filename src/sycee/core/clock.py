@@ -1,7 +1,7 @@
 """Clocks. This is the only module that reads the time; all others get a Clock as argument.
 
-Times are integers of nanoseconds since 1970-01-01T00:00:00Z. A clock may repeat a time or go back, as the machine's
-clock does when it is set: the sequencer makes frame times strictly increasing in any case.
+Times are integers of nanoseconds since 1970-01-01T00:00:00Z. A clock may repeat a time or move backwards, as the
+machine's clock does when it is set: the sequencer makes frame times strictly increasing in any case.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def remove_unused(current: Path) -> None:
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock that one process has at a time; call `waiting` once if another process has it now."""
+    """Hold a lock that only one process can have; call `waiting` once if another process has it now."""
     file = lock(path, waiting)
     try:
         yield

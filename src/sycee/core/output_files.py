@@ -36,7 +36,7 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
 
 
 def require_place(path: Path) -> None:
-    """Raise an error unless `write_file` can write to `path`, as far as that can be known before.
+    """Raise an error unless `write_file` can write to `path`, where that can be checked in advance.
 
     UsageError for a folder, and where the folder of the file does not exist; UnavailableError where this user may not
     write.

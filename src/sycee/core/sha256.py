@@ -1,7 +1,7 @@
 """SHA-256 (FIPS 180-4) of many messages of one length.
 
 `hashlib` takes 0.6 to 0.9 µs a call from Python, and so five seconds for the seven million hashes of a city's draw.
-This module takes a third of a second. The kernel hashes `LANES` messages at a time. Each step of the compression is a
+This module takes a third of a second. The kernel hashes `LANES` messages in parallel. Each step of the compression is a
 short loop over neighbouring words, which LLVM compiles to vector instructions. The tests compare with `hashlib`.
 """
 

@@ -1,4 +1,4 @@
-"""Text that can be printed to a terminal or written into a page, whatever file it comes from."""
+"""Text of any file, made safe for a terminal and for a page."""
 
 from __future__ import annotations
 

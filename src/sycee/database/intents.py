@@ -2,7 +2,7 @@
 
 An intent is stored first, with its signed records. Then its records are submitted, and then its action writes the
 outcome. After a crash `resume` submits the records of each pending intent again: the ledger answers records that it
-has with their first results. A signed range is in one frame, so it is journaled completely or not at all.
+has with their first results. A signed range is in one frame, so it is journaled atomically.
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ class Intents:
         if not 0 < draft.records.size <= INTENT_RECORDS_MAX:
             raise UsageError(
                 f"an intent has 1 to {INTENT_RECORDS_MAX:,} records, not {draft.records.size:,}",
-                hint="divide the work into several intents: each is done completely or not at all",
+                hint="divide the work into several intents: each is done atomically",
             )
         records = np.ascontiguousarray(draft.records)
         if draft.parts and sum(draft.parts) != records.size:

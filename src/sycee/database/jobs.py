@@ -1,4 +1,4 @@
-"""Jobs: work that is due at a time, once or daily, and is done exactly once.
+"""Jobs: work that is due at a set time, once or daily, and is done exactly once.
 
 A run is claimed by a lease, which is renewed while it works, so that two processes do not run it together. Its id is
 chosen at the first claim and used again by retries. The work passes it as the id of its intent, so a run that is killed

@@ -159,7 +159,7 @@ class KeyRegister:
         _forget(connection, account, epoch)
 
     def is_custodial(self, account: int) -> bool:
-        """Return whether an account has no key of its own, so that its operator signs for it."""
+        """Return whether an account has no own key, so that its operator signs for it."""
         return not self._stores.ledger.account(account).key
 
     def history(self, account: int) -> list[Row[Any]]:
@@ -169,7 +169,7 @@ class KeyRegister:
             return list(connection.execute(chosen.order_by(KEYS.c.epoch)))
 
     def resume(self) -> int:
-        """Lift the blocks of rotations that a crash interrupted, as far as the stored signatures are valid."""
+        """Lift the blocks of rotations that a crash interrupted, if the stored signatures are valid."""
         with reading(self._stores.engine) as connection:
             rows = list(connection.execute(sqlalchemy.select(KEYS).where(KEYS.c.state == SETTING)))
         done = 0

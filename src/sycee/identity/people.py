@@ -1,4 +1,4 @@
-"""Persons, and the duties that they have at a time.
+"""Persons, and the duties that they have at a given time.
 
 Officers, operators and witnesses are grants of the ledger: such a duty is a counting grant, and never a row of SQL
 alone. Other duties are rows of SQL. Names and papers of persons are not stored here.

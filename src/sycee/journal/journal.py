@@ -65,7 +65,7 @@ class Journal:
     """Ordered frames on a disk that this object owns.
 
     Created by `create` or `open`. After `open`, iterate over `recover` to its end before appending. One thread may
-    `prepare` while another is in `write`; all other use is by one thread at a time. After a failed write or fdatasync,
+    `prepare` while another is in `write`; no other method is thread-safe. After a failed write or fdatasync,
     every call except `close` raises UnavailableError: open the journal again, which checks it. The same applies to a
     forked child, where `close` writes nothing.
     """

@@ -436,7 +436,7 @@ def _frame(header: Header, data: Bytes, location: Location, digest: bytes) -> Fr
 
 
 def _read_segment(disk: Disk, number: int) -> _Segment:
-    """Read and check a segment as far as possible without the segments before it."""
+    """Read and check what can be checked of a segment without the segments before it."""
     file = disk.open(segment_name(number), writable=False)
     try:
         data = segments.read_whole(file)

@@ -83,7 +83,7 @@ def rule_set_record(definition: bytes) -> Any:
 
 
 def activate_rule_set(state: StateTables, number: int, definition: bytes) -> None:
-    """Apply a definition of a rule set from now on."""
+    """Apply a definition of a rule set immediately."""
     record = rule_set_record(definition)
     state.grow("rule_sets", number + 1)
     rules = state.tables.rule_sets.view(np.ndarray)[number]

@@ -1,7 +1,7 @@
 """Batches of operations, facts already known about them, and the places where they may be divided into frames.
 
 A *unit* must be in one frame: a chain, the range of an envelope, and all operations that share an operation with
-either. Any other operation is a separate unit. A unit is journaled completely or not at all.
+either. Any other operation is a separate unit. A unit is journaled atomically.
 """
 
 from __future__ import annotations

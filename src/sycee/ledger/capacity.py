@@ -31,7 +31,7 @@ _INDEXES: Final = {
 }  # fmt: skip
 _COUNTERS: Final = constants.SAVED_TABLES | {"payees": constants.PAYEES, "time_outs": constants.TIME_OUTS}
 # Pre-images that one operation of a chain may save, at most: a REFUND of a PAY from 16 purses returns each part to the
-# return account. One chain at a time needs them.
+# return account. One chain needs them: chains do not overlap.
 _UNDO_ROWS: Final = {
     "undo_accounts": 96, "undo_account_rows": 96, "undo_purses": 64, "undo_purse_rows": 64,
     "undo_holds": 8, "undo_hold_rows": 8, "undo_values": 64,

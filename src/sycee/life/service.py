@@ -55,7 +55,7 @@ WALLETS_MAX: Final = 64  # of one person at one operator
 
 
 class Wallets(Protocol):
-    """The wallets, as far as life events need them."""
+    """The part of the wallets that life events use."""
 
     def holder_of(self, account: int) -> int:
         """Return the person who holds a wallet. Raises UsageError if the account is no wallet."""

@@ -92,7 +92,7 @@ class Access:
 
 
 class OpenCases(Protocol):
-    """The cases, as far as the access log needs them."""
+    """The part of the cases that the access log uses."""
 
     def is_open(self, number: int) -> bool:
         """Return whether the case of this number exists and is open."""

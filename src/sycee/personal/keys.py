@@ -366,7 +366,7 @@ def require_reachable(file: Path, backup: Path) -> None:
 
 
 def rotate(file: Path, backup: Path, old: bytes, new: bytes) -> int:
-    """Replace the master key of the key file and its backup; return the number of persons. For one process at a time.
+    """Replace the master key of the key file and its backup; return the number of persons. One process may call it.
 
     The keys of persons and of search hashes stay the same: everything sealed stays readable. Each of the two files
     changes in one transaction; after a kill the same call completes the other one. Raises UsageError for two equal

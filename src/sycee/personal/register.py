@@ -1,7 +1,7 @@
 """The register of persons: stored sealed, found by keyed hash, read after an entry in the access log.
 
 Order of writing: first the secrets (`store_secrets`, in the key file), then the rows sealed under them (`store_many`,
-in the transaction of the caller). Secrets come before the transaction, because a transaction may run several times.
+in the transaction of the caller). Secrets are written before the transaction, because it may run several times.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def load(source: Path | str) -> Rules:
 
 
 class Relations(Protocol):
-    """The relationships with a person, such as open wallets, as far as retention needs them."""
+    """The relationships with a person, such as open wallets: the part that retention uses."""
 
     def is_customer(self, connection: Connection, person: int) -> bool:
         """Return whether the person still has an open wallet."""

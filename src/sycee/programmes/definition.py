@@ -159,7 +159,7 @@ class Operator:
 class Rules:
     """Permissions of packet money, and the order in which a refund fills up.
 
-    per_payment_max_minor: the most that one payment takes from a packet. payment_min_minor: the least payment, packet
+    per_payment_max_minor: the most that one payment debits from a packet. payment_min_minor: the least payment, packet
     and own money together, that a packet helps to pay. 0: no limit.
     """
 
@@ -202,7 +202,7 @@ class Programme:
     zones: tuple[Zone, ...] = ()  # dropped one after the other; (): all at once
 
     def on(self, day: date) -> Programme:
-        """Return the programme of the occurrence that begins on a local day: its moments are as many days later.
+        """Return the programme of the occurrence that begins on a local day: its moments are later by the days between.
 
         The beacon's round is the first one that is due no earlier than its moved due time.
         """

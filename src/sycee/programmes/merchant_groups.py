@@ -1,7 +1,7 @@
 """Merchant groups of a programme file: payees that packet money may reach, by sector, zone, size and kind of shop.
 
-The ledger knows the members of a group and not these conditions. Whoever checks an application of a shop applies them;
-the sandbox selects the shops of a synthetic city by them.
+The ledger knows the members of a group and not these conditions. The person who checks an application of a shop applies
+them; the sandbox selects the shops of a synthetic city by them.
 """
 
 from __future__ import annotations

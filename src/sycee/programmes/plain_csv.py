@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 READ_BYTES: Final = 4 << 20
-DIGITS_MAX: Final = 19  # of a number that is below 2**64 whatever its digits are
+DIGITS_MAX: Final = 19  # of a number that is below 2**64 for all digits
 
 _NEWLINE, _RETURN, _COMMA, _ZERO = b"\n\r,0"
 _PARSED: Final = (b'"', b"\0")  # a block with one of these needs the parser
@@ -54,7 +54,7 @@ class TextColumn(Sequence[str]):
         """Return the number in each cell, 0 for an empty cell, and which cells are read. The others need their text.
 
         A cell is read if it is empty, or if `sign` and 1 to DIGITS_MAX digits of a number above 0 are all of it.
-        `first`: read so many digits at most, and ignore the characters that follow.
+        `first`: the digits to read at most, and ignore the characters that follow.
         """
         content = np.frombuffer(self._content, np.uint8)
         starts, sizes = self._starts + len(sign), self.sizes - len(sign)

@@ -358,7 +358,7 @@ class Entering:
 
     @staticmethod
     def _room(connection: Connection, found: Found) -> int:
-        """Return how many entries there is room for: as many as can be published, or first come as many as packets."""
+        """Return how many more entries fit: the most that can be published, or for first come the number of packets."""
         room = draw_files.ENTRIES_MAX - found.list.following
         if found.definition.mode == FIRST_COME:
             taken = sqlalchemy.select(sqlalchemy.func.count()).where(ENTRIES.c.list == found.list.list)

@@ -1,4 +1,4 @@
-"""Entries that leave a list by hand: withdrawals, lapses of winners, and exclusions.
+"""Manual removals of entries from a list: withdrawals, lapses of winners, and exclusions.
 
 From the freeze on, an entry that leaves may hand its packet to another person. Therefore only its own operator
 bank lets it leave, an exclusion after the draw needs a second person, and each is stored with its persons and is an
@@ -49,7 +49,7 @@ EXCLUSIONS: Final = (STAFF, OWNER, HAS_WON, OTHER)
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """An entry that left by hand, or waits for the second person.
+    """An entry that was removed manually, or waits for the second person.
 
     - `kind`: `withdrawn`, `lapsed` or `excluded`. `state`: `waiting`, `left` or `refused`.
     - `who`: the person who requested it; `decided_by`: the second person, None if none was needed.
@@ -167,7 +167,7 @@ class Leaving(Entering):
         return write(self._stores.engine, work)
 
     def removals(self, programme: str, occurrence: int = 0, *, state: str = "") -> list[Removal]:
-        """Return the entries that left by hand or wait for it, in a state or in any, oldest first."""
+        """Return the entries that were removed manually or wait for it, in a state or in any, oldest first."""
         with reading(self._stores.engine) as connection:
             found = self._lists.found_in(connection, programme, occurrence)
             if found.row is None:

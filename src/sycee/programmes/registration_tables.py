@@ -124,7 +124,8 @@ APPEALS: Final = Table(
     Column("decided_by", Id128),
     Column("decided_ns", NS),
 )
-# Entries that left by hand, or wait for it. `kind`: withdrawn, lapsed or excluded. `decided_by`: the second person.
+# Entries that were removed manually, or wait for it. `kind`: withdrawn, lapsed or excluded. `decided_by`: the second
+# person.
 REMOVALS: Final = Table(
     "programmes_removals",
     METADATA,

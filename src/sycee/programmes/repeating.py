@@ -1,8 +1,8 @@
 """Beginnings of the occurrences of a programme with a schedule: each local day exactly once.
 
 One job exists for each day, under the key of programme and day. Its run stores the occurrence, opens its registration
-and adds the job of the next day, in one transaction. A restart, a second scheduler or a clock that goes back finds the
-row of the day, and changes nothing.
+and adds the job of the next day, in one transaction. A restart, a second scheduler or a clock that moves
+backwards finds the row of the day, and changes nothing.
 """
 
 from __future__ import annotations

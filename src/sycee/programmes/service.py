@@ -75,7 +75,7 @@ class Programmes(Widening):
     # --- halts ---
 
     def halt(self, name: str, reason: str, *, who: int) -> StoredProgramme:
-        """Refuse the claims and the next steps of a programme from now on. `reason`: without personal data.
+        """Refuse the claims and the next steps of a programme after this call. `reason`: without personal data.
 
         Packets that were claimed can still be spent: nothing in the ledger halts a programme. `propose_block` blocks
         the debits of its funder.
@@ -221,7 +221,7 @@ class Programmes(Widening):
                 yield f"{each.title} is {each.state}, and {problem}"
 
     def _dropped_minor(self, found: Occurrence) -> int:
-        """Return what the zones that were dropped come to: everything, without zones."""
+        """Return the totals of the zones that were dropped: everything, without zones."""
         stored = self.get(found.programme)
         if not stored.definition.zones or not states.is_at_least(found.state, states.DROPPED):
             return found.minor

@@ -87,7 +87,7 @@ def grid(base: Path | str, content: bytes | str, file: str) -> tuple[Variant, ..
     """Return the variants of all combinations of a grid's values, the values of the last axis one after the other.
 
     The name of a variant has axis and value: "amount 100, threshold none". Unless a value has `budget.amount`, the
-    budget of each variant is what its packets come to. Raises DocumentError for a value that is no table, a key that
+    budget of each variant is the total of its packets. Raises DocumentError for a value that is no table, a key that
     two axes have, more than COMBINATIONS_MAX combinations, and as `load`.
     """
     document = documents.parse(content, file)

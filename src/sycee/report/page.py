@@ -366,7 +366,7 @@ def render(page: Page) -> str:
 
 
 def write(page: Page, path: Path) -> None:
-    """Render the page and write it to `path`, whole or not at all. Raises like `core.output_files.write_file`."""
+    """Render the page and write it to `path` atomically. Raises like `core.output_files.write_file`."""
     output_files.require_place(path)
     output_files.write_file(path, render(page).encode("utf-8"))
 

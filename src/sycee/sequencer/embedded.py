@@ -278,7 +278,7 @@ class Ledger(MoneyOperations[Result]):
         )
 
     def set_rule_set(self, account: AnyId, rule_set: int, *, id: AnyId | None = None) -> Result:
-        """Assign a rule set to the account from now on; 0 for none."""
+        """Assign a rule set to the account immediately; 0 for none."""
         return self._submit_record(operations.set_rule_set(self._id(id), account=account, rule_set=rule_set))
 
     def block(
@@ -298,7 +298,7 @@ class Ledger(MoneyOperations[Result]):
     # --- keys, roles, signatures ---
 
     def set_key(self, account: AnyId, key: PublicKey | None, *, id: AnyId | None = None) -> Result:
-        """Set the key that signs the account's own operations from now on; None for no key.
+        """Set the key that signs the account's own operations after this call; None for no key.
 
         Each call, also with None, begins a new key epoch: signatures made before it are no longer valid.
         """
@@ -386,7 +386,7 @@ class Ledger(MoneyOperations[Result]):
     def accounts(
         self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
     ) -> list[Account]:
-        """Return the accounts of a currency, a kind and an operator, as far as given, in order of opening.
+        """Return the accounts of the given currency, kind and operator, in order of opening.
 
         O(accounts), and no frame is written meanwhile: with a million accounts, give at least one filter.
         """
@@ -404,7 +404,7 @@ class Ledger(MoneyOperations[Result]):
             return reads.supply(state, currency)
 
     def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
-        """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines).
+        """Return an account's movements, oldest first; with `newest`, only the latest ones. O(lines).
 
         `statement_page` returns the newest line first.
         """

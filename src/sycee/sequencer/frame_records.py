@@ -36,7 +36,7 @@ class _Index:
 
 
 class FrameRecords:
-    """The records of the frames of the ledger in `folder`. For one thread at a time."""
+    """The records of the frames of the ledger in `folder`. Not thread-safe."""
 
     def __init__(self, folder: str | Path) -> None:
         self._disk = journal_disk(folder)

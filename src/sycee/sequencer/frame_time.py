@@ -23,7 +23,7 @@ assert limits.FRAME_TIME_NS_MAX > FIRST_TIME_NS_MAX
 
 
 def next_time_ns(clock: Clock, last_ns: int) -> int:
-    """Return the time of the next frame: the clock's, or `last_ns` + 1 if the clock went back.
+    """Return the time of the next frame: the clock's, or `last_ns` + 1 if the clock moved backwards.
 
     `last_ns`: time of the last frame, 0 for none. Raises UnavailableError if the clock is years ahead, since no later
     frame could have an earlier time; and, for a ledger's first frame, if the machine's clock is before the release

@@ -184,7 +184,7 @@ class MoneyOperations(ABC, Generic[Outcome]):
 
 
 class Chain(MoneyOperations[None]):
-    """Operations that are done together or not at all when their `with` block ends. Created by `chain`."""
+    """Operations that are done together, or none of them, when their `with` block ends. Created by `chain`."""
 
     def __init__(self, ledger: MoneyOperations[Any]) -> None:
         self.records: list[Array] = []

@@ -16,7 +16,7 @@ LATEST_WEIGHT: Final = 0.1  # of the latest difference in the moving average
 
 
 class Overlap:
-    """Runs two tasks, one on the calling thread and one on a worker thread. For one caller at a time.
+    """Runs two tasks, one on the calling thread and one on a worker thread. Not thread-safe.
 
     The slower task runs on the calling thread, which saves waiting for one wake-up. `records_min`: for smaller frames
     the hand-over to the worker takes longer than it saves, so the caller runs both tasks itself.

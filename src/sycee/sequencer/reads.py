@@ -161,7 +161,7 @@ def supply(state: LedgerState, currency: str) -> int:
 
 
 def statement(state: LedgerState, account: AnyId, *, newest: int | None = None) -> list[Line]:
-    """Return an account's movements, oldest first; with `newest`, only that many of the latest. O(lines)."""
+    """Return an account's movements, oldest first; with `newest`, only the latest ones. O(lines)."""
     number = check_id("account", account)
     if newest is not None:
         newest = check_integer("newest", newest)

@@ -32,7 +32,7 @@ from sycee.storage.history import History
 from sycee.storage.snapshot_copy import CHANGING, SnapshotCopy
 from sycee.storage.table_storage import TableStorage
 
-# Sections that may differ between equal states: dates come with each frame; the key for content hashes is random.
+# Sections that may differ between equal states: each frame has dates; the key for content hashes is random.
 _UNCOMPARED: Final = ("calendar", "content_key")
 
 # Copying, hashing and writing a piece takes about a millisecond, which hardly delays a frame.

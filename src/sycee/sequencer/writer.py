@@ -278,7 +278,7 @@ class Writer:
         # From here on both the log and the state must reach this frame: any error stops the ledger.
         self._state_matches_log = False
         try:
-            # A pay makes 1 or 2 of its 17 possible movements; a drop makes as many as are possible.
+            # A pay makes 1 or 2 of its 17 possible movements; a drop makes all of them.
             if self._overlap and max(batch.size, movements // 16) >= self._overlap.records_min:
                 _, answers = self._overlap.run(append, apply)
             else:

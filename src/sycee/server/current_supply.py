@@ -17,7 +17,7 @@ REST: Final = 10  # a supply that was not cheap is given out again for this many
 
 
 class CurrentSupply:
-    """The supply of one bank, computed for one caller at a time. Threads may share it."""
+    """The supply of one bank, computed on one thread while others wait. Thread-safe."""
 
     def __init__(self, bank: Bank) -> None:
         self._bank = bank

@@ -30,7 +30,7 @@ _FRAMES_MAX: Final = 8  # of a traceback in a line
 
 
 class Durations:
-    """A histogram of durations. One thread at a time."""
+    """A histogram of durations. Not thread-safe."""
 
     __slots__ = ("counts", "total_s")
 

@@ -20,7 +20,7 @@ from sycee.server.signing import ActionBody, Signatures, perform
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-# SQLite writes one transaction at a time; the threads hide the waits for its commits and for the ledger's.
+# SQLite writes transactions one after the other; the threads hide the waits for its commits and for the ledger's.
 THREADS: Final = 8
 WAITING_MAX: Final = 256  # calls of services without a thread; further ones are refused
 

@@ -80,7 +80,7 @@ class History:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sycee-history")
 
     def begin(self) -> None:
-        """Serve a new state from now on; nothing of it is in files yet."""
+        """Serve a new state after this call; nothing of it is in files yet."""
         for job in (self._job, self._copying):
             if job is not None:
                 job.exception()  # of the previous state: only the end of the job matters

@@ -36,7 +36,7 @@ class SnapshotCopy:
         """Begin the copy. Raises UnavailableError without address space for pre-images."""
         sections, self.small = snapshot_tables.save(state)
         self.rules, self.movement_digest = state.rules, state.movement_digest
-        # Changing tables come first, so that the ledger can soon stop saving pre-images. Views of the large tables
+        # Changing tables are first, so that the ledger can soon stop saving pre-images. Views of the large tables
         # stay valid while these grow, since a growing array never moves.
         self.sections: dict[str, Array] = {name: sections[name] for name in CHANGING}
         for name, array in sections.items():

@@ -99,7 +99,7 @@ def _pay_from_legs(book: Book, held: Hold, amount: int) -> Legs:
         taken.append((purse, min(part, amount)))
         amount -= min(part, amount)
     for leg in taken:
-        # One leg at a time: its amount stops being pending at the moment it is paid.
+        # Leg by leg: the amount of a leg stops being pending at the moment it is paid.
         rest = tuple((purse, part - (leg[1] if purse == leg[0] else 0)) for purse, part in held.legs)
         book.set_legs(held, rest)
         book.move(paying(book, book.accounts[held.payer], book.accounts[held.payee], (leg,)))

@@ -119,7 +119,7 @@ def refund(book: Book, operation: Operation) -> None:
 
 
 def reverse(book: Book, operation: Operation) -> None:
-    """Reverse by authority as far as the payee has the money; the rest is a claim on record."""
+    """Reverse by authority up to the payee's money; the rest is a claim on record."""
     reversible = (Kind.TRANSFER, Kind.PAY, Kind.POST, Kind.HOLD)
     original = _original(book, operation, reversible, Result.ORIGINAL_NOT_REVERSIBLE)
     refuse(Result.ORIGINAL_NOT_REVERSIBLE, original.final)

@@ -255,7 +255,7 @@ class SubmissionSigner:
         return made
 
     def _signers(self, need: Need, now_ns: int) -> Iterator[tuple[int, SigningKey, int, int]]:
-        """Return the required signers with key, account currency and epoch, as far as their keys are available."""
+        """Return the required signers with key, account currency and epoch, if their keys are available."""
         if need.who in ("key", "key and operator"):
             account = self._twin.accounts[need.account]
             key = private_keys().get((account.key_flags, account.key))

@@ -246,7 +246,7 @@ def _units(operations: Sequence[Operation], envelopes: Sequence[Envelope]) -> li
 
 
 def differences(state: LedgerState, twin: NaiveLedger) -> str:
-    """Return the differing accounts and purses as text, as far as these differ."""
+    """Return the differing accounts and purses as text."""
     found = []
     for id, account in twin.accounts.items():
         other = state.account(id)

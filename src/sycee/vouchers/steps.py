@@ -42,7 +42,7 @@ class Voucher:
 
     @property
     def returned_minor(self) -> int:
-        """Return the money that went back to the funder."""
+        """Return the money that returned to the funder."""
         is_over = self.state in (tables.CANCELLED, tables.EXPIRED)
         return self.minor - self.redeemed_minor if is_over else 0
 

@@ -68,7 +68,7 @@ _PLACE: Final = "challenge"
 
 
 class LookupsExhausted(UsageError):
-    """A person looked up as many aliases as one day permits."""
+    """A person looked up the maximum of aliases of one day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Mandates: a wallet permits that what its payments lack is taken from its holder's bank account.
+"""Mandates: a wallet permits that what its payments lack is debited from its holder's bank account.
 
 A mandate has a maximum a day and is signed by the wallet's own key. Each use verifies the signature, so a changed
 maximum is refused, and a new key of the wallet ends its mandate. The wallet signs each payment as well.
@@ -30,7 +30,7 @@ MANDATE: Final = "mandate"
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """The mandate of one wallet. `day_max_minor`: the most that one local day takes from the bank account."""
+    """The mandate of one wallet. `day_max_minor`: the most that one local day debits from the bank account."""
 
     id: int
     account: int

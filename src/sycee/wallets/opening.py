@@ -286,7 +286,7 @@ class Opening:
         """Register many new persons and open a custodial wallet for each; the phone is the wallet's alias.
 
         `columns`: field of `personal.sealing.FIELDS` → n texts, "" for none. `progress(rows)` is called after each
-        group of batches. Each batch of 8,000 rows is opened completely or not at all; rows that cannot be opened are
+        group of batches. Each batch of 8,000 rows is opened atomically; rows that cannot be opened are
         in `refused`, by code. Raises the errors of `open`, before anything is stored.
         """
         self._check_opening(operator, tier, None, who, is_person=True)
@@ -415,7 +415,7 @@ class Opening:
         lowest = self.lowest_class()
         if is_person and not has_key and tier.name != lowest:
             raise UsageError(
-                f"a wallet without a key of its own cannot be of the class {tier.name}",
+                f"a wallet without its own key cannot be of the class {tier.name}",
                 hint=f"its operator signs for it, so it is kept to the lowest class, {lowest}; or give it a key",
             )
 

@@ -2,7 +2,7 @@
 
 The payer's wallet signs a chain of three records: a SEND of exactly the missing amount from the operator's vault, its
 CONFIRM, and the PAY. Nothing is in the ledger until the operator reports that its bank has the money; then the operator
-signs the same chain, and the ledger applies it completely or not at all. If the bank refuses, or nobody reports within
+signs the same chain, and the ledger applies it atomically. If the bank refuses, or nobody reports within
 an hour, nothing was moved.
 """
 

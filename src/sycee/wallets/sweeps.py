@@ -219,7 +219,7 @@ class Sweeps:
     # --- waterfalls ---
 
     def link(self, account: int, bank_account: str, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
-        """Send the excess over a wallet's limit to its holder's bank account, from now on. The operator signs.
+        """Send the excess over a wallet's limit to its holder's bank account, after this call. The operator signs.
 
         `bank_account` is stored encrypted under the holder's key.
         """
@@ -241,7 +241,7 @@ class Sweeps:
         return outcome
 
     def unlink(self, account: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
-        """End the waterfall of a wallet: payments that exceed its limit are refused from now on. The operator signs."""
+        """End the waterfall of a wallet: payments that exceed its limit are then refused. The operator signs."""
         wallet = self._directory.require_open(account)
         self._people.require(who, "wallet.class", operator=wallet.operator)
         record = operations.link_account(self._stores.new_id(), account=account)

@@ -216,7 +216,7 @@ PAYER_REFUSALS: Final = Table(
     *required(NS, "at_ns"),
 )
 Index("wallets_payer_refusals_operator", PAYER_REFUSALS.c.operator, PAYER_REFUSALS.c.at_ns)
-# Waterfalls: the excess over the limit of `account` goes through `transit` to the bank account in `bank_sealed`.
+# Waterfalls: the excess over the limit of `account` is sent through `transit` to the bank account in `bank_sealed`.
 LINKS: Final = Table(
     "wallets_links",
     METADATA,
@@ -225,7 +225,7 @@ LINKS: Final = Table(
     *required(LargeBinary, "bank_sealed"),
     state_column(SENDING, ACTIVE, REFUSED, ENDED),
 )
-# A wallet's signed permission: what its payments lack is taken from the holder's bank account, up to a maximum a day.
+# A wallet's signed permission: what its payments lack is debited from the holder's bank account, up to a maximum a day.
 MANDATES: Final = Table(
     "wallets_mandates",
     METADATA,

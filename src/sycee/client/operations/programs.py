@@ -104,7 +104,7 @@ def end_logins(person: int | str, *, id: int = 0) -> Call[str]:
 
 
 def webhook(url: str, *, types: Sequence[str] = (), after: str = "", id: int = 0) -> Call[str]:
-    """Let the server send events to a URL, from now on or after a place; return the webhook's id.
+    """Let the server send events to a URL, later ones or those after a place; return the webhook's id.
 
     `types`: empty for all events that the program may see.
     """

@@ -82,7 +82,7 @@ def exclude_entry(name: str, number: int, entry: int, *, reason: str, id: int = 
 
 
 def removals(name: str, number: int = 0, *, state: str = "") -> Call[Sequence[RemovedEntry]]:
-    """Return the entries that left by hand, oldest first, or those in a state: waiting, left or refused."""
+    """Return the entries that were removed manually, oldest first, or those in a state: waiting, left or refused."""
     path = f"/v1/programmes/{place(name)}/occurrences/{number}/removals"
     return rows(path, value(RemovedEntry), query={"state": state} if state else None)
 

@@ -141,7 +141,7 @@ def link_bank(wallet: int | str, bank_account: str, signer: Signer, *, id: int =
 
 
 def unlink_bank(wallet: int | str, signer: Signer, *, id: int = 0) -> Call[WalletState]:
-    """End a waterfall: payments that exceed the limit are refused from now on. A person of the operator signs."""
+    """End a waterfall: payments that exceed the limit are then refused. A person of the operator signs."""
     wanted = Wanted(Kind.LINK_ACCOUNT, {"debit": number_of(wallet)})
     return _changed(wallet, "waterfall/end", {}, wanted, signer, id)
 

@@ -56,7 +56,7 @@ class RegisteredEntry:
 
 @dataclass(frozen=True, slots=True)
 class RemovedEntry:
-    """An entry that left by hand, or waits for its second person. `kind`: withdrawn, lapsed or excluded."""
+    """An entry that was removed manually, or waits for its second person. `kind`: withdrawn, lapsed or excluded."""
 
     removal: int
     entry: int

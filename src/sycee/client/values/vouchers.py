@@ -79,7 +79,7 @@ class VoucherStep:
 
 @dataclass(frozen=True, slots=True)
 class Voucher:
-    """A voucher: what it promised, what shops got, what is left, and what went back to the funder."""
+    """A voucher: what it promised, what shops got, what is left, and what returned to the funder."""
 
     serial: int
     group: str

@@ -109,7 +109,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """The most that payments of one local day may take from the bank account; both are None without a mandate."""
+    """The most that payments of one local day may debit from the bank account; both are None without a mandate."""
 
     day_max_minor: int | None
     id: str | None

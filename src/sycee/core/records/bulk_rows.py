@@ -205,7 +205,7 @@ def records(rows: Rows, file: FileIds, first: int, *, batch: int = 0) -> Array:
     if batch and rows.flags is not None:
         raise UsageError("a file that is paid as a whole has no flags: it pays own money", hint="drop the column flags")
     row_ids = file.of_rows(first, rows.size)
-    # Every row begins as a copy of one record: that is faster than a column at a time.
+    # Every row begins as a copy of one record: that is faster than column by column.
     common = np.zeros(1, OPERATION).view("<u8")
     common[_KIND_WORD] = Kind.STAGE if batch else Kind.TRANSFER if rows.flags is None else Kind.PAY
     common[_DEBIT_WORD], common[_DEBIT_WORD + 1] = ids.split(file.payer)

@@ -1,1 +1,1 @@
-"""Alembic environment (`env.py`) for all packages' revisions. Revisions are written by hand, without a template."""
+"""Alembic environment (`env.py`) for all packages' revisions. Revisions are written manually, without a template."""

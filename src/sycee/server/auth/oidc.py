@@ -1,7 +1,7 @@
 """Logins of persons with an OpenID provider: discovery, code flow with PKCE, state and nonce (OpenID Connect Core).
 
 The protocol's parts are Authlib's, the HTTP client is httpx. A subject of the provider is linked to a person by an
-invitation; without a link, a login is refused, whatever the provider states about the person.
+invitation; without a link, a login is refused, regardless of what the provider states about the person.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class OpenId:
         return f"{self._settings.public_url}/auth/oidc/{provider}/callback"
 
     async def begin(self, provider: str, code: str = "", sender: str = "") -> tuple[str, str]:
-        """Return the provider's address for a login, and a cookie that the browser must have when it comes back.
+        """Return the provider's address for a login, and a cookie that the browser must have when it returns.
 
         `code`: of an invitation, which the login then uses. `sender`: the address that asks; begun logins are counted
         for each. Raises NotAuthenticated for an unknown provider, UnavailableError if the provider does not answer.

@@ -56,13 +56,13 @@ class Authentication:
         bank.personal.on_shred.append(self._forget)
 
     def admit(self, address: str) -> None:
-        """Count a request of an address. Raises TooManyRequests; it comes before every check of a signature."""
+        """Count a request of an address. Raises TooManyRequests; it precedes every check of a signature."""
         sender = network_of(address)
         self._failures.require(sender)
         self._requests.count(sender)
 
     def count_lookup(self, address: str) -> None:
-        """Count a look-up of an alias by an address. Raises TooManyRequests; it comes before the look-up."""
+        """Count a look-up of an alias by an address. Raises TooManyRequests; it precedes the look-up."""
         self._lookups.count(network_of(address))
 
     @contextmanager

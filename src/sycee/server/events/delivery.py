@@ -1,7 +1,7 @@
 """Delivery of webhooks: one task for each active webhook sends its events in order, each until it is taken.
 
 A webhook's row has its position, so a stop or a crash repeats events and loses none. While an event fails, later ones
-wait; after the last attempt it becomes a dead letter. A task of its own for each webhook, rather than a job: a slow
+wait; after the last attempt it becomes a dead letter. A separate task for each webhook, rather than a job: a slow
 receiver then delays no other one.
 """
 
@@ -41,7 +41,7 @@ RETRY_AFTER_S_MAX: Final = 3_600
 JITTER: Final = 0.1  # so that webhooks do not all retry a returned receiver together
 PER_S_MAX: Final = 200.0  # attempts of one server: each costs the processor about a millisecond, which payments need
 POLL_S: Final = 1.0
-STORE_S: Final = 1.0  # positions of deliveries are stored at most this often: a crash repeats what came after
+STORE_S: Final = 1.0  # positions of deliveries are stored at most this often: a crash repeats later events
 REFRESH_S: Final = 15.0
 
 Run = Callable[..., Awaitable[Any]]

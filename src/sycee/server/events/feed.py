@@ -151,7 +151,7 @@ class Page:
 
 
 class Feed:
-    """The feed of one bank. For one thread at a time."""
+    """The feed of one bank. Not thread-safe."""
 
     def __init__(self, stores: Stores, frames: FrameRecords) -> None:
         self._stores = stores
@@ -183,7 +183,7 @@ class Feed:
         source = self._stores.ledger.sequencer
         ledger, place, is_last = operations_after(source, self._frames, after.place, last_place)
         registers: list[RegisterEvent] = []
-        if is_last and after.number < last_number:  # otherwise the ledger's next page comes first
+        if is_last and after.number < last_number:  # otherwise the ledger's next page is earlier
             found = events_after(self._stores.engine, after.number, most=REGISTER_EVENTS_MAX)
             is_last = len(found) < REGISTER_EVENTS_MAX or found[-1].number >= last_number
             registers = [each for each in found if each.number <= last_number]

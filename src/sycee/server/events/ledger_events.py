@@ -143,7 +143,7 @@ class _Copy:
         counted = movements["purpose"] != Purpose.WATERFALL
         counted &= (kinds == Kind.EXPIRE) | ~np.isin(movements["purpose"], _FOLLOWING)
         np.add.at(self._amounts, at[counted], movements["amount"][counted])
-        # Side by side, so that each movement's paying account comes first.
+        # Side by side, so that each movement's paying account is first.
         self._add(state, np.repeat(at, 2), np.stack([debit, credit], axis=1).reshape(-1))
         for side, name in ((debit, MINTED), (credit, REDEEMED)):
             moved = np.flatnonzero(kinds == Kind.TRANSFER)

@@ -1,7 +1,7 @@
 """The answer to the sender of a refused payment, and the exact codes that are stored for the payee's operator.
 
 A payer gets one answer for all refusals by the payee's account. Refusals that arrive while a transaction runs share the
-next one, so that a flood of them costs the database one transaction at a time.
+next one, so that a flood of them makes one transaction after the other.
 """
 
 from __future__ import annotations

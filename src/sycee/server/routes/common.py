@@ -80,7 +80,7 @@ def wallet_key(bank: Bank, wallet: Wallet, signature: bytes) -> RemoteKey:
     account = bank.stores.ledger.account(wallet.account)
     if not account.key:
         raise UsageError(
-            f"wallet {ids.format(wallet.account)} has no key of its own",
+            f"wallet {ids.format(wallet.account)} has no own key",
             hint="its operator acts for a custodial wallet; a revoked key is set anew",
         )
     return RemoteKey(PublicKey(int(account.key_flags), account.key), signature)

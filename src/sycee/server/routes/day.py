@@ -40,7 +40,7 @@ BreakNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the
 
 
 class Statement(Body):
-    """An operator's or merchant's statement of its own accounts: a CSV file (docs/reference/day.md), and its name."""
+    """An operator's or merchant's statement of its accounts: a CSV file (docs/reference/day.md), and its name."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     csv: str

@@ -50,7 +50,7 @@ def hub_of(request: Request) -> Hub:
 async def follow_events(
     request: Request, runtime: TheRuntime, caller: TheCaller, after: After = "", last_event_id: LastEventId = ""
 ) -> Response:
-    """Send the events that the caller may see, after a position or from now on, until the caller leaves.
+    """Send the events that the caller may see, after a position or later ones, until the caller leaves.
 
     The id of each event is the position after it. A connection ends after five minutes, when the reader is too slow,
     and when the caller loses access: connect again with the last id.

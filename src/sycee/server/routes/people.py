@@ -256,7 +256,7 @@ async def read_person(
 ) -> dict[str, Any]:
     """Return fields of a person after an entry in the access log, which the person reads.
 
-    Clerks and operators read the data of their own customers.
+    Clerks and operators read the data of their customers.
     """
 
     def work(bank: Bank) -> dict[str, Any]:

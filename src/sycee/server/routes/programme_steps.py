@@ -144,7 +144,7 @@ async def freeze_list(
 async def publish_list(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
-    """Publish announcement and list, before the beacon is due: from now on everybody may read the files."""
+    """Publish announcement and list, before the beacon is due: everybody may then read the files."""
 
     def take(bank: Bank, _: Signatures) -> Occurrence:
         return bank.programmes.publish(name, occurrence, who=caller.person)
@@ -211,7 +211,7 @@ async def propose_terms(
 async def allot_cohort(
     name: Name, occurrence: Number, body: ActionBody, caller: TheCaller, runtime: TheRuntime
 ) -> JSONResponse:
-    """Add the members of the approved cohort and seal it. The operator signs 40,000 members at a time, then the seal.
+    """Add the members of the approved cohort and seal it. The operator signs parts of 40,000 members, then the seal.
 
     Each answer 202 has the next part; a part whose envelopes arrived is added immediately.
     """

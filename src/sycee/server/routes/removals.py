@@ -1,4 +1,4 @@
-"""Entries that left a list of registrations by hand: the list of them, and the decision of the second person."""
+"""Manual removals from a list of registrations: the list of them, and the decision of the second person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["registrations"])
 
 
 class RemovalRow(Body):
-    """An entry that left by hand, or waits for its second person. `kind`: withdrawn, lapsed or excluded."""
+    """An entry that was removed manually, or waits for its second person. `kind`: withdrawn, lapsed or excluded."""
 
     removal: int
     entry: int
@@ -35,7 +35,7 @@ class RemovalRow(Body):
 
 
 class RemovalList(Body):
-    """Entries that left by hand, oldest first."""
+    """Entries that were removed manually, oldest first."""
 
     rows: tuple[RemovalRow, ...]
 
@@ -48,13 +48,13 @@ class RemovalDecision(ActionBody):
 
 @operation(
     router, "GET", "/programmes/{name}/occurrences/{occurrence}/removals", access=APPEAL, response_model=RemovalList,
-    summary="List the entries that left by hand",
+    summary="List the entries that were removed manually",
 )  # fmt: skip
 async def list_removals(
     name: Name, occurrence: Number, caller: TheCaller, runtime: TheRuntime,
     state: Annotated[Literal["", "waiting", "left", "refused"], Query(description="Without it: all")] = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """Return withdrawals, lapses and exclusions by hand with their persons, oldest first."""
+    """Return withdrawals, lapses and manual exclusions with their persons, oldest first."""
 
     def work(bank: Bank) -> dict[str, Any]:
         with hidden("occurrence"):

@@ -182,7 +182,7 @@ class StepRow(Body):
 
 
 class VoucherAnswer(Body):
-    """A voucher: what it promised, what shops got, what is left, and what went back to the funder."""
+    """A voucher: what it promised, what shops got, what is left, and what returned to the funder."""
 
     serial: int
     group: str

@@ -109,7 +109,7 @@ class WaterfallBody(ActionBody):
 
 
 class MandateBody(MessageBody):
-    """The most that payments of one local day may take from the bank account."""
+    """The most that payments of one local day may debit from the bank account."""
 
     day_max_minor: Minor
 
@@ -373,7 +373,7 @@ async def link_bank(wallet: PathId, body: WaterfallBody, caller: TheCaller, runt
     responses=SIGNED_ELSEWHERE, summary="End a waterfall",
 )  # fmt: skip
 async def unlink_bank(wallet: PathId, body: ActionBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
-    """End a waterfall: payments that exceed the limit are refused from now on. A person of the operator signs."""
+    """End a waterfall: payments that exceed the limit are then refused. A person of the operator signs."""
 
     def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.served_wallet(bank, caller, number(wallet), CLASS).account

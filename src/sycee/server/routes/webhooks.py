@@ -190,7 +190,7 @@ async def webhook_key(request: Request) -> PublicKey:
     summary="Register a webhook",
 )  # fmt: skip
 async def register_webhook(request: Request, runtime: TheRuntime, caller: TheCaller, body: WebhookBody) -> JSONResponse:
-    """Send the program's events to a URL, from now on or after a position. For programs only.
+    """Send the program's events to a URL, later ones or those after a position. For programs only.
 
     The URL is https, and its host has addresses of the public internet only.
     """
