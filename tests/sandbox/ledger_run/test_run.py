@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from sycee import cli
 from sycee.bank.bank import Bank
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.records.layout import AccountKind, Purpose
 from sycee.programmes import definition, draw
 from sycee.programmes.definition import Programme, Stratum, Window
@@ -59,9 +60,9 @@ class Ran(NamedTuple):
 
 def begin(case: runs.Case, founded: Path, path: Path) -> None:
     """Make the folder of a run whose bank is founded."""
-    folder = RunFolder.open(path, runs.facts(case))
-    shutil.copytree(founded, path, dirs_exist_ok=True)
-    folder.founded()
+    with closing(RunFolder.open(path, runs.facts(case))) as folder:
+        shutil.copytree(founded, path, dirs_exist_ok=True)
+        folder.founded()
 
 
 def ran(case: runs.Case, founded: Path, path: Path) -> Ran:
@@ -209,11 +210,15 @@ def test_an_interrupted_run_continues(founded: Path, tmp_path: Path, monkeypatch
 
 
 def test_a_bank_that_was_not_founded_completely_is_founded_anew(tmp_path: Path) -> None:
-    folder = RunFolder.open(tmp_path, {"seed": 1})
-    folder.bank.mkdir()
-    (folder.bank / "founding.json").write_text("{}")
-    assert not RunFolder.open(tmp_path, {"seed": 1}).is_founded
-    assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
+    with closing(RunFolder.open(tmp_path, {"seed": 1})) as folder:
+        folder.bank.mkdir()
+        (folder.bank / "founding.json").write_text("{}")
+        with pytest.raises(UnavailableError, match="is in use by this process"):
+            RunFolder.open(tmp_path, {"seed": 1})
+        assert folder.bank.exists()
+    with closing(RunFolder.open(tmp_path, {"seed": 1})) as again:
+        assert not again.is_founded
+        assert not folder.bank.exists()
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").write_text("")

@@ -21,6 +21,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.output_files import write_file
+from sycee.journal.disk import LOCK_NAME, RealDisk
 
 FILE: Final = "run.json"
 DAY_FILE: Final = "run-day.npz"
@@ -43,25 +44,36 @@ class Day:
 
 @dataclass(slots=True)
 class RunFolder:
-    """The folder of a run. `is_founded`: its bank exists, so the run continues."""
+    """The folder of a run, locked until `close`. `is_founded`: its bank exists, so the run continues."""
 
     path: Path
     facts: dict[str, Any]
     is_founded: bool
+    _disk: RealDisk
 
     @classmethod
     def open(cls, path: Path, facts: Mapping[str, Any]) -> Self:
         """Begin a run in a new or empty folder, or return the run that the folder has.
 
-        Raises UsageError for a folder with something else, and for a run with other facts.
+        Raises UsageError for a folder with something else, and for a run with other facts; UnavailableError while
+        another process has it.
         """
-        wanted = {"format": FORMAT, **facts}
+        if not (path / FILE).exists() and path.exists() and (not path.is_dir() or _content(path)):
+            raise UsageError(f"{path} is not an empty folder", hint="name a new folder for --ledger")
+        path.mkdir(parents=True, exist_ok=True)
+        disk = RealDisk(path)
+        disk.lock()
+        try:
+            return cls._locked(path, {"format": FORMAT, **facts}, disk)
+        except BaseException:
+            disk.unlock()
+            raise
+
+    @classmethod
+    def _locked(cls, path: Path, wanted: dict[str, Any], disk: RealDisk) -> Self:
         file = path / FILE
         if not file.exists():
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise UsageError(f"{path} is not an empty folder", hint="name a new folder for --ledger")
-            path.mkdir(parents=True, exist_ok=True)
-            made = cls(path, wanted, False)
+            made = cls(path, wanted, False, disk)
             made._write()
             return made
         try:
@@ -76,12 +88,16 @@ class RunFolder:
                 f"{path} has a run with {key} {kept.get(key)!r}, and this one has {wanted[key]!r}",
                 hint="repeat the command of that run to continue it, or name a new folder for --ledger",
             )
-        made = cls(path, wanted, bool(is_founded))
+        made = cls(path, wanted, bool(is_founded), disk)
         if not made.is_founded:  # killed before its bank was complete: nothing of the programme has happened
-            for each in path.iterdir():
+            for each in _content(path):
                 if each != file:
                     shutil.rmtree(each) if each.is_dir() else each.unlink()
         return made
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._disk.unlock()
 
     @property
     def bank(self) -> Path:
@@ -116,3 +132,8 @@ class RunFolder:
     def _write(self) -> None:
         content = json.dumps({**self.facts, "founded": self.is_founded}, indent=1)
         write_file(self.path / FILE, content.encode() + b"\n")
+
+
+def _content(path: Path) -> list[Path]:
+    """Return what a folder holds beside its lock."""
+    return [each for each in path.iterdir() if each.name != LOCK_NAME]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -148,15 +148,17 @@ def opened(case: Case, path: Path) -> Iterator[Opened]:
     run, and for a programme that a run cannot have.
     """
     made = recipient_lists.registered(case.programme, case.place, case.setting, case.seed)
-    folder = RunFolder.open(path, facts(case))
     seed = f"{case.programme.name}:{case.seed}".encode()
     begin = time.perf_counter()
-    found = LiveBank.open if folder.is_founded else LiveBank.found
-    with found(folder.bank, case.programme, seed) as bank:
+    with closing(RunFolder.open(path, facts(case))) as folder, _bank(folder, case.programme, seed) as bank:
         folder.founded()
         recipients = bank.draw(made, case.seed)
         bank.drop()
         yield Opened(folder, bank, recipients, time.perf_counter() - begin)
+
+
+def _bank(folder: RunFolder, programme: Programme, seed: bytes) -> LiveBank:
+    return (LiveBank.open if folder.is_founded else LiveBank.found)(folder.bank, programme, seed)
 
 
 def facts(case: Case) -> dict[str, Any]:
