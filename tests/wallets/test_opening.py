@@ -78,7 +78,7 @@ def test_bulk_in_several_groups_gives_each_person_its_own_wallet(small: Town, mo
 
 
 def test_a_wallet_without_a_key_is_of_the_lowest_class(small: Town) -> None:
-    with pytest.raises(UsageError, match="without a key of its own cannot be of the class class-2") as caught:
+    with pytest.raises(UsageError, match="without its own key cannot be of the class class-2") as caught:
         small.bank.wallets.open(
             small.holder(small.ned), operator=2, tier="class-2", signers=small.operator, who=small.north
         )
