@@ -159,9 +159,9 @@ def test_the_help_of_a_group_is_in_the_order_of_its_steps(capsys: pytest.Capture
 def test_a_reason_against_a_server_is_of_a_command_without_one() -> None:
     from tools.command_tables import commands
 
-    from sycee.cli import places, remote
+    from sycee.cli import remote, without_server
 
     on_folder, over_server = ({" ".join(words) for words in commands(each)} for each in (cli.app, remote.app))
     groups = {words.partition(" ")[0] for words in on_folder}
-    assert places.REASONS.keys() <= on_folder | groups
-    assert places.REASONS.keys() & over_server == set()
+    assert without_server.REASONS.keys() <= on_folder | groups
+    assert without_server.REASONS.keys() & over_server == set()

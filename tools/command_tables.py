@@ -8,7 +8,7 @@ from typing import Final
 from cyclopts import App
 
 from sycee import cli
-from sycee.cli import places, remote
+from sycee.cli import remote, without_server
 
 PAGE: Final = "cli-remote.md"
 
@@ -40,8 +40,10 @@ def _table() -> str:
         without: dict[str, list[tuple[str, ...]]] = {}
         for each in folder:
             if each[0] == group and each not in server:
-                why = places.reason(each)
-                assert why is not None, f"sycee {' '.join(each)}: give it --server, or a reason in sycee.cli.places"
+                why = without_server.reason(each)
+                assert why is not None, (
+                    f"sycee {' '.join(each)}: give it --server, or a reason in sycee.cli.without_server"
+                )
                 without.setdefault(why, []).append(each)
         cells = [_names(both), _names(only), "; ".join(f"{_names(each)}: {why}" for why, each in without.items())]
         lines.append(f"| `sycee {group}` | {' | '.join(cells)} |")

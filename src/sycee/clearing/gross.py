@@ -17,9 +17,9 @@ from sycee.clearing import events
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 from sycee.clearing.limits import Limits, Rules
-from sycee.clearing.members import book_members, free_members, take_members
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
+from sycee.clearing.set_payments import book_members, free_members, take_members
 from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
 from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, waiting
 from sycee.core import ids

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
+from sycee.clearing.house_days import HouseDays
 from sycee.clearing.limits import Limits
 from sycee.clearing.messages import Messages
 from sycee.clearing.pay_outs import PayOuts
@@ -17,7 +18,6 @@ from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
 from sycee.clearing.receiving import Receiving
 from sycee.clearing.sets import Sets
-from sycee.clearing.windows import Windows
 from sycee.compliance.enforcement.service import Compliance
 from sycee.database.stores import Stores
 from sycee.identity.people import People
@@ -52,7 +52,7 @@ class Clearing:
         self.limits = Limits(stores, people, self.register, zone)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)
-        self.windows = Windows(
+        self.house_days = HouseDays(
             stores, people, self.register, self.positions, self.payments, self.gross, self.sets, self.pay_outs
         )
 

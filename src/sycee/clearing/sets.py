@@ -24,9 +24,9 @@ from sycee.clearing.gross import RECORDS_MAX
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
-from sycee.clearing.members import book_members, decide_again, free_all, take_members
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Funds, Positions
+from sycee.clearing.set_payments import book_members, decide_again, free_all, take_members
 from sycee.clearing.set_rows import (
     Set,
     certificate_in,

@@ -260,10 +260,10 @@ def _one_line(error: CycloptsError, tokens: list[str]) -> str:
 
 def _no_server(tokens: list[str]) -> str | None:
     """Return why a command cannot be performed by a server, if the words ask for that."""
-    from sycee.cli import places
+    from sycee.cli import without_server
 
     words = _words(tokens)
-    why = places.reason(words) if _chosen(tokens) is not app else None
+    why = without_server.reason(words) if _chosen(tokens) is not app else None
     return f"sycee {' '.join(words)} has no --server: it {why}" if why is not None else None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sycee.bank.bank import Bank
-    from sycee.clearing.windows import Day
+    from sycee.clearing.house_days import Day
 
 DayName = Annotated[str, Parameter(name="DAY", help="Date, such as 2026-11-02.")]
 
@@ -39,7 +39,7 @@ def open_(
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         zone = bank.config.text("zone")
-        made = bank.clearing.windows.open(
+        made = bank.clearing.house_days.open(
             _date(day), rounds_ns=sorted(moment(each, zone) for each in round_ or ()),
             close_ns=moment(close, zone), funding_ns=moment(funding, zone), who=maker_of(bank, keys),
         )  # fmt: skip
@@ -54,7 +54,7 @@ def run(folder: BankFolder, /, *, seconds: Effort = 3.0, seed: Seed = 0, key: Ke
     """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        _show(bank, bank.clearing.windows.run(seconds=seconds, seed=seed, **signing(bank, keys)))
+        _show(bank, bank.clearing.house_days.run(seconds=seconds, seed=seed, **signing(bank, keys)))
     return 0
 
 
@@ -67,7 +67,7 @@ def status(
 ) -> int:
     """Show a day: its state, its rounds, what participants were called for, and who failed."""
     with open_bank(folder) as bank:
-        found = bank.clearing.windows.day(_date(day) if day else None)
+        found = bank.clearing.house_days.day(_date(day) if day else None)
         if json_:
             show_json(_as_json(bank, found))
         else:
@@ -93,7 +93,7 @@ def _show(bank: Bank, found: Day) -> None:
 def _as_json(bank: Bank, found: Day) -> dict[str, Any]:
     from sycee.core import money
 
-    windows, zone = bank.clearing.windows, bank.config.text("zone")
+    house_days, zone = bank.clearing.house_days, bank.config.text("zone")
     codes = {each.participant: each.code for each in bank.clearing.register.participants()}
     return {
         "day": found.day,
@@ -101,7 +101,7 @@ def _as_json(bank: Bank, found: Day) -> dict[str, Any]:
         "close": local_time(found.close_ns, zone),
         "funding": local_time(found.funding_ns, zone),
         "rounds": [
-            {"due": local_time(due_ns, zone), "done": bool(done_ns)} for due_ns, done_ns in windows.rounds(found.day)
+            {"due": local_time(due_ns, zone), "done": bool(done_ns)} for due_ns, done_ns in house_days.rounds(found.day)
         ],
         "calls": [
             {
@@ -110,9 +110,9 @@ def _as_json(bank: Bank, found: Day) -> dict[str, Any]:
                 "called": money.format(each.minor, money.currency_of(each.currency)),
                 "missing": money.format(each.left_minor, money.currency_of(each.currency)),
             }
-            for each in windows.calls(found.day)
+            for each in house_days.calls(found.day)
         ],
-        "defaults": [codes[each] for each in windows.defaults(found.day)],
+        "defaults": [codes[each] for each in house_days.defaults(found.day)],
         "cancelled": found.cancelled,
     }
 

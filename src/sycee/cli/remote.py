@@ -12,11 +12,11 @@ from sycee.cli import (
     remote_clearing,
     remote_day,
     remote_drop,
+    remote_institutions,
     remote_issuance,
     remote_money,
     remote_office,
-    remote_people,
-    remote_persons,
+    remote_personal,
     remote_requests,
     remote_vouchers,
     remote_wallets,
@@ -259,7 +259,7 @@ def _payment(bank: Client, merchant: str, text: str) -> str:
 
 for _group in (
     *remote_wallets.groups, *remote_requests.groups, *remote_money.groups, *remote_office.groups,
-    *remote_people.groups, *remote_issuance.groups, remote_persons.person, remote_day.day,
+    *remote_institutions.groups, *remote_issuance.groups, remote_personal.person, remote_day.day,
     remote_bulk.bulk, remote_clearing.clearing, remote_drop.drop, remote_vouchers.voucher,
 ):  # fmt: skip
     app.command(_group)

@@ -50,7 +50,7 @@ from sycee.cli.registration_options import (
     write_receipt,
 )
 from sycee.cli.remote_options import ActionId, Login, connected, number_of, perform, show_rows
-from sycee.cli.remote_persons import CaseNumber, ReasonName
+from sycee.cli.remote_personal import CaseNumber, ReasonName
 from sycee.cli.terminal import note, print_list, progress, show, show_json
 
 if TYPE_CHECKING:

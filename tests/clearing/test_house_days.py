@@ -23,7 +23,7 @@ from tests.clearing.world import (
 from tests.database.places import temporary_folder
 
 from sycee.bank.bank import Bank
-from sycee.clearing.windows import Call, Day
+from sycee.clearing.house_days import Call, Day
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.timestamps import exact_text
 from sycee.database.events import EventKind, events_after
@@ -41,7 +41,7 @@ class Clocked(Place):
 
     def open(self, start_ns: int) -> Day:
         """A day with a round after 5 minutes, the close after 10, and funding until 20."""
-        return self.bank.clearing.windows.open(
+        return self.bank.clearing.house_days.open(
             TODAY, rounds_ns=[start_ns + 5 * MINUTE], close_ns=start_ns + LATER, funding_ns=start_ns + 2 * LATER,
             who=self.person(HOUSE_OPERATOR),
         )  # fmt: skip
@@ -50,7 +50,7 @@ class Clocked(Place):
         """Set the clock, do what is due, and return the state of the day."""
         if at_ns > self.bank.stores.clock.now_ns():
             self.bank.set_clock(at_ns)
-        return self.bank.clearing.windows.run(**self.signing, seconds=0.05).state  # type: ignore[arg-type]
+        return self.bank.clearing.house_days.run(**self.signing, seconds=0.05).state  # type: ignore[arg-type]
 
 
 def queue(town: Place) -> None:
@@ -63,9 +63,9 @@ def queue(town: Place) -> None:
 def test_a_day_with_a_default(tmp_path: Path) -> None:
     with place(tmp_path) as made:
         town = Clocked(made.bank)
-        windows, start = town.bank.clearing.windows, town.start()
+        house_days, start = town.bank.clearing.house_days, town.start()
         with pytest.raises(NotFound):
-            windows.day()
+            house_days.day()
         town.open(start)
         assert town.open(start).state == "open"
         queue(town)
@@ -73,23 +73,23 @@ def test_a_day_with_a_default(tmp_path: Path) -> None:
         assert town.states(1, 3, 5) == ["queued"] * 3
         assert town.run(start + 5 * MINUTE) == "open"
         assert town.states(1, 2, 3, 4, 5) == ["booked", "queued", "booked", "queued", "booked"]
-        assert [done > 0 for _, done in windows.rounds("2026-11-02")] == [True]
+        assert [done > 0 for _, done in house_days.rounds("2026-11-02")] == [True]
         town.send(EAST_BANK, Sent(7, NORTH_BANK, 5_00))
         assert town.run(start + LATER) == "called"
         # North receives 120.00 and 5.00 and has 100.00; South has 100.00 and pays 120.00.
-        assert windows.calls("2026-11-02") == [Call(SOUTH_BANK, 156, 20_00, 20_00)]
+        assert house_days.calls("2026-11-02") == [Call(SOUTH_BANK, 156, 20_00, 20_00)]
         town.send(NORTH_BANK, Sent(8, EAST_BANK, 900_00))  # after the close
         assert town.run(start + LATER) == "called"
         assert town.run(start + 2 * LATER) == "ended"
-        assert windows.defaults("2026-11-02") == [SOUTH_BANK]
-        assert windows.calls("2026-11-02") == [Call(SOUTH_BANK, 156, 20_00, 20_00)]
+        assert house_days.defaults("2026-11-02") == [SOUTH_BANK]
+        assert house_days.calls("2026-11-02") == [Call(SOUTH_BANK, 156, 20_00, 20_00)]
         assert [town.funds(each).can_pay for each in (NORTH_BANK, SOUTH_BANK)] == [True, False]
         assert town.states(1, 2, 3, 4, 5, 6, 7, 8) == [
             "booked", "cancelled", "booked", "cancelled", "booked", "cleared", "booked", "queued",
         ]  # fmt: skip
         reasons = {each.uetr[-4:]: each.reason for each in town.bank.clearing.payments.page(state="cancelled")}
         assert reasons == {"0002": "TM01", "0004": "AM04"}
-        assert windows.day().cancelled == 2
+        assert house_days.day().cancelled == 2
         told = [
             (each.kind, each.operator, dict(each.data))
             for each in events_after(town.bank.stores.engine, 0, most=1_000)
@@ -110,20 +110,20 @@ def test_a_day_with_a_default(tmp_path: Path) -> None:
 def test_a_day_with_called_money_ends_when_it_is_there(tmp_path: Path) -> None:
     with place(tmp_path) as made:
         town = Clocked(made.bank)
-        start, windows = town.start(), town.bank.clearing.windows
+        start, house_days = town.start(), town.bank.clearing.house_days
         town.open(start)
         with pytest.raises(UsageError, match="has not ended"):
-            windows.open(
+            house_days.open(
                 date(2026, 11, 3), rounds_ns=[], close_ns=start + 1, funding_ns=start + 2,
                 who=town.person(HOUSE_OPERATOR),
             )  # fmt: skip
         queue(town)
         assert town.run(start + LATER) == "called"
-        assert windows.calls("2026-11-02")[0].minor == 20_00
+        assert house_days.calls("2026-11-02")[0].minor == 20_00
         assert town.prefund(SOUTH_BANK, 20_00) == "CREATED"
         assert town.run(start + LATER) == "ended"
         assert town.states(1, 2, 3, 4, 5) == ["booked"] * 5
-        assert (windows.defaults("2026-11-02"), windows.day().cancelled) == ([], 0)
+        assert (house_days.defaults("2026-11-02"), house_days.day().cancelled) == ([], 0)
         assert town.balances() == [PREFUNDED - 30_00, 0, PREFUNDED + 150_00]
 
 
@@ -151,9 +151,9 @@ def end(bank: Bank) -> None:
 def ended(bank: Bank) -> None:
     town = Clocked(bank)
     assert town.states(1, 2, 3, 4, 5) == ["booked", "cancelled", "booked", "cancelled", "booked"]
-    assert town.bank.clearing.windows.defaults("2026-11-02") == [SOUTH_BANK]
+    assert town.bank.clearing.house_days.defaults("2026-11-02") == [SOUTH_BANK]
     assert not town.funds(SOUTH_BANK).can_pay
-    assert town.bank.clearing.windows.day().cancelled == 2
+    assert town.bank.clearing.house_days.day().cancelled == 2
 
 
 def test_killed_ends_of_a_day(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class Call:
     left_minor: int
 
 
-class Windows:
+class HouseDays:
     """The days of the house of one bank."""
 
     def __init__(
@@ -193,9 +193,9 @@ class Windows:
 class _Turn:
     """The steps of a day. Each ends with the transaction that stores the next state."""
 
-    def __init__(self, of: Windows, signers: Sequence[Signer], who: int, seconds: float, seed: int) -> None:
+    def __init__(self, of: HouseDays, signers: Sequence[Signer], who: int, seconds: float, seed: int) -> None:
         self._stores, self._positions, self._payments = of._stores, of._positions, of._payments
-        self._gross, self._sets, self._pay_outs, self._windows = of._gross, of._sets, of._pay_outs, of
+        self._gross, self._sets, self._pay_outs, self._house_days = of._gross, of._sets, of._pay_outs, of
         self._by: dict[str, Any] = {"signers": signers, "who": who}
         self._search: dict[str, Any] = {"seconds": seconds, "seed": seed}
 
@@ -232,7 +232,7 @@ class _Turn:
     def lacking(self, day: Day) -> dict[tuple[int, int], int]:
         """Return what called participants lack now, by participant and currency, in minor units."""
         needs = self._needs(day.last)
-        called = [(each.participant, each.currency) for each in self._windows.calls(day.day)]
+        called = [(each.participant, each.currency) for each in self._house_days.calls(day.day)]
         return {key: needs[key] for key in called if key in needs}
 
     def judge(self, day: Day) -> None:
