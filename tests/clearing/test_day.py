@@ -9,6 +9,7 @@ import pytest
 from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.world import HOUR_NS, START_NS
 from tests.clearing import declared
+from tests.clearing.test_member_messages import pay_out, take
 from tests.clearing.world import (
     CNY,
     CODES,
@@ -107,11 +108,13 @@ def test_a_restore_books_again_what_was_booked_after_the_backup(
     with place(tmp_path) as town:
         town.send(NORTH_BANK, Sent(1, SOUTH_BANK, 10**9))
         town.send(SOUTH_BANK, Sent(2, NORTH_BANK, 10**9), Sent(3, EAST_BANK, 7))
+        take(town, pay_out("P1", 5))
         copied = online_copy.parts_up_to
 
         def meanwhile(*arguments: Any) -> Any:
             parts = copied(*arguments)
             assert (town.release(), town.settle(seconds=0.05).payments) == ((1, 7, 0), 2)
+            assert town.bank.clearing.pay_outs.perform(**town.signing) == (1, 0)
             return parts
 
         monkeypatch.setattr(online_copy, "parts_up_to", meanwhile)
@@ -123,7 +126,7 @@ def test_a_restore_books_again_what_was_booked_after_the_backup(
         tmp_path / "one.backup", tmp_path / "again", KEY, master_key=tmp_path / "master.key",
         key_backup=tmp_path / "people-backup", database="",
     )  # fmt: skip
-    assert (result.done, result.lapsed) == ((0, 2) if late else (2, 0))
+    assert (result.done, result.lapsed) == ((0, 3) if late else (3, 0))
     monkeypatch.undo()
     with Bank.open(tmp_path / "again") as bank:
         again = Place(bank)
@@ -132,5 +135,7 @@ def test_a_restore_books_again_what_was_booked_after_the_backup(
             assert again.states(1, 2, 3) == ["decided", "decided", "queued"]
             assert bank.clearing.sets.finish(**again.signing) == 1
             assert again.release() == (1, 7, 0)
+            assert bank.clearing.pay_outs.perform(**again.signing) == (1, 0)
         assert (again.states(1, 2, 3), again.balances()) == (["booked"] * 3, left)
+        assert bank.clearing.pay_outs.waiting() == []
         assert bank.check() == []

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from sycee.clearing import reasons
-from sycee.clearing.positions import Positions
-from sycee.clearing.tables import MESSAGES, PAY_OUTS
+from sycee.clearing.positions import PAY_OUT, Positions
+from sycee.clearing.tables import DONE, MESSAGES, PAY_OUTS
 from sycee.core import ids, money
 from sycee.core.clock import read_ns
 from sycee.core.result_codes import Result
+from sycee.database.actions import Intent, Outcome
 from sycee.database.stores import Stores
+from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
 from sycee.sequencer.signer import Signer
-
-_BLOCKED: Final = ("ACCOUNT_BLOCKED", "DEBIT_BLOCKED")
 
 
 class PayOut(NamedTuple):
@@ -40,6 +40,7 @@ class PayOuts:
 
     def __init__(self, stores: Stores, positions: Positions) -> None:
         self._stores, self._positions = stores, positions
+        stores.actions.register(_Moved(stores))
 
     def add(self, connection: Connection, message: int, participant: int, currency: int, minor: int) -> None:
         """Store a pay-out in the transaction that stores its message."""
@@ -50,14 +51,11 @@ class PayOuts:
         }  # fmt: skip
         connection.execute(PAY_OUTS.insert().values(row))
 
-    def get(self, message: int) -> PayOut | None:
-        """Return the pay-out that a message asked for; None without one."""
-        found = self._read(PAY_OUTS.c.message == message)
-        return found[0] if found else None
-
     def waiting(self) -> Sequence[PayOut]:
         """Return the pay-outs that wait for the house, oldest first."""
-        return self._read(PAY_OUTS.c.ended_ns == 0)
+        query = sqlalchemy.select(PAY_OUTS).where(PAY_OUTS.c.ended_ns == 0).order_by(PAY_OUTS.c.message)
+        with reading(self._stores.engine) as connection:
+            return [PayOut(*row) for row in connection.execute(query)]
 
     def perform(self, *, signers: Sequence[Signer], who: int) -> tuple[int, int]:
         """Move the money of all pay-outs that wait; return how many the ledger did and refused. The house signs.
@@ -70,9 +68,10 @@ class PayOuts:
             outcome = self._positions.pay_out(
                 each.participant, code, each.minor, signers=signers, who=who, id=each.intent
             )
-            refusal = outcome.refusal
-            self._end(each.message, refusal)
-            done, refused = done + (refusal is None), refused + (refusal is not None)
+            if outcome.state == LAPSED:  # its signature ended before the ledger had it
+                outcome = self._stores.intents.renew(each.intent, signers=signers)
+            if outcome.state != LAPSED:
+                done, refused = done + outcome.created, refused + (not outcome.created)
         return done, refused
 
     def unanswered(self) -> Sequence[tuple[PayOut, str, int]]:
@@ -93,15 +92,25 @@ class PayOuts:
         statement = PAY_OUTS.update().where(chosen).values(answered_ns=read_ns(self._stores.clock))
         write(self._stores.engine, lambda connection: connection.execute(statement))
 
-    def _end(self, message: int, refusal: Result | None) -> None:
-        values = {"ended_ns": read_ns(self._stores.clock), "reason": "", "words": ""}
+
+class _Moved:
+    """The outcome of a pay-out, with or without a message."""
+
+    name = PAY_OUT
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
+        """Store that the money was moved, or why the ledger refused it."""
+        values: dict[str, Any] = {"ended_ns": read_ns(self._stores.clock), "reason": "", "words": ""}
+        refusal = Outcome(intent.id, DONE, tuple(results), 0).refusal
         if refusal is not None:
             code = reasons.BLOCKED if "BLOCK" in refusal.name else reasons.NO_MONEY
             values |= {"reason": code, "words": f"the ledger refused it: {refusal.name}"}
-        statement = PAY_OUTS.update().where(PAY_OUTS.c.message == message).values(values)
-        write(self._stores.engine, lambda connection: connection.execute(statement))
+        connection.execute(PAY_OUTS.update().where(PAY_OUTS.c.intent == intent.id).values(values))
 
-    def _read(self, chosen: sqlalchemy.ColumnElement[bool]) -> Sequence[PayOut]:
-        query = sqlalchemy.select(PAY_OUTS).where(chosen).order_by(PAY_OUTS.c.message)
-        with reading(self._stores.engine) as connection:
-            return [PayOut(*row) for row in connection.execute(query)]
+    def lapsed(self, connection: Connection, intent: Intent) -> None:
+        """Let the pay-out wait again: a restored ledger does not have it."""
+        values = {"ended_ns": 0, "answered_ns": 0, "reason": "", "words": ""}
+        connection.execute(PAY_OUTS.update().where(PAY_OUTS.c.intent == intent.id).values(values))

@@ -71,7 +71,7 @@ class Positions:
 
     def __init__(self, stores: Stores, people: People, registry: Registry, register: Register) -> None:
         self._stores, self._people, self._registry, self._register = stores, people, registry, register
-        stores.actions.register(*(LedgerOnly(name) for name in (PREFUND, PAY_OUT, BLOCK, REPAY)))
+        stores.actions.register(*(LedgerOnly(name) for name in (PREFUND, BLOCK, REPAY)))  # PAY_OUT: `pay_outs`
 
     def funds(self) -> list[Funds]:
         """Return the money of all open positions after the newest frame, by participant and currency."""
