@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +34,7 @@ def run(
         bool, Parameter(negative="", help="On the ledger, pay all purchases: every person has a wallet.")
     ] = False,
     out: Annotated[Path | None, Parameter(help="JSON file for the record of the run.")] = None,
+    page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     variant: Annotated[str, Parameter(help="Structure of behaviour.")] = "liquid-wealth",
     seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
     days: Annotated[int | None, Parameter(help="Number of days.")] = None,
@@ -52,43 +52,42 @@ def run(
     With --ledger, every purse and every shop of the ledger is compared with the engine's. Exit code 3 if one differs.
     """
     from sycee.core.errors import IntegrityError, UsageError
-    from sycee.core.output_files import require_distinct, write_file
-    from sycee.programmes.definition import load
-    from sycee.sandbox.behaviour import parameters
-    from sycee.sandbox.city import files
-    from sycee.sandbox.ledger_run import record
-    from sycee.sandbox.ledger_run import run as runs
+    from sycee.core.output_files import require_distinct, require_place, write_file
+    from sycee.sandbox.ledger_run import page as pages
     from sycee.sandbox.ledger_run.folder import BANK, RECORD
+    from sycee.sandbox.records import making, record
+    from sycee.sandbox.records.inputs import Inputs
 
-    require_distinct({"--ledger": ledger, "--out": out}, [city])
+    require_distinct({"--ledger": ledger, "--out": out, "--page": page}, [Path(programme), city])
+    for place in (out, page):
+        if place is not None:
+            require_place(place)
     if ordinary and ledger is None:
         raise UsageError("--ordinary pays purchases on a ledger, and there is none", hint="name a folder for --ledger")
-    case = runs.prepare(
-        load(programme),
-        files.read(city),
-        parameters.standard().central(),
-        seed=seed,
-        variant=variant,
-        days=days,
-        with_ordinary=ordinary,
-        refund_ppm=round(refunds * 1_000_000),
-    )
-    if ledger is None:
-        recipients = runs.choose(case)
-        made = record.make(case, recipients, runs.alone(case, recipients), None)
-    else:
-        with runs.opened(case, ledger) as begun:
-            outcome = runs.alone(case, begun.recipients)
-            with progress(f"{case.programme.name} on a ledger", "days") as report:
-                found = runs.on_ledger(case, begun, report)
-        made = record.make(case, begun.recipients, outcome, found)
-        write_file(ledger / RECORD, json.dumps(made, indent=1).encode() + b"\n")
+    arguments = {
+        "programme": programme,
+        "city": str(city),
+        "variant": variant,
+        "seed": seed,
+        "days": days,
+        "refunds": refunds,
+        "ordinary": ordinary,
+        "ledger": ledger is not None,
+    }
+    ran = making.run(arguments, Inputs(), progress, ledger)
+    made = ran.record
+    if ledger is not None:
+        write_file(ledger / RECORD, record.content(made))
     if out is not None:
-        write_file(out, json.dumps(made, indent=1).encode() + b"\n")
+        write_file(out, record.content(made))
+    if page is not None:
+        pages.write(made, ran.outcome, ran.city, page)
     if json_:
         show_json(made)
     else:
         _show(made)
+    if page is not None:
+        note(f"page stored in {page}")
     if ledger is not None:
         bank = ledger / BANK
         note(f"bank and ledger stored in {bank}; check it: sycee verify {bank} --authority")

@@ -286,14 +286,26 @@ def test_the_command_runs_and_compares(
     shipped = (resources("sycee.data") / "pilots" / "luohu-2020.toml").read_text()
     programme.write_text(shipped.replace('zones = ["luohu"] # of the city file shenzhen\n', ""))
     arguments = ["sandbox", "run", str(programme), "--city", str(city)]
-    assert cli.main([*arguments, "--json"]) == 0
+    page = tmp_path / "run.html"
+    alone = str(tmp_path / "alone.json")
+    assert cli.main([*arguments, "--page", str(page), "--out", alone, "--json"]) == 0
     engine = json.loads(capsys.readouterr().out)
     assert engine["ledger"] is None
     assert cli.main([*arguments, "--ledger", str(tmp_path / "ledger"), "--out", str(out)]) == 0
     shown = capsys.readouterr()
     assert "every purse and every shop is equal" in shown.out
     stored = json.loads(out.read_text())
-    assert {**stored, "ledger": None} == engine
+    own = {"ledger", "arguments", "record"}
+    assert {key: value for key, value in stored.items() if key not in own} == {
+        key: value for key, value in engine.items() if key not in own
+    }
+    assert "what this run cannot say" in page.read_text()
+    assert page.read_text().count("<svg") >= 10  # five plots for wide and for narrow screens
+    assert len(page.read_bytes()) < 1_000_000
+    capsys.readouterr()
+    assert cli.main(["sandbox", "verify", alone, "--rerun"]) == 0
+    assert "computed again: all values are equal" in capsys.readouterr().out
+    assert cli.main(["sandbox", "verify", str(tmp_path / "ledger")]) == 0
     assert stored["ledger"]["equal"]
     assert json.loads((tmp_path / "ledger" / "record.json").read_text()) == stored
     assert cli.main(["verify", str(tmp_path / "ledger" / "bank"), "--authority"]) == 0

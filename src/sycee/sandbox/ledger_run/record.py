@@ -18,6 +18,7 @@ COLUMNS: Final = ("from purses", "own money")  # with that of ordinary purchases
 SHOWN: Final = 10  # differences listed
 CANNOT_SAY: Final = (
     "Persons are synthetic, and many parameters of their behaviour are assumed.",
+    "Money spent is not an effect. New consumption is a guess: no causal estimate exists for a drop of digital money.",
     "Equal figures of ledger and engine show that both follow the same rules, not that people would act so.",
 )
 TOTALS: Final = (

@@ -176,8 +176,8 @@ def facts(case: Case) -> dict[str, Any]:
     }
 
 
-def alone(case: Case, recipients: Recipients) -> Outcome:
-    """Return the outcome of the engine alone, with the purse of each person."""
+def alone(case: Case, recipients: Recipients, progress: Progress | None = None) -> Outcome:
+    """Return the outcome of the engine alone, with the purse of each person. progress: in persons."""
     setting = case.setting
     return engine.run(
         case.place,
@@ -189,6 +189,7 @@ def alone(case: Case, recipients: Recipients) -> Outcome:
         refund_ppm=setting.rules[c.R_REFUND],
         grants=recipients.grants(case.people),
         with_purses=True,
+        progress=progress,
     )
 
 

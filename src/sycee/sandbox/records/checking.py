@@ -20,8 +20,8 @@ from sycee.sandbox.validity import predicting
 
 FILE_BYTES_MAX: Final = 1 << 30
 SUFFIX: Final = ".json"
-# Keys that may differ in the same result: compared by themselves, or times.
-NOT_COMPARED: Final = frozenset({"release", "code", "inputs", record.RECORD, "ledger.seconds"})
+# Keys that may differ in the same result: compared by themselves; times; a ledger, whose bank has keys of its own.
+NOT_COMPARED: Final = frozenset({"release", "code", "inputs", record.RECORD, "ledger.seconds", "ledger.digest"})
 _KEYS: Final = ("release", "code", "arguments", "inputs", record.RECORD)
 
 Arguments = Mapping[str, Any]
@@ -40,6 +40,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         comparing.FORMAT: Kind("comparison", (*predicting.CODE, "experiments"), making.comparison),
         predicting.FORMAT: Kind("prediction", predicting.CODE, making.prediction),
+        making.RUN_FORMAT: Kind("run", making.RUN_CODE, making.run_again),
         making.SCORES_FORMAT: Kind(
             "scores", making.SCORES_CODE, lambda arguments, inputs, _: making.scores(arguments, inputs)[0]
         ),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import sycee
+from sycee.programmes import definition
 from sycee.sandbox.behaviour import parameters as behaviour
+from sycee.sandbox.city.model import City
+from sycee.sandbox.engine.outcome import Outcome
 from sycee.sandbox.experiments import comparing, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, check_files
 from sycee.sandbox.inference import posterior
@@ -17,6 +23,9 @@ from sycee.sandbox.records.inputs import Bars, Inputs
 from sycee.sandbox.validity import predicting, scoring
 from sycee.sandbox.validity.scoring import Scores
 
+RUN_FORMAT: Final = "sycee-sandbox-run-1"  # as in `ledger_run.record`, which needs the extra of a bank
+RUN_CODE: Final = ("behaviour", "engine", "ledger_run")
+PPM: Final = 1_000_000
 SCORES_FORMAT: Final = "sycee-scores-1"
 SCORES_CODE: Final = ("pilots", "validity")
 
@@ -75,6 +84,56 @@ def _posterior(arguments: Arguments, inputs: Inputs) -> posterior.Posterior:
     if arguments["prior"]:
         return posterior.prior()
     return posterior.load(inputs.source(roles.POSTERIOR, arguments["posterior"] or posterior.STANDARD))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran:
+    """A run: its record, and what its page draws."""
+
+    record: dict[str, Any]
+    outcome: Outcome
+    city: City
+
+
+def run(arguments: Arguments, inputs: Inputs, bars: Bars, ledger: Path | None = None) -> Ran:
+    """Run a programme by the engine, and on a ledger in the folder `ledger` if there is one. Errors as `comparison`."""
+    from sycee.sandbox.ledger_run import record as run_records
+    from sycee.sandbox.ledger_run import run as runs
+
+    programme = definition.load(inputs.source(roles.PROGRAMME, arguments["programme"]))
+    inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
+    case = runs.prepare(
+        programme,
+        inputs.city_in(arguments["city"]),
+        behaviour.standard().central(),
+        seed=arguments["seed"],
+        variant=arguments["variant"],
+        days=arguments["days"],
+        with_ordinary=arguments["ordinary"],
+        refund_ppm=round(arguments["refunds"] * PPM),
+    )
+    found = None
+    if ledger is None:
+        recipients = runs.choose(case)
+        with bars(f"{programme.name} by the engine", "persons") as report:
+            outcome = runs.alone(case, recipients, report)
+    else:
+        with runs.opened(case, ledger) as begun:
+            recipients = begun.recipients
+            with bars(f"{programme.name} by the engine", "persons") as report:
+                outcome = runs.alone(case, recipients, report)
+            with bars(f"{programme.name} on a ledger", "days") as report:
+                found = runs.on_ledger(case, begun, report)
+    made = run_records.make(case, recipients, outcome, found) | {"code": predicting.code_digest(RUN_CODE)}
+    return Ran(record.finished(made, arguments, inputs.read), outcome, case.place.city)
+
+
+def run_again(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, Any]:
+    """Return the record of a run that is made a second time, on a new ledger if the first one had one."""
+    if not arguments["ledger"]:
+        return run(arguments, inputs, bars).record
+    with tempfile.TemporaryDirectory() as folder:
+        return run(arguments, inputs, bars, Path(folder, "ledger")).record
 
 
 def scores(arguments: Arguments, inputs: Inputs) -> tuple[dict[str, Any], Scores, list[dict[str, Any]]]:
