@@ -149,6 +149,7 @@ def expected(ledger: str, persons: tuple[int, ...]) -> bool:
     officers = [person for person in persons if GRANTS.get(person, (None,))[0] is Duty.OFFICER]
     return {
         duties.TWO_OFFICERS: len(officers) == 2,
+        duties.TWO_OF_CURRENCY: len(officers) == 2,
         duties.TWO_OFFICERS_AND_OPERATOR: len(officers) == 2 and NORTH in persons,
         duties.OFFICER: len(officers) >= 1,
         duties.OPERATOR: len(officers) >= 1 or NORTH in persons,
@@ -184,6 +185,7 @@ def test_who_signs_a_proposal_can_satisfy_the_ledger(shared: World) -> None:
             rule = ACTIONS[action]
             persons = {
                 duties.TWO_OFFICERS: (ANN, BOB),
+                duties.TWO_OF_CURRENCY: (ANN, BOB),
                 duties.TWO_OFFICERS_AND_OPERATOR: (ANN, BOB, NORTH),
                 duties.OFFICER: (ANN,),
                 duties.OPERATOR: (NORTH,),

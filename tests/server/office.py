@@ -22,13 +22,14 @@ from sycee.core.records import proposal_format
 from sycee.core.records.proposal_format import Proposal
 from sycee.identity.duties import Duty
 
+CURRENCY = 156  # of the currency-officer
 UNTIL_NS = START_NS + 365 * DAY_NS
 STAFF: dict[Duty, SigningKey] = {
     duty: SigningKey.derive(bytes([number]) * 32)
     for number, duty in enumerate(
         (
             Duty.CLERK, Duty.MERCHANT, Duty.COMPLIANCE, Duty.PRIVACY, Duty.CASEWORKER, Duty.CLOSER,
-            Duty.COUNTERSIGNER, Duty.AUDITOR,
+            Duty.COUNTERSIGNER, Duty.AUDITOR, Duty.CURRENCY_OFFICER,
         ),
         101,
     )
@@ -39,8 +40,8 @@ NO_LIMITS = dict.fromkeys(
 )
 # The roles that the table of operations has, by name.
 ROLES = (
-    "anonymous", "citizen", "merchant", "clerk", "operator", "other bank", "officer", "compliance", "privacy",
-    "caseworker", "closer", "countersigner", "auditor", "witness",
+    "anonymous", "citizen", "merchant", "clerk", "operator", "other bank", "officer", "currency-officer", "compliance",
+    "privacy", "caseworker", "closer", "countersigner", "auditor", "witness",
 )  # fmt: skip
 KEYS: dict[str, SigningKey] = {
     "operator": NORTH,
@@ -129,8 +130,9 @@ def staff(bank: Bank) -> None:
     of = {Duty.CLERK: north.id, Duty.MERCHANT: tea.id}
     for duty, key in STAFF.items():
         made = bank.appointments.appoint(
-            duty, key.public, until_ns=UNTIL_NS, maker=world.person(bank, ANN), institution=of.get(duty, 0)
-        )
+            duty, key.public, until_ns=UNTIL_NS, maker=world.person(bank, ANN), institution=of.get(duty, 0),
+            currency=CURRENCY if duty is Duty.CURRENCY_OFFICER else 0,
+        )  # fmt: skip
         assert bank.proposals.sign(made.id, ANN, BOB).needs == (), duty
 
 

@@ -26,11 +26,12 @@ def add(
     /,
     *,
     public_key: Annotated[str, Parameter(help="Public key with which the person signs.")],
-    duty: Annotated[str, Parameter(help="Duty: officer, operator, clerk, closer, and so on.")],
+    duty: Annotated[str, Parameter(help="Duty: officer, currency-officer, operator, clerk, closer, and so on.")],
     until: Annotated[str, Parameter(help="Local time at which the duty ends.")],
     institution: Annotated[
         str | None, Parameter(help="Operator or merchant by name or number; 0 and 1 are the issuer's own.")
     ] = None,
+    currency: Annotated[str, Parameter(help="Currency of a currency-officer, such as HKD.")] = "",
     person: Annotated[str | None, Parameter(help="Id of a person who is known already.")] = None,
     key: KeyFiles = None,
 ) -> int:
@@ -39,6 +40,7 @@ def add(
     Two officers sign: the maker, whose key is first, and another. Without enough keys the command prints the proposal's
     id and the missing signatures.
     """
+    from sycee.core import money
     from sycee.identity import duties
 
     chosen, keys = duties.parse(duty), signing_keys(key)
@@ -52,6 +54,7 @@ def add(
             person=ids.parse(person) if person else 0,
             institution=found,
             operator=number,
+            currency=money.currency(currency).numeric if currency else 0,
         )
         show(f"person {proposal.effect['person']}, duty {proposal.effect['duty_id']}")
         return sign_and_show(bank, proposal, keys)

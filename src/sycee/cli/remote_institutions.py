@@ -172,10 +172,12 @@ def show_(name: Name, /, *, login: Login, json_: AsJson = False) -> int:
 @officer.command(name="add")
 def appoint(
     *, login: Login, public_key: Annotated[str, Parameter(help="Public key with which the person signs.")],
-    duty: Annotated[str, Parameter(help="Duty: officer, operator, clerk, closer, and so on.")], until: Until,
+    duty: Annotated[str, Parameter(help="Duty: officer, currency-officer, operator, clerk, closer, and so on.")],
+    until: Until,
     institution: Annotated[
         str, Parameter(help="Operator or merchant by id or name; 0 and 1 are the issuer's own.")
     ] = "",
+    currency: Annotated[str, Parameter(help="Currency of a currency-officer, such as HKD.")] = "",
     person: Annotated[str, Parameter(help="Id of a person who is known already.")] = "", id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Propose that a person has a duty. Two officers sign."""
@@ -187,7 +189,7 @@ def appoint(
         found = _find(bank, institution) if institution and not own else ""
         call = api.appoint(
             duty, key, until_ns=until_ns, person=person, institution=found,
-            operator=int(institution) if own else None, id=number_of(id_),
+            operator=int(institution) if own else None, currency=currency, id=number_of(id_),
         )  # fmt: skip
         propose(bank, call)
     return 0
@@ -197,7 +199,7 @@ def appoint(
 def duties(*, login: Login, json_: AsJson = False) -> int:
     """List the duties that persons have now, for officers and auditors."""
     with connected(login) as bank:
-        show_rows(bank, "duties", api.duties(), ("duty", "person", "operator", "duty_id"), as_json=json_)
+        show_rows(bank, "duties", api.duties(), ("duty", "person", "operator", "currency", "duty_id"), as_json=json_)
     return 0
 
 

@@ -56,14 +56,18 @@ class Appointments:
         person: int = 0,
         institution: int = 0,
         operator: int | None = None,
+        currency: int = 0,
         valid_ns: int = PROPOSAL_VALIDITY_NS,
     ) -> Proposal:
         """Propose that a person has a duty until a time, and signs with `key`.
 
-        `person`: 0 for a new one. `institution`: for duties of an institution; the issuer's operators 0 and 1 are given
-        by `operator` alone. A person has a duty once: given again, with another key or a later end, it replaces the
-        first. Raises UsageError for a duty that must be apart from the person's duties, for another person's key, for
-        an institution without due diligence, and while a proposal about the duty is open.
+        - `person`: 0 for a new one.
+        - `institution`: for duties of an institution; the issuer's operators 0 and 1 are given by `operator` alone.
+        - `currency`: ISO 4217 number, of an officer of one currency.
+
+        A person has a duty once: given again, with another key or a later end, it replaces the first. Raises UsageError
+        for a duty that must be apart from the person's duties, for another person's key, for an institution without due
+        diligence, and while a proposal about the duty is open.
         """
         now_ns = read_ns(self._stores.clock)
         if duty is duties.OWN:
@@ -79,7 +83,12 @@ class Appointments:
                     hint="docs/reference/duties.md lists the duties that must be apart: appoint another person",
                 )
         number = self._operator(duty, institution, operator)
-        replaced = self._alike(person, duty, institution, number)
+        if (duty is Duty.CURRENCY_OFFICER) != bool(currency):
+            raise UsageError(
+                f"the duty {duty.value} is {'not of one currency' if currency else 'of one currency'}",
+                hint="leave the currency out" if currency else "name the currency, such as HKD",
+            )
+        replaced = self._alike(person, duty, institution, number, currency)
         self._require_new(replaced, key, until_ns)
         id, grant = ids.new(now_ns // 1_000_000), 0
         records = None
@@ -87,7 +96,7 @@ class Appointments:
             grant = ids.new(now_ns // 1_000_000)
             granted = operations.grant_role(
                 grant, person=person, role=role, key=key.key, flags=key.flags, from_ns=0, until_ns=until_ns,
-                operator=(number or 0) if duty is Duty.OPERATOR else 0,
+                operator=(number or 0) if duty is Duty.OPERATOR else 0, currency=currency,
             )  # fmt: skip
             # The grant is first: two officers remain on the board while the old grant is revoked.
             records = np.concatenate([granted, *self._revocations(replaced)])
@@ -114,7 +123,7 @@ class Appointments:
         held = next((each for each in self._people.holders() if duty in (each.id, each.grant)), None)
         if held is None:
             raise UsageError(f"nobody has the duty {ids.format(duty)} now", hint="`sycee officer list` shows duties")
-        ended = self._alike(held.person, held.duty, held.institution, held.operator)
+        ended = self._alike(held.person, held.duty, held.institution, held.operator, held.currency)
         revocations = self._revocations(ended)
         effect: dict[str, Any] = {
             "duty_id": ids.format(held.id),
@@ -145,11 +154,13 @@ class Appointments:
 
         return self._proposals.propose(action, records, effect, maker=maker, valid_ns=valid_ns, before=before)
 
-    def _alike(self, person: int, duty: Duty, institution: int, operator: int | None) -> list[HeldDuty]:
+    def _alike(self, person: int, duty: Duty, institution: int, operator: int | None, currency: int) -> list[HeldDuty]:
         """Return what gives a person this duty now: one, unless the ledger got a second grant by other means."""
-        wanted = (duty, institution, operator)
+        wanted = (duty, institution, operator, currency)
         return [
-            held for held in self._people.duties_of(person) if (held.duty, held.institution, held.operator) == wanted
+            held
+            for held in self._people.duties_of(person)
+            if (held.duty, held.institution, held.operator, held.currency) == wanted
         ]
 
     def _revocations(self, ended: Sequence[HeldDuty]) -> list[Array]:

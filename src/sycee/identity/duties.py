@@ -21,6 +21,7 @@ class Duty(StrEnum):
     """Duty of a person."""
 
     OFFICER = "officer"
+    CURRENCY_OFFICER = "currency-officer"
     OPERATOR = "operator"
     CLERK = "clerk"
     COMPLIANCE = "compliance"
@@ -36,6 +37,7 @@ class Duty(StrEnum):
 
 MEANINGS: Final[dict[Duty, str]] = {
     Duty.OFFICER: "of the issuer's board: money, roles, limits, reversals",
+    Duty.CURRENCY_OFFICER: "issuer of one currency of the clearing house: its money and its lines",
     Duty.OPERATOR: "signs for one operator of the second tier, or for the issuer's own accounts (operator 0 and 1)",
     Duty.CLERK: "serves customers of one operator; signs nothing that moves money",
     Duty.COMPLIANCE: "due diligence of institutions and owners",
@@ -52,6 +54,7 @@ MEANINGS: Final[dict[Duty, str]] = {
 # Duties that are roles of the ledger: a grant makes them, alone.
 ROLES: Final[dict[Duty, Role]] = {
     Duty.OFFICER: Role.OFFICER,
+    Duty.CURRENCY_OFFICER: Role.OFFICER,  # a grant with a currency
     Duty.OPERATOR: Role.OPERATOR,
     Duty.WITNESS: Role.WITNESS,
 }
@@ -70,6 +73,8 @@ APART: Final[frozenset[frozenset[Duty]]] = frozenset(
     {
         frozenset({Duty.OFFICER, Duty.OPERATOR}),
         frozenset({Duty.OFFICER, Duty.WITNESS}),
+        frozenset({Duty.CURRENCY_OFFICER, Duty.OPERATOR}),
+        frozenset({Duty.CURRENCY_OFFICER, Duty.WITNESS}),
         frozenset({Duty.CLOSER, Duty.COUNTERSIGNER}),
         frozenset({Duty.PRIVACY, Duty.CASEWORKER}),
         *(frozenset({Duty.AUDITOR, other}) for other in Duty if other not in (Duty.AUDITOR, Duty.CITIZEN)),
@@ -78,6 +83,7 @@ APART: Final[frozenset[frozenset[Duty]]] = frozenset(
 
 # Signatures that the ledger requires; "" where the action writes no record. authority.md section 3 is exact.
 TWO_OFFICERS: Final = "two officers"
+TWO_OF_CURRENCY: Final = "two officers of the board, or of the currency"
 TWO_OFFICERS_AND_OPERATOR: Final = "two officers, and the operator"
 OFFICER: Final = "an officer"
 OPERATOR: Final = "the operator, or an officer"
@@ -126,6 +132,7 @@ def _rule(
 
 _D: Final = Duty
 _BOARD: Final = (_D.OFFICER,)
+_ISSUERS: Final = (_D.OFFICER, _D.CURRENCY_OFFICER)
 _STAFF: Final = OPERATOR_STAFF
 _BOARD_AND_STAFF: Final = (*_BOARD, *_STAFF)
 
@@ -283,8 +290,8 @@ _RULES: Final = (
         own=True, ledger=TWO_OFFICERS_AND_OPERATOR),
     _rule("clearing.unpledge", "take money from a line, and return the reserves", (_D.OPERATOR,), (_D.OPERATOR,),
         ledger=TWO_OPERATORS),
-    _rule("clearing.fill", "fill a line in another currency", _BOARD, _BOARD, ledger=TWO_OFFICERS),
-    _rule("clearing.issue", "put money of another currency on a position", _BOARD, _BOARD, ledger=TWO_OFFICERS),
+    _rule("clearing.fill", "fill a line in another currency", _ISSUERS, _ISSUERS, ledger=TWO_OF_CURRENCY),
+    _rule("clearing.issue", "put money of another currency on a position", _ISSUERS, _ISSUERS, ledger=TWO_OF_CURRENCY),
     _rule("clearing.prefund", "move money from the vault to the position", (_D.OPERATOR,), own=True,
         ledger=OWNING_OPERATOR),
     _rule("clearing.pay-out", "move money from a position to its participant, on its message", (_D.OPERATOR,), own=True,

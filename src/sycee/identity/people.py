@@ -6,7 +6,7 @@ alone. Other duties are rows of SQL. Names and papers of persons are not stored 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.money import currency_code
 from sycee.core.records.layout import Role
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
@@ -26,7 +27,7 @@ from sycee.identity.tables import ACTIVE, DUTIES, INSTITUTIONS, KEYS, OPERATOR, 
 from sycee.ledger.models import Grant
 from sycee.ledger.state import LedgerState
 
-_DUTY_OF_ROLE: Final = {role: duty for duty, role in duties.ROLES.items()}
+_DUTY_OF_ROLE: Final = {role: duty for duty, role in duties.ROLES.items() if duty is not Duty.CURRENCY_OFFICER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class HeldDuty:
     """A duty that a person has. `id` is the row's, or the grant's if this database has no row for it.
 
     `operator` is the number of the operator that it is for, None for duties without one; `institution` 0 for none.
+    `currency` is the ISO 4217 number of an officer of one currency, else 0.
     """
 
     id: int
@@ -44,8 +46,11 @@ class HeldDuty:
     from_ns: int
     until_ns: int
     grant: int = 0
+    currency: int = 0
 
     def __str__(self) -> str:
+        if self.currency:
+            return f"{self.duty.value} of {currency_code(self.currency)}"
         return self.duty.value if self.operator is None else f"{self.duty.value} of operator {self.operator}"
 
 
@@ -107,16 +112,27 @@ class People:
         by_grant = {row.grant_id: row for row in rows if row.grant_id is not None}
         held = [_of_grant(grant, by_grant.get(grant.id), of_operator) for grant in grants]
         held += [_of_row(row) for row in rows if row.grant_id is None and row.from_ns <= now_ns < row.until_ns]
-        return sorted(held, key=lambda each: (each.duty, each.operator or 0, each.person, each.id))
+        return sorted(held, key=lambda each: (each.duty, each.operator or 0, each.currency, each.person, each.id))
 
-    def require(self, person: int, action: str, *, operator: int | None = None, institution: int | None = None) -> None:
+    def require(
+        self,
+        person: int,
+        action: str,
+        *,
+        operator: int | None = None,
+        institution: int | None = None,
+        currencies: Collection[int] = (),
+    ) -> None:
         """Raise UsageError unless a person has a duty that may request the action, for this operator or institution.
 
         `operator`, `institution`: of the accounts concerned; compared where the action is one's own institution's only.
+        `currencies`: that the action concerns, by ISO 4217 number; an officer of one currency acts for it alone.
         """
         rule = duties.rule(action)
-        if not self.allowed(person, rule.makers, rule, operator=operator, institution=institution):
-            raise self._refused(person, rule, operator)
+        if not self.allowed(
+            person, rule.makers, rule, operator=operator, institution=institution, currencies=currencies
+        ):
+            raise self._refused(person, rule, operator, currencies)
 
     def allowed(
         self,
@@ -126,13 +142,14 @@ class People:
         *,
         operator: int | None = None,
         institution: int | None = None,
+        currencies: Collection[int] = (),
     ) -> bool:
         """Return whether a person has one of the duties `wanted`, for this operator or institution where it matters."""
         wanted = frozenset(wanted)
         if duties.OWN in wanted and self.state_of(person) == ACTIVE:
             return True
         return any(
-            counts(held, rule, operator=operator, institution=institution)
+            counts(held, rule, operator=operator, institution=institution, currencies=currencies)
             for held in self.duties_of(person)
             if held.duty in wanted
         )
@@ -278,9 +295,11 @@ class People:
     def _now_ns(self, state: LedgerState) -> int:
         return max(read_ns(self._stores.clock), state.now_ns)
 
-    def _refused(self, person: int, rule: ActionRule, operator: int | None) -> DutyMissing:
+    def _refused(self, person: int, rule: ActionRule, operator: int | None, currencies: Collection[int]) -> DutyMissing:
         held = ", ".join(str(each) for each in self.duties_of(person)) or "none"
         scope = f" for operator {operator}" if rule.own_operator and operator is not None else ""
+        if currencies and Duty.CURRENCY_OFFICER in rule.makers:
+            scope += f" in {listed(currency_code(each) for each in sorted(currencies))}"
         return DutyMissing(
             f"{ids.format(person)} may not request {rule.name}{scope}: it needs the duty "
             f"{listed(duty.value for duty in sorted(rule.makers))}; this person has: {held}",
@@ -288,8 +307,17 @@ class People:
         )
 
 
-def counts(held: HeldDuty, rule: ActionRule, *, operator: int | None = None, institution: int | None = None) -> bool:
-    """Return whether a duty counts for an action that concerns this operator and institution. Pure."""
+def counts(
+    held: HeldDuty,
+    rule: ActionRule,
+    *,
+    operator: int | None = None,
+    institution: int | None = None,
+    currencies: Collection[int] = (),
+) -> bool:
+    """Return whether a duty counts for an action that concerns this operator, institution and currencies. Pure."""
+    if held.duty is Duty.CURRENCY_OFFICER:
+        return held.currency in currencies
     if not rule.own_operator or held.duty not in duties.OF_INSTITUTION:
         return True
     if held.duty is Duty.MERCHANT and institution is not None:
@@ -312,8 +340,9 @@ def _of_grant(grant: Grant, row: Row[Any] | None, of_operator: dict[int | None, 
     operator = grant.operator if grant.role is Role.OPERATOR else None
     institution = of_operator.get(operator, 0) if operator is not None else 0
     id = grant.id if row is None else row.id
+    duty = Duty.CURRENCY_OFFICER if grant.currency else _DUTY_OF_ROLE[grant.role]
     return HeldDuty(
-        id, grant.person, _DUTY_OF_ROLE[grant.role], institution, operator, grant.from_ns, grant.until_ns, grant.id
+        id, grant.person, duty, institution, operator, grant.from_ns, grant.until_ns, grant.id, grant.currency
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sycee.core import ids
+from sycee.core.money import currency_code
 from sycee.identity.duties import ActionRule, Duty
 from sycee.identity.people import HeldDuty, counts, listed
 from sycee.ledger.authority import Need, Requirement
@@ -24,22 +25,31 @@ Signers = Mapping[int, Collection[HeldDuty]]
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One signature that the ledger requires: of an officer, of operator `operator`, or of either."""
+    """One signature that the ledger requires: of an officer, of operator `operator`, or of either.
+
+    `currency`: officers of this currency sign as those of the board; 0: the board alone.
+    """
 
     officer: bool
     operator: int | None = None
+    currency: int = 0
 
     def fits(self, held: Iterable[HeldDuty]) -> bool:
         """Return whether a person with these duties may fill this seat."""
         return any(
-            (self.officer and each.duty is Duty.OFFICER)
+            (self.officer and (each.duty is Duty.OFFICER or (self.currency and each.currency == self.currency)))
             or (self.operator is not None and each.duty is Duty.OPERATOR and each.operator == self.operator)
             for each in held
         )
 
     def __str__(self) -> str:
         who = [] if self.operator is None else [operator_name(self.operator)]
-        return listed([*who, "an officer of the board"] if self.officer else who)
+        return listed([*who, f"an officer of the board{self.of_currency}"] if self.officer else who)
+
+    @property
+    def of_currency(self) -> str:
+        """Return the words for the officers of a currency, "" if the board alone signs."""
+        return f" or of {currency_code(self.currency)}" if self.currency else ""
 
 
 def operator_name(number: int) -> str:
@@ -49,21 +59,39 @@ def operator_name(number: int) -> str:
     return f"operator {number}, the reserve desk" if number == RESERVE_DESK else f"operator {number}"
 
 
-def seats(requirements: Iterable[Requirement]) -> tuple[Seat, ...]:
-    """Return the seats that the ledger's requirements need."""
-    officers, operators, either = 0, set(), set()
-    for need, operator, _ in requirements:
-        if need is Need.TWO_OFFICERS:
-            officers = 2
-        elif need in (Need.OFFICER, Need.STAFF, Need.ANY_SIGNER):
-            officers = max(officers, 1)
+def operator_of(effect: Mapping[str, Any]) -> int | None:
+    """Return the number of the operator that an action is about, from its effect."""
+    number = effect.get("operator")
+    return number if type(number) is int else None
+
+
+def concerned(effect: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what duties are compared with: the `operator`, and the `currencies` of an effect by ISO 4217 number."""
+    found = [effect.get("currency"), *effect.get("currencies", ())]
+    return {"operator": operator_of(effect), "currencies": frozenset(each for each in found if type(each) is int)}
+
+
+def seats(requirements: Iterable[Requirement], rule: ActionRule) -> tuple[Seat, ...]:
+    """Return the seats that the ledger's requirements need for an action."""
+    officers, operators, either, currencies = 0, set(), set(), set()
+    for need, operator, currency in requirements:
+        if need in (Need.TWO_OFFICERS, Need.OFFICER, Need.STAFF, Need.ANY_SIGNER):
+            officers = max(officers, 2 if need is Need.TWO_OFFICERS else 1)
+            currencies.add(currency)
         elif need is Need.OWNER_OPERATOR:
             operators.add(operator)
         elif need is Need.OPERATOR:
             either.add(operator)
     # An officer, or the operator itself, already signs: `OPERATOR` asks for one of the two.
     shared = () if officers else tuple(Seat(True, number) for number in sorted(either - operators))
-    return (*(Seat(True) for _ in range(officers)), *(Seat(False, number) for number in sorted(operators)), *shared)
+    # One envelope covers all records, so an officer of a currency signs only if all of them concern it.
+    is_for_issuers = Duty.CURRENCY_OFFICER in rule.signers and len(currencies) == 1
+    of = currencies.pop() if is_for_issuers else 0
+    return (
+        *(Seat(True, None, of) for _ in range(officers)),
+        *(Seat(False, number) for number in sorted(operators)),
+        *shared,
+    )
 
 
 def unsupported(requirements: Iterable[Requirement]) -> str:
@@ -77,26 +105,39 @@ def unsupported(requirements: Iterable[Requirement]) -> str:
 
 
 def may_sign(
-    held: Collection[HeldDuty], rule: ActionRule, places: Sequence[Seat], *, operator: int | None = None
-) -> bool:
+    held: Collection[HeldDuty], rule: ActionRule, places: Sequence[Seat], *, operator: int | None = None,
+    currencies: Collection[int] = (),
+) -> bool:  # fmt: skip
     """Return whether a person with these duties has a place among the signers of an action."""
-    by_rule = (each.duty in rule.signers and counts(each, rule, operator=operator) for each in held)
+    by_rule = (
+        each.duty in rule.signers and counts(each, rule, operator=operator, currencies=currencies) for each in held
+    )
     return any(by_rule) or any(seat.fits(held) for seat in places)
 
 
 def missing(
-    rule: ActionRule, maker: int, signers: Signers, places: Sequence[Seat], *, operator: int | None = None
-) -> tuple[str, ...]:
-    """Return the missing signatures, in words; () if none is missing. `signers`: the duties of each person who
-    signed.
+    rule: ActionRule, maker: int, signers: Signers, places: Sequence[Seat], *, operator: int | None = None,
+    currencies: Collection[int] = (),
+) -> tuple[str, ...]:  # fmt: skip
+    """Return the missing signatures, in words; () if none is missing.
+
+    `signers`: the duties of each person who signed. `currencies`: that the action concerns. An action without records
+    that officers of currencies may request needs an officer of each of them, or of the board.
     """
     words = _missing_seats(signers, places)
     checkers = [
         person
         for person, held in signers.items()
         if person != maker
-        and any(each.duty in rule.checkers and counts(each, rule, operator=operator) for each in held)
+        and any(
+            each.duty in rule.checkers and counts(each, rule, operator=operator, currencies=currencies) for each in held
+        )
     ]
+    if not places and Duty.CURRENCY_OFFICER in rule.signers:
+        for currency in sorted(currencies):
+            seat = Seat(True, None, currency)
+            if not any(seat.fits(held) for held in signers.values()):
+                words.append(str(seat))
     if not places and maker not in signers:
         words.append(f"the maker, {ids.format(maker)}")
     # A person who fills an empty seat may be the checker, too.
@@ -123,11 +164,11 @@ def _missing_seats(signers: Signers, places: Sequence[Seat]) -> list[str]:
     for person in signers:
         sit(person, set())
     empty = [seat for at, seat in enumerate(places) if at not in taken]
-    officers = sum(seat == Seat(True) for seat in places)
-    lacking = sum(seat == Seat(True) for seat in empty)
+    alone = [seat for seat in places if seat.officer and seat.operator is None]
+    officers, lacking = len(alone), sum(seat in alone for seat in empty)
     words = []
     if lacking == officers and officers > 1:
-        words.append("two officers of the board")
+        words.append(f"two officers of the board{alone[0].of_currency}")
     elif lacking:
-        words.append(f"{_ORDINALS.get(officers - lacking, 'an')} officer of the board")
-    return words + [str(seat) for seat in empty if seat != Seat(True)]
+        words.append(f"{_ORDINALS.get(officers - lacking, 'an')} officer of the board{alone[0].of_currency}")
+    return words + [str(seat) for seat in empty if seat not in alone]

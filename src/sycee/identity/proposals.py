@@ -40,12 +40,12 @@ from sycee.database.transactions import reading, write
 from sycee.identity import duties, proposal_rules, signature_checks
 from sycee.identity.duties import Duty
 from sycee.identity.people import DutyMissing, HeldDuty, People
+from sycee.identity.proposal_rules import Seat, concerned, operator_of
 from sycee.identity.tables import DONE, LAPSED, OPEN, PROPOSALS, REFUSED, SIGNATURES, SUBMITTED, WITHDRAWN
 from sycee.ledger import authority
 from sycee.ledger.state import LedgerState
 
 LAPSE_JOB: Final = "identity.lapse"
-OPERATOR_KEY: Final = "operator"  # in an effect: the number of the operator that the action is about
 
 _ACCOUNTS: Final = ("debit", "credit", "reference")  # fields of a record that may name an account
 
@@ -119,7 +119,7 @@ class Proposals:
             raise UsageError(
                 f"a proposal is valid for up to {most_ns // 3_600_000_000_000} hours", hint="propose again later"
             )
-        self._people.require(maker, action, operator=_operator(effect))
+        self._people.require(maker, action, **concerned(effect))
         self._stores.actions.get(action)
         now_ns = read_ns(self._stores.clock)
         made = Proposal(
@@ -188,9 +188,8 @@ class Proposals:
     def has_place(self, proposal: Proposal, held: Sequence[HeldDuty]) -> bool:
         """Return whether a person with these duties has a place among the signers of a proposal."""
         with self._stores.ledger.sequencer.reading() as state:
-            places = proposal_rules.seats(self._requirements(state, proposal))
-        rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
-        return proposal_rules.may_sign(held, rule, places, operator=operator)
+            places = self._seats(state, proposal)
+        return proposal_rules.may_sign(held, duties.rule(proposal.action), places, **concerned(proposal.effect))
 
     def lines(self, proposal: Proposal) -> Sequence[str]:
         """Return the decoded records of a proposal, as `lines_of`."""
@@ -252,7 +251,7 @@ class Proposals:
         signature_checks.check_person(self._people, signature)
         held = self._people.duties_of(signature.signer)
         with self._stores.ledger.sequencer.reading() as state:
-            places = proposal_rules.seats(self._requirements(state, proposal))
+            places = self._seats(state, proposal)
         signature_checks.check_duty(proposal, signature.signer, held, places)
         signature_checks.check_signatures(proposal, signature)
         now_ns = read_ns(self._stores.clock)
@@ -356,30 +355,31 @@ class Proposals:
     def _requirements(self, state: LedgerState, proposal: Proposal) -> Sequence[authority.Requirement]:
         return authority.requirements(state, self._frame_ns(state), proposal.records) if proposal.records.size else []
 
+    def _seats(self, state: LedgerState, proposal: Proposal) -> Sequence[Seat]:
+        return proposal_rules.seats(self._requirements(state, proposal), duties.rule(proposal.action))
+
     def _frame_ns(self, state: LedgerState) -> int:
         """Return the time that a frame would have now."""
         return max(read_ns(self._stores.clock), state.now_ns + 1)
 
     def _needs(self, proposal: Proposal, signatures: Sequence[Row[Any]]) -> tuple[tuple[str, ...], Array]:
         """Return the missing signatures, in words, and the envelopes that the ledger accepts: (m,) ENVELOPE."""
-        rule, operator = duties.rule(proposal.action), _operator(proposal.effect)
+        rule, of = duties.rule(proposal.action), concerned(proposal.effect)
         # A writer of the database could add a row, so the bytes of every signature are verified again.
         signatures = [row for row in signatures if _is_valid(proposal, row)]
         now = {row.signer: self._duties_now(row) for row in signatures}
         useful = np.zeros(0, ENVELOPE)
         with self._stores.ledger.sequencer.reading() as state:
             now_ns = self._frame_ns(state)
-            places = proposal_rules.seats(self._requirements(state, proposal))
+            places = self._seats(state, proposal)
             signers = {
-                person: held
-                for person, held in now.items()
-                if proposal_rules.may_sign(held, rule, places, operator=operator)
+                person: held for person, held in now.items() if proposal_rules.may_sign(held, rule, places, **of)
             }
             for row in signatures:
                 envelope = decode(row.envelope or b"")
                 if row.signer in signers and envelope.size and _is_useful(state, proposal, now_ns, envelope):
                     useful = np.concatenate([useful, envelope])
-            words = proposal_rules.missing(rule, proposal.maker, signers, places, operator=operator)
+            words = proposal_rules.missing(rule, proposal.maker, signers, places, **of)
             if not words and proposal.records.size:
                 words = _refusals(state, proposal, now_ns, useful)
         return words, useful
@@ -485,7 +485,7 @@ class Proposals:
             self._stores.clock,
             kind,
             ids.format(id),
-            operator=_operator(effect),
+            operator=operator_of(effect),
             data={"action": action, **data},
         )
 
@@ -510,11 +510,6 @@ class Proposals:
         signers = tuple(each.signer for each in _signatures(connection, row.id))
         results = tuple(Result(code) for code in np.frombuffer(bytes(row.results or b""), "<u2").tolist())
         return StoredProposal(proposal, row.state, row.reason, signers, results, row.made_ns, row.finished_ns)
-
-
-def _operator(effect: Mapping[str, Any]) -> int | None:
-    number = effect.get(OPERATOR_KEY)
-    return number if type(number) is int else None
 
 
 def _name(proposal: Proposal) -> str:

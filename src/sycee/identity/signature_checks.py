@@ -44,13 +44,12 @@ def check_person(people: People, signature: ProposalSignature) -> None:
 def check_duty(proposal: Proposal, signer: int, held: Collection[HeldDuty], places: Sequence[Seat]) -> None:
     """Raise UsageError if the person's duties give no place among the signers, or the proposal excludes the person."""
     rule = duties.rule(proposal.action)
-    operator = proposal.effect.get("operator")
     if ids.format(signer) in proposal.effect.get("not_by", ()):
         raise UsageError(
             f"{ids.format(signer)} is a party to proposal {ids.format(proposal.id)} and may not sign it",
             hint="a person without an interest in it must sign",
         )
-    if not proposal_rules.may_sign(held, rule, places, operator=operator if type(operator) is int else None):
+    if not proposal_rules.may_sign(held, rule, places, **proposal_rules.concerned(proposal.effect)):
         shown = ", ".join(str(each) for each in held) or "none"
         needed = [*(duty.value for duty in sorted(rule.signers)), *(str(seat) for seat in places)]
         raise UsageError(

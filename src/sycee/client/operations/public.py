@@ -47,17 +47,20 @@ def appoint(
     person: int | str = "",
     institution: int | str = "",
     operator: int | None = None,
+    currency: str = "",
     id: int = 0,
 ) -> Call[Proposed]:
     """Propose that a person has a duty until a time, and signs with a key. Two officers sign.
 
     - `person`: a new one by default. `institution`: of an operator, a clerk or a merchant's person.
-    - `operator`: of the issuer's own operators, 0 or 1.
+    - `operator`: of the issuer's own operators, 0 or 1. `currency`: of a currency-officer.
     """
     body: dict[str, object] = {"duty": duty, "key": str(key), "until_ns": str(until_ns)}
     body |= id_member("person", person) | id_member("institution", institution)
     if operator is not None:
         body["operator"] = operator
+    if currency:
+        body["currency"] = currency
     return action("/v1/appointments", body, value(Proposed), id=id)
 
 

@@ -30,7 +30,7 @@ class Me:
 
 @dataclass(frozen=True, slots=True)
 class HeldDuty:
-    """A duty of a person. `operator`: the number of the operator that it is for."""
+    """A duty of a person. `operator`: number of the operator that it is for. `currency`: of a currency-officer."""
 
     duty_id: str
     person: str
@@ -38,6 +38,7 @@ class HeldDuty:
     institution: str | None
     operator: int | None
     until_ns: int
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.bank.bank import Bank
-from sycee.core import ids
+from sycee.core import ids, money
 from sycee.core.keys import PublicKey
+from sycee.core.money import currency_code
 from sycee.core.timestamps import utc_text
 from sycee.identity.appointments import APPOINT, DISMISS
 from sycee.identity.duties import Duty
@@ -42,8 +43,8 @@ DUE_MAX: Final = 1_000
 Field_ = Literal["name", "phone", "paper", "paper_kind", "birth", "address"]
 assert FIELDS == ("name", "phone", "paper", "paper_kind", "birth", "address")
 Appointed = Literal[
-    "officer", "operator", "clerk", "compliance", "privacy", "caseworker", "closer", "countersigner", "auditor",
-    "witness", "merchant",
+    "officer", "currency-officer", "operator", "clerk", "compliance", "privacy", "caseworker", "closer",
+    "countersigner", "auditor", "witness", "merchant",
 ]  # fmt: skip
 CaseField = Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of an open case that concerns the person")]
 Fields = Annotated[list[Field_], Query(min_length=1, description="Fields to read; may be repeated")]
@@ -56,13 +57,14 @@ KINDS: Final = {
 
 
 class ShownDuty(Body):
-    """A duty of a person. `operator`: the number of the operator that it is for."""
+    """A duty of a person. `operator`: number of the operator that it is for. `currency`: of a currency-officer."""
 
     duty_id: Id
     person: Id
     duty: str
     institution: Id | None
     operator: int | None
+    currency: str | None
     until_ns: Nanoseconds
 
 
@@ -91,6 +93,7 @@ class AppointmentBody(ActionBody):
     person: Id | None = None
     institution: Id | None = None
     operator: Annotated[int | None, Field(ge=0, le=1, description="Of the issuer's own operators, 0 and 1")] = None
+    currency: Annotated[str | None, Field(max_length=3, description="Of a currency-officer", examples=["HKD"])] = None
 
 
 class PersonData(Body):
@@ -215,6 +218,7 @@ async def appoint(body: AppointmentBody, caller: TheCaller, runtime: TheRuntime)
             person=number(body.person) if body.person else 0,
             institution=number(body.institution) if body.institution else 0,
             operator=body.operator,
+            currency=money.currency(body.currency).numeric if body.currency else 0,
         )
         return proposed(bank, made)
 
@@ -420,6 +424,7 @@ def _duty(held: HeldDuty) -> dict[str, Any]:
         "duty": held.duty.value,
         "institution": ids.format(held.institution) if held.institution else None,
         "operator": held.operator,
+        "currency": currency_code(held.currency) if held.currency else None,
         "until_ns": str(held.until_ns),
     }
 
