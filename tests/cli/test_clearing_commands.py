@@ -24,6 +24,7 @@ from tests.clearing.world import (
 )
 
 from sycee.bank.bank import Bank
+from sycee.core.keys import SigningKey
 from sycee.iso20022.messages import read
 
 NAMES = {NORTH_BANK: "north", SOUTH_BANK: "south", EAST_BANK: "east"}
@@ -216,3 +217,32 @@ def test_a_day_opens_runs_and_ends(sycee: Any, bank: Path, keys: Path, tmp_path:
     assert re.search(r"50.00 +30.00\npays nothing more: NORTCNB1XXX\n1 payment cancelled\n", done), done
     assert sycee("clearing", "status", bank, "--json").json()["defaults"] == ["NORTCNB1XXX"]
     assert sycee("clearing", "status", bank, "2026-11-02").out == done
+
+
+def test_a_quote_is_given_accepted_and_booked(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    board, house = ("--key", keys / "ann.pem", "--key", keys / "bob.pem"), ("--key", keys / "house.pem")
+    SigningKey.derive(bytes([181]) * 32).save(tmp_path / "hong-kong.pem")
+    officer = sycee(
+        "officer", "add", bank, "--public-key", tmp_path / "hong-kong.pem", "--duty", "currency-officer",
+        "--currency", "HKD", "--until", "2027-11-02", *board,
+    )  # fmt: skip
+    assert (officer.code, "duty.appoint done: 1 operation created" in officer.out) == (0, True), officer.err
+    assert "currency-officer of HKD" in sycee("officer", "list", bank).out
+    signers = ("--key", tmp_path / "hong-kong.pem", "--key", keys / "ann.pem")
+    assert sycee("clearing", "issue", bank, EAST_BANK, "50.00", "--currency", "HKD", *signers).code == 0
+    foreign = sycee("clearing", "currency", bank, "MOP", "--zone", "Asia/Macau", *signers)
+    assert (foreign.code, "this person has: currency-officer of HKD" in foreign.err) == (2, True)
+
+    opened = sycee("clearing", "corridor", bank, EAST_BANK, "CNY", "HKD", "--most", "500.00", *signers)
+    assert (opened.code, opened.out) == (0, "clearing.corridor done\n"), opened.err
+    east = ("--message-key", keys / "east-messages.pem", "--key", keys / "east.pem")
+    given = sycee("clearing", "quote", bank, EAST_BANK, "CNY", "HKD", "1.0912", "--most", "300.00", *east)
+    found = re.fullmatch(r"quote (\S+): 682/625 HKD for 1 CNY, until 2026-11-02 .*\n", given.out)
+    assert found, given.err
+    (row,) = sycee("clearing", "quotes", bank, "--json").json()["quotes"]
+    assert (row["quote"], row["provider"], row["left"]) == (found.group(1), CODES[EAST_BANK], "300.00")
+    north = ("--message-key", keys / "north-messages.pem", "--key", keys / "north.pem")
+    done = sycee("clearing", "accept", bank, NORTH_BANK, found.group(1), "33.33", *north)
+    assert re.fullmatch(r"payment 1, \S+: pays 33.33 CNY, gets 36.36 HKD\n", done.out), done.err
+    assert sycee("clearing", "accept", bank, NORTH_BANK, found.group(1), "300.00", *north).code == 2
+    assert sycee("clearing", "release", bank, *house).out == "1 payment booked\n"

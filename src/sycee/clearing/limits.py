@@ -166,8 +166,8 @@ def code_of(currency: int) -> str:
     return money.currency_of(currency).code if currency else ""
 
 
-def limited_queue(found: Waiting, nodes: Nodes, rules: Rules) -> tuple[Queue, list[Bound]]:
-    """Return the input of `netting` with all limits, and its nodes after the positions.
+def limited_queue(found: Waiting, nodes: Nodes, rules: Rules, weights: Array) -> tuple[Queue, list[Bound]]:
+    """Return the input of `netting` with all limits, and its nodes after the positions. `weights`: of the payments.
 
     A multilateral limit lowers its node's. A reservation, and the largest balance of a position, is a separate node:
     each payment that counts gets another leg to or from it.
@@ -206,7 +206,7 @@ def limited_queue(found: Waiting, nodes: Nodes, rules: Rules) -> tuple[Queue, li
         )
     queue = Queue(
         legs.senders, legs.receivers, legs.amounts, np.array([*limits, *(each.limit for each in bounds)], np.int64),
-        legs.payments, found.amounts, found.priorities,
+        legs.payments, weights, found.priorities,
     )  # fmt: skip
     if rules.pairs:
         before = queue.nodes

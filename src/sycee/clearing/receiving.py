@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
+# With the receipt, and a function that matches a payment against payment with the message of its other side.
+Also = Callable[[Connection, Receipt, Callable[[int, int], None]], None]
 _STATES: Final = np.array([REFUSED, UNMATCHED, VALID, CLEARED, QUEUED], object)
 
 
@@ -65,14 +67,15 @@ class Receiving:
         self._stores, self._people, self._register, self._screens = stores, people, register, screens
 
     def receive(
-        self, participant: int, content: bytes, signature: bytes, made: Instructions, *, kind: str, who: int
-    ) -> Receipt:
+        self, participant: int, content: bytes, signature: bytes, made: Instructions, *, kind: str, who: int,
+        also: Also | None = None,
+    ) -> Receipt:  # fmt: skip
         """Store the payments of a participant's delivery, and return a receipt.
 
         `content`: the messages as they came, whose payments are `made`; `kind`: of the messages, such as "pacs.009".
         A payment that the house cannot book is stored as refused, with its reason. A duplicate, by its UETR or its
         business message id, gets the number of the first. Payment against payment waits for the message of the other
-        side: the same UETR, with both legs reversed.
+        side: the same UETR, with both legs reversed. `also`: called in the same transaction.
 
         Raises UsageError, with nothing kept, for a signature that is not the participant's.
         """
@@ -85,7 +88,11 @@ class Receiving:
             earlier = _earlier(connection, participant, delivery["digest"])
             if earlier is None:
                 connection.execute(DELIVERIES.insert().values(**delivery, content=compressed))
-            return _Storing(connection, participant, made, checked, delivery, screens=self._screens).run(kind, earlier)
+            storing = _Storing(connection, participant, made, checked, delivery, screens=self._screens)
+            receipt = storing.run(kind, earlier)
+            if also is not None:
+                also(connection, receipt, storing.match)
+            return receipt
 
         return write(self._stores.engine, store)
 
@@ -305,7 +312,7 @@ class _Storing:
                 if tuple(legs) == (*back, *mine):
                     numbers[row] = number
                     if state == UNMATCHED and message_of[row]:
-                        self._match(number, int(message_of[row]))
+                        self.match(number, int(message_of[row]))
                 else:
                     self._reasons[row] = reasons.WRONG_AMOUNT
             else:
@@ -349,7 +356,7 @@ class _Storing:
         connection.execute(PAYMENTS.update().where(PAYMENTS.c.number == other.number).values(values))
         if row in made.chains:
             self._add_chain(other.number, made.chains[row])
-        self._match(other.number, int(message_of[row]))
+        self.match(other.number, int(message_of[row]))
         self._paired.add(row)
         numbers[row] = other.number
         return True
@@ -388,7 +395,7 @@ class _Storing:
             bytes(uetr): (number, uetr, *rest) for uetr, number, *rest in connection.exec_driver_sql(query, parameters)
         }
 
-    def _match(self, number: int, message: int) -> None:
+    def match(self, number: int, message: int) -> None:
         """Let a payment against payment continue: both sides sent its message."""
         now_ns = self._delivery["at_ns"]
         needs, late = (PAYMENTS.c.crossing == 1) & self._screens, PAYMENTS.c.from_ns > now_ns

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from sycee.clearing.corridors import Corridors
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.house_days import HouseDays
@@ -16,6 +17,7 @@ from sycee.clearing.pay_outs import PayOuts
 from sycee.clearing.payments import Payments
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
+from sycee.clearing.rates import Rates
 from sycee.clearing.receiving import Receiving
 from sycee.clearing.sets import Sets
 from sycee.compliance.enforcement.service import Compliance
@@ -50,8 +52,10 @@ class Clearing:
         self.pay_outs = PayOuts(stores, self.positions)
         self.messages = Messages(stores)
         self.limits = Limits(stores, people, self.register, zone)
+        self.corridors = Corridors(stores, proposals, self.register, self.receiving, self.permits)
+        self.rates = Rates(stores, registry)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
-        self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, folder)
+        self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, self.rates, folder)
         self.house_days = HouseDays(
             stores, people, self.register, self.positions, self.payments, self.gross, self.sets, self.pay_outs
         )

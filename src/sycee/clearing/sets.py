@@ -26,6 +26,7 @@ from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Funds, Positions
+from sycee.clearing.rates import Rates, weights
 from sycee.clearing.set_payments import book_members, decide_again, free_all, take_members
 from sycee.clearing.set_rows import (
     Set,
@@ -68,7 +69,6 @@ SETTLE: Final = "clearing.settle"
 STAGE: Final = "clearing.stage"
 DISCARD: Final = "clearing.discard"
 ATTEMPTS_MAX: Final = 5
-WEIGHT: Final = "minor units of the first leg"
 
 Decide = Callable[[Queue], "Outcome"]
 
@@ -108,10 +108,10 @@ class Sets:
 
     def __init__(
         self, stores: Stores, people: People, register: Register, positions: Positions, limits: Limits,
-        permits: Permits, folder: Path,
+        permits: Permits, rates: Rates, folder: Path,
     ) -> None:  # fmt: skip
         self._stores, self._people, self._register, self._positions = stores, people, register, positions
-        self._limits, self._permits, self._folder = limits, permits, folder
+        self._limits, self._permits, self._rates, self._folder = limits, permits, rates, folder
         stores.actions.register(_Settle(stores), LedgerOnly(STAGE), LedgerOnly(DISCARD))
 
     # --- reading ---
@@ -219,11 +219,12 @@ class Sets:
         found = found.part(is_good)
         if not found.size:
             return 0
-        queue, bounds = limited_queue(found, nodes, self._limits.rules(nodes))
+        weight, words = weights(found, self._rates.current())
+        queue, bounds = limited_queue(found, nodes, self._limits.rules(nodes), weight)
         outcome = decide(queue)
         if not outcome.chosen.any():
             return 0
-        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms)
+        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms, words)
 
     def book(self, id: int, *, signers: Sequence[Signer], who: int) -> Settled:
         """Stage and settle a stored set, or discard it if the ledger refuses. The house signs.
@@ -257,7 +258,7 @@ class Sets:
 
     def _store(
         self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, bounds: Sequence[Bound],
-        outcome: Outcome, who: int, seed: int, effort_ms: int,
+        outcome: Outcome, who: int, seed: int, effort_ms: int, weight: str,
     ) -> int:  # fmt: skip
         from sycee.clearing.certificate import Decision, Node, issue
 
@@ -288,7 +289,7 @@ class Sets:
             ],
             found.uetrs.view("V16").reshape(-1),
             np.frombuffer(os.urandom(16 * queue.amounts.size), "V16"),
-            Decision(ledger.ledger_id, frame, now_ns, batch, seed, effort_ms, WEIGHT),
+            Decision(ledger.ledger_id, frame, now_ns, batch, seed, effort_ms, weight),
         )  # fmt: skip
 
         def store(connection: Connection) -> None:

@@ -118,6 +118,44 @@ LINES: Final = Table(
     *required(MINOR, "minor"),
     state_column(PROPOSED, OPEN, REFUSED),
 )
+# What officers let a participant quote: the newest open row of a provider and pair counts. `most_minor`: of a quote, in
+# the currency that the provider takes, 0 for nothing any more. `valid_ns`: the longest validity of a quote.
+CORRIDORS: Final = Table(
+    "clearing_corridors",
+    METADATA,
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
+    *required(Integer, "provider", "takes", "gives"),
+    *required(MINOR, "most_minor"),
+    *required(BigInteger, "valid_ns"),
+    state_column(PROPOSED, OPEN, REFUSED),
+    Column("proposal", Id128, nullable=False, unique=True),
+    *required(NS, "made_ns"),
+)
+# Signed quotes, only added to: the newest of a provider and pair counts, until its end. `numerator` / `denominator`:
+# units of `gives` for one unit of `takes`. `message`: with the provider's mandate.
+QUOTES: Final = Table(
+    "clearing_quotes",
+    METADATA,
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
+    Column("id", Id128, nullable=False, unique=True),
+    *required(Integer, "provider", "takes", "gives"),
+    *required(BigInteger, "numerator", "denominator"),
+    *required(MINOR, "least_minor", "most_minor"),
+    *required(NS, "until_ns"),
+    *required(DIGEST, "digest"),
+    *required(NUMBER, "message"),
+    *required(NS, "at_ns"),
+)
+Index("clearing_quotes_pair", QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives, QUOTES.c.number)
+# Which quote a payment accepts, only added to.
+DEALS: Final = Table(
+    "clearing_deals",
+    METADATA,
+    Column("payment", NUMBER, primary_key=True, autoincrement=False),
+    *required(NUMBER, "quote"),
+    *required(NS, "at_ns"),
+)
+Index("clearing_deals_quote", DEALS.c.quote)
 # Dated limits: of the rows of a place whose `from_ns` has come, the last one counts, by `from_ns` and `number`.
 # `other`: of a bilateral limit, else 0.
 LIMITS: Final = Table(

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from cyclopts import App, Parameter
 
-from sycee.cli import clearing_day, clearing_days, clearing_house, clearing_messages, clearing_money, clearing_rounds
+from sycee.cli import (
+    clearing_corridors,
+    clearing_day,
+    clearing_days,
+    clearing_house,
+    clearing_messages,
+    clearing_money,
+    clearing_rounds,
+)
 
 app = App(name="clearing", help="Settle payments between banks.", default_parameter=Parameter(negative=""))
 for _command in (
     clearing_house.found, clearing_house.currency, clearing_house.admit, clearing_house.position, clearing_house.issue,
     clearing_house.line, clearing_money.prefund, clearing_money.pay_out, clearing_money.block,
     clearing_money.positions, clearing_messages.sign, clearing_messages.deliver, clearing_messages.queue,
-    clearing_messages.reports, clearing_rounds.release, clearing_rounds.settle, clearing_rounds.certificate,
+    clearing_messages.reports, clearing_corridors.corridor, clearing_corridors.quote, clearing_corridors.quotes,
+    clearing_corridors.accept, clearing_rounds.release, clearing_rounds.settle, clearing_rounds.certificate,
     clearing_rounds.verify, clearing_day.run, clearing_day.status, clearing_days.days,
 ):  # fmt: skip
     app.command(_command)

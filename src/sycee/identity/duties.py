@@ -37,7 +37,7 @@ class Duty(StrEnum):
 
 MEANINGS: Final[dict[Duty, str]] = {
     Duty.OFFICER: "of the issuer's board: money, roles, limits, reversals",
-    Duty.CURRENCY_OFFICER: "issuer of one currency of the clearing house: its money and its lines",
+    Duty.CURRENCY_OFFICER: "issuer of one currency of the clearing house: its money, its lines, its corridors",
     Duty.OPERATOR: "signs for one operator of the second tier, or for the issuer's own accounts (operator 0 and 1)",
     Duty.CLERK: "serves customers of one operator; signs nothing that moves money",
     Duty.COMPLIANCE: "due diligence of institutions and owners",
@@ -292,6 +292,7 @@ _RULES: Final = (
         ledger=TWO_OPERATORS),
     _rule("clearing.fill", "fill a line in another currency", _ISSUERS, _ISSUERS, ledger=TWO_OF_CURRENCY),
     _rule("clearing.issue", "put money of another currency on a position", _ISSUERS, _ISSUERS, ledger=TWO_OF_CURRENCY),
+    _rule("clearing.corridor", "let a participant quote rates between two currencies", _ISSUERS, _ISSUERS),
     _rule("clearing.prefund", "move money from the vault to the position", (_D.OPERATOR,), own=True,
         ledger=OWNING_OPERATOR),
     _rule("clearing.pay-out", "move money from a position to its participant, on its message", (_D.OPERATOR,), own=True,
