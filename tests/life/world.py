@@ -37,7 +37,7 @@ from sycee.issuance.signing import grants
 from sycee.life import rules
 from sycee.life import tables as life_tables
 from sycee.life.service import Life
-from sycee.personal.orders import Orders
+from sycee.personal.two_person_orders import Orders
 from sycee.sequencer.embedded import Ledger, Signer
 
 CNY = 156

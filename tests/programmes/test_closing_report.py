@@ -14,7 +14,7 @@ from tests.programmes.world import NORTH, moment, person
 from sycee.core.errors import NotFound, UsageError
 from sycee.programmes.closing_report import Effect, report_page, shown_rows, tables
 from sycee.programmes.estimators import difference_in_means
-from sycee.programmes.results import Row
+from sycee.programmes.occurrence_figures import Row
 from sycee.report import page
 
 

@@ -14,8 +14,8 @@ from sycee.bank.bank import Bank
 from sycee.core.documents import DocumentError
 from sycee.core.errors import NotFound, UsageError
 from sycee.identity.people import DutyMissing
-from sycee.programmes import messages
-from sycee.programmes.messages import STATES
+from sycee.programmes import registrant_texts
+from sycee.programmes.registrant_texts import STATES
 
 NAME = "autumn-2026"
 OWN = """languages = ["en", "fr"]
@@ -32,8 +32,8 @@ def bank(tmp_path: Path) -> Iterator[Bank]:
 
 
 def test_the_shipped_texts_have_every_state_in_two_languages_with_the_same_placeholders() -> None:
-    assert set(messages.standard()) == {"en", "zh"}
-    made = {language: messages.filled({}, programme(FILE), language) for language in ("en", "zh")}
+    assert set(registrant_texts.standard()) == {"en", "zh"}
+    made = {language: registrant_texts.filled({}, programme(FILE), language) for language in ("en", "zh")}
     assert [each.state for each in made["en"]] == list(STATES) == [each.state for each in made["zh"]]
     assert [set(each.open) for each in made["en"]] == [set(each.open) for each in made["zh"]]
     (wait,) = [each for each in made["en"] if each.state == "to-be-claimed"]
@@ -74,4 +74,4 @@ def test_a_publisher_replaces_texts(bank: Bank) -> None:
 )
 def test_a_file_with_an_error_is_refused(old: str, new: str, said: str) -> None:
     with pytest.raises(DocumentError, match=said):
-        messages.read(OWN.replace(old, new, 1), "own.toml")
+        registrant_texts.read(OWN.replace(old, new, 1), "own.toml")

@@ -18,7 +18,7 @@ from tests.wallets import world
 from tests.wallets.world import LEO, LEO_KEY, MIA, MIA_KEY, NED, Town
 
 from sycee.bank.bank import Bank
-from sycee.bank.messages import Messenger
+from sycee.bank.phone_messages import Messenger
 from sycee.core import ids
 from sycee.database.transactions import reading, write
 from sycee.server.auth.settings import AuthSettings, RateLimit

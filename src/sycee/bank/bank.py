@@ -11,10 +11,10 @@ from typing import Any, Final, Self
 from sycee.bank import config as bank_config
 from sycee.bank import founding as bank_founding
 from sycee.bank.agreement import disagreements
+from sycee.bank.cases_for_access import LateCases
 from sycee.bank.config import Config
 from sycee.bank.folder import PRIVATE, DataFolder
 from sycee.bank.founding import Founding, FoundingAction, StoredFounding
-from sycee.bank.late_cases import LateCases
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.bulk.service import BulkPayments
 from sycee.bulk.tables import SCHEMA as BULK
@@ -62,17 +62,17 @@ from sycee.life.tables import SCHEMA as LIFE
 from sycee.personal import retention
 from sycee.personal.access import AccessLog
 from sycee.personal.keys import PersonalKeys
-from sycee.personal.orders import Orders
 from sycee.personal.register import Register
 from sycee.personal.retention import Retention
 from sycee.personal.tables import SCHEMA as PERSONAL
+from sycee.personal.two_person_orders import Orders
+from sycee.programmes.closing_reports import ClosingReports
 from sycee.programmes.funders import Funders
-from sycee.programmes.messages import Messages
+from sycee.programmes.registrant_texts import Messages
 from sycee.programmes.registration_appeals import Appeals
 from sycee.programmes.registration_lists import Lists
 from sycee.programmes.registration_results import DrawOutcomes
 from sycee.programmes.registrations import Registrations
-from sycee.programmes.reporting import ClosingReports
 from sycee.programmes.service import Programmes
 from sycee.programmes.shops import Shops
 from sycee.programmes.situation import Situations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from sycee.cli.lazy import ids
-from sycee.cli.ledgers import circulation, journal_disk_of
+from sycee.cli.ledger_steps import circulation, journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, note, show, show_json
 from sycee.core.errors import IntegrityError, UsageError

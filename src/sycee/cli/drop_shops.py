@@ -167,7 +167,7 @@ def messages(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Show what an operator may tell registrants in each state. Placeholders in braces are the operator's to fill."""
-    from sycee.programmes.messages import FILE_BYTES_MAX, STATES
+    from sycee.programmes.registrant_texts import FILE_BYTES_MAX, STATES
 
     if state and state not in STATES:
         raise UsageError(f"there is no state {state[:40]!r}", hint=f"states: {', '.join(STATES)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.ledgers import replay
+from sycee.cli.ledger_steps import replay
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, progress, show, show_json
 from sycee.core.output_files import refuse_inside

@@ -255,6 +255,6 @@ def _outlet(bank: Bank, merchant: Institution, code: str) -> int:
 
 
 def _sealed(bank: Bank, institution: int, text: str) -> SettlementAccount:
-    from sycee.personal import settlement
+    from sycee.personal import settlement_accounts
 
-    return settlement.sealed(bank.personal, institution, text)
+    return settlement_accounts.sealed(bank.personal, institution, text)

@@ -11,7 +11,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, 
 from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.qr import PngFile, SvgFile, write_code
+from sycee.cli.qr_options import PngFile, SvgFile, write_code
 from sycee.cli.terminal import print_list, print_table, show, show_json, table
 from sycee.cli.wallet import _key_of, _line
 from sycee.cli.wallet_options import MerchantName, OrderNumber, merchant_named, person_of, signing_for

@@ -173,7 +173,7 @@ def notices(
 
     The program reads `notice`, `phone` and `text` from its stdin. Phones are not printed and are no argument.
     """
-    from sycee.bank.messages import send_notice
+    from sycee.bank.phone_messages import send_notice
 
     with open_bank(folder) as bank:
         if send is not None:

@@ -121,7 +121,7 @@ def messages(
     occurrence: Number = 0, json_: AsJson = False, id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Show what an operator may tell registrants in each state. Placeholders in braces are the operator's to fill."""
-    from sycee.programmes.messages import FILE_BYTES_MAX, STATES
+    from sycee.programmes.registrant_texts import FILE_BYTES_MAX, STATES
 
     if state and state not in STATES:
         raise UsageError(f"there is no state {state[:40]!r}", hint=f"states: {', '.join(STATES)}")

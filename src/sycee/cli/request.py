@@ -10,7 +10,7 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, ope
 from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
-from sycee.cli.qr import PngFile, SvgFile, write_code
+from sycee.cli.qr_options import PngFile, SvgFile, write_code
 from sycee.cli.terminal import print_list, show
 from sycee.cli.wallet_options import (
     AmountText,

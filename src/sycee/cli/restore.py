@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.ledgers import journal_disk_of
+from sycee.cli.ledger_steps import journal_disk_of
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import console, show, show_json
 from sycee.core import money

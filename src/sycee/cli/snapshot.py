@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sycee.cli.ledgers import journal_disk_of
+from sycee.cli.ledger_steps import journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, note, show, show_json
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from sycee.cli.lazy import ids
-from sycee.cli.ledgers import replay
+from sycee.cli.ledger_steps import replay
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.cli.wallet_options import is_alias

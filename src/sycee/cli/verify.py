@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.ledgers import circulation, journal_disk_of
+from sycee.cli.ledger_steps import circulation, journal_disk_of
 from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, show, show_json
 from sycee.core.errors import IntegrityError, JournalDamaged, UsageError

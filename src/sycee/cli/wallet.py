@@ -174,7 +174,7 @@ def codes(
 
     The program reads `challenge`, `phone` and `code` from its stdin. Phones and codes are not printed.
     """
-    from sycee.bank.messages import send_code
+    from sycee.bank.phone_messages import send_code
 
     program = str(send.resolve())
     with open_bank(folder) as bank:

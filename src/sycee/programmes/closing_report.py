@@ -20,7 +20,7 @@ from sycee.core.output_files import write_file
 from sycee.core.timestamps import utc_text
 from sycee.programmes.definition import Programme
 from sycee.programmes.estimators import LEVEL, Estimate
-from sycee.programmes.results import SMALL, OccurrenceFigures, Row
+from sycee.programmes.occurrence_figures import SMALL, OccurrenceFigures, Row
 from sycee.report import chart, page, plots, sankey
 from sycee.report.chart import Level, Series
 from sycee.report.page import (

@@ -23,9 +23,9 @@ from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS
 from sycee.database.transactions import reading
 from sycee.ledger.state import LedgerState
+from sycee.programmes.closing_reports import ClosingReports, claim_payloads
 from sycee.programmes.dropping import CLAIM
-from sycee.programmes.reporting import ClosingReports, claim_payloads
-from sycee.programmes.results import OccurrenceFigures
+from sycee.programmes.occurrence_figures import OccurrenceFigures
 from sycee.programmes.stored import Occurrence
 
 WHOLE_PACKETS_MIN: Final = 10  # payments of whole packets at one shop

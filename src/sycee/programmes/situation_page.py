@@ -8,7 +8,7 @@ from sycee.core import ids, money
 from sycee.core.money import Currency
 from sycee.programmes.closing_report import share
 from sycee.programmes.definition import Programme
-from sycee.programmes.results import Row
+from sycee.programmes.occurrence_figures import Row
 from sycee.programmes.situation import Flag, Situation
 from sycee.report.page import Page, Paragraph, Section, Table, Tile, Tiles, columns
 

@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from sycee.bank.bank import Bank
-from sycee.bank.messages import Messenger
+from sycee.bank.phone_messages import Messenger
 from sycee.core.clock import RealClock
 from sycee.database.jobs import Scheduler
 from sycee.server import problems

@@ -14,7 +14,7 @@ from sycee.core.timestamps import utc_text
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import NAME_MAX, WHOLE_PPM, Institution
 from sycee.identity.tables import MERCHANT
-from sycee.personal import settlement
+from sycee.personal import settlement_accounts
 from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import OWN, SIGNED_IN, operation
@@ -134,7 +134,7 @@ async def enter_institution(body: InstitutionBody, caller: TheCaller, runtime: T
             access.require_operator(caller, body.operator)
         elif not access.has_duty(bank, caller, Duty.OFFICER):
             raise Problem("not-permitted", "you enter merchants of your own operator", hint="officers enter all others")
-        account = settlement.sealed(bank.personal, body.number, body.settlement) if body.settlement else None
+        account = settlement_accounts.sealed(bank.personal, body.number, body.settlement) if body.settlement else None
         made = bank.institutions.add(
             body.kind,
             body.name,
@@ -219,7 +219,7 @@ async def state_settlement(
     def work(bank: Bank, _: object) -> dict[str, Any]:
         found = _visible(bank, caller, institution)
         bank.people.require(caller.person, "institution.apply", operator=found.operator)
-        account = settlement.sealed(bank.personal, found.id, body.settlement)
+        account = settlement_accounts.sealed(bank.personal, found.id, body.settlement)
         bank.institutions.state_settlement(found.id, account, by=caller.person)
         return {"institution": institution}
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.programmes.drafts import DRAFT
-from sycee.programmes.messages import FILE_BYTES_MAX
+from sycee.programmes.registrant_texts import FILE_BYTES_MAX
 from sycee.programmes.registration_entering import REGISTER
 from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, TheCaller, TheRuntime, hidden

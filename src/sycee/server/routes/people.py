@@ -17,9 +17,9 @@ from sycee.identity.appointments import APPOINT, DISMISS
 from sycee.identity.duties import Duty
 from sycee.identity.people import HeldDuty
 from sycee.personal.access import LOG, READ, Access, Entry, Reason
-from sycee.personal.orders import DELAY, HOLD, Order
 from sycee.personal.register import SHRED
 from sycee.personal.sealing import FIELDS, SearchKind
+from sycee.personal.two_person_orders import DELAY, HOLD, Order
 from sycee.server import access
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation

@@ -22,13 +22,13 @@ from sycee.database.stores import Stores
 from sycee.database.tables import DONE, INTENTS
 from sycee.database.transactions import reading
 from sycee.ledger.state import LedgerState
-from sycee.programmes import closing_report, cohort, draw, results, states
+from sycee.programmes import closing_report, cohort, draw, occurrence_figures, states
 from sycee.programmes.closing_report import Effect
 from sycee.programmes.definition import Window
 from sycee.programmes.dropping import CLAIM, payload_of
 from sycee.programmes.estimators import difference_in_means, lin
+from sycee.programmes.occurrence_figures import OccurrenceFigures
 from sycee.programmes.occurrence_ids import member_ids
-from sycee.programmes.results import OccurrenceFigures
 from sycee.programmes.service import Programmes
 from sycee.programmes.stored import Occurrence, StoredProgramme
 
@@ -51,7 +51,7 @@ class ClosingReports:
         parts, claims = self._parts(stored, found), self._claims(found)
         sequencer = self._stores.ledger.sequencer
         with sequencer.reading() as state:
-            return results.read(
+            return occurrence_figures.read(
                 state, found.number, definition, operators=stored.operators, parts=parts, groups=groups,
                 claims=claims, frame_times=np.array(sequencer.frame_times),
             )  # fmt: skip
