@@ -35,7 +35,7 @@ def run(
     ] = False,
     out: Annotated[Path | None, Parameter(help="JSON file for the record of the run.")] = None,
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
-    variant: Annotated[str, Parameter(help="Structure of behaviour.")] = "liquid-wealth",
+    structure: Annotated[str, Parameter(help="Structure of behaviour.")] = "liquid-wealth",
     seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
     days: Annotated[int | None, Parameter(help="Number of days.")] = None,
     refunds: Annotated[
@@ -67,7 +67,7 @@ def run(
     arguments = {
         "programme": programme,
         "city": str(city),
-        "variant": variant,
+        "variant": structure,
         "seed": seed,
         "days": days,
         "refunds": refunds,

@@ -277,7 +277,7 @@ def test_a_variant_of_ones_own_replaces_a_shipped_one_by_name() -> None:
         ({"chunk": 0}, "chunk of 0"),
         ({"people": -5}, "-5 persons"),
         ({"grants": np.zeros(3, np.int64)}, r"grants have the shape \(3,\)"),
-        ({"variant": "incom"}, "no variant 'incom'"),
+        ({"variant": "incom"}, "no structure 'incom'"),
     ],
 )
 def test_impossible_arguments_are_refused(options: dict[str, object], message: str) -> None:

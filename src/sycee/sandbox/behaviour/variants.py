@@ -1,7 +1,7 @@
-"""Structural variants: assumptions about who spends more, and about when money is used, that data do not decide.
+"""Structures of behaviour: assumptions about who spends more, and about when money is used, that data do not decide.
 
-A variant turns parameters and a design into tables of integers, which the rule of decisions reads. So a variant is
-replaced without touching the rule: `register` adds one under its name, and `named` finds it. Variants of a run are
+A structure turns parameters and a design into tables of integers, which the rule of decisions reads. So a structure is
+replaced without touching the rule: `register` adds one under its name, and `named` finds it. Structures of a run are
 named in its record.
 """
 
@@ -47,7 +47,7 @@ _VARIANTS: Final[dict[str, Variant]] = {}
 def register(variant: Variant) -> Variant:
     """Add a variant under its name. Raises UsageError if the name is taken."""
     if variant.name in _VARIANTS:
-        raise UsageError(f"there is a variant {variant.name!r} already", hint="choose another name")
+        raise UsageError(f"there is a structure {variant.name!r} already", hint="choose another name")
     _VARIANTS[variant.name] = variant
     return variant
 
@@ -59,7 +59,7 @@ def names() -> tuple[str, ...]:
 
 def named(name: str) -> Variant:
     """Return a variant. Raises UsageError for an unknown name, with the nearest one."""
-    typos.require(name, _VARIANTS, f"there is no variant {name!r}", f"variants: {', '.join(_VARIANTS)}")
+    typos.require(name, _VARIANTS, f"there is no structure {name!r}", f"structures: {', '.join(_VARIANTS)}")
     return _VARIANTS[name]
 
 
