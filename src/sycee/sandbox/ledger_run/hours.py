@@ -28,7 +28,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Day:
     """One local day: the moments at which packets are claimed and spent, ascending. () where a window is closed."""
 
-    from_ns: int
     claims: tuple[int, ...]
     payments: tuple[int, ...]
     purchases: tuple[int, ...]  # in own money, in no window
@@ -42,7 +41,6 @@ def day_of(programme: Programme, day: int) -> Day:
     starts = [midnight + timedelta(days=day), midnight + timedelta(days=day + 1)]
     from_ns, until_ns = (int(each.astimezone(UTC).timestamp()) * 10**9 for each in starts)
     return Day(
-        max(from_ns, first_ns),
         _moments(programme.claim, from_ns, until_ns),
         _moments(programme.spending, from_ns, until_ns),
         _moments(Window(first_ns, I64_MAX), from_ns, until_ns),
