@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -114,6 +115,17 @@ def test_a_message_adds_to_the_declared_flow_and_takes_nothing_away() -> None:
     assert wider["subject_states"] == ("CC", "AA")
     assert wider["amount_minor"] == 999_999
     assert "cross_border" in wider  # the agents are in two states
+
+
+@pytest.mark.fast
+def test_transfers_of_one_chain_differ_in_their_amounts() -> None:
+    network = declared(('classes = ["payment"]', 'classes = ["payment"]\namount_minor = 999_999'))
+    directory = Directory(network, TODAY)
+    (transfer,) = parse(CUSTOMERS.encode()).transactions
+    for minor, most in ((1, 999_999), (10**9, 10**9), (1, 999_999)):
+        one = replace(transfer, amount=replace(transfer.amount, minor=minor))
+        assert directory.requests(one, "P") == Directory(network, TODAY).requests(one, "P")
+        assert [each.facts["amount_minor"] for each in directory.requests(one, "P")] == [most]
 
 
 @pytest.mark.fast

@@ -8,8 +8,8 @@ that is declared between two participants, and takes none away. What it does not
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PURPOSE: Final = "payment"
 LEI: Final = "lei:"  # before a code among the identifiers of organisations
+AMOUNT: Final = "amount_minor"
+SHARED_MAX: Final = 10_000  # chains whose requests are kept
 REFERENCE_MAX: Final = 35  # characters of the id of a report
 HEAD_OFFICE: Final = 3 * "X"  # a BIC of 8 letters is the same as one with this branch
 
@@ -70,6 +72,8 @@ class Directory:
         self._by_lei: dict[str, set[str]] = defaultdict(set)
         self._leis: dict[str, set[str]] = defaultdict(set)  # by participant
         self._flows: dict[tuple[str, str], list[Entity]] = defaultdict(list)
+        # Of transfers with equal chains and currency: flow and facts of each request, and the least amount.
+        self._shared: dict[Hashable, list[tuple[str, dict[str, Any], int]]] = {}
         for each in network.of_kind(PARTICIPANT):
             for bic in each.values("bic"):
                 self._by_bic[_full(bic)].add(each.id)
@@ -98,14 +102,30 @@ class Directory:
         return f"{'several-participants' if found else 'no-participant'}-with-{code}"
 
     def requests(self, transfer: CreditTransfer, payment: str) -> tuple[PaymentRequest, ...]:
-        """Return the requests for each step of a transfer, in each of its currencies."""
+        """Return the requests for each step of a transfer, in each of its currencies.
+
+        Transfers that differ in their amounts alone share all facts but the amount.
+        """
+        if transfer.instructed is not None:
+            return tuple(self._requests(transfer, payment, _amounts(transfer)))
+        key = (transfer.agents, transfer.parties, transfer.has_accounts, transfer.amount.currency)
+        shared = self._shared.get(key)
+        if shared is None:
+            if len(self._shared) >= SHARED_MAX:
+                self._shared.clear()
+            found = self._requests(transfer, "", [replace(transfer.amount, minor=0)])
+            shared = self._shared[key] = [(each.flow, dict(each.facts), each.facts[AMOUNT]) for each in found]
+        minor = transfer.amount.minor
+        return tuple(
+            PaymentRequest(payment, flow, {**facts, AMOUNT: max(minor, least)}) for flow, facts, least in shared
+        )
+
+    def _requests(self, transfer: CreditTransfer, payment: str, amounts: Sequence[Amount]) -> Iterator[PaymentRequest]:
         passed = [self.participant(each) for each in transfer.agents]
         steps = dict.fromkeys((a, b) for a, b in pairwise(passed) if a != b) or {(passed[0], passed[0]): None}
-        return tuple(
-            self._request(payment, sender, receiver, transfer, amount)
-            for sender, receiver in steps
-            for amount in _amounts(transfer)
-        )
+        for sender, receiver in steps:
+            for amount in amounts:
+                yield self._request(payment, sender, receiver, transfer, amount)
 
     def _request(
         self, payment: str, sender: str, receiver: str, transfer: CreditTransfer, amount: Amount
@@ -230,7 +250,7 @@ def _facts(transfer: CreditTransfer, amount: Amount) -> Iterator[tuple[str, Any]
     classes += ["account"] if transfer.has_accounts else []
     yield "classes", tuple(classes)
     yield "currency", amount.currency
-    yield "amount_minor", amount.minor
+    yield AMOUNT, amount.minor
     named = [*(each.states for each in transfer.agents), *(each.states for each in transfer.parties)]
     states = {state for each in named for state in each}
     if len(states) > 1:
