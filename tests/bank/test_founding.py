@@ -205,6 +205,17 @@ def test_the_end_of_the_last_officers_is_announced(tmp_path: Path) -> None:
         ]
 
 
+def test_a_clock_that_passes_in_memory_is_the_stored_one_after_a_kill(tmp_path: Path) -> None:
+    clock = RehearsalClock.create(tmp_path / "clock", 5)
+    clock.pass_to(9)
+    assert clock.now_ns() == 9
+    assert RehearsalClock(tmp_path / "clock").now_ns() == 5
+    with pytest.raises(UsageError, match="moves forward only"):
+        clock.pass_to(8)
+    clock.set(9)
+    assert RehearsalClock(tmp_path / "clock").now_ns() == 9
+
+
 def test_a_preset_of_ones_own_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sycee import data
 
