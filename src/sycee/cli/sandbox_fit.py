@@ -42,27 +42,25 @@ def fit(
     an equal posterior.
     """
     from sycee.core.output_files import require_distinct, require_place
-    from sycee.sandbox.behaviour import variants
-    from sycee.sandbox.inference import fitting, provenance, summary
-    from sycee.sandbox.validity import fit_page, predicting
+    from sycee.sandbox.inference import fitting, summary
+    from sycee.sandbox.records import making
+    from sycee.sandbox.records.inputs import Inputs
+    from sycee.sandbox.validity import fit_page
 
     require_distinct({"--out": out, "--page": page}, [Path(each) for each in pilots or ()])
     for path in (out, page):
         if path is not None:
             require_place(path)
-    arguments = {"particles": particles, "generations": generations, "people": people, "seed": seed}
-    cases = fitting.cases(pilots or (), leave_out, seed)
-    with progress("fitting", "simulations") as report:
-        found = fitting.fit(
-            cases,
-            variants.SHIPPED,
-            particles=particles,
-            generations=generations,
-            people=people,
-            seed=seed,
-            progress=report,
-        )
-    record = provenance.record(cases, found, code=predicting.code_digest(), arguments=arguments)
+    arguments = {
+        "pilots": pilots or [],
+        "leave_out": leave_out,
+        "particles": particles,
+        "generations": generations,
+        "people": people,
+        "seed": seed,
+    }
+    made = making.fit(arguments, Inputs(), progress)
+    cases, found, record = made.cases, made.found, made.record
     fitting.store(found, out, record)
     if page is not None:
         with progress("predicting the fitted pilots", "pilots") as report:

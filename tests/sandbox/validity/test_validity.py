@@ -156,7 +156,17 @@ def test_a_fit_narrows_what_its_pilots_show_and_stores_it_for_predictions(
     (again,) = fitting.fit(
         fitting.cases(["luohu-2020"], [], 5), ["liquid-wealth"], particles=10, generations=1, people=200, seed=5
     )
-    assert np.array_equal(posterior.load(out).values[:10], again.values)
+    stored = posterior.load(out)
+    assert np.array_equal(stored.values[:10], again.values)
+    capsys.readouterr()
+    assert cli.main(["sandbox", "verify", str(out), "--json"]) == 0
+    (verified,) = json.loads(capsys.readouterr().out)["records"]
+    names = ["record", "code", "columns", "behaviour standard", "pilot luohu-2020", "results luohu-2020"]
+    assert [each["of"] for each in verified["digests"]] == names
+    other = tmp_path / "other.parquet"
+    posterior.store(other, stored.names, stored.values[::-1], stored.weights, stored.variants, stored.record)
+    assert cli.main(["sandbox", "verify", str(other)]) == 3
+    assert "differs in columns" in capsys.readouterr().err
     assert cli.main(["sandbox", "fit", "luohu-2020", "mine.toml", "--out", str(out)]) == 2
     assert "no pairs of description and results" in capsys.readouterr().err
     assert cli.main(["sandbox", "fit", "--leave-out", "luohu-2021", "--out", str(out)]) == 2

@@ -104,23 +104,35 @@ class Case:
 
 
 def cases(files: Sequence[str], leave_out: Sequence[str], seed: int) -> tuple[Case, ...]:
-    """Return the cases of a fit: pairs of files, or names of shipped pilots, or all shipped ones without either.
+    """Return the cases of the pilots that `pairs` finds. Errors as `pairs` and `cases_of`."""
+    return cases_of(pairs(files, leave_out), seed)
+
+
+def cases_of(files: Sequence[tuple[Path | str, Path | str]], seed: int) -> tuple[Case, ...]:
+    """Return the cases of descriptions with their results, each a file or a shipped one by its name.
+
+    Raises DocumentError for an error in a file, UsageError as `Case.of`.
+    """
+    return tuple(Case.of(load(one), load_results(other), seed) for one, other in files)
+
+
+def pairs(files: Sequence[str], leave_out: Sequence[str]) -> list[tuple[str, str]]:
+    """Return description and results of each pilot of a fit: pairs of files, names of shipped pilots, or all shipped.
 
     Raises UsageError for a file without its pair, for an unknown name, and where nothing is left.
     """
     shipped = data.names(FOLDER)
     for name in leave_out:
         typos.require(name, shipped, f'there is no shipped pilot "{name}"', f"shipped: {', '.join(shipped)}")
-    pairs: list[tuple[str, str]] = []
     paths = [each for each in files if each not in shipped]
     if len(paths) % 2:
         raise UsageError(
             f"{len(paths)} files are no pairs of description and results",
             hint=f"sycee sandbox fit DESIGN.toml RESULTS.toml --out P.parquet; shipped: {', '.join(shipped)}",
         )
-    pairs += zip(paths[::2], paths[1::2], strict=True)
-    pairs += [(name, name) for name in ([each for each in files if each in shipped] if files else shipped)]
-    found = tuple(Case.of(load(one), load_results(other), seed) for one, other in pairs if one not in leave_out)
+    made = list(zip(paths[::2], paths[1::2], strict=True))
+    made += [(name, name) for name in ([each for each in files if each in shipped] if files else shipped)]
+    found = [(one, other) for one, other in made if one not in leave_out]
     if not found:
         raise UsageError("no pilot is left to fit", hint="leave out fewer")
     return found

@@ -151,6 +151,14 @@ def parse(content: bytes, file: str) -> Posterior:
     return Posterior(Path(file).name, blake3(content).hexdigest(), names, values, weights, variants, record)
 
 
+def columns_digest(found: Posterior) -> str:
+    """Return the BLAKE3-256 of a posterior's columns: names and variants as JSON, values and weights as float64."""
+    made = blake3(json.dumps([list(found.names), list(found.variants)]).encode())
+    for each in (found.values, found.weights):
+        made.update(np.ascontiguousarray(each, "<f8").tobytes())
+    return made.hexdigest()
+
+
 def store(
     path: Path,
     names: tuple[str, ...],

@@ -13,13 +13,15 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.sandbox.city import files as city_files
 from sycee.sandbox.experiments import comparing
+from sycee.sandbox.inference import posterior, provenance
 from sycee.sandbox.records import making, record
 from sycee.sandbox.records.inputs import Bars, Inputs
 from sycee.sandbox.records.record import Difference
 from sycee.sandbox.validity import predicting
 
 FILE_BYTES_MAX: Final = 1 << 30
-SUFFIX: Final = ".json"
+PARQUET: Final = b"PAR1"
+SUFFIXES: Final = (".json", posterior.SUFFIX)
 # Keys that may differ in the same result: compared by themselves; times; a ledger, whose bank has keys of its own.
 NOT_COMPARED: Final = frozenset({"release", "code", "inputs", record.RECORD, "ledger.seconds", "ledger.digest"})
 _KEYS: Final = ("release", "code", "arguments", "inputs", record.RECORD)
@@ -39,6 +41,7 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         comparing.FORMAT: Kind("comparison", (*predicting.CODE, "experiments"), making.comparison),
+        provenance.FORMAT: Kind("posterior", making.FIT_CODE, lambda *given: making.fit(*given).record),
         predicting.FORMAT: Kind("prediction", predicting.CODE, making.prediction),
         making.RUN_FORMAT: Kind("run", making.RUN_CODE, making.run_again),
         making.SCORES_FORMAT: Kind(
@@ -91,7 +94,7 @@ def records_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return records and cities in a folder, each in the order of names. Raises UsageError if it has neither."""
     found = sorted(folder.iterdir())
     cities = [each for each in found if (each / city_files.MANIFEST).is_file()]
-    paths = [each for each in found if each.suffix == SUFFIX and each.is_file() and _content(each) is not None]
+    paths = [each for each in found if each.suffix in SUFFIXES and each.is_file() and _is_record(each)]
     if not paths and not cities:
         raise UsageError(
             f"{folder} holds no record and no city",
@@ -114,6 +117,8 @@ def check(path: Path, folders: Sequence[Path], bars: Bars, *, rerun: bool = Fals
         Check("record", stored[record.RECORD], record.digest(stored)),
         Check(CODE, stored["code"], predicting.code_digest(kind.code)),
     ]
+    if path.suffix == posterior.SUFFIX:
+        checks.append(Check("columns", str(stored.get("columns")), posterior.columns_digest(posterior.load(path))))
     try:
         checks += [
             Check(f"{each['role']} {each['name']}", each["digest"], inputs.digest(each["role"], each["name"]))
@@ -159,10 +164,20 @@ def as_json(checked: Checked) -> dict[str, Any]:
 
 
 def _content(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object of a known format in a file, None for another file."""
+    """Return the JSON object of a known format in a file, None for another file.
+
+    Raises UsageError for a Parquet file that is no posterior.
+    """
     content = read_bytes(path, FILE_BYTES_MAX, "record")
     try:
-        found = json.loads(content)
+        found = posterior.parse(content, str(path)).record if content.startswith(PARQUET) else json.loads(content)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("format") in KINDS else None
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        return _content(path) is not None
+    except UsageError:
+        return False

@@ -11,11 +11,13 @@ from typing import Any, Final
 import sycee
 from sycee.programmes import definition
 from sycee.sandbox.behaviour import parameters as behaviour
+from sycee.sandbox.behaviour import variants
 from sycee.sandbox.city.model import City
 from sycee.sandbox.engine.outcome import Outcome
 from sycee.sandbox.experiments import comparing, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, check_files
-from sycee.sandbox.inference import posterior
+from sycee.sandbox.inference import fitting, posterior, provenance
+from sycee.sandbox.inference.fitting import Case, Fitted
 from sycee.sandbox.pilots import description, published
 from sycee.sandbox.records import inputs as roles
 from sycee.sandbox.records import record
@@ -23,6 +25,7 @@ from sycee.sandbox.records.inputs import Bars, Inputs
 from sycee.sandbox.validity import predicting, scoring
 from sycee.sandbox.validity.scoring import Scores
 
+FIT_CODE: Final = predicting.CODE
 RUN_FORMAT: Final = "sycee-sandbox-run-1"  # as in `ledger_run.record`, which needs the extra of a bank
 RUN_CODE: Final = ("behaviour", "engine", "ledger_run")
 PPM: Final = 1_000_000
@@ -76,6 +79,29 @@ def prediction(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, An
             progress=report,
         )
     return record.finished(found, arguments, inputs.read)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A fit: its record, its particles, and the pilots it was made from."""
+
+    record: dict[str, Any]
+    found: tuple[Fitted, ...]
+    cases: tuple[Case, ...]
+
+
+def fit(arguments: Arguments, inputs: Inputs, bars: Bars) -> Fit:
+    """Fit behaviour to published results of pilots, for each structural variant. Errors as `comparison`."""
+    inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
+    pairs = fitting.pairs(arguments["pilots"], arguments["leave_out"])
+    files = [(inputs.source(roles.PILOT, one), inputs.source(roles.RESULTS, other)) for one, other in pairs]
+    few = {name: arguments[name] for name in ("particles", "generations", "people", "seed")}
+    cases = fitting.cases_of(files, few["seed"])
+    with bars("fitting", "simulations") as report:
+        found = fitting.fit(cases, variants.SHIPPED, **few, progress=report)
+    made = provenance.record(cases, found, code=predicting.code_digest(FIT_CODE), arguments=few)
+    made["columns"] = posterior.columns_digest(fitting.together(found))
+    return Fit(record.finished(made, arguments, inputs.read), found, cases)
 
 
 def _posterior(arguments: Arguments, inputs: Inputs) -> posterior.Posterior:
