@@ -38,7 +38,7 @@ from sycee.report.page import (
 )
 
 REPORT = "report.html"
-HIDDEN = "not shown"
+NOT_SHOWN = "not shown"
 HALF_WIDTH = 500  # CSS pixels of a plot beside another one
 
 
@@ -262,7 +262,7 @@ class _Report:
         flows = [
             (source, target, minor)
             for source, target, minor in (
-                ("mint", self.programme.funder.name, results.dropped_minor),
+                ("issuance", self.programme.funder.name, results.dropped_minor),
                 (self.programme.funder.name, "packets", results.dropped_minor),
                 ("packets", "shops", spent - back),
                 ("own money", "shops", results.own_minor),
@@ -308,7 +308,7 @@ class _Report:
             (row.name, f"{each.people:,}", f"{each.claimed:,}",
              *(self.amount(value) for value in (each.spent_minor, each.own_minor, each.refunded_minor)))
             if each is not None
-            else (row.name, *(HIDDEN,) * 5)
+            else (row.name, *(NOT_SHOWN,) * 5)
             for row, each in zip(rows, shown, strict=True)
         )  # fmt: skip
         blocks: list[Block] = [Table(title, heading, cells, stacked=True)]
