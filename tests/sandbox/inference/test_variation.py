@@ -41,7 +41,7 @@ def test_a_share_of_the_variance_is_the_pilots_own() -> None:
 
 def test_baskets_differ_between_places_and_keep_their_sum() -> None:
     base = town.neutral()
-    numbers = [0.5] * 4 + [0.7] + [0.9, *[0.5] * (len(base.sectors) - 1)]
+    numbers = [0.5] * 4 + [0.7] + [0.9, *[0.5] * (len(base.sectors) - 1)] + [0.5]
     assert len(numbers) == town.width()
     known = town.facts(LUOHU, numbers)
     changed = town.place(LUOHU, known).city.sectors
@@ -52,6 +52,17 @@ def test_baskets_differ_between_places_and_keep_their_sum() -> None:
     assert changed[0].basket_ppm > base.sectors[0].basket_ppm
     assert changed[1].basket_ppm < base.sectors[1].basket_ppm
     assert town.place(LUOHU, town.facts(LUOHU, [0.5] * town.width())).city.sectors == base.sectors
+
+
+def test_online_shops_accept_apart_where_only_a_number_of_merchants_is_known() -> None:
+    suzhou, shops = description.load("suzhou-2020"), town.neutral().merchants
+    numbers = [0.5] * (town.width() - 1)
+    for number, share in ((1e-9, 0.2), (1 - 1e-9, 1.0)):
+        place = town.place(suzhou, town.facts(suzhou, [*numbers, number]))
+        online = np.isin(place.market.merchant, np.flatnonzero(shops.online))
+        assert place.market.accepting[online].mean() == pytest.approx(share, abs=0.05)
+        assert 0.01 < place.market.accepting[~online].mean() < 0.06
+    assert town.facts(LUOHU, [0.5] * town.width()).online_ppm is None
 
 
 def test_variation_is_read_with_its_sources() -> None:

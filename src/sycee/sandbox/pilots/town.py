@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from sycee.core.arrays import Array
+from sycee.sandbox.behaviour import market as markets
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour.design import APP, UNIVERSAL, Design, Shops
 from sycee.sandbox.behaviour.layout import PPM
@@ -52,6 +53,9 @@ ABSENT: Final = MappingProxyType(
         RETAIL: Prior(UNIFORM, 0.15, 0.95),
     }
 )
+# Of online shops, where they accept and no share of retail is known: a count of merchants has few of them, and large
+# ones (Suzhou 2020: 10,368 merchants and one platform, with about 45 % of the value).
+ONLINE: Final = Prior(UNIFORM, 0.2, 1.0)
 SHOPS_OF_COUNT: Final = Prior(LOGNORMAL, 0.2, 5.0, 1.0, 0.6)  # around count × PERSONS_PER_SHOP ÷ population
 
 
@@ -63,18 +67,20 @@ class Facts:
     age_60_ppm: int
     wallet_ppm: int
     shops_ppm: int
+    online_ppm: int | None = None  # of online shops that accept; None: as of all shops
     basket: tuple[float, ...] = ()  # factor of each sector's share of the neutral basket; () for 1
 
 
 def width() -> int:
-    """Return how many numbers `facts` takes: for each of ABSENT, for the spread of the basket, for each sector."""
-    return len(ABSENT) + 1 + len(neutral().sectors)
+    """Return how many numbers `facts` takes: of ABSENT, of the basket's spread, of each sector, of online shops."""
+    return len(ABSENT) + 1 + len(neutral().sectors) + 1
 
 
 def facts(description: Description, numbers: Sequence[float]) -> Facts:
     """Return the facts of a description; where one is absent, the quantile of its range at one of `numbers`.
 
-    numbers: in (0, 1), `width()` of them. With the first four alone, the basket is the neutral town's.
+    numbers: in (0, 1), `width()` of them. With the first four alone, the basket is the neutral town's and the share of
+    online shops the middle of its range.
     """
     absent = description.absent
 
@@ -86,12 +92,17 @@ def facts(description: Description, numbers: Sequence[float]) -> Facts:
     if RETAIL in absent and description.merchants:
         guess = description.merchants * PERSONS_PER_SHOP / description.population
         shops = round(min(max(guess * SHOPS_OF_COUNT.quantile(numbers[3]), 0.01), 1.0) * PPM)
+    has_all = len(numbers) > len(ABSENT)
+    online = None
+    if RETAIL in absent and description.design.shops.online:
+        online = round(ONLINE.quantile(numbers[-1] if has_all else 0.5) * PPM)
     return Facts(
         drawn(INCOME_OF_CONSUMPTION, description.income_month * PPM // consumption, numbers[0]),
         drawn(AGE_60, description.age_60_ppm, numbers[1]),
         drawn(WALLET, description.wallet_ppm, numbers[2]),
         shops,
-        _basket_factors(numbers[len(ABSENT) :]),
+        online,
+        _basket_factors(numbers[len(ABSENT) : -1] if has_all else ()),
     )
 
 
@@ -132,7 +143,11 @@ def place(description: Description, known: Facts) -> Place:
         merchants=replace(shops, turnover_year=np.rint(shops.turnover_year * ratio).astype(np.int64)),
     )
     bounds = tuple(description.consumption_month * each for each in TURNOVERS)
-    return prepare(made, accepting(description, base, known), bounds)
+    rule = accepting(description, base, known)
+    if known.online_ppm is None:
+        return prepare(made, rule, bounds)
+    online = markets.accepting(made, replace(rule, share_ppm=max(known.online_ppm, 1))) & shops.online
+    return prepare(made, (markets.accepting(made, rule) & ~shops.online) | online, bounds)
 
 
 def accepting(description: Description, city: City, known: Facts) -> Shops:
