@@ -323,9 +323,6 @@ def _window(
         moves.append((local_day(each, "announced", zone), local_day(each, "until", zone, is_end=True)))
         each.finish()
     window.finish()
-    if spend_until < spend_from or (claim_from and claim_until < claim_from):
-        key = "spend_until" if spend_until < spend_from else "claim_until"
-        raise window.error(key, "the window ends before it starts", right="the last day is no earlier than the first")
     first = min(day for day in (spend_from, claim_from, *(day for day, _ in deliveries)) if day is not None)
 
     for key, begin, end in (("spend", spend_from, spend_until), ("claim", claim_from or first, claim_until)):
