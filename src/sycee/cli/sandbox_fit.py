@@ -28,8 +28,8 @@ def fit(
         int, Parameter(help="Particles of each variant.", validator=Between("--particles", 10, 100_000, 100))
     ] = 100,
     generations: Annotated[
-        int, Parameter(help="Generations at most.", validator=Between("--generations", 1, 50, 6))
-    ] = 6,
+        int, Parameter(help="Generations at most.", validator=Between("--generations", 1, 50, 1))
+    ] = 1,
     people: Annotated[
         int, Parameter(help="Persons of each run.", validator=Between("--people", 100, 10_000_000, 4_000))
     ] = 4_000,
@@ -81,6 +81,9 @@ def fit(
         )
     print_table(shown)
     for each in found:
-        show(f"{each.variant}: {each.simulations:,} simulations, largest distance {each.distance:.2f}")
+        show(
+            f"{each.variant}: {each.simulations:,} simulations, largest distance {each.distance:.2f}, "
+            f"{each.effective:.1f} effective particles"
+        )
     count = sum(each.weights.size for each in found)
     note(f"posterior of {count:,} particles stored in {out}" + (f", its page is {page}" if page else ""))

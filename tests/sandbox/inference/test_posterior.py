@@ -29,6 +29,11 @@ def test_the_shipped_posterior_is_of_the_shipped_pilots_and_priors(shipped: post
     assert set(shipped.variants) == set(variants.SHIPPED), AGAIN
 
 
+def test_no_few_particles_decide(shipped: posterior.Posterior) -> None:
+    for each in shipped.record["variants"]:
+        assert each["effective"] >= 50, each["name"]
+
+
 def test_another_prior_or_pilot_is_said(shipped: posterior.Posterior) -> None:
     changed = replace(shipped, record=dict(shipped.record) | {"priors": "0" * 64})
     assert provenance.older(changed) == ("standard was fitted with other priors than this release has",)

@@ -84,7 +84,11 @@ def test_money_that_can_be_cashed_out_has_no_deadline() -> None:
         ("announced = 2021-09-11", "announced = 2021-10-11", "impossible"),
         ("horizon_days = 180", "horizon_days = 180\nclaim_rate = 0.9", r"ask\.claim_rate: .* has no results"),
         ("eligible =", "spent_of_issued = 0.9\neligible =", r"people\.spent_of_issued: .* has no results"),
-        ("spend_until = 2021-09-15", "spend_until = 2021-05-15", r"window\.spend_until: found 2021-05-15, and `spend_from` is"),
+        (
+            "spend_until = 2021-09-15",
+            "spend_until = 2021-05-15",
+            r"window\.spend_until: found 2021-05-15, and `spend_from` is",
+        ),
         ('amount = "100"', 'amount = "100"\namount_by_size = ["80", "120"]', r"grant\.amount_by_size: the unit is not"),
     ],
 )

@@ -49,7 +49,7 @@ def test_ranks_of_drawn_parameters_follow_from_their_arguments() -> None:
 def test_fits_find_the_parameters_that_made_their_results() -> None:
     fits = 60
     found = calibration.of_fit(
-        fitting.cases((), (), 4), "liquid-wealth", fits=fits, particles=20, generations=2, people=500, seed=4
+        fitting.cases((), (), 4), "liquid-wealth", fits=fits, particles=20, generations=1, people=500, seed=4
     )
     counts = np.array([np.histogram(found[:, at], bins=5, range=(0, 1))[0] for at in range(len(FITTED))])
     assert (counts.sum(axis=1) == fits).all()

@@ -43,11 +43,12 @@ FITTED: Final = (
     *("beside_app", "beside_other", "beside_size", "mpc_cash", "mpc_expiry", "mpc_decay"),
 )
 PARTICLES: Final = 100
-GENERATIONS: Final = 6
+GENERATIONS: Final = 1
 SIMULATIONS_MAX: Final = 3_000  # of one variant
 PEOPLE: Final = 4_000
 TOWNS: Final = 12  # of each pilot
-ACCEPTED_MIN: Final = 0.08  # share of simulations: a generation that accepts fewer stops the fit at the one before
+QUANTILE: Final = 0.1  # of distances: the tolerance of a generation, from those of the one before
+ACCEPTED_MIN: Final = 0.01  # share of simulations: a later generation that accepts fewer stops the fit before it
 NOISE_RUNS: Final = 60  # at central values, to see how much a result varies without a change of what is fitted
 SEED_MAX: Final = 2**31 - 1
 # A simulated result this far from the published one counts as one unit of distance.
@@ -67,6 +68,11 @@ class Fitted:
     weights: Array
     distance: float  # the largest distance of a particle, in units of tolerance
     simulations: int
+
+    @property
+    def effective(self) -> float:
+        """Return the number of equal weights that say as much: (Σ w)² ÷ Σ w² (Kish 1965)."""
+        return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,13 +293,16 @@ def _fit(
         warnings.simplefilter("ignore")
         logging.getLogger("ABC").setLevel(logging.ERROR)
         sampler = pyabc.sampler.SingleCoreSampler(check_max_eval=True)
-        search = pyabc.ABCSMC(model, prior, pyabc.PNormDistance(p=2), particles, sampler=sampler)
+        tolerance = pyabc.QuantileEpsilon(alpha=QUANTILE)
+        search = pyabc.ABCSMC(model, prior, pyabc.PNormDistance(p=2), particles, eps=tolerance, sampler=sampler)
         search.new(f"sqlite:///{Path(folder, 'history.db')}", {str(at): 0.0 for at in range(scale.size)})
         history = search.run(
             max_nr_populations=generations,
             max_total_nr_simulations=SIMULATIONS_MAX,
-            min_acceptance_rate=ACCEPTED_MIN,
+            min_acceptance_rate=ACCEPTED_MIN if generations > 1 else 0.0,
         )
+        if history.max_t < 0:
+            raise UsageError(f"no generation of {variant} was accepted", hint="more particles: --particles")
         frame, weights = history.get_distribution(m=0, t=history.max_t)
         distance = float(history.get_weighted_distances(t=history.max_t)["distance"].max())
         simulations = int(history.total_nr_simulations)

@@ -27,7 +27,13 @@ def record(
         "priors": behaviour.standard().digest(),
         "arguments": dict(arguments),
         "variants": [
-            {"name": each.variant, "simulations": each.simulations, "distance": each.distance} for each in found
+            {
+                "name": each.variant,
+                "simulations": each.simulations,
+                "distance": each.distance,
+                "effective": each.effective,
+            }
+            for each in found
         ],
         "pilots": [
             {

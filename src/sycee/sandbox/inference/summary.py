@@ -57,7 +57,13 @@ def as_json(found: Sequence[Fitted], cases: Sequence[Case]) -> dict[str, Any]:
             for each in cases
         ],
         "variants": [
-            {"name": each.variant, "simulations": each.simulations, "distance": each.distance} for each in found
+            {
+                "name": each.variant,
+                "simulations": each.simulations,
+                "distance": each.distance,
+                "effective": each.effective,
+            }
+            for each in found
         ],
         "parameters": [
             {"name": row.name, "prior": row.prior, "posterior": row.posterior, "informed": row.is_informed}

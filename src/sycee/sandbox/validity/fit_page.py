@@ -156,9 +156,16 @@ def _parameters(found: Sequence[Fitted], rows: Sequence[summary.Row]) -> tuple[B
 def _variants(found: Sequence[Fitted]) -> Table:
     return Table(
         "The largest distance of a particle from the results, in units of their tolerance.",
-        headings("variant", ">particles", ">simulations", ">distance"),
+        headings("variant", ">particles", ">effective", ">simulations", ">distance"),
         tuple(
-            (each.variant, str(each.weights.size), f"{each.simulations:,}", f"{each.distance:.2f}") for each in found
+            (
+                each.variant,
+                str(each.weights.size),
+                f"{each.effective:.1f}",
+                f"{each.simulations:,}",
+                f"{each.distance:.2f}",
+            )
+            for each in found
         ),
     )
 
