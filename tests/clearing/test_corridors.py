@@ -130,9 +130,9 @@ def test_a_quote_that_ended_was_replaced_or_is_used_up_is_refused(town: Place) -
     corridor(town)
     first = quote(town)
     accepted(town, first, 200_00)
-    with pytest.raises(UsageError, match=r"is accepted for 100 to 10000 minor units; got 10001"):
+    with pytest.raises(UsageError, match=r"is accepted for 1.00 CNY to 100.00 CNY; got 100.01 CNY"):
         accepted(town, first, 100_01)
-    with pytest.raises(UsageError, match=r"is accepted for 100 to 10000 minor units; got 99"):
+    with pytest.raises(UsageError, match=r"is accepted for 1.00 CNY to 100.00 CNY; got 0.99 CNY"):
         accepted(town, first, 99)
     second = quote(town, rate=Fraction(1))
     with pytest.raises(UsageError, match="was replaced by"):
@@ -148,6 +148,19 @@ def test_a_quote_that_ended_was_replaced_or_is_used_up_is_refused(town: Place) -
         )
     assert town.bank.clearing.corridors.current() == []
     assert len(town.bank.clearing.payments.page()) == 1
+
+
+def test_a_quote_of_a_corridor_that_officers_ended_is_refused(town: Place) -> None:
+    corridor(town)
+    found = quote(town)
+    corridor(town, most_minor=0)
+    assert town.bank.clearing.corridors.current() == []
+    with pytest.raises(UsageError, match="officers ended its corridor"):
+        accepted(town, found, 10_00)
+    with pytest.raises(UsageError, match="has no corridor from CNY to HKD"):
+        quote(town)
+    corridor(town)
+    assert accepted(town, found, 10_00)
 
 
 def test_an_acceptance_across_a_border_waits_for_compliance(tmp_path: Path) -> None:
@@ -170,7 +183,7 @@ def test_what_nobody_signed_is_refused(town: Place) -> None:
     for change, words in (
         ({"sign": message_key(NORTH_BANK)}, "the signature is not operator 5's"),
         ({"by": NORTH_BANK}, "it is EASTHKH1XXX's, and NORTCNB1XXX delivers it"),
-        ({"most_minor": 500_01}, "offers at most 50000, and not 50001"),
+        ({"most_minor": 500_01}, "offers at most 500.00 CNY, and not 500.01 CNY"),
         ({"until_ns": town.bank.stores.clock.now_ns() + 10 * MINUTE_NS}, "the quote ends at"),
         ({"until_ns": town.bank.stores.clock.now_ns()}, "the quote ends at"),
         ({"takes": "HKD", "gives": "CNY"}, "has no corridor from HKD to CNY"),

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sqlalchemy
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from sycee.clearing import quotes
 from sycee.clearing.house import Register
@@ -152,7 +152,11 @@ class Corridors:
             query = sqlalchemy.select(QUOTES.c.id).where(chosen).limit(_CURRENT)
             query = query.order_by(QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives)
             found = [_quote(connection, id) for id in connection.scalars(query).all()]
-        return [each for each in found if each.left_minor > 0]
+            return [
+                each
+                for each in found
+                if each.left_minor > 0 and _permitted(connection, each.provider, each.takes, each.gives) is not None
+            ]
 
     def quote_of(self, payment: int) -> StoredQuote:
         """Return the quote of which a payment is an acceptance. Raises NotFound for another payment."""
@@ -278,18 +282,25 @@ def _gets(found: StoredQuote, pays_minor: int) -> int:
     return quotes.given(found.rate, pays_minor, *codes)
 
 
-def _check_corridor(connection: Connection, provider: int, takes: int, gives: int, made: Quote, now_ns: int) -> None:
-    """Raise UsageError unless the corridor of a quote permits it."""
+def _permitted(connection: Connection, provider: int, takes: int, gives: int) -> Row[Any] | None:
+    """Return the corridor that counts for a pair, None if there is none or it was ended."""
     pair = (CORRIDORS.c.provider == provider) & (CORRIDORS.c.takes == takes) & (CORRIDORS.c.gives == gives)
     query = sqlalchemy.select(CORRIDORS).where(pair, CORRIDORS.c.state == OPEN).order_by(CORRIDORS.c.number.desc())
     found = connection.execute(query.limit(1)).one_or_none()
-    if found is None or not found.most_minor:
+    return found if found is not None and found.most_minor else None
+
+
+def _check_corridor(connection: Connection, provider: int, takes: int, gives: int, made: Quote, now_ns: int) -> None:
+    """Raise UsageError unless the corridor of a quote permits it."""
+    found = _permitted(connection, provider, takes, gives)
+    if found is None:
         raise UsageError(
             f"{made.provider} has no corridor from {made.takes} to {made.gives}",
             hint="officers of both currencies open it: `sycee clearing corridor`",
         )
     if made.most_minor > found.most_minor:
-        raise UsageError(f"a quote of this corridor offers at most {found.most_minor}, and not {made.most_minor}")
+        most, offered = (_shown(each, takes) for each in (found.most_minor, made.most_minor))
+        raise UsageError(f"a quote of this corridor offers at most {most}, and not {offered}", hint="offer less")
     if not now_ns < made.until_ns <= now_ns + found.valid_ns:
         raise UsageError(
             f"the quote ends at {utc_text(made.until_ns)}",
@@ -308,11 +319,13 @@ def _check_open(connection: Connection, found: StoredQuote, pays_minor: int, now
     ).scalar_one()
     if newest != found.id:
         raise UsageError(f"{name} was replaced by {ids.format(newest)}", hint="accept the newer one")
-    left = _quote(connection, found.id).left_minor
-    if not max(1, found.least_minor) <= pays_minor <= left:
+    if _permitted(connection, found.provider, found.takes, found.gives) is None:
+        raise UsageError(f"{name} is not accepted: officers ended its corridor", hint="ask another participant")
+    least, left = max(1, found.least_minor), _quote(connection, found.id).left_minor
+    if not least <= pays_minor <= left:
+        amounts = [_shown(each, found.takes) for each in (least, left, pays_minor)]
         raise UsageError(
-            f"{name} is accepted for {max(1, found.least_minor)} to {left} minor units; got {pays_minor}",
-            hint="name another amount",
+            f"{name} is accepted for {amounts[0]} to {amounts[1]}; got {amounts[2]}", hint="name another amount"
         )
     if _gets(found, pays_minor) < 1:
         raise UsageError(f"{pays_minor} minor units at the rate {found.rate} are less than one", hint="name more")
@@ -328,6 +341,11 @@ def _quote(connection: Connection, id: int) -> StoredQuote:
     minor = connection.scalar(used.where(DEALS.c.quote == row.number, sqlalchemy.not_(lost)))
     values = {name: value for name, value in row._mapping.items() if name not in ("numerator", "denominator")}
     return StoredQuote(**values, rate=Fraction(row.numerator, row.denominator), used_minor=int(minor or 0))
+
+
+def _shown(minor: int, currency: int) -> str:
+    found = money.currency_of(currency)
+    return f"{money.format(minor, found)} {found.code}"
 
 
 def _next(connection: Connection, column: sqlalchemy.Column[int]) -> int:

@@ -167,7 +167,10 @@ class Register:
             row = connection.execute(sqlalchemy.select(POSITIONS).where(chosen)).one_or_none()
         if row is None or row.state != OPEN:
             code = money.currency_of(currency).code
-            raise NotFound(f"operator {participant} has no open position in {code}")
+            raise NotFound(
+                f"operator {participant} has no open position in {code}",
+                hint="officers open it: `sycee clearing position`",
+            )
         return Position(**row._mapping)
 
     def granted(self) -> dict[tuple[int, int], int]:
