@@ -138,9 +138,10 @@ peers: $(DEV) ## Install Mesa and mesa-frames, with which benchmarks compare the
 	@$(call add,$(VENV),requirements/peers.txt)
 
 .PHONY: bench-clearing
-bench-clearing: $(DEV) ## Measure the clearing house at full size: queues with five seeds, messages, the peak day
+bench-clearing: $(DEV) ## Measure the clearing house at full size: queues with five seeds, messages, the peak day, policies
 	$(BIN)/python -m benchmarks --full --repeats 5 --only clearing-queue
 	$(BIN)/python -m benchmarks --full --only iso20022- --only clearing-chips --only clearing-day
+	$(BIN)/python -m benchmarks --full --repeats 1 --only clearing-policies
 
 # A lock has names, versions and hashes and no addresses, so it works with every index and mirror.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

@@ -53,9 +53,11 @@ from benchmarks import (
     wallets,
 )
 from benchmarks.measure import BATCH, MILLION, RATE, TOTAL_MS, Benchmark, Goal, Measure, Row, Setting, Timing
+from tests.days.worlds import SMALL as SMALL_DAY
 
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.result_codes import Result
+from sycee.days import assumptions
 from sycee.sandbox.behaviour import layout
 from sycee.sandbox.behaviour.decide import basket, propensity
 from sycee.sandbox.behaviour.draws import Draws, happens, person_key, share_of
@@ -186,6 +188,15 @@ def test_peers_of_the_sandbox_have_the_draws_of_the_engine() -> None:
             )
             assert persons.propensity[number] == propensity(person, made.setting, drawn)
             assert persons.never[number] == happens(drawn.once(layout.NEVER), made.setting.rules[layout.R_NEVER])
+
+
+def test_days_are_shared_between_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assumptions, "load", lambda: SMALL_DAY)
+    repeats = list(clearing_days.ahead(Setting(Path(), 3, 2, lambda _: None), value_by_prefund=30))
+    assert [work.operations for work, _ in repeats] == [2, 1]
+    for work, _ in repeats:
+        assert work.value in (0.0, 50.0, 100.0)
+        assert f"ahead on {work.operations} of {work.operations} days" in work.note or work.value < 100
 
 
 def test_a_wrong_answer_ends_an_open_loop() -> None:
