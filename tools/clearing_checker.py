@@ -1,7 +1,9 @@
-"""Check the certificate of a settlement with Python's standard library alone: `python clearing_checker.py NAME.json`.
+"""Check certificates of settlements with Python's standard library alone: `python clearing_checker.py NAME.json ...`.
 
 Written from docs/reference/certificate.md. It imports nothing of the project, so that it does not share its mistakes.
 NAME.rows is read beside NAME.json. With `--proof FILE` it checks one participant's row and needs no rows.
+With `--journal FOLDER` it also checks what the ledger in this folder booked. checker.py beside this file recomputes the
+journal; it needs blake3 and xxhash.
 Exit code 0: all statements hold. 3: one does not. 2: a file is not what it should be.
 """
 
@@ -9,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 ROW = struct.Struct("<16s16sQQIIIBBH")
 UNIT = 1 << 20
@@ -98,6 +103,120 @@ def check(header: dict, rows: bytes) -> None:
     require(header["root"] == root_of(rows), "the rows have another root")
 
 
+class Booking(NamedTuple):
+    """One payment that the ledger made between two accounts: in a settled batch, or alone (batch 0)."""
+
+    frame: int
+    batch: int
+    note: int
+    debit: int
+    credit: int
+    amount: int
+    currency: int
+
+
+class Books(NamedTuple):
+    """Payments of a journal in order, note and frame of each SETTLE by batch, and balances by frame and account."""
+
+    ledger: str
+    payments: list[Booking]
+    settled: dict[int, tuple[int, int]]
+    balances: dict[tuple[int, int], int]
+
+
+def ledger_checker() -> ModuleType:
+    """Return checker.py, which is beside this file."""
+    spec = importlib.util.spec_from_file_location("checker", Path(__file__).with_name("checker.py"))
+    if spec is None or spec.loader is None:
+        raise ValueError("checker.py is missing beside this file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read_books(folder: Path, frames: set[int]) -> Books:
+    """Recompute a journal, and return what it booked, with the balances of all accounts after these frames."""
+    checker = ledger_checker()
+    ledger, staged, balances = checker.Ledger(), {}, {}
+    payments: list[Booking] = []
+    settled: dict[int, tuple[int, int]] = {}
+    try:
+        for sequence, claimed, now, calendar, records in checker.frames(folder):
+            require(claimed == ledger.movement_digest, f"frame {sequence} or an earlier one of the journal is wrong")
+            ledger.frame(sequence, now, calendar, records)
+            for id in dict.fromkeys(int.from_bytes(raw[:16], "little") for raw in records):
+                made = ledger.bound.get(id)
+                if made is None or made.bound_ns != now or made.result:
+                    continue  # refused, or made by an earlier frame
+                if made.name in ("stage", "transfer"):
+                    batch = made.number if made.name == "stage" else 0
+                    currency = ledger.accounts[made.debit].currency
+                    row = Booking(sequence, batch, made.note, made.debit, made.credit, made.amount, currency)
+                    (staged.setdefault(batch, []) if batch else payments).append(row)
+                elif made.name == "settle":
+                    rows = staged.pop(made.number, [])
+                    if not made.flags:
+                        settled[made.number] = made.note, sequence
+                        payments += rows
+            if sequence in frames:
+                balances |= {(sequence, id): account.balance for id, account in ledger.accounts.items()}
+    except checker.NoJournal as error:
+        raise ValueError(error) from None
+    except checker.Wrong as error:
+        raise WrongError(error) from None
+    first = min(folder.glob("journal/*.segment")).read_bytes()[16:32]
+    return Books(first.hex(), payments, settled, balances)
+
+
+def check_books(books: Books, certificates: list[tuple[dict, bytes, bytes]]) -> int:
+    """Check statements 7 to 10 of the page for header, digest and rows of each certificate.
+
+    Return the number of settled batches between positions of these certificates that none of them describes.
+    """
+    positions: set[int] = set()
+    described: set[int] = set()
+    for header, digest, rows in certificates:
+        accounts = [int(node["account"], 16) for node in header["nodes"]]
+        positions |= set(accounts) - {0}
+        batch, frame = header["batch"], header["frame"]
+        require(batch not in described, f"two certificates are of batch {batch}")
+        described.add(batch)
+        require(header["ledger"] == books.ledger, f"the certificate of batch {batch} is of another ledger")
+        require(batch in books.settled, f"the ledger settled no batch {batch}")
+        note, settled = books.settled[batch]
+        require(note.to_bytes(16, "little") == digest[:16], f"the SETTLE of batch {batch} names another certificate")
+        require(frame < settled, f"batch {batch} was settled in frame {settled}, not after frame {frame}")
+        for node, account in zip(header["nodes"], accounts, strict=True):
+            had = books.balances.get((frame, account))
+            held = not account or had == node["position"]
+            require(held, f"{node['name']} had {had} after frame {frame}, not {node['position']}")
+        check_staged(batch, [each for each in books.payments if each.batch == batch], rows, accounts)
+    between = [each for each in books.payments if {each.debit, each.credit} <= positions]
+    seen: set[tuple[int, int]] = set()
+    for each in between:
+        leg = each.note, each.currency
+        require(leg not in seen, f"UETR {each.note.to_bytes(16, 'big').hex()} is settled twice")
+        seen.add(leg)
+    return len({each.batch for each in between} - described - {0})
+
+
+def check_staged(batch: int, staged: list[Booking], rows: bytes, accounts: list[int]) -> None:
+    """Check that a batch contains the chosen legs in order, and then draws on lines and repayments alone."""
+    chosen = [row for row in ROW.iter_unpack(rows) if row[8] and accounts[row[5]]]
+    require(len(staged) >= len(chosen), f"batch {batch} has {len(staged)} payments for {len(chosen)} chosen legs")
+    for row, made in zip(chosen, staged, strict=False):
+        uetr, _, amount, _, _, sender, receiver, _, _, _ = row
+        expected = int.from_bytes(uetr, "big"), accounts[sender], accounts[receiver], amount
+        found = made.note, made.debit, made.credit, made.amount
+        require(expected == found, f"batch {batch} has another payment in place of {uetr.hex()}")
+    lines = set()
+    for made in staged[len(chosen) :]:
+        own = {made.debit, made.credit} & set(accounts)
+        require(not made.note and len(own) == 1, f"batch {batch} has a payment that the certificate did not choose")
+        require(not own & lines, f"batch {batch} has two draws or repayments of one position")
+        lines |= own
+
+
 def check_proof(header: dict, proof: dict) -> str:
     """Check that a row is among those that the certificate weighed; return what it says."""
     row = bytes.fromhex(proof["row"])
@@ -111,31 +230,48 @@ def check_proof(header: dict, proof: dict) -> str:
     return f"{uetr.hex()}: {amount} from {names[0]} to {names[1]}, {'chosen' if is_chosen else 'not chosen'}"
 
 
+def read_header(path: Path) -> tuple[dict, bytes]:
+    """Return a header and its digest."""
+    text = path.read_bytes()
+    header = json.loads(text)
+    if not isinstance(header, dict) or header.get("format") != "sycee-clearing-certificate/1":
+        raise ValueError(f"{path} is no header of a certificate")
+    canonical = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    require(canonical == text, "the header is no canonical JSON")
+    return header, hashlib.sha256(text).digest()
+
+
+def checked(path: Path) -> tuple[dict, bytes, bytes]:
+    """Check a certificate, and return its header, digest and rows."""
+    header, digest = read_header(path)
+    rows = path.with_suffix(".rows").read_bytes()
+    if len(rows) % ROW.size:
+        raise ValueError("the size of the rows is no multiple of 64")
+    check(header, rows)
+    share = 10_000 * header["value"] // max(1, header["bound"])
+    print(
+        f"holds: {header['chosen']} of {header['payments']} payments, value {header['value']}, "
+        f"{share // 100}.{share % 100:02} % of the bound; digest {digest.hex()}"
+    )
+    return header, digest, rows
+
+
 def main() -> int:
     """Check the files that the command line names."""
-    parser = argparse.ArgumentParser(description="Check the certificate of a settlement.")
-    parser.add_argument("header", type=Path, help="NAME.json")
+    parser = argparse.ArgumentParser(description="Check certificates of settlements.")
+    parser.add_argument("headers", type=Path, nargs="+", metavar="header", help="NAME.json")
     parser.add_argument("--proof", type=Path, help="a participant's row and path, instead of NAME.rows")
+    parser.add_argument("--journal", type=Path, help="folder of the ledger: check that it booked these sets, once")
     asked = parser.parse_args()
     try:
-        text = asked.header.read_bytes()
-        header = json.loads(text)
-        if not isinstance(header, dict) or header.get("format") != "sycee-clearing-certificate/1":
-            raise ValueError("this is no header of a certificate")
-        canonical = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
-        require(canonical == text, "the header is no canonical JSON")
         if asked.proof:
-            print(check_proof(header, json.loads(asked.proof.read_bytes())))
-        else:
-            rows = asked.header.with_suffix(".rows").read_bytes()
-            if len(rows) % ROW.size:
-                raise ValueError("the size of the rows is no multiple of 64")
-            check(header, rows)
-            share = 10_000 * header["value"] // max(1, header["bound"])
-            print(
-                f"holds: {header['chosen']} of {header['payments']} payments, value {header['value']}, "
-                f"{share // 100}.{share % 100:02} % of the bound; digest {hashlib.sha256(text).hexdigest()}"
-            )
+            print(check_proof(read_header(asked.headers[0])[0], json.loads(asked.proof.read_bytes())))
+            return 0
+        certificates = [checked(path) for path in asked.headers]
+        if asked.journal:
+            books = read_books(asked.journal, {header["frame"] for header, _, _ in certificates})
+            others = check_books(books, certificates)
+            print(f"booked: the journal has these sets, and no UETR twice; sets without a certificate here: {others}")
     except WrongError as error:
         print(f"does not hold: {error}")
         return 3

@@ -87,6 +87,9 @@ def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Pa
     assert sycee("clearing", "verify", header, "--json").json()["chosen"] == 3
     booked = sycee("clearing", "verify", header, "--bank", bank)
     assert "\nthe ledger booked this set, and had these positions\nverification passed\n" in booked.out, booked.err
+    journal = sycee("clearing", "verify", header, "--journal", bank)
+    end = "no payment is booked twice; 0 sets of these positions without a certificate here\nverification passed\n"
+    assert journal.out.endswith(end), journal.err
     relabelled = re.sub(rb'"method":"[^"]*"', b'"method":"guess"', header.read_bytes())
     (tmp_path / "other").mkdir()
     shutil.copy(header.with_suffix(".rows"), tmp_path / "other")

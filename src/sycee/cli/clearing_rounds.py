@@ -90,36 +90,49 @@ def certificate(
 def verify(
     header: Annotated[Path, Parameter(help="Header of the certificate, NAME.json; NAME.rows is read beside it.")],
     /,
-    *,
+    *more: Annotated[Path, Parameter(name="MORE", help="Headers of further certificates.")],
     bank: Annotated[
-        Path | None, Parameter(help="Data folder: check also that the ledger booked the set, from these positions.")
+        Path | None, Parameter(help="Data folder: check also that the ledger booked each set, from these positions.")
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder of a ledger: check with its journal alone that it booked each set, and no payment twice."
+        ),
     ] = None,
     json_: AsJson = False,
 ) -> int:
-    """Check the certificate of a set: limits, legs, the Merkle root, and the bound that no set exceeds.
+    """Check certificates of sets: limits, legs, the Merkle root, and the bound that no set exceeds.
 
     Exit code 3 if a statement does not follow from the rows.
     """
     with extra("clearing"):
         from sycee.clearing import certificate as certificates
-    made = certificates.read(header, header.with_suffix(".rows"))
-    found = certificates.check(made)
-    if bank is not None:
-        _check_booked(bank, header.stem, made.header)
+        from sycee.clearing import journal_verification
+    found = []
+    for path in (header, *more):
+        made = certificates.read(path, path.with_suffix(".rows"))
+        found.append((made, certificates.check(made)))
+        if bank is not None:
+            _check_booked(bank, path.stem, made.header)
+    others = None if journal is None else journal_verification.verify(journal, [made for made, _ in found])
+    booked = bank is not None or journal is not None
     if json_:
         names = ("frame", "batch", "payments", "chosen", "value", "bound", "method")
-        show_json(
-            {"ok": True, "booked": bank is not None, "digest": made.digest.hex()}
-            | {name: found[name] for name in names}
-        )
+        rows = [{"digest": made.digest.hex()} | {name: of[name] for name in names} for made, of in found]
+        show_json({"ok": True, "booked": booked, "without_certificate": others, "certificates": rows} | rows[0])
         return 0
-    show(
-        f"{found['chosen']:,} of {quantity(found['payments'], 'payment')} chosen after frame {found['frame']:,}, "
-        f"value {found['value']:,}, {_share(found['value'], found['bound'])} of the bound",
-        f"digest {made.digest.hex()}",
-        *(["the ledger booked this set, and had these positions"] if bank is not None else []),
-        "verification passed",
-    )
+    for made, of in found:
+        show(
+            f"{of['chosen']:,} of {quantity(of['payments'], 'payment')} chosen after frame {of['frame']:,}, "
+            f"value {of['value']:,}, {_share(of['value'], of['bound'])} of the bound",
+            f"digest {made.digest.hex()}",
+        )
+    if booked:
+        show(f"the ledger booked {'this set' if len(found) == 1 else 'these sets'}, and had these positions")
+    if others is not None:
+        show(f"no payment is booked twice; {quantity(others, 'set')} of these positions without a certificate here")
+    show("verification passed")
     return 0
 
 
