@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import sqlalchemy
-from tests.bank.world import ANN, NORTH
+from tests.bank.world import ANN, NORTH, SOUTH
 from tests.clearing.world import (
     CNY,
     EAST,
@@ -273,6 +273,27 @@ def test_what_was_changed_since_the_booking_is_found(town: Place) -> None:
         assert sets.verify(id)["chosen"] == 2
     with pytest.raises(IntegrityError, match="append-only"):
         write(engine, lambda connection: connection.execute(CERTIFICATES.update().values(digest="")))
+
+
+def test_what_a_line_covers_is_booked_as_a_small_set(town: Place) -> None:
+    """A single booking draws on no line; a set of what position and line cover one after another does."""
+    bank, sets = town.bank, town.bank.clearing.sets
+    town.send(NORTH_BANK, Sent(120, SOUTH_BANK, 1))
+    agree(bank, bank.issuance.credit_reserves(SOUTH_BANK, 20_00, maker=town.maker))
+    agree(bank, bank.clearing.register.pledge(SOUTH_BANK, 20_00, maker=town.maker), SOUTH)
+    own = town.funds(SOUTH_BANK).minor
+    town.send(SOUTH_BANK, Sent(121, EAST_BANK, own + 15_00, priority=0))
+    assert town.release() == (1, 1, 0)
+    assert sets.settle_covered(**town.signing, priority_max=0).payments == 1
+    assert (town.states(121), town.funds(SOUTH_BANK).drawn_minor) == (["booked"], 14_99)
+    town.send(SOUTH_BANK, Sent(122, NORTH_BANK, 10_00))
+    assert sets.settle_covered(**town.signing).payments == 0  # the line has less
+    town.send(EAST_BANK, Sent(123, SOUTH_BANK, town.balances()[2]))
+    found = sets.settle_covered(**town.signing)
+    assert (found.payments, town.states(122, 123)) == (2, ["booked", "booked"])
+    assert sets.verify(found.set_id)["method"] == "release"
+    assert town.funds(SOUTH_BANK).drawn_minor == 0  # repaid by the set that brought money
+    assert sets.settle_covered(**town.signing).set_id == 0
 
 
 def _number(town: Place, id: int) -> sqlalchemy.Update:

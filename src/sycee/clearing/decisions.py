@@ -24,6 +24,12 @@ def in_order(queue: Queue) -> Outcome:
     return Outcome(chosen, queue.value(chosen), relaxation.bound, relaxation.prices, "first-in-first-out")
 
 
+def covered(queue: Queue) -> Outcome:
+    """Return the payments that settle one after another, urgent first, then oldest, with the bound of the queue."""
+    chosen, relaxation = release(queue, keeps_order=False), relax(queue)
+    return Outcome(chosen, queue.value(chosen), relaxation.bound, relaxation.prices, "release")
+
+
 def completed(queue: Queue, outcome: Outcome) -> Outcome:
     """Return an outcome with the payments that its set leaves and that what is left of the limits covers.
 

@@ -65,7 +65,8 @@ class Gross:
         """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
-        covered. Permits are renewed first. Limits count; lines are not drawn on: a set does. The house signs.
+        covered. Permits are renewed first. Limits count; no line is drawn on: `Sets.settle_covered` does. The house
+        signs.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
         self._permits.renew()

@@ -183,6 +183,20 @@ class Sets:
 
         return self.settle_by(in_order, signers=signers, who=who, choice=Choice(priority_max, between))
 
+    def settle_covered(self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX) -> Settled:
+        """Book as one set the payments that positions with their lines cover one after another, urgent first.
+
+        A single booking does not draw on a line: a draw and its payment are made together or not at all, which a set
+        does. Nothing is decided while no line has money. Otherwise as `settle`.
+        """
+        if not any(each.line_minor and each.can_pay for each in self._positions.funds()):
+            self._people.require(who, SETTLE, operator=self._register.house().operator)
+            return NOTHING
+        with extra("clearing"):
+            from sycee.clearing.decisions import covered
+
+        return self.settle_by(covered, signers=signers, who=who, choice=Choice(priority_max))
+
     def settle_by(
         self, decide: Decide, *, signers: Sequence[Signer], who: int, choice: Choice = ALL, seed: int = 0,
         effort_ms: int = 0,

@@ -26,22 +26,25 @@ def release(
     urgent: Annotated[bool, Parameter(negative="", help="Urgent payments alone.")] = False,
     key: KeyFiles = None,
 ) -> int:
-    """Book one by one the queued payments that their senders' own money covers, then pay out what messages ask for.
+    """Book one by one the queued payments that their senders' own money covers, then as a set those that need lines.
 
-    The house's operator signs.
+    Then pay out what messages ask for. The house's operator signs.
     """
     from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         bank.clearing.payments.queue_due()
-        by = signing(bank, keys)
-        booked = bank.clearing.gross.release(priority_max=URGENT if urgent else PRIORITY_MAX, **by)
+        most, by = URGENT if urgent else PRIORITY_MAX, signing(bank, keys)
+        booked = bank.clearing.gross.release(priority_max=most, **by)
+        drawn = bank.clearing.sets.settle_covered(priority_max=most, **by)
         paid, failed = bank.clearing.pay_outs.perform(**by)
     refused = f"; the ledger refused {booked.refused:,}" if booked.refused else ""
     pay_outs = f", {quantity(paid, 'pay-out')} made, {failed:,} refused" if paid or failed else ""
     show(f"{quantity(booked.payments, 'payment')} booked{refused}{pay_outs}")
-    return 0
+    if drawn.set_id:
+        _show_settled(drawn)
+    return 1 if drawn.reason else 0
 
 
 def settle(
