@@ -15,6 +15,7 @@ from tests.clearing.test_member_messages import east_side, north_side, returned,
 from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
 
 from sycee.clearing import chains, gateway
+from sycee.database.events import EventKind, events_after, newest_event
 from sycee.iso20022.credit_transfers import Agent, Party
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Address, Customer, Institution
@@ -92,6 +93,10 @@ def test_a_bank_that_nobody_declared_stops_the_payment(desk: tuple[Place, Path])
     place, _ = desk
     deliver(place, between(30, bic="NOBDSGS1XXX"))
     assert reason(place, 30) == ("refused", "CH16")
+    told = events_after(place.bank.stores.engine, newest_event(place.bank.stores.engine) - 1, most=1)[0]
+    assert (told.kind, told.operator, told.data) == (
+        EventKind.CLEARING_CANCELLED, NORTH_BANK, {"payments": 1, "reason": "CH16"},
+    )  # fmt: skip
     (report,) = place.bank.clearing.gateway().reports(
         [place.bank.clearing.payments.get(uetr(30))], now_ns=place.bank.stores.clock.now_ns()
     )

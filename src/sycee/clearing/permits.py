@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
+from sycee.clearing import events
 from sycee.clearing.payments import uetr_text
 from sycee.clearing.tables import CHAINS, CLEARED, PAIRS, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID
 from sycee.compliance.enforcement import reason_codes
 from sycee.compliance.enforcement.screening import ComplianceRecord, Screened
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core import money
-from sycee.core.clock import read_ns
+from sycee.core.clock import Clock, read_ns
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 
@@ -91,8 +92,7 @@ class Permits:
             kept: dict[int, list[Screened]] = {}
             for (number, *_), answer in zip(asked, answers, strict=True):
                 kept.setdefault(number, []).extend(answer.decisions)
-            now_ns = read_ns(self._stores.clock)
-            good = write(self._stores.engine, partial(_store, answers=kept, now_ns=now_ns))
+            good = write(self._stores.engine, partial(_store, answers=kept, clock=self._stores.clock))
             permitted, refused = permitted + good, refused + len(kept) - good
 
     def withdraw_stale(self) -> int:
@@ -159,10 +159,10 @@ def _read_chains(connection: Connection, numbers: Iterable[int], into: dict[int,
         into |= {number: parse(text) for number, text in connection.execute(query)}
 
 
-def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], now_ns: int) -> int:
+def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], clock: Clock) -> int:
     """Write the answers of compliance and the states that follow; return the number of payments that it permits.
 
-    A payment that was cancelled meanwhile stays so.
+    Senders of refused payments get an event. A payment that was cancelled meanwhile stays so.
     """
     permits: list[dict[str, Any]] = []
     good: list[dict[str, Any]] = []
@@ -187,7 +187,12 @@ def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], no
     connection.execute(PERMITS.update().where(PERMITS.c.payment == bind("at")).values(values), permits)
     mine = (PAYMENTS.c.number == bind("at")) & (PAYMENTS.c.state == VALID)
     if good:
-        connection.execute(PAYMENTS.update().where(mine).values(state=_state_from(now_ns)), good)
+        connection.execute(PAYMENTS.update().where(mine).values(state=_state_from(read_ns(clock))), good)
+    for reason in sorted({each["why"] for each in bad}):
+        refused = [each["at"] for each in bad if each["why"] == reason]
+        for start in range(0, len(refused), _PART):
+            chosen = PAYMENTS.c.number.in_(refused[start : start + _PART]) & (PAYMENTS.c.state == VALID)
+            events.ended(connection, clock, chosen, reason)
     if bad:
         connection.execute(PAYMENTS.update().where(mine).values(state=REFUSED, reason=bind("why")), bad)
     return len(good)
