@@ -118,7 +118,8 @@ def line(
     """Propose to fill the line of a position, on which it draws: its net debit cap.
 
     In the bank's currency against as much of the participant's reserves: two officers and the participant's operator
-    sign. In another currency two officers. With --take the house's operator and the reserve desk.
+    sign. In another currency two officers of the board, or of the currency. With --take the house's operator and the
+    reserve desk.
     """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
