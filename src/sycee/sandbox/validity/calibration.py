@@ -143,6 +143,6 @@ def of_fit(
         )
         true = np.array([standard[name].prior.quantile(drawn[name]) for name in FITTED])
         weights = fitted.weights / fitted.weights.sum()
-        found[at] = ((fitted.values < true) * weights[:, None]).sum(axis=0)
+        found[at] = np.minimum(((fitted.values < true) * weights[:, None]).sum(axis=0), 1.0)
         progress(at + 1, fits)
     return found
