@@ -211,7 +211,7 @@ def test_a_wallet_changes_its_class_and_is_closed(street: Street) -> None:
     wallet = street.open("Rae", 81)
     body = {"id": new_id(), "tier": "class-3"}
     refused = street.north.post(f"/v1/wallets/{wallet}/class", json=body)
-    assert (refused.status_code, "without a key" in refused.json()["detail"]) == (400, True)
+    assert (refused.status_code, "without its own key" in refused.json()["detail"]) == (400, True)
     closing = {"id": new_id()}
     done = signed(street.north, f"/v1/wallets/{wallet}/closure", closing, NORTH)
     assert (done.status_code, done.json()["state"]) == (201, "closed")
