@@ -18,6 +18,7 @@ LONG_FILES = {
     "docs/reference/schemas/declarations.schema.json": "made by `python -m tools.pages`",
     "docs/reference/schemas/profile.schema.json": "made by `python -m tools.pages`",
     "tools/seeded_faults.toml": "a list: an entry for each fault",
+    "examples/two-regimes/organisations.toml": "a list: an entry for each organisation",
     "tools/checker.py": "one file, to be read and carried by itself; a test of its own bounds it",
     "requirements/dev.txt": "made by `make lock`",
     "requirements/runtime.txt": "made by `make lock`",

@@ -243,7 +243,7 @@ def _tests(names: Sequence[str], arguments: Mapping[str, Schema], more: Mapping[
     test = {"oneOf": [{"const": name, "description": TESTS[name]} for name in names]}
     described = keys(Condition)
     needed = sorted(name for name in arguments if name == "zone" or (name in described and described[name].required))
-    marks = dict.fromkeys(("negate", "self_declared", "where_declared"), _BOOLEAN)
+    marks = dict.fromkeys(("negate", "self_declared"), _BOOLEAN)
     properties = {**more, **fact, "test": test, **marks, **arguments}
     schema = _object(properties, required=(*more, *fact, "test", *needed))
     sets = [each for each in _SETS if each in arguments]

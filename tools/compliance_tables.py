@@ -40,7 +40,7 @@ def _arguments(test: dict[str, Any]) -> tuple[str, str]:
     """Return the required and the optional arguments of a test; every test accepts the same marks."""
     required = [name for name in test["properties"] if name in test["required"] and name != "test"]
     one_of = [name for each in test.get("oneOf", ()) for name in each["required"]]
-    marks = ("test", "negate", "self_declared", "where_declared")
+    marks = ("test", "negate", "self_declared")
     others = [name for name in test["properties"] if name not in (*required, *one_of, *marks)]
     choice = [f"one of {_names(one_of)}"] if one_of else []
     return "; ".join([_names(required), *choice]), _names(others)

@@ -268,7 +268,6 @@ def condition(of: Condition) -> str:
         how=_ties(of) if of.ties else "",
     )
     phrase = f"not: {phrase}" if of.negate else phrase
-    phrase = f"{phrase} (where declared)" if of.where_declared else phrase
     return f"{phrase} (self-declared)" if of.self_declared else phrase
 
 

@@ -296,8 +296,7 @@ def _among(random: Random) -> Condition:
 def _through(random: Random) -> Condition:
     """Return a test of parties of a flow."""
     fact = random.choice(("to.organisation", "stored.at.operator", "stored.at.owner", "accessors.party"))
-    declared = random.random() < 0.3
-    return Condition(fact=fact, test=CONTROLLED_BY, where_declared=declared, **of_states(random))
+    return Condition(fact=fact, test=CONTROLLED_BY, **of_states(random))
 
 
 def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, Any]]:

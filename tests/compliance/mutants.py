@@ -125,8 +125,6 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
             yield f"having[{place}] {name}", replace(condition, having=changed)
     if condition.self_declared:
         yield "self_declared dropped", replace(condition, self_declared=False)
-    if condition.where_declared:
-        yield "where_declared dropped", replace(condition, where_declared=False)
     if condition.values:
         yield "set emptied", replace(condition, values=frozenset())
         yield "set swapped", replace(condition, values=frozenset({"ZZ"}))

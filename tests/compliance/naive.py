@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_claims import exempts, is_denied, lacks_only_undeclared, names_all
+from tests.compliance.naive_claims import exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
@@ -125,7 +125,6 @@ class Naive:
             assert isinstance(here, Entity)
             return naive_sums.sum_at_most(self, condition, here, steps[0])
         leaves, whole = self.leaves(here, steps)
-        whole = whole or (condition.where_declared and lacks_only_undeclared(self, here, steps))
         gap: list[Truth] = [] if whole else [None]
         values = [value for _, found in leaves for value in found]
         if condition.test in ("any-listed", "none-listed"):

@@ -12,7 +12,7 @@ from sycee.compliance.facts import Element, Entity, Network
 from sycee.compliance.profiles import Condition
 
 if TYPE_CHECKING:
-    from tests.compliance.naive import Here, Naive
+    from tests.compliance.naive import Naive
 
 
 def exempts(judge: Naive, condition: Condition, roots: Roots, frame: dict[str, Entity | Element | str | None]) -> Truth:
@@ -33,7 +33,7 @@ def is_denied(entity: Entity, name: str, at: date, *, exempting: bool) -> bool:
     if name == "subject_states" and value == ():
         persons = entity.value_on("persons_12m", at)
         about = {"personal", "sensitive-personal", "identifiers", "health", "biometric", "genetic", "geolocation"}
-        return classes is None or bool(of & about) or (isinstance(persons, int) and persons > 0)
+        return classes is None or bool(of & about) or persons != 0
     return False
 
 
@@ -51,10 +51,21 @@ def names_every_reader(network: Network, flow: Entity, at: date) -> bool:
         value = None if entity is None else entity.value_on(name, at)
         return value if isinstance(value, tuple) else () if value is None else (value,)
 
+    for name in ("stored", "processed"):
+        tables = flow.value_on(name, at)
+        if not isinstance(tables, tuple) or len(inside(name, "at")) < len(
+            [each for each in tables if isinstance(each, Element) and each.in_force(at)]
+        ):
+            return False
     named = {*inside("accessors", "party")}
     for end in ("from", "to"):
         named |= {str(each) for each in of(flow.value_on(end, at), "organisation")}
     for place in inside("stored", "at") + inside("processed", "at"):
+        entity = network.entities.get(place)
+        if entity is None or entity.kind not in ("cloud", "facility"):
+            return False
+        if entity.kind == "cloud" and None in [entity.value_on(each, at) for each in ("accessible_to", "key_custody")]:
+            return False
         if {*of(place, "accessible_to"), *of(place, "key_custody")} - named - {*of(place, "operator")}:
             return False
     return True
@@ -69,9 +80,9 @@ def names_every_request(network: Network, flow: Entity, at: date) -> bool:
     receiver = network.entities.get(str(flow.value_on("to", at)))
     firm = None if receiver is None else network.entities.get(str(receiver.value_on("organisation", at)))
     authority = None if firm is None else firm.value_on("authority", at)
-    if flow.value_on("purpose", at) == "law-enforcement" and not tables:
+    if flow.value_on("purpose", at) in ("law-enforcement", None) and not tables:
         return False
-    return authority not in ("judicial", "law-enforcement") or authority in named
+    return authority is not None and (authority not in ("judicial", "law-enforcement") or authority in named)
 
 
 def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:
@@ -81,10 +92,3 @@ def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:
     if field == "accessors":
         return names_every_reader(network, entity, at)
     return field != "requests" or names_every_request(network, entity, at)
-
-
-def lacks_only_undeclared(judge: Naive, here: Here, steps: list[str]) -> bool:
-    """Return whether a path lacks nothing but last fields that are not declared, and so have not expired either."""
-    holders, whole = judge.values(here, steps[:-1])
-    at = [judge.resolved(each, steps[-2]) if len(steps) > 1 else here for each in holders]
-    return whole and all(isinstance(each, str) or steps[-1] not in each.facts for each in at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.compliance.naive_claims import exempts, lacks_only_undeclared
+from tests.compliance.naive_claims import exempts
 from tests.compliance.naive_logic import Truth, conjunction, disjunction
 
 from sycee.compliance.fact_paths import Roots
@@ -52,9 +52,8 @@ def third_parties(judge: Naive, leaves: list[Condition], flow: Entity) -> tuple[
     complete = True
     frame: dict[str, Entity | Element | str | None] = {"subject": flow, "element": flow, "flow": flow}
     for leaf in leaves:
-        steps = leaf.fact.split(".")
-        values, whole = judge.values(flow, steps)
-        complete = complete and (whole or (leaf.where_declared and lacks_only_undeclared(judge, flow, steps)))
+        values, whole = judge.values(flow, leaf.fact.split("."))
+        complete = complete and whole
         for each in values:
             of_list = leaf.test == "any-listed"
             truth = (

@@ -69,7 +69,11 @@ def test_a_value_that_meets_both_rules_is_no_conflict() -> None:
 @pytest.mark.parametrize("states", [None, ()])
 def test_a_missing_or_empty_fact_is_no_conflict(states: tuple[str, ...] | None) -> None:
     """Two rules conflict over a value only, not over a missing or empty fact."""
-    facts = {"incidental": False} if states is None else {"incidental": False, "classes": (), "subject_states": states}
+    facts = (
+        {"incidental": False}
+        if states is None
+        else {"incidental": False, "classes": (), "subject_states": states, "persons_12m": 0}
+    )
     first = condition("subject_states", "all-in", values=["AA"])
     here = profile(rule("flow", first, condition("incidental", "is-true")), id="here")
     there = profile(rule("flow", replace(first, values=frozenset(["BB"]))), id="there")

@@ -49,11 +49,16 @@ EXEMPT = profile(
 
 def declared(**facts: Any) -> Network:
     """Return two banks, and a flow between them that its classes make a payment."""
-    given = {"purpose": "payment", "classes": ("payment", "personal"), "stored": [{"at": "vault"}]} | facts
+    given = {
+        "purpose": "payment",
+        "classes": ("payment", "personal"),
+        "stored": [{"at": "vault"}],
+        "processed": [],
+    } | facts
     return network(
         firm=organisation(state="AA"),
         other=organisation(state="BB"),
-        vault=cloud(state="BB", accessible_to=("firm", "reader")),
+        vault=cloud(state="BB", key_custody="firm", accessible_to=("firm", "reader")),
         keys=cloud(state="BB", operator="other", key_custody="reader", accessible_to=()),
         **{"own-keys": cloud(state="BB", operator="reader", key_custody="reader", accessible_to=())},
         bank=participant(organisation="firm", state="AA", bic="AAAABB22"),

@@ -45,7 +45,7 @@ def profile() -> Document:
         {"fact": "from.organisation", "test": "any-listed", "list": "first-list", "purposes": "purpose"},
         {"fact": "to.organisation", "test": "none-listed", "list": "first-list", "parts": "via.equipment.part"},
         {"fact": "stored", "test": "declared"},
-        {"fact": "incidental", "test": "is-true", "self_declared": True, "where_declared": True},
+        {"fact": "incidental", "test": "is-true", "self_declared": True},
         {"fact": "cross_border", "test": "is-false"},
         {"fact": "persons_12m", "test": "at-most", "limit": 10_000},
         {"fact": "amount_minor", "test": "at-least", "limit": 1},

@@ -178,7 +178,7 @@ class _ProfileReader:
         if test == vocabulary.RETURNED_IN_TIME:
             zone: ZoneInfo = table.zone("zone")
             given = {"zone": zone.key, "weekend": _weekend(table), "holidays": self._holidays(table)}
-        only = ("negate", "self_declared", "where_declared", *ARGUMENTS.get(test, ()))
+        only = ("negate", "self_declared", *ARGUMENTS.get(test, ()))
         condition = read(Condition, table, only=only, fact=fact, test=test, **given)
         if test == vocabulary.SUM_AT_MOST:
             _check_sum(table, condition, roots)

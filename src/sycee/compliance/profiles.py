@@ -82,7 +82,6 @@ class Condition:
     test: str = ""
     negate: bool = False
     self_declared: bool = False  # where it holds, the verdict is attested at most
-    where_declared: bool = False  # a missing fact at the end of the path is omitted
     values: frozenset[str] = frozenset()  # of a set test, unless `facts` is the path of the set
     facts: str = ""
     members: tuple[Member, ...] = ()  # further values, on some days only

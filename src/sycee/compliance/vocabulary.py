@@ -443,6 +443,9 @@ REQUESTS: Final = "requests"
 LAW_ENFORCEMENT: Final = "law-enforcement"
 REQUESTING: Final = ("judicial", LAW_ENFORCEMENT)
 
+# Lists of a flow that may omit what others of its fields show.
+SHOWN_BY: Final[Mapping[str, tuple[str, ...]]] = {ACCESSORS: ("stored", "processed"), REQUESTS: ("purpose",)}
+
 # Facts of an organisation that exclude others: a branch is a part of its parent, and a person has no owners. If both
 # could be declared, the expiry of one would change the meaning of the other.
 _OF_FIRMS: Final = ("state", "organised_in", "headquarters", "owners", "dispersed_bp")

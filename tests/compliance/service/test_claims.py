@@ -73,6 +73,20 @@ def test_the_basis_of_a_rule_is_read() -> None:
     assert {"incidental", "purpose"} <= payment_flow.fields_read(build.library(regime))
 
 
+@pytest.mark.parametrize(
+    ("read", "others"),
+    [
+        ("accessors", {"stored", "processed"}),
+        ("requests", {"purpose", "classes"}),
+        ("subject_states", {"classes", "persons_12m"}),
+    ],
+)
+def test_the_fields_on_which_a_field_depends_are_read(read: str, others: set[str]) -> None:
+    """Payments that differ in these only are of different classes."""
+    regime = build.profile(build.rule("flow", build.condition(read, "declared")))
+    assert payment_flow.fields_read(build.library(regime)) == {"from", "to", "via", read, *others}
+
+
 @pytest.mark.parametrize("profile", data.names("profiles"))
 def test_the_fields_that_each_profile_reads_are_found(profile: str) -> None:
     """Under a single profile, only facts that it does not read are dropped."""

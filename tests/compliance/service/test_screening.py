@@ -225,7 +225,7 @@ def test_the_id_of_undeclared_flows_is_reserved(admitted: Desk, subject: str) ->
 def test_a_record_holds_no_longer_than_the_facts_of_the_payment(admitted: Desk) -> None:
     admitted.add(rule("access", "flow", 'each = "accessors"\nrequire = [{ fact = "permissions", test = "declared" }]'))
     permission = {"state": "BB", "name": "a permission", "until": "2026-11-28"}
-    facts = {"accessors": [{"party": "owner-a", "state": "AA", "permissions": [permission]}]}
+    facts = {"accessors": [{"party": "owner-a", "state": "AA", "permissions": [permission]}], "processed": []}
     made = screen(admitted, facts=facts)
     assert isinstance(made, ComplianceRecord)
     assert made.result.until == date(2026, 11, 28)

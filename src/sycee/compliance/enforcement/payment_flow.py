@@ -19,7 +19,7 @@ from sycee.compliance.enforcement import decisions
 from sycee.compliance.facts import Element, Entity, Fact, Network, Value, says_something
 from sycee.compliance.profiles import Library
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, PARTICIPANT, Field, Type
+from sycee.compliance.vocabulary import CLAIMS, FLOW, KINDS, PARTICIPANT, SHOWN_BY, Field, Type
 from sycee.core import documents, typos
 from sycee.core.errors import UnavailableError, UsageError
 
@@ -102,10 +102,12 @@ def flow_class(
 
 
 def fields_read(library: Library) -> frozenset[str]:
-    """Return the fields of flows that rules, regimes or routes read."""
+    """Return the fields of flows that rules, regimes or routes read, and those on which the truth of these depends."""
     paths = (each for profile in library.profiles for each in profile.paths())
-    read = fact_paths.fields_of_flow(paths, as_subject=True)
-    return read | frozenset((*_ROUTE_FIELDS, *(claim.support for claim in CLAIMS if claim.field in read)))
+    read = {*fact_paths.fields_of_flow(paths, as_subject=True), *_ROUTE_FIELDS}
+    read |= {shown for name in SHOWN_BY if name in read for shown in SHOWN_BY[name]}
+    read |= {name for claim in CLAIMS if claim.field in read for name in (claim.support, claim.denied_by) if name}
+    return frozenset(read)
 
 
 def _narrowing(flow: Entity, given: Mapping[str, Value], day: date, *, signed_only: bool) -> list[str]:

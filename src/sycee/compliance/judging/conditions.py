@@ -133,25 +133,6 @@ class ConditionCompiler:
 
         return resolve
 
-    def _compile_fact(self, condition: Condition, roots: Roots) -> PathResolver:
-        """Return the path of the fact of a condition; `where_declared` omits undeclared last fields."""
-        resolve = self.compile_path(condition.fact, roots)
-        if not condition.where_declared:
-            return resolve
-        last = condition.fact.rpartition(".")[2]
-
-        def is_gap(scope: Scope, path: str) -> bool:
-            owner, _, name = path.rpartition(".")
-            node = next((each for each in scope if each is not None and each.id == owner), self._network.node(owner))
-            return name != last or name in node.facts  # a declared fact that has expired is a gap
-
-        def resolve_declared(scope: Scope) -> ResolvedPath:
-            path = resolve(scope)
-            missing = tuple([each for each in path.missing if is_gap(scope, each)])
-            return ResolvedPath(path.leaves, path.followed, missing)
-
-        return resolve_declared
-
     def _compile(self, condition: Condition, roots: Roots) -> Evaluator:
         if condition.any_of:
             evaluate = _any_of([self.compile(each, roots) for each in condition.any_of])
@@ -201,7 +182,7 @@ class ConditionCompiler:
 
     def _value_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile a test of values, against a set of the condition or one that is itself declared, or a limit."""
-        resolve, test, limit = self._compile_fact(condition, roots), _VALUE_TESTS[condition.test], condition.limit
+        resolve, test, limit = self.compile_path(condition.fact, roots), _VALUE_TESTS[condition.test], condition.limit
         resolve_set = self.compile_path(condition.facts, roots) if condition.facts else None
         is_any, is_none = condition.test == vocabulary.ANY_IN, condition.test == vocabulary.NONE_IN
         without_values = condition.test not in _FALSE_WITHOUT_VALUES
@@ -249,7 +230,7 @@ class ConditionCompiler:
     def _lookup(self, condition: Condition) -> ListLookup | StateLookup:
         """Return the lookup of a condition. Conditions that differ only in the party share one, and its results."""
         if condition.test == vocabulary.CONTROLLED_BY:
-            states = replace(condition, fact="", negate=False, where_declared=False)
+            states = replace(condition, fact="", negate=False)
             if states not in self._lookups:
                 self._lookups[states] = StateLookup(states, self._network)
             return self._lookups[states]
@@ -260,7 +241,7 @@ class ConditionCompiler:
 
     def _control_test(self, condition: Condition, roots: Roots) -> Evaluator:
         lookup = self._lookup(condition)
-        resolve = self._compile_fact(condition, roots)
+        resolve = self.compile_path(condition.fact, roots)
         limits = [
             self.compile_path(path, roots) if path and lookup.limited else None
             for path in (condition.parts, condition.purposes)
@@ -384,7 +365,7 @@ class ConditionCompiler:
         leaves = [leaf for each in condition.through for leaf in each.leaves()]
         if not leaves:
             return None
-        found = [(self._compile_fact(leaf, roots), partial(_truth_of, self._lookup(leaf))) for leaf in leaves]
+        found = [(self.compile_path(leaf.fact, roots), partial(_truth_of, self._lookup(leaf))) for leaf in leaves]
         key = tuple(_without_place(leaf) for leaf in leaves)
         return self._shared.setdefault(key, SharedParties(found))
 

@@ -23,6 +23,7 @@ from sycee.compliance.vocabulary import (
     READERS,
     REQUESTING,
     REQUESTS,
+    SHOWN_BY,
     Field,
     Type,
 )
@@ -43,11 +44,9 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
 
 _ENDS: Final = ("from", "to")
-_KEPT: Final = ("stored", "processed")
+_KEPT: Final = SHOWN_BY[ACCESSORS]
 
 _CLAIMS: Final = {claim.field: claim for claim in CLAIMS}
-
-_MAY_BE_PARTIAL: Final = (ACCESSORS, REQUESTS)  # lists of a flow that may omit what its other facts show
 
 FactPath = tuple[str, ...]  # the steps, at least one
 
@@ -159,9 +158,11 @@ class Node:
         claim = _CLAIMS.get(name) if self.kind == FLOW else None
         if claim is None or not claim.is_made(value) or (claim.binds and not exempting):
             return False
-        support, denial = self.get(claim.support), self.get(claim.denied_by) if claim.denied_by else None
-        if denial is not None and claim.is_denied(denial.value):
-            return True
+        if claim.denied_by:
+            denial = self.get(claim.denied_by)
+            if denial is None or claim.is_denied(denial.value):
+                return True
+        support = self.get(claim.support)
         return not claim.is_supported(None if support is None else support.value)
 
     def resolve_exempting(self, path: FactPath) -> ResolvedPath:
@@ -177,7 +178,8 @@ class Node:
     def _gap(self, name: str) -> str:
         """Return the field to declare so that this one is known: itself, or the one that must support it."""
         claim = _CLAIMS.get(name) if self.kind == FLOW and name in self.facts else None
-        return name if claim is None or self.get(claim.support) is not None else claim.support
+        supports = () if claim is None else (claim.support, claim.denied_by)
+        return next((each for each in supports if each and self.get(each) is None), name)
 
     @property
     def name(self) -> str:
@@ -209,9 +211,9 @@ class Node:
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
             return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
-        if name in _MAY_BE_PARTIAL and self.kind == FLOW and self._is_partial(name):
+        if name in SHOWN_BY and self.kind == FLOW and (gaps := self._gaps_of_list(name)):
             below = [node.resolve(path[1:]) for node in fact.nodes] if len(path) > 1 else [ResolvedPath((fact,))]
-            return _joined(below, (), (fact.path,))
+            return _joined(below, (), gaps)
         if len(path) == 1:
             return ResolvedPath((fact,))
         nodes = fact.nodes
@@ -223,18 +225,35 @@ class Node:
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
         return _joined([node.resolve(path[1:]) for node in nodes], followed, ())
 
-    def _is_partial(self, name: str) -> bool:
-        """Return whether a list of a flow omits what its other facts show."""
-        return bool(self.unnamed_readers()) if name == ACCESSORS else name == REQUESTS and self._omits_request()
+    def _gaps_of_list(self, name: str) -> FactPath:
+        """Return what a list of a flow lacks by its other facts: the list itself, or facts that would show it."""
+        gaps: FactPath | None = self.results.get(name)
+        if gaps is None:
+            omits, unknown = self._omitted_readers() if name == ACCESSORS else self._omitted_requests()
+            gaps = self.results[name] = (f"{self.id}.{name}",) if omits else unknown
+        return gaps
 
-    def _omits_request(self) -> bool:
-        """Return whether a flow for law enforcement, or to a court or the police, names no request that it answers."""
+    def _omitted_readers(self) -> tuple[bool, FactPath]:
+        """Return whether somebody who can read the flow is no accessor, and the facts that are missing to know that."""
+        kept = [self.resolve((name, "at")) for name in _KEPT]
+        places = [place for path in kept for leaf in path.leaves for place in leaf.nodes]
+        gaps = [gap for path in kept for gap in path.missing]
+        gaps += [gap for place in places for name in READERS for gap in place.resolve((name,)).missing]
+        return bool(self.unnamed_readers()), tuple(dict.fromkeys(gaps))
+
+    def _omitted_requests(self) -> tuple[bool, FactPath]:
+        """Return whether a flow for law enforcement, or to a court or the police, names no request that it answers.
+
+        The facts that are missing to know that come second.
+        """
         requests, purpose = self.get(REQUESTS), self.get("purpose")
         asking = [each.get("body") for each in (() if requests is None else requests.nodes)]
         named = {value for body in asking if body is not None for value in body.values}
-        bodies = {value for fact in self.resolve(("to", "organisation", "authority")).leaves for value in fact.values}
+        authority = self.resolve(("to", "organisation", "authority"))
+        bodies = {value for fact in authority.leaves for value in fact.values}
         is_answer = purpose is not None and purpose.value == LAW_ENFORCEMENT
-        return (is_answer and not asking) or bool(bodies.intersection(REQUESTING) - named)
+        gaps = authority.missing if purpose is not None or asking else (f"{self.id}.purpose", *authority.missing)
+        return (is_answer and not asking) or bool(bodies.intersection(REQUESTING) - named), gaps
 
     def unnamed_readers(self) -> list[str]:
         """Return who can read what a flow stores or processes, by its places, but is not among its accessors."""
