@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import local_time, moment, named_key
+from sycee.cli.lazy import ids
 from sycee.cli.terminal import console, show
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ def init(
     """
     from sycee.bank.bank import Bank
     from sycee.bank.founding import Founding, StoredFounding
-    from sycee.core import ids
 
     settings = {"database": database} if database else {}
     if without_compliance:

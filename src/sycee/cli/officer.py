@@ -11,6 +11,7 @@ from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ def add(
     Two officers sign: the maker, whose key is first, and another. Without enough keys the command prints the proposal's
     id and the missing signatures.
     """
-    from sycee.core import money
     from sycee.identity import duties
 
     chosen, keys = duties.parse(duty), signing_keys(key)

@@ -21,6 +21,7 @@ from sycee.cli import (
     remote_vouchers,
     remote_wallets,
 )
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson, convert
 from sycee.cli.remote_options import (
     ActionId,
@@ -42,6 +43,7 @@ from sycee.cli.remote_options import (
     signer_of,
 )
 from sycee.cli.terminal import console, note, print_table, show, show_json, table
+from sycee.core import money
 from sycee.core.errors import IntegrityError, SyceeError, UsageError
 
 if TYPE_CHECKING:
@@ -62,9 +64,6 @@ app = App(
 def supply(*, login: Login, json_: AsJson = False) -> int:
     """Show the money in circulation and the reserves behind it, without a login."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         found = bank.do(api.supply())
         currency = money.currency(found["currency"])
     if json_:
@@ -90,9 +89,6 @@ def statement(
     if lines < 1:
         raise UsageError(f"--lines must be 1 or more; got {lines}", hint="name a number such as 50")
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency = money.currency(bank.do(api.wallet(wallet)).currency)
         found = list(islice(bank.rows(api.statement(wallet)), lines))
     if json_:
@@ -128,8 +124,7 @@ def pay(
     The records are compared with the payment before they are signed.
     """
     with connected(login) as bank:
-        from sycee.client import Signer, api
-        from sycee.core import money
+        from sycee.client import Signer
 
         number, private = number_of(id_), private_key(key)
         if login.client is None:
@@ -167,9 +162,6 @@ def refund(
 ) -> int:  # fmt: skip
     """Refund a part, or all, of the payment of an order. The money returns to its sources."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         number, private = number_of(id_), private_key(key)
         found = bank.do(api.wallet(merchant))
         currency = money.currency(found.currency)
@@ -188,9 +180,6 @@ def backup(
 ) -> int:  # fmt: skip
     """Let the server write an encrypted backup to the folder of its settings, and wait until it is complete."""
     with connected(login) as bank:
-        from sycee.client import api
-        from sycee.core import money
-
         currency = currency_of(bank)
         call = api.begin_backup(id=number_of(id_))
         perform(bank, call)
@@ -225,16 +214,12 @@ def backup(
 @app.command
 def mint(operator: Operator, amount: AmountText, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose to issue money to an operator against its reserves. Two officers and the operator sign."""
-    from sycee.client import api
-
     return _propose(login, amount, lambda minor: api.propose_mint(operator, minor, id=number_of(id_)))
 
 
 @app.command
 def redeem(operator: Operator, amount: AmountText, /, *, login: Login, id_: ActionId = "") -> int:
     """Propose to take money back from an operator and return its reserves. The operator and the reserve desk sign."""
-    from sycee.client import api
-
     return _propose(login, amount, lambda minor: api.propose_redemption(operator, minor, id=number_of(id_)))
 
 
@@ -246,9 +231,6 @@ def _propose(login: Login, amount: str, call: Callable[[int], Call[Any]]) -> int
 
 def _payment(bank: Client, merchant: str, text: str) -> str:
     """Return the payment of an order. Raises UsageError for an order that was not paid."""
-    from sycee.client import api
-    from sycee.core import ids
-
     if len(text) == len(ids.format(0)):
         return text
     found = bank.do(api.order(merchant, text))
