@@ -36,7 +36,7 @@ def fit(
     seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**31 - 1, 1))] = 1,
     json_: AsJson = False,
 ) -> None:
-    """Fit behaviour to published results of pilots, for each structural variant.
+    """Fit behaviour to published results of pilots, for each structure of behaviour.
 
     Prints the prior and the posterior of each fitted parameter, and whether the results inform it. Equal arguments give
     an equal posterior.

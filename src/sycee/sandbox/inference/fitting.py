@@ -1,6 +1,6 @@
 """Fit of behaviour to published results of pilots by ABC-SMC (Toni and others 2009), computed by pyabc.
 
-Each structural variant is fitted by itself. A particle is a probability for each fitted parameter, so that the prior is
+Each structure is fitted separately. A particle is a probability for each fitted parameter, so that the prior is
 uniform; its summary statistics are the simulated results of every pilot. Facts that a description leaves out differ
 between evaluations, from a few towns made for each pilot; so do the pilot's own values of parameters (`variation`).
 """
@@ -61,7 +61,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """Particles of one structural variant: (particles, FITTED) in units of the parameters' file, weights of sum 1."""
+    """Particles of one structure: (particles, FITTED) in units of the parameters' file, weights of sum 1."""
 
     variant: str
     values: Array
@@ -174,7 +174,7 @@ def fit(
     progress: Progress = lambda done, total: None,
     observed: Array | None = None,
 ) -> tuple[Fitted, ...]:
-    """Return the posterior of each structural variant. Equal arguments give equal particles.
+    """Return the posterior of each structure of behaviour. Equal arguments give equal particles.
 
     `progress` is called with simulations done and the most that can be needed. observed: results to fit to instead of
     the published ones, as `simulated` returns them.

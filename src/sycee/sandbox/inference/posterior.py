@@ -1,7 +1,7 @@
 """Draws of parameters: from a posterior that a fit stored, or from the priors.
 
 A posterior is a Parquet file: a column for each fitted parameter in the units of its file (0.23 for a share), `weight`,
-and `variant`, the structural variant that the row was fitted with. Parameters without a column are drawn from their
+and `variant`, the structure of behaviour that the row was fitted with. Parameters without a column are drawn from their
 priors. The file's metadata has the record of the fit (`provenance`). docs/reference/sandbox-predict.md is exact.
 """
 
@@ -51,7 +51,7 @@ class Posterior:
     def draws(
         self, standard: ParameterSet, count: int, seed: int, variant: str = "", *, of_pilots: bool = True
     ) -> list[Parameters]:
-        """Return `count` draws for a structural variant, or for all together. Equal seeds give equal draws.
+        """Return `count` draws for a structure of behaviour, or for all together. Equal seeds give equal draws.
 
         A variant that the posterior does not have is drawn from the particles of all variants. of_pilots: each draw is
         of another pilot, whose values differ from the fitted ones by `pilot_spread`; otherwise of what pilots share.

@@ -91,7 +91,7 @@ class Fit:
 
 
 def fit(arguments: Arguments, inputs: Inputs, bars: Bars) -> Fit:
-    """Fit behaviour to published results of pilots, for each structural variant. Errors as `comparison`."""
+    """Fit behaviour to published results of pilots, for each structure of behaviour. Errors as `comparison`."""
     inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
     pairs = fitting.pairs(arguments["pilots"], arguments["leave_out"])
     files = [(inputs.source(roles.PILOT, one), inputs.source(roles.RESULTS, other)) for one, other in pairs]

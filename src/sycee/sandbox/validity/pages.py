@@ -145,7 +145,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 def _structures(rows: list[dict[str, Any]]) -> Table:
     names = list(rows[0]["by_structure"]) if rows else []
     return Table(
-        "Medians of each structural variant, and the band of seeds alone at central parameters.",
+        "Medians of each structure of behaviour, and the band of seeds alone at central parameters.",
         headings("outcome", *(f">{name}" for name in names), ">seeds, 5 to 95 %"),
         tuple(
             (
