@@ -150,7 +150,7 @@ def test_a_file_that_is_no_certificate_is_refused(header: bytes | None, rows: by
     paths = tmp_path / "x.json", tmp_path / "x.rows"
     paths[0].write_bytes(made().header if header is None else header)
     paths[1].write_bytes(rows)
-    with pytest.raises(UsageError, match=r"no certificate|no file of rows"):
+    with pytest.raises(UsageError, match=r"no header of a certificate|no certificate|no file of rows"):
         certificate.read(*paths)
     assert checked(tmp_path, "x.json").returncode == 2
     assert checked(tmp_path, "missing.json").returncode == 2
