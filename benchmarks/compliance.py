@@ -157,6 +157,7 @@ class Synthetic:
             "to": f"participant-{receiver}",
             "purpose": self._word(PURPOSES),
             "incidental": True,
+            "sold": False,
             "classes": (self._word(CLASSES), self._word(CLASSES)),
             "subject_states": (state,),
             "origin": state,
