@@ -68,12 +68,13 @@ class FindingWriter:
             if result.exempting is not None:
                 why = f" is exempt from {rule.name}: {_facts(result.exempting) or 'by its facts'}."
                 if result.by_attestation and not rule.is_coverage:
-                    return self._exempt_by_declaration(rule, subject + why, subject, before, result)
+                    # Nobody can check such an exemption: it is attested, and never beyond the rule.
+                    evidence = before.evidence + result.evidence
+                    return self._applicable(rule, subject, Verdict.ATTESTED, subject + why, evidence, result)
             return self._not_applicable(rule, subject + why, subject, result)
         if rule.is_coverage and result.holds:
             within = f" is within what profile {rule.profile.id} version {rule.profile.version} models."
             return self._not_applicable(rule, subject + within, subject, result)
-        head, _ = rule.shared
         by_attestation = result.by_attestation or before.by_attestation
         applies: Truth = True if before.truth and result.applies else None
         verdict = verdict_of(applies, result.holds, by_attestation=by_attestation)
@@ -89,13 +90,27 @@ class FindingWriter:
         elif verdict is Verdict.FAIL and result.bases and all(self._binds(name, rule) for name in result.bases):
             verdict, conflicting = Verdict.CONFLICT, tuple(dict.fromkeys(result.bases))
         evidence = before.evidence + result.evidence
-        assurance = self._weakest(evidence)
-        if verdict is Verdict.PASS and assurance is Assurance.REPORTED:
+        if verdict is Verdict.PASS and self._weakest(evidence) is Assurance.REPORTED:
             message = f"{subject} meets {rule.name} on declared and reported facts as of {self._on}."
         else:
             message = self._message(rule, subject, verdict, result, missing, conflicting)
+        return self._applicable(rule, subject, verdict, message, evidence, result, missing, conflicting)
+
+    def _applicable(
+        self,
+        rule: CompiledRule,
+        subject: str,
+        verdict: Verdict,
+        message: str,
+        evidence: tuple[Evidence, ...],
+        result: RuleResult,
+        missing: tuple[str, ...] = (),
+        conflicting: tuple[str, ...] = (),
+    ) -> Finding:
+        head, (remedy, interpretation, _, waiver) = rule.shared
+        assurance = self._weakest(evidence)
         own = (subject, verdict, rule.force, message, evidence, result.chain, result.row, missing, assurance)
-        return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, conflicting, None))
+        return _NEW_FINDING(Finding, (*head, *own, remedy, interpretation, conflicting, waiver))
 
     def _not_applicable(self, rule: CompiledRule, message: str, subject: str, of: RuleResult) -> Finding:
         head, tail = rule.shared  # most findings are not applicable, and share all other fields
@@ -110,25 +125,6 @@ class FindingWriter:
             if each.assurance is weakest:
                 return weakest
         return _weakest_assurance(evidence)
-
-    def _exempt_by_declaration(
-        self, rule: CompiledRule, message: str, subject: str, before: Precondition, result: RuleResult
-    ) -> Finding:
-        """Return the finding for an exemption that nobody can check: it is attested, and never beyond the rule."""
-        evidence = before.evidence + result.evidence
-        head, _ = rule.shared
-        own = (
-            subject,
-            Verdict.ATTESTED,
-            rule.force,
-            message,
-            evidence,
-            (),
-            result.row,
-            (),
-            self._weakest(evidence),
-        )
-        return _NEW_FINDING(Finding, (*head, *own, rule.rule.remedy, rule.rule.interpretation, (), None))
 
     def _binds(self, name: str, rule: CompiledRule) -> bool:
         """Return whether a basis is a rule of another regime that is in effect."""
