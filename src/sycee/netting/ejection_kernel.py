@@ -1,7 +1,8 @@
-"""Compiled search by ejection chains, over payments with one leg each.
+"""Compiled search by ejection chains.
 
-Node n's payments are by_sender[starts[n]:starts[n + 1]], the largest weight first. `slack` [nodes] is what a node may
-still pay out net.
+Legs of payment p are first_legs[p] to first_legs[p + 1]. The payments with a leg that node n sends are
+by_sender[starts[n]:starts[n + 1]], the largest weight first, and those with one that it receives
+by_receiver[ends[n]:ends[n + 1]]. `slack` [nodes] is what a node may still pay out net.
 """
 
 from __future__ import annotations
@@ -35,36 +36,99 @@ def _random(state: Any) -> Any:
 
 @_plain
 def _flip(
-    payment: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any, log: Any, size: Any
-) -> Any:
+    payment: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any, log: Any,
+    size: Any,
+) -> Any:  # fmt: skip
     """Take or leave a payment, and note it in the log; return the size of the log."""
-    amount = amounts[payment]
-    if chosen[payment]:
-        amount = -amount
+    sign = np.int64(1) - 2 * np.int64(chosen[payment])
     chosen[payment] = 1 - chosen[payment]
-    slack[senders[payment]] -= amount
-    slack[receivers[payment]] += amount
+    for leg in range(first_legs[payment], first_legs[payment + 1]):
+        slack[senders[leg]] -= sign * amounts[leg]
+        slack[receivers[leg]] += sign * amounts[leg]
     log[size] = payment
     return size + 1
 
 
 @_plain
-def _drop(
-    senders: Any, receivers: Any, amounts: Any, weights: Any, prices: Any, starts: Any, by_sender: Any, slack: Any,
-    chosen: Any, forced: Any, stamp: Any, noise: Any, state: Any, log: Any, size: Any, waiting: Any, is_waiting: Any,
-) -> Any:  # fmt: skip
-    """Drop payments until no slack is below zero; return the size of the log and the weight lost, -1 if that fails.
+def _fits(
+    payment: Any,
+    first_legs: Any,
+    senders: Any,
+    receivers: Any,
+    amounts: Any,
+    slack: Any,
+) -> Any:
+    """Return whether the slack covers a payment."""
+    begin, end = first_legs[payment], first_legs[payment + 1]
+    if end - begin == 1:
+        return amounts[begin] <= slack[senders[begin]]
+    for leg in range(begin, end):
+        left = slack[senders[leg]]
+        for other in range(begin, end):
+            if senders[other] == senders[leg]:
+                left -= amounts[other]
+            if receivers[other] == senders[leg]:
+                left += amounts[other]
+        if left < 0:
+            return False
+    return True
 
-    A node drops the payment that costs least at the prices: what its weight exceeds them by, a little for its size,
-    what it frees above the need, and what sender and receiver lack after it; times 1 to 1 + noise.
+
+@_plain
+def _cost(
+    payment: Any, node: Any, sign: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any,
+    prices: Any, slack: Any,
+) -> Any:  # fmt: skip
+    """Return what dropping a payment (sign 1) or taking it (-1) costs at the prices, and what that brings the node.
+
+    The costs are what the payment gains or loses at the prices, a little for the size of a dropped one, what it brings
+    above the need, and what other nodes lack after it.
     """
-    count = 0
+    first, end = first_legs[payment], first_legs[payment + 1]
+    weight = np.float64(weights[payment])
+    surplus, brings = sign * weight, np.int64(0)
+    for leg in range(first, end):
+        surplus -= sign * (prices[senders[leg]] - prices[receivers[leg]]) * amounts[leg]
+    cost = max(0.0, surplus)
+    for leg in range(first, end):
+        amount = amounts[leg]
+        # A unit of the first leg is a unit of weight. One of another leg may be of another currency.
+        unit = 1.0 if leg == first else weight / amount
+        giver, taker = senders[leg], receivers[leg]
+        if sign > 0:
+            giver, taker = taker, giver
+            cost += SIZE * unit * amount
+        if taker == node:
+            brings += amount
+        if giver == node:
+            brings -= amount
+            continue
+        lacks = amount - max(np.int64(0), slack[giver])
+        if lacks > 0:
+            cost += lacks * (LACK * unit + prices[giver])
+    excess = brings + slack[node]
+    cost += excess * prices[node] if excess > 0 else -excess * (LACK + prices[node])
+    return cost, brings
+
+
+@_plain
+def _cover(
+    first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any, prices: Any, starts: Any,
+    by_sender: Any, ends: Any, by_receiver: Any, slack: Any, chosen: Any, flipped: Any, stamp: Any, takes: Any,
+    noise: Any, state: Any, log: Any, size: Any, most: Any, waiting: Any, is_waiting: Any,
+) -> Any:  # fmt: skip
+    """Flip payments until no slack is below zero, or the log has `most`.
+
+    Return the size of the log, the change of weight, and whether no slack is below zero.
+    A node that lacks money drops a payment that it sends, or, if `takes`, takes one that it receives: what costs least,
+    times 1 to 1 + noise. No payment is flipped twice, so that it ends.
+    """
+    count, gain = 0, np.int64(0)
     for node in range(slack.shape[0]):
         is_waiting[node] = 0
         if slack[node] < 0:
             waiting[count], is_waiting[node] = node, 1
             count += 1
-    lost = np.int64(0)
     while count:
         count -= 1
         node = waiting[count]
@@ -73,34 +137,45 @@ def _drop(
             best, least = np.int64(-1), 1e300
             for place in range(starts[node], starts[node + 1]):
                 payment = by_sender[place]
-                if chosen[payment] == 0 or forced[payment] == stamp:
+                if chosen[payment] == 0 or flipped[payment] == stamp:
                     continue
-                amount = amounts[payment]
-                receiver = receivers[payment]
-                lacks, excess = amount - max(np.int64(0), slack[receiver]), amount + slack[node]
-                cost = max(0.0, weights[payment] - (prices[node] - prices[receiver]) * amount) + SIZE * amount
-                if lacks > 0:
-                    cost += lacks * (LACK + prices[receiver])
-                cost += excess * prices[node] if excess > 0 else -excess * (LACK + prices[node])
+                cost, brings = _cost(
+                    payment, node, 1.0, first_legs, senders, receivers, amounts, weights, prices, slack
+                )  # fmt: skip
                 if noise > 0.0:
                     cost *= 1.0 + noise * (_random(state) & 1023) / 1024.0
-                if cost < least:
+                if cost < least and brings > 0:
                     best, least = payment, cost
-            if best < 0 or size >= log.shape[0] - 1:
-                return size, np.int64(-1)
-            lost += weights[best]
-            size = _flip(best, senders, receivers, amounts, slack, chosen, log, size)
-            below = receivers[best]
-            if slack[below] < 0 and not is_waiting[below]:
-                waiting[count], is_waiting[below] = below, 1
-                count += 1
-    return size, lost
+            if takes:
+                for place in range(ends[node], ends[node + 1]):
+                    payment = by_receiver[place]
+                    if chosen[payment] == 1 or flipped[payment] == stamp:
+                        continue
+                    cost, brings = _cost(
+                        payment, node, -1.0, first_legs, senders, receivers, amounts, weights, prices, slack
+                    )  # fmt: skip
+                    if noise > 0.0:
+                        cost *= 1.0 + noise * (_random(state) & 1023) / 1024.0
+                    if cost < least and brings > 0:
+                        best, least = payment, cost
+            if best < 0 or size >= most:
+                return size, gain, False
+            is_dropped = chosen[best] == 1
+            gain += -weights[best] if is_dropped else weights[best]
+            flipped[best] = stamp
+            size = _flip(best, first_legs, senders, receivers, amounts, slack, chosen, log, size)
+            for leg in range(first_legs[best], first_legs[best + 1]):
+                below = receivers[leg] if is_dropped else senders[leg]
+                if slack[below] < 0 and below != node and not is_waiting[below]:
+                    waiting[count], is_waiting[below] = below, 1
+                    count += 1
+    return size, gain, True
 
 
 @_plain
 def _fill(
-    senders: Any, receivers: Any, amounts: Any, weights: Any, starts: Any, by_sender: Any, slack: Any, chosen: Any,
-    log: Any, size: Any, waiting: Any, is_waiting: Any, everywhere: Any,
+    first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any, starts: Any, by_sender: Any, slack: Any,
+    chosen: Any, log: Any, size: Any, waiting: Any, is_waiting: Any, everywhere: Any,
 ) -> Any:  # fmt: skip
     """Take what fits, at the nodes whose slack the log has raised or at all; return the size and the weight gained."""
     gained, count = np.int64(0), 0
@@ -111,60 +186,75 @@ def _fill(
             count += 1
     for place in range(size):
         payment = log[place]
-        node = receivers[payment] if chosen[payment] else senders[payment]
-        if not is_waiting[node]:
-            waiting[count], is_waiting[node] = node, 1
-            count += 1
+        for leg in range(first_legs[payment], first_legs[payment + 1]):
+            node = receivers[leg] if chosen[payment] else senders[leg]
+            if not is_waiting[node]:
+                waiting[count], is_waiting[node] = node, 1
+                count += 1
     while count:
         count -= 1
         node = waiting[count]
         is_waiting[node] = 0
         for place in range(starts[node], starts[node + 1]):
             payment = by_sender[place]
-            if chosen[payment] == 0 and amounts[payment] <= slack[node]:
+            if chosen[payment] == 0 and _fits(payment, first_legs, senders, receivers, amounts, slack):
                 if size >= log.shape[0] - 1:
                     return size, gained
-                size = _flip(payment, senders, receivers, amounts, slack, chosen, log, size)
+                size = _flip(
+                    payment,
+                    first_legs,
+                    senders,
+                    receivers,
+                    amounts,
+                    slack,
+                    chosen,
+                    log,
+                    size,
+                )
                 gained += weights[payment]
-                receiver = receivers[payment]
-                if not is_waiting[receiver]:
-                    waiting[count], is_waiting[receiver] = receiver, 1
-                    count += 1
+                for leg in range(first_legs[payment], first_legs[payment + 1]):
+                    receiver = receivers[leg]
+                    if not is_waiting[receiver]:
+                        waiting[count], is_waiting[receiver] = receiver, 1
+                        count += 1
     return size, gained
 
 
 @jit.entry(
     types.void(
-        int32[::1], int32[::1], int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], int64[::1], uint8[::1],
-        int64, float64, float64, int64,
+        int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], int64[::1],
+        int64[::1], int64[::1], uint8[::1], int64, int64, float64, float64, float64, int64,
     ),
     error_model="numpy",
 )  # fmt: skip
 def search(
-    senders: Any, receivers: Any, amounts: Any, weights: Any, prices: Any, starts: Any, by_sender: Any, slack: Any,
-    chosen: Any, chains: Any, hot: Any, noise: Any, seed: Any,
+    first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any, prices: Any, starts: Any,
+    by_sender: Any, ends: Any, by_receiver: Any, slack: Any, chosen: Any, chains: Any, length: Any, hot: Any,
+    noise: Any, rings: Any, seed: Any,
 ) -> None:  # fmt: skip
     """Change `chosen`, feasible or not, into the best feasible set of the search. `slack` is that of the empty set."""
-    count, nodes = amounts.shape[0], slack.shape[0]
+    count, nodes = weights.shape[0], slack.shape[0]
     state = np.empty(1, np.uint64)
     state[0] = uint64(seed) * uint64(0x9E3779B97F4A7C15) + uint64(0xD1B54A32D192ED03)
-    forced = np.zeros(count, np.int64)
+    flipped = np.zeros(count, np.int64)  # the chain that flipped each payment last
     log = np.empty(4 * count + 8, np.int64)
     waiting, is_waiting = np.empty(nodes, np.int64), np.zeros(nodes, np.uint8)
     value = np.int64(0)
     for payment in range(count):
         if chosen[payment]:
-            slack[senders[payment]] -= amounts[payment]
-            slack[receivers[payment]] += amounts[payment]
+            for leg in range(first_legs[payment], first_legs[payment + 1]):
+                slack[senders[leg]] -= amounts[leg]
+                slack[receivers[leg]] += amounts[leg]
             value += weights[payment]
-    _, lost = _drop(
-        senders, receivers, amounts, weights, prices, starts, by_sender, slack, chosen, forced, 1, 0.0, state, log, 0,
-        waiting, is_waiting,
+    _, lost, _ = _cover(
+        first_legs, senders, receivers, amounts, weights, prices, starts, by_sender, ends, by_receiver, slack, chosen,
+        flipped, 1, False, 0.0, state, log, 0, count, waiting, is_waiting,
     )  # fmt: skip
     _, gained = _fill(
-        senders, receivers, amounts, weights, starts, by_sender, slack, chosen, log, 0, waiting, is_waiting, True
-    )
-    value += gained - lost
+        first_legs, senders, receivers, amounts, weights, starts, by_sender, slack, chosen, log, 0, waiting,
+        is_waiting, True,
+    )  # fmt: skip
+    value += gained + lost
     best, kept = value, chosen.copy()
     for chain in range(chains):
         temperature = hot * (1.0 - chain / chains)
@@ -172,26 +262,36 @@ def search(
         most = 1 + _random(state) % FORCED
         for _ in range(TRIES):
             payment = _random(state) % count
-            if chosen[payment] == 0 and forced[payment] != stamp:
-                forced[payment] = stamp
-                size = _flip(payment, senders, receivers, amounts, slack, chosen, log, size)
+            if chosen[payment] == 0 and flipped[payment] != stamp:
+                flipped[payment] = stamp
+                size = _flip(
+                    payment,
+                    first_legs,
+                    senders,
+                    receivers,
+                    amounts,
+                    slack,
+                    chosen,
+                    log,
+                    size,
+                )
                 gain += weights[payment]
                 begun += 1
                 if begun == most:
                     break
         if begun == 0:
             continue
-        size, lost = _drop(
-            senders, receivers, amounts, weights, prices, starts, by_sender, slack, chosen, forced, stamp, noise, state,
-            log, size, waiting, is_waiting,
+        takes = rings > 0.0 and (_random(state) & 0xFFFF) < rings * 65536.0
+        size, change, is_taken = _cover(
+            first_legs, senders, receivers, amounts, weights, prices, starts, by_sender, ends, by_receiver, slack,
+            chosen, flipped, stamp, takes, noise, state, log, size, length, waiting, is_waiting,
         )  # fmt: skip
-        is_taken = lost >= 0
         if is_taken:
             size, gained = _fill(
-                senders, receivers, amounts, weights, starts, by_sender, slack, chosen, log, size, waiting, is_waiting,
-                False,
+                first_legs, senders, receivers, amounts, weights, starts, by_sender, slack, chosen, log, size, waiting,
+                is_waiting, False,
             )  # fmt: skip
-            gain += gained - lost
+            gain += gained + change
             if gain < 0:
                 odds = (_random(state) & 0xFFFFF) / 1048576.0
                 is_taken = temperature > 0.0 and odds < np.exp(gain / temperature)
@@ -202,5 +302,19 @@ def search(
                 kept[:] = chosen
         else:
             while size:
-                size = _flip(log[size - 1], senders, receivers, amounts, slack, chosen, log, size - 1) - 1
+                payment = log[size - 1]
+                size = (
+                    _flip(
+                        payment,
+                        first_legs,
+                        senders,
+                        receivers,
+                        amounts,
+                        slack,
+                        chosen,
+                        log,
+                        size - 1,
+                    )
+                    - 1
+                )
     chosen[:] = kept
