@@ -106,5 +106,6 @@ BENCHMARKS: Final = (
     _row("10k-heavy", 10_000, 50, 0.002, 99.9, 15, 15, deviation=HEAVY, of_solver=True),
     _row("20k-200", 20_000, 200, 0.005, 99.5, 30, 6, of_solver=True),
     _row("20k-200-fast", 20_000, 200, 0.005, 99.5, 10, 3, of_solver=True),
+    _row("300", 300, 20, 0.002, 50, 15, 3, of_solver=True),
     _row("20k-200-heavy", 20_000, 200, 0.005, 99.5, 30, 6, deviation=HEAVY, of_solver=True),
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sycee.netting import exact, fifo, levels, local_search, rounding
+from sycee.netting import ejection, exact, fifo, levels, local_search, rounding
 from sycee.netting.queue import Chosen, Integers, Queue
 from sycee.netting.relaxation import relax
 from sycee.netting.repair import repaired
@@ -16,6 +16,7 @@ from sycee.netting.repair import repaired
 MOVES_PER_SECOND: Final = 1_000_000  # of annealing, for each second of effort
 GAP_SECONDS: Final = 1.5e-3  # share of the bound that a level may lose, times the effort in seconds
 GAP_MIN, GAP_MAX = 5e-5, 2e-3
+CHAIN_STEPS_PER_SECOND: Final = 1_500_000  # chains for each second of effort, times payments
 WHOLE_MAX: Final = 1_000  # payments that branch and bound decides together, beginning with the best set so far
 SMALL: Final = 64  # payments that branch and bound decides alone
 MANY_PER_COLUMN: Final = 100  # payments of a partial column that hit its sum nearly exactly
@@ -38,7 +39,8 @@ class Outcome:
     prices : int64 [nodes]
         From which anybody computes the bound (`relaxation.bound`).
     method : str
-        Which method found the set: none, first-in-first-out, rounding, levels, annealing, branch-and-bound.
+        Which method found the set: none, first-in-first-out, rounding, levels, annealing, ejection,
+        branch-and-bound.
     is_best : bool
         Whether the solver claims that no set is better. A claim in floating point, no proof.
     claim : int, or None
@@ -106,6 +108,15 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
             moves=int(seconds * MOVES_PER_SECOND),
             seed=seed,
         )
+        if queue.count <= WHOLE_MAX:
+            sets["ejection"] = ejection.chains(
+                queue,
+                best,
+                relaxation.prices,
+                count=int(seconds * CHAIN_STEPS_PER_SECOND / queue.count),
+                rings=1.0,
+                seed=seed,
+            )
     is_stopped |= queue.count <= WHOLE_MAX and left <= 0
     if queue.count <= WHOLE_MAX and left > 0:
         best = max(sets.values(), key=queue.value)
