@@ -65,7 +65,7 @@ to = "{receiver}"
 purpose = "payment"
 classes = ["payment"]
 """
-_LAW = """
+LAW = """
 id = "law-of-the-bay"
 version = 1
 title = "A law"
@@ -109,6 +109,11 @@ source = "text"
 """
 
 
+def list_of(*parties: str) -> str:
+    """The list of who is excluded, with these parties."""
+    return _LIST + "".join(_ROW.format(party=each) for each in parties)
+
+
 def network(*without: str) -> str:
     """The declarations, of all banks but some."""
     names = [each for each in BICS if each not in without]
@@ -130,8 +135,8 @@ def declare(bank: Bank, *without: str) -> Compliance:
 
 def exclude(bank: Bank, folder: Path, parties: Sequence[str] = ("somebody-else",)) -> None:
     """Use the law with a list of these parties."""
-    (folder / "law.toml").write_text(_LAW)
-    (folder / "excluded.toml").write_text(_LIST + "".join(_ROW.format(party=each) for each in parties))
+    (folder / "law.toml").write_text(LAW)
+    (folder / "excluded.toml").write_text(list_of(*parties))
     compliance = compliance_of(bank)
     compliance.use([folder / "law.toml"], [folder / "excluded.toml"], by="compliance officer")
 

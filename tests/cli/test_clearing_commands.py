@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.bank.world import ANN, BOB, NORTH, SOUTH
+from tests.clearing import declared
 from tests.clearing.test_gateway import transfer
 from tests.clearing.test_member_messages import cancel, pay_out
 from tests.clearing.world import (
@@ -249,3 +250,52 @@ def test_a_quote_is_given_accepted_and_booked(sycee: Any, bank: Path, keys: Path
     assert re.fullmatch(r"payment 1, \S+: pays 33.33 CNY, gets 36.36 HKD\n", done.out), done.err
     assert sycee("clearing", "accept", bank, NORTH_BANK, found.group(1), "300.00", *north).code == 2
     assert sycee("clearing", "release", bank, *house).out == "1 payment booked\n"
+
+
+@pytest.fixture
+def law(tmp_path: Path) -> list[Any]:
+    """Files of declarations of all banks, of a law and of its list, as arguments."""
+    (tmp_path / "bay.toml").write_text(declared.network())
+    (tmp_path / "law.toml").write_text(declared.LAW)
+    (tmp_path / "excluded.toml").write_text(declared.list_of("somebody-else"))
+    return [tmp_path / "bay.toml", "--profile", tmp_path / "law.toml", "--list", tmp_path / "excluded.toml"]
+
+
+def test_a_payment_across_a_border_waits_until_a_bank_declares_and_admits(
+    sycee: Any,
+    bank: Path,
+    keys: Path,
+    law: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SYCEE_COMPLIANCE", "true")
+    content = transfer(1, receiver=CODES[EAST_BANK])
+    folder = write(sycee, bank, keys, tmp_path / "north", NORTH_BANK, one=content)
+    done = sycee("clearing", "deliver", bank, NORTH_BANK, folder, "--key", keys / "north.pem")
+    assert (done.code, statuses(folder / "one.answer.xml")) == (0, [(uetr(1), "PDNG", "")]), done.err
+    assert sycee("clearing", "queue", bank, "--json").json()["payments"] == []
+
+    refused = sycee("compliance", "declare", bank, *law, "--key", keys / "north.pem")
+    assert refused.code == 2
+    assert "compliance.declare" in refused.err
+    done = sycee("compliance", "declare", bank, *law, "--key", keys / "ann.pem")
+    assert (done.code, done.out) == (0, "network version 1, library version 2; 0 admissions changed\n"), done.err
+    for each in declared.BICS:
+        done = sycee("compliance", "admit", bank, each, "--key", keys / "ann.pem")
+        assert (done.code, done.out.startswith(f"{each}: admit")) == (0, True), done.err
+    done = sycee("compliance", "admit", bank, "nroth", "--key", keys / "ann.pem")
+    assert (done.code, "north" in done.err) == (2, True)
+
+    released = sycee("clearing", "release", bank, "--key", keys / "house.pem")
+    assert (released.code, released.out) == (0, "1 payment booked\n"), released.err
+
+
+def test_a_participant_with_an_excluded_owner_is_refused(sycee: Any, bank: Path, keys: Path, law: list[Any]) -> None:
+    law[-1].write_text(declared.list_of("owner-of-south"))
+    done = sycee("compliance", "declare", bank, *law, "--key", keys / "ann.pem")
+    assert (done.code, "`compliance` of this bank is false" in done.err) == (0, True), done.err
+    refused = sycee("compliance", "admit", bank, "south", "--key", keys / "ann.pem")
+    assert refused.code == 1
+    assert refused.out.startswith("south: refuse, reason ")
+    assert "  law-of-the-bay/owner v1 on south: fail\n" in refused.out

@@ -177,6 +177,9 @@ class Bank:
         self.issuance = IssuanceService(stores, self.registry, self.people, self.institutions, self.proposals)
         self.reserve_rules = ReserveRules(stores, self.proposals)
         self.supply = SupplyPage(stores, self.registry, self.reserve_rules, self.wallet_classes)
+        # --- compliance ---
+        self.compliance = Compliance(stores.engine, stores.clock)
+        judge = self.compliance if config.flag("compliance") else None
         # --- wallets ---
         self.directory = Directory(stores)
         self.issuance.customers = self.directory
@@ -191,7 +194,7 @@ class Bank:
             preset=self.preset,
             rule_sets=self.wallet_classes,
             currency=self._record.currency,
-            compliance=Compliance(stores.engine) if config.flag("compliance") else None,
+            compliance=judge,
         )
         self.changes = Changes(stores, self.people, self.wallets, self.retention)
         references = References(self.personal)
@@ -241,7 +244,6 @@ class Bank:
         groups = VoucherGroups(stores, self.people, self.proposals, self.registry, self.programmes)
         self.vouchers = Vouchers(stores, self.people, self.directory, self.programmes, groups, personal_keys, zone)
         # --- clearing ---
-        judge = Compliance(stores.engine, stores.clock) if config.flag("compliance") else None
         self.clearing = Clearing(stores, self.people, self.proposals, self.registry, judge, folder.clearing, zone)
         # --- life ---
         self.retention.relations = self.directory

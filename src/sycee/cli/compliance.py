@@ -1,7 +1,8 @@
 """`sycee compliance`: check declared facts under several regimes, and explain the verdicts.
 
 `compliance_routes` has the commands about routes, blocs and differences, `compliance_members` those about memberships,
-`compliance_payments` those about payments, and `compliance_authority` those about signatures.
+`compliance_payments` those about payments, `compliance_authority` those about signatures, and `compliance_bank` those
+that store in a bank what it judges by.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from sycee.cli import compliance_authority, compliance_members, compliance_payments, compliance_routes
+from sycee.cli import (
+    compliance_authority,
+    compliance_bank,
+    compliance_members,
+    compliance_payments,
+    compliance_routes,
+)
 from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, NetworkPath, columns, parse_day, print_json
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, progress
@@ -39,6 +46,8 @@ app.command(compliance_members.what_if)
 app.command(compliance_members.members)
 app.command(compliance_payments.screen)
 app.command(compliance_payments.verify_record)
+app.command(compliance_bank.declare)
+app.command(compliance_bank.admit)
 
 Format: TypeAlias = Literal["text", "json", "sarif", "junit", "html"]
 

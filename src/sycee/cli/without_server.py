@@ -9,6 +9,7 @@ FILES: Final = "needs no bank: it works on the files that it names"
 JOURNAL: Final = "reads or writes the files of a ledger on this machine; a server holds its own open"
 MACHINE: Final = "makes or sets up the bank on its own machine"
 SECRETS: Final = "uses private keys or personal data that stay on the bank's machine"
+OFFICE: Final = "is for the compliance officer on the bank's machine"
 HOUSE: Final = "is for the machine of the clearing house; a participant delivers and reads over a server"
 LISTENS: Final = "starts a server, or has the server's address as its own argument"
 
@@ -19,6 +20,8 @@ REASONS: Final[Mapping[str, str]] = {
     "simulate": FILES,
     "sandbox": FILES,
     "compliance": FILES,
+    "compliance declare": OFFICE,
+    "compliance admit": OFFICE,
     "checkpoint verify": FILES,
     "key new": FILES,
     "key prove": FILES,

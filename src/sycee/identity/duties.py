@@ -340,6 +340,12 @@ _RULES: Final = (
     _rule(
         "case.reverse", "take money back by authority", (_D.CASEWORKER, _D.OFFICER), _BOARD, ledger=TWO_OFFICERS,
     ),
+    # compliance
+    _rule(
+        "compliance.declare", "replace the declarations, profiles and lists by which the bank judges",
+        (_D.OFFICER, _D.COMPLIANCE),
+    ),
+    _rule("compliance.admit", "judge a declared participant, and admit or refuse it", (_D.OFFICER, _D.COMPLIANCE)),
     # the folder
     _rule("backup", "write an encrypted backup", (_D.CLOSER, _D.OFFICER)),
     _rule("audit", "read balances, packs, proposals and logs", (_D.AUDITOR, _D.OFFICER)),
