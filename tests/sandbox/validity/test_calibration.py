@@ -47,13 +47,13 @@ def test_ranks_of_drawn_parameters_follow_from_their_arguments() -> None:
 
 @pytest.mark.soak
 def test_fits_find_the_parameters_that_made_their_results() -> None:
-    fits = 60
-    found = calibration.of_fit(
-        fitting.cases((), (), 4), "liquid-wealth", fits=fits, particles=20, generations=1, people=500, seed=4
-    )
+    fits = 30
+    cases = fitting.cases(["jersey-2020", "luohu-2020", "malta-2021"], (), 4)
+    found = calibration.of_fit(cases, "liquid-wealth", fits=fits, particles=20, generations=1, people=400, seed=4)
     counts = np.array([np.histogram(found[:, at], bins=5, range=(0, 1))[0] for at in range(len(FITTED))])
     assert (counts.sum(axis=1) == fits).all()
     # Each fifth has a fifth of all ranks, within four standard deviations of a binomial count.
     expected = counts.sum() / 5
     assert (np.abs(counts.sum(axis=0) - expected) < 4 * np.sqrt(expected * 0.8) + 0.2 * expected).all()
-    assert ((found > 0.02) & (found < 0.98)).mean() > 0.9
+    # 20 particles leave a uniform value outside of all of them twice in 21 times.
+    assert ((found > 0.02) & (found < 0.98)).mean() > 0.8
