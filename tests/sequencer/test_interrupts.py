@@ -50,11 +50,13 @@ class At:
         self._last: dict[FrameType, str] = {}
 
     def __enter__(self) -> At:
+        gc.disable()  # it would run finalizers of earlier tests' objects here, which must not be interrupted
         sys.settrace(self._enter)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
+        gc.enable()
 
     def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
         if not frame.f_code.co_filename.startswith(SOURCES):
