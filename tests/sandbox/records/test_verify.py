@@ -13,6 +13,7 @@ import pytest
 from sycee import cli, data
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
+from sycee.sandbox.inference import posterior
 from sycee.sandbox.pilots import description
 from sycee.sandbox.records import checking, record
 
@@ -155,6 +156,40 @@ def test_what_is_no_record_is_refused(made: Path, tmp_path: Path, run: Run) -> N
     assert (code, "--source is the file of a city" in err) == (2, True)
     code, _, err = run("sandbox", "verify", tmp_path / "nothing.json")
     assert (code, "there is no such file" in err) == (2, True)
+
+
+def test_an_input_that_a_record_does_not_list_is_found_by_a_second_run(made: Path, tmp_path: Path, run: Run) -> None:
+    def change(stored: dict[str, Any]) -> None:
+        stored["inputs"] = [each for each in stored["inputs"] if each["role"] != "posterior"]
+
+    path = changed(made, tmp_path, "p.json", change, sealed=True)
+    assert run("sandbox", "verify", path)[0] == 0
+    code, out, _ = run("sandbox", "verify", path, "--rerun")
+    assert (code, "inputs, number of values: recorded 2, now 3" in out) == (3, True)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"format": {}}', '{"format": []}', '{"format": 1}'])
+def test_foreign_json_is_no_record(content: str, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "foreign.json"
+    path.write_text(content)
+    code, _, err = run("sandbox", "verify", path)
+    assert (code, "is no record of a result" in err) == (2, True)
+    assert run("sandbox", "verify", tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize("key", ["release", "code", "record", "arguments", "inputs"])
+def test_values_of_another_type_are_refused(key: str, made: Path, tmp_path: Path, run: Run) -> None:
+    path = changed(made, tmp_path, "s.json", lambda stored: stored.update({key: 3}), sealed=False)
+    code, _, err = run("sandbox", "verify", path)
+    assert (code, f"has a value of {key} that no command writes" in err) == (3, True)
+    assert "make the result again" in err
+
+
+def test_the_record_of_a_posterior_needs_its_columns(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "posterior.json"
+    path.write_bytes(record.content(posterior.load().record))
+    code, _, err = run("sandbox", "verify", path)
+    assert (code, "without its columns" in err) == (2, True)
 
 
 @pytest.mark.fast

@@ -167,6 +167,9 @@ def test_a_fit_narrows_what_its_pilots_show_and_stores_it_for_predictions(
     posterior.store(other, stored.names, stored.values[::-1], stored.weights, stored.variants, stored.record)
     assert cli.main(["sandbox", "verify", str(other)]) == 3
     assert "differs in columns" in capsys.readouterr().err
+    renamed = other.rename(tmp_path / "other.dat")
+    assert cli.main(["sandbox", "verify", str(renamed), "--rerun"]) == 3
+    assert "differs in columns" in capsys.readouterr().err
     assert cli.main(["sandbox", "fit", "luohu-2020", "mine.toml", "--out", str(out)]) == 2
     assert "no pairs of description and results" in capsys.readouterr().err
     assert cli.main(["sandbox", "fit", "--leave-out", "luohu-2021", "--out", str(out)]) == 2

@@ -23,8 +23,9 @@ FILE_BYTES_MAX: Final = 1 << 30
 PARQUET: Final = b"PAR1"
 SUFFIXES: Final = (".json", posterior.SUFFIX)
 # Keys that may differ in the same result: compared by themselves; times; a ledger, whose bank has keys of its own.
-NOT_COMPARED: Final = frozenset({"release", "code", "inputs", record.RECORD, "ledger.seconds", "ledger.digest"})
-_KEYS: Final = ("release", "code", "arguments", "inputs", record.RECORD)
+NOT_COMPARED: Final = frozenset({"release", "code", record.RECORD, "ledger.seconds", "ledger.digest"})
+_TYPES: Final = {"release": str, "code": str, "arguments": dict, "inputs": list, record.RECORD: str}  # of keys
+_INPUT_KEYS: Final = ("role", "name", "digest")
 
 Arguments = Mapping[str, Any]
 
@@ -88,6 +89,7 @@ class Checked:
 
 
 CODE: Final = "code"
+_AGAIN: Final = "make the result again with this release"
 
 
 def records_in(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -109,7 +111,7 @@ def check(path: Path, folders: Sequence[Path], bars: Bars, *, rerun: bool = Fals
     folders: where to look for inputs, beside the record. rerun: compute the result a second time, if the record itself
     and all inputs are as recorded. Raises UsageError for a file without a record.
     """
-    stored = read(path)
+    stored, columns = _read(path)
     kind = KINDS[stored["format"]]
     places = (*folders, path.parent)
     inputs = Inputs(places)
@@ -117,34 +119,52 @@ def check(path: Path, folders: Sequence[Path], bars: Bars, *, rerun: bool = Fals
         Check("record", stored[record.RECORD], record.digest(stored)),
         Check(CODE, stored["code"], predicting.code_digest(kind.code)),
     ]
-    if path.suffix == posterior.SUFFIX:
-        checks.append(Check("columns", str(stored.get("columns")), posterior.columns_digest(posterior.load(path))))
+    if columns is not None:
+        checks.append(Check("columns", str(stored.get("columns")), columns))
+    checks += [
+        Check(f"{each['role']} {each['name']}", each["digest"], inputs.digest(each["role"], each["name"]))
+        for each in stored["inputs"]
+    ]
     try:
-        checks += [
-            Check(f"{each['role']} {each['name']}", each["digest"], inputs.digest(each["role"], each["name"]))
-            for each in stored["inputs"]
-        ]
         again = None
         if rerun and all(each.is_equal for each in checks if each.of != CODE):
             again = kind.again(stored["arguments"], Inputs(places), bars)
     except (KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{path} has inputs or arguments that no command writes: {error}") from error
+        raise IntegrityError(f"{path} has arguments that no command writes: {error}", hint=_AGAIN) from error
     found = None if again is None else tuple(record.differences(stored, again, NOT_COMPARED))
     return Checked(path, kind.name, stored["release"], tuple(checks), found)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the record in a file. Raises UsageError for a file without one."""
-    found = _content(path)
+    """Return the record in a file. Raises UsageError for a file without one, IntegrityError for a damaged one."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str | None]:
+    """Return the record in a file as `read`, and the digest of the columns of a posterior."""
+    content = read_bytes(path, FILE_BYTES_MAX, "record")
+    found, columns = _content(content, path)
     if found is None:
         raise UsageError(f"{path} is no record of a result", hint="a file that `sycee sandbox` wrote with --out")
-    missing = [key for key in _KEYS if key not in found]
+    missing = [key for key in _TYPES if key not in found]
     if missing:
         raise UsageError(
-            f"{path} has no {' and no '.join(missing)}: an earlier release wrote it, or it was cut",
-            hint="make the result again with this release",
+            f"{path} has no {' and no '.join(missing)}: an earlier release wrote it, or it was cut", hint=_AGAIN
         )
-    return found
+    wrong = [key for key, kind in _TYPES.items() if not isinstance(found[key], kind)]
+    if not wrong and not all(map(_is_input, found["inputs"])):
+        wrong = ["inputs"]
+    if wrong:
+        raise IntegrityError(f"{path} has a value of {wrong[0]} that no command writes", hint=_AGAIN)
+    if columns is None and found["format"] == provenance.FORMAT:
+        raise UsageError(
+            f"{path} has the record of a posterior without its columns", hint="the file that `sycee sandbox fit` wrote"
+        )
+    return found, columns
+
+
+def _is_input(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in _INPUT_KEYS)
 
 
 def as_json(checked: Checked) -> dict[str, Any]:
@@ -163,21 +183,28 @@ def as_json(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _content(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object of a known format in a file, None for another file.
+def _content(content: bytes, path: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the JSON object of a known format in the bytes of a file, None for another file.
 
-    Raises UsageError for a Parquet file that is no posterior.
+    Of a posterior, whatever the name of its file is, also return the digest of its columns. Raises UsageError for a
+    Parquet file that is no posterior, IntegrityError for a posterior with a damaged record.
     """
-    content = read_bytes(path, FILE_BYTES_MAX, "record")
+    found: Any = None
+    columns = None
     try:
-        found = posterior.parse(content, str(path)).record if content.startswith(PARQUET) else json.loads(content)
+        if content.startswith(PARQUET):
+            kept = posterior.parse(content, str(path))
+            found, columns = dict(kept.record), posterior.columns_digest(kept)
+        else:
+            found = json.loads(content)
     except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) and found.get("format") in KINDS else None
+        return None, None
+    known = isinstance(found, dict) and isinstance(found.get("format"), str) and found["format"] in KINDS
+    return (found, columns) if known else (None, None)
 
 
 def _is_record(path: Path) -> bool:
     try:
-        return _content(path) is not None
+        return _content(read_bytes(path, FILE_BYTES_MAX, "record"), path)[0] is not None
     except UsageError:
         return False
