@@ -12,6 +12,7 @@ import pytest
 from sycee import cli, data
 from sycee.core.errors import UsageError
 from sycee.sandbox.behaviour import parameters, variants
+from sycee.sandbox.experiments import comparing
 from sycee.sandbox.inference import fitting, posterior
 from sycee.sandbox.pilots import description, published, town
 from sycee.sandbox.pilots.simulation import Key, Simulation
@@ -33,6 +34,20 @@ def test_equal_arguments_give_an_equal_prediction(prediction: dict[str, Any]) ->
         values = list(row["quantiles"].values())
         assert values == sorted(values)
         assert len(row["sample"]) == FEW["draws"] * len(prediction["structures"])
+
+
+@pytest.mark.fast
+def test_the_digest_of_the_code_is_of_all_that_results_follow_from() -> None:
+    found = set(predicting.code_files(predicting.CODE))
+    assert {"sandbox/validity/predicting.py", "sandbox/city/build.py", "sandbox/seeded_choices.py"} <= found
+    assert {f"{folder}/luohu-2020.toml" for folder in ("data/pilot-designs", "data/pilot-results")} <= found
+    assert {"data/sector-names/standard.toml", "data/behaviour/standard.toml", "data/cities/market-town.toml"} <= found
+    of_run = set(predicting.code_files(predicting.RUN_CODE))
+    assert {"sandbox/ledger_run/run.py", "sandbox/plan.py", "programmes/draw.py", "sandbox/city/build.py"} <= of_run
+    assert {"sandbox/experiments/comparing.py", "programmes/definition.py"} <= set(
+        predicting.code_files(comparing.COMPARISON_CODE)
+    )
+    assert predicting.code_digest() != predicting.code_digest(predicting.RUN_CODE)
 
 
 def test_a_simulated_town_has_the_facts_of_its_description() -> None:

@@ -25,6 +25,10 @@ from sycee.sandbox.inference.provenance import older
 from sycee.sandbox.validity.predicting import CODE, code_digest, quantiles
 
 FORMAT: Final = "sycee-comparison-1"
+COMPARISON_CODE: Final = (
+    *(*CODE, "sandbox/experiments"),
+    *(f"programmes/{name}.py" for name in ("definition", "merchant_groups", "variants")),
+)
 DRAWS: Final = 200
 SEEDS: Final = 2
 SEED: Final = 1
@@ -94,7 +98,7 @@ def compare(
         "population": trial.population,
         "currency": currency.code,
         "posterior": {"source": posterior.source, "digest": posterior.digest, "older": list(older(posterior))},
-        "code": code_digest((*CODE, "experiments")),
+        "code": code_digest(COMPARISON_CODE),
         "runs": runs.digest(),
         "draws": draws,
         "seeds": seeds,

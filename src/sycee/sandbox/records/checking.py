@@ -35,13 +35,13 @@ class Kind:
     """A kind of record: its name, the digest of the code that makes it now, and how it is made again."""
 
     name: str
-    code: tuple[str, ...]  # packages of the sandbox
+    code: tuple[str, ...]  # folders and files of the package
     again: Callable[[Arguments, Inputs, Bars], dict[str, Any]]
 
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
-        comparing.FORMAT: Kind("comparison", (*predicting.CODE, "experiments"), making.comparison),
+        comparing.FORMAT: Kind("comparison", comparing.COMPARISON_CODE, making.comparison),
         provenance.FORMAT: Kind("posterior", making.FIT_CODE, lambda *given: making.fit(*given).record),
         predicting.FORMAT: Kind("prediction", predicting.CODE, making.prediction),
         making.RUN_FORMAT: Kind("run", making.RUN_CODE, making.run_again),

@@ -27,10 +27,10 @@ from sycee.sandbox.validity.scoring import Scores
 
 FIT_CODE: Final = predicting.CODE
 RUN_FORMAT: Final = "sycee-sandbox-run-1"  # as in `ledger_run.record`, which needs the extra of a bank
-RUN_CODE: Final = ("behaviour", "engine", "ledger_run")
+RUN_CODE: Final = predicting.RUN_CODE
 PPM: Final = 1_000_000
 SCORES_FORMAT: Final = "sycee-scores-1"
-SCORES_CODE: Final = ("pilots", "validity")
+SCORES_CODE: Final = ("sandbox/pilots", "sandbox/validity", "data/sector-names")
 
 Arguments = Mapping[str, Any]
 

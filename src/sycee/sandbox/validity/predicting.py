@@ -39,7 +39,14 @@ CANNOT_SAY: Final = (
     "It knows no event of the time: no lockdown, no holiday that the description does not name, no other programme.",
     "Money spent is not an effect. New consumption is a guess: no causal estimate exists for a drop of digital money.",
 )
-CODE: Final = ("behaviour", "engine", "pilots", "inference", "validity")
+# What results follow from, as folders and files of the package: always; of a fit and a prediction; of a run.
+SHARED_CODE: Final = ("sandbox/city", "sandbox/seeded_choices.py", "data/behaviour", "data/cities")
+CODE: Final = (
+    *("sandbox/behaviour", "sandbox/engine", "sandbox/pilots", "sandbox/inference", "sandbox/validity"),
+    *("data/pilot-designs", "data/pilot-results", "data/sector-names"),
+)
+RUN_CODE: Final = ("sandbox/behaviour", "sandbox/engine", "sandbox/ledger_run", "sandbox/plan.py", "programmes")
+_CODE_SUFFIXES: Final = (".py", ".toml")
 
 Progress = Callable[[int, int], None]
 
@@ -115,15 +122,29 @@ def predict(
     }
 
 
-def code_digest(packages: Sequence[str] = CODE) -> str:
-    """Return the BLAKE3-256 of packages of the sandbox and of the figures that a prediction follows from."""
+def code_digest(places: Sequence[str] = CODE) -> str:
+    """Return the BLAKE3-256 of the files of `code_files`, each with its name."""
     made = blake3()
     root = resources.files(sycee)
-    for folder in (*(f"sandbox/{name}" for name in packages), "sandbox/city", "data/behaviour", "data/cities"):
-        for file in sorted(root.joinpath(folder).iterdir(), key=lambda each: each.name):
-            if file.is_file() and file.name.endswith((".py", ".toml")):
-                made.update(f"{folder}/{file.name}\n".encode() + file.read_bytes())
+    for name in code_files(places):
+        made.update(f"{name}\n".encode() + root.joinpath(name).read_bytes())
     return made.hexdigest()
+
+
+def code_files(places: Sequence[str]) -> list[str]:
+    """Return the files of code and figures in folders and files of the package, and in `SHARED_CODE`, by their names.
+
+    Folders inside of a folder are left out.
+    """
+    root = resources.files(sycee)
+    found = []
+    for place in (*places, *SHARED_CODE):
+        if place.endswith(_CODE_SUFFIXES):
+            found.append(place)
+            continue
+        names = sorted(each.name for each in root.joinpath(place).iterdir() if each.is_file())
+        found += [f"{place}/{name}" for name in names if name.endswith(_CODE_SUFFIXES)]
+    return found
 
 
 def _not_used(pilot: Description, simulation: Simulation) -> list[str]:
