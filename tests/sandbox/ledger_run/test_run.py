@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from contextlib import closing
@@ -13,7 +14,7 @@ import pytest
 
 from sycee import cli
 from sycee.bank.bank import Bank
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.records.layout import AccountKind, Purpose
 from sycee.programmes import definition, draw
 from sycee.programmes.definition import Programme, Stratum, Window
@@ -26,10 +27,11 @@ from sycee.sandbox.city.model import tiny_town
 from sycee.sandbox.engine.outcome import Outcome
 from sycee.sandbox.ledger_run import hours, record
 from sycee.sandbox.ledger_run import run as runs
-from sycee.sandbox.ledger_run.folder import BANK, RunFolder
+from sycee.sandbox.ledger_run.folder import BANK, Day, RunFolder
 from sycee.sandbox.ledger_run.live import LiveBank
 from sycee.sandbox.ledger_run.recipients import Recipients
 from sycee.sandbox.ledger_run.sending import Sender
+from sycee.sandbox.validity import predicting
 from sycee.sequencer.embedded import Ledger
 
 TOWN = tiny_town(2_000, 120)
@@ -224,6 +226,47 @@ def test_a_bank_that_was_not_founded_completely_is_founded_anew(tmp_path: Path) 
     (other / "mine.txt").write_text("")
     with pytest.raises(UsageError, match="is not an empty folder"):
         RunFolder.open(other, {"seed": 1})
+
+
+def test_a_run_is_not_continued_by_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of()
+    RunFolder.open(tmp_path, runs.facts(case)).close()
+    RunFolder.open(tmp_path, runs.facts(case)).close()
+    monkeypatch.setattr(predicting, "code_digest", lambda places: "0" * 64)
+    with pytest.raises(UsageError, match=r"has a run that other code began: code [0-9a-f]{64}, now 0000") as caught:
+        RunFolder.open(tmp_path, runs.facts(case))
+    assert "the release that began it, or name a new folder" in str(caught.value.hint)
+    earlier = json.loads((tmp_path / "run.json").read_text())
+    earlier.pop("release")
+    (tmp_path / "run.json").write_text(json.dumps(earlier))
+    with pytest.raises(UsageError, match="other code began: release unknown, now"):
+        RunFolder.open(tmp_path, runs.facts(case))
+
+
+@pytest.mark.parametrize("content", ["[]", '["founded"]', "3", "{"])
+def test_damaged_facts_of_a_run_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(IntegrityError, match="is damaged") as caught:
+        RunFolder.open(tmp_path, {"seed": 1})
+    assert caught.value.hint == "delete the folder, and run again"
+
+
+def test_a_damaged_day_of_a_run_is_refused(tmp_path: Path) -> None:
+    with closing(RunFolder.open(tmp_path, {"seed": 1})) as folder:
+        folder.keep(Day(2, np.ones((50, 8), np.int64), np.ones(90, np.int64), {"paid": 3}))
+        file = tmp_path / "run-day.npz"
+        whole = file.read_bytes()
+        kept = folder.day()
+        assert kept is not None
+        assert (kept.days, dict(kept.counts)) == (2, {"paid": 3})
+        changed = whole[:300] + bytes(each ^ 255 for each in whole[300:400]) + whole[400:]
+        buffer = io.BytesIO()
+        np.save(buffer, np.ones(3))
+        for content in (b"", whole[:20], whole[: len(whole) // 2], whole[:-10], changed, b"foreign", buffer.getvalue()):
+            file.write_bytes(content)
+            with pytest.raises(IntegrityError, match="is damaged") as caught:
+                folder.day()
+            assert caught.value.hint == "delete the folder, and run again"
 
 
 def test_a_list_has_packets_of_two_classes(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,12 @@ RECORD: Final = "record.json"
 FORMAT: Final = "sycee-sandbox-ledger-1"
 BYTES_MAX: Final = 1 << 16
 DAY_BYTES_MAX: Final = 1 << 34
+CODE_FACTS: Final = ("release", "code")  # what began a run, among its facts
+# What numpy raises for a file that was cut or changed; a file of another kind lacks the attributes of an archive.
+DAMAGE: Final = (
+    *(ValueError, KeyError, OSError, EOFError, RuntimeError, TypeError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +87,16 @@ class RunFolder:
         try:
             kept = json.loads(read_bytes(file, BYTES_MAX, "facts of a run"))
             is_founded = kept.pop("founded")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{file} is damaged", hint="delete the folder, and run again") from error
         other = [key for key, value in wanted.items() if kept.get(key) != value]
         if other:
             key = other[0]
+            if key in CODE_FACTS:
+                raise UsageError(
+                    f"{path} has a run that other code began: {key} {kept.get(key, 'unknown')}, now {wanted[key]}",
+                    hint="continue it with the release that began it, or name a new folder for --ledger",
+                )
             raise UsageError(
                 f"{path} has a run with {key} {kept.get(key)!r}, and this one has {wanted[key]!r}",
                 hint="repeat the command of that run to continue it, or name a new folder for --ledger",
@@ -126,7 +139,7 @@ class RunFolder:
             with np.load(io.BytesIO(read_bytes(file, DAY_BYTES_MAX, "day of a run")), allow_pickle=False) as kept:
                 counts = dict(zip(kept["names"].tolist(), kept["counts"].tolist(), strict=True))
                 return Day(int(kept["days"]), kept["purses"], kept["own"], counts)
-        except (ValueError, KeyError, OSError) as error:
+        except DAMAGE as error:
             raise IntegrityError(f"{file} is damaged", hint="delete the folder, and run again") from error
 
     def _write(self) -> None:

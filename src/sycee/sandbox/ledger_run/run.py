@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from blake3 import blake3
 
+import sycee
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
@@ -46,6 +47,7 @@ from sycee.sandbox.ledger_run.live import LiveBank
 from sycee.sandbox.ledger_run.opening import open_books, shop_operators, wallet_records
 from sycee.sandbox.ledger_run.recipients import Recipients
 from sycee.sandbox.ledger_run.sending import Sender
+from sycee.sandbox.validity import predicting
 
 REFUSED: Final = "refused "  # before the names of counts of refusals
 Progress = Callable[[int, int], None]  # (done, total) in days
@@ -162,7 +164,7 @@ def _bank(folder: RunFolder, programme: Programme, seed: bytes) -> LiveBank:
 
 
 def facts(case: Case) -> dict[str, Any]:
-    """Return what must be equal for a run to be continued."""
+    """Return what must be equal for a run to be continued: other code could decide a day differently, and pay twice."""
     return {
         "programme": case.programme.name,
         "programme_digest": blake3(repr(case.programme).encode()).hexdigest(),
@@ -173,6 +175,8 @@ def facts(case: Case) -> dict[str, Any]:
         "days": case.setting.days,
         "ordinary": case.with_ordinary,
         "refund_ppm": case.setting.rules[c.R_REFUND],
+        "release": sycee.__version__,
+        "code": predicting.code_digest(predicting.RUN_CODE),
     }
 
 
