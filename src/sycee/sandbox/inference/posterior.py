@@ -8,6 +8,7 @@ priors. The file's metadata has the record of the fit (`provenance`). docs/refer
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,13 @@ from blake3 import blake3
 from sycee import data
 from sycee.core import typos
 from sycee.core.arrays import Array
-from sycee.core.errors import UsageError
+from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.extras import extra
 from sycee.core.input_files import read_bytes
 from sycee.core.output_files import write_file
 from sycee.sandbox.behaviour.parameters import NAMES, PILOT_SPREAD, Parameters, ParameterSet
 from sycee.sandbox.inference import variation
+from sycee.sandbox.pilots import features
 
 PRIOR: Final = "prior"
 FOLDER: Final = "posteriors"
@@ -114,7 +116,8 @@ def prior() -> Posterior:
 def load(source: Path | str = STANDARD) -> Posterior:
     """Return the posterior in a Parquet file, or the shipped one of this name.
 
-    Raises UsageError for an unknown name, and for a file without weights or with other columns.
+    Raises UsageError for an unknown name, and for a file without weights or with other columns; IntegrityError for a
+    file whose record of the fit is damaged.
     """
     if isinstance(source, Path) or source.endswith(SUFFIX) or "/" in source:
         return parse(read_bytes(Path(source), FILE_BYTES_MAX, "posterior"), str(source))
@@ -142,13 +145,60 @@ def parse(content: bytes, file: str) -> Posterior:
     try:
         values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
         weights = table[WEIGHT].to_numpy().astype(np.float64)
-        record = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
     except (ValueError, TypeError) as error:
         raise UsageError(f"{file} has values that are no numbers", hint="a file of `sycee sandbox fit`") from error
     if not (np.isfinite(values).all() and np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
         raise UsageError(f"{file} has values that are no numbers", hint="a file of `sycee sandbox fit`")
     variants = tuple(str(each) for each in table[VARIANT].to_pylist())
+    record = _record((table.schema.metadata or {}).get(METADATA, b"{}"), file)
     return Posterior(Path(file).name, blake3(content).hexdigest(), names, values, weights, variants, record)
+
+
+def _record(content: bytes, file: str) -> dict[str, Any]:
+    """Return the record of a fit from the metadata of its file; without one, it is empty.
+
+    Raises IntegrityError for a record that lacks what predictions read.
+    """
+    try:
+        found = json.loads(content)
+        wrong = _wrong(found)
+    except (ValueError, RecursionError):
+        wrong = "is no JSON"
+    if wrong:
+        raise IntegrityError(
+            f"{file} has a damaged record of its fit, which {wrong}",
+            hint="restore the file, or fit again: sycee sandbox fit --out FILE.parquet",
+        )
+    return dict(found)
+
+
+def _wrong(found: Any) -> str:
+    """Return what is wrong with the record of a fit, as words that follow "which"; "" if nothing is."""
+    if not isinstance(found, dict):
+        return "is no JSON object"
+    if not found:
+        return ""
+    pilots = found.get("pilots")
+    if not isinstance(found.get("priors"), str):
+        return "has no text `priors`"
+    if not isinstance(pilots, list):
+        return "has no list `pilots`"
+    for at, pilot in enumerate(pilots):
+        each = pilot if isinstance(pilot, dict) else {}
+        missing = [key for key in ("name", "file", "results") if not isinstance(each.get(key), str)]
+        if missing:
+            return f"has no text `pilots[{at}].{missing[0]}`"
+        known = each.get("features")
+        known = known if isinstance(known, dict) else {}
+        missing = [name for name in features.NUMBERS if not _is_positive(known.get(name))]
+        missing += [name for name in features.KINDS if not isinstance(known.get(name), str)]
+        if missing:
+            return f'has no feature "{missing[0]}" in `pilots[{at}]`'
+    return ""
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def columns_digest(found: Posterior) -> str:
