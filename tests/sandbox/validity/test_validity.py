@@ -156,6 +156,13 @@ def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytes
     assert "has no results" in capsys.readouterr().err
 
 
+@pytest.mark.fast
+def test_simulations_of_a_fit_follow_from_its_particles() -> None:
+    assert fitting.expected(1_000, 1) == 11_000
+    assert fitting.expected(1_000, 3) == 11_000  # no generation begins after as many as `SIMULATIONS_MAX`
+    assert fitting.expected(100, 3) == 3_100
+
+
 def test_a_fit_narrows_what_its_pilots_show_and_stores_it_for_predictions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,9 +175,18 @@ def test_a_fit_narrows_what_its_pilots_show_and_stores_it_for_predictions(
     low, _, high = by_name["claim_app"]["posterior"]
     assert 0.9 < low <= high < 1
     assert posterior.load(out).weights.size == 40
+    steps: list[tuple[int, int]] = []
     (again,) = fitting.fit(
-        fitting.cases(["luohu-2020"], [], 5), ["liquid-wealth"], particles=10, generations=1, people=200, seed=5
+        fitting.cases(["luohu-2020"], [], 5),
+        ["liquid-wealth"],
+        particles=10,
+        generations=1,
+        people=200,
+        seed=5,
+        progress=lambda done, total: steps.append((done, total)),
     )
+    assert steps[-1] == (110, 110)  # 10 for the tolerance, and as many as the share of 0.1 needs
+    assert 50 < again.simulations < 300
     stored = posterior.load(out)
     assert np.array_equal(stored.values[:10], again.values)
     capsys.readouterr()

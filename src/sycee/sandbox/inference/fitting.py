@@ -44,7 +44,7 @@ FITTED: Final = (
 )
 PARTICLES: Final = 100
 GENERATIONS: Final = 1
-SIMULATIONS_MAX: Final = 3_000  # of one variant
+SIMULATIONS_MAX: Final = 3_000  # of one variant: no generation begins after as many; one that began is completed
 PEOPLE: Final = 4_000
 TOWNS: Final = 12  # of each pilot
 QUANTILE: Final = 0.1  # of distances: the tolerance of a generation, from those of the one before
@@ -176,19 +176,36 @@ def fit(
 ) -> tuple[Fitted, ...]:
     """Return the posterior of each structure of behaviour. Equal arguments give equal particles.
 
-    `progress` is called with simulations done and the most that can be needed. observed: results to fit to instead of
+    `progress` is called with simulations done and those that are expected. observed: results to fit to instead of
     the published ones, as `simulated` returns them.
     """
     standard = behaviour.standard()
-    total = SIMULATIONS_MAX * len(structures)
+    each = expected(particles, generations)
+    total = each * len(structures)
     found = []
     for at, name in enumerate(structures):
 
-        def done(count: int, before: int = at * SIMULATIONS_MAX) -> None:
-            progress(before + min(count, SIMULATIONS_MAX), total)
+        def done(count: int, before: int = at * each) -> None:
+            progress(before + min(count, each), total)
 
         found.append(_fit(cases, standard, name, particles, generations, people, seed + at, done, observed))
+        done(each)
     return tuple(found)
+
+
+def expected(particles: int, generations: int) -> int:
+    """Return the number of simulations that a fit of one structure is expected to need.
+
+    As many as particles give the first tolerance. Each generation accepts the share `QUANTILE`; later ones may accept
+    fewer.
+    """
+    generation = round(particles / QUANTILE)
+    total = particles + generation
+    for _ in range(1, generations):
+        if total >= SIMULATIONS_MAX:
+            break
+        total += generation
+    return total
 
 
 def simulated(
