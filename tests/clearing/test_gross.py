@@ -144,6 +144,19 @@ def test_payment_against_payment_is_one_chain(town: Place) -> None:
     assert {(NORTH_BANK, EAST_BANK, CNY, 10_00), (EAST_BANK, NORTH_BANK, HKD, 11_00)} <= flows
 
 
+def test_the_terms_of_both_sides_hold(town: Place) -> None:
+    now_ns = town.bank.stores.clock.now_ns()
+    due, end, later = (now_ns + each * 10**9 for each in (60, 600, 900))
+    town.send(NORTH_BANK, Sent(47, EAST_BANK, 2, back=(HKD, 1), until_ns=later))
+    over = Sent(47, NORTH_BANK, 1, HKD, (CNY, 2), until_ns=now_ns)
+    assert town.send(EAST_BANK, over, business_id="OVER").reasons == {0: "TM01"}
+    assert town.states(47) == ["unmatched"]
+    mine = Sent(47, NORTH_BANK, 1, HKD, (CNY, 2), priority=0, from_ns=due, until_ns=end)
+    assert town.send(EAST_BANK, mine, business_id="P47").reasons == {}
+    found = town.bank.clearing.payments.get(uetr(47))
+    assert (found.state, found.priority, found.from_ns, found.until_ns) == ("cleared", 0, due, end)
+
+
 def test_no_leg_of_a_pair_is_booked_alone(town: Place) -> None:
     """The second leg has no money: the chain moves neither."""
     own = town.funds(SOUTH_BANK, HKD).minor

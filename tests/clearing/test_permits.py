@@ -12,7 +12,7 @@ from tests.clearing import declared
 from tests.clearing.declared import MIDDLE
 from tests.clearing.test_gateway import deliver, transfer
 from tests.clearing.test_member_messages import east_side, north_side, returned, status_rows, take
-from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
+from tests.clearing.world import CNY, CODES, EAST_BANK, HKD, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
 
 from sycee.clearing import chains, gateway
 from sycee.database.events import EventKind, events_after, newest_event
@@ -176,6 +176,24 @@ def test_both_sides_of_a_payment_against_payment_are_screened(desk: tuple[Place,
     side = east_side(83, 82, intermediary1=Institution(bic=MIDDLE))
     assert status_rows(take(place, side, participant=EAST_BANK)) == [(uetr(83), "RJCT", "RR04")]
     assert reason(place, 82) == ("refused", "RR04")
+
+
+def test_both_sides_with_the_same_uetr_are_screened(desk: tuple[Place, Path]) -> None:
+    """Only the second message names a bank of another state: the payment needs a permit by it."""
+    place, folder = desk
+    place.send(NORTH_BANK, Sent(90, SOUTH_BANK, 7_00, back=(HKD, 5_00)))
+    way = (CODES[SOUTH_BANK], MIDDLE, CODES[NORTH_BANK])
+    place.send(SOUTH_BANK, Sent(90, NORTH_BANK, 5_00, HKD, (CNY, 7_00), passes=way))
+    assert place.states(90) == ["valid"]
+    place.send(NORTH_BANK, Sent(91, EAST_BANK, 7_00, back=(HKD, 5_00), passes=DIRECT))
+    way = (CODES[EAST_BANK], MIDDLE, CODES[NORTH_BANK])
+    place.send(EAST_BANK, Sent(91, NORTH_BANK, 5_00, HKD, (CNY, 7_00), passes=way))
+    place.bank.clearing.permits.ask()
+    assert place.states(90, 91) == ["queued", "queued"]
+    assert (len(digests(place, 90)), len(digests(place, 91))) == (2, 3)
+    declared.exclude(place.bank, folder, ["owner-of-middle"])
+    place.bank.clearing.permits.renew()
+    assert [reason(place, each) for each in (90, 91)] == [("refused", "RR04")] * 2
 
 
 def test_a_permit_ends_with_its_day(desk: tuple[Place, Path]) -> None:

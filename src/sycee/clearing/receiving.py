@@ -309,12 +309,14 @@ class _Storing:
             if (sender, receiver) == (self._participant, made.receivers[row]) and tuple(legs) == (*mine, *back):
                 numbers[row] = number
             elif (sender, receiver) == (made.receivers[row], self._participant) and made.back_amounts[row]:
-                if tuple(legs) == (*back, *mine):
+                if tuple(legs) != (*back, *mine):
+                    self._reasons[row] = reasons.WRONG_AMOUNT
+                elif state == UNMATCHED and message_of[row] and self._checked.reason[row]:
+                    self._reasons[row] = self._checked.reason[row]
+                else:
                     numbers[row] = number
                     if state == UNMATCHED and message_of[row]:
-                        self.match(number, int(message_of[row]))
-                else:
-                    self._reasons[row] = reasons.WRONG_AMOUNT
+                        self._merge(number, row, int(message_of[row]))
             else:
                 self._reasons[row] = reasons.SAME_UETR if message_of[row] else reasons.SAME_MESSAGE
 
@@ -348,18 +350,31 @@ class _Storing:
         if (other.currency, other.minor, other.back_currency, other.back_minor) != legs:
             self._mismatched[row], self._reasons[row] = True, reasons.WRONG_AMOUNT
             return True
-        until = [each for each in (other.until_ns, int(made.until_ns[row])) if each]
-        values = {
-            "from_ns": max(other.from_ns, int(made.from_ns[row])), "until_ns": min(until, default=0),
-            "priority": min(other.priority, int(made.priorities[row])),
-        }  # fmt: skip
-        connection.execute(PAYMENTS.update().where(PAYMENTS.c.number == other.number).values(values))
-        if row in made.chains:
-            self._add_chain(other.number, made.chains[row])
-        self.match(other.number, int(message_of[row]))
+        self._merge(other.number, row, int(message_of[row]))
         self._paired.add(row)
         numbers[row] = other.number
         return True
+
+    def _merge(self, number: int, row: int, message: int) -> None:
+        """Add the terms and the chain of the other side to a payment that waits for it, and let the payment continue.
+
+        The later start, the earlier end and the more urgent priority count. A payment that is matched stays as it is.
+        """
+        made, connection = self._made, self._connection
+        waits = (PAYMENTS.c.number == number) & (PAYMENTS.c.state == UNMATCHED)
+        columns = (PAYMENTS.c.from_ns, PAYMENTS.c.until_ns, PAYMENTS.c.priority)
+        first = connection.execute(sqlalchemy.select(*columns).where(waits)).one_or_none()
+        if first is None:
+            return
+        until = [each for each in (first.until_ns, int(made.until_ns[row])) if each]
+        values = {
+            "from_ns": max(first.from_ns, int(made.from_ns[row])), "until_ns": min(until, default=0),
+            "priority": min(first.priority, int(made.priorities[row])),
+        }  # fmt: skip
+        connection.execute(PAYMENTS.update().where(waits).values(values))
+        if row in made.chains:
+            self._add_chain(number, made.chains[row])
+        self.match(number, message)
 
     def _add_chain(self, number: int, chain: Chain) -> None:
         """Store the chain of the other side: compliance is asked about both."""
