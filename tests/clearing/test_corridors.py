@@ -173,7 +173,11 @@ def test_an_acceptance_across_a_border_waits_for_compliance(tmp_path: Path) -> N
         declared.admit_all(town.bank, tmp_path)
         assert town.release() == (1, 33_33, 0)
         assert town.bank.clearing.payments.of_numbers([number])[number].state == "booked"
-        assert len(town.bank.clearing.permits.digests(number)) == 2  # one for each currency
+        records = declared.compliance_of(town.bank).screenings(str(uuid.UUID(int=1 << 64 | 33_33)))
+        assert tuple(each.digest for each in records) == town.bank.clearing.permits.digests(number)
+        # Each leg in its own direction.
+        ways = [(each.record["sender"], each.record["receiver"]) for each in records]
+        assert ways == [("north", "east"), ("east", "north")]
         assert town.bank.check() == []
 
 

@@ -247,10 +247,11 @@ class Corridors:
         def column(value: int) -> Array:
             return np.array([value], np.int64)
 
+        chains, back_chains = self._chains(made, found)
         instructions = Instructions(
             uetr_bytes([made.uetr]), [made.uetr.replace("-", "")], column(0), column(found.provider),
             column(found.takes), column(made.pays_minor), back_currencies=column(found.gives),
-            back_amounts=column(gets), chains=self._chains(made, found),
+            back_amounts=column(gets), chains=chains, back_chains=back_chains,
         )  # fmt: skip
         receipt = self._receiving.receive(
             taker, content, signature, instructions, kind=quotes.ACCEPTANCE, who=who, also=store
@@ -259,17 +260,19 @@ class Corridors:
             self._permits.ask()
         return int(receipt.numbers[0])
 
-    def _chains(self, made: Acceptance, found: StoredQuote) -> dict[int, Chain]:
-        """Return the chain of an acceptance for compliance, if it may cross a border."""
+    def _chains(self, made: Acceptance, found: StoredQuote) -> tuple[dict[int, Chain], dict[int, Chain]]:
+        """Return the chains of both legs of an acceptance for compliance, if they may cross a border.
+
+        The taker pays the provider, and the provider pays the taker.
+        """
         from sycee.clearing.chains import Chain
         from sycee.iso20022.credit_transfers import Agent
-        from sycee.iso20022.elements import Amount
 
         codes = (made.taker, self._register.participant(found.provider).code)
         # A code that is no BIC names no state.
         agents = tuple(Agent(bic=each, states=(each[4:6],) if len(each) in _BIC else ()) for each in codes)
-        chain = Chain(agents, instructed=Amount(money.currency_code(found.gives), made.gets_minor))
-        return {0: chain} if chain.crosses else {}
+        chain, back = Chain(agents), Chain(agents[::-1])
+        return ({0: chain}, {0: back}) if chain.crosses else ({}, {})
 
     def _require_own(self, participant: int, code: str) -> None:
         mine = self._register.participant(participant).code

@@ -48,6 +48,7 @@ class Instructions:
     - `originals`: of a return, the number of the booked payment, or -1 for one that is unknown; else 0.
     - `partners`: (n, 16) u1, of payment against payment whose other side has another UETR: that UETR, else zero.
     - `chains`: by row, of the payments that may cross a border, for compliance. Equal chains may be one object.
+    - `back_chains`: the same of the other side's leg, where the delivery has the mandate of both sides.
 
     Columns that are omitted are zero, and `priorities` NORMAL. Raises UsageError for columns of other lengths.
     """
@@ -66,6 +67,7 @@ class Instructions:
     originals: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     partners: Bytes = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
     chains: Mapping[int, Chain] = field(default_factory=dict)
+    back_chains: Mapping[int, Chain] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.amounts)

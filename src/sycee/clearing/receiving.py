@@ -7,7 +7,7 @@ a crash leaves all of it or nothing, and the same delivery again gets the first 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -191,7 +191,7 @@ class Receiving:
                 refuse(rows & ~np.isin(party << 32 | currencies, places), reasons.NO_CURRENCY)
         refuse((made.until_ns > 0) & (made.until_ns <= now_ns), reasons.TOO_LATE)
         crossing = np.zeros(made.size, np.int64)
-        crossing[list(made.chains)] = 1
+        crossing[[*made.chains, *made.back_chains]] = 1
         waits = (crossing == 1) & self._screens
         state = np.select([reason != "", has_back, waits, made.from_ns > now_ns], [0, 1, 2, 3], 4)
         return _Checked(state, reason.tolist(), crossing)
@@ -421,17 +421,21 @@ class _Storing:
 
     def _permits(self, numbers: Array, is_new: Array) -> None:
         """Store the chains of new payments, about which compliance is asked."""
-        chains = self._made.chains
-        rows = [row for row in chains if is_new[row] and row not in self._paired]
+        made = self._made
+        crossing = dict.fromkeys([*made.chains, *made.back_chains])
+        rows = [row for row in crossing if is_new[row] and row not in self._paired]
         if not rows:
             return
-        found: dict[int, int] = {}  # by the identity of a chain, which many payments share
-        for row in rows:
-            if id(chains[row]) not in found:
-                found[id(chains[row])] = chain_number(self._connection, chains[row])
+        found = {id(None): 0}  # by the identity of a chain, which many payments share
+
+        def stored(chains: Mapping[int, Chain]) -> Array:
+            for chain in map(chains.get, rows):
+                if chain is not None and id(chain) not in found:
+                    found[id(chain)] = chain_number(self._connection, chain)
+            return np.array([found[id(chains.get(row))] for row in rows], np.int64)
+
         columns = {
-            "payment": numbers[rows], "chain": np.array([found[id(chains[row])] for row in rows], np.int64),
-            "back_chain": 0,
+            "payment": numbers[rows], "chain": stored(made.chains), "back_chain": stored(made.back_chains),
             "digests": "", "network": "", "library": "", "until_day": "",
         }  # fmt: skip
         insert_columns(self._connection, PERMITS, columns)
