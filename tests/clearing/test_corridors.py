@@ -163,6 +163,22 @@ def test_a_quote_of_a_corridor_that_officers_ended_is_refused(town: Place) -> No
     assert accepted(town, found, 10_00)
 
 
+def test_the_corridor_that_was_signed_last_counts(town: Place) -> None:
+    open_ = town.bank.clearing.corridors.open
+    values = {"valid_s": 60, "maker": town.maker}
+    first, second = (open_(EAST_BANK, "CNY", "HKD", most_minor=each, **values) for each in (200_00, 300_00))
+    agree(town.bank, second)
+    found = quote(town)
+    agree(town.bank, first)
+    assert [each.most_minor for each in town.bank.clearing.corridors.corridors()] == [200_00]
+    assert [each.left_minor for each in town.bank.clearing.corridors.current()] == [200_00]
+    with pytest.raises(UsageError, match=r"is accepted for 1.00 CNY to 200.00 CNY; got 200.01 CNY"):
+        accepted(town, found, 200_01)
+    with pytest.raises(UsageError, match=r"offers at most 200.00 CNY"):
+        quote(town)
+    assert accepted(town, found, 200_00)
+
+
 def test_an_acceptance_across_a_border_waits_for_compliance(tmp_path: Path) -> None:
     with place(tmp_path, compliance="true") as town:
         corridor(town)

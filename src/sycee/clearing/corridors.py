@@ -61,7 +61,10 @@ class Corridor:
 
 @dataclass(frozen=True, slots=True)
 class StoredQuote:
-    """A quote as stored. `used_minor`: of its amount, what acceptances took. Currencies are ISO 4217 numbers."""
+    """A quote as stored. Currencies are ISO 4217 numbers.
+
+    `used_minor`: of its amount, what acceptances took. `corridor_minor`: the most that its corridor permits now.
+    """
 
     number: int
     id: int
@@ -75,12 +78,13 @@ class StoredQuote:
     digest: str
     message: int
     at_ns: int
-    used_minor: int = 0
+    used_minor: int
+    corridor_minor: int
 
     @property
     def left_minor(self) -> int:
         """Return what may still be accepted."""
-        return self.most_minor - self.used_minor
+        return max(0, min(self.most_minor, self.corridor_minor) - self.used_minor)
 
 
 class Corridors:
@@ -152,11 +156,7 @@ class Corridors:
             query = sqlalchemy.select(QUOTES.c.id).where(chosen).limit(_CURRENT)
             query = query.order_by(QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives)
             found = [_quote(connection, id) for id in connection.scalars(query).all()]
-            return [
-                each
-                for each in found
-                if each.left_minor > 0 and _permitted(connection, each.provider, each.takes, each.gives) is not None
-            ]
+        return [each for each in found if each.left_minor > 0]
 
     def quote_of(self, payment: int) -> StoredQuote:
         """Return the quote of which a payment is an acceptance. Raises NotFound for another payment."""
@@ -322,9 +322,10 @@ def _check_open(connection: Connection, found: StoredQuote, pays_minor: int, now
     ).scalar_one()
     if newest != found.id:
         raise UsageError(f"{name} was replaced by {ids.format(newest)}", hint="accept the newer one")
-    if _permitted(connection, found.provider, found.takes, found.gives) is None:
+    stored = _quote(connection, found.id)
+    if not stored.corridor_minor:
         raise UsageError(f"{name} is not accepted: officers ended its corridor", hint="ask another participant")
-    least, left = max(1, found.least_minor), _quote(connection, found.id).left_minor
+    least, left = max(1, found.least_minor), stored.left_minor
     if not least <= pays_minor <= left:
         amounts = [_shown(each, found.takes) for each in (least, left, pays_minor)]
         raise UsageError(
@@ -343,7 +344,11 @@ def _quote(connection: Connection, id: int) -> StoredQuote:
     used = sqlalchemy.select(sqlalchemy.func.sum(PAYMENTS.c.minor)).join(DEALS, DEALS.c.payment == PAYMENTS.c.number)
     minor = connection.scalar(used.where(DEALS.c.quote == row.number, sqlalchemy.not_(lost)))
     values = {name: value for name, value in row._mapping.items() if name not in ("numerator", "denominator")}
-    return StoredQuote(**values, rate=Fraction(row.numerator, row.denominator), used_minor=int(minor or 0))
+    corridor = _permitted(connection, row.provider, row.takes, row.gives)
+    return StoredQuote(
+        **values, rate=Fraction(row.numerator, row.denominator), used_minor=int(minor or 0),
+        corridor_minor=corridor.most_minor if corridor else 0,
+    )  # fmt: skip
 
 
 def _shown(minor: int, currency: int) -> str:
@@ -361,12 +366,11 @@ class _Corridor:
     name = CORRIDOR
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Open the corridor."""
-        self._set(connection, intent.id, OPEN)
+        """Open the corridor. It gets the next number: of a pair, the corridor that opened last counts."""
+        values = {"state": OPEN, "number": _next(connection, CORRIDORS.c.number)}
+        chosen = (CORRIDORS.c.proposal == intent.id) & (CORRIDORS.c.state != OPEN)
+        connection.execute(CORRIDORS.update().where(chosen).values(values))
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Refuse the corridor."""
-        self._set(connection, intent.id, REFUSED)
-
-    def _set(self, connection: Connection, id: int, state: str) -> None:
-        connection.execute(CORRIDORS.update().where(CORRIDORS.c.proposal == id).values(state=state))
+        connection.execute(CORRIDORS.update().where(CORRIDORS.c.proposal == intent.id).values(state=REFUSED))

@@ -118,8 +118,9 @@ LINES: Final = Table(
     *required(MINOR, "minor"),
     state_column(PROPOSED, OPEN, REFUSED),
 )
-# What officers let a participant quote: the newest open row of a provider and pair counts. `most_minor`: of a quote, in
-# the currency that the provider takes, 0 for nothing any more. `valid_ns`: the longest validity of a quote.
+# What officers let a participant quote: the newest open row of a provider and pair counts. `number`: a row gets the
+# next one when it is opened. `most_minor`: of a quote, in the currency that the provider takes, 0 for nothing any more.
+# `valid_ns`: the longest validity of a quote.
 CORRIDORS: Final = Table(
     "clearing_corridors",
     METADATA,
