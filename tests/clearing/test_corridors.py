@@ -43,10 +43,10 @@ def issue(town: Place, participant: int, minor: int) -> None:
     agree(town.bank, town.bank.clearing.register.issue(participant, "HKD", minor, maker=town.maker))
 
 
-def corridor(town: Place, *, most_minor: int = 500_00, valid_s: int = 60) -> None:
-    """East Bank may quote: it takes yuan and gives Hong Kong dollars."""
+def corridor(town: Place, *, provider: int = EAST_BANK, most_minor: int = 500_00, valid_s: int = 60) -> None:
+    """East Bank, or another one, may quote: it takes yuan and gives Hong Kong dollars."""
     made = town.bank.clearing.corridors.open(
-        EAST_BANK, "CNY", "HKD", most_minor=most_minor, valid_s=valid_s, maker=town.maker
+        provider, "CNY", "HKD", most_minor=most_minor, valid_s=valid_s, maker=town.maker
     )
     agree(town.bank, made)
 
@@ -232,6 +232,15 @@ def test_what_nobody_signed_is_refused(town: Place) -> None:
     with pytest.raises(UsageError, match="the house refuses the payment: RC04"):
         accepted(town, found, 10_00, taker=EAST_BANK)
     assert len(town.bank.clearing.payments.page()) == 0
+
+
+def test_the_id_of_another_provider_is_refused(town: Place) -> None:
+    for each in (EAST_BANK, SOUTH_BANK):
+        corridor(town, provider=each)
+    found = quote(town)
+    with pytest.raises(UsageError, match="belongs to another quote"):
+        quote(town, by=SOUTH_BANK, provider=CODES[SOUTH_BANK], id=found.id)
+    assert [each.id for each in town.bank.clearing.corridors.current()] == [found.id]
 
 
 def test_an_officer_of_each_currency_opens_a_corridor(town: Place) -> None:

@@ -183,6 +183,8 @@ class Corridors:
         def store(connection: Connection, message: int) -> None:
             now_ns = read_ns(self._stores.clock)
             _check_corridor(connection, provider, takes, gives, made, now_ns)
+            if connection.scalar(sqlalchemy.select(QUOTES.c.number).where(QUOTES.c.id == made.id)) is not None:
+                raise _other_quote(made.id)
             row = {
                 "number": _next(connection, QUOTES.c.number), "id": made.id, "provider": provider, "takes": takes,
                 "gives": gives, "numerator": made.rate.numerator, "denominator": made.rate.denominator,
@@ -195,7 +197,7 @@ class Corridors:
         self._receiving.keep(provider, content, signature, business_id, kind=quotes.QUOTE, who=who, also=store)
         stored = self.get(made.id)
         if (stored.provider, stored.digest) != (provider, made.digest):
-            raise UsageError(f"the id {ids.format(made.id)} belongs to another quote", hint="use a fresh id")
+            raise _other_quote(made.id)
         return stored
 
     def acceptance(self, taker: int, quote: int, pays_minor: int, *, uetr: str) -> Acceptance:
@@ -278,6 +280,10 @@ class Corridors:
         mine = self._register.participant(participant).code
         if code != mine:
             raise UsageError(f"it is {code}'s, and {mine} delivers it", hint="deliver your own")
+
+
+def _other_quote(id: int) -> UsageError:
+    return UsageError(f"the id {ids.format(id)} belongs to another quote", hint="use a fresh id")
 
 
 def _gets(found: StoredQuote, pays_minor: int) -> int:
