@@ -126,6 +126,24 @@ def test_an_acceptance_settles_in_a_set_that_weighs_by_its_rate(town: Place) -> 
     assert town.bank.clearing.payments.of_numbers([number])[number].state == "booked"
 
 
+def test_only_a_valid_quote_weighs(town: Place) -> None:
+    rates = town.bank.clearing.rates
+    for each in (EAST_BANK, SOUTH_BANK):
+        corridor(town, provider=each)
+    quote(town)
+    south = {"by": SOUTH_BANK, "provider": CODES[SOUTH_BANK]}
+    quote(town, rate=Fraction(2), **south)  # type: ignore[arg-type]
+    assert rates.current() == {CNY: 1, HKD: Fraction(1, 2)}
+    quote(town, rate=Fraction(10**9), least_minor=0, most_minor=0, **south)  # type: ignore[arg-type]
+    assert rates.current() == {CNY: 1, HKD: 1 / RATE}
+    corridor(town, most_minor=0)
+    assert rates.current() == {CNY: 1}
+    corridor(town)
+    assert rates.current() == {CNY: 1, HKD: 1 / RATE}
+    town.bank.set_clock(town.bank.stores.clock.now_ns() + MINUTE_NS)
+    assert rates.current() == {CNY: 1}
+
+
 def test_a_quote_that_ended_was_replaced_or_is_used_up_is_refused(town: Place) -> None:
     corridor(town)
     first = quote(town)

@@ -134,12 +134,10 @@ class Corridors:
 
     def corridors(self) -> list[Corridor]:
         """Return the corridors that count now, by provider and currencies."""
-        newest = {}
+        query = sqlalchemy.select(CORRIDORS).where(_in_force())
+        query = query.order_by(CORRIDORS.c.provider, CORRIDORS.c.takes, CORRIDORS.c.gives)
         with reading(self._stores.engine) as connection:
-            query = sqlalchemy.select(CORRIDORS).where(CORRIDORS.c.state == OPEN).order_by(CORRIDORS.c.number)
-            for row in connection.execute(query):
-                newest[row.provider, row.takes, row.gives] = Corridor(**row._mapping)
-        return [each for _, each in sorted(newest.items()) if each.most_minor]
+            return [Corridor(**row._mapping) for row in connection.execute(query)]
 
     def get(self, id: int) -> StoredQuote:
         """Return a quote. Raises NotFound if there is none."""
@@ -148,14 +146,10 @@ class Corridors:
 
     def current(self) -> list[StoredQuote]:
         """Return the quotes that may be accepted now, by provider and currencies."""
-        now_ns = read_ns(self._stores.clock)
+        query = standing(read_ns(self._stores.clock)).limit(_CURRENT)
+        query = query.order_by(QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives)
         with reading(self._stores.engine) as connection:
-            newest = sqlalchemy.select(sqlalchemy.func.max(QUOTES.c.number))
-            newest = newest.group_by(QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives)
-            chosen = QUOTES.c.number.in_(newest) & (QUOTES.c.until_ns > now_ns)
-            query = sqlalchemy.select(QUOTES.c.id).where(chosen).limit(_CURRENT)
-            query = query.order_by(QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives)
-            found = [_quote(connection, id) for id in connection.scalars(query).all()]
+            found = [_quote(connection, row.id) for row in connection.execute(query).all()]
         return [each for each in found if each.left_minor > 0]
 
     def quote_of(self, payment: int) -> StoredQuote:
@@ -291,12 +285,30 @@ def _gets(found: StoredQuote, pays_minor: int) -> int:
     return quotes.given(found.rate, pays_minor, *codes)
 
 
+def standing(now_ns: int) -> sqlalchemy.Select[Any]:
+    """Return the query for all quotes that count: the newest of a corridor in force, before its end, not withdrawn.
+
+    It reads one quote of each corridor by the index of pairs, however many quotes are stored.
+    """
+    other = QUOTES.alias()
+    of_pair = (other.c[name] == CORRIDORS.c[name] for name in ("provider", "takes", "gives"))
+    newest = sqlalchemy.select(sqlalchemy.func.max(other.c.number)).where(*of_pair).correlate(CORRIDORS)
+    joined = CORRIDORS.join(QUOTES, QUOTES.c.number == newest.scalar_subquery())
+    query = sqlalchemy.select(QUOTES).select_from(joined)
+    return query.where(_in_force(), QUOTES.c.most_minor > 0, QUOTES.c.until_ns > now_ns)
+
+
+def _in_force() -> sqlalchemy.ColumnElement[bool]:
+    """Return the condition that a corridor is the newest open one of its pair, and not ended."""
+    newest = sqlalchemy.select(sqlalchemy.func.max(CORRIDORS.c.number)).where(CORRIDORS.c.state == OPEN)
+    newest = newest.group_by(CORRIDORS.c.provider, CORRIDORS.c.takes, CORRIDORS.c.gives).correlate(None)
+    return CORRIDORS.c.number.in_(newest) & (CORRIDORS.c.most_minor > 0)
+
+
 def _permitted(connection: Connection, provider: int, takes: int, gives: int) -> Row[Any] | None:
     """Return the corridor that counts for a pair, None if there is none or it was ended."""
     pair = (CORRIDORS.c.provider == provider) & (CORRIDORS.c.takes == takes) & (CORRIDORS.c.gives == gives)
-    query = sqlalchemy.select(CORRIDORS).where(pair, CORRIDORS.c.state == OPEN).order_by(CORRIDORS.c.number.desc())
-    found = connection.execute(query.limit(1)).one_or_none()
-    return found if found is not None and found.most_minor else None
+    return connection.execute(sqlalchemy.select(CORRIDORS).where(pair, _in_force())).one_or_none()
 
 
 def _check_corridor(connection: Connection, provider: int, takes: int, gives: int, made: Quote, now_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""Rates between currencies for weighing payments: each currency in units of the bank's own, by the last quotes."""
+"""Rates between currencies for weighing payments: each currency in units of the bank's own, by valid quotes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-import sqlalchemy
 
+from sycee.clearing.corridors import standing
 from sycee.clearing.tables import QUOTES
 from sycee.clearing.waiting import Waiting
 from sycee.core import money
 from sycee.core.arrays import Array
+from sycee.core.clock import read_ns
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.issuance.registry import Registry
@@ -29,11 +30,11 @@ class Rates:
     def current(self) -> dict[int, Fraction]:
         """Return minor units of the bank's currency for one minor unit of each currency with a rate.
 
-        A rate is that of the newest quote between two currencies, in either direction, whether or not it has ended. A
-        currency without a quote to the bank's own gets one by way of others. The bank's currency has the rate 1.
+        A rate is that of the newest quote between two currencies, in either direction, among those that count now: not
+        ended, replaced or withdrawn, and with a corridor. A currency without a quote to the bank's own gets one by way
+        of others, or else no rate. The bank's currency has the rate 1.
         """
-        newest = sqlalchemy.select(sqlalchemy.func.max(QUOTES.c.number)).group_by(QUOTES.c.takes, QUOTES.c.gives)
-        query = sqlalchemy.select(QUOTES).where(QUOTES.c.number.in_(newest)).order_by(QUOTES.c.number.desc())
+        query = standing(read_ns(self._stores.clock)).order_by(QUOTES.c.number.desc())
         with reading(self._stores.engine) as connection:
             rows = connection.execute(query).all()
         known = {self._registry.issuer.currency: Fraction(1)}
