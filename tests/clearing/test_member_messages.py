@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from tests.clearing.world import (
     uetr,
 )
 
-from sycee.clearing import account_days, gateway, instructions, member_messages
+from sycee.clearing import account_days, gateway, instructions, member_messages, receiving
 from sycee.clearing.intake import Answered
 from sycee.iso20022.business_header import End, Header
 from sycee.iso20022.cancellations import CancellationRequest, CancelledPayment
@@ -298,6 +300,20 @@ def test_only_the_receiver_returns(town: Place) -> None:
     assert "AppHdr/Fr: SOUTCNB1XXX sends it" in refusal(take(town, returned("T6", 150), participant=EAST_BANK))[1]
     assert "is returned twice" in refusal(take(town, returned("T7", 150, 150), participant=SOUTH_BANK))[1]
     assert town.states(150) == ["booked"]
+
+
+def test_a_delivery_of_many_returns_is_compressed_once(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def compress(content: bytes, level: int) -> bytes:
+        counted.append(len(content))
+        return zlib.compress(content, level)
+
+    monkeypatch.setattr(receiving, "zlib", SimpleNamespace(compress=compress, decompress=zlib.decompress))
+    parts = [returned(f"T{each}", each) for each in (195, 196)]
+    answered = take(town, *parts, transfer(197, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK]), participant=SOUTH_BANK)
+    assert (answered.stored, len(counted)) == (3, 1)
+    town.bank.clearing.payments.cancel(SOUTH_BANK, [uetr(197)])
 
 
 # --- payment against payment ---

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -141,6 +142,7 @@ class Gateway:
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
         mine = self._register.participant(participant).code
         parts, returned = unpack(content), {}
+        verified = cache(lambda: self._receiving.verified(participant, content, signature, who=who))
         errors: dict[int, MessageError] = {}
         transfers: list[int] = []
         for number, part in enumerate(parts):
@@ -154,7 +156,7 @@ class Gateway:
             except MessageError as error:
                 errors[number] = error
             else:
-                returned[number] = self._receiving.receive(participant, content, signature, sent, kind=kind, who=who)
+                returned[number] = self._receiving.store(verified(), sent, kind=kind)
         good: dict[int, TransferMessage] = {}
         for number, each in zip(transfers, read_transfers([parts[number] for number in transfers]), strict=True):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
@@ -166,7 +168,7 @@ class Gateway:
         rows: dict[int, range] = {}
         if good:
             sent, rows = self._transfers(codes, good, [parts[number] for number in good])
-            receipt = self._receiving.receive(participant, content, signature, sent, kind=TRANSFER, who=who)
+            receipt = self._receiving.store(verified(), sent, kind=TRANSFER)
         self._permits.ask()
         uetrs = tuple(row.uetr for each in good.values() for row in each.rows)
         return Delivered(receipt, uetrs, errors, rows, returned)

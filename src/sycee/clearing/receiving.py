@@ -60,6 +60,13 @@ class SameId(UsageError):
     """A message has the business message id of a message of another kind."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """A delivery whose signature is checked: its row of `clearing_deliveries`."""
+
+    row: Mapping[str, Any]
+
+
 class Receiving:
     """Deliveries to the house of one bank. `screens`: whether payments across a border need a permit of compliance."""
 
@@ -79,15 +86,24 @@ class Receiving:
 
         Raises UsageError, with nothing kept, for a signature that is not the participant's.
         """
+        return self.store(self.verified(participant, content, signature, who=who), made, kind=kind, also=also)
+
+    def verified(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivery:
+        """Check the signature of a delivery and compress its content, for `store`. Raises as `receive`."""
         self._people.require(who, DELIVER, operator=participant)
-        delivery = self._delivery(participant, content, signature, who)
+        row = self._delivery(participant, content, signature, who)
+        return Delivery(row | {"content": zlib.compress(content, 1)})
+
+    def store(self, verified: Delivery, made: Instructions, *, kind: str, also: Also | None = None) -> Receipt:
+        """Store some payments of a verified delivery, as `receive`."""
+        delivery = verified.row
+        participant = delivery["participant"]
         checked = self._checked(participant, made, delivery["at_ns"])
-        compressed = zlib.compress(content, 1)
 
         def store(connection: Connection) -> Receipt:
             earlier = _earlier(connection, participant, delivery["digest"])
             if earlier is None:
-                connection.execute(DELIVERIES.insert().values(**delivery, content=compressed))
+                connection.execute(DELIVERIES.insert().values(delivery))
             storing = _Storing(connection, participant, made, checked, delivery, screens=self._screens)
             receipt = storing.run(kind, earlier)
             if also is not None:
@@ -209,7 +225,7 @@ class _Storing:
 
     def __init__(
         self, connection: Connection, participant: int, made: Instructions, checked: _Checked,
-        delivery: dict[str, Any], *, screens: bool,
+        delivery: Mapping[str, Any], *, screens: bool,
     ) -> None:  # fmt: skip
         self._connection, self._participant, self._made = connection, participant, made
         self._checked, self._delivery, self._screens = checked, delivery, screens
