@@ -187,7 +187,11 @@ def test_times_of_payments(town: Place) -> None:
     later = clock.now_ns() + 10**9
     town.send(NORTH_BANK, Sent(50, SOUTH_BANK, 1, from_ns=later), Sent(51, SOUTH_BANK, 1, until_ns=later))
     assert (town.states(50, 51), payments.queue_due()) == (["cleared", "queued"], 0)
+    found = _read(town)
     town.bank.set_clock(later)
+    assert (town.release(), town.settle(seconds=0.05).payments) == ((0, 0, 0), 0)  # it ended, and no one cancelled it
+    with pytest.raises(BusyError, match="1 of 1 payments are not queued any more, or ended"):
+        town.bank.clearing.gross.book(*found, **town.signing)
     assert (payments.queue_due(), payments.end_overdue()) == (1, 1)
     assert town.states(50, 51) == ["queued", "cancelled"]
     assert payments.get(uetr(51)).reason == "TM01"
@@ -260,5 +264,5 @@ def noted(town: Place) -> list[str]:
 
 def _read(town: Place) -> tuple[Waiting, Nodes]:
     with town.bank.stores.engine.connect() as connection:
-        found = waiting(connection, "queued")
+        found = waiting(connection, "queued", town.bank.stores.clock.now_ns())
     return found, Nodes.of(town.bank.clearing.positions.funds())

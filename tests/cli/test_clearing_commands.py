@@ -121,6 +121,19 @@ def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Pa
     assert sycee("clearing", "reports", bank, tmp_path / "out").out == "0 payments reported in 0 files\n"
 
 
+@pytest.mark.parametrize("command", ["release", "settle"])
+def test_a_payment_is_not_booked_after_its_end(
+    sycee: Any, bank: Path, keys: Path, tmp_path: Path, command: str
+) -> None:
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=transfer(1, until="12:00:00"))
+    assert sycee("clearing", "deliver", bank, NORTH_BANK, folder, "--key", keys / "north.pem").code == 0
+    assert sycee("clock", "set", bank, "2026-11-02T15:00").code == 0
+    done = sycee("clearing", command, bank, "--key", keys / "house.pem")
+    assert done.out in ("0 payments booked\n", "nothing can be settled\n"), done.err
+    (row,) = sycee("clearing", "queue", bank, "--state", "cancelled", "--json").json()["payments"]
+    assert (row["uetr"], row["reason"]) == (uetr(1), "TM01")
+
+
 def test_duplicates_get_the_first_answer(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
     content = transfer(1, 2)
     folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=content)

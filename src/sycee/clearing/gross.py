@@ -71,7 +71,7 @@ class Gross:
         self._people.require(who, BOOK, operator=self._register.house().operator)
         self._permits.renew()
         with reading(self._stores.engine) as connection:
-            found = waiting(connection, QUEUED, most=most, priority_max=priority_max)
+            found = waiting(connection, QUEUED, read_ns(self._stores.clock), most=most, priority_max=priority_max)
         nodes = Nodes.of(self._positions.funds())
         found = found.part(bookable(found, nodes))
         legs = legs_of(found, nodes)
@@ -81,7 +81,8 @@ class Gross:
     def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
         """Book payments in this order. One that the ledger refuses is queued again. The house signs.
 
-        Raises BusyError if another caller decided about one of them: the parts before it are booked.
+        Raises BusyError if another caller decided about one of them, or its end has come: the parts before it are
+        booked.
         """
         booked = minor = refused = 0
         for part in _parts(chosen):
@@ -105,7 +106,7 @@ class Gross:
 
         def before(connection: Connection) -> None:
             connection.execute(SETS.insert().values(row))
-            take_members(connection, set_id, part.numbers)
+            take_members(connection, set_id, part.numbers, now_ns)
 
         return Draft(BOOK, records, payload, who=who, signers=signers, before=before, id=set_id), sizes
 

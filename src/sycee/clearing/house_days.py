@@ -287,7 +287,7 @@ class _Turn:
     def _needs(self, last: int) -> dict[tuple[int, int], int]:
         """Return what positions lack to pay all queued payments up to a number and to repay their lines."""
         with reading(self._stores.engine) as connection:
-            found = waiting(connection, QUEUED)
+            found = waiting(connection, QUEUED, read_ns(self._stores.clock))
         funds = self._positions.funds()
         nodes = Nodes.of(funds)
         found = found.part((found.numbers <= last) & bookable(found, nodes))

@@ -17,17 +17,22 @@ from sycee.database.columns import id_bytes
 _PART: Final = 500  # values of one condition
 
 
-def take_members(connection: Connection, set_id: int, numbers: Array) -> None:
-    """Let queued payments join a set, in this order. Raises BusyError if one of them is not queued any more."""
+def take_members(connection: Connection, set_id: int, numbers: Array, now_ns: int) -> None:
+    """Let queued payments join a set, in this order.
+
+    Raises BusyError if one of them is not queued any more, or its end has come.
+    """
     insert_columns(
         connection, MEMBERS, {"payment": numbers, "set_id": id_bytes(set_id), "place": np.arange(numbers.size)},
         may_exist=True,
     )  # fmt: skip
-    statement = PAYMENTS.update().where(PAYMENTS.c.state == QUEUED, _in_set(set_id)).values(state=DECIDED)
+    is_open = (PAYMENTS.c.state == QUEUED) & ((PAYMENTS.c.until_ns == 0) | (PAYMENTS.c.until_ns > now_ns))
+    statement = PAYMENTS.update().where(is_open, _in_set(set_id)).values(state=DECIDED)
     taken = connection.execute(statement).rowcount
     if taken != numbers.size:
         raise BusyError(
-            f"{numbers.size - taken:,} of {numbers.size:,} payments are not queued any more", hint="decide again"
+            f"{numbers.size - taken:,} of {numbers.size:,} payments are not queued any more, or ended",
+            hint="decide again",
         )
 
 

@@ -217,13 +217,14 @@ class Sets:
         """Store the set that a decision chooses from the queue, with its certificate; return its id, 0 for none.
 
         Permits are renewed first. Its payments are decided then, and in no other set. Raises BusyError if another
-        caller decided meanwhile.
+        caller decided meanwhile, or the end of one has come.
         """
         house = self._register.house()
         self._people.require(who, SETTLE, operator=house.operator)
         self._permits.renew()
         with reading(self._stores.engine) as connection:
-            found = waiting(connection, QUEUED, most=choice.most, priority_max=choice.priority_max)
+            now_ns = read_ns(self._stores.clock)
+            found = waiting(connection, QUEUED, now_ns, most=choice.most, priority_max=choice.priority_max)
         funds, frame = self._positions.funds_at()
         nodes = Nodes.of(funds)
         is_good = bookable(found, nodes)
@@ -308,7 +309,7 @@ class Sets:
 
         def store(connection: Connection) -> None:
             connection.execute(SETS.insert().values(row))
-            take_members(connection, id, chosen.numbers)
+            take_members(connection, id, chosen.numbers, now_ns)
             if draws:
                 drawn = [
                     {"set_id": id, "participant": one, "currency": other, "minor": minor}

@@ -47,12 +47,16 @@ class Waiting:
 
 
 def waiting(
-    connection: Connection, state: str, *, most: int | None = None, priority_max: int = PRIORITY_MAX
+    connection: Connection, state: str, now_ns: int, *, most: int | None = None, priority_max: int = PRIORITY_MAX
 ) -> Waiting:
-    """Return payments in a state, at most `most`, with a priority of at most `priority_max`, oldest first."""
+    """Return payments in a state whose end has not come, at most `most`, oldest first.
+
+    Their priority is at most `priority_max`.
+    """
     limit = "" if most is None else f" LIMIT {most}"
-    where = f"p.state = {{0}} AND p.priority <= {{0}} ORDER BY p.number{limit}"
-    return _read(connection, "clearing_payments p", where, (state, priority_max))
+    ends = "(p.until_ns = 0 OR p.until_ns > {0})"
+    where = f"p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
+    return _read(connection, "clearing_payments p", where, (state, priority_max, now_ns))
 
 
 def in_set(connection: Connection, set_id: int) -> Waiting:

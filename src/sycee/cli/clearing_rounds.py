@@ -34,6 +34,7 @@ def release(
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
+        bank.clearing.payments.end_overdue()
         bank.clearing.payments.queue_due()
         most, by = URGENT if urgent else PRIORITY_MAX, signing(bank, keys)
         booked = bank.clearing.gross.release(priority_max=most, **by)
@@ -62,6 +63,7 @@ def settle(
     """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
+        bank.clearing.payments.end_overdue()
         bank.clearing.payments.queue_due()
         by = signing(bank, keys)
         sets = bank.clearing.sets
