@@ -109,6 +109,16 @@ def test_liquidity_is_paid_out_when_the_house_acts(town: Place) -> None:
     assert pay_outs.waiting() == []
 
 
+def test_a_wrong_message_before_a_pay_out_does_not_stop_its_receipt(town: Place) -> None:
+    wrong = pay_out("P4", 1).replace(b"<MsgId>P4<", b"<MsgId><")
+    take(town, wrong, pay_out("P5", 1))
+    pay_outs, requests = town.bank.clearing.pay_outs, town.bank.clearing.requests(HOUSE)
+    assert pay_outs.perform(**town.signing) == (1, 0)
+    ((paid, made),) = requests.receipts(at_ns=1)
+    assert (handling(made), read(made).value.details[0].original) == (("COMP", ""), "P5")
+    pay_outs.mark_answered(paid.message)
+
+
 @pytest.mark.parametrize(
     ("named", "words"),
     [

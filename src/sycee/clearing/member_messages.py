@@ -10,7 +10,7 @@ A participant acts on its own payments and positions alone. The same business me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
@@ -140,9 +140,7 @@ class MemberMessages:
     def receipts(self, *, at_ns: int) -> Iterator[tuple[PayOut, bytes]]:
         """Yield the pay-outs that ended and have no receipt yet, each with its camt.025: COMP, or REJT and a reason."""
         for each, business_id, delivery in self._pay_outs.unanswered():
-            parts = unpack(self._receiving.content(delivery))
-            asked = (read(part) for part in parts if kind_of(part) == PAY_OUT)
-            message = next(one for one in asked if _id_of(one) == business_id)
+            message = _asked_by(unpack(self._receiving.content(delivery)), business_id)
             outcome = Outcome(NOT_PAID if each.reason else PAID, each.reason, each.words)
             id = f"P{each.message}"
             yield each, write(answers.receipt(message, outcome, id=id, at_ns=at_ns, house=self._house))
@@ -306,6 +304,19 @@ def _asked_status(each: AskedPayment, payment: Payment | None) -> PaymentStatus:
         return status_of(payment, **named)
     reason = StatusReason(code=NO_PAYMENT, information=("the sender of the request sent no such payment",))
     return PaymentStatus(reasons=(reason,), **named)
+
+
+def _asked_by(parts: Sequence[bytes], business_id: str) -> Message:
+    """Return the camt.050 of an id in a delivery. Others there may be wrong: they were refused."""
+    for part in parts:
+        if kind_of(part) == PAY_OUT:
+            try:
+                message = read(part)
+            except MessageError:
+                continue
+            if message.name == PAY_OUT and _id_of(message) == business_id:
+                return message
+    raise NotFound(f"the delivery has no {PAY_OUT} with the id {business_id}")
 
 
 def _id_of(message: Message) -> str:
