@@ -249,6 +249,23 @@ def test_a_wrong_report_is_refused(town: Place, wanted: str, named: dict[str, An
     assert (name, words in found) == ("admi.002.001.01", True), found
 
 
+def test_a_report_that_is_too_long_is_refused_by_itself(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(town, transfer(135))
+    assert town.release()[0] == 1
+    asked = report("R8", "camt.052.001.08", first_day=TODAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(account_days, "ENTRIES_MAX", 0)
+        answered = take(town, transfer(136, minor=10**9), asked)
+    names = [read(each).name for each in gateway.unpack(answered.answer)]
+    assert (names, answered.stored, answered.refused) == (["pacs.002.001.10", "admi.002.001.01"], 1, 1)
+    # Nothing of it is kept: the report is given when it fits, and once it is given it stays.
+    given = take(town, asked)
+    assert read(given.answer).name == "camt.052.001.08"
+    monkeypatch.setattr(account_days, "ENTRIES_MAX", 0)
+    assert take(town, asked).answer == given.answer
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(136)])
+
+
 def number_of(town: Place, participant: int, currency: int) -> str:
     return account_days.number_of(town.bank.clearing.register.position(participant, currency))
 

@@ -27,7 +27,7 @@ from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Receiving, SameId
 from sycee.clearing.tables import BOOKED, CANCELLED, DECIDED, OPEN, REFUSED, RETURNED
 from sycee.core import money
-from sycee.core.errors import NotFound
+from sycee.core.errors import NotFound, UsageError
 from sycee.iso20022 import account_reports, answers
 from sycee.iso20022.account_reports import AccountDay
 from sycee.iso20022.answers import Outcome
@@ -46,6 +46,7 @@ CANCEL: Final = "camt.056.001.08"
 REPORT: Final = "camt.060.001.05"
 STATUS: Final = "pacs.028.001.03"
 KINDS: Final = (PAY_OUT, CANCEL, REPORT, STATUS)
+_READING: Final = (REPORT, STATUS)
 SETTLED: Final = "ACSC"
 WAITS: Final = "PDNG"
 REJECTED: Final = "RJCT"
@@ -91,6 +92,9 @@ class MemberMessages:
         """
         message = read(part)
         _require_sender(message, sender.code)
+        earlier = self._receiving.first_answer(sender.participant, _id_of(message), kind=message.name)
+        if earlier is not None:
+            return earlier
         check, do = {
             PAY_OUT: (self._check_pay_out, self._pay_out),
             CANCEL: (self._check_cancel, self._cancel),
@@ -98,10 +102,11 @@ class MemberMessages:
             STATUS: (self._check_status, self._status),
         }[message.name]
         also = check(message, sender)
+        # An answer that changes nothing is made before the message is kept: it may be refused for its length.
+        made = write(do(message, sender, id, at_ns)) if message.name in _READING else None
         number, first = self._keep(message, sender, also)
         if first is None:
-            made = do(message, sender, id, at_ns)
-            first = self._receiving.answer(number, write(made))
+            first = self._receiving.answer(number, made or write(do(message, sender, id, at_ns)))
         return first
 
     def _keep(self, message: Message, sender: Sender, also: Also | None) -> tuple[int, bytes | None]:
@@ -191,7 +196,10 @@ class MemberMessages:
         for number, each in enumerate(value.requests, 1):
             place = f"AcctRptgReq/RptgReq[{number}]"
             for position, from_ns, until_ns, day in self._asked(each, place, sender):
-                found.append(self._days.read(position, from_ns, until_ns, day))
+                try:
+                    found.append(self._days.read(position, from_ns, until_ns, day))
+                except UsageError as error:
+                    raise _error(f"{place}/RptgPrd", error.message, error.hint or "a shorter time") from error
         query = Query(id=value.id, name=message.name, created=value.created)
         return account_reports.account_report(
             value.requests[0].wanted, found, id=id, at_ns=at_ns, house=self._house, to=message.header, query=query

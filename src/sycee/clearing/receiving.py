@@ -42,7 +42,7 @@ from sycee.core.errors import UsageError
 from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import id_bytes
 from sycee.database.stores import Stores
-from sycee.database.transactions import write
+from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 
 if TYPE_CHECKING:
@@ -144,6 +144,14 @@ class Receiving:
             return number, None
 
         return write(self._stores.engine, store)
+
+    def first_answer(self, participant: int, business_id: str, *, kind: str) -> bytes | None:
+        """Return the answer to a participant's message of this id and kind; None before it."""
+        mine = (MESSAGES.c.participant == participant) & (MESSAGES.c.business_id == business_id)
+        query = sqlalchemy.select(MESSAGES.c.answer).where(mine, MESSAGES.c.kind == kind)
+        with reading(self._stores.engine) as connection:
+            found = connection.scalar(query)
+        return None if found is None else bytes(found)
 
     def answer(self, message: int, answer: bytes) -> bytes:
         """Store the answer to a message without payments, and return its first answer."""
