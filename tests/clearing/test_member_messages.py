@@ -26,6 +26,9 @@ from tests.clearing.world import (
 
 from sycee.clearing import account_days, gateway, instructions, member_messages, receiving
 from sycee.clearing.intake import Answered
+from sycee.clearing.tables import PARTICIPANTS
+from sycee.database.transactions import write as store
+from sycee.iso20022.bulk_transfers import bank_code
 from sycee.iso20022.business_header import End, Header
 from sycee.iso20022.cancellations import CancellationRequest, CancelledPayment
 from sycee.iso20022.elements import Amount
@@ -264,6 +267,28 @@ def test_a_report_that_is_too_long_is_refused_by_itself(town: Place, monkeypatch
     monkeypatch.setattr(account_days, "ENTRIES_MAX", 0)
     assert take(town, asked).answer == given.answer
     town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(136)])
+
+
+@pytest.mark.parametrize("code", ["LEI:529900T8BM49AURSDO55", "HKNCC:012"])
+def test_banks_without_a_bic_are_named_by_their_codes(town: Place, code: str) -> None:
+    number = 600 if code.startswith("LEI") else 602
+    take(town, transfer(number))
+    take(town, transfer(number + 1, sender=SOUTH_BANK, receiver=CODES[EAST_BANK]), participant=SOUTH_BANK)
+    assert town.release()[0] == 2
+    try:
+        rename(town, code)
+        (found, *_) = value_of(take(town, report(f"R-{code[:3]}", "camt.052.001.08", first_day=TODAY))).reports
+        assert bank_code(found.entries[-1].details[0].transactions[0].receiver) == code
+        sent = town.bank.clearing.payments.get(uetr(number + 1))
+        ((_, told),) = town.bank.clearing.gateway().reports([sent], now_ns=10**18)
+        assert bank_code(read(told).value.receiver) == code
+    finally:
+        rename(town, CODES[SOUTH_BANK])
+
+
+def rename(town: Place, code: str) -> None:
+    statement = PARTICIPANTS.update().where(PARTICIPANTS.c.participant == SOUTH_BANK).values(code=code)
+    store(town.bank.stores.engine, lambda connection: connection.execute(statement))
 
 
 def number_of(town: Place, participant: int, currency: int) -> str:

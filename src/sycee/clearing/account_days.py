@@ -23,7 +23,7 @@ from sycee.database.transactions import reading
 with extra("iso20022"):
     from sycee.iso20022.account_reports import AccountDay, AccountEntry
 from sycee.clearing.payments import uetr_text
-from sycee.iso20022.institutions import Institution
+from sycee.iso20022.bulk_transfers import institution_of
 from sycee.iso20022.statements import OwnedAccount
 
 ENTRIES_MAX: Final = 20_000  # of one report: more do not fit a message of 64 MiB
@@ -71,7 +71,7 @@ class AccountDays:
         uetrs = self._uetrs(position, list(zip(others, amounts, strict=True)), from_ns, until_ns)
         made = []
         for at, (other, minor) in enumerate(zip(others, amounts, strict=True)):
-            ends = [Institution(bic=codes[each]) if each else None for each in (position.participant, other)]
+            ends = [institution_of(codes[each]) if each else None for each in (position.participant, other)]
             payer, payee = ends if minor < 0 else ends[::-1]
             made.append(
                 AccountEntry(

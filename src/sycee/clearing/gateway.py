@@ -40,10 +40,11 @@ from sycee.iso20022.bulk_transfers import (
     TransferRow,
     bank_code,
     columns,
+    institution_of,
     read_transfers,
 )
 from sycee.iso20022.forms import CONTENT
-from sycee.iso20022.institutions import Institution, StatusReason
+from sycee.iso20022.institutions import StatusReason
 from sycee.iso20022.messages import Message, read, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.returns import Returns
@@ -262,7 +263,7 @@ class Gateway:
                 report = StatusReport(
                     id=f"R{sender}-{part[0].number}-{part[-1].number}",
                     created=created,
-                    receiver=Institution(bic=codes[sender]),
+                    receiver=institution_of(codes[sender]),
                     payments=tuple(_status(each) for each in part),
                 )
                 yield sender, write(Message(REPORT, report), check=False)

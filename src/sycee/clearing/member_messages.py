@@ -31,7 +31,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.iso20022 import account_reports, answers
 from sycee.iso20022.account_reports import AccountDay
 from sycee.iso20022.answers import Outcome
-from sycee.iso20022.bulk_transfers import bank_code
+from sycee.iso20022.bulk_transfers import bank_code, institution_of
 from sycee.iso20022.cancellations import CancellationRequest
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import Account, Actor, Institution, StatusReason
@@ -268,7 +268,7 @@ class MemberMessages:
                 reason = StatusReason(code=NO_PAYMENT, information=(f"{sender.code} sent no such message",))
                 made.append(PaymentStatus(original=group, reasons=(reason,)))
         report = StatusReport(
-            id=id, created=answers.moment(at_ns), sender=self._house, receiver=institution(sender.code),
+            id=id, created=answers.moment(at_ns), sender=self._house, receiver=institution_of(sender.code),
             payments=tuple(made),
         )  # fmt: skip
         header = answers.header_of(answers.STATUS, message.header, id=id, at_ns=at_ns, house=self._house)
@@ -282,16 +282,6 @@ class MemberMessages:
         except NotFound as error:
             right = "a currency in which the participant has a position"
             raise _error(place, error.message, right, reasons.NO_CURRENCY) from error
-
-
-def institution(code: str) -> Institution:
-    """Return the institution that a code of a participant names, as `bulk_transfers.bank_code` gives it."""
-    system, _, member = code.rpartition(":")
-    if system == "LEI":
-        return Institution(lei=member)
-    if system:
-        return Institution(clearing_system=system, member=member)
-    return Institution(bic=code) if len(code) in (8, 11) else Institution(member=code)
 
 
 def status_of(payment: Payment, **named: Any) -> PaymentStatus:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sycee.iso20022 import forms
 from sycee.iso20022.amounts import AmountError, control_sum, minor_units
 from sycee.iso20022.business_header import Header
 from sycee.iso20022.elements import Amount, layout
@@ -138,6 +139,16 @@ def bank_code(institution: Institution) -> str:
     """
     of = institution
     return _bank_code(of.bic, of.clearing_system, of.member, of.lei)
+
+
+def institution_of(code: str) -> Institution:
+    """Return the institution that `bank_code` names so."""
+    system, _, member = code.rpartition(":")
+    if system == "LEI":
+        return Institution(lei=member)
+    if system:
+        return Institution(clearing_system=system, member=member)
+    return Institution(member=code) if forms.BICFI.problem(code) else Institution(bic=code)
 
 
 def _bank_code(bic: str | None, system: str | None, member: str | None, lei: str | None) -> str:
