@@ -344,6 +344,23 @@ def test_a_booked_payment_is_returned_by_message(town: Place) -> None:
     town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(142)])
 
 
+def test_two_messages_of_one_id_in_a_delivery_do_not_refuse_the_others(town: Place) -> None:
+    take(town, transfer(610, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK]), participant=SOUTH_BANK)
+    assert town.release()[0] == 1
+    back = returned("T9", 610, sender=NORTH, receiver=SOUTH)
+    same = transfer(612, minor=10**9).replace(b">M612<", b">M611<")
+    answered = take(town, transfer(611, minor=10**9), same, back)
+    names = [read(each).value for each in gateway.unpack(answered.answer)]
+    assert [[each.status for each in value.payments] for value in names] == [["PDNG"], [], ["PDNG"]]
+    (reason,) = names[1].groups[0].reasons
+    assert (reason.code, "M611 is the id of message 1 of the delivery, too" in " ".join(reason.information)) == (
+        "DU01", True,
+    )  # fmt: skip
+    assert (answered.stored, answered.refused) == (2, 1)
+    take(town, cancel("C10", 611))
+    assert town.release()[0] == 1
+
+
 def test_only_the_receiver_returns(town: Place) -> None:
     take(town, transfer(150))
     town.release()

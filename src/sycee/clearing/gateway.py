@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from sycee.clearing import chains, returns
+from sycee.clearing import chains, reasons, returns
 from sycee.clearing.chains import Chain
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import NORMAL, URGENT, Instructions, Receipt, uetr_bytes
@@ -136,15 +136,17 @@ class Gateway:
 
         `without`: numbers of messages that are left to the caller. Errors: `Receiving.receive`.
 
-        A message that cannot be read, is not the participant's, or is an advice, is refused alone. A payment with
-        a settlement day in the future is booked from that day on; one with a time from (FrTm) or until (TillTm) that it
-        asks for settlement, from then on or until then. Payments that may cross a border are screened at once.
+        A message that cannot be read, is not the participant's, is an advice, or has the id of one before it in the
+        delivery, is refused alone. A payment with a settlement day in the future is booked from that day on; one with
+        a time from (FrTm) or until (TillTm) that it asks for settlement, from then on or until then. Payments that may
+        cross a border are screened at once.
         """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
         mine = self._register.participant(participant).code
-        parts, returned = unpack(content), {}
+        parts, returning = unpack(content), {}
         verified = cache(lambda: self._receiving.verified(participant, content, signature, who=who))
         errors: dict[int, MessageError] = {}
+        named: dict[int, tuple[str, str]] = {}
         transfers: list[int] = []
         for number, part in enumerate(parts):
             if number in without:
@@ -153,11 +155,12 @@ class Gateway:
                 transfers.append(number)
                 continue
             try:
-                sent, kind = self._returns(participant, mine, codes, read(part, f"message {number + 1}"))
+                message = read(part, f"message {number + 1}")
+                returning[number] = self._returns(participant, mine, codes, message)
             except MessageError as error:
                 errors[number] = error
             else:
-                returned[number] = self._receiving.store(verified(), sent, kind=kind)
+                named[number] = _named(message.header.id if message.header else "", message.value.id)
         good: dict[int, TransferMessage] = {}
         for number, each in zip(transfers, read_transfers([parts[number] for number in transfers]), strict=True):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
@@ -165,11 +168,16 @@ class Gateway:
                 errors[number] = found
             else:
                 good[number] = found
-        receipt: Receipt | None = None
-        rows: dict[int, range] = {}
-        if good:
-            sent, rows = self._transfers(codes, good, [parts[number] for number in good])
-            receipt = self._receiving.store(verified(), sent, kind=TRANSFER)
+                named[number] = _named(found.business_id, found.message_id)
+        for number, repeated in _repeated(named).items():
+            errors[number] = repeated
+            returning.pop(number, None)
+            good.pop(number, None)
+        # Everything is made before the first payment is stored: an error refuses the delivery as a whole.
+        made = self._transfers(codes, good, [parts[number] for number in good]) if good else None
+        returned = {n: self._receiving.store(verified(), sent, kind=kind) for n, (sent, kind) in returning.items()}
+        receipt = self._receiving.store(verified(), made[0], kind=TRANSFER) if made else None
+        rows = made[1] if made else {}
         self._permits.ask()
         uetrs = tuple(row.uetr for each in good.values() for row in each.rows)
         return Delivered(receipt, uetrs, errors, rows, returned)
@@ -349,6 +357,24 @@ def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage 
         return message
     problem = f"{', '.join(sorted(named))} sends it, and {code} signed it"
     return MessageError(f"message {number + 1}", 0, "AppHdr/Fr", problem, right=f"{code}, whose key signed")
+
+
+def _named(business_id: str, message_id: str) -> tuple[str, str]:
+    """Return the id of a message, and the place where it stands."""
+    return (business_id, "AppHdr/BizMsgIdr") if business_id else (message_id, "GrpHdr/MsgId")
+
+
+def _repeated(named: Mapping[int, tuple[str, str]]) -> dict[int, MessageError]:
+    """Return the errors of messages of a delivery that have the id of an earlier one there, by number."""
+    first: dict[str, int] = {}
+    errors = {}
+    for number, (id, place) in sorted(named.items()):
+        if (other := first.setdefault(id, number)) != number:
+            problem = f"{id} is the id of message {other + 1} of the delivery, too"
+            errors[number] = MessageError(
+                f"message {number + 1}", 0, place, problem, right="a new id", reason=reasons.SAME_MESSAGE
+            )
+    return errors
 
 
 def _status(payment: Payment) -> PaymentStatus:
