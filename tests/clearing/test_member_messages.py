@@ -478,5 +478,20 @@ def test_a_delivery_may_have_messages_of_all_kinds(town: Place) -> None:
     assert (answered.stored, answered.refused, answered.requests) == (1, 2, 4)
 
 
+@pytest.mark.parametrize("kind", [member_messages.CANCEL, RETURN, gateway.TRANSFER])
+@pytest.mark.parametrize("is_payment", [False, True])
+def test_a_comment_that_names_another_kind_is_refused(town: Place, kind: str, is_payment: bool) -> None:
+    content = transfer(620) if is_payment else pay_out("P6", 1)
+    tag = f'<!-- <Document xmlns="urn:iso:std:iso:20022:tech:xsd:{kind}"> -->'.encode()
+    wrong = content.replace(b"?>\n", b"?>\n" + tag, 1)
+    answered = take(town, wrong)
+    if is_payment and kind == gateway.TRANSFER:
+        assert (answered.stored, answered.refused) == (1, 0)
+        town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(620)])
+    else:
+        assert (answered.stored, answered.refused) == (0, 1)
+        assert "is a " in refusal(answered)[1]
+
+
 def receipt_value() -> Any:
     return Receipt(id="X1", created=CREATED, details=(ReceiptDetails(original="1"),))

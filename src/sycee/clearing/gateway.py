@@ -151,11 +151,11 @@ class Gateway:
         for number, part in enumerate(parts):
             if number in without:
                 continue
-            if kind_of(part) not in returns.KINDS:
+            if (kind := kind_of(part)) not in returns.KINDS:
                 transfers.append(number)
                 continue
             try:
-                message = read(part, f"message {number + 1}")
+                message = read_as(kind, part, f"message {number + 1}")
                 returning[number] = self._returns(participant, mine, codes, message)
             except MessageError as error:
                 errors[number] = error
@@ -337,6 +337,15 @@ def kind_of(content: bytes) -> str:
     """Return the name of a message, such as pacs.009.001.08; "" if it cannot be read."""
     found = _DOCUMENT.search(content, 0, _SEARCHED_MAX)
     return found[1].decode() if found else answers.origin_of(content).name
+
+
+def read_as(kind: str, content: bytes, file: str = "the message") -> Message:
+    """Return a message of the kind that `kind_of` found. Raises MessageError for another one."""
+    message = read(content, file)
+    if message.name != kind:
+        problem = f"the document is a {message.name}, and text before it names a {kind}"
+        raise MessageError(file, 0, "", problem, right="no tag of a document in comments", reason=CONTENT)
+    return message
 
 
 def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage | MessageError:

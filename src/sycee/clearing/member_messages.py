@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing import reasons
 from sycee.clearing.account_days import AccountDays, number_of
-from sycee.clearing.gateway import kind_of, unpack
+from sycee.clearing.gateway import kind_of, read_as, unpack
 from sycee.clearing.house import Position, Register
 from sycee.clearing.pay_outs import PayOut, PayOuts
 from sycee.clearing.payments import Payment, Payments
@@ -36,7 +36,7 @@ from sycee.iso20022.cancellations import CancellationRequest
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import Account, Actor, Institution, StatusReason
 from sycee.iso20022.liquidity import LiquidityTransfer
-from sycee.iso20022.messages import Message, read, write
+from sycee.iso20022.messages import Message, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.statements import Query, ReportRequest, Request
 from sycee.iso20022.statuses import AskedPayment, PaymentStatus, StatusReport, StatusRequest
@@ -90,7 +90,7 @@ class MemberMessages:
 
         Nothing is kept of a refused message, so that a corrected one can have its id.
         """
-        message = read(part)
+        message = read_as(kind_of(part), part)
         _require_sender(message, sender.code)
         earlier = self._receiving.first_answer(sender.participant, _id_of(message), kind=message.name)
         if earlier is not None:
@@ -309,10 +309,10 @@ def _asked_by(parts: Sequence[bytes], business_id: str) -> Message:
     for part in parts:
         if kind_of(part) == PAY_OUT:
             try:
-                message = read(part)
+                message = read_as(PAY_OUT, part)
             except MessageError:
                 continue
-            if message.name == PAY_OUT and _id_of(message) == business_id:
+            if _id_of(message) == business_id:
                 return message
     raise NotFound(f"the delivery has no {PAY_OUT} with the id {business_id}")
 
