@@ -444,6 +444,30 @@ def test_sides_that_differ_do_not_settle(town: Place) -> None:
     assert town.release()[0] == 0
 
 
+def test_a_message_without_stored_payments_keeps_its_first_answer(town: Place) -> None:
+    take(town, north_side(172, 173))
+    wrong = east_side(173, 172, minor=4_99)
+    first = take(town, wrong, participant=EAST_BANK)
+    assert status_rows(first) == [(uetr(173), "RJCT", "AM09")]
+    assert take(town, wrong, participant=EAST_BANK).answer == first.answer
+    packed = take(town, wrong, ask("S10", 173, sender=EAST), participant=EAST_BANK)  # in another delivery
+    assert gateway.unpack(packed.answer)[0] == first.answer
+    assert answer_of(town, EAST_BANK, "M173") == first.answer
+    # Another message with its id is none of these, and all payments of a duplicate are of the first one.
+    other = transfer(174, sender=EAST_BANK).replace(b">M174<", b">M173<")
+    assert status_rows(take(town, other, participant=EAST_BANK)) == [(uetr(174), "RJCT", "DU01")]
+    paid = take(town, transfer(175, minor=10**9))
+    again = transfer(175, minor=10**9).replace(b">M175<", b">M975<")
+    assert [take(town, again).answer, answer_of(town, NORTH_BANK, "M975")] == [paid.answer] * 2
+    for number in (172, 175):
+        town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(number)])
+
+
+def answer_of(town: Place, participant: int, business_id: str) -> bytes | None:
+    found = town.bank.clearing.messages.page(participant)
+    return next(each.answer for each in found if each.business_id == business_id)
+
+
 def test_either_side_cancels_both(town: Place) -> None:
     take(town, north_side(180, 181))
     take(town, east_side(181, 180), participant=EAST_BANK)

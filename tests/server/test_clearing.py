@@ -16,7 +16,7 @@ from tests.iso20022.test_bad_messages import BAD
 from tests.server.world import logged_in, served
 
 from sycee import cli
-from sycee.clearing import instructions, tables
+from sycee.clearing import instructions, quotes, tables
 from sycee.client import Client, Credentials, InvalidRequest, NotFound, api
 from sycee.core import ids
 from sycee.core.clock import RealClock
@@ -59,8 +59,8 @@ class Served:
     def count(self) -> int:
         return len(self.house.bank.clearing.payments.page())
 
-    def forget_answer(self, message: int) -> None:
-        chosen = tables.MESSAGES.update().where(tables.MESSAGES.c.message == message).values(answer=None)
+    def forget_answer(self, message: int, **values: str) -> None:
+        chosen = tables.MESSAGES.update().where(tables.MESSAGES.c.message == message).values(answer=None, **values)
         write(self.house.bank.stores.engine, lambda connection: connection.execute(chosen))
 
 
@@ -235,6 +235,9 @@ def test_files_are_delivered_from_the_command_line(
     code, out, err = call("answers", operator, str(tmp_path / "again"), "--after", str(number - 1))
     assert (code, out) == (0, f"0 answers written; the last number is {number - 1}\n")
     assert "1 message without an answer: deliver the file again" in err
+    town.forget_answer(number, kind=quotes.QUOTE)  # which gets no answer
+    code, out, err = call("answers", operator, str(tmp_path / "again"), "--after", str(number - 1))
+    assert (code, out, err) == (0, f"0 answers written; the last number is {number}\n", "")
     code, out, err = call("queue", operator, "--state", "refused")
     assert (code, uetr(51) in out, "RC04" in out) == (0, True, True), err
     code, out, err = call("queue", operator, "--state", "lost")

@@ -116,12 +116,16 @@ class Receipt:
     - `numbers`: (n,) the number of each payment; of a duplicate that of the first; 0 if it was not stored.
     - `is_new`: (n,) bool: stored now.
     - `reasons`: by row, why a payment was not stored, as a reason code of ISO 20022.
+    - `messages`: (n,) the number of each payment's message; 0 if its id belongs to a message of another kind.
+    - `is_repeated`: (n,) bool: a message of this id was there before.
     """
 
     delivery: int
     numbers: Array
     is_new: Array
     reasons: Mapping[int, str]
+    messages: Array
+    is_repeated: Array
 
 
 def uetr_bytes(uetrs: Sequence[str | uuid.UUID | int]) -> Bytes:

@@ -64,6 +64,7 @@ class Intake:
         delivered = self._gateway.deliver(participant, content, signature, who=who, without=requests)
         known, now_ns = self._known(delivered), read_ns(self._clock)
         made, stored, duplicates, refused = [], 0, 0, len(delivered.errors)
+        earlier = _Earlier(self._receiving)
         for number, part in enumerate(parts):
             id = f"A{blake3(part).hexdigest()[:32]}"
             error = delivered.errors.get(number)
@@ -82,12 +83,26 @@ class Intake:
                     for uetr, row in zip(_uetrs(message.value.transactions), rows, strict=True)
                 }
                 answer = write(answers.statuses(message, outcomes, id=id, at_ns=now_ns, house=self._house))
-                place = _message_of(participant, receipt, rows, known)
-                made.append(self._receiving.answer(place, answer) or answer if place else answer)
+                first = _first_message(participant, receipt, rows, known)
+                made.append(self._first_answer(answer, receipt, rows, first, part, earlier))
                 new = sum(bool(receipt.is_new[row]) for row in rows)
                 stored, duplicates = stored + new, duplicates + len(rows) - new
                 refused += sum(each.status == REJECTED for each in outcomes.values())
         return Answered(made[0] if len(made) == 1 else pack(made), stored, duplicates, refused, len(requests))
+
+    def _first_answer(
+        self, answer: bytes, receipt: Receipt, rows: Sequence[int], first: int, part: bytes, earlier: _Earlier
+    ) -> bytes:
+        """Store the answer to a message with payments, and return the first one to it.
+
+        `first`: the message whose payments these all are, 0 without one. A message that has the id of another one is
+        not stored, and has no answer of its own.
+        """
+        own = int(receipt.messages[rows[0]])
+        is_own = own and (own == first or not receipt.is_repeated[rows[0]] or earlier.has(own, part))
+        if first:
+            answer = self._receiving.answer(first, answer)
+        return self._receiving.answer(own, answer) if is_own and own != first else answer
 
     def _known(self, delivered: Delivered) -> dict[int, Payment]:
         numbers = [n for receipt in delivered.receipts for n in receipt.numbers[receipt.numbers > 0].tolist()]
@@ -106,13 +121,25 @@ def _outcome(receipt: Receipt, row: int, known: dict[int, Payment]) -> Outcome:
     return Outcome(STATUSES.get(found.state, WAITS), found.reason, settled_ns=found.booked_ns, clearing=str(number))
 
 
-def _message_of(participant: int, receipt: Receipt, rows: Sequence[int], known: dict[int, Payment]) -> int:
-    """Return the stored message whose answer these rows get; 0 for none.
+class _Earlier:
+    """What stored messages consist of. It keeps the messages of one delivery."""
 
-    It is their own message, or the first one if all of them are duplicates of its payments.
-    """
-    payments = [known[number] for row in rows if (number := int(receipt.numbers[row]))]
-    new = [known[int(receipt.numbers[row])] for row in rows if receipt.is_new[row]]
-    found = {each.message if each.sender == participant else each.back_message for each in new or payments}
-    is_whole = bool(new) or len(payments) == len(rows)
-    return found.pop() if is_whole and len(found) == 1 else 0
+    def __init__(self, receiving: Receiving) -> None:
+        self._receiving, self._delivery = receiving, 0
+        self._parts: frozenset[bytes] = frozenset()
+
+    def has(self, message: int, part: bytes) -> bool:
+        """Return whether the delivery of a stored message has these bytes."""
+        delivery = self._receiving.delivery_of(message)
+        if delivery != self._delivery:
+            self._delivery, self._parts = delivery, frozenset(unpack(self._receiving.content(delivery)))
+        return part in self._parts
+
+
+def _first_message(participant: int, receipt: Receipt, rows: Sequence[int], known: dict[int, Payment]) -> int:
+    """Return the stored message if all rows are duplicates of its payments, else 0."""
+    if not all(receipt.numbers[row] and not receipt.is_new[row] for row in rows):
+        return 0
+    payments = [known[int(receipt.numbers[row])] for row in rows]
+    found = {each.message if each.sender == participant else each.back_message for each in payments}
+    return found.pop() if len(found) == 1 else 0

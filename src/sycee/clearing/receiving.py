@@ -7,7 +7,7 @@ a crash leaves all of it or nothing, and the same delivery again gets the first 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
+_PART: Final = 500  # values of one condition
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
 # With the receipt, and a function that matches a payment against payment with the message of its other side.
 Also = Callable[[Connection, Receipt, Callable[[int, int], None]], None]
@@ -173,6 +174,12 @@ class Receiving:
         """Return the time of the bank's clock."""
         return read_ns(self._stores.clock)
 
+    def delivery_of(self, message: int) -> int:
+        """Return the delivery with which a message came first."""
+        query = sqlalchemy.select(MESSAGES.c.delivery).where(MESSAGES.c.message == message)
+        with reading(self._stores.engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
     def content(self, delivery: int) -> bytes:
         """Return the content of a delivery, as it came."""
         with self._stores.engine.connect() as connection:
@@ -238,6 +245,7 @@ class _Storing:
         self._connection, self._participant, self._made = connection, participant, made
         self._checked, self._delivery, self._screens = checked, delivery, screens
         self._reasons: dict[int, str] = {}
+        self._own = np.zeros(0, np.int64)  # numbers of the messages, new or not
         self._mismatched = np.zeros(made.size, bool)  # the other side names other amounts
         self._paired: set[int] = set()  # rows whose other side was there before
 
@@ -257,7 +265,7 @@ class _Storing:
             self._duplicates(others, message_of, numbers)
         self._permits(numbers, is_new)
         delivery = self._delivery["id"] if earlier is None else earlier
-        return Receipt(delivery, numbers, is_new, self._reasons)
+        return Receipt(delivery, numbers, is_new, self._reasons, self._own[self._made.messages], message_of == 0)
 
     def _messages(self, kind: str, earlier: int | None) -> Array:
         """Store the new messages; return the number of each payment's message, 0 for one that was there before."""
@@ -273,7 +281,21 @@ class _Storing:
         stored = np.array(self._connection.scalars(query).all(), np.int64)
         is_new = np.zeros(count, bool)
         is_new[stored - first] = True
+        self._own = np.arange(first, first + count)
+        self._own[~is_new] = self._numbers_of_messages(
+            [made.business_ids[at] for at in np.flatnonzero(~is_new).tolist()], kind
+        )
         return np.where(is_new[made.messages], first + made.messages, 0)
+
+    def _numbers_of_messages(self, business_ids: Sequence[str], kind: str) -> Array:
+        """Return the numbers of messages that were there before; 0 for one of another kind."""
+        found: dict[str, int] = {}
+        mine = (MESSAGES.c.participant == self._participant) & (MESSAGES.c.kind == kind)
+        for start in range(0, len(business_ids), _PART):
+            chosen = mine & MESSAGES.c.business_id.in_(business_ids[start : start + _PART])
+            rows = self._connection.execute(sqlalchemy.select(MESSAGES.c.business_id, MESSAGES.c.message).where(chosen))
+            found |= {row.business_id: row.message for row in rows}
+        return np.array([found.get(each, 0) for each in business_ids], np.int64)
 
     def _payments(self, rows: Array, messages: Array) -> Array:
         """Store payments; return the number of each, 0 for one whose UETR was there before."""

@@ -53,8 +53,10 @@ def answers(
 ) -> int:
     """Write the house's stored answers to a participant's messages to OUT/NUMBER.xml, and show the last number.
 
-    The last number stops before a message without an answer, so that a later call finds its answer, too.
+    The last number stops before a message without an answer, so that a later call finds its answer, too. Quotes and
+    acceptances get none.
     """
+    from sycee.clearing import quotes
     from sycee.core.output_files import write_file
 
     count, last, waiting = 0, after, 0
@@ -62,11 +64,14 @@ def answers(
         from sycee.client import api
 
         for each in bank.rows(api.clearing_messages(operator, after=after)):
-            if each.answer is None:
+            has_none = each.kind in (quotes.QUOTE, quotes.ACCEPTANCE)
+            if each.answer is None and not has_none:
                 waiting += 1
                 continue
             if not waiting:
                 last = each.number
+            if each.answer is None:
+                continue
             out.mkdir(parents=True, exist_ok=True)
             write_file(out / f"{each.number}.xml", each.answer.encode())
             count += 1
