@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.database.places import opened
@@ -17,3 +19,13 @@ def test_migrations_make_the_tables_of_this_release(where: str) -> None:
             options = {"version_table": tables.SCHEMA.version_table, "compare_type": True}
             context = MigrationContext.configure(connection, opts=options)
             assert compare_metadata(context, tables.METADATA) == []
+
+
+def test_payments_of_a_participant_are_found_by_indexes(tmp_path: Path) -> None:
+    """A report and a list of one participant do not read the payments of all others."""
+    with opened(tmp_path / "bank.db") as engine:
+        upgrade(engine, tables.SCHEMA)
+        query = "SELECT * FROM clearing_payments WHERE (sender = 1 OR receiver = 1) AND booked_ns >= 0 ORDER BY number"
+        with engine.connect() as connection:
+            plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}"))
+    assert ("clearing_payments_sender" in plan, "clearing_payments_receiver" in plan) == (True, True), plan

@@ -222,6 +222,8 @@ Index(
 _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
 Index("clearing_payments_message", PAYMENTS.c.message)
+Index("clearing_payments_sender", PAYMENTS.c.sender, PAYMENTS.c.number)
+Index("clearing_payments_receiver", PAYMENTS.c.receiver, PAYMENTS.c.number)
 _IS_PAIR: Final = PAYMENTS.c.back_message > 0
 Index("clearing_payments_back", PAYMENTS.c.back_message, sqlite_where=_IS_PAIR, postgresql_where=_IS_PAIR)
 _IS_RETURN: Final = PAYMENTS.c.original > 0
