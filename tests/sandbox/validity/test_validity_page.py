@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from sycee import data
 from sycee.sandbox.behaviour import parameters
 from sycee.sandbox.pilots import description, published
+from sycee.sandbox.validity import calibration
 from tools import validity_page
 
 
@@ -25,6 +28,7 @@ def test_every_result_of_the_fitting_set_is_on_the_page_misses_first() -> None:
         results = published.load(each["pilot"])
         assert each["results"] == results.digest
         assert len(each["scored"]["scores"]) + len(each["scored"]["not_predicted"]) == len(results.results)
+        assert each["people"] == left["arguments"]["people_of_prediction"]
     rows = validity_page.scored(left)
     assert [row["in_90"] for row in rows] == sorted(row["in_90"] for row in rows)
     text = validity_page.PAGE.read_text(encoding="utf-8")
@@ -35,3 +39,18 @@ def test_synthetic_pilots_are_covered_as_the_page_says() -> None:
     prior = json.loads((validity_page.FOLDER / "prior.json").read_text(encoding="utf-8"))
     assert 0.85 <= prior["in_90"] / prior["results"] <= 0.95
     assert 0.45 <= prior["in_50"] / prior["results"] <= 0.55
+    marked = []
+    for name, row in prior["outcomes"].items():
+        off = abs(row["in_90"] / row["results"] - 0.9)
+        assert off <= calibration.margin(row["results"]), name
+        marked += [name] * (off > 0.05)
+    assert validity_page.PAGE.read_text(encoding="utf-8").count("| **outside** |") == len(marked)
+
+
+def test_the_page_names_each_part_of_an_earlier_state_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [json.loads((validity_page.FOLDER / f"{name}.json").read_text()) for name in validity_page.COMPUTED]
+    assert len({each["code"] for each in parts}) == 1, f"{validity_page.COMMAND} --compute …, all parts"
+    monkeypatch.setattr(validity_page, "code_digest", lambda: "0" * 64)
+    assert "\n".join(validity_page.record_rows(*parts)).count("| **an earlier one** |") == 4
+    monkeypatch.setattr(validity_page, "code_digest", lambda: parts[0]["code"])
+    assert "\n".join(validity_page.record_rows(*parts)).count("| this one |") >= 3

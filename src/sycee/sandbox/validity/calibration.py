@@ -28,6 +28,11 @@ from sycee.sandbox.validity.scoring import Score
 
 BINS: Final = 20
 SYNTHETIC: Final = "synthetic"
+RESULTS_MIN: Final = 1_000  # an outcome with more results has the narrow margin
+# Columns of `Numbers` for a fit of drawn parameters: the towns of its cases take those from 0, with the same seed.
+DRAWN: Final = 1_000
+WITHIN: Final = 2_000
+SEEDS: Final = 3_000
 
 Progress = Callable[[int, int], None]
 
@@ -61,6 +66,11 @@ class Coverage:
             "in_90": self.in_90,
             "ranks": self.histogram(),
         }
+
+
+def margin(results: int) -> float:
+    """Return how far from 0.9 the share in the band of 90 % may be: few results vary more by chance."""
+    return 0.05 if results > RESULTS_MIN else 0.1
 
 
 def of_prior(
@@ -115,34 +125,45 @@ def of_fit(
     cases: Sequence[Case],
     structure: str,
     *,
-    fits: int,
+    fits: Sequence[int],
     particles: int,
-    generations: int,
     people: int,
     seed: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> Array:
     """Return ranks of drawn parameters in the posteriors of fits to their own synthetic results: (fits, FITTED).
 
-    Equal arguments give equal ranks. `progress` is called with finished fits and their total.
+    fits: their numbers; a fit is the same beside any others. A fit has one generation, so that all particles have one
+    weight. Equal arguments give equal ranks. `progress` is called with finished fits and their total.
     """
     standard = behaviour.standard()
-    found = np.zeros((fits, len(FITTED)))
-    for at in range(fits):
-        numbers = Numbers(seed)
-        drawn = {name: numbers.of(at, place) for place, name in enumerate(FITTED)}
-        observed = fitting.synthetic(cases, standard, drawn, structure, people, seed * fits + at)
+    numbers = Numbers(seed)
+    found = np.zeros((len(fits), len(FITTED)))
+    for at, number in enumerate(fits):
+        drawn = drawn_parameters(seed, number)
+        first, second = (numbers.integer(number, SEEDS + place) & fitting.SEED_MAX for place in range(2))
+        observed = fitting.synthetic(cases, standard, drawn, structure, people, first)
         (fitted,) = fitting.fit(
-            cases,
-            [structure],
-            particles=particles,
-            generations=generations,
-            people=people,
-            seed=seed * fits + at + 1,
-            observed=observed,
+            cases, [structure], particles=particles, generations=1, people=people, seed=second, observed=observed
         )
         true = np.array([standard[name].prior.quantile(drawn[name]) for name in FITTED])
-        weights = fitted.weights / fitted.weights.sum()
-        found[at] = np.minimum(((fitted.values < true) * weights[:, None]).sum(axis=0), 1.0)
-        progress(at + 1, fits)
+        found[at] = ranks(fitted.values, true, [numbers.of(number, WITHIN + place) for place in range(len(FITTED))])
+        progress(at + 1, len(fits))
+    return found
+
+
+def drawn_parameters(seed: int, number: int) -> dict[str, float]:
+    """Return the probability of each fitted parameter that the results of a fit are simulated with."""
+    numbers = Numbers(seed)
+    return {name: numbers.of(number, DRAWN + place) for place, name in enumerate(FITTED)}
+
+
+def ranks(values: Array, true: Array, within: Sequence[float]) -> Array:
+    """Return the rank of each true value among particles of one weight, (particles, parameters), in (0, 1).
+
+    The rank is (particles below + within) / (particles + 1), with a number within (0, 1) for each parameter. So it is
+    uniform if the true value and the particles come from one distribution, in bands of any width.
+    """
+    below = np.count_nonzero(values < true, axis=0)
+    found: Array = (below + np.asarray(within)) / (len(values) + 1)
     return found

@@ -21,39 +21,13 @@ KEPT: Final = ("pilot", "title", "currency", "file", "absent", "not_used", "dist
 Progress = Callable[[str, int, int], None]  # (programme that is left out, done, total)
 
 
-def leave_one_out(
-    cases: Sequence[Case],
-    structures: Sequence[str],
-    *,
-    particles: int,
-    generations: int,
-    people: int,
-    draws: int,
-    people_of_prediction: int,
-    seed: int = 1,
-    progress: Progress = lambda programme, done, total: None,
-) -> dict[str, Any]:
-    """Return predictions and scores of each pilot as a JSON object. Equal arguments give an equal object."""
-    rows = []
-    for programme in dict.fromkeys(case.programme for case in cases):
-        rows += without(
-            programme,
-            cases,
-            structures,
-            particles=particles,
-            generations=generations,
-            people=people,
-            draws=draws,
-            people_of_prediction=people_of_prediction,
-            seed=seed,
-            progress=progress,
-        )
-    arguments = {"particles": particles, "generations": generations, "people": people, "draws": draws, "seed": seed}
-    return together(rows, arguments)
+def programmes(cases: Sequence[Case]) -> list[str]:
+    """Return the programmes of cases, each of which `without` leaves out."""
+    return list(dict.fromkeys(case.programme for case in cases))
 
 
 def together(rows: Sequence[dict[str, Any]], arguments: dict[str, int]) -> dict[str, Any]:
-    """Return the JSON object of the pilots' rows, which `without` returned."""
+    """Return the JSON object of the pilots' rows, which `without` returned for these arguments."""
     return {
         "format": FORMAT,
         "release": sycee.__version__,
@@ -77,7 +51,10 @@ def without(
     seed: int = 1,
     progress: Progress = lambda programme, done, total: None,
 ) -> list[dict[str, Any]]:
-    """Return predictions and scores of the pilots of one programme, by a fit to all others."""
+    """Return predictions and scores of the pilots of one programme, by a fit to all others.
+
+    Equal arguments give equal rows.
+    """
     kept = [case for case in cases if case.programme != programme]
     left = [case for case in cases if case.programme == programme]
 
