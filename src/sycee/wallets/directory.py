@@ -33,7 +33,7 @@ class Wallet:
     rule_set: int
     is_custodial: bool
     state: str
-    batch: int
+    intent: int
     opened_ns: int
 
 
@@ -161,6 +161,6 @@ def _wallet(row: Row[Any]) -> Wallet:
         values["rule_set"],
         bool(values["is_custodial"]),
         values["state"],
-        values["batch"],
+        values["intent"],
         values["opened_ns"],
     )

@@ -234,7 +234,8 @@ class Opening:
         if outcome is None:
             return None
         with reading(self._stores.engine) as connection:
-            account = connection.execute(sqlalchemy.select(WALLETS.c.account).where(WALLETS.c.batch == id)).scalar_one()
+            of_intent = sqlalchemy.select(WALLETS.c.account).where(WALLETS.c.intent == id)
+            account = connection.execute(of_intent).scalar_one()
         wallet = self.directory.get(account)
         if wallet.operator != operator:
             raise UsageError(f"the id {ids.format(id)} is of another opening", hint="choose a fresh id")
@@ -344,10 +345,10 @@ class Opening:
 
         `operator`: its openings alone. `after`: an id of an opening; those behind it are returned.
         """
-        chosen = (WALLETS.c.state == LAPSED) & (WALLETS.c.batch > after)
+        chosen = (WALLETS.c.state == LAPSED) & (WALLETS.c.intent > after)
         if operator is not None:
             chosen &= WALLETS.c.operator == operator
-        query = sqlalchemy.select(WALLETS.c.batch).distinct().where(chosen).order_by(WALLETS.c.batch).limit(most)
+        query = sqlalchemy.select(WALLETS.c.intent).distinct().where(chosen).order_by(WALLETS.c.intent).limit(most)
         with reading(self._stores.engine) as connection:
             batches = list(connection.scalars(query))
         return [self._lapsed(each) for each in batches]
@@ -356,7 +357,7 @@ class Opening:
         stored = self._stores.intents.find(opening)
         assert stored is not None, "intents are never deleted"
         payload = stored.payload
-        first = sqlalchemy.select(WALLETS.c.account).where(WALLETS.c.batch == opening).order_by(WALLETS.c.account)
+        first = sqlalchemy.select(WALLETS.c.account).where(WALLETS.c.intent == opening).order_by(WALLETS.c.account)
         with reading(self._stores.engine) as connection:
             account = connection.execute(first.limit(1)).scalar_one()
         return LapsedOpening(
@@ -388,7 +389,7 @@ class Opening:
             )
 
         def reopen(connection: Connection) -> None:
-            connection.execute(WALLETS.update().where(WALLETS.c.batch == opening).values(state=OPENING))
+            connection.execute(WALLETS.update().where(WALLETS.c.intent == opening).values(state=OPENING))
 
         outcome = (
             self._stores.intents.renew(opening, signers=signers, before=reopen)
@@ -493,7 +494,7 @@ class Opening:
         wallets = {
             "account": named, "holder": holder_of, "operator": operator, "class": tier, "rule_set": rule_set,
             "is_custodial": key is None, "state": OPENING, "opened_ns": now_ns,
-            "batch": ids_bytes(intents)[np.arange(accounts.size) // INTENT_RECORDS_MAX],
+            "intent": ids_bytes(intents)[np.arange(accounts.size) // INTENT_RECORDS_MAX],
         }  # fmt: skip
 
         def before(connection: Connection) -> None:
@@ -549,7 +550,7 @@ class _Open:
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Open the wallets whose accounts were created, and store the key of a wallet with one."""
-        of_batch = WALLETS.c.batch == intent.id
+        of_batch = WALLETS.c.intent == intent.id
         connection.execute(WALLETS.update().where(of_batch).values(state=OPEN))
         refused = [at for at, result in enumerate(results) if result is not Result.CREATED]
         accounts = {ids.of_record(intent.records[at], "debit") for at in refused}
@@ -564,7 +565,7 @@ class _Open:
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Mark the wallets: `Opening.renew` opens them under a new signature."""
-        connection.execute(WALLETS.update().where(WALLETS.c.batch == intent.id).values(state=LAPSED))
+        connection.execute(WALLETS.update().where(WALLETS.c.intent == intent.id).values(state=LAPSED))
         if intent.payload["key"]:
             self._keys.forget(connection, ids.of_record(intent.records[0], "debit"), epoch=1)
 

@@ -73,7 +73,7 @@ FAILED: Final = "failed"
 CHALLENGE_STATES: Final = (WAITING, USED, FAILED)
 
 
-# `holder`: a person, or a merchant. `class`: of the preset, "" for a merchant without limits. `batch`: the intent that
+# `holder`: a person, or a merchant. `class`: of the preset, "" for a merchant without limits. `intent`: the intent that
 # opened the account.
 WALLETS: Final = Table(
     "wallets_wallets",
@@ -85,11 +85,11 @@ WALLETS: Final = Table(
     *required(Integer, "rule_set"),
     *required(Boolean, "is_custodial"),
     state_column(*WALLET_STATES),
-    Column("batch", ID16, nullable=False, index=True),
+    Column("intent", ID16, nullable=False, index=True),
     *required(NS, "opened_ns"),
 )
 _LAPSED = WALLETS.c.state == LAPSED
-Index("wallets_wallets_lapsed", WALLETS.c.operator, WALLETS.c.batch, sqlite_where=_LAPSED, postgresql_where=_LAPSED)
+Index("wallets_wallets_lapsed", WALLETS.c.operator, WALLETS.c.intent, sqlite_where=_LAPSED, postgresql_where=_LAPSED)
 # `kind`: of aliases.AliasKind. `hash`: keyed. `to_account`: while the alias cools off, the account it moves to.
 ALIASES: Final = Table(
     "wallets_aliases",

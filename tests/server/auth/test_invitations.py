@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 bank.people.add(connection, person=person)
             row = {
                 "account": 600, "holder": DORA, "operator": 2, "class": "anonymous", "rule_set": 1,
-                "is_custodial": False, "state": wallets.OPEN, "batch": 1, "opened_ns": START_NS,
+                "is_custodial": False, "state": wallets.OPEN, "intent": 1, "opened_ns": START_NS,
             }  # fmt: skip
             connection.execute(wallets.WALLETS.insert().values(row))
 
