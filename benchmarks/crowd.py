@@ -88,7 +88,7 @@ class Crowd:
             self._next += 1
 
     async def _caller(self, at: int) -> None:
-        """Make calls one after the other; wait while none is due."""
+        """Make calls one at a time; wait while none is due."""
         call, is_right, create_future = self._call, self._is_right, asyncio.get_running_loop().create_future
         while True:
             answer = await call(*self._arguments[at])

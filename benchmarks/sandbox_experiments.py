@@ -73,7 +73,7 @@ def compared(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
 
 
 def fitted(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
-    """Fit behaviour to all shipped pilots; the limit is its simulations alone, one after the other."""
+    """Fit behaviour to all shipped pilots; the limit is its simulations alone, one at a time."""
     particles = setting.operations
     is_full = particles >= fitting.PARTICLES
     people, generations = (FIT_PEOPLE, fitting.GENERATIONS) if is_full else (300, 1)
@@ -109,7 +109,7 @@ def fitted(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
 
 
 def predicted(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
-    """Predict a pilot; the limit is its runs alone, one after the other."""
+    """Predict a pilot; the limit is its runs alone, one at a time."""
     people = setting.operations
     draws = max(DRAWS * people // PREDICTED, 4)
     pilot = description.load(PROGRAMME)
@@ -161,7 +161,7 @@ BENCHMARKS: Final = (
         "behaviour fitted to all shipped pilots: 4 structures, 100 particles each",
         None,
         fitting.PARTICLES,
-        "its simulations alone, one after the other",
+        "its simulations alone, one at a time",
         fitted,
         unit=TOTAL_MS,
         goal=Goal(1_200_000),
@@ -172,7 +172,7 @@ BENCHMARKS: Final = (
         "a pilot predicted with 200 draws and 4 structures, 40,000 persons",
         None,
         PREDICTED,
-        "its runs alone, one after the other",
+        "its runs alone, one at a time",
         predicted,
         unit=TOTAL_MS,
         goal=Goal(120_000),
