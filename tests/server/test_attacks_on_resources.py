@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.server.attackers import ORIGIN, PAYMENT, Place, attacked, connected, rest, sealed
+from tests.server.world import session_of
 from tests.wallets.world import MIA_KEY
 
 from sycee.core import ids
@@ -39,14 +40,16 @@ def resident_bytes() -> int:
 def others_are_served(place: Place, *, memory_mib: int = 64) -> Iterator[None]:
     """Other callers read and pay during the block, and the process does not grow by more than `memory_mib`."""
     town, stop, slowest = place.town, threading.Event(), [0.0]
+    cookies = session_of(town.bank, town.holder(town.mia))
     before, most = resident_bytes(), [0]
 
     def work() -> int:
         served = 0
-        with place.client() as http:
+        with place.client(cookies=cookies) as http:
             while not served or not stop.is_set():
                 start = time.monotonic()
                 assert http.get("/healthz").status_code == 200
+                assert http.get("/auth/session").status_code == 200, "read on a thread of the services"
                 record = operations.pay(ids.new(time.time_ns() // 10**6), payer=town.mia, payee=town.leo, amount=1)
                 body = sealed(town, record, town.mia, MIA_KEY)
                 assert http.post("/v1/payments", content=body, headers=PAYMENT).status_code == 201
@@ -223,6 +226,7 @@ def test_a_supply_that_costs_much_is_computed_rarely(place: Place, monkeypatch: 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.soak)], ids=["quick", "soak"])
 def test_a_thousand_streams_of_one_caller_are_eight(place: Place, count: int) -> None:
+    """The others are refused, as streams or as requests of an address, and other callers are served meanwhile."""
     with place.citizen(place.town.leo) as leo:
         cookie = f"sycee={leo.cookies['sycee']}"
     request = f"GET /v1/events HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n".encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from tests.bank import world
 
-from sycee.server.runtime import Runtime
+from sycee.core.errors import UnavailableError
+from sycee.server.auth.refusals import TooManyRequests
+from sycee.server.runtime import SENDER, THREADS, WAITING_MAX, Runtime
 
 
 class Inline(Executor):
@@ -44,3 +47,41 @@ def test_a_call_that_ends_at_once_is_counted_as_ended(tmp_path: Path, caplog: py
 
         assert asyncio.run(work()) == 0
     assert "exception calling callback" not in caplog.text
+
+
+def test_the_calls_of_one_address_leave_room_for_others(tmp_path: Path) -> None:
+    """One sender has half of the calls, a second one a third; the server's own calls may take the rest."""
+    most = THREADS + WAITING_MAX
+    with world.bank("", tmp_path) as bank:
+
+        async def work() -> tuple[list[int], int]:
+            runtime, go_on = Runtime(bank), threading.Event()
+            runtime.start()
+            try:
+                taken: list[int] = []
+                calls: list[asyncio.Future[bool]] = []
+                for sender, error in (("a", TooManyRequests), ("b", TooManyRequests), ("", UnavailableError)):
+                    SENDER.set(sender)
+                    began = runtime.calls
+                    for _ in range(most + 1):
+                        call = asyncio.ensure_future(runtime.run(go_on.wait))
+                        await asyncio.sleep(0)
+                        if call.done():  # the other calls wait
+                            with pytest.raises(error):
+                                call.result()
+                            break
+                        calls.append(call)
+                    taken.append(runtime.calls - began)
+            finally:
+                go_on.set()
+            assert all(await asyncio.gather(*calls))
+            SENDER.set("a")
+            assert await runtime.run(int, "5") == 5
+            await asyncio.sleep(0)
+            left = runtime.calls
+            await runtime.close()
+            return taken, left
+
+        taken, left = asyncio.run(work())
+    assert taken == [most // 2, most // 4, most // 4]
+    assert left == 0

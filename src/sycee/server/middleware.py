@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sycee.server.payments.senders import address_of, network_of
 from sycee.server.problems import Problem
+from sycee.server.runtime import SENDER
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
@@ -57,6 +58,7 @@ class RequestLimits:
         request_id = os.urandom(8).hex()
         scope["sycee.request_id"] = request_id
         address = network_of(address_of(scope, forwarded=self._forwarded))
+        SENDER.set(address)
         body = _Body(receive, self._held, address, self._body_bytes_max)
         is_answered = False
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -14,6 +16,7 @@ from fastapi.responses import JSONResponse
 from sycee.bank.bank import Bank
 from sycee.core.errors import UnavailableError
 from sycee.sequencer.asynchronous import AsyncLedger
+from sycee.server.auth.refusals import TooManyRequests
 from sycee.server.current_supply import CurrentSupply
 from sycee.server.signing import ActionBody, Signatures, perform
 
@@ -23,6 +26,10 @@ Value = TypeVar("Value")
 # SQLite writes transactions one after the other; the threads hide the waits for its commits and for the ledger's.
 THREADS: Final = 8
 WAITING_MAX: Final = 256  # calls of services without a thread; further ones are refused
+BUSY_RETRY_S: Final = 1  # after which an address with too many calls may try again
+
+# Sender of the request that a task serves, as `senders.network_of` names it; "" for tasks of the server.
+SENDER: Final[ContextVar[str]] = ContextVar("sycee_sender", default="")
 
 
 class Runtime:
@@ -35,6 +42,7 @@ class Runtime:
         self.is_stopping = False  # requests are served, and no further ones should be sent
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sycee-service")
         self._calls = 0
+        self._calls_of: Counter[str] = Counter()  # by sender
         self._ledger: AsyncLedger | None = None
 
     @property
@@ -68,14 +76,22 @@ class Runtime:
     ) -> Value:
         """Return what a synchronous function returns on a thread of the services.
 
-        Raises its errors, and UnavailableError if too many calls wait. A call whose client has gone is completed.
+        Raises its errors, TooManyRequests if too many calls of its sender wait, and UnavailableError if too many calls
+        of all wait. A call whose client has gone is completed.
         """
-        if not self.is_ready or self._calls >= THREADS + WAITING_MAX:
+        free, sender = THREADS + WAITING_MAX - self._calls, SENDER.get()
+        if not self.is_ready or free <= 0:
             raise UnavailableError("the server is busy", hint="send the same request again in a moment")
+        # A sender may have as many calls as remain free: one sender takes half of all, and two take a third each. So a
+        # flood leaves room for everybody else (dynamic thresholds of Choudhury and Hahne, 1998).
+        if sender and self._calls_of[sender] >= free:
+            raise TooManyRequests(BUSY_RETRY_S)
         loop = asyncio.get_running_loop()
         self._calls += 1
+        self._calls_of[sender] += 1
         future = self._threads.submit(function, *arguments, **options)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))  # at once, if it has ended already
+        # At once, if it has ended already.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended, sender))
         return await asyncio.shield(asyncio.wrap_future(future))
 
     async def call(self, work: Callable[[Bank], Value]) -> Value:
@@ -94,8 +110,11 @@ class Runtime:
         """Perform an action of the bank once, on a thread of the services. Arguments and errors: `signing.perform`."""
         return await self.run(perform, self.bank, name, who, body, partial(work, self.bank), place=place)
 
-    def _ended(self) -> None:
+    def _ended(self, sender: str) -> None:
         self._calls -= 1
+        self._calls_of[sender] -= 1
+        if not self._calls_of[sender]:
+            del self._calls_of[sender]
 
 
 def runtime_of(request: Request) -> Runtime:

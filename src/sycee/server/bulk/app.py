@@ -31,9 +31,9 @@ from sycee.server.auth.service import Authentication
 from sycee.server.bulk.access import payable_file, require_payer
 from sycee.server.bulk.intake import Cut, Intake, Outlet
 from sycee.server.observing import KIND, LOGGER, Observations, Observed
-from sycee.server.payments.senders import address_of
+from sycee.server.payments.senders import address_of, network_of
 from sycee.server.problems import Problem, from_error
-from sycee.server.runtime import Runtime
+from sycee.server.runtime import SENDER, Runtime
 
 if TYPE_CHECKING:
     from sycee.core.arrays import Array
@@ -211,6 +211,7 @@ class BulkApp:
         """Return the caller, after the limits of the sender's address. Raises NotAuthenticated without a login."""
         authentication = self._authentication
         address = address_of(request.scope, forwarded=authentication.settings.behind_proxy)
+        SENDER.set(network_of(address))
         authentication.admit(address)
         caller = await authentication.caller(
             method=request.method,
