@@ -342,7 +342,7 @@ HOSTILE = (
     "<script>alert(1)</script>", "\x1b]0;evil\x07\x1b[2J", "\u202egnp.exe", "\x00", "\ud800", "a" * 5_000, "",
     "9" * 400, "-1", "1e999", "NaN",
 )  # fmt: skip
-REFLECTED = re.compile(r"9449772114007|set-cookie: ?sycee=evil|root:|\x1b|\x07|\x00", re.IGNORECASE)
+EVALUATED = re.compile(r"9449772114007|root:|[\x00\x07\x1b]")
 
 
 def encoded(text: str) -> str:
@@ -374,17 +374,23 @@ def hostile_bodies(operation: dict[str, Any], schemas: dict[str, Any], most: int
 
 @pytest.mark.parametrize("most", [1, pytest.param(len(HOSTILE), marks=pytest.mark.soak)], ids=["quick", "soak"])
 def test_hostile_texts_are_data_in_every_field_and_path(place: Place, most: int) -> None:
-    """Every operation, as a clerk's program and as a stranger: no 5xx, no undocumented status, nothing comes back."""
+    """Every operation, as a clerk's program and as a stranger: no 5xx, no undocumented status, nothing evaluated."""
     with place.client() as http, nothing_moves(place.town):
         document = http.get("/openapi.json").json()
         wrong = []
 
         def check(answer: httpx.Response, what: str, documented: set[int]) -> None:
-            shown = f"{answer.headers}\n{answer.text}"
+            headers = b"\n".join(b": ".join(each) for each in answer.headers.raw)
             if answer.status_code not in documented | {404, 405}:
                 wrong.append(f"{what}: {answer.status_code} {answer.text[:200]}")
-            if answer.headers.get("content-type", "").startswith("text/html") or REFLECTED.search(shown):
-                wrong.append(f"{what} came back: {shown[:300]}")
+            # A problem may name the text that is wrong: printable, in JSON, and no browser takes it for a page.
+            media_type = answer.headers.get("content-type", "")
+            members = answer.json().values() if media_type == "application/problem+json" else ()
+            is_printable = all(str(each).isprintable() for each in members)
+            if media_type.startswith("text/html") or b"evil" in headers.lower() or not is_printable:
+                wrong.append(f"{what} came back: {headers!r} {answer.text[:300]!r}")
+            elif EVALUATED.search(answer.text):
+                wrong.append(f"{what} evaluated: {answer.text[:300]!r}")
 
         staff = Program(http, place.north)
         paths = list(document["paths"].items())
