@@ -13,6 +13,10 @@ from sycee.bank.bank import Bank
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.identity.duties import Duty
+from sycee.sequencer.frame_records import FrameRecords
+from sycee.server.auth.caller import Caller, Kind
+from sycee.server.events.feed import Feed
+from sycee.server.events.scopes import scope_of
 
 HONG_KONG, CHINA = (SigningKey.derive(bytes([number]) * 32) for number in (181, 182))
 
@@ -76,3 +80,20 @@ def test_a_currency_belongs_to_the_duty_of_its_officer(town: Place) -> None:
     ended = bank.appointments.dismiss(held[0].id, maker=maker)
     assert bank.proposals.sign(ended.id, ANN, BOB).needs == ()
     assert [str(each) for each in bank.people.duties_of(dollars)] == ["currency-officer of HKD"]
+
+
+def test_an_officer_of_one_currency_gets_the_events_of_its_proposals_alone(town: Place) -> None:
+    bank, register = town.bank, town.bank.clearing.register
+    yuan, dollars = appoint(bank, CHINA, CNY), appoint(bank, HONG_KONG, HKD)
+    feed = Feed(bank.stores, FrameRecords(bank.folder.path))
+    before = feed.newest()
+    bank.proposals.withdraw(register.issue(EAST_BANK, "HKD", 7_00, maker=town.maker).id, by=town.maker)
+    page = feed.page(before)
+    assert page.event(0)["data"] == {"action": "clearing.issue", "currencies": ["HKD"]}
+
+    def seen_by(who: int) -> list[str]:
+        scope = scope_of(bank, Caller(Kind.PERSON, "", who))
+        return [page.type_of(at) for at in scope.visible(page, scope.seen(page))]
+
+    assert seen_by(dollars) == ["proposal.waiting", "proposal.ended"]
+    assert seen_by(yuan) == []

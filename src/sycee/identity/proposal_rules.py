@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sycee.core import ids
 from sycee.core.money import currency_code
+from sycee.identity import duties
 from sycee.identity.duties import ActionRule, Duty
 from sycee.identity.people import HeldDuty, counts, listed
 from sycee.ledger.authority import Need, Requirement
@@ -69,6 +70,13 @@ def concerned(effect: Mapping[str, Any]) -> dict[str, Any]:
     """Return what duties are compared with: the `operator`, and the `currencies` of an effect by ISO 4217 number."""
     found = [effect.get("currency"), *effect.get("currencies", ())]
     return {"operator": operator_of(effect), "currencies": frozenset(each for each in found if type(each) is int)}
+
+
+def currencies_of(action: str, effect: Mapping[str, Any]) -> list[str]:
+    """Return the codes of the currencies whose officers may sign a proposal of an action."""
+    if Duty.CURRENCY_OFFICER not in duties.rule(action).signers:
+        return []
+    return [currency_code(each) for each in sorted(concerned(effect)["currencies"])]
 
 
 def seats(requirements: Iterable[Requirement], rule: ActionRule) -> tuple[Seat, ...]:

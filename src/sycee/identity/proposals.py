@@ -480,13 +480,14 @@ class Proposals:
         self, connection: Connection, kind: EventKind, id: int, action: str, effect: Mapping[str, Any], **data: str
     ) -> None:
         """Add an event of a proposal in the transaction that changes it."""
+        currencies = proposal_rules.currencies_of(action, effect)
         record_event(
             connection,
             self._stores.clock,
             kind,
             ids.format(id),
             operator=operator_of(effect),
-            data={"action": action, **data},
+            data={"action": action, **data, **({"currencies": currencies} if currencies else {})},
         )
 
     def _lapse_job(self, run: Run) -> None:

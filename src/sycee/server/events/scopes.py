@@ -12,6 +12,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
+from sycee.core.money import currency_code
 from sycee.database.events import EventKind, RegisterEvent
 from sycee.identity import duties
 from sycee.identity.duties import OPERATOR_STAFF, Duty
@@ -80,6 +81,10 @@ class Scope:
                 return False
         for each in self.held:
             if each.duty not in wanted:
+                continue
+            if each.duty is Duty.CURRENCY_OFFICER:
+                if currency_code(each.currency) in event.data.get("currencies", ()):
+                    return True
                 continue
             if each.duty not in duties.OF_INSTITUTION or event.kind in _OF_ALL_OPERATORS:
                 return True
