@@ -464,7 +464,8 @@ def test_a_message_without_stored_payments_keeps_its_first_answer(town: Place) -
 
 
 def answer_of(town: Place, participant: int, business_id: str) -> bytes | None:
-    found = town.bank.clearing.messages.page(participant)
+    found, has_more = town.bank.clearing.messages.page(participant)
+    assert not has_more
     return next(each.answer for each in found if each.business_id == business_id)
 
 

@@ -112,6 +112,11 @@ def test_stored_answers_and_payments_are_read_after_a_number(town: Served) -> No
     later = town.north.get(MESSAGES, params={"after": rows[0]["number"], "limit": 1}).json()
     assert later["rows"] == [rows[1]]
     assert town.north.get(MESSAGES, params={"cursor": later["next"]}).json()["rows"] == [rows[2]]
+    read_page = town.house.bank.clearing.messages.page  # of few bytes, which no answer fits
+    one, has_more = read_page(NORTH_BANK, after=rows[0]["number"], answer_bytes_max=1)
+    assert ([each.number for each in one], has_more) == ([rows[1]["number"]], True)
+    two, has_more = read_page(NORTH_BANK, after=rows[0]["number"], answer_bytes_max=len(sent[1]) + len(sent[2]))
+    assert ([each.number for each in two], has_more) == ([each["number"] for each in rows[1:]], False)
     paid = town.north.get(PAYMENTS, params={"state": "queued"}).json()["rows"]
     assert [each["uetr"] for each in paid[-3:]] == [uetr(10), uetr(11), uetr(12)]
     assert (paid[-1]["sender"], paid[-1]["receiver"]) == (CODES[NORTH_BANK], CODES[SOUTH_BANK])

@@ -26,7 +26,6 @@ router = APIRouter(prefix="/v1", tags=["clearing"])
 
 XML: Final = "application/xml"
 COUNTS: Final = "Sycee-Payments"  # a header of the answer: stored=1, duplicates=0, refused=0
-ANSWER_BYTES_MAX: Final = 4 << 20  # of the messages' answers in one page, but for its first row
 SIGNATURE: Final = r"^[0-9a-f]{128}$"
 
 Signature = Annotated[
@@ -169,23 +168,18 @@ async def list_clearing_messages(
 
     def work() -> dict[str, Any]:
         _house(bank, caller, operator)
-        found = bank.clearing.messages.page(operator, after=_place(cursor, after), most=limit + 1)
-        rows: list[dict[str, Any]] = []
-        size = 0
-        for each in found[:limit]:
-            size += len(each.answer or b"")
-            if rows and size > ANSWER_BYTES_MAX:
-                break
-            rows.append(
-                {
-                    "number": each.number,
-                    "business_id": each.business_id,
-                    "kind": each.kind,
-                    "received": exact_text(each.at_ns),
-                    "answer": None if each.answer is None else each.answer.decode(),
-                }
-            )
-        return paging.page(rows, (int(rows[-1]["number"]),) if len(rows) < len(found) else None)
+        found, has_more = bank.clearing.messages.page(operator, after=_place(cursor, after), most=limit)
+        rows = [
+            {
+                "number": each.number,
+                "business_id": each.business_id,
+                "kind": each.kind,
+                "received": exact_text(each.at_ns),
+                "answer": None if each.answer is None else each.answer.decode(),
+            }
+            for each in found
+        ]
+        return paging.page(rows, (found[-1].number,) if has_more else None)
 
     return await runtime.run(work)
 
