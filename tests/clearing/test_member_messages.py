@@ -205,13 +205,26 @@ def test_the_status_of_payments_is_told_to_their_sender(town: Place) -> None:
     assert [each.reasons[0].code for each in other.payments] == ["NOOR", "NOOR"]
 
 
+def test_a_status_of_too_many_payments_is_refused(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the messages that it names are few: each name in a request may stand for thousands of payments."""
+    take(town, transfer(125, 126, minor=10**9))
+    monkeypatch.setattr(member_messages, "ASKED_MAX", 3)
+    assert len(value_of(take(town, ask("S4", 125, message="M125"))).payments) == 3
+    name, found = refusal(take(town, ask("S5", 125, 126, message="M125")))
+    assert (name, "asks for more than 3 payments" in found) == ("admi.002.001.01", True), found
+    assert len(value_of(take(town, ask("S5", 125))).payments) == 1, "nothing is kept of the refused one"
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(125), uetr(126)])
+
+
 # --- camt.060 ---
 
 
-def report(id: str, wanted: str, sender: Institution = NORTH, owner: Institution | None = None, **named: Any) -> bytes:
+def report(
+    id: str, wanted: str, sender: Institution = NORTH, owner: Institution | None = None, times: int = 1, **named: Any
+) -> bytes:
     kind = "ALLL" if "first_day" in named else ""
     request = Request(wanted=wanted, owner=Actor(institution=owner or sender), kind=kind, **named)
-    value = ReportRequest(id=id, created=CREATED, requests=(request,))
+    value = ReportRequest(id=id, created=CREATED, requests=(request,) * times)
     return headed(member_messages.REPORT, value, sender)
 
 
@@ -267,6 +280,18 @@ def test_a_report_that_is_too_long_is_refused_by_itself(town: Place, monkeypatch
     monkeypatch.setattr(account_days, "ENTRIES_MAX", 0)
     assert take(town, asked).answer == given.answer
     town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(136)])
+
+
+def test_the_reports_of_one_message_have_a_limit_in_all(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(town, transfer(138))
+    assert town.release()[0] == 1
+    named = {"first_day": TODAY, "account": Account(currency="CNY", number=number_of(town, NORTH_BANK, CNY))}
+    (found,) = value_of(take(town, report("R9", "camt.052.001.08", **named))).reports
+    monkeypatch.setattr(account_days, "ENTRIES_MAX", 2 * len(found.entries))
+    twice = take(town, report("R10", "camt.052.001.08", times=2, **named))
+    assert [len(each.entries) for each in value_of(twice).reports] == [len(found.entries)] * 2
+    name, words = refusal(take(town, report("R11", "camt.052.001.08", times=3, **named)))
+    assert (name, "of a message of reports" in words, "RptgReq[3]" in words) == ("admi.002.001.01", True, True), words
 
 
 @pytest.mark.parametrize("code", ["LEI:529900T8BM49AURSDO55", "HKNCC:012"])

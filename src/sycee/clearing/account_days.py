@@ -26,7 +26,7 @@ from sycee.clearing.payments import uetr_text
 from sycee.iso20022.bulk_transfers import institution_of
 from sycee.iso20022.statements import OwnedAccount
 
-ENTRIES_MAX: Final = 20_000  # of one report: more do not fit a message of 64 MiB
+ENTRIES_MAX: Final = 20_000  # of one message: more do not fit a message of 64 MiB
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
@@ -41,17 +41,18 @@ class AccountDays:
     def __init__(self, stores: Stores, register: Register, zone: ZoneInfo) -> None:
         self._stores, self._register, self._zone = stores, register, zone
 
-    def read(self, position: Position, from_ns: int, until_ns: int, day: date) -> AccountDay:
+    def read(self, position: Position, from_ns: int, until_ns: int, day: date, *, earlier: int = 0) -> AccountDay:
         """Return a position in a time: its balance before, and its entries in order.
 
         An entry has the UETR of its payment, except where several equal payments of one pair of banks were booked at
-        the ends of this time. Raises UsageError for more than ENTRIES_MAX entries.
+        the ends of this time. `earlier`: entries that the message has already. Raises UsageError for a message of more
+        than ENTRIES_MAX entries.
         """
         found = statement(self._stores.ledger, position.account, from_=from_ns, until=until_ns)
-        if found.rows.size > ENTRIES_MAX:
+        if (size := earlier + found.rows.size) > ENTRIES_MAX:
             raise UsageError(
-                f"{found.rows.size:,} entries are more than the {ENTRIES_MAX:,} of a report",
-                hint="ask for a shorter time: FrToTm",
+                f"{size:,} entries are more than the {ENTRIES_MAX:,} of a message of reports",
+                hint="ask for a shorter time, FrToTm, or for one position in a message",
             )
         code = money.currency_of(position.currency).code
         account = OwnedAccount(number=number_of(position), currency=code)

@@ -193,11 +193,13 @@ class MemberMessages:
     def _report(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
         value: ReportRequest = message.value
         found: list[AccountDay] = []
+        entries = 0
         for number, each in enumerate(value.requests, 1):
             place = f"AcctRptgReq/RptgReq[{number}]"
             for position, from_ns, until_ns, day in self._asked(each, place, sender):
                 try:
-                    found.append(self._days.read(position, from_ns, until_ns, day))
+                    found.append(self._days.read(position, from_ns, until_ns, day, earlier=entries))
+                    entries += len(found[-1].entries)
                 except UsageError as error:
                     raise _error(f"{place}/RptgPrd", error.message, error.hint or "a shorter time") from error
         query = Query(id=value.id, name=message.name, created=value.created)
@@ -262,7 +264,10 @@ class MemberMessages:
         value: StatusRequest = message.value
         made = [_asked_status(each, self._payments.sent(sender.participant, each.uetr)) for each in value.payments]
         for group in value.groups:
-            found = self._payments.of_message(sender.participant, group.id, most=ASKED_MAX)
+            found = self._payments.of_message(sender.participant, group.id, most=ASKED_MAX + 1)
+            if len(made) + len(found) > ASKED_MAX:
+                problem = f"asks for more than {ASKED_MAX:,} payments"
+                raise _error("FIToFIPmtStsReq/OrgnlGrpInf", problem, "several messages, or the payments by UETR")
             made += [status_of(each, original=group) for each in found]
             if not found:
                 reason = StatusReason(code=NO_PAYMENT, information=(f"{sender.code} sent no such message",))
