@@ -271,16 +271,20 @@ def _add_reference(app: FastAPI) -> None:
     folder = Path(fastapi_offline.__file__).parent / "static"
     app.mount("/reference/files", StaticFiles(directory=folder), name="reference-files")
 
-    lock = Lock()
+    lock, made = Lock(), list[bytes]()
 
     def document() -> bytes:
         with lock:
-            return json.dumps(app.openapi(), ensure_ascii=False).encode()
+            if not made:
+                made.append(json.dumps(app.openapi(), ensure_ascii=False).encode())
+        return made[0]
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        # Made on a thread: describing every operation takes seconds, in which the event loop would answer nobody.
-        return Response(await asyncio.to_thread(document), media_type="application/json")
+        # Made on a thread: describing every operation takes seconds, in which the event loop would answer nobody. Made
+        # once: anybody may ask, and 1.5 MB of JSON take 15 ms.
+        content = made[0] if made else await asyncio.to_thread(document)
+        return Response(content, media_type="application/json")
 
     @app.get("/reference", include_in_schema=False)
     async def reference(request: Request) -> HTMLResponse:
