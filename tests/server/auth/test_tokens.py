@@ -36,7 +36,7 @@ from sycee.server.auth import jwks
 from sycee.server.auth.caller import Caller, Kind
 from sycee.server.auth.clients import Clients
 from sycee.server.auth.dpop import Proofs
-from sycee.server.auth.refusals import NotAuthenticated
+from sycee.server.auth.refusals import NotAuthenticated, TooManyRequests
 from sycee.server.auth.replay import UsedProofs
 from sycee.server.auth.tokens import Tokens
 
@@ -452,12 +452,26 @@ def test_no_token_without_a_duty(shared: Office) -> None:
 
 def test_used_proofs_are_forgotten_in_time_and_bounded(shared: Office) -> None:
     used = UsedProofs(shared.clock, used_max=3)
-    assert [used.add("key", str(number)) for number in (1, 2, 2, 3)] == [True, True, False, True]
+    assert [used.add("key", str(number)) for number in (1, 2, 2)] == [True, True, False]
+    assert used.add("another key", "1")
     with pytest.raises(UnavailableError, match="3 proofs are in use at once"):
         used.add("key", "4")
     shared.advance(300)
     assert used.add("key", "1")
     assert len(used) == 1
+
+
+def test_the_proofs_of_one_program_leave_room_for_others(shared: Office) -> None:
+    used = UsedProofs(shared.clock, used_max=12)
+    for key, most in (("flood", 6), ("second", 3), ("third", 2)):
+        for number in range(most):
+            assert used.add(key, str(number))
+        with pytest.raises(TooManyRequests) as refused:
+            used.add(key, "more")
+        assert refused.value.retry_after_s == 301
+        assert not used.add(key, "0"), "a replay stays one"
+    shared.advance(300)
+    assert all(used.add("flood", f"later {number}") for number in range(6))
 
 
 def test_a_restart_reads_the_register(shared: Office) -> None:

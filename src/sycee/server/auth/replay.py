@@ -14,10 +14,21 @@ from typing import Final
 
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UnavailableError
+from sycee.server.auth.refusals import TooManyRequests
 
 USED_MAX: Final = 1 << 18  # 262,144 proofs in KEPT_NS: 870 a second, about 40 MB
 KEPT_NS: Final = 300 * 10**9  # longer than any proof or assertion is accepted
 NONCE_NS: Final = 120 * 10**9  # a nonce is current as long as this, and accepted as long again
+
+
+class _Signer:
+    """The number of stored proofs of one signer."""
+
+    __slots__ = ("name", "proofs")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.proofs = 0
 
 
 class UsedProofs:
@@ -28,27 +39,39 @@ class UsedProofs:
         self._used_max = used_max
         self._lock = threading.Lock()
         self._known: set[bytes] = set()
-        self._order: deque[tuple[int, bytes]] = deque()  # time and digest, oldest first
+        self._order: deque[tuple[int, bytes, _Signer]] = deque()  # time, digest and signer, oldest first
+        self._signers: dict[str, _Signer] = {}
 
     def add(self, signer: str, identifier: str) -> bool:
         """Store an identifier of a signer; return false if it was stored before.
 
-        Call it after the signature was verified, so that strangers cannot fill the memory. Raises UnavailableError if
-        the memory is full: to forget a proof would allow its replay.
+        Call it after the signature was verified, so that strangers cannot fill the memory. A signer may have as many
+        proofs as the memory has free places, so that one program does not fill it. Raises TooManyRequests for more, and
+        UnavailableError if the memory is full: to forget a proof would allow its replay.
         """
         digest = sha256(f"{len(signer)}:{signer}{identifier}".encode()).digest()[:16]
         now_ns = read_ns(self._clock)
         with self._lock:
             while self._order and self._order[0][0] <= now_ns - KEPT_NS:
-                self._known.discard(self._order.popleft()[1])
+                _, oldest, owner = self._order.popleft()
+                self._known.discard(oldest)
+                owner.proofs -= 1
+                if not owner.proofs:
+                    del self._signers[owner.name]
             if digest in self._known:
                 return False
-            if len(self._known) >= self._used_max:
+            free = self._used_max - len(self._known)
+            if free <= 0:
                 raise UnavailableError(
                     f"{self._used_max:,} proofs are in use at once", hint="send fewer requests, or retry in minutes"
                 )
+            own = self._signers.get(signer) or _Signer(signer)
+            if own.proofs >= free:
+                raise TooManyRequests((self._order[0][0] + KEPT_NS - now_ns) // 10**9 + 1)
+            self._signers[signer] = own
+            own.proofs += 1
             self._known.add(digest)
-            self._order.append((now_ns, digest))
+            self._order.append((now_ns, digest, own))
             return True
 
     def __len__(self) -> int:
