@@ -75,14 +75,21 @@ def names_every_request(network: Network, flow: Entity, at: date) -> bool:
     """Return whether a flow for law enforcement, or to a court or the police, names the request that it answers."""
     value = flow.value_on("requests", at)
     tables = [each for each in value if isinstance(each, Element) and each.in_force(at)] if type(value) is tuple else []
-    bodies = [each.facts.get("body") for each in tables]
-    named = {each.value for each in bodies if each is not None and (each.expires is None or at < each.expires)}
+
+    def inside(table: Element, name: str) -> object:
+        fact = table.facts.get(name)
+        return None if fact is None or (fact.expires is not None and at >= fact.expires) else fact.value
+
+    named = {(inside(each, "body"), inside(each, "state")) for each in tables}
     receiver = network.entities.get(str(flow.value_on("to", at)))
     firm = None if receiver is None else network.entities.get(str(receiver.value_on("organisation", at)))
     authority = None if firm is None else firm.value_on("authority", at)
     if flow.value_on("purpose", at) in ("law-enforcement", None) and not tables:
         return False
-    return authority is not None and (authority not in ("judicial", "law-enforcement") or authority in named)
+    if authority not in ("judicial", "law-enforcement"):
+        return authority is not None
+    state = None if firm is None else firm.value_on("state", at)
+    return state is not None and bool(named & {(authority, state), (authority, None)})
 
 
 def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:

@@ -30,6 +30,7 @@ from sycee.compliance.enforcement import admission
 from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.facts import Network
 from sycee.compliance.judging import consistency
+from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.reports import html, json_report, junit, sarif, text
 from sycee.compliance.reports.summary import JudgedNetwork
@@ -104,6 +105,14 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
         ),
         ({"accessors": [], "stored": [{"at": "keys"}]}, "readers", ("pay.accessors", "keys.key_custody")),
         ({"accessors": [], "stored": [{"at": "own-keys"}]}, "", ()),
+        (
+            {"purpose": "support", "classes": ("valuable-ip",), "subject_states": ("AA",), "persons_12m": 7},
+            "impersonal",
+            ("pay.classes", "pay.subject_states", "pay.persons_12m"),
+        ),
+        ({"purpose": "support", "classes": (), "persons_12m": 7}, "impersonal", ("pay.classes", "pay.persons_12m")),
+        ({"purpose": "support", "classes": ("valuable-ip",), "subject_states": (), "persons_12m": 0}, "", ()),
+        ({"purpose": "support", "classes": ("valuable-ip", "important"), "subject_states": ("AA",)}, "", ()),
         ({}, "", ()),
         ({"classes": ("financial",)}, "", ()),
         ({"classes": ("valuable-ip", "account"), "subject_states": ()}, "", ()),
@@ -114,21 +123,21 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
     ],
 )
 def test_facts_of_a_flow_that_exclude_each_other(facts: dict[str, Any], check: str, paths: tuple[str, ...]) -> None:
-    found = consistency.contradictions(declared(**facts), AT)
+    found = consistency.contradictions(EffectiveNetwork(declared(**facts), AT))
     assert [(each.check, each.subject, each.facts) for each in found] == ([(check, "pay", paths)] if check else [])
 
 
 def test_two_participants_with_one_code() -> None:
     made = changed(declared(), "shop", bic="AAAABB22")
-    (found,) = consistency.contradictions(made, AT)
+    (found,) = consistency.contradictions(EffectiveNetwork(made, AT))
     assert (found.check, found.facts) == ("shared-code", ("bank.bic", "shop.bic"))
     branch = changed(made, "shop", organisation="firm")
-    assert consistency.contradictions(branch, AT) == ()
+    assert consistency.contradictions(EffectiveNetwork(branch, AT)) == ()
 
 
 def test_holders_of_more_than_all_shares() -> None:
     made = changed(declared(), "firm", owners=({"owner": "other", "share_bp": 6000},), dispersed_bp=5000)
-    (found,) = consistency.contradictions(made, AT)
+    (found,) = consistency.contradictions(EffectiveNetwork(made, AT))
     assert (found.check, found.subject) == ("shares", "firm")
     assert "11,000" in found.text
 
@@ -136,10 +145,10 @@ def test_holders_of_more_than_all_shares() -> None:
 @pytest.mark.parametrize(("code", "expected"), [("XX", ["vault.state"]), ("ZZ", ["vault.state"]), ("XA", [])])
 def test_the_code_of_an_unknown_state(code: str, expected: list[str]) -> None:
     made = changed(declared(), "vault", state=code)
-    found = consistency.contradictions(made, AT)
+    found = consistency.contradictions(EffectiveNetwork(made, AT))
     assert [each.facts[0] for each in found] == expected
     synthetic = replace(made, entities={id: replace(each, synthetic=True) for id, each in made.entities.items()})
-    assert consistency.contradictions(synthetic, AT) == ()
+    assert consistency.contradictions(EffectiveNetwork(synthetic, AT)) == ()
 
 
 @pytest.mark.parametrize(
@@ -268,7 +277,11 @@ def test_the_day_decides_which_facts_contradict() -> None:
         ({}, {"persons_sent_abroad": 1_999_999, "sensitive_persons_sent_abroad": 0}, True),
         ({}, {"persons_sent_abroad": 1_999_999, "sensitive_persons_sent_abroad": 1}, False),
         ({}, {}, False),
-        ({"to": "bank"}, {"persons_sent_abroad": 500}, False),
+        ({"to": "bank", "stored": []}, {"persons_sent_abroad": 500}, False),
+        ({"to": "bank"}, {"persons_sent_abroad": 500}, True),
+        ({"to": "bank", "stored": [], "processed": [{"at": "vault"}]}, {"persons_sent_abroad": 500}, True),
+        ({"to": "bank", "stored": [], "accessors": [{"state": "BB"}]}, {"persons_sent_abroad": 500}, True),
+        ({"to": "bank", "stored": [], "accessors": [{"state": "AA"}]}, {"persons_sent_abroad": 500}, False),
         ({"origin": "BB"}, {"persons_sent_abroad": 500}, False),
         ({"legal_bases": [{"basis": "law-of-a/contract-with-person"}]}, {"persons_sent_abroad": 500}, False),
         ({"legal_bases": [{"basis": "law-of-a/standard-contract"}]}, {"persons_sent_abroad": 500}, True),
@@ -278,5 +291,5 @@ def test_a_flow_abroad_is_within_the_persons_that_its_sender_counts(
     facts: dict[str, Any], counts: dict[str, int], found: bool
 ) -> None:
     made = changed(changed(declared(persons_12m=2_000_000), "pay", **facts), "bank", **counts)
-    checks = [each.check for each in consistency.contradictions(made, AT)]
+    checks = [each.check for each in consistency.contradictions(EffectiveNetwork(made, AT))]
     assert ("persons-abroad" in checks) == found

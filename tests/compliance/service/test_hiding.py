@@ -20,6 +20,7 @@ from sycee.compliance.enforcement.judge_cache import JudgeCache
 from sycee.compliance.enforcement.screening import AdmissionStatus
 from sycee.compliance.facts import Fact, Network, Waiver
 from sycee.compliance.judging import consistency
+from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.profiles import Library, build_library
 from sycee.core.documents import DocumentError
 from sycee.core.errors import UsageError
@@ -87,7 +88,7 @@ def without_contradictions(network: Network) -> Network:
     """Return the network without facts that contradict others: hiding one of them would end the contradiction."""
     for id in network.entities:
         network = without(network, id, ("sold", "accessible_to", "cross_border"))
-    while found := consistency.contradictions(network, AT):
+    while found := consistency.contradictions(EffectiveNetwork(network, AT)):
         id, _, name = found[0].facts[0].partition(".")
         network = without(network, id, (name,))
     return network

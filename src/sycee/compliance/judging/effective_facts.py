@@ -6,7 +6,7 @@ cached: the path from a cloud to the state of its operator is resolved once, how
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Generic, TypeVar
@@ -244,37 +244,61 @@ class Node:
     def _omitted_requests(self) -> tuple[bool, FactPath]:
         """Return whether a flow for law enforcement, or to a court or the police, names no request that it answers.
 
-        The facts that are missing to know that come second.
+        A request of a body of another kind or state is not the one of the receiver. The facts that are missing to know
+        that come second.
         """
         requests, purpose = self.get(REQUESTS), self.get("purpose")
-        asking = [each.get("body") for each in (() if requests is None else requests.nodes)]
-        named = {value for body in asking if body is not None for value in body.values}
+        asking = () if requests is None else requests.nodes
         authority = self.resolve(("to", "organisation", "authority"))
-        bodies = {value for fact in authority.leaves for value in fact.values}
+        bodies = {value for fact in authority.leaves for value in fact.values}.intersection(REQUESTING)
         is_answer = purpose is not None and purpose.value == LAW_ENFORCEMENT
         gaps = authority.missing if purpose is not None or asking else (f"{self.id}.purpose", *authority.missing)
-        return (is_answer and not asking) or bool(bodies.intersection(REQUESTING) - named), gaps
+        if bodies:
+            of_authority = self.resolve(("to", "organisation", "state"))
+            gaps += of_authority.missing
+            states = {value for fact in of_authority.leaves for value in fact.values}
+            bodies -= {body for each in asking for body in each.requested_by(states)}
+        return (is_answer and not asking) or bool(bodies), gaps
 
-    def unnamed_readers(self) -> list[str]:
-        """Return who can read what a flow stores or processes, by its places, but is not among its accessors."""
+    def requested_by(self, states: Collection[Any]) -> tuple[Any, ...]:
+        """Return the kind of body of a request, unless its state is declared as none of these states."""
+        body, state = self.get("body"), self.get("state")
+        if body is None or (state is not None and states and state.value not in states):
+            return ()
+        return body.values
+
+    def unnamed_readers(self) -> list[tuple[str, Node, Mapping[Any, str]]]:
+        """Return who can read what a flow processes or stores, but is neither a party nor an accessor.
+
+        A row is how the flow is kept at a place ("processed" or "stored"), the place, and the fields that name its
+        readers, by reader. Places without such a reader are omitted.
+        """
         parties = [fact for end in _ENDS for fact in self.resolve((end, "organisation")).leaves]
         accessors = self.get(ACCESSORS)
         named = {value for fact in parties for value in fact.values}
         for element in () if accessors is None else accessors.nodes:
             party = element.get("party")
             named.update(() if party is None else party.values)
-        places = [fact.nodes[0] for name in _KEPT for fact in self.resolve((name, "at")).leaves if fact.nodes]
-        found = dict.fromkeys([each for place in places for each in place.readers() if each not in named])
-        return list(map(str, found))
+        kept = {
+            node: name for name in reversed(_KEPT) for fact in self.resolve((name, "at")).leaves for node in fact.nodes
+        }
+        omitted: list[tuple[str, Node, Mapping[Any, str]]] = []
+        for place, name in kept.items():
+            readers = place.readers()
+            if not named.issuperset(readers):
+                omitted.append((name, place, {each: by for each, by in readers.items() if each not in named}))
+        return omitted
 
-    def readers(self) -> tuple[Any, ...]:
-        """Return who can read what is kept at a place, besides its operator."""
-        readers: tuple[Any, ...] | None = self.results.get(READERS)
+    def readers(self) -> Mapping[Any, str]:
+        """Return who can read what is kept at a place, besides its operator, each with the field that names them."""
+        readers: Mapping[Any, str] | None = self.results.get(READERS)
         if readers is None:
             operator = self.get("operator")
             own = () if operator is None else operator.values
-            facts = [self.get(name) for name in READERS]
-            readers = tuple([each for fact in facts if fact is not None for each in fact.values if each not in own])
+            facts = [(name, self.get(name)) for name in READERS]
+            readers = {
+                each: name for name, fact in facts if fact is not None for each in fact.values if each not in own
+            }
             self.results[READERS] = readers
         return readers
 

@@ -153,7 +153,7 @@ class Judge:
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:
         """All contradictions between declared facts. They are no findings, and change no verdict of a rule."""
-        return consistency.contradictions(self.network, self.at)
+        return consistency.contradictions(self._effective)
 
     def contradicting(self, *subjects: str | Entity) -> tuple[Finding, ...]:
         """Return each contradiction of some subjects as a finding that stops. A flow of a question is an `Entity`."""
@@ -165,7 +165,7 @@ class Judge:
                 found[each] = self.network.entities[each.subject].kind
         for entity in subjects:
             if isinstance(entity, Entity):
-                found |= dict.fromkeys(consistency.of_entity(self.network, entity, self.at), entity.kind)
+                found |= dict.fromkeys(consistency.of_entity(self._effective, entity), entity.kind)
         return tuple(each.finding(kind) for each, kind in found.items())
 
     # --- parts of a question, for callers that compare many paths ---
