@@ -100,6 +100,17 @@ def test_what_is_leos_is_shown_to_his_own_people_only(made: Office, samples: Sam
     assert wrong == [], "\n".join(wrong)
 
 
+def test_lists_of_an_operator_do_not_exist_for_another_bank(made: Office, samples: Samples) -> None:
+    answers = {}
+    for name, method, template, access in OPERATIONS:
+        if method != "GET" or "/operators/{operator}/" not in template or cell(access, "operator") != THEIRS:
+            continue
+        path, query = samples.path(template), samples.query(method, template)
+        answers[name] = send(made.of("other bank"), name, method, path, params=query)
+    assert len(answers) >= 6
+    assert {name: status for name, status in answers.items() if status != 404} == {}
+
+
 def test_another_bank_changes_nothing_of_this_bank(made: Office, samples: Samples) -> None:
     """A complete request about things of operator 2, by a person who signs for operator 3."""
     wrong, complete = [], 0

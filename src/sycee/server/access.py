@@ -9,7 +9,7 @@ from sycee.bank.bank import Bank
 from sycee.core.errors import NotFound
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institution
-from sycee.identity.people import HeldDuty
+from sycee.identity.people import DutyMissing, HeldDuty
 from sycee.identity.tables import MERCHANT
 from sycee.server.auth.caller import Caller
 from sycee.server.problems import Problem, not_found
@@ -35,6 +35,16 @@ def require_operator(caller: Caller, operator: int) -> None:
     """Raise the problem `not-permitted` for a program that acts for another operator."""
     if caller.operator not in (None, operator):
         raise Problem("not-permitted", f"this program acts for operator {caller.operator} only")
+
+
+def require_served(bank: Bank, caller: Caller, operator: int, action: str) -> None:
+    """Raise the problem `not-found` unless the caller's duty for an action is of this operator, or of all."""
+    try:
+        bank.people.require(caller.person, action, operator=operator)
+    except DutyMissing as error:
+        raise not_found("operator") from error
+    if caller.operator not in (None, operator):
+        raise not_found("operator")
 
 
 def served_operators(bank: Bank, caller: Caller) -> set[int]:

@@ -65,8 +65,7 @@ async def list_lapsed_openings(
     """Return openings that a crash interrupted until their signatures had expired. Their wallets are not open."""
 
     def work(bank: Bank) -> dict[str, Any]:
-        access.require_operator(caller, operator)
-        bank.people.require(caller.person, OPEN, operator=operator)
+        access.require_served(bank, caller, operator, OPEN)
         found = bank.wallets.lapsed(operator, after=paging.after_id(cursor), most=limit + 1)
         rows = [
             {

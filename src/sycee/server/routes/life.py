@@ -230,8 +230,7 @@ async def list_dormant_wallets(
     """
 
     def work(bank: Bank) -> dict[str, Any]:
-        access.require_operator(caller, operator)
-        bank.people.require(caller.person, DORMANT, operator=operator)
+        access.require_served(bank, caller, operator, DORMANT)
         (start,) = paging.decode(cursor, int) or (0,)
         found, following = dormant_part(
             bank.stores, bank.directory, before_ns=integer_of(before_ns), start=start, most=limit, operator=operator
