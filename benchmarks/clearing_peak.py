@@ -19,6 +19,7 @@ from uuid import UUID
 
 import numpy as np
 
+from benchmarks import declarations
 from benchmarks.iso20022_messages import BANKS, CREATED, HOUSE
 from benchmarks.measure import TOTAL_MS, Benchmark, Goal, Setting, Timing, settle
 from benchmarks.wallets import KEYS, START_NS, new_bank
@@ -45,96 +46,6 @@ SEED: Final = 20_241_129
 ANN, BOB, _, _, OPERATOR_KEY = KEYS
 HOUSE_OPERATOR: Final = 2  # of `new_bank`
 FIRST_BANK: Final = 3
-
-_NETWORK: Final = """
-[network]
-id = "banks"
-title = "Banks of a benchmark"
-as_of = 2026-11-01
-source = "made up"
-
-[[organisations]]
-id = "carrier"
-state = "AA"
-identifiers = []
-dispersed_bp = 10_000
-
-[[facilities]]
-id = "centre"
-state = "AA"
-"""
-_PLACE: Final = """
-[[organisations]]
-id = "owner-of-{id}"
-identifiers = []
-dispersed_bp = 10_000
-
-[[facilities]]
-id = "hub-of-{id}"
-state = "AA"
-
-[[spans]]
-id = "way-of-{id}"
-ends = ["hub-of-{id}", "centre"]
-operator = "carrier"
-cost = 1
-
-[[participants]]
-id = "{id}"
-bic = "{bic}"
-organisation = "owner-of-{id}"
-state = "AA"
-gateway = "hub-of-{id}"
-"""
-_FLOW: Final = """
-[[flows]]
-id = "{one}-to-{other}"
-from = "{one}"
-to = "{other}"
-purpose = "payment"
-classes = ["payment"]
-"""
-_LAW: Final = """
-id = "law-of-the-benchmark"
-version = 1
-title = "A law"
-status = "law"
-issuer = "somebody"
-effective_from = 2020-01-01
-reviewed = 2026-11-01
-summary = "A law."
-limits = "It is made up."
-sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
-sets = { states = ["AA"] }
-touches = [
-    { level = "participant", fact = "state", test = "any-in", set = "states" },
-    { level = "flow", fact = "from.state", test = "any-in", set = "states" },
-]
-
-[[rules]]
-id = "owner"
-title = "Nobody excluded takes part"
-level = "participant"
-addressee = "company"
-kind = "checked"
-source = "text"
-remedy = "Another owner."
-require = [{ fact = "organisation", test = "none-listed", list = "excluded" }]
-"""
-_LIST: Final = """
-id = "excluded"
-title = "Who is excluded"
-publisher = "somebody"
-as_of = 2026-01-01
-valid_until = 2036-01-01
-complete = true
-sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
-
-[[rows]]
-party = "somebody-else"
-status = "listed"
-source = "text"
-"""
 
 Delivery = tuple[int, bytes, bytes]  # participant, content, signature
 
@@ -234,13 +145,12 @@ def _fund(bank: Bank, senders: np.ndarray, amounts: np.ndarray) -> None:
 
 def _declare(bank: Bank, folder: Path, banks: int) -> None:
     """Declare the banks, each with its own place, and a flow between any two; use a law with a list."""
-    names = [each.bic.lower() for each in BANKS[:banks]]
-    parts = [_NETWORK, *(_PLACE.format(id=each, bic=each.upper()) for each in names)]
-    parts += [_FLOW.format(one=one, other=other) for one in names for other in names if one != other]
+    names = {each.bic.lower(): each.bic for each in BANKS[:banks]}
+    network = declarations.network(names, id="banks", title="Banks of a benchmark")
     compliance = Compliance(bank.stores.engine, bank.stores.clock)
-    compliance.declare({"banks.toml": "".join(parts).encode()}, by="desk")
-    (folder / "law.toml").write_text(_LAW)
-    (folder / "excluded.toml").write_text(_LIST)
+    compliance.declare({"banks.toml": network.encode()}, by="desk")
+    (folder / "law.toml").write_text(declarations.law("AA"))
+    (folder / "excluded.toml").write_text(declarations.list_of("somebody-else", until="2036-01-01"))
     compliance.use([folder / "law.toml"], [folder / "excluded.toml"], by="officer")
     for each in names:
         require(compliance.admit(each, by="desk").outcome == "admit", f"{each} is not admitted")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import declarations
 from tests.bank.world import ANN, BOB, NORTH, SOUTH
 from tests.clearing import declared
 from tests.clearing.test_gateway import transfer
@@ -270,7 +271,7 @@ def law(tmp_path: Path) -> list[Any]:
     """Files of declarations of all banks, of a law and of its list, as arguments."""
     (tmp_path / "bay.toml").write_text(declared.network())
     (tmp_path / "law.toml").write_text(declared.LAW)
-    (tmp_path / "excluded.toml").write_text(declared.list_of("somebody-else"))
+    (tmp_path / "excluded.toml").write_text(declarations.list_of("somebody-else"))
     return [tmp_path / "bay.toml", "--profile", tmp_path / "law.toml", "--list", tmp_path / "excluded.toml"]
 
 
@@ -305,7 +306,7 @@ def test_a_payment_across_a_border_waits_until_a_bank_declares_and_admits(
 
 
 def test_a_participant_with_an_excluded_owner_is_refused(sycee: Any, bank: Path, keys: Path, law: list[Any]) -> None:
-    law[-1].write_text(declared.list_of("owner-of-south"))
+    law[-1].write_text(declarations.list_of("owner-of-south"))
     done = sycee("compliance", "declare", bank, *law, "--key", keys / "ann.pem")
     assert (done.code, "`compliance` of this bank is false" in done.err) == (0, True), done.err
     refused = sycee("compliance", "admit", bank, "south", "--key", keys / "ann.pem")

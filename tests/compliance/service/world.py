@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 
+from benchmarks import declarations
 from sqlalchemy.engine import Engine
 from tests.database.places import copied_database, empty_database, opened, temporary_folder
 
@@ -119,23 +120,7 @@ to = "bank-c"
 stored = [{ at = "hub-a" }]
 """
 
-LAW = """
-id = "first-law"
-version = 1
-title = "A law"
-status = "law"
-issuer = "somebody"
-effective_from = 2020-01-01
-reviewed = 2026-11-01
-summary = "A law."
-limits = "It is made up."
-sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
-sets = { states = ["AA", "BB"] }
-touches = [
-    { level = "participant", fact = "state", test = "any-in", set = "states" },
-    { level = "flow", fact = "from.state", test = "any-in", set = "states" },
-]
-
+EXIT_RULE = """
 [[rules]]
 id = "exit"
 title = "Customers can leave"
@@ -145,17 +130,8 @@ kind = "checked"
 source = "text"
 remedy = "Offer terms."
 require = [{ fact = "exit_terms", test = "is-true" }]
-
-[[rules]]
-id = "owner"
-title = "Nobody excluded takes part"
-level = "participant"
-addressee = "company"
-kind = "checked"
-source = "text"
-remedy = "Another owner."
-require = [{ fact = "organisation", test = "none-listed", list = "excluded" }]
-
+"""
+OTHER_RULES = """
 [[rules]]
 id = "carrier"
 title = "Nobody excluded carries"
@@ -176,6 +152,7 @@ source = "text"
 remedy = "Store it at home."
 require = [{ fact = "stored.at.state", test = "all-in", set = "states" }]
 """
+LAW = declarations.law("AA", "BB", id="first-law", rules=EXIT_RULE + declarations.OWNER_RULE + OTHER_RULES)
 
 PLEDGE = """
 id = "first-pledge"
@@ -200,20 +177,7 @@ remedy = "Tell sooner."
 require = [{ fact = "vulnerability_notice_days", test = "at-most", limit = 30 }]
 """
 
-LIST = """
-id = "excluded"
-title = "Who is excluded"
-publisher = "somebody"
-as_of = 2026-01-01
-valid_until = 2027-01-01
-complete = true
-sources = [{ id = "text", title = "a text", publisher = "somebody", date = 2020-01-01, at_hand = true }]
-
-[[rows]]
-party = "PARTY"
-status = "listed"
-source = "text"
-"""
+LIST = declarations.list_of("PARTY")
 
 
 @dataclass
