@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -141,6 +141,30 @@ def test_a_payment_is_not_decided_twice(town: Place) -> None:
     assert town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(40)])[0].state == "decided"
     assert sets.finish(**town.signing) == 1
     assert (sets.get(first).state, town.states(40), sets.finish(**town.signing)) == ("done", ["booked"], 0)
+
+
+def test_what_ends_during_the_search_is_left_out(town: Place) -> None:
+    payments, sets = town.bank.clearing.payments, town.bank.clearing.sets
+    sizes: list[int] = []
+
+    def cancelling(*numbers: int) -> Callable[[Queue], Outcome]:
+        """Decide while the sender cancels one payment after another."""
+        left = [uetr(each) for each in numbers]
+
+        def decide(queue: Queue) -> Outcome:
+            sizes.append(queue.amounts.size)
+            if left:
+                payments.cancel(NORTH_BANK, [left.pop(0)])
+            return shortly(queue)
+
+        return decide
+
+    town.send(NORTH_BANK, *(Sent(each, SOUTH_BANK, 1) for each in (41, 42, 43, 44)))
+    with pytest.raises(BusyError, match="1 of 3 payments are not queued any more, or ended"):
+        sets.settle_by(cancelling(41, 42), **town.signing)
+    assert (sizes, town.states(41, 42, 43, 44)) == ([4, 3], ["cancelled", "cancelled", "queued", "queued"])
+    assert sets.settle_by(cancelling(43), **town.signing).payments == 1
+    assert (sizes, town.states(43, 44)) == ([4, 3, 2, 1], ["cancelled", "booked"])
 
 
 def test_another_operator_takes_the_number_of_the_batch(town: Place) -> None:

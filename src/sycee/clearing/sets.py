@@ -47,6 +47,7 @@ from sycee.clearing.tables import BOOKING, CERTIFICATES, DISCARDED, DONE, DRAWS,
 from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, waiting
 from sycee.core import ids, money
 from sycee.core.clock import read_ns
+from sycee.core.errors import BusyError
 from sycee.core.extras import extra
 from sycee.core.output_files import write_file
 from sycee.core.records import operations
@@ -216,30 +217,14 @@ class Sets:
     def decide(self, decide: Decide, *, who: int, choice: Choice = ALL, seed: int = 0, effort_ms: int = 0) -> int:
         """Store the set that a decision chooses from the queue, with its certificate; return its id, 0 for none.
 
-        Permits are renewed first. Its payments are decided then, and in no other set. Raises BusyError if another
-        caller decided meanwhile, or the end of one has come.
+        Permits are renewed first. Its payments are decided then, and in no other set. If one of them ended during the
+        search, or another caller decided about it, the rest is decided anew; the second time, BusyError is raised.
         """
-        house = self._register.house()
-        self._people.require(who, SETTLE, operator=house.operator)
-        self._permits.renew()
-        with reading(self._stores.engine) as connection:
-            now_ns = read_ns(self._stores.clock)
-            found = waiting(connection, QUEUED, now_ns, most=choice.most, priority_max=choice.priority_max)
-        funds, frame = self._positions.funds_at()
-        nodes = Nodes.of(funds)
-        is_good = bookable(found, nodes)
-        if choice.between is not None:
-            pair = list(choice.between)
-            is_good &= np.isin(found.senders, pair) & np.isin(found.receivers, pair)
-        found = found.part(is_good)
-        if not found.size:
-            return 0
-        weight, words = weights(found, self._rates.current())
-        queue, bounds = limited_queue(found, nodes, self._limits.rules(nodes), weight)
-        outcome = decide(queue)
-        if not outcome.chosen.any():
-            return 0
-        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms, words)
+        self._people.require(who, SETTLE, operator=self._register.house().operator)
+        try:
+            return self._decide(decide, who, choice, seed, effort_ms)
+        except BusyError:
+            return self._decide(decide, who, choice, seed, effort_ms)
 
     def book(self, id: int, *, signers: Sequence[Signer], who: int) -> Settled:
         """Stage and settle a stored set, or discard it if the ledger refuses. The house signs.
@@ -270,6 +255,27 @@ class Sets:
             yield f"the set of batch {number:,} is done, and the batch is open"
 
     # --- deciding ---
+
+    def _decide(self, decide: Decide, who: int, choice: Choice, seed: int, effort_ms: int) -> int:
+        self._permits.renew()
+        with reading(self._stores.engine) as connection:
+            now_ns = read_ns(self._stores.clock)
+            found = waiting(connection, QUEUED, now_ns, most=choice.most, priority_max=choice.priority_max)
+        funds, frame = self._positions.funds_at()
+        nodes = Nodes.of(funds)
+        is_good = bookable(found, nodes)
+        if choice.between is not None:
+            pair = list(choice.between)
+            is_good &= np.isin(found.senders, pair) & np.isin(found.receivers, pair)
+        found = found.part(is_good)
+        if not found.size:
+            return 0
+        weight, words = weights(found, self._rates.current())
+        queue, bounds = limited_queue(found, nodes, self._limits.rules(nodes), weight)
+        outcome = decide(queue)
+        if not outcome.chosen.any():
+            return 0
+        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms, words)
 
     def _store(
         self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, bounds: Sequence[Bound],
