@@ -27,6 +27,7 @@ from tests.clearing.world import (
 from sycee.clearing import account_days, gateway, instructions, member_messages, receiving
 from sycee.clearing.intake import Answered
 from sycee.clearing.tables import PARTICIPANTS
+from sycee.core.keys import PublicKey
 from sycee.database.transactions import write as store
 from sycee.iso20022.bulk_transfers import bank_code
 from sycee.iso20022.business_header import End, Header
@@ -396,18 +397,29 @@ def test_only_the_receiver_returns(town: Place) -> None:
     assert town.states(150) == ["booked"]
 
 
-def test_a_delivery_of_many_returns_is_compressed_once(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted: list[int] = []
+def test_a_delivery_of_many_messages_is_verified_and_compressed_once(
+    town: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressed: list[int] = []
+    verified: list[bytes] = []
+    verifies = PublicKey.verifies
 
     def compress(content: bytes, level: int) -> bytes:
-        counted.append(len(content))
+        compressed.append(len(content))
         return zlib.compress(content, level)
 
+    def counted(key: PublicKey, signature: bytes, message: bytes) -> bool:
+        verified.append(message)
+        return verifies(key, signature, message)
+
     monkeypatch.setattr(receiving, "zlib", SimpleNamespace(compress=compress, decompress=zlib.decompress))
+    monkeypatch.setattr(PublicKey, "verifies", counted)
     parts = [returned(f"T{each}", each) for each in (195, 196)]
-    answered = take(town, *parts, transfer(197, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK]), participant=SOUTH_BANK)
-    assert (answered.stored, len(counted)) == (3, 1)
-    town.bank.clearing.payments.cancel(SOUTH_BANK, [uetr(197)])
+    parts += [transfer(197, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK], minor=10**9)]
+    parts += [ask("S12", 197, sender=SOUTH), cancel("C12", 197, sender=SOUTH)]
+    answered = take(town, *parts, participant=SOUTH_BANK)
+    assert (answered.stored, answered.requests, len(compressed), len(verified)) == (3, 2, 1, 1)
+    assert town.states(197) == ["cancelled"]
 
 
 # --- payment against payment ---

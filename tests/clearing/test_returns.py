@@ -73,13 +73,12 @@ def test_a_message_without_payments_is_kept_and_answered_once(town: Place) -> No
     receiving, ledger_id = town.bank.clearing.receiving, town.bank.stores.ledger.ledger_id
     content = b"<camt.056/>"
     signature = instructions.sign(content, message_key(NORTH_BANK), ledger_id=ledger_id, participant=NORTH_BANK)
-    given = (NORTH_BANK, content, signature, "CXL-1")
-    named = {"kind": "camt.056", "who": town.person(NORTH_BANK)}
-    number, answer = receiving.keep(*given, **named)
+    delivery = receiving.verified(NORTH_BANK, content, signature, who=town.person(NORTH_BANK))
+    number, answer = receiving.keep(delivery, "CXL-1", kind="camt.056")
     assert answer is None
     assert receiving.answer(number, b"<camt.029/>") == b"<camt.029/>"
     assert receiving.answer(number, b"<other/>") == b"<camt.029/>"
-    assert receiving.keep(*given, **named) == (number, b"<camt.029/>")
+    assert receiving.keep(delivery, "CXL-1", kind="camt.056") == (number, b"<camt.029/>")
 
 
 def book(town: Place, as_set: bool) -> None:

@@ -187,8 +187,8 @@ class Corridors:
             }  # fmt: skip
             connection.execute(QUOTES.insert().values(row))
 
-        business_id = f"{made.id:032x}"
-        self._receiving.keep(provider, content, signature, business_id, kind=quotes.QUOTE, who=who, also=store)
+        verified = self._receiving.verified(provider, content, signature, who=who)
+        self._receiving.keep(verified, f"{made.id:032x}", kind=quotes.QUOTE, also=store)
         stored = self.get(made.id)
         if (stored.provider, stored.digest) != (provider, made.digest):
             raise _other_quote(made.id)

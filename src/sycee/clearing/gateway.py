@@ -10,7 +10,6 @@ import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -23,7 +22,7 @@ from sycee.clearing.house import Register
 from sycee.clearing.instructions import NORMAL, URGENT, Instructions, Receipt, uetr_bytes
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.permits import Permits
-from sycee.clearing.receiving import Receiving
+from sycee.clearing.receiving import Delivery, Receiving
 from sycee.clearing.tables import BOOKED, OPEN, RETURNED
 from sycee.core import money
 from sycee.core.arrays import Array
@@ -129,12 +128,17 @@ class Gateway:
         self._register, self._receiving, self._permits = register, receiving, permits
         self._payments, self._zone = payments, zone
 
-    def deliver(
-        self, participant: int, content: bytes, signature: bytes, *, who: int, without: Collection[int] = ()
-    ) -> Delivered:
+    def deliver(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivered:
         """Read the pacs.009 and pacs.004 of a participant's delivery, and store their payments.
 
-        `without`: numbers of messages that are left to the caller. Errors: `Receiving.receive`.
+        Errors: `Receiving.receive`. Otherwise as `store`.
+        """
+        return self.store(self._receiving.verified(participant, content, signature, who=who))
+
+    def store(self, verified: Delivery, *, without: Collection[int] = ()) -> Delivered:
+        """Read the pacs.009 and pacs.004 of a verified delivery, and store their payments.
+
+        `without`: numbers of messages that are left to the caller.
 
         A message that cannot be read, is not the participant's, is an advice, or has the id of one before it in the
         delivery, is refused alone. A payment with a settlement day in the future is booked from that day on; one with
@@ -142,9 +146,8 @@ class Gateway:
         cross a border are screened at once.
         """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
-        mine = self._register.participant(participant).code
-        parts, returning = unpack(content), {}
-        verified = cache(lambda: self._receiving.verified(participant, content, signature, who=who))
+        participant, mine = verified.participant, verified.code
+        parts, returning = unpack(verified.content), {}
         errors: dict[int, MessageError] = {}
         named: dict[int, tuple[str, str]] = {}
         transfers: list[int] = []
@@ -175,8 +178,8 @@ class Gateway:
             good.pop(number, None)
         # Everything is made before the first payment is stored: an error refuses the delivery as a whole.
         made = self._transfers(codes, good, [parts[number] for number in good]) if good else None
-        returned = {n: self._receiving.store(verified(), sent, kind=kind) for n, (sent, kind) in returning.items()}
-        receipt = self._receiving.store(verified(), made[0], kind=TRANSFER) if made else None
+        returned = {n: self._receiving.store(verified, sent, kind=kind) for n, (sent, kind) in returning.items()}
+        receipt = self._receiving.store(verified, made[0], kind=TRANSFER) if made else None
         rows = made[1] if made else {}
         self._permits.ask()
         uetrs = tuple(row.uetr for each in good.values() for row in each.rows)

@@ -11,7 +11,7 @@ from blake3 import blake3
 from sycee.clearing import member_messages
 from sycee.clearing.gateway import Delivered, Gateway, kind_of, pack, unpack
 from sycee.clearing.instructions import Receipt
-from sycee.clearing.member_messages import REJECTED, STATUSES, WAITS, MemberMessages, Sender
+from sycee.clearing.member_messages import REJECTED, STATUSES, WAITS, MemberMessages
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Receiving
 from sycee.core.clock import Clock, read_ns
@@ -56,12 +56,10 @@ class Intake:
         business message id or its UETRs, gets the first answer. A delivery that `gateway.pack` made gets its answers
         packed, in the order of its messages. Errors: `Receiving.receive`.
         """
-        sender = Sender(
-            participant, self._receiving.code(participant, content, signature, who), content, signature, who
-        )
+        sender = self._receiving.verified(participant, content, signature, who=who)
         parts = unpack(content)
         requests = {at for at, each in enumerate(parts) if kind_of(each) in member_messages.KINDS}
-        delivered = self._gateway.deliver(participant, content, signature, who=who, without=requests)
+        delivered = self._gateway.store(sender, without=requests)
         known, now_ns = self._known(delivered), read_ns(self._clock)
         made, stored, duplicates, refused = [], 0, 0, len(delivered.errors)
         earlier = _Earlier(self._receiving)

@@ -11,7 +11,6 @@ A participant acts on its own payments and positions alone. The same business me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
@@ -24,7 +23,7 @@ from sycee.clearing.gateway import kind_of, read_as, unpack
 from sycee.clearing.house import Position, Register
 from sycee.clearing.pay_outs import PayOut, PayOuts
 from sycee.clearing.payments import Payment, Payments
-from sycee.clearing.receiving import Receiving, SameId
+from sycee.clearing.receiving import Delivery, Receiving, SameId
 from sycee.clearing.tables import BOOKED, CANCELLED, DECIDED, OPEN, REFUSED, RETURNED
 from sycee.core import money
 from sycee.core.errors import NotFound, UsageError
@@ -64,17 +63,6 @@ DAYS_MAX: Final = 366  # of one report
 Also: TypeAlias = Callable[[Connection, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sent a message: a participant with its code, the delivery with its signature, and who delivered it."""
-
-    participant: int
-    code: str
-    content: bytes
-    signature: bytes
-    who: int
-
-
 class MemberMessages:
     """Answers messages to the house of one bank. `house`: its name in answers; `zone`: of its days."""
 
@@ -85,7 +73,7 @@ class MemberMessages:
         self._register, self._receiving, self._payments = register, receiving, payments
         self._pay_outs, self._days, self._house, self._zone = pay_outs, days, house, zone
 
-    def answer(self, part: bytes, sender: Sender, *, id: str, at_ns: int) -> bytes:
+    def answer(self, part: bytes, sender: Delivery, *, id: str, at_ns: int) -> bytes:
         """Do what a message asks, and return its answer, which is stored. Raises MessageError for one that is refused.
 
         Nothing is kept of a refused message, so that a corrected one can have its id.
@@ -109,20 +97,17 @@ class MemberMessages:
             first = self._receiving.answer(number, made or write(do(message, sender, id, at_ns)))
         return first
 
-    def _keep(self, message: Message, sender: Sender, also: Also | None) -> tuple[int, bytes | None]:
+    def _keep(self, message: Message, sender: Delivery, also: Also | None) -> tuple[int, bytes | None]:
         business_id = _id_of(message)
         try:
-            return self._receiving.keep(
-                sender.participant, sender.content, sender.signature, business_id, kind=message.name, who=sender.who,
-                also=also,
-            )  # fmt: skip
+            return self._receiving.keep(sender, business_id, kind=message.name, also=also)
         except SameId as error:
             place = "AppHdr/BizMsgIdr" if message.header else "MsgId"
             raise _error(place, error.message, "a new id", reasons.SAME_MESSAGE) from error
 
     # --- camt.050 ---
 
-    def _check_pay_out(self, message: Message, sender: Sender) -> Also:
+    def _check_pay_out(self, message: Message, sender: Delivery) -> Also:
         value: LiquidityTransfer = message.value
         top = "LqdtyCdtTrf/LqdtyCdtTrf"
         for name, institution in (("Dbtr", value.debtor), ("Cdtr", value.creditor)):
@@ -139,7 +124,7 @@ class MemberMessages:
 
         return also
 
-    def _pay_out(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+    def _pay_out(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
         return answers.receipt(message, Outcome(WAITS), id=id, at_ns=at_ns, house=self._house)
 
     def receipts(self, *, at_ns: int) -> Iterator[tuple[PayOut, bytes]]:
@@ -152,7 +137,7 @@ class MemberMessages:
 
     # --- camt.056 ---
 
-    def _check_cancel(self, message: Message, sender: Sender) -> None:
+    def _check_cancel(self, message: Message, sender: Delivery) -> None:
         value: CancellationRequest = message.value
         _require_actor(value.sender, sender, "FIToFIPmtCxlReq/Assgnmt/Assgnr")
         seen: set[str] = set()
@@ -162,11 +147,11 @@ class MemberMessages:
                 raise _error(place, f"{each.uetr} is named twice", "each payment once")
             seen.add(each.uetr)
 
-    def _cancel(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+    def _cancel(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
         outcomes = {each.uetr: self._cancelled(each.uetr, sender) for each in message.value.transactions}
         return answers.resolution(message, outcomes, id=id, at_ns=at_ns, house=self._house)
 
-    def _cancelled(self, uetr: str, sender: Sender) -> Outcome:
+    def _cancelled(self, uetr: str, sender: Delivery) -> Outcome:
         try:
             (found,) = self._payments.cancel(sender.participant, [uetr])
         except NotFound:
@@ -181,7 +166,7 @@ class MemberMessages:
 
     # --- camt.060 ---
 
-    def _check_report(self, message: Message, sender: Sender) -> None:
+    def _check_report(self, message: Message, sender: Delivery) -> None:
         value: ReportRequest = message.value
         _require_actor(value.sender, sender, "AcctRptgReq/GrpHdr/MsgSndr")
         if len({each.wanted for each in value.requests}) > 1:
@@ -190,7 +175,7 @@ class MemberMessages:
             for _ in self._asked(each, f"AcctRptgReq/RptgReq[{number}]", sender):
                 pass  # each position and time is checked
 
-    def _report(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+    def _report(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
         value: ReportRequest = message.value
         found: list[AccountDay] = []
         entries = 0
@@ -207,7 +192,7 @@ class MemberMessages:
             value.requests[0].wanted, found, id=id, at_ns=at_ns, house=self._house, to=message.header, query=query
         )
 
-    def _asked(self, each: Request, place: str, sender: Sender) -> Iterator[tuple[Position, int, int, date]]:
+    def _asked(self, each: Request, place: str, sender: Delivery) -> Iterator[tuple[Position, int, int, date]]:
         """Yield the positions of a request, with the time of the report. Raises MessageError for a wrong one."""
         if each.wanted not in (account_reports.STATEMENT, account_reports.REPORT):
             right = f"{account_reports.REPORT} or {account_reports.STATEMENT}"
@@ -251,7 +236,7 @@ class MemberMessages:
 
     # --- pacs.028 ---
 
-    def _check_status(self, message: Message, sender: Sender) -> None:
+    def _check_status(self, message: Message, sender: Delivery) -> None:
         value: StatusRequest = message.value
         _require_own(value.sender, sender, "FIToFIPmtStsReq/GrpHdr/InstgAgt")
         for number, each in enumerate(value.payments, 1):
@@ -260,7 +245,7 @@ class MemberMessages:
             if not each.uetr:
                 raise _error(f"{place}/OrgnlUETR", "is missing", "the UETR: the house finds payments by it")
 
-    def _status(self, message: Message, sender: Sender, id: str, at_ns: int) -> Message:
+    def _status(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
         value: StatusRequest = message.value
         made = [_asked_status(each, self._payments.sent(sender.participant, each.uetr)) for each in value.payments]
         for group in value.groups:
@@ -281,7 +266,7 @@ class MemberMessages:
 
     # --- helpers ---
 
-    def _position(self, sender: Sender, currency: str, place: str) -> Position:
+    def _position(self, sender: Delivery, currency: str, place: str) -> Position:
         try:
             return self._register.position(sender.participant, money.currency(currency).numeric)
         except NotFound as error:
@@ -336,12 +321,12 @@ def _require_sender(message: Message, code: str) -> None:
         raise _error("AppHdr/Fr", problem, f"{code}, whose key signed")
 
 
-def _require_own(named: Institution | None, sender: Sender, place: str) -> None:
+def _require_own(named: Institution | None, sender: Delivery, place: str) -> None:
     if named is not None and bank_code(named) != sender.code:
         raise _error(place, f"{bank_code(named)} is not {sender.code}, which signed", sender.code)
 
 
-def _require_actor(named: Actor | None, sender: Sender, place: str) -> None:
+def _require_actor(named: Actor | None, sender: Delivery, place: str) -> None:
     if named is not None and named.institution is None:
         raise _error(place, "is a person or firm", f"the institution {sender.code}")
     _require_own(named.institution if named else None, sender, place)

@@ -63,8 +63,11 @@ class SameId(UsageError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """A delivery whose signature is checked: its row of `clearing_deliveries`."""
+    """A delivery whose signature is checked. `code`: its participant's; `row`: as of `clearing_deliveries`."""
 
+    participant: int
+    code: str
+    content: bytes
     row: Mapping[str, Any]
 
 
@@ -90,15 +93,15 @@ class Receiving:
         return self.store(self.verified(participant, content, signature, who=who), made, kind=kind, also=also)
 
     def verified(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivery:
-        """Check the signature of a delivery and compress its content, for `store`. Raises as `receive`."""
+        """Check the signature of a delivery and compress its content, for `store` and `keep`. Raises as `receive`."""
         self._people.require(who, DELIVER, operator=participant)
+        code = self._register.participant(participant).code
         row = self._delivery(participant, content, signature, who)
-        return Delivery(row | {"content": zlib.compress(content, 1)})
+        return Delivery(participant, code, content, row | {"content": zlib.compress(content, 1)})
 
     def store(self, verified: Delivery, made: Instructions, *, kind: str, also: Also | None = None) -> Receipt:
         """Store some payments of a verified delivery, as `receive`."""
-        delivery = verified.row
-        participant = delivery["participant"]
+        participant, delivery = verified.participant, verified.row
         checked = self._checked(participant, made, delivery["at_ns"])
 
         def store(connection: Connection) -> Receipt:
@@ -114,16 +117,15 @@ class Receiving:
         return write(self._stores.engine, store)
 
     def keep(
-        self, participant: int, content: bytes, signature: bytes, business_id: str, *, kind: str, who: int,
+        self, verified: Delivery, business_id: str, *, kind: str,
         also: Callable[[Connection, int], None] | None = None,
     ) -> tuple[int, bytes | None]:  # fmt: skip
-        """Keep a message that has no payments, and return its number and its answer, if it has one already.
+        """Keep a message of a delivery that has no payments; return its number and its answer, if it has one already.
 
         The same business message id again returns the first message. `also`: writes more, with the number of a new
-        message, in the same transaction. Raises as `receive`, and SameId if the first message is of another kind.
+        message, in the same transaction. Raises SameId if the first message is of another kind.
         """
-        self._people.require(who, DELIVER, operator=participant)
-        delivery = self._delivery(participant, content, signature, who)
+        participant, delivery = verified.participant, verified.row
         mine = (MESSAGES.c.participant == participant) & (MESSAGES.c.business_id == business_id)
 
         def store(connection: Connection) -> tuple[int, bytes | None]:
@@ -133,7 +135,7 @@ class Receiving:
                     raise SameId(f"{business_id} is the id of a {found.kind}", hint="give each message a new id")
                 return found.message, None if found.answer is None else bytes(found.answer)
             if (earlier := _earlier(connection, participant, delivery["digest"])) is None:
-                connection.execute(DELIVERIES.insert().values(**delivery, content=zlib.compress(content, 1)))
+                connection.execute(DELIVERIES.insert().values(delivery))
             number = _next(connection, MESSAGES.c.message)
             row = {
                 "message": number, "participant": participant, "business_id": business_id, "kind": kind,
@@ -164,12 +166,6 @@ class Receiving:
 
         return write(self._stores.engine, store)
 
-    def code(self, participant: int, content: bytes, signature: bytes, who: int) -> str:
-        """Return a participant's code, if the signature is its own and `who` may deliver. Raises as `receive`."""
-        self._people.require(who, DELIVER, operator=participant)
-        self._delivery(participant, content, signature, who)
-        return self._register.participant(participant).code
-
     def now_ns(self) -> int:
         """Return the time of the bank's clock."""
         return read_ns(self._stores.clock)
@@ -188,7 +184,6 @@ class Receiving:
 
     def _delivery(self, participant: int, content: bytes, signature: bytes, who: int) -> dict[str, Any]:
         """Return the row of a delivery without its content. Raises UsageError for a wrong signature."""
-        self._register.participant(participant)
         if len(content) > CONTENT_MAX:
             raise UsageError(f"a delivery has at most {CONTENT_MAX:,} bytes", hint="divide it")
         key = self._register.message_key(participant)
