@@ -500,6 +500,35 @@ def test_a_message_without_stored_payments_keeps_its_first_answer(town: Place) -
         town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(number)])
 
 
+def test_a_crash_before_the_answer_does_not_change_it(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is stored, and the process ends before its answer is."""
+    take(town, north_side(176, 177))
+    take(town, transfer(178, minor=10**9))
+    other_amount = east_side(177, 176, minor=4_99)
+    same_uetr = transfer(178, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK])
+    not_booked = returned("T8", 178, sender=SOUTH)
+    accepted = transfer(179, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK], minor=10**9)
+    for content, participant, expected in (
+        (other_amount, EAST_BANK, (uetr(177), "RJCT", "AM09")),
+        (same_uetr, SOUTH_BANK, (uetr(178), "RJCT", "DU03")),
+        (not_booked, SOUTH_BANK, (uetr(178), "RJCT", "ARDT")),
+        (accepted, SOUTH_BANK, (uetr(179), "PDNG", "")),
+    ):
+        with monkeypatch.context() as crash:
+            crash.setattr(receiving.Receiving, "answer", interrupted)
+            with pytest.raises(InterruptedError):
+                take(town, content, participant=participant)
+        after = take(town, content, participant=participant)
+        assert status_rows(after) == [expected]
+        assert take(town, content, participant=participant).answer == after.answer
+    for participant, number in ((NORTH_BANK, 176), (NORTH_BANK, 178), (SOUTH_BANK, 179)):
+        town.bank.clearing.payments.cancel(participant, [uetr(number)])
+
+
+def interrupted(*_: object) -> bytes:
+    raise InterruptedError("the process ends")
+
+
 def answer_of(town: Place, participant: int, business_id: str) -> bytes | None:
     found, has_more = town.bank.clearing.messages.page(participant)
     assert not has_more

@@ -263,7 +263,10 @@ class _Storing:
         return Receipt(delivery, numbers, is_new, self._reasons, self._own[self._made.messages], message_of == 0)
 
     def _messages(self, kind: str, earlier: int | None) -> Array:
-        """Store the new messages; return the number of each payment's message, 0 for one that was there before."""
+        """Store the new messages; return the number of each payment's message, 0 for one that was there before.
+
+        A message of this delivery that was kept and not answered, as a crash leaves it, counts as new.
+        """
         made, first = self._made, _next(self._connection, MESSAGES.c.message)
         count = len(made.business_ids)
         delivery = self._delivery["id"] if earlier is None else earlier
@@ -277,20 +280,26 @@ class _Storing:
         is_new = np.zeros(count, bool)
         is_new[stored - first] = True
         self._own = np.arange(first, first + count)
-        self._own[~is_new] = self._numbers_of_messages(
-            [made.business_ids[at] for at in np.flatnonzero(~is_new).tolist()], kind
+        before = np.flatnonzero(~is_new)
+        self._own[before], is_new[before] = self._messages_before(
+            [made.business_ids[at] for at in before.tolist()], kind, earlier
         )
-        return np.where(is_new[made.messages], first + made.messages, 0)
+        return np.where(is_new, self._own, 0)[made.messages]
 
-    def _numbers_of_messages(self, business_ids: Sequence[str], kind: str) -> Array:
-        """Return the numbers of messages that were there before; 0 for one of another kind."""
-        found: dict[str, int] = {}
+    def _messages_before(self, business_ids: Sequence[str], kind: str, earlier: int | None) -> tuple[Array, Array]:
+        """Return the number of each message that was there before, and whether it waits for its answer.
+
+        The number is 0 for a message of another kind. `earlier`: the delivery of these bytes, whose messages may wait.
+        """
+        found: dict[str, tuple[int, bool]] = {}
         mine = (MESSAGES.c.participant == self._participant) & (MESSAGES.c.kind == kind)
+        columns = (MESSAGES.c.business_id, MESSAGES.c.message, MESSAGES.c.delivery, MESSAGES.c.answer.is_(None))
         for start in range(0, len(business_ids), _PART):
             chosen = mine & MESSAGES.c.business_id.in_(business_ids[start : start + _PART])
-            rows = self._connection.execute(sqlalchemy.select(MESSAGES.c.business_id, MESSAGES.c.message).where(chosen))
-            found |= {row.business_id: row.message for row in rows}
-        return np.array([found.get(each, 0) for each in business_ids], np.int64)
+            for id, message, delivery, waits in self._connection.execute(sqlalchemy.select(*columns).where(chosen)):
+                found[id] = message, bool(waits) and delivery == earlier
+        rows = [found.get(each, (0, False)) for each in business_ids]
+        return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], bool)
 
     def _payments(self, rows: Array, messages: Array) -> Array:
         """Store payments; return the number of each, 0 for one whose UETR was there before."""
