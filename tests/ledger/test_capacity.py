@@ -405,3 +405,19 @@ def test_a_positive_short_check_means_that_nothing_grows(kind: Kind, movements_e
 
 def shapes(state: LedgerState) -> list[tuple[int, ...]]:
     return [table.shape for table in state.tables]
+
+
+@pytest.mark.parametrize("members", [limits.COHORT_MEMBERS_MAX + 1, 2**32 - 1])
+def test_a_programme_that_is_refused_needs_no_memory(members: int) -> None:
+    """Check that its count, and drops on it, neither end a frame of other operations nor extend a table."""
+    state = LedgerState()
+    opened = operations.open_programme(
+        some_ids("too large", 1), programme=1, funder=FUNDER, rule_set=1, members=1, claim_from_ns=0, claim_until_ns=1
+    )
+    opened["count"] = members
+    drop = operations.drop(some_ids("drop", 1), programme=1, first=0, count=1, amount=1, seal=9)
+    drop["count"] = members
+    records = np.concatenate([opened, drop])
+    state.reserve(records, available_bytes=lambda: 0)
+    assert state.tables.purses.size < MEMBERS
+    assert state.apply(1, 1, records)["code"][0] == Result.COUNT_OUT_OF_RANGE

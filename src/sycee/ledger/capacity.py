@@ -180,6 +180,7 @@ class GrowingTables:
             needs["movements at once"] += self._payments_to_settle(operations, kinds)
         if int(kinds.min()) < Kind.TRANSFER:
             opened = operations[kinds == Kind.OPEN_PROGRAMME]
+            opened = opened[opened["count"] <= limits.COHORT_MEMBERS_MAX]  # larger ones are refused and add no row
             needs["purses"] += int(opened["count"].astype(np.int64).sum())
             for kind in (Kind.DROP, Kind.EXPIRE):
                 needs["movements at once"] += self._block_movements(operations[kinds == kind], opened)
