@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.clearing.test_gateway import transfer
+from tests.bank.world import ANN, BOB
+from tests.clearing import test_member_messages as messages
+from tests.clearing.test_gateway import TODAY, transfer
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
 from tests.iso20022 import valid_messages
 from tests.iso20022.test_bad_messages import BAD
-from tests.server.world import logged_in, served
+from tests.server.world import logged_in, new_id, served
 
 from sycee import cli
 from sycee.clearing import instructions, quotes, tables
 from sycee.client import Client, Credentials, InvalidRequest, NotFound, api
-from sycee.core import ids
+from sycee.core import clock, ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
+from sycee.database.events import EventKind, events_after
 from sycee.database.transactions import write
 from sycee.iso20022.messages import read
 from sycee.server.auth.clients import Clients
@@ -28,20 +33,28 @@ from sycee.server.tables import SCHEMA
 
 MESSAGES = f"/v1/operators/{NORTH_BANK}/clearing/messages"
 PAYMENTS = f"/v1/operators/{NORTH_BANK}/clearing/payments"
+NORTHERN, SOUTHERN = (f"/v1/operators/{each}/clearing" for each in (NORTH_BANK, SOUTH_BANK))
 XML = {"Content-Type": "application/xml"}
+JSON = {"Content-Type": "application/json"}
 BAD_SAMPLE = 60
-PROGRAM = SigningKey.derive(bytes([170]) * 32)
+PROGRAMS = tuple(SigningKey.derive(bytes([number]) * 32) for number in (170, 171, 172))
 
 
 @dataclass(frozen=True)
 class Served:
-    """A bank with a house that is served, with a person of North Bank and one of South Bank logged in."""
+    """A bank with a house that is served, with persons of North Bank, South Bank and the board logged in."""
 
     house: Place
     address: str
     north: httpx.Client
     south: httpx.Client
-    program: Credentials  # of North Bank
+    officer: httpx.Client
+    programs: Mapping[int, Credentials]  # by operator, 0 for one of an officer
+
+    @property
+    def program(self) -> Credentials:
+        """The program of North Bank."""
+        return self.programs[NORTH_BANK]
 
     @property
     def origin(self) -> str:
@@ -55,6 +68,11 @@ class Served:
         """Deliver a message of North Bank."""
         query = {"signature": self.signature(content).hex()} | query
         return (client or self.north).post(MESSAGES, content=content, params=query, headers=XML)
+
+    def send_from_south(self, content: bytes) -> httpx.Response:
+        """Deliver a message of South Bank."""
+        query = {"signature": self.signature(content, SOUTH_BANK).hex()}
+        return self.south.post(f"{SOUTHERN}/messages", content=content, params=query, headers=XML)
 
     def count(self) -> int:
         return len(self.house.bank.clearing.payments.page())
@@ -70,13 +88,22 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         bank, people = house.bank, (house.person(NORTH_BANK), house.person(SOUTH_BANK))
         bank.add_schema(SCHEMA)
         clients = Clients(bank.stores, bank.people, RealClock())
-        made = clients.register(people[0], PROGRAM.public, by=house.maker, name="payments", operator=NORTH_BANK)
+        programs = {
+            operator: Credentials(
+                ids.format(
+                    clients.register(who, key.public, by=house.maker, name="payments", operator=operator or None).id
+                ),
+                key,
+            )
+            for operator, who, key in zip((NORTH_BANK, SOUTH_BANK, 0), (*people, house.maker), PROGRAMS, strict=True)
+        }
         with (
             served(bank) as address,
             logged_in(bank, address, people[0]) as north,
             logged_in(bank, address, people[1]) as south,
+            logged_in(bank, address, house.maker) as officer,
         ):
-            yield Served(house, address, north, south, Credentials(ids.format(made.id), PROGRAM))
+            yield Served(house, address, north, south, officer, programs)
         assert bank.check() == []
 
 
@@ -123,6 +150,102 @@ def test_stored_answers_and_payments_are_read_after_a_number(town: Served) -> No
     assert (paid[-1]["amount"], paid[-1]["currency"], paid[-1]["booked"]) == ("100", "CNY", None)
     seen = town.south.get(f"/v1/operators/{SOUTH_BANK}/clearing/payments", params={"state": "queued"}).json()["rows"]
     assert [each["uetr"] for each in seen[-3:]] == [uetr(10), uetr(11), uetr(12)]
+
+
+def test_messages_of_each_kind_are_answered(town: Served) -> None:
+    town.send(transfer(60))
+    town.send(transfer(61, minor=10**9))
+    town.house.release()
+    returned = town.send_from_south(messages.returned("H1", 60))
+    assert (returned.status_code, statuses(returned.content)) == (201, [(uetr(60), "PDNG", "")])
+    town.house.release()
+    assert town.house.states(60) == ["returned"]
+    for content, name in (
+        (messages.pay_out("H2", 1), "camt.025.001.08"),
+        (messages.cancel("H3", 61), "camt.029.001.09"),
+        (messages.report("H4", "camt.052.001.08", first_day=TODAY), "camt.052.001.08"),
+        (messages.report("H5", "camt.053.001.08", first_day=TODAY), "camt.053.001.08"),
+        (messages.ask("H6", 61), "pacs.002.001.10"),
+    ):
+        first = town.send(content)
+        assert (first.status_code, read(first.content).name) == (200, name), first.text
+        assert first.headers["sycee-payments"] == "stored=0, duplicates=0, refused=0"
+        assert town.send(content).content == first.content
+    assert statuses(first.content) == [(uetr(61), "CANC", "DS02")]
+    assert town.house.bank.clearing.pay_outs.perform(**town.house.signing) == (1, 0)
+
+
+def test_both_sides_of_a_payment_against_payment_are_delivered(town: Served) -> None:
+    north = messages.paired(62, 63, "HKD5.00", minor=7_00)
+    south = messages.paired(
+        63, 62, "CNY7.00", sender=SOUTH_BANK, receiver=CODES[NORTH_BANK], minor=5_00, currency="HKD"
+    )
+    first, second = town.send(north), town.send_from_south(south)
+    assert (first.status_code, statuses(first.content)) == (201, [(uetr(62), "PDNG", "")])
+    assert (second.status_code, statuses(second.content)) == (201, [(uetr(63), "PDNG", "")])
+    assert town.house.states(62, 63) == ["queued", "queued"]
+    (paid,) = [row for row in town.south.get(f"{SOUTHERN}/payments").json()["rows"] if row["uetr"] == uetr(62)]
+    assert (paid["amount"], paid["currency"], paid["back_amount"], paid["back_currency"]) == (
+        "700",
+        "CNY",
+        "500",
+        "HKD",
+    )
+    town.send_from_south(messages.cancel("H7", 63, sender=messages.SOUTH))
+    assert town.house.states(62, 63) == ["cancelled", "cancelled"]
+
+
+def test_a_quote_is_given_and_accepted(town: Served) -> None:
+    asked = {"id": new_id(), "takes": "CNY", "gives": "HKD", "most": "50000", "valid_s": 60}
+    assert town.south.post(f"{SOUTHERN}/corridors", json=asked).status_code == 403
+    made = town.officer.post(f"{SOUTHERN}/corridors", json=asked)
+    assert (made.status_code, town.officer.post(f"{SOUTHERN}/corridors", json=asked).status_code) == (201, 200)
+    assert town.south.get(f"{SOUTHERN}/corridors").json()["rows"] == []
+    assert town.house.bank.proposals.sign(ids.parse(made.json()["proposal"]), ANN, BOB).needs == ()
+    (row,) = town.south.get(f"{SOUTHERN}/corridors").json()["rows"]
+    assert row == {"takes": "CNY", "gives": "HKD", "most": "50000", "valid_s": 60}
+    assert town.south.get(f"{SOUTHERN}/participant").json() == {
+        "participant": SOUTH_BANK, "code": CODES[SOUTH_BANK], "currencies": ["CNY", "HKD"],
+    }  # fmt: skip
+
+    until_ns = town.house.bank.stores.clock.now_ns() + 60 * 10**9
+    quoted = quotes.Quote(8, CODES[SOUTH_BANK], "CNY", "HKD", Fraction("1.0912"), 1_00, 300_00, until_ns)
+
+    def give(content: bytes, participant: int = SOUTH_BANK, kind: str = "application/json") -> httpx.Response:
+        query = {"signature": town.signature(content, participant).hex()}
+        return town.south.post(f"{SOUTHERN}/quotes", content=content, params=query, headers={"Content-Type": kind})
+
+    for answer, status, words in (
+        (give(quoted.content(), NORTH_BANK), 400, "the signature is not operator 3's"),
+        (give(replace(quoted, provider=CODES[NORTH_BANK]).content()), 400, "it is NORTCNB1XXX's"),
+        (give(replace(quoted, most_minor=500_01).content()), 400, "offers at most 500.00 CNY"),
+        (give(b"{}"), 400, "the member format"),
+        (give(b""), 400, "the body is empty"),
+        (give(quoted.content(), kind="application/xml"), 415, "the body is application/xml"),
+    ):
+        assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+    given = give(quoted.content())
+    assert (given.status_code, give(quoted.content()).status_code) == (201, 200), given.text
+    assert (given.json()["digest"], given.json()["left"]) == (quoted.digest, "30000")
+    assert town.north.get(f"{NORTHERN}/quotes").json()["rows"] == [given.json()]
+    assert town.north.get(f"{NORTHERN}/quotes/{ids.format(8)}").json() == given.json()
+    assert town.north.get(f"{NORTHERN}/quotes/{new_id()}").status_code == 404
+    assert town.north.get(f"{SOUTHERN}/quotes").status_code == 404
+
+    content = quotes.Acceptance(8, quoted.digest, CODES[NORTH_BANK], uetr(70), 33_33, 36_36).content()
+    query = {"signature": town.signature(content).hex()}
+    accepted, again = (town.north.post(f"{NORTHERN}/acceptances", content=content, params=query, headers=JSON)
+                       for _ in range(2))  # fmt: skip
+    assert (accepted.status_code, again.status_code, again.json()) == (201, 200, accepted.json()), accepted.text
+    paid = accepted.json()
+    assert (paid["uetr"], paid["state"], paid["amount"], paid["back_amount"]) == (uetr(70), "queued", "3333", "3636")
+    wrong = town.north.post(f"{NORTHERN}/acceptances", content=content, params={"signature": "0" * 128}, headers=JSON)
+    assert (wrong.status_code, town.north.get(f"{NORTHERN}/quotes").json()["rows"][0]["left"]) == (400, "26667")
+    events = events_after(town.house.bank.stores.engine, 0, most=1_000)
+    assert [
+        (each.subject, each.operator, each.data) for each in events if each.kind is EventKind.CLEARING_ACCEPTED
+    ] == [(ids.format(8), SOUTH_BANK, {"uetr": uetr(70), "takes": {"CNY": "3333"}, "gives": {"HKD": "3636"}})]
+    town.house.bank.clearing.payments.cancel(NORTH_BANK, [uetr(70)])
 
 
 def test_nobody_acts_for_another_bank(town: Served) -> None:
@@ -210,7 +333,7 @@ def test_a_program_delivers_reads_and_follows_events(town: Served) -> None:
 def test_files_are_delivered_from_the_command_line(
     town: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    PROGRAM.save(tmp_path / "program.pem")
+    town.program.key.save(tmp_path / "program.pem")
     login = ["--server", town.address, "--client", town.program.client, "--origin", town.origin]
     login += ["--client-key", str(tmp_path / "program.pem")]
     folder, operator = tmp_path / "out", str(NORTH_BANK)
@@ -249,3 +372,45 @@ def test_files_are_delivered_from_the_command_line(
     assert (code, "query.state" in err) == (2, True), err
     assert call("deliver", str(SOUTH_BANK), str(folder))[0] != 0
     assert call("settle", str(folder))[0] == 2
+
+
+def test_quotes_from_the_command_line(
+    town: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """South Bank may quote Hong Kong dollars, takes yuan, and its own person delivers; North Bank accepts."""
+    bank = town.house.bank
+    monkeypatch.setattr(clock, "RealClock", lambda: bank.stores.clock)  # of the command: the bank is a rehearsal
+    for operator, each in town.programs.items():
+        each.key.save(tmp_path / f"{operator}.pem")
+    for participant in (NORTH_BANK, SOUTH_BANK):
+        message_key(participant).save(tmp_path / f"message-{participant}.pem")
+
+    def call(who: int, *words: str) -> tuple[int, str, str]:
+        login = ["--server", town.address, "--client", town.programs[who].client, "--origin", town.origin]
+        code = cli.main(["clearing", *words, *login, "--client-key", str(tmp_path / f"{who}.pem")])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    pair = (str(SOUTH_BANK), "HKD", "CNY")
+    code, out, err = call(0, "corridor", *pair, "--most", "500", "--valid", "60")
+    found = re.fullmatch(r"proposal (\S+) needs: .+\n", out)
+    assert (code, found is not None) == (0, True), err
+    assert found is not None
+    assert bank.proposals.sign(ids.parse(found[1]), ANN, BOB).needs == ()
+    own = ["--message-key", str(tmp_path / f"message-{SOUTH_BANK}.pem")]
+    code, out, err = call(SOUTH_BANK, "quote", *pair, "0.9", "--most", "300", *own)
+    quoted = re.fullmatch(r"quote (\S+): 9/10 CNY for 1 HKD, until .+ UTC\n", out)
+    assert (code, quoted is not None) == (0, True), (out, err)
+    assert quoted is not None
+    code, out, err = call(SOUTH_BANK, "quote", *pair, "0.9", "--most", "501", *own)
+    assert (code, "offers at most 500.00 HKD" in err) == (2, True), err
+    code, out, err = call(NORTH_BANK, "quotes", str(NORTH_BANK), "--json")
+    assert (code, quoted[1] in out, '"left": "300.00"' in out) == (0, True, True), (out, err)
+    own = ["--message-key", str(tmp_path / f"message-{NORTH_BANK}.pem"), "--uetr", uetr(80)]
+    for _ in range(2):  # the second time repeats an attempt without an answer
+        code, out, err = call(NORTH_BANK, "accept", str(NORTH_BANK), quoted[1], "10.01", *own)
+        assert (code, out.partition(", ")[2]) == (0, f"{uetr(80)}: pays 10.01 HKD, gets 9.00 CNY\n"), err
+    assert bank.clearing.payments.get(uetr(80)).state == "queued"
+    code, out, err = call(NORTH_BANK, "accept", str(NORTH_BANK), quoted[1], "1000", *own[:2])
+    assert (code, "is accepted for 0.01 HKD to 289.99 HKD; got 1,000.00 HKD" in err) == (2, True), err
+    bank.clearing.payments.cancel(NORTH_BANK, [uetr(80)])

@@ -16,7 +16,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
-from sycee.clearing import quotes
+from sycee.clearing import events, quotes
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import Instructions, Receipt, uetr_bytes
 from sycee.clearing.permits import Permits
@@ -144,6 +144,11 @@ class Corridors:
         with reading(self._stores.engine) as connection:
             return _quote(connection, id)
 
+    def has_quote(self, id: int) -> bool:
+        """Return whether a quote of this id is stored."""
+        with reading(self._stores.engine) as connection:
+            return connection.scalar(sqlalchemy.select(QUOTES.c.number).where(QUOTES.c.id == id)) is not None
+
     def current(self) -> list[StoredQuote]:
         """Return the quotes that may be accepted now, by provider and currencies."""
         query = standing(read_ns(self._stores.clock)).limit(_CURRENT)
@@ -239,6 +244,8 @@ class Corridors:
             _check_open(connection, found, made.pays_minor, paid.at_ns)
             connection.execute(DEALS.insert().values(payment=number, quote=found.number, at_ns=paid.at_ns))
             match(number, found.message)
+            pays, gives = (found.takes, made.pays_minor), (found.gives, gets)
+            events.accepted(connection, self._stores.clock, found.id, found.provider, made.uetr, pays, gives)
 
         def column(value: int) -> Array:
             return np.array([value], np.int64)

@@ -15,7 +15,7 @@ from sycee.clearing.tables import FLOWS, PAYMENTS
 from sycee.core import ids, money
 from sycee.core.clock import Clock
 from sycee.core.timestamps import exact_text
-from sycee.database.events import EventKind, NewEvent, record_events
+from sycee.database.events import EventKind, NewEvent, record_event, record_events
 
 _PAID: Final = ("paid", "received")
 
@@ -69,6 +69,17 @@ def called(
             for participant, currency, minor in calls
         ],
     )  # fmt: skip
+
+
+def accepted(
+    connection: Connection, clock: Clock, quote: int, provider: int, uetr: str, pays: tuple[int, int],
+    gets: tuple[int, int],
+) -> None:  # fmt: skip
+    """Tell a provider that its quote was accepted. `pays`, `gets`: of the taker, currency and minor units."""
+    sums = {name: {money.currency_code(each[0]): str(each[1])} for name, each in (("takes", pays), ("gives", gets))}
+    record_event(
+        connection, clock, EventKind.CLEARING_ACCEPTED, ids.format(quote), operator=provider, data={"uetr": uetr} | sums
+    )
 
 
 def _texts(sums: dict[str, int]) -> dict[str, str]:

@@ -175,7 +175,7 @@ def _members(content: bytes, format: str) -> Mapping[str, Any]:
         members = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"this is no {format}: it is no JSON", hint="sign what `sycee clearing quote` shows"
+            f"this is no {format}: it is no JSON", hint="docs/reference/corridors.md has its members"
         ) from error
     if not isinstance(members, dict) or members.get("format") != format:
         raise _wrong(format, "format")

@@ -23,6 +23,8 @@ Takes: TypeAlias = Annotated[str, Parameter(help="Currency that the participant 
 Gives: TypeAlias = Annotated[str, Parameter(help="Currency that it gives, such as HKD.")]
 MessageKey: TypeAlias = Annotated[Path, Parameter(help="File with the private key of the participant's messages.")]
 VALID_MAX_S = 86_400
+QUOTE_COLUMNS = ("quote", "provider", "takes", "gives", "rate", "least", "left", "until")
+QUOTE_NUMBERS = ("rate", "least", "left")
 
 
 def corridor(
@@ -102,8 +104,7 @@ def quotes(folder: BankFolder, /, *, json_: AsJson = False) -> int:
     """List the quotes that may be accepted now."""
     with open_bank(folder) as bank:
         rows = [_row(bank, each) for each in bank.clearing.corridors.current()]
-    columns = ("quote", "provider", "takes", "gives", "rate", "least", "left", "until")
-    return print_list("quotes", rows, *columns, numbers=("rate", "least", "left"), as_json=json_)
+    return print_list("quotes", rows, *QUOTE_COLUMNS, numbers=QUOTE_NUMBERS, as_json=json_)
 
 
 def accept(

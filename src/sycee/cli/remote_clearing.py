@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sycee.cli import remote_corridors
 from sycee.cli.clearing_files import Answered, MessageFolder, deliver_all, require_folder
 from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState
 from sycee.cli.parameters import AsJson, Between
@@ -106,3 +107,9 @@ def queue(
             for each in islice(bank.rows(api.clearing_payments(operator, state=chosen)), most)
         ]
     return print_list("payments", rows, *QUEUE_COLUMNS, numbers=QUEUE_NUMBERS, as_json=json_)
+
+
+for _command in (
+    remote_corridors.corridor, remote_corridors.quote, remote_corridors.quotes, remote_corridors.accept,
+):  # fmt: skip
+    clearing.command(_command)

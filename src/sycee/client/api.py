@@ -32,7 +32,18 @@ from sycee.client.operations.cases import (
     state_settlement,
     write_claim_off,
 )
-from sycee.client.operations.clearing import clearing_messages, clearing_payments, deliver_message
+from sycee.client.operations.clearing import (
+    accept_quote,
+    clearing_messages,
+    clearing_participant,
+    clearing_payments,
+    corridors,
+    deliver_message,
+    give_quote,
+    propose_corridor,
+    quote,
+    quotes,
+)
 from sycee.client.operations.days import (
     assign_break,
     breaks,
@@ -248,6 +259,7 @@ from sycee.client.operations.wallets import (
 )
 
 __all__ = [
+    "accept_quote",
     "access_log",
     "act_in_case",
     "activate_vouchers",
@@ -277,6 +289,7 @@ __all__ = [
     "claim_packets",
     "claims",
     "clearing_messages",
+    "clearing_participant",
     "clearing_payments",
     "clients",
     "close_break",
@@ -291,6 +304,7 @@ __all__ = [
     "confirm_phone",
     "confirm_sweep",
     "confirm_waterfall",
+    "corridors",
     "countersign_day",
     "days",
     "dead_letters",
@@ -332,6 +346,7 @@ __all__ = [
     "fund_shortfall",
     "funders",
     "fundings",
+    "give_quote",
     "grant_mandate",
     "halt_programme",
     "held",
@@ -388,6 +403,7 @@ __all__ = [
     "proposals",
     "propose_block",
     "propose_cap",
+    "propose_corridor",
     "propose_guardian",
     "propose_join",
     "propose_leave",
@@ -403,6 +419,8 @@ __all__ = [
     "publish_list",
     "qr",
     "qr_picture",
+    "quote",
+    "quotes",
     "read_person",
     "read_receipt",
     "ready",

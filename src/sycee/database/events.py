@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     CLEARING_SETTLED = "clearing.settled"
     CLEARING_CANCELLED = "clearing.cancelled"
     CLEARING_CALLED = "clearing.called"
+    CLEARING_ACCEPTED = "clearing.accepted"
     WEBHOOK_DISABLED = "webhook.disabled"
 
 

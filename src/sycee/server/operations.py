@@ -14,6 +14,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from sycee.identity import duties
+from sycee.identity.duties import Duty
+from sycee.identity.people import People
 from sycee.server import problems
 from sycee.server.auth.dependencies import KnownCaller
 from sycee.server.runtime import Runtime, runtime_of
@@ -86,8 +88,15 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _gate(action: str) -> Callable[..., Any]:
+    of_currency = Duty.CURRENCY_OFFICER in duties.rule(action).makers
+
+    def check(person: int, operator: int | None, people: People) -> None:
+        # The service compares the currency that the request names.
+        held = [each.currency for each in people.duties_of(person) if each.currency] if of_currency else []
+        people.require(person, action, operator=operator, currencies=held)
+
     async def permitted(caller: KnownCaller, runtime: TheRuntime) -> None:
-        await runtime.run(runtime.bank.people.require, caller.person, action, operator=caller.operator)
+        await runtime.run(check, caller.person, caller.operator, runtime.bank.people)
 
     return permitted
 

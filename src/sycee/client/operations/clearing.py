@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Final
 
-from sycee.client.calls import Call, Members, Page, listed, value
+from sycee.client.calls import (
+    JSON,
+    Call,
+    Members,
+    Page,
+    Value,
+    action,
+    listed,
+    made,
+    place,
+    read,
+    rows,
+    value,
+)
 from sycee.client.errors import ContradictsRequest
 from sycee.client.exchange import Conversation, Request, Session
-from sycee.client.values import ClearingMessage, ClearingPayment, DeliveredMessage
+from sycee.client.operations.arguments import name_of
+from sycee.client.values import (
+    ClearingMessage,
+    ClearingParticipant,
+    ClearingPayment,
+    CorridorRow,
+    DeliveredMessage,
+    Proposed,
+    QuoteRow,
+)
 
 XML: Final = "application/xml"
 COUNTS: Final = "sycee-payments"  # a header of the answer
@@ -43,6 +67,73 @@ def clearing_payments(operator: int, *, state: str = "", after: int = 0) -> Call
     """Return payments that a participant sent or receives, in a state or all. `after`: number of the last known one."""
     query = _after(after) | ({"state": state} if state else {})
     return listed(_place(operator, "payments"), _payment, query=query)
+
+
+def clearing_participant(operator: int) -> Call[ClearingParticipant]:
+    """Return a participant's code, by which quotes and acceptances name it, and its currencies."""
+    return read(_place(operator, "participant"), value(ClearingParticipant, participant=operator))
+
+
+def corridors(operator: int) -> Call[Sequence[CorridorRow]]:
+    """Return what a participant may quote now."""
+    return rows(_place(operator, "corridors"), _corridor)
+
+
+def propose_corridor(
+    operator: int, takes: str, gives: str, *, most_minor: int, valid_s: int, id: int = 0
+) -> Call[Proposed]:
+    """Propose what a participant may quote for a pair of currencies; 0 ends it. An officer of each currency signs.
+
+    `most_minor`: of one quote, in `takes`. `valid_s`: the longest validity of a quote, in seconds.
+    """
+    body = {"takes": takes, "gives": gives, "most": str(most_minor), "valid_s": valid_s}
+    return action(_place(operator, "corridors"), body, value(Proposed), id=id)
+
+
+def quotes(operator: int) -> Call[Sequence[QuoteRow]]:
+    """Return the quotes of all participants that a participant may accept now."""
+    return rows(_place(operator, "quotes"), _quote)
+
+
+def quote(operator: int, id: int | str) -> Call[QuoteRow]:
+    """Return a quote, also one that is over."""
+    name = name_of(id)
+    return read(_place(operator, f"quotes/{place(name)}"), lambda members: _quote(members, id=name))
+
+
+def give_quote(operator: int, content: bytes, signature: bytes) -> Call[QuoteRow]:
+    """Give a participant's quote, and return it as stored. The same quote may be sent again.
+
+    `content`: `sycee.clearing.quotes.Quote.content()`. `signature`: 64 bytes, of its key over these bytes.
+    """
+    return _signed(_place(operator, "quotes"), content, signature, _quote)
+
+
+def accept_quote(operator: int, content: bytes, signature: bytes) -> Call[ClearingPayment]:
+    """Accept a quote, and return the payment against payment. The same acceptance may be sent again.
+
+    `content`: `sycee.clearing.quotes.Acceptance.content()`. `signature`: 64 bytes, of its key over these bytes.
+    """
+    return _signed(_place(operator, "acceptances"), content, signature, _payment)
+
+
+def _signed(path: str, content: bytes, signature: bytes, make: Callable[[Members], Value]) -> Call[Value]:
+    def converse(_: Session) -> Conversation[Value]:
+        query = {"signature": signature.hex()}
+        response = yield Request("POST", path, query, content=content, content_type=JSON)
+        return made(response, make)
+
+    return Call(converse)
+
+
+def _corridor(members: Members) -> CorridorRow:
+    return value(CorridorRow)({**members, "most_minor": members["most"]})
+
+
+def _quote(members: Members, **expected: object) -> QuoteRow:
+    rate = Fraction(int(members["rate"]["numerator"]), int(members["rate"]["denominator"]))
+    amounts = {f"{name}_minor": members[name] for name in ("least", "most", "left")}
+    return value(QuoteRow, **expected)({**members, **amounts, "rate": rate})
 
 
 def _payment(members: Members) -> ClearingPayment:

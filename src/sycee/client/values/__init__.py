@@ -1,6 +1,13 @@
 """Values that calls return: answers of the API with their types. Amounts are whole numbers of minor units."""
 
-from sycee.client.values.clearing import ClearingMessage, ClearingPayment, DeliveredMessage
+from sycee.client.values.clearing import (
+    ClearingMessage,
+    ClearingParticipant,
+    ClearingPayment,
+    CorridorRow,
+    DeliveredMessage,
+    QuoteRow,
+)
 from sycee.client.values.office import (
     Backup,
     Break,
@@ -134,9 +141,11 @@ __all__ = [
     "Claim",
     "ClaimedPacket",
     "ClearingMessage",
+    "ClearingParticipant",
     "ClearingPayment",
     "Condition",
     "Conditions",
+    "CorridorRow",
     "Day",
     "DayDone",
     "DeadLetter",
@@ -192,6 +201,7 @@ __all__ = [
     "ProgrammeRow",
     "ProgrammeZone",
     "Proposed",
+    "QuoteRow",
     "ReceiptOfEntry",
     "Recovery",
     "Redemption",

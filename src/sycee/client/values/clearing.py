@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,43 @@ class ClearingPayment:
     reason: str
     received: str
     booked: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearingParticipant:
+    """A participant: its code in messages, quotes and acceptances, and the currencies in which it has a position."""
+
+    participant: int
+    code: str
+    currencies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CorridorRow:
+    """What a participant may quote: `most_minor` of one quote, in `takes`, and the longest validity of a quote."""
+
+    takes: str
+    gives: str
+    most_minor: int
+    valid_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRow:
+    """A quote. Amounts are in `takes`: `least_minor` of one acceptance, `most_minor` of all, `left_minor` now.
+
+    `rate`: units of `gives` for one of `takes`. `until_ns`: when it is over. `digest`: of the text that its provider
+    signed, which follows from the other fields.
+    """
+
+    id: str
+    provider: str
+    takes: str
+    gives: str
+    rate: Fraction
+    least_minor: int
+    most_minor: int
+    until_ns: int
+    digest: str
+    left_minor: int
+    received: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -146,7 +147,7 @@ async def deliver_clearing_message(
         raise Problem("unsupported-media-type", f"the body is {kind[:60] or 'of no type'}", hint=f"send {XML}")
 
     def work() -> Response:
-        house = _house(bank, caller, operator)
+        house = house_of(bank, caller, operator)
         _require_message(content)
         answered = bank.clearing.intake(house).take(operator, content, bytes.fromhex(signature), who=caller.person)
         counts = f"stored={answered.stored}, duplicates={answered.duplicates}, refused={answered.refused}"
@@ -167,7 +168,7 @@ async def list_clearing_messages(
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        _house(bank, caller, operator)
+        house_of(bank, caller, operator)
         found, has_more = bank.clearing.messages.page(operator, after=_place(cursor, after), most=limit)
         rows = [
             {
@@ -197,18 +198,18 @@ async def list_clearing_payments(
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
-        _house(bank, caller, operator)
+        house_of(bank, caller, operator)
         found = bank.clearing.payments.page(
             state=state or "", participant=operator, after=_place(cursor, after), most=limit + 1
         )
         codes = {each.participant: each.code for each in bank.clearing.register.participants()}
-        rows = [_payment(each, codes) for each in found[:limit]]
+        rows = [payment_row(each, codes) for each in found[:limit]]
         return paging.page(rows, (found[limit - 1].number,) if len(found) > limit else None)
 
     return await runtime.run(work)
 
 
-def _house(bank: Bank, caller: TheCaller, operator: int) -> str:
+def house_of(bank: Bank, caller: TheCaller, operator: int) -> str:
     """Return the house's name. Raises the problem `not-found` unless the caller works for this participant."""
     if not is_staff(bank, caller, operator):
         raise not_found("participant of the clearing house")
@@ -237,7 +238,8 @@ def _place(cursor: str, after: int) -> int:
     return int(number)
 
 
-def _payment(each: Payment, codes: dict[int, str]) -> dict[str, Any]:
+def payment_row(each: Payment, codes: Mapping[int, str]) -> dict[str, Any]:
+    """Return the members of a payment. `codes`: of participants, by number."""
     return {
         "number": each.number,
         "uetr": each.uetr,
