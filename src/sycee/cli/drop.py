@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Group, Parameter
 
-from sycee.cli import drop_claims, drop_registration, drop_shops
+from sycee.cli import drop_claims, drop_registration, drop_report, drop_shops
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, positive_amount
 from sycee.cli.lazy import ids
 from sycee.cli.mint import Amount
@@ -536,7 +536,9 @@ STEPS: Final = {
     "End": ("expire", "close", "cancel", "report"),
 }  # fmt: skip
 
-for _command in (*drop_claims.COMMANDS, *drop_registration.COMMANDS, *drop_shops.COMMANDS):
+for _command in (
+    *drop_claims.COMMANDS, *drop_registration.COMMANDS, *drop_shops.COMMANDS, *drop_report.COMMANDS
+):  # fmt: skip
     app.command(_command, name=_command.__name__.strip("_").replace("_", "-"))
 for _heading, _names in STEPS.items():
     _group = Group(_heading, sort_key=[*STEPS].index(_heading))

@@ -1,4 +1,4 @@
-"""Commands of `sycee drop` about shops, and the closing report."""
+"""Commands of `sycee drop` about shops, the conditions before a drop, and texts for registrants."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_list, print_table, show, show_json, table
-from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
-from sycee.core.output_files import write_file
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -91,71 +89,6 @@ def shops(
         else:
             rows = [_row(bank, each) for each in bank.shops.list(name)]
         return print_list("rows", rows, *(rows[0] if rows else ("merchant",)), as_json=json_)
-
-
-def report(
-    folder: BankFolder, name: Name, output: Annotated[Path, Parameter(help="Folder for the files.")], /, *,
-    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0,
-) -> int:  # fmt: skip
-    """Write the closing report of an occurrence: one HTML page, and its tables as CSV and Parquet."""
-    with open_bank(folder) as bank:
-        for path in bank.closing_reports.write(name, occurrence, output):
-            show(f"wrote {path}")
-    return 0
-
-
-def situation(
-    folder: BankFolder, name: Name, /, *,
-    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0,
-    output: Annotated[Path | None, Parameter(help="Write an HTML page to this file.")] = None,
-    json_: AsJson = False,
-) -> int:  # fmt: skip
-    """Show what was claimed, spent and refused so far, and payments to examine."""
-    from sycee.programmes.situation_page import document, situation_page
-    from sycee.report import page
-
-    with open_bank(folder) as bank:
-        found = bank.situations.read(name, occurrence)
-        if output is not None:
-            page.write(situation_page(bank.programmes.get(name).definition, found), output)
-        if json_:
-            show_json(document(found))
-            return 0
-        results, currency = found.results, bank.config.currency
-        show(
-            f"{results.claimed:,} of {results.members:,} packets are claimed, "
-            f"{money.format(results.spent_minor, currency)} {currency.code} spent in {results.payments:,} payments"
-        )
-        show(*(f"claims refused: {count:,} {code}" for code, count in found.claims_refused.items()))
-        show(
-            *(f"flag: {each.kind}, {each.count:,} of {each.of:,} (threshold {each.threshold})" for each in found.flags)
-        )
-    return 0
-
-
-def situations(
-    folder: BankFolder, name: Name, /, *,
-    hour: Annotated[str, Parameter(help="Local hour of a stored situation, such as 2026-11-07T08.")] = "",
-    output: Annotated[Path | None, Parameter(help="Write the page of --hour to this file.")] = None,
-    occurrence: Annotated[int, Parameter(help="Number of the occurrence.")] = 0, json_: AsJson = False,
-) -> int:  # fmt: skip
-    """List the situations that a job stored each hour from the drop to the expiry, or show one of them."""
-    if output is not None and not hour:
-        raise UsageError("--output needs the hour of a situation", hint="--hour 2026-11-07T08")
-    with open_bank(folder) as bank:
-        history = bank.situation_history
-        if output is not None:
-            write_file(output, history.page(name, occurrence, hour))
-            show(f"wrote {output}")
-        elif hour:
-            show_json(history.document(name, occurrence, hour))
-        else:
-            hours = [each.hour for each in history.list(name, occurrence)]
-            if json_:
-                show_json({"hours": hours})
-            else:
-                show(*hours)
-    return 0
 
 
 def messages(
@@ -237,4 +170,4 @@ def _row(bank: Bank, found: Application) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, messages, situation, situations, report)
+COMMANDS = (apply, decide_shop, join, leave, shops, evidence, ready, messages)

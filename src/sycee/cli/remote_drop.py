@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli import remote_drop_packets, remote_drop_people, remote_drop_shops
+from sycee.cli import remote_drop_packets, remote_drop_people, remote_drop_report, remote_drop_shops
 from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import (
@@ -330,5 +330,8 @@ def _published(bank: Client, name: str, occurrence: int, folder: Path) -> list[s
     return written
 
 
-for _command in (*remote_drop_people.COMMANDS, *remote_drop_packets.COMMANDS, *remote_drop_shops.COMMANDS):
+for _command in (
+    *remote_drop_people.COMMANDS, *remote_drop_packets.COMMANDS, *remote_drop_shops.COMMANDS,
+    *remote_drop_report.COMMANDS,
+):  # fmt: skip
     drop.command(_command, name=_command.__name__.strip("_").replace("_", "-"))

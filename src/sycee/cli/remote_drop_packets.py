@@ -1,4 +1,4 @@
-"""Packets of a programme over a server: who has one, claims of a file, the expiry, reports, and texts."""
+"""Packets of a programme over a server: who has one, claims of a file, the expiry, and texts for registrants."""
 
 from __future__ import annotations
 
@@ -25,9 +25,6 @@ from sycee.cli.terminal import progress, show, show_json
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
-from sycee.core.output_files import write_file
-
-REPORT_DEADLINE_S: Final = 120.0  # the server reads all payments of the programme, and draws them
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
@@ -76,43 +73,6 @@ def expire(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId
     return 0
 
 
-def situations(
-    name: Name, /, *, login: Login,
-    hour: Annotated[str, Parameter(help="Local hour of a stored situation, such as 2026-11-07T08.")] = "",
-    output: Annotated[Path | None, Parameter(help="Write the page of --hour to this file.")] = None,
-    occurrence: Number = 0, json_: AsJson = False,
-) -> int:  # fmt: skip
-    """List the situations that a job stored each hour from the drop to the expiry, or write the page of one."""
-    if (output is None) is not (not hour):
-        raise UsageError("--hour and --output belong together", hint="--hour 2026-11-07T08 --output page.html")
-    with connected(login) as bank:
-        if output is not None:
-            write_file(output, bank.do(api.situation_page(name, occurrence, hour)))
-            show(f"wrote {output}")
-            return 0
-        hours = [each.hour for each in bank.do(api.situations(name, occurrence))]
-    if json_:
-        show_json({"hours": hours})
-    else:
-        show(*hours)
-    return 0
-
-
-def report(
-    name: Name, output: Annotated[Path, Parameter(help="Folder for the files.")], /, *, login: Login,
-    occurrence: Number = 0,
-) -> int:  # fmt: skip
-    """Write the closing report of an occurrence: one HTML page, and its tables as CSV and Parquet."""
-    with connected(login, deadline_s=REPORT_DEADLINE_S) as bank:
-        files = bank.do(api.report_files(name, occurrence))
-        output.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            path = output / Path(file).name
-            write_file(path, bank.do(api.report_file(name, occurrence, file)))
-            show(f"wrote {path}")
-    return 0
-
-
 def messages(
     name: Name, /, *, login: Login,
     language: Annotated[str, Parameter(help="Language of the texts: en, zh, or one of the publisher's file.")] = "en",
@@ -141,4 +101,4 @@ def messages(
     return 0
 
 
-COMMANDS: Final = (winners, claims, expire, situations, report, messages)
+COMMANDS: Final = (winners, claims, expire, messages)

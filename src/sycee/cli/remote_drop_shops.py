@@ -177,15 +177,7 @@ def ready(
     return 0 if found.go else 3
 
 
-def situation(name: Name, /, *, login: Login, occurrence: Number = 0) -> int:
-    """Print what was claimed, spent and refused so far, and payments to examine, as one JSON object."""
-    with connected(login) as bank:
-        found = bank.do(api.drop_situation(name, occurrence))
-    show_json(dict(found))
-    return 0
-
-
-COMMANDS: Final = (funder, fund, funders, apply, decide_shop, join, leave, shops, evidence, ready, situation)
+COMMANDS: Final = (funder, fund, funders, apply, decide_shop, join, leave, shops, evidence, ready)
 
 
 def _funder(bank: Client, text: str) -> str:
