@@ -35,8 +35,9 @@ from sycee.core.result_codes import Result
 from sycee.database.events import events_after
 from sycee.database.transactions import write
 from sycee.identity.people import DutyMissing
-from sycee.programmes import draw, draw_files, states
+from sycee.programmes import draw, draw_files, purse_sums, states
 from sycee.programmes.dropping import PacketClaim
+from sycee.programmes.stored import Figures
 from sycee.programmes.tables import PROGRAMMES
 from sycee.sequencer import state_copy
 from sycee.sequencer.sequencer import Sequencer
@@ -100,6 +101,10 @@ def test_a_whole_life(server: str, tmp_path: Path) -> None:
             assert purses["state"].tolist() == [PurseState.CLAIMED] * 4 + [PurseState.DROPPED]
             assert purses["dropped"].tolist() == [50_00, 50_00, 20_00, 20_00, 20_00]
         assert bank.programmes.exposure() == 160_00
+        whole = bank.programmes.figures(NAME)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(purse_sums, "PIECE_PURSES", 2)
+            assert bank.programmes.figures(NAME) == whole == Figures(5, 4, 160_00, left_minor=160_00)
         bank.set_clock(moment(15))  # the job of the expiry runs
         found = bank.programmes.occurrence(NAME)
         assert found.state == states.EXPIRED

@@ -108,6 +108,10 @@ def test_each_zone_is_dropped_once_in_order(bank: Bank) -> None:
         widen(bank)
     resumed = bank.programmes.propose_resume(NAME, "none", maker=person(bank, NORTH))
     assert bank.proposals.sign(resumed.id, NORTH, BOB).needs == ()
+    bank.programmes.exposure_max_minor = 159_99
+    with pytest.raises(UsageError, match="more than the maximum"):
+        widen(bank)
+    bank.programmes.exposure_max_minor = 160_00
     widen(bank)
     frames = bank.stores.ledger.sequencer.frame_times.size
     widen(bank, "old-town")

@@ -20,7 +20,6 @@ from sycee.core.documents import shown_moment
 from sycee.core.errors import BusyError, IntegrityError, NotFound, UsageError
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
 from sycee.core.records import operations, parts
-from sycee.core.records.layout import PurseState
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.intents import DRAFTS_MAX, INTENT_RECORDS_MAX
@@ -31,6 +30,7 @@ from sycee.identity.duties import Duty
 from sycee.programmes import records, states
 from sycee.programmes.allotment import Allotment, Share, drops_of, list_shares, minor_of, shares_of
 from sycee.programmes.definition import RANDOM_SPLIT
+from sycee.programmes.purse_sums import purse_sums
 from sycee.programmes.stored import (
     Occurrence,
     StoredProgramme,
@@ -233,8 +233,7 @@ class Dropping(Terms):
         id = self.ids_of(found).one("expiry intent", attempt=found.attempt)
         payload = payload_of(found)
         if is_partial:  # the ledger accepts no further drop: these are all packets
-            with self._stores.ledger.sequencer.reading() as state:
-                payload["minor"] = int(state.purses(_number(found))["dropped"].sum())
+            payload["minor"] = purse_sums(self._stores.ledger.sequencer, found.number).dropped
         who = signers[0].id if signers else 0
         made = self.expire_records(found)
         draft = Draft(EXPIRE, made, payload, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
@@ -251,13 +250,10 @@ class Dropping(Terms):
         if found.state == states.CLOSED:
             return found
         states.require_change(found.title, found.state, states.CLOSED)
-        assert found.number is not None, "it was dropped"
-        with self._stores.ledger.sequencer.reading() as state:
-            purses = state.purses(found.number)
-            pending, left = int(purses["pending"].sum()), int((purses["state"] != PurseState.EXPIRED).sum())
-        if pending or left:
+        sums = purse_sums(self._stores.ledger.sequencer, found.number)
+        if sums.pending or sums.live:
             raise UsageError(
-                f"{found.title} has {pending} minor units in holds, and {left:,} packets that are not expired",
+                f"{found.title} has {sums.pending} minor units in holds, and {sums.live:,} packets are not expired",
                 hint="holds end at their time; then close it",
             )
         return self._change(found, states.CLOSED, {})
@@ -388,7 +384,10 @@ class Dropping(Terms):
         if number not in self._members:
             with self._stores.ledger.sequencer.reading() as state:
                 purses, is_sealed = state.purses(number), bool(state.tables.programmes["sealed"][number])
-                low, high = (np.ascontiguousarray(purses[name]) for name in ("member_low", "member_high"))
+                if not is_sealed:
+                    purses = purses.copy()
+            # The members of a sealed cohort are final: payments need not wait until they are copied.
+            low, high = (np.ascontiguousarray(purses[name]) for name in ("member_low", "member_high"))
             order = np.argsort(low, kind="stable")
             if not is_sealed:  # members may still be added
                 return order, low[order], high[order]

@@ -31,6 +31,7 @@ from sycee.programmes import states
 from sycee.programmes.allotment import Allotment, minor_of, planned_shares
 from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, ExpireAction, SealAction, zone_rows
 from sycee.programmes.dry_run import DryRun, Plan, dry_run
+from sycee.programmes.purse_sums import purse_sums
 from sycee.programmes.repeating import BEGIN_JOB, begin_job
 from sycee.programmes.state_copy import StateCopy
 from sycee.programmes.stored import (
@@ -166,18 +167,15 @@ class Programmes(Widening):
     # --- figures, dry run ---
 
     def figures(self, name: str, occurrence: int = 0) -> Figures:
-        """Return what happened to the packets of an occurrence so far, as the ledger has it."""
+        """Return what happened to the packets of an occurrence so far, as the ledger has it.
+
+        Of more than 100,000 packets, each is as of a frame of its own (`purse_sums`).
+        """
         found = self.occurrence(name, occurrence)
-        with self._stores.ledger.sequencer.reading() as state:
-            if found.number is None or not state.has_programme(found.number):
-                return Figures()
-            purses = state.purses(found.number)
-            columns = ("dropped", "spent", "refunded", "returned", "pending")
-            sums = {column: int(purses[column].sum()) for column in columns}
-            claimed = int((purses["wallet"] > 0).sum())
-        spent = sums["spent"] - sums["refunded"]
-        left = sums["dropped"] - spent - sums["returned"] - sums["pending"]
-        return Figures(int(purses.size), claimed, sums["dropped"], spent, sums["pending"], sums["returned"], left)
+        sums = purse_sums(self._stores.ledger.sequencer, found.number)
+        spent = sums.spent - sums.refunded
+        left = sums.dropped - spent - sums.returned - sums.pending
+        return Figures(sums.members, sums.claimed, sums.dropped, spent, sums.pending, sums.returned, left)
 
     def dry_run(self, name: str, occurrence: int = 0, *, wallets: Mapping[int, int] | None = None) -> DryRun:
         """Apply the records of the further steps to a copy of the ledger's state, and return what they would do.

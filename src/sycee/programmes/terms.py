@@ -22,10 +22,10 @@ from sycee.database.actions import Intent
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
-from sycee.ledger.state import LedgerState
 from sycee.programmes import cohort, draw, draw_files, records, states
 from sycee.programmes.allotment import Allotment
 from sycee.programmes.drawing import Drawing
+from sycee.programmes.purse_sums import purse_sums
 from sycee.programmes.stored import (
     LedgerNumbers,
     Occurrence,
@@ -142,9 +142,16 @@ class Terms(Drawing):
         with reading(self._stores.engine) as connection:
             found = occurrences_in(connection, "", *states.UNSPENT)
         key = None if without is None else (without.programme, without.occurrence)
-        with self._stores.ledger.sequencer.reading() as state:
-            packets = sum(unspent(state, each) for each in found if (each.programme, each.occurrence) != key)
-        return packets + self.unspent_vouchers()
+        others = (each for each in found if (each.programme, each.occurrence) != key)
+        return sum(map(self.unspent, others)) + self.unspent_vouchers()
+
+    def unspent(self, found: Occurrence) -> int:
+        """Return the packet money of an occurrence that is promised or not spent, in minor units."""
+        if found.state != states.DROPPED:
+            return found.minor
+        sums = purse_sums(self._stores.ledger.sequencer, found.number)
+        # Zones that are not dropped yet are promised.
+        return min(found.minor - sums.spent + sums.refunded - sums.returned, I64_MAX)
 
     def check_exposure(self, found: Occurrence, minor: int) -> None:
         """Raise UsageError if an occurrence with packets of this sum would exceed the maximum of the bank."""
@@ -191,16 +198,6 @@ class Terms(Drawing):
             )
 
         return write(self._stores.engine, allocate)
-
-
-def unspent(state: LedgerState, found: Occurrence) -> int:
-    """Return the packet money of an occurrence that is promised or not spent, in minor units."""
-    if found.state != states.DROPPED or found.number is None or not state.has_programme(found.number):
-        return found.minor
-    purses = state.purses(found.number)
-    sums = {name: int(purses[name].sum()) for name in ("spent", "refunded", "returned")}
-    # Zones that are not dropped yet are promised.
-    return min(found.minor - sums["spent"] + sums["refunded"] - sums["returned"], I64_MAX)
 
 
 def found_of(connection: Connection, payload: Mapping[str, Any]) -> Occurrence:

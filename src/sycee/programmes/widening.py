@@ -29,7 +29,7 @@ from sycee.programmes.dropping import (
     zone_rows,
 )
 from sycee.programmes.stored import Occurrence, occurrence_in, programme_in, record_programme_event, set_occurrence
-from sycee.programmes.terms import found_of, unspent
+from sycee.programmes.terms import found_of
 from sycee.sequencer.signer import Signer
 
 
@@ -95,8 +95,7 @@ class Widening(Dropping):
         stored.require_running()
         self._require_widening(found, chosen)
         self.check_zone_time(stored, found, chosen.name)
-        with self._stores.ledger.sequencer.reading() as state:
-            self.check_exposure(found, unspent(state, found))
+        self.check_exposure(found, self.unspent(found))
         shares = self._approved_shares(stored, found)
         own = [each for each in shares if each.zone == chosen.name]
         self.check_funded(stored, found, own)
