@@ -12,7 +12,7 @@ from sycee.core import ids, limits
 from sycee.core.records import layout, operations
 from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.result_codes import Result
-from sycee.ledger import kernels
+from sycee.ledger import capacity, kernels
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
@@ -363,15 +363,38 @@ def number_of(id: np.void) -> int:
     return int(id["high"]) << 64 | int(id["low"])
 
 
-def test_leg_numbers_stop_at_65_535() -> None:
-    members = 70_000
-    state = LedgerState()
-    frames = [
+def test_memory_is_prepared_for_all_parts_of_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, frames = LedgerState(), [*definitions(), *programme(1, 1, 10, funder=ISSUANCE)[:-1]]
+    for now_ns, frame in enumerate(frames, 1):
+        state.reserve(frame)
+        state.apply(now_ns, now_ns, frame)
+    prepared: list[int] = []
+    monkeypatch.setattr(
+        state._growing["movements"], "use", lambda rows, expected=0: prepared.append(expected), raising=False
+    )
+    seal = some_ids("seal 1", 1)
+    for first, count in ((0, 2), (2, 5), (7, 3)):
+        ids_of_part = some_ids(f"part {first}", 1)
+        state.reserve(operations.drop(ids_of_part, programme=1, first=first, count=count, amount=50, seal=seal))
+    monkeypatch.setattr(capacity, "DROP_AHEAD_BYTES", 4 * layout.MOVEMENT.itemsize)
+    state.reserve(operations.drop(some_ids("all", 1), programme=1, first=0, count=6, amount=50, seal=seal))
+    state.reserve(operations.drop(some_ids("one", 1), programme=1, first=0, count=1, amount=50, seal=seal))
+    assert [each for each in prepared if each] == [10, 8, 3, 6, 4]
+
+
+def definitions() -> list[np.ndarray]:
+    """A currency, its issuance account and a rule set."""
+    return [
         operations.define_currency(some_ids("currency", 1), currency=156, zone="UTC"),
         operations.open_account(some_ids("issuance", 1), account=ISSUANCE, currency=156, kind=AccountKind.ISSUANCE),
         operations.define_rule_set(some_ids("rules", 1), rule_set=1, from_ns=0, until_ns=900, return_account=ISSUANCE),
-        *programme(1, 1, members, funder=ISSUANCE),
     ]
+
+
+def test_leg_numbers_stop_at_65_535() -> None:
+    members = 70_000
+    state = LedgerState()
+    frames = [*definitions(), *programme(1, 1, members, funder=ISSUANCE)]
     for now_ns, frame in enumerate(frames, 1):
         state.reserve(frame)
         assert set(state.apply(now_ns, now_ns, frame)["code"].tolist()) == {Result.CREATED}

@@ -18,7 +18,7 @@ from sycee.ledger.kernels import constants
 from sycee.ledger.storage import Pending, Storage
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory
-DROP_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before a drop
+DROP_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before a drop, and before its later parts
 SLOTS_LOAD_MAX: Final = 0.5  # keeps linear probing short
 _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX, "purses": limits.PURSES_MAX, "bound": limits.BOUND_MAX,
@@ -98,7 +98,7 @@ class GrowingTables:
                 self.grow(name, needed)
                 self._growing[name].use(in_use[name])
             if needs["movements at once"]:
-                self._growing["movements"].use(in_use["movements"], expected=needs["movements at once"])
+                self._growing["movements"].use(in_use["movements"], expected=self._movements_ahead(operations, needs))
             self._expect_drops(needs["purses"] - in_use["purses"], needs["movements"])
             self.grow("gross", needs["accounts"])
             self._grow_undo(operations)
@@ -133,6 +133,20 @@ class GrowingTables:
         self._growing["movements"].use(moved)
         self._growing["bound"].use(bound)
         return True
+
+    def _movements_ahead(self, operations: Array, needs: dict[str, int]) -> int:
+        """Return for how many movements to prepare memory: those of these operations, and of further parts of a drop.
+
+        A part whose memory is prepared only when the part is written would wait for it, and payments with it.
+        """
+        kinds, following = operations["kind"], 0
+        blocks = operations[(kinds == Kind.DROP) | (kinds == Kind.EXPIRE)]
+        for number in np.unique(blocks["number"]).tolist():
+            if number < self.tables.programmes.size:
+                first = int(blocks["first"][blocks["number"] == number].min())
+                following += max(int(self.tables.programmes["count"][number]) - first, 0)
+        most: int = DROP_AHEAD_BYTES // kernels.GROWING_TABLES["movements"][0].itemsize
+        return max(needs["movements at once"], min(following, most))
 
     def _expect_drops(self, opened: int, movements: int) -> None:
         """Prepare memory for the movements of a drop, which fills all purses of an opened programme together."""
