@@ -196,13 +196,13 @@ def test_drops_fill_each_share_exactly(given_shares: list[tuple[int, str]], most
     ("kinds", "counts", "expected"),
     [
         ([Kind.ADD_MEMBERS] * 4_001, [5] * 4_001, (2_000, 2_000, 1)),
-        ([Kind.DROP] * 3, [20_000, 30_000, 1], (2, 1)),
-        ([Kind.DROP] * 2, [100_000_001, 100_000_001], (1, 1)),
-        ([Kind.DROP] * 5, [40_000] * 5, (1,) * 5),
-        ([Kind.DROP] * 8_000, [50_000] * 8_000, (2,) * 4_000),
+        ([Kind.DROP] * 3, [8_000, 12_000, 1], (2, 1)),
+        ([Kind.DROP] * 2, [40_000_001, 40_000_001], (1, 1)),
+        ([Kind.DROP] * 5, [16_000] * 5, (1,) * 5),
+        ([Kind.DROP] * 8_000, [20_000] * 8_000, (2,) * 4_000),
         ([Kind.SEAL_COHORT], [0], (1,)),
         ([Kind.CLAIM] * 3, [0] * 3, (3,)),
-        ([Kind.DROP, Kind.CLAIM], [30_000, 30_000], (2,)),
+        ([Kind.DROP, Kind.CLAIM], [12_000, 12_000], (2,)),
     ],
 )
 def test_the_parts_of_records(kinds: list[int], counts: list[int], expected: tuple[int, ...]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
-from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer, sign_records
+from sycee.sequencer.signer import RemoteSigner, SignatureNeeded, Signer, sign_parts, sign_records
 
 KEY, OTHER = (SigningKey.derive(bytes([number]) * 32, algorithm) for number, algorithm in ((1, "ed25519"), (2, "p256")))
 LEDGER = bytes(range(16))
@@ -24,6 +26,19 @@ def test_given_envelopes_are_used_for_the_records_that_they_cover() -> None:
 def test_one_of_several_keys_of_a_person_suffices() -> None:
     signer = RemoteSigner(7, OTHER.public, given=(SIGNED,), other_keys=(KEY.public,))
     assert sign_records(RECORDS, LEDGER, [signer], 5) == [SIGNED]
+
+
+def test_each_part_has_its_envelope_wherever_it_was_given() -> None:
+    records = operations.transfer(ids.generate(4, time_ms=5), debit=2, credit=3, amount=4)
+    made = sign_parts(records, LEDGER, [Signer(7, KEY)], 1_000, (1, 2, 1))
+    assert [(each.first, each.count) for each in made] == [(0, 1), (1, 2), (3, 1)]
+    moved = tuple(replace(each, first=0) for each in reversed(made))
+    for given in (tuple(made), tuple(reversed(made)), moved):
+        assert sign_parts(records, LEDGER, [RemoteSigner(7, KEY.public, given=given)], 5, (1, 2, 1)) == made
+    with pytest.raises(SignatureNeeded) as raised:
+        sign_parts(records, LEDGER, [RemoteSigner(7, KEY.public, given=tuple(made[1:]))], 5, (1, 2, 1))
+    assert raised.value.parts == (1, 2, 1)
+    assert raised.value.records.size == 4
 
 
 @pytest.mark.parametrize(

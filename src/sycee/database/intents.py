@@ -8,6 +8,7 @@ has with their first results. A signed range is in one frame, so it is journaled
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -38,6 +39,7 @@ from sycee.sequencer.signer import Signer, sign_parts, sign_records
 INTENT_RECORDS_MAX: Final = 8_000  # with its envelopes, one frame
 DRAFTS_MAX: Final = 16  # of one `perform_many`
 SUBMISSION_RECORDS_MAX: Final = 65_535  # an envelope's first record is a number of 16 bits
+PART_PAUSE_S_MAX: Final = 0.004  # on a slow disk the parts of a large drop would otherwise take twice as long
 # Keys that suggest personal data, which a payload must not have: it is kept for years.
 PERSONAL_KEYS: Final = frozenset({"name", "phone", "paper", "birth", "address", "email", "text"})
 
@@ -362,13 +364,19 @@ class Intents:
                 yield Outcome(intent.id, LAPSED, results, 0)
 
     def _answers(self, records: Array, envelopes: Array, parts: Sequence[int]) -> Array:
-        """Submit records, in parts one after another, and return their answers: (n,) layout.ANSWER."""
-        submit, found, start = self._ledger.sequencer.submit, [], 0
+        """Submit records, in parts one after another, and return their answers: (n,) layout.ANSWER.
+
+        Between two parts is a pause as long as a part took, so that payments find the writer idle.
+        """
+        submit, found, start, took_s = self._ledger.sequencer.submit, [], 0, 0.0
         for size in parts or [records.size]:
+            if start:
+                time.sleep(min(took_s, PART_PAUSE_S_MAX))
             own = envelopes[(envelopes["first"] >= start) & (envelopes["first"] < start + size)].copy()
             own["first"] -= np.uint16(start)
+            began_s = time.perf_counter()
             found.append(submit(records[start : start + size], own))
-            start += size
+            start, took_s = start + size, time.perf_counter() - began_s
         return found[0] if len(found) == 1 else np.concatenate(found)
 
 

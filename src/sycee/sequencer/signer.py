@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from sycee.core.limits import ENVELOPE_BYTES
 from sycee.core.records.envelopes import Envelope, records_digest, sign, signing_message
 from sycee.ledger.batch import prepare
 from sycee.ledger.models import Account
+
+# Between two parts. Signing holds the interpreter, and a payment in another thread needs it several times.
+PART_PAUSE_S: Final = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,12 @@ class RemoteSigner(Signer):
 
     given: tuple[Envelope, ...] = ()
     other_keys: tuple[PublicKey, ...] = ()
+    _given_at: dict[int, list[Envelope]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super(RemoteSigner, self).__post_init__()  # a class with slots is a copy, which `super()` does not know
+        for envelope in self.given:
+            self._given_at.setdefault(envelope.first, []).append(envelope)
 
     def sign(self, records: Array, ledger_id: bytes, valid_until_ns: int, *, first: int = 0) -> Envelope:
         """Return the given envelope that covers `records`. Raises SignatureNeeded if none does.
@@ -114,9 +126,10 @@ class RemoteSigner(Signer):
         An envelope has its own `valid_until_ns`: the signer chose it.
         """
         digest, mine = records_digest(records), (self.id, self.currency, self.key_epoch, records.size)
-        possible = [each for each in self.given if (each.signer, each.currency, each.key_epoch, each.count) == mine]
-        possible.sort(key=lambda each: each.first != first)  # of many parts, the envelope of this one is first
-        for envelope in possible:
+        likely = self._given_at.get(first, ())  # of thousands of parts, the envelope of this one
+        for envelope in chain(likely, (each for each in self.given if each.first != first)):
+            if (envelope.signer, envelope.currency, envelope.key_epoch, envelope.count) != mine:
+                continue
             message = signing_message(envelope, ledger_id, digest)
             if any(key.verifies(envelope.signature, message) for key in (self.public_key, *self.other_keys)):
                 return replace(envelope, first=first)
@@ -153,13 +166,15 @@ def sign_records(
 def sign_parts(
     records: Array, ledger_id: bytes, signers: Sequence[Signer], valid_until_ns: int, parts: Sequence[int]
 ) -> list[Envelope]:
-    """Sign consecutive parts of records, each by itself. `parts`: number of records of each.
+    """Sign consecutive parts of records, each by itself, with a pause after each. `parts`: number of records of each.
 
     Raises SignatureNeeded with all records if a remote signer has not signed every part.
     """
     made: list[Envelope] = []
     start = 0
     for size in parts:
+        if start:
+            time.sleep(PART_PAUSE_S)
         try:
             made += [
                 each.sign(records[start : start + size], ledger_id, valid_until_ns, first=start) for each in signers

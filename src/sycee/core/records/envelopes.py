@@ -38,6 +38,7 @@ CONTEXT: Final = b"sycee.envelope.v1".ljust(32, b"\0")
 LEDGER_ID_BYTES: Final = 16
 _FIXED: Final = struct.Struct("<32s16s16sqIHH32s")
 _ENVELOPE: Final = struct.Struct("<HHHHII16sq64s")
+_NUMBERS: Final = ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns")
 
 assert ENVELOPE.itemsize == _ENVELOPE.size == 104 and _FIXED.size == 112
 
@@ -72,20 +73,32 @@ def as_array(envelopes: Array | Sequence[Envelope]) -> Array:
                 hint="decode reads them from bytes",
             )
         return envelopes.copy()
-    array = np.zeros(len(envelopes), ENVELOPE)
-    for row, envelope in zip(array, envelopes, strict=True):
-        if len(envelope.signature) != SIGNATURE_BYTES:
-            raise UsageError(f"a signature must have {SIGNATURE_BYTES} bytes, not {len(envelope.signature)}")
-        if not 0 <= envelope.signer < 1 << 128:
-            raise UsageError(f"signer {envelope.signer} does not fit the 128 bits of an id")
-        try:
-            for name in ("first", "count", "flags", "currency", "key_epoch", "valid_until_ns"):
-                row[name] = getattr(envelope, name)
-        except OverflowError as error:
-            raise UsageError(f"an envelope's {name} = {getattr(envelope, name)} does not fit its field") from error
-        row["signer_low"], row["signer_high"] = ids.split(envelope.signer)
-        row["signature"] = np.frombuffer(envelope.signature, np.uint8)
-    return array
+    return decode(b"".join(map(_packed, envelopes)))
+
+
+def _packed(envelope: Envelope) -> bytes:
+    """Return the 104 bytes of an envelope. Raise UsageError for values that do not fit."""
+    if len(envelope.signature) != SIGNATURE_BYTES:
+        raise UsageError(f"a signature must have {SIGNATURE_BYTES} bytes, not {len(envelope.signature)}")
+    if not 0 <= envelope.signer < 1 << 128:
+        raise UsageError(f"signer {envelope.signer} does not fit the 128 bits of an id")
+    values = envelope.first, envelope.count, envelope.flags, envelope.currency, envelope.key_epoch
+    signer = envelope.signer.to_bytes(16, "little")
+    try:
+        return _ENVELOPE.pack(*values, 0, signer, envelope.valid_until_ns, envelope.signature)
+    except struct.error as error:
+        names = zip("HHHHIq", _NUMBERS, strict=True)
+        name = next(name for code, name in names if not _fits(code, getattr(envelope, name)))
+        raise UsageError(f"an envelope's {name} = {getattr(envelope, name)} does not fit its field") from error
+
+
+def _fits(code: str, number: int) -> bool:
+    """Return whether a number fits a field of this code of `struct`."""
+    try:
+        struct.pack(f"<{code}", number)
+    except struct.error:
+        return False
+    return True
 
 
 def decode(data: bytes | memoryview | Array) -> Array:

@@ -13,7 +13,7 @@ from sycee.core.arrays import Array
 from sycee.core.records.layout import Kind
 
 MEMBER_RECORDS_MAX: Final = 2_000  # of ADD_MEMBERS: such a frame takes about as long as a payment's fdatasync
-PURSES_MAX: Final = 50_000  # of DROP and EXPIRE, for the same reason
+PURSES_MAX: Final = 20_000  # of DROP and EXPIRE: applied in less time than one fdatasync takes
 PARTS_MAX: Final = 4_000  # of one drop: all its envelopes fit one request
 
 
