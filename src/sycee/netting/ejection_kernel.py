@@ -1,8 +1,9 @@
 """Compiled search by ejection chains.
 
-Legs of payment p are first_legs[p] to first_legs[p + 1]. The payments with a leg that node n sends are
-by_sender[starts[n]:starts[n + 1]], the largest weight first, and those with one that it receives
-by_receiver[ends[n]:ends[n + 1]]. `slack` [nodes] is what a node may still pay out net.
+`legs` are the arrays first_legs, senders, receivers and amounts: those of payment p are first_legs[p] to
+first_legs[p + 1]. The payments with a leg that node n sends are by_sender[starts[n]:starts[n + 1]], the largest weight
+first, and those with one that it receives by_receiver[ends[n]:ends[n + 1]]. `slack` [nodes] is what a node may still
+pay out net.
 """
 
 from __future__ import annotations
@@ -35,11 +36,9 @@ def _random(state: Any) -> Any:
 
 
 @_plain
-def _flip(
-    payment: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any, log: Any,
-    size: Any,
-) -> Any:  # fmt: skip
+def _flip(payment: Any, legs: Any, slack: Any, chosen: Any, log: Any, size: Any) -> Any:
     """Take or leave a payment, and note it in the log; return the size of the log."""
+    first_legs, senders, receivers, amounts = legs
     sign = np.int64(1) - 2 * np.int64(chosen[payment])
     chosen[payment] = 1 - chosen[payment]
     for leg in range(first_legs[payment], first_legs[payment + 1]):
@@ -50,15 +49,9 @@ def _flip(
 
 
 @_plain
-def _fits(
-    payment: Any,
-    first_legs: Any,
-    senders: Any,
-    receivers: Any,
-    amounts: Any,
-    slack: Any,
-) -> Any:
+def _fits(payment: Any, legs: Any, slack: Any) -> Any:
     """Return whether the slack covers a payment."""
+    first_legs, senders, receivers, amounts = legs
     begin, end = first_legs[payment], first_legs[payment + 1]
     if end - begin == 1:
         return amounts[begin] <= slack[senders[begin]]
@@ -75,15 +68,13 @@ def _fits(
 
 
 @_plain
-def _cost(
-    payment: Any, node: Any, sign: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any,
-    prices: Any, slack: Any,
-) -> Any:  # fmt: skip
+def _cost(payment: Any, node: Any, sign: Any, legs: Any, weights: Any, prices: Any, slack: Any) -> Any:
     """Return what dropping a payment (sign 1) or taking it (-1) costs at the prices, and what that brings the node.
 
     The costs are what the payment gains or loses at the prices, a little for the size of a dropped one, what it brings
     above the need, and what other nodes lack after it.
     """
+    first_legs, senders, receivers, amounts = legs
     first, end = first_legs[payment], first_legs[payment + 1]
     weight = np.float64(weights[payment])
     surplus, brings = sign * weight, np.int64(0)
@@ -113,9 +104,9 @@ def _cost(
 
 @_plain
 def _cover(
-    first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any, prices: Any, starts: Any,
-    by_sender: Any, ends: Any, by_receiver: Any, slack: Any, chosen: Any, flipped: Any, stamp: Any, takes: Any,
-    noise: Any, state: Any, log: Any, size: Any, most: Any, waiting: Any, is_waiting: Any,
+    legs: Any, weights: Any, prices: Any, starts: Any, by_sender: Any, ends: Any, by_receiver: Any, slack: Any,
+    chosen: Any, flipped: Any, stamp: Any, takes: Any, noise: Any, state: Any, log: Any, size: Any, most: Any,
+    waiting: Any, is_waiting: Any,
 ) -> Any:  # fmt: skip
     """Flip payments until no slack is below zero, or the log has `most`.
 
@@ -123,6 +114,7 @@ def _cover(
     A node that lacks money drops a payment that it sends, or, if `takes`, takes one that it receives: what costs least,
     times 1 to 1 + noise. No payment is flipped twice, so that it ends.
     """
+    first_legs, senders, receivers, _ = legs
     count, gain = 0, np.int64(0)
     for node in range(slack.shape[0]):
         is_waiting[node] = 0
@@ -139,9 +131,7 @@ def _cover(
                 payment = by_sender[place]
                 if chosen[payment] == 0 or flipped[payment] == stamp:
                     continue
-                cost, brings = _cost(
-                    payment, node, 1.0, first_legs, senders, receivers, amounts, weights, prices, slack
-                )  # fmt: skip
+                cost, brings = _cost(payment, node, 1.0, legs, weights, prices, slack)
                 if noise > 0.0:
                     cost *= 1.0 + noise * (_random(state) & 1023) / 1024.0
                 if cost < least and brings > 0:
@@ -151,9 +141,7 @@ def _cover(
                     payment = by_receiver[place]
                     if chosen[payment] == 1 or flipped[payment] == stamp:
                         continue
-                    cost, brings = _cost(
-                        payment, node, -1.0, first_legs, senders, receivers, amounts, weights, prices, slack
-                    )  # fmt: skip
+                    cost, brings = _cost(payment, node, -1.0, legs, weights, prices, slack)
                     if noise > 0.0:
                         cost *= 1.0 + noise * (_random(state) & 1023) / 1024.0
                     if cost < least and brings > 0:
@@ -163,7 +151,7 @@ def _cover(
             is_dropped = chosen[best] == 1
             gain += -weights[best] if is_dropped else weights[best]
             flipped[best] = stamp
-            size = _flip(best, first_legs, senders, receivers, amounts, slack, chosen, log, size)
+            size = _flip(best, legs, slack, chosen, log, size)
             for leg in range(first_legs[best], first_legs[best + 1]):
                 below = receivers[leg] if is_dropped else senders[leg]
                 if slack[below] < 0 and below != node and not is_waiting[below]:
@@ -174,10 +162,11 @@ def _cover(
 
 @_plain
 def _fill(
-    first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: Any, starts: Any, by_sender: Any, slack: Any,
-    chosen: Any, log: Any, size: Any, waiting: Any, is_waiting: Any, everywhere: Any,
+    legs: Any, weights: Any, starts: Any, by_sender: Any, slack: Any, chosen: Any, log: Any, size: Any, waiting: Any,
+    is_waiting: Any, everywhere: Any,
 ) -> Any:  # fmt: skip
     """Take what fits, at the nodes whose slack the log has raised or at all; return the size and the weight gained."""
+    first_legs, senders, receivers, _ = legs
     gained, count = np.int64(0), 0
     is_waiting[:] = 0
     for node in range(slack.shape[0]):
@@ -197,20 +186,10 @@ def _fill(
         is_waiting[node] = 0
         for place in range(starts[node], starts[node + 1]):
             payment = by_sender[place]
-            if chosen[payment] == 0 and _fits(payment, first_legs, senders, receivers, amounts, slack):
+            if chosen[payment] == 0 and _fits(payment, legs, slack):
                 if size >= log.shape[0] - 1:
                     return size, gained
-                size = _flip(
-                    payment,
-                    first_legs,
-                    senders,
-                    receivers,
-                    amounts,
-                    slack,
-                    chosen,
-                    log,
-                    size,
-                )
+                size = _flip(payment, legs, slack, chosen, log, size)
                 gained += weights[payment]
                 for leg in range(first_legs[payment], first_legs[payment + 1]):
                     receiver = receivers[leg]
@@ -233,6 +212,7 @@ def search(
     noise: Any, rings: Any, seed: Any,
 ) -> None:  # fmt: skip
     """Change `chosen`, feasible or not, into the best feasible set of the search. `slack` is that of the empty set."""
+    legs = (first_legs, senders, receivers, amounts)
     count, nodes = weights.shape[0], slack.shape[0]
     state = np.empty(1, np.uint64)
     state[0] = uint64(seed) * uint64(0x9E3779B97F4A7C15) + uint64(0xD1B54A32D192ED03)
@@ -247,13 +227,10 @@ def search(
                 slack[receivers[leg]] += amounts[leg]
             value += weights[payment]
     _, lost, _ = _cover(
-        first_legs, senders, receivers, amounts, weights, prices, starts, by_sender, ends, by_receiver, slack, chosen,
-        flipped, 1, False, 0.0, state, log, 0, count, waiting, is_waiting,
+        legs, weights, prices, starts, by_sender, ends, by_receiver, slack, chosen, flipped, 1, False, 0.0, state, log,
+        0, count, waiting, is_waiting,
     )  # fmt: skip
-    _, gained = _fill(
-        first_legs, senders, receivers, amounts, weights, starts, by_sender, slack, chosen, log, 0, waiting,
-        is_waiting, True,
-    )  # fmt: skip
+    _, gained = _fill(legs, weights, starts, by_sender, slack, chosen, log, 0, waiting, is_waiting, True)
     value += gained + lost
     best, kept = value, chosen.copy()
     for chain in range(chains):
@@ -264,17 +241,7 @@ def search(
             payment = _random(state) % count
             if chosen[payment] == 0 and flipped[payment] != stamp:
                 flipped[payment] = stamp
-                size = _flip(
-                    payment,
-                    first_legs,
-                    senders,
-                    receivers,
-                    amounts,
-                    slack,
-                    chosen,
-                    log,
-                    size,
-                )
+                size = _flip(payment, legs, slack, chosen, log, size)
                 gain += weights[payment]
                 begun += 1
                 if begun == most:
@@ -283,14 +250,11 @@ def search(
             continue
         takes = rings > 0.0 and (_random(state) & 0xFFFF) < rings * 65536.0
         size, change, is_taken = _cover(
-            first_legs, senders, receivers, amounts, weights, prices, starts, by_sender, ends, by_receiver, slack,
-            chosen, flipped, stamp, takes, noise, state, log, size, length, waiting, is_waiting,
+            legs, weights, prices, starts, by_sender, ends, by_receiver, slack, chosen, flipped, stamp, takes, noise,
+            state, log, size, length, waiting, is_waiting,
         )  # fmt: skip
         if is_taken:
-            size, gained = _fill(
-                first_legs, senders, receivers, amounts, weights, starts, by_sender, slack, chosen, log, size, waiting,
-                is_waiting, False,
-            )  # fmt: skip
+            size, gained = _fill(legs, weights, starts, by_sender, slack, chosen, log, size, waiting, is_waiting, False)
             gain += gained + change
             if gain < 0:
                 odds = (_random(state) & 0xFFFFF) / 1048576.0
@@ -303,18 +267,5 @@ def search(
         else:
             while size:
                 payment = log[size - 1]
-                size = (
-                    _flip(
-                        payment,
-                        first_legs,
-                        senders,
-                        receivers,
-                        amounts,
-                        slack,
-                        chosen,
-                        log,
-                        size - 1,
-                    )
-                    - 1
-                )
+                size = _flip(payment, legs, slack, chosen, log, size - 1) - 1
     chosen[:] = kept
