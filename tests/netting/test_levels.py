@@ -67,6 +67,18 @@ def test_a_small_excess_is_passed_on_and_drops_no_large_payment() -> None:
     assert repair.repaired(of, every).tolist() == [True, True, False, False]
 
 
+def test_an_excess_of_payments_against_payment_is_passed_on_too() -> None:
+    # Nodes 0 to 3 are of one currency, 4 and 5 of another. The first payment has a leg in each.
+    of = Queue(
+        *(np.array(each) for each in zip(*[(0, 1, 1000), (5, 4, 70), (1, 0, 997), (0, 2, 4), (2, 3, 5)], strict=True)),
+        np.array([4, 0, 1, 0, 0, 70]),
+        payments=np.array([0, 0, 1, 2, 3]),
+    )
+    every = np.ones(4, np.bool_)
+    assert (of.outflows(every) - of.limits).tolist() == [3, -3, 0, -5, -70, 0]
+    assert repair.repaired(of, every).tolist() == [True, True, False, False]
+
+
 def test_without_liquidity_two_payments_are_dropped_that_differ_by_the_excess() -> None:
     of = queue([(0, 1, 1000), (0, 1, 53), (0, 1, 70), (1, 0, 50), (1, 0, 1020), (1, 0, 50)], [0, 0])
     every = np.ones(6, np.bool_)
