@@ -93,6 +93,33 @@ def test_many_payments_of_a_pair_are_rounded() -> None:
     assert 0.9999 * outcome.bound < outcome.value <= outcome.bound
 
 
+def test_without_time_for_the_first_level_the_linear_programme_is_rounded() -> None:
+    of = synthetic(1_500, 8, 1.5, 3)
+    found = levels.decide(of, relaxation.relax(of), gap=1e-3, seconds=0.0, seed=0)
+    of.require_feasible(found.chosen)
+    assert found.is_stopped
+    assert of.value(found.chosen) > 0.9 * found.bound
+
+
+def test_with_a_penalty_a_set_exceeds_limits_where_none_keeps_them() -> None:
+    # Payment 0 is decided, and its sender lacks 10. Only payment 1 of 8 comes back.
+    of = queue([(0, 1, 20), (1, 0, 8)], [10, 0])
+    start = np.array([True, False])
+    assert exact.solve(of, start, np.array([1])).chosen is None
+    answer = exact.solve(of, start, np.array([1]), penalty=2.0)
+    assert answer.chosen is not None
+    assert answer.chosen.tolist() == [True, True]
+    assert answer.value == pytest.approx(28 - 2 * 2)
+
+
+def test_payments_that_settle_in_part_by_more_than_half_are_rounded_up() -> None:
+    of = queue([(0, 1, 8), (0, 1, 5)], [11, 0])
+    answer = exact.solve(of, np.zeros(2, np.bool_), np.arange(2), is_whole=False)
+    assert answer.chosen is not None
+    assert answer.value == pytest.approx(11) == answer.bound
+    assert answer.chosen.sum() >= 1
+
+
 def test_a_deadline_stops_the_solver_and_the_outcome_says_so() -> None:
     of = synthetic(1_500, 8, 2.0, 4)
     outcome = optimise(of, seconds=0.05, deadline=0.0)

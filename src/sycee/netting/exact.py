@@ -32,6 +32,8 @@ class Answer:
         calculates in floating point, so limits may be exceeded.
     shares : float64 [columns]
         Which share of the `partial` payments of each column settles.
+    value : float
+        Weight of what settles, whole or in part, less penalties.
     bound : float
         The weight that no set exceeds: the solver's claim.
     seconds : float
@@ -43,6 +45,7 @@ class Answer:
 
     chosen: Chosen | None
     shares: NDArray[np.float64]
+    value: float
     bound: float
     seconds: float
     is_proven: bool
@@ -59,6 +62,8 @@ def solve(
     gap: float = 0.0,
     nodes: int = NODES_MAX,
     seconds: float = FOREVER,
+    penalty: float = 0.0,
+    is_whole: bool = True,
 ) -> Answer:
     """Search for the best set in which only the payments `free` and `partial` differ from the set `start`.
 
@@ -76,6 +81,12 @@ def solve(
         End the search when the set is known to be this near the best, in units of weight.
     nodes, seconds
         The most of the search tree, and of the clock.
+    penalty
+        What one unit above the limit of a node costs, in units of weight; 0: limits hold. Payments outside `free` may
+        leave a node without a feasible set, and the solver may find none in time.
+    is_whole
+        Decide the `free` payments as whole ones. False: they may settle in part too, which needs little time; those
+        that settle by more than half are then in the set, which may exceed limits.
 
     """
     rest = np.empty(0, np.int64) if partial is None else partial
@@ -96,8 +107,9 @@ def solve(
         np.concatenate([queue.amounts[legs[free]] / scale, np.ones(len(kinds))]),
         np.concatenate([queue.weights[free] / unit, worth / np.maximum(sums, 1.0) * scale / unit]),
         np.concatenate([np.ones(len(free)), sums / scale]),
-        len(free),
+        len(free) if is_whole else 0,
         (queue.limits - queue.outflows(kept)) / scale,
+        penalty * scale / unit,
     )
     for name, value in (
         ("mip_max_nodes", nodes),
@@ -107,9 +119,11 @@ def solve(
         ("time_limit", max(seconds, 0.01)),
     ):
         solver.setOptionValue(name, value)
-    if not len(rest) and not np.any(queue.outflows(start) > queue.limits):
+    if not np.any(queue.outflows(start) > queue.limits):
         warm = highspy.HighsSolution()
-        warm.col_value = start[free].astype(float)
+        settled = np.bincount(inverse, (queue.amounts[legs[rest]] * start[rest]).astype(float), len(kinds))
+        above = np.zeros(queue.nodes if penalty > 0.0 else 0)
+        warm.col_value = np.concatenate([start[free].astype(float), settled / scale, above])
         solver.setSolution(warm)
     solver.run()
     status, values = solver.getModelStatus(), np.asarray(solver.getSolution().col_value)
@@ -119,10 +133,12 @@ def solve(
         found = kept.copy()
         found[free] = values[: len(free)] > 0.5
         shares[kinds] = np.clip(values[len(free) : len(both)] * scale / np.maximum(sums, 1.0), 0.0, 1.0)
-    bound = queue.value(kept) + float(solver.getInfo().mip_dual_bound) * unit
+    info = solver.getInfo()
+    value = queue.value(kept) + float(info.objective_function_value) * unit
+    bound = queue.value(kept) + float(info.mip_dual_bound) * unit if is_whole else value
     is_proven = status == highspy.HighsModelStatus.kOptimal and not gap
     is_stopped = status == highspy.HighsModelStatus.kTimeLimit
-    return Answer(found, shares, bound, float(solver.getRunTime()), is_proven, is_stopped)
+    return Answer(found, shares, value, bound, float(solver.getRunTime()), is_proven, is_stopped)
 
 
 def _model(
@@ -132,20 +148,28 @@ def _model(
     upper: NDArray[np.float64],
     binaries: int,
     room: NDArray[np.float64],
+    penalty: float,
 ) -> Any:
-    """Return a solver with the programme."""
+    """Return a solver with the programme. With a penalty each node has a column: the units above its limit."""
     starts, index, value = columns
-    count, nodes = len(worth), len(room)
+    value = value * np.repeat(measure, np.diff(starts))
+    nodes = len(room)
+    if penalty > 0.0:
+        worth, upper = np.append(worth, np.full(nodes, -penalty)), np.append(upper, np.full(nodes, highspy.kHighsInf))
+        starts = np.append(starts, starts[-1] + 1 + np.arange(nodes, dtype=np.int32))
+        index, value = np.append(index, np.arange(nodes, dtype=np.int32)), np.append(value, np.full(nodes, -1.0))
+    count = len(worth)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = count, nodes
     lp.sense_ = highspy.ObjSense.kMaximize
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = worth, np.zeros(count), upper
     lp.row_lower_, lp.row_upper_ = np.full(nodes, -highspy.kHighsInf), room
     kinds = highspy.HighsVarType
-    lp.integrality_ = [kinds.kInteger] * binaries + [kinds.kContinuous] * (count - binaries)
+    if binaries:
+        lp.integrality_ = [kinds.kInteger] * binaries + [kinds.kContinuous] * (count - binaries)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_ = starts, index
-    lp.a_matrix_.value_ = value * np.repeat(measure, np.diff(starts))
+    lp.a_matrix_.value_ = value
     solver = quiet_solver()
     solver.passModel(lp)
     return solver

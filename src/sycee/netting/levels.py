@@ -8,12 +8,14 @@ smaller, so each level loses less against payments in part than the one before i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sycee.netting import exact, rounding
+from sycee.netting.kernels import PRICE_UNIT
 from sycee.netting.queue import Chosen, Queue
 from sycee.netting.relaxation import Relaxation
 from sycee.netting.repair import repaired
@@ -24,7 +26,12 @@ REST_SHARE: Final = 0.6  # of the payments that are left, which one level decide
 DECIDED_MAX: Final = 25_000  # payments that levels decide; the rest is rounded
 TREE_MAX: Final = 20  # nodes of the search tree of a level
 ROUNDED_FROM: Final = 3  # from this level on, the rest is rounded too: the best of all roundings counts
-TIME_SHARE: Final = 0.4  # of the time that is left, which one level may take
+TIME_SHARE: Final = 0.25  # of the time that is left, which one level may take if many follow it
+LATE: Final = 0.6  # of the time
+LEAST: Final = 1.0  # seconds that a linear programme has, also after the others
+POOR: Final = 0.02  # share of the bound that a level may lose; else it is rounded
+HALF: Final = 0.5
+PENALTY: Final = 2.0  # of a unit above a limit, times the dearest price
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,13 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
 
     """
     order = np.argsort(-_sizes(queue), kind="stable")
-    chosen = best = np.zeros(queue.count, np.bool_)
+    best = _rounded(queue, relaxation, seed)  # what is left of the search if the time ends early
+    chosen = best  # no payment is decided yet: the first level only begins with this set
     bound, used, low, is_stopped = float(relaxation.bound), 0.0, 0, False
-    ends = _ends(queue.count)
+    ends, penalty = _ends(queue.count), _penalty(queue, relaxation)
     for number, high in enumerate(ends):
-        answer = exact.solve(
+        level = partial(
+            exact.solve,
             queue,
             chosen,
             np.sort(order[low:high]),
@@ -77,22 +86,44 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
             columns=relaxation.columns,
             gap=gap * relaxation.bound,
             nodes=TREE_MAX,
-            seconds=TIME_SHARE * max(seconds - used, 0.0),
         )
+        share = max(TIME_SHARE, 1.0 / (len(ends) - number))
+        answer = level(seconds=share * max(seconds - used, 0.0))
         used += answer.seconds
-        is_short = used >= (1.0 - TIME_SHARE) * seconds  # then this level may be the last one, so it is rounded
-        is_stopped |= answer.is_stopped or is_short
         bound = bound if low else min(bound, answer.bound)
-        if answer.chosen is None:  # no whole payments keep the limits of a node, as earlier levels left it
+        is_stopped |= answer.is_stopped
+        if answer.chosen is None and not answer.is_stopped:
+            # No whole payments keep the limits of a node, as earlier levels left it: exceed them by little.
+            answer = level(seconds=share * max(seconds - used, 0.0), penalty=penalty)
+            used += answer.seconds
+            is_stopped |= answer.is_stopped
+        if answer.chosen is None or answer.value < (1.0 - POOR) * answer.bound:
+            # The time has ended before a good set was found: round this level, which needs one linear programme.
+            answer = level(seconds=max(seconds - used, LEAST), penalty=penalty, is_whole=False)
+            used += answer.seconds
+        is_short = used >= LATE * seconds  # then this level may be the last one, so it is rounded
+        is_stopped |= is_short
+        if answer.chosen is None:
             break
         chosen, low = answer.chosen, high
         if number >= min(ROUNDED_FROM, len(ends) - 1) or is_short:
             shares = answer.shares[relaxation.columns]
             shares[order[:low]] = chosen[order[:low]]
             parts = replace(relaxation, shares=shares, column_shares=answer.shares)
-            for whole in (rounding.round_columns(queue, parts, seed=seed), shares > 0.5):
-                best = max(best, repaired(queue, whole), key=queue.value)
+            best = max(best, _rounded(queue, parts, seed), key=queue.value)
     return Levels(best, bound, used, is_stopped)
+
+
+def _rounded(queue: Queue, relaxation: Relaxation, seed: int) -> Chosen:
+    """Return the better of two feasible sets near the shares of a relaxation."""
+    sets = (rounding.round_columns(queue, relaxation, seed=seed), relaxation.shares > HALF)
+    return max((repaired(queue, each) for each in sets), key=queue.value)
+
+
+def _penalty(queue: Queue, relaxation: Relaxation) -> float:
+    """Return what a unit above a limit costs: more than settling further payments with it could bring."""
+    dearest = max(float(relaxation.prices.max()) / PRICE_UNIT, 1.0)
+    return PENALTY * dearest * float((queue.weights / queue.amounts[queue.first_legs]).max())
 
 
 def _ends(count: int) -> list[int]:
