@@ -44,19 +44,29 @@ def save(found: dict[str, Any]) -> Path:
     return path
 
 
-def newest() -> tuple[Path, dict[str, Any]]:
-    """Return the newest results file and its content. Raises UsageError if there is none."""
-    paths = sorted(path for path in RESULTS.glob("*.json") if _OF_A_DAY.fullmatch(path.name))
+def newest() -> list[tuple[Path, dict[str, Any]]]:
+    """Return the files of days and their contents, the newest first, with the newest result of each row only.
+
+    A file without such rows is omitted. Raises UsageError if there is no file.
+    """
+    paths = sorted((path for path in RESULTS.glob("*.json") if _OF_A_DAY.fullmatch(path.name)), reverse=True)
     if not paths:
         raise UsageError("there are no results", hint="python -m benchmarks --save makes some")
-    return paths[-1], _read(paths[-1])
+    days, seen = [], set[str]()
+    for path in paths:
+        found = _read(path)
+        found["rows"] = [row for row in found["rows"] if row["work"] not in seen]
+        seen |= {row["work"] for row in found["rows"]}
+        if found["rows"]:
+            days.append((path, found))
+    return days
 
 
 def write() -> list[Path]:
     """Write page and plots; return their paths."""
-    path, found = newest()
-    written = {IMAGES / name: text for name, text in images(found).items()}
-    written[PAGE] = with_block(PAGE.read_text(encoding="utf-8"), block(path.name, found))
+    days = newest()
+    written = {IMAGES / name: text for name, text in images(days).items()}
+    written[PAGE] = with_block(PAGE.read_text(encoding="utf-8"), block(days))
     for target, text in written.items():
         target.write_text(text, encoding="utf-8")
     return list(written)
@@ -71,14 +81,25 @@ def with_block(page: str, text: str) -> str:
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
-def images(found: dict[str, Any]) -> dict[str, str]:
+def images(days: list[tuple[Path, dict[str, Any]]]) -> dict[str, str]:
+    """Return the plots of the rows of all days."""
+    rows = [row for _, found in days for row in found["rows"]]
     return {
-        LIMITS_IMAGE: charts.limits([row for row in found["rows"] if row.get("ratio") is not None]),
-        MILLIONS_IMAGE: charts.millions([row for row in found["rows"] if len(row.get("millions", ())) > 1]),
+        LIMITS_IMAGE: charts.limits([row for row in rows if row.get("ratio") is not None]),
+        MILLIONS_IMAGE: charts.millions([row for row in rows if len(row.get("millions", ())) > 1]),
     }
 
 
-def block(name: str, found: dict[str, Any]) -> str:
+def block(days: list[tuple[Path, dict[str, Any]]]) -> str:
+    """Return the text between the markers: machine and tables of each day, then the plots."""
+    parts = [part for path, found in days for part in _of_day(path.name, found)]
+    parts.append(f"![Share of its limit that each row reaches](../images/{LIMITS_IMAGE})")
+    if any(len(row.get("millions", ())) > 1 for _, found in days for row in found["rows"]):
+        parts.append(f"![Rate of each million operations](../images/{MILLIONS_IMAGE})")
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _of_day(name: str, found: dict[str, Any]) -> list[str]:
     machine = found["machine"]
     rows = [row for row in found["rows"] if "not_run" not in row]
     absent = [row for row in found["rows"] if "not_run" in row]
@@ -94,10 +115,7 @@ def block(name: str, found: dict[str, Any]) -> str:
     ]
     if absent:
         parts.append("Not run:\n\n" + "\n".join(f"- `{row['work']}`: {row['not_run']}" for row in absent))
-    parts.append(f"![Share of its limit that each row reaches](../images/{LIMITS_IMAGE})")
-    if any(len(row["millions"]) > 1 for row in rows):
-        parts.append(f"![Rate of each million operations](../images/{MILLIONS_IMAGE})")
-    return "\n" + "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _figures(rows: list[dict[str, Any]]) -> str:

@@ -347,10 +347,10 @@ def test_payments_do_not_hang_on_how_many_are_made() -> None:
 
 
 def test_the_page_shows_the_newest_results() -> None:
-    path, found = report.newest()
+    days = report.newest()
     page = report.PAGE.read_text(encoding="utf-8")
-    assert report.with_block(page, report.block(path.name, found)) == page, "python -m benchmarks --report"
-    for name, text in report.images(found).items():
+    assert report.with_block(page, report.block(days)) == page, "python -m benchmarks --report"
+    for name, text in report.images(days).items():
         assert (report.IMAGES / name).read_text(encoding="utf-8") == text, "python -m benchmarks --report"
 
 
@@ -370,15 +370,23 @@ def test_results_of_a_day_take_the_place_of_earlier_ones(tmp_path: Path, monkeyp
     report.save({"machine": facts, "rows": [{"work": work, "median": 1} for work in ("draw", "replay", "gone")]})
     (tmp_path / "stages-before.json").write_text("{}")  # not of a day
     path = report.save({"machine": facts, "rows": [{"work": "draw", "median": 2}]})
-    _, found = report.newest()
+    [(_, found)] = report.newest()
     assert path == tmp_path / "2026-11-25.json"
     assert [(row["work"], row["median"]) for row in found["rows"]] == [("replay", 1), ("draw", 2)]
+    for date, work in (("2026-11-26", "draw"), ("2026-11-27", "drop-1m"), ("2026-11-28", "drop-1m")):
+        report.save({"machine": {"date": f"{date}T10:00:00+00:00"}, "rows": [{"work": work, "median": 3}]})
+    rows = {path.stem: [row["work"] for row in found["rows"]] for path, found in report.newest()}
+    assert rows == {"2026-11-28": ["drop-1m"], "2026-11-26": ["draw"], "2026-11-25": ["replay"]}
 
 
 def test_plots_are_whole_pictures() -> None:
-    _, found = report.newest()
     stages = json.loads((report.RESULTS / "stages-before.json").read_text(encoding="utf-8"))
-    pictures = [*report.images(found).values(), report.flame_of(stages), charts.limits([]), charts.millions([])]
+    pictures = [
+        *report.images(report.newest()).values(),
+        report.flame_of(stages),
+        charts.limits([]),
+        charts.millions([]),
+    ]
     for picture in pictures:
         assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  (our own)
 
