@@ -1,4 +1,4 @@
-"""Payments as messages of ISO 20022: pacs.009 and pacs.004 in, pacs.002 out. The extra `iso20022` is needed.
+"""Payments as messages of ISO 20022: pacs.009, pacs.008 and pacs.004 in, pacs.002 out. The extra `iso20022` is needed.
 
 A delivery has one message or thousands: `pack` joins them, and the participant signs all bytes once.
 """
@@ -44,7 +44,7 @@ from sycee.iso20022.bulk_transfers import (
 )
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import StatusReason
-from sycee.iso20022.messages import Message, read, write
+from sycee.iso20022.messages import KINDS, Message, read, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.returns import Returns
 from sycee.iso20022.statuses import PaymentStatus, StatusReport
@@ -97,26 +97,18 @@ class Delivered:
 
     - `receipt`: of the payments of all pacs.009, in the order of `uetrs`; None if none could be read.
     - `errors`: by the number of the message from 0, why it was refused, with path and value.
-    - `rows`: by the number of a pacs.009, its rows in `receipt`. `returns`: by that of a pacs.004, its receipt.
+    - `places`: by the number of a message that was read, its receipt and its rows there.
     """
 
     receipt: Receipt | None
     uetrs: tuple[str, ...]
     errors: Mapping[int, MessageError]
-    rows: Mapping[int, range] = field(default_factory=dict)
-    returns: Mapping[int, Receipt] = field(default_factory=dict)
-
-    def of_message(self, number: int) -> tuple[Receipt, range]:
-        """Return the receipt of a message that was read, and its rows there."""
-        if (found := self.returns.get(number)) is not None:
-            return found, range(len(found.numbers))
-        assert self.receipt is not None, "a message without error has a receipt"
-        return self.receipt, self.rows[number]
+    places: Mapping[int, tuple[Receipt, range]] = field(default_factory=dict)
 
     @property
     def receipts(self) -> Sequence[Receipt]:
         """Return all receipts."""
-        return [*([self.receipt] if self.receipt is not None else []), *self.returns.values()]
+        return list({id(receipt): receipt for receipt, _ in self.places.values()}.values())
 
 
 class Gateway:
@@ -129,14 +121,14 @@ class Gateway:
         self._payments, self._zone = payments, zone
 
     def deliver(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivered:
-        """Read the pacs.009 and pacs.004 of a participant's delivery, and store their payments.
+        """Read the pacs.009, pacs.008 and pacs.004 of a participant's delivery, and store their payments.
 
         Errors: `Receiving.receive`. Otherwise as `store`.
         """
         return self.store(self._receiving.verified(participant, content, signature, who=who))
 
     def store(self, verified: Delivery, *, without: Collection[int] = ()) -> Delivered:
-        """Read the pacs.009 and pacs.004 of a verified delivery, and store their payments.
+        """Read the pacs.009, pacs.008 and pacs.004 of a verified delivery, and store their payments.
 
         `without`: numbers of messages that are left to the caller.
 
@@ -177,18 +169,28 @@ class Gateway:
             returning.pop(number, None)
             good.pop(number, None)
         # Everything is made before the first payment is stored: an error refuses the delivery as a whole.
-        made = self._transfers(codes, good, [parts[number] for number in good]) if good else None
-        returned = {n: self._receiving.store(verified, sent, kind=kind) for n, (sent, kind) in returning.items()}
-        receipt = self._receiving.store(verified, made[0], kind=TRANSFER) if made else None
-        rows = made[1] if made else {}
+        made: list[tuple[str, Instructions, Mapping[int, range]]] = [
+            (kind, sent, {number: range(sent.size)}) for number, (sent, kind) in returning.items()
+        ]
+        of_kind: dict[str, dict[int, TransferMessage]] = {}
+        for number, good_one in good.items():
+            of_kind.setdefault(good_one.name, {})[number] = good_one
+        for kind, chosen in of_kind.items():
+            made.append((kind, *self._transfers(codes, chosen, [parts[number] for number in chosen])))
+        places: dict[int, tuple[Receipt, range]] = {}
+        first: Receipt | None = None
+        for kind, sent, rows in made:
+            receipt = self._receiving.store(verified, sent, kind=kind)
+            first = receipt if kind == TRANSFER else first
+            places |= {number: (receipt, mine) for number, mine in rows.items()}
         self._permits.ask()
-        uetrs = tuple(row.uetr for each in good.values() for row in each.rows)
-        return Delivered(receipt, uetrs, errors, rows, returned)
+        uetrs = tuple(row.uetr for each in of_kind.get(TRANSFER, {}).values() for row in each.rows)
+        return Delivered(first, uetrs, errors, places)
 
     def _transfers(
         self, codes: Mapping[str, int], good: Mapping[int, TransferMessage], contents: Sequence[bytes]
     ) -> tuple[Instructions, dict[int, range]]:
-        """Return the payments of pacs.009, and the rows of each message by its number."""
+        """Return the payments of pacs.009, or of pacs.008, and the rows of each message by its number."""
         messages = list(good.values())
         rows = [row for each in messages for row in each.rows]
         table = columns(rows)
@@ -354,7 +356,7 @@ def read_as(kind: str, content: bytes, file: str = "the message") -> Message:
 def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage | MessageError:
     """Return a message, or the error that it is no payment, or of another bank than its sender."""
     if message.use == ADVICE:
-        place = "FICdtTrf/GrpHdr/SttlmInf/SttlmMtd"
+        place = f"{KINDS[message.name].root}/GrpHdr/SttlmInf/SttlmMtd"
         problem = "is COVE: another message moves the money, and this one advises of it"
         return MessageError(f"message {number + 1}", 0, place, problem, right="SttlmMtd CLRG", reason=NOT_SUPPORTED)
     named = {message.from_bank, *(row.sender for row in message.rows)} - {"", code}
@@ -362,7 +364,7 @@ def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage 
         try:
             _pairs(message.rows)
         except UsageError as error:
-            place = "FICdtTrf/CdtTrfTxInf/InstrForNxtAgt/InstrInf"
+            place = f"{KINDS[message.name].root}/CdtTrfTxInf/InstrForNxtAgt/InstrInf"
             return MessageError(
                 f"message {number + 1}", 0, place, error.message, right=error.hint or _PAIR_FORM, reason=CONTENT
             )

@@ -74,7 +74,7 @@ class Intake:
             if error is not None:
                 made.append(write(answers.refusal(part, error, id=id, at_ns=now_ns, house=self._house)))
             elif number not in requests:
-                receipt, rows = delivered.of_message(number)
+                receipt, rows = delivered.places[number]
                 message = read(part)
                 outcomes = {
                     uetr: _outcome(receipt, row, known)

@@ -18,7 +18,7 @@ from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
 from sycee.iso20022 import forms
 from sycee.iso20022.administration import Acknowledgement, Acknowledgements, Rejection
-from sycee.iso20022.bulk_transfers import NAME, TransferMessage
+from sycee.iso20022.bulk_transfers import TransferMessage
 from sycee.iso20022.business_header import End, Header, RelatedHeader
 from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, Matter, Resolution
 from sycee.iso20022.codec import text_of
@@ -121,11 +121,11 @@ def statuses(message: Message, outcomes: Mapping[str, Outcome], *, id: str, at_n
 def statuses_of_rows(
     message: TransferMessage, outcomes: Sequence[Outcome], *, id: str, at_ns: int, house: Institution
 ) -> bytes:
-    """Return the bytes of the pacs.002 about all rows of a pacs.009, in their order, without an envelope.
+    """Return the bytes of the pacs.002 about all rows of a pacs.009 or pacs.008, in their order, without an envelope.
 
     The bytes are those of `write(statuses(...))` for the same message without a header; they are not read again.
     """
-    original = text_of(Original(id=message.message_id, name=NAME, created=message.created))
+    original = text_of(Original(id=message.message_id, name=message.name, created=message.created))
     original = f"<OrgnlGrpInf>{original}</OrgnlGrpInf>"
     body = _report(None, payments=(), id=id, at_ns=at_ns, house=house).value
     parts = [text_of(body)]

@@ -1,6 +1,6 @@
-"""Fast reading of many pacs.009 for the queue of a clearing house: a row for each transaction.
+"""Fast reading of many pacs.009 for the queue of a clearing house: a row for each transaction. Also of pacs.008.
 
-A message in the plain form that our writer and most systems use is checked and read by regular expressions that are
+A pacs.009 in the plain form that our writer and most systems use is checked and read by regular expressions that are
 made of its layout (`patterns`). Every other message is read by `messages.read`, which also finds what is wrong: both
 give the same rows, and errors come from one place.
 """
@@ -34,17 +34,22 @@ from sycee.iso20022.transfers import (
     CORE,
     COVER,
     Covered,
+    CustomerTransfer,
+    CustomerTransfers,
     InstitutionTransfer,
     InstitutionTransfers,
 )
 
 NAME: Final = "pacs.009.001.08"
+CUSTOMER_NAME: Final = "pacs.008.001.08"
 PAIR: Final = "/PVP/"  # how an instruction for the next agent begins that names the other side
 URGENCIES: Final = ("URGT", "HIGH", "NORM")  # from high to low; a transaction without one is normal
 
 
 class TransferRow(NamedTuple):
     """One transaction. References are "" where not given. Banks are named by `bank_code`.
+
+    `debtor` and `creditor` are banks; of a transfer of customers, their agents.
 
     `not_before` and `until` are the times of the day between which it asks for settlement, such as 17:00:00+08:00.
     `pair` is the instruction that names the other side of payment against payment, "" without one.
@@ -73,7 +78,10 @@ class TransferRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TransferMessage:
-    """A pacs.009 as rows. `business_id` and `from_bank` are of its header, "" without one; `use` as of its value."""
+    """A pacs.009 or pacs.008 as rows. `business_id` and `from_bank` are of its header, "" without one.
+
+    `use`: as of its value; `name`: with its version.
+    """
 
     business_id: str
     from_bank: str
@@ -81,6 +89,7 @@ class TransferMessage:
     created: str
     use: str
     rows: tuple[TransferRow, ...]
+    name: str = NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ class TransferColumns:
 def read_transfers(
     contents: Iterable[bytes], *, addresses: Addresses = Addresses.ANY
 ) -> Iterator[TransferMessage | MessageError]:
-    """Yield for each content its pacs.009 as rows, or the error that refuses it."""
+    """Yield for each content its pacs.009 or pacs.008 as rows, or the error that refuses it."""
     for number, content in enumerate(contents, 1):
         try:
             yield _fast(content, addresses) or _slow(content, f"message {number}", addresses)
@@ -162,8 +171,8 @@ def _bank_code(bic: str | None, system: str | None, member: str | None, lei: str
 def _slow(content: bytes, file: str, addresses: Addresses) -> TransferMessage:
     message = read(content, file, addresses=addresses)
     value = message.value
-    if not isinstance(value, InstitutionTransfers):
-        raise MessageError(file, 0, "", f"the message is a {message.name}", right=f"a {NAME}")
+    if not isinstance(value, CustomerTransfers | InstitutionTransfers):
+        raise MessageError(file, 0, "", f"the message is a {message.name}", right=f"a {NAME} or {CUSTOMER_NAME}")
     header = message.header
     return TransferMessage(
         header.id if header else "",
@@ -172,19 +181,27 @@ def _slow(content: bytes, file: str, addresses: Addresses) -> TransferMessage:
         value.created,
         value.use,
         tuple(_row(value, each) for each in value.transactions),
+        message.name,
     )
 
 
-def _row(message: InstitutionTransfers, each: InstitutionTransfer) -> TransferRow:
+def _row(
+    message: CustomerTransfers | InstitutionTransfers, each: CustomerTransfer | InstitutionTransfer
+) -> TransferRow:
     sender, receiver, day = each.sender or message.sender, each.receiver or message.receiver, each.day or message.day
     assert sender and receiver and day  # `problems` of the message refuses it otherwise
     ids = each.ids
+    if isinstance(each, CustomerTransfer):
+        ends, is_cover, is_plain = (each.debtor_agent, each.creditor_agent), False, False
+    else:
+        ends, is_cover = (each.debtor, each.creditor), each.covered is not None
+        is_plain = _is_plain(each, (sender, receiver, *ends))
     return TransferRow(
         *(ids.uetr, ids.instruction, ids.end_to_end, ids.transaction),
         *(each.amount.currency, each.amount.minor, day, each.urgency or "NORM"),
-        *(bank_code(sender), bank_code(receiver), bank_code(each.debtor), bank_code(each.creditor)),
-        *(each.covered is not None, each.not_before, each.until),
-        _is_plain(each, (sender, receiver, each.debtor, each.creditor)),
+        *(bank_code(sender), bank_code(receiver), bank_code(ends[0]), bank_code(ends[1])),
+        *(is_cover, each.not_before, each.until),
+        is_plain,
         next((one.words for one in each.for_next_agent if one.words.startswith(PAIR)), ""),
     )
 

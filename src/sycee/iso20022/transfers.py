@@ -1,8 +1,8 @@
 """Credit transfers as a clearing house takes them: pacs.008.001.08 and pacs.009.001.08, checked against a schema.
 
 `credit_transfers` reads fewer elements of more versions, for compliance. A pacs.009 is a cover if a transaction names
-the transfer of customers that it covers. It is an advice if its method of settlement is COVE: then another message
-moves the money (market practice, recalled).
+the transfer of customers that it covers. A message is an advice if its method of settlement is COVE: then another
+message moves the money (market practice, recalled).
 """
 
 from __future__ import annotations
@@ -225,6 +225,13 @@ class Transfers:
     receiver: Institution | None = element("GrpHdr/InstdAgt?", Institution)
     transactions: tuple[CustomerTransfer | InstitutionTransfer, ...] = ()
 
+    @property
+    def use(self) -> str:
+        """`core`, `cover` or `advice`."""
+        if any(isinstance(each, InstitutionTransfer) and each.covered for each in self.transactions):
+            return COVER
+        return ADVICE if self.settlement.method == BY_ANOTHER_MESSAGE else CORE
+
     def problems(self) -> Iterator[Problem]:
         """Yield what the schema cannot find wrong."""
         seen: dict[str, int] = {}
@@ -250,13 +257,6 @@ class InstitutionTransfers(Transfers):
     """A pacs.009: transfers of institutions."""
 
     transactions: tuple[InstitutionTransfer, ...] = element("CdtTrfTxInf+", InstitutionTransfer)
-
-    @property
-    def use(self) -> str:
-        """`core`, `cover` or `advice`."""
-        if any(each.covered for each in self.transactions):
-            return COVER
-        return ADVICE if self.settlement.method == BY_ANOTHER_MESSAGE else CORE
 
 
 class _Shared(Protocol):
