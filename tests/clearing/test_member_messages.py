@@ -158,7 +158,7 @@ def test_a_payment_that_waits_is_cancelled(town: Place) -> None:
     asked = cancel("C1", 100, 101, 102, 199)
     first = take(town, asked)
     found = value_of(first)
-    assert (found.status, [each.status for each in found.transactions]) == ("PDCR", ["ACCR", "RJCR", "RJCR", "RJCR"])
+    assert (found.status, [each.status for each in found.transactions]) == ("PDCR", ["ACCR", "PDCR", "RJCR", "RJCR"])
     assert "pacs.004" in " ".join(found.transactions[1].reasons[0].information)
     assert found.transactions[3].reasons[0].code == "NOOR"
     assert town.states(100, 101, 102) == ["cancelled", "booked", "refused"]

@@ -11,6 +11,7 @@ from tests.bank.world import DAY_NS
 from tests.clearing import declared
 from tests.clearing.declared import MIDDLE
 from tests.clearing.test_gateway import deliver, transfer
+from tests.clearing.test_inbox import customers
 from tests.clearing.test_member_messages import east_side, north_side, returned, status_rows, take
 from tests.clearing.world import CNY, CODES, EAST_BANK, HKD, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
 
@@ -56,6 +57,19 @@ def test_nothing_crosses_before_anything_is_declared(town: tuple[Place, Path]) -
     assert place.states(1, 2) == ["queued", "valid"]
     assert place.release() == (1, 1_00, 0)
     assert place.states(1, 2) == ["booked", "valid"]
+
+
+def test_a_transfer_of_a_customer_is_screened_with_its_parties(desk: tuple[Place, Path]) -> None:
+    place, _ = desk
+    at_home = customers((100, CODES[SOUTH_BANK]))
+    abroad = customers((101, CODES[SOUTH_BANK])).replace(b"<CtryOfRes>CN<", b"<CtryOfRes>HK<")
+    deliver(place, gateway.pack([at_home, abroad]))
+    assert (place.states(100, 101), digests(place, 100)) == (["queued", "queued"], ())
+    chain = place.bank.clearing.permits.chain(place.bank.clearing.payments.get(uetr(101)).number)
+    assert chain is not None
+    assert [each.states for each in chain.parties] == [("CN",), ("HK",)]
+    assert len(digests(place, 101)) >= 1
+    assert place.release()[0] >= 2
 
 
 def test_a_message_is_screened_before_it_queues(desk: tuple[Place, Path]) -> None:

@@ -12,6 +12,7 @@ from benchmarks import declarations
 from tests.bank.world import ANN, BOB, NORTH, SOUTH
 from tests.clearing import declared
 from tests.clearing.test_gateway import transfer
+from tests.clearing.test_inbox import customers
 from tests.clearing.test_member_messages import cancel, pay_out
 from tests.clearing.world import (
     CODES,
@@ -183,16 +184,19 @@ def test_what_is_refused_is_answered_with_its_reason(sycee: Any, bank: Path, key
 
 def test_other_messages_are_answered_and_pay_outs_made(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
     files = {"cancel": cancel("C1", 1), "money": pay_out("P1", 20_00), "pay": transfer(1, minor=10**9)}
+    files["person"] = customers((2, CODES[SOUTH_BANK]))
     folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, **files)
     deliver = ("clearing", "deliver", bank, NORTH_BANK, folder, "--key", keys / "north.pem")
     done = sycee(*deliver)
-    assert (done.code, done.out) == (0, "3 files: 1 payment stored, 0 there before, 0 refused, 2 requests answered\n")
+    assert (done.code, done.out) == (0, "4 files: 2 payments stored, 0 there before, 0 refused, 2 requests answered\n")
     assert read((folder / "cancel.answer.xml").read_bytes()).value.status == "RJCR"  # the payment came later
     released = sycee("clearing", "release", bank, "--key", keys / "house.pem")
-    assert released.out == "0 payments booked, 1 pay-out made, 0 refused\n"
+    assert released.out == "1 payment booked, 1 pay-out made, 0 refused\n"
     told = sycee("clearing", "reports", bank, tmp_path / "out")
-    assert told.out == "0 payments reported in 0 files, 1 pay-out in as many\n"
-    (receipt,) = (tmp_path / "out" / CODES[NORTH_BANK]).iterdir()
+    assert told.out == "1 payment reported in 1 file, 1 pay-out in as many, 1 message passed on\n"
+    (receipt,) = (tmp_path / "out" / CODES[NORTH_BANK]).glob("pay-out-*.xml")
+    (passed_on,) = (tmp_path / "out" / CODES[SOUTH_BANK]).iterdir()
+    assert (passed_on.name, read(passed_on.read_bytes()).name) == ("inbox-1.xml", "pacs.008.001.08")
     (details,) = read(receipt.read_bytes()).value.details
     assert (details.original, details.handling[0].status) == ("P1", "COMP")
     assert sycee("clearing", "reports", bank, tmp_path / "out").out == "0 payments reported in 0 files\n"

@@ -14,6 +14,7 @@ import pytest
 from tests.bank.world import ANN, BOB
 from tests.clearing import test_member_messages as messages
 from tests.clearing.test_gateway import TODAY, transfer
+from tests.clearing.test_inbox import customers, resolution
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
 from tests.iso20022 import valid_messages
 from tests.iso20022.test_bad_messages import BAD
@@ -173,6 +174,25 @@ def test_messages_of_each_kind_are_answered(town: Served) -> None:
         assert town.send(content).content == first.content
     assert statuses(first.content) == [(uetr(61), "CANC", "DS02")]
     assert town.house.bank.clearing.pay_outs.perform(**town.house.signing) == (1, 0)
+
+
+def test_what_is_passed_on_is_read_by_its_receiver(town: Served) -> None:
+    sent = town.send(customers((64, CODES[SOUTH_BANK])))
+    assert (sent.status_code, statuses(sent.content)) == (201, [(uetr(64), "PDNG", "")])
+    assert town.house.release()[0] >= 1
+    assert statuses(town.send(messages.ask("H8", 64)).content) == [(uetr(64), "ACSC", "")]
+    assert read(town.send(messages.cancel("H9", 64)).content).value.status == "PDCR"
+    rows = town.south.get(f"{SOUTHERN}/inbox").json()["rows"]
+    assert [each["kind"] for each in rows] == ["pacs.008.001.08", "camt.056.001.08"]
+    assert read(rows[0]["content"].encode()).value.transactions[0].creditor.name == "Bea"
+    page = town.south.get(f"{SOUTHERN}/inbox", params={"limit": 1}).json()
+    assert town.south.get(f"{SOUTHERN}/inbox", params={"cursor": page["next"]}).json()["rows"] == rows[1:]
+    assert town.north.get(f"{SOUTHERN}/inbox").status_code == 404
+    answer = town.send_from_south(resolution("H10", 64, status="RJCR"))
+    assert (answer.status_code, read(answer.content).name) == (200, "admi.007.001.01")
+    with Client(town.address, town.program, origin=town.origin) as bank:
+        (told,) = bank.rows(api.clearing_inbox(NORTH_BANK))
+    assert (told.kind, read(told.content.encode()).value.status) == ("camt.029.001.09", "RJCR")
 
 
 def test_both_sides_of_a_payment_against_payment_are_delivered(town: Served) -> None:
@@ -366,6 +386,11 @@ def test_files_are_delivered_from_the_command_line(
     town.forget_answer(number, kind=quotes.QUOTE)  # which gets no answer
     code, out, err = call("answers", operator, str(tmp_path / "again"), "--after", str(number - 1))
     assert (code, out, err) == (0, f"0 answers written; the last number is {number}\n", "")
+    code, out, err = call("inbox", operator, str(tmp_path / "inbox"), "--after", "0")
+    told = town.house.bank.clearing.inbox.page(NORTH_BANK)
+    last = max([each.number for each in told], default=0)
+    assert (code, out.partition("; ")[2]) == (0, f"the last number is {last}\n"), err
+    assert {each.name for each in tmp_path.glob("inbox/*")} == {f"{each.number}.xml" for each in told}
     code, out, err = call("queue", operator, "--state", "refused")
     assert (code, uetr(51) in out, "RC04" in out) == (0, True, True), err
     code, out, err = call("queue", operator, "--state", "lost")

@@ -82,5 +82,11 @@ def accepted(
     )
 
 
+def message(connection: Connection, clock: Clock, number: int, participant: int, kind: str, uetr: str) -> None:
+    """Tell a participant that a message of its inbox is about a payment of it."""
+    data = {"kind": kind, "uetr": uetr}
+    record_event(connection, clock, EventKind.CLEARING_MESSAGE, str(number), operator=participant, data=data)
+
+
 def _texts(sums: dict[str, int]) -> dict[str, str]:
     return {name: str(minor) for name, minor in sums.items()}

@@ -26,7 +26,7 @@ from sycee.clearing.receiving import Delivery, Receiving
 from sycee.clearing.tables import BOOKED, OPEN, RETURNED
 from sycee.core import money
 from sycee.core.arrays import Array
-from sycee.core.errors import UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.extras import extra
 
 with extra("iso20022"):
@@ -351,6 +351,24 @@ def read_as(kind: str, content: bytes, file: str = "the message") -> Message:
         problem = f"the document is a {message.name}, and text before it names a {kind}"
         raise MessageError(file, 0, "", problem, right="no tag of a document in comments", reason=CONTENT)
     return message
+
+
+def find_message(parts: Sequence[bytes], kind: str, business_id: str) -> Message:
+    """Return the message of a kind and an id in a delivery. Others there may be wrong: they were refused."""
+    for part in parts:
+        if kind_of(part) == kind:
+            try:
+                message = read_as(kind, part)
+            except MessageError:
+                continue
+            if id_of(message) == business_id:
+                return message
+    raise NotFound(f"the delivery has no {kind} with the id {business_id}")
+
+
+def id_of(message: Message) -> str:
+    """Return the business id of a message: of its header, or else its own."""
+    return str(message.header.id if message.header else message.value.id)
 
 
 def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage | MessageError:

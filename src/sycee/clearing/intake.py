@@ -128,7 +128,7 @@ class _Earlier:
 
     def has(self, message: int, part: bytes) -> bool:
         """Return whether the delivery of a stored message has these bytes."""
-        delivery = self._receiving.delivery_of(message)
+        *_, delivery = self._receiving.named(message)
         if delivery != self._delivery:
             self._delivery, self._parts = delivery, frozenset(unpack(self._receiving.content(delivery)))
         return part in self._parts

@@ -1,7 +1,8 @@
 """Messages of participants that are no payments: each is checked, kept, done once, and answered.
 
 - camt.050 asks to pay money out of a position: camt.025 now (PDNG), and another one when the house has moved it.
-- camt.056 asks to cancel payments that wait: camt.029.
+- camt.056 asks to cancel payments that wait: camt.029. The receiver of a booked one is asked to return it.
+- camt.029 answers such a request: admi.007, and the sender of the payment gets the answer.
 - camt.060 asks what was booked on a position: camt.052 or camt.053.
 - pacs.028 asks for the status of payments: pacs.002.
 
@@ -10,7 +11,7 @@ A participant acts on its own payments and positions alone. The same business me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
@@ -19,8 +20,9 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing import reasons
 from sycee.clearing.account_days import AccountDays, number_of
-from sycee.clearing.gateway import kind_of, read_as, unpack
+from sycee.clearing.gateway import find_message, id_of, kind_of, read_as, unpack
 from sycee.clearing.house import Position, Register
+from sycee.clearing.investigations import Investigations
 from sycee.clearing.pay_outs import PayOut, PayOuts
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Delivery, Receiving, SameId
@@ -31,7 +33,7 @@ from sycee.iso20022 import account_reports, answers
 from sycee.iso20022.account_reports import AccountDay
 from sycee.iso20022.answers import Outcome
 from sycee.iso20022.bulk_transfers import bank_code, institution_of
-from sycee.iso20022.cancellations import CancellationRequest
+from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import Account, Actor, Institution, StatusReason
 from sycee.iso20022.liquidity import LiquidityTransfer
@@ -44,7 +46,8 @@ PAY_OUT: Final = "camt.050.001.07"
 CANCEL: Final = "camt.056.001.08"
 REPORT: Final = "camt.060.001.05"
 STATUS: Final = "pacs.028.001.03"
-KINDS: Final = (PAY_OUT, CANCEL, REPORT, STATUS)
+RESOLUTION: Final = "camt.029.001.09"
+KINDS: Final = (PAY_OUT, CANCEL, RESOLUTION, REPORT, STATUS)
 _READING: Final = (REPORT, STATUS)
 SETTLED: Final = "ACSC"
 WAITS: Final = "PDNG"
@@ -55,6 +58,7 @@ ACCEPTED: Final = "ACCR"  # of a cancellation
 NOT_CANCELLED: Final = "RJCR"
 DECIDING: Final = "PDCR"
 NO_PAYMENT: Final = "NOOR"  # NoOriginalTransactionReceived, of ExternalPaymentCancellationRejection1Code (recalled)
+RECEIVED: Final = "RCVD"  # of an acknowledgement, a code of the house
 PAID: Final = "COMP"  # of a receipt
 NOT_PAID: Final = "REJT"
 ASKED_MAX: Final = 10_000  # payments of one answer
@@ -67,10 +71,11 @@ class MemberMessages:
     """Answers messages to the house of one bank. `house`: its name in answers; `zone`: of its days."""
 
     def __init__(
-        self, register: Register, receiving: Receiving, payments: Payments, pay_outs: PayOuts, days: AccountDays,
-        house: Institution, zone: ZoneInfo,
+        self, register: Register, receiving: Receiving, payments: Payments, investigations: Investigations,
+        pay_outs: PayOuts, days: AccountDays, house: Institution, zone: ZoneInfo,
     ) -> None:  # fmt: skip
         self._register, self._receiving, self._payments = register, receiving, payments
+        self._investigations = investigations
         self._pay_outs, self._days, self._house, self._zone = pay_outs, days, house, zone
 
     def answer(self, part: bytes, sender: Delivery, *, id: str, at_ns: int) -> bytes:
@@ -80,12 +85,13 @@ class MemberMessages:
         """
         message = read_as(kind_of(part), part)
         _require_sender(message, sender.code)
-        earlier = self._receiving.first_answer(sender.participant, _id_of(message), kind=message.name)
+        earlier = self._receiving.first_answer(sender.participant, id_of(message), kind=message.name)
         if earlier is not None:
             return earlier
         check, do = {
             PAY_OUT: (self._check_pay_out, self._pay_out),
             CANCEL: (self._check_cancel, self._cancel),
+            RESOLUTION: (self._check_resolution, self._resolve),
             REPORT: (self._check_report, self._report),
             STATUS: (self._check_status, self._status),
         }[message.name]
@@ -98,7 +104,7 @@ class MemberMessages:
         return first
 
     def _keep(self, message: Message, sender: Delivery, also: Also | None) -> tuple[int, bytes | None]:
-        business_id = _id_of(message)
+        business_id = id_of(message)
         try:
             return self._receiving.keep(sender, business_id, kind=message.name, also=also)
         except SameId as error:
@@ -130,14 +136,14 @@ class MemberMessages:
     def receipts(self, *, at_ns: int) -> Iterator[tuple[PayOut, bytes]]:
         """Yield the pay-outs that ended and have no receipt yet, each with its camt.025: COMP, or REJT and a reason."""
         for each, business_id, delivery in self._pay_outs.unanswered():
-            message = _asked_by(unpack(self._receiving.content(delivery)), business_id)
+            message = find_message(unpack(self._receiving.content(delivery)), PAY_OUT, business_id)
             outcome = Outcome(NOT_PAID if each.reason else PAID, each.reason, each.words)
             id = f"P{each.message}"
             yield each, write(answers.receipt(message, outcome, id=id, at_ns=at_ns, house=self._house))
 
     # --- camt.056 ---
 
-    def _check_cancel(self, message: Message, sender: Delivery) -> None:
+    def _check_cancel(self, message: Message, sender: Delivery) -> Also:
         value: CancellationRequest = message.value
         _require_actor(value.sender, sender, "FIToFIPmtCxlReq/Assgnmt/Assgnr")
         seen: set[str] = set()
@@ -146,6 +152,11 @@ class MemberMessages:
                 place = f"FIToFIPmtCxlReq/Undrlyg/TxInf[{number}]/OrgnlUETR"
                 raise _error(place, f"{each.uetr} is named twice", "each payment once")
             seen.add(each.uetr)
+
+        def also(connection: Connection, number: int) -> None:
+            self._investigations.ask(connection, number, sender.participant, [each.uetr for each in value.transactions])
+
+        return also
 
     def _cancel(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
         outcomes = {each.uetr: self._cancelled(each.uetr, sender) for each in message.value.transactions}
@@ -162,7 +173,44 @@ class MemberMessages:
             return Outcome(DECIDING, "", "the payment is in a set that is being booked: ask for its status")
         if found.state == REFUSED:
             return Outcome(NOT_CANCELLED, "", f"the payment was refused: {found.reason}")
-        return Outcome(NOT_CANCELLED, "", "the payment is booked and final: its receiver can return it by a pacs.004")
+        if found.state == RETURNED:
+            return Outcome(NOT_CANCELLED, reasons.NO_ORIGINAL, "the payment was returned")
+        if self._investigations.is_open(found.number):
+            return Outcome(
+                DECIDING, "", "the payment is booked and final: its receiver is asked to return it by a pacs.004"
+            )
+        return Outcome(NOT_CANCELLED, "", "the payment is booked and final")
+
+    # --- camt.029 ---
+
+    def _check_resolution(self, message: Message, sender: Delivery) -> Also:
+        value: Resolution = message.value
+        _require_actor(value.sender, sender, "RsltnOfInvstgtn/Assgnmt/Assgnr")
+        top = "RsltnOfInvstgtn/CxlDtls/TxInfAndSts"
+        if not value.transactions:
+            raise _error(top, "is missing", "a status for each payment whose return was asked, by its UETR")
+        found: dict[int, tuple[str, bool]] = {}
+        for number, each in enumerate(value.transactions, 1):
+            if each.status not in (ACCEPTED, NOT_CANCELLED):
+                right = f"{ACCEPTED}, or {NOT_CANCELLED} with a reason"
+                raise _error(f"{top}[{number}]/TxCxlSts", f"is {each.status or 'missing'}", right)
+            place = f"{top}[{number}]/OrgnlUETR"
+            payment = self._investigations.find(sender.participant, each.uetr, id_of(message)) if each.uetr else 0
+            if not payment:
+                problem = f"{each.uetr or 'nothing'} is no payment that {sender.code} is asked to return"
+                raise _error(place, problem, f"the UETR of a {CANCEL} in the inbox", NO_PAYMENT)
+            if payment in found:
+                raise _error(place, f"{each.uetr} is named twice", "each payment once")
+            found[payment] = each.uetr, each.status == ACCEPTED
+
+        def also(connection: Connection, number: int) -> None:
+            self._investigations.answer(connection, number, found)
+
+        return also
+
+    def _resolve(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
+        words = "the sender of each payment gets the answer"
+        return answers.acknowledgement(message, RECEIVED, id=id, at_ns=at_ns, house=self._house, words=words)
 
     # --- camt.060 ---
 
@@ -292,23 +340,6 @@ def _asked_status(each: AskedPayment, payment: Payment | None) -> PaymentStatus:
         return status_of(payment, **named)
     reason = StatusReason(code=NO_PAYMENT, information=("the sender of the request sent no such payment",))
     return PaymentStatus(reasons=(reason,), **named)
-
-
-def _asked_by(parts: Sequence[bytes], business_id: str) -> Message:
-    """Return the camt.050 of an id in a delivery. Others there may be wrong: they were refused."""
-    for part in parts:
-        if kind_of(part) == PAY_OUT:
-            try:
-                message = read_as(PAY_OUT, part)
-            except MessageError:
-                continue
-            if _id_of(message) == business_id:
-                return message
-    raise NotFound(f"the delivery has no {PAY_OUT} with the id {business_id}")
-
-
-def _id_of(message: Message) -> str:
-    return str(message.header.id if message.header else message.value.id)
 
 
 def _is_statement(request: Request) -> bool:

@@ -16,7 +16,7 @@ import sqlalchemy
 from blake3 import blake3
 from sqlalchemy.engine import Connection
 
-from sycee.clearing import instructions, reasons
+from sycee.clearing import inbox, instructions, reasons
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import Instructions, Receipt
 from sycee.clearing.tables import (
@@ -170,11 +170,12 @@ class Receiving:
         """Return the time of the bank's clock."""
         return read_ns(self._stores.clock)
 
-    def delivery_of(self, message: int) -> int:
-        """Return the delivery with which a message came first."""
-        query = sqlalchemy.select(MESSAGES.c.delivery).where(MESSAGES.c.message == message)
+    def named(self, message: int) -> tuple[str, str, int]:
+        """Return business id and kind of a message, and the delivery with which it came first."""
+        query = sqlalchemy.select(MESSAGES.c.business_id, MESSAGES.c.kind, MESSAGES.c.delivery)
         with reading(self._stores.engine) as connection:
-            return int(connection.execute(query).scalar_one())
+            business_id, kind, delivery = connection.execute(query.where(MESSAGES.c.message == message)).one()
+        return business_id, kind, delivery
 
     def content(self, delivery: int) -> bytes:
         """Return the content of a delivery, as it came."""
@@ -259,8 +260,18 @@ class _Storing:
         if others.size:
             self._duplicates(others, message_of, numbers)
         self._permits(numbers, is_new)
+        if kind == inbox.CUSTOMER_TRANSFER:
+            self._pass_on(numbers, is_new)
         delivery = self._delivery["id"] if earlier is None else earlier
         return Receipt(delivery, numbers, is_new, self._reasons, self._own[self._made.messages], message_of == 0)
+
+    def _pass_on(self, numbers: Array, is_new: Array) -> None:
+        """Let the messages of new payments that are not refused wait for their receivers."""
+        rows = np.flatnonzero(is_new & (self._checked.state > 0))
+        rows = rows[[row not in self._paired for row in rows.tolist()]]
+        if rows.size:
+            own = self._own[self._made.messages[rows]]
+            inbox.add_waiting(self._connection, own, numbers[rows], self._made.receivers[rows])
 
     def _messages(self, kind: str, earlier: int | None) -> Array:
         """Store the new messages; return the number of each payment's message, 0 for one that was there before.

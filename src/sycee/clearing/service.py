@@ -11,6 +11,8 @@ from sycee.clearing.corridors import Corridors
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.house_days import HouseDays
+from sycee.clearing.inbox import Inbox
+from sycee.clearing.investigations import Investigations
 from sycee.clearing.limits import Limits
 from sycee.clearing.messages import Messages
 from sycee.clearing.pay_outs import PayOuts
@@ -27,6 +29,7 @@ from sycee.identity.proposals import Proposals
 from sycee.issuance.registry import Registry
 
 if TYPE_CHECKING:
+    from sycee.clearing.forwarding import Forwarding
     from sycee.clearing.gateway import Gateway
     from sycee.clearing.intake import Intake
     from sycee.clearing.member_messages import MemberMessages
@@ -51,6 +54,8 @@ class Clearing:
         self.payments = Payments(stores)
         self.pay_outs = PayOuts(stores, self.positions)
         self.messages = Messages(stores)
+        self.inbox = Inbox(stores)
+        self.investigations = Investigations(stores)
         self.limits = Limits(stores, people, self.register, zone)
         self.corridors = Corridors(stores, proposals, self.register, self.receiving, self.permits)
         self.rates = Rates(stores, registry)
@@ -81,7 +86,17 @@ class Clearing:
         from sycee.iso20022.institutions import Institution
 
         days, named = AccountDays(self._stores, self.register, self._zone), Institution(name=house)
-        return MemberMessages(self.register, self.receiving, self.payments, self.pay_outs, days, named, self._zone)
+        return MemberMessages(
+            self.register, self.receiving, self.payments, self.investigations, self.pay_outs, days, named, self._zone
+        )
+
+    def forwarding(self, house: str) -> Forwarding:
+        """Return what makes the messages of the inbox. `house`: its name in them."""
+        from sycee.clearing.forwarding import Forwarding
+        from sycee.iso20022.institutions import Institution
+
+        named = Institution(name=house)
+        return Forwarding(self.register, self.receiving, self.payments, self.investigations, named)
 
     def services(self) -> Sequence[Any]:
         """Return the parts that compare SQL with the ledger."""

@@ -8,6 +8,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
+from sycee.clearing import inbox
 from sycee.clearing.tables import BOOKED, DECIDED, FLOWS, MEMBERS, PAYMENTS, QUEUED, RETURNED
 from sycee.core.arrays import Array
 from sycee.core.errors import BusyError
@@ -52,6 +53,7 @@ def book_members(connection: Connection, set_id: int, numbers: Array | None, now
         PAYMENTS.update().where(open_, _in_set(set_id)).values(state=BOOKED, booked_ns=now_ns, reason="")
     )
     _set_originals(connection, set_id, BOOKED, RETURNED)
+    inbox.deliver_booked(connection, set_id, now_ns)
     there = sqlalchemy.literal(set_id, MEMBERS.c.set_id.type)
     at = sqlalchemy.literal(now_ns)
     joined = PAYMENTS.join(MEMBERS, MEMBERS.c.payment == PAYMENTS.c.number)
@@ -74,6 +76,7 @@ def decide_again(connection: Connection, set_id: int) -> None:
     """Take the bookings of a set back: a restored ledger does not have them."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
     _set_originals(connection, set_id, RETURNED, BOOKED)
+    inbox.take_back(connection, set_id)
     values = {"state": DECIDED, "booked_ns": 0, "answered_ns": 0}
     connection.execute(PAYMENTS.update().where(PAYMENTS.c.state == BOOKED, _in_set(set_id)).values(values))
 
@@ -82,6 +85,7 @@ def free_all(connection: Connection, set_id: int) -> None:
     """Queue all payments of a set again."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
     _set_originals(connection, set_id, RETURNED, BOOKED)
+    inbox.take_back(connection, set_id)
     again = PAYMENTS.c.state.in_((DECIDED, BOOKED)) & _in_set(set_id)
     values = {"state": QUEUED, "booked_ns": 0, "answered_ns": 0}
     connection.execute(PAYMENTS.update().where(again).values(values))

@@ -40,6 +40,9 @@ CANCELLED: Final = "cancelled"
 RETURNED: Final = "returned"  # booked, and paid back by another payment
 STATES: Final = (UNMATCHED, VALID, CLEARED, QUEUED, DECIDED, BOOKED, REFUSED, CANCELLED, RETURNED)
 WAITING: Final = (UNMATCHED, VALID, CLEARED, QUEUED)  # can be cancelled
+# Of a request to return a payment, whose first state is OPEN.
+ACCEPTED: Final = "accepted"
+REJECTED: Final = "rejected"
 # Kinds of a set, and its states.
 GROSS: Final = "gross"  # each payment separately
 NET: Final = "net"  # all payments together, with a certificate
@@ -269,6 +272,35 @@ PAY_OUTS: Final = Table(
 )
 _WAITING_PAY_OUTS: Final = PAY_OUTS.c.answered_ns == 0
 Index("clearing_pay_outs_open", PAY_OUTS.c.message, sqlite_where=_WAITING_PAY_OUTS, postgresql_where=_WAITING_PAY_OUTS)
+# What the house passes on to `participant`: a message that follows from the message `source`, about one payment.
+# `number`: in the order in which they are passed on, 0 until the payment is booked. `read_ns`: 0 until it is a file.
+INBOX: Final = Table(
+    "clearing_inbox",
+    METADATA,
+    Column("source", NUMBER, primary_key=True, autoincrement=False),
+    Column("payment", NUMBER, primary_key=True, autoincrement=False),
+    *required(Integer, "participant"),
+    *required(Text, "kind"),
+    *required(NUMBER, "number"),
+    *required(NS, "at_ns", "read_ns"),
+)
+Index("clearing_inbox_participant", INBOX.c.participant, INBOX.c.number)
+Index("clearing_inbox_number", INBOX.c.number)
+_UNREAD: Final = INBOX.c.read_ns == 0
+Index("clearing_inbox_unread", INBOX.c.number, sqlite_where=_UNREAD, postgresql_where=_UNREAD)
+_NOT_PASSED_ON: Final = INBOX.c.number == 0
+Index("clearing_inbox_waiting", INBOX.c.payment, sqlite_where=_NOT_PASSED_ON, postgresql_where=_NOT_PASSED_ON)
+# Requests to return booked payments. `asked`: the sender's message; `answered`: the receiver's, 0 before it.
+INVESTIGATIONS: Final = Table(
+    "clearing_investigations",
+    METADATA,
+    Column("asked", NUMBER, primary_key=True, autoincrement=False),
+    Column("payment", NUMBER, primary_key=True, autoincrement=False),
+    *required(NUMBER, "answered"),
+    state_column(OPEN, ACCEPTED, REJECTED),
+    *required(NS, "at_ns", "ended_ns"),
+)
+Index("clearing_investigations_payment", INVESTIGATIONS.c.payment)
 # Payments that were decided together. `first`: the id of its first record on the ledger; the others follow from it.
 # `batch`: its number on the ledger, 0 for gross. `ended_ns`: 0 while the ledger may still have the batch. `records`,
 # `total_minor`: of the batch, with draws on lines.

@@ -71,11 +71,11 @@ def reports(
 ) -> int:
     """Write reports about payments (pacs.002) and pay-outs (camt.025) that ended and have none yet: OUT/CODE/NAME.xml.
 
-    A second call reports nothing twice.
+    Also what the house passes on to participants. A second call writes nothing twice.
     """
     from sycee.core.output_files import write_file
 
-    count = files = receipts = 0
+    count = files = receipts = passed_on = 0
     with open_bank(folder) as bank:
         codes = {each.participant: each.code for each in bank.clearing.register.participants()}
         gateway, payments = bank.clearing.gateway(), bank.clearing.payments
@@ -94,7 +94,16 @@ def reports(
             write_file(place / f"pay-out-{paid.message}.xml", receipt)
             bank.clearing.pay_outs.mark_answered(paid.message)
             receipts += 1
+        forwarding, inbox = bank.clearing.forwarding(house_name(bank)), bank.clearing.inbox
+        while unread := inbox.unread():
+            for message in unread:
+                place = out / codes[message.participant]
+                place.mkdir(parents=True, exist_ok=True)
+                write_file(place / f"inbox-{message.number}.xml", forwarding.content(message))
+                inbox.mark_read(message.number)
+                passed_on += 1
     others = f", {quantity(receipts, 'pay-out')} in as many" if receipts else ""
+    others += f", {quantity(passed_on, 'message')} passed on" if passed_on else ""
     show(f"{quantity(count, 'payment')} reported in {quantity(files, 'file')}{others}")
     return 0
 

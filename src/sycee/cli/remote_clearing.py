@@ -83,6 +83,36 @@ def answers(
 
 
 @clearing.command
+def inbox(
+    operator: Operator,
+    out: Annotated[Path, Parameter(help="Folder for the messages; made if it is missing.")],
+    /,
+    *,
+    login: Login,
+    after: Annotated[
+        int,
+        Parameter(help="Number of the last message of an earlier call.", validator=Between("--after", 0, 2**62, 0)),
+    ] = 0,
+) -> int:
+    """Write messages of other participants to OUT/NUMBER.xml, and show the last number.
+
+    They are transfers of customers that were booked, requests to return a payment, and answers to such requests.
+    """
+    from sycee.core.output_files import write_file
+
+    count, last = 0, after
+    with connected(login) as bank:
+        from sycee.client import api
+
+        for each in bank.rows(api.clearing_inbox(operator, after=after)):
+            out.mkdir(parents=True, exist_ok=True)
+            write_file(out / f"{each.number}.xml", each.content.encode())
+            count, last = count + 1, each.number
+    show(f"{quantity(count, 'message')} written; the last number is {last}")
+    return 0
+
+
+@clearing.command
 def queue(
     operator: Operator, /, *, login: Login, state: PaymentState = "queued", most: Most = 1_000, json_: AsJson = False
 ) -> int:

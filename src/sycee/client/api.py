@@ -34,6 +34,7 @@ from sycee.client.operations.cases import (
 )
 from sycee.client.operations.clearing import (
     accept_quote,
+    clearing_inbox,
     clearing_messages,
     clearing_participant,
     clearing_payments,
@@ -288,6 +289,7 @@ __all__ = [
     "claim_packet",
     "claim_packets",
     "claims",
+    "clearing_inbox",
     "clearing_messages",
     "clearing_participant",
     "clearing_payments",

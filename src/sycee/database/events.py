@@ -50,6 +50,7 @@ class EventKind(StrEnum):
     CLEARING_CANCELLED = "clearing.cancelled"
     CLEARING_CALLED = "clearing.called"
     CLEARING_ACCEPTED = "clearing.accepted"
+    CLEARING_MESSAGE = "clearing.message"
     WEBHOOK_DISABLED = "webhook.disabled"
 
 

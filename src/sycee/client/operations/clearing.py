@@ -30,6 +30,7 @@ from sycee.client.values import (
     ClearingPayment,
     CorridorRow,
     DeliveredMessage,
+    InboxMessage,
     Proposed,
     QuoteRow,
 )
@@ -61,6 +62,11 @@ def deliver_message(operator: int, content: bytes, signature: bytes) -> Call[Del
 def clearing_messages(operator: int, *, after: int = 0) -> Call[Page[ClearingMessage]]:
     """Return a participant's stored messages with the house's answers. `after`: number of the last known one."""
     return listed(_place(operator, "messages"), value(ClearingMessage), query=_after(after))
+
+
+def clearing_inbox(operator: int, *, after: int = 0) -> Call[Page[InboxMessage]]:
+    """Return what the house passes on to a participant. `after`: number of the last known message."""
+    return listed(_place(operator, "inbox"), value(InboxMessage), query=_after(after))
 
 
 def clearing_payments(operator: int, *, state: str = "", after: int = 0) -> Call[Page[ClearingPayment]]:

@@ -6,6 +6,7 @@ from sycee.client.values.clearing import (
     ClearingPayment,
     CorridorRow,
     DeliveredMessage,
+    InboxMessage,
     QuoteRow,
 )
 from sycee.client.values.office import (
@@ -165,6 +166,7 @@ __all__ = [
     "HeldDuty",
     "Hold",
     "HoldState",
+    "InboxMessage",
     "Institution",
     "InstitutionRow",
     "Invitation",

@@ -28,6 +28,16 @@ class ClearingMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class InboxMessage:
+    """A message of another participant, which the house passes on. `content`: XML, about one payment."""
+
+    number: int
+    kind: str
+    passed_on: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClearingPayment:
     """A payment between participants, named by their codes, such as BICs. `reason`: of a refusal, a code of ISO 20022.
 

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1", tags=["clearing"])
 
 XML: Final = "application/xml"
 COUNTS: Final = "Sycee-Payments"  # a header of the answer: stored=1, duplicates=0, refused=0
+INBOX_BYTES_MAX: Final = 4 << 20  # of the messages of one page, but for its first one
 SIGNATURE: Final = r"^[0-9a-f]{128}$"
 
 Signature = Annotated[
@@ -84,6 +85,22 @@ class StoredMessages(Body):
     """Messages in the order of their numbers."""
 
     rows: tuple[StoredMessage, ...]
+    next: Next
+
+
+class InboxMessage(Body):
+    """A message that the house passes on to the participant. `content`: XML, about one payment."""
+
+    number: int
+    kind: str
+    passed_on: Moment
+    content: str
+
+
+class InboxMessages(Body):
+    """Messages in the order of their numbers."""
+
+    rows: tuple[InboxMessage, ...]
     next: Next
 
 
@@ -181,6 +198,35 @@ async def list_clearing_messages(
             for each in found
         ]
         return paging.page(rows, (found[-1].number,) if has_more else None)
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "GET", "/operators/{operator}/clearing/inbox", access=DELIVER, response_model=InboxMessages,
+    summary="List messages of other participants",
+)  # fmt: skip
+async def list_clearing_inbox(
+    operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, after: After = 0, cursor: paging.Cursor = "",
+    limit: paging.Limit = paging.ROWS,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the house passes on to a participant, after a number."""
+    bank = runtime.bank
+
+    def work() -> dict[str, Any]:
+        forwarding = bank.clearing.forwarding(house_of(bank, caller, operator))
+        found = bank.clearing.inbox.page(operator, after=_place(cursor, after), most=limit + 1)
+        rows: list[dict[str, Any]] = []
+        size = 0
+        for each in found[:limit]:
+            content = forwarding.content(each).decode()
+            size += len(content)
+            if rows and size > INBOX_BYTES_MAX:
+                break
+            rows.append(
+                {"number": each.number, "kind": each.kind, "passed_on": exact_text(each.at_ns), "content": content}
+            )
+        return paging.page(rows, (int(rows[-1]["number"]),) if len(rows) < len(found) else None)
 
     return await runtime.run(work)
 

@@ -1,0 +1,207 @@
+"""What the house passes on: transfers of customers, requests to return a booked payment, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.clearing.test_gateway import CREATED, TODAY, transfer
+from tests.clearing.test_member_messages import (
+    EAST,
+    HOUSE,
+    NORTH,
+    SOUTH,
+    cancel,
+    east_side,
+    headed,
+    interrupted,
+    north_side,
+    refusal,
+    returned,
+    status_rows,
+    take,
+    value_of,
+)
+from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, place, uetr
+
+from sycee.clearing import inbox, member_messages, receiving
+from sycee.database.events import EventKind, events_after
+from sycee.iso20022.cancellations import CancellationAnswer, Resolution
+from sycee.iso20022.elements import Amount
+from sycee.iso20022.institutions import Account, Actor, Address, Customer, Institution, StatusReason
+from sycee.iso20022.messages import Message, read
+from sycee.iso20022.transfers import CustomerTransfer, CustomerTransfers, PaymentIds, Settlement
+
+ANN = Customer(name="Ann", address=Address(town="Town", country="CN"))
+BEA = Customer(name="Bea", residence="CN")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("inbox")) as made:
+        yield made
+        assert made.bank.check() == []
+
+
+def customers(*sent: tuple[int, str], minor: int = 1_00, **named: Any) -> bytes:
+    """A pacs.008 of North Bank: from Ann, to Bea at the bank with this code, for each number."""
+    made = tuple(
+        CustomerTransfer(
+            ids=PaymentIds(end_to_end=f"E{number}", uetr=uetr(number)), amount=Amount("CNY", minor),
+            charge_bearer="SHAR", debtor=ANN, debtor_agent=NORTH, creditor_agent=Institution(bic=code), creditor=BEA,
+            creditor_account=Account(number=f"A{number}"), receiver=Institution(bic=code),
+            remittance=(f"Invoice {number}",),
+        )
+        for number, code in sent
+    )  # fmt: skip
+    values: dict[str, Any] = {
+        "id": f"M{sent[0][0]}", "created": CREATED, "day": TODAY, "sender": NORTH, "transactions": made,
+        "settlement": Settlement(method="CLRG", system_own="HOUSE"), "total": Amount("CNY", minor * len(sent)),
+    }  # fmt: skip
+    return headed(inbox.CUSTOMER_TRANSFER, CustomerTransfers(**(values | named)))
+
+
+def passed_on(town: Place, participant: int) -> list[Message]:
+    """The messages to a participant, in order."""
+    forwarding = town.bank.clearing.forwarding(HOUSE)
+    return [read(forwarding.content(each)) for each in town.bank.clearing.inbox.page(participant)]
+
+
+def test_a_transfer_of_a_customer_is_booked_and_passed_on(town: Place) -> None:
+    before = town.balances()
+    sent = customers((1, CODES[SOUTH_BANK]), (2, CODES[EAST_BANK]), (3, "NOBDCNB1XXX"))
+    first = take(town, sent)
+    assert status_rows(first) == [(uetr(1), "PDNG", ""), (uetr(2), "PDNG", ""), (uetr(3), "RJCT", "RC04")]
+    assert read(first.answer).value.payments[0].original.name == inbox.CUSTOMER_TRANSFER
+    assert [passed_on(town, each) for each in (SOUTH_BANK, EAST_BANK)] == [[], []]
+    assert town.release()[0] == 2
+    assert town.balances() == [before[0] - 2_00, before[1] + 1_00, before[2] + 1_00]
+    ((own,), (of_east,)) = (passed_on(town, each) for each in (SOUTH_BANK, EAST_BANK))
+    assert (own.name, own.header.receiver.institution.bic, own.value.id) == ("pacs.008.001.08", SOUTH.bic, "M1")
+    (paid,) = own.value.transactions
+    assert (paid.debtor, paid.creditor, paid.creditor_account.number) == (ANN, BEA, "A1")
+    assert (paid.amount, paid.remittance, own.value.sender) == (Amount("CNY", 1_00), ("Invoice 1",), NORTH)
+    assert paid.ids.clearing == str(town.bank.clearing.payments.get(uetr(1)).number)
+    assert [each.ids.uetr for each in of_east.value.transactions] == [uetr(2)]
+    assert take(town, sent).answer == first.answer
+    assert town.release()[0] == 0
+    assert len(passed_on(town, SOUTH_BANK)) == 1
+
+
+def test_a_transfer_that_another_message_settles_moves_no_money(town: Place) -> None:
+    name, words = refusal(take(town, customers((5, SOUTH.bic), settlement=Settlement(method="COVE"))))
+    assert (name, "FIToFICstmrCdtTrf/GrpHdr/SttlmInf/SttlmMtd: is COVE" in words) == ("pacs.002.001.10", True), words
+    other = take(town, customers((6, NORTH.bic), sender=SOUTH))
+    assert "AppHdr/Fr: SOUTCNB1XXX sends it, and NORTCNB1XXX signed it" in refusal(other)[1]
+
+
+def test_a_cancelled_transfer_is_not_passed_on(town: Place) -> None:
+    count = len(passed_on(town, SOUTH_BANK))
+    take(town, customers((7, SOUTH.bic), minor=10**9))
+    assert value_of(take(town, cancel("C1", 7))).status == "CNCL"
+    take(town, transfer(8))
+    assert town.release()[0] == 1
+    assert len(passed_on(town, SOUTH_BANK)) == count
+
+
+# --- requests to return a payment ---
+
+
+def resolution(id: str, *numbers: int, status: str = "ACCR", sender: Institution = SOUTH) -> bytes:
+    """A camt.029 of the receiver."""
+    reasons = (StatusReason(code="CUST", information=("the customer refuses",)),) if status == "RJCR" else ()
+    value = Resolution(
+        id=id, sender=Actor(institution=sender), receiver=Actor(institution=Institution(name=HOUSE)), created=CREATED,
+        status={"ACCR": "CNCL", "RJCR": "RJCR"}.get(status, "PDCR"),
+        transactions=tuple(CancellationAnswer(uetr=uetr(each), status=status, reasons=reasons) for each in numbers),
+    )  # fmt: skip
+    return headed(member_messages.RESOLUTION, value, sender)
+
+
+def test_a_request_to_return_a_booked_payment_is_answered_by_its_receiver(town: Place) -> None:
+    clearing = town.bank.clearing
+    take(town, transfer(10), transfer(11))
+    assert town.release()[0] == 2
+    number = clearing.payments.get(uetr(10)).number
+    asked = value_of(take(town, cancel("C10", 10)))
+    assert (asked.status, asked.transactions[0].status) == ("PDCR", "PDCR")
+    assert "its receiver is asked to return it" in " ".join(asked.transactions[0].reasons[0].information)
+    request = passed_on(town, SOUTH_BANK)[-1]
+    assert (request.name, [each.uetr for each in request.value.transactions]) == ("camt.056.001.08", [uetr(10)])
+    assert (request.value.matter.id, request.value.matter.by.institution) == ("C10", NORTH)
+    count = len(passed_on(town, SOUTH_BANK))
+    assert value_of(take(town, cancel("C11", 10))).status == "PDCR"
+    assert len(passed_on(town, SOUTH_BANK)) == count
+
+    refused = resolution("N10", 10, status="RJCR")
+    first = take(town, refused, participant=SOUTH_BANK)
+    (acknowledged,) = value_of(first).reports
+    assert (read(first.answer).name, acknowledged.original, acknowledged.status) == ("admi.007.001.01", "B-N10", "RCVD")
+    assert take(town, refused, participant=SOUTH_BANK).answer == first.answer
+    answer = passed_on(town, NORTH_BANK)[-1]
+    (mine,) = answer.value.transactions
+    assert (answer.name, answer.value.status, answer.value.matter.id) == ("camt.029.001.09", "RJCR", "C10")
+    assert (mine.uetr, mine.status, mine.reasons[0].code) == (uetr(10), "RJCR", "CUST")
+    assert [each.state for each in clearing.investigations.of_payment(number)] == ["rejected"]
+
+    assert value_of(take(town, cancel("C12", 10))).status == "PDCR"
+    take(town, resolution("N11", 10), returned("T10", 10), participant=SOUTH_BANK)
+    assert passed_on(town, NORTH_BANK)[-1].value.status == "CNCL"
+    found = clearing.investigations.of_payment(number)[-1]
+    back = clearing.payments.of_numbers([found.returned])[found.returned]
+    assert (found.state, back.original, back.sender, back.state) == ("accepted", number, SOUTH_BANK, "queued")
+    assert town.release()[0] == 1
+    last = value_of(take(town, cancel("C13", 10)))
+    assert (town.states(10), last.status) == (["returned"], "RJCR")
+    assert "was returned" in " ".join(last.transactions[0].reasons[0].information)
+    told = [
+        (each.operator, each.data["kind"]) for each in events_after(town.bank.stores.engine, 0, most=1_000)
+        if each.kind is EventKind.CLEARING_MESSAGE and each.data["uetr"] == uetr(10)
+    ]  # fmt: skip
+    assert told == [(SOUTH_BANK, "camt.056.001.08"), (NORTH_BANK, "camt.029.001.09")] * 2
+
+
+def test_only_the_receiver_answers_a_request_and_once(town: Place) -> None:
+    take(town, transfer(20), transfer(21))
+    assert town.release()[0] == 2
+    take(town, cancel("C20", 20))
+    for content, participant, words in (
+        (resolution("N20", 20, sender=EAST), EAST_BANK, "is no payment that EASTHKH1XXX is asked to return"),
+        (resolution("N21", 21), SOUTH_BANK, f"TxInfAndSts[1]/OrgnlUETR: {uetr(21)} is no payment"),
+        (resolution("N22", 20, status="PDCR"), SOUTH_BANK, "TxCxlSts: is PDCR"),
+        (resolution("N23", 20, 20), SOUTH_BANK, "is named twice"),
+        (resolution("N24"), SOUTH_BANK, "CxlDtls/TxInfAndSts: is missing"),
+        (resolution("N25", 20, sender=EAST), SOUTH_BANK, "AppHdr/Fr: EASTHKH1XXX sends it"),
+    ):
+        name, found = refusal(take(town, content, participant=participant))
+        assert (name, words in found) == ("admi.002.001.01", True), found
+    assert town.bank.clearing.investigations.is_open(town.bank.clearing.payments.get(uetr(20)).number)
+    take(town, resolution("N26", 20, status="RJCR"), participant=SOUTH_BANK)
+    assert "is no payment" in refusal(take(town, resolution("N27", 20), participant=SOUTH_BANK))[1]
+
+
+def test_a_return_and_a_payment_against_payment_are_not_asked_back(town: Place) -> None:
+    take(town, transfer(30))
+    take(town, north_side(31, 32))
+    take(town, east_side(32, 31), participant=EAST_BANK)
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(31)])
+    town.release()
+    assert value_of(take(town, cancel("C30", 31))).status == "CNCL"
+    take(town, returned("T30", 30), participant=SOUTH_BANK)
+    town.release()
+    assert value_of(take(town, cancel("C31", 30))).status == "RJCR"
+
+
+def test_a_crash_before_the_answer_to_a_resolution_loses_nothing(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(town, transfer(40))
+    assert town.release()[0] == 1
+    take(town, cancel("C40", 40))
+    content = resolution("N40", 40, status="RJCR")
+    with monkeypatch.context() as crash:
+        crash.setattr(receiving.Receiving, "answer", interrupted)
+        with pytest.raises(InterruptedError):
+            take(town, content, participant=SOUTH_BANK)
+    count = len(passed_on(town, NORTH_BANK))
+    assert read(take(town, content, participant=SOUTH_BANK).answer).name == "admi.007.001.01"
+    assert len(passed_on(town, NORTH_BANK)) == count
