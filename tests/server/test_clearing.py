@@ -436,6 +436,9 @@ def test_quotes_from_the_command_line(
         code, out, err = call(NORTH_BANK, "accept", str(NORTH_BANK), quoted[1], "10.01", *own)
         assert (code, out.partition(", ")[2]) == (0, f"{uetr(80)}: pays 10.01 HKD, gets 9.00 CNY\n"), err
     assert bank.clearing.payments.get(uetr(80)).state == "queued"
+    for wrong, words in ((["--message-key", "none.pem"], "none.pem"), ([*own[:2], "--uetr", "x"], "'x' is no UETR")):
+        code, out, err = call(NORTH_BANK, "accept", str(NORTH_BANK), quoted[1], "10.01", *wrong)
+        assert (code, words in err) == (2, True), err
     code, out, err = call(NORTH_BANK, "accept", str(NORTH_BANK), quoted[1], "1000", *own[:2])
     assert (code, "is accepted for 0.01 HKD to 289.99 HKD; got 1,000.00 HKD" in err) == (2, True), err
     bank.clearing.payments.cancel(NORTH_BANK, [uetr(80)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
@@ -21,10 +20,12 @@ from sycee.cli.remote_options import (
 )
 from sycee.cli.terminal import note, print_list, show
 from sycee.core import money
+from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.client import Client
     from sycee.client.values import QuoteRow
+    from sycee.core.keys import SigningKey
 
 Uetr: TypeAlias = Annotated[str, Parameter(help="UETR of an earlier attempt without an answer, which is repeated.")]
 
@@ -65,7 +66,9 @@ def quote(
     """
     from sycee.clearing.quotes import Quote, parse_rate
     from sycee.core.clock import RealClock
+    from sycee.core.keys import SigningKey
 
+    key, _ = SigningKey.load(message_key), money.currency(gives)
     currency, exact, now_ns = money.currency(takes), parse_rate(rate), RealClock().now_ns()
     least_minor, most_minor = money.parse(least, currency), money.parse(most, currency)
     with connected(login) as bank:
@@ -73,7 +76,7 @@ def quote(
         until_ns = now_ns + valid * 10**9
         made = Quote(ids.new(now_ns // 1_000_000), code, takes, gives, exact, least_minor, most_minor, until_ns)
         content = made.content()
-        stored = bank.do(api.give_quote(operator, content, _signature(bank, operator, content, message_key)))
+        stored = bank.do(api.give_quote(operator, content, _signature(bank, operator, content, key)))
     row = _row(stored)
     show(f"quote {row['quote']}: {row['rate']} {gives} for 1 {takes}, until {row['until']}")
     return 0
@@ -99,15 +102,19 @@ def accept(
 
     from sycee.clearing.quotes import Acceptance
     from sycee.client import LostConnection, NotTaken, TooManyRequests
+    from sycee.core.keys import SigningKey
+    from sycee.iso20022.forms import UETR
 
-    own = uetr or str(uuid.uuid4())
+    key, own = SigningKey.load(message_key), uetr or str(uuid.uuid4())
+    if UETR.problem(own):
+        raise UsageError(f"{own[:40]!r} is no UETR", hint=f"write {UETR.right}")
     with connected(login) as bank:
         found = bank.do(api.quote(operator, quote))
         offered = _signed_quote(found)
         pays = money.parse(amount, money.currency(found.takes))
         taker = bank.do(api.clearing_participant(operator)).code
         content = Acceptance(offered.id, found.digest, taker, own, pays, offered.given(pays)).content()
-        call = api.accept_quote(operator, content, _signature(bank, operator, content, message_key))
+        call = api.accept_quote(operator, content, _signature(bank, operator, content, key))
         try:
             paid = bank.do(call)
         except (LostConnection, NotTaken, TooManyRequests) as error:
@@ -120,13 +127,12 @@ def accept(
     return 0
 
 
-def _signature(bank: Client, operator: int, content: bytes, key: Path) -> bytes:
+def _signature(bank: Client, operator: int, content: bytes, key: SigningKey) -> bytes:
     """Return the participant's signature over a text, for the server's ledger."""
     from sycee.clearing import instructions
-    from sycee.core.keys import SigningKey
 
     ledger_id = bytes.fromhex(bank.do(api.supply())["ledger"])
-    return instructions.sign(content, SigningKey.load(key), ledger_id=ledger_id, participant=operator)
+    return instructions.sign(content, key, ledger_id=ledger_id, participant=operator)
 
 
 def _signed_quote(found: QuoteRow) -> Any:
