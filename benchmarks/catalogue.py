@@ -38,6 +38,7 @@ FAMILIES: Final = (
     "clearing_queues",
     "clearing_peak",
     "purses",
+    "purses_http",
     "sqlite",
     "postgresql",
 )

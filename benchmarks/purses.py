@@ -40,11 +40,11 @@ QUIET_S: Final = 3.0
 QUIET_PAYMENTS: Final = 20  # at least, in a small run
 
 
-class _Payments:
+class Payments:
     """Signed payments of one unit from a vault to wallets, PAYMENTS_PER_S of them, each due at its time."""
 
     def __init__(self, bank: Bank, vault: int, payees: Any) -> None:
-        self._bank, self._vault, self._payees = bank, vault, payees
+        self._bank, self.vault, self._payees = bank, vault, payees
         self._signer, self._key = bank.people.person_of_key(KEYS[4].public), KEYS[4]
 
     @contextlib.contextmanager
@@ -75,7 +75,7 @@ class _Payments:
                     return
                 payee = int.from_bytes(self._payees[number % len(self._payees)].tobytes(), "big")
                 id = ids.new(START_NS // 1_000_000)
-                record = operations.transfer(id, debit=self._vault, credit=payee, amount=1)
+                record = operations.transfer(id, debit=self.vault, credit=payee, amount=1)
                 signed = envelopes.sign(record, ledger_id, self._signer, self._key, START_NS + 10**17)
                 started.put((due, sequencer.start(record, [signed])))
         finally:
@@ -92,13 +92,16 @@ def _wait(started: SimpleQueue[tuple[float, Ticket] | None], durations_s: list[f
 
 
 @contextlib.contextmanager
-def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
-    """Yield a bank with signed terms of a programme for as many members as there are operations."""
+def approved(setting: Setting, *, keep: bool = False) -> Iterator[tuple[Bank, Payments, list[Any]]]:
+    """Yield a bank with signed terms of a programme for as many members as there are operations.
+
+    `keep`: leave its folder.
+    """
     members, folder = setting.operations, setting.folder / "bank"
     folder.mkdir()
     with as_a_server(), new_bank(folder) as bank:
         setting.say("opening accounts")
-        payments = _Payments(bank, prepared(bank, folder, PAYEES), np.load(folder / "payees.npy"))
+        payments = Payments(bank, prepared(bank, folder, PAYEES), np.load(folder / "payees.npy"))
         budget_minor = members * PACKET_MINOR
         programme, programmes = Programme(bank, shared_file(budget_minor), paid_in_minor=budget_minor), bank.programmes
         bank.set_clock(START_NS + 2 * HOUR_NS)
@@ -117,6 +120,8 @@ def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
         require(programmes.occurrence(NAME).state == "approved", "the terms are not signed")
         yield bank, payments, programme.signers
         require(bank.check() == [], "SQL and ledger do not agree")
+    if keep:
+        return
     shutil.rmtree(folder)
     settle(setting.folder, members)
 
@@ -124,7 +129,7 @@ def _approved(setting: Setting) -> Iterator[tuple[Bank, _Payments, list[Any]]]:
 def seal(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Add the members of an approved cohort and seal it."""
     for _ in range(setting.repeats):
-        with _approved(setting) as (bank, payments, signers):
+        with approved(setting) as (bank, payments, signers):
             timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_ALLOTTED)
         yield timing, memory.filled(setting.operations, layout.PURSE.itemsize)
 
@@ -132,7 +137,7 @@ def seal(setting: Setting) -> Iterator[tuple[Timing, ...]]:
 def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Fill every purse of a sealed cohort by one call."""
     for _ in range(setting.repeats):
-        with _approved(setting) as (bank, payments, signers):
+        with approved(setting) as (bank, payments, signers):
             setting.say("sealing the cohort")
             who = bank.people.person_of_key(KEYS[4].public)
             bank.programmes.allot(NAME, signers=signers, who=who)
@@ -143,7 +148,7 @@ def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         yield timing, memory.filled(setting.operations, layout.PURSE.itemsize + layout.MOVEMENT.itemsize)
 
 
-def _beside(setting: Setting, bank: Bank, payments: _Payments, signers: list[Any], kind: EventKind) -> Timing:
+def _beside(setting: Setting, bank: Bank, payments: Payments, signers: list[Any], kind: EventKind) -> Timing:
     """Time the call until its event can be read; the note has the payments' 99th percentile, quiet and beside it."""
     quiet_s: list[float] = []
     beside_s: list[float] = []

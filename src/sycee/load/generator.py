@@ -41,7 +41,7 @@ class Source:
         """Draw the due times. `requests`: complete, with their headers."""
         self.rate_per_s = rate_per_s
         self.latencies_s: list[float] = []
-        self._answered_s: list[float] = []  # since the start
+        self.answered_s: list[float] = []  # since the start
         self.counts: Counter[str] = Counter()  # by status, and by status and code for problems
         self.answered = 0
         self._requests = requests
@@ -58,7 +58,7 @@ class Source:
 
     def answered_by(self, at_s: float) -> int:
         """Return the number of requests that were answered until `at_s` after the start."""
-        return sum(each <= at_s for each in self._answered_s)
+        return sum(each <= at_s for each in self.answered_s)
 
     @property
     def count(self) -> int:
@@ -116,7 +116,7 @@ class Source:
         """Count the answer to request `at`, and send the next request if one is due."""
         now_s = perf_counter() - self._start_s
         self.latencies_s.append(now_s - self._due_s[at])
-        self._answered_s.append(now_s)
+        self.answered_s.append(now_s)
         self.answered += 1
         self.counts[str(status) if status < 400 else f"{status} {_code_of(body)}".rstrip()] += 1
         if self._next < len(self._due_s) and self._due_s[self._next] <= now_s and connection.is_usable:
