@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +29,7 @@ from sycee import data
 from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding
 from sycee.client import Client, Credentials, Signer, api
+from sycee.client.operations.packets import CLAIMS_MAX
 from sycee.client.values import Occurrence, Payer
 from sycee.core import ids, money
 from sycee.core.arrays import Array
@@ -51,6 +54,7 @@ from sycee.server.tables import SCHEMA
 
 DAY_NS: Final = 24 * plan.HOUR_NS
 YEARS_NS: Final = 5 * 365 * DAY_NS
+WORKERS: Final = 6  # concurrent requests
 COUNTRY_CODE: Final = 86
 OFFICERS: Final = ("officer 1", "officer 2")
 PRESET: Final = """\
@@ -261,29 +265,32 @@ class City:
 
     def let_shops_join(self) -> None:
         """Open the account of every shop of the plan, and let it apply, be checked, and join."""
-        for at, (account, operator) in enumerate(zip(self.shops.accounts, self.shops.operators.tolist(), strict=True)):
-            name, number = self.names[operator], ids.to_int(account)
-            staff = self.person(name)
-            settlement = SettlementAccount(b"invented", at.to_bytes(16, "big"))
-            merchant = self.bank.institutions.add(
-                "merchant", f"Shop {at}", by=staff, operator=self.numbers[name], owners={self._id(): 10**6},
-                settlement=settlement,
-            )  # fmt: skip
-            self._pass(merchant, ("papers", "owners", "settlement"), staff, (name, f"{name} checker"))
-            self.by(name).do(
-                api.open_wallet(
-                    merchant, operator=self.numbers[name], tier="", signer=self.signer(name), is_merchant=True,
-                    wallet=number, **self._keyed(number),
-                )
-            )  # fmt: skip
-            self.by(name).do(api.apply_for_group(self.name, merchant, wallet=number))
-            self.by(OFFICERS[0]).do(api.check_shop(self.name, number, accepted=True))
+        self._concurrently(self._let_shop_apply, list(range(len(self.shops.accounts))))
         for operator in sorted(set(self.shops.operators.tolist())):
             name = self.names[operator]
             client, number = self.by(name), self.numbers[name]
             shown = client.rows(api.shops(self.name, state="accepted"))  # the funder's operator sees all of them
             own = [each.wallet for each in shown if each.operator == number]
             assert client.do(api.join_shops(self.name, number, own, self.signer(name))) == len(own)
+
+    def _let_shop_apply(self, at: int) -> None:
+        """Verify the merchant of a shop, open its account, and let its application be accepted."""
+        name, number = self.names[int(self.shops.operators[at])], ids.to_int(self.shops.accounts[at])
+        staff = self.person(name)
+        settlement = SettlementAccount(b"invented", at.to_bytes(16, "big"))
+        merchant = self.bank.institutions.add(
+            "merchant", f"Shop {at}", by=staff, operator=self.numbers[name], owners={self._id(): 10**6},
+            settlement=settlement,
+        )  # fmt: skip
+        self._pass(merchant, ("papers", "owners", "settlement"), staff, (name, f"{name} checker"))
+        self.by(name).do(
+            api.open_wallet(
+                merchant, operator=self.numbers[name], tier="", signer=self.signer(name), is_merchant=True,
+                wallet=number, **self._keyed(number),
+            )
+        )  # fmt: skip
+        self.by(name).do(api.apply_for_group(self.name, merchant, wallet=number))
+        self.by(OFFICERS[0]).do(api.check_shop(self.name, number, accepted=True))
 
     # --- claims and payments ---
 
@@ -295,44 +302,70 @@ class City:
         return replace(made, frame_ns=DAY_NS)
 
     def lead(self, timeline: plan.Plan) -> None:
-        """Send every operation of the plan over HTTP, in its order; payments are the plan's records as they are."""
-        members = {
-            ids.of_record(each, "credit"): ids.of_record(each, "reference")
-            for each in timeline.records[timeline.records["kind"] == Kind.CLAIM]
-        }
+        """Send every operation of the plan over HTTP, day by day; payments are the plan's records as they are.
+
+        On each day people open wallets, claim, top up and pay, in this order, many of them concurrently. The payments
+        of one person stay in their order.
+        """
+        claims = timeline.records[timeline.records["kind"] == Kind.CLAIM]
+        members = {ids.of_record(each, "credit"): ids.of_record(each, "reference") for each in claims}
         for time_ns, records, operators in timeline.frames():
             self.wait(time_ns)
+            by_kind: dict[Kind, list[tuple[Any, str]]] = defaultdict(list)
             for record, operator in zip(records, operators.tolist(), strict=True):
-                self._send(record, self.names[operator], members)
-
-    def _send(self, record: Any, name: str, members: dict[int, int]) -> None:
-        client, signer, kind = self.by(name), self.signer(name), Kind(int(record["kind"]))
-        if kind is Kind.OPEN_ACCOUNT:
-            wallet = ids.of_record(record, "debit")
-            row = self.rows[members[wallet]]
-            person = {
-                "name": f"Person {row}",
-                "phone": f"+{COUNTRY_CODE}{self.people.phones[row]}",
-                "paper": str(self.people.documents[row]),
-                "paper_kind": "document",
-            }
-            number = self.numbers[name]
-            client.do(
-                api.open_person(
-                    person, operator=number, tier="basic", signer=signer, wallet=wallet, **self._keyed(wallet)
-                )
+                by_kind[Kind(int(record["kind"]))].append((record, self.names[operator]))
+            opened, claimed, topped, paid = (
+                by_kind.pop(each, []) for each in (Kind.OPEN_ACCOUNT, Kind.CLAIM, Kind.TRANSFER, Kind.PAY)
             )
-        elif kind is Kind.CLAIM:
-            wallet = ids.of_record(record, "credit")
-            client.do(api.claim_packet(self.name, 0, members[wallet], wallet, signer))
-        elif kind is Kind.TRANSFER:  # a top-up
-            wallet = ids.of_record(record, "credit")
-            reference = f"{ids.of_record(record, 'id'):032x}"
-            sent = client.do(api.fund(wallet, int(record["amount"]), reference, signer))
-            assert client.do(api.confirm(sent.id)).state == "confirmed"
-        else:
-            assert kind is Kind.PAY
-            self.nobody.do(api.signed(self._payer(ids.of_record(record, "debit")), np.array([record])))
+            assert not by_kind
+            self._concurrently(lambda each: self._open(each[0], each[1], members), opened)
+            self._claim(claimed, members)
+            self._concurrently(lambda each: self._top_up(*each), topped)
+            by_payer: dict[int, list[Any]] = defaultdict(list)
+            for record, _ in paid:
+                by_payer[ids.of_record(record, "debit")].append(record)
+            self._concurrently(lambda each: self._pay(*each), list(by_payer.items()))
+
+    def _open(self, record: Any, name: str, members: dict[int, int]) -> None:
+        wallet = ids.of_record(record, "debit")
+        row = self.rows[members[wallet]]
+        person = {
+            "name": f"Person {row}",
+            "phone": f"+{COUNTRY_CODE}{self.people.phones[row]}",
+            "paper": str(self.people.documents[row]),
+            "paper_kind": "document",
+        }
+        number, signer = self.numbers[name], self.signer(name)
+        self.by(name).do(
+            api.open_person(person, operator=number, tier="basic", signer=signer, wallet=wallet, **self._keyed(wallet))
+        )
+
+    def _claim(self, claimed: Sequence[tuple[Any, str]], members: dict[int, int]) -> None:
+        """Claim the packets of each operator, as many in one request as it may have."""
+        for name in self.names:
+            wallets = [ids.of_record(record, "credit") for record, operator in claimed if operator == name]
+            for start in range(0, len(wallets), CLAIMS_MAX):
+                part = [(members[wallet], wallet) for wallet in wallets[start : start + CLAIMS_MAX]]
+                rows = self.by(name).do(api.claim_packets(self.name, 0, part, self.signer(name)))
+                assert {each.code for each in rows} == {""}
+
+    def _top_up(self, record: Any, name: str) -> None:
+        wallet, reference = ids.of_record(record, "credit"), f"{ids.of_record(record, 'id'):032x}"
+        client = self.by(name)
+        sent = client.do(api.fund(wallet, int(record["amount"]), reference, self.signer(name)))
+        assert client.do(api.confirm(sent.id)).state == "confirmed"
+
+    def _pay(self, wallet: int, records: Sequence[Any]) -> None:
+        payer = self._payer(wallet)
+        for record in records:
+            self.nobody.do(api.signed(payer, np.array([record])))
+
+    @staticmethod
+    def _concurrently(work: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Call `work` with each item, on several threads; raise the first error."""
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for _ in pool.map(work, items):
+                pass
 
     def refund(self, payment: Any, minor: int) -> None:
         """Refund a planned payment; the shop's key signs."""
