@@ -427,12 +427,12 @@ def _check_action(row: Row[Any], action: str) -> None:
 
 def _check_content(outcome: Outcome) -> None:
     """Raise IntegrityError if the id of a record belongs to another operation: the intent is stored with that code."""
-    for at, result in enumerate(outcome.results):
-        if result is Result.EXISTS_WITH_DIFFERENT_CONTENT:
-            raise IntegrityError(
-                f"intent {ids.format(outcome.intent)}: the id of record {at} belongs to another operation",
-                hint="choose fresh ids for new operations",
-            )
+    if Result.EXISTS_WITH_DIFFERENT_CONTENT in outcome.results:
+        at = outcome.results.index(Result.EXISTS_WITH_DIFFERENT_CONTENT)
+        raise IntegrityError(
+            f"intent {ids.format(outcome.intent)}: the id of record {at} belongs to another operation",
+            hint="choose fresh ids for new operations",
+        )
 
 
 def _bound(state: LedgerState, records: Array) -> list[Result | None]:
