@@ -31,11 +31,11 @@ from sycee.core.errors import require
 from sycee.core.keys import SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.records.proposal_format import Proposal
-from sycee.iso20022.bulk_transfers import read_transfers
+from sycee.iso20022.bulk_credit_transfers import read_credit_transfers
 from sycee.iso20022.business_header import End, Header
+from sycee.iso20022.credit_transfer_messages import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.messages import Message, write
-from sycee.iso20022.transfers import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 
 PAYMENTS: Final = 1_083_550
 GOAL_S: Final = 300
@@ -75,7 +75,7 @@ def peak(setting: Setting, *, banks: int = len(BANKS)) -> Iterator[tuple[Timing,
 
 def _read(deliveries: list[Delivery], count: int) -> Timing:
     began = time.perf_counter()
-    read = sum(1 for _, content, _ in deliveries for _ in read_transfers(gateway.unpack(content)))
+    read = sum(1 for _, content, _ in deliveries for _ in read_credit_transfers(gateway.unpack(content)))
     timing = Timing(count, time.perf_counter() - began)
     require(read == count, f"{read:,} of {count:,} messages were read")
     return timing

@@ -14,12 +14,12 @@ from lxml import etree
 
 from benchmarks.measure import Benchmark, Goal, Setting, Timing, settle, timed
 from sycee.core.errors import require
-from sycee.iso20022.bulk_transfers import NAME, TransferMessage, read_transfers
+from sycee.iso20022.bulk_credit_transfers import NAME, TransferMessage, read_credit_transfers
 from sycee.iso20022.business_header import End, Header
+from sycee.iso20022.credit_transfer_messages import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import Message, write
-from sycee.iso20022.transfers import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 
 BANKS: Final = tuple(Institution(bic=f"BANK{chr(65 + number // 26)}{chr(65 + number % 26)}2L") for number in range(42))
 HOUSE: Final = Institution(bic="CLEAHKHH")
@@ -48,7 +48,7 @@ def _measure(setting: Setting, *, transactions: int) -> Iterator[tuple[Timing, .
     count = len(contents) * transactions
     step = max(1, BATCH // transactions)
     batches = [contents[at : at + step] for at in range(0, len(contents), step)]
-    list(read_transfers(contents[:1] if transactions > 1 else contents[:WARM]))
+    list(read_credit_transfers(contents[:1] if transactions > 1 else contents[:WARM]))
     for _ in range(setting.repeats):
         settle(setting.folder, count)
         setting.say("measuring")
@@ -60,7 +60,7 @@ def _measure(setting: Setting, *, transactions: int) -> Iterator[tuple[Timing, .
 
 
 def _read(rows: list[int], contents: list[bytes]) -> None:
-    for message in read_transfers(contents):
+    for message in read_credit_transfers(contents):
         if not isinstance(message, TransferMessage):
             raise message
         rows.append(len(message.rows))

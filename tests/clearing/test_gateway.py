@@ -14,10 +14,10 @@ from sycee.clearing import gateway, instructions
 from sycee.clearing.gateway import Delivered
 from sycee.core.errors import UsageError
 from sycee.iso20022.business_header import End, Header
+from sycee.iso20022.credit_transfer_messages import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import Message, read, write
-from sycee.iso20022.transfers import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 
 TODAY = date(2026, 11, 2)
 CREATED = "2026-11-02T08:00:00+08:00"

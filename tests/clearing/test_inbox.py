@@ -28,10 +28,10 @@ from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place
 from sycee.clearing import inbox, member_messages, receiving
 from sycee.database.events import EventKind, events_after
 from sycee.iso20022.cancellations import CancellationAnswer, Resolution
+from sycee.iso20022.credit_transfer_messages import CustomerTransfer, CustomerTransfers, PaymentIds, Settlement
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Account, Actor, Address, Customer, Institution, StatusReason
 from sycee.iso20022.messages import Message, read
-from sycee.iso20022.transfers import CustomerTransfer, CustomerTransfers, PaymentIds, Settlement
 
 ANN = Customer(name="Ann", address=Address(town="Town", country="CN"))
 BEA = Customer(name="Bea", residence="CN")

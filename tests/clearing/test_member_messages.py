@@ -29,9 +29,10 @@ from sycee.clearing.intake import Answered
 from sycee.clearing.tables import PARTICIPANTS
 from sycee.core.keys import PublicKey
 from sycee.database.transactions import write as store
-from sycee.iso20022.bulk_transfers import bank_code
+from sycee.iso20022.bulk_credit_transfers import bank_code
 from sycee.iso20022.business_header import End, Header
 from sycee.iso20022.cancellations import CancellationRequest, CancelledPayment
+from sycee.iso20022.credit_transfer_messages import Settlement, Words
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Account, Actor, Institution, Original, StatusReason
 from sycee.iso20022.liquidity import LiquidityTransfer, Receipt, ReceiptDetails
@@ -39,7 +40,6 @@ from sycee.iso20022.messages import Message, read, write
 from sycee.iso20022.returns import ReturnedPayment, Returns
 from sycee.iso20022.statements import ReportRequest, Request
 from sycee.iso20022.statuses import AskedPayment, StatusRequest
-from sycee.iso20022.transfers import Settlement, Words
 
 NORTH, SOUTH, EAST = (Institution(bic=CODES[each]) for each in (NORTH_BANK, SOUTH_BANK, EAST_BANK))
 HOUSE = "Clearing House"

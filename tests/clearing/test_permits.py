@@ -17,10 +17,10 @@ from tests.clearing.world import CNY, CODES, EAST_BANK, HKD, NORTH_BANK, SOUTH_B
 
 from sycee.clearing import chains, gateway
 from sycee.database.events import EventKind, events_after, newest_event
+from sycee.iso20022.credit_transfer_messages import Covered
 from sycee.iso20022.credit_transfers import Agent, Party
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Address, Customer, Institution
-from sycee.iso20022.transfers import Covered
 
 DIRECT = (CODES[NORTH_BANK], CODES[EAST_BANK])
 EAST_CODE = CODES[EAST_BANK]

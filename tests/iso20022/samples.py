@@ -9,9 +9,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from sycee.iso20022 import forms
+from sycee.iso20022.credit_transfer_messages import CustomerTransfers, InstitutionTransfers
 from sycee.iso20022.elements import Amount, Part, layout
 from sycee.iso20022.forms import Form
-from sycee.iso20022.transfers import CustomerTransfers, InstitutionTransfers
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"

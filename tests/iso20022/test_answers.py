@@ -13,7 +13,7 @@ from tests.iso20022.valid_messages import OTHER_UETR
 from sycee.core.errors import UsageError
 from sycee.iso20022 import answers
 from sycee.iso20022.answers import Origin, Outcome
-from sycee.iso20022.bulk_transfers import TransferMessage, read_transfers
+from sycee.iso20022.bulk_credit_transfers import TransferMessage, read_credit_transfers
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import Message, read, write
 from sycee.iso20022.reading import MessageError
@@ -78,7 +78,7 @@ def test_what_has_no_status_is_refused() -> None:
 
 def test_statuses_of_rows_are_the_same_bytes() -> None:
     text = valid_messages.content(BANKS).replace("<EndToEndId>E-1", "<EndToEndId>E&amp;1")
-    (rows,) = read_transfers([text.encode()])
+    (rows,) = read_credit_transfers([text.encode()])
     assert isinstance(rows, TransferMessage)
     whole = replace(read(text.encode()), header=None)
     for first, second in ((SETTLED, QUEUED), (Outcome("RJCT", "AM04", "a < b"), Outcome("CANC", clearing="H-1"))):

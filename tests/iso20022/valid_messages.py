@@ -9,6 +9,16 @@ from tests.iso20022.messages import UETR
 
 from sycee.iso20022.business_header import End, Header
 from sycee.iso20022.cancellations import CancellationRequest, CancelledPayment
+from sycee.iso20022.credit_transfer_messages import (
+    Covered,
+    CustomerTransfer,
+    CustomerTransfers,
+    InstitutionTransfer,
+    InstitutionTransfers,
+    PaymentIds,
+    PaymentType,
+    Settlement,
+)
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.initiation import Initiation, OrderedTransfer, Orders
 from sycee.iso20022.institutions import (
@@ -27,16 +37,6 @@ from sycee.iso20022.messages import Message, write
 from sycee.iso20022.returns import ReturnedPayment, Returns
 from sycee.iso20022.statements import Balance, Entry, OwnedAccount, Statement, Statements
 from sycee.iso20022.statuses import AskedPayment, StatusRequest
-from sycee.iso20022.transfers import (
-    Covered,
-    CustomerTransfer,
-    CustomerTransfers,
-    InstitutionTransfer,
-    InstitutionTransfers,
-    PaymentIds,
-    PaymentType,
-    Settlement,
-)
 
 CREATED = "2026-11-25T09:30:00+01:00"
 DAY = date(2026, 11, 26)

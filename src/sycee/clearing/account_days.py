@@ -23,7 +23,7 @@ from sycee.database.transactions import reading
 with extra("iso20022"):
     from sycee.iso20022.account_reports import AccountDay, AccountEntry
 from sycee.clearing.payments import uetr_text
-from sycee.iso20022.bulk_transfers import institution_of
+from sycee.iso20022.bulk_credit_transfers import institution_of
 from sycee.iso20022.statements import OwnedAccount
 
 ENTRIES_MAX: Final = 20_000  # of one message: more do not fit a message of 64 MiB

@@ -15,7 +15,7 @@ from sycee.core.extras import extra
 
 with extra("iso20022"):
     from sycee.iso20022 import credit_transfers
-from sycee.iso20022.bulk_transfers import TransferMessage, TransferRow
+from sycee.iso20022.bulk_credit_transfers import TransferMessage, TransferRow
 from sycee.iso20022.credit_transfers import Agent, CreditTransfer, Party
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.messages import read

@@ -19,12 +19,12 @@ from sycee.core.extras import extra
 
 with extra("iso20022"):
     from sycee.iso20022 import answers
-from sycee.iso20022.bulk_transfers import institution_of
+from sycee.iso20022.bulk_credit_transfers import institution_of
 from sycee.iso20022.business_header import End, Header
 from sycee.iso20022.cancellations import CancellationRequest, Matter, Resolution
+from sycee.iso20022.credit_transfer_messages import CustomerTransfers
 from sycee.iso20022.institutions import Actor, Institution
 from sycee.iso20022.messages import Message, write
-from sycee.iso20022.transfers import CustomerTransfers
 
 _STATUSES: Final = {"ACCR": "CNCL", "RJCR": "RJCR"}  # of an investigation, by that of its payment
 

@@ -32,7 +32,7 @@ from sycee.core.extras import extra
 with extra("iso20022"):
     from sycee.iso20022 import answers
 from sycee.iso20022.amounts import minor_units
-from sycee.iso20022.bulk_transfers import (
+from sycee.iso20022.bulk_credit_transfers import (
     PAIR,
     URGENCIES,
     TransferMessage,
@@ -40,15 +40,15 @@ from sycee.iso20022.bulk_transfers import (
     bank_code,
     columns,
     institution_of,
-    read_transfers,
+    read_credit_transfers,
 )
+from sycee.iso20022.credit_transfer_messages import ADVICE
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import StatusReason
 from sycee.iso20022.messages import KINDS, Message, read, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.returns import Returns
 from sycee.iso20022.statuses import PaymentStatus, StatusReport
-from sycee.iso20022.transfers import ADVICE
 
 TRANSFER: Final = "pacs.009.001.08"
 REPORT: Final = "pacs.002.001.10"
@@ -157,7 +157,7 @@ class Gateway:
             else:
                 named[number] = _named(message.header.id if message.header else "", message.value.id)
         good: dict[int, TransferMessage] = {}
-        for number, each in zip(transfers, read_transfers([parts[number] for number in transfers]), strict=True):
+        for number, each in zip(transfers, read_credit_transfers([parts[number] for number in transfers]), strict=True):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
             if isinstance(found, MessageError):
                 errors[number] = found

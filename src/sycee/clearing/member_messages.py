@@ -32,7 +32,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.iso20022 import account_reports, answers
 from sycee.iso20022.account_reports import AccountDay
 from sycee.iso20022.answers import Outcome
-from sycee.iso20022.bulk_transfers import bank_code, institution_of
+from sycee.iso20022.bulk_credit_transfers import bank_code, institution_of
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import Account, Actor, Institution, StatusReason

@@ -13,7 +13,7 @@ from sycee.core.extras import extra
 
 with extra("iso20022"):
     from sycee.iso20022 import forms
-from sycee.iso20022.bulk_transfers import bank_code
+from sycee.iso20022.bulk_credit_transfers import bank_code
 from sycee.iso20022.credit_transfers import agent_of, party_of
 from sycee.iso20022.institutions import Actor, Institution
 from sycee.iso20022.messages import Message

@@ -18,10 +18,11 @@ from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
 from sycee.iso20022 import forms
 from sycee.iso20022.administration import Acknowledgement, Acknowledgements, Rejection
-from sycee.iso20022.bulk_transfers import TransferMessage
+from sycee.iso20022.bulk_credit_transfers import TransferMessage
 from sycee.iso20022.business_header import End, Header, RelatedHeader
 from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, Matter, Resolution
 from sycee.iso20022.codec import text_of
+from sycee.iso20022.credit_transfer_messages import CustomerTransfers, InstitutionTransfers
 from sycee.iso20022.institutions import Actor, Institution, Original, StatusReason
 from sycee.iso20022.liquidity import Handling, LiquidityTransfer, Receipt, ReceiptDetails
 from sycee.iso20022.messages import KINDS, Message, header_in
@@ -29,7 +30,6 @@ from sycee.iso20022.reading import MessageError, local_name, message_name, tree
 from sycee.iso20022.returns import Returns
 from sycee.iso20022.schemas import NAMESPACE
 from sycee.iso20022.statuses import GroupStatus, PaymentStatus, StatusReport
-from sycee.iso20022.transfers import CustomerTransfers, InstitutionTransfers
 
 STATUS: Final = "pacs.002.001.10"
 RECEIPT: Final = "camt.025.001.08"

@@ -13,11 +13,16 @@ from typing import Final
 
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.iso20022.credit_transfer_messages import (
+    CustomerTransfer,
+    CustomerTransfers,
+    InstitutionTransfer,
+    InstitutionTransfers,
+)
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Customer, Institution
 from sycee.iso20022.messages import Message
 from sycee.iso20022.reading import Element, read
-from sycee.iso20022.transfers import CustomerTransfer, CustomerTransfers, InstitutionTransfer, InstitutionTransfers
 
 CUSTOMER: Final = "pacs.008.001"
 INSTITUTION: Final = "pacs.009.001"

@@ -8,9 +8,9 @@ from typing import Final
 
 from sycee.iso20022 import forms
 from sycee.iso20022.amounts import control_sum
+from sycee.iso20022.credit_transfer_messages import BEARERS, PRIORITIES, Words
 from sycee.iso20022.elements import Amount, element, follows
 from sycee.iso20022.institutions import Account, CodeOrOwn, Customer, Institution
-from sycee.iso20022.transfers import BEARERS, PRIORITIES, Words
 
 METHODS: Final = forms.one_of("PaymentMethod", "TRF")
 

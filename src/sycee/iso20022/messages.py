@@ -17,6 +17,7 @@ from sycee.iso20022.administration import Acknowledgements, Rejection, SystemEve
 from sycee.iso20022.business_header import Header
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.codec import text_of, value_of
+from sycee.iso20022.credit_transfer_messages import CustomerTransfers, InstitutionTransfers
 from sycee.iso20022.elements import Problem, layout
 from sycee.iso20022.explain import first_problem, instance_problem, stray_content, text_problem
 from sycee.iso20022.initiation import Initiation
@@ -26,7 +27,6 @@ from sycee.iso20022.returns import Returns
 from sycee.iso20022.schemas import NAMESPACE, compiled
 from sycee.iso20022.statements import Notifications, ReportRequest, Reports, Statements
 from sycee.iso20022.statuses import StatusReport, StatusRequest
-from sycee.iso20022.transfers import CustomerTransfers, InstitutionTransfers
 
 ENVELOPE: Final = "BusMsg"
 

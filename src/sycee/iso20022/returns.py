@@ -8,9 +8,9 @@ from datetime import date
 
 from sycee.iso20022 import forms
 from sycee.iso20022.amounts import control_sum
+from sycee.iso20022.credit_transfer_messages import BEARERS, URGENCIES, Settlement, header_problems, total_problems
 from sycee.iso20022.elements import Amount, Problem, element, follows
 from sycee.iso20022.institutions import Actor, Charge, Institution, Original, StatusReason
-from sycee.iso20022.transfers import BEARERS, URGENCIES, Settlement, header_problems, total_problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

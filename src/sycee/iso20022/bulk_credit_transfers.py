@@ -22,13 +22,7 @@ from numpy.typing import NDArray
 from sycee.iso20022 import forms
 from sycee.iso20022.amounts import AmountError, control_sum, minor_units
 from sycee.iso20022.business_header import Header
-from sycee.iso20022.elements import Amount, layout
-from sycee.iso20022.institutions import Institution
-from sycee.iso20022.messages import HEADERS, Addresses, read
-from sycee.iso20022.patterns import BLANKS, CURRENCY, Pattern, pattern_of
-from sycee.iso20022.reading import MESSAGE_BYTES_MAX, MessageError
-from sycee.iso20022.schemas import NAMESPACE
-from sycee.iso20022.transfers import (
+from sycee.iso20022.credit_transfer_messages import (
     ADVICE,
     BY_ANOTHER_MESSAGE,
     CORE,
@@ -39,6 +33,12 @@ from sycee.iso20022.transfers import (
     InstitutionTransfer,
     InstitutionTransfers,
 )
+from sycee.iso20022.elements import Amount, layout
+from sycee.iso20022.institutions import Institution
+from sycee.iso20022.messages import HEADERS, Addresses, read
+from sycee.iso20022.patterns import BLANKS, CURRENCY, Pattern, pattern_of
+from sycee.iso20022.reading import MESSAGE_BYTES_MAX, MessageError
+from sycee.iso20022.schemas import NAMESPACE
 
 NAME: Final = "pacs.009.001.08"
 CUSTOMER_NAME: Final = "pacs.008.001.08"
@@ -110,7 +110,7 @@ class TransferColumns:
     urgency: NDArray[np.int8]
 
 
-def read_transfers(
+def read_credit_transfers(
     contents: Iterable[bytes], *, addresses: Addresses = Addresses.ANY
 ) -> Iterator[TransferMessage | MessageError]:
     """Yield for each content its pacs.009 or pacs.008 as rows, or the error that refuses it."""

@@ -12,20 +12,20 @@ import pytest
 from tests.iso20022 import mutants, samples
 from tests.iso20022.messages import UETR
 
-from sycee.iso20022 import bulk_transfers, messages
-from sycee.iso20022.bulk_transfers import NAME, TransferMessage, bank_code, columns, read_transfers
+from sycee.iso20022 import bulk_credit_transfers, messages
+from sycee.iso20022.bulk_credit_transfers import NAME, TransferMessage, bank_code, columns, read_credit_transfers
 from sycee.iso20022.business_header import End, Header
-from sycee.iso20022.elements import Amount
-from sycee.iso20022.institutions import Account, Address, Customer, Institution
-from sycee.iso20022.messages import Addresses, Message, write
-from sycee.iso20022.reading import MessageError
-from sycee.iso20022.transfers import (
+from sycee.iso20022.credit_transfer_messages import (
     Covered,
     InstitutionTransfer,
     InstitutionTransfers,
     PaymentIds,
     Settlement,
 )
+from sycee.iso20022.elements import Amount
+from sycee.iso20022.institutions import Account, Address, Customer, Institution
+from sycee.iso20022.messages import Addresses, Message, write
+from sycee.iso20022.reading import MessageError
 
 ALDER, HOLLY = Institution(bic="BANKAAAA"), Institution(bic="BANKBBBBXXX")
 HEADER = Header(
@@ -63,7 +63,7 @@ def content(made: InstitutionTransfers, header: Header | None = None) -> bytes:
 def slowly(text: bytes) -> Any:
     """Return the rows of the general reader, or "refused"."""
     try:
-        return bulk_transfers._slow(text, "m", Addresses.ANY)
+        return bulk_credit_transfers._slow(text, "m", Addresses.ANY)
     except MessageError:
         return "refused"
 
@@ -100,13 +100,13 @@ def test_plain_messages_need_no_parser(
     def refuse(*_: object) -> None:
         raise AssertionError("this message is in plain form")
 
-    monkeypatch.setattr(bulk_transfers, "read", refuse)
-    assert list(read_transfers([text])) == [expected]
+    monkeypatch.setattr(bulk_credit_transfers, "read", refuse)
+    assert list(read_credit_transfers([text])) == [expected]
 
 
 def test_rows_have_the_values_of_the_message() -> None:
     made = message(transfer(1), transfer(2, urgency="HIGH", covered=COVERED), id="MSG-9")
-    (found,) = read_transfers([content(made, HEADER)])
+    (found,) = read_credit_transfers([content(made, HEADER)])
     assert isinstance(found, TransferMessage)
     assert (found.business_id, found.from_bank, found.message_id) == ("BIZ-1", "BANKAAAA", "MSG-9")
     assert found.use == made.use == "cover"
@@ -119,7 +119,7 @@ def test_rows_have_the_values_of_the_message() -> None:
 
 
 def test_a_row_has_the_times_that_its_transaction_asks_for() -> None:
-    (found,) = read_transfers([content(PLAIN[-1])])
+    (found,) = read_credit_transfers([content(PLAIN[-1])])
     assert isinstance(found, TransferMessage)
     assert (found.rows[0].not_before, found.rows[0].until) == ("09:00:00+08:00", "17:00:00+08:00")
 
@@ -137,7 +137,7 @@ def test_a_row_has_the_times_that_its_transaction_asks_for() -> None:
 )
 def test_a_plain_row_names_four_banks_and_nobody_else(named: dict[str, Any], is_plain: bool) -> None:
     text = content(message(transfer(1, **named)))
-    for found in (*read_transfers([text]), slowly(text)):
+    for found in (*read_credit_transfers([text]), slowly(text)):
         assert isinstance(found, TransferMessage)
         assert found.rows[0].is_plain is is_plain
 
@@ -153,7 +153,7 @@ def test_seeded_messages_give_the_rows_of_the_general_reader() -> None:
     for seed in range(40):
         made = samples.value(InstitutionTransfers, seed, (0, 0.1, 0.2, 0.4)[seed % 4])
         text = content(made, HEADER if seed % 2 else None)
-        assert list(read_transfers([text])) == [slowly(text)]
+        assert list(read_credit_transfers([text])) == [slowly(text)]
 
 
 @pytest.mark.parametrize("seed", range(len(PLAIN)))
@@ -163,7 +163,7 @@ def test_patterns_accept_no_message_that_the_general_reader_refuses(seed: int) -
     accepted = 0
     for _ in range(2_000):
         mutant = mutants.bytes_changed(text, chance)
-        fast = bulk_transfers._fast(mutant, Addresses.ANY)
+        fast = bulk_credit_transfers._fast(mutant, Addresses.ANY)
         if fast is not None:
             accepted += 1
             assert fast == slowly(mutant), mutant
@@ -196,7 +196,7 @@ FACETS = [
 def test_what_patterns_cannot_express_is_checked(old: bytes, new: bytes) -> None:
     text = content(PLAIN[2])
     assert old in text
-    (found,) = read_transfers([text.replace(old, new, 1)])
+    (found,) = read_credit_transfers([text.replace(old, new, 1)])
     assert isinstance(found, MessageError)
 
 
@@ -213,14 +213,14 @@ def test_what_patterns_cannot_express_is_checked(old: bytes, new: bytes) -> None
 )
 def test_other_correct_forms_are_read_too(old: bytes, new: bytes) -> None:
     text = content(PLAIN[2]).replace(old, new, 1)
-    (found,) = read_transfers([text])
+    (found,) = read_credit_transfers([text])
     assert isinstance(found, TransferMessage)
     assert found == slowly(text)
 
 
 def test_a_bad_message_does_not_stop_the_others() -> None:
     good, bad = content(message()), content(message()).replace(b"E-1", b"")
-    first, second, third = read_transfers([good, bad, good])
+    first, second, third = read_credit_transfers([good, bad, good])
     assert first == third
     assert isinstance(second, MessageError)
     assert (second.file, second.path) == ("message 2", "FICdtTrf/CdtTrfTxInf/PmtId/EndToEndId")
@@ -228,7 +228,7 @@ def test_a_bad_message_does_not_stop_the_others() -> None:
 
 def test_another_message_is_refused() -> None:
     receipt = samples.value(messages.KINDS["camt.025.001.08"].of, 1, 0)
-    (found,) = read_transfers([write(Message("camt.025.001.08", receipt))])
+    (found,) = read_credit_transfers([write(Message("camt.025.001.08", receipt))])
     assert isinstance(found, MessageError)
     assert found.problem == "the message is a camt.025.001.08"
 
@@ -236,8 +236,8 @@ def test_another_message_is_refused() -> None:
 def test_addresses_are_judged_as_in_the_general_reader() -> None:
     covered = replace(COVERED, debtor=Customer(name="Ann", address=Address(lines=("Road 1",))))
     text = content(message(transfer(1, covered=covered)))
-    (any_form,) = read_transfers([text])
-    (hybrid,) = read_transfers([text], addresses=Addresses.HYBRID)
+    (any_form,) = read_credit_transfers([text])
+    (hybrid,) = read_credit_transfers([text], addresses=Addresses.HYBRID)
     assert isinstance(any_form, TransferMessage)
     assert isinstance(hybrid, MessageError)
     assert hybrid.path.endswith("Dbtr/PstlAdr/TwnNm")
@@ -247,14 +247,14 @@ def test_two_transactions_have_not_the_same_uetr() -> None:
     text = content(message(transfer(1), transfer(2))).replace(
         transfer(2).ids.uetr.encode(), transfer(1).ids.uetr.encode()
     )
-    (found,) = read_transfers([text])
+    (found,) = read_credit_transfers([text])
     assert isinstance(found, MessageError)
     assert (found.reason, found.path) == ("AM05", "FICdtTrf/CdtTrfTxInf[2]/PmtId/UETR")
 
 
 def test_columns_have_the_rows_in_order() -> None:
     made = message(transfer(1), transfer(2, amount=Amount("EUR", 7), urgency="URGT"), transfer(3))
-    (found,) = read_transfers([content(made)])
+    (found,) = read_credit_transfers([content(made)])
     assert isinstance(found, TransferMessage)
     table = columns(found.rows)
     assert (table.banks, table.currencies) == (("BANKAAAA", "BANKBBBBXXX"), ("USD", "EUR"))
