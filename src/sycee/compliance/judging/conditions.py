@@ -158,7 +158,7 @@ class ConditionCompiler:
         return self._fact_test(condition, roots, evaluate)
 
     def _fact_test(self, condition: Condition, roots: Roots, evaluate: Evaluator) -> Evaluator:
-        """Return a cached test of values with a short way for a path to one fact, which most paths are."""
+        """Return a cached test of values with a short way for a path to facts that agree, which most paths are."""
         start, steps = fact_paths.split(condition.fact, roots)
         index, fact_path, test, limit = _SCOPE_INDEX[start], tuple(steps), _VALUE_TESTS[condition.test], condition.limit
         values, negate = condition.values_on(self._network.at), condition.negate
@@ -170,8 +170,9 @@ class ConditionCompiler:
             result: ConditionResult | None = node.results.get(evaluate)
             if result is None:
                 path = node.resolve(fact_path)
-                if len(path.leaves) == 1 and not path.missing:
-                    met = test(path.leaves[0], values, limit) is not negate
+                truths = () if path.missing else {test(leaf, values, limit) for leaf in path.leaves}
+                if len(truths) == 1:
+                    met = (True in truths) is not negate
                     result = ConditionResult(met, path.evidence(met), (), False, (), "", len(path.followed))
                 else:
                     result = evaluate(scope)

@@ -43,8 +43,12 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
 
-_ENDS: Final = ("from", "to")
+_ELEMENTS: Final = frozenset(of for of in _FIELDS if of not in KINDS)  # of which no fact has a meaning of its own
+
 _KEPT: Final = SHOWN_BY[ACCESSORS]
+_KEPT_AT: Final = tuple((name, "at") for name in _KEPT)
+_PARTIES: Final = (("from", "organisation"), ("to", "organisation"))
+_READER_GAPS: Final = ("gaps", *READERS)  # of a place, by name in its results
 
 _CLAIMS: Final = {claim.field: claim for claim in CLAIMS}
 
@@ -211,19 +215,19 @@ class Node:
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
             return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
+        rest = path[1:]
         if name in SHOWN_BY and self.kind == FLOW and (gaps := self._gaps_of_list(name)):
-            below = [node.resolve(path[1:]) for node in fact.nodes] if len(path) > 1 else [ResolvedPath((fact,))]
-            return _joined(below, (), gaps)
-        if len(path) == 1:
+            return _joined(fact.nodes, rest, (), gaps) if rest else ResolvedPath((fact,), (), gaps)
+        if not rest:
             return ResolvedPath((fact,))
         nodes = fact.nodes
         if not nodes:
             return ResolvedPath((), (fact,))
         followed: tuple[EffectiveFact, ...] = (fact,) if fact.is_reference else ()
         if len(nodes) == 1:
-            only = nodes[0].resolve(path[1:])
+            only = nodes[0].resolve(rest)
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
-        return _joined([node.resolve(path[1:]) for node in nodes], followed, ())
+        return _joined(nodes, rest, followed, ())
 
     def _gaps_of_list(self, name: str) -> FactPath:
         """Return what a list of a flow lacks by its other facts: the list itself, or facts that would show it."""
@@ -235,11 +239,19 @@ class Node:
 
     def _omitted_readers(self) -> tuple[bool, FactPath]:
         """Return whether somebody who can read the flow is no accessor, and the facts that are missing to know that."""
-        kept = [self.resolve((name, "at")) for name in _KEPT]
+        kept = [self.resolve(path) for path in _KEPT_AT]
         places = [place for path in kept for leaf in path.leaves for place in leaf.nodes]
         gaps = [gap for path in kept for gap in path.missing]
-        gaps += [gap for place in places for name in READERS for gap in place.resolve((name,)).missing]
+        gaps += [gap for place in places for gap in place.reader_gaps()]
         return bool(self.unnamed_readers()), tuple(dict.fromkeys(gaps))
+
+    def reader_gaps(self) -> FactPath:
+        """Return the facts that are missing to know who can read what is kept at a place."""
+        gaps: FactPath | None = self.results.get(_READER_GAPS)
+        if gaps is None:
+            gaps = tuple([gap for name in READERS for gap in self.resolve((name,)).missing])
+            self.results[_READER_GAPS] = gaps
+        return gaps
 
     def _omitted_requests(self) -> tuple[bool, FactPath]:
         """Return whether a flow for law enforcement, or to a court or the police, names no request that it answers.
@@ -273,7 +285,7 @@ class Node:
         A row is how the flow is kept at a place ("processed" or "stored"), the place, and the fields that name its
         readers, by reader. Places without such a reader are omitted.
         """
-        parties = [fact for end in _ENDS for fact in self.resolve((end, "organisation")).leaves]
+        parties = [fact for path in _PARTIES for fact in self.resolve(path).leaves]
         accessors = self.get(ACCESSORS)
         named = {value for fact in parties for value in fact.values}
         for element in () if accessors is None else accessors.nodes:
@@ -339,12 +351,27 @@ class Node:
         )
 
 
-def _joined(paths: list[ResolvedPath], followed: tuple[EffectiveFact, ...], gaps: FactPath) -> ResolvedPath:
-    return ResolvedPath(
-        tuple([leaf for each in paths for leaf in each.leaves]),
-        followed + tuple([reference for each in paths for reference in each.followed]),
-        gaps + tuple([gap for each in paths for gap in each.missing]),
-    )
+def _joined(
+    nodes: tuple[Node, ...], path: FactPath, followed: tuple[EffectiveFact, ...], gaps: FactPath
+) -> ResolvedPath:
+    """Follow a path from several nodes, after `followed` and with further `gaps`.
+
+    From an element to an entity, only the rest of the path is cached, at the entity: a flow has many elements.
+    """
+    leaves: list[EffectiveFact] = []
+    references, missing = list(followed), list(gaps)
+    rest = path[1:]
+    for node in nodes:
+        reference = node.get(path[0]) if rest else None
+        if reference is not None and reference.is_reference and len(reference.nodes) == 1 and node.kind in _ELEMENTS:
+            references.append(reference)
+            below = reference.nodes[0].resolve(rest)
+        else:
+            below = node.resolve(path)
+        leaves += below.leaves
+        references += below.followed
+        missing += below.missing
+    return ResolvedPath(tuple(leaves), tuple(references), tuple(missing))
 
 
 class EffectiveNetwork:

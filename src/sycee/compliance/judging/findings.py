@@ -20,6 +20,7 @@ _NEW_FINDING: Final = tuple.__new__  # three times as fast as a call with eighte
 _ASSURANCE: Final = itemgetter(Evidence._fields.index("assurance"))
 _VALUES_SHOWN_MAX: Final = 5  # in one sentence
 _CLAIMED: Final = frozenset(claim.field for claim in CLAIMS)
+_CLAIMS_END: Final = tuple(f".{field}" for field in sorted(_CLAIMED))
 
 
 @dataclass(slots=True)
@@ -161,8 +162,8 @@ class FindingWriter:
             deciding = (each for each in unknown if not each.note.startswith(CONSIDERED))
             notes = dict.fromkeys(f"{each.path}: {each.note}" for each in deciding)
             return _limited(tuple(notes)) or "the declared facts do not decide"
-        denied = tuple(path for path in missing if self._is_denied(path))
-        undeclared = tuple(path for path in missing if path not in denied)
+        denied = tuple([path for path in missing if path.endswith(_CLAIMS_END) and self._is_denied(path)])
+        undeclared = tuple([path for path in missing if path not in denied]) if denied else missing
         texts = [f"{_limited(undeclared)} {'is' if len(undeclared) == 1 else 'are'} not declared"] if undeclared else []
         if denied:
             texts.append(f"other facts contradict {_limited(denied)}")

@@ -163,7 +163,7 @@ class CompiledRule:
             holds,
             trail.all_evidence(),
             tuple(dict.fromkeys(missing)) if missing else (),
-            self._by_attestation or any(result.by_attestation for result in results),
+            self._by_attestation or True in [result.by_attestation for result in results],
             against=tuple(dict.fromkeys(trail.against)) if trail.against else (),
             contested=frozenset(trail.contested) if trail.contested else NONE_CONTESTED,
             bases=bases,

@@ -117,7 +117,14 @@ class FlowPairs:
         """Return the other flows that have, or may have, the sender of a flow.
 
         Each comes with whether it has the same two parties, in either direction, and whether it has the same sender.
+        The flows are found once for all sums of a flow.
         """
+        found: list[tuple[Node, Truth, Truth]] | None = flow.results.get(self)
+        if found is None:
+            found = flow.results[self] = self._find_of_sender(flow)
+        return found
+
+    def _find_of_sender(self, flow: Node) -> list[tuple[Node, Truth, Truth]]:
         between, sender = self._between(flow), self._parties(flow)[0]
         if sender.organisation is None:
             senders = {id: _is_same(sender, ends[0]) for id, ends in self._index.all}
@@ -137,8 +144,13 @@ class FlowPairs:
         """Return the ids of the other flows that are, or may be, between the parties of a flow, and which they are."""
         ends, index = self._parties(flow), self._index
         one, two = ends[0].organisation, ends[1].organisation
-        among = index.all
-        if one is not None and two is not None:
+        if one is None and two is None:
+            among = index.all
+        elif one is None or two is None:
+            # Between others, both known: no.
+            numbers = {*self._by_organisation.get(one or two, ()), *self._by_organisation.get(None, ())}
+            among = [index.all[number] for number in sorted(numbers)]
+        else:
             among = [*index.by_key.get(frozenset((one, two)), ()), *index.unsure.get(None, ())]
             for each in dict.fromkeys((one, two)):
                 among += index.unsure.get(each, ())
@@ -161,6 +173,15 @@ class FlowPairs:
             else:
                 index.by_key.setdefault(frozenset((one, two)), []).append(entry)
         return index
+
+    @cached_property
+    def _by_organisation(self) -> dict[str | None, list[int]]:
+        """The numbers of the flows of each organisation, as sender or receiver; None is an undeclared one."""
+        numbers: dict[str | None, list[int]] = {}
+        for number, (_, ends) in enumerate(self._index.all):
+            for each in ends:
+                numbers.setdefault(each.organisation, []).append(number)
+        return numbers
 
     @cached_property
     def _organisations(self) -> dict[str, str | None]:
