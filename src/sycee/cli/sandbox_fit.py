@@ -24,6 +24,9 @@ def fit(
     out: Annotated[Path, Parameter(help="Parquet file for the posterior, which `sycee sandbox predict` reads.")],
     page: Annotated[Path | None, Parameter(help="HTML file for a page with plots.")] = None,
     leave_out: Annotated[list[str], Parameter(help="Names of shipped pilots to leave out.", negative="")] = [],  # noqa: B006
+    structure: Annotated[
+        list[str], Parameter(help="Structures of behaviour to fit. All shipped without.", negative="")
+    ] = [],  # noqa: B006
     particles: Annotated[
         int, Parameter(help="Particles of each variant.", validator=Between("--particles", 10, 100_000, 100))
     ] = 100,
@@ -54,6 +57,7 @@ def fit(
     arguments = {
         "pilots": pilots or [],
         "leave_out": leave_out,
+        "structures": structure,
         "particles": particles,
         "generations": generations,
         "people": people,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,20 @@ def test_a_fit_narrows_what_its_pilots_show_and_stores_it_for_predictions(
     assert "no pairs of description and results" in capsys.readouterr().err
     assert cli.main(["sandbox", "fit", "--leave-out", "luohu-2021", "--out", str(out)]) == 2
     assert "luohu-2020" in capsys.readouterr().err
+
+
+def test_named_structures_are_fitted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(variants._VARIANTS, "mine", replace(variants.named("habit"), name="mine"))
+    out = tmp_path / "posterior.parquet"
+    fit = ["sandbox", "fit", "luohu-2020", "--out", str(out), "--particles", "10", "--people", "200"]
+    assert cli.main([*fit, "--structure", "mine", "--structure", "income"]) == 0
+    assert list(dict.fromkeys(posterior.load(out).variants)) == ["mine", "income"]
+    capsys.readouterr()
+    assert cli.main(["sandbox", "verify", str(out), "--rerun"]) == 0
+    assert "all values are equal" in capsys.readouterr().out
+    assert cli.main([*fit, "--structure", "habits"]) == 2
+    assert "habit" in capsys.readouterr().err.split("hint")[1]
+    assert cli.main([*fit, "--structure", "income", "--structure", "income"]) == 2
+    assert "the structure 'income' is named twice" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sycee
+from sycee.core.errors import UsageError
 from sycee.programmes import definition
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour import variants
@@ -91,14 +92,21 @@ class Fit:
 
 
 def fit(arguments: Arguments, inputs: Inputs, bars: Bars) -> Fit:
-    """Fit behaviour to published results of pilots, for each structure of behaviour. Errors as `comparison`."""
+    """Fit behaviour to published results of pilots, for each structure of behaviour: those named, or all shipped.
+
+    Errors as `comparison`, and UsageError for an unknown structure.
+    """
     inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
+    structures = [variants.named(each).name for each in arguments["structures"]] or list(variants.SHIPPED)
+    twice = next((each for each in structures if structures.count(each) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the structure {twice!r} is named twice", hint="name each --structure once")
     pairs = fitting.pairs(arguments["pilots"], arguments["leave_out"])
     files = [(inputs.source(roles.PILOT, one), inputs.source(roles.RESULTS, other)) for one, other in pairs]
     few = {name: arguments[name] for name in ("particles", "generations", "people", "seed")}
     cases = fitting.cases_of(files, few["seed"])
     with bars("fitting", "simulations") as report:
-        found = fitting.fit(cases, variants.SHIPPED, **few, progress=report)
+        found = fitting.fit(cases, structures, **few, progress=report)
     made = provenance.record(cases, found, code=predicting.code_digest(FIT_CODE), arguments=few)
     made["columns"] = posterior.columns_digest(fitting.together(found))
     return Fit(record.finished(made, arguments, inputs.read), found, cases)
