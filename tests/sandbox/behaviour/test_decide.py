@@ -46,8 +46,10 @@ def test_the_compiled_rule_is_the_plain_rule(
     some = range(0, len(TOWN.persons), 31)
     grant = design.amount // design.price_step
     purses = np.zeros((len(TOWN.persons), c.PURSE_FIELDS), np.int64)
-    purses[::2, c.STAGE], purses[::2, c.GRANT] = c.MEMBER, grant
-    plain = {row: Purse(c.MEMBER, grant=grant) if row % 2 == 0 else Purse() for row in some}
+    purses[::2, c.STAGE], purses[::2, c.GRANT], purses[::4, c.CLAIM_DAY] = c.MEMBER, grant, 3
+    plain = {
+        row: Purse(c.MEMBER, grant=grant, claim_day=3 * (row % 4 == 0)) if row % 2 == 0 else Purse() for row in some
+    }
     decisions = np.zeros((len(TOWN.persons), c.DECISION_FIELDS), np.int64)
     for day in range(DAYS):
         kernel.decide_many(*arguments(made), *columns.arrays, 0, len(TOWN.persons), made.steps, day, purses, decisions)

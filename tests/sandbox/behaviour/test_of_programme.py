@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from sycee.core.errors import UsageError
-from sycee.programmes.definition import EQUAL, load
+from sycee.core.limits import COHORT_MEMBERS_MAX
+from sycee.programmes.definition import ALL_RULE, EQUAL, EVERYBODY, DrawRule, Stratum, load
 from sycee.sandbox.behaviour import of_programme
-from sycee.sandbox.behaviour.design import LOTTERY, UNIVERSAL, Design
+from sycee.sandbox.behaviour.design import FIRST_COME, LOTTERY, Design
 
 pytestmark = pytest.mark.fast
 LUOHU = load("luohu-2020")
@@ -35,9 +36,11 @@ def test_rules_of_payments_are_taken_over() -> None:
 
 
 def test_equal_shares_need_the_number_of_recipients() -> None:
-    draw = replace(LUOHU.draw, strata=())
+    draw = DrawRule(ALL_RULE, (Stratum(EVERYBODY, COHORT_MEMBERS_MAX),))
     equal = replace(LUOHU, mode=EQUAL, packets=(), draw=draw)
     with pytest.raises(UsageError, match="luohu-2020"):
         of_programme.design(equal)
     design = of_programme.design(equal, recipients=1_000)
-    assert (design.how, design.classes) == (UNIVERSAL, ((1_000, 1_000_000),))
+    assert (design.how, design.classes) == (FIRST_COME, ((1_000, 1_000_000),))  # among those who register
+    with pytest.raises(UsageError, match="cannot share the budget"):
+        of_programme.design(equal, recipients=10**10)

@@ -15,10 +15,12 @@ import pytest
 from sycee import cli
 from sycee.bank.bank import Bank
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.limits import COHORT_MEMBERS_MAX
 from sycee.core.records.layout import AccountKind, Purpose
 from sycee.programmes import definition, draw
-from sycee.programmes.definition import Programme, Stratum, Window
+from sycee.programmes.definition import DrawRule, Programme, Split, Stratum, Window
 from sycee.programmes.merchant_groups import MerchantGroup
+from sycee.programmes.zones import Zone
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour import parameters
 from sycee.sandbox.behaviour.draws import Draws, person_key
@@ -176,6 +178,81 @@ def test_an_indivisible_packet_of_two_strata_pays_once(founded: Path, tmp_path: 
     assert [each.winners for each in draw.read_frozen(files).announcement.strata] == [40, 60]
 
 
+EQUAL = replace(
+    LUOHU,
+    mode=definition.EQUAL,
+    packets=(),
+    draw=DrawRule(definition.ALL_RULE, (Stratum(definition.EVERYBODY, COHORT_MEMBERS_MAX),)),
+)
+
+
+@pytest.mark.parametrize("mode", [definition.EQUAL, definition.RANDOM_SPLIT])
+def test_a_budget_is_divided_as_the_bank_divides_it(mode: str, founded: Path, tmp_path: Path) -> None:
+    split = replace(LUOHU, mode=mode, packets=(), split=Split(5_000, 500))
+    programme = EQUAL if mode == definition.EQUAL else split
+    case = runs.prepare(programme, replace(TOWN, one_in=500), parameters.standard().central(), seed=7)
+    recipients, outcome, found = ran(case, founded, tmp_path)
+    answer = record.make(case, recipients, outcome, found)["ledger"]
+    assert answer["equal"], answer
+    assert outcome.total("payments") > 50
+    budget = LUOHU.budget_minor // 500
+    if mode == definition.EQUAL:
+        assert recipients.person.size == recipients.registered
+        assert set(recipients.minor.tolist()) == {budget // recipients.registered}
+    else:
+        assert (recipients.person.size, recipients.minor.sum()) == (100, budget)
+        assert recipients.minor.min() >= 5_000
+        assert len(set(recipients.minor.tolist())) > 20
+    again = runs.choose(case)
+    assert np.array_equal(again.grants(case.people), recipients.grants(case.people))
+
+
+def test_a_later_zone_is_dropped_and_claimed_at_its_time(founded: Path, tmp_path: Path) -> None:
+    day = 24 * HOUR
+    third_ns = LUOHU.claim.from_ns + 2 * day - 10 * HOUR  # 08:00 on day 2
+    zones = (
+        Zone("a", (10_000, 10_000), None, False),
+        Zone("b", (5_000, 15_000), third_ns + day, True),
+        Zone("c", (5_000, 5_000), third_ns - HOUR // 3, False),
+    )
+    programme = replace(
+        LUOHU,
+        draw=replace(LUOHU.draw, strata=tuple(Stratum(each.name, sum(each.packets)) for each in zones)),
+        packets=(
+            replace(LUOHU.packets[0], count=20_000),
+            replace(LUOHU.packets[0], name="small", count=30_000, amount_minor=5_000),
+        ),
+        zones=zones,
+    )
+    programme = replace(programme, budget_minor=sum(each.count * each.amount_minor for each in programme.packets))
+    case = runs.prepare(programme, replace(TOWN, one_in=500), parameters.standard().central(), seed=7)
+    recipients, outcome, found = ran(case, founded, tmp_path)
+    answer = record.make(case, recipients, outcome, found)["ledger"]
+    assert answer["equal"], answer
+    assert [(share.count, share.minor) for share in recipients.shares()] == [
+        (20, 20_000), (20, 5_000), (10, 20_000), (30, 5_000), (10, 20_000), (10, 5_000)
+    ]  # fmt: skip
+    assert recipients.since.tolist() == [0] * 40 + [3] * 40 + [2] * 20
+    purses = found.purses[recipients.person]
+    claimed = purses[:, c.CLAIM_DAY] >= recipients.since
+    assert claimed.all()
+    assert set(purses[:40, c.CLAIM_DAY].tolist()) >= {0, 1}
+    assert purses[40:, c.PAYMENTS].sum() > 30
+    again = runs.choose(case)
+    assert np.array_equal(again.grants(case.people), recipients.grants(case.people))
+    assert np.array_equal(again.from_days(case.people), recipients.from_days(case.people))
+    with Bank.open(tmp_path / BANK) as bank:
+        frames = [each.frame for each in bank.programmes.zones("luohu-2020")]
+    assert None not in frames
+    assert frames[0] < frames[2] < frames[1]  # the second zone may be skipped
+
+
+def test_packets_of_a_zone_are_claimed_from_the_first_day_that_begins_after_its_drop() -> None:
+    start = LUOHU.claim.from_ns  # 18:00
+    days = [hours.first_day(LUOHU, start + each * HOUR) for each in (-30, 0, 1, 14, 15, 24 * 30)]
+    assert days == [0, 0, 1, 1, 2, 7]
+
+
 class Killed(Exception):
     """The end of a run in the middle of a day."""
 
@@ -320,9 +397,9 @@ def test_impossible_arguments_are_errors(tmp_path: Path) -> None:
     assert caught.value.hint == "at least 7 days"
     with pytest.raises(UsageError, match="the city tiny-town has EUR"):
         runs.prepare(LUOHU, replace(TOWN, currency="EUR"), parameters.standard().central(), seed=7)
-    shared = replace(LUOHU, mode="equal", draw=replace(LUOHU.draw, rule="sycee.all.v1"), packets=())
-    with pytest.raises(UsageError, match='has the mode "equal"'), runs.opened(case_of(shared), tmp_path):
-        pass
+    with pytest.raises(UsageError, match="persons cannot share the budget") as caught:
+        case_of(replace(EQUAL, budget_minor=50))
+    assert caught.value.hint == "a larger budget, or fewer recipients"
 
 
 def test_the_command_runs_and_compares(

@@ -213,7 +213,7 @@ def test_named_structures_are_fitted(
 ) -> None:
     monkeypatch.setitem(variants._VARIANTS, "mine", replace(variants.named("habit"), name="mine"))
     out = tmp_path / "posterior.parquet"
-    fit = ["sandbox", "fit", "luohu-2020", "--out", str(out), "--particles", "10", "--people", "200"]
+    fit = ["sandbox", "fit", "luohu-2020", "--out", str(out), "--particles", "10", "--people", "100"]
     assert cli.main([*fit, "--structure", "mine", "--structure", "income"]) == 0
     assert list(dict.fromkeys(posterior.load(out).variants)) == ["mine", "income"]
     capsys.readouterr()

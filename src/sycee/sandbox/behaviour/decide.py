@@ -40,7 +40,7 @@ class Purse:
     stage: int = NO_PURSE
     balance: int = 0
     debt: int = 0  # purchases brought forward and not yet paid back
-    claim_day: int = 0
+    claim_day: int = 0  # before the claim: the first day on which it is possible
     payments: int = 0
     spent: int = 0
     returned: int = 0
@@ -89,7 +89,7 @@ def decide(person: Person, day: int, purse: Purse, setting: Setting, draws: Draw
     if planned:
         cell, shop = _ordinary(person, today[c.DAY_WORKS], setting, draws)
         decision = replace(decision, goes_out=True, ordinary_cell=cell, ordinary_shop=shop, planned=planned)
-    if purse.stage == MEMBER and _claims(person, today, setting, draws):
+    if purse.stage == MEMBER and day >= purse.claim_day and _claims(person, today, setting, draws):
         decision = replace(decision, claims=True)
         purse = replace(purse, stage=CLAIMED, balance=purse.grant, claim_day=day)
     if purse.stage == CLAIMED and rules[c.R_DECAY_WEEK]:

@@ -185,7 +185,7 @@ def decide(
         out[c.D_ORDINARY_CELL] = cell
         out[c.D_ORDINARY_SHOP] = shop
         out[c.D_PLANNED] = planned
-    if purse[c.STAGE] == c.MEMBER and _claims(rules, days, key, day, person[c.FLAGS]):
+    if purse[c.STAGE] == c.MEMBER and day >= purse[c.CLAIM_DAY] and _claims(rules, days, key, day, person[c.FLAGS]):
         out[c.D_CLAIMS] = 1
         purse[c.STAGE] = c.CLAIMED
         purse[c.BALANCE] = purse[c.GRANT]

@@ -17,7 +17,7 @@ _HOW: Final = {
     definition.RANDOM_SPLIT: LOTTERY,
     definition.FIRST_COME: FIRST_COME,
     definition.LIST: UNIVERSAL,
-    definition.EQUAL: UNIVERSAL,
+    definition.EQUAL: FIRST_COME,
 }
 
 
@@ -48,18 +48,24 @@ def design(programme: Programme, *, population: int = 0, registered: int = 0, re
     """Return the design of a programme whose packets are in an app.
 
     population: to which its counts refer; 0 for the persons of the run. registered: known registrants, 0 for unknown.
-    recipients: needed for a programme of equal shares, whose file does not have their number. Day 0 is the local day on
-    which claiming or spending begins. Shops are those of the programme's merchant groups: `city.groups.members` finds
-    them in a city, and `engine.run.prepare` takes them. Amounts of a random split are their mean.
+    recipients: needed for a programme of equal shares, whose file does not have their number: all who register. Day 0
+    is the local day on which claiming or spending begins. Shops are those of the programme's merchant groups:
+    `city.groups.members` finds them in a city, and `engine.run.prepare` takes them. Amounts of a random split are their
+    mean.
     """
     days = _Days(programme, min(programme.claim.from_ns, programme.spending.from_ns))
     classes = tuple((each.count, each.amount_minor) for each in programme.packets)
     if not classes:
-        count = programme.draw.winners or recipients
+        count = recipients if programme.mode == definition.EQUAL else programme.draw.winners
         if not count:
             raise UsageError(
                 f'the programme "{programme.name}" divides its budget among recipients whose number it does not have',
                 hint="give the number of recipients",
+            )
+        if programme.budget_minor < count:
+            raise UsageError(
+                f"{count:,} persons cannot share the budget of {programme.name}, {programme.budget_minor} minor units",
+                hint="a larger budget, or fewer recipients",
             )
         classes = ((count, programme.budget_minor // count),)
     return Design(

@@ -60,10 +60,13 @@ def _grant(rules, flags, key, thresholds, grants, chosen, index, row, step):
 
 def _run(
     rules, days, start, propensity, baskets, sectors, open_sectors, offsets, entries,
-    zone, works, month, liquid, deciles, flags, first, last, step, with_baseline, thresholds, grants, chosen,
+    zone, works, month, liquid, deciles, flags, first, last, step, with_baseline, thresholds, grants, chosen, since,
     cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, shop_paid, flows, purses,
 ):  # fmt: skip
-    """Add the persons from `first` to `last` (excluded) to the tables. `chosen` and `purses` begin at `first`."""
+    """Add the persons from `first` to `last` (excluded) to the tables.
+
+    `chosen`, `since` (the first day of a claim) and `purses` begin at `first`.
+    """
     rows, day_count, classes = zone.size, days.shape[0], group_base.shape[1] // c.DECILES
     person = np.zeros(c.PERSON_COLUMNS, np.int64)
     purse = np.zeros(c.PURSE_FIELDS, np.int64)
@@ -93,6 +96,8 @@ def _run(
         purse[:] = 0
         purse[c.STAGE] = c.MEMBER
         purse[c.GRANT] = granted
+        if since.size > 0:
+            purse[c.CLAIM_DAY] = since[p - first]
         flows[0, e.F_RECIPIENTS] += 1
         flows[0, e.F_ISSUED] += granted
         for day in range(day_count):
@@ -246,9 +251,9 @@ _TABLES: Final = (
     int64[:, ::1],
     int64[:, ::1],
 )
-run: Any = jit.entry(void(*_SETTING, *_PEOPLE, int64, int64, int64, int64, _U, _I, _I, *_TABLES), error_model="numpy")(
-    _run
-)
+run: Any = jit.entry(
+    void(*_SETTING, *_PEOPLE, int64, int64, int64, int64, _U, _I, _I, _I, *_TABLES), error_model="numpy"
+)(_run)
 tickets: Any = jit.entry(void(_I, uint8[::1], int64, int64, uint64, int64, _I), error_model="numpy")(_tickets)
 decide_many: Any = jit.entry(
     void(*_SETTING, *_PEOPLE, int64, int64, int64, int64, int64[:, ::1], int64[:, ::1]), error_model="numpy"

@@ -8,7 +8,7 @@ give the same outcome.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -69,6 +69,7 @@ def run(
     *,
     people: int | None = None,
     grants: Array | None = None,
+    from_days: Array | None = None,
     refund_ppm: int = 0,
     with_baseline: bool = True,
     with_purses: bool = False,
@@ -81,6 +82,7 @@ def run(
     city: a city, or one that `prepare` made ready, which must have the shops of the design.
     people: number of persons; beyond the city's, person p has the row p % rows of the city and its own draws.
     grants: (people,) int64, the amount of each recipient in minor units, if a real draw has chosen them; 0 for others.
+    from_days: (people,) int64, the first day on which a recipient can claim; day 0 for all without it.
     refund_ppm: share of payments of a purse that are taken back on the same day.
     with_baseline: False omits purchases of persons without a grant, which a programme does not change. It is much
         faster for a lottery; totals without a programme are then 0.
@@ -93,7 +95,7 @@ def run(
     chosen = variants.named(variant) if isinstance(variant, str) else variant
     setting = settings.make(design, parameters, chosen, place.market, days, refund_ppm)
     count = len(place.people) if people is None else people
-    _check(place, design, seed, count, chunk, grants)
+    _check(place, design, seed, count, chunk, {"grants": grants, "from_days": from_days})
     setting.rules[c.R_SEED] = seed
     columns = Columns.of(place.people, design)
     workers = min(threads or processors(), max(-(-count // chunk), 1))
@@ -113,6 +115,7 @@ def run(
             thresholds,
             amounts,
             none if grants is None else grants[first:last],
+            none if from_days is None else from_days[first:last],
             *tables.arrays,
             purses[first:last] if with_purses else purses,
         )
@@ -191,7 +194,9 @@ def arguments(setting: Setting) -> tuple[Any, ...]:
     )
 
 
-def _check(place: Place, design: Design, seed: int, count: int, chunk: int, grants: Array | None) -> None:
+def _check(
+    place: Place, design: Design, seed: int, count: int, chunk: int, columns: Mapping[str, Array | None]
+) -> None:
     if design.how != NONE and place.shops is not None and place.shops != design.shops:
         raise UsageError(
             f"the city was prepared for {place.shops}, and the design has {design.shops}",
@@ -203,10 +208,11 @@ def _check(place: Place, design: Design, seed: int, count: int, chunk: int, gran
         raise UsageError(f"{count} persons are impossible", hint=f"up to {PEOPLE_MAX}, of a city with persons")
     if chunk < 1:
         raise UsageError(f"a chunk of {chunk} persons is impossible", hint="at least 1")
-    if grants is not None and (grants.dtype != np.int64 or grants.shape != (count,)):
-        raise UsageError(
-            f"grants have the shape {grants.shape} and the type {grants.dtype}", hint=f"({count},) int64, minor units"
-        )
+    for name, column in columns.items():
+        if column is not None and (column.dtype != np.int64 or column.shape != (count,)):
+            raise UsageError(
+                f"{name} have the shape {column.shape} and the type {column.dtype}", hint=f"({count},) int64"
+            )
 
 
 def _sum(

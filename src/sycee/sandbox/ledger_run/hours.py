@@ -15,7 +15,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.limits import I64_MAX
 from sycee.programmes.definition import Programme, Window
-from sycee.sandbox.behaviour import draws
+from sycee.sandbox.behaviour import draws, of_programme
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.plan import HOUR_NS
 
@@ -45,6 +45,17 @@ def day_of(programme: Programme, day: int) -> Day:
         _moments(programme.spending, from_ns, until_ns),
         _moments(Window(first_ns, I64_MAX), from_ns, until_ns),
     )
+
+
+def first_day(programme: Programme, filled_ns: int) -> int:
+    """Return the first day on which a packet that is filled at a moment is claimed.
+
+    It is that of the moment if claims have not begun on it by then, otherwise the next. Without such a day, the day
+    after the last one of claims.
+    """
+    last = of_programme.design(programme, recipients=1).claim_until
+    days = (day for day in range(last + 1) if (day_of(programme, day).claims or (-1,))[0] >= filled_ns)
+    return next(days, last + 1)
 
 
 def _moments(window: Window, from_ns: int, until_ns: int) -> tuple[int, ...]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-import numpy as np
 from blake3 import blake3
 
 from sycee import data
@@ -24,11 +23,10 @@ from sycee.core.keys import SEED_BYTES, SigningKey
 from sycee.core.limits import I64_MAX
 from sycee.core.records.proposal_format import Proposal
 from sycee.issuance.tables import ACTIVE
-from sycee.programmes import draw, draw_files, draw_rule, states
+from sycee.programmes import draw, draw_files, states
 from sycee.programmes.definition import FIRST_COME, Programme
-from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.stored import LedgerNumbers, Occurrence
-from sycee.sandbox.ledger_run import programme_text
+from sycee.sandbox.ledger_run import programme_text, recipients
 from sycee.sandbox.ledger_run.recipients import Recipients, Registered
 from sycee.sandbox.plan import DOCUMENT_FIRST, PHONE_FIRST
 from sycee.sequencer.signer import Signer
@@ -57,6 +55,7 @@ class LiveBank:
         self.operators = [rows[each.title] for each in programme.operators]
         self.signers: list[Signer] = bank.signers(*self.keys[OFFICERS + 2 :])
         self.start_ns = _starts_ns(programme)
+        self._is_filled = False
 
     @classmethod
     def found(cls, folder: Path, programme: Programme, seed: bytes) -> Self:
@@ -145,10 +144,10 @@ class LiveBank:
             for person in (self.officer, self._who(0)):
                 programmes.bring_beacon(name, value=beacon.value, who=person)
         programmes.draw(name, who=self._who(0))
-        return self._recipients(made)
+        return recipients.of_cohort(made, programmes.cohort_of(name))
 
     def drop(self) -> None:
-        """Let officers sign the terms, mint the budget, and fill the packets."""
+        """Let officers sign the terms, mint the budget, and fill the packets of each zone that is due before claims."""
         programmes, name = self.bank.programmes, self.programme.name
         if not states.is_at_least(programmes.occurrence(name).state, states.APPROVED):
             proposal = programmes.propose_terms(name, maker=self.officer)
@@ -161,10 +160,36 @@ class LiveBank:
                 self.mint(0, lacks)
                 paid = self.bank.funders.pay_in(self._funder(), lacks, signers=self.signers[:1], who=self._who(0))
                 paid.require_created("the budget was not paid in")
-            programmes.drop(name, signers=self.signers[:1], who=self._who(0))
+        self.fill(self.programme.claim.from_ns)
+
+    def fill(self, until_ns: int) -> None:
+        """Fill the packets of each zone that is due by a moment, at its time and in order; all without zones."""
+        if self._is_filled:
+            return
+        programmes, name = self.bank.programmes, self.programme.name
+        signed: Any = {"signers": self.signers[:1], "who": self._who(0)}
+        if not self.programme.zones:
+            programmes.drop(name, **signed)
+        waiting = 0
+        for place, zone in enumerate(programmes.zones(name)):
+            from_ns = zone.from_ns or 0
+            if zone.frame is not None:
+                continue
+            if from_ns <= until_ns:
+                self._reach(from_ns)
+                if place == 0:
+                    programmes.drop(name, **signed)
+                else:
+                    programmes.widen(name, zone=zone.name, **signed)
+                continue
+            waiting += 1
+            if place == 0 or not zone.skippable:
+                break
+        self._is_filled = not waiting
 
     def expire(self) -> None:
         """Reach the expiry: the rest of all packets returns to the funder."""
+        self.fill(self.programme.expires_ns - 1)
         self._reach(self.programme.expires_ns)
         self.bank.programmes.expire(self.programme.name)
 
@@ -245,20 +270,6 @@ class LiveBank:
         )
         path.unlink()
         require(read.registered == made.person.size, f"{made.person.size - read.registered} persons were refused")
-
-    def _recipients(self, made: Registered) -> Recipients:
-        cohort = self.bank.programmes.cohort_of(self.programme.name)
-        entries = made.entries
-        members = member_ids(draw_rule.commitments(entries.documents, entries.phones, entries.salts))
-        wanted = cohort.members
-        # Members are hashes: the low half alone orders and finds them.
-        by_low = np.argsort(members["low"], kind="stable")
-        at = by_low[np.searchsorted(members["low"][by_low], wanted["low"])]
-        require(bool((members[at] == wanted).all()), "the cohort has a member who did not register")
-        minor = np.repeat(
-            np.array([each.minor for each in cohort.shares], np.int64), [each.count for each in cohort.shares]
-        )
-        return Recipients(person=made.person[at], minor=minor, member=wanted, registered=int(made.person.size))
 
 
 def _starts_ns(programme: Programme) -> int:

@@ -11,49 +11,64 @@ from typing import Any, Final
 from sycee.core import documents, money
 from sycee.core.errors import UsageError
 from sycee.programmes import definition
-from sycee.programmes.definition import LIST, LOTTERY, REPLAY_BEACON, PacketClass, Programme, Stratum, Window
+from sycee.programmes.definition import REPLAY_BEACON, SHARED_MODES, PacketClass, Programme, Stratum, Window
 from sycee.programmes.published_results import Published
+from sycee.programmes.zones import Zone
 
-MODES: Final = (LOTTERY, LIST, definition.FIRST_COME)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_NS: Final = 60 * 10**9
 
 
-def for_city(programme: Programme, shares: Sequence[tuple[int, int]]) -> Programme:
+def for_city(programme: Programme, shares: Sequence[tuple[int, int]], one_in: int) -> Programme:
     """Return the programme of a run: (packets, amount) of each class, a synthetic beacon, one occurrence.
 
-    Strata have the same shares of the packets. Raises UsageError for a mode that a run does not have, and for zones.
+    Strata and zones have the same shares of the packets. A budget that is divided is that of one person for `one_in`.
     """
-    if programme.mode not in MODES:
-        raise UsageError(
-            f'{programme.name} has the mode "{programme.mode}"', hint=f"a run has a programme of {', '.join(MODES)}"
-        )
-    if programme.zones:
-        raise UsageError(
-            f"{programme.name} is dropped in {len(programme.zones)} zones, and a run has one drop",
-            hint="use a programme without [[zones]]",
-        )
-    packets = tuple(PacketClass(f"class-{number}", *share) for number, share in enumerate(shares, 1) if share[0])
-    if programme.draw.is_drawn:
+    packets: tuple[PacketClass, ...] = ()
+    budget_minor = programme.budget_minor // one_in
+    if programme.mode not in SHARED_MODES:
         names = [each.name for each in programme.packets]
+        if not programme.draw.is_drawn:
+            names = [f"class-{number}" for number in range(1, len(shares) + 1)]
         packets = tuple(PacketClass(name, *share) for name, share in zip(names, shares, strict=True) if share[0])
-    draw = programme.draw
+        budget_minor = sum(each.count * each.amount_minor for each in packets)
+    draw, zones = programme.draw, _zones(programme, [count for count, _ in shares])
     if draw.is_drawn:
-        winners = _divided(sum(each.count for each in packets), [each.winners for each in draw.strata])
+        total = sum(count for count, _ in shares)
+        winners = [sum(each.packets) for each in zones] or _divided(total, [each.winners for each in draw.strata])
         strata = [replace(each, winners=count) for each, count in zip(draw.strata, winners, strict=True) if count]
         draw = replace(draw, strata=tuple(strata), beacon_source=REPLAY_BEACON)
-    else:
+        if programme.split is not None:  # an equal mean, in whole steps
+            step = programme.split.step_minor
+            budget_minor = programme.budget_minor * total // programme.draw.winners // step * step
+    elif packets:
         draw = replace(draw, strata=tuple(Stratum(each.name, each.count) for each in packets))
+    used = [place for place, (count, _) in enumerate(shares) if count]
     return replace(
         programme,
-        budget_minor=sum(each.count * each.amount_minor for each in packets),
+        budget_minor=budget_minor,
         packets=packets,
+        zones=tuple(
+            replace(each, packets=tuple(each.packets[place] for place in used)) for each in zones if sum(each.packets)
+        ),
         registration_rules=replace(programme.registration_rules, excludes_holders_of=()),
         draw=draw,
         published=Published(),
         sources=(),
         schedule=None,
     )
+
+
+def _zones(programme: Programme, counts: Sequence[int]) -> list[Zone]:
+    """Return the zones of a programme with this number of packets of each class, in proportion to those of the file."""
+    by_class = (
+        [_divided(count, [each.packets[place] for each in programme.zones]) for place, count in enumerate(counts)]
+        if programme.zones
+        else []
+    )
+    return [
+        replace(each, packets=tuple(column[place] for column in by_class)) for place, each in enumerate(programme.zones)
+    ]
 
 
 def _divided(total: int, weights: Sequence[int]) -> list[int]:
@@ -66,7 +81,7 @@ def _divided(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def text_of(programme: Programme) -> str:
-    """Return the file of a programme without sources, schedule and zones."""
+    """Return the file of a programme without sources and schedule."""
     return "\n".join(_lines(programme)) + "\n"
 
 
@@ -118,6 +133,15 @@ def _lines(programme: Programme) -> Iterator[str]:
         yield _pairs(online=group.online, chains=group.chains)
     for operator in programme.operators:
         yield "[[operators]]\n" + _pairs(name=operator.name, title=operator.title)
+    if programme.split is not None:
+        yield f"[split]\nleast = {minor(programme.split.least_minor)}\nstep = {minor(programme.split.step_minor)}"
+    for zone in programme.zones:
+        yield "[[zones]]\n" + _pairs(name=zone.name, skippable=zone.skippable)
+        if len(programme.packets) > 1:
+            counts = zip(programme.packets, zone.packets, strict=True)
+            yield f"packets = {{ {', '.join(f'{json.dumps(each.name)} = {count}' for each, count in counts)} }}"
+        if zone.from_ns is not None:
+            yield f"from = {_moment(zone.from_ns)}"
 
 
 def require_same(programme: Programme, text: str) -> None:

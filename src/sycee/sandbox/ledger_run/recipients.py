@@ -1,8 +1,8 @@
-"""Recipients of a programme in a synthetic city: a draw among those who register, or the tickets of the engine."""
+"""Recipients of a programme in a synthetic city: by a draw, by the engine's tickets, or all who register."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.arrays import Array, Bytes
-from sycee.core.errors import IntegrityError, UsageError
-from sycee.programmes import draw
-from sycee.programmes.allotment import Share
-from sycee.programmes.definition import Programme
+from sycee.core.errors import IntegrityError, UsageError, require
+from sycee.programmes import draw, draw_rule
+from sycee.programmes.allotment import Allotment, Share, allot, allot_list, allot_split, allot_zones
+from sycee.programmes.definition import EQUAL, Programme
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.sandbox.behaviour import layout as c
+from sycee.sandbox.behaviour import of_programme
+from sycee.sandbox.behaviour.design import Design
 from sycee.sandbox.behaviour.setting import Setting
 from sycee.sandbox.engine import kernel
 from sycee.sandbox.engine import run as engine
@@ -34,11 +36,18 @@ class Recipients:
     minor: Array  # (k,) int64
     member: Array  # (k,) ID
     registered: int
+    since: Array  # (k,) int64: the first day on which the packet can be claimed, later than 0 in a later zone
 
     def grants(self, people: int) -> Array:
         """Return the amount of each person in minor units, 0 without a packet: (people,) int64."""
         made = np.zeros(people, np.int64)
         made[self.person] = self.minor
+        return made
+
+    def from_days(self, people: int) -> Array:
+        """Return the first day of a claim of each person: (people,) int64."""
+        made = np.zeros(people, np.int64)
+        made[self.person] = self.since
         return made
 
     def shares(self) -> list[Share]:
@@ -75,51 +84,100 @@ def keys_of(person: Array) -> tuple[Array, Array]:
 
 
 def registered(programme: Programme, place: Place, setting: Setting, seed: int) -> Registered:
-    """Return who registers: for a draw all who do by themselves; otherwise the persons with the engine's tickets.
+    """Return who registers for a draw or for equal shares; for other modes the persons with the engine's tickets.
 
-    Raises UsageError for a programme of zones, of another mode, or whose numbers are too small for the city.
+    Raises UsageError for a programme whose numbers are too small for the city.
     """
-    if programme.draw.is_drawn:
+    one_in = place.city.one_in
+    if programme.draw.is_drawn or programme.mode == EQUAL:
         counts = _scaled(setting, len(place.people))
-        person = _registering(place, setting)
+        person = registering(place, setting)
         amounts = [amount for _, amount in setting.design.classes]
-        made = programme_text.for_city(programme, list(zip(counts, amounts, strict=True)))
-        return Registered(made, person, draw.replay_salts(seed, person.size), _strata(made, person, seed))
+        made = programme_text.for_city(programme, list(zip(counts, amounts, strict=True)), one_in)
+        strata = _strata(made, person, seed) if made.draw.is_drawn else None
+        return Registered(made, person, draw.replay_salts(seed, person.size), strata)
     chosen = _by_ticket(place, setting, seed)
     shares = [(each.count, each.minor) for each in chosen.shares()]
     strata = np.repeat(np.arange(len(shares), dtype=np.uint8), [count for count, _ in shares])
-    made = programme_text.for_city(programme, shares)
+    made = programme_text.for_city(programme, shares, one_in)
     return Registered(made, chosen.person, draw.replay_salts(seed, chosen.person.size), strata)
+
+
+def equal_design(programme: Programme, place: Place, setting: Setting) -> Design:
+    """Return the design in which all who register share the budget of the city.
+
+    Raises UsageError if nobody registers, and for a budget that is too small for them.
+    """
+    sharing = registering(place, setting).size
+    if not sharing:
+        raise UsageError(f"none of {len(place.people):,} persons registers", hint="build a larger city")
+    budget_minor = programme.budget_minor // place.city.one_in
+    return of_programme.design(replace(programme, budget_minor=budget_minor), recipients=sharing)
 
 
 def choose(programme: Programme, place: Place, setting: Setting, seed: int) -> Recipients:
     """Return the recipients without a bank: those of its draw, with the same seed, are the same persons.
 
-    A programme that is drawn is drawn by its rule, with the beacon of a replay. Others use the engine's tickets. Raises
-    as `registered`.
+    A programme that is drawn is drawn by its rule, with the beacon of a replay. Equal shares are for all who register.
+    Others use the engine's tickets. Raises as `registered`.
     """
-    if not programme.draw.is_drawn:
+    if not (programme.draw.is_drawn or programme.mode == EQUAL):
         return _by_ticket(place, setting, seed)
     made = registered(programme, place, setting, seed)
-    rule, name = made.programme.draw, programme.name
-    frozen = draw.freeze(None, name, rule, made.entries, frozen_at_ns=programme.registration.until_ns)
-    winners = draw.draw(frozen, draw.replay_beacon(seed, frozen.announcement))
-    if winners.entries is None:
-        raise IntegrityError("the draw lost the link between its list and its entries")
-    order = winners.packet_order(frozen.commitments, len(made.programme.packets))
-    amounts = np.repeat(
-        np.array([each.amount_minor for each in made.programme.packets], np.int64),
-        [each.count for each in made.programme.packets],
-    )
+    frozen_at_ns = programme.registration.until_ns
+    frozen = draw.freeze(None, programme.name, made.programme.draw, made.entries, frozen_at_ns=frozen_at_ns)
+    return of_cohort(made, _allotted(made.programme, frozen, seed))
+
+
+def _allotted(programme: Programme, frozen: draw.FrozenList, seed: int) -> Allotment:
+    """Return the cohort of a frozen list, as the published files of a bank lead to it."""
+    announcement, commitments = frozen.announcement, frozen.commitments
+    if not announcement.is_drawn:
+        return allot_list(programme, commitments, {each.name: each.entries for each in announcement.strata})
+    beacon = draw.replay_beacon(seed, announcement)
+    winners = draw.draw(frozen, beacon)
+    if programme.zones:
+        return allot_zones(programme, commitments[winners.index], [each.winners for each in announcement.strata])
+    if programme.split is not None:
+        return allot_split(programme, commitments[winners.index], beacon.value, announcement.root)
+    order = winners.packet_order(commitments, len(programme.packets))
+    return allot(programme, commitments[winners.index[order]])
+
+
+def of_cohort(made: Registered, cohort: Allotment) -> Recipients:
+    """Return the recipients of a cohort. Raises IntegrityError for a member who did not register."""
+    entries, wanted = made.entries, cohort.members
+    members = member_ids(draw_rule.commitments(entries.documents, entries.phones, entries.salts))
+    # Members are hashes: the low half alone orders and finds them.
+    by_low = np.argsort(members["low"], kind="stable")
+    at = by_low[np.minimum(np.searchsorted(members["low"][by_low], wanted["low"]), by_low.size - 1)]
+    require(bool((members[at] == wanted).all()), "the cohort has a member who did not register")
+    counts = [each.count for each in cohort.shares]
+    opens = _first_days(made.programme)
     return Recipients(
-        person=made.person[winners.entries[order]],
-        minor=amounts[: order.size],
-        member=member_ids(frozen.commitments[winners.index[order]]),
-        registered=made.person.size,
+        person=made.person[at],
+        minor=np.repeat(np.array([each.minor for each in cohort.shares], np.int64), counts),
+        member=wanted,
+        registered=int(made.person.size),
+        since=np.repeat(np.array([opens[each.zone] for each in cohort.shares], np.int64), counts),
     )
 
 
-def _registering(place: Place, setting: Setting) -> Array:
+def _first_days(programme: Programme) -> dict[str, int]:
+    """Return the first day of claims in each zone, of which "" is a programme without any.
+
+    A zone is dropped at its time, but not before the first one, nor before an earlier one that cannot be skipped.
+    """
+    found, after_ns = {"": 0}, 0
+    for place, zone in enumerate(programme.zones):
+        filled_ns = max(after_ns, zone.from_ns or 0)
+        found[zone.name] = hours.first_day(programme, filled_ns)
+        if place == 0 or not zone.skippable:
+            after_ns = filled_ns
+    return found
+
+
+def registering(place: Place, setting: Setting) -> Array:
     """Return the persons who register: (n,) int64, ascending."""
     columns, people = engine.Columns.of(place.people, setting.design), len(place.people)
     given, part = engine.arguments(setting), 1 << 16
@@ -165,5 +223,5 @@ def _by_ticket(place: Place, setting: Setting, seed: int) -> Recipients:
     person = np.flatnonzero(granted)
     person = person[np.argsort(-granted[person], kind="stable")]
     member = ids.derive(seed.to_bytes(8, "little"), "members of the sandbox", person.size, time_ms=0)
-    registered = outcome.total("registered") or _registering(place, setting).size
-    return Recipients(person, granted[person], member, registered)
+    registered = outcome.total("registered") or registering(place, setting).size
+    return Recipients(person, granted[person], member, registered, np.zeros(person.size, np.int64))

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,10 +26,11 @@ from sycee.core.limits import I64_MAX
 from sycee.core.records import layout, operations
 from sycee.core.records.layout import PURSE_BIT, PayFlag, Purpose, PurseState
 from sycee.core.result_codes import Result
-from sycee.programmes.definition import Programme
+from sycee.programmes.definition import EQUAL, Programme
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour import of_programme, variants
 from sycee.sandbox.behaviour import setting as settings
+from sycee.sandbox.behaviour.design import Design
 from sycee.sandbox.behaviour.parameters import Parameters
 from sycee.sandbox.behaviour.setting import Setting
 from sycee.sandbox.behaviour.variants import Variant
@@ -51,6 +52,7 @@ from sycee.sandbox.validity import predicting
 
 REFUSED: Final = "refused "  # before the names of counts of refusals
 Progress = Callable[[int, int], None]  # (done, total) in days
+
 
 # Assumed, no source was read for shops: 8 to 15 % of orders that were raised to a threshold were returned (Hemmati and
 # others, SSRN 3794442), and few payments are raised.
@@ -93,7 +95,10 @@ class OnLedger:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """The bank of a run, whose packets are dropped. `seconds`: what founding, registration, draw and drop took."""
+    """The bank of a run, whose packets are dropped, but for later zones.
+
+    `seconds`: what founding, registration, draw and drop took.
+    """
 
     folder: RunFolder
     bank: LiveBank
@@ -117,14 +122,18 @@ def prepare(
     with_ordinary: every person has a wallet, and a ledger also gets the purchases in own money alone.
     refund_ppm: share of payments of a purse that are taken back on the same day.
     days: number of days from the first on which claiming or spending is open; None ends with the last day of spending.
-    Raises UsageError for another currency, and for fewer days than the programme has.
+    Raises UsageError for another currency, for fewer days than the programme has, and for a budget that is too small
+    for all who share it.
     """
     if programme.currency.code != city.currency:
         raise UsageError(
             f"{programme.name} pays in {programme.currency.code}, and the city {city.name} has {city.currency}",
             hint="choose a programme and a city of one currency",
         )
-    design = of_programme.design(programme, population=len(city.persons) * city.one_in)
+    is_equal = programme.mode == EQUAL
+    # Who shares an equal budget does not depend on it: the first design finds them.
+    first = replace(programme, budget_minor=1) if is_equal else programme
+    design = of_programme.design(first, population=len(city.persons) * city.one_in, recipients=1)
     least = design.spend_until + 1
     if days is not None and days < least:
         raise UsageError(f"{days} days end before the spending of {programme.name}", hint=f"at least {least} days")
@@ -132,8 +141,16 @@ def prepare(
     shops: Array = np.asarray(accepting.any(axis=0))
     place = engine.prepare(city, shops)
     chosen = variants.named(variant) if isinstance(variant, str) else variant
-    setting = settings.make(design, parameters, chosen, place.market, least if days is None else days, refund_ppm)
-    setting.rules[c.R_SEED] = seed
+
+    def setting_of(design: Design) -> Setting:
+        count = least if days is None else days
+        setting = settings.make(design, parameters, chosen, place.market, count, refund_ppm)
+        setting.rules[c.R_SEED] = seed
+        return setting
+
+    setting = setting_of(design)
+    if is_equal:
+        setting = setting_of(recipient_lists.equal_design(programme, place, setting))
     return Case(programme, place, accepting, setting, seed, with_ordinary)
 
 
@@ -146,8 +163,8 @@ def choose(case: Case) -> Recipients:
 def opened(case: Case, path: Path) -> Iterator[Opened]:
     """Found the bank of a case in a new folder, or open the one that an interrupted run left there.
 
-    Its programme is registered, drawn and dropped. Raises UsageError for a folder with something else or with another
-    run, and for a programme that a run cannot have.
+    Its programme is registered, drawn and dropped, but for later zones. Raises UsageError for a folder with something
+    else or with another run, and for a programme that a run cannot have.
     """
     made = recipient_lists.registered(case.programme, case.place, case.setting, case.seed)
     seed = f"{case.programme.name}:{case.seed}".encode()
@@ -192,6 +209,7 @@ def alone(case: Case, recipients: Recipients, progress: Progress | None = None) 
         setting.days,
         refund_ppm=setting.rules[c.R_REFUND],
         grants=recipients.grants(case.people),
+        from_days=recipients.from_days(case.people),
         with_purses=True,
         progress=progress,
     )
@@ -214,6 +232,7 @@ class _Run:
         self.purses = np.zeros((people, c.PURSE_FIELDS), np.int64)
         self.purses[recipients.person, c.STAGE] = c.MEMBER
         self.purses[recipients.person, c.GRANT] = recipients.minor
+        self.purses[recipients.person, c.CLAIM_DAY] = recipients.since
         self.member = np.full(people, -1)  # of the cohort
         self.member[recipients.person] = np.arange(recipients.person.size)
         self.own = np.zeros(people if case.with_ordinary else 0, np.int64)  # in the wallet of each person
@@ -291,6 +310,8 @@ class _Run:
         self.paid = np.zeros(made.person.size, ids.ID)
         top_up = self._top_up(made)
         local = hours.day_of(case.programme, day)
+        if local.claims:
+            self.live.fill(local.claims[0])
         events = self._events(day, local, made, top_up)
         self._issue(made, top_up)
         self._took("records", begin)
@@ -428,7 +449,8 @@ class _Run:
         for at in wrong.tolist():
             self.counts[f"{REFUSED}{STEPS[int(events.step[at])]}: {Result(int(codes[at])).name}"] += 1
         step, row = events.step[wrong], events.row[wrong]
-        self.purses[made.person[row[step == CLAIMED]], c.CLAIM_DAY] = 0
+        claimed = made.person[row[step == CLAIMED]]
+        self.purses[claimed, c.CLAIM_DAY] = self.recipients.since[self.member[claimed]]
         pay = row[(step == PAID) & (made.of(c.D_USES)[row] != 0)]
         self.purses[made.person[pay], c.PAYMENTS] -= 1
         self.purses[made.person[pay], c.DEBT] -= made.of(c.D_FORWARD)[pay]
