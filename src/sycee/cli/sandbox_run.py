@@ -39,12 +39,12 @@ def run(
     seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
     days: Annotated[int | None, Parameter(help="Number of days.")] = None,
     refunds: Annotated[
-        float,
+        float | None,
         Parameter(
-            help="Share of payments of a purse that are taken back on the same day.",
+            help="Share of payments of a purse that are taken back on the same day. That of the parameters without.",
             validator=Between("--refunds", 0, 1, 0.02),
         ),
-    ] = 0.01,
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Run a programme on a synthetic city, by the engine alone or on a ledger too.

@@ -15,6 +15,7 @@ from sycee.sandbox.behaviour import parameters, setting, variants
 from sycee.sandbox.behaviour.decide import Decision, Person, Purse, decide
 from sycee.sandbox.behaviour.design import Design, Shops
 from sycee.sandbox.behaviour.draws import Draws, person_key
+from sycee.sandbox.behaviour.parameters import Parameters
 from sycee.sandbox.city.model import tiny_town
 from sycee.sandbox.engine import kernel
 from sycee.sandbox.engine.run import Columns, Place, arguments, prepare
@@ -40,7 +41,8 @@ def test_the_compiled_rule_is_the_plain_rule(
 ) -> None:
     prepared = place(design.shops)
     values = parameters.standard().at(probabilities)
-    made = setting.make(design, values, variants.named(variant), prepared.market, DAYS, refund_ppm)
+    values = Parameters({**values.values, "refund_share": refund_ppm})
+    made = setting.make(design, values, variants.named(variant), prepared.market, DAYS)
     made.rules[c.R_SEED] = seed
     columns = Columns.of(prepared.people, design)
     some = range(0, len(TOWN.persons), 31)

@@ -42,6 +42,7 @@ LUOHU = replace(
     merchants=(MerchantGroup("food", 20, "town", ("food",)), MerchantGroup("others", 20, "town")),
 )
 HOUR = hours.HOUR_NS
+REFUNDING = parameters.standard().of({"refund_share": 0.4})
 
 
 def case_of(programme: Programme = LUOHU, **options: Any) -> runs.Case:
@@ -125,7 +126,7 @@ def test_every_purchase_of_every_person_is_paid(founded: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("with_ordinary", [False, True])
 def test_refunded_payments_are_undone(founded: Path, tmp_path: Path, with_ordinary: bool) -> None:
-    case = case_of(with_ordinary=with_ordinary, refund_ppm=400_000)
+    case = runs.prepare(LUOHU, TOWN, REFUNDING, seed=7, with_ordinary=with_ordinary)
     recipients, outcome, found = ran(case, founded, tmp_path)
     outcome.check()
     made = record.make(case, recipients, outcome, found)

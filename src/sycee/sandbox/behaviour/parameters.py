@@ -83,6 +83,7 @@ NAMES: Final = (
     "respend_speed",
     "salience_days",
     "habit_boost",
+    "refund_share",
 )
 
 # How places and pilots differ from each other: no decision reads these, and predictions of a pilot draw them.

@@ -71,13 +71,8 @@ class Setting:
         return row
 
 
-def make(
-    design: Design, parameters: Parameters, variant: Variant, market: Market, days: int, refund_ppm: int = 0
-) -> Setting:
-    """Return the setting of a run over `days` days. Raises UsageError for an impossible number of days.
-
-    refund_ppm: share of payments of a purse that are taken back.
-    """
+def make(design: Design, parameters: Parameters, variant: Variant, market: Market, days: int) -> Setting:
+    """Return the setting of a run over `days` days. Raises UsageError for an impossible number of days."""
     if not 0 < days <= DAYS_MAX:
         raise UsageError(f"{days} days are impossible", hint=f"from 1 to {DAYS_MAX}")
     step = design.price_step
@@ -112,7 +107,7 @@ def make(
     rules[c.R_DIVISIBLE] = int(design.divisible or is_coupon or is_cash)
     rules[c.R_STACKING] = int(design.stacking)
     rules[c.R_DECAY_WEEK] = design.decay_week
-    rules[c.R_REFUND] = refund_ppm
+    rules[c.R_REFUND] = parameters["refund_share"]
     return Setting(
         design=design,
         parameters=parameters,

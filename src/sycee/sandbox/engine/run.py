@@ -70,7 +70,6 @@ def run(
     people: int | None = None,
     grants: Array | None = None,
     from_days: Array | None = None,
-    refund_ppm: int = 0,
     with_baseline: bool = True,
     with_purses: bool = False,
     threads: int | None = None,
@@ -83,7 +82,6 @@ def run(
     people: number of persons; beyond the city's, person p has the row p % rows of the city and its own draws.
     grants: (people,) int64, the amount of each recipient in minor units, if a real draw has chosen them; 0 for others.
     from_days: (people,) int64, the first day on which a recipient can claim; day 0 for all without it.
-    refund_ppm: share of payments of a purse that are taken back on the same day.
     with_baseline: False omits purchases of persons without a grant, which a programme does not change. It is much
         faster for a lottery; totals without a programme are then 0.
     with_purses: keep the purse of each person at the end, 64 bytes a person.
@@ -93,7 +91,7 @@ def run(
     """
     place = city if isinstance(city, Place) else prepare(city, design.shops)
     chosen = variants.named(variant) if isinstance(variant, str) else variant
-    setting = settings.make(design, parameters, chosen, place.market, days, refund_ppm)
+    setting = settings.make(design, parameters, chosen, place.market, days)
     count = len(place.people) if people is None else people
     _check(place, design, seed, count, chunk, {"grants": grants, "from_days": from_days})
     setting.rules[c.R_SEED] = seed

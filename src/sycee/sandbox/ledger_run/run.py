@@ -53,10 +53,6 @@ from sycee.sandbox.validity import predicting
 REFUSED: Final = "refused "  # before the names of counts of refusals
 Progress = Callable[[int, int], None]  # (done, total) in days
 
-
-# Assumed, no source was read for shops: 8 to 15 % of orders that were raised to a threshold were returned (Hemmati and
-# others, SSRN 3794442), and few payments are raised.
-REFUND_PPM: Final = 10_000
 MOVEMENTS_PART: Final = 1 << 22  # read at once
 
 
@@ -115,12 +111,10 @@ def prepare(
     variant: Variant | str = variants.LIQUID_WEALTH,
     days: int | None = None,
     with_ordinary: bool = False,
-    refund_ppm: int = REFUND_PPM,
 ) -> Case:
     """Return a case. Counts of the programme refer to the city at full size.
 
     with_ordinary: every person has a wallet, and a ledger also gets the purchases in own money alone.
-    refund_ppm: share of payments of a purse that are taken back on the same day.
     days: number of days from the first on which claiming or spending is open; None ends with the last day of spending.
     Raises UsageError for another currency, for fewer days than the programme has, and for a budget that is too small
     for all who share it.
@@ -143,8 +137,7 @@ def prepare(
     chosen = variants.named(variant) if isinstance(variant, str) else variant
 
     def setting_of(design: Design) -> Setting:
-        count = least if days is None else days
-        setting = settings.make(design, parameters, chosen, place.market, count, refund_ppm)
+        setting = settings.make(design, parameters, chosen, place.market, least if days is None else days)
         setting.rules[c.R_SEED] = seed
         return setting
 
@@ -191,7 +184,6 @@ def facts(case: Case) -> dict[str, Any]:
         "seed": case.seed,
         "days": case.setting.days,
         "ordinary": case.with_ordinary,
-        "refund_ppm": case.setting.rules[c.R_REFUND],
         "release": sycee.__version__,
         "code": predicting.code_digest(predicting.RUN_CODE),
     }
@@ -207,7 +199,6 @@ def alone(case: Case, recipients: Recipients, progress: Progress | None = None) 
         setting.variant,
         case.seed,
         setting.days,
-        refund_ppm=setting.rules[c.R_REFUND],
         grants=recipients.grants(case.people),
         from_days=recipients.from_days(case.people),
         with_purses=True,

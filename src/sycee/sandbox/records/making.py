@@ -29,7 +29,7 @@ from sycee.sandbox.validity.scoring import Scores
 FIT_CODE: Final = predicting.CODE
 RUN_FORMAT: Final = "sycee-sandbox-run-1"  # as in `ledger_run.record`, which needs the extra of a bank
 RUN_CODE: Final = predicting.RUN_CODE
-PPM: Final = 1_000_000
+REFUNDS: Final = "refund_share"  # the parameter that an argument of a run replaces
 SCORES_FORMAT: Final = "sycee-scores-1"
 SCORES_CODE: Final = ("sandbox/pilots", "sandbox/validity", "data/sector-names")
 
@@ -135,16 +135,16 @@ def run(arguments: Arguments, inputs: Inputs, bars: Bars, ledger: Path | None = 
     from sycee.sandbox.ledger_run import run as runs
 
     programme = definition.load(inputs.source(roles.PROGRAMME, arguments["programme"]))
+    refunds = arguments["refunds"]
     inputs.source(roles.BEHAVIOUR, behaviour.STANDARD)
     case = runs.prepare(
         programme,
         inputs.city_in(arguments["city"]),
-        behaviour.standard().central(),
+        behaviour.standard().of({} if refunds is None else {REFUNDS: refunds}),
         seed=arguments["seed"],
         variant=arguments["variant"],
         days=arguments["days"],
         with_ordinary=arguments["ordinary"],
-        refund_ppm=round(arguments["refunds"] * PPM),
     )
     found = None
     if ledger is None:
