@@ -158,7 +158,7 @@ BENCHMARKS: Final = (
     ),
     Benchmark(
         "sandbox-fit",
-        "behaviour fitted to all shipped pilots: 4 structures, 100 particles each",
+        "behaviour fitted to all shipped pilots: 4 structures, 600 particles each",
         None,
         fitting.PARTICLES,
         "its simulations alone, one at a time",

@@ -43,7 +43,7 @@ FITS: Final = "fits"
 
 SEED: Final = 1
 OF_LEAVE_ONE_OUT: Final = {
-    "particles": 40,
+    "particles": 300,
     "generations": 1,
     "people": 1_200,
     "draws": 100,
@@ -51,7 +51,7 @@ OF_LEAVE_ONE_OUT: Final = {
     "seed": SEED,
 }
 OF_PRIOR: Final = {"draws": 200, "synthetic": 200, "people": 4_000, "seed": SEED}
-OF_FITS: Final = {"particles": 20, "people": 400, "seed": SEED}
+OF_FITS: Final = {"particles": 120, "people": 400, "seed": SEED}
 FIT_COUNT: Final = 30
 FIT_PILOTS: Final = ("jersey-2020", "luohu-2020", "malta-2021")
 FIT_BINS: Final = 5
@@ -249,12 +249,12 @@ def _fits(fits: dict[str, Any]) -> Iterable[str]:
     count = fits["fits"]
     yield (
         f"{count} times, parameters were drawn from the prior, results of {', '.join(fits['pilots'])} simulated with "
-        f"them, and the variant `{fits['structure']}` fitted to these ({fits['arguments']['particles']} "
-        "particles of one weight). The rank of the drawn value is (particles below it + u) / (particles + 1), with a "
-        "number u between 0 and 1 drawn for each: so it is uniform from 0 to 1 if the fit is right. The columns count "
-        "ranks in fifths; χ² with 4 degrees of freedom is above 9.5 for about 5 % of parameters with uniform ranks. "
-        "The last column counts ranks from 0.05 to 0.95. High ends are posteriors that are too certain; a high middle "
-        "is expected where a fit stops at a tolerance.\n"
+        f"them and with errors of the model, and the variant `{fits['structure']}` fitted to these "
+        f"({fits['arguments']['particles']} particles). The rank of the drawn value is "
+        "(particles × share of the weight below it + u) / (particles + 1), with a number u between 0 and 1 drawn for "
+        "each: so it is uniform from 0 to 1 if the fit is right. The columns count ranks in fifths; χ² with 4 degrees "
+        "of freedom is above 9.5 for about 5 % of parameters with uniform ranks. The last column counts ranks from "
+        "0.05 to 0.95. High ends are posteriors that are too certain.\n"
     )
     yield "| parameter | 0 to 0.2 | to 0.4 | to 0.6 | to 0.8 | to 1 | χ² | in the band of 90 % |"
     yield "|---|---|---|---|---|---|---|---|"

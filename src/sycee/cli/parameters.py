@@ -30,8 +30,8 @@ class Between:
     example: float
 
     def __call__(self, type_: Any, value: Any) -> None:
-        """Raise UsageError unless the value is in the range."""
-        if not self.low <= value <= self.high:
+        """Raise UsageError unless the value is in the range. None, of an option that is not given, is."""
+        if value is not None and not self.low <= value <= self.high:
             found = f"{value:g}" if isinstance(value, float) else value
             raise UsageError(
                 f"{self.option} must be from {self.low} to {self.high}; got {found}",

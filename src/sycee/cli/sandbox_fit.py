@@ -28,8 +28,8 @@ def fit(
         list[str], Parameter(help="Structures of behaviour to fit. All shipped without.", negative="")
     ] = [],  # noqa: B006
     particles: Annotated[
-        int, Parameter(help="Particles of each variant.", validator=Between("--particles", 10, 100_000, 100))
-    ] = 100,
+        int, Parameter(help="Particles of each variant.", validator=Between("--particles", 10, 100_000, 600))
+    ] = 600,
     generations: Annotated[
         int, Parameter(help="Generations at most.", validator=Between("--generations", 1, 50, 1))
     ] = 1,

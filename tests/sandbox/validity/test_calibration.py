@@ -39,9 +39,15 @@ def test_synthetic_pilots_of_every_design_are_in_their_bands() -> None:
 def test_ranks_of_few_particles_are_uniform_in_fifths() -> None:
     particles = np.arange(20.0)[:, None]
     within = (np.arange(100) + 0.5) / 100
-    found = [calibration.ranks(particles, np.array([true - 0.5]), [each])[0] for true in range(21) for each in within]
+    found = [
+        calibration.ranks(particles, np.array([true - 0.5]), [each], np.ones(20))[0]
+        for true in range(21)
+        for each in within
+    ]
     assert np.histogram(found, bins=5, range=(0, 1))[0].tolist() == [420] * 5
     assert np.mean([0.05 <= each <= 0.95 for each in found]) == pytest.approx(0.9, abs=0.001)
+    weights = np.arange(1.0, 21.0)  # of 210, 10 are below the fifth particle
+    assert calibration.ranks(particles, np.array([3.5]), [0.5], weights)[0] == pytest.approx((20 * 10 / 210 + 0.5) / 21)
 
 
 def test_drawn_parameters_are_not_the_facts_of_a_town() -> None:
@@ -63,7 +69,7 @@ def test_ranks_of_drawn_parameters_follow_from_their_arguments() -> None:
 def test_fits_find_the_parameters_that_made_their_results() -> None:
     fits = 30
     cases = fitting.cases(["jersey-2020", "luohu-2020", "malta-2021"], (), 4)
-    found = calibration.of_fit(cases, "liquid-wealth", fits=range(fits), particles=20, people=400, seed=4)
+    found = calibration.of_fit(cases, "liquid-wealth", fits=range(fits), particles=200, people=400, seed=4)
     counts = np.array([np.histogram(found[:, at], bins=5, range=(0, 1))[0] for at in range(len(FITTED))])
     assert (counts.sum(axis=1) == fits).all()
     # Each fifth has a fifth of all ranks, within four standard deviations of a binomial count.

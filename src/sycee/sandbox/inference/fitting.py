@@ -1,8 +1,10 @@
-"""Fit of behaviour to published results of pilots by ABC-SMC (Toni and others 2009), computed by pyabc.
+"""Fit of behaviour to published results of pilots by ABC-SMC (Toni and others 2009), computed by pyabc, and adjusted.
 
 Each structure is fitted separately. A particle is a probability for each fitted parameter, so that the prior is
 uniform; its summary statistics are the simulated results of every pilot. Facts that a description leaves out differ
-between evaluations, from a few towns made for each pilot; so do the pilot's own values of parameters (`variation`).
+between evaluations, from a few towns made for each pilot; so do the pilot's own values of parameters (`variation`),
+and the error of the model, which has the size of a result's tolerance. The first generation accepts every simulation of
+the prior; `adjusting` moves the particles of the last one towards the published results.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour.design import UNIVERSAL
 from sycee.sandbox.behaviour.parameters import PILOT_SPREAD, Parameters, ParameterSet
 from sycee.sandbox.inference import posterior
+from sycee.sandbox.inference.adjusting import adjusted
 from sycee.sandbox.inference.posterior import Numbers, Posterior
 from sycee.sandbox.inference.variation import inside, of_pilot
 from sycee.sandbox.pilots import sectors, town
@@ -42,12 +45,12 @@ FITTED: Final = (
     *("start_hazard", "start_fade", "base_hazard", "end_hazard", "end_fade", "clear_share"),
     *("beside_app", "beside_other", "beside_size", "mpc_cash", "mpc_expiry", "mpc_decay"),
 )
-PARTICLES: Final = 100
+PARTICLES: Final = 600
 GENERATIONS: Final = 1
-SIMULATIONS_MAX: Final = 3_000  # of one variant: no generation begins after as many; one that began is completed
+SIMULATIONS_MAX: Final = 6_000  # of one variant: no generation begins after as many; one that began is completed
 PEOPLE: Final = 4_000
 TOWNS: Final = 12  # of each pilot
-QUANTILE: Final = 0.1  # of distances: the tolerance of a generation, from those of the one before
+QUANTILE: Final = 0.5  # of distances: the tolerance of a later generation, from those of the one before
 ACCEPTED_MIN: Final = 0.01  # share of simulations: a later generation that accepts fewer stops the fit before it
 NOISE_RUNS: Final = 60  # at central values, to see how much a result varies without a change of what is fitted
 SEED_MAX: Final = 2**31 - 1
@@ -196,15 +199,13 @@ def fit(
 def expected(particles: int, generations: int) -> int:
     """Return the number of simulations that a fit of one structure is expected to need.
 
-    As many as particles give the first tolerance. Each generation accepts the share `QUANTILE`; later ones may accept
-    fewer.
+    The first generation accepts all of them, a later one the share `QUANTILE`, or fewer.
     """
-    generation = round(particles / QUANTILE)
-    total = particles + generation
+    total = particles
     for _ in range(1, generations):
         if total >= SIMULATIONS_MAX:
             break
-        total += generation
+        total += round(particles / QUANTILE)
     return total
 
 
@@ -229,9 +230,18 @@ def synthetic(
     people: int,
     seed: int,
 ) -> Array:
-    """Return `simulated` results for a seed, to be fitted to instead of the published ones."""
+    """Return `simulated` results with errors for a seed, to be fitted to instead of the published ones."""
     with _seeded(seed):
-        return simulated(cases, standard, probabilities, variant, people)
+        return _with_errors(simulated(cases, standard, probabilities, variant, people))
+
+
+def _with_errors(found: Array) -> Array:
+    """Return results, in units of tolerance, with a normal error of one unit each.
+
+    With such errors a posterior is exact for a model that is wrong by as much (Wilkinson 2013).
+    """
+    made: Array = found + np.random.standard_normal(found.size)
+    return made
 
 
 def statistics(case: Case, values: Mapping[Key, float | None]) -> list[float]:
@@ -296,7 +306,7 @@ def _fit(
 
     def model(probabilities: Mapping[str, float]) -> dict[str, float]:
         nonlocal done
-        found = simulated(cases, standard, probabilities, variant, people)
+        found = _with_errors(simulated(cases, standard, probabilities, variant, people))
         done += 1
         progress(done)
         return {str(at): value for at, value in enumerate((found - target) / scale)}
@@ -310,7 +320,7 @@ def _fit(
         warnings.simplefilter("ignore")
         logging.getLogger("ABC").setLevel(logging.ERROR)
         sampler = pyabc.sampler.SingleCoreSampler(check_max_eval=True)
-        tolerance = pyabc.QuantileEpsilon(alpha=QUANTILE)
+        tolerance = pyabc.QuantileEpsilon(initial_epsilon=np.inf, alpha=QUANTILE)
         search = pyabc.ABCSMC(model, prior, pyabc.PNormDistance(p=2), particles, eps=tolerance, sampler=sampler)
         search.new(f"sqlite:///{Path(folder, 'history.db')}", {str(at): 0.0 for at in range(scale.size)})
         history = search.run(
@@ -320,11 +330,16 @@ def _fit(
         )
         if history.max_t < 0:
             raise UsageError(f"no generation of {variant} was accepted", hint="more particles: --particles")
-        frame, weights = history.get_distribution(m=0, t=history.max_t)
-        distance = float(history.get_weighted_distances(t=history.max_t)["distance"].max())
+        accepted = history.get_population(t=history.max_t).particles
         simulations = int(history.total_nr_simulations)
-    values = np.column_stack([[standard[name].prior.quantile(inside(each)) for each in frame[name]] for name in FITTED])
-    return Fitted(variant, values, np.asarray(weights, np.float64), distance, simulations)
+    accepted.sort(key=lambda each: each.distance)
+    drawn = np.array([[each.parameter[name] for name in FITTED] for each in accepted])
+    results = np.array([[float(each.sum_stat[str(at)]) for at in range(scale.size)] for each in accepted])
+    found, weights = adjusted(drawn, results, np.array([each.weight for each in accepted]))
+    values = np.column_stack(
+        [[standard[name].prior.quantile(each) for each in column] for name, column in zip(FITTED, found.T, strict=True)]
+    )
+    return Fitted(variant, values, weights, float(accepted[-1].distance), simulations)
 
 
 def own_parameters(

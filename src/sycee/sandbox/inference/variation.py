@@ -19,8 +19,7 @@ _NORMAL: Final = NormalDist()
 
 def of_pilot(common: float, share: float, own: float) -> float:
     """Return the probability of a pilot's value, from that of the common value; `own` is a number in (0, 1)."""
-    moved = sqrt(1 - share) * _NORMAL.inv_cdf(inside(common)) + sqrt(share) * _NORMAL.inv_cdf(inside(own))
-    return inside(_NORMAL.cdf(moved))
+    return probability(sqrt(1 - share) * normal(common) + sqrt(share) * normal(own))
 
 
 def moved(prior: Prior, value: float, share: float, own: float) -> float:
@@ -28,6 +27,16 @@ def moved(prior: Prior, value: float, share: float, own: float) -> float:
     return prior.quantile(of_pilot(prior.probability(value), share, own))
 
 
-def inside(probability: float) -> float:
+def normal(share: float) -> float:
+    """Return the value of a standard normal distribution below which this share lies."""
+    return _NORMAL.inv_cdf(inside(share))
+
+
+def probability(value: float) -> float:
+    """Return the share of a standard normal distribution below a value: the inverse of `normal`."""
+    return inside(_NORMAL.cdf(value))
+
+
+def inside(share: float) -> float:
     """Return a probability away from 0 and 1."""
-    return min(max(probability, EDGE), 1 - EDGE)
+    return min(max(share, EDGE), 1 - EDGE)

@@ -133,8 +133,8 @@ def of_fit(
 ) -> Array:
     """Return ranks of drawn parameters in the posteriors of fits to their own synthetic results: (fits, FITTED).
 
-    fits: their numbers; a fit is the same beside any others. A fit has one generation, so that all particles have one
-    weight. Equal arguments give equal ranks. `progress` is called with finished fits and their total.
+    fits: their numbers; a fit is the same beside any others. Equal arguments give equal ranks. `progress` is called
+    with finished fits and their total.
     """
     standard = behaviour.standard()
     numbers = Numbers(seed)
@@ -147,7 +147,8 @@ def of_fit(
             cases, [structure], particles=particles, generations=1, people=people, seed=second, observed=observed
         )
         true = np.array([standard[name].prior.quantile(drawn[name]) for name in FITTED])
-        found[at] = ranks(fitted.values, true, [numbers.of(number, WITHIN + place) for place in range(len(FITTED))])
+        within = [numbers.of(number, WITHIN + place) for place in range(len(FITTED))]
+        found[at] = ranks(fitted.values, true, within, fitted.weights)
         progress(at + 1, len(fits))
     return found
 
@@ -158,12 +159,12 @@ def drawn_parameters(seed: int, number: int) -> dict[str, float]:
     return {name: numbers.of(number, DRAWN + place) for place, name in enumerate(FITTED)}
 
 
-def ranks(values: Array, true: Array, within: Sequence[float]) -> Array:
-    """Return the rank of each true value among particles of one weight, (particles, parameters), in (0, 1).
+def ranks(values: Array, true: Array, within: Sequence[float], weights: Array) -> Array:
+    """Return the rank of each true value among weighted particles, (particles, parameters), in (0, 1).
 
-    The rank is (particles below + within) / (particles + 1), with a number within (0, 1) for each parameter. So it is
-    uniform if the true value and the particles come from one distribution, in bands of any width.
+    The rank is (particles × share of the weight below + within) / (particles + 1), with a number within (0, 1) for each
+    parameter. So it is uniform if the true value and particles of one weight come from one distribution.
     """
-    below = np.count_nonzero(values < true, axis=0)
+    below = len(values) * (weights @ (values < true)) / weights.sum()
     found: Array = (below + np.asarray(within)) / (len(values) + 1)
     return found
