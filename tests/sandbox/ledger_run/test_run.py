@@ -167,6 +167,7 @@ def test_an_indivisible_packet_of_two_strata_pays_once(founded: Path, tmp_path: 
         rules=replace(LUOHU.rules, divisible=False),
         draw=replace(LUOHU.draw, strata=strata),
         packets=classes,
+        registration_rules=replace(LUOHU.registration_rules, document_characters=17),
     )
     case = runs.prepare(programme, replace(TOWN, one_in=500), parameters.standard().central(), seed=7)
     recipients, outcome, found = ran(case, founded, tmp_path)

@@ -51,7 +51,8 @@ def for_city(programme: Programme, shares: Sequence[tuple[int, int]], one_in: in
         zones=tuple(
             replace(each, packets=tuple(each.packets[place] for place in used)) for each in zones if sum(each.packets)
         ),
-        registration_rules=replace(programme.registration_rules, excludes_holders_of=()),
+        # A synthetic document is a number as a whole.
+        registration_rules=replace(programme.registration_rules, excludes_holders_of=(), document_characters=0),
         draw=draw,
         published=Published(),
         sources=(),
