@@ -47,19 +47,24 @@ def save(found: dict[str, Any]) -> Path:
 def newest() -> list[tuple[Path, dict[str, Any]]]:
     """Return the files of days and their contents, the newest first, with the newest result of each row only.
 
-    A file without such rows is omitted. Raises UsageError if there is no file.
+    A row that was not run shows only if it has no older result. Rows that the catalogue no longer lists, and files
+    without rows, are omitted. Raises UsageError if there is no file.
     """
     paths = sorted((path for path in RESULTS.glob("*.json") if _OF_A_DAY.fullmatch(path.name)), reverse=True)
     if not paths:
         raise UsageError("there are no results", hint="python -m benchmarks --save makes some")
-    days, seen = [], set[str]()
-    for path in paths:
-        found = _read(path)
-        found["rows"] = [row for row in found["rows"] if row["work"] not in seen]
+    days = [(path, _read(path)) for path in paths]
+    listed = {one.work for one in catalogue.BENCHMARKS}
+    measured = {row["work"] for _, found in days for row in found["rows"] if "not_run" not in row}
+    seen = set[str]()
+    for _, found in days:
+        found["rows"] = [
+            row
+            for row in found["rows"]
+            if row["work"] in listed - seen and not ("not_run" in row and row["work"] in measured)
+        ]
         seen |= {row["work"] for row in found["rows"]}
-        if found["rows"]:
-            days.append((path, found))
-    return days
+    return [(path, found) for path, found in days if found["rows"]]
 
 
 def write() -> list[Path]:

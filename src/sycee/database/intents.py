@@ -366,7 +366,7 @@ class Intents:
     def _answers(self, records: Array, envelopes: Array, parts: Sequence[int]) -> Array:
         """Submit records, in parts one after another, and return their answers: (n,) layout.ANSWER.
 
-        Between two parts is a pause as long as a part took, so that payments find the writer idle.
+        Between two parts is a pause as long as a part took, at most 4 ms, so that payments are written meanwhile.
         """
         submit, found, start, took_s = self._ledger.sequencer.submit, [], 0, 0.0
         for size in parts or [records.size]:

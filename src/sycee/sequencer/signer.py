@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from sycee.ledger.models import Account
 
 # Between two parts. Signing holds the interpreter, and a payment in another thread needs it several times.
 PART_PAUSE_S: Final = 0.0002
+MOVED_MAX: Final = 64  # envelopes with another index that are tried for a part: each costs a verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class RemoteSigner(Signer):
     _given_at: dict[int, list[Envelope]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        super(RemoteSigner, self).__post_init__()  # a class with slots is a copy, which `super()` does not know
+        super(RemoteSigner, self).__post_init__()  # a dataclass with slots is a new class: `super()` alone fails
         for envelope in self.given:
             self._given_at.setdefault(envelope.first, []).append(envelope)
 
@@ -126,8 +127,9 @@ class RemoteSigner(Signer):
         An envelope has its own `valid_until_ns`: the signer chose it.
         """
         digest, mine = records_digest(records), (self.id, self.currency, self.key_epoch, records.size)
-        likely = self._given_at.get(first, ())  # of thousands of parts, the envelope of this one
-        for envelope in chain(likely, (each for each in self.given if each.first != first)):
+        likely = self._given_at.get(first, ())  # the envelopes given for this index
+        others = islice((each for each in self.given if each.first != first), MOVED_MAX)
+        for envelope in chain(likely, others):
             if (envelope.signer, envelope.currency, envelope.key_epoch, envelope.count) != mine:
                 continue
             message = signing_message(envelope, ledger_id, digest)
@@ -166,7 +168,7 @@ def sign_records(
 def sign_parts(
     records: Array, ledger_id: bytes, signers: Sequence[Signer], valid_until_ns: int, parts: Sequence[int]
 ) -> list[Envelope]:
-    """Sign consecutive parts of records, each by itself, with a pause after each. `parts`: number of records of each.
+    """Sign consecutive parts of records, each by itself, with a pause between two. `parts`: number of records of each.
 
     Raises SignatureNeeded with all records if a remote signer has not signed every part.
     """
