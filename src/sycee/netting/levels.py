@@ -28,7 +28,7 @@ TREE_MAX: Final = 20  # nodes of the search tree of a level
 ROUNDED_FROM: Final = 3  # from this level on, the rest is rounded too: the best of all roundings counts
 TIME_SHARE: Final = 0.25  # of the time that is left, which one level may take if many follow it
 LATE: Final = 0.6  # of the time
-LEAST: Final = 1.0  # seconds that a linear programme has, also after the others
+LEAST: Final = 1.0  # minimum time limit of a linear programme, in seconds, also after the deadline
 POOR: Final = 0.02  # share of the bound that a level may lose; else it is rounded
 HALF: Final = 0.5
 PENALTY: Final = 2.0  # of a unit above a limit, times the dearest price
@@ -66,13 +66,14 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
     gap
         Share of the bound that each level may lose.
     seconds
-        The most that the solver may take. Nothing but this limit makes the answer depend on the machine.
+        The most that the solver may take, and LEAST more. Nothing but this limit makes the answer depend on the
+        machine.
     seed
         Of the rounding of the smallest payments.
 
     """
     order = np.argsort(-_sizes(queue), kind="stable")
-    best = _rounded(queue, relaxation, seed)  # what is left of the search if the time ends early
+    best = _rounded(queue, relaxation, seed)  # the result if the deadline passes before the first level
     chosen = best  # no payment is decided yet: the first level only begins with this set
     bound, used, low, is_stopped = float(relaxation.bound), 0.0, 0, False
     ends, penalty = _ends(queue.count), _penalty(queue, relaxation)
@@ -98,7 +99,7 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
             used += answer.seconds
             is_stopped |= answer.is_stopped
         if answer.chosen is None or answer.value < (1.0 - POOR) * answer.bound:
-            # The time has ended before a good set was found: round this level, which needs one linear programme.
+            # No good set was found in the time or in the nodes: round this level, which needs one linear programme.
             answer = level(seconds=max(seconds - used, LEAST), penalty=penalty, is_whole=False)
             used += answer.seconds
         is_short = used >= LATE * seconds  # then this level may be the last one, so it is rounded
@@ -111,6 +112,8 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
             shares[order[:low]] = chosen[order[:low]]
             parts = replace(relaxation, shares=shares, column_shares=answer.shares)
             best = max(best, _rounded(queue, parts, seed), key=queue.value)
+        if used >= seconds:
+            break
     return Levels(best, bound, used, is_stopped)
 
 
