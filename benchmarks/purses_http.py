@@ -71,6 +71,7 @@ def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
         require(ended_s < QUIET_S + DROP_S_MAX, f"the drop took more than {DROP_S_MAX:.0f} s")
         quiet = took_s[(due_s > 1.0) & (due_s < QUIET_S)]  # without the first second, in which code is compiled
         beside = took_s[(due_s >= began_s) & (due_s < ended_s)]
+        require(beside.size > 0, "no payment was due in the drop: use more members")
         timing = Timing(setting.operations, ended_s - began_s)
         timing.note = (
             f"{beside.size:,} signed payments beside it: 99th percentile {1e3 * np.percentile(beside, 99):.1f} ms "
@@ -98,9 +99,8 @@ async def _drop_beside_payments(served: Served) -> tuple[Any, Any, float, float]
     program = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=ROOT, stdout=subprocess.PIPE)
     told, _ = await program.communicate()
     require(program.returncode == 0, "the drop was refused")
-    paying.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await paying
+    source.end()
+    await paying  # the slowest payments that were due in the drop are answered after it
     require(set(source.counts) == {"201"}, f"payments were answered {dict(source.counts)}")
     answered_s, took_s = source.answered_s, np.array(source.latencies_s)
     began_s, ended_s = (float(each) - start_s for each in told.split())

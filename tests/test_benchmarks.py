@@ -40,6 +40,7 @@ from benchmarks import (
     postgresql,
     programmes_live,
     purses,
+    purses_http,
     report,
     sandbox_engine,
     sandbox_experiments,
@@ -104,6 +105,7 @@ SMALL: dict[str, Measure] = {
     "wallets": wallets.open_many,
     "allotment": programmes_live.allot,
     "purses": purses.drop,
+    "purses over HTTP": lambda setting: purses_http.drop(replace(setting, operations=20_000)),
     "statement": wallets.statement_lines,
     "sqlite": partial(sqlite.transfers, size=100),
     "postgresql": partial(postgresql.transfers, size=100),
@@ -150,8 +152,11 @@ def test_an_unknown_row_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hint:" in err
 
 
-# Another test makes a row of transfers, and what these do is done by other rows or tests of their modules too.
-REPEATED = {"transfers", "holds", "snapshot beside", "wallet bytes", "reads beside writes", "judged again"}
+# Another test makes a row of transfers, and what these do is done by other rows or tests of their modules too. The row
+# over HTTP waits for seconds without a drop.
+REPEATED = {
+    "transfers", "holds", "snapshot beside", "wallet bytes", "reads beside writes", "judged again", "purses over HTTP",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ late, because all connections wait for answers, counts as slow. Requests are not
 from __future__ import annotations
 
 import asyncio
+import bisect
 import gc
 import json
 from collections import Counter
@@ -90,6 +91,13 @@ class Source:
             self.counts["unanswered"] += self.count - self.answered
         for connection in list(self._open):
             connection.close()
+
+    def end(self) -> None:
+        """Drop the requests that are not due yet; `run` returns when all others have answers."""
+        due = bisect.bisect_right(self._due_s, perf_counter() - self._start_s)
+        del self._due_s[due:]
+        self._requests = self._requests[:due]
+        self._end_if_complete()
 
     def _tick(self) -> None:
         """Send what is due, and look again."""
