@@ -155,7 +155,8 @@ def test_an_unknown_row_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 # Another test makes a row of transfers, and what these do is done by other rows or tests of their modules too. The row
 # over HTTP waits for seconds without a drop.
 REPEATED = {
-    "transfers", "holds", "snapshot beside", "wallet bytes", "reads beside writes", "judged again", "purses over HTTP",
+    "transfers", "holds", "settle", "expire", "snapshot beside", "wallet bytes", "reads beside writes", "judged again",
+    "purses over HTTP",
 }  # fmt: skip
 
 
