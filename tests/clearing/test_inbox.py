@@ -26,6 +26,7 @@ from tests.clearing.test_member_messages import (
 from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
 from sycee.clearing import inbox, member_messages, receiving
+from sycee.core.errors import IntegrityError
 from sycee.database.events import EventKind, events_after
 from sycee.iso20022.cancellations import CancellationAnswer, Resolution
 from sycee.iso20022.credit_transfer_messages import CustomerTransfer, CustomerTransfers, PaymentIds, Settlement
@@ -205,3 +206,39 @@ def test_a_crash_before_the_answer_to_a_resolution_loses_nothing(town: Place, mo
     count = len(passed_on(town, NORTH_BANK))
     assert read(take(town, content, participant=SOUTH_BANK).answer).name == "admi.007.001.01"
     assert len(passed_on(town, NORTH_BANK)) == count
+
+
+# --- deliveries in which refused messages have the id of a good one ---
+
+
+@pytest.mark.parametrize("refused", ["other method", "other kind"])
+def test_the_booked_message_is_forwarded_and_not_a_refused_one_of_the_same_id(town: Place, refused: str) -> None:
+    number = {"other method": 50, "other kind": 52}[refused]
+    if refused == "other method":
+        bad = customers((number, SOUTH.bic), minor=1_000_000_00, settlement=Settlement(method="COVE"))
+    else:
+        bad = customers((number + 1, SOUTH.bic), id=f"M{number}", sender=SOUTH)
+    answered = take(town, bad, customers((number, SOUTH.bic)))
+    assert (answered.stored, answered.refused) == (1, 1)
+    assert town.release()[0] == 1
+    (paid,) = passed_on(town, SOUTH_BANK)[-1].value.transactions
+    assert (paid.ids.uetr, paid.amount) == (uetr(number), Amount("CNY", 1_00))
+
+
+def test_a_request_that_was_refused_is_not_forwarded_for_one_of_the_same_id(town: Place) -> None:
+    take(town, transfer(54))
+    assert town.release()[0] == 1
+    answered = take(town, cancel("C54", 54, 54), cancel("C54", 54))
+    assert answered.refused == 1
+    request = passed_on(town, SOUTH_BANK)[-1]
+    assert (request.name, [each.uetr for each in request.value.transactions]) == ("camt.056.001.08", [uetr(54)])
+
+
+def test_a_stored_message_that_is_not_of_the_payment_is_not_forwarded(town: Place) -> None:
+    take(town, customers((56, SOUTH.bic)))
+    assert town.release()[0] == 1
+    waits = town.bank.clearing.inbox.page(SOUTH_BANK)[-1]
+    forwarding = town.bank.clearing.forwarding(HOUSE)
+    number = town.bank.clearing.payments.get(uetr(1)).number
+    with pytest.raises(IntegrityError, match=f"has no transfer that is payment {number}"):
+        forwarding.content(waits._replace(payment=number))

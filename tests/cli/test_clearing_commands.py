@@ -27,7 +27,9 @@ from tests.clearing.world import (
 )
 
 from sycee.bank.bank import Bank
+from sycee.clearing.tables import MESSAGES
 from sycee.core.keys import SigningKey
+from sycee.database.transactions import write as store
 from sycee.iso20022.messages import read
 
 NAMES = {NORTH_BANK: "north", SOUTH_BANK: "south", EAST_BANK: "east"}
@@ -192,14 +194,26 @@ def test_other_messages_are_answered_and_pay_outs_made(sycee: Any, bank: Path, k
     assert read((folder / "cancel.answer.xml").read_bytes()).value.status == "RJCR"  # the payment came later
     released = sycee("clearing", "release", bank, "--key", keys / "house.pem")
     assert released.out == "1 payment booked, 1 pay-out made, 0 refused\n"
+    place_transfer(bank, 9)  # as damage would: the delivery has one message
     told = sycee("clearing", "reports", bank, tmp_path / "out")
-    assert told.out == "1 payment reported in 1 file, 1 pay-out in as many, 1 message passed on\n"
+    assert (told.code, told.out) == (3, "1 payment reported in 1 file, 1 pay-out in as many\n")
+    assert "inbox message 1 of SOUTCNB1XXX is not written: the delivery has no pacs.008.001.08" in told.err
+    place_transfer(bank, 0)
+    told = sycee("clearing", "reports", bank, tmp_path / "out")
+    assert (told.code, told.out) == (0, "0 payments reported in 0 files, 1 message passed on\n")
     (receipt,) = (tmp_path / "out" / CODES[NORTH_BANK]).glob("pay-out-*.xml")
     (passed_on,) = (tmp_path / "out" / CODES[SOUTH_BANK]).iterdir()
     assert (passed_on.name, read(passed_on.read_bytes()).name) == ("inbox-1.xml", "pacs.008.001.08")
     (details,) = read(receipt.read_bytes()).value.details
     assert (details.original, details.handling[0].status) == ("P1", "COMP")
     assert sycee("clearing", "reports", bank, tmp_path / "out").out == "0 payments reported in 0 files\n"
+
+
+def place_transfer(bank: Path, part: int) -> None:
+    """Store that the transfer of a customer is this message of its delivery."""
+    change = MESSAGES.update().where(MESSAGES.c.kind == "pacs.008.001.08").values(part=part)
+    with Bank.open(bank) as opened:
+        store(opened.stores.engine, lambda connection: connection.execute(change))
 
 
 def test_money_moves_in_and_out_of_positions(sycee: Any, bank: Path, keys: Path) -> None:

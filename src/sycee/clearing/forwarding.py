@@ -6,26 +6,30 @@ Each has one payment, the house as its sender in the header, and the references 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
-from sycee.clearing.gateway import find_message, unpack
 from sycee.clearing.house import Register
 from sycee.clearing.inbox import CUSTOMER_TRANSFER, InboxMessage
 from sycee.clearing.investigations import REQUEST, Investigations
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Receiving
+from sycee.clearing.stored_messages import StoredMessages
+from sycee.core import money
+from sycee.core.errors import IntegrityError
 from sycee.core.extras import extra
 
 with extra("iso20022"):
     from sycee.iso20022 import answers
-from sycee.iso20022.bulk_credit_transfers import institution_of
+from sycee.iso20022.bulk_credit_transfers import bank_code, institution_of
 from sycee.iso20022.business_header import End, Header
-from sycee.iso20022.cancellations import CancellationRequest, Matter, Resolution
+from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, CancelledPayment, Matter, Resolution
 from sycee.iso20022.credit_transfer_messages import CustomerTransfers
 from sycee.iso20022.institutions import Actor, Institution
 from sycee.iso20022.messages import Message, write
 
+_T = TypeVar("_T", CancelledPayment, CancellationAnswer)
 _STATUSES: Final = {"ACCR": "CNCL", "RJCR": "RJCR"}  # of an investigation, by that of its payment
 
 
@@ -36,17 +40,17 @@ class Forwarding:
         self, register: Register, receiving: Receiving, payments: Payments, investigations: Investigations,
         house: Institution,
     ) -> None:  # fmt: skip
-        self._register, self._receiving, self._payments = register, receiving, payments
+        self._register, self._stored, self._payments = register, StoredMessages(receiving), payments
         self._investigations, self._house = investigations, house
 
     def content(self, each: InboxMessage) -> bytes:
-        """Return the bytes of a message."""
+        """Return the bytes of a message. Raises IntegrityError if the stored message is not about the payment."""
         paid = self._payments.of_numbers([each.payment])[each.payment]
-        source = self._source(each.source)
+        source = self._stored.message(each.source)
         codes = {one.participant: one.code for one in self._register.participants()}
         receiver = institution_of(codes[each.participant])
         if each.kind == CUSTOMER_TRANSFER:
-            value: object = _transfer(source.value, paid)
+            value: object = _transfer(source.value, paid, codes[paid.receiver])
         elif each.kind == REQUEST:
             value = self._request(source.value, paid, each, receiver)
         else:
@@ -60,32 +64,44 @@ class Forwarding:
     def _request(
         self, value: CancellationRequest, paid: Payment, each: InboxMessage, receiver: Institution
     ) -> CancellationRequest:
-        (mine,) = [one for one in value.transactions if one.uetr == paid.uetr]
+        mine = _of_uetr(value.transactions, paid.uetr)
         return CancellationRequest(
             id=f"F{each.number}", sender=Actor(institution=self._house), receiver=Actor(institution=receiver),
             created=answers.moment(each.at_ns), matter=_matter(value), transactions=(mine,),
         )  # fmt: skip
 
     def _answer(self, value: Resolution, paid: Payment, each: InboxMessage, receiver: Institution) -> Resolution:
-        (mine,) = [one for one in value.transactions if one.uetr == paid.uetr]
-        asked: CancellationRequest = self._source(self._investigations.asked_of(each.source, each.payment)).value
+        mine = _of_uetr(value.transactions, paid.uetr)
+        number = self._investigations.asked_of(each.source, each.payment)
+        asked: CancellationRequest = self._stored.message(number).value
         return Resolution(
             id=f"F{each.number}", sender=Actor(institution=self._house), receiver=Actor(institution=receiver),
             created=answers.moment(each.at_ns), matter=_matter(asked), status=_STATUSES[mine.status],
             transactions=(replace(mine, matter=None),),
         )  # fmt: skip
 
-    def _source(self, message: int) -> Message:
-        """Return a stored message."""
-        business_id, kind, delivery = self._receiving.named(message)
-        return find_message(unpack(self._receiving.content(delivery)), kind, business_id)
 
-
-def _transfer(value: CustomerTransfers, paid: Payment) -> CustomerTransfers:
-    (mine,) = [one for one in value.transactions if one.ids.uetr == paid.uetr]
+def _transfer(value: CustomerTransfers, paid: Payment, code: str) -> CustomerTransfers:
+    """Return the transfer of a payment, which must be the one that was booked. `code`: of its receiver."""
+    mine = next((one for one in value.transactions if one.ids.uetr == paid.uetr), None)
+    receiver = (mine.receiver if mine else None) or value.receiver
+    if (
+        mine is None
+        or receiver is None
+        or (mine.amount.minor, money.currency(mine.amount.currency).numeric) != (paid.minor, paid.currency)
+        or bank_code(receiver) != code
+    ):
+        raise IntegrityError(f"the stored message has no transfer that is payment {paid.number}, {paid.uetr}")
     total = value.total if len(value.transactions) == 1 else None
     own = replace(mine, ids=replace(mine.ids, clearing=str(paid.number)))
     return replace(value, total=total, transactions=(own,))
+
+
+def _of_uetr(answers: Sequence[_T], uetr: str) -> _T:
+    found = next((one for one in answers if one.uetr == uetr), None)
+    if found is None:
+        raise IntegrityError(f"the stored message does not name payment {uetr}")
+    return found
 
 
 def _matter(value: CancellationRequest) -> Matter:

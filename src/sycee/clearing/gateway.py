@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -26,7 +26,7 @@ from sycee.clearing.receiving import Delivery, Receiving
 from sycee.clearing.tables import BOOKED, OPEN, RETURNED
 from sycee.core import money
 from sycee.core.arrays import Array
-from sycee.core.errors import NotFound, UsageError
+from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
 with extra("iso20022"):
@@ -170,7 +170,8 @@ class Gateway:
             good.pop(number, None)
         # Everything is made before the first payment is stored: an error refuses the delivery as a whole.
         made: list[tuple[str, Instructions, Mapping[int, range]]] = [
-            (kind, sent, {number: range(sent.size)}) for number, (sent, kind) in returning.items()
+            (kind, replace(sent, parts=[number]), {number: range(sent.size)})
+            for number, (sent, kind) in returning.items()
         ]
         of_kind: dict[str, dict[int, TransferMessage]] = {}
         for number, good_one in good.items():
@@ -216,6 +217,7 @@ class Gateway:
             back_amounts=np.array([each.minor for each in pairs], np.int64),
             partners=uetr_bytes([each.partner for each in pairs]),
             chains=chains.crossing(messages, contents),
+            parts=list(good),
         )
         return made, places
 
@@ -351,19 +353,6 @@ def read_as(kind: str, content: bytes, file: str = "the message") -> Message:
         problem = f"the document is a {message.name}, and text before it names a {kind}"
         raise MessageError(file, 0, "", problem, right="no tag of a document in comments", reason=CONTENT)
     return message
-
-
-def find_message(parts: Sequence[bytes], kind: str, business_id: str) -> Message:
-    """Return the message of a kind and an id in a delivery. Others there may be wrong: they were refused."""
-    for part in parts:
-        if kind_of(part) == kind:
-            try:
-                message = read_as(kind, part)
-            except MessageError:
-                continue
-            if id_of(message) == business_id:
-                return message
-    raise NotFound(f"the delivery has no {kind} with the id {business_id}")
 
 
 def id_of(message: Message) -> str:

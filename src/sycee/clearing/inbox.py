@@ -48,9 +48,12 @@ class Inbox:
         chosen = (INBOX.c.participant == participant) & (INBOX.c.number > after)
         return self._read(chosen, most)
 
-    def unread(self, *, most: int = 1_000) -> Sequence[InboxMessage]:
-        """Return up to `most` messages to all participants that were not handed over as files yet, in order."""
-        return self._read((INBOX.c.read_ns == 0) & (INBOX.c.number > 0), most)
+    def unread(self, *, after: int = 0, most: int = 1_000) -> Sequence[InboxMessage]:
+        """Return up to `most` messages to all participants that were not handed over as files yet, in order.
+
+        `after`: only those with numbers above it.
+        """
+        return self._read((INBOX.c.read_ns == 0) & (INBOX.c.number > after), most)
 
     def mark_read(self, number: int) -> None:
         """Store that a message was handed over."""

@@ -49,6 +49,7 @@ class Instructions:
     - `partners`: (n, 16) u1, of payment against payment whose other side has another UETR: that UETR, else zero.
     - `chains`: by row, of the payments that may cross a border, for compliance. Equal chains may be one object.
     - `back_chains`: the same of the other side's leg, where the delivery has the mandate of both sides.
+    - `parts`: of the messages, their numbers in the delivery from 0; empty for a delivery of one message.
 
     Columns that are omitted are zero, and `priorities` NORMAL. Raises UsageError for columns of other lengths.
     """
@@ -68,6 +69,7 @@ class Instructions:
     partners: Bytes = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
     chains: Mapping[int, Chain] = field(default_factory=dict)
     back_chains: Mapping[int, Chain] = field(default_factory=dict)
+    parts: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         count = len(self.amounts)
@@ -94,6 +96,10 @@ class Instructions:
             0 < len(each) <= BUSINESS_ID_MAX for each in self.business_ids
         ):
             raise UsageError(f"a business message id has 1 to {BUSINESS_ID_MAX} characters and is in a delivery once")
+        if not self.parts:
+            object.__setattr__(self, "parts", (0,) * len(self.business_ids))
+        if len(self.parts) != len(self.business_ids):
+            raise UsageError(f"parts are integers, one for each of the {len(self.business_ids)} messages")
         last = len(self.business_ids) - 1
         if self.messages[0] < 0 or self.messages[-1] > last or np.any(np.diff(self.messages) < 0):
             raise UsageError("the messages of payments are indexes of business_ids, ascending")

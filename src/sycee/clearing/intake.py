@@ -68,7 +68,7 @@ class Intake:
             error = delivered.errors.get(number)
             if error is None and number in requests:
                 try:
-                    made.append(self._requests.answer(part, sender, id=id, at_ns=now_ns))
+                    made.append(self._requests.answer(part, sender, number=number, id=id, at_ns=now_ns))
                 except MessageError as wrong:
                     error, refused = wrong, refused + 1
             if error is not None:
@@ -128,7 +128,7 @@ class _Earlier:
 
     def has(self, message: int, part: bytes) -> bool:
         """Return whether the delivery of a stored message has these bytes."""
-        *_, delivery = self._receiving.named(message)
+        delivery = self._receiving.place(message).delivery
         if delivery != self._delivery:
             self._delivery, self._parts = delivery, frozenset(unpack(self._receiving.content(delivery)))
         return part in self._parts

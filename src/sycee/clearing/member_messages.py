@@ -20,12 +20,13 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing import reasons
 from sycee.clearing.account_days import AccountDays, number_of
-from sycee.clearing.gateway import find_message, id_of, kind_of, read_as, unpack
+from sycee.clearing.gateway import id_of, kind_of, read_as
 from sycee.clearing.house import Position, Register
 from sycee.clearing.investigations import Investigations
 from sycee.clearing.pay_outs import PayOut, PayOuts
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Delivery, Receiving, SameId
+from sycee.clearing.stored_messages import StoredMessages
 from sycee.clearing.tables import BOOKED, CANCELLED, DECIDED, OPEN, REFUSED, RETURNED
 from sycee.core import money
 from sycee.core.errors import NotFound, UsageError
@@ -78,10 +79,11 @@ class MemberMessages:
         self._investigations = investigations
         self._pay_outs, self._days, self._house, self._zone = pay_outs, days, house, zone
 
-    def answer(self, part: bytes, sender: Delivery, *, id: str, at_ns: int) -> bytes:
+    def answer(self, part: bytes, sender: Delivery, *, number: int, id: str, at_ns: int) -> bytes:
         """Do what a message asks, and return its answer, which is stored. Raises MessageError for one that is refused.
 
-        Nothing is kept of a refused message, so that a corrected one can have its id.
+        `number`: of the message in its delivery, from 0. Nothing is kept of a refused message, so that a corrected one
+        can have its id.
         """
         message = read_as(kind_of(part), part)
         _require_sender(message, sender.code)
@@ -98,15 +100,15 @@ class MemberMessages:
         also = check(message, sender)
         # An answer that changes nothing is made before the message is kept: it may be refused for its length.
         made = write(do(message, sender, id, at_ns)) if message.name in _READING else None
-        number, first = self._keep(message, sender, also)
+        kept, first = self._keep(message, sender, number, also)
         if first is None:
-            first = self._receiving.answer(number, made or write(do(message, sender, id, at_ns)))
+            first = self._receiving.answer(kept, made or write(do(message, sender, id, at_ns)))
         return first
 
-    def _keep(self, message: Message, sender: Delivery, also: Also | None) -> tuple[int, bytes | None]:
+    def _keep(self, message: Message, sender: Delivery, part: int, also: Also | None) -> tuple[int, bytes | None]:
         business_id = id_of(message)
         try:
-            return self._receiving.keep(sender, business_id, kind=message.name, also=also)
+            return self._receiving.keep(sender, business_id, kind=message.name, part=part, also=also)
         except SameId as error:
             place = "AppHdr/BizMsgIdr" if message.header else "MsgId"
             raise _error(place, error.message, "a new id", reasons.SAME_MESSAGE) from error
@@ -135,8 +137,9 @@ class MemberMessages:
 
     def receipts(self, *, at_ns: int) -> Iterator[tuple[PayOut, bytes]]:
         """Yield the pay-outs that ended and have no receipt yet, each with its camt.025: COMP, or REJT and a reason."""
-        for each, business_id, delivery in self._pay_outs.unanswered():
-            message = find_message(unpack(self._receiving.content(delivery)), PAY_OUT, business_id)
+        stored = StoredMessages(self._receiving)
+        for each in self._pay_outs.unanswered():
+            message = stored.message(each.message)
             outcome = Outcome(NOT_PAID if each.reason else PAID, each.reason, each.words)
             id = f"P{each.message}"
             yield each, write(answers.receipt(message, outcome, id=id, at_ns=at_ns, house=self._house))

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing import reasons
 from sycee.clearing.positions import PAY_OUT, Positions
-from sycee.clearing.tables import DONE, MESSAGES, PAY_OUTS
+from sycee.clearing.tables import DONE, PAY_OUTS
 from sycee.core import ids, money
 from sycee.core.clock import read_ns
 from sycee.core.result_codes import Result
@@ -74,17 +74,12 @@ class PayOuts:
                 done, refused = done + outcome.created, refused + (not outcome.created)
         return done, refused
 
-    def unanswered(self) -> Sequence[tuple[PayOut, str, int]]:
-        """Return the pay-outs that ended and have no receipt, each with the id of its message and its delivery."""
+    def unanswered(self) -> Sequence[PayOut]:
+        """Return the pay-outs that ended and have no receipt, in order of their messages."""
         chosen = (PAY_OUTS.c.ended_ns > 0) & (PAY_OUTS.c.answered_ns == 0)
-        query = (
-            sqlalchemy.select(PAY_OUTS, MESSAGES.c.business_id, MESSAGES.c.delivery)
-            .join(MESSAGES, MESSAGES.c.message == PAY_OUTS.c.message)
-            .where(chosen)
-            .order_by(PAY_OUTS.c.message)
-        )
+        query = sqlalchemy.select(PAY_OUTS).where(chosen).order_by(PAY_OUTS.c.message)
         with reading(self._stores.engine) as connection:
-            return [(PayOut(*row[:-2]), row[-2], row[-1]) for row in connection.execute(query)]
+            return [PayOut(*row) for row in connection.execute(query)]
 
     def mark_answered(self, message: int) -> None:
         """Store that the receipt of a pay-out was handed over."""

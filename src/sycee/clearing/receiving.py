@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy
@@ -71,6 +71,15 @@ class Delivery:
     row: Mapping[str, Any]
 
 
+class Place(NamedTuple):
+    """Where a stored message is. Fields as of the table `clearing_messages`."""
+
+    business_id: str
+    kind: str
+    delivery: int
+    part: int
+
+
 class Receiving:
     """Deliveries to the house of one bank. `screens`: whether payments across a border need a permit of compliance."""
 
@@ -117,13 +126,14 @@ class Receiving:
         return write(self._stores.engine, store)
 
     def keep(
-        self, verified: Delivery, business_id: str, *, kind: str,
+        self, verified: Delivery, business_id: str, *, kind: str, part: int = 0,
         also: Callable[[Connection, int], None] | None = None,
     ) -> tuple[int, bytes | None]:  # fmt: skip
         """Keep a message of a delivery that has no payments; return its number and its answer, if it has one already.
 
-        The same business message id again returns the first message. `also`: writes more, with the number of a new
-        message, in the same transaction. Raises SameId if the first message is of another kind.
+        The same business message id again returns the first message. `part`: the message's number in the delivery.
+        `also`: writes more, with the number of a new message, in the same transaction. Raises SameId if the first
+        message is of another kind.
         """
         participant, delivery = verified.participant, verified.row
         mine = (MESSAGES.c.participant == participant) & (MESSAGES.c.business_id == business_id)
@@ -139,7 +149,7 @@ class Receiving:
             number = _next(connection, MESSAGES.c.message)
             row = {
                 "message": number, "participant": participant, "business_id": business_id, "kind": kind,
-                "delivery": delivery["id"] if earlier is None else earlier, "answer": None,
+                "delivery": delivery["id"] if earlier is None else earlier, "part": part, "answer": None,
             }  # fmt: skip
             connection.execute(MESSAGES.insert().values(row))
             if also is not None:
@@ -170,12 +180,11 @@ class Receiving:
         """Return the time of the bank's clock."""
         return read_ns(self._stores.clock)
 
-    def named(self, message: int) -> tuple[str, str, int]:
-        """Return business id and kind of a message, and the delivery with which it came first."""
-        query = sqlalchemy.select(MESSAGES.c.business_id, MESSAGES.c.kind, MESSAGES.c.delivery)
+    def place(self, message: int) -> Place:
+        """Return the place of a message, in the delivery with which it was stored."""
+        query = sqlalchemy.select(*(MESSAGES.c[name] for name in Place._fields)).where(MESSAGES.c.message == message)
         with reading(self._stores.engine) as connection:
-            business_id, kind, delivery = connection.execute(query.where(MESSAGES.c.message == message)).one()
-        return business_id, kind, delivery
+            return Place(*connection.execute(query).one())
 
     def content(self, delivery: int) -> bytes:
         """Return the content of a delivery, as it came."""
@@ -284,6 +293,7 @@ class _Storing:
         columns = {
             "message": np.arange(first, first + count), "participant": self._participant,
             "business_id": list(made.business_ids), "kind": kind, "delivery": id_bytes(delivery),
+            "part": np.array(made.parts, np.int64),
         }  # fmt: skip
         insert_columns(self._connection, MESSAGES, columns, may_exist=True)
         query = sqlalchemy.select(MESSAGES.c.message).where(MESSAGES.c.message >= first)

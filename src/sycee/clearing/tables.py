@@ -188,7 +188,8 @@ DELIVERIES: Final = Table(
     *required(Id128, "who"),
     UniqueConstraint("participant", "digest", name="clearing_deliveries_content"),
 )
-# One row for each business message. `business_id`: the sender's, used once. `answer`: of a message without payments.
+# One row for each business message. `business_id`: the sender's, used once. `part`: its number in the delivery, from 0;
+# -1 for a message of a version that did not store it. `answer`: of a message without payments.
 MESSAGES: Final = Table(
     "clearing_messages",
     METADATA,
@@ -196,6 +197,7 @@ MESSAGES: Final = Table(
     *required(Integer, "participant"),
     *required(Text, "business_id", "kind"),
     *required(Id128, "delivery"),
+    *required(Integer, "part"),
     Column("answer", LargeBinary),
     UniqueConstraint("participant", "business_id", name="clearing_messages_business_id"),
 )

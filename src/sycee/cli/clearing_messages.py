@@ -14,8 +14,8 @@ from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import one_key
 from sycee.cli.proposing import maker_of, signing_keys
-from sycee.cli.terminal import print_list, show
-from sycee.core.errors import UsageError
+from sycee.cli.terminal import note, print_list, show
+from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.words import quantity
 
 
@@ -71,11 +71,12 @@ def reports(
 ) -> int:
     """Write reports about payments (pacs.002) and pay-outs (camt.025) that ended and have none yet: OUT/CODE/NAME.xml.
 
-    Also what the house passes on to participants. A second call writes nothing twice.
+    Also what the house passes on to participants. A second call writes nothing twice. Exit code 3 if a message of an
+    inbox does not agree with its payment: it is not written, and the others are.
     """
     from sycee.core.output_files import write_file
 
-    count = files = receipts = passed_on = 0
+    count = files = receipts = passed_on = exit_code = 0
     with open_bank(folder) as bank:
         codes = {each.participant: each.code for each in bank.clearing.register.participants()}
         gateway, payments = bank.clearing.gateway(), bank.clearing.payments
@@ -95,17 +96,25 @@ def reports(
             bank.clearing.pay_outs.mark_answered(paid.message)
             receipts += 1
         forwarding, inbox = bank.clearing.forwarding(house_name(bank)), bank.clearing.inbox
-        while unread := inbox.unread():
+        after = 0
+        while unread := inbox.unread(after=after):
             for message in unread:
-                place = out / codes[message.participant]
+                after, code = message.number, codes[message.participant]
+                try:
+                    content = forwarding.content(message)
+                except IntegrityError as error:
+                    note(f"inbox message {message.number} of {code} is not written: {error.message}")
+                    exit_code = error.exit_code
+                    continue
+                place = out / code
                 place.mkdir(parents=True, exist_ok=True)
-                write_file(place / f"inbox-{message.number}.xml", forwarding.content(message))
+                write_file(place / f"inbox-{message.number}.xml", content)
                 inbox.mark_read(message.number)
                 passed_on += 1
     others = f", {quantity(receipts, 'pay-out')} in as many" if receipts else ""
     others += f", {quantity(passed_on, 'message')} passed on" if passed_on else ""
     show(f"{quantity(count, 'payment')} reported in {quantity(files, 'file')}{others}")
-    return 0
+    return exit_code
 
 
 def queue(

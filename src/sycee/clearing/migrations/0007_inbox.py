@@ -13,7 +13,8 @@ NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables, and let messages name their parts of deliveries."""
+    op.add_column("clearing_messages", Column("part", Integer, nullable=False, server_default="-1"))
     op.create_table(
         "clearing_inbox",
         Column("source", NUMBER, primary_key=True, autoincrement=False),
