@@ -90,6 +90,16 @@ def test_a_transfer_of_a_customer_is_booked_and_passed_on(town: Place) -> None:
     assert len(passed_on(town, SOUTH_BANK)) == 1
 
 
+def test_a_message_with_several_transfers_is_read_once_for_all_of_them(town: Place) -> None:
+    sent = customers(*((number, SOUTH.bic) for number in range(60, 64)))
+    take(town, sent)
+    assert town.release()[0] == 4
+    forwarding = town.bank.clearing.forwarding(HOUSE)
+    last = town.bank.clearing.inbox.page(SOUTH_BANK)[-4:]
+    found = [read(forwarding.content(each)).value.transactions[0].ids.uetr for each in last]
+    assert (found, forwarding.bytes_read) == ([uetr(number) for number in range(60, 64)], len(sent))
+
+
 def test_a_transfer_that_another_message_settles_moves_no_money(town: Place) -> None:
     name, words = refusal(take(town, customers((5, SOUTH.bic), settlement=Settlement(method="COVE"))))
     assert (name, "FIToFICstmrCdtTrf/GrpHdr/SttlmInf/SttlmMtd: is COVE" in words) == ("pacs.002.001.10", True), words

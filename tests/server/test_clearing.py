@@ -30,6 +30,7 @@ from sycee.database.events import EventKind, events_after
 from sycee.database.transactions import write
 from sycee.iso20022.messages import read
 from sycee.server.auth.clients import Clients
+from sycee.server.routes import clearing as routes
 from sycee.server.tables import SCHEMA
 
 MESSAGES = f"/v1/operators/{NORTH_BANK}/clearing/messages"
@@ -176,7 +177,7 @@ def test_messages_of_each_kind_are_answered(town: Served) -> None:
     assert town.house.bank.clearing.pay_outs.perform(**town.house.signing) == (1, 0)
 
 
-def test_what_is_passed_on_is_read_by_its_receiver(town: Served) -> None:
+def test_what_is_passed_on_is_read_by_its_receiver(town: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = town.send(customers((64, CODES[SOUTH_BANK])))
     assert (sent.status_code, statuses(sent.content)) == (201, [(uetr(64), "PDNG", "")])
     assert town.house.release()[0] >= 1
@@ -187,6 +188,11 @@ def test_what_is_passed_on_is_read_by_its_receiver(town: Served) -> None:
     assert read(rows[0]["content"].encode()).value.transactions[0].creditor.name == "Bea"
     page = town.south.get(f"{SOUTHERN}/inbox", params={"limit": 1}).json()
     assert town.south.get(f"{SOUTHERN}/inbox", params={"cursor": page["next"]}).json()["rows"] == rows[1:]
+    with monkeypatch.context() as small:
+        small.setattr(routes, "INBOX_READ_MAX", 1)  # a page ends before it reads a second message
+        page = town.south.get(f"{SOUTHERN}/inbox").json()
+        assert page["rows"] == rows[:1]
+        assert town.south.get(f"{SOUTHERN}/inbox", params={"cursor": page["next"]}).json()["rows"] == rows[1:]
     assert town.north.get(f"{SOUTHERN}/inbox").status_code == 404
     answer = town.send_from_south(resolution("H10", 64, status="RJCR"))
     assert (answer.status_code, read(answer.content).name) == (200, "admi.007.001.01")

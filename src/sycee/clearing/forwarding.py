@@ -43,6 +43,11 @@ class Forwarding:
         self._register, self._stored, self._payments = register, StoredMessages(receiving), payments
         self._investigations, self._house = investigations, house
 
+    @property
+    def bytes_read(self) -> int:
+        """Return the size of the stored messages that were read, each once for its neighbours."""
+        return self._stored.bytes_read
+
     def content(self, each: InboxMessage) -> bytes:
         """Return the bytes of a message. Raises IntegrityError if the stored message is not about the payment."""
         paid = self._payments.of_numbers([each.payment])[each.payment]

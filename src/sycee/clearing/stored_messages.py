@@ -15,10 +15,13 @@ _MESSAGES_MAX: Final = 2  # kept: an answer, and the request that it answers
 
 
 class StoredMessages:
-    """Reads messages. It keeps the last two, and the content of the last delivery: neighbours share them."""
+    """Reads messages. It keeps the last two, and the content of the last delivery: neighbours share them.
+
+    `bytes_read`: of all messages that were read and not kept from before, as a measure of work.
+    """
 
     def __init__(self, receiving: Receiving) -> None:
-        self._receiving, self._delivery = receiving, 0
+        self._receiving, self._delivery, self.bytes_read = receiving, 0, 0
         self._parts: Sequence[bytes] = ()
         self._messages: dict[int, Message] = {}
 
@@ -40,6 +43,7 @@ class StoredMessages:
         if place.part < 0:
             return _find(self._parts, place, lost)
         require(place.part < len(self._parts), lost)
+        self.bytes_read += len(self._parts[place.part])
         try:
             message = read_as(place.kind, self._parts[place.part])
         except MessageError as error:

@@ -28,6 +28,7 @@ router = APIRouter(prefix="/v1", tags=["clearing"])
 XML: Final = "application/xml"
 COUNTS: Final = "Sycee-Payments"  # a header of the answer: stored=1, duplicates=0, refused=0
 INBOX_BYTES_MAX: Final = 4 << 20  # of the messages of one page, but for its first one
+INBOX_READ_MAX: Final = 16 << 20  # of stored messages that a page reads, but for the last one: about two seconds
 SIGNATURE: Final = r"^[0-9a-f]{128}$"
 
 Signature = Annotated[
@@ -217,8 +218,11 @@ async def list_clearing_inbox(
         forwarding = bank.clearing.forwarding(house_of(bank, caller, operator))
         found = bank.clearing.inbox.page(operator, after=_place(cursor, after), most=limit + 1)
         rows: list[dict[str, Any]] = []
-        size = 0
+        size = source = 0
         for each in found[:limit]:
+            if forwarding.bytes_read > INBOX_READ_MAX and each.source != source:
+                break
+            source = each.source
             content = forwarding.content(each).decode()
             size += len(content)
             if rows and size > INBOX_BYTES_MAX:
