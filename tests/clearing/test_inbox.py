@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+import sqlalchemy
 from tests.clearing.test_gateway import CREATED, TODAY, transfer
 from tests.clearing.test_member_messages import (
     EAST,
@@ -25,7 +27,8 @@ from tests.clearing.test_member_messages import (
 )
 from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
-from sycee.clearing import inbox, member_messages, receiving
+from sycee.clearing import inbox, member_messages, receiving, set_payments
+from sycee.clearing.tables import INBOX, MEMBERS
 from sycee.core.errors import IntegrityError
 from sycee.database.events import EventKind, events_after
 from sycee.iso20022.cancellations import CancellationAnswer, Resolution
@@ -110,10 +113,34 @@ def test_a_transfer_that_another_message_settles_moves_no_money(town: Place) -> 
 def test_a_cancelled_transfer_is_not_passed_on(town: Place) -> None:
     count = len(passed_on(town, SOUTH_BANK))
     take(town, customers((7, SOUTH.bic), minor=10**9))
+    waits = sqlalchemy.select(INBOX.c.payment).where(INBOX.c.number == 0)
+    with town.bank.stores.engine.connect() as connection:
+        assert connection.scalars(waits).all() == [town.bank.clearing.payments.get(uetr(7)).number]
     assert value_of(take(town, cancel("C1", 7))).status == "CNCL"
+    with town.bank.stores.engine.connect() as connection:
+        assert connection.scalars(waits).all() == []
     take(town, transfer(8))
     assert town.release()[0] == 1
     assert len(passed_on(town, SOUTH_BANK)) == count
+
+
+def test_a_transfer_that_a_restored_ledger_does_not_have_is_forwarded_again_under_a_new_number(town: Place) -> None:
+    take(town, customers((66, SOUTH.bic)))
+    assert town.release()[0] == 1
+    number = town.bank.clearing.payments.get(uetr(66)).number
+    before = town.bank.clearing.inbox.page(SOUTH_BANK)[-1]
+    assert before.payment == number
+    with town.bank.stores.engine.connect() as connection, connection.begin() as undone:
+        set_id = connection.scalar(sqlalchemy.select(MEMBERS.c.set_id).where(MEMBERS.c.payment == number))
+        given = sqlalchemy.select(INBOX.c.number).where(INBOX.c.payment == number)
+        set_payments.free_members(connection, set_id, np.array([number]))
+        assert connection.scalar(given) == 0
+        set_payments.book_members(connection, set_id, np.array([number]), 1)
+        assert connection.scalar(given) == before.number + 1
+        set_payments.decide_again(connection, set_id)
+        set_payments.book_members(connection, set_id, None, 1)
+        assert connection.scalar(given) == before.number + 2
+        undone.rollback()
 
 
 # --- requests to return a payment ---

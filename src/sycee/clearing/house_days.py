@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing import events, reasons
+from sycee.clearing import events, inbox, reasons
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.pay_outs import PayOuts
@@ -269,6 +269,7 @@ class _Turn:
 
         def store(connection: Connection) -> None:
             events.ended(connection, self._stores.clock, mine, reason)
+            inbox.drop_waiting(connection, mine)
             count = connection.execute(statement).rowcount
             connection.execute(DAYS.update().where(DAYS.c.day == day.day).values(cancelled=count))
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing.tables import BOOKED, INBOX, MEMBERS, PAYMENTS
+from sycee.clearing.tables import BOOKED, INBOX, INBOX_COUNTER, MEMBERS, PAYMENTS
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.database.bulk import insert_columns
@@ -34,6 +34,8 @@ class InboxMessage(NamedTuple):
     at_ns: int
 
 
+# The sum keeps SQLite from the index of numbers: rows that wait are found by their payments.
+_WAITS: Final = (INBOX.c.number + 0) == 0
 _COLUMNS: Final = tuple(INBOX.c[name] for name in InboxMessage._fields)
 
 
@@ -68,7 +70,7 @@ class Inbox:
 
 def add(connection: Connection, source: int, payment: int, participant: int, kind: str, now_ns: int) -> int:
     """Pass a message on in the caller's transaction, and return its number. Call it inside `write`."""
-    number = _next(connection)
+    number = _take_numbers(connection, 1)
     row = {
         "source": source, "payment": payment, "participant": participant, "kind": kind, "number": number,
         "at_ns": now_ns, "read_ns": 0,
@@ -88,30 +90,48 @@ def add_waiting(connection: Connection, sources: Array, payments: Array, partici
 
 def deliver_booked(connection: Connection, set_id: int, now_ns: int) -> None:
     """Pass on what waited for the payments of a set that are booked now."""
-    waits = INBOX.c.number == 0
-    if connection.scalar(sqlalchemy.select(INBOX.c.payment).where(waits).limit(1)) is None:
+    if not _has_waiting(connection):
         return
     joined = INBOX.join(MEMBERS, MEMBERS.c.payment == INBOX.c.payment).join(
         PAYMENTS, PAYMENTS.c.number == INBOX.c.payment
     )
     query = sqlalchemy.select(INBOX.c.source, INBOX.c.payment).select_from(joined)
-    query = query.where(waits, MEMBERS.c.set_id == set_id, PAYMENTS.c.state == BOOKED).order_by(INBOX.c.payment)
+    query = query.where(_WAITS, MEMBERS.c.set_id == set_id, PAYMENTS.c.state == BOOKED).order_by(INBOX.c.payment)
     found = connection.execute(query).all()
     if not found:
         return
-    first = _next(connection)
+    first = _take_numbers(connection, len(found))
     rows = [{"of": row.source, "paid": row.payment, "new": number} for number, row in enumerate(found, first)]
     bind = sqlalchemy.bindparam
     mine = (INBOX.c.source == bind("of")) & (INBOX.c.payment == bind("paid"))
     connection.execute(INBOX.update().where(mine).values(number=bind("new"), at_ns=now_ns), rows)
 
 
-def take_back(connection: Connection, set_id: int) -> None:
-    """Let transfers of customers wait again whose booking a restored ledger does not have."""
-    members = sqlalchemy.select(MEMBERS.c.payment).where(MEMBERS.c.set_id == set_id)
-    chosen = INBOX.c.payment.in_(members) & (INBOX.c.kind == CUSTOMER_TRANSFER)
+def take_back(connection: Connection, payments: Any) -> None:
+    """Mark transfers of `payments`, numbers or a query, as not forwarded: the restored ledger has no booking of them.
+
+    Their numbers are not given again.
+    """
+    chosen = INBOX.c.payment.in_(payments) & (INBOX.c.kind == CUSTOMER_TRANSFER)
     connection.execute(INBOX.update().where(chosen).values(number=0, at_ns=0, read_ns=0))
 
 
-def _next(connection: Connection) -> int:
-    return int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(INBOX.c.number))) or 0) + 1
+def drop_waiting(connection: Connection, chosen: Any) -> None:
+    """Remove what waits for payments that end without being booked. `chosen`: a condition on PAYMENTS."""
+    if _has_waiting(connection):
+        ended = sqlalchemy.select(PAYMENTS.c.number).where(chosen)
+        connection.execute(INBOX.delete().where(_WAITS, INBOX.c.payment.in_(ended)))
+
+
+def _has_waiting(connection: Connection) -> bool:
+    return connection.scalar(sqlalchemy.select(INBOX.c.payment).where(INBOX.c.number == 0).limit(1)) is not None
+
+
+def _take_numbers(connection: Connection, count: int) -> int:
+    """Return the first of `count` consecutive numbers that were never given before."""
+    last = connection.scalar(sqlalchemy.select(INBOX_COUNTER.c.last))
+    if last is None:
+        connection.execute(INBOX_COUNTER.insert().values(id=1, last=count))
+        return 1
+    connection.execute(INBOX_COUNTER.update().values(last=last + count))
+    return int(last) + 1

@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing import events, reasons
+from sycee.clearing import events, inbox, reasons
 from sycee.clearing.tables import (
     BOOKED,
     CANCELLED,
@@ -175,6 +175,7 @@ class Payments:
 
         def cancel(connection: Connection) -> int:
             events.ended(connection, self._stores.clock, chosen, reason)
+            inbox.drop_waiting(connection, chosen)
             return connection.execute(statement).rowcount
 
         return write(self._stores.engine, cancel)

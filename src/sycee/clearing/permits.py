@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.clearing import events
+from sycee.clearing import events, inbox
 from sycee.clearing.payments import uetr_text
 from sycee.clearing.tables import CHAINS, CLEARED, PAIRS, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID
 from sycee.compliance.enforcement import reason_codes
@@ -193,6 +193,7 @@ def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], cl
         for start in range(0, len(refused), _PART):
             chosen = PAYMENTS.c.number.in_(refused[start : start + _PART]) & (PAYMENTS.c.state == VALID)
             events.ended(connection, clock, chosen, reason)
+            inbox.drop_waiting(connection, chosen)
     if bad:
         connection.execute(PAYMENTS.update().where(mine).values(state=REFUSED, reason=bind("why")), bad)
     return len(good)

@@ -76,7 +76,7 @@ def decide_again(connection: Connection, set_id: int) -> None:
     """Take the bookings of a set back: a restored ledger does not have them."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
     _set_originals(connection, set_id, RETURNED, BOOKED)
-    inbox.take_back(connection, set_id)
+    inbox.take_back(connection, _members(set_id))
     values = {"state": DECIDED, "booked_ns": 0, "answered_ns": 0}
     connection.execute(PAYMENTS.update().where(PAYMENTS.c.state == BOOKED, _in_set(set_id)).values(values))
 
@@ -85,7 +85,7 @@ def free_all(connection: Connection, set_id: int) -> None:
     """Queue all payments of a set again."""
     connection.execute(FLOWS.delete().where(FLOWS.c.set_id == set_id))
     _set_originals(connection, set_id, RETURNED, BOOKED)
-    inbox.take_back(connection, set_id)
+    inbox.take_back(connection, _members(set_id))
     again = PAYMENTS.c.state.in_((DECIDED, BOOKED)) & _in_set(set_id)
     values = {"state": QUEUED, "booked_ns": 0, "answered_ns": 0}
     connection.execute(PAYMENTS.update().where(again).values(values))
@@ -103,6 +103,7 @@ def free_members(connection: Connection, set_id: int, numbers: Array) -> None:
         again = PAYMENTS.c.number.in_(part) & PAYMENTS.c.state.in_((DECIDED, BOOKED)) & _in_set(set_id)
         values = {"state": QUEUED, "booked_ns": 0, "answered_ns": 0}
         connection.execute(PAYMENTS.update().where(again).values(values))
+        inbox.take_back(connection, part)
         connection.execute(MEMBERS.delete().where(mine))
 
 
@@ -118,4 +119,8 @@ def _set_originals(connection: Connection, set_id: int, before: str, after: str)
 
 
 def _in_set(set_id: int) -> Any:
-    return PAYMENTS.c.number.in_(sqlalchemy.select(MEMBERS.c.payment).where(MEMBERS.c.set_id == set_id))
+    return PAYMENTS.c.number.in_(_members(set_id))
+
+
+def _members(set_id: int) -> Any:
+    return sqlalchemy.select(MEMBERS.c.payment).where(MEMBERS.c.set_id == set_id)

@@ -290,8 +290,14 @@ Index("clearing_inbox_participant", INBOX.c.participant, INBOX.c.number)
 Index("clearing_inbox_number", INBOX.c.number)
 _UNREAD: Final = INBOX.c.read_ns == 0
 Index("clearing_inbox_unread", INBOX.c.number, sqlite_where=_UNREAD, postgresql_where=_UNREAD)
-_NOT_PASSED_ON: Final = INBOX.c.number == 0
-Index("clearing_inbox_waiting", INBOX.c.payment, sqlite_where=_NOT_PASSED_ON, postgresql_where=_NOT_PASSED_ON)
+Index("clearing_inbox_payment", INBOX.c.payment)
+# One row. `last`: the highest number of the inbox that was ever given.
+INBOX_COUNTER: Final = Table(
+    "clearing_inbox_counter",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    *required(NUMBER, "last"),
+)
 # Requests to return booked payments. `asked`: the sender's message; `answered`: the receiver's, 0 before it.
 INVESTIGATIONS: Final = Table(
     "clearing_investigations",

@@ -26,12 +26,14 @@ def upgrade() -> None:
     )
     op.create_index("clearing_inbox_participant", "clearing_inbox", ["participant", "number"])
     op.create_index("clearing_inbox_number", "clearing_inbox", ["number"])
-    for name, column, condition in (
-        ("clearing_inbox_unread", "number", "read_ns = 0"),
-        ("clearing_inbox_waiting", "payment", "number = 0"),
-    ):
-        where = sqlalchemy.text(condition)
-        op.create_index(name, "clearing_inbox", [column], sqlite_where=where, postgresql_where=where)
+    op.create_index("clearing_inbox_payment", "clearing_inbox", ["payment"])
+    where = sqlalchemy.text("read_ns = 0")
+    op.create_index("clearing_inbox_unread", "clearing_inbox", ["number"], sqlite_where=where, postgresql_where=where)
+    op.create_table(
+        "clearing_inbox_counter",
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("last", NUMBER, nullable=False),
+    )
     op.create_table(
         "clearing_investigations",
         Column("asked", NUMBER, primary_key=True, autoincrement=False),
