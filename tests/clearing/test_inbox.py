@@ -32,12 +32,13 @@ from sycee.clearing.tables import INBOX, MEMBERS
 from sycee.core.errors import IntegrityError
 from sycee.database.events import EventKind, events_after
 from sycee.iso20022.cancellations import CancellationAnswer, Resolution
-from sycee.iso20022.credit_transfer_messages import CustomerTransfer, CustomerTransfers, PaymentIds, Settlement
+from sycee.iso20022.credit_transfer_messages import CustomerTransfer, CustomerTransfers, PaymentIds, Settlement, Words
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Account, Actor, Address, Customer, Institution, StatusReason
 from sycee.iso20022.messages import Message, read
 
 ANN = Customer(name="Ann", address=Address(town="Town", country="CN"))
+STATUS = "pacs.002.001.10"
 BEA = Customer(name="Bea", residence="CN")
 
 
@@ -48,14 +49,14 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         assert made.bank.check() == []
 
 
-def customers(*sent: tuple[int, str], minor: int = 1_00, **named: Any) -> bytes:
+def customers(*sent: tuple[int, str], minor: int = 1_00, for_next_agent: tuple[Words, ...] = (), **named: Any) -> bytes:
     """A pacs.008 of North Bank: from Ann, to Bea at the bank with this code, for each number."""
     made = tuple(
         CustomerTransfer(
             ids=PaymentIds(end_to_end=f"E{number}", uetr=uetr(number)), amount=Amount("CNY", minor),
             charge_bearer="SHAR", debtor=ANN, debtor_agent=NORTH, creditor_agent=Institution(bic=code), creditor=BEA,
             creditor_account=Account(number=f"A{number}"), receiver=Institution(bic=code),
-            remittance=(f"Invoice {number}",),
+            remittance=(f"Invoice {number}",), for_next_agent=for_next_agent,
         )
         for number, code in sent
     )  # fmt: skip
@@ -105,7 +106,10 @@ def test_a_message_with_several_transfers_is_read_once_for_all_of_them(town: Pla
 
 def test_a_transfer_that_another_message_settles_moves_no_money(town: Place) -> None:
     name, words = refusal(take(town, customers((5, SOUTH.bic), settlement=Settlement(method="COVE"))))
-    assert (name, "FIToFICstmrCdtTrf/GrpHdr/SttlmInf/SttlmMtd: is COVE" in words) == ("pacs.002.001.10", True), words
+    assert (name, "FIToFICstmrCdtTrf/GrpHdr/SttlmInf/SttlmMtd: is COVE" in words) == (STATUS, True), words
+    paired = customers((6, SOUTH.bic), for_next_agent=(Words(words=f"/PVP/{uetr(7)}/HKD1.00"),))
+    name, words = refusal(take(town, paired))
+    assert (name, "InstrInf: begins with /PVP/: a transfer of a customer is no payment" in words) == (STATUS, True)
     other = take(town, customers((6, NORTH.bic), sender=SOUTH))
     assert "AppHdr/Fr: SOUTCNB1XXX sends it, and NORTCNB1XXX signed it" in refusal(other)[1]
 

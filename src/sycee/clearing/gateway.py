@@ -33,6 +33,7 @@ with extra("iso20022"):
     from sycee.iso20022 import answers
 from sycee.iso20022.amounts import minor_units
 from sycee.iso20022.bulk_credit_transfers import (
+    CUSTOMER_NAME,
     PAIR,
     URGENCIES,
     TransferMessage,
@@ -366,6 +367,10 @@ def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage 
         place = f"{KINDS[message.name].root}/GrpHdr/SttlmInf/SttlmMtd"
         problem = "is COVE: another message moves the money, and this one advises of it"
         return MessageError(f"message {number + 1}", 0, place, problem, right="SttlmMtd CLRG", reason=NOT_SUPPORTED)
+    if message.name == CUSTOMER_NAME and any(row.pair for row in message.rows):
+        place = f"{KINDS[message.name].root}/CdtTrfTxInf/InstrForNxtAgt/InstrInf"
+        problem = f"begins with {PAIR}: a transfer of a customer is no payment against payment"
+        return MessageError(f"message {number + 1}", 0, place, problem, right=f"a {TRANSFER}", reason=NOT_SUPPORTED)
     named = {message.from_bank, *(row.sender for row in message.rows)} - {"", code}
     if not named:
         try:

@@ -277,7 +277,6 @@ class _Storing:
     def _pass_on(self, numbers: Array, is_new: Array) -> None:
         """Let the messages of new payments that are not refused wait for their receivers."""
         rows = np.flatnonzero(is_new & (self._checked.state > 0))
-        rows = rows[[row not in self._paired for row in rows.tolist()]]
         if rows.size:
             own = self._own[self._made.messages[rows]]
             inbox.add_waiting(self._connection, own, numbers[rows], self._made.receivers[rows])
