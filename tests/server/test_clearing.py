@@ -15,7 +15,7 @@ from tests.bank.world import ANN, BOB
 from tests.clearing import test_member_messages as messages
 from tests.clearing.test_gateway import TODAY, transfer
 from tests.clearing.test_inbox import customers, resolution
-from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
+from tests.clearing.world import CODES, HOUSE_OPERATOR, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
 from tests.iso20022 import valid_messages
 from tests.iso20022.test_bad_messages import BAD
 from tests.server.world import logged_in, new_id, served
@@ -226,6 +226,8 @@ def test_a_quote_is_given_and_accepted(town: Served) -> None:
     assert town.south.post(f"{SOUTHERN}/corridors", json=asked).status_code == 403
     made = town.officer.post(f"{SOUTHERN}/corridors", json=asked)
     assert (made.status_code, town.officer.post(f"{SOUTHERN}/corridors", json=asked).status_code) == (201, 200)
+    house = SOUTHERN.replace(f"/{SOUTH_BANK}/", f"/{HOUSE_OPERATOR}/")  # an operator that is no participant
+    assert town.officer.post(f"{house}/corridors", json=asked | {"id": new_id()}).status_code == 404
     assert town.south.get(f"{SOUTHERN}/corridors").json()["rows"] == []
     assert town.house.bank.proposals.sign(ids.parse(made.json()["proposal"]), ANN, BOB).needs == ()
     (row,) = town.south.get(f"{SOUTHERN}/corridors").json()["rows"]
@@ -267,6 +269,10 @@ def test_a_quote_is_given_and_accepted(town: Served) -> None:
     assert (paid["uetr"], paid["state"], paid["amount"], paid["back_amount"]) == (uetr(70), "queued", "3333", "3636")
     wrong = town.north.post(f"{NORTHERN}/acceptances", content=content, params={"signature": "0" * 128}, headers=JSON)
     assert (wrong.status_code, town.north.get(f"{NORTHERN}/quotes").json()["rows"][0]["left"]) == (400, "26667")
+    content = content.replace(ids.format(8).encode(), ids.format(9).encode())
+    query = {"signature": town.signature(content).hex()}
+    unknown = town.north.post(f"{NORTHERN}/acceptances", content=content, params=query, headers=JSON)
+    assert unknown.status_code == 404, unknown.text
     events = events_after(town.house.bank.stores.engine, 0, most=1_000)
     assert [
         (each.subject, each.operator, each.data) for each in events if each.kind is EventKind.CLEARING_ACCEPTED

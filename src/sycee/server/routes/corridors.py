@@ -174,6 +174,8 @@ async def propose_corridor(
     """Let a participant quote a pair of currencies. Two persons sign: an officer of each currency, or of the board."""
 
     def work(bank: Bank, _: object) -> dict[str, Any]:
+        with hidden("participant of the clearing house"):
+            bank.clearing.register.participant(operator)
         made = bank.clearing.corridors.open(
             operator, body.takes, body.gives, most_minor=integer_of(body.most), valid_s=body.valid_s,
             maker=caller.person, id=body.number,
@@ -248,7 +250,10 @@ async def accept_quote(
     def work(bank: Bank) -> JSONResponse:
         house_of(bank, caller, operator)
         payments = bank.clearing.payments
-        before = payments.sent(operator, quotes.read_acceptance(content).uetr)
+        made = quotes.read_acceptance(content)
+        with hidden("quote"):
+            bank.clearing.corridors.get(made.quote)
+        before = payments.sent(operator, made.uetr)
         stored = bank.clearing.corridors.accept(operator, content, bytes.fromhex(signature), who=caller.person)
         (payment,) = payments.of_numbers([stored]).values()
         return JSONResponse(payment_row(payment, _codes(bank)), 200 if before else 201)
