@@ -27,7 +27,7 @@ from tests.clearing.test_member_messages import (
 )
 from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
-from sycee.clearing import inbox, member_messages, receiving, set_payments
+from sycee.clearing import inbox, investigations, member_messages, receiving, set_payments
 from sycee.clearing.tables import INBOX, MEMBERS
 from sycee.core.errors import IntegrityError
 from sycee.database.events import EventKind, events_after
@@ -218,7 +218,8 @@ def test_only_the_receiver_answers_a_request_and_once(town: Place) -> None:
     ):
         name, found = refusal(take(town, content, participant=participant))
         assert (name, words in found) == ("admi.002.001.01", True), found
-    assert town.bank.clearing.investigations.is_open(town.bank.clearing.payments.get(uetr(20)).number)
+    number = town.bank.clearing.payments.get(uetr(20)).number
+    assert [each.state for each in town.bank.clearing.investigations.of_payment(number)] == ["open"]
     take(town, resolution("N26", 20, status="RJCR"), participant=SOUTH_BANK)
     assert "is no payment" in refusal(take(town, resolution("N27", 20), participant=SOUTH_BANK))[1]
 
@@ -283,3 +284,55 @@ def test_a_stored_message_that_is_not_of_the_payment_is_not_forwarded(town: Plac
     number = town.bank.clearing.payments.get(uetr(1)).number
     with pytest.raises(IntegrityError, match=f"has no transfer that is payment {number}"):
         forwarding.content(waits._replace(payment=number))
+
+
+# --- races and limits ---
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_a_payment_that_is_booked_while_its_cancellation_is_read_is_requested_back(
+    town: Place, monkeypatch: pytest.MonkeyPatch, crashes: bool
+) -> None:
+    number = 70 + crashes
+    take(town, transfer(number))
+    keep = receiving.Receiving.keep
+
+    def keep_and_release(*args: Any, **named: Any) -> Any:
+        kept = keep(*args, **named)
+        assert town.release()[0] == 1
+        return kept
+
+    asked = cancel(f"C{number}", number)
+    with monkeypatch.context() as race:
+        race.setattr(receiving.Receiving, "keep", keep_and_release)
+        if crashes:
+            race.setattr(investigations.Investigations, "ask", interrupted)
+            with pytest.raises(InterruptedError):
+                take(town, asked)
+        else:
+            assert value_of(take(town, asked)).status == "PDCR"
+    assert value_of(take(town, asked)).status == "PDCR"
+    requests = [each for each in passed_on(town, SOUTH_BANK) if each.name == "camt.056.001.08"]
+    assert [each.uetr for one in requests for each in one.value.transactions].count(uetr(number)) == 1
+
+
+def test_an_answer_that_comes_after_another_one_is_refused(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(town, transfer(74))
+    assert town.release()[0] == 1
+    take(town, cancel("C74", 74))
+    number = town.bank.clearing.payments.get(uetr(74)).number
+    take(town, resolution("N74", 74, status="RJCR"), participant=SOUTH_BANK)
+    count = len(passed_on(town, NORTH_BANK))
+    with monkeypatch.context() as race:  # both messages were checked before one of them was kept
+        race.setattr(investigations.Investigations, "find", lambda *_: number)
+        name, words = refusal(take(town, resolution("N75", 74), participant=SOUTH_BANK))
+    assert (name, "was answered by another message" in words) == ("admi.002.001.01", True), words
+    assert [each.state for each in town.bank.clearing.investigations.of_payment(number)] == ["rejected"]
+    assert len(passed_on(town, NORTH_BANK)) == count
+    assert "is no payment" in refusal(take(town, resolution("N75", 74), participant=SOUTH_BANK))[1]
+
+
+def test_requests_and_answers_name_a_limited_number_of_payments(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member_messages, "ASKED_MAX", 1)
+    for content, sender in ((cancel("C76", 76, 77), NORTH_BANK), (resolution("N76", 76, 77), SOUTH_BANK)):
+        assert "names 2 payments, more than 1" in refusal(take(town, content, participant=sender))[1]

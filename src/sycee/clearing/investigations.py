@@ -7,7 +7,8 @@ the receiver's answer to the sender. The money comes back by a return (pacs.004)
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy
@@ -27,10 +28,11 @@ from sycee.clearing.tables import (
 )
 from sycee.core.clock import read_ns
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading
+from sycee.database.transactions import reading, write
 
 REQUEST: Final = "camt.056.001.08"
 ANSWER: Final = "camt.029.001.09"
+_PART: Final = 500  # payments of one transaction
 
 
 class Investigation(NamedTuple):
@@ -64,11 +66,6 @@ class Investigations:
             rows = connection.execute(query.order_by(INVESTIGATIONS.c.asked)).all()
         return [Investigation(**row._mapping, returned=returned) for row in rows]
 
-    def is_open(self, payment: int) -> bool:
-        """Return whether the receiver of a payment was asked to return it, and has not answered."""
-        with reading(self._stores.engine) as connection:
-            return _open(connection, payment) is not None
-
     def asked_of(self, answered: int, payment: int) -> int:
         """Return the message with the request that another message answered."""
         chosen = (INVESTIGATIONS.c.answered == answered) & (INVESTIGATIONS.c.payment == payment)
@@ -89,17 +86,33 @@ class Investigations:
         with reading(self._stores.engine) as connection:
             return int(connection.scalar(query) or 0)
 
-    def ask(self, connection: Connection, asked: int, sender: int, uetrs: Iterable[str]) -> None:
-        """Pass on a request about those payments of a sender that are booked and whose return is not asked already.
+    def ask(self, sender: int, business_id: str, uetrs: Sequence[str]) -> set[str]:
+        """Forward a stored request about payments of its sender; return those whose return is requested now.
 
-        In the transaction that keeps the request. A return, and a payment against payment, is not asked back.
+        `business_id`: of the request. A payment whose return is requested already is not requested again, so the
+        same call has no further effect. No return is requested of a payment that is not booked, of a return, and of a
+        payment against payment.
         """
-        now_ns = read_ns(self._stores.clock)
+        found: set[str] = set()
+        for start in range(0, len(uetrs), _PART):
+            part = uetrs[start : start + _PART]
+            found |= write(self._stores.engine, partial(self._ask, sender=sender, business_id=business_id, uetrs=part))
+        return found
+
+    def _ask(self, connection: Connection, *, sender: int, business_id: str, uetrs: Sequence[str]) -> set[str]:
+        now_ns, found = read_ns(self._stores.clock), set[str]()
+        own = (MESSAGES.c.participant == sender) & (MESSAGES.c.business_id == business_id)
+        asked = connection.execute(sqlalchemy.select(MESSAGES.c.message).where(own)).scalar_one()
         for uetr in uetrs:
             mine = (PAYMENTS.c.uetr == uuid.UUID(uetr).bytes) & (PAYMENTS.c.sender == sender)
             alone = (PAYMENTS.c.state == BOOKED) & (PAYMENTS.c.back_minor == 0) & (PAYMENTS.c.original == 0)
             paid = connection.execute(sqlalchemy.select(PAYMENTS).where(mine, alone)).one_or_none()
-            if paid is None or _open(connection, paid.number) is not None:
+            if paid is None:
+                continue
+            found.add(uetr)
+            by_this = (INVESTIGATIONS.c.asked == asked) | (INVESTIGATIONS.c.state == OPEN)
+            earlier = sqlalchemy.select(INVESTIGATIONS.c.asked).where(INVESTIGATIONS.c.payment == paid.number, by_this)
+            if connection.scalar(earlier.limit(1)) is not None:
                 continue
             row = {
                 "asked": asked, "payment": paid.number, "answered": 0, "state": OPEN, "at_ns": now_ns, "ended_ns": 0,
@@ -107,16 +120,19 @@ class Investigations:
             connection.execute(INVESTIGATIONS.insert().values(row))
             number = inbox.add(connection, asked, paid.number, paid.receiver, REQUEST, now_ns)
             events.message(connection, self._stores.clock, number, paid.receiver, REQUEST, uetr)
+        return found
 
-    def answer(self, connection: Connection, answered: int, answers: Mapping[int, tuple[str, bool]]) -> None:
-        """Store the answers of a receiver, and pass them on to those who asked.
+    def answer(self, connection: Connection, answered: int, answers: Mapping[int, tuple[str, bool]]) -> str:
+        """Store the answers of a receiver, and forward them to the senders of the requests.
 
-        `answers`: by payment, its UETR and whether its receiver returns it. In the transaction that keeps them.
+        `answers`: by payment, its UETR and whether its receiver returns it. In the transaction that keeps them. Returns
+        the UETR of a payment whose request another message answered meanwhile, or "": the caller then raises, so that
+        nothing is stored.
         """
         now_ns = read_ns(self._stores.clock)
         for payment, (uetr, accepts) in answers.items():
             if _open(connection, payment) is None:
-                continue  # another message answered meanwhile
+                return uetr
             values: dict[str, Any] = {
                 "answered": answered, "state": ACCEPTED if accepts else REJECTED, "ended_ns": now_ns,
             }  # fmt: skip
@@ -127,6 +143,7 @@ class Investigations:
             ).scalar_one()
             number = inbox.add(connection, answered, payment, sender, ANSWER, now_ns)
             events.message(connection, self._stores.clock, number, sender, ANSWER, uetr)
+        return ""
 
 
 def _open(connection: Connection, payment: int) -> int | None:

@@ -63,6 +63,7 @@ RECEIVED: Final = "RCVD"  # of an acknowledgement, a code of the house
 PAID: Final = "COMP"  # of a receipt
 NOT_PAID: Final = "REJT"
 ASKED_MAX: Final = 10_000  # payments of one answer
+_FINAL: Final = Outcome(NOT_CANCELLED, "", "the payment is booked and final")
 DAYS_MAX: Final = 366  # of one report
 
 Also: TypeAlias = Callable[[Connection, int], None]
@@ -92,7 +93,7 @@ class MemberMessages:
             return earlier
         check, do = {
             PAY_OUT: (self._check_pay_out, self._pay_out),
-            CANCEL: (self._check_cancel, self._cancel),
+            CANCEL: (_check_cancel, self._cancel),
             RESOLUTION: (self._check_resolution, self._resolve),
             REPORT: (self._check_report, self._report),
             STATUS: (self._check_status, self._status),
@@ -146,23 +147,14 @@ class MemberMessages:
 
     # --- camt.056 ---
 
-    def _check_cancel(self, message: Message, sender: Delivery) -> Also:
-        value: CancellationRequest = message.value
-        _require_actor(value.sender, sender, "FIToFIPmtCxlReq/Assgnmt/Assgnr")
-        seen: set[str] = set()
-        for number, each in enumerate(value.transactions, 1):
-            if each.uetr in seen:
-                place = f"FIToFIPmtCxlReq/Undrlyg/TxInf[{number}]/OrgnlUETR"
-                raise _error(place, f"{each.uetr} is named twice", "each payment once")
-            seen.add(each.uetr)
-
-        def also(connection: Connection, number: int) -> None:
-            self._investigations.ask(connection, number, sender.participant, [each.uetr for each in value.transactions])
-
-        return also
-
     def _cancel(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
         outcomes = {each.uetr: self._cancelled(each.uetr, sender) for each in message.value.transactions}
+        # Only now is it known which payments are booked: one may be booked while the message is read.
+        booked = [uetr for uetr, outcome in outcomes.items() if outcome is _FINAL]
+        asked = Outcome(
+            DECIDING, "", "the payment is booked and final: its receiver is asked to return it by a pacs.004"
+        )
+        outcomes |= dict.fromkeys(self._investigations.ask(sender.participant, id_of(message), booked), asked)
         return answers.resolution(message, outcomes, id=id, at_ns=at_ns, house=self._house)
 
     def _cancelled(self, uetr: str, sender: Delivery) -> Outcome:
@@ -178,11 +170,7 @@ class MemberMessages:
             return Outcome(NOT_CANCELLED, "", f"the payment was refused: {found.reason}")
         if found.state == RETURNED:
             return Outcome(NOT_CANCELLED, reasons.NO_ORIGINAL, "the payment was returned")
-        if self._investigations.is_open(found.number):
-            return Outcome(
-                DECIDING, "", "the payment is booked and final: its receiver is asked to return it by a pacs.004"
-            )
-        return Outcome(NOT_CANCELLED, "", "the payment is booked and final")
+        return _FINAL
 
     # --- camt.029 ---
 
@@ -192,7 +180,9 @@ class MemberMessages:
         top = "RsltnOfInvstgtn/CxlDtls/TxInfAndSts"
         if not value.transactions:
             raise _error(top, "is missing", "a status for each payment whose return was asked, by its UETR")
+        _require_few(len(value.transactions), top)
         found: dict[int, tuple[str, bool]] = {}
+        places: dict[str, str] = {}
         for number, each in enumerate(value.transactions, 1):
             if each.status not in (ACCEPTED, NOT_CANCELLED):
                 right = f"{ACCEPTED}, or {NOT_CANCELLED} with a reason"
@@ -204,10 +194,11 @@ class MemberMessages:
                 raise _error(place, problem, f"the UETR of a {CANCEL} in the inbox", NO_PAYMENT)
             if payment in found:
                 raise _error(place, f"{each.uetr} is named twice", "each payment once")
-            found[payment] = each.uetr, each.status == ACCEPTED
+            found[payment], places[each.uetr] = (each.uetr, each.status == ACCEPTED), place
 
         def also(connection: Connection, number: int) -> None:
-            self._investigations.answer(connection, number, found)
+            if late := self._investigations.answer(connection, number, found):
+                raise _error(places[late], f"{late} was answered by another message", "one answer", NO_PAYMENT)
 
         return also
 
@@ -343,6 +334,23 @@ def _asked_status(each: AskedPayment, payment: Payment | None) -> PaymentStatus:
         return status_of(payment, **named)
     reason = StatusReason(code=NO_PAYMENT, information=("the sender of the request sent no such payment",))
     return PaymentStatus(reasons=(reason,), **named)
+
+
+def _check_cancel(message: Message, sender: Delivery) -> None:
+    value: CancellationRequest = message.value
+    _require_actor(value.sender, sender, "FIToFIPmtCxlReq/Assgnmt/Assgnr")
+    _require_few(len(value.transactions), "FIToFIPmtCxlReq/Undrlyg/TxInf")
+    seen: set[str] = set()
+    for number, each in enumerate(value.transactions, 1):
+        if each.uetr in seen:
+            place = f"FIToFIPmtCxlReq/Undrlyg/TxInf[{number}]/OrgnlUETR"
+            raise _error(place, f"{each.uetr} is named twice", "each payment once")
+        seen.add(each.uetr)
+
+
+def _require_few(count: int, place: str) -> None:
+    if count > ASKED_MAX:
+        raise _error(place, f"names {count:,} payments, more than {ASKED_MAX:,}", "several messages")
 
 
 def _is_statement(request: Request) -> bool:
