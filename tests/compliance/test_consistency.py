@@ -293,3 +293,12 @@ def test_a_flow_abroad_is_within_the_persons_that_its_sender_counts(
     made = changed(changed(declared(persons_12m=2_000_000), "pay", **facts), "bank", **counts)
     checks = [each.check for each in consistency.contradictions(EffectiveNetwork(made, AT))]
     assert ("persons-abroad" in checks) == found
+
+
+def test_persons_abroad_names_the_facts_that_are_abroad() -> None:
+    facts = {"to": "bank", "processed": [{"at": "keys"}], "accessors": [{"state": "AA"}, {"state": "BB"}]}
+    made = changed(changed(declared(persons_12m=501), "pay", **facts), "bank", persons_sent_abroad=500)
+    found = [each for each in consistency.contradictions(EffectiveNetwork(made, AT)) if each.check == "persons-abroad"]
+    counts = ("pay.persons_12m", "bank.persons_sent_abroad", "bank.sensitive_persons_sent_abroad")
+    assert [each.facts for each in found] == [(*counts, "vault.state", "keys.state", "pay.accessors[2].state")]
+    assert "501 persons and goes abroad by vault.state" in found[0].text

@@ -137,7 +137,7 @@ CLASSES: Final = (
     "payment", "personal", "sensitive-personal", "financial", "identifiers", "valuable-ip", "account", "diplomatic",
     "health", "biometric", "genetic", "geolocation", "important",
 )  # fmt: skip
-IMPERSONAL: Final = ("valuable-ip",)  # classes of data that is about nobody
+IMPERSONAL: Final = ("valuable-ip",)  # classes of data that relates to no person
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 
 # A list may name the product instead of its maker.

@@ -158,7 +158,7 @@ class ConditionCompiler:
         return self._fact_test(condition, roots, evaluate)
 
     def _fact_test(self, condition: Condition, roots: Roots, evaluate: Evaluator) -> Evaluator:
-        """Return a cached test of values with a short way for a path to facts that agree, which most paths are."""
+        """Return a cached test of values with a fast path for facts that agree, as most do."""
         start, steps = fact_paths.split(condition.fact, roots)
         index, fact_path, test, limit = _SCOPE_INDEX[start], tuple(steps), _VALUE_TESTS[condition.test], condition.limit
         values, negate = condition.values_on(self._network.at), condition.negate

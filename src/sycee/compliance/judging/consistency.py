@@ -62,7 +62,7 @@ def _claims(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
 
 
 def _impersonal(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
-    """Find a flow about persons that declares only classes of data that is about nobody, or no class."""
+    """Find a flow about persons that declares only classes of data that relates to no person, or no class."""
     classes, persons = flow.value_on("classes", network.at), flow.value_on("persons_12m", network.at)
     if not isinstance(classes, tuple) or not set(classes).issubset(IMPERSONAL):
         return
@@ -113,13 +113,18 @@ def _persons_abroad(network: EffectiveNetwork, flow: Entity) -> Iterator[Contrad
     if home != (flow.value_on("origin", network.at) or home):
         return
     node = network.uncached_node(flow)
-    if all(value == home for path in _REACHED for fact in node.resolve(path).leaves for value in fact.values):
+    reached = (fact for path in _REACHED for fact in node.resolve(path).leaves)
+    abroad = list(dict.fromkeys(fact.path for fact in reached if any(value != home for value in fact.values)))
+    if not abroad:
         return
     counts = [sender.value_on(name, network.at) for name in _SENT_ABROAD]
     total = sum(each for each in counts if isinstance(each, int))
     if counts[0] is not None and persons > total:
-        text = f"{flow.id} is about {persons:,} persons, and {sender.id} counts {total:,} whose data it sent abroad"
-        facts = (f"{flow.id}.persons_12m", *(f"{sender.id}.{name}" for name in _SENT_ABROAD))
+        text = (
+            f"{flow.id} is about {persons:,} persons and goes abroad by {abroad[0]}, "
+            f"and {sender.id} counts {total:,} whose data it sent abroad"
+        )
+        facts = (f"{flow.id}.persons_12m", *(f"{sender.id}.{name}" for name in _SENT_ABROAD), *abroad)
         yield Contradiction("persons-abroad", flow.id, text, facts)
 
 
