@@ -89,7 +89,7 @@ def names_every_request(network: Network, flow: Entity, at: date) -> bool:
     if authority not in ("judicial", "law-enforcement"):
         return authority is not None
     state = None if firm is None else firm.value_on("state", at)
-    return state is not None and bool(named & {(authority, state), (authority, None)})
+    return state is not None and (authority, state) in named
 
 
 def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:

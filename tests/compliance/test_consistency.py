@@ -302,3 +302,23 @@ def test_persons_abroad_names_the_facts_that_are_abroad() -> None:
     counts = ("pay.persons_12m", "bank.persons_sent_abroad", "bank.sensitive_persons_sent_abroad")
     assert [each.facts for each in found] == [(*counts, "vault.state", "keys.state", "pay.accessors[2].state")]
     assert "501 persons and goes abroad by vault.state" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("requests", "verdict", "missing"),
+    [
+        ([{"body": "judicial", "state": "BB"}], Verdict.PASS, ()),
+        ([{"body": "judicial"}], Verdict.UNKNOWN, ("pay.requests[1].state",)),
+        ([{"body": "judicial", "state": "AA"}, {"body": "judicial"}], Verdict.UNKNOWN, ("pay.requests[2].state",)),
+        ([{"body": "judicial", "state": "BB"}, {"body": "judicial"}], Verdict.PASS, ()),
+        ([{"body": "judicial", "state": "AA"}], Verdict.UNKNOWN, ("pay.requests",)),
+        ([{"state": "BB"}], Verdict.UNKNOWN, ("pay.requests", "pay.requests[1].body")),
+    ],
+)
+def test_a_request_without_the_state_of_its_authority_clears_nothing(
+    requests: list[dict[str, str]], verdict: Verdict, missing: tuple[str, ...]
+) -> None:
+    court = changed(declared(purpose="law-enforcement", requests=requests), "other", authority="judicial")
+    of_bodies = profile(rule("flow", condition("requests.body", "all-in", values=["judicial"])))
+    finding = one(court, "pay", of_bodies)
+    assert (finding.verdict, finding.missing) == (verdict, missing)

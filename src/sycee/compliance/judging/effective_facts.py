@@ -256,8 +256,8 @@ class Node:
     def _omitted_requests(self) -> tuple[bool, FactPath]:
         """Return whether a flow for law enforcement, or to a court or the police, names no request that it answers.
 
-        A request of a body of another kind or state is not the one of the receiver. The facts that are missing to know
-        that come second.
+        A request of a body of another kind or state is not the one of the receiver; of one without a declared state,
+        the state is missing. The missing facts come second.
         """
         requests, purpose = self.get(REQUESTS), self.get("purpose")
         asking = () if requests is None else requests.nodes
@@ -269,7 +269,10 @@ class Node:
             of_authority = self.resolve(("to", "organisation", "state"))
             gaps += of_authority.missing
             states = {value for fact in of_authority.leaves for value in fact.values}
-            bodies -= {body for each in asking for body in each.requested_by(states)}
+            named = [(each, each.requested_by(states)) for each in asking]
+            bodies -= {body for each, of in named for body in of if each.get("state") is not None}
+            gaps += tuple([f"{each.id}.state" for each, of in named if bodies.intersection(of)])
+            bodies -= {body for _, of in named for body in of}
         return (is_answer and not asking) or bool(bodies), gaps
 
     def requested_by(self, states: Collection[Any]) -> tuple[Any, ...]:
