@@ -1,4 +1,4 @@
-"""What the house passes on: transfers of customers, requests to return a booked payment, and their answers."""
+"""What the house forwards: transfers of customers, requests to return a booked payment, and their answers."""
 
 from __future__ import annotations
 
@@ -67,22 +67,22 @@ def customers(*sent: tuple[int, str], minor: int = 1_00, for_next_agent: tuple[W
     return headed(inbox.CUSTOMER_TRANSFER, CustomerTransfers(**(values | named)))
 
 
-def passed_on(town: Place, participant: int) -> list[Message]:
+def forwarded(town: Place, participant: int) -> list[Message]:
     """The messages to a participant, in order."""
     forwarding = town.bank.clearing.forwarding(HOUSE)
     return [read(forwarding.content(each)) for each in town.bank.clearing.inbox.page(participant)]
 
 
-def test_a_transfer_of_a_customer_is_booked_and_passed_on(town: Place) -> None:
+def test_a_transfer_of_a_customer_is_booked_and_forwarded(town: Place) -> None:
     before = town.balances()
     sent = customers((1, CODES[SOUTH_BANK]), (2, CODES[EAST_BANK]), (3, "NOBDCNB1XXX"))
     first = take(town, sent)
     assert status_rows(first) == [(uetr(1), "PDNG", ""), (uetr(2), "PDNG", ""), (uetr(3), "RJCT", "RC04")]
     assert read(first.answer).value.payments[0].original.name == inbox.CUSTOMER_TRANSFER
-    assert [passed_on(town, each) for each in (SOUTH_BANK, EAST_BANK)] == [[], []]
+    assert [forwarded(town, each) for each in (SOUTH_BANK, EAST_BANK)] == [[], []]
     assert town.release()[0] == 2
     assert town.balances() == [before[0] - 2_00, before[1] + 1_00, before[2] + 1_00]
-    ((own,), (of_east,)) = (passed_on(town, each) for each in (SOUTH_BANK, EAST_BANK))
+    ((own,), (of_east,)) = (forwarded(town, each) for each in (SOUTH_BANK, EAST_BANK))
     assert (own.name, own.header.receiver.institution.bic, own.value.id) == ("pacs.008.001.08", SOUTH.bic, "M1")
     (paid,) = own.value.transactions
     assert (paid.debtor, paid.creditor, paid.creditor_account.number) == (ANN, BEA, "A1")
@@ -91,7 +91,7 @@ def test_a_transfer_of_a_customer_is_booked_and_passed_on(town: Place) -> None:
     assert [each.ids.uetr for each in of_east.value.transactions] == [uetr(2)]
     assert take(town, sent).answer == first.answer
     assert town.release()[0] == 0
-    assert len(passed_on(town, SOUTH_BANK)) == 1
+    assert len(forwarded(town, SOUTH_BANK)) == 1
 
 
 def test_a_message_with_several_transfers_is_read_once_for_all_of_them(town: Place) -> None:
@@ -114,8 +114,8 @@ def test_a_transfer_that_another_message_settles_moves_no_money(town: Place) -> 
     assert "AppHdr/Fr: SOUTCNB1XXX sends it, and NORTCNB1XXX signed it" in refusal(other)[1]
 
 
-def test_a_cancelled_transfer_is_not_passed_on(town: Place) -> None:
-    count = len(passed_on(town, SOUTH_BANK))
+def test_a_cancelled_transfer_is_not_forwarded(town: Place) -> None:
+    count = len(forwarded(town, SOUTH_BANK))
     take(town, customers((7, SOUTH.bic), minor=10**9))
     waits = sqlalchemy.select(INBOX.c.payment).where(INBOX.c.number == 0)
     with town.bank.stores.engine.connect() as connection:
@@ -125,7 +125,7 @@ def test_a_cancelled_transfer_is_not_passed_on(town: Place) -> None:
         assert connection.scalars(waits).all() == []
     take(town, transfer(8))
     assert town.release()[0] == 1
-    assert len(passed_on(town, SOUTH_BANK)) == count
+    assert len(forwarded(town, SOUTH_BANK)) == count
 
 
 def test_a_transfer_that_a_restored_ledger_does_not_have_is_forwarded_again_under_a_new_number(town: Place) -> None:
@@ -169,19 +169,19 @@ def test_a_request_to_return_a_booked_payment_is_answered_by_its_receiver(town: 
     asked = value_of(take(town, cancel("C10", 10)))
     assert (asked.status, asked.transactions[0].status) == ("PDCR", "PDCR")
     assert "its receiver is asked to return it" in " ".join(asked.transactions[0].reasons[0].information)
-    request = passed_on(town, SOUTH_BANK)[-1]
+    request = forwarded(town, SOUTH_BANK)[-1]
     assert (request.name, [each.uetr for each in request.value.transactions]) == ("camt.056.001.08", [uetr(10)])
     assert (request.value.matter.id, request.value.matter.by.institution) == ("C10", NORTH)
-    count = len(passed_on(town, SOUTH_BANK))
+    count = len(forwarded(town, SOUTH_BANK))
     assert value_of(take(town, cancel("C11", 10))).status == "PDCR"
-    assert len(passed_on(town, SOUTH_BANK)) == count
+    assert len(forwarded(town, SOUTH_BANK)) == count
 
     refused = resolution("N10", 10, status="RJCR")
     first = take(town, refused, participant=SOUTH_BANK)
     (acknowledged,) = value_of(first).reports
     assert (read(first.answer).name, acknowledged.original, acknowledged.status) == ("admi.007.001.01", "B-N10", "RCVD")
     assert take(town, refused, participant=SOUTH_BANK).answer == first.answer
-    answer = passed_on(town, NORTH_BANK)[-1]
+    answer = forwarded(town, NORTH_BANK)[-1]
     (mine,) = answer.value.transactions
     assert (answer.name, answer.value.status, answer.value.matter.id) == ("camt.029.001.09", "RJCR", "C10")
     assert (mine.uetr, mine.status, mine.reasons[0].code) == (uetr(10), "RJCR", "CUST")
@@ -189,7 +189,7 @@ def test_a_request_to_return_a_booked_payment_is_answered_by_its_receiver(town: 
 
     assert value_of(take(town, cancel("C12", 10))).status == "PDCR"
     take(town, resolution("N11", 10), returned("T10", 10), participant=SOUTH_BANK)
-    assert passed_on(town, NORTH_BANK)[-1].value.status == "CNCL"
+    assert forwarded(town, NORTH_BANK)[-1].value.status == "CNCL"
     found = clearing.investigations.of_payment(number)[-1]
     back = clearing.payments.of_numbers([found.returned])[found.returned]
     assert (found.state, back.original, back.sender, back.state) == ("accepted", number, SOUTH_BANK, "queued")
@@ -245,9 +245,9 @@ def test_a_crash_before_the_answer_to_a_resolution_loses_nothing(town: Place, mo
         crash.setattr(receiving.Receiving, "answer", interrupted)
         with pytest.raises(InterruptedError):
             take(town, content, participant=SOUTH_BANK)
-    count = len(passed_on(town, NORTH_BANK))
+    count = len(forwarded(town, NORTH_BANK))
     assert read(take(town, content, participant=SOUTH_BANK).answer).name == "admi.007.001.01"
-    assert len(passed_on(town, NORTH_BANK)) == count
+    assert len(forwarded(town, NORTH_BANK)) == count
 
 
 # --- deliveries in which refused messages have the id of a good one ---
@@ -263,7 +263,7 @@ def test_the_booked_message_is_forwarded_and_not_a_refused_one_of_the_same_id(to
     answered = take(town, bad, customers((number, SOUTH.bic)))
     assert (answered.stored, answered.refused) == (1, 1)
     assert town.release()[0] == 1
-    (paid,) = passed_on(town, SOUTH_BANK)[-1].value.transactions
+    (paid,) = forwarded(town, SOUTH_BANK)[-1].value.transactions
     assert (paid.ids.uetr, paid.amount) == (uetr(number), Amount("CNY", 1_00))
 
 
@@ -272,7 +272,7 @@ def test_a_request_that_was_refused_is_not_forwarded_for_one_of_the_same_id(town
     assert town.release()[0] == 1
     answered = take(town, cancel("C54", 54, 54), cancel("C54", 54))
     assert answered.refused == 1
-    request = passed_on(town, SOUTH_BANK)[-1]
+    request = forwarded(town, SOUTH_BANK)[-1]
     assert (request.name, [each.uetr for each in request.value.transactions]) == ("camt.056.001.08", [uetr(54)])
 
 
@@ -312,7 +312,7 @@ def test_a_payment_that_is_booked_while_its_cancellation_is_read_is_requested_ba
         else:
             assert value_of(take(town, asked)).status == "PDCR"
     assert value_of(take(town, asked)).status == "PDCR"
-    requests = [each for each in passed_on(town, SOUTH_BANK) if each.name == "camt.056.001.08"]
+    requests = [each for each in forwarded(town, SOUTH_BANK) if each.name == "camt.056.001.08"]
     assert [each.uetr for one in requests for each in one.value.transactions].count(uetr(number)) == 1
 
 
@@ -322,13 +322,13 @@ def test_an_answer_that_comes_after_another_one_is_refused(town: Place, monkeypa
     take(town, cancel("C74", 74))
     number = town.bank.clearing.payments.get(uetr(74)).number
     take(town, resolution("N74", 74, status="RJCR"), participant=SOUTH_BANK)
-    count = len(passed_on(town, NORTH_BANK))
+    count = len(forwarded(town, NORTH_BANK))
     with monkeypatch.context() as race:  # both messages were checked before one of them was kept
         race.setattr(investigations.Investigations, "find", lambda *_: number)
         name, words = refusal(take(town, resolution("N75", 74), participant=SOUTH_BANK))
     assert (name, "was answered by another message" in words) == ("admi.002.001.01", True), words
     assert [each.state for each in town.bank.clearing.investigations.of_payment(number)] == ["rejected"]
-    assert len(passed_on(town, NORTH_BANK)) == count
+    assert len(forwarded(town, NORTH_BANK)) == count
     assert "is no payment" in refusal(take(town, resolution("N75", 74), participant=SOUTH_BANK))[1]
 
 

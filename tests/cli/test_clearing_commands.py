@@ -200,10 +200,10 @@ def test_other_messages_are_answered_and_pay_outs_made(sycee: Any, bank: Path, k
     assert "inbox message 1 of SOUTCNB1XXX is not written: the delivery has no pacs.008.001.08" in told.err
     place_transfer(bank, 0)
     told = sycee("clearing", "reports", bank, tmp_path / "out")
-    assert (told.code, told.out) == (0, "0 payments reported in 0 files, 1 message passed on\n")
+    assert (told.code, told.out) == (0, "0 payments reported in 0 files, 1 message forwarded\n")
     (receipt,) = (tmp_path / "out" / CODES[NORTH_BANK]).glob("pay-out-*.xml")
-    (passed_on,) = (tmp_path / "out" / CODES[SOUTH_BANK]).iterdir()
-    assert (passed_on.name, read(passed_on.read_bytes()).name) == ("inbox-1.xml", "pacs.008.001.08")
+    (forwarded,) = (tmp_path / "out" / CODES[SOUTH_BANK]).iterdir()
+    assert (forwarded.name, read(forwarded.read_bytes()).name) == ("inbox-1.xml", "pacs.008.001.08")
     (details,) = read(receipt.read_bytes()).value.details
     assert (details.original, details.handling[0].status) == ("P1", "COMP")
     assert sycee("clearing", "reports", bank, tmp_path / "out").out == "0 payments reported in 0 files\n"

@@ -177,7 +177,7 @@ def test_messages_of_each_kind_are_answered(town: Served) -> None:
     assert town.house.bank.clearing.pay_outs.perform(**town.house.signing) == (1, 0)
 
 
-def test_what_is_passed_on_is_read_by_its_receiver(town: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_forwarded_is_read_by_its_receiver(town: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = town.send(customers((64, CODES[SOUTH_BANK])))
     assert (sent.status_code, statuses(sent.content)) == (201, [(uetr(64), "PDNG", "")])
     assert town.house.release()[0] >= 1

@@ -200,7 +200,7 @@ class Corridors:
         return stored
 
     def acceptance(self, taker: int, quote: int, pays_minor: int, *, uetr: str) -> Acceptance:
-        """Return what a participant signs to accept a quote for an amount. Raises UsageError for one that is over."""
+        """Return what a participant signs to accept a quote for an amount. Raises UsageError if it is expired."""
         with reading(self._stores.engine) as connection:
             found = _quote(connection, quote)
             _check_open(connection, found, pays_minor, read_ns(self._stores.clock))
@@ -211,9 +211,9 @@ class Corridors:
         """Store the signed acceptance of a quote, `Acceptance.content`, as a payment; return its number.
 
         The payment is queued, or waits for compliance. The same acceptance again returns the same number. A person of
-        the participant's operator delivers. Raises UsageError, with nothing stored, if the quote is over, was replaced,
-        or offers less, if the amounts are not those of its rate, and for a wrong signature or a payment that the house
-        refuses.
+        the participant's operator delivers. Raises UsageError, with nothing stored, if the quote is expired, was
+        replaced, or offers less, if the amounts are not those of its rate, and for a wrong signature or a payment that
+        the house refuses.
         """
         made = quotes.read_acceptance(content)
         self._require_own(taker, made.taker)

@@ -75,7 +75,7 @@ def accepted(
     connection: Connection, clock: Clock, quote: int, provider: int, uetr: str, pays: tuple[int, int],
     gets: tuple[int, int],
 ) -> None:  # fmt: skip
-    """Tell a provider that its quote was accepted. `pays`, `gets`: of the taker, currency and minor units."""
+    """Record the event that a quote was accepted. `pays`, `gets`: of the taker, currency and minor units."""
     sums = {name: {money.currency_code(each[0]): str(each[1])} for name, each in (("takes", pays), ("gives", gets))}
     record_event(
         connection, clock, EventKind.CLEARING_ACCEPTED, ids.format(quote), operator=provider, data={"uetr": uetr} | sums
@@ -83,7 +83,7 @@ def accepted(
 
 
 def message(connection: Connection, clock: Clock, number: int, participant: int, kind: str, uetr: str) -> None:
-    """Tell a participant that a message of its inbox is about a payment of it."""
+    """Record the event that a message about one of a participant's payments was added to its inbox."""
     data = {"kind": kind, "uetr": uetr}
     record_event(connection, clock, EventKind.CLEARING_MESSAGE, str(number), operator=participant, data=data)
 

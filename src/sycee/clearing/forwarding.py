@@ -1,4 +1,4 @@
-"""The content of messages that the house passes on, made of the messages from which they follow.
+"""The content of messages that the house forwards, made of the messages from which they follow.
 
 Each has one payment, the house as its sender in the header, and the references of the first message. The extra
 `iso20022` is needed.
@@ -34,7 +34,7 @@ _STATUSES: Final = {"ACCR": "CNCL", "RJCR": "RJCR"}  # of an investigation, by t
 
 
 class Forwarding:
-    """Makes the messages that one house passes on. `house`: its name in them."""
+    """Makes the messages that one house forwards. `house`: its name in them."""
 
     def __init__(
         self, register: Register, receiving: Receiving, payments: Payments, investigations: Investigations,

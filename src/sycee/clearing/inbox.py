@@ -1,6 +1,6 @@
-"""What the house passes on to a participant: messages of other participants that concern it.
+"""What the house forwards to a participant: messages of other participants that concern it.
 
-A transfer of a customer (pacs.008) is passed on to its receiver when it is booked; a request to return a booked payment
+A transfer of a customer (pacs.008) is forwarded to its receiver when it is booked; a request to return a booked payment
 (camt.056) at once, and so is the answer to it (camt.029). The rows name the message from which each one follows;
 `forwarding` makes the content.
 """
@@ -24,7 +24,7 @@ CUSTOMER_TRANSFER: Final = "pacs.008.001.08"
 
 
 class InboxMessage(NamedTuple):
-    """A message that is passed on. `source`: the number of the message from which it follows."""
+    """A message that is forwarded. `source`: the number of the message from which it follows."""
 
     number: int
     participant: int
@@ -50,16 +50,16 @@ class Inbox:
         chosen = (INBOX.c.participant == participant) & (INBOX.c.number > after)
         return self._read(chosen, most)
 
-    def unread(self, *, after: int = 0, most: int = 1_000) -> Sequence[InboxMessage]:
-        """Return up to `most` messages to all participants that were not handed over as files yet, in order.
+    def not_exported(self, *, after: int = 0, most: int = 1_000) -> Sequence[InboxMessage]:
+        """Return up to `most` messages to all participants that are not written to files yet, in order.
 
         `after`: only those with numbers above it.
         """
-        return self._read((INBOX.c.read_ns == 0) & (INBOX.c.number > after), most)
+        return self._read((INBOX.c.exported_ns == 0) & (INBOX.c.number > after), most)
 
-    def mark_read(self, number: int) -> None:
-        """Store that a message was handed over."""
-        statement = INBOX.update().where(INBOX.c.number == number).values(read_ns=read_ns(self._stores.clock))
+    def mark_exported(self, number: int) -> None:
+        """Store that a message is written to a file."""
+        statement = INBOX.update().where(INBOX.c.number == number).values(exported_ns=read_ns(self._stores.clock))
         write(self._stores.engine, lambda connection: connection.execute(statement))
 
     def _read(self, chosen: Any, most: int) -> Sequence[InboxMessage]:
@@ -69,27 +69,27 @@ class Inbox:
 
 
 def add(connection: Connection, source: int, payment: int, participant: int, kind: str, now_ns: int) -> int:
-    """Pass a message on in the caller's transaction, and return its number. Call it inside `write`."""
+    """Forward a message in the caller's transaction, and return its number. Call it inside `write`."""
     number = _take_numbers(connection, 1)
     row = {
         "source": source, "payment": payment, "participant": participant, "kind": kind, "number": number,
-        "at_ns": now_ns, "read_ns": 0,
+        "at_ns": now_ns, "exported_ns": 0,
     }  # fmt: skip
     connection.execute(INBOX.insert().values(row))
     return number
 
 
 def add_waiting(connection: Connection, sources: Array, payments: Array, participants: Array) -> None:
-    """Pass transfers of customers on to their receivers once they are booked."""
+    """Let transfers of customers wait: they are forwarded to their receivers once they are booked."""
     columns: dict[str, Any] = {
         "source": sources, "payment": payments, "participant": participants, "kind": CUSTOMER_TRANSFER, "number": 0,
-        "at_ns": 0, "read_ns": 0,
+        "at_ns": 0, "exported_ns": 0,
     }  # fmt: skip
     insert_columns(connection, INBOX, columns)
 
 
 def deliver_booked(connection: Connection, set_id: int, now_ns: int) -> None:
-    """Pass on what waited for the payments of a set that are booked now."""
+    """Forward what waited for the payments of a set that are booked now."""
     if not _has_waiting(connection):
         return
     joined = INBOX.join(MEMBERS, MEMBERS.c.payment == INBOX.c.payment).join(
@@ -108,12 +108,12 @@ def deliver_booked(connection: Connection, set_id: int, now_ns: int) -> None:
 
 
 def take_back(connection: Connection, payments: Any) -> None:
-    """Mark transfers of `payments`, numbers or a query, as not forwarded: the restored ledger has no booking of them.
+    """Mark transfers of a set as not forwarded: the restored ledger has no booking of them.
 
-    Their numbers are not given again.
+    `payments`: of the set, numbers or a query. The numbers of the messages are not given again.
     """
     chosen = INBOX.c.payment.in_(payments) & (INBOX.c.kind == CUSTOMER_TRANSFER)
-    connection.execute(INBOX.update().where(chosen).values(number=0, at_ns=0, read_ns=0))
+    connection.execute(INBOX.update().where(chosen).values(number=0, at_ns=0, exported_ns=0))
 
 
 def drop_waiting(connection: Connection, chosen: Any) -> None:

@@ -51,7 +51,7 @@ class Intake:
     def take(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Answered:
         """Store the payments of a delivery, do what its other messages ask, and return its answer.
 
-        A pacs.009 or pacs.004 is answered by a pacs.002 with the status of every payment; other messages as
+        A pacs.009, pacs.008 or pacs.004 is answered by a pacs.002 with the status of every payment; other messages as
         `member_messages` lists them. A message that is refused gets the place and the reason. A duplicate, by its
         business message id or its UETRs, gets the first answer. A delivery that `gateway.pack` made gets its answers
         packed, in the order of its messages. Errors: `Receiving.receive`.

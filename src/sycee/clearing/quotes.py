@@ -33,7 +33,7 @@ class Quote:
     """What a participant offers: it takes one currency and gives another at a rate, until a time.
 
     - `provider`: its code in messages. `takes`, `gives`: ISO 4217 codes.
-    - `rate`: units of `gives` for one unit of `takes`. `until_ns`: the first nanosecond at which it is over.
+    - `rate`: units of `gives` for one unit of `takes`. `until_ns`: the first nanosecond at which it is expired.
     - `least_minor`: of one acceptance, `most_minor`: of all together, in `takes`. `most_minor` 0 offers nothing.
     """
 

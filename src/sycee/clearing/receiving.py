@@ -270,11 +270,11 @@ class _Storing:
             self._duplicates(others, message_of, numbers)
         self._permits(numbers, is_new)
         if kind == inbox.CUSTOMER_TRANSFER:
-            self._pass_on(numbers, is_new)
+            self._add_to_inbox(numbers, is_new)
         delivery = self._delivery["id"] if earlier is None else earlier
         return Receipt(delivery, numbers, is_new, self._reasons, self._own[self._made.messages], message_of == 0)
 
-    def _pass_on(self, numbers: Array, is_new: Array) -> None:
+    def _add_to_inbox(self, numbers: Array, is_new: Array) -> None:
         """Let the messages of new payments that are not refused wait for their receivers."""
         rows = np.flatnonzero(is_new & (self._checked.state > 0))
         if rows.size:

@@ -91,7 +91,7 @@ class Clearing:
         )
 
     def forwarding(self, house: str) -> Forwarding:
-        """Return what makes the messages of the inbox. `house`: its name in them."""
+        """Return the builder of inbox messages. `house`: its name in them."""
         from sycee.clearing.forwarding import Forwarding
         from sycee.iso20022.institutions import Institution
 

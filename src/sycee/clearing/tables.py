@@ -274,8 +274,9 @@ PAY_OUTS: Final = Table(
 )
 _WAITING_PAY_OUTS: Final = PAY_OUTS.c.answered_ns == 0
 Index("clearing_pay_outs_open", PAY_OUTS.c.message, sqlite_where=_WAITING_PAY_OUTS, postgresql_where=_WAITING_PAY_OUTS)
-# What the house passes on to `participant`: a message that follows from the message `source`, about one payment.
-# `number`: in the order in which they are passed on, 0 until the payment is booked. `read_ns`: 0 until it is a file.
+# What the house forwards to `participant`: a message that follows from the message `source`, about one payment.
+# `number`: in the order in which they are forwarded, 0 until the payment is booked. `exported_ns`: 0 until the message
+# is written to a file.
 INBOX: Final = Table(
     "clearing_inbox",
     METADATA,
@@ -284,12 +285,12 @@ INBOX: Final = Table(
     *required(Integer, "participant"),
     *required(Text, "kind"),
     *required(NUMBER, "number"),
-    *required(NS, "at_ns", "read_ns"),
+    *required(NS, "at_ns", "exported_ns"),
 )
 Index("clearing_inbox_participant", INBOX.c.participant, INBOX.c.number)
 Index("clearing_inbox_number", INBOX.c.number)
-_UNREAD: Final = INBOX.c.read_ns == 0
-Index("clearing_inbox_unread", INBOX.c.number, sqlite_where=_UNREAD, postgresql_where=_UNREAD)
+_NOT_EXPORTED: Final = INBOX.c.exported_ns == 0
+Index("clearing_inbox_not_exported", INBOX.c.number, sqlite_where=_NOT_EXPORTED, postgresql_where=_NOT_EXPORTED)
 Index("clearing_inbox_payment", INBOX.c.payment)
 # One row. `last`: the highest number of the inbox that was ever given.
 INBOX_COUNTER: Final = Table(

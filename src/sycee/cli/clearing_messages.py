@@ -71,12 +71,12 @@ def reports(
 ) -> int:
     """Write reports about payments (pacs.002) and pay-outs (camt.025) that ended and have none yet: OUT/CODE/NAME.xml.
 
-    Also what the house passes on to participants. A second call writes nothing twice. Exit code 3 if a message of an
+    Also what the house forwards to participants. A second call writes nothing twice. Exit code 3 if a message of an
     inbox does not agree with its payment: it is not written, and the others are.
     """
     from sycee.core.output_files import write_file
 
-    count = files = receipts = passed_on = exit_code = 0
+    count = files = receipts = forwarded = exit_code = 0
     with open_bank(folder) as bank:
         codes = {each.participant: each.code for each in bank.clearing.register.participants()}
         gateway, payments = bank.clearing.gateway(), bank.clearing.payments
@@ -97,8 +97,8 @@ def reports(
             receipts += 1
         forwarding, inbox = bank.clearing.forwarding(house_name(bank)), bank.clearing.inbox
         after = 0
-        while unread := inbox.unread(after=after):
-            for message in unread:
+        while new := inbox.not_exported(after=after):
+            for message in new:
                 after, code = message.number, codes[message.participant]
                 try:
                     content = forwarding.content(message)
@@ -109,10 +109,10 @@ def reports(
                 place = out / code
                 place.mkdir(parents=True, exist_ok=True)
                 write_file(place / f"inbox-{message.number}.xml", content)
-                inbox.mark_read(message.number)
-                passed_on += 1
+                inbox.mark_exported(message.number)
+                forwarded += 1
     others = f", {quantity(receipts, 'pay-out')} in as many" if receipts else ""
-    others += f", {quantity(passed_on, 'message')} passed on" if passed_on else ""
+    others += f", {quantity(forwarded, 'message')} forwarded" if forwarded else ""
     show(f"{quantity(count, 'payment')} reported in {quantity(files, 'file')}{others}")
     return exit_code
 

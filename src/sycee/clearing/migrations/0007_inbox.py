@@ -1,4 +1,4 @@
-"""Messages that the house passes on to participants, and requests to return booked payments."""
+"""Messages that the house forwards to participants, and requests to return booked payments."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def upgrade() -> None:
         Column("participant", Integer, nullable=False),
         Column("kind", Text, nullable=False),
         Column("number", NUMBER, nullable=False),
-        *(Column(name, BigInteger, nullable=False) for name in ("at_ns", "read_ns")),
+        *(Column(name, BigInteger, nullable=False) for name in ("at_ns", "exported_ns")),
     )
     op.create_index("clearing_inbox_participant", "clearing_inbox", ["participant", "number"])
     op.create_index("clearing_inbox_number", "clearing_inbox", ["number"])
     op.create_index("clearing_inbox_payment", "clearing_inbox", ["payment"])
-    where = sqlalchemy.text("read_ns = 0")
-    op.create_index("clearing_inbox_unread", "clearing_inbox", ["number"], sqlite_where=where, postgresql_where=where)
+    where = sqlalchemy.text("exported_ns = 0")
+    op.create_index(
+        "clearing_inbox_not_exported", "clearing_inbox", ["number"], sqlite_where=where, postgresql_where=where
+    )
     op.create_table(
         "clearing_inbox_counter",
         Column("id", Integer, primary_key=True, autoincrement=False),

@@ -65,7 +65,7 @@ def clearing_messages(operator: int, *, after: int = 0) -> Call[Page[ClearingMes
 
 
 def clearing_inbox(operator: int, *, after: int = 0) -> Call[Page[InboxMessage]]:
-    """Return what the house passes on to a participant. `after`: number of the last known message."""
+    """Return what the house forwards to a participant. `after`: number of the last known message."""
     return listed(_place(operator, "inbox"), value(InboxMessage), query=_after(after))
 
 
@@ -81,16 +81,17 @@ def clearing_participant(operator: int) -> Call[ClearingParticipant]:
 
 
 def corridors(operator: int) -> Call[Sequence[CorridorRow]]:
-    """Return what a participant may quote now."""
+    """Return currency pairs, maximum amounts and validity of a participant's quotes."""
     return rows(_place(operator, "corridors"), _corridor)
 
 
 def propose_corridor(
     operator: int, takes: str, gives: str, *, most_minor: int, valid_s: int, id: int = 0
 ) -> Call[Proposed]:
-    """Propose what a participant may quote for a pair of currencies; 0 ends it. An officer of each currency signs.
+    """Propose maximum amount and validity of a participant's quotes for a currency pair; 0 ends it.
 
-    `most_minor`: of one quote, in `takes`. `valid_s`: the longest validity of a quote, in seconds.
+    An officer of each currency signs. `most_minor`: of one quote, in `takes`. `valid_s`: the longest validity of a
+    quote, in seconds.
     """
     body = {"takes": takes, "gives": gives, "most": str(most_minor), "valid_s": valid_s}
     return action(_place(operator, "corridors"), body, value(Proposed), id=id)
@@ -102,7 +103,7 @@ def quotes(operator: int) -> Call[Sequence[QuoteRow]]:
 
 
 def quote(operator: int, id: int | str) -> Call[QuoteRow]:
-    """Return a quote, also one that is over."""
+    """Return a quote, also one that is expired."""
     name = name_of(id)
     return read(_place(operator, f"quotes/{place(name)}"), lambda members: _quote(members, id=name))
 

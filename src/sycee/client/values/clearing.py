@@ -29,11 +29,11 @@ class ClearingMessage:
 
 @dataclass(frozen=True, slots=True)
 class InboxMessage:
-    """A message of another participant, which the house passes on. `content`: XML, about one payment."""
+    """A message of another participant, which the house forwards. `content`: XML, about one payment."""
 
     number: int
     kind: str
-    passed_on: str
+    forwarded: str
     content: str
 
 
@@ -70,7 +70,7 @@ class ClearingParticipant:
 
 @dataclass(frozen=True, slots=True)
 class CorridorRow:
-    """What a participant may quote: `most_minor` of one quote, in `takes`, and the longest validity of a quote."""
+    """Currency pair, maximum amount and validity of a participant's quotes. `most_minor`: of one quote, in `takes`."""
 
     takes: str
     gives: str
@@ -82,7 +82,7 @@ class CorridorRow:
 class QuoteRow:
     """A quote. Amounts are in `takes`: `least_minor` of one acceptance, `most_minor` of all, `left_minor` now.
 
-    `rate`: units of `gives` for one of `takes`. `until_ns`: when it is over. `digest`: of the text that its provider
+    `rate`: units of `gives` for one of `takes`. `until_ns`: when it expires. `digest`: of the text that its provider
     signed, which follows from the other fields.
     """
 

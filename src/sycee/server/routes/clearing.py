@@ -90,11 +90,11 @@ class StoredMessages(Body):
 
 
 class InboxMessage(Body):
-    """A message that the house passes on to the participant. `content`: XML, about one payment."""
+    """A message that the house forwards to the participant. `content`: XML, about one payment."""
 
     number: int
     kind: str
-    passed_on: Moment
+    forwarded: Moment
     content: str
 
 
@@ -211,7 +211,7 @@ async def list_clearing_inbox(
     operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, after: After = 0, cursor: paging.Cursor = "",
     limit: paging.Limit = paging.ROWS,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return what the house passes on to a participant, after a number."""
+    """Return what the house forwards to a participant, after a number."""
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
@@ -228,7 +228,7 @@ async def list_clearing_inbox(
             if rows and size > INBOX_BYTES_MAX:
                 break
             rows.append(
-                {"number": each.number, "kind": each.kind, "passed_on": exact_text(each.at_ns), "content": content}
+                {"number": each.number, "kind": each.kind, "forwarded": exact_text(each.at_ns), "content": content}
             )
         return paging.page(rows, (int(rows[-1]["number"]),) if len(rows) < len(found) else None)
 

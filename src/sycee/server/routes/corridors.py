@@ -64,7 +64,7 @@ _ACCEPTANCE: Final = {
 
 
 class CorridorBody(ActionBody):
-    """What a participant may quote: the most of one quote, in `takes`, and the longest validity of a quote.
+    """Currency pair, maximum amount and validity of a participant's quotes. `most`: of one quote, in `takes`.
 
     `most` "0" ends the corridor.
     """
@@ -152,7 +152,7 @@ async def show_clearing_participant(operator: OperatorNumber, caller: TheCaller,
 
 @operation(
     router, "GET", "/operators/{operator}/clearing/corridors", access=DELIVER, response_model=Corridors,
-    summary="List what a participant may quote",
+    summary="List pairs, maximum amounts and validity of quotes",
 )  # fmt: skip
 async def list_corridors(operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime) -> dict[str, Any]:
     """Return the corridors of a participant that count now."""
@@ -166,7 +166,7 @@ async def list_corridors(operator: OperatorNumber, caller: TheCaller, runtime: T
 
 @operation(
     router, "POST", "/operators/{operator}/clearing/corridors", access=CORRIDOR, status_code=201,
-    response_model=Proposed, responses=REPEATED, summary="Propose what a participant may quote",
+    response_model=Proposed, responses=REPEATED, summary="Propose pair, maximum amount and validity of quotes",
 )  # fmt: skip
 async def propose_corridor(
     operator: OperatorNumber, body: CorridorBody, caller: TheCaller, runtime: TheRuntime
