@@ -171,7 +171,7 @@ def test_a_request_to_return_a_booked_payment_is_answered_by_its_receiver(town: 
     assert "its receiver is asked to return it" in " ".join(asked.transactions[0].reasons[0].information)
     request = forwarded(town, SOUTH_BANK)[-1]
     assert (request.name, [each.uetr for each in request.value.transactions]) == ("camt.056.001.08", [uetr(10)])
-    assert (request.value.matter.id, request.value.matter.by.institution) == ("C10", NORTH)
+    assert (request.value.case.id, request.value.case.by.institution) == ("C10", NORTH)
     count = len(forwarded(town, SOUTH_BANK))
     assert value_of(take(town, cancel("C11", 10))).status == "PDCR"
     assert len(forwarded(town, SOUTH_BANK)) == count
@@ -183,7 +183,7 @@ def test_a_request_to_return_a_booked_payment_is_answered_by_its_receiver(town: 
     assert take(town, refused, participant=SOUTH_BANK).answer == first.answer
     answer = forwarded(town, NORTH_BANK)[-1]
     (mine,) = answer.value.transactions
-    assert (answer.name, answer.value.status, answer.value.matter.id) == ("camt.029.001.09", "RJCR", "C10")
+    assert (answer.name, answer.value.status, answer.value.case.id) == ("camt.029.001.09", "RJCR", "C10")
     assert (mine.uetr, mine.status, mine.reasons[0].code) == (uetr(10), "RJCR", "CUST")
     assert [each.state for each in clearing.investigations.of_payment(number)] == ["rejected"]
 

@@ -24,7 +24,7 @@ with extra("iso20022"):
     from sycee.iso20022 import answers
 from sycee.iso20022.bulk_credit_transfers import bank_code, institution_of
 from sycee.iso20022.business_header import End, Header
-from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, CancelledPayment, Matter, Resolution
+from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, CancelledPayment, Case, Resolution
 from sycee.iso20022.credit_transfer_messages import CustomerTransfers
 from sycee.iso20022.institutions import Actor, Institution
 from sycee.iso20022.messages import Message, write
@@ -72,7 +72,7 @@ class Forwarding:
         mine = _of_uetr(value.transactions, paid.uetr)
         return CancellationRequest(
             id=f"F{each.number}", sender=Actor(institution=self._house), receiver=Actor(institution=receiver),
-            created=answers.moment(each.at_ns), matter=_matter(value), transactions=(mine,),
+            created=answers.moment(each.at_ns), case=_case(value), transactions=(mine,),
         )  # fmt: skip
 
     def _answer(self, value: Resolution, paid: Payment, each: InboxMessage, receiver: Institution) -> Resolution:
@@ -81,8 +81,8 @@ class Forwarding:
         asked: CancellationRequest = self._stored.message(number).value
         return Resolution(
             id=f"F{each.number}", sender=Actor(institution=self._house), receiver=Actor(institution=receiver),
-            created=answers.moment(each.at_ns), matter=_matter(asked), status=_STATUSES[mine.status],
-            transactions=(replace(mine, matter=None),),
+            created=answers.moment(each.at_ns), case=_case(asked), status=_STATUSES[mine.status],
+            transactions=(replace(mine, case=None),),
         )  # fmt: skip
 
 
@@ -109,6 +109,6 @@ def _of_uetr(answers: Sequence[_T], uetr: str) -> _T:
     return found
 
 
-def _matter(value: CancellationRequest) -> Matter:
-    """Return the investigation of a request: as it names it, or else by its id."""
-    return value.matter or Matter(id=value.id, by=value.sender)
+def _case(value: CancellationRequest) -> Case:
+    """Return the case that the request names, or a case with the request's id."""
+    return value.case or Case(id=value.id, by=value.sender)

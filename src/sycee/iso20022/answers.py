@@ -20,7 +20,7 @@ from sycee.iso20022 import forms
 from sycee.iso20022.administration import Acknowledgement, Acknowledgements, Rejection
 from sycee.iso20022.bulk_credit_transfers import TransferMessage
 from sycee.iso20022.business_header import End, Header, RelatedHeader
-from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, Matter, Resolution
+from sycee.iso20022.cancellations import CancellationAnswer, CancellationRequest, Case, Resolution
 from sycee.iso20022.codec import text_of
 from sycee.iso20022.credit_transfer_messages import CustomerTransfers, InstitutionTransfers
 from sycee.iso20022.institutions import Actor, Institution, Original, StatusReason
@@ -216,7 +216,7 @@ def resolution(
         sender=actor,
         receiver=value.sender,
         created=moment(at_ns),
-        matter=Matter(id=value.matter.id, by=value.matter.by) if value.matter else None,
+        case=Case(id=value.case.id, by=value.case.by) if value.case else None,
         status=status,
         transactions=tuple(answers),
     )

@@ -15,7 +15,7 @@ STATUSES: Final = forms.one_of("CancellationStatus", "RJCR", "ACCR", "PDCR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class Case:
     """The number under which an institution keeps an investigation."""
 
     id: str = element("Id", forms.TEXT_35)
@@ -28,7 +28,7 @@ class CancelledPayment:
     """One transaction that is to be cancelled."""
 
     id: str = element("CxlId?", forms.TEXT_35)
-    matter: Matter | None = element("Case?", Matter)
+    case: Case | None = element("Case?", Case)
     original: Original | None = element("OrgnlGrpInf?", Original)
     instruction: str = element("OrgnlInstrId?", forms.TEXT_35)
     end_to_end: str = element("OrgnlEndToEndId?", forms.TEXT_35)
@@ -50,7 +50,7 @@ class CancellationRequest:
     sender: Actor = element("Assgnmt/Assgnr", Actor)
     receiver: Actor = element("Assgnmt/Assgne", Actor)
     created: str = element("Assgnmt/CreDtTm", forms.MOMENT)
-    matter: Matter | None = element("Case?", Matter)
+    case: Case | None = element("Case?", Case)
     count: str = follows("CtrlData?/NbOfTxs", forms.NUMBER, lambda made: str(len(made.transactions)))
     sum: str = follows("CtrlData?/CtrlSum?", forms.SUM, lambda made: _sum(made))
     transactions: tuple[CancelledPayment, ...] = element("Undrlyg/TxInf+", CancelledPayment)
@@ -61,7 +61,7 @@ class CancellationAnswer:
     """The answer about one transaction: rejected (RJCR), accepted (ACCR) or pending (PDCR)."""
 
     id: str = element("CxlStsId?", forms.TEXT_35)
-    matter: Matter | None = element("RslvdCase?", Matter)
+    case: Case | None = element("RslvdCase?", Case)
     original: Original | None = element("OrgnlGrpInf?", Original)
     instruction: str = element("OrgnlInstrId?", forms.TEXT_35)
     end_to_end: str = element("OrgnlEndToEndId?", forms.TEXT_35)
@@ -84,7 +84,7 @@ class Resolution:
     sender: Actor = element("Assgnmt/Assgnr", Actor)
     receiver: Actor = element("Assgnmt/Assgne", Actor)
     created: str = element("Assgnmt/CreDtTm", forms.MOMENT)
-    matter: Matter | None = element("RslvdCase?", Matter)
+    case: Case | None = element("RslvdCase?", Case)
     status: str = element("Sts/Conf", forms.CODE)
     transactions: tuple[CancellationAnswer, ...] = element("CxlDtls?/TxInfAndSts*", CancellationAnswer)
 
