@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tests.clearing.world import (
     uetr,
 )
 
+from sycee.clearing import gross
 from sycee.clearing.tables import FLOWS, PAYMENTS
 from sycee.clearing.waiting import Nodes, Waiting, waiting
 from sycee.core import ids
@@ -220,6 +222,24 @@ def test_two_deciders_do_not_book_one_payment_twice(town: Place) -> None:
     with pytest.raises(BusyError, match="1 of 1 payments are not queued any more"):
         town.bank.clearing.gross.book(*found, **town.signing)
     assert town.funds(NORTH_BANK).minor == before
+
+
+def test_a_payment_that_ends_while_others_are_booked_does_not_stop_them(
+    town: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.send(NORTH_BANK, *(Sent(number, SOUTH_BANK, 1) for number in (75, 76, 77)))
+    draft, drafted = gross.Gross._draft, []
+
+    def cancel_and_draft(*args: Any) -> Any:
+        drafted.append(args[1].numbers.tolist())
+        if len(drafted) == 2:
+            town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(76)])
+        return draft(*args)
+
+    monkeypatch.setattr(gross, "RECORDS_MAX", 1)  # each payment is a part
+    monkeypatch.setattr(gross.Gross, "_draft", cancel_and_draft)
+    assert town.release() == (2, 2, 0)
+    assert (len(drafted), town.states(75, 76, 77)) == (3, ["booked", "cancelled", "booked"])
 
 
 def test_each_ended_payment_is_answered_once(town: Place) -> None:

@@ -25,6 +25,7 @@ from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, wait
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
+from sycee.core.errors import BusyError
 from sycee.core.records import layout, operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
@@ -66,9 +67,19 @@ class Gross:
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
         covered. Permits are renewed first. Limits count; no line is drawn on: `Sets.settle_covered` does. The house
-        signs.
+        signs. If one of the payments ended meanwhile, or another caller decided about it, the rest is decided anew; the
+        second time, BusyError is raised.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
+        done: list[Booked] = []
+        try:
+            self._book(*self._choose(most, priority_max), signers, who, done)
+        except BusyError:
+            self._book(*self._choose(most, priority_max), signers, who, done)
+        return _sum(done)
+
+    def _choose(self, most: int | None, priority_max: int) -> tuple[Waiting, Nodes]:
+        """Return the queued payments that can be booked one after another, in that order."""
         self._permits.renew()
         with reading(self._stores.engine) as connection:
             found = waiting(connection, QUEUED, read_ns(self._stores.clock), most=most, priority_max=priority_max)
@@ -76,7 +87,7 @@ class Gross:
         found = found.part(bookable(found, nodes))
         legs = legs_of(found, nodes)
         order = _covered(legs, found, nodes, self._limits.rules(nodes))
-        return self.book(found.part(order), nodes, signers=signers, who=who)
+        return found.part(order), nodes
 
     def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
         """Book payments in this order. One that the ledger refuses is queued again. The house signs.
@@ -84,14 +95,17 @@ class Gross:
         Raises BusyError if another caller decided about one of them, or its end has come: the parts before it are
         booked.
         """
-        booked = minor = refused = 0
+        done: list[Booked] = []
+        self._book(chosen, nodes, signers, who, done)
+        return _sum(done)
+
+    def _book(self, chosen: Waiting, nodes: Nodes, signers: Sequence[Signer], who: int, done: list[Booked]) -> None:
+        """Book payments in parts, and add what was booked to `done`, also of parts before an error."""
         for part in _parts(chosen):
             draft, sizes = self._draft(part, nodes, who, signers)
             outcome = self._stores.intents.perform(draft)
             good = _good(outcome.results, sizes)
-            booked, refused = booked + int(good.sum()), refused + int((~good).sum())
-            minor += int(part.amounts[good].sum())
-        return Booked(booked, minor, refused)
+            done.append(Booked(int(good.sum()), int(part.amounts[good].sum()), int((~good).sum())))
 
     def _draft(self, part: Waiting, nodes: Nodes, who: int, signers: Sequence[Signer]) -> tuple[Draft, Array]:
         now_ns = read_ns(self._stores.clock)
@@ -200,6 +214,12 @@ class _Left:
             ):  # fmt: skip
                 if place in left:
                     left[place] += change  # type: ignore[index]
+
+
+def _sum(done: Sequence[Booked]) -> Booked:
+    return Booked(
+        sum(each.payments for each in done), sum(each.minor for each in done), sum(each.refused for each in done)
+    )
 
 
 def _parts(chosen: Waiting) -> Sequence[Waiting]:
