@@ -11,7 +11,8 @@ from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import Copies
 from tests.clearing import declared
 from tests.clearing.test_gateway import deliver, transfer
-from tests.clearing.test_member_messages import east_side, north_side, pay_out, take
+from tests.clearing.test_inbox import customers, forwarded, resolution
+from tests.clearing.test_member_messages import cancel, east_side, north_side, pay_out, take
 from tests.clearing.world import (
     CNY,
     CODES,
@@ -164,12 +165,18 @@ def test_killed_screening(tmp_path: Path) -> None:
 
 
 def ask_for_money(bank: Bank) -> None:
-    """Deliver a request to pay out and both sides of a payment against payment, and let the house act."""
+    """Deliver a request to pay out, both sides of a payment against payment, and a transfer of a customer.
+
+    Let the house act; its receiver refuses to return the transfer.
+    """
     place = Place(bank)
     take(place, pay_out("P1", 5_00))
     take(place, north_side(1, 2, "HKD0.05"))
     take(place, east_side(2, 1, minor=5), participant=EAST_BANK)
+    take(place, customers((3, CODES[SOUTH_BANK])))
     place.release()
+    take(place, cancel("C3", 3))
+    take(place, resolution("N3", 3, status="RJCR"), participant=SOUTH_BANK)
     bank.clearing.pay_outs.perform(**place.signing)  # type: ignore[arg-type]
     for paid, _ in bank.clearing.requests("House").receipts(at_ns=1):
         bank.clearing.pay_outs.mark_answered(paid.message)
@@ -177,11 +184,13 @@ def ask_for_money(bank: Bank) -> None:
 
 def paid_out(bank: Bank) -> None:
     place = Place(bank)
-    assert place.balances() == [PREFUNDED - 5_00, PREFUNDED, PREFUNDED]
-    (waiting,) = bank.clearing.payments.page()
+    assert place.balances() == [PREFUNDED - 5_00 - 1_00, PREFUNDED + 1_00, PREFUNDED]
+    waiting, _ = bank.clearing.payments.page()
     assert (waiting.state, waiting.back_minor, waiting.back_message > 0) == ("queued", 5, True)
     assert bank.clearing.payments.partners([waiting.number]) == {waiting.number: uetr(2)}
     assert bank.clearing.pay_outs.waiting() == bank.clearing.pay_outs.unanswered() == []
+    assert [each.name for each in forwarded(place, SOUTH_BANK)] == ["pacs.008.001.08", "camt.056.001.08"]
+    assert [each.name for each in forwarded(place, NORTH_BANK)] == ["camt.029.001.09"]
 
 
 def test_killed_requests(tmp_path: Path) -> None:
