@@ -27,7 +27,7 @@ from queue import Queue
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tools" / "seeded_faults.toml"
 PAGE = ROOT / "docs" / "internals" / "seeded-faults.md"
-COPIED = ("src", "tests", "docs", "tools", "pyproject.toml", "INVARIANTS.md", "README.md")
+COPIED = ("src", "tests", "benchmarks", "docs", "tools", "pyproject.toml", "INVARIANTS.md", "README.md")
 TEST_SECONDS_MAX = 300
 PAGE_HEAD = """# Seeded faults
 
