@@ -66,7 +66,7 @@ def populate(bank: Bank) -> None:
         bank.personal.store_many(connection, prepared)
         row = {"account": WALLET, "holder": PERSON, "operator": 2, "class": "class-4", "rule_set": 0}
         connection.execute(
-            WALLETS.insert().values(**row, is_custodial=False, state="open", batch=1, opened_ns=world.START_NS)
+            WALLETS.insert().values(**row, is_custodial=False, state="open", intent=1, opened_ns=world.START_NS)
         )
         bank.keys.record(connection, WALLET, WALLET_KEY.public, epoch=1, reason="opening", intent=1)
         held = HeldDuty(DUTY, PRIVACY_PERSON, Duty.PRIVACY, 0, None, 0, until)
