@@ -73,7 +73,7 @@ touches = [
 OWNER_RULE: Final = """
 [[rules]]
 id = "owner"
-title = "Nobody excluded takes part"
+title = "No excluded party takes part"
 level = "participant"
 addressee = "company"
 kind = "checked"

@@ -134,7 +134,7 @@ require = [{ fact = "exit_terms", test = "is-true" }]
 OTHER_RULES = """
 [[rules]]
 id = "carrier"
-title = "Nobody excluded carries"
+title = "No excluded party carries"
 level = "span"
 addressee = "company"
 kind = "checked"
