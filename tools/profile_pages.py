@@ -303,6 +303,8 @@ def _limits(of: Condition) -> str:
     limits = [f"for the {name} in `{path}`" for name, path in (("part", of.parts), ("purpose", of.purposes)) if path]
     if of.control_bp != CONTROL_BP:
         limits.append(f"control from {of.control_bp:,} of {vocabulary.BASIS_POINTS:,} shares on")
+    if of.affiliates:
+        limits.append("with owners of listed parties and whom these own")
     return f" ({', '.join(limits)})" if limits else ""
 
 

@@ -315,7 +315,8 @@ def _test(random: Random, roots: Roots, field: Field) -> tuple[str, dict[str, An
         return CONTROLLED_BY, of_states(random)
     if field.kinds == (ORGANISATION,) and random.random() < 0.7:
         limits = {name: path(random, roots)[0] for name in ("parts", "purposes") if random.random() < 0.3}
-        return random.choice(LISTED), {"list": random.choice(LISTS), **limits}
+        affiliates = random.random() < 0.3
+        return random.choice(LISTED), {"list": random.choice(LISTS), "affiliates": affiliates, **limits}
     if random.random() < 0.2:
         return random.choice(SETS), {"facts": path(random, roots)[0]}
     known = STATES if field.type in (Type.STATE, Type.STATES) else (*field.words, *WORDS, *ids("organisation"))

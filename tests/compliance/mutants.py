@@ -144,6 +144,8 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
             if condition.control_bp > 1:
                 yield "control - 1", replace(condition, control_bp=condition.control_bp - 1)
             yield "control + 1", replace(condition, control_bp=condition.control_bp + 1)
+        if condition.affiliates:
+            yield "affiliates dropped", replace(condition, affiliates=False)
         if condition.parts:
             yield "parts dropped", replace(condition, parts="")
         if condition.purposes:

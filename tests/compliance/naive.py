@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
+from tests.compliance.naive_affiliates import with_owners
 from tests.compliance.naive_claims import exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import REFERS_TO
@@ -237,6 +238,8 @@ class Naive:
                     answers.append(None)
             absent: Truth = None if (rows and not known) or not listed.complete else False
             direct[who] = disjunction(answers) if answers else absent
+        if condition.affiliates:
+            direct = with_owners(direct, self.held_bp, condition.control_bp, self.network, self.owners_named())
         found = {who for who in everybody if direct[who]}
         for _ in everybody:
             found |= {who for who in everybody if self.held_bp(who, found)[0] >= condition.control_bp}

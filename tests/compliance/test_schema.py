@@ -55,7 +55,7 @@ def profile() -> Document:
         {"test": "attested", "topic": "no-backdoors", "at_least": "third-party", "of": "from.organisation"},
         {"any": [{"fact": "purpose", "test": "any-in", "values": ["payment"]}, {"fact": "via", "test": "declared"}]},
     ]
-    conditions[4]["control_bp"] = 2_500
+    conditions[4] |= {"control_bp": 2_500, "affiliates": True}
     states = next(each for each in conditions if each.get("test") == "controlled-by")
     states |= {"control_bp": 2_500, "chain": "multiply", "ties": ["organised", "citizen"]}
     in_time: Document = {"fact": "at", "test": "returned-in-time", "hours": 24, "business_days": 1}

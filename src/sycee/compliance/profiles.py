@@ -37,7 +37,7 @@ BUSINESS_DAYS_MAX: Final = 366  # a deadline is counted day by day, and none is 
 REQUIRED: Final = Field("", Type.TEXT, "", required=True)  # by the tests that have this argument
 # The arguments of tests that have some, besides the set of `vocabulary.SETS`.
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(vocabulary.LISTED, ("list", "parts", "purposes", "control_bp")),
+    **dict.fromkeys(vocabulary.LISTED, ("list", "parts", "purposes", "control_bp", "affiliates")),
     **dict.fromkeys((vocabulary.AT_MOST, vocabulary.AT_LEAST), ("limit",)),
     vocabulary.SUM_AT_MOST: ("limit", "among", "through"),
     vocabulary.ATTESTED: ("topic", "at_least", "of"),
@@ -90,6 +90,7 @@ class Condition:
     parts: str = ""  # paths of the values that rows limited to parts or purposes must meet
     purposes: str = ""
     control_bp: Annotated[int, number(1, vocabulary.BASIS_POINTS)] = CONTROL_BP
+    affiliates: bool = False  # who owns a listed party, and whom such an owner owns, count as controlled from the list
     outside: bool = False  # the states are those that are not in the set
     home: frozenset[str] = frozenset()  # the states whose own parties are excepted
     home_members: tuple[Member, ...] = ()

@@ -98,7 +98,7 @@ class ConditionCompiler:
     def __init__(self, network: EffectiveNetwork, lists: Mapping[str, List]) -> None:
         self._network = network
         self._lists = lists
-        self._lookups: dict[tuple[str, int] | Condition, ListLookup | StateLookup] = {}
+        self._lookups: dict[tuple[str, int, bool] | Condition, ListLookup | StateLookup] = {}
         self._pairs = FlowPairs(network)
         self._shared: dict[tuple[Condition, ...], SharedParties] = {}  # equal ones share their results
         self._compiled: dict[tuple[Condition, tuple[bool, bool, bool]], Evaluator] = {}
@@ -235,9 +235,10 @@ class ConditionCompiler:
             if states not in self._lookups:
                 self._lookups[states] = StateLookup(states, self._network)
             return self._lookups[states]
-        key = (condition.list, condition.control_bp)
+        key = (condition.list, condition.control_bp, condition.affiliates)
         if key not in self._lookups:
-            self._lookups[key] = ListLookup(self._lists[condition.list], self._network, condition.control_bp)
+            listed, threshold = self._lists[condition.list], condition.control_bp
+            self._lookups[key] = ListLookup(listed, self._network, threshold, affiliates=condition.affiliates)
         return self._lookups[key]
 
     def _control_test(self, condition: Condition, roots: Roots) -> Evaluator:

@@ -7,17 +7,19 @@ An organisation is controlled from a list if listed organisations, and those the
 reach the threshold of control (`control`). Shares of several listed owners add up; chains and circles of owners are
 followed to their end. Undeclared shares could belong to anybody: where they could reach the threshold, the result is
 unknown. So is the control of a circle of owners that hold each other, unless an owner outside the circle is shown to
-control it. Shares below the threshold are no control. A branch is a part of its parent.
+control it. Shares below the threshold are no control. A branch is a part of its parent. Where a rule asks for
+affiliates, who owns a listed party by the same threshold counts as listed (`affiliates`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sycee.compliance import names
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging import control
+from sycee.compliance.judging.affiliates import Holdings, OwnersOfListed
 from sycee.compliance.judging.control import BRANCH_OF, OWNERS, ControlGraph, ControlMatch, Holder
 from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction
@@ -32,23 +34,29 @@ Limit = tuple[frozenset[str], bool] | None
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """Whether the list names an organisation, and the row. `possible` is why it may be the party of the row."""
+    """Whether the list names an organisation, or a party that it owns; and the row.
+
+    `possible` is why it may be the party of the row.
+    """
 
     listed: Truth
     row: Row | None = None
     missing: tuple[str, ...] = ()
     possible: str = ""
+    owned: str = ""  # the listed party that the organisation owns, or may own
 
 
 class ListLookup:
-    """One list on a day, with one threshold of control."""
+    """One list on a day, with one threshold of control. With `affiliates`, owners of listed parties count as well."""
 
-    def __init__(self, listed: List, network: EffectiveNetwork, control_bp: int) -> None:
+    def __init__(self, listed: List, network: EffectiveNetwork, control_bp: int, *, affiliates: bool = False) -> None:
         at = network.at
         self.list = listed
         self._network = network
         self._names = names_in(network)
         self._control_bp = control_bp
+        self._holdings = Holdings(network, control_bp) if affiliates else None
+        self._owners: dict[tuple[Limit, Limit], OwnersOfListed] = {}
         self._invalid = ""  # why the list does not apply on the day
         if listed.expired(at):
             self._invalid = f"the list is not valid from {listed.valid_until} on"
@@ -81,8 +89,9 @@ class ListLookup:
         listings: dict[str, _Listing] = {}
 
         def holder_of(id: str) -> Holder:
-            node = self._network.node_of_kind(id, (ORGANISATION,))
-            of = listings[id] = self._listed(node, parts, purposes, products if id == organisation else ())
+            node = self._organisation(id)
+            of = self._listed(node, parts, purposes, products if id == organisation else ())
+            of = listings[id] = of if of.listed else self._or_owner(of, node, parts, purposes)
             return control.branch(node, of.listed, of.missing) or control.owned(node, of.listed, of.missing)
 
         graph = ControlGraph(organisation, holder_of, self._control_bp)
@@ -97,6 +106,8 @@ class ListLookup:
             note = note if row is None else f"{row.party} is only {row.status}, which does not decide"
         elif possible:
             note = possible if row is None else f"possible match with {row.party}{_limits(row)}: {possible}"
+        elif listing.owned:
+            note = f"the organisation, or one of its holders, may own {listing.owned}, which is or may be listed"
         elif row is not None:
             note = f"{row.party} is on the list as {row.status}{_limits(row)}"
         elif missing:
@@ -109,6 +120,9 @@ class ListLookup:
         text = "" if row is None else self._row_text(row, "possible match with " if possible else "")
         all_facts = (self._list_fact(organisation, note, row), *control.considered(facts, f"list {self.list.id}"))
         return ControlMatch(graph.truth, all_facts, missing=missing, row=text)
+
+    def _organisation(self, id: str) -> Node:
+        return self._network.node_of_kind(id, (ORGANISATION,))
 
     def _listed(self, node: Node, parts: Limit, purposes: Limit, products: tuple[PartyName, ...]) -> _Listing:
         """Return whether the list names a node by id, name, identifier or product; and the row."""
@@ -136,6 +150,23 @@ class ListLookup:
             if node.get("identifiers") is None:
                 return _Listing(None, missing=(f"{node.id}.identifiers",))
         return _Listing(False if self.list.complete else None, advice)
+
+    def _or_owner(self, own: _Listing, node: Node, parts: Limit, purposes: Limit) -> _Listing:
+        """Return the listing of an organisation that is not surely listed, or that of a party that it owns."""
+        if self._holdings is None:
+            return own
+        key = (parts, purposes)
+        if key not in self._owners:
+            self._owners[key] = OwnersOfListed(
+                self._holdings, lambda each: self._listed(self._organisation(each), parts, purposes, ())
+            )
+        owned = self._owners[key].owned_by(node.id)
+        if owned.truth is False:
+            return own
+        row = self._listed(self._organisation(owned.party), parts, purposes, ()).row
+        if owned.truth:
+            return _Listing(True, row, owned=owned.party)
+        return replace(own, listed=None, row=own.row or row, missing=own.missing + owned.missing, owned=owned.party)
 
     def _rows_of(self, node: Node) -> tuple[tuple[Row, str], ...]:
         """Return the rows that may name a node, each with the reason why it is only a possible match, or ""."""
@@ -172,12 +203,21 @@ class ListLookup:
 
     def _covered(self, graph: ControlGraph, listings: Mapping[str, _Listing]) -> ControlMatch:
         rows = [(id, row) for id in graph.seeds() if (row := listings[id].row) is not None]
-        facts = [fact for id, row in rows for fact in _naming_facts(graph.holders[id].node, row)] + graph.facts()
+        facts: list[EffectiveFact] = []
+        owning: list[str] = []
+        for id, row in rows:
+            party = listings[id].owned
+            facts += _naming_facts(self._organisation(party) if party else graph.holders[id].node, row)
+            if party and self._holdings is not None:
+                links, ties = self._holdings.between(id, party)
+                owning += links
+                facts += ties
+        facts += graph.facts()
         first = rows[0][1]
         list_fact = self._list_fact(graph.organisation, first.note or f"{first.party} is listed", first)
         text = "; ".join(self._row_text(row) for _, row in rows)
         all_facts = (list_fact, *control.considered(facts, f"list {self.list.id}"))
-        return ControlMatch(True, all_facts, chain=graph.chain(), row=text)
+        return ControlMatch(True, all_facts, chain=(*owning, *graph.chain()), row=text)
 
     def _list_fact(self, organisation: str, note: str, row: Row | None = None) -> EffectiveFact:
         """Return the lookup itself as a fact. A list is no declaration, so it does not weaken a finding's assurance."""
@@ -213,8 +253,8 @@ def _shown(listings: Mapping[str, _Listing], *, decided: bool) -> _Listing:
 
     Once it is decided that nobody listed controls it, possible matches do not matter.
     """
-    of_row = (each for each in listings.values() if each.row is not None or each.possible)
-    shown = (each for each in of_row if (not each.possible if decided else each.listed is None))
+    of_row = (each for each in listings.values() if each.row is not None or each.possible or each.owned)
+    shown = (each for each in of_row if (not (each.possible or each.owned) if decided else each.listed is None))
     return next(shown, _Listing(False))
 
 
