@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,22 @@ import pytest
 
 from sycee import cli, data
 from sycee.core.errors import UsageError
+from sycee.core.limits import COHORT_MEMBERS_MAX
+from sycee.programmes import definition
+from sycee.programmes.definition import DrawRule, Programme, Split, Stratum
+from sycee.programmes.merchant_groups import MerchantGroup
+from sycee.programmes.zones import Zone
 from sycee.report import chart, page
 from sycee.report.heat import heat
+from sycee.sandbox.behaviour import parameters
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
-from sycee.sandbox.experiments import comparing, pages, sensitivity
+from sycee.sandbox.experiments import comparing, ensemble, granting, pages, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, sampled
 from sycee.sandbox.inference import posterior
+from sycee.sandbox.ledger_run import programme_text
+from sycee.sandbox.ledger_run import run as runs
+from sycee.sandbox.plan import HOUR_NS
 
 TOWN = tiny_town(3_000, 90)
 FEW: dict[str, Any] = {"draws": 3, "seeds": 2, "structures": ("income", "habit")}
@@ -149,12 +159,132 @@ def test_a_sample_keeps_households_zones_and_shops() -> None:
     assert sampled(TOWN, 3_000) is TOWN
 
 
+BASE = replace(
+    definition.load("luohu-2020"),
+    merchants=(MerchantGroup("food", 20, "town", ("food",)), MerchantGroup("others", 20, "town")),
+)
+SHARED = {"packets": (), "budget_minor": 2_400_000}
+LARGE, SMALL = (replace(BASE.packets[0], name=name, count=60) for name in ("large", "small"))
+HALVES = (LARGE, replace(SMALL, amount_minor=5_000))
+ALL = DrawRule(definition.ALL_RULE, tuple(Stratum(each.name, each.count) for each in HALVES))
+EVERYBODY = DrawRule(definition.ALL_RULE, (Stratum(definition.EVERYBODY, COHORT_MEMBERS_MAX),))
+
+
+def lottery(*zones: Zone, **changes: Any) -> Programme:
+    """Return a programme of 60 large and 60 small packets, with these zones."""
+    strata = [Stratum(each.name, sum(each.packets)) for each in zones] or [Stratum("all", 120)]
+    draw = replace(BASE.draw, strata=tuple(strata))
+    return replace(BASE, **{"packets": HALVES, "budget_minor": 1_500_000, "draw": draw, "zones": zones} | changes)
+
+
+def two_zones(later: int | None = None) -> tuple[Zone, Zone]:
+    """Return a zone of 36 large and 24 small packets, and one of the others, which is dropped days after the first."""
+    from_ns = None if later is None else BASE.claim.from_ns + later * 24 * HOUR_NS
+    return Zone("a", (36, 24), None, False), Zone("b", (24, 36), from_ns, False)
+
+
+PLANS = {
+    "lottery": lottery(),
+    "zones": lottery(*two_zones(2)),
+    "first-come": lottery(mode=definition.FIRST_COME, draw=ALL),
+    "list": lottery(mode=definition.LIST, draw=ALL),
+    "equal": lottery(mode=definition.EQUAL, draw=EVERYBODY, **SHARED),
+    "random-split": lottery(mode=definition.RANDOM_SPLIT, split=Split(5_000, 500), **SHARED),
+}
+
+
+def totals(programme: Programme, seed: int = 3) -> dict[str, int]:
+    """Return the totals of one run of a programme on the whole town, as a comparison has them."""
+    candidate = Trial.of(TOWN, len(TOWN.persons)).candidate("one", (), b"", programme)
+    found = ensemble.totals_of(candidate, parameters.standard().central(), "habit", seed, 21)
+    return dict(zip(ensemble.TOTALS, found, strict=True))
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_every_mode_and_zone_plan_of_a_run_is_compared(
+    plan: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.write(TOWN, tmp_path / "town")
+    base, variant, grid = (tmp_path / f"{name}.toml" for name in ("base", "threshold", "grid"))
+    base.write_text(programme_text.text_of(PLANS[plan]))
+    variant.write_text('rules.payment_min = "60.00"\nrules.divisible = false\n')
+    grid.write_text('[threshold]\n"40" = { rules.payment_min = "40.00" }\n')
+    few = ["--draws", "2", "--seeds", "1", "--people", "700", "--sobol", "1", "--attribution", "--grid", str(grid)]
+    out = tmp_path / "c.json"
+    words = ["sandbox", "compare", str(base), str(variant), "--city", str(tmp_path / "town"), "--out", str(out)]
+    assert cli.main([*words, *few]) == 0, capsys.readouterr().err
+    found = json.loads(out.read_text())
+    assert [each["name"] for each in found["designs"]] == ["luohu-2020", "threshold", "threshold 40"]
+    assert {each["recipients"] for each in found["designs"]} == ({None} if plan == "equal" else {28})
+    assert len({json.dumps(each["outcomes"]["issued"]) for each in found["designs"]}) == 1  # keys that spend otherwise
+    assert found["designs"][0]["outcomes"]["spent"] != found["designs"][1]["outcomes"]["spent"]
+    if plan == "zones":
+        assert cli.main(["sandbox", "verify", str(out), "--rerun"]) == 0, capsys.readouterr().err
+
+
+def test_zones_that_are_dropped_at_once_are_a_lottery_without_zones() -> None:
+    assert totals(lottery(*two_zones())) == totals(lottery())
+
+
+def test_packets_of_a_later_zone_are_claimed_later_or_never() -> None:
+    at_once, later, never = (totals(lottery(*two_zones(days))) for days in (0, 5, 8))
+    assert at_once["issued"] == later["issued"] == never["issued"] == 1_500_000
+    assert at_once["claimed"] > later["claimed"] > never["claimed"]
+    assert never["claimed"] <= 36 * 20_000 + 24 * 5_000  # the packets of the first zone
+    assert never["returned"] >= 24 * 20_000 + 36 * 5_000
+
+
+def test_zones_share_winners_who_are_fewer_than_packets() -> None:
+    classes = tuple(replace(each, count=600) for each in HALVES)
+    zones = (Zone("a", (100, 200), None, False), Zone("b", (500, 400), BASE.claim.from_ns + 24 * HOUR_NS, False))
+    plan = lottery(*zones, packets=classes, budget_minor=15_000_000)
+    found = Trial.of(TOWN, len(TOWN.persons)).candidate("one", (), b"", plan)
+    given = granting.granted(plan, found.design, found.place, parameters.standard().central(), "habit", 3)
+    assert given.grants is not None
+    assert given.from_days is not None
+    winners = int((given.grants > 0).sum())
+    assert 200 < winners < 400
+    assert int(((given.grants == 20_000) & (given.from_days == 0)).sum()) in (winners // 4, winners // 4 + 1)
+    assert int(((given.grants == 20_000) & (given.from_days == 2)).sum()) in (winners * 3 // 4, winners * 3 // 4 + 1)
+    assert (given.grants == 5_000).sum() == 0
+
+
+def test_who_shares_a_budget_gets_what_a_run_gives() -> None:
+    equal = PLANS["equal"]
+    case = runs.prepare(equal, TOWN, parameters.standard().central(), seed=3, variant="habit", days=21)
+    outcome = runs.alone(case, runs.choose(case))
+    found = totals(equal)
+    assert {name: outcome.total(name) for name in found if name != "forward"} | {
+        "forward": outcome.open_forward()
+    } == found
+    assert 2_399_000 < found["issued"] <= 2_400_000
+
+
+def test_a_random_split_divides_the_whole_budget_by_chance() -> None:
+    split = PLANS["random-split"]
+    candidate = Trial.of(TOWN, len(TOWN.persons)).candidate("one", (), b"", split)
+    given = granting.granted(
+        split, candidate.design, candidate.place, parameters.standard().central(), "habit", 3
+    ).grants
+    assert given is not None
+    amounts = given[given > 0]
+    assert (amounts.size, amounts.sum()) == (120, 2_400_000)
+    assert amounts.min() >= 5_000
+    assert set((amounts % 500).tolist()) == {0}
+    assert amounts.std() > 2_000
+    assert totals(split) != totals(lottery(packets=(replace(LARGE, count=120),)))
+
+
 def test_impossible_comparisons_are_refused(folder: Path, tmp_path: Path) -> None:
     trial = Trial.of(TOWN, 2_000)
     twin = tmp_path / "same.toml"
     twin.write_text("rules.divisible = false\n")
     with pytest.raises(UsageError, match='two designs have the name "same"'):
         trial.candidates(folder / "base.toml", [folder / "same.toml", twin])
+    few = lottery(packets=(replace(LARGE, count=1),), draw=replace(BASE.draw, strata=(Stratum("all", 1),)))
+    with pytest.raises(UsageError, match=r"has no recipient among 9\d\d of 3,000 persons") as caught:
+        Trial.of(TOWN, 1_000).candidate("few", (), b"", few)
+    assert "a larger --people" in str(caught.value.hint)
     with pytest.raises(UsageError, match='names the zone "luohu"'):
         trial.candidates("luohu-2020", [])
 

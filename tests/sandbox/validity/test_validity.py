@@ -45,7 +45,7 @@ def test_the_digest_of_the_code_is_of_all_that_results_follow_from() -> None:
     assert {"data/sector-names/standard.toml", "data/behaviour/standard.toml", "data/cities/market-town.toml"} <= found
     of_run = set(predicting.code_files(predicting.RUN_CODE))
     assert {"sandbox/ledger_run/run.py", "sandbox/plan.py", "programmes/draw.py", "sandbox/city/build.py"} <= of_run
-    assert {"sandbox/experiments/comparing.py", "programmes/definition.py"} <= set(
+    assert {"sandbox/experiments/comparing.py", "programmes/definition.py", "sandbox/ledger_run/recipients.py"} <= set(
         predicting.code_files(comparing.COMPARISON_CODE)
     )
     assert predicting.code_digest() != predicting.code_digest(predicting.RUN_CODE)

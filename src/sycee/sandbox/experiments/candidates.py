@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,27 +17,38 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.programmes import definition, variants
 from sycee.programmes.definition import Programme
-from sycee.sandbox.behaviour import draws, of_programme
+from sycee.sandbox.behaviour import draws
 from sycee.sandbox.behaviour.design import Design
 from sycee.sandbox.city import groups
 from sycee.sandbox.city.model import PERSON_COLUMNS, City
 from sycee.sandbox.engine.run import Place, prepare
+from sycee.sandbox.ledger_run.recipients import first_design
 
 SAMPLE_SEED: Final = 0x486F7573  # of the choice of households, which is the same for all comparisons
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One design. `keys`: the dotted keys that it changes; `digest`: of its file, BLAKE3-256; `values`: of a grid."""
+    """One design. `keys`: the dotted keys that it changes; `digest`: of its file, BLAKE3-256; `values`: of a grid.
+
+    `design`: without zones and shares of a budget, which `granting` finds for each run. `recipients`: packets in a run,
+    after its number of persons; None if all who register share the budget.
+    """
 
     name: str
-    title: str
     keys: tuple[str, ...]
     digest: str
+    programme: Programme
     design: Design
     place: Place
-    recipients: int  # in a run, after its number of persons
+    recipients: int | None
     values: tuple[tuple[str, str], ...] = ()  # of each axis of a grid
+
+    def design_digest(self) -> str:
+        """Return 32 hexadecimal digits of SHA-256 over all that decides who gets what, where and when."""
+        programme = self.programme
+        of = (self.design, programme.mode, programme.budget_minor, programme.split, programme.zones)
+        return hashlib.sha256(repr(of).encode()).hexdigest()[:32]
 
 
 @dataclass(slots=True, eq=False)
@@ -96,15 +108,17 @@ class Trial:
                 f"{name} pays {programme.currency.code}, and {self.city.name} has {self.city.currency}",
                 hint="try a programme on a city with its currency",
             )
-        design = of_programme.design(programme, population=self.population)
-        recipients = sum(round(count * self.people / self.population) for count, _ in design.classes)
-        if not recipients:
+        design = first_design(programme, self.population)
+        recipients = None
+        if programme.mode != definition.EQUAL:
+            recipients = sum(round(count * self.people / self.population) for count, _ in design.classes)
+        if recipients == 0:
             raise UsageError(
                 f"{name} has no recipient among {self.people:,} of {self.population:,} persons",
-                hint="more persons: --people",
+                hint="a larger --people; for the folder of a city, also build it with a smaller --one-in",
             )
         shops: Array = np.any(groups.members(self.city, programme), axis=0)
-        return Candidate(name, programme.title, keys, blake3(content).hexdigest(), design, self._of(shops), recipients)
+        return Candidate(name, keys, blake3(content).hexdigest(), programme, design, self._of(shops), recipients)
 
     def _of(self, shops: Array) -> Place:
         """Return the city prepared for these shops; candidates with the same shops share it."""

@@ -27,7 +27,8 @@ from sycee.sandbox.validity.predicting import CODE, code_digest, quantiles
 FORMAT: Final = "sycee-comparison-1"
 COMPARISON_CODE: Final = (
     *(*CODE, "sandbox/experiments"),
-    *(f"programmes/{name}.py" for name in ("definition", "merchant_groups", "variants")),
+    *(f"sandbox/ledger_run/{name}.py" for name in ("hours", "recipients")),
+    *(f"programmes/{name}.py" for name in ("definition", "merchant_groups", "variants", "zones")),
 )
 DRAWS: Final = 200
 SEEDS: Final = 2
@@ -108,11 +109,11 @@ def compare(
         "designs": [
             {
                 "name": each.name,
-                "title": each.title,
+                "title": each.programme.title,
                 "keys": list(each.keys),
                 "axes": dict(each.values),
                 "file": each.digest,
-                "design": each.design.digest(),
+                "design": each.design_digest(),
                 "recipients": each.recipients,
                 "outcomes": {name: bands(found[at], names) for name, found in values.items()},
                 "regret": {name: _regret(values[name], at) for name in CRITERIA},

@@ -15,6 +15,7 @@ from sycee.core.worker_thread import processors
 from sycee.sandbox.behaviour.parameters import Parameters
 from sycee.sandbox.engine.run import run
 from sycee.sandbox.experiments.candidates import Candidate
+from sycee.sandbox.experiments.granting import granted
 
 TOTALS: Final = ("issued", "claimed", "spent", "returned", "own", "substituted", "forward", "new")
 
@@ -85,5 +86,17 @@ def run_seed(seed: int, draw: int, number: int) -> int:
 
 def totals_of(candidate: Candidate, parameters: Parameters, structure: str, seed: int, days: int) -> list[int]:
     """Return the totals of one run. `forward` is what was brought forward and not paid back by the last day."""
-    outcome = run(candidate.place, candidate.design, parameters, structure, seed, days, with_baseline=False, threads=1)
+    given = granted(candidate.programme, candidate.design, candidate.place, parameters, structure, seed)
+    outcome = run(
+        candidate.place,
+        given.design,
+        parameters,
+        structure,
+        seed,
+        days,
+        grants=given.grants,
+        from_days=given.from_days,
+        with_baseline=False,
+        threads=1,
+    )
     return [outcome.open_forward() if name == "forward" else outcome.total(name) for name in TOTALS]

@@ -413,11 +413,13 @@ def _files(designs: list[dict[str, Any]]) -> Table:
     return Table(
         "Files of the designs",
         headings("design", ">recipients in a run", "changed keys", "file, BLAKE3"),
-        tuple(
-            (each["name"], f"{each['recipients']:,}", ", ".join(each["keys"]) or "–", each["file"]) for each in designs
-        ),
+        tuple((each["name"], _recipients(each), ", ".join(each["keys"]) or "–", each["file"]) for each in designs),
         stacked=True,
     )
+
+
+def _recipients(design: dict[str, Any]) -> str:
+    return "all who register" if design["recipients"] is None else f"{design['recipients']:,}"
 
 
 def _figure(value: float) -> str:

@@ -25,7 +25,7 @@ from sycee.sandbox.engine.run import Place
 from sycee.sandbox.ledger_run import hours, programme_text
 from sycee.sandbox.plan import DOCUMENT_FIRST, PHONE_FIRST
 
-STRATUM: Final = c.STREAMS - 1  # the stream of a person's stratum, which no decision reads
+SPARE_STREAM: Final = c.STREAMS - 1  # which no decision reads: of a person's stratum, or share of a split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +103,16 @@ def registered(programme: Programme, place: Place, setting: Setting, seed: int) 
     return Registered(made, chosen.person, draw.replay_salts(seed, chosen.person.size), strata)
 
 
+def first_design(programme: Programme, population: int) -> Design:
+    """Return the design by which people register. That of equal shares has an amount that nobody gets.
+
+    population: to which the counts of the programme refer.
+    """
+    # Who shares a budget does not depend on its amount.
+    first = replace(programme, budget_minor=1) if programme.mode == EQUAL else programme
+    return of_programme.design(first, population=population, recipients=1)
+
+
 def equal_design(programme: Programme, place: Place, setting: Setting) -> Design:
     """Return the design in which all who register share the budget of the city.
 
@@ -153,7 +163,7 @@ def of_cohort(made: Registered, cohort: Allotment) -> Recipients:
     at = by_low[np.minimum(np.searchsorted(members["low"][by_low], wanted["low"]), by_low.size - 1)]
     require(bool((members[at] == wanted).all()), "the cohort has a member who did not register")
     counts = [each.count for each in cohort.shares]
-    opens = _first_days(made.programme)
+    opens = first_days(made.programme)
     return Recipients(
         person=made.person[at],
         minor=np.repeat(np.array([each.minor for each in cohort.shares], np.int64), counts),
@@ -163,7 +173,7 @@ def of_cohort(made: Registered, cohort: Allotment) -> Recipients:
     )
 
 
-def _first_days(programme: Programme) -> dict[str, int]:
+def first_days(programme: Programme) -> dict[str, int]:
     """Return the first day of claims in each zone, of which "" is a programme without any.
 
     A zone is dropped at its time, but not before the first one, nor before an earlier one that cannot be skipped.
@@ -196,7 +206,9 @@ def _strata(programme: Programme, person: Array, seed: int) -> Array | None:
     winners = [each.winners for each in programme.draw.strata]
     if len(winners) == 1:
         return None
-    place = (hours.bits(seed, person, c.STATIC, STRATUM) >> np.uint64(32)) * np.uint64(sum(winners)) >> np.uint64(32)
+    place = (hours.bits(seed, person, c.STATIC, SPARE_STREAM) >> np.uint64(32)) * np.uint64(sum(winners)) >> np.uint64(
+        32
+    )
     found: Array = np.searchsorted(np.cumsum(winners), place.astype(np.int64), side="right").astype(np.uint8)
     return found
 

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +28,8 @@ from sycee.core.records.layout import PURSE_BIT, PayFlag, Purpose, PurseState
 from sycee.core.result_codes import Result
 from sycee.programmes.definition import EQUAL, Programme
 from sycee.sandbox.behaviour import layout as c
-from sycee.sandbox.behaviour import of_programme, variants
 from sycee.sandbox.behaviour import setting as settings
+from sycee.sandbox.behaviour import variants
 from sycee.sandbox.behaviour.design import Design
 from sycee.sandbox.behaviour.parameters import Parameters
 from sycee.sandbox.behaviour.setting import Setting
@@ -124,10 +124,7 @@ def prepare(
             f"{programme.name} pays in {programme.currency.code}, and the city {city.name} has {city.currency}",
             hint="choose a programme and a city of one currency",
         )
-    is_equal = programme.mode == EQUAL
-    # Who shares an equal budget does not depend on it: the first design finds them.
-    first = replace(programme, budget_minor=1) if is_equal else programme
-    design = of_programme.design(first, population=len(city.persons) * city.one_in, recipients=1)
+    design = recipient_lists.first_design(programme, len(city.persons) * city.one_in)
     least = design.spend_until + 1
     if days is not None and days < least:
         raise UsageError(f"{days} days end before the spending of {programme.name}", hint=f"at least {least} days")
@@ -142,7 +139,7 @@ def prepare(
         return setting
 
     setting = setting_of(design)
-    if is_equal:
+    if programme.mode == EQUAL:
         setting = setting_of(recipient_lists.equal_design(programme, place, setting))
     return Case(programme, place, accepting, setting, seed, with_ordinary)
 
