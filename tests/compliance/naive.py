@@ -216,11 +216,8 @@ class Naive:
         for who in everybody:
             here = self.resolved(who, "owner")
             declared, known = self.values(here, ["identifiers"])
-            own = [
-                who,
-                *map(str, declared),
-                *([self.network.entities[who].name] if who in self.network.entities else []),
-            ]
+            own = [who, *map(str, declared)]
+            own += [self.network.entities[who].name] if who in self.network.entities else []
             answers: list[Truth] = []
             for row in rows:
                 of_product = [called(name, row.names) is not False for name in products if who == party]
