@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -45,6 +46,7 @@ COUNTER_START_BITS = 41  # of 42: the highest bit starts at 0, so that the count
 RANDOM_BITS = 32
 
 _SEED_BYTES = 8  # of entropy for the counter's start
+_SEED_AND_RANDOM: Final = struct.Struct("<QI")
 _DERIVE_CONTEXT = "sycee 2026-11-25 ids: counter start and random bits"
 _CHILD_CONTEXT = "sycee 2026-11-27 ids: derived from the id of a request"
 _TEXT = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
@@ -71,22 +73,21 @@ def new(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
 
     Inside a block of `derived_from` the id follows from the block's id instead.
     """
-    parent = _parent.get()
-    if parent is not None:
+    if (parent := _parent.get()) is not None:
         return to_int(parent.take(1)[0])
     return fresh(time_ms, entropy=entropy)
 
 
 def fresh(time_ms: int, *, entropy: Callable[[int], bytes] = os.urandom) -> int:
     """Return one new id as `new`, also inside a block of `derived_from`, where the caller of an API chose the time."""
-    random = entropy(_SEED_BYTES + 4)
-    if not 0 <= time_ms <= TIME_MS_MAX or len(random) != _SEED_BYTES + 4:
-        return to_int(_assemble(1, time_ms, random)[0])  # raises the error for the wrong argument
-    drawn = int.from_bytes(random, "little")
-    counter = (drawn & (2**64 - 1)) >> (64 - COUNTER_START_BITS)
-    high = time_ms << 16 | 0x7000 | counter >> 30
-    low = 0b10 << 62 | (counter & (2**30 - 1)) << RANDOM_BITS | drawn >> 64
-    return high << 64 | low
+    drawn = entropy(_SEED_BYTES + 4)
+    if not 0 <= time_ms <= TIME_MS_MAX or len(drawn) != _SEED_BYTES + 4:
+        return to_int(_assemble(1, time_ms, drawn)[0])  # raises the error for the wrong argument
+    seed: int
+    random: int
+    seed, random = _SEED_AND_RANDOM.unpack(drawn)
+    # The counter is the upper 41 bits of the seed, and its upper 11 bits belong to the upper half of the id.
+    return (time_ms << 16 | 0x7000 | seed >> 53) << 64 | 1 << 63 | (seed >> 23 & 0x3FFF_FFFF) << RANDOM_BITS | random
 
 
 class _Parent:
