@@ -16,6 +16,7 @@ from sycee.core.records import layout, operations
 from sycee.journal import Journal
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.sequencer import Sequencer
+from sycee.sequencer.submission_queue import total_size
 from sycee.testing.disk import FakeDisk
 
 WAIT_S = 30.0  # far longer than any test waits: then it is blocked
@@ -50,8 +51,9 @@ class Place:
 
     @property
     def waiting(self) -> int:
-        """Return the number of entries that the writer has not popped yet."""
-        return len(self.ledger.sequencer.admission.queue)
+        """Return the number of operations that the writer has not popped yet."""
+        queue = self.ledger.sequencer.admission.queue
+        return total_size([*queue._backlog, *queue._arrived])[0]
 
     @property
     def frames(self) -> int:

@@ -214,7 +214,10 @@ def test_a_disk_failure_is_raised_in_each_caller() -> None:
 
 
 def test_a_machine_error_is_raised_in_each_caller(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of several entries in a frame is tried separately, and raises its own error."""
+    """Each of several entries in a frame is tried separately, and raises its own error.
+
+    Single payments of one iteration of the loop are one entry.
+    """
     calls: list[int] = []
 
     def none_left(batch: Any, **_: Any) -> int:
@@ -226,13 +229,16 @@ def test_a_machine_error_is_raised_in_each_caller(place: Place, monkeypatch: pyt
             with monkeypatch.context() as patched:
                 patched.setattr(place.ledger.sequencer.state, "reserve", none_left)
                 tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(3)]
+                one = operations.transfer(1, debit=TREASURY, credit=SHOP, amount=1)
+                tasks += [asyncio.ensure_future(async_ledger.submit(one)) for _ in range(2)]
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
-            assert all(isinstance(end, MemoryError) for end in ended)
-            assert len({id(end) for end in ended}) == 3
+            assert [type(end) for end in ended] == [UnavailableError] * 3 + [MemoryError] * 2
+            assert all(isinstance(end.__cause__, MemoryError) for end in ended[:3])
+            assert len({id(end) for end in ended}) == 5
             assert await async_ledger.transfer(TREASURY, SHOP, 1) is Result.CREATED
 
     run(main())
-    assert calls == [3, 1, 1, 1]
+    assert calls == [5, 3, 1, 1]
 
 
 def test_the_interpreters_switch_interval_is_unchanged(tmp_path: Path) -> None:

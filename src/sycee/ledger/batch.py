@@ -232,6 +232,13 @@ def check_types(operations: object, envelopes: object) -> None:
         raise UsageError("envelopes must be a list of Envelope, or an array", hint="ledger.envelopes.sign returns one")
 
 
+def prepare_singles(records: Sequence[bytes]) -> PreparedBatch:
+    """Return TRANSFER and PAY records of many callers, RECORD_BYTES each and not linked, as one batch, unchecked."""
+    operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
+    kinds = operations["kind"]
+    return PreparedBatch(operations, kinds=1 << int(kinds.min()) | 1 << int(kinds.max()))
+
+
 def prepare_signed(records: Sequence[bytes], envelopes: Sequence[bytes]) -> PreparedBatch:
     """Return records that each have one envelope, in order, as one batch.
 
@@ -330,6 +337,12 @@ def results_of(answers: Array) -> list[Result]:
     """Return the results of answers, (n,) layout.ANSWER, without a Python call per answer."""
     results: list[Result] = _RESULTS[answers["code"]].tolist()
     return results
+
+
+def tuples_of(answers: Array) -> list[AnswerTuple]:
+    """Return answers, (n,) layout.ANSWER, as tuples."""
+    tuples: list[AnswerTuple] = answers.tolist()
+    return tuples
 
 
 def result_of(answer: AnswerTuple) -> Result:

@@ -32,25 +32,20 @@ from sycee.ledger import batch as batches
 from sycee.ledger import queries
 from sycee.ledger.batch import AnswerTuple, PreparedBatch
 from sycee.sequencer.admission import Admission
-from sycee.sequencer.submission_queue import Entry, PendingVerification, copy_error, size_of
+from sycee.sequencer.submission_queue import (
+    Entry,
+    GroupToken,
+    PendingVerification,
+    SinglesToken,
+    copy_error,
+    size_of,
+)
 from sycee.sequencer.views import WaitingRead
 
 # Single signed records that are verified together: few enough to spread over the workers and to overlap with writing;
 # enough to share the Python work of a group, some 100 µs.
 GROUP_RECORDS_MAX: Final = 64
-
-
-class GroupToken:
-    """The token of several coroutines whose operations or reads form one entry."""
-
-    __slots__ = ("futures",)
-
-    def __init__(self, futures: Sequence[asyncio.Future[Any]]) -> None:
-        self.futures = futures
-
-    def cancelled(self) -> bool:
-        """Return False: one coroutine cannot withdraw the operations of the others."""
-        return False
+SINGLES_MAX: Final = 1_024  # unsigned ones in one entry: few enough that frames are nearly filled
 
 
 class DeferredToken:
@@ -79,6 +74,7 @@ class LoopSubmitter:
         except RuntimeError as error:
             raise UsageError("no event loop is running", hint="call asynchronous() inside a coroutine") from error
         self._pending: list[Entry] = []  # until the next flush
+        self._pending_singles: list[tuple[asyncio.Future[Result], bytes]] = []  # future, record; after `_pending`
         self._pending_operations = self._pending_bytes = 0
         self._pending_signed: list[tuple[asyncio.Future[Any], bytes, bytes]] = []  # future, record, envelope
         self._pending_reads: list[WaitingRead] = []
@@ -117,7 +113,7 @@ class LoopSubmitter:
         future = self._future()
         self._pending_operations += 1
         self._pending_bytes += RECORD_BYTES
-        self._pending.append((self, future, record, None))
+        self._pending_singles.append((future, record))
         result: Result = await future
         return result
 
@@ -214,10 +210,11 @@ class LoopSubmitter:
 
     def _add_pending(self, batch: PreparedBatch) -> asyncio.Future[Array]:
         future = self._future()
+        self._group_singles()  # they arrived before this batch
         operations, size = size_of(batch)
         self._pending_operations += operations
         self._pending_bytes += size
-        self._pending.append((self, future, b"", batch))
+        self._pending.append((self, future, batch))
         return future
 
     def _future(self) -> asyncio.Future[Any]:
@@ -232,11 +229,12 @@ class LoopSubmitter:
             self._will_flush = True
             self._loop.call_soon(self._flush)
         self._unanswered += 1
-        return self._loop.create_future()
+        return asyncio.Future(loop=self._loop)  # what every loop's create_future returns, without a call into Python
 
     def _flush(self) -> None:
         """Put the pending entries into the queue; start the verification of signed ones."""
         self._will_flush = False
+        self._group_singles()
         entries, signed = self._pending, self._pending_signed
         reads, balances = self._pending_reads, self._pending_balances
         self._pending, self._pending_signed, self._pending_reads, self._pending_balances = [], [], [], []
@@ -265,8 +263,16 @@ class LoopSubmitter:
         reads: list[WaitingRead] = []
         for start in range(0, len(balances), queries.READS_MAX):
             futures, accounts = zip(*balances[start : start + queries.READS_MAX], strict=True)
-            reads.append((self, GroupToken(futures), queries.accounts(accounts), 0))
+            reads.append((self, GroupToken(futures, queries.Answers.balances), queries.accounts(accounts), 0))
         return reads
+
+    def _group_singles(self) -> None:
+        """Add the pending single operations to the pending entries, as batches of up to SINGLES_MAX."""
+        singles, self._pending_singles = self._pending_singles, []
+        for start in range(0, len(singles), SINGLES_MAX):
+            futures, records = zip(*singles[start : start + SINGLES_MAX], strict=True)
+            token = SinglesToken(futures, batches.results_of)
+            self._pending.append((self, token, batches.prepare_singles(records)))
 
     def _group_signed(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
         """Return single signed records as batches of up to GROUP_RECORDS_MAX."""
@@ -274,18 +280,19 @@ class LoopSubmitter:
         rest = iter([each for each in signed if not each[0].cancelled()])
         while some := list(islice(rest, GROUP_RECORDS_MAX)):
             futures, records, envelopes = zip(*some, strict=True)
-            made.append((self, GroupToken(futures), b"", batches.prepare_signed(records, envelopes)))
+            token = GroupToken(futures, batches.tuples_of)
+            made.append((self, token, batches.prepare_signed(records, envelopes)))
         self._unanswered -= sum(each[0].cancelled() for each in signed)
         return made
 
     def _start_verification(self, entry: Entry) -> Entry:
         """Start the verification of an entry's signatures, if it has any; the returned entry waits in the queue."""
-        receiver, token, record, batch = entry
+        receiver, token, batch = entry
         if not isinstance(batch, PreparedBatch) or not batch.envelopes.size:
             return entry
         verifying = PendingVerification(batch)
         self._admission.verify(batch, partial(self._store_verification, verifying))
-        return receiver, token, record, verifying
+        return receiver, token, verifying
 
     def _store_verification(self, verifying: PendingVerification, outcome: PreparedBatch | BaseException) -> None:
         """Store the outcome of a verification and wake the writer. On a thread of the verifier."""
@@ -330,7 +337,7 @@ class LoopSubmitter:
                 self._admitted_bytes += size
                 waiter.set_result(None)
             self._waiters.popleft()
-        if self._waiters and not self._admitted and not self._pending and not self._queue.watch_space(self):
+        if self._waiters and not self._admitted and not self._pending_operations and not self._queue.watch_space(self):
             self._loop.call_soon(self._admit)  # space was freed since
         self._set_if_idle()
 
@@ -338,13 +345,9 @@ class LoopSubmitter:
         """Set the outcomes of callers' futures; an exception is raised in its caller."""
         self._unanswered -= len(outcomes)
         for token, outcome in outcomes:
-            if type(outcome) is Result:  # a single payment, the most frequent case
-                if not token.done():
-                    token.set_result(outcome)
-            elif isinstance(token, GroupToken):
+            if isinstance(token, GroupToken):
                 self._unanswered -= len(token.futures) - 1
-                for future, each in zip(token.futures, _group_outcomes(token, outcome), strict=True):
-                    _set(future, each)
+                _set_group(token, outcome)
             elif isinstance(token, DeferredToken):
                 self._unanswered += 1  # a deferred read is not counted in `_unanswered`
                 _set(token.future, outcome)
@@ -392,16 +395,18 @@ class LoopSubmitter:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _group_outcomes(group: GroupToken, outcome: Any) -> list[Any]:
-    """Return the outcome of each coroutine of a group."""
-    if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
-        return [outcome for _ in group.futures]
+def _set_group(group: GroupToken, outcome: Any) -> None:
+    """Set the outcomes of a group's coroutines; None withdraws all of them."""
     if isinstance(outcome, Exception):
-        return [copy_error(outcome) for _ in group.futures]
-    if isinstance(outcome, queries.Answers):
-        return outcome.balances()
-    answers: list[AnswerTuple] = outcome.tolist()
-    return answers
+        for future in group.futures:
+            _set(future, copy_error(outcome))
+    elif isinstance(outcome, BaseException):
+        for future in group.futures:
+            _set(future, outcome)
+    elif outcome is not None:
+        for future, each in zip(group.futures, group.decode(outcome), strict=True):
+            if not future.done():
+                future.set_result(each)
 
 
 def _set(future: asyncio.Future[Any], outcome: Any) -> None:

@@ -6,15 +6,19 @@ writer pops all waiting calls, and entries for one frame, at a time.
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
 from threading import Condition, Lock
 from typing import Any, Final, Protocol, TypeAlias
 
+import numpy as np
+
+from sycee.core.arrays import Array
 from sycee.core.errors import SyceeError, UnavailableError
 from sycee.core.fork_guard import Owner
-from sycee.core.limits import FRAME_RECORDS_MAX, RECORD_BYTES
+from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.ledger.batch import BODY_BYTES_MAX, PreparedBatch
 
 # Limits of operations and bytes without an outcome, the current frame included. Several frames, so that the disk never
@@ -52,36 +56,63 @@ class PendingVerification:
         self.outcome: PreparedBatch | BaseException | None = None  # the batch with its checks, or an error
 
 
-# Receiver, token, and either the record of one TRANSFER or PAY (its outcome is a Result), or any batch (its outcome is
-# an array of results). A plain tuple, since each single payment creates one.
-ReadyEntry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | None]
-Entry: TypeAlias = tuple[Receiver, Any, bytes, PreparedBatch | PendingVerification | None]
-_SINGLE: Final = 1, RECORD_BYTES
+# Receiver, token, and a batch, whose outcome is an array of results. A plain tuple, since each submission creates one.
+ReadyEntry: TypeAlias = tuple[Receiver, Any, PreparedBatch]
+Entry: TypeAlias = tuple[Receiver, Any, PreparedBatch | PendingVerification]
 
 
 def _is_ready(entry: Entry) -> bool:
     """Return whether the writer can pop or drop an entry."""
-    return not isinstance(entry[3], PendingVerification) or entry[3].outcome is not None or entry[1].cancelled()
+    return not isinstance(entry[2], PendingVerification) or entry[2].outcome is not None or entry[1].cancelled()
 
 
-def size_of(batch: PreparedBatch | PendingVerification | None) -> tuple[int, int]:
+def size_of(batch: PreparedBatch | PendingVerification) -> tuple[int, int]:
     """Return the operations and bytes of an entry. An empty batch counts as one operation."""
     if isinstance(batch, PendingVerification):
         batch = batch.batch
-    return _SINGLE if batch is None else (max(batch.size, 1), batch.body_bytes)
+    return max(batch.size, 1), batch.body_bytes
 
 
 def total_size(entries: Sequence[Entry]) -> tuple[int, int]:
     """Return the operations and bytes of all entries."""
-    singles = operations = size = 0
-    for _, _, _, batch in entries:
-        if batch is None:
-            singles += 1
-        else:
-            more, more_size = size_of(batch)
-            operations += more
-            size += more_size
-    return operations + singles, size + singles * RECORD_BYTES
+    operations = size = 0
+    for _, _, batch in entries:
+        more, more_size = size_of(batch)
+        operations += more
+        size += more_size
+    return operations, size
+
+
+class GroupToken:
+    """The token of several coroutines whose operations or reads form one entry.
+
+    `decode` returns the outcome of each coroutine, in order, from the entry's results.
+    """
+
+    __slots__ = ("decode", "futures")
+
+    def __init__(self, futures: Sequence[Future[Any]], decode: Callable[[Any], list[Any]]) -> None:
+        self.futures = futures
+        self.decode = decode
+
+    def cancelled(self) -> bool:
+        """Return False: one coroutine cannot withdraw the operations of the others."""
+        return False
+
+
+class SinglesToken(GroupToken):
+    """The token of coroutines that each submitted one operation, of which each can be withdrawn."""
+
+    __slots__ = ()
+
+    def withdrawn(self) -> Array | None:
+        """Return whose coroutine gave up, (n,) bool; None if no coroutine did."""
+        cancelled = list(map(Future.cancelled, self.futures))  # a method of C: the writer does this for each payment
+        return np.array(cancelled) if True in cancelled else None
+
+    def select(self, selected: Array) -> SinglesToken:
+        """Return the token of some coroutines: `selected`, (n,) bool."""
+        return SinglesToken([self.futures[i] for i in np.flatnonzero(selected).tolist()], self.decode)
 
 
 class Ticket:
@@ -245,7 +276,7 @@ class SubmissionQueue:
         with self._lock:
             while not self.has_space() and self._refusal is None:
                 self._space.wait()
-            self._put([(THREAD_RECEIVER, ticket, b"", batch)])
+            self._put([(THREAD_RECEIVER, ticket, batch)])
         return ticket
 
     def put(self, entries: Sequence[Entry]) -> None:
@@ -357,7 +388,7 @@ class SubmissionQueue:
         operations = size = 0
         while backlog:
             entry = backlog[0]
-            receiver, token, record, batch = entry
+            receiver, token, batch = entry
             if token.cancelled():
                 dropped.append((backlog.popleft(), None))
                 continue
@@ -368,11 +399,17 @@ class SubmissionQueue:
                     dropped.append((backlog.popleft(), batch.outcome))
                     continue
                 batch = batch.outcome
-            more, more_size = _SINGLE if batch is None else size_of(batch)
+            if isinstance(token, SinglesToken) and (withdrawn := token.withdrawn()) is not None:
+                backlog.popleft()
+                dropped.append(((receiver, token.select(withdrawn), batch.select(withdrawn)), None))
+                if not withdrawn.all():
+                    backlog.appendleft((receiver, token.select(~withdrawn), batch.select(~withdrawn)))
+                continue
+            more, more_size = size_of(batch)
             if entries and (operations + more > FRAME_RECORDS_MAX or size + more_size > BODY_BYTES_MAX):
                 break
             backlog.popleft()
-            entries.append((receiver, token, record, batch))
+            entries.append((receiver, token, batch))
             operations += more
             size += more_size
         return entries, dropped

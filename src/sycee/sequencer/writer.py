@@ -118,7 +118,7 @@ class Writer:
         ready, dropped = self._queue.pop_frame()
         outcomes = self._outcomes(ready)
         entries: list[Entry] = [*ready, *(entry for entry, _ in dropped)]
-        for _, _, _, batch in entries:
+        for _, _, batch in entries:
             if isinstance(batch, PreparedBatch) and batch.buffer is not None:
                 self._log.release(batch.buffer)
         self._queue.free_space(entries)
@@ -138,11 +138,11 @@ class Writer:
         deliver(entries, [self._queue.stop_error() for _ in entries])
 
     def _outcomes(self, entries: list[ReadyEntry]) -> list[Any]:
-        """Return for each entry a Result, its array of results, or the exception that its caller raises."""
+        """Return for each entry its array of results, or the exception that its callers raise."""
         if not entries:
             return []
         try:
-            answers = self._answers(_join_entries(entries))
+            answers = self._answers(batches.concatenate([batch for _, _, batch in entries]))
         except Exception as error:
             if len(entries) == 1:
                 return [error]
@@ -152,13 +152,10 @@ class Writer:
             return [self._outcomes([entry])[0] for entry in entries]
         except BaseException as error:
             return [error for _ in entries]
-        if len(entries) == 1 and entries[0][3] is not None:
-            return [answers]
-        results = batches.results_of(answers)
         outcomes, end = [], 0
-        for _, _, _, batch in entries:
-            start, end = end, end + (1 if batch is None else batch.size)
-            outcomes.append(results[start] if batch is None else answers[start:end])
+        for _, _, batch in entries:
+            start, end = end, end + batch.size
+            outcomes.append(answers[start:end])
         return outcomes
 
     def _answers(self, batch: PreparedBatch) -> Array:
@@ -320,29 +317,3 @@ def _run(queue: SubmissionQueue, reference: weakref.ref[Writer]) -> None:
         del writer
     if (writer := reference()) is not None:
         writer.refuse_all()
-
-
-def _join_entries(entries: list[ReadyEntry]) -> PreparedBatch:
-    """Return entries as one batch, in order."""
-    parts: list[PreparedBatch] = []
-    records: list[bytes] = []
-    for _, _, record, batch in entries:
-        if batch is None:
-            records.append(record)
-            continue
-        if records:
-            parts.append(_join_records(records))
-            records = []
-        parts.append(batch)
-    if records:
-        parts.append(_join_records(records))
-    return batches.concatenate(parts)
-
-
-def _join_records(records: list[bytes]) -> PreparedBatch:
-    """Return single TRANSFER or PAY records as one batch without chains."""
-    operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
-    kinds = operations["kind"]
-    if kinds.size == 1:
-        return PreparedBatch(operations, kinds=1 << kinds.item())
-    return PreparedBatch(operations, kinds=1 << int(kinds.min()) | 1 << int(kinds.max()))
