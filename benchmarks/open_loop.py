@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
+import uvloop
 
 from benchmarks import books, disk
 from benchmarks.crowd import Crowd, as_a_server, ms
@@ -144,7 +145,7 @@ def _on_new_ledger(setting: Setting, work: Work) -> Timing:
 
     def measured(ledger: Ledger) -> Timing:
         books.prepare(setting, ledger, town.opening())
-        timing = asyncio.run(main(ledger))
+        timing = uvloop.run(main(ledger))
         books.check(setting, ledger, town.minted)
         return timing
 

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 import numpy as np
+import uvloop
 
 from benchmarks import books
 from benchmarks.crowd import as_a_server
@@ -106,7 +107,7 @@ def signed_single(setting: Setting, *, accounts: int = ACCOUNTS) -> Iterator[tup
             jobs = _jobs_of(ledger, payments)
             setting.say("measuring")
             with as_a_server():
-                timing = asyncio.run(_send(ledger, payments))
+                timing = uvloop.run(_send(ledger, payments))
             timing.peak_bytes = peak_bytes()
             books.check(setting, ledger, town.minted)
             return timing
