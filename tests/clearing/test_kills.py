@@ -32,6 +32,7 @@ from tests.database.places import maintenance, temporary_folder
 from sycee.bank.bank import Bank
 from sycee.clearing import sets
 from sycee.core.records.layout import Reason
+from sycee.iso20022.messages import read
 from sycee.netting.optimise import optimise
 
 PREFUNDING = 71
@@ -195,6 +196,39 @@ def paid_out(bank: Bank) -> None:
 
 def test_killed_requests(tmp_path: Path) -> None:
     assert check_kills("", tmp_path, cleared_bank(), ask_for_money, expect=paid_out) >= 20
+
+
+def send_packed(bank: Bank) -> None:
+    """Deliver a payment, and three messages in one delivery; if they may be there, in another order with one more."""
+    place = Place(bank)
+    is_first = bank.clearing.messages.page(NORTH_BANK)[0] == []
+    take(place, transfer(1, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK], minor=10**9), participant=SOUTH_BANK)
+    take(place, transfer(2, minor=10**9))
+    sent = (transfer(3, 1, minor=10**9), customers((4, CODES[SOUTH_BANK]), minor=10**9), cancel("C2", 2))
+    take(place, *(sent if is_first else (*reversed(sent), transfer(5, minor=10**9))))
+
+
+def answered_once(bank: Bank) -> None:
+    place = Place(bank)
+    assert place.states(1, 2, 3, 4) == ["queued", "cancelled", "queued", "queued"]
+    assert bank.clearing.intake("House").finish() == (0, [])
+    found, _ = bank.clearing.messages.page(NORTH_BANK)
+    answers = {each.business_id: read(each.answer or b"").value for each in found}
+    assert answers["B-C2"].status == "CNCL"
+    rows = [(each.uetr, each.status) for id in ("M3", "B-M4") for each in answers[id].payments]
+    assert rows == [(uetr(3), "PDNG"), (uetr(1), "RJCT"), (uetr(4), "PDNG")]
+    assert [each.reasons[0].code for each in answers["M3"].payments[1:]] == ["DU03"]
+
+
+@POSTGRESQL_IN_SOAK
+def test_killed_deliveries(server: str, tmp_path: Path) -> None:
+    copies = cleared_bank(maintenance(server) if "://" in server else "")
+    assert check_kills(server, tmp_path, copies, send_packed, expect=answered_once) >= 20
+
+
+@pytest.mark.soak
+def test_deliveries_killed_at_every_boundary(tmp_path: Path) -> None:
+    assert check_kills("", tmp_path, cleared_bank(), send_packed, expect=answered_once, every=True) >= 20
 
 
 @pytest.mark.soak

@@ -514,15 +514,24 @@ def test_a_crash_before_the_answer_does_not_change_it(town: Place, monkeypatch: 
         (not_booked, SOUTH_BANK, (uetr(178), "RJCT", "ARDT")),
         (accepted, SOUTH_BANK, (uetr(179), "PDNG", "")),
     ):
-        with monkeypatch.context() as crash:
-            crash.setattr(receiving.Receiving, "answer", interrupted)
-            with pytest.raises(InterruptedError):
-                take(town, content, participant=participant)
+        crashed(town, monkeypatch, content, participant)
         after = take(town, content, participant=participant)
         assert status_rows(after) == [expected]
         assert take(town, content, participant=participant).answer == after.answer
     for participant, number in ((NORTH_BANK, 176), (NORTH_BANK, 178), (SOUTH_BANK, 179)):
         town.bank.clearing.payments.cancel(participant, [uetr(number)])
+
+
+def crashed(town: Place, monkeypatch: pytest.MonkeyPatch, content: bytes, participant: int = NORTH_BANK) -> None:
+    """Deliver, and end before the answer is stored."""
+    with monkeypatch.context() as crash:
+        crash.setattr(receiving.Receiving, "answer", interrupted)
+        with pytest.raises(InterruptedError):
+            take(town, content, participant=participant)
+
+
+def status_rows_of(answer: bytes) -> list[tuple[str, str, str]]:
+    return status_rows(Answered(answer, 0, 0, 0))
 
 
 def interrupted(*_: object) -> bytes:

@@ -13,7 +13,7 @@ from tests.bank.world import ANN, BOB, NORTH, SOUTH
 from tests.clearing import declared
 from tests.clearing.test_gateway import transfer
 from tests.clearing.test_inbox import customers
-from tests.clearing.test_member_messages import cancel, pay_out
+from tests.clearing.test_member_messages import cancel, interrupted, pay_out, take
 from tests.clearing.world import (
     CODES,
     EAST,
@@ -21,12 +21,14 @@ from tests.clearing.world import (
     HOUSE,
     NORTH_BANK,
     SOUTH_BANK,
+    Place,
     cleared_bank,
     message_key,
     uetr,
 )
 
 from sycee.bank.bank import Bank
+from sycee.clearing import member_messages
 from sycee.clearing.tables import MESSAGES
 from sycee.core.keys import SigningKey
 from sycee.database.transactions import write as store
@@ -136,6 +138,28 @@ def test_a_payment_is_not_booked_after_its_end(
     assert done.out in ("0 payments booked\n", "nothing can be settled\n"), done.err
     (row,) = sycee("clearing", "queue", bank, "--state", "cancelled", "--json").json()["payments"]
     assert (row["uetr"], row["reason"]) == (uetr(1), "TM01")
+
+
+@pytest.mark.parametrize("command", ["release", "settle", "deliver"])
+def test_a_cancellation_that_a_crash_interrupted_is_done_before_a_booking(
+    sycee: Any, bank: Path, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    with Bank.open(bank) as opened:
+        take(Place(opened), transfer(1))
+        with monkeypatch.context() as crash:
+            crash.setattr(member_messages.MemberMessages, "_cancel", interrupted)
+            with pytest.raises(InterruptedError):
+                take(Place(opened), cancel("C1", 1))
+    if command == "deliver":
+        folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=transfer(2))
+        done = sycee("clearing", command, bank, NORTH_BANK, folder, "--key", keys / "north.pem")
+    else:
+        done = sycee("clearing", command, bank, "--key", keys / "house.pem")
+    assert (done.code, "answered 1 message that came before an interruption" in done.err) == (0, True), done.err
+    (row,) = sycee("clearing", "queue", bank, "--state", "cancelled", "--json").json()["payments"]
+    assert (row["uetr"], row["reason"]) == (uetr(1), "DS02")
+    again = sycee("clearing", "release", bank, "--key", keys / "house.pem")
+    assert "interruption" not in again.err
 
 
 def test_duplicates_get_the_first_answer(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:

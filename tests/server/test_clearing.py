@@ -336,6 +336,15 @@ def test_bad_messages_are_refused_and_store_nothing(town: Served) -> None:
     assert town.count() == before
 
 
+def test_a_start_answers_what_a_crash_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with place(tmp_path) as house:
+        messages.crashed(house, monkeypatch, transfer(1))
+        assert messages.answer_of(house, NORTH_BANK, "M1") is None
+        with served(house.bank):
+            answer = messages.answer_of(house, NORTH_BANK, "M1")
+        assert messages.status_rows_of(answer or b"") == [(uetr(1), "PDNG", "")]
+
+
 def test_a_program_delivers_reads_and_follows_events(town: Served) -> None:
     content = transfer(40)
     with Client(town.address, town.program, origin=town.origin) as bank:

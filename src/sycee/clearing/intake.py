@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from sycee.clearing.gateway import Delivered, Gateway, kind_of, pack, unpack
 from sycee.clearing.instructions import Receipt
 from sycee.clearing.member_messages import REJECTED, STATUSES, WAITS, MemberMessages
 from sycee.clearing.payments import Payment, Payments
-from sycee.clearing.receiving import Receiving
+from sycee.clearing.receiving import Delivery, Receiving
 from sycee.core.clock import Clock, read_ns
+from sycee.core.errors import IntegrityError
 from sycee.iso20022 import answers
 from sycee.iso20022.answers import Outcome
 from sycee.iso20022.institutions import Institution
@@ -56,14 +57,34 @@ class Intake:
         business message id or its UETRs, gets the first answer. A delivery that `gateway.pack` made gets its answers
         packed, in the order of its messages. Errors: `Receiving.receive`.
         """
-        sender = self._receiving.verified(participant, content, signature, who=who)
-        parts = unpack(content)
-        requests = {at for at, each in enumerate(parts) if kind_of(each) in member_messages.KINDS}
-        delivered = self._gateway.store(sender, without=requests)
+        return self._answered(self._receiving.verified(participant, content, signature, who=who))
+
+    def finish(self) -> tuple[int, Sequence[IntegrityError]]:
+        """Answer the messages that are stored without an answer, as a crash leaves them, and do what they ask.
+
+        For the start of a process, and before bookings. Returns the number of messages, and an error for each delivery
+        that cannot be read: its messages are left as they are.
+        """
+        count, errors = 0, []
+        for delivery, numbers in self._receiving.unanswered().items():
+            try:
+                self._answered(self._receiving.stored(delivery), only=numbers)
+                count += len(numbers)
+            except IntegrityError as error:
+                errors.append(error)
+        return count, errors
+
+    def _answered(self, sender: Delivery, *, only: Collection[int] | None = None) -> Answered:
+        """Store what a delivery has, and answer it. `only`: the numbers of its messages, from 0; None for all."""
+        participant, parts = sender.participant, unpack(sender.content)
+        chosen = range(len(parts)) if only is None else sorted(only)
+        requests = {at for at in chosen if kind_of(parts[at]) in member_messages.KINDS}
+        delivered = self._gateway.store(sender, without=requests | (set(range(len(parts))) - set(chosen)))
         known, now_ns = self._known(delivered), read_ns(self._clock)
         made, stored, duplicates, refused = [], 0, 0, len(delivered.errors)
         earlier = _Earlier(self._receiving)
-        for number, part in enumerate(parts):
+        for number in chosen:
+            part = parts[number]
             id = f"A{blake3(part).hexdigest()[:32]}"
             error = delivered.errors.get(number)
             if error is None and number in requests:
@@ -96,11 +117,20 @@ class Intake:
         `first`: the message whose payments these all are, 0 without one. A message that has the id of another one is
         not stored, and has no answer of its own.
         """
-        own = int(receipt.messages[rows[0]])
-        is_own = own and (own == first or not receipt.is_repeated[rows[0]] or earlier.has(own, part))
-        if first:
-            answer = self._receiving.answer(first, answer)
-        return self._receiving.answer(own, answer) if is_own and own != first else answer
+        own, is_repeated = int(receipt.messages[rows[0]]), bool(receipt.is_repeated[rows[0]])
+        before = own if own and is_repeated and earlier.has(own, part) else first
+        if before and (before != own or is_repeated):
+            answer = self._answer_of(before, answer)
+        return self._receiving.answer(own, answer) if own and not is_repeated else answer
+
+    def _answer_of(self, message: int, answer: bytes) -> bytes:
+        """Return the first answer to a message that came before; one that a crash left without is answered now.
+
+        `answer`: the first one to a message of an earlier version, which did not store its place.
+        """
+        for delivery, numbers in self._receiving.unanswered(message=message).items():
+            self._answered(self._receiving.stored(delivery), only=numbers)
+        return self._receiving.answer(message, answer)
 
     def _known(self, delivered: Delivered) -> dict[int, Payment]:
         numbers = [n for receipt in delivered.receipts for n in receipt.numbers[receipt.numbers > 0].tolist()]

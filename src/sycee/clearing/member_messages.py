@@ -11,7 +11,7 @@ A participant acts on its own payments and positions alone. The same business me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
@@ -67,6 +67,7 @@ _FINAL: Final = Outcome(NOT_CANCELLED, "", "the payment is booked and final")
 DAYS_MAX: Final = 366  # of one report
 
 Also: TypeAlias = Callable[[Connection, int], None]
+Do: TypeAlias = Callable[[Message, Delivery, str, int], Message]
 
 
 class MemberMessages:
@@ -88,16 +89,10 @@ class MemberMessages:
         """
         message = read_as(kind_of(part), part)
         _require_sender(message, sender.code)
-        earlier = self._receiving.first_answer(sender.participant, id_of(message), kind=message.name)
+        earlier = self._receiving.kept(sender.participant, id_of(message), kind=message.name)
         if earlier is not None:
-            return earlier
-        check, do = {
-            PAY_OUT: (self._check_pay_out, self._pay_out),
-            CANCEL: (_check_cancel, self._cancel),
-            RESOLUTION: (self._check_resolution, self._resolve),
-            REPORT: (self._check_report, self._report),
-            STATUS: (self._check_status, self._status),
-        }[message.name]
+            return earlier[1] or self._finish(earlier[0], sender, at_ns)
+        check, do = self._verbs(message.name)
         also = check(message, sender)
         # An answer that changes nothing is made before the message is kept: it may be refused for its length.
         made = write(do(message, sender, id, at_ns)) if message.name in _READING else None
@@ -105,6 +100,26 @@ class MemberMessages:
         if first is None:
             first = self._receiving.answer(kept, made or write(do(message, sender, id, at_ns)))
         return first
+
+    def _verbs(self, kind: str) -> tuple[Callable[[Message, Delivery], Also | None], Do]:
+        """Return what checks a message of a kind, and what does it and returns the answer."""
+        verbs: Mapping[str, tuple[Callable[[Message, Delivery], Also | None], Do]] = {
+            PAY_OUT: (self._check_pay_out, self._pay_out),
+            CANCEL: (_check_cancel, self._cancel),
+            RESOLUTION: (self._check_resolution, self._resolve),
+            REPORT: (self._check_report, self._report),
+            STATUS: (self._check_status, self._status),
+        }
+        return verbs[kind]
+
+    def _finish(self, number: int, sender: Delivery, at_ns: int) -> bytes:
+        """Do what a kept message asks, and answer it: a crash left it without an answer.
+
+        The kept message counts, because another one may have its id. It was checked before it was kept.
+        """
+        message = StoredMessages(self._receiving).message(number)
+        _, do = self._verbs(message.name)
+        return self._receiving.answer(number, write(do(message, sender, f"A{number}", at_ns)))
 
     def _keep(self, message: Message, sender: Delivery, part: int, also: Also | None) -> tuple[int, bytes | None]:
         business_id = id_of(message)

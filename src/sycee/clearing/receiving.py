@@ -38,7 +38,7 @@ from sycee.clearing.tables import (
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import UsageError
+from sycee.core.errors import IntegrityError, UsageError
 from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import id_bytes
 from sycee.database.stores import Stores
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
+_NAME: Final = "____.___.___.__"  # names of ISO 20022's messages are LIKE this: pacs.009.001.08
 _PART: Final = 500  # values of one condition
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
 # With the receipt, and a function that matches a payment against payment with the message of its other side.
@@ -158,13 +159,28 @@ class Receiving:
 
         return write(self._stores.engine, store)
 
-    def first_answer(self, participant: int, business_id: str, *, kind: str) -> bytes | None:
-        """Return the answer to a participant's message of this id and kind; None before it."""
+    def kept(self, participant: int, business_id: str, *, kind: str) -> tuple[int, bytes | None] | None:
+        """Return a participant's message of this id and kind, with its answer if it has one; None without one."""
         mine = (MESSAGES.c.participant == participant) & (MESSAGES.c.business_id == business_id)
-        query = sqlalchemy.select(MESSAGES.c.answer).where(mine, MESSAGES.c.kind == kind)
+        query = sqlalchemy.select(MESSAGES.c.message, MESSAGES.c.answer).where(mine, MESSAGES.c.kind == kind)
         with reading(self._stores.engine) as connection:
-            found = connection.scalar(query)
-        return None if found is None else bytes(found)
+            found = connection.execute(query).one_or_none()
+        return None if found is None else (found.message, None if found.answer is None else bytes(found.answer))
+
+    def unanswered(self, *, message: int = 0) -> Mapping[int, Sequence[int]]:
+        """Return the messages of ISO 20022 that have no answer: by delivery, their parts.
+
+        Oldest first. `message`: this one alone. A message without its part, as earlier versions stored it, is left out.
+        """
+        waits = MESSAGES.c.answer.is_(None) & MESSAGES.c.kind.like(_NAME) & (MESSAGES.c.part >= 0)
+        query = sqlalchemy.select(MESSAGES.c.delivery, MESSAGES.c.part).where(waits).order_by(MESSAGES.c.message)
+        if message:
+            query = query.where(MESSAGES.c.message == message)
+        found: dict[int, list[int]] = {}
+        with reading(self._stores.engine) as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.delivery, []).append(row.part)
+        return found
 
     def answer(self, message: int, answer: bytes) -> bytes:
         """Store the answer to a message without payments, and return its first answer."""
@@ -175,6 +191,14 @@ class Receiving:
             return bytes(connection.scalar(sqlalchemy.select(MESSAGES.c.answer).where(chosen)) or b"")
 
         return write(self._stores.engine, store)
+
+    def stored(self, delivery: int) -> Delivery:
+        """Return a stored delivery, whose signature was checked when it came."""
+        with reading(self._stores.engine) as connection:
+            query = sqlalchemy.select(DELIVERIES).where(DELIVERIES.c.id == delivery)
+            row = dict(connection.execute(query).one()._mapping)
+        code = self._register.participant(row["participant"]).code
+        return Delivery(row["participant"], code, _decompressed(delivery, row["content"]), row)
 
     def now_ns(self) -> int:
         """Return the time of the bank's clock."""
@@ -187,10 +211,10 @@ class Receiving:
             return Place(*connection.execute(query).one())
 
     def content(self, delivery: int) -> bytes:
-        """Return the content of a delivery, as it came."""
+        """Return the content of a delivery, as it came. Raises IntegrityError if it is damaged."""
         with self._stores.engine.connect() as connection:
             query = sqlalchemy.select(DELIVERIES.c.content).where(DELIVERIES.c.id == delivery)
-            return zlib.decompress(connection.execute(query).scalar_one())
+            return _decompressed(delivery, connection.execute(query).scalar_one())
 
     def _delivery(self, participant: int, content: bytes, signature: bytes, who: int) -> dict[str, Any]:
         """Return the row of a delivery without its content. Raises UsageError for a wrong signature."""
@@ -521,6 +545,15 @@ def chain_number(connection: Connection, chain: Chain) -> int:
     number = _next(connection, CHAINS.c.chain)
     connection.execute(CHAINS.insert().values(chain=number, digest=digest, content=text))
     return number
+
+
+def _decompressed(delivery: int, content: bytes) -> bytes:
+    """Return the content of a stored delivery. Raises IntegrityError if it is damaged."""
+    try:
+        return zlib.decompress(content)
+    except zlib.error as error:
+        problem = f"the content of delivery {ids.format(delivery)} is damaged: {error}"
+        raise IntegrityError(problem, hint="restore the database from a backup") from error
 
 
 def _earlier(connection: Connection, participant: int, digest: str) -> int | None:

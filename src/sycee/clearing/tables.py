@@ -201,6 +201,10 @@ MESSAGES: Final = Table(
     Column("answer", LargeBinary),
     UniqueConstraint("participant", "business_id", name="clearing_messages_business_id"),
 )
+_UNANSWERED: Final = MESSAGES.c.answer.is_(None)
+Index(
+    "clearing_messages_unanswered", MESSAGES.c.message, sqlite_where=_UNANSWERED, postgresql_where=_UNANSWERED
+)  # fmt: skip
 # In order of arrival. `back_*`: of payment against payment, what the receiver pays at the same time, else 0;
 # `back_message`: its message. `crossing`: 1 if compliance must permit it. `reason`: of a refusal. `from_ns`: not booked
 # before; `until_ns`: cancelled if not booked by then, 0 for the end of the day. `original`: what it returns.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
-from sycee.cli.clearing_options import Effort, Seed, signing
+from sycee.cli.clearing_options import Effort, Seed, finish_messages, signing
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_table, show, show_json, table
@@ -54,6 +54,7 @@ def run(folder: BankFolder, /, *, seconds: Effort = 3.0, seed: Seed = 0, key: Ke
     """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
+        finish_messages(bank)
         _show(bank, bank.clearing.house_days.run(seconds=seconds, seed=seed, **signing(bank, keys)))
     return 0
 

@@ -9,7 +9,15 @@ from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
 from sycee.cli.clearing_files import SIGNATURE_ENDING, MessageFolder, deliver_all, read_file, require_folder
-from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, PaymentState, house_name, state_of
+from sycee.cli.clearing_options import (
+    QUEUE_COLUMNS,
+    QUEUE_NUMBERS,
+    Most,
+    PaymentState,
+    finish_messages,
+    house_name,
+    state_of,
+)
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import one_key
@@ -60,6 +68,7 @@ def deliver(
     require_folder(messages)
     with open_bank(folder) as bank:
         number, who = operator_number(bank, operator), maker_of(bank, keys)
+        finish_messages(bank)
         intake = bank.clearing.intake(house_name(bank))
         return deliver_all(messages, lambda content, signature: intake.take(number, content, signature, who=who))
 

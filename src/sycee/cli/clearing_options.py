@@ -8,7 +8,9 @@ from cyclopts import Parameter
 
 from sycee.cli.parameters import Between
 from sycee.cli.proposing import maker_of
+from sycee.cli.terminal import note
 from sycee.core.errors import UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +57,15 @@ def house_name(bank: Bank) -> str:
     found = bank.institutions.of_operator(bank.clearing.register.house().operator)
     assert found is not None, "the house is an institution"
     return found.name
+
+
+def finish_messages(bank: Bank) -> None:
+    """Answer the messages whose answers a crash lost, and do what they ask: call it before bookings."""
+    if bank.clearing.receiving.unanswered():
+        count, errors = bank.clearing.intake(house_name(bank)).finish()
+        note(f"answered {quantity(count, 'message')} that came before an interruption")
+        for error in errors:
+            note(f"messages are not answered: {error.message}")
 
 
 def code_of(bank: Bank, code: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
-from sycee.cli.clearing_options import Effort, Seed, signing
+from sycee.cli.clearing_options import Effort, Seed, finish_messages, signing
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import signing_keys
 from sycee.cli.terminal import show, show_json
@@ -34,6 +34,7 @@ def release(
 
     keys = signing_keys(key)
     with open_bank(folder) as bank:
+        finish_messages(bank)
         bank.clearing.payments.end_overdue()
         bank.clearing.payments.queue_due()
         most, by = URGENT if urgent else PRIORITY_MAX, signing(bank, keys)
@@ -63,6 +64,7 @@ def settle(
     """
     keys = signing_keys(key)
     with open_bank(folder) as bank:
+        finish_messages(bank)
         bank.clearing.payments.end_overdue()
         bank.clearing.payments.queue_due()
         by = signing(bank, keys)

@@ -185,6 +185,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.start()
+        await runtime.run(clearing.finish_messages, bank)
         scheduler = Scheduler(bank.stores.jobs)
         scheduler.start()
         program = bank.config.text("message_program")

@@ -267,8 +267,18 @@ def house_of(bank: Bank, caller: TheCaller, operator: int) -> str:
         bank.clearing.register.participant(operator)
     except NotFound as error:
         raise not_found("participant of the clearing house") from error
+    return _house_name(bank)
+
+
+def finish_messages(bank: Bank) -> None:
+    """Answer the messages whose answers a crash lost, and do what they ask. Damaged ones are left as they are."""
+    if bank.clearing.receiving.unanswered():
+        bank.clearing.intake(_house_name(bank)).finish()
+
+
+def _house_name(bank: Bank) -> str:
     house = bank.institutions.of_operator(bank.clearing.register.house().operator)
-    assert house is not None, "a participant has a house, and the house is an institution"
+    assert house is not None, "who receives messages has a house, and the house is an institution"
     return house.name
 
 
