@@ -12,7 +12,7 @@ from tests.compliance import naive_sums
 from tests.compliance.naive_affiliates import with_owners
 from tests.compliance.naive_claims import exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
-from tests.compliance.naive_fields import REFERS_TO
+from tests.compliance.naive_fields import OF_PLACES, REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
 
@@ -52,6 +52,9 @@ class Naive:
         if fact is None and steps[0] == "state" and "person" in facts:
             return self.values(here, ["resides_in", *steps[1:]])
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
+            if isinstance(here, Entity) and here.kind == "cloud" and steps[0] in OF_PLACES:
+                found = [self.values(here, ["facility", each, *steps[1:]]) for each in OF_PLACES[steps[0]]]
+                return [value for values, _ in found for value in values], all(whole for _, whole in found)
             can_be = not isinstance(here, Entity) or KINDS[here.kind].field(steps[0]) is not None
             return [], not can_be
         several = fact.value if isinstance(fact.value, tuple) else (fact.value,)
@@ -59,12 +62,12 @@ class Naive:
         whole = not isinstance(here, Entity) or names_all(self.network, here, steps[0], self.at)
         if len(steps) == 1:
             return list(several), whole
-        found: list[object] = []
+        below_all: list[object] = []
         for each in several:
             below, all_there = self.values(self.resolved(each, steps[0]), steps[1:])
-            found += below
+            below_all += below
             whole = whole and all_there
-        return found, whole
+        return below_all, whole
 
     def leaves(self, here: Here, steps: list[str]) -> tuple[list[tuple[Here, list[object]]], bool]:
         """Yield the values of each fact at the end of a path, with its owner."""
@@ -92,10 +95,7 @@ class Naive:
     def condition(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         if condition.any_of:
             return disjunction([self.condition(each, roots, frame) for each in condition.any_of])
-        if condition.some:
-            truth = self.some(condition, roots, frame)
-            return negation(truth) if condition.negate else truth
-        truth = self.test(condition, roots, frame)
+        truth = (self.some if condition.some else self.test)(condition, roots, frame)
         return negation(truth) if condition.negate else truth
 
     def some(self, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:

@@ -1,4 +1,4 @@
-"""The kinds that fields refer to, for the plain judge."""
+"""The kinds that fields refer to, and fields of clouds by their places, for the plain judge."""
 
 from __future__ import annotations
 
@@ -14,3 +14,4 @@ def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
 
 
 REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_field(kind.fields).items()}
+OF_PLACES = {"owner": ("owner", "operator"), "equipment": ("equipment",)}

@@ -242,7 +242,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "clouds",
             "a region of a cloud",
             _state("state", "the state of its location"),
-            _reference("facility", "the place at which it is reached", FACILITY),
+            _reference("facility", "the place of its machines, at which it is reached", FACILITY),
             _OPERATOR,
             _reference("operator_of_record", "the organisation that is legally responsible for it", ORGANISATION),
             _reference("key_custody", "the organisation that holds the keys to stored data", ORGANISATION),

@@ -6,7 +6,7 @@ cached: the path from a cloud to the state of its operator is resolved once, how
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Generic, TypeVar
@@ -17,6 +17,7 @@ from sycee.compliance.verdicts import Evidence
 from sycee.compliance.vocabulary import (
     ACCESSORS,
     CLAIMS,
+    CLOUD,
     FLOW,
     KINDS,
     LAW_ENFORCEMENT,
@@ -43,6 +44,8 @@ def _fields_below(name: str, fields: Iterable[Field]) -> dict[str, dict[str, tup
 
 _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _fields_below(kind.name, kind.fields).items()}
 
+# What a cloud has by the place at which it is reached. Who runs that place holds the machines, like its owner.
+_OF_PLACES: Final = {"owner": ("owner", "operator"), "equipment": ("equipment",)}
 _ELEMENTS: Final = frozenset(of for of in _FIELDS if of not in KINDS)  # of which no fact has a meaning of its own
 
 _KEPT: Final = SHOWN_BY[ACCESSORS]
@@ -212,6 +215,8 @@ class Node:
                 return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has no own state
             if name == "state" and "person" in self.facts:
                 return self.resolve(("resides_in", *path[1:]))
+            if self.kind == CLOUD and name in _OF_PLACES:
+                return _together([self.resolve(("facility", each, *path[1:])) for each in _OF_PLACES[name]])
             # A field that the kind does not have is no gap: a facility has no operator of record.
             declarable = not self.kind or name in _FIELDS[self.kind]
             return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
@@ -375,6 +380,15 @@ def _joined(
         references += below.followed
         missing += below.missing
     return ResolvedPath(tuple(leaves), tuple(references), tuple(missing))
+
+
+def _together(paths: Sequence[ResolvedPath]) -> ResolvedPath:
+    """Return several resolved paths as one."""
+    return ResolvedPath(
+        tuple([leaf for path in paths for leaf in path.leaves]),
+        tuple([fact for path in paths for fact in path.followed]),
+        tuple(dict.fromkeys(gap for path in paths for gap in path.missing)),
+    )
 
 
 class EffectiveNetwork:
