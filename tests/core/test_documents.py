@@ -150,6 +150,10 @@ def test_values_of_every_type_are_read() -> None:
         ("t = 1", lambda t: t.table("t"), "found 1", "[t]"),
         ("t = {}", lambda t: t.tables("t"), "found a table", "[[t]]"),
         ("a = 1", lambda t: t.text("title"), "title: missing in the document", "add title = "),
+        ("a = 1", lambda t: t.table("t"), "t: missing in the document", "add a table: [t]"),
+        ("a = 1", lambda t: t.tables("t"), "t: missing in the document", "add one or more tables: [[t]]"),
+        ("a = 1", lambda t: t.zone("z"), "z: missing in the document", "add z = a name of the time-zone database"),
+        ('z = ""', lambda t: t.zone("z"), "not the name of a time zone", "time-zone database"),
         ('titel = "x"', lambda t: t.text("title"), 'found "titel"', 'write "title"'),
         (
             'z = "Asia/Shangai"',

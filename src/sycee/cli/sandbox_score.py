@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, print_table, show, show_json, table
+
+SHARES: Final = ("claim_rate", "spent_of_claimed", "spent_of_issued", "sector_share", "size_share")  # at most 1
 
 
 def score(
@@ -74,6 +76,9 @@ def score(
         count, in_50, in_90 = found.coverage(intervals=is_interval)
         if count:
             show(f"{quantity(count, what)}: {in_90} in the band of 90 %, {in_50} in the band of 50 %")
+    for each in found.scores:
+        if each.result.outcome in SHARES and each.result.high > 1:
+            note(f"{each.result.outcome} is {each.result.high:g}, and a share is from 0 to 1: write 71 % as 0.71")
     for missing in found.missing:
         result = missing.result
         row = {"name": result.outcome, "sector": result.sector, "date": result.date and result.date.isoformat()}

@@ -37,6 +37,8 @@ T = TypeVar("T")
 DOCUMENT_BYTES_MAX: Final = 64 << 20  # half a million declared entities; parsing needs ten times as much memory
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TABLE: Final = "a table: "
+_TABLES: Final = "one or more tables: "
 _MOMENT: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
 _SYNTAX_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _LONG_NUMBER: Final = re.compile(rb"[0-9_]{4300}")  # Python refuses to convert more digits
@@ -321,13 +323,13 @@ class Table:
 
     def zone(self, key: str) -> ZoneInfo:
         """Return the time zone of this name."""
-        value = self.text(key)
+        otherwise = 'a name of the time-zone database, such as "Asia/Shanghai"'
+        value = self._read(key, otherwise, str)
         try:
             return ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             from zoneinfo import available_timezones
 
-            otherwise = 'a name of the time-zone database, such as "Asia/Shanghai"'
             right = typos.hint(value, available_timezones(), otherwise)
             raise self.error(key, f"{found(value)} is not the name of a time zone", right=right) from error
 
@@ -374,12 +376,12 @@ class Table:
 
     def table(self, key: str) -> Table:
         """Return the table [key]."""
-        right = f"a table: [{dotted((*self.keys, key))}]"
+        right = f"{_TABLE}[{dotted((*self.keys, key))}]"
         return Table(self._source, (*self.keys, key), self._read(key, right, dict))
 
     def tables(self, key: str, *, empty: bool = False) -> tuple[Table, ...]:
         """Return the array of tables [[key]], at least one, unless `empty` allows `key = []`."""
-        right = f"one or more tables: [[{dotted((*self.keys, key))}]]"
+        right = f"{_TABLES}[[{dotted((*self.keys, key))}]]"
         values = self._read(key, right, list, is_right=lambda value: _is_list(value, dict, empty))
         return tuple(Table(self._source, (*self.keys, key, index), value) for index, value in enumerate(values))
 
@@ -421,7 +423,8 @@ class Table:
         if near := typos.nearest(key, self._values.keys() - self._allowed):
             problem = f'missing in {where}; found "{near}"'
             return self._source.error((*self.keys, near), problem, f'write "{key}": {right}', path)
-        return self._source.error(self.keys, f"missing in {where}", f"add {key} = {right}", path)
+        added = right if right.startswith((_TABLE, _TABLES)) else f"{key} = {right}"
+        return self._source.error(self.keys, f"missing in {where}", f"add {added}", path)
 
     def _wrong(self, key: str, value: object, right: str) -> DocumentError:
         return self.error(key, f"found {found(value)}", right=right)

@@ -304,6 +304,7 @@ def test_the_command_stores_a_comparison_and_its_page(
     assert json.loads(out.read_text())["designs"][1]["keys"] == ["rules.payment_min"]
     assert "what this comparison cannot say" in page.read_text()
     assert page.read_text().count("<svg") >= 6
+    assert "\n[" in page.read_text()  # a band is below its median, so that tables fit into a window
     grid = tmp_path / "grid.toml"
     grid.write_text('[threshold]\n"40" = { rules.payment_min = "40.00" }\n"60" = { rules.payment_min = "60.00" }\n')
     assert cli.main(["sandbox", "compare", designs[0], "--grid", str(grid), *few, "--page", str(page), "--json"]) == 0

@@ -153,6 +153,11 @@ def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytes
     assert cli.main(["sandbox", "score", str(out), "luohu-2020"]) == 2
     assert 'the results are of "luohu-2020"' in capsys.readouterr().err
     assert cli.main(["sandbox", "score", str(out)]) == 2
+    assert cli.main(["sandbox", "score", *[str(out), str(results)] * 2]) == 2
+    assert "are named twice" in capsys.readouterr().err
+    results.write_text(results.read_text().replace("0.1", "71"))
+    assert cli.main(["sandbox", "score", str(out), str(results)]) == 0
+    assert "claim_rate is 71, and a share is from 0 to 1: write 71 % as 0.71" in capsys.readouterr().err
     assert cli.main(["sandbox", "predict", str(results), "--out", str(out)]) == 2
     assert "has no results" in capsys.readouterr().err
 

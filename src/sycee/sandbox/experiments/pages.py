@@ -72,14 +72,17 @@ def band_text(quantiles: dict[str, float] | None) -> str:
     return f"{_figure(quantiles['50'])} [{_figure(quantiles['5'])}, {_figure(quantiles['95'])}]"
 
 
+def _cell(quantiles: dict[str, float] | None) -> str:
+    """Return `band_text` in two lines, for a column of a table."""
+    return band_text(quantiles).replace(" [", "\n[")
+
+
 def _designs(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
     tables = [
         Table(
             f"{caption}: median [5 %, 95 %] over all runs, in {currency} of the whole city; m is a million.",
             headings("design", *(f">{name.replace('_', ' ')}" for name in names)),
-            tuple(
-                (each["name"], *(band_text(each["outcomes"][name]["quantiles"]) for name in names)) for each in designs
-            ),
+            tuple((each["name"], *(_cell(each["outcomes"][name]["quantiles"]) for name in names)) for each in designs),
             stacked=True,
         )
         for caption, names in (("What it does to consumption", EFFECTS), ("Money of the purses", PURSES))
@@ -144,9 +147,9 @@ def _pairs(comparison: dict[str, Any]) -> tuple[Block, ...]:
                 each["a"],
                 each["b"],
                 _share(each["new"]["a_beats_b"]),
-                band_text(each["new"]["difference"]["quantiles"]),
+                _cell(each["new"]["difference"]["quantiles"]),
                 _share(each["new_of_spent"]["a_beats_b"]),
-                band_text(each["new_of_spent"]["difference"]["quantiles"]),
+                _cell(each["new_of_spent"]["difference"]["quantiles"]),
                 *(_share(each["new_of_spent"]["by_structure"][name]) for name in structures),
             )
             for each in (pairs if len(pairs) <= PAIRS_MAX else against)
@@ -205,7 +208,7 @@ def _attribution(comparison: dict[str, Any]) -> tuple[Section, ...]:
         "is that of the file: another order gives other figures.",
         headings("design", "keys", *(f">{name.replace('_', ' ')}" for name in ATTRIBUTED)),
         tuple(
-            (row["design"], ", ".join(row["keys"]), *(band_text(row[name]["quantiles"]) for name in ATTRIBUTED))
+            (row["design"], ", ".join(row["keys"]), *(_cell(row[name]["quantiles"]) for name in ATTRIBUTED))
             for row in comparison["attribution"]
         ),
         stacked=True,

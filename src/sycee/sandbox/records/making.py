@@ -173,6 +173,10 @@ def run_again(arguments: Arguments, inputs: Inputs, bars: Bars) -> dict[str, Any
 def scores(arguments: Arguments, inputs: Inputs) -> tuple[dict[str, Any], Scores, list[dict[str, Any]]]:
     """Return the record of scores, the scores and the predictions. Errors as `comparison`."""
     names = arguments["files"]
+    pairs = list(zip(names[::2], names[1::2], strict=True))
+    twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice[0]} and {twice[1]} are named twice", hint="name each prediction and its results once")
     predictions = [scoring.read(inputs.path(roles.PREDICTION, each)) for each in names[::2]]
     results = [published.load(inputs.source(roles.RESULTS, each)) for each in names[1::2]]
     found = scoring.together(scoring.score(one, each) for one, each in zip(predictions, results, strict=True))
