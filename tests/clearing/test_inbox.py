@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +28,8 @@ from tests.clearing.test_member_messages import (
 )
 from tests.clearing.world import CODES, EAST_BANK, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
-from sycee.clearing import inbox, investigations, member_messages, receiving, set_payments
-from sycee.clearing.tables import INBOX, MEMBERS
+from sycee.clearing import gateway, inbox, investigations, member_messages, receiving, set_payments
+from sycee.clearing.tables import DELIVERIES, INBOX, MEMBERS, MESSAGES, PAYMENTS
 from sycee.core.errors import IntegrityError
 from sycee.database.events import EventKind, events_after
 from sycee.iso20022.cancellations import CancellationAnswer, Resolution
@@ -36,15 +37,17 @@ from sycee.iso20022.credit_transfer_messages import CustomerTransfer, CustomerTr
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Account, Actor, Address, Customer, Institution, StatusReason
 from sycee.iso20022.messages import Message, read
+from sycee.testing import postgresql
 
 ANN = Customer(name="Ann", address=Address(town="Town", country="CN"))
 STATUS = "pacs.002.001.10"
 BEA = Customer(name="Bea", residence="CN")
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("inbox")) as made:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
+def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    where = "" if request.param == "sqlite" else postgresql.url(request.getfixturevalue("sockets"))
+    with place(tmp_path_factory.mktemp("inbox"), where) as made:
         yield made
         assert made.bank.check() == []
 
@@ -284,6 +287,51 @@ def test_a_stored_message_that_is_not_of_the_payment_is_not_forwarded(town: Plac
     number = town.bank.clearing.payments.get(uetr(1)).number
     with pytest.raises(IntegrityError, match=f"has no transfer that is payment {number}"):
         forwarding.content(waits._replace(payment=number))
+
+
+def change(table: sqlalchemy.Table, **where: Any) -> sqlalchemy.Update:
+    return sqlalchemy.update(table).where(*(table.c[name] == value for name, value in where.items()))
+
+
+@pytest.mark.parametrize("damage", ["content", "mark", "part", "message", "delivery", "payment"])
+def test_a_damaged_message_is_named(town: Place, damage: str) -> None:
+    """Its stored rows are changed, as a broken disk or a wrong repair leaves them."""
+    number = 90 + ["content", "mark", "part", "message", "delivery", "payment"].index(damage)
+    take(town, customers((number, SOUTH.bic)))
+    assert town.release()[0] == 1
+    last = town.bank.clearing.inbox.page(SOUTH_BANK)[-1]
+    kept = town.bank.clearing.receiving.place(last.source)
+    of_delivery, of_message = {"id": kept.delivery}, {"message": last.source}
+    statement, words = {
+        "content": (change(DELIVERIES, **of_delivery).values(content=b"?"), "the content of delivery .* is damaged"),
+        "mark": (
+            change(DELIVERIES, **of_delivery).values(content=zlib.compress(gateway.pack([b"<a/>"])[:-1])),
+            "is damaged: the delivery ends within a message",
+        ),
+        "part": (change(MESSAGES, **of_message).values(part=7), f"the delivery has no pacs.008.* B-M{number}"),
+        "message": (sqlalchemy.delete(MESSAGES).where(MESSAGES.c.message == last.source), "message .* is not stored"),
+        "delivery": (change(MESSAGES, **of_message).values(delivery=1), "delivery .* is not stored"),
+        "payment": (change(PAYMENTS, number=last.payment).values(number=10**9), "payment .* is not stored"),
+    }[damage]
+    before = town.bank.clearing.forwarding(HOUSE).content(last)
+    with town.bank.stores.engine.begin() as connection:
+        rows = [
+            (table, connection.execute(sqlalchemy.select(table).where(table.c[name] == value)).one()._mapping)
+            for table, name, value in (
+                (DELIVERIES, "id", kept.delivery), (MESSAGES, "message", last.source),
+                (PAYMENTS, "number", last.payment),
+            )
+        ]  # fmt: skip
+        connection.execute(statement)
+    with pytest.raises(IntegrityError, match=words):
+        town.bank.clearing.forwarding(HOUSE).content(last)
+    with town.bank.stores.engine.begin() as connection:
+        connection.execute(sqlalchemy.delete(PAYMENTS).where(PAYMENTS.c.number == 10**9))
+        for table, row in rows:
+            key = next(iter(table.primary_key.columns))
+            connection.execute(sqlalchemy.delete(table).where(key == row[key.name]))
+            connection.execute(sqlalchemy.insert(table).values(**row))
+    assert town.bank.clearing.forwarding(HOUSE).content(last) == before
 
 
 # --- races and limits ---

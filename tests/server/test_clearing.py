@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -193,12 +194,29 @@ def test_what_is_forwarded_is_read_by_its_receiver(town: Served, monkeypatch: py
         page = town.south.get(f"{SOUTHERN}/inbox").json()
         assert page["rows"] == rows[:1]
         assert town.south.get(f"{SOUTHERN}/inbox", params={"cursor": page["next"]}).json()["rows"] == rows[1:]
+    source = town.house.bank.clearing.inbox.page(SOUTH_BANK)[0].source
+    with changed_part(town, source, 9):
+        damaged, other = town.south.get(f"{SOUTHERN}/inbox").json()["rows"]
+    assert (other, damaged["number"], damaged["content"]) == (rows[1], rows[0]["number"], None)
+    assert damaged["problem"].startswith(f"inbox message {damaged['number']} cannot be made: the delivery has no pacs")
     assert town.north.get(f"{SOUTHERN}/inbox").status_code == 404
     answer = town.send_from_south(resolution("H10", 64, status="RJCR"))
     assert (answer.status_code, read(answer.content).name) == (200, "admi.007.001.01")
     with Client(town.address, town.program, origin=town.origin) as bank:
         (told,) = bank.rows(api.clearing_inbox(NORTH_BANK))
+    assert told.content is not None
     assert (told.kind, read(told.content.encode()).value.status) == ("camt.029.001.09", "RJCR")
+
+
+@contextmanager
+def changed_part(town: Served, message: int, part: int) -> Iterator[None]:
+    """Damage a stored message: it names another part of its delivery."""
+    chosen = tables.MESSAGES.update().where(tables.MESSAGES.c.message == message)
+    before = town.house.bank.clearing.receiving.place(message).part
+    for each in (part, before):
+        write(town.house.bank.stores.engine, lambda c, each=each: c.execute(chosen.values(part=each)))  # type: ignore[misc]
+        if each == part:
+            yield
 
 
 def test_both_sides_of_a_payment_against_payment_are_delivered(town: Served) -> None:
@@ -412,6 +430,12 @@ def test_files_are_delivered_from_the_command_line(
     last = max([each.number for each in told], default=0)
     assert (code, out.partition("; ")[2]) == (0, f"the last number is {last}\n"), err
     assert {each.name for each in tmp_path.glob("inbox/*")} == {f"{each.number}.xml" for each in told}
+    with changed_part(town, told[-1].source, 9):
+        code, out, err = call("inbox", operator, str(tmp_path / "damaged"))
+    damaged = [each.number for each in told if each.source == told[-1].source]
+    words = f"inbox message {damaged[0]} cannot be made: the delivery has no "
+    earlier = max([each.number for each in told if each.number < damaged[0]], default=0)
+    assert (code, words in err, f"the last number is {earlier}\n" in out) == (3, True, True), (out, err)
     code, out, err = call("queue", operator, "--state", "refused")
     assert (code, uetr(51) in out, "RC04" in out) == (0, True, True), err
     code, out, err = call("queue", operator, "--state", "lost")

@@ -49,8 +49,13 @@ class Forwarding:
         return self._stored.bytes_read
 
     def content(self, each: InboxMessage) -> bytes:
-        """Return the bytes of a message. Raises IntegrityError if the stored message is not about the payment."""
-        paid = self._payments.of_numbers([each.payment])[each.payment]
+        """Return the bytes of a message.
+
+        Raises IntegrityError if the stored message is damaged, or is not about the payment.
+        """
+        paid = self._payments.of_numbers([each.payment]).get(each.payment)
+        if paid is None:
+            raise IntegrityError(f"payment {each.payment} is not stored")
         source = self._stored.message(each.source)
         codes = {one.participant: one.code for one in self._register.participants()}
         receiver = institution_of(codes[each.participant])

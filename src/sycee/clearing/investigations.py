@@ -27,6 +27,7 @@ from sycee.clearing.tables import (
     REJECTED,
 )
 from sycee.core.clock import read_ns
+from sycee.core.errors import IntegrityError
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 
@@ -67,10 +68,13 @@ class Investigations:
         return [Investigation(**row._mapping, returned=returned) for row in rows]
 
     def asked_of(self, answered: int, payment: int) -> int:
-        """Return the message with the request that another message answered."""
+        """Return the message with the request that another message answered. Raises IntegrityError without one."""
         chosen = (INVESTIGATIONS.c.answered == answered) & (INVESTIGATIONS.c.payment == payment)
         with reading(self._stores.engine) as connection:
-            return int(connection.execute(sqlalchemy.select(INVESTIGATIONS.c.asked).where(chosen)).scalar_one())
+            found = connection.scalar(sqlalchemy.select(INVESTIGATIONS.c.asked).where(chosen))
+        if found is None:
+            raise IntegrityError(f"message {answered} answers no request about payment {payment}")
+        return int(found)
 
     def find(self, receiver: int, uetr: str, business_id: str) -> int:
         """Return the payment whose return is asked of its receiver, by its UETR; 0 without one.

@@ -193,10 +193,15 @@ class Receiving:
         return write(self._stores.engine, store)
 
     def stored(self, delivery: int) -> Delivery:
-        """Return a stored delivery, whose signature was checked when it came."""
+        """Return a stored delivery, whose signature was checked when it came.
+
+        Raises IntegrityError if it is damaged.
+        """
         with reading(self._stores.engine) as connection:
-            query = sqlalchemy.select(DELIVERIES).where(DELIVERIES.c.id == delivery)
-            row = dict(connection.execute(query).one()._mapping)
+            found = connection.execute(sqlalchemy.select(DELIVERIES).where(DELIVERIES.c.id == delivery)).one_or_none()
+        if found is None:
+            raise IntegrityError(f"delivery {ids.format(delivery)} is not stored")
+        row = dict(found._mapping)
         code = self._register.participant(row["participant"]).code
         return Delivery(row["participant"], code, _decompressed(delivery, row["content"]), row)
 
@@ -205,16 +210,22 @@ class Receiving:
         return read_ns(self._stores.clock)
 
     def place(self, message: int) -> Place:
-        """Return the place of a message, in the delivery with which it was stored."""
+        """Return the place of a message in the delivery with which it was stored. Raises IntegrityError without one."""
         query = sqlalchemy.select(*(MESSAGES.c[name] for name in Place._fields)).where(MESSAGES.c.message == message)
         with reading(self._stores.engine) as connection:
-            return Place(*connection.execute(query).one())
+            found = connection.execute(query).one_or_none()
+        if found is None:
+            raise IntegrityError(f"message {message} is not stored")
+        return Place(*found)
 
     def content(self, delivery: int) -> bytes:
         """Return the content of a delivery, as it came. Raises IntegrityError if it is damaged."""
-        with self._stores.engine.connect() as connection:
-            query = sqlalchemy.select(DELIVERIES.c.content).where(DELIVERIES.c.id == delivery)
-            return _decompressed(delivery, connection.execute(query).scalar_one())
+        query = sqlalchemy.select(DELIVERIES.c.content).where(DELIVERIES.c.id == delivery)
+        with reading(self._stores.engine) as connection:
+            found = connection.scalar(query)
+        if found is None:
+            raise IntegrityError(f"delivery {ids.format(delivery)} is not stored")
+        return _decompressed(delivery, found)
 
     def _delivery(self, participant: int, content: bytes, signature: bytes, who: int) -> dict[str, Any]:
         """Return the row of a delivery without its content. Raises UsageError for a wrong signature."""

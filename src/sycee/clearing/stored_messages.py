@@ -7,7 +7,8 @@ from typing import Final
 
 from sycee.clearing.gateway import id_of, kind_of, read_as, unpack
 from sycee.clearing.receiving import Place, Receiving
-from sycee.core.errors import IntegrityError, require
+from sycee.core import ids
+from sycee.core.errors import IntegrityError, UsageError, require
 from sycee.iso20022.messages import Message
 from sycee.iso20022.reading import MessageError
 
@@ -37,7 +38,11 @@ class StoredMessages:
 
     def _read(self, place: Place) -> Message:
         if place.delivery != self._delivery:
-            self._parts = unpack(self._receiving.content(place.delivery))
+            content = self._receiving.content(place.delivery)
+            try:
+                self._parts = unpack(content)
+            except UsageError as error:
+                raise IntegrityError(f"delivery {ids.format(place.delivery)} is damaged: {error.message}") from error
             self._delivery = place.delivery
         lost = f"the delivery has no {place.kind} with the id {place.business_id}"
         if place.part < 0:

@@ -14,7 +14,7 @@ from sycee.cli.clearing_options import QUEUE_COLUMNS, QUEUE_NUMBERS, Most, Payme
 from sycee.cli.parameters import AsJson, Between
 from sycee.cli.remote_options import Login, Operator, connected, group
 from sycee.cli.terminal import note, print_list, show
-from sycee.core.errors import UsageError
+from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.words import quantity
 
 clearing = group("clearing", "Deliver messages to a clearing house, and read its answers.")
@@ -96,20 +96,27 @@ def inbox(
 ) -> int:
     """Write messages of other participants to OUT/NUMBER.xml, and show the last number.
 
-    They are transfers of customers that were booked, requests to return a payment, and answers to such requests.
+    They are transfers of customers that were booked, requests to return a payment, and answers to such requests. Exit
+    code 3 if what the house stored of a message is damaged: it is named, the others are written, and the last number
+    stops before it.
     """
     from sycee.core.output_files import write_file
 
-    count, last = 0, after
+    count, last, exit_code = 0, after, 0
     with connected(login) as bank:
         from sycee.client import api
 
         for each in bank.rows(api.clearing_inbox(operator, after=after)):
+            if each.content is None:
+                note(f"{each.problem}; ask the house to restore it")
+                exit_code = IntegrityError.exit_code
+                continue
+            last = last if exit_code else each.number
             out.mkdir(parents=True, exist_ok=True)
             write_file(out / f"{each.number}.xml", each.content.encode())
-            count, last = count + 1, each.number
+            count += 1
     show(f"{quantity(count, 'message')} written; the last number is {last}")
-    return 0
+    return exit_code
 
 
 @clearing.command

@@ -29,12 +29,16 @@ class ClearingMessage:
 
 @dataclass(frozen=True, slots=True)
 class InboxMessage:
-    """A message of another participant, which the house forwards. `content`: XML, about one payment."""
+    """A message of another participant, which the house forwards. `content`: XML, about one payment.
+
+    `problem`: None; or why `content` is None: the house's stored message is damaged.
+    """
 
     number: int
     kind: str
     forwarded: str
-    content: str
+    content: str | None
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sycee.bank.bank import Bank
 from sycee.clearing.payments import Payment
 from sycee.clearing.receiving import DELIVER
 from sycee.core import money
-from sycee.core.errors import NotFound
+from sycee.core.errors import IntegrityError, NotFound
 from sycee.core.limits import I64_MAX
 from sycee.core.timestamps import exact_text
 from sycee.server import paging
@@ -90,12 +90,16 @@ class StoredMessages(Body):
 
 
 class InboxMessage(Body):
-    """A message that the house forwards to the participant. `content`: XML, about one payment."""
+    """A message that the house forwards to the participant. `content`: XML, about one payment.
+
+    `problem`: null; or why `content` is null: the house's stored message is damaged.
+    """
 
     number: int
     kind: str
     forwarded: Moment
-    content: str
+    content: str | None
+    problem: str | None
 
 
 class InboxMessages(Body):
@@ -211,7 +215,10 @@ async def list_clearing_inbox(
     operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime, after: After = 0, cursor: paging.Cursor = "",
     limit: paging.Limit = paging.ROWS,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return what the house forwards to a participant, after a number."""
+    """Return what the house forwards to a participant, after a number.
+
+    A message that cannot be made, because what the house stored is damaged, has a `problem` and no `content`.
+    """
     bank = runtime.bank
 
     def work() -> dict[str, Any]:
@@ -223,13 +230,16 @@ async def list_clearing_inbox(
             if forwarding.bytes_read > INBOX_READ_MAX and each.source != source:
                 break
             source = each.source
-            content = forwarding.content(each).decode()
-            size += len(content)
+            content = problem = None
+            try:
+                content = forwarding.content(each).decode()
+            except IntegrityError as error:
+                problem = f"inbox message {each.number} cannot be made: {error.message}"
+            size += len(content or "")
             if rows and size > INBOX_BYTES_MAX:
                 break
-            rows.append(
-                {"number": each.number, "kind": each.kind, "forwarded": exact_text(each.at_ns), "content": content}
-            )
+            row = {"number": each.number, "kind": each.kind, "forwarded": exact_text(each.at_ns)}
+            rows.append(row | {"content": content, "problem": problem})
         return paging.page(rows, (int(rows[-1]["number"]),) if len(rows) < len(found) else None)
 
     return await runtime.run(work)
