@@ -19,6 +19,7 @@ from tests.clearing.world import (
     CODES,
     EAST_BANK,
     HKD,
+    HOUSE_OPERATOR,
     NORTH_BANK,
     SOUTH_BANK,
     Place,
@@ -33,6 +34,7 @@ from sycee.clearing.corridors import StoredQuote
 from sycee.clearing.quotes import Acceptance, Quote
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records.layout import Reason
 
 RATE = Fraction("1.0912")
 MINUTE_NS = 60 * 10**9
@@ -51,7 +53,9 @@ def corridor(town: Place, *, provider: int = EAST_BANK, most_minor: int = 500_00
     agree(town.bank, made)
 
 
-def quote(town: Place, *, sign: SigningKey | None = None, by: int = EAST_BANK, **changed: object) -> StoredQuote:
+def quote(
+    town: Place, *, sign: SigningKey | None = None, by: int = EAST_BANK, who: int = 0, **changed: object
+) -> StoredQuote:
     """A quote of East Bank for a minute, signed and stored."""
     values: dict[str, object] = {
         "id": town.bank.stores.new_id(), "provider": CODES[EAST_BANK], "takes": "CNY", "gives": "HKD", "rate": RATE,
@@ -59,7 +63,7 @@ def quote(town: Place, *, sign: SigningKey | None = None, by: int = EAST_BANK, *
     }  # fmt: skip
     content = Quote(**(values | changed)).content()  # type: ignore[arg-type]
     signature = signed(town, content, by, sign)
-    return town.bank.clearing.corridors.quote(by, content, signature, who=town.person(by))
+    return town.bank.clearing.corridors.quote(by, content, signature, who=who or town.person(by))
 
 
 def signed(town: Place, content: bytes, participant: int, key: SigningKey | None = None) -> bytes:
@@ -84,6 +88,14 @@ def town(tmp_path: Path) -> Place:  # type: ignore[misc]
     with place(tmp_path) as made:
         yield made
         assert made.bank.check() == []
+
+
+@pytest.fixture(scope="module")
+def quoting(tmp_path_factory: pytest.TempPathFactory) -> Place:  # type: ignore[misc]
+    """East Bank alone may quote."""
+    with place(tmp_path_factory.mktemp("quoting")) as made:
+        corridor(made)
+        yield made
 
 
 def test_an_accepted_quote_is_booked_with_both_legs_or_none(town: Place) -> None:
@@ -250,6 +262,78 @@ def test_what_nobody_signed_is_refused(town: Place) -> None:
     with pytest.raises(UsageError, match="the house refuses the payment: RC04"):
         accepted(town, found, 10_00, taker=EAST_BANK)
     assert len(town.bank.clearing.payments.page()) == 0
+
+
+Change = dict[str, object]
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        pytest.param({}, "", id="East Bank, from yuan to dollars"),
+        pytest.param({"most_minor": 500_00}, "", id="as much as the corridor permits"),
+        pytest.param({"most_minor": 500_01}, "offers at most 500.00 CNY, and not 500.01 CNY", id="more"),
+        pytest.param({"least_minor": 300_00}, "", id="one acceptance of everything"),
+        pytest.param({"least_minor": 300_01}, "amounts in order", id="least above most"),
+        pytest.param({"least_minor": 0, "most_minor": 0}, "", id="nothing any more"),
+        pytest.param({"valid_ns": MINUTE_NS}, "", id="as long as the corridor permits"),
+        pytest.param({"valid_ns": MINUTE_NS + 1}, "is valid for up to 60 s", id="longer"),
+        pytest.param({"valid_ns": 1}, "", id="a nanosecond"),
+        pytest.param({"valid_ns": 0}, "the quote ends at", id="ended"),
+        pytest.param({"takes": "HKD", "gives": "CNY"}, "has no corridor from HKD to CNY", id="other direction"),
+        pytest.param({"gives": "MOP"}, "has no corridor from CNY to MOP", id="other currency"),
+        pytest.param({"gives": "CNY"}, "a quote has two currencies", id="one currency"),
+        pytest.param({"by": SOUTH_BANK}, "SOUTCNB1XXX has no corridor from CNY to HKD", id="without a corridor"),
+        pytest.param(
+            {"provider": CODES[SOUTH_BANK]}, "it is SOUTCNB1XXX's, and EASTHKH1XXX delivers", id="for another"
+        ),
+        pytest.param({"sign": message_key(SOUTH_BANK)}, "the signature is not operator 5's", id="key of another"),
+        pytest.param({"who": SOUTH_BANK}, "may not request clearing.deliver", id="person of another"),
+        pytest.param({"who": HOUSE_OPERATOR}, "may not request clearing.deliver", id="person of the house"),
+        pytest.param({"who": 0}, "may not request clearing.deliver", id="officer"),
+    ],
+)
+def test_who_may_quote_what(quoting: Place, change: Change, refusal: str) -> None:
+    """The rules of docs/reference/corridors.md#who-may-quote-what, and what just keeps and just breaks each."""
+    town, by = quoting, int(str(change.get("by", EAST_BANK)))
+    values = {"provider": CODES[by]} | {each: change[each] for each in change if each not in ("valid_ns", "who")}
+    values["until_ns"] = town.bank.stores.clock.now_ns() + int(str(change.get("valid_ns", MINUTE_NS)))
+    deliverer = int(str(change.get("who", by)))
+    values["who"] = town.person(deliverer) if deliverer else town.maker
+    before = town.bank.clearing.corridors.current()
+    if refusal:
+        with pytest.raises(UsageError, match=refusal):
+            quote(town, **values)  # type: ignore[arg-type]
+        assert town.bank.clearing.corridors.current() == before
+    else:
+        found = quote(town, **values)  # type: ignore[arg-type]
+        offered = [found] if found.most_minor else []
+        assert town.bank.clearing.corridors.current() == offered
+
+
+def test_what_changes_after_a_quote(town: Place) -> None:
+    """A lower amount counts at once, a shorter validity later; a block and a new key end no quote."""
+    corridor(town)
+    found = quote(town)
+    corridor(town, most_minor=200_00, valid_s=10)
+    (left,) = town.bank.clearing.corridors.current()
+    assert (left.until_ns, left.left_minor) == (found.until_ns, 200_00)
+    with pytest.raises(UsageError, match="is valid for up to 10 s"):
+        quote(town, most_minor=200_00)
+    assert town.bank.clearing.positions.block(EAST_BANK, reason=Reason.OPERATOR, **town.signing).created
+    issue(town, EAST_BANK, 50_00)
+    until_ns = town.bank.stores.clock.now_ns() + MINUTE_NS // 6
+    blocked = quote(town, most_minor=200_00, until_ns=until_ns)
+    assert accepted(town, blocked, 10_00)
+    assert town.release() == (0, 0, 0)
+    fresh = SigningKey.derive(bytes([99]) * 32)
+    town.bank.set_clock(town.bank.stores.clock.now_ns() + 10**9)
+    town.bank.clearing.register.set_key(EAST_BANK, fresh.public, who=town.person(EAST_BANK))
+    with pytest.raises(UsageError, match="the signature is not operator 5's"):
+        quote(town, most_minor=200_00, until_ns=until_ns)
+    assert accepted(town, blocked, 11_00)
+    quote(town, sign=fresh, least_minor=0, most_minor=0, until_ns=until_ns)
+    assert town.bank.clearing.corridors.current() == []
 
 
 def test_the_id_of_another_provider_is_refused(town: Place) -> None:
