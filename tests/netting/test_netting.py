@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.netting import fifo, local_search, relaxation, release, repair, rounding
+from sycee.netting import enumeration, exact, fifo, local_search, relaxation, release, repair, rounding
 from sycee.netting.optimise import optimise
 from sycee.netting.pair_limits import with_pair_limits
 from sycee.netting.queue import Queue
@@ -61,9 +61,12 @@ def test_every_method_against_all_sets(of: Queue) -> None:
     every = sets(of)
     best = max(of.value(each) for each in every)
     outcome = optimise(of, seconds=EFFORT)
-    # A queue as small as this is decided by branch and bound.
-    assert of.value(outcome.chosen) == outcome.value == best <= outcome.bound
+    # All sets of a queue as small as this are compared; branch and bound finds one that is as good.
+    assert of.value(outcome.chosen) == outcome.value == outcome.claim == best <= outcome.bound
     assert outcome.is_best
+    answer = exact.solve(of, np.zeros(of.count, np.bool_), np.arange(of.count))
+    assert answer.chosen is not None
+    assert of.value(repair.repaired(of, answer.chosen)) == best
     assert outcome.bound == relaxation.bound(of, outcome.prices)
     assert np.array_equal(optimise(of, seconds=EFFORT).chosen, outcome.chosen)
     # In order: feasible, and it contains every other feasible set that keeps the order.
@@ -80,6 +83,39 @@ def test_every_method_against_all_sets(of: Queue) -> None:
     ):
         assert any(np.array_equal(found, each) for each in every)
     assert keeps_order(of, release.release(of))
+
+
+def heavy(seed: int, count: int) -> Queue:
+    """Payments of one currency with heavy tails: from cents to billions."""
+    random, nodes = np.random.default_rng(seed), 4
+    senders = random.integers(0, nodes, count)
+    receivers = (senders + random.integers(1, nodes, count)) % nodes
+    amounts = np.maximum(1, np.exp(random.normal(13, 4, count))).astype(np.int64)
+    limits = np.bincount(senders, amounts, nodes).astype(np.int64) // random.choice([5, 50, 10**9])
+    return Queue(senders, receivers, amounts, limits)
+
+
+@pytest.mark.parametrize("count", [5, 10, enumeration.COUNT_MAX])
+@pytest.mark.parametrize("seed", range(4))
+def test_amounts_of_all_sizes_settle_best_in_a_small_queue(seed: int, count: int) -> None:
+    of = heavy(seed, count)
+    outcome = optimise(of, seconds=EFFORT)
+    every = np.array(list(product([0, 1], repeat=count)), np.int64)
+    flows = every @ (
+        of.amounts[:, None] * (np.eye(4, dtype=np.int64)[of.senders] - np.eye(4, dtype=np.int64)[of.receivers])
+    )
+    best = int((every @ of.weights)[np.all(flows <= of.limits, axis=1)].max())
+    assert (outcome.value, outcome.claim, outcome.is_best) == (best, best, True)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_queue_above_enumeration_is_settled_best_or_states_the_gap(seed: int) -> None:
+    of = heavy(seed, enumeration.COUNT_MAX + 1 + seed % 3)
+    outcome, best = optimise(of, seconds=EFFORT), of.value(enumeration.best_set(of))
+    neglected = 1e-6 * float(of.weights.mean())
+    assert outcome.claim is not None
+    assert outcome.value <= best <= min(outcome.bound, outcome.claim + neglected)
+    assert best <= outcome.value + neglected or not outcome.is_best
 
 
 @settings(max_examples=100, deadline=None)

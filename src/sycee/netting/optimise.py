@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sycee.netting import ejection, exact, fifo, levels, local_search, rounding
+from sycee.netting import ejection, enumeration, exact, fifo, levels, local_search, rounding
 from sycee.netting.queue import Chosen, Integers, Queue
 from sycee.netting.relaxation import relax
 from sycee.netting.repair import repaired
@@ -39,12 +39,13 @@ class Outcome:
     prices : int64 [nodes]
         From which anybody computes the bound (`relaxation.bound`).
     method : str
-        Which method found the set: none, first-in-first-out, rounding, levels, annealing, ejection,
+        Which method found the set: none, enumeration, first-in-first-out, rounding, levels, annealing, ejection,
         branch-and-bound.
     is_best : bool
-        Whether the solver claims that no set is better. A claim in floating point, no proof.
+        Whether no set is better: all were compared (enumeration), the bound is reached, or the solver claims it. It
+        calculates in floating point, and neglects a millionth of the mean weight.
     claim : int, or None
-        The weight that no set exceeds according to the solver, at most `bound`. A claim too.
+        The weight that no set exceeds, at most `bound`, according to the solver; after enumeration the largest weight.
     is_repeatable : bool
         Whether the same input gives the same set on each machine: the deadline did not stop the solver.
 
@@ -88,6 +89,12 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
         return Outcome(np.zeros(0, np.bool_), 0, 0, np.zeros(queue.nodes, np.int64), "none", is_best=True, claim=0)
     left = max(DEADLINES * seconds, DEADLINE_MIN) if deadline is None else deadline
     relaxation = relax(queue)
+    if queue.count <= enumeration.COUNT_MAX:
+        chosen = enumeration.best_set(queue)
+        queue.require_feasible(chosen)
+        value = queue.value(chosen)
+        method = "enumeration" if value else "none"
+        return Outcome(chosen, value, relaxation.bound, relaxation.prices, method, is_best=True, claim=value)
     claim, is_best, is_stopped = float(relaxation.bound), False, False
     sets = {"first-in-first-out": fifo.largest_in_order(queue)}
     partial = rounding.partial_payments(relaxation)
@@ -122,9 +129,10 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
         best = max(sets.values(), key=queue.value)
         answer = exact.solve(queue, best, np.arange(queue.count), seconds=left)
         claim, is_stopped = min(claim, answer.bound), is_stopped or answer.is_stopped
-        # Floating point may let a set through that integers do not.
-        if answer.chosen is not None and not np.any(queue.outflows(answer.chosen) > queue.limits):
-            sets["branch-and-bound"], is_best = answer.chosen, answer.is_proven
+        if answer.chosen is not None:
+            # Floating point may let a set through that integers do not, and neglect a small payment beside large ones.
+            is_best = answer.is_proven and not np.any(queue.outflows(answer.chosen) > queue.limits)
+            sets["branch-and-bound"] = repaired(queue, answer.chosen)
     method = max(sets, key=lambda name: queue.value(sets[name]))
     chosen = sets[method]
     queue.require_feasible(chosen)
