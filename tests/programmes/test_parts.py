@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,9 @@ from sycee.database.transactions import reading
 from sycee.programmes import states
 from sycee.programmes.allotment import Share, drops_of
 from sycee.programmes.dropping import require_no_drop_of
+from sycee.sequencer import frozen
 from sycee.sequencer.sequencer import Sequencer
+from sycee.storage.snapshot_copy import SnapshotCopy
 
 NAME = "autumn-2026"
 AMOUNTS = [50_00, 50_00, 20_00, 20_00, 20_00]
@@ -148,6 +151,27 @@ def test_a_drop_that_was_refused_in_part_expires(bank: Bank, monkeypatch: pytest
     assert bank.stores.ledger.balance(funder(bank)) == 110_00
     assert bank.check() == []
     assert bank.programmes.close(NAME, who=person(bank, NORTH)).state == states.CLOSED
+
+
+def test_payments_go_on_during_a_dry_run_as_of_one_frame(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "PIECE_BYTES", 1)  # a piece for each row
+    signers, north = bank.signers(NORTH), person(bank, NORTH)
+    before, frame = bank.programmes.dry_run(NAME), bank.stores.ledger.sequencer.durable_sequence
+    paid: list[bool] = []
+    copy_rows = SnapshotCopy.copy_rows
+
+    def pay_meanwhile(copying: SnapshotCopy, *piece: Any) -> None:
+        if len(paid) < 4:
+            paid.append(bank.funders.pay_in(funder(bank), 1, signers=signers, who=north).created)
+        copy_rows(copying, *piece)
+
+    monkeypatch.setattr(SnapshotCopy, "copy_rows", pay_meanwhile)
+    found = bank.programmes.dry_run(NAME)
+    assert paid == [True] * 4
+    assert bank.stores.ledger.sequencer.durable_sequence == frame + 4
+    assert (found.frame, found.funder_minor, found.steps) == (frame, before.funder_minor, before.steps)
+    assert bank.programmes.dry_run(NAME).funder_minor == before.funder_minor + 4
+    assert bank.check() == []
 
 
 def test_members_are_added_in_parts_and_the_root_is_computed_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,6 +18,8 @@ from sycee.programmes import situation
 from sycee.programmes.dropping import next_hour_ns
 from sycee.programmes.situation_page import document, situation_page
 from sycee.report import page
+from sycee.sequencer import frozen
+from sycee.storage.snapshot_copy import SnapshotCopy
 
 
 def test_a_situation_has_refusals_by_cause_and_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +52,35 @@ def test_a_situation_has_refusals_by_cause_and_flags(tmp_path: Path, monkeypatch
         content = page.render(situation_page(bank.programmes.get(NAME).definition, found))
     assert "A flag is no finding" in content
     assert document(found)["payments_refused"] == {"EXCEEDS_BALANCE": 1}
+
+
+def test_payments_go_on_while_a_situation_is_read_as_of_one_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "PIECE_BYTES", 1)  # a piece for each row
+    with world.opened(tmp_path, shop_town().copy(tmp_path)) as bank:
+        tea = open_shop(bank, "Tea house")
+        let_join(bank, tea)
+        bank.set_clock(moment(7, 9))
+        wallets = claim(bank, range(2))  # packets of 50
+        assert pay(bank, wallets[0], tea, 10_00).is_paid
+        before, frame = document(bank.situations.read(NAME)), bank.stores.ledger.sequencer.durable_sequence
+        paid: list[int] = []
+        copy_rows = SnapshotCopy.copy_rows
+
+        def pay_meanwhile(copying: SnapshotCopy, *piece: Any) -> None:
+            if len(paid) < 4:
+                paid.append(pay(bank, wallets[len(paid) % 2], tea, 1_00, text=f"T-{len(paid)}").operation)
+            copy_rows(copying, *piece)
+
+        monkeypatch.setattr(SnapshotCopy, "copy_rows", pay_meanwhile)
+        found = bank.situations.read(NAME)
+        assert (len(paid), found.results.frame) == (4, frame)
+        assert document(found) == before
+        assert bank.stores.ledger.sequencer.durable_sequence >= frame + 4
+        after = bank.situations.read(NAME).results
+        assert (after.payments, after.spent_minor) == (5, 14_00)
+        assert bank.check() == []
 
 
 def named(found: tuple[Condition, ...]) -> dict[str, bool | None]:

@@ -20,7 +20,7 @@ from sycee.journal import Anchor, Frame
 from sycee.ledger import kernels
 from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import snapshots
+from sycee.sequencer import frozen, snapshots, state_copy
 from sycee.sequencer.log import Log
 from sycee.storage.snapshot_copy import CHANGING
 from sycee.testing.disk import FakeDisk
@@ -142,6 +142,40 @@ def test_a_copy_is_of_the_frame_at_which_it_began(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_copy_is_unaffected_by_any_later_write(seed: int) -> None:
     kept_as_it_was(seed)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_frozen_tables_are_those_of_one_frame(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "PIECE_BYTES", 256)
+    dice = random.Random(seed)
+    history = random_history(7_000_000 + seed, OPERATIONS)
+    cut = dice.randrange(len(history) // 3, len(history))
+    then, ledger = Ledger(list(history)), Ledger(list(history))
+    then.go_on(cut)
+    ledger.go_on(cut)
+
+    @contextmanager
+    def between_frames() -> Iterator[None]:
+        ledger.go_on(dice.choice((0, 0, 1)))
+        yield
+
+    log = cast(Log, At(cut))
+    tables = frozen.FrozenTables(ledger.state, between_frames, log)
+    copied = LedgerState.load({name: state_copy._Section(tables, name) for name in tables.sections}, tables.small)
+    tables.end()
+    assert copied.digest() == then.state.digest()
+    copied.check()
+    assert not ledger.state.tables.counters[constants.PREIMAGE_MODE]
+
+    for name in ("accounts", "purses"):
+        now = Ledger(list(history))
+        now.go_on(ledger.state.sequence)
+        tables = frozen.FrozenTables(ledger.state, between_frames, log)
+        expected = now.state.save()[0][name]
+        first = expected.size // 3
+        found = [*tables.rows(name, first, expected.size - first)]
+        tables.end()
+        assert np.concatenate([expected[:first], *found]).tobytes() == expected.tobytes()
 
 
 @pytest.mark.soak

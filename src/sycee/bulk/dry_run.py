@@ -1,7 +1,7 @@
 """Compute the answers to rows as of now: the ledger's own code applies them to a copy of its state.
 
 The copy includes every account, purse and bound id, so the answers are those of the ledger, limits and the money that
-earlier rows take included. Copying stops the writer for about a second for each GB of state.
+earlier rows take included. Frames of payments continue while the state is copied.
 """
 
 from __future__ import annotations

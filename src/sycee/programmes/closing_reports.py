@@ -27,6 +27,7 @@ from sycee.programmes.closing_report import Effect
 from sycee.programmes.definition import Window
 from sycee.programmes.dropping import CLAIM, payload_of
 from sycee.programmes.estimators import difference_in_means, lin
+from sycee.programmes.frozen_tables import ProgrammeTables, programme_tables
 from sycee.programmes.occurrence_figures import OccurrenceFigures
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.service import Programmes
@@ -42,19 +43,17 @@ class ClosingReports:
         self._stores = stores
         self._programmes = programmes
 
-    def results(self, name: str, occurrence: int = 0) -> OccurrenceFigures:
-        """Return the figures of an occurrence so far. Raises UsageError before its drop."""
+    def results(self, name: str, occurrence: int = 0, tables: ProgrammeTables | None = None) -> OccurrenceFigures:
+        """Return the figures of an occurrence so far, or as of `tables`. Raises UsageError before its drop."""
         stored, found = self.dropped(name, occurrence)
         definition = stored.on(found)
         assert found.number is not None, "it was dropped"
         groups = {each.name: self._programmes.group_of(name, each.name) for each in definition.merchants}
-        parts, claims = self._parts(stored, found), self._claims(found)
-        sequencer = self._stores.ledger.sequencer
-        with sequencer.reading() as state:
-            return occurrence_figures.read(
-                state, found.number, definition, operators=stored.operators, parts=parts, groups=groups,
-                claims=claims, frame_times=np.array(sequencer.frame_times),
-            )  # fmt: skip
+        tables = tables or programme_tables(self._stores.ledger.sequencer, found.number)
+        parts, claims = self._parts(stored, found), self._claims(found, tables.frame)
+        return occurrence_figures.read(
+            tables, definition, operators=stored.operators, parts=parts, groups=groups, claims=claims
+        )
 
     def effect(
         self, name: str, occurrence: int, winners: Sequence[int], others: Sequence[int], *, before_ns: int = 0
@@ -115,9 +114,10 @@ class ClosingReports:
             for stratum, span in frozen.announcement.spans()
         ]
 
-    def _claims(self, found: Occurrence) -> list[tuple[int, int]]:
-        """Return time and number of the claims that the ledger took."""
+    def _claims(self, found: Occurrence, frame: int) -> list[tuple[int, int]]:
+        """Return time and number of the claims that the ledger took up to a frame."""
         chosen = (INTENTS.c.action == CLAIM) & (INTENTS.c.state == DONE) & INTENTS.c.payload.in_(claim_payloads(found))
+        chosen &= INTENTS.c.frame <= frame
         query = sqlalchemy.select(INTENTS.c.frame, INTENTS.c.results).where(chosen)
         times = self._stores.ledger.sequencer.frame_times
         with reading(self._stores.engine) as connection:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records.layout import PURSE_BIT, AccountKind, Purpose
-from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Programme, Window
+from sycee.programmes.frozen_tables import ProgrammeTables
 
 HOUR_NS: Final = 3_600 * 10**9
 SMALL: Final = 10  # a row about fewer people is not shown
@@ -83,34 +83,30 @@ class OccurrenceFigures:
 
 
 def read(
-    state: LedgerState,
-    number: int,
+    tables: ProgrammeTables,
     programme: Programme,
     *,
     operators: Mapping[str, int],
     parts: Sequence[tuple[str, NDArray[np.bool_]]],
     groups: Mapping[str, int],
     claims: Sequence[tuple[int, int]],
-    frame_times: Array,
 ) -> OccurrenceFigures:
-    """Return the figures of programme `number` of the ledger, as of the state's last frame.
+    """Return the figures of a programme, as of the frame of its tables.
 
     - `programme`: with the windows of the occurrence. `operators`, `groups`: numbers on the ledger, by name.
     - `parts`: name of each part of the list, and which members, in cohort order, are in it.
     - `claims`: (time in nanoseconds, number of packets claimed).
     """
-    return _Reader(state, number, frame_times).results(programme, operators, parts, groups, claims)
+    return _Reader(tables).results(programme, operators, parts, groups, claims)
 
 
 class _Reader:
     """The legs of one programme: movements of its purses, and own money that paid beside them."""
 
-    def __init__(self, state: LedgerState, number: int, frame_times: Array) -> None:
-        self.state = state
-        self.purses = state.purses(number)
-        self.first = int(state.tables.programmes["first_purse"][number])
-        self.frame_times = frame_times
-        movements = state.movements
+    def __init__(self, tables: ProgrammeTables) -> None:
+        self.tables = tables
+        self.purses, self.first, self.accounts = tables.purses, tables.first, tables.accounts
+        movements = tables.movements
         self.spent = self._of_purses(movements, Purpose.PAY_PURSE, "debit_row")
         self.refunds = self._of_purses(movements, Purpose.REFUND_PURSE, "credit_row")
         own = movements[movements["purpose"] == Purpose.PAY_OWN]
@@ -128,21 +124,21 @@ class _Reader:
         return found
 
     def time(self, legs: Array) -> Minor:
-        found: Minor = self.frame_times[(legs["place"] >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
+        found: Minor = self.tables.frame_times[(legs["place"] >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
         return found
 
     def results(
         self, programme: Programme, operators: Mapping[str, int],
         parts: Sequence[tuple[str, NDArray[np.bool_]]], groups: Mapping[str, int], claims: Sequence[tuple[int, int]],
     ) -> OccurrenceFigures:  # fmt: skip
-        purses, accounts = self.purses, self.state.accounts
+        purses, accounts = self.purses, self.accounts
         claimed = purses["wallet"] > 0
         # The operator of a packet is that of the wallet that claimed it; of others it is not known here.
         operator = np.zeros(purses.size, np.int64)
         operator[claimed] = accounts["operator"][purses["wallet"][claimed].astype(np.int64) - 1]
         by_operator = [(name, operator == number) for name, number in operators.items()]
         return OccurrenceFigures(
-            frame=len(self.frame_times) - 1,
+            frame=self.tables.frame,
             members=int(purses.size),
             claimed=int(claimed.sum()),
             payments=int(np.unique(self.spent["place"]).size),
@@ -176,7 +172,7 @@ class _Reader:
 
     def group(self, name: str, number: int) -> Row:
         """Return what the shops of a group received from packets, and from own money beside them."""
-        accounts, tables = self.state.accounts, self.state.tables
+        accounts, tables = self.accounts, self.tables
         payee = accounts["payee"].astype(np.int64)
         row = int(tables.group_rows[number]) - 1
         words = tables.group_bits[row] if row >= 0 else np.zeros(1, np.uint64)
@@ -190,10 +186,10 @@ class _Reader:
         return Row(name, int(inside.sum()), int(shops), int(paid.sum()), int(own.sum()), int(back.sum()))
 
     def shops(self) -> Minor:
-        received = np.zeros(self.state.accounts.size, np.int64)
+        received = np.zeros(self.accounts.size, np.int64)
         for legs in (self.spent, self.own):
             np.add.at(received, legs["credit_row"].astype(np.int64), legs["amount"])
-        is_shop = (self.state.accounts["kind"] == AccountKind.MERCHANT) & (received > 0)
+        is_shop = (self.accounts["kind"] == AccountKind.MERCHANT) & (received > 0)
         return -np.sort(-received[is_shop])
 
     def hours(self, window: Window, claims: Sequence[tuple[int, int]]) -> Hours:

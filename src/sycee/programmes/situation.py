@@ -22,9 +22,9 @@ from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS
 from sycee.database.transactions import reading
-from sycee.ledger.state import LedgerState
 from sycee.programmes.closing_reports import ClosingReports, claim_payloads
 from sycee.programmes.dropping import CLAIM
+from sycee.programmes.frozen_tables import ProgrammeTables, programme_tables
 from sycee.programmes.occurrence_figures import OccurrenceFigures
 from sycee.programmes.stored import Occurrence
 
@@ -73,15 +73,13 @@ class Situations:
         self._reports = reports
 
     def read(self, name: str, occurrence: int = 0) -> Situation:
-        """Return the situation of an occurrence. Raises UsageError before its drop."""
+        """Return the situation of an occurrence, as of one frame. Raises UsageError before its drop."""
         stored, found = self._reports.dropped(name, occurrence)
-        results = self._reports.results(name, occurrence)
-        sequencer = self._stores.ledger.sequencer
-        with sequencer.reading() as state:
-            assert found.number is not None, "it was dropped"
-            refused = _payments_refused(state, np.array(sequencer.frame_times), stored.on(found).claim.from_ns)
-            flags = tuple(_flags(state, found.number))
-        return Situation(results, self._claims_refused(found), refused, flags)
+        assert found.number is not None, "it was dropped"
+        tables = programme_tables(self._stores.ledger.sequencer, found.number)
+        results = self._reports.results(name, occurrence, tables)
+        refused = _payments_refused(tables, stored.on(found).claim.from_ns)
+        return Situation(results, self._claims_refused(found), refused, tuple(_flags(tables)))
 
     def _claims_refused(self, found: Occurrence) -> dict[str, int]:
         chosen = (INTENTS.c.action == CLAIM) & INTENTS.c.payload.in_(claim_payloads(found))
@@ -92,19 +90,17 @@ class Situations:
         return dict(sorted(counted.items()))
 
 
-def _payments_refused(state: LedgerState, frame_times: Array, from_ns: int) -> dict[str, int]:
-    bound = state.bound
+def _payments_refused(tables: ProgrammeTables, from_ns: int) -> dict[str, int]:
+    bound = tables.bound
     chosen = bound[(bound["kind"] == Kind.PAY) & (bound["result"] != Result.CREATED)]
-    times = frame_times[(chosen["place"] >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
+    times = tables.frame_times[(chosen["place"] >> np.uint64(PLACE_INDEX_BITS)).astype(np.int64)]
     codes, counts = np.unique(chosen["result"][times >= from_ns], return_counts=True)
     return {Result(int(code)).name: int(count) for code, count in zip(codes, counts, strict=True)}
 
 
-def _flags(state: LedgerState, number: int) -> Sequence[Flag]:
+def _flags(tables: ProgrammeTables) -> Sequence[Flag]:
     """Return the flags of a programme's purses, by kind and account."""
-    purses = state.purses(number)
-    first = int(state.tables.programmes["first_purse"][number])
-    movements = state.movements
+    purses, first, accounts, movements = tables.purses, tables.first, tables.accounts, tables.movements
 
     def legs(purpose: Purpose, column: str) -> tuple[Array, Array]:
         chosen = movements[movements["purpose"] == purpose]
@@ -115,17 +111,17 @@ def _flags(state: LedgerState, number: int) -> Sequence[Flag]:
     spent, member = legs(Purpose.PAY_PURSE, "debit_row")
     back, _ = legs(Purpose.REFUND_PURSE, "credit_row")
     shops = spent["credit_row"].astype(np.int64)
-    is_shop = state.accounts["kind"][shops] == AccountKind.MERCHANT
+    is_shop = accounts["kind"][shops] == AccountKind.MERCHANT
     spent, member, shops = spent[is_shop], member[is_shop], shops[is_shop]
     is_whole = spent["amount"] == purses["dropped"][member]
-    size = state.accounts.size
+    size = accounts.size
     payments, whole = np.bincount(shops, minlength=size), np.bincount(shops[is_whole], minlength=size)
     paid, refunded = np.zeros(size, np.int64), np.zeros(size, np.int64)
     np.add.at(paid, shops, spent["amount"])
     np.add.at(refunded, back["debit_row"].astype(np.int64), back["amount"])
 
     def account(row: int) -> int:
-        return ids.join(state.accounts["id_low"][row], state.accounts["id_high"][row])
+        return ids.join(accounts["id_low"][row], accounts["id_high"][row])
 
     found = []
     for row in np.flatnonzero((whole >= WHOLE_PACKETS_MIN) & (100 * whole >= WHOLE_SHARE_MIN * payments)).tolist():

@@ -27,6 +27,7 @@ from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Position
 from sycee.sequencer.frame_time import FrameTimes
 from sycee.sequencer.frame_watch import FrameWatch
+from sycee.sequencer.frozen import FrozenTables
 from sycee.sequencer.log import Log
 from sycee.sequencer.overlap import Overlap
 from sycee.sequencer.snapshot_schedule import SNAPSHOT_FRAMES_MIN, SnapshotSchedule, between_frames
@@ -192,6 +193,16 @@ class Sequencer:
         """Begin a snapshot of the newest frame. See `SnapshotSchedule.begin`."""
         self._check_not_reading("begin_snapshot")
         return self._snapshots.begin(piece_bytes=piece_bytes)
+
+    @contextmanager
+    def frozen(self) -> Iterator[FrozenTables]:
+        """Yield the tables as of the newest frame, while frames continue inside the block.
+
+        See `SnapshotSchedule.frozen`.
+        """
+        self._check_not_reading("frozen")
+        with self._snapshots.frozen() as tables:
+            yield tables
 
     def position(self) -> Position:
         """Return the position after the newest frame, for a witness to sign. Raises UsageError if there is none."""

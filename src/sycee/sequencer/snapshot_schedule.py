@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
@@ -12,13 +11,13 @@ from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.journal.disk import Disk
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
+from sycee.sequencer.frozen import FrozenTables, Pace
 from sycee.sequencer.log import Log
 from sycee.sequencer.submission_queue import Pause, SubmissionQueue
 
 # Replaying 64 frames, at most 516,096 operations, takes 1–2 s. For fewer frames, a file that may be as large as the
 # ledger's memory is not worth writing.
 SNAPSHOT_FRAMES_MIN: Final = 64
-PIECE_PAUSE_S_MAX: Final = 0.1
 
 
 @contextmanager
@@ -65,6 +64,7 @@ class SnapshotSchedule:
         self._counted_from = newest
         self._write_lock = threading.Lock()
         self._writing: snapshots.SnapshotTask | None = None  # the snapshot that began last
+        self._frozen: FrozenTables | None = None  # what a caller of `frozen` copies
         self._is_closing = False
         self._background: threading.Thread | None = None  # writes the snapshots of `every`
 
@@ -77,14 +77,9 @@ class SnapshotSchedule:
         with self._write_lock:
             before = self._writing
             try:
-                writing, seen = self.begin(), self._log.last_sequence
-                began = time.monotonic()
+                writing, pace = self.begin(), Pace(self._log)
                 while writing.step():
-                    if self._log.last_sequence != seen:
-                        # Frames are being written: pause for as long as the piece took.
-                        seen = self._log.last_sequence
-                        time.sleep(min(time.monotonic() - began, PIECE_PAUSE_S_MAX))
-                    began = time.monotonic()
+                    pace.rest()
             finally:
                 # Ctrl-C may interrupt anywhere, also right after `begin`.
                 if self._writing is not None and self._writing is not before:
@@ -97,10 +92,27 @@ class SnapshotSchedule:
 
         Raises UsageError if a snapshot is in progress, UnavailableError once the ledger closes, else as `write`.
         """
-        with self._while_running():
-            if self._is_closing:
-                raise UnavailableError("the ledger is being closed", hint="open the ledger again")
+        with self._while_open():
             return self._begin(self._while_running, piece_bytes)
+
+    @contextmanager
+    def frozen(self) -> Iterator[FrozenTables]:
+        """Yield the tables as of the newest frame, while frames continue inside the block.
+
+        Waits for a snapshot in progress; a snapshot waits for the end of the block. Raises UsageError if a snapshot was
+        begun and is not complete, UnavailableError once the ledger closes or without address space.
+        """
+        with self._write_lock:
+            try:
+                with self._while_open():
+                    self._check_idle()
+                    self._frozen = FrozenTables(self._state, self._while_running, self._log)
+                yield self._frozen
+            finally:
+                # Ctrl-C may interrupt anywhere, also before the block.
+                frozen, self._frozen = self._frozen, None
+                if frozen is not None:
+                    frozen.end()
 
     def frame_written(self, sequence: int) -> None:
         """Start a thread that writes a snapshot if enough frames followed the last one. On the writer's thread."""
@@ -154,6 +166,14 @@ class SnapshotSchedule:
             self._queue.check_running()
             yield
 
+    @contextmanager
+    def _while_open(self) -> Iterator[None]:
+        """Stop the writer as `_while_running`. Raises UnavailableError also once the ledger closes."""
+        with self._while_running():
+            if self._is_closing:
+                raise UnavailableError("the ledger is being closed", hint="open the ledger again")
+            yield
+
     def _begin(
         self,
         pause: Callable[[], AbstractContextManager[None]],
@@ -165,11 +185,15 @@ class SnapshotSchedule:
                 "the ledger has no frame yet" if self._disk else "the ledger has no folder for snapshots",
                 hint="open the ledger with Ledger.open, and submit an operation first",
             )
-        if self._writing is not None and self._writing.is_running:
-            raise UsageError("a snapshot is being written", hint="wait until it is complete")
+        self._check_idle()
         self._note_newest()
         self._writing = snapshots.SnapshotTask(self._disk, self._log, self._state, pause, piece_bytes=piece_bytes)
         return self._writing
+
+    def _check_idle(self) -> None:
+        """Raise UsageError during another copy: only one has pre-images."""
+        if self._frozen is not None or (self._writing is not None and self._writing.is_running):
+            raise UsageError("a snapshot is being written", hint="wait until it is complete")
 
     def _note_newest(self) -> None:
         """Update the frame of the newest snapshot."""
