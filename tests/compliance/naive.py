@@ -10,7 +10,7 @@ from datetime import date
 
 from tests.compliance import naive_sums
 from tests.compliance.naive_affiliates import with_owners
-from tests.compliance.naive_claims import exempts, is_denied, names_all
+from tests.compliance.naive_claims import authorities, exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import OF_PLACES, REFERS_TO
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
@@ -44,13 +44,15 @@ class Naive:
         fact = facts.get(steps[0])
         if isinstance(here, Entity) and is_denied(here, steps[0], self.at, exempting=self.exempting):
             return [], False
-        parents, known = (
-            self.values(here, ["branch_of"]) if steps[0] == "state" and "branch_of" in facts else ([], False)
-        )
+        of_branch = steps[0] in ("state", "authority") and "branch_of" in facts
+        parents, known = self.values(here, ["branch_of"]) if of_branch else ([], False)
+        if of_branch and steps[0] == "authority" and isinstance(here, Entity):
+            return authorities(self.network, here, self.at)
         if fact is None and known and "branch_of" not in getattr(self.resolved(parents[0], "branch_of"), "facts", {}):
             return self.values(here, ["branch_of", *steps])
-        if fact is None and steps[0] == "state" and "person" in facts:
-            return self.values(here, ["resides_in", *steps[1:]])
+        for mark, other in (("person", "resides_in"), ("organised_in", "organised_in")):
+            if fact is None and steps[0] == "state" and mark in facts:
+                return self.values(here, [other, *steps[1:]])
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
             if isinstance(here, Entity) and here.kind == "cloud" and steps[0] in OF_PLACES:
                 found = [self.values(here, ["facility", each, *steps[1:]]) for each in OF_PLACES[steps[0]]]
@@ -269,8 +271,8 @@ class Naive:
             named += self.values(entity, ["works_for"])[0]
         return [str(each) for each in named]
 
-    def held_bp(self, who: str, found: set[str]) -> tuple[int, int]:
-        """Return the shares of those found, and the undeclared shares."""
+    def held_bp(self, who: str, found: set[str], *, dispersed: bool = False) -> tuple[int, int]:
+        """Return the shares of those found, and the undeclared shares, with dispersed ones if so asked."""
         here = self.resolved(who, "owner")
         held, undeclared = 0, BASIS_POINTS
         parent = self.values(here, ["branch_of"])[0]
@@ -288,8 +290,8 @@ class Naive:
                 if who_holds and share:
                     undeclared -= share[0]  # type: ignore[operator]
                     held += share[0] if who_holds[0] in found else 0  # type: ignore[operator]
-            dispersed = self.values(here, ["dispersed_bp"])[0]
-            undeclared -= dispersed[0] if dispersed else 0  # type: ignore[operator]
+            spread = (self.values(here, ["dispersed_bp"])[0] or [0])[0]
+            undeclared -= (0 if undeclared or owners else -spread) if dispersed else spread  # type: ignore[operator]
         return held, max(0, undeclared)
 
     def row_meets(self, row: Row, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
@@ -347,7 +349,7 @@ class Naive:
             abroad = [conjunction([negation(self.at_home(str(each), condition)), negation(home)]) for each in employers]
             sure = [(str(each), BASIS_POINTS) for each, of in zip(employers, abroad, strict=True) if of]
             return sure, 0 if known and None not in abroad else BASIS_POINTS
-        _, undeclared = self.held_bp(who, set())
+        _, undeclared = self.held_bp(who, set(), dispersed=condition.chain == "multiply")
         shares = []
         for owner in self.values(here, ["owners"])[0]:
             assert isinstance(owner, Element)

@@ -83,13 +83,26 @@ def names_every_request(network: Network, flow: Entity, at: date) -> bool:
     named = {(inside(each, "body"), inside(each, "state")) for each in tables}
     receiver = network.entities.get(str(flow.value_on("to", at)))
     firm = None if receiver is None else network.entities.get(str(receiver.value_on("organisation", at)))
-    authority = None if firm is None else firm.value_on("authority", at)
+    found, known = ([], False) if firm is None else authorities(network, firm, at)
     if flow.value_on("purpose", at) in ("law-enforcement", None) and not tables:
         return False
-    if authority not in ("judicial", "law-enforcement"):
-        return authority is not None
-    state = None if firm is None else firm.value_on("state", at)
-    return state is not None and (authority, state) in named
+    bodies = [each for each in found if each in ("judicial", "law-enforcement")]
+    whole = firm if firm is None else network.entities.get(str(firm.value_on("branch_of", at)), firm)
+    state = None if whole is None else whole.value_on("state", at)
+    return known and all(state is not None and (each, state) in named for each in bodies)
+
+
+def authorities(network: Network, firm: Entity, at: date) -> tuple[list[object], bool]:
+    """Return the kinds of authority of an organisation, also by the whole of a branch; and whether all are known."""
+    own = firm.value_on("authority", at)
+    found: list[object] = [] if own is None else [own]
+    if "branch_of" not in firm.facts:
+        return found, own is not None
+    whole = network.entities.get(str(firm.value_on("branch_of", at)))
+    if firm.value_on("branch_of", at) is None or (whole is not None and "branch_of" in whole.facts):
+        return [], False
+    above = None if whole is None or whole.kind != "organisation" else whole.value_on("authority", at)
+    return found if above is None else [*found, above], above is not None
 
 
 def names_all(network: Network, entity: Entity, field: str, at: date) -> bool:

@@ -47,6 +47,7 @@ EQUIVALENT = {
 }
 MUTANTS_MAX = 12  # of one profile, in the quick tests
 RULE_MUTANTS_MAX = 4  # of one rule
+MUTANTS_SOAKED, RULE_MUTANTS_SOAKED = 40, 12  # the same, in the long tests
 READ_FOR_MORE = {
     "202-208": "the set of countries of concern",
     "47-cfr-2-903": "who is an affiliate",
@@ -192,8 +193,9 @@ def test_a_mutated_rule_is_detected(rule: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("rule", rules())
-def test_every_mutant_of_a_rule_is_detected(rule: str) -> None:
-    assert survivors(mutants_of(rule)) == []
+def test_more_mutants_of_a_rule_are_detected(rule: str) -> None:
+    made = mutants_of(rule)
+    assert survivors(Random(f"more {rule}").sample(made, min(len(made), RULE_MUTANTS_SOAKED))) == []
 
 
 @pytest.mark.parametrize("name", profiles())
@@ -205,9 +207,10 @@ def test_a_mutated_profile_is_detected(name: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", profiles())
-def test_every_mutant_of_a_profile_is_detected(name: str) -> None:
+def test_more_mutants_of_a_profile_are_detected(name: str) -> None:
     (profile,) = (each for each in everything().profiles if each.id == name)
-    assert survivors(list(mutants.of_profile(profile))) == []
+    made = list(mutants.of_profile(profile))
+    assert survivors(Random(f"more {name}").sample(made, min(len(made), MUTANTS_SOAKED))) == []
 
 
 def test_equivalent_mutants_change_no_verdict() -> None:

@@ -19,6 +19,7 @@ from sycee.compliance.vocabulary import (
     ACCESSORS,
     BASIS_POINTS,
     CLAIMS,
+    CLOUD,
     FLOW,
     IMPERSONAL,
     KINDS,
@@ -147,9 +148,19 @@ def _shares(network: EffectiveNetwork, organisation: Entity) -> Iterator[Contrad
         yield Contradiction("shares", organisation.id, text, (f"{organisation.id}.owners",))
 
 
+def _places(network: EffectiveNetwork, cloud: Entity) -> Iterator[Contradiction]:
+    """Find a cloud in one state whose machines are at a place in another."""
+    place = network.network.entities.get(str(cloud.value_on("facility", network.at)))
+    states = [None if each is None else each.value_on("state", network.at) for each in (cloud, place)]
+    if place is not None and None not in states and states[0] != states[1]:
+        text = f"{cloud.id} is in {states[0]}, and its place {place.id} is in {states[1]}"
+        yield Contradiction("cloud-place", cloud.id, text, (f"{cloud.id}.state", f"{place.id}.state"))
+
+
 _CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     FLOW: (_claims, _impersonal, _sales, _foreign_legs, _persons_abroad, _readers),
     ORGANISATION: (_shares,),
+    CLOUD: (_places,),
 }
 
 

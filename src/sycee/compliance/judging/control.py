@@ -79,8 +79,11 @@ def branch(node: Node, seed: Truth = False, missing: tuple[str, ...] = ()) -> Ho
     return Holder(node, seed, missing, BRANCH_OF, ((parent.values[0], BASIS_POINTS),))
 
 
-def owned(node: Node, seed: Truth, missing: tuple[str, ...] = ()) -> Holder:
-    """Return an organisation as a holder, with the owners of its shares. A natural person has no owners."""
+def owned(node: Node, seed: Truth, missing: tuple[str, ...] = (), *, multiply: bool = False) -> Holder:
+    """Return an organisation as a holder, with the owners of its shares. A natural person has no owners.
+
+    Dispersed holders are too small to control. Where shares are multiplied, each share counts, whoever holds it.
+    """
     person = node.get(PERSON)
     if person is not None and person.value is True:
         return Holder(node, seed, missing)
@@ -89,13 +92,13 @@ def owned(node: Node, seed: Truth, missing: tuple[str, ...] = ()) -> Holder:
     undeclared = BASIS_POINTS
     # A list of owners that is declared as empty: a state or a person. Owners that left do not make it empty.
     if owners is not None and owners.value == () and not node.declared_count(OWNERS):
-        undeclared = 0
+        undeclared = dispersed.values[0] if multiply and dispersed is not None else 0
     for element in owners.nodes if owners is not None else ():
         owner, share = element.get("owner"), element.get("share_bp")
         if owner is not None:
             held = share.values[0] if share is not None else 0
             shares[owner.values[0]] = shares.get(owner.values[0], 0) + held
-    undeclared -= sum(shares.values()) + (0 if dispersed is None else dispersed.values[0])
+    undeclared -= sum(shares.values()) + (0 if dispersed is None or multiply else dispersed.values[0])
     gaps = (f"{node.id}.{OWNERS}",)
     return Holder(node, seed, missing, shares=tuple(shares.items()), undeclared_bp=max(0, undeclared), gaps=gaps)
 

@@ -209,12 +209,16 @@ class Node:
     def _resolve(self, path: FactPath) -> ResolvedPath:
         name = path[0]
         fact = self.get(name)
+        if name == "authority" and "branch_of" in self.facts:
+            return self._authority_of_branch(fact)
         if fact is None:
             parent = self.get("branch_of") if name == "state" and "branch_of" in self.facts else None
             if parent is not None and "branch_of" not in parent.nodes[0].facts:
                 return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has no own state
             if name == "state" and "person" in self.facts:
                 return self.resolve(("resides_in", *path[1:]))
+            if name == "state" and "organised_in" in self.facts:
+                return self.resolve(("organised_in", *path[1:]))  # it is of each of them
             if self.kind == CLOUD and name in _OF_PLACES:
                 return _together([self.resolve(("facility", each, *path[1:])) for each in _OF_PLACES[name]])
             # A field that the kind does not have is no gap: a facility has no operator of record.
@@ -233,6 +237,14 @@ class Node:
             only = nodes[0].resolve(rest)
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
         return _joined(nodes, rest, followed, ())
+
+    def _authority_of_branch(self, own: EffectiveFact | None) -> ResolvedPath:
+        """Return the kinds of authority of a branch: its own, and that of the whole of which it is a part."""
+        parent = self.get("branch_of")
+        if parent is None or "branch_of" in parent.nodes[0].facts:
+            return ResolvedPath(missing=(f"{self.id if parent is None else parent.value}.authority",))
+        of_whole = self.resolve(("branch_of", "authority"))
+        return _together([ResolvedPath((own,)), of_whole]) if own is not None else of_whole
 
     def _gaps_of_list(self, name: str) -> FactPath:
         """Return what a list of a flow lacks by its other facts: the list itself, or facts that would show it."""

@@ -116,7 +116,7 @@ class StateLookup:
         seed = conjunction((located.truth, negation(home.truth)))
         missing = (*located.missing, *home.missing) if seed is None else ()
         if not _is_person(node):
-            return control.owned(node, seed, missing)
+            return control.owned(node, seed, missing, multiply=self._multiply)
         if EMPLOYED not in self._ties or home.truth:
             return Holder(node, seed, missing)
         return self._employed(node, seed, missing, home)
