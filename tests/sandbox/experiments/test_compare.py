@@ -184,7 +184,6 @@ def two_zones(later: int | None = None) -> tuple[Zone, Zone]:
 
 
 PLANS = {
-    "lottery": lottery(),
     "zones": lottery(*two_zones(2)),
     "first-come": lottery(mode=definition.FIRST_COME, draw=ALL),
     "list": lottery(mode=definition.LIST, draw=ALL),
