@@ -46,7 +46,7 @@ class Naive:
             return [], False
         of_branch = steps[0] in ("state", "authority") and "branch_of" in facts
         parents, known = self.values(here, ["branch_of"]) if of_branch else ([], False)
-        if of_branch and steps[0] == "authority" and isinstance(here, Entity):
+        if steps[0] == "authority" and isinstance(here, Entity) and here.kind == "organisation":
             return authorities(self.network, here, self.at)
         if fact is None and known and "branch_of" not in getattr(self.resolved(parents[0], "branch_of"), "facts", {}):
             return self.values(here, ["branch_of", *steps])

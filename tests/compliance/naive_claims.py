@@ -10,6 +10,7 @@ from tests.compliance.naive_logic import Truth
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Element, Entity, Network
 from sycee.compliance.profiles import Condition
+from sycee.compliance.vocabulary import EXCLUDED
 
 if TYPE_CHECKING:
     from tests.compliance.naive import Naive
@@ -97,7 +98,7 @@ def authorities(network: Network, firm: Entity, at: date) -> tuple[list[object],
     own = firm.value_on("authority", at)
     found: list[object] = [] if own is None else [own]
     if "branch_of" not in firm.facts:
-        return found, own is not None
+        return found, own is not None and not firm.facts.keys().isdisjoint(("person", *EXCLUDED["branch_of"]))
     whole = network.entities.get(str(firm.value_on("branch_of", at)))
     if firm.value_on("branch_of", at) is None or (whole is not None and "branch_of" in whole.facts):
         return [], False

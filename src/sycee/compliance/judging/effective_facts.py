@@ -18,6 +18,7 @@ from sycee.compliance.vocabulary import (
     ACCESSORS,
     CLAIMS,
     CLOUD,
+    EXCLUDED,
     FLOW,
     KINDS,
     LAW_ENFORCEMENT,
@@ -46,6 +47,7 @@ _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _field
 
 # What a cloud has by the place at which it is reached. Who runs that place holds the machines, like its owner.
 _OF_PLACES: Final = {"owner": ("owner", "operator"), "equipment": ("equipment",)}
+_NO_BRANCH: Final = frozenset((*EXCLUDED["branch_of"], "person"))  # fields that a branch does not have
 _ELEMENTS: Final = frozenset(of for of in _FIELDS if of not in KINDS)  # of which no fact has a meaning of its own
 
 _KEPT: Final = SHOWN_BY[ACCESSORS]
@@ -211,6 +213,8 @@ class Node:
         fact = self.get(name)
         if name == "authority" and "branch_of" in self.facts:
             return self._authority_of_branch(fact)
+        if name == "authority" and fact is not None and not _NO_BRANCH.intersection(self.facts):
+            return ResolvedPath((fact,), (), (f"{self.id}.branch_of",))  # it may be a part of a body
         if fact is None:
             parent = self.get("branch_of") if name == "state" and "branch_of" in self.facts else None
             if parent is not None and "branch_of" not in parent.nodes[0].facts:
