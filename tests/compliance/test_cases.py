@@ -38,6 +38,9 @@ EQUIVALENT = {
             "stored-run",
             "processed-run",
             "purposes-of-kept",
+            "surveillance",
+            "surveillance-stored",
+            "surveillance-processed",
         )
     },
     **{

@@ -322,6 +322,7 @@ READER_ONLY = (
     "does not declare", "is an organisation", "is a participant", "is there twice", "is not a list of tables", "has no",
     "excludes", "a fact of a natural person", "home =", "no shares of an employer",
     "named =", "conditions left out", "conditions mistyped", "conditions =", "abroad left out", "abroad mistyped",
+    "members[1].value",
 )  # fmt: skip
 
 
