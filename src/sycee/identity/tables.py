@@ -66,7 +66,7 @@ PERSONS: Final = Table(
     state_column(*PERSON_STATES),
     *required(NS, "made_ns"),
 )
-# `grant`: id of the GRANT_ROLE, for duties that are roles of the ledger.
+# `grant_id`: id of the GRANT_ROLE, for duties that are roles of the ledger.
 DUTIES: Final = Table(
     "identity_duties",
     METADATA,
@@ -107,7 +107,7 @@ CHECKS: Final = Table(
     *required(ID16, "proposal"),
     *required(NS, "at_ns"),
 )
-# `sealed`: the account's number, encrypted by the caller. `hash`: keyed, to find one account of two merchants.
+# `sealed`: the account's number, encrypted by the caller. `hash`: keyed, to notice one account stated by two merchants.
 SETTLEMENT_ACCOUNTS: Final = Table(
     "identity_settlement_accounts",
     METADATA,

@@ -20,7 +20,7 @@ from sycee.storage.reserved_arrays import ReservedArray
 
 T = TypeVar("T")
 
-EVICTION_ROWS: Final = 1 << 16  # checking for old rows costs microseconds
+EVICTION_ROWS: Final = 1 << 16  # new rows between two checks for old ones, each of which costs microseconds
 PARALLEL_READ_BYTES_MIN: Final = 64 << 20  # smaller sections are read faster than threads start
 READ_THREADS_MAX: Final = 4  # as many as there are slow tables
 OLD_TABLES: Final = ("movements", "bound")  # tables whose old rows are evicted while a snapshot is read

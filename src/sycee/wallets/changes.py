@@ -1,4 +1,4 @@
-"""Changes of open wallets: another class, and the end."""
+"""Changes of open wallets: a change of class, and closing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Changes:
 
         `id`: of the intent; the same id again changes nothing more.
 
-        Raises UsageError while the wallet is under recovery: another class would end the rule that own money stays.
+        Raises UsageError while the wallet is under recovery: another class would end the block on own money.
         """
         wallet = self._opening.directory.require_open(account)
         self._people.require(who, CLASS, operator=wallet.operator)
@@ -98,7 +98,7 @@ class _Close:
             self._retention.begin(connection, holder, RELATION_ENDED, self._today())
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Open the wallet again, if a restore takes its end back. Its aliases are registered anew."""
+        """Open the wallet again, if a restore undoes the closing. Its aliases are registered anew."""
         account = ids.parse(intent.payload["account"])
         connection.execute(WALLETS.update().where(WALLETS.c.account == account).values(state=OPEN))
         self._retention.cancel(connection, ids.parse(intent.payload["holder"]))

@@ -56,7 +56,7 @@ def refund(
     signer: Signer | None = None,
     id: int = 0,
 ) -> Call[Done]:
-    """Return money of a payment to where it came from. `payee`: the merchant's account; as `payer` of `pay`."""
+    """Return money of a payment to where it came from. `payee`: the merchant's account, given like `payer` in `pay`."""
     original = number_of(payment)
     return action(
         f"/v1/payments/{place(original)}/refunds",
@@ -82,12 +82,12 @@ def order(merchant: int | str, order: str) -> Call[Order]:
 
 
 def refusals(operator: int) -> Call[Page[Refusal]]:
-    """Return the payments that wallets of an operator refused, with the codes that their payers did not hear."""
+    """Return the payments that wallets of an operator refused, with the codes that their payers were not told."""
     return listed(f"/v1/operators/{operator}/refusals", value(Refusal))
 
 
 def payer_refusals(operator: int) -> Call[Page[PayerRefusal]]:
-    """Return the refused payments of an operator's own payers, with the codes that the payers heard."""
+    """Return the refused payments of an operator's own payers, with the codes that the payers were told."""
     return listed(f"/v1/operators/{operator}/payer-refusals", value(PayerRefusal))
 
 
