@@ -1,7 +1,7 @@
 """Parts of a step that has very many records: each is signed separately, and is in its own frame.
 
-Other payments are in the frames between two parts, so a part bounds how long a payment waits. Whoever signs and whoever
-submits compute the same parts from the records.
+Other payments are in the frames between two parts, so a part bounds how long a payment waits. Client and server compute
+the same parts from the records: the numbers below are part of the agreement between them.
 """
 
 from __future__ import annotations
