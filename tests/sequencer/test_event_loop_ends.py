@@ -15,8 +15,10 @@ from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.records import layout, operations
 from sycee.core.result_codes import Result
+from sycee.ledger import batch as batches
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger
+from sycee.sequencer.event_loop import SINGLES_MAX
 
 
 @pytest.fixture
@@ -211,6 +213,37 @@ def test_a_disk_failure_is_raised_in_each_caller() -> None:
 
     run(main())
     place.ledger.close()
+
+
+def test_a_group_without_memory_fails_its_own_callers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The callers of the group get the error; a batch of the same iteration is written, and `aclose` does not wait."""
+
+    def none_left(_: Any) -> Any:
+        raise MemoryError
+
+    async def main() -> None:
+        async with place.ledger.asynchronous() as async_ledger:
+            with monkeypatch.context() as patched:
+                patched.setattr(batches, "prepare_singles", none_left)
+                tasks = [asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, 1)) for _ in range(3)]
+                await asyncio.sleep(0)
+                one = operations.transfer(1, debit=TREASURY, credit=SHOP, amount=1)
+                batch = async_ledger.submit_nowait(one)
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [type(end) for end in ended] == [UnavailableError] * 3
+            assert (await batch)["code"] == [Result.CREATED]
+
+    run(main())
+
+
+def test_more_single_payments_than_one_entry_holds(place: Place) -> None:
+    async def main() -> None:
+        async with place.ledger.asynchronous() as async_ledger:
+            payments = [async_ledger.transfer(TREASURY, SHOP, 1, id=9_000 + n) for n in range(2 * SINGLES_MAX + 7)]
+            assert set(await asyncio.gather(*payments)) == {Result.CREATED}
+
+    run(main())
+    assert place.order_of(*range(9_000, 9_000 + 2 * SINGLES_MAX + 7)) == [*range(9_000, 9_000 + 2 * SINGLES_MAX + 7)]
 
 
 def test_a_machine_error_is_raised_in_each_caller(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,8 +209,8 @@ class LoopSubmitter:
         return self._future()
 
     def _add_pending(self, batch: PreparedBatch) -> asyncio.Future[Array]:
-        future = self._future()
         self._group_singles()  # they arrived before this batch
+        future = self._future()
         operations, size = size_of(batch)
         self._pending_operations += operations
         self._pending_bytes += size
@@ -271,8 +271,7 @@ class LoopSubmitter:
         singles, self._pending_singles = self._pending_singles, []
         for start in range(0, len(singles), SINGLES_MAX):
             futures, records = zip(*singles[start : start + SINGLES_MAX], strict=True)
-            token = SinglesToken(futures, batches.results_of)
-            self._pending.append((self, token, batches.prepare_singles(records)))
+            self._pending += self._entry(SinglesToken(futures, batches.results_of), batches.prepare_singles, records)
 
     def _group_signed(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
         """Return single signed records as batches of up to GROUP_RECORDS_MAX."""
@@ -280,10 +279,17 @@ class LoopSubmitter:
         rest = iter([each for each in signed if not each[0].cancelled()])
         while some := list(islice(rest, GROUP_RECORDS_MAX)):
             futures, records, envelopes = zip(*some, strict=True)
-            token = GroupToken(futures, batches.tuples_of)
-            made.append((self, token, batches.prepare_signed(records, envelopes)))
+            made += self._entry(GroupToken(futures, batches.tuples_of), batches.prepare_signed, records, envelopes)
         self._unanswered -= sum(each[0].cancelled() for each in signed)
         return made
+
+    def _entry(self, token: GroupToken, prepare: Callable[..., PreparedBatch], *parts: Sequence[bytes]) -> list[Entry]:
+        """Return the entry of a group; none if its batch cannot be made: then its callers get the error."""
+        try:
+            return [(self, token, prepare(*parts))]
+        except Exception as error:
+            self._deliver_outcomes([(token, error)])
+            return []
 
     def _start_verification(self, entry: Entry) -> Entry:
         """Start the verification of an entry's signatures, if it has any; the returned entry waits in the queue."""
