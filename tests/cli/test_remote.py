@@ -14,6 +14,7 @@ from tests.wallets import world
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
+from sycee.cli import remote_wallets
 from sycee.client import Credentials
 from sycee.core import ids
 from sycee.core.keys import SigningKey
@@ -255,8 +256,9 @@ def test_a_desk_manages_wallets_and_keys(
 
 
 def test_a_desk_opens_wallets_and_reads_refusals(
-    town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    town: Place, keys: Path, login: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     bank, signed = town.town.bank, [*login, "--operator", "2", "--key", str(keys / "north.pem")]
     persons, one, out = tmp_path / "persons.csv", tmp_path / "one.csv", tmp_path / "accounts.csv"
     persons.write_text("name,phone\nUma,+86 139 0000 0110\nUma,+86 139 0000 0110\nVic,+86 139 0000 0111\n")
@@ -270,6 +272,13 @@ def test_a_desk_opens_wallets_and_reads_refusals(
     assert [row for row, _ in rows] == ["2", "4"]
     uma = bank.directory.get(ids.parse(rows[0][1]))
     assert (uma.operator, uma.is_custodial) == (2, True)
+    # Under one id a file in batches is opened once.
+    monkeypatch.setattr(remote_wallets, "BATCH_ROWS", 2)
+    persons.write_text("name,phone\n" + "".join(f"P{at},+86 139 0000 014{at}\n" for at in range(5)))
+    file = [*words, "--from", str(persons), "--id", ids.format(ids.new(1_700_000_000_000))]
+    for _ in range(2):
+        assert call(town, *file) == 0
+        assert "5 wallets opened, 0 refused" in capsys.readouterr().out
     # Under one id the wallet is opened once, with the key of its holder.
     words += ["--id", ids.format(ids.new(1_700_000_000_000))]
     assert call(town, *words, "--from", str(one), "--wallet-key", str(tmp_path / "wim.pem")) == 0
@@ -277,8 +286,8 @@ def test_a_desk_opens_wallets_and_reads_refusals(
     assert call(town, *words, "--from", str(one), "--wallet-key", str(tmp_path / "wim.pem")) == 0
     assert capsys.readouterr().out == shown
     assert not bank.directory.get(ids.parse(shown.split()[1])).is_custodial
-    assert call(town, *words, "--from", str(persons)) == 2
-    assert "--id is of one wallet, and" in capsys.readouterr().err
+    assert call(town, *words, "--from", str(persons), "--wallet-key", str(tmp_path / "wim.pem")) == 2
+    assert "--wallet-key is of one wallet, and" in capsys.readouterr().err
     assert call(town, *words) == 2
     assert "name either --from or --person" in capsys.readouterr().err
     assert call(town, "wallet", "open", "--tier", "class-4", *signed, "--person", ids.format(uma.holder)) == 0
@@ -479,18 +488,6 @@ def test_a_desk_opens_and_closes_outlets_and_tills(
     assert "write OUTLET/TILL" in capsys.readouterr().err
     done("account", world.TEA, "CN00 9999")
     assert "settlement account: stated" in done("show", world.TEA)
-
-
-def test_lapsed_openings_are_signed_anew(
-    town: Place, keys: Path, login: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    town.town.bank.wallets.open_many(
-        {"phone": ["+86 139 0000 0301", "+86 139 0000 0302"]}, operator=2, tier="class-4",
-        signers=town.town.signers(world.DESK), who=town.town.north,
-    )  # fmt: skip
-    for opened in ("2 wallets opened\n", "0 wallets opened\n"):
-        assert call(town, "wallet", "renew", "2", "--key", str(keys / "north.pem"), *login) == 0
-        assert capsys.readouterr().out == opened
 
 
 def test_a_desk_reads_persons_and_records_events(

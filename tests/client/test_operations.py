@@ -30,7 +30,7 @@ from sycee.client import (
     api,
     packs,
 )
-from sycee.client.values import ReserveRule
+from sycee.client.values import NewPerson, ReserveRule
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.errors import Refused as LedgerRefused
@@ -131,6 +131,17 @@ def test_lapsed_openings_are_signed_anew(street: Street, desk: Client) -> None:
     assert again(desk, api.renew_opening(one, staff)).wallets == 1
     assert desk.do(api.wallet(wallet)).signs == "key"
     assert list(desk.rows(api.lapsed_openings(2))) == []
+
+
+def test_persons_of_a_batch_get_the_same_wallets_again(street: Street, desk: Client) -> None:
+    persons = [NewPerson({"name": f"P{at}", "phone": phone}) for at, phone in enumerate(("+86 139 7000 0021", "12"))]
+    batch: dict[str, Any] = {"operator": 2, "tier": "class-4", "signer": street.place.staff}
+    call = api.open_persons(persons, **batch)
+    first = again(desk, call)
+    assert [each.code for each in first] == ["", "INVALID_PHONE"]
+    assert desk.do(api.open_persons(persons, **batch, id=ids.parse(call.id))) == first
+    with pytest.raises(InvalidRequest):
+        desk.do(api.open_persons([], **batch))
 
 
 def test_a_wallet_with_a_key_is_opened_changed_and_closed(street: Street, desk: Client) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sycee.client import Call, Signer, api, events
 from sycee.client.exchange import Request, Session
 from sycee.client.tokens import TOKEN_PATH
-from sycee.client.values import LapsedOpening, PacketShare, Payer, ReserveRule, Shortfall, VoucherGroup
+from sycee.client.values import LapsedOpening, NewPerson, PacketShare, Payer, ReserveRule, Shortfall, VoucherGroup
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations, proposal_format
@@ -51,6 +51,7 @@ GIVEN: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "grant_mandate": {"wallet": Signer(2, KEY)}, "pay_signed": {"payer": PAYER}, "signed": {"payer": PAYER},
     "payer": {"owner": Signer(2, KEY)}, "prove_key": {"key": KEY}, "open_person": {"person": {"name": "Eve"}},
+    "open_persons": {"persons": [NewPerson({"name": "Eve"})]},
     "register_client": {"officer": Signer(2, KEY)}, "read_person": {"fields": ["name"]},
     "open_case": {"kind": "complaint"}, "own_data": {"fields": ("name",)},
     "propose_voucher_group": {"programme": "autumn", "budget_minor": 100},

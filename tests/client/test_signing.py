@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sycee.client import ContradictsRequest, Signer, Wanted, api, decoding, errors
-from sycee.client.signing import VALIDITY_NS_MAX, asked_message, compare, envelopes, message_signature
+from sycee.client.signing import VALIDITY_NS_MAX, asked_among, asked_message, compare, envelopes, message_signature
 from sycee.client.values import Keys
 from sycee.core import ids
 from sycee.core.arrays import Array
@@ -108,6 +108,14 @@ def test_records_of_a_change_are_no_chain() -> None:
     compare(np.concatenate([record(), second]), both, ACTION)
     with pytest.raises(ContradictsRequest, match="kind or flags of record 1"):
         compare(operations.chain(record(), second), both, ACTION)
+
+
+def test_a_server_may_omit_wanted_records_but_not_replace_them() -> None:
+    others = [Wanted(Kind.PAY, {"id": ACTION, "debit": payer, "credit": 3, "amount": 100}) for payer in (1, 2, 4)]
+    assert asked_among(asked(record()), others, "debit") == [others[1]]
+    for records in (record(debit_low=5), np.concatenate([record(), record()]), record(amount=101)):
+        with pytest.raises(ContradictsRequest):
+            compare(records, asked_among(asked(records), others, "debit"), ACTION)
 
 
 def test_a_message_is_signed_only_as_expected() -> None:

@@ -30,7 +30,8 @@ from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding
 from sycee.client import Client, Credentials, Signer, api
 from sycee.client.operations.packets import CLAIMS_MAX
-from sycee.client.values import Occurrence, Payer
+from sycee.client.operations.wallets import OPENINGS_MAX
+from sycee.client.values import NewPerson, Occurrence, Payer
 from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.clock import RealClock
@@ -318,7 +319,7 @@ class City:
                 by_kind.pop(each, []) for each in (Kind.OPEN_ACCOUNT, Kind.CLAIM, Kind.TRANSFER, Kind.PAY)
             )
             assert not by_kind
-            self._concurrently(lambda each: self._open(each[0], each[1], members), opened)
+            self._open(opened, members)
             self._claim(claimed, members)
             self._concurrently(lambda each: self._top_up(*each), topped)
             by_payer: dict[int, list[Any]] = defaultdict(list)
@@ -326,8 +327,16 @@ class City:
                 by_payer[ids.of_record(record, "debit")].append(record)
             self._concurrently(lambda each: self._pay(*each), list(by_payer.items()))
 
-    def _open(self, record: Any, name: str, members: dict[int, int]) -> None:
-        wallet = ids.of_record(record, "debit")
+    def _open(self, opened: Sequence[tuple[Any, str]], members: dict[int, int]) -> None:
+        """Open the wallets of each operator, as many in one request as it may have."""
+        for name in self.names:
+            wallets = [ids.of_record(record, "debit") for record, operator in opened if operator == name]
+            for start in range(0, len(wallets), OPENINGS_MAX):
+                people = [self._new_person(each, members) for each in wallets[start : start + OPENINGS_MAX]]
+                call = api.open_persons(people, operator=self.numbers[name], tier="basic", signer=self.signer(name))
+                assert {each.code for each in self.by(name).do(call)} == {""}
+
+    def _new_person(self, wallet: int, members: dict[int, int]) -> NewPerson:
         row = self.rows[members[wallet]]
         person = {
             "name": f"Person {row}",
@@ -335,10 +344,7 @@ class City:
             "paper": str(self.people.documents[row]),
             "paper_kind": "document",
         }
-        number, signer = self.numbers[name], self.signer(name)
-        self.by(name).do(
-            api.open_person(person, operator=number, tier="basic", signer=signer, wallet=wallet, **self._keyed(wallet))
-        )
+        return NewPerson(person, wallet, **self._keyed(wallet))
 
     def _claim(self, claimed: Sequence[tuple[Any, str]], members: dict[int, int]) -> None:
         """Claim the packets of each operator, as many in one request as it may have."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,12 +17,15 @@ from tests.wallets import world
 from tests.wallets.world import LEO_KEY, MIA_KEY, NORTH, SOUTH, START_NS, STRANGER, Town
 
 from sycee.core import ids
+from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.records.layout import Reason
 from sycee.core.records.signed_messages import proof_message
 from sycee.database.transactions import reading
 from sycee.personal.key_tables import SECRETS
+from sycee.sequencer.sequencer import Sequencer
 from sycee.server.routes.csv_tables import cell
+from sycee.wallets.batch_opening import NewWallet
 from sycee.wallets.tables import WALLETS
 
 NOWHERE = ids.format(int.from_bytes(b"x" * 16, "big"))
@@ -190,10 +194,126 @@ def test_an_opening_that_lost_its_answer_returns_the_same_wallet(street: Street)
     assert town.bank.wallets.open(first.holder, **more) == first
 
 
+def batch(street: Street, *persons: dict[str, str], key: SigningKey | None = None) -> dict[str, Any]:
+    """A request that opens a wallet for each person, with a key of its own if one is given."""
+    wallets = [new_id() for _ in persons]
+    made = street.opening(wallets=wallets, columns={name: [each[name] for each in persons] for name in persons[0]})
+    if key is not None:
+        ledger_id = street.town.bank.stores.ledger.ledger_id
+        messages = [proof_message(ledger_id, ids.parse(each), 1, key.public) for each in wallets]
+        made |= {"keys": [str(key.public)] * len(wallets), "proofs": [key.sign(each).hex() for each in messages]}
+    return made
+
+
+def people(first: int, count: int) -> list[dict[str, str]]:
+    return [{"name": f"Person {at}", "phone": f"+86 138 0000 {at:04}"} for at in range(first, first + count)]
+
+
+def test_a_batch_opens_the_good_rows_and_answers_each(street: Street) -> None:
+    bank, key = street.town.bank, SigningKey.derive(bytes([78]) * 32)
+    body = batch(street, *people(500, 7), key=key)
+    wallets, columns, proofs = body["wallets"], body["columns"], body["proofs"]
+    body["keys"][1] = proofs[1] = ""  # custodial
+    columns["phone"][2:4] = columns["phone"][0], "12"
+    proofs[4] = proofs[5]
+    wallets[6] = ids.format(street.town.leo)
+    frame = bank.stores.ledger.sequencer.durable_sequence
+    asked = street.north.post("/v1/persons/many", json=body)
+    assert (asked.status_code, len(asked.json()["to_sign"]["lines"])) == (202, 5)
+    assert bank.stores.ledger.sequencer.durable_sequence == frame
+    done = signed(street.north, "/v1/persons/many", body, NORTH)
+    assert done.status_code == 201, done.json()
+    found = done.json()["rows"]
+    codes = ["", "", "DUPLICATE_PHONE", "INVALID_PHONE", "WRONG_PROOF", "", "WALLET_ID_TAKEN"]
+    assert [each["code"] for each in found] == codes
+    assert [each["wallet"] for each in found] == wallets
+    assert [each["holder"] is None for each in found] == [bool(code) for code in codes]
+    assert "Person" not in str(done.json())
+    assert bank.stores.ledger.sequencer.durable_sequence == frame + 1
+    assert [street.account_of(wallets[at]).key for at in (0, 1, 5)] == [key.public.key, b"", key.public.key]
+    opened = bank.directory.get(ids.parse(wallets[0]))
+    assert (opened.is_custodial, opened.operator) == (False, 2)
+    assert bank.directory.get(ids.parse(wallets[1])).is_custodial
+    assert [each.public_key for each in bank.keys.history(ids.parse(wallets[0]))] == [str(key.public)]
+    again = signed(street.north, "/v1/persons/many", body, NORTH)
+    assert (again.status_code, again.json()) == (200, done.json())
+    other = signed(street.north, "/v1/persons/many", {**body, "tier": "class-3"}, NORTH)
+    assert other.status_code == 409
+    repeated = signed(street.north, "/v1/persons/many", batch(street, *people(500, 2)), NORTH)
+    assert {each["code"] for each in repeated.json()["rows"]} == {"DUPLICATE_PHONE"}
+    assert repeated.status_code == 201
+    assert bank.check() == []
+
+
+def test_a_batch_that_lost_its_answer_returns_the_same_rows(street: Street) -> None:
+    town, id = street.town, ids.new(1)
+    fields, key = people(520, 5), SigningKey.derive(bytes([80]) * 32)
+    columns = {name: [each[name] for each in [*fields, fields[0]]] for name in ("name", "phone")}
+    more = {"operator": 2, "tier": "class-4", "signers": town.operator, "who": town.north, "id": id}
+    wallets = [NewWallet(ids.new(at)) for at in range(1, 7)]
+    wallets[3], wallets[4] = NewWallet(town.leo), NewWallet(ids.new(1), key.public, b"x" * 64)
+    first = town.bank.wallets.open_batch(columns, wallets, **more)
+    assert [each.code for each in first] == ["", "", "", "WALLET_ID_TAKEN", "WRONG_PROOF", "DUPLICATE_PHONE"]
+    assert town.bank.wallets.open_batch(columns, wallets, **more) == first
+    for others in ([NewWallet(ids.new(1)), *wallets[1:]], [replace(wallets[0], key=key.public), *wallets[1:]]):
+        with pytest.raises(UsageError, match="is of another opening"):
+            town.bank.wallets.open_batch(columns, others, **more)
+    assert town.bank.check() == []
+
+
+def test_a_text_that_cannot_be_stored_refuses_its_row_only(street: Street) -> None:
+    fields = people(530, 3)
+    fields[0]["name"], fields[1]["name"] = "A\x1b[2J", "B" * 513
+    done = signed(street.north, "/v1/persons/many", batch(street, *fields), NORTH)
+    assert [each["code"] for each in done.json()["rows"]] == ["INVALID_TEXT", "TEXT_TOO_LONG", ""]
+
+
+@pytest.mark.parametrize("has_keys", [False, True])
+def test_a_batch_whose_signatures_expired_is_signed_anew_by_its_request(street: Street, has_keys: bool) -> None:
+    town, key = street.town, SigningKey.derive(bytes([79]) * 32) if has_keys else None
+    body = batch(street, *people(540 + 10 * has_keys, 2), key=key)
+    submit, id = Sequencer.submit, ids.parse(str(body["id"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sequencer, "submit", lambda *_: submit(_[0], _[1]))  # without signatures
+        refused = signed(street.north, "/v1/persons/many", body, NORTH)
+    assert (refused.status_code, refused.json()["code"]) == (422, "NOT_AUTHORISED")
+    assert [each.id for each in town.bank.wallets.lapsed(2)] == [id]
+    path = f"/v1/operators/2/lapsed-openings/{body['id']}/renewal"
+    if has_keys:
+        alone = street.north.post(path, json={"id": new_id()})
+        assert (alone.status_code, "keys of their own" in alone.json()["detail"]) == (400, True)
+    done = signed(street.north, "/v1/persons/many", body, NORTH)
+    assert (done.status_code, [each["code"] for each in done.json()["rows"]]) == (201, ["", ""])
+    assert town.bank.wallets.lapsed(2) == []
+    wallet = str(done.json()["rows"][0]["wallet"])
+    assert street.account_of(wallet).key == (key.public.key if key else b"")
+    assert town.bank.check() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda body: {**body, "wallets": []}, "wallets"),
+        (lambda body: {**body, "wallets": body["wallets"] * 2}, "a wallet each; got 1 and 2 wallets"),
+        (lambda body: {**body, "columns": {"name": ["A", "B"], "phone": ["1"]}}, "length"),
+        (lambda body: {**body, "tier": "class-3"}, "without its own key"),
+        (lambda body: {**body, "keys": ["ed25519:x"]}, "is not a public key"),
+        (lambda body: {**body, "columns": {"name": ["A" * 4_097], "phone": ["1"]}}, "4096 characters"),
+        (lambda body: {**body, "keys": [""] * 2}, "1 wallets have 2 keys and 1 proofs"),
+    ],
+)
+def test_a_batch_that_no_row_can_be_of(street: Street, change: Callable[[Any], Any], said: str) -> None:
+    answer = street.north.post("/v1/persons/many", json=change(batch(street, *people(560, 1))))
+    assert (answer.status_code, said in answer.text) == (400, True)
+
+
 def test_openings_of_others_are_refused(street: Street) -> None:
     body = street.opening(holder=ids.format(street.town.holder(street.town.ned)))
     assert street.south.post("/v1/wallets", json=body).status_code == 403
     assert street.leo.post("/v1/wallets", json=body).status_code == 403
+    many = batch(street, *people(570, 1))
+    assert [each.post("/v1/persons/many", json=many).status_code for each in (street.south, street.leo)] == [403, 403]
+    assert street.nobody.post("/v1/persons/many", json=many).status_code == 401
     assert street.nobody.post("/v1/wallets", json=body).status_code == 401
     done = signed(street.north, "/v1/wallets", body, NORTH)
     assert (done.status_code, done.json()["holder"]) == (201, body["holder"])

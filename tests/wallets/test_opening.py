@@ -19,6 +19,7 @@ from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions
 from sycee.wallets import opening, tables, tiers
+from sycee.wallets.batch_opening import WRONG_PROOF, NewWallet
 from sycee.wallets.directory import Wallet
 from sycee.wallets.opening import DUPLICATE_PERSON, DUPLICATE_PHONE, Opening
 
@@ -184,6 +185,31 @@ def expect_citizens(bank: Bank) -> None:
 @POSTGRESQL_IN_SOAK
 def test_a_killed_opening_opens_each_wallet_once(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), open_citizens, expect=expect_citizens) >= 8
+
+
+def open_batch(bank: Bank) -> None:
+    """Open a batch under one id: two wallets, the second with a key, and a row whose proof is wrong."""
+    key, ledger_id, accounts = world.LEO_KEY, bank.stores.ledger.ledger_id, [7 << 80 | at for at in range(3)]
+    proof = key.sign(proof_message(ledger_id, accounts[1], 1, key.public))
+    wallets = [NewWallet(accounts[0]), *(NewWallet(each, key.public, proof) for each in accounts[1:])]
+    columns = {name: texts[:3] for name, texts in CITIZENS.items()}
+    north, signers = world.person(bank, world.NORTH), bank.signers(world.NORTH)
+    made = bank.wallets.open_batch(columns, wallets, operator=2, tier="class-4", signers=signers, who=north, id=7)
+    assert [(each.account, each.code) for each in made] == list(zip(accounts, ["", "", WRONG_PROOF], strict=True))
+
+
+def expect_batch(bank: Bank) -> None:
+    town = world.town(bank)
+    found = [bank.aliases.resolve(phone, by=town.north).account for phone in CITIZENS["phone"][:2]]
+    assert [bank.directory.get(each).is_custodial for each in found] == [True, False]
+    assert bank.stores.ledger.account(found[1]).key == world.LEO_KEY.public.key
+    with pytest.raises(UsageError, match="no wallet with this alias"):
+        bank.aliases.resolve(CITIZENS["phone"][2], by=town.north)
+
+
+@POSTGRESQL_IN_SOAK
+def test_a_killed_batch_is_opened_once(server: str, tmp_path: Path) -> None:
+    assert check_kills(server, tmp_path, world.prepared(server), open_batch, expect=expect_batch) >= 4
 
 
 def test_an_operator_that_compliance_did_not_admit_opens_nothing(small: Town) -> None:

@@ -85,12 +85,12 @@ from sycee.vouchers.service import Vouchers
 from sycee.vouchers.tables import SCHEMA as VOUCHERS
 from sycee.wallets import tiers
 from sycee.wallets.aliases import Aliases
+from sycee.wallets.batch_opening import BatchOpening
 from sycee.wallets.changes import Changes
 from sycee.wallets.directory import Directory
 from sycee.wallets.holds import Holds
 from sycee.wallets.mandates import Mandates
 from sycee.wallets.merchant_reports import Reports
-from sycee.wallets.opening import Opening
 from sycee.wallets.payments import Payments
 from sycee.wallets.references import References
 from sycee.wallets.requests import Requests
@@ -183,7 +183,7 @@ class Bank:
         # --- wallets ---
         self.directory = Directory(stores)
         self.issuance.customers = self.directory
-        self.wallets = Opening(
+        self.wallets = BatchOpening(
             stores,
             self.people,
             self.institutions,

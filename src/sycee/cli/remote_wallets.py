@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 ThisWallet: TypeAlias = Annotated[str, Parameter(name="WALLET", help="Id of the wallet.")]
 
+BATCH_ROWS: Final = 1_000  # of one request: `OPENINGS_MAX` of the client
+BATCH_BYTES: Final = 768 << 10  # of texts of one request, whose body has at most 1 MiB
+
 wallet = group("wallet", "Open, show, change and close wallets, and their aliases.")
 key = group("key", "Show, set and revoke keys of wallets.")
 groups = (wallet, key)
@@ -60,7 +64,7 @@ def open_(
 ) -> int:  # fmt: skip
     """Open wallets at an operator, whose person signs: for every row of a CSV file, or for one registered person.
 
-    Rows are opened one after another. Rows of persons and phones that are registered are refused.
+    Rows are opened in batches of up to 1,000. Rows of persons and phones that are registered are refused.
     """
     from sycee.cli.wallet_files import columns_of, count_of, show_opened
 
@@ -68,50 +72,88 @@ def open_(
         raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
     columns = columns_of(from_) if from_ is not None else {}
     total, private = count_of(columns) if from_ is not None else 1, private_key(key)
-    if total != 1 and (wallet_key is not None or id_):
-        option = "--id" if id_ else "--wallet-key"
-        raise UsageError(f"{option} is of one wallet, and {from_} has {total:,} rows")
-    opened, refusals = list[int](), dict[int, str]()
-    with connected(login) as bank, progress("opening wallets", "wallets") as shown:
-        from sycee.client import InvalidRequest, Refused
-
+    if total != 1 and wallet_key is not None:
+        raise UsageError(f"--wallet-key is of one wallet, and {from_} has {total:,} rows")
+    with connected(login) as bank:
         signer = person_of(bank, private)
-        for row in range(total):
-            fields = {name: texts[row] for name, texts in columns.items() if texts[row]}
-            named: dict[str, Any] = {"operator": operator, "tier": tier, "signer": signer}
-            named |= opening_of(bank, id_, wallet_key)
-            call = api.open_wallet(person, **named) if from_ is None else api.open_person(fields, **named)
-            try:
-                opened.append(ids.parse(perform(bank, call).wallet))
-            except SyceeError as error:
-                code = error.code if isinstance(error, Refused | InvalidRequest) else ""
-                if total == 1 or not code:
-                    if row:
-                        note(f"note: {row:,} of {total:,} rows are done; a second run refuses those that are opened")
-                    raise
-                opened.append(0)
-                refusals[row] = code
-            shown(row + 1, total)
-    if total == 1:
-        show(f"wallet {ids.format(opened[0])} opened: class {tier}, operator {operator}")
-        return 0
-    show_opened(opened, refusals, from_, refused, accounts)
+        if total != 1:
+            opened, refusals = _open_many(bank, columns, total, number_of(id_), operator, tier, signer)
+            show_opened(opened, refusals, from_, refused, accounts)
+            return 0
+        fields = {name: texts[0] for name, texts in columns.items() if texts[0]}
+        named: dict[str, Any] = {"operator": operator, "tier": tier, "signer": signer}
+        named |= opening_of(bank, id_, wallet_key)
+        call = api.open_wallet(person, **named) if from_ is None else api.open_person(fields, **named)
+        made = perform(bank, call)
+    show(f"wallet {made.wallet} opened: class {tier}, operator {operator}")
     return 0
+
+
+def _open_many(
+    bank: Client, columns: Mapping[str, Sequence[str]], total: int, number: int, operator: int, tier: str,
+    signer: Signer,
+) -> tuple[list[int], dict[int, str]]:  # fmt: skip
+    """Open a wallet for each row, in batches; return the wallets, 0 for a refused row, and the codes by row.
+
+    Ids of batches follow from `number`, 0 for a fresh one: the same file and number again return the rows that were
+    opened, and open the others.
+    """
+    from sycee.client.calls import fresh_id
+    from sycee.client.values import NewPerson
+
+    number = number or fresh_id()
+    persons = [{name: texts[row] for name, texts in columns.items() if texts[row]} for row in range(total)]
+    batches = _batches(persons)
+    numbers = ids.derive(number.to_bytes(ids.ID.itemsize, "big"), "batches", len(batches), time_ms=number >> 80)
+    opened, refusals = list[int](), dict[int, str]()
+    with progress("opening wallets", "wallets") as shown:
+        for batch, rows in zip(ids.to_ints(numbers), batches, strict=True):
+            many = [NewPerson(persons[row]) for row in rows]
+            try:
+                found = bank.do(api.open_persons(many, operator=operator, tier=tier, signer=signer, id=batch))
+            except (SyceeError, KeyboardInterrupt):
+                given, done = f"--id {ids.format(number)}", f"{rows.start:,} of {total:,} rows"
+                note(f"note: the same command with {given} continues after {done}")
+                raise
+            for row, each in zip(rows, found, strict=True):
+                opened.append(0 if each.code else ids.parse(each.wallet))
+                if each.code:
+                    refusals[row] = each.code
+            shown(rows.stop, total)
+    return opened, refusals
+
+
+def _batches(persons: Sequence[Mapping[str, str]]) -> list[range]:
+    """Divide rows into batches of up to BATCH_ROWS rows and about BATCH_BYTES bytes of texts."""
+    batches, start, size = list[range](), 0, 0
+    for row, fields in enumerate(persons):
+        own = sum(len(text.encode()) for text in fields.values())
+        if row > start and (row - start == BATCH_ROWS or size + own > BATCH_BYTES):
+            batches.append(range(start, row))
+            start, size = row, 0
+        size += own
+    return [*batches, range(start, len(persons))]
 
 
 @wallet.command
 def renew(operator: Operator, /, *, login: Login, key: PersonKey) -> int:
     """Sign anew the openings at an operator that a crash interrupted for longer than their signatures are valid."""
+    from sycee.client import InvalidRequest
+
     with connected(login) as bank, progress("opening wallets", "wallets") as shown:
         signer = person_of(bank, private_key(key))
         found = list(bank.rows(api.lapsed_openings(operator)))
-        total, done, opened = sum(each.wallets for each in found), 0, 0
+        total, done, opened, refused = sum(each.wallets for each in found), 0, 0, False
         for each in found:
-            opened += perform(bank, api.renew_opening(each, signer)).wallets
+            try:
+                opened += perform(bank, api.renew_opening(each, signer)).wallets
+            except InvalidRequest as error:  # a batch with keys, which only its own request signs anew
+                refused = True
+                note(f"note: {error}; {error.hint}")
             done += each.wallets
             shown(done, total)
     show(f"{quantity(opened, 'wallet')} opened")
-    return 0
+    return int(refused)
 
 
 @wallet.command

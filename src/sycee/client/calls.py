@@ -11,7 +11,16 @@ from urllib.parse import quote
 from sycee.client import decoding
 from sycee.client.errors import ContradictsRequest, members_of
 from sycee.client.exchange import Conversation, Query, Request, Response, Session
-from sycee.client.signing import VALIDITY_NS_MAX, Asked, Signer, Wanted, asked_message, envelopes, message_signature
+from sycee.client.signing import (
+    VALIDITY_NS_MAX,
+    Asked,
+    Signer,
+    Wanted,
+    asked_among,
+    asked_message,
+    envelopes,
+    message_signature,
+)
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
@@ -83,6 +92,7 @@ def action(
     wanted: Callable[[int], Sequence[Wanted]] = lambda _: (),
     before: Sequence[Sequence[Wanted]] = (),
     in_parts: bool = False,
+    may_omit: str = "",
     parent: int = 0,
     valid_ns_max: int = VALIDITY_NS_MAX,
     id: int = 0,
@@ -94,6 +104,8 @@ def action(
     - `before`: records of earlier steps, which the server asks for one after another, before `wanted`.
     - `in_parts`: records of each step are signed in the parts of `sycee.core.records.parts`, each of which the server
       may submit without the others. It has done the steps before the one that it asks for.
+    - `may_omit`: a field of ids in `wanted`. The server may ask for the records of fewer of these ids, since it refuses
+      the others.
     - `parent`: the id from which ids inside the records follow, if it is that of an earlier action.
     - `valid_ns_max`: the longest validity of a signature.
     """
@@ -111,6 +123,8 @@ def action(
             if not isinstance(to_sign, dict):
                 raise ContradictsRequest("the server answered 202 without records to sign")
             session.require_ledger(to_sign.get("ledger_id"))
+            if may_omit:
+                part = asked_among(to_sign, part, may_omit)
             follows = parent or number
             sizes = parts.sizes([each.kind for each in part], [each.fields.get("count", 0) for each in part])
             made_now = envelopes(

@@ -98,8 +98,8 @@ def envelopes(
     the wanted one, or the signature would be valid for longer than `valid_ns_max`; UsageError if the answer names a
     signer without a key here.
     """
+    records = _read_records(to_sign)
     try:
-        records = _records(to_sign)
         ledger_id = bytes.fromhex(to_sign["ledger_id"])
         until_ns = int(to_sign["valid_until_ns"])
         asked = [(ids.parse(each["id"]), str(each["key"]), each) for each in to_sign["signers"]]
@@ -123,6 +123,15 @@ def envelopes(
             made.append(base64.b64encode(envelope.encode()).decode())
             first += size
     return made
+
+
+def asked_among(to_sign: Mapping[str, Any], wanted: Sequence[Wanted], name: str) -> Sequence[Wanted]:
+    """Return the wanted records whose id in field `name` is in a record of the answer 202.
+
+    Raises ContradictsRequest for an answer of another form.
+    """
+    asked = set(ids.of_records(_read_records(to_sign), name))
+    return [each for each in wanted if each.fields[name] in asked]
 
 
 def compare(records: Array, wanted: Sequence[Wanted], action: int) -> None:
@@ -172,6 +181,13 @@ def message_signature(asked: Asked, expected: bytes, signers: Sequence[Signer]) 
         if str(each.key.public) == asked.key:
             return each.key.sign(expected).hex()
     raise UsageError(f"the key {asked.key} must sign, and it was not given", hint="name its private key's file")
+
+
+def _read_records(to_sign: Mapping[str, Any]) -> Array:
+    try:
+        return _records(to_sign)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ContradictsRequest("the server's request for a signature cannot be read", hint=_HINT) from error
 
 
 def _records(to_sign: Mapping[str, Any]) -> Array:

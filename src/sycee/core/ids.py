@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, SupportsInt, TypeAlias
@@ -162,6 +162,16 @@ def from_int(number: int) -> np.void:
         raise UsageError(f"{number} does not fit the 128 bits of an id")
     scalar: np.void = np.array([split(number)], dtype=ID)[0]
     return scalar
+
+
+def from_ints(numbers: Sequence[int]) -> Ids:
+    """Return ids of integers, (n,) ID."""
+    return np.array([split(each) for each in numbers], ID)
+
+
+def to_ints(many: Ids) -> list[int]:
+    """Return ids, (n,) ID, as integers."""
+    return [high << 64 | low for low, high in zip(many["low"].tolist(), many["high"].tolist(), strict=True)]
 
 
 def split(id: int) -> tuple[int, int]:

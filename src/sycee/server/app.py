@@ -77,6 +77,7 @@ from sycee.server.routes import (
     signed_payments,
     sweeps,
     vouchers,
+    wallet_batches,
     wallets,
     webhooks,
 )
@@ -106,6 +107,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     signed_payments.router,
     payments.router,
     wallets.router,
+    wallet_batches.router,
     lapsed_openings.router,
     keys.router,
     aliases.router,

@@ -9,7 +9,7 @@ the accounts; a second transaction sets the state.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -25,16 +25,17 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.ids import Ids
 from sycee.core.keys import PublicKey
+from sycee.core.limits import KEY_BYTES
 from sycee.core.money import Currency
-from sycee.core.records import operations
-from sycee.core.records.layout import AccountKind
+from sycee.core.records import layout, operations
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.core.worker_thread import one_ahead
-from sycee.database.actions import Draft, Intent
+from sycee.database.actions import Draft, Intent, Outcome
 from sycee.database.bulk import insert_columns
 from sycee.database.columns import ids_bytes
-from sycee.database.intents import INTENT_RECORDS_MAX
+from sycee.database.intents import INTENT_RECORDS_MAX, StoredIntent
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.key_register import KeyRegister
@@ -177,8 +178,8 @@ class Opening:
             return earlier
         self._check_holder(holder, operator, is_person=is_person)
         account = self._account(account, key, proof)
-        named, holders = _ids_of([account]), _ids_of([holder])
-        (draft,) = self._drafts(named, holders, operator, tier, key, (), who, None, is_person=is_person, id=id)
+        named, holders = ids.from_ints([account]), ids.from_ints([holder])
+        (draft,) = self._drafts(named, holders, operator, tier, [key], (), who, None, is_person=is_person, id=id)
         signed = self._signed(draft, signers)
         if not is_person:
             self._register.keys.create([holder])  # its side of payment references is sealed under its key
@@ -219,7 +220,16 @@ class Opening:
                 return prepared[0], masked
 
             (draft,) = self._drafts(
-                _ids_of([account]), _ids_of([person]), operator, tier, key, (), who, persons, is_person=True, id=id
+                ids.from_ints([account]),
+                ids.from_ints([person]),
+                operator,
+                tier,
+                [key],
+                (),
+                who,
+                persons,
+                is_person=True,
+                id=id,
             )
             signed = self._signed(draft, signers)
             prepared.append(self._register.prepare([person], examined))
@@ -326,11 +336,9 @@ class Opening:
         self._register.store_secrets(new.prepared)
         accounts = ids.generate(good.size, time_ms=read_ns(self._stores.clock) // 1_000_000)
         persons = (new.prepared, new.masked)
-        drafts = self._drafts(
-            accounts, new.persons, operator, tier, None, signers, who, lambda: persons, is_person=True
-        )
+        drafts = self._drafts(accounts, new.persons, operator, tier, (), signers, who, lambda: persons, is_person=True)
         outcomes = self._stores.intents.perform_many(drafts)
-        opened = zip(new.rows.tolist(), _ints_of(accounts), strict=True)
+        opened = zip(new.rows.tolist(), ids.to_ints(accounts), strict=True)
         for outcome in outcomes:
             for result, (row, account) in zip(outcome.results, opened, strict=False):
                 if outcome.state == LAPSED or result is not Result.CREATED:
@@ -388,17 +396,21 @@ class Opening:
                 hint="list the openings whose signatures expired",
             )
 
-        def reopen(connection: Connection) -> None:
-            connection.execute(WALLETS.update().where(WALLETS.c.intent == opening).values(state=OPENING))
-
-        outcome = (
-            self._stores.intents.renew(opening, signers=signers, before=reopen)
-            if stored.state == LAPSED
-            else self._stores.intents.outcome(opening, ACTION)
-        )
-        assert outcome is not None, "it is stored"
+        outcome = self._finished(stored, signers)
         opened = outcome.results[: stored.payload["size"]]
         return sum(result is Result.CREATED for result in opened)
+
+    def _finished(self, stored: StoredIntent, signers: Sequence[Signer]) -> Outcome:
+        """Return the outcome of a stored opening, which is signed anew if it lapsed."""
+
+        def reopen(connection: Connection) -> None:
+            connection.execute(WALLETS.update().where(WALLETS.c.intent == stored.id).values(state=OPENING))
+
+        if stored.state == LAPSED:
+            return self._stores.intents.renew(stored.id, signers=signers, before=reopen)
+        outcome = self._stores.intents.outcome(stored.id, ACTION)
+        assert outcome is not None, "it is stored"
+        return outcome
 
     # --- checks ---
 
@@ -478,22 +490,24 @@ class Opening:
     # --- drafts ---
 
     def _drafts(
-        self, accounts: Ids, holders: Ids, operator: int, tier: str, key: PublicKey | None, signers: Sequence[Signer],
-        who: int, persons: Callable[[], tuple[Prepared, list[str]]] | None, *, is_person: bool, id: int = 0,
+        self, accounts: Ids, holders: Ids, operator: int, tier: str, keys: Sequence[PublicKey | None],
+        signers: Sequence[Signer], who: int, persons: Callable[[], tuple[Prepared, list[str]]] | None,
+        *, is_person: bool, id: int = 0,
     ) -> list[Draft]:  # fmt: skip
         """Return the drafts that open n accounts, with 8,000 accounts each.
 
-        `persons` returns the holders and their masked names when they are stored; None: they are registered. `id`: of
-        the only intent, 0 for a fresh one.
+        `keys`: of each wallet of a single draft; () for custodial ones. `persons` returns the holders and their masked
+        names when they are stored; None: they are registered. `id`: of the only intent, 0 for a fresh one.
         """
         rule_set = self.rule_set(tier)
         now_ns = read_ns(self._stores.clock)
         starts = range(0, accounts.size, INTENT_RECORDS_MAX)
-        intents = _ids_of([id]) if id else ids.generate(len(starts), time_ms=now_ns // 1_000_000)
+        intents = ids.from_ints([id]) if id else ids.generate(len(starts), time_ms=now_ns // 1_000_000)
         named, holder_of = ids_bytes(accounts), ids_bytes(holders)
+        is_custodial = np.array([each is None for each in keys], np.int64) if keys else True
         wallets = {
             "account": named, "holder": holder_of, "operator": operator, "class": tier, "rule_set": rule_set,
-            "is_custodial": key is None, "state": OPENING, "opened_ns": now_ns,
+            "is_custodial": is_custodial, "state": OPENING, "opened_ns": now_ns,
             "intent": ids_bytes(intents)[np.arange(accounts.size) // INTENT_RECORDS_MAX],
         }  # fmt: skip
 
@@ -510,20 +524,26 @@ class Opening:
                 store_aliases(connection, AliasKind.PHONE, searches.hashes[is_phone], named[owners], masked, now_ns)
             insert_columns(connection, WALLETS, wallets)
 
+        (key,) = keys if len(keys) == 1 else (None,)
         payload = {"operator": operator, "class": tier, "key": str(key) if key else ""}
+        if len(keys) > 1 and any(keys):
+            payload["keyed"] = sum(each is not None for each in keys)
         if not is_person:
             payload["merchant"] = ids.format(holders[0])
         drafts = []
-        for start, intent in zip(starts, _ints_of(intents), strict=True):
+        for start, intent in zip(starts, ids.to_ints(intents), strict=True):
             part = accounts[start : start + INTENT_RECORDS_MAX]
-            records = self._records(part, operator, rule_set, key, is_person=is_person)
+            records = self._records(part, operator, rule_set, keys, is_person=is_person)
             # One transaction stores all drafts, so the first writes the rows of all.
             writes = None if start else before
             sized = payload | {"size": part.size}
             drafts.append(Draft(ACTION, records, sized, who=who, signers=signers, before=writes, id=intent))
         return drafts
 
-    def _records(self, accounts: Ids, operator: int, rule_set: int, key: PublicKey | None, *, is_person: bool) -> Array:
+    def _records(
+        self, accounts: Ids, operator: int, rule_set: int, keys: Sequence[PublicKey | None], *, is_person: bool
+    ) -> Array:
+        """Return the records that open accounts, and then those that set the keys of accounts with one."""
         time_ms = read_ns(self._stores.clock) // 1_000_000
         opened = operations.open_account(
             ids.generate(accounts.size, time_ms=time_ms),
@@ -534,10 +554,12 @@ class Opening:
             operator=operator,
             rule_set=rule_set,
         )
-        if key is None:
-            return opened
-        set_key = operations.set_key(ids.new(time_ms), account=ids.to_int(accounts[0]), key=key.key, flags=key.flags)
-        return np.concatenate([opened, set_key])
+        set_keys = [
+            operations.set_key(ids.new(time_ms), account=ids.to_int(account), key=key.key, flags=key.flags)
+            for account, key in zip(accounts, keys, strict=False)
+            if key is not None
+        ]
+        return np.concatenate([opened, *set_keys])
 
 
 class _Open:
@@ -549,7 +571,7 @@ class _Open:
         self._keys, self._institutions = keys, institutions
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
-        """Open the wallets whose accounts were created, and store the key of a wallet with one."""
+        """Open the wallets whose accounts were created, and store the keys of wallets with one."""
         of_batch = WALLETS.c.intent == intent.id
         connection.execute(WALLETS.update().where(of_batch).values(state=OPEN))
         refused = [at for at, result in enumerate(results) if result is not Result.CREATED]
@@ -559,20 +581,20 @@ class _Open:
             end_aliases_of(connection, account)
         if "merchant" in intent.payload and not accounts:
             self._institutions.set_state(connection, ids.parse(intent.payload["merchant"]), INSTITUTION_ACTIVE)
-        key, account = intent.payload["key"], ids.of_record(intent.records[0], "debit")
-        if key and account not in accounts:
-            self._keys.record(connection, account, PublicKey.parse(key), epoch=1, reason="opening", intent=intent.id)
+        for account, key in _keys_of(intent.records):
+            if account not in accounts:
+                self._keys.record(connection, account, key, epoch=1, reason="opening", intent=intent.id)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Mark the wallets: `Opening.renew` opens them under a new signature."""
         connection.execute(WALLETS.update().where(WALLETS.c.intent == intent.id).values(state=LAPSED))
-        if intent.payload["key"]:
-            self._keys.forget(connection, ids.of_record(intent.records[0], "debit"), epoch=1)
+        for account, _ in _keys_of(intent.records):
+            self._keys.forget(connection, account, epoch=1)
 
 
-def _ids_of(numbers: Sequence[int]) -> Ids:
-    return np.array([ids.split(each) for each in numbers], ids.ID)
-
-
-def _ints_of(many: Ids) -> list[int]:
-    return [high << 64 | low for low, high in zip(many["low"].tolist(), many["high"].tolist(), strict=True)]
+def _keys_of(records: Array) -> Iterator[tuple[int, PublicKey]]:
+    """Yield account and key of each record that sets one."""
+    start = 8 * layout.KEY_WORD
+    for record in records[records["kind"] == Kind.SET_KEY]:
+        key = record.tobytes()[start : start + KEY_BYTES]
+        yield ids.of_record(record, "debit"), PublicKey(int(record["flags"]), key)

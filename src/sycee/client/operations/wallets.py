@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sycee.client.calls import Call, Page, action, fresh_id, listed, message_action, read, rows, value
+from sycee.client.calls import (
+    Call,
+    Members,
+    Page,
+    action,
+    fresh_id,
+    listed,
+    message_action,
+    read,
+    require_same,
+    rows,
+    value,
+)
 from sycee.client.exchange import Conversation, Session
 from sycee.client.operations.arguments import epoch_of, id_member, ledger_of, name_of, number_of
 from sycee.client.signing import Asked, Signer, Wanted
@@ -13,16 +26,21 @@ from sycee.client.values import (
     LapsedOpening,
     Line,
     Mandate,
+    NewPerson,
     Opened,
+    OpenedRow,
     RenewedOpening,
     Restriction,
     Wallet,
     WalletRow,
     WalletState,
 )
+from sycee.core import ids
 from sycee.core.keys import PublicKey
 from sycee.core.records.layout import AccountKind, Kind, Reason
 from sycee.core.records.signed_messages import mandate_message
+
+OPENINGS_MAX: int = 1_000  # of one request
 
 
 def wallet(id: int | str) -> Call[Wallet]:
@@ -65,6 +83,51 @@ def open_person(
     """
     body = {"person": dict(person)}
     return _open("/v1/persons", body, AccountKind.WALLET, operator, tier, signer, wallet, key, proof, id)
+
+
+def open_persons(
+    persons: Sequence[NewPerson], *, operator: int, tier: str, signer: Signer, id: int = 0
+) -> Call[Sequence[OpenedRow]]:
+    """Register up to 1,000 persons and open a wallet for each. A person of the operator signs.
+
+    A row that cannot be opened, such as a person who is registered, has a code and does not stop the others: the
+    server asks for no signature of it. The same `id` and persons again return the same rows: ids of wallets that are
+    not given follow from `id`.
+    """
+    id = id or fresh_id()
+    derived = ids.derive(id.to_bytes(ids.ID.itemsize, "big"), "wallets", len(persons), time_ms=id >> 80)
+    named = [(each.wallet or wallet, each) for each, wallet in zip(persons, ids.to_ints(derived), strict=True)]
+    wanted = [_opening(AccountKind.WALLET, operator, wallet, free=frozenset({"id"})) for wallet, _ in named]
+    wanted += [replace(set_key_record(wallet, each.key), free=frozenset({"id"})) for wallet, each in named if each.key]
+    names = [name_of(wallet) for wallet, _ in named]
+    fields = dict.fromkeys(name for each in persons for name in each.fields)
+    body: dict[str, Any] = {
+        "operator": operator,
+        "tier": tier,
+        "wallets": names,
+        "columns": {name: [each.fields.get(name, "") for each in persons] for name in fields},
+    }
+    if any(each.key for each in persons):
+        body |= {
+            "keys": [str(each.key or "") for each in persons], "proofs": [each.proof.hex() for each in persons]
+        }  # fmt: skip
+    read_row = value(OpenedRow)
+
+    def make(members: Members) -> Sequence[OpenedRow]:
+        found = members["rows"]
+        for row, name in zip(found, names, strict=True):
+            require_same(row, "wallet", name)
+        return tuple(map(read_row, found))
+
+    return action(
+        "/v1/persons/many",
+        body,
+        make,
+        signers=(signer,),
+        wanted=lambda _: wanted,
+        may_omit="debit",
+        id=id,
+    )
 
 
 def open_wallet(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sycee.core.keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,29 @@ class Opened:
     wallet: str
     holder: str
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """A person to register with a wallet. `fields`: name and phone; also paper, paper_kind, birth, address.
+
+    `wallet`: its id, 0 for one that the call chooses. `key`: of the wallet, with the `proof` of `prove_key`; without it
+    the wallet is custodial.
+    """
+
+    fields: Mapping[str, str] = field(repr=False)
+    wallet: int = 0
+    key: PublicKey | None = None
+    proof: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRow:
+    """The outcome of a row of a batch. `holder` is None and `code` says why where no wallet was opened."""
+
+    wallet: str
+    holder: str | None
+    code: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ async def renew_opening(
         access.require_operator(caller, operator)
         signers = signatures.person(caller.person)
         with hidden("opening"):
+            bank.wallets.require_renewable(number(opening))
             wallets = bank.wallets.renew_one(number(opening), operator=operator, signers=signers, who=caller.person)
         return {"opening": opening, "wallets": wallets}
 

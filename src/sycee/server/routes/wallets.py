@@ -292,7 +292,7 @@ async def open_wallet(body: HolderOpening, caller: TheCaller, runtime: TheRuntim
     """Open a wallet; a person of the operator signs. A custodial wallet of a person has the lowest class."""
 
     def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
-        _require_opener(bank, caller, body.operator)
+        require_opener(bank, caller, body.operator)
         opened = bank.wallets.open(number(body.holder), **_opening(body, caller, signatures))
         return _opened(opened)
 
@@ -310,7 +310,7 @@ async def open_person(body: PersonOpening, caller: TheCaller, runtime: TheRuntim
     """
 
     def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
-        _require_opener(bank, caller, body.operator)
+        require_opener(bank, caller, body.operator)
         fields = {name: text for name, text in body.person.model_dump().items() if text}
         opened = bank.wallets.open_person(fields, **_opening(body, caller, signatures))
         return _opened(opened)
@@ -450,7 +450,7 @@ def _sees(bank: Bank, caller: Caller, wallet: Wallet) -> bool:
     )
 
 
-def _require_opener(bank: Bank, caller: Caller, operator: int) -> None:
+def require_opener(bank: Bank, caller: Caller, operator: int) -> None:
     """Raise DutyMissing unless the caller may open wallets of an operator."""
     access.require_operator(caller, operator)
     bank.people.require(caller.person, OPEN, operator=operator)
