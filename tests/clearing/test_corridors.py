@@ -327,7 +327,6 @@ def test_what_changes_after_a_quote(town: Place) -> None:
     assert accepted(town, blocked, 10_00)
     assert town.release() == (0, 0, 0)
     fresh = SigningKey.derive(bytes([99]) * 32)
-    town.bank.set_clock(town.bank.stores.clock.now_ns() + 10**9)
     town.bank.clearing.register.set_key(EAST_BANK, fresh.public, who=town.person(EAST_BANK))
     with pytest.raises(UsageError, match="the signature is not operator 5's"):
         quote(town, most_minor=200_00, until_ns=until_ns)

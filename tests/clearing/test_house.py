@@ -23,6 +23,7 @@ from tests.clearing.world import (
     place,
 )
 
+from sycee.clearing import house
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import Reason
@@ -143,6 +144,20 @@ def test_messages_are_signed_with_the_newest_key(town: Place) -> None:
     assert register.message_key(NORTH_BANK) == new
     with pytest.raises(DutyMissing):
         register.set_key(SOUTH_BANK, new, who=town.person(NORTH_BANK))
+
+
+@pytest.mark.parametrize("step_ns", [0, -(10**9)], ids=["in one nanosecond", "the clock steps back"])
+def test_a_replaced_key_never_counts_again(town: Place, monkeypatch: pytest.MonkeyPatch, step_ns: int) -> None:
+    register, who = town.bank.clearing.register, town.person(NORTH_BANK)
+    old, new = message_key(97).public, message_key(98).public
+    now_ns = town.bank.stores.clock.now_ns() + 10**12
+    for key, time_ns in ((old, now_ns), (new, now_ns + step_ns)):
+        monkeypatch.setattr(house, "read_ns", lambda _, time_ns=time_ns: time_ns)
+        register.set_key(NORTH_BANK, key, who=who)
+        assert register.message_key(NORTH_BANK) == key
+    for later_ns in (-(10**10), 10**10):
+        monkeypatch.setattr(house, "read_ns", lambda _, time_ns=now_ns + later_ns: time_ns)
+        assert register.message_key(NORTH_BANK) == new
 
 
 def test_a_second_house_and_a_second_position_are_refused(town: Place) -> None:

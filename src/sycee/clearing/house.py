@@ -183,7 +183,7 @@ class Register:
 
     def message_key(self, participant: int) -> PublicKey:
         """Return the key with which a participant signs messages now. Raises NotFound if it has none."""
-        chosen = (MESSAGE_KEYS.c.participant == participant) & (MESSAGE_KEYS.c.from_ns <= read_ns(self._stores.clock))
+        chosen = MESSAGE_KEYS.c.participant == participant
         query = sqlalchemy.select(MESSAGE_KEYS.c.key).where(chosen).order_by(MESSAGE_KEYS.c.from_ns.desc()).limit(1)
         with reading(self._stores.engine) as connection:
             text = connection.scalar(query)
@@ -286,7 +286,6 @@ class Register:
         member = {
             "participant": operator, "code": code, "entity": entity, "state": PROPOSED, "proposal": proposal,
         }  # fmt: skip
-        signs = {"participant": operator, "from_ns": read_ns(self._stores.clock), "key": str(key), "who": maker}
 
         def before(connection: Connection) -> None:
             for table in (PARTICIPANTS, POSITIONS):
@@ -297,7 +296,7 @@ class Register:
                 raise UsageError(f"operator {operator} or the code {code} belongs to a participant already")
             connection.execute(PARTICIPANTS.insert().values(member))
             connection.execute(POSITIONS.insert(), rows)
-            connection.execute(MESSAGE_KEYS.insert().values(signs))
+            self._add_key(connection, operator, key, maker)
 
         return self._propose(ADMIT, made, {"operator": operator}, maker, proposal, before)
 
@@ -371,8 +370,7 @@ class Register:
         """Replace the key with which a participant signs messages, from now on. One of its operator's persons asks."""
         self._people.require(who, KEY, operator=participant)
         self.participant(participant)
-        row = {"participant": participant, "from_ns": read_ns(self._stores.clock), "key": str(key), "who": who}
-        write(self._stores.engine, lambda connection: connection.execute(MESSAGE_KEYS.insert().values(row)))
+        write(self._stores.engine, lambda connection: self._add_key(connection, participant, key, who))
 
     # --- agreement ---
 
@@ -387,6 +385,14 @@ class Register:
                 yield f"the position {each.participant}/{each.currency} is open, and the ledger has not its line"
 
     # --- helpers ---
+
+    def _add_key(self, connection: Connection, participant: int, key: PublicKey, who: int) -> None:
+        """Store a key that replaces the earlier ones of a participant, also after the bank's clock stepped back."""
+        newest = sqlalchemy.select(sqlalchemy.func.max(MESSAGE_KEYS.c.from_ns))
+        last = connection.scalar(newest.where(MESSAGE_KEYS.c.participant == participant)) or 0
+        from_ns = max(read_ns(self._stores.clock), last + 1)
+        row = {"participant": participant, "from_ns": from_ns, "key": str(key), "who": who}
+        connection.execute(MESSAGE_KEYS.insert().values(row))
 
     def _houses(self) -> Sequence[Row[Any]]:
         with reading(self._stores.engine) as connection:
