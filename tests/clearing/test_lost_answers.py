@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy
@@ -20,9 +22,11 @@ from tests.clearing.test_member_messages import (
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
 from sycee.clearing import gateway, member_messages
-from sycee.clearing.tables import DELIVERIES
+from sycee.clearing.tables import DELIVERIES, MESSAGES
 from sycee.core import ids
+from sycee.core.errors import IntegrityError
 from sycee.iso20022.messages import read
+from sycee.server.routes import clearing as routes
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +81,77 @@ def test_a_cancellation_whose_answer_a_crash_lost_is_done(town: Place, monkeypat
     town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(841)])
 
 
-def test_a_delivery_that_is_damaged_leaves_others_answered(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in (850, 851):
+@pytest.mark.parametrize("damage", ["content", "mark", "part", "message", "sender"])
+def test_a_message_that_is_damaged_leaves_others_answered(
+    town: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    """The start of the server logs it, and continues."""
+    first = 850 + 2 * ["content", "mark", "part", "message", "sender"].index(damage)
+    for number in (first, first + 1):
         crashed(town, monkeypatch, transfer(number, minor=10**9))
-    delivery = town.bank.clearing.receiving.place(town.bank.clearing.payments.get(uetr(850)).message).delivery
-    changed = DELIVERIES.update().where(DELIVERIES.c.id == delivery)
-    with town.bank.stores.engine.begin() as connection:
-        kept = connection.scalar(sqlalchemy.select(DELIVERIES.c.content).where(DELIVERIES.c.id == delivery))
-        connection.execute(changed.values(content=b"damaged"))
-    count, (error,) = town.bank.clearing.intake(HOUSE).finish()
-    assert (count, f"the content of delivery {ids.format(delivery)} is damaged" in error.message) == (1, True)
-    assert answer_of(town, NORTH_BANK, "M851") is not None
-    with town.bank.stores.engine.begin() as connection:
-        connection.execute(changed.values(content=kept))
+    delivery = delivery_of(town, first)
+    of_delivery = DELIVERIES.update().where(DELIVERIES.c.id == delivery)
+    of_message = MESSAGES.update().where(MESSAGES.c.delivery == delivery)
+    name = f"delivery {ids.format(delivery)} is damaged: "
+    change, words = {
+        "content": (of_delivery.values(content=b"damaged"), f"the content of {name}"),
+        "mark": (
+            of_delivery.values(content=zlib.compress(gateway.pack([b"<a/>"])[:-1])),
+            f"{name}the delivery ends within a message",
+        ),
+        "part": (of_message.values(part=7), f"the delivery has no pacs.009.001.08 with the id M{first}"),
+        "message": (
+            of_delivery.values(content=zlib.compress(transfer(first + 1))),
+            f"the delivery has no pacs.009.001.08 with the id M{first}",
+        ),
+        "sender": (of_delivery.values(participant=99), f"{name}operator 99 is no participant"),
+    }[damage]
+    with changed(town, delivery, change):
+        monkeypatch.setattr(routes, "_house_name", lambda _: HOUSE)
+        routes.finish_messages(town.bank)
+        assert [record.message for record in caplog.records] == ["messages are not answered"]
+        assert answer_of(town, NORTH_BANK, f"M{first + 1}") is not None
+        count, (error,) = town.bank.clearing.intake(HOUSE).finish()
+        assert (count, error.message.startswith(words)) == (0, True), error.message
     assert town.bank.clearing.intake(HOUSE).finish() == (1, [])
-    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(850), uetr(851)])
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(first), uetr(first + 1)])
+
+
+def test_a_damaged_message_does_not_keep_others_of_a_delivery_from_what_they_ask(
+    town: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one has the payment of a message whose delivery is damaged."""
+    take(town, transfer(870, minor=10**9))
+    crashed(town, monkeypatch, transfer(871, minor=10**9))
+    delivery = delivery_of(town, 871)
+    same = transfer(871, minor=10**9).replace(b">M8", b">N8")
+    with changed(town, delivery, DELIVERIES.update().where(DELIVERIES.c.id == delivery).values(content=b"damaged")):
+        with pytest.raises(IntegrityError, match=f"the content of delivery {ids.format(delivery)} is damaged"):
+            take(town, same, cancel("C870", 870), transfer(872, minor=10**9))
+        assert town.states(870, 872) == ["cancelled", "queued"]
+        assert answer_of(town, NORTH_BANK, "B-C870") is not None
+        assert answer_of(town, NORTH_BANK, "M872") is not None
+    assert town.bank.clearing.intake(HOUSE).finish() == (2, [])
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(871), uetr(872)])
+
+
+def delivery_of(town: Place, number: int) -> int:
+    """The delivery of the message with a payment."""
+    return town.bank.clearing.receiving.place(town.bank.clearing.payments.get(uetr(number)).message).delivery
+
+
+@contextmanager
+def changed(town: Place, delivery: int, change: sqlalchemy.Update) -> Iterator[None]:
+    """Change rows of a delivery within the block, as a broken disk or a wrong repair leaves them."""
+    tables = ((DELIVERIES, DELIVERIES.c.id), (MESSAGES, MESSAGES.c.delivery))
+    with town.bank.stores.engine.begin() as connection:
+        kept = [
+            connection.execute(sqlalchemy.select(table).where(column == delivery)).one()._mapping
+            for table, column in tables
+        ]
+        connection.execute(change)
+    yield
+    with town.bank.stores.engine.begin() as connection:
+        for (table, column), row in zip(tables, kept, strict=True):
+            values = {name: row[name] for name in ("participant", "content", "part") if name in row}
+            connection.execute(table.update().where(column == delivery).values(values))

@@ -14,8 +14,9 @@ from sycee.clearing.instructions import Receipt
 from sycee.clearing.member_messages import REJECTED, STATUSES, WAITS, MemberMessages
 from sycee.clearing.payments import Payment, Payments
 from sycee.clearing.receiving import Delivery, Receiving
+from sycee.clearing.stored_messages import StoredMessages, unpacked
 from sycee.core.clock import Clock, read_ns
-from sycee.core.errors import IntegrityError
+from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.iso20022 import answers
 from sycee.iso20022.answers import Outcome
 from sycee.iso20022.institutions import Institution
@@ -57,31 +58,54 @@ class Intake:
         business message id or its UETRs, gets the first answer. A delivery that `gateway.pack` made gets its answers
         packed, in the order of its messages. Errors: `Receiving.receive`.
         """
-        return self._answered(self._receiving.verified(participant, content, signature, who=who))
+        answered, damaged = self._answered(self._receiving.verified(participant, content, signature, who=who))
+        if damaged:
+            raise damaged[0]
+        return answered
 
-    def finish(self) -> tuple[int, Sequence[IntegrityError]]:
+    def finish(self) -> tuple[int, Sequence[SyceeError]]:
         """Answer the messages that are stored without an answer, as a crash leaves them, and do what they ask.
 
-        For the start of a process, and before bookings. Returns the number of messages, and an error for each delivery
-        that cannot be read: its messages are left as they are.
+        For the start of a process, and before bookings. Returns the number of messages that have an answer now, and an
+        error for each message or delivery that is damaged: it is left as it is.
         """
-        count, errors = 0, []
-        for delivery, numbers in self._receiving.unanswered().items():
-            try:
-                self._answered(self._receiving.stored(delivery), only=numbers)
-                count += len(numbers)
-            except IntegrityError as error:
-                errors.append(error)
-        return count, errors
+        before = self._receiving.unanswered()
+        errors = [error for delivery, messages in before.items() for error in self._finish(delivery, messages)]
+        waited, wait = (sum(map(len, each.values())) for each in (before, self._receiving.unanswered()))
+        return waited - wait, errors
 
-    def _answered(self, sender: Delivery, *, only: Collection[int] | None = None) -> Answered:
-        """Store what a delivery has, and answer it. `only`: the numbers of its messages, from 0; None for all."""
+    def _finish(self, delivery: int, messages: Sequence[int]) -> list[SyceeError]:
+        """Answer stored messages of a delivery, by their numbers; return the errors of those that are damaged."""
+        errors: list[SyceeError] = []
+        stored, parts = StoredMessages(self._receiving), []
+        try:
+            sender = self._receiving.stored(delivery)
+            unpacked(delivery, sender.content)
+            for message in messages:
+                try:
+                    stored.message(message)
+                    parts.append(self._receiving.place(message).part)
+                except IntegrityError as error:
+                    errors.append(error)
+            return [*errors, *self._answered(sender, only=parts)[1]] if parts else errors
+        except (IntegrityError, UsageError) as error:
+            return [*errors, error]
+
+    def _answered(
+        self, sender: Delivery, *, only: Collection[int] | None = None
+    ) -> tuple[Answered, Sequence[IntegrityError]]:
+        """Store what a delivery has, and answer it. `only`: the numbers of its messages, from 0; None for all.
+
+        A message whose first answer cannot be read is left without one, and its error is returned.
+        """
         participant, parts = sender.participant, unpack(sender.content)
         chosen = range(len(parts)) if only is None else sorted(only)
         requests = {at for at in chosen if kind_of(parts[at]) in member_messages.KINDS}
         delivered = self._gateway.store(sender, without=requests | (set(range(len(parts))) - set(chosen)))
         known, now_ns = self._known(delivered), read_ns(self._clock)
-        made, stored, duplicates, refused = [], 0, 0, len(delivered.errors)
+        made: list[bytes] = []
+        damaged: list[IntegrityError] = []
+        stored, duplicates, refused = 0, 0, len(delivered.errors)
         earlier = _Earlier(self._receiving)
         for number in chosen:
             part = parts[number]
@@ -92,6 +116,8 @@ class Intake:
                     made.append(self._requests.answer(part, sender, number=number, id=id, at_ns=now_ns))
                 except MessageError as wrong:
                     error, refused = wrong, refused + 1
+                except IntegrityError as damage:
+                    damaged.append(damage)
             if error is not None:
                 made.append(write(answers.refusal(part, error, id=id, at_ns=now_ns, house=self._house)))
             elif number not in requests:
@@ -103,11 +129,15 @@ class Intake:
                 }
                 answer = write(answers.statuses(message, outcomes, id=id, at_ns=now_ns, house=self._house))
                 first = _first_message(participant, receipt, rows, known)
-                made.append(self._first_answer(answer, receipt, rows, first, part, earlier))
+                try:
+                    made.append(self._first_answer(answer, receipt, rows, first, part, earlier))
+                except IntegrityError as damage:
+                    damaged.append(damage)
                 new = sum(bool(receipt.is_new[row]) for row in rows)
                 stored, duplicates = stored + new, duplicates + len(rows) - new
                 refused += sum(each.status == REJECTED for each in outcomes.values())
-        return Answered(made[0] if len(made) == 1 else pack(made), stored, duplicates, refused, len(requests))
+        whole = made[0] if len(made) == 1 else pack(made)
+        return Answered(whole, stored, duplicates, refused, len(requests)), damaged
 
     def _first_answer(
         self, answer: bytes, receipt: Receipt, rows: Sequence[int], first: int, part: bytes, earlier: _Earlier
@@ -128,8 +158,9 @@ class Intake:
 
         `answer`: the first one to a message of an earlier version, which did not store its place.
         """
-        for delivery, numbers in self._receiving.unanswered(message=message).items():
-            self._answered(self._receiving.stored(delivery), only=numbers)
+        for delivery, messages in self._receiving.unanswered(message=message).items():
+            for error in self._finish(delivery, messages):
+                raise error
         return self._receiving.answer(message, answer)
 
     def _known(self, delivered: Delivered) -> dict[int, Payment]:
@@ -160,7 +191,7 @@ class _Earlier:
         """Return whether the delivery of a stored message has these bytes."""
         delivery = self._receiving.place(message).delivery
         if delivery != self._delivery:
-            self._delivery, self._parts = delivery, frozenset(unpack(self._receiving.content(delivery)))
+            self._delivery, self._parts = delivery, frozenset(unpacked(delivery, self._receiving.content(delivery)))
         return part in self._parts
 
 

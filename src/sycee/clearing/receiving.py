@@ -38,7 +38,7 @@ from sycee.clearing.tables import (
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UsageError
 from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import id_bytes
 from sycee.database.stores import Stores
@@ -168,18 +168,18 @@ class Receiving:
         return None if found is None else (found.message, None if found.answer is None else bytes(found.answer))
 
     def unanswered(self, *, message: int = 0) -> Mapping[int, Sequence[int]]:
-        """Return the messages of ISO 20022 that have no answer: by delivery, their parts.
+        """Return the messages of ISO 20022 that have no answer: by delivery, their numbers.
 
         Oldest first. `message`: this one alone. A message without its part, as earlier versions stored it, is left out.
         """
         waits = MESSAGES.c.answer.is_(None) & MESSAGES.c.kind.like(_NAME) & (MESSAGES.c.part >= 0)
-        query = sqlalchemy.select(MESSAGES.c.delivery, MESSAGES.c.part).where(waits).order_by(MESSAGES.c.message)
+        query = sqlalchemy.select(MESSAGES.c.delivery, MESSAGES.c.message).where(waits).order_by(MESSAGES.c.message)
         if message:
             query = query.where(MESSAGES.c.message == message)
         found: dict[int, list[int]] = {}
         with reading(self._stores.engine) as connection:
             for row in connection.execute(query):
-                found.setdefault(row.delivery, []).append(row.part)
+                found.setdefault(row.delivery, []).append(row.message)
         return found
 
     def answer(self, message: int, answer: bytes) -> bytes:
@@ -202,7 +202,10 @@ class Receiving:
         if found is None:
             raise IntegrityError(f"delivery {ids.format(delivery)} is not stored")
         row = dict(found._mapping)
-        code = self._register.participant(row["participant"]).code
+        try:
+            code = self._register.participant(row["participant"]).code
+        except NotFound as error:
+            raise IntegrityError(f"delivery {ids.format(delivery)} is damaged: {error.message}") from error
         return Delivery(row["participant"], code, _decompressed(delivery, row["content"]), row)
 
     def now_ns(self) -> int:

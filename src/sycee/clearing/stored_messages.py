@@ -38,11 +38,7 @@ class StoredMessages:
 
     def _read(self, place: Place) -> Message:
         if place.delivery != self._delivery:
-            content = self._receiving.content(place.delivery)
-            try:
-                self._parts = unpack(content)
-            except UsageError as error:
-                raise IntegrityError(f"delivery {ids.format(place.delivery)} is damaged: {error.message}") from error
+            self._parts = unpacked(place.delivery, self._receiving.content(place.delivery))
             self._delivery = place.delivery
         lost = f"the delivery has no {place.kind} with the id {place.business_id}"
         if place.part < 0:
@@ -55,6 +51,14 @@ class StoredMessages:
             raise IntegrityError(f"{lost}: {error.message}") from error
         require(id_of(message) == place.business_id, lost)
         return message
+
+
+def unpacked(delivery: int, content: bytes) -> list[bytes]:
+    """Return the messages of a stored delivery, by its id and its content. Raises IntegrityError if it is damaged."""
+    try:
+        return unpack(content)
+    except UsageError as error:
+        raise IntegrityError(f"delivery {ids.format(delivery)} is damaged: {error.message}") from error
 
 
 def _find(parts: Sequence[bytes], place: Place, lost: str) -> Message:

@@ -18,6 +18,7 @@ from sycee.core.limits import I64_MAX
 from sycee.core.timestamps import exact_text
 from sycee.server import paging
 from sycee.server.access import is_staff
+from sycee.server.observing import LOGGER
 from sycee.server.operations import operation
 from sycee.server.problems import Problem, not_found
 from sycee.server.routes.common import Amount, Moment, Next, OperatorNumber, TheCaller, TheRuntime
@@ -281,9 +282,11 @@ def house_of(bank: Bank, caller: TheCaller, operator: int) -> str:
 
 
 def finish_messages(bank: Bank) -> None:
-    """Answer the messages whose answers a crash lost, and do what they ask. Damaged ones are left as they are."""
+    """Answer the messages whose answers a crash lost, and do what they ask. Damaged ones are logged, and left."""
     if bank.clearing.receiving.unanswered():
-        bank.clearing.intake(_house_name(bank)).finish()
+        _, errors = bank.clearing.intake(_house_name(bank)).finish()
+        for error in errors:
+            LOGGER.error("messages are not answered", extra={"sycee": {"problem": error.message}})
 
 
 def _house_name(bank: Bank) -> str:
