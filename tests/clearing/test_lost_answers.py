@@ -15,13 +15,14 @@ from tests.clearing.test_member_messages import (
     cancel,
     crashed,
     interrupted,
+    report,
     status_rows_of,
     take,
     value_of,
 )
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
-from sycee.clearing import gateway, member_messages
+from sycee.clearing import account_days, gateway, member_messages
 from sycee.clearing.tables import DELIVERIES, MESSAGES
 from sycee.core import ids
 from sycee.core.errors import IntegrityError
@@ -133,6 +134,23 @@ def test_a_damaged_message_does_not_keep_others_of_a_delivery_from_what_they_ask
         assert answer_of(town, NORTH_BANK, "M872") is not None
     assert town.bank.clearing.intake(HOUSE).finish() == (2, [])
     town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(871), uetr(872)])
+
+
+def test_a_kept_message_that_cannot_be_answered_any_more_has_its_refusal_as_its_only_answer(
+    town: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its report has become too long."""
+    take(town, transfer(880, minor=1))
+    assert town.release()[0] == 1
+    asked = report("R880", "camt.052.001.08")
+    crashed(town, monkeypatch, asked)
+    with monkeypatch.context() as limit:
+        limit.setattr(account_days, "ENTRIES_MAX", 0)
+        assert town.bank.clearing.intake(HOUSE).finish() == (1, [])
+    answer = answer_of(town, NORTH_BANK, "B-R880")
+    assert answer is not None
+    assert (read(answer).name, take(town, asked).answer) == ("admi.002.001.01", answer)
+    assert town.bank.clearing.intake(HOUSE).finish() == (0, [])
 
 
 def delivery_of(town: Place, number: int) -> int:

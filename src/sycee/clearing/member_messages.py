@@ -85,7 +85,7 @@ class MemberMessages:
         """Do what a message asks, and return its answer, which is stored. Raises MessageError for one that is refused.
 
         `number`: of the message in its delivery, from 0. Nothing is kept of a refused message, so that a corrected one
-        can have its id.
+        can have its id; one that a crash left without an answer is kept, and so is its refusal.
         """
         message = read_as(kind_of(part), part)
         _require_sender(message, sender.code)
@@ -115,11 +115,16 @@ class MemberMessages:
     def _finish(self, number: int, sender: Delivery, at_ns: int) -> bytes:
         """Do what a kept message asks, and answer it: a crash left it without an answer.
 
-        The kept message counts, because another one may have its id. It was checked before it was kept.
+        The kept message counts, because another one may have its id. It was checked before it was kept. A refusal is
+        its answer, too: it is stored, so that it stays the only one.
         """
-        message = StoredMessages(self._receiving).message(number)
+        message, id = StoredMessages(self._receiving).message(number), f"A{number}"
         _, do = self._verbs(message.name)
-        return self._receiving.answer(number, write(do(message, sender, f"A{number}", at_ns)))
+        try:
+            made = do(message, sender, id, at_ns)
+        except MessageError as error:
+            made = answers.refusal(write(message), error, id=id, at_ns=at_ns, house=self._house)
+        return self._receiving.answer(number, write(made))
 
     def _keep(self, message: Message, sender: Delivery, part: int, also: Also | None) -> tuple[int, bytes | None]:
         business_id = id_of(message)
