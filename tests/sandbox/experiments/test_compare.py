@@ -25,7 +25,7 @@ from sycee.sandbox.city.model import tiny_town
 from sycee.sandbox.experiments import comparing, ensemble, granting, pages, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, sampled
 from sycee.sandbox.inference import posterior
-from sycee.sandbox.ledger_run import programme_text
+from sycee.sandbox.ledger_run import programme_text, recipients
 from sycee.sandbox.ledger_run import run as runs
 from sycee.sandbox.plan import HOUR_NS
 
@@ -246,6 +246,24 @@ def test_zones_share_winners_who_are_fewer_than_packets() -> None:
     assert int(((given.grants == 20_000) & (given.from_days == 0)).sum()) in (winners // 4, winners // 4 + 1)
     assert int(((given.grants == 20_000) & (given.from_days == 2)).sum()) in (winners * 3 // 4, winners * 3 // 4 + 1)
     assert (given.grants == 5_000).sum() == 0
+
+
+def test_a_zone_without_a_packet_in_the_city_delays_none_as_in_a_run() -> None:
+    town, day = replace(TOWN, one_in=20), 24 * HOUR_NS
+    classes = tuple(replace(each, count=1_200) for each in HALVES)
+    zones = (
+        Zone("a", (600, 600), None, False),
+        Zone("b", (4, 4), BASE.claim.from_ns + 5 * day, False),
+        Zone("c", (596, 596), BASE.claim.from_ns + day, False),
+    )
+    plan = lottery(*zones, packets=classes, budget_minor=30_000_000)
+    found, central = Trial.of(town, len(town.persons)).candidate("one", (), b"", plan), parameters.standard().central()
+    given = granting.granted(plan, found.design, found.place, central, "habit", 3)
+    case = runs.prepare(plan, town, central, seed=3, variant="habit", days=21)
+    run = recipients.choose(plan, case.place, case.setting, 3)
+    assert given.grants is not None
+    assert given.from_days is not None
+    assert sorted(given.from_days[given.grants > 0]) == sorted(run.since)
 
 
 def test_who_shares_a_budget_gets_what_a_run_gives() -> None:

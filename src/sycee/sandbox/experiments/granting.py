@@ -74,8 +74,10 @@ def _of_zones(programme: Programme, counts: list[int], winners: int) -> tuple[Ar
     packets = np.stack([largest_remainder(column, count) for column, count in zip(planned.T, counts, strict=True)], 1)
     of_zones = largest_remainder(packets.sum(axis=1), winners)
     filled = np.diff(np.minimum(packets.cumsum(axis=1), of_zones[:, None]), axis=1, prepend=0)
-    opens = first_days(programme)
-    since = np.array([opens[zone.name] for zone in programme.zones], np.int64)
+    # A zone without a packet for these persons does not exist in a run: no later zone waits for it.
+    filled_zones = tuple(zone for zone, row in zip(programme.zones, packets, strict=True) if row.any())
+    opens = first_days(replace(programme, zones=filled_zones))
+    since = np.array([opens.get(zone.name, 0) for zone in programme.zones], np.int64)
     minor = np.array([packet.amount_minor for packet in programme.packets], np.int64)
     return np.repeat(minor, filled.sum(axis=0)), np.concatenate([np.repeat(since, column) for column in filled.T])
 
