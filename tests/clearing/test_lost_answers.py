@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy
-from tests.clearing.test_gateway import transfer
+from tests.clearing.test_gateway import deliver, transfer
 from tests.clearing.test_member_messages import (
     HOUSE,
     answer_of,
@@ -152,6 +152,13 @@ def test_a_kept_message_that_cannot_be_answered_any_more_has_its_refusal_as_its_
     assert answer is not None
     assert (read(answer).name, take(town, asked).answer) == ("admi.002.001.01", answer)
     assert town.bank.clearing.intake(HOUSE).finish() == (0, [])
+
+
+def test_a_message_that_the_caller_answers_is_left_to_it(town: Place) -> None:
+    deliver(town, transfer(890, minor=10**9))
+    assert town.bank.clearing.intake(HOUSE).finish() == (0, [])
+    assert answer_of(town, NORTH_BANK, "M890") is None
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(890)])
 
 
 def delivery_of(town: Place, number: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blake3 import blake3
@@ -58,7 +58,8 @@ class Intake:
         business message id or its UETRs, gets the first answer. A delivery that `gateway.pack` made gets its answers
         packed, in the order of its messages. Errors: `Receiving.receive`.
         """
-        answered, damaged = self._answered(self._receiving.verified(participant, content, signature, who=who))
+        verified = self._receiving.verified(participant, content, signature, who=who)
+        answered, damaged = self._answered(replace(verified, owes_answers=True))
         if damaged:
             raise damaged[0]
         return answered

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
-_NAME: Final = "____.___.___.__"  # names of ISO 20022's messages are LIKE this: pacs.009.001.08
 _PART: Final = 500  # values of one condition
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
 # With the receipt, and a function that matches a payment against payment with the message of its other side.
@@ -64,12 +63,16 @@ class SameId(UsageError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """A delivery whose signature is checked. `code`: its participant's; `row`: as of `clearing_deliveries`."""
+    """A delivery whose signature is checked. `code`: its participant's; `row`: as of `clearing_deliveries`.
+
+    `owes_answers`: whether its new messages wait until `Receiving.answer` stores their answers.
+    """
 
     participant: int
     code: str
     content: bytes
     row: Mapping[str, Any]
+    owes_answers: bool = False
 
 
 class Place(NamedTuple):
@@ -118,7 +121,7 @@ class Receiving:
             earlier = _earlier(connection, participant, delivery["digest"])
             if earlier is None:
                 connection.execute(DELIVERIES.insert().values(delivery))
-            storing = _Storing(connection, participant, made, checked, delivery, screens=self._screens)
+            storing = _Storing(connection, participant, made, checked, verified, screens=self._screens)
             receipt = storing.run(kind, earlier)
             if also is not None:
                 also(connection, receipt, storing.match)
@@ -151,6 +154,7 @@ class Receiving:
             row = {
                 "message": number, "participant": participant, "business_id": business_id, "kind": kind,
                 "delivery": delivery["id"] if earlier is None else earlier, "part": part, "answer": None,
+                "owes_answer": int(verified.owes_answers),
             }  # fmt: skip
             connection.execute(MESSAGES.insert().values(row))
             if also is not None:
@@ -168,11 +172,11 @@ class Receiving:
         return None if found is None else (found.message, None if found.answer is None else bytes(found.answer))
 
     def unanswered(self, *, message: int = 0) -> Mapping[int, Sequence[int]]:
-        """Return the messages of ISO 20022 that have no answer: by delivery, their numbers.
+        """Return the messages that wait for their answer: by delivery, their numbers. Oldest first.
 
-        Oldest first. `message`: this one alone. A message without its part, as earlier versions stored it, is left out.
+        `message`: this one alone.
         """
-        waits = MESSAGES.c.answer.is_(None) & MESSAGES.c.kind.like(_NAME) & (MESSAGES.c.part >= 0)
+        waits = MESSAGES.c.owes_answer == 1
         query = sqlalchemy.select(MESSAGES.c.delivery, MESSAGES.c.message).where(waits).order_by(MESSAGES.c.message)
         if message:
             query = query.where(MESSAGES.c.message == message)
@@ -187,7 +191,9 @@ class Receiving:
 
         def store(connection: Connection) -> bytes:
             chosen = MESSAGES.c.message == message
-            connection.execute(MESSAGES.update().where(chosen, MESSAGES.c.answer.is_(None)).values(answer=answer))
+            connection.execute(
+                MESSAGES.update().where(chosen, MESSAGES.c.answer.is_(None)).values(answer=answer, owes_answer=0)
+            )
             return bytes(connection.scalar(sqlalchemy.select(MESSAGES.c.answer).where(chosen)) or b"")
 
         return write(self._stores.engine, store)
@@ -283,10 +289,11 @@ class _Storing:
 
     def __init__(
         self, connection: Connection, participant: int, made: Instructions, checked: _Checked,
-        delivery: Mapping[str, Any], *, screens: bool,
+        verified: Delivery, *, screens: bool,
     ) -> None:  # fmt: skip
         self._connection, self._participant, self._made = connection, participant, made
-        self._checked, self._delivery, self._screens = checked, delivery, screens
+        self._checked, self._delivery, self._screens = checked, verified.row, screens
+        self._owes_answer = int(verified.owes_answers)
         self._reasons: dict[int, str] = {}
         self._own = np.zeros(0, np.int64)  # numbers of the messages, new or not
         self._mismatched = np.zeros(made.size, bool)  # the other side names other amounts
@@ -330,7 +337,7 @@ class _Storing:
         columns = {
             "message": np.arange(first, first + count), "participant": self._participant,
             "business_id": list(made.business_ids), "kind": kind, "delivery": id_bytes(delivery),
-            "part": np.array(made.parts, np.int64),
+            "part": np.array(made.parts, np.int64), "owes_answer": self._owes_answer,
         }  # fmt: skip
         insert_columns(self._connection, MESSAGES, columns, may_exist=True)
         query = sqlalchemy.select(MESSAGES.c.message).where(MESSAGES.c.message >= first)

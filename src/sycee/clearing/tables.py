@@ -189,7 +189,8 @@ DELIVERIES: Final = Table(
     UniqueConstraint("participant", "digest", name="clearing_deliveries_content"),
 )
 # One row for each business message. `business_id`: the sender's, used once. `part`: its number in the delivery, from 0;
-# -1 for a message of a version that did not store it. `answer`: of a message without payments.
+# -1 for a message of a version that did not store it. `answer`: the first one. `owes_answer`: 1 while
+# the house has to answer it; 0 for a quote, and for a message whose answer the caller of `gateway.deliver` makes.
 MESSAGES: Final = Table(
     "clearing_messages",
     METADATA,
@@ -199,9 +200,10 @@ MESSAGES: Final = Table(
     *required(Id128, "delivery"),
     *required(Integer, "part"),
     Column("answer", LargeBinary),
+    *required(Integer, "owes_answer"),
     UniqueConstraint("participant", "business_id", name="clearing_messages_business_id"),
 )
-_UNANSWERED: Final = MESSAGES.c.answer.is_(None)
+_UNANSWERED: Final = MESSAGES.c.owes_answer == 1
 Index(
     "clearing_messages_unanswered", MESSAGES.c.message, sqlite_where=_UNANSWERED, postgresql_where=_UNANSWERED
 )  # fmt: skip
