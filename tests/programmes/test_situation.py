@@ -83,6 +83,28 @@ def test_payments_go_on_while_a_situation_is_read_as_of_one_frame(
         assert bank.check() == []
 
 
+def test_claims_meanwhile_are_of_a_later_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "PIECE_BYTES", 1)
+    with world.opened(tmp_path, shop_town().copy(tmp_path)) as bank:
+        bank.set_clock(moment(7, 9))
+        claim(bank, range(1))
+        before = document(bank.situations.read(NAME))
+        copy_rows = SnapshotCopy.copy_rows
+
+        def claim_meanwhile(copying: SnapshotCopy, *piece: Any) -> None:
+            monkeypatch.setattr(SnapshotCopy, "copy_rows", copy_rows)
+            claim(bank, [1])
+            with pytest.raises(AssertionError):
+                claim(bank, [0])  # the ledger refuses the second claim of a packet
+            copy_rows(copying, *piece)
+
+        monkeypatch.setattr(SnapshotCopy, "copy_rows", claim_meanwhile)
+        assert document(bank.situations.read(NAME)) == before
+        after = bank.situations.read(NAME)
+        assert (after.results.claimed, int(after.results.hours.claims.sum())) == (2, 2)
+        assert sum(after.claims_refused.values()) == 1
+
+
 def named(found: tuple[Condition, ...]) -> dict[str, bool | None]:
     return {each.name: each.is_met for each in found}
 

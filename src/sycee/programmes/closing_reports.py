@@ -115,7 +115,7 @@ class ClosingReports:
         ]
 
     def _claims(self, found: Occurrence, frame: int) -> list[tuple[int, int]]:
-        """Return time and number of the claims that the ledger took up to a frame."""
+        """Return time and number of the claims that the ledger took up to a frame and whose outcome is stored."""
         chosen = (INTENTS.c.action == CLAIM) & (INTENTS.c.state == DONE) & INTENTS.c.payload.in_(claim_payloads(found))
         chosen &= INTENTS.c.frame <= frame
         query = sqlalchemy.select(INTENTS.c.frame, INTENTS.c.results).where(chosen)

@@ -1,7 +1,8 @@
 """The figures of an occurrence, read from its purses and movements on the ledger: the figures of its closing report.
 
 Amounts are minor units. A *gross* amount counts a payment in full although some of it was refunded later. All arrays
-are of the frame that `OccurrenceFigures.frame` names.
+are of the frame that `OccurrenceFigures.frame` names. Claims by hour are those up to this frame whose outcome was
+stored in the database when they were read.
 """
 
 from __future__ import annotations

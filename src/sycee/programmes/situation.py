@@ -53,8 +53,11 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The figures of an occurrence now. `claims_refused`, `payments_refused`: numbers by the ledger's code.
+    """The figures of an occurrence as of one frame. `claims_refused`, `payments_refused`: numbers by the ledger's code.
 
+    `claims_refused` and the claims by hour are read from outcomes in the database, up to the same frame. A claim of the
+    newest frames is missing until its outcome is stored, while the claimed packets count it. A refusal that the ledger
+    does not record has no frame, and counts from its outcome on.
     `payments_refused` are all refused payments of the bank since the first claim: the ledger does not know whether
     their payers meant a packet.
     """
@@ -79,10 +82,11 @@ class Situations:
         tables = programme_tables(self._stores.ledger.sequencer, found.number)
         results = self._reports.results(name, occurrence, tables)
         refused = _payments_refused(tables, stored.on(found).claim.from_ns)
-        return Situation(results, self._claims_refused(found), refused, tuple(_flags(tables)))
+        return Situation(results, self._claims_refused(found, tables.frame), refused, tuple(_flags(tables)))
 
-    def _claims_refused(self, found: Occurrence) -> dict[str, int]:
+    def _claims_refused(self, found: Occurrence, frame: int) -> dict[str, int]:
         chosen = (INTENTS.c.action == CLAIM) & INTENTS.c.payload.in_(claim_payloads(found))
+        chosen &= INTENTS.c.frame.is_(None) | (INTENTS.c.frame <= frame)  # a lapsed intent has no frame
         counted: Counter[str] = Counter()
         with reading(self._stores.engine) as connection:
             for (codes,) in connection.execute(sqlalchemy.select(INTENTS.c.results).where(chosen)):
