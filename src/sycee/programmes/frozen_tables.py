@@ -40,7 +40,7 @@ class ProgrammeTables:
 def programme_tables(sequencer: Sequencer, number: int) -> ProgrammeTables:
     """Return the tables as of the newest frame. Payments do not wait for a cohort of millions.
 
-    Waits for a snapshot in progress. Raises UnavailableError as `Sequencer.frozen`.
+    Waits up to two seconds while a snapshot copies the tables. Raises UnavailableError as `Sequencer.frozen`.
     """
     with sequencer.frozen() as tables:
         sections = tables.sections

@@ -18,6 +18,8 @@ from sycee.sequencer.submission_queue import Pause, SubmissionQueue
 # Replaying 64 frames, at most 516,096 operations, takes 1–2 s. For fewer frames, a file that may be as large as the
 # ledger's memory is not worth writing.
 SNAPSHOT_FRAMES_MIN: Final = 64
+# For this long a reader waits for the pre-images. Longer waits could block all threads of a server during a snapshot.
+FROZEN_WAIT_S: Final = 2.0
 
 
 @contextmanager
@@ -62,7 +64,9 @@ class SnapshotSchedule:
         self._at_close = at_close
         self._every = every
         self._counted_from = newest
-        self._write_lock = threading.Lock()
+        self._write_lock = threading.Lock()  # held for a whole snapshot, also while the disk writes
+        self._copy_lock = threading.Lock()  # held, inside the other, while pre-images are needed: one copy has them
+        self._copier = 0  # the thread that holds it
         self._writing: snapshots.SnapshotTask | None = None  # the snapshot that began last
         self._frozen: FrozenTables | None = None  # what a caller of `frozen` copies
         self._is_closing = False
@@ -77,11 +81,15 @@ class SnapshotSchedule:
         with self._write_lock:
             before = self._writing
             try:
-                writing, pace = self.begin(), Pace(self._log)
+                pace = Pace(self._log)
+                with self._copying():
+                    writing = self._begin_while_open(snapshots.PIECE_BYTES)
+                    while writing.is_copying and writing.step():
+                        pace.rest()
                 while writing.step():
                     pace.rest()
             finally:
-                # Ctrl-C may interrupt anywhere, also right after `begin`.
+                # Ctrl-C may interrupt anywhere, also right after the begin.
                 if self._writing is not None and self._writing is not before:
                     self._writing.abandon()
             self._note_newest()
@@ -90,29 +98,35 @@ class SnapshotSchedule:
     def begin(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.SnapshotTask:
         """Begin a snapshot of the newest frame; its steps write it, with frames between them. `abandon` stops it.
 
-        Raises UsageError if a snapshot is in progress, UnavailableError once the ledger closes, else as `write`.
+        Raises UsageError if a snapshot or a `frozen` block is in progress, UnavailableError once the ledger closes,
+        else as `write`.
         """
-        with self._while_open():
-            return self._begin(self._while_running, piece_bytes)
+        with self._copying(0, UsageError):
+            return self._begin_while_open(piece_bytes)
 
     @contextmanager
     def frozen(self) -> Iterator[FrozenTables]:
         """Yield the tables as of the newest frame, while frames continue inside the block.
 
-        Waits for a snapshot in progress; a snapshot waits for the end of the block. Raises UsageError if a snapshot was
-        begun and is not complete, UnavailableError once the ledger closes or without address space.
+        Waits while a snapshot or another block copies the tables; both wait for the end of the block. Raises
+        UnavailableError after `FROZEN_WAIT_S`, once the ledger closes or without address space, UsageError if a
+        snapshot was begun with `begin` and copies the tables.
         """
-        with self._write_lock:
+        with self._copying(FROZEN_WAIT_S):
             try:
                 with self._while_open():
-                    self._check_idle()
+                    if self._writing is not None and self._writing.is_copying:
+                        raise _busy(UsageError)
                     self._frozen = FrozenTables(self._state, self._while_running, self._log)
                 yield self._frozen
             finally:
                 # Ctrl-C may interrupt anywhere, also before the block.
-                frozen, self._frozen = self._frozen, None
-                if frozen is not None:
-                    frozen.end()
+                self._end_frozen()
+
+    @property
+    def is_copying_here(self) -> bool:
+        """Return whether this thread is inside a `frozen` block."""
+        return self._copier == threading.get_ident()
 
     def frame_written(self, sequence: int) -> None:
         """Start a thread that writes a snapshot if enough frames followed the last one. On the writer's thread."""
@@ -130,9 +144,13 @@ class SnapshotSchedule:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Wait for a background snapshot, abandon one that a caller began, and allow no new one inside the block."""
+        """Wait for a background snapshot and for `frozen` blocks, and allow no new ones inside the block.
+
+        A snapshot that a caller began is abandoned.
+        """
         with self._write_lock:
-            self._is_closing = True
+            with self._copying():
+                self._is_closing = True
             if self._writing is not None:
                 self._note_newest()
                 self._writing.abandon()
@@ -174,6 +192,29 @@ class SnapshotSchedule:
                 raise UnavailableError("the ledger is being closed", hint="open the ledger again")
             yield
 
+    @contextmanager
+    def _copying(self, wait_s: float = -1, refusal: type[SyceeError] = UnavailableError) -> Iterator[None]:
+        """Let no other copy begin inside the block. Raises `refusal` after `wait_s`; -1 waits for ever."""
+        if not self._copy_lock.acquire(timeout=wait_s):
+            raise _busy(refusal)
+        try:
+            self._copier = threading.get_ident()
+            self._end_frozen()
+            yield
+        finally:
+            self._copier = 0
+            self._copy_lock.release()
+
+    def _end_frozen(self) -> None:
+        """End the copy of `frozen`. If Ctrl-C interrupts this call, the next copy or the close ends it."""
+        if self._frozen is not None:
+            self._frozen.end()
+            self._frozen = None
+
+    def _begin_while_open(self, piece_bytes: int) -> snapshots.SnapshotTask:
+        with self._while_open():
+            return self._begin(self._while_running, piece_bytes)
+
     def _begin(
         self,
         pause: Callable[[], AbstractContextManager[None]],
@@ -185,17 +226,17 @@ class SnapshotSchedule:
                 "the ledger has no frame yet" if self._disk else "the ledger has no folder for snapshots",
                 hint="open the ledger with Ledger.open, and submit an operation first",
             )
-        self._check_idle()
+        if self._writing is not None and self._writing.is_running:
+            raise _busy(UsageError)
         self._note_newest()
         self._writing = snapshots.SnapshotTask(self._disk, self._log, self._state, pause, piece_bytes=piece_bytes)
         return self._writing
-
-    def _check_idle(self) -> None:
-        """Raise UsageError during another copy: only one has pre-images."""
-        if self._frozen is not None or (self._writing is not None and self._writing.is_running):
-            raise UsageError("a snapshot is being written", hint="wait until it is complete")
 
     def _note_newest(self) -> None:
         """Update the frame of the newest snapshot."""
         if self._writing is not None and self._writing.name:
             self._newest = max(self._newest, self._writing.sequence)
+
+
+def _busy(kind: type[SyceeError]) -> SyceeError:
+    return kind("a snapshot is being written, or another caller copies the tables", hint="try again in some seconds")

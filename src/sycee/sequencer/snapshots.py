@@ -132,6 +132,11 @@ class SnapshotTask:
         """Return whether the snapshot is neither complete nor abandoned."""
         return not (self.name or self._is_abandoned)
 
+    @property
+    def is_copying(self) -> bool:
+        """Return whether the snapshot still needs pre-images. Afterwards another copy may begin."""
+        return self.is_running and self._copying.is_running
+
     def abandon(self) -> None:
         """Stop, and remove the incomplete file. Does nothing if the snapshot is complete."""
         if not self.is_running:

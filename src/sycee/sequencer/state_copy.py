@@ -34,7 +34,7 @@ class _Section:
 def copied_state(sequencer: Sequencer) -> LedgerState:
     """Return a copy of the ledger's state as of the newest frame, which nobody else uses. Frames continue meanwhile.
 
-    Raises UnavailableError if the copy would take more than half of the free memory.
+    Raises UnavailableError if the copy would take more than half of the free memory, and as `Sequencer.frozen`.
     """
     with sequencer.frozen() as tables:
         wanted, free = sum(array.nbytes for array in tables.sections.values()), available_bytes()

@@ -61,6 +61,7 @@ class SnapshotCopy:
         state.tables.copying[:] = plan
         state.tables = state.tables._replace(preimages=preimages)
         state.tables.counters[constants.PREIMAGE_MODE] |= constants.COPY
+        self.is_running = True
 
     def row_bytes(self, name: str) -> int:
         """Return the bytes of a row of a changing table."""
@@ -88,11 +89,14 @@ class SnapshotCopy:
 
         Returns the memory of the pre-images, which is released with the caller's last reference.
         """
+        if not self.is_running:  # the pre-images may be those of another copy
+            return np.zeros(0, np.uint64)
         tables = self._state.tables
         preimages: Array = tables.preimages
         tables.counters[constants.PREIMAGE_MODE] &= ~constants.COPY
         tables.copying[:] = 0
         self._state.tables = tables._replace(preimages=np.zeros(1, np.uint64))
+        self.is_running = False
         return preimages
 
 
