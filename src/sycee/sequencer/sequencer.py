@@ -187,6 +187,7 @@ class Sequencer:
     def snapshot(self) -> str:
         """Write a snapshot of the newest frame; return the file's name. See `SnapshotSchedule.write`."""
         self._check_not_reading("snapshot")
+        self._check_not_frozen("snapshot")
         return self._snapshots.write()
 
     def begin_snapshot(self, *, piece_bytes: int = snapshots.PIECE_BYTES) -> snapshots.SnapshotTask:
@@ -201,6 +202,7 @@ class Sequencer:
         See `SnapshotSchedule.frozen`.
         """
         self._check_not_reading("frozen")
+        self._check_not_frozen("frozen")
         with self._snapshots.frozen() as tables:
             yield tables
 
@@ -229,6 +231,7 @@ class Sequencer:
         if not self._owner.is_here:
             return
         self._check_not_reading("close")
+        self._check_not_frozen("close")
         if self._ticker:
             self._ticker.stop()
         with self._closing:
@@ -280,3 +283,7 @@ class Sequencer:
         self.check_process()
         if self._reader == threading.get_ident():
             raise UsageError(f"{name} inside `with reading()` would wait for itself", hint="leave the block first")
+
+    def _check_not_frozen(self, name: str) -> None:
+        if self._snapshots.is_copying_here:
+            raise UsageError(f"{name} inside `with frozen()` would wait for itself", hint="leave the block first")
