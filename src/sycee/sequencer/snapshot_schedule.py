@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
@@ -20,6 +21,7 @@ from sycee.sequencer.submission_queue import Pause, SubmissionQueue
 SNAPSHOT_FRAMES_MIN: Final = 64
 # For this long a reader waits for the pre-images. Longer waits could block all threads of a server during a snapshot.
 FROZEN_WAIT_S: Final = 2.0
+LOOK_AGAIN_S: Final = 0.01
 
 
 @contextmanager
@@ -126,7 +128,7 @@ class SnapshotSchedule:
     @property
     def is_copying_here(self) -> bool:
         """Return whether this thread is inside a `frozen` block."""
-        return self._copier == threading.get_ident()
+        return self._copy_lock.locked() and self._copier == threading.get_ident()
 
     def frame_written(self, sequence: int) -> None:
         """Start a thread that writes a snapshot if enough frames followed the last one. On the writer's thread."""
@@ -193,17 +195,22 @@ class SnapshotSchedule:
             yield
 
     @contextmanager
-    def _copying(self, wait_s: float = -1, refusal: type[SyceeError] = UnavailableError) -> Iterator[None]:
-        """Let no other copy begin inside the block. Raises `refusal` after `wait_s`; -1 waits for ever."""
-        if not self._copy_lock.acquire(timeout=wait_s):
-            raise _busy(refusal)
-        try:
-            self._copier = threading.get_ident()
-            self._end_frozen()
-            yield
-        finally:
-            self._copier = 0
-            self._copy_lock.release()
+    def _copying(self, wait_s: float | None = None, refusal: type[SyceeError] = UnavailableError) -> Iterator[None]:
+        """Let no other copy begin inside the block. Raises `refusal` after `wait_s`; None waits for ever."""
+        if wait_s is not None:
+            until_s = time.monotonic() + wait_s
+            while self._copy_lock.locked():
+                if time.monotonic() >= until_s:
+                    raise _busy(refusal)
+                time.sleep(LOOK_AGAIN_S)
+        # Only `with` releases the lock wherever Ctrl-C interrupts; `acquire` with a time-out could leave it locked.
+        with self._copy_lock:
+            try:
+                self._copier = threading.get_ident()
+                self._end_frozen()
+                yield
+            finally:
+                self._copier = 0
 
     def _end_frozen(self) -> None:
         """End the copy of `frozen`. If Ctrl-C interrupts this call, the next copy or the close ends it."""
