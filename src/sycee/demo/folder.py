@@ -86,10 +86,12 @@ class Demo:
         file = folder / FILE
         if not file.exists():
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                what = "has a demo that was interrupted before it was complete" if (folder / "bank").is_dir() else ""
-                raise UsageError(
-                    f"{folder} {what or 'is not an empty folder'}", hint="name another folder, or remove this one"
-                )
+                if (folder / "bank").is_dir():
+                    raise UsageError(
+                        f"{folder} has a demo that was interrupted before it was complete",
+                        hint="name another folder, or remove this one",
+                    )
+                raise UsageError(f"{folder} is not an empty folder", hint="name a new or an empty folder for the demo")
             return None
         content = read_bytes(file, BYTES_MAX, "description of a demo")
         try:
