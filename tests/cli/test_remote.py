@@ -273,7 +273,7 @@ def test_a_desk_opens_wallets_and_reads_refusals(
     uma = bank.directory.get(ids.parse(rows[0][1]))
     assert (uma.operator, uma.is_custodial) == (2, True)
     # Under one id a file in batches is opened once.
-    monkeypatch.setattr(remote_wallets, "BATCH_ROWS", 2)
+    monkeypatch.setattr(remote_wallets, "OPENINGS_MAX", 2)
     persons.write_text("name,phone\n" + "".join(f"P{at},+86 139 0000 014{at}\n" for at in range(5)))
     file = [*words, "--from", str(persons), "--id", ids.format(ids.new(1_700_000_000_000))]
     for _ in range(2):

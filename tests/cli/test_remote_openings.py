@@ -18,7 +18,7 @@ from sycee.wallets.batch_opening import NewWallet
 
 
 def test_batches_are_limited_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_wallets, "BATCH_ROWS", 2)
+    monkeypatch.setattr(remote_wallets, "OPENINGS_MAX", 2)
     monkeypatch.setattr(remote_wallets, "BATCH_BYTES", 10)
     batches = remote_wallets._batches([{"name": "x" * size} for size in (11, 5, 5, 1, 1, 1)])
     assert batches == [range(1), range(1, 3), range(3, 5), range(5, 6)]

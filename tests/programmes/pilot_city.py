@@ -30,12 +30,12 @@ from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding
 from sycee.client import Client, Credentials, Signer, api
 from sycee.client.operations.packets import CLAIMS_MAX
-from sycee.client.operations.wallets import OPENINGS_MAX
 from sycee.client.values import NewPerson, Occurrence, Payer
 from sycee.core import ids, money
 from sycee.core.arrays import Array
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
+from sycee.core.limits import OPENINGS_MAX
 from sycee.core.records import operations
 from sycee.core.records.layout import Kind
 from sycee.core.records.proposal_format import Proposal

@@ -30,6 +30,7 @@ from sycee.cli.remote_options import (
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import SyceeError, UsageError
+from sycee.core.limits import OPENINGS_MAX
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 ThisWallet: TypeAlias = Annotated[str, Parameter(name="WALLET", help="Id of the wallet.")]
 
-BATCH_ROWS: Final = 1_000  # of one request: `OPENINGS_MAX` of the client
 BATCH_BYTES: Final = 768 << 10  # of texts of one request, whose body has at most 1 MiB
 
 wallet = group("wallet", "Open, show, change and close wallets, and their aliases.")
@@ -124,11 +124,11 @@ def _open_many(
 
 
 def _batches(persons: Sequence[Mapping[str, str]]) -> list[range]:
-    """Divide rows into batches of up to BATCH_ROWS rows and about BATCH_BYTES bytes of texts."""
+    """Divide rows into batches of up to OPENINGS_MAX rows and about BATCH_BYTES bytes of texts."""
     batches, start, size = list[range](), 0, 0
     for row, fields in enumerate(persons):
         own = sum(len(text.encode()) for text in fields.values())
-        if row > start and (row - start == BATCH_ROWS or size + own > BATCH_BYTES):
+        if row > start and (row - start == OPENINGS_MAX or size + own > BATCH_BYTES):
             batches.append(range(start, row))
             start, size = row, 0
         size += own

@@ -48,6 +48,7 @@ SETTLEMENT_PAYMENTS_MAX: Final = 1 << 30  # payments of one batch: SETTLE names 
 SLOT_ROWS_MAX: Final = (1 << 32) - 1  # an index slot has row + 1 in 32 bits, and 0 when it is free
 REFUNDS_MAX: Final = SLOT_ROWS_MAX  # refunded operations, which stay in memory
 BOUND_MAX: Final = SLOT_ROWS_MAX << 16  # a slot has 16 more bits; enough for 7,000 years of a country's payments
+OPENINGS_MAX: Final = 1_000  # wallets that one request opens: with keys, proofs and envelopes a body of 0.5 MB
 
 assert FRAME_RECORDS_MAX * RECORD_BYTES + FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES <= FRAME_BYTES_MAX
 assert FRAME_RECORDS_MAX <= 1 << PLACE_INDEX_BITS

@@ -40,8 +40,6 @@ from sycee.core.keys import PublicKey
 from sycee.core.records.layout import AccountKind, Kind, Reason
 from sycee.core.records.signed_messages import mandate_message
 
-OPENINGS_MAX: int = 1_000  # of one request
-
 
 def wallet(id: int | str) -> Call[Wallet]:
     """Return a wallet. Raises NotFound for one that the caller may not see."""

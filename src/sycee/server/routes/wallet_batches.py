@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -12,6 +12,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
+from sycee.core.limits import OPENINGS_MAX
 from sycee.server.operations import operation
 from sycee.server.routes.common import SIGNED_ELSEWHERE, TheCaller, TheRuntime, number
 from sycee.server.routes.wallets import HexProof, KeyText, require_opener
@@ -21,9 +22,8 @@ from sycee.wallets.opening import ACTION as OPEN
 
 router = APIRouter(prefix="/v1", tags=["wallets"])
 
-BATCH_MAX: Final = 1_000  # of one request: with keys, proofs and envelopes a body of 0.5 MB
 # A text that is too long for its field refuses its row, and a longer one than this the request.
-Texts = Annotated[tuple[Annotated[str, Field(max_length=4_096)], ...], Field(max_length=BATCH_MAX)]
+Texts = Annotated[tuple[Annotated[str, Field(max_length=4_096)], ...], Field(max_length=OPENINGS_MAX)]
 
 
 class PersonColumns(Body):
@@ -45,10 +45,10 @@ class PersonBatch(ActionBody):
 
     operator: Annotated[int, Field(ge=2, le=65_535)]
     tier: Annotated[str, Field(max_length=40, description="Class of the preset")]
-    wallets: Annotated[tuple[Id, ...], Field(min_length=1, max_length=BATCH_MAX)]
+    wallets: Annotated[tuple[Id, ...], Field(min_length=1, max_length=OPENINGS_MAX)]
     columns: PersonColumns
-    keys: Annotated[tuple[KeyText, ...], Field(max_length=BATCH_MAX)] = ()
-    proofs: Annotated[tuple[HexProof, ...], Field(max_length=BATCH_MAX)] = ()
+    keys: Annotated[tuple[KeyText, ...], Field(max_length=OPENINGS_MAX)] = ()
+    proofs: Annotated[tuple[HexProof, ...], Field(max_length=OPENINGS_MAX)] = ()
 
 
 class BatchOutcome(Body):
