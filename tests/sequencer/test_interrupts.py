@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from tests.sequencer.ctrl_c import interrupted_when
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening
 from tests.sequencer.test_signature_workers import job
 
@@ -261,20 +262,10 @@ def test_ctrl_c_while_the_disk_is_at_work(ledger: Ledger) -> None:
         return real(**frame)
 
     log.append = slow  # type: ignore[method-assign]
-    # A shell that starts tests in the background makes them ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        main = threading.main_thread().ident
-        assert main is not None
-        waits = threading.Thread(target=lambda: (begun.wait(WAIT_S), signal.pthread_kill(main, signal.SIGINT)))
-        waits.start()
-        with pytest.raises(KeyboardInterrupt):
-            ledger.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
-        waits.join(WAIT_S)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        may_end.set()
-        log.append = real  # type: ignore[method-assign]
+    with interrupted_when(begun.is_set):
+        ledger.submit(operations.transfer(900, debit=TREASURY, credit=SHOP, amount=1))
+    may_end.set()
+    log.append = real  # type: ignore[method-assign]
     found = ledger.result_of(900)
     assert found is not None
     assert found.result is Result.CREATED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.sequencer.ctrl_c import interrupted_when
 from tests.sequencer.gated import Place, run, settled
 from tests.sequencer.small import LEDGER_ID, SECOND_NS, SHOP, START_NS, TREASURY, opening, some_ids
 
@@ -101,22 +101,9 @@ def test_ctrl_c_in_close_still_closes(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     inside.wait(WAIT_S)
-    main = threading.main_thread().ident
-    assert main is not None
-
-    def interrupt() -> None:
-        while not ledger.sequencer._closing.locked() or not ledger.sequencer.admission.queue._calls:
-            time.sleep(0.001)
-        time.sleep(0.05)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        threading.Thread(target=interrupt, daemon=True).start()
-        with pytest.raises(KeyboardInterrupt):
-            ledger.close()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    closing, queue = ledger.sequencer._closing, ledger.sequencer.admission.queue
+    with interrupted_when(lambda: closing.locked() and bool(queue._calls)):
+        ledger.close()
     may_leave.set()
     reader.join(WAIT_S)
     ledger.close()

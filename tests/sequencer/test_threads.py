@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.sequencer.ctrl_c import interrupted_when
 from tests.sequencer.small import ANN, BOB, SHOP, TREASURY, opening, some_ids
 
 from sycee.core import ids
@@ -308,30 +308,6 @@ def test_calls_that_would_deadlock_are_refused() -> None:
     for use in (sequencer.next_due_ns, sequencer.tick, sequencer.position, sequencer.snapshot, sequencer.close):
         elsewhere(lambda use=use: inside(use))
     sequencer.close()
-
-
-@contextmanager
-def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
-    """Send Ctrl-C to the main thread, which runs the block, as soon as `is_so` returns True."""
-    if threading.current_thread() is not threading.main_thread():
-        pytest.skip("NOT RUN: Ctrl-C reaches the main thread only, and this test runs in another")
-    main = threading.main_thread().ident
-    assert main
-
-    def interrupt() -> None:
-        while not is_so():
-            time.sleep(0.001)
-        time.sleep(0.01)  # the main thread is inside the call to be interrupted
-        signal.pthread_kill(main, signal.SIGINT)
-
-    # A shell that starts tests in the background makes them ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=interrupt, daemon=True).start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_withdraws_an_operation_that_the_writer_has_not_popped() -> None:
