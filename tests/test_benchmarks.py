@@ -63,6 +63,7 @@ from sycee.sandbox.behaviour import layout
 from sycee.sandbox.behaviour.decide import basket, propensity
 from sycee.sandbox.behaviour.draws import Draws, happens, person_key, share_of
 from sycee.sandbox.engine.run import Columns
+from sycee.server.main import SWITCH_INTERVAL_S
 
 MACHINE = {"cpu", "cores", "memory_gib", "python", "numpy", "numba", "date"}
 ISSUE = {
@@ -241,7 +242,7 @@ def test_an_open_loop_counts_from_when_each_call_was_due() -> None:
 def test_a_server_s_settings_end_with_it() -> None:
     before = sys.getswitchinterval(), gc.get_threshold()
     with crowd.as_a_server():
-        assert sys.getswitchinterval() == pytest.approx(crowd.SWITCH_S)
+        assert sys.getswitchinterval() == pytest.approx(crowd.SWITCH_S) == pytest.approx(SWITCH_INTERVAL_S)
     assert (sys.getswitchinterval(), gc.get_threshold()) == before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from tests.sequencer.gated import Place, run, seen, settled
 from tests.sequencer.small import ANN, BOB, ISSUANCE, SHOP, TREASURY, opening, some_ids
 
+from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
 from sycee.core.keys import SigningKey
@@ -25,6 +27,8 @@ from sycee.journal import Journal
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.embedded import Ledger, Signer
 from sycee.testing.naive import NaiveLedger
+
+PARENT = 0x0193_0E2C_5A00_7ABC_8DEF_0123_4567_89AB  # an id of version 7
 
 
 @pytest.fixture
@@ -65,6 +69,37 @@ def test_concurrent_operations_are_one_frame(place: Place) -> None:
             assert place.frames == before + 1
 
     run(main())
+
+
+def test_payments_of_one_iteration_get_ids_in_order_of_arrival(place: Place) -> None:
+    """Also beside payments with an id of their own; ids of a block of `derived_from` follow from its id."""
+
+    async def main(amount: int) -> None:
+        async with place.ledger.asynchronous() as async_ledger:
+
+            def pay(number: int) -> asyncio.Task[Result]:
+                id = 7_000 + number if number == 3 else None
+                return asyncio.create_task(async_ledger.transfer(TREASURY, SHOP, amount + number, id=id))
+
+            async def derived() -> Result:
+                with ids.derived_from(PARENT):
+                    return await async_ledger.transfer(TREASURY, SHOP, amount + 9)
+
+            # The first caller schedules the flush, in whose context no id is derived.
+            results = await asyncio.gather(asyncio.create_task(derived()), *map(pay, range(8)))
+            assert set(results) == {Result.CREATED}
+
+    before_ms = time.time_ns() // 1_000_000
+    run(main(100))
+    records = place.records()[-9:]
+    assert records["amount"].tolist() == [109, *range(100, 108)]
+    derived, *made = [ids.join(record["id_low"], record["id_high"]) for record in records]
+    with ids.derived_from(PARENT):
+        assert derived == ids.new(0)
+    assert made.pop(3) == 7_003
+    assert made == sorted(set(made))
+    assert {id >> 76 & 15 for id in made} == {7}  # the version of UUIDv7
+    assert all(before_ms <= id >> 80 <= time.time_ns() // 1_000_000 for id in made)
 
 
 def test_operations_that_arrive_during_a_frame_share_the_next(place: Place) -> None:

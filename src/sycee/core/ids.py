@@ -122,6 +122,11 @@ def derived_from(id: int) -> Iterator[None]:
         _parent.reset(token)
 
 
+def are_derived() -> bool:
+    """Return whether this is inside a block of `derived_from`."""
+    return _parent.get() is not None
+
+
 def derive(seed: bytes, purpose: str, count: int, *, time_ms: Times) -> Ids:
     """Return ids derived from a seed: the same seed, purpose and times give the same ids, on every machine.
 

@@ -7,7 +7,7 @@ either. Any other operation is a separate unit. A unit is journaled atomically.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.core.buffers import BufferPool, FrameBuffer
 from sycee.core.errors import UsageError
+from sycee.core.ids import Ids
 from sycee.core.limits import (
     ENVELOPE_BYTES,
     FRAME_BYTES_MAX,
@@ -232,9 +233,16 @@ def check_types(operations: object, envelopes: object) -> None:
         raise UsageError("envelopes must be a list of Envelope, or an array", hint="ledger.envelopes.sign returns one")
 
 
-def prepare_singles(records: Sequence[bytes]) -> PreparedBatch:
-    """Return TRANSFER and PAY records of many callers, RECORD_BYTES each and not linked, as one batch, unchecked."""
+def prepare_singles(records: Sequence[bytes], need_ids: Sequence[bool], new_ids: Callable[[int], Ids]) -> PreparedBatch:
+    """Return TRANSFER and PAY records of many callers, RECORD_BYTES each and not linked, as one batch, unchecked.
+
+    `need_ids`: of each record, whether it gets an id here; `new_ids(n)` returns n fresh ids.
+    """
     operations = np.frombuffer(bytearray().join(records), layout.OPERATION)
+    if True in need_ids:
+        rows = np.flatnonzero(need_ids)
+        fresh = new_ids(rows.size)
+        operations["id_low"][rows], operations["id_high"][rows] = fresh["low"], fresh["high"]
     kinds = operations["kind"]
     return PreparedBatch(operations, kinds=1 << int(kinds.min()) | 1 << int(kinds.max()))
 

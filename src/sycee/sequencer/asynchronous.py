@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from sycee.core import ids
 from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
@@ -24,7 +25,7 @@ from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter
-from sycee.sequencer.money_operations import Chain, MoneyOperations
+from sycee.sequencer.money_operations import Chain, MoneyOperations, NewRecord
 from sycee.sequencer.reads import Bound, Read, Value
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
@@ -183,10 +184,15 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     async def _read_one(self, read: Read[Value]) -> Value:
         return read.decode(await self._submitter.read(read.requests))
 
-    def _submit_plain(self, record: bytes) -> Coroutine[Any, Any, Result]:
+    def _submit_plain(
+        self, new: NewRecord, id: AnyId | None, debit: AnyId, credit: AnyId, amount: int
+    ) -> Coroutine[Any, Any, Result]:
         if self._signs:
-            return self._submit_record(np.frombuffer(record, layout.OPERATION))
-        return self._submitter.submit_single(record)
+            return super()._submit_plain(new, id, debit, credit, amount)
+        if id is None and not ids.are_derived():
+            # Nobody knows the id yet, so all payments of one iteration of the loop get their ids together.
+            return self._submitter.submit_single(new(0, debit, credit, amount), needs_id=True)
+        return self._submitter.submit_single(new(self._id(id), debit, credit, amount), needs_id=False)
 
     async def _submit_record(self, record: Array) -> Result:
         return Result(int((await self.submit(record))["code"][0]))

@@ -183,7 +183,7 @@ class Ledger(MoneyOperations[Result]):
         """
         self.sequencer.check_process()
         self.sequencer.check_running()
-        return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission))
+        return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission, self._session.new_ids))
 
     def new_id(self) -> int:
         """Return a fresh id for an operation or an account. Store it first if the call may have to be repeated."""

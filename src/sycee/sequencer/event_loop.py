@@ -17,6 +17,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from itertools import islice
 from threading import get_ident
@@ -25,6 +26,7 @@ from typing import Any, Final
 from sycee.core.arrays import Array
 from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
+from sycee.core.ids import Ids
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.records.envelopes import Envelope
 from sycee.core.result_codes import Result
@@ -64,9 +66,10 @@ class DeferredToken:
 class LoopSubmitter:
     """Puts operations and reads of one event loop's coroutines into the queue. For that loop's thread only."""
 
-    def __init__(self, admission: Admission) -> None:
-        """Bind to the running event loop. Raises UsageError if no event loop is running."""
+    def __init__(self, admission: Admission, new_ids: Callable[[int], Ids]) -> None:
+        """Bind to the running event loop. `new_ids(n)` returns n ids. Raises UsageError if no event loop is running."""
         self._admission = admission
+        self._new_ids = new_ids
         self._queue = admission.queue
         self._owner = Owner()
         try:
@@ -74,12 +77,14 @@ class LoopSubmitter:
         except RuntimeError as error:
             raise UsageError("no event loop is running", hint="call asynchronous() inside a coroutine") from error
         self._pending: list[Entry] = []  # until the next flush
-        self._pending_singles: list[tuple[asyncio.Future[Result], bytes]] = []  # future, record; after `_pending`
+        # Future, record, and whether it needs an id; they arrived after `_pending`.
+        self._pending_singles: list[tuple[asyncio.Future[Result], bytes, bool]] = []
         self._pending_operations = self._pending_bytes = 0
         self._pending_signed: list[tuple[asyncio.Future[Any], bytes, bytes]] = []  # future, record, envelope
         self._pending_reads: list[WaitingRead] = []
         self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # future, account id
         self._will_flush = False
+        self._context = Context()  # of flushes: an empty one, since they act for many coroutines
         self._unanswered = 0  # futures without an outcome, pending ones included
         self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()  # for space: future, operations, bytes
         self._admitted = 0  # waiters that were admitted and have not put their entry yet
@@ -103,8 +108,11 @@ class LoopSubmitter:
             raise _closed()
         return await self._add_pending(batch)
 
-    async def submit_single(self, record: bytes) -> Result:
-        """Submit one TRANSFER or PAY, RECORD_BYTES outside any chain; return its Result once it is durable."""
+    async def submit_single(self, record: bytes, *, needs_id: bool) -> Result:
+        """Submit one TRANSFER or PAY, RECORD_BYTES outside any chain; return its Result once it is durable.
+
+        `needs_id`: replace its id with a fresh one.
+        """
         self._owner.check("the ledger")
         if self._must_wait():
             await self._wait_for_space(1, RECORD_BYTES)
@@ -113,7 +121,7 @@ class LoopSubmitter:
         future = self._future()
         self._pending_operations += 1
         self._pending_bytes += RECORD_BYTES
-        self._pending_singles.append((future, record))
+        self._pending_singles.append((future, record, needs_id))
         result: Result = await future
         return result
 
@@ -227,7 +235,7 @@ class LoopSubmitter:
         if not self._will_flush:
             # Runs after all callbacks that are ready, so that their operations share the frame.
             self._will_flush = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush, context=self._context)
         self._unanswered += 1
         return asyncio.Future(loop=self._loop)  # what every loop's create_future returns, without a call into Python
 
@@ -270,8 +278,9 @@ class LoopSubmitter:
         """Add the pending single operations to the pending entries, as batches of up to SINGLES_MAX."""
         singles, self._pending_singles = self._pending_singles, []
         for start in range(0, len(singles), SINGLES_MAX):
-            futures, records = zip(*singles[start : start + SINGLES_MAX], strict=True)
-            self._pending += self._entry(SinglesToken(futures, batches.results_of), batches.prepare_singles, records)
+            futures, *parts = zip(*singles[start : start + SINGLES_MAX], strict=True)
+            prepare = partial(batches.prepare_singles, new_ids=self._new_ids)
+            self._pending += self._entry(SinglesToken(futures, batches.results_of), prepare, *parts)
 
     def _group_signed(self, signed: list[tuple[asyncio.Future[Any], bytes, bytes]]) -> list[Entry]:
         """Return single signed records as batches of up to GROUP_RECORDS_MAX."""
@@ -283,7 +292,7 @@ class LoopSubmitter:
         self._unanswered -= sum(each[0].cancelled() for each in signed)
         return made
 
-    def _entry(self, token: GroupToken, prepare: Callable[..., PreparedBatch], *parts: Sequence[bytes]) -> list[Entry]:
+    def _entry(self, token: GroupToken, prepare: Callable[..., PreparedBatch], *parts: Sequence[Any]) -> list[Entry]:
         """Return the entry of a group; none if its batch cannot be made: then its callers get the error."""
         try:
             return [(self, token, prepare(*parts))]
