@@ -235,6 +235,7 @@ def test_ctrl_c_ends_the_wait_for_a_kernel_of_another_process(
     assert err == "\ninterrupted; nothing was changed\n"
 
 
+@pytest.mark.soak  # no library has optimised bytecode yet, so all of them are compiled
 def test_optimised_bytecode_has_its_own_kernels_and_its_own_workers(
     tmp_path: Path, first: First, small: dict[str, str]
 ) -> None:

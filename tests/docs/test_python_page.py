@@ -19,10 +19,6 @@ def public_names(cls: type) -> list[str]:
     return [name for name, _ in inspect.getmembers(cls) if not name.startswith("_")]
 
 
-def test_the_page_is_made_from_the_classes() -> None:
-    assert pages.made()[PAGE] == PAGE.read_text(encoding="utf-8"), f"run {pages.COMMAND}"
-
-
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_public_name_is_on_the_page(cls: type) -> None:
     text = PAGE.read_text(encoding="utf-8")

@@ -186,15 +186,6 @@ def test_a_disk_that_loses_durable_data_is_found() -> None:
     assert failure.steps_left <= 8
 
 
-def test_unchecked_signatures_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unchecked(*arguments: Any, **options: Any) -> Array:
-        return np.zeros(arguments[3].size, np.uint16)
-
-    monkeypatch.setattr(authority, "authorise", unchecked)
-    failure = found()
-    assert failure.what == "other operations were journaled"
-
-
 def test_an_envelope_that_is_dropped_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PreparedBatch, "frame_envelopes", lambda self: self.envelopes[:0])
     failure = found()
@@ -263,7 +254,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{first['answers']['CREATED']:>12,}  CREATED" in text
 
 
-def test_the_command_shows_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchecked_signatures_are_found_and_shown_by_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(authority, "authorise", lambda *arguments, **_: np.zeros(arguments[3].size, np.uint16))
     assert main(["simulate", "--seed", "1", "--histories", "30"]) == 3
     text = capsys.readouterr().out

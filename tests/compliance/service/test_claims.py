@@ -43,13 +43,13 @@ def test_nothing_changes_between_change_days() -> None:
     """Time alone changes no decision before the day that it names."""
     network, _ = example()
     distinct = set()
-    chosen = spans()[:: max(len(spans()) // 6, 1)]
+    chosen = spans()[:: max(len(spans()) // 3, 1)]
     for first, last in chosen:
         at_first = all_findings(network, first)
         assert at_first == all_findings(network, last), f"between {first} and {last}"
         distinct.add(at_first)
-    assert len(chosen) > 5
-    assert len(distinct) > 3  # and verdicts change between spans
+    assert len(chosen) > 2
+    assert len(distinct) > 2  # and verdicts change between spans
 
 
 def test_facts_that_no_rule_reads_change_no_result() -> None:

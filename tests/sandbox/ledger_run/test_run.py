@@ -124,7 +124,7 @@ def test_every_purchase_of_every_person_is_paid(founded: Path, tmp_path: Path) -
     assert case.people / 2 < top_ups < found.purchases / 3  # each of a month's purchases at least
 
 
-@pytest.mark.parametrize("with_ordinary", [False, True])
+@pytest.mark.parametrize("with_ordinary", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_refunded_payments_are_undone(founded: Path, tmp_path: Path, with_ordinary: bool) -> None:
     case = runs.prepare(LUOHU, TOWN, REFUNDING, seed=7, with_ordinary=with_ordinary)
     recipients, outcome, found = ran(case, founded, tmp_path)
