@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from sycee.server.connections import ConnectionLimits, LimitedProtocol
+from sycee.server.connections import ConnectionLimits, JoinedHeads, LimitedProtocol
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
 LARGE = 16 << 20  # more than the buffers of two sockets
@@ -73,6 +74,46 @@ def refusal(received: bytes) -> tuple[int, str]:
     members = json.loads(body)
     assert int(head.split()[1]) == members["status"]
     return members["status"], members["type"]
+
+
+class Written:
+    """A transport that stores what is written."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def close(self) -> None:
+        self.pieces.append(b"(closed)")
+
+    def is_closing(self) -> bool:
+        return b"(closed)" in self.pieces
+
+
+def test_a_head_is_written_with_the_body() -> None:
+    """A head without a body leaves in the next iteration of the loop, or before the connection is closed."""
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+
+    async def main() -> None:
+        transport = Written()
+        joined = JoinedHeads(transport, asyncio.get_running_loop())  # type: ignore[arg-type]
+        joined.write(head)
+        joined.write(b"body")
+        joined.write(b"more")
+        assert transport.pieces == [head + b"body", b"more"]
+        joined.write(head)
+        assert len(transport.pieces) == 2
+        await asyncio.sleep(0)
+        assert transport.pieces[2:] == [head]
+        joined.write(head)
+        joined.close()
+        await asyncio.sleep(0)
+        assert transport.pieces[3:] == [head, b"(closed)"]
+        assert joined.is_closing()
+
+    asyncio.run(main())
 
 
 @pytest.fixture(scope="module")

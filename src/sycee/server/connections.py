@@ -12,7 +12,7 @@ import os
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -37,6 +37,42 @@ class ConnectionLimits:
     total_max: int = 4_096  # of all; more than this need a proxy or another machine
 
 
+class JoinedHeads:
+    """A transport that writes the head of a response together with the first bytes of its body.
+
+    uvicorn writes them one after the other, and uvloop makes a system call for each. The call takes longer than
+    uvicorn's work for a small response.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write data; a head waits until the next write, or the next iteration of the loop."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._write_head)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the transport after everything is written."""
+        self._write_head()
+        self._transport.close()
+
+    def _write_head(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """One connection. `bound_to` returns a class with its own limits and counts, for one server."""
 
@@ -58,7 +94,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, or refuse it."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, JoinedHeads(transport, self.loop)))
         self._address = network_of(self.client[0]) if self.client else ""
         self.counts[self._address] += 1
         # A Unix socket has no addresses: the proxy behind it counts.
