@@ -30,7 +30,7 @@ from tests.clearing.world import (
 from tests.database.places import maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
-from sycee.clearing import sets
+from sycee.clearing import intake, sets
 from sycee.core.records.layout import Reason
 from sycee.iso20022.messages import read
 from sycee.netting.optimise import optimise
@@ -199,24 +199,31 @@ def test_killed_requests(tmp_path: Path) -> None:
 
 
 def send_packed(bank: Bank) -> None:
-    """Deliver a payment, and three messages in one delivery; if they may be there, in another order with one more."""
+    """Deliver a payment, and six messages in one delivery; if they may be there, in another order with one more.
+
+    Two answers are stored together.
+    """
     place = Place(bank)
     is_first = bank.clearing.messages.page(NORTH_BANK)[0] == []
     take(place, transfer(1, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK], minor=10**9), participant=SOUTH_BANK)
     take(place, transfer(2, minor=10**9))
     sent = (transfer(3, 1, minor=10**9), customers((4, CODES[SOUTH_BANK]), minor=10**9), cancel("C2", 2))
-    take(place, *(sent if is_first else (*reversed(sent), transfer(5, minor=10**9))))
+    more = tuple(transfer(number, minor=10**9) for number in (6, 7, 8))
+    with patch.object(intake, "ANSWERS_MAX", 2):
+        take(place, *sent, *more) if is_first else take(place, *reversed((*sent, *more)), transfer(5, minor=10**9))
 
 
 def answered_once(bank: Bank) -> None:
     place = Place(bank)
-    assert place.states(1, 2, 3, 4) == ["queued", "cancelled", "queued", "queued"]
+    assert place.states(1, 2, 3, 4, 6, 7, 8) == ["queued", "cancelled", *["queued"] * 5]
     assert bank.clearing.intake("House").finish() == (0, [])
     found, _ = bank.clearing.messages.page(NORTH_BANK)
     answers = {each.business_id: read(each.answer or b"").value for each in found}
     assert answers["B-C2"].status == "CNCL"
-    rows = [(each.uetr, each.status) for id in ("M3", "B-M4") for each in answers[id].payments]
-    assert rows == [(uetr(3), "PDNG"), (uetr(1), "RJCT"), (uetr(4), "PDNG")]
+    ids = ("M3", "B-M4", "M6", "M7", "M8")
+    rows = [(each.uetr, each.status) for id in ids for each in answers[id].payments]
+    waits = [(uetr(number), "PDNG") for number in (4, 6, 7, 8)]
+    assert rows == [(uetr(3), "PDNG"), (uetr(1), "RJCT"), *waits]
     assert [each.reasons[0].code for each in answers["M3"].payments[1:]] == ["DU03"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -22,7 +22,7 @@ from tests.clearing.test_member_messages import (
 )
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, place, uetr
 
-from sycee.clearing import account_days, gateway, member_messages
+from sycee.clearing import account_days, gateway, intake, member_messages, receiving
 from sycee.clearing.tables import DELIVERIES, MESSAGES
 from sycee.core import ids
 from sycee.core.errors import IntegrityError
@@ -152,6 +152,44 @@ def test_a_kept_message_that_cannot_be_answered_any_more_has_its_refusal_as_its_
     assert answer is not None
     assert (read(answer).name, take(town, asked).answer) == ("admi.002.001.01", answer)
     assert town.bank.clearing.intake(HOUSE).finish() == (0, [])
+
+
+def test_a_restart_stores_many_answers_in_one_transaction(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three deliveries. A crash between two transactions leaves what is not answered to the next start."""
+    monkeypatch.setattr(intake, "ANSWERS_MAX", 2)
+    for numbers in ((900, 901, 902), (903,), (904,)):
+        crashed(town, monkeypatch, gateway.pack([transfer(number, minor=10**9) for number in numbers]))
+    store, sizes = receiving.Receiving.store_answers, []
+
+    def stored(self: receiving.Receiving, answers: Mapping[int, bytes]) -> Mapping[int, bytes]:
+        sizes.append(len(answers))
+        if len(sizes) == 2:
+            raise InterruptedError("the process ends")
+        return store(self, answers)
+
+    monkeypatch.setattr(receiving.Receiving, "store_answers", stored)
+    with pytest.raises(InterruptedError):
+        town.bank.clearing.intake(HOUSE).finish()
+    answers = [answer_of(town, NORTH_BANK, f"M{number}") for number in range(900, 905)]
+    assert [answer is not None for answer in answers] == [True, True, False, False, False]
+    assert town.bank.clearing.intake(HOUSE).finish() == (3, [])
+    assert sizes == [2, 2, 2, 1]
+    found = [answer_of(town, NORTH_BANK, f"M{number}") for number in range(900, 905)]
+    assert found[:2] == answers[:2]
+    expected = [[(uetr(number), "PDNG", "")] for number in range(900, 905)]
+    assert [status_rows_of(answer or b"") for answer in found] == expected
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(number) for number in range(900, 905)])
+
+
+def test_answers_of_many_bytes_are_stored_before_there_are_many(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BYTES_MAX", 1)
+    sizes, store = [], receiving.Receiving.store_answers
+    monkeypatch.setattr(
+        receiving.Receiving, "store_answers", lambda self, answers: sizes.append(len(answers)) or store(self, answers)
+    )
+    take(town, transfer(910, minor=10**9), transfer(911, minor=10**9))
+    assert sizes == [1, 1]
+    town.bank.clearing.payments.cancel(NORTH_BANK, [uetr(910), uetr(911)])
 
 
 def test_a_message_that_the_caller_answers_is_left_to_it(town: Place) -> None:

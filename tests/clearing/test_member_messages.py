@@ -525,7 +525,7 @@ def test_a_crash_before_the_answer_does_not_change_it(town: Place, monkeypatch: 
 def crashed(town: Place, monkeypatch: pytest.MonkeyPatch, content: bytes, participant: int = NORTH_BANK) -> None:
     """Deliver, and end before the answer is stored."""
     with monkeypatch.context() as crash:
-        crash.setattr(receiving.Receiving, "answer", interrupted)
+        crash.setattr(receiving.Receiving, "store_answers", interrupted)
         with pytest.raises(InterruptedError):
             take(town, content, participant=participant)
 

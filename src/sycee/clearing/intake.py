@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from blake3 import blake3
 
@@ -13,7 +13,7 @@ from sycee.clearing.gateway import Delivered, Gateway, kind_of, pack, unpack
 from sycee.clearing.instructions import Receipt
 from sycee.clearing.member_messages import REJECTED, STATUSES, WAITS, MemberMessages
 from sycee.clearing.payments import Payment, Payments
-from sycee.clearing.receiving import Delivery, Receiving
+from sycee.clearing.receiving import ANSWERS_MAX, Delivery, Receiving
 from sycee.clearing.stored_messages import StoredMessages, unpacked
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import IntegrityError, SyceeError, UsageError
@@ -23,6 +23,8 @@ from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import read, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.returns import ReturnedPayment
+
+BYTES_MAX: Final = 1 << 24  # of answers that wait to be stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,12 @@ class Intake:
         packed, in the order of its messages. Errors: `Receiving.receive`.
         """
         verified = self._receiving.verified(participant, content, signature, who=who)
-        answered, damaged = self._answered(replace(verified, owes_answers=True))
+        waiting = _Answers(self._receiving)
+        made, counts, damaged = self._answered(replace(verified, owes_answers=True), waiting)
+        waiting.store()
         if damaged:
             raise damaged[0]
-        return answered
+        return Answered(made[0] if len(made) == 1 else pack(made), *counts)
 
     def finish(self) -> tuple[int, Sequence[SyceeError]]:
         """Answer the messages that are stored without an answer, as a crash leaves them, and do what they ask.
@@ -70,13 +74,17 @@ class Intake:
         For the start of a process, and before bookings. Returns the number of messages that have an answer now, and an
         error for each message or delivery that is damaged: it is left as it is.
         """
-        before = self._receiving.unanswered()
-        errors = [error for delivery, messages in before.items() for error in self._finish(delivery, messages)]
+        before, waiting = self._receiving.unanswered(), _Answers(self._receiving)
+        errors = [error for delivery, messages in before.items() for error in self._finish(delivery, messages, waiting)]
+        waiting.store()
         waited, wait = (sum(map(len, each.values())) for each in (before, self._receiving.unanswered()))
         return waited - wait, errors
 
-    def _finish(self, delivery: int, messages: Sequence[int]) -> list[SyceeError]:
-        """Answer stored messages of a delivery, by their numbers; return the errors of those that are damaged."""
+    def _finish(self, delivery: int, messages: Sequence[int], waiting: _Answers) -> list[SyceeError]:
+        """Answer stored messages of a delivery, by their numbers; return the errors of those that are damaged.
+
+        The caller stores what is `waiting`.
+        """
         errors: list[SyceeError] = []
         stored, parts = StoredMessages(self._receiving), []
         try:
@@ -88,16 +96,17 @@ class Intake:
                     parts.append(self._receiving.place(message).part)
                 except IntegrityError as error:
                     errors.append(error)
-            return [*errors, *self._answered(sender, only=parts)[1]] if parts else errors
+            return [*errors, *self._answered(sender, waiting, only=parts)[2]] if parts else errors
         except (IntegrityError, UsageError) as error:
             return [*errors, error]
 
     def _answered(
-        self, sender: Delivery, *, only: Collection[int] | None = None
-    ) -> tuple[Answered, Sequence[IntegrityError]]:
+        self, sender: Delivery, waiting: _Answers, *, only: Collection[int] | None = None
+    ) -> tuple[list[bytes], tuple[int, int, int, int], Sequence[IntegrityError]]:
         """Store what a delivery has, and answer it. `only`: the numbers of its messages, from 0; None for all.
 
-        A message whose first answer cannot be read is left without one, and its error is returned.
+        Returns the answers, which change until the caller stores what is `waiting`, and the counts of `Answered`. A
+        message whose first answer cannot be read is left without one, and its error is returned.
         """
         participant, parts = sender.participant, unpack(sender.content)
         chosen = range(len(parts)) if only is None else sorted(only)
@@ -113,6 +122,7 @@ class Intake:
             id = f"A{blake3(part).hexdigest()[:32]}"
             error = delivered.errors.get(number)
             if error is None and number in requests:
+                waiting.store()  # answers with states from before it acts
                 try:
                     made.append(self._requests.answer(part, sender, number=number, id=id, at_ns=now_ns))
                 except MessageError as wrong:
@@ -131,19 +141,19 @@ class Intake:
                 answer = write(answers.statuses(message, outcomes, id=id, at_ns=now_ns, house=self._house))
                 first = _first_message(participant, receipt, rows, known)
                 try:
-                    made.append(self._first_answer(answer, receipt, rows, first, part, earlier))
+                    self._add_answer(made, answer, receipt, rows, first, part, earlier, waiting)
                 except IntegrityError as damage:
                     damaged.append(damage)
                 new = sum(bool(receipt.is_new[row]) for row in rows)
                 stored, duplicates = stored + new, duplicates + len(rows) - new
                 refused += sum(each.status == REJECTED for each in outcomes.values())
-        whole = made[0] if len(made) == 1 else pack(made)
-        return Answered(whole, stored, duplicates, refused, len(requests)), damaged
+        return made, (stored, duplicates, refused, len(requests)), damaged
 
-    def _first_answer(
-        self, answer: bytes, receipt: Receipt, rows: Sequence[int], first: int, part: bytes, earlier: _Earlier
-    ) -> bytes:
-        """Store the answer to a message with payments, and return the first one to it.
+    def _add_answer(
+        self, made: list[bytes], answer: bytes, receipt: Receipt, rows: Sequence[int], first: int, part: bytes,
+        earlier: _Earlier, waiting: _Answers,
+    ) -> None:  # fmt: skip
+        """Add the first answer to a message with payments; if `answer` is the first, it waits to be stored.
 
         `first`: the message whose payments these all are, 0 without one. A message that has the id of another one is
         not stored, and has no answer of its own.
@@ -151,17 +161,21 @@ class Intake:
         own, is_repeated = int(receipt.messages[rows[0]]), bool(receipt.is_repeated[rows[0]])
         before = own if own and is_repeated and earlier.has(own, part) else first
         if before and (before != own or is_repeated):
-            answer = self._answer_of(before, answer)
-        return self._receiving.answer(own, answer) if own and not is_repeated else answer
+            answer = self._answer_of(before, answer, waiting)
+        made.append(answer)
+        if own and not is_repeated:
+            waiting.add(own, made)
 
-    def _answer_of(self, message: int, answer: bytes) -> bytes:
+    def _answer_of(self, message: int, answer: bytes, waiting: _Answers) -> bytes:
         """Return the first answer to a message that came before; one that a crash left without is answered now.
 
         `answer`: the first one to a message of an earlier version, which did not store its place.
         """
+        waiting.store()  # the message may be one of them
         for delivery, messages in self._receiving.unanswered(message=message).items():
-            for error in self._finish(delivery, messages):
+            for error in self._finish(delivery, messages, waiting):
                 raise error
+        waiting.store()
         return self._receiving.answer(message, answer)
 
     def _known(self, delivered: Delivered) -> dict[int, Payment]:
@@ -179,6 +193,33 @@ def _outcome(receipt: Receipt, row: int, known: dict[int, Payment]) -> Outcome:
         return Outcome(REJECTED, receipt.reasons[row])
     found = known[number]
     return Outcome(STATUSES.get(found.state, WAITS), found.reason, settled_ns=found.booked_ns, clearing=str(number))
+
+
+class _Answers:
+    """Answers that wait to be stored: many in one transaction. A crash loses them, and the next start makes them."""
+
+    def __init__(self, receiving: Receiving) -> None:
+        self._receiving, self._size = receiving, 0
+        self._waiting: dict[int, tuple[list[bytes], int]] = {}
+
+    def add(self, message: int, made: list[bytes]) -> None:
+        """Add the last of the answers `made`; its place there gets the first answer to the message when it is stored.
+
+        A message is added once.
+        """
+        self._waiting[message] = made, len(made) - 1
+        self._size += len(made[-1])
+        if len(self._waiting) == ANSWERS_MAX or self._size >= BYTES_MAX:
+            self.store()
+
+    def store(self) -> None:
+        """Store all that wait."""
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._size = self._waiting, {}, 0
+        firsts = self._receiving.store_answers({message: made[at] for message, (made, at) in waiting.items()})
+        for message, (made, at) in waiting.items():
+            made[at] = firsts[message]
 
 
 class _Earlier:

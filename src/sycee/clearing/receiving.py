@@ -38,7 +38,7 @@ from sycee.clearing.tables import (
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
-from sycee.core.errors import IntegrityError, NotFound, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UsageError, require
 from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import id_bytes
 from sycee.database.stores import Stores
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 DELIVER: Final = "clearing.deliver"
 CONTENT_MAX: Final = 1 << 30
+ANSWERS_MAX: Final = 500  # that one transaction stores
 _PART: Final = 500  # values of one condition
 AMOUNT_MAX: Final = 1 << 56  # minor units of one payment, 7 × 10^14 in a currency of two decimals
 # With the receipt, and a function that matches a payment against payment with the message of its other side.
@@ -187,14 +188,23 @@ class Receiving:
         return found
 
     def answer(self, message: int, answer: bytes) -> bytes:
-        """Store the answer to a message without payments, and return its first answer."""
+        """Store the answer to a message, and return its first answer."""
+        return self.store_answers({message: answer})[message]
 
-        def store(connection: Connection) -> bytes:
-            chosen = MESSAGES.c.message == message
-            connection.execute(
-                MESSAGES.update().where(chosen, MESSAGES.c.answer.is_(None)).values(answer=answer, owes_answer=0)
-            )
-            return bytes(connection.scalar(sqlalchemy.select(MESSAGES.c.answer).where(chosen)) or b"")
+    def store_answers(self, answers: Mapping[int, bytes]) -> Mapping[int, bytes]:
+        """Store the answers to messages in one transaction, by number; return the first answer to each.
+
+        At most `ANSWERS_MAX` messages.
+        """
+        require(len(answers) <= ANSWERS_MAX, f"{len(answers)} answers of one transaction; at most {ANSWERS_MAX}")
+        chosen = MESSAGES.c.message == sqlalchemy.bindparam("number")
+        update = MESSAGES.update().where(chosen, MESSAGES.c.answer.is_(None))
+        update = update.values(answer=sqlalchemy.bindparam("made"), owes_answer=0)
+        query = sqlalchemy.select(MESSAGES.c.message, MESSAGES.c.answer).where(MESSAGES.c.message.in_(list(answers)))
+
+        def store(connection: Connection) -> Mapping[int, bytes]:
+            connection.execute(update, [{"number": number, "made": made} for number, made in answers.items()])
+            return {number: bytes(first) for number, first in connection.execute(query)}
 
         return write(self._stores.engine, store)
 
