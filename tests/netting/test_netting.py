@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import networkx as nx
@@ -106,6 +107,21 @@ def test_amounts_of_all_sizes_settle_best_in_a_small_queue(seed: int, count: int
     )
     best = int((every @ of.weights)[np.all(flows <= of.limits, axis=1)].max())
     assert (outcome.value, outcome.claim, outcome.is_best) == (best, best, True)
+
+
+def test_payments_of_many_legs_are_compared_in_little_memory() -> None:
+    """Payment p sends 2**p over each of 400 legs, so that set k sends k over each; the last leg's limit decides."""
+    count, legs = enumeration.COUNT_MAX, 400
+    senders, amounts = np.tile(np.arange(legs), count), np.repeat(1 << np.arange(count), legs)
+    limits = np.full(2 * legs, 20_000)
+    limits[legs - 1] = 12_345
+    of = Queue(senders, senders + legs, amounts, limits, np.repeat(np.arange(count), legs))
+    tracemalloc.start()
+    chosen = enumeration.best_set(of)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert int(chosen @ (1 << np.arange(count))) == 12_345
+    assert peak_bytes < 64 << 20
 
 
 @pytest.mark.parametrize("seed", range(8))

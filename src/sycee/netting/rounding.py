@@ -125,8 +125,8 @@ def _exact(amounts: Integers, places: NDArray[np.int64], target: int, random: np
 
 
 def sums(amounts: Integers) -> Integers:
-    """Return the sums of all subsets: bit i of the place says whether amount i is in."""
-    sums = np.zeros(1, np.int64)
+    """Return the sums of all subsets of amounts, or of rows: bit i of the place says whether amount i is in."""
+    sums = np.zeros((1, *amounts.shape[1:]), np.int64)
     for amount in amounts:
         sums = np.concatenate([sums, sums + amount])
     return sums
