@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.days.worlds import before, naive, positions_after, small
 
 from sycee.core.errors import UsageError
-from sycee.days import kernels
+from sycee.days import kernels, simulate
 from sycee.days.bounds import bounds
 from sycee.days.measures import measure
-from sycee.days.policies import POLICIES, Gates, Policy, named
+from sycee.days.policies import POLICIES, Gates, Policy, Rule, named
 from sycee.days.simulate import Run, prefund, run
 
 SEEDS = st.integers(0, 10_000)
@@ -96,6 +96,20 @@ def test_no_run_exceeds_the_bounds(seed: int, policy: Policy, ratio: int) -> Non
 def test_the_funding_ratio_is_the_same_for_every_policy(seed: int, ratio: int) -> None:
     ratios = {measure(settled(seed, named(name), ratio)).funding_ratio for name in ("gross", "fifo", "bech-soramaki")}
     assert len(ratios) == 1
+
+
+@pytest.mark.parametrize(("times", "rule"), [(10**6, Rule.ORDERED), (-1, Rule.GATED)])
+def test_a_policy_has_another_rule_while_liquidity_is_not_scarce(
+    monkeypatch: pytest.MonkeyPatch, times: int, rule: Rule
+) -> None:
+    """A million times all positions never waits, and more than nothing always."""
+    monkeypatch.setattr(simulate, "PLENTY", times)
+    policy = replace(named("sycee"), aging=0)
+    assert (policy.rule, policy.plenty) == (Rule.GATED, Rule.ORDERED)
+    runs = [settled(7, each, 10).settled for each in (policy, replace(policy, rule=rule, plenty=None))]
+    assert np.array_equal(*runs)
+    other = replace(policy, rule=Rule.ORDERED if rule is Rule.GATED else Rule.GATED, plenty=None)
+    assert not np.array_equal(runs[0], settled(7, other, 10).settled)
 
 
 def test_with_the_liquidity_of_gross_settlement_nothing_waits() -> None:

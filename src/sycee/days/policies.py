@@ -45,6 +45,9 @@ class Policy:
         For commands, for tables, and what it does.
     rule : Rule
         What positions release between rounds.
+    plenty : Rule, or None
+        The same while liquidity is not scarce: what waits is at most three times the sum of all positions. None: as
+        `rule`.
     offsets : bool
         Settle an arriving payment together with queued ones of its receiver to its sender.
     rounds : Round
@@ -63,7 +66,8 @@ class Policy:
     large : int
         Payments above this many thousandths of all payments count as large; 1,000: none does.
     aging : int
-        A large payment that has waited for a tenth of the day counts this many hundredths more in a round.
+        A large payment that has waited for a tenth of the day counts this many hundredths more in a round, while
+        liquidity is scarce.
 
     """
 
@@ -71,6 +75,7 @@ class Policy:
     title: str
     text: str
     rule: Rule = Rule.FREE
+    plenty: Rule | None = None
     offsets: bool = False
     rounds: Round = Round.NONE
     every: int = 1_800
@@ -116,14 +121,16 @@ POLICIES: Final = (
     Policy(
         "sycee",
         "Sycee",
-        "Between rounds, banks with liquidity to spare pay what their position covers; for the others it is kept. "
-        "In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the prices "
-        "of the linear programme, and a large payment gains weight with the time that it has waited.",
+        "Between rounds, first in, first out. While much waits, instead, banks with liquidity to spare pay what their "
+        "position covers, for the others it is kept, and a large payment gains weight with the time that it has "
+        "waited. In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the "
+        "prices of the linear programme.",
         Rule.GATED,
+        plenty=Rule.ORDERED,
         rounds=Round.VALUE,
         closing=20,
         gates=Gates.SENDER,
-        circulation=40,
+        circulation=60,
         memory=70,
         large=900,
         aging=50,

@@ -23,6 +23,7 @@ SEARCHES: Final = 2  # of a round, from different seeds
 TENTHS: Final = 10
 HUNDRED: Final = 100
 THOUSAND: Final = 1_000
+PLENTY: Final = 3  # liquidity is scarce if more waits than this many times the sum of all positions
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,24 @@ class _State:
         self.number = np.zeros(1, np.int64)
         self.gates = np.ones(day.banks * day.banks, np.uint8)
         self.prices, self.has_prices = np.zeros(day.banks, np.int64), False
+        self.is_scarce = False
         self.arrived = 0
         ranked = np.sort(day.amounts)
         at = day.count * policy.large // THOUSAND
         self.large_from = int(ranked[at]) if at < day.count else int(ranked[-1]) + 1
+
+    @property
+    def rule(self) -> int:
+        """Return the rule until the next round."""
+        policy = self.policy
+        return int(policy.rule if self.is_scarce or policy.plenty is None else policy.plenty)
 
     def arrive_until(self, end: int) -> None:
         """Let the payments before a second arrive."""
         stop = int(np.searchsorted(self.day.times, end))
         kernels.arrive(
             self.arrived, stop, self.day.times, self.senders, self.receivers, self.day.amounts, self.urgent,
-            int(self.policy.rule), int(self.policy.offsets), self.gates, self.starts, self.counts, self.slots,
+            self.rule, int(self.policy.offsets), self.gates, self.starts, self.counts, self.slots,
             self.positions, self.settled, self.sets, self.number,
         )  # fmt: skip
         self.arrived = stop
@@ -117,6 +125,7 @@ class _State:
         waiting = np.flatnonzero(self.settled[: self.arrived] < 0)
         if not len(waiting):
             return
+        self.is_scarce = int(self.day.amounts[waiting].sum()) > PLENTY * int(self.positions.sum())
         if self.policy.rounds is Round.IN_ORDER:
             self._settle(waiting[fifo.largest_in_order(self._queue(waiting))], now)
         else:
@@ -125,7 +134,7 @@ class _State:
             chains = self.policy.chains * (self.policy.closing if is_last else 1)
             self._settle(waiting[best(self._weighted(waiting, now), chains)], now)
         kernels.release(
-            now, self.receivers, self.day.amounts, int(self.policy.rule), self.gates, self.starts, self.counts,
+            now, self.receivers, self.day.amounts, self.rule, self.gates, self.starts, self.counts,
             self.slots, self.positions, self.settled, self.sets, self.number,
         )  # fmt: skip
 
@@ -141,7 +150,7 @@ class _State:
         """Return the queue with the weights of the policy."""
         policy, day = self.policy, self.day
         weights = day.amounts[waiting].copy()
-        if policy.aging:
+        if policy.aging and self.is_scarce:
             waited = (now - day.times[waiting]) * TENTHS * policy.aging // day.seconds
             weights += np.where(weights >= self.large_from, weights // HUNDRED * waited, 0)
         if policy.circulation:
