@@ -14,7 +14,7 @@ Nothing here reads a clock or writes a file.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -25,6 +25,7 @@ from sycee.core import documents, money
 from sycee.core.documents import DocumentError, Table
 from sycee.programmes import definition
 from sycee.programmes.definition import Programme
+from sycee.programmes.published_results import Published
 
 COMBINATIONS_MAX: Final = 64
 _BUDGET: Final = "budget.amount"
@@ -50,6 +51,19 @@ def load(base: Path | str, variant: Path) -> Variant:
     Raises DocumentError for an unknown key, with the nearest one, and for values that do not fit together.
     """
     return over(base, documents.content(variant), str(variant))
+
+
+def check(base: Path | str, variant: Path) -> None:
+    """Raise DocumentError for a variant that changes nothing, and as `load`."""
+    content = documents.content(variant)
+    changes = documents.parse(content, str(variant))
+    found = over(base, content, str(variant))
+    if not found.keys:
+        right = 'a key and its value, such as rules.payment_min = "40.00"'
+        raise changes.error(None, "the variant has no key", right=right)
+    if replace(found.programme, published=Published()) == replace(definition.load(base), published=Published()):
+        right = "change a value, or leave the file out, because the base is always compared"
+        raise changes.error(None, f"no value differs from the base: {', '.join(found.keys)}", right=right)
 
 
 def over(base: Path | str, content: bytes | str, file: str, *, only: Container[str] | None = None) -> Variant:

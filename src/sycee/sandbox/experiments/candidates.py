@@ -129,10 +129,10 @@ class Trial:
 
 
 def check_files(base: Path | str, files: Sequence[Path], grid: Path | None) -> None:
-    """Raise DocumentError for an error in a file that does not depend on the city."""
+    """Raise DocumentError for an error in a file that does not depend on the city, or a variant equal to its base."""
     definition.load(base)
     for path in files:
-        variants.load(base, path)
+        variants.check(base, path)
     if grid is not None:
         variants.grid(base, documents.content(grid), str(grid))
 
