@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from tests.each import case
 
-pytestmark = pytest.mark.fast
-
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "INVARIANTS.md").read_text(encoding="utf-8")
 SECTIONS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]

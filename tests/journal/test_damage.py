@@ -13,8 +13,6 @@ from sycee.core.errors import JournalDamaged, SyceeError, TailInDoubt
 from sycee.journal import Journal
 from sycee.testing.disk import FakeDisk
 
-pytestmark = pytest.mark.fast
-
 # Offsets within a segment header and a frame header, as in docs/reference/journal.md.
 SEGMENT_FIELDS = {
     "magic": 0, "version": 8, "reserved": 10, "segment bytes": 12, "ledger id": 16, "number": 32, "epoch": 40,

@@ -27,8 +27,6 @@ from sycee.testing.naive import NaiveLedger
 from sycee.testing.naive_record import LINKABLE
 from sycee.testing.naive_rows import Account
 
-pytestmark = pytest.mark.fast
-
 CHAIN_CODES = (Result.CANNOT_BE_LINKED, Result.CHAIN_OPEN, Result.CHAIN_BROKEN)
 # Codes of signatures, which the sequencer returns before the state machine.
 SIGNATURE_CODES = set(
