@@ -297,6 +297,7 @@ def expect_funded(bank: Bank) -> None:
     assert [(each.state, each.minor) for each in bank.issuance.fundings()] == [(tables.SENT, 10)]
 
 
+@POSTGRESQL_IN_SOAK
 def test_kills_while_an_operator_joins(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, prepare_approved, act_join, expect=expect_joined) >= 4
 

@@ -182,6 +182,7 @@ def expect_paid(bank: Bank) -> None:
     assert (town.balance(town.leo), town.balance(town.shop)) == (494_00, 6_00)
 
 
+@POSTGRESQL_IN_SOAK
 def test_a_killed_payment_is_made_once(server: str, tmp_path: Path) -> None:
     assert check_kills(server, tmp_path, world.prepared(server), act_pay, expect=expect_paid) >= 8
 
