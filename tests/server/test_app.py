@@ -54,6 +54,16 @@ def test_a_large_body_is_refused_before_it_is_read(client: httpx.Client) -> None
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
 
 
+def test_every_operation_documents_what_a_connection_refuses(client: httpx.Client) -> None:
+    """The connection of a GET refuses a long header, and any request that takes too long."""
+    refused = client.get("/v1/supply", headers={"x-long": "x" * (1 << 17)})
+    assert (refused.status_code, refused.json()["type"]) == (413, "/problems/too-large")
+    paths = client.get("/openapi.json").json()["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    assert len(operations) > 100
+    assert all({"408", "413"} <= operation["responses"].keys() for operation in operations)
+
+
 def test_every_answer_has_the_security_headers(client: httpx.Client) -> None:
     for path in ("/healthz", "/nothing", "/reference"):
         headers = client.get(path).headers

@@ -29,9 +29,9 @@ OWN: Final = "own"  # the owner of the wallet or merchant concerned, and the sta
 ENVELOPE: Final = "envelope"  # everybody: the signature of the record is the authority
 ACCESS: Final = "x-sycee-access"
 
-_ALWAYS: Final = ("invalid-request", "too-many-requests", "unavailable")
+# A connection also refuses headers that are too long, and requests that arrive too slowly.
+_ALWAYS: Final = ("invalid-request", "request-timeout", "too-large", "too-many-requests", "unavailable")
 _KNOWN_CALLERS: Final = ("not-authenticated", "not-permitted")
-_WITH_BODY: Final = ("too-large", "unsupported-media-type")
 _ACTIONS: Final = ("conflict", "refused")
 
 
@@ -59,7 +59,7 @@ def operation(
     if "{" in path:
         names |= {"not-found"}
     if method != "GET":
-        names |= {*_WITH_BODY, *_ACTIONS}
+        names |= {"unsupported-media-type", *_ACTIONS}
 
     def register(handler: Handler) -> Handler:
         router.add_api_route(

@@ -126,7 +126,7 @@ class _Raw(Response):
 @operation(
     router, "POST", "/bulk/check", access=PAY, summary="Dry run of rows", responses=_RESULTS,
     response_class=Response, openapi_extra={"requestBody": _ROWS},
-    errors=("request-timeout", "not-found"),
+    errors=("not-found",),
 )  # fmt: skip
 async def check_bulk(
     request: Request,
@@ -139,7 +139,6 @@ async def check_bulk(
 @operation(
     router, "POST", "/bulk/{file}", access=PAY, summary="Send rows of a file", responses=_RESULTS,
     response_class=Response, openapi_extra={"requestBody": _ROWS},
-    errors=("request-timeout",),
 )  # fmt: skip
 async def pay_in_bulk(request: Request, file: PathId, first_batch: Number = 0) -> Response:
     """Pay rows while they arrive. The same rows again are answered with their first results, and are not paid again.

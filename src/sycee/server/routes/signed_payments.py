@@ -84,7 +84,6 @@ _RESULT: Final[dict[str, Any]] = {
     "POST",
     PATH,
     access=ENVELOPE,
-    errors=("request-timeout",),
     status_code=201,
     response_class=Response,
     summary="Make a payment that its payer's key signed",
