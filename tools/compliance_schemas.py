@@ -17,7 +17,7 @@ from sycee.compliance.coverage import Coverage, Gap
 from sycee.compliance.document_fields import keys
 from sycee.compliance.facts import Adoption, Assurance, Attestation, Waiver
 from sycee.compliance.memberships import MemberList, Membership
-from sycee.compliance.profiles import Alias, Condition, List, Member, Profile, Row, Rule, Source
+from sycee.compliance.profiles import Alias, Condition, List, Member, Profile, Row, RowOwner, Rule, Source
 from sycee.compliance.verdicts import ON_PATH
 from sycee.compliance.vocabulary import KINDS, LEVELS, TESTS, Field, Kind, Type
 
@@ -93,11 +93,12 @@ def of_profiles() -> Schema:
 def of_lists() -> Schema:
     """Return the schema of a list of parties."""
     lists = {"sources": _list(_ref("source"), least=1), "rows": _list(_ref("row"), least=1)}
-    of_row = {"source": _ref("name"), "aliases": _list(_ref("alias"), least=1)}
+    of_row = {"source": _ref("name"), "aliases": _list(_ref("alias"), least=1), "owners": _list(_ref("owner"))}
     definitions = {
         "source": _table(Source),
+        "owner": _table(RowOwner, {"source": _ref("name")}),
         "alias": _table(Alias, {"source": _ref("name")}),
-        "row": _table(Row, of_row, optional=("aliases",)),
+        "row": _table(Row, of_row, optional=("aliases", "owners")),
     }
     return _document("A list of parties", _table(List, lists, optional=("rows",)), definitions)
 

@@ -294,6 +294,8 @@ def _ties(of: Condition) -> str:
         how.append(f"control from {of.control_bp:,} of {vocabulary.BASIS_POINTS:,} shares on")
     if of.chain == vocabulary.MULTIPLY:
         how.append("shares multiplied along chains")
+    if of.contracts:
+        how.append("control other than by shares counts")
     if of.home_name:
         how.append(f"except parties of *{of.home_name}*")
     return f" ({', '.join(how)})"

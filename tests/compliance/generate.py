@@ -16,7 +16,7 @@ from tests.compliance.build import AT
 
 from sycee.compliance.fact_paths import Roots, below, split
 from sycee.compliance.facts import Assurance, Attestation, Element, Entity, Fact, Network, Value
-from sycee.compliance.profiles import Condition, List, Profile, Row, Rule, Touch
+from sycee.compliance.profiles import Condition, List, Profile, Row, RowOwner, Rule, Touch
 from sycee.compliance.vocabulary import (
     AT_LEAST,
     AT_MOST,
@@ -200,6 +200,7 @@ def _list(random: Random, id: str) -> List:
             from_date=AT + timedelta(days=1) if random.random() < 0.1 else None,
             until_date=AT if random.random() < 0.1 else None,
             source="text",
+            owners=_owners(random),
         )
         for _ in range(random.randrange(3))
     ]
@@ -207,6 +208,13 @@ def _list(random: Random, id: str) -> List:
     return build.listing(
         *rows, id=id, complete=random.random() < 0.8, valid_until=AT if expired else AT + timedelta(days=1)
     )
+
+
+def _owners(random: Random) -> tuple[RowOwner, ...] | None:
+    if random.random() < 0.2:
+        return None
+    named = [random.choice([*ids(ORGANISATION), *NAMES]) for _ in range(random.randrange(3))]
+    return tuple(RowOwner(name, "text", state=random.random() < 0.2) for name in dict.fromkeys(named))
 
 
 def profiles(random: Random) -> list[Profile]:
@@ -336,6 +344,7 @@ def of_states(random: Random) -> dict[str, Any]:
     return {
         "values": frozenset(random.sample(STATES, random.choice((1, 1, 2)))),
         "outside": random.random() < 0.3,
+        "contracts": random.random() < 0.3,
         "home": frozenset(random.sample(STATES, random.choice((0, 1, 1)))),
         "control_bp": random.choice((1, 4000, 5000, 5000)),
         "chain": chain,

@@ -133,6 +133,8 @@ def _of_condition(condition: Condition) -> Iterator[tuple[str, Condition]]:
         yield "limit + 1", replace(condition, limit=condition.limit + 1)
     if condition.test == CONTROLLED_BY:
         yield "inside turned", replace(condition, outside=not condition.outside)
+        if condition.contracts:
+            yield "contracts dropped", replace(condition, contracts=False)
         if condition.home:
             yield "home emptied", replace(condition, home=frozenset())
         if len(condition.ties) > 1:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_affiliates import with_owners
+from tests.compliance.naive_affiliates import anybody_owns, states_owner, with_owners
 from tests.compliance.naive_claims import authorities, exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
-from tests.compliance.naive_fields import OF_PLACES, REFERS_TO
+from tests.compliance.naive_fields import OF_PLACES, REFERS_TO, joined
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
 
@@ -21,7 +21,7 @@ from sycee.compliance.fact_paths import Roots, split
 from sycee.compliance.facts import Adoption, Assurance, Element, Entity, Network
 from sycee.compliance.profiles import Condition, Library, Profile, Row, Rule
 from sycee.compliance.verdicts import Force, Verdict
-from sycee.compliance.vocabulary import BASIS_POINTS, KINDS, LEVELS, PATH_LEVELS
+from sycee.compliance.vocabulary import BASIS_POINTS, EXCLUDED, KINDS, LEVELS, OF_PERSONS, PATH_LEVELS
 
 Here = Entity | Element | str  # a text is an undeclared id
 
@@ -53,6 +53,8 @@ class Naive:
         for mark, other in (("person", "resides_in"), ("organised_in", "organised_in")):
             if fact is None and steps[0] == "state" and mark in facts:
                 return self.values(here, [other, *steps[1:]])
+        if fact is None and steps[0] in ("person", *OF_PERSONS) and not set(EXCLUDED["person"]).isdisjoint(facts):
+            return [], True
         if fact is None or (fact.expires is not None and fact.expires <= self.at):
             if isinstance(here, Entity) and here.kind == "cloud" and steps[0] in OF_PLACES:
                 found = [self.values(here, ["facility", each, *steps[1:]]) for each in OF_PLACES[steps[0]]]
@@ -224,6 +226,8 @@ class Naive:
             for row in rows:
                 of_product = [called(name, row.names) is not False for name in products if who == party]
                 truth = disjunction([called(name, row.names) for name in own] + [None for each in of_product if each])
+                if condition.affiliates:
+                    truth = disjunction([truth, *(states_owner(name, row) for name in own)])
                 if truth is not False and met[id(row)] is not False:
                     if row.status == "listed":
                         answers.append(met[id(row)] if truth else None)
@@ -239,6 +243,9 @@ class Naive:
             direct[who] = disjunction(answers) if answers else absent
         if condition.affiliates:
             direct = with_owners(direct, self.held_bp, condition.control_bp, self.network, self.owners_named())
+            own_names = [name for each in self.network.of_kind("organisation") for name in self.names_of(each)]
+            if anybody_owns([row for row in rows if met[id(row)] is not False], own_names):
+                direct = {who: None if truth is False else truth for who, truth in direct.items()}
         found = {who for who in everybody if direct[who]}
         for _ in everybody:
             found |= {who for who in everybody if self.held_bp(who, found)[0] >= condition.control_bp}
@@ -264,12 +271,9 @@ class Naive:
         return any(self.values(each, ["branch_of"])[0] == [id] for each, id in parents)
 
     def owners_named(self) -> list[str]:
-        named, _ = [], True
-        for entity in self.network.of_kind("organisation"):
-            named += self.values(entity, ["owners", "owner"])[0]
-            named += self.values(entity, ["branch_of"])[0]
-            named += self.values(entity, ["works_for"])[0]
-        return [str(each) for each in named]
+        paths = (["owners", "owner"], ["branch_of"], ["works_for"], ["controllers"])
+        firms = self.network.of_kind("organisation")
+        return [str(each) for firm in firms for path in paths for each in self.values(firm, path)[0]]
 
     def held_bp(self, who: str, found: set[str], *, dispersed: bool = False) -> tuple[int, int]:
         """Return the shares of those found, and the undeclared shares, with dispersed ones if so asked."""
@@ -280,6 +284,8 @@ class Naive:
             return (BASIS_POINTS if parent[0] in found else 0), 0
         if self.values(here, ["person"])[0] == [True]:
             return 0, 0
+        if not found.isdisjoint(map(str, self.values(here, ["controllers"])[0])):
+            held += BASIS_POINTS
         if isinstance(here, Entity):
             owners, known = self.values(here, ["owners"])
             if known and here.facts["owners"].value == ():
@@ -356,6 +362,10 @@ class Naive:
             who_holds, share = self.values(owner, ["owner"])[0], self.values(owner, ["share_bp"])[0]
             if who_holds and share:
                 shares.append((str(who_holds[0]), int(str(share[0]))))
+        controllers, known = self.values(here, ["controllers"])
+        if condition.contracts:
+            shares += [(str(each), BASIS_POINTS) for each in controllers]
+            undeclared = undeclared if known else BASIS_POINTS
         return shares, undeclared
 
     def of_states(self, who: str, condition: Condition) -> Truth:
@@ -526,7 +536,7 @@ class Naive:
             facilities += found
             gaps |= set() if whole else {"facility"}
             way.append(found if whole else [])
-        if not self.joined(way):
+        if not joined(way):
             gaps |= {"span", "segment", "facility"}
         places: dict[tuple[str, tuple[str, ...]], tuple[Here, tuple[str, ...]]] = {}
         for name, field, kinds in [
@@ -537,18 +547,6 @@ class Naive:
             kinds = (here.kind,) if isinstance(here, Entity) else kinds
             places[str(name), kinds] = here, kinds
         return list(places.values()), gaps
-
-    def joined(self, way: list[list[object]]) -> bool:
-        """Return whether the edges, in order, join the two gateways."""
-        (*edges, last) = way[1:]
-        here = way[0]
-        for ends in edges:
-            if len(ends) != 2 or not here or here[0] not in ends:
-                return False
-            rest = list(ends)
-            rest.remove(here[0])
-            here = rest
-        return bool(here) and here == last
 
     # --- whole questions ---
 

@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tests.compliance.naive_logic import disjunction
+from tests.compliance.naive_names import called
 
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.logic import Truth
+from sycee.compliance.profiles import Row
 
 HeldBp = Callable[[str, set[str]], tuple[int, int]]  # shares of an organisation that some hold, and undeclared ones
+
+
+def states_owner(name: str, row: Row) -> Truth:
+    """Return whether a row states that the party of a name is an owner; unknown if it is a state."""
+    truths = [(called(name, [each.name]), each.state) for each in row.owners or ()]
+    return disjunction([None if truth and state else truth for truth, state in truths])
+
+
+def anybody_owns(rows: Iterable[Row], declared: list[str]) -> bool:
+    """Return whether nobody states who owns the party of a row: neither the row nor an organisation with its name."""
+    without = [row for row in rows if row.owners is None and row.status != "recommended"]
+    return any(all(called(name, row.names) is not True for name in declared) for row in without)
 
 
 def with_owners(

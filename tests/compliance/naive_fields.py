@@ -1,4 +1,4 @@
-"""The kinds that fields refer to, and fields of clouds by their places, for the plain judge."""
+"""The kinds that fields refer to, fields of clouds by their places, and ways over edges, for the plain judge."""
 
 from __future__ import annotations
 
@@ -15,3 +15,16 @@ def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
 
 REFERS_TO = {name: kinds for kind in KINDS.values() for name, kinds in kinds_by_field(kind.fields).items()}
 OF_PLACES = {"owner": ("owner", "operator"), "equipment": ("equipment",)}
+
+
+def joined(way: list[list[object]]) -> bool:
+    """Return whether the edges, in order, join the two gateways."""
+    (*edges, last) = way[1:]
+    here = way[0]
+    for ends in edges:
+        if len(ends) != 2 or not here or here[0] not in ends:
+            return False
+        rest = list(ends)
+        rest.remove(here[0])
+        here = rest
+    return bool(here) and here == last

@@ -12,7 +12,7 @@ from tests.compliance.test_ownership import LEVELS, owned
 from sycee.compliance.judging.control import ControlMatch
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.judging.ownership import ListLookup
-from sycee.compliance.profiles import Row
+from sycee.compliance.profiles import Row, RowOwner
 
 pytestmark = pytest.mark.fast
 
@@ -88,3 +88,48 @@ def test_a_long_chain_of_owners_is_followed(share_bp: int) -> None:
     owners = {**chain, names[-1]: held(), "bad": held((names[0], 1001))}
     assert match(BAD, of=names[-1], **owners).truth is True
     assert match(BAD, of="firm", firm=held((names[0], 1001)), **owners).truth is True
+
+
+# --- owners that the list states ---
+
+STATED = row("bad", owners=(RowOwner("Parent Works", "text"), RowOwner("The Republic", "text", state=True)))
+
+
+def test_an_owner_that_the_list_states_is_an_affiliate_though_nobody_declares_the_listed_party() -> None:
+    found = match(STATED, firm=held(identifiers=["Parent Works Ltd"]))
+    assert (found.truth, found.row) == (True, "list: bad")
+    assert found.chain == ("firm owns bad, as list list states",)
+    assert match(STATED, firm=held(identifiers=["Other Works"])).truth is False
+
+
+def test_who_has_an_owner_in_common_by_the_list_is_an_affiliate() -> None:
+    owner = {"owner": held(("grand", 2000), identifiers=["Parent Works"]), "grand": held()}
+    found = match(STATED, firm=held(("owner", 1001)), **owner)
+    assert found.chain == (
+        "owner owns bad, as list list states",
+        "owner holds 1,001 of 10,000 basis points of firm",
+    )
+    assert match(STATED, firm=held(("owner", 1000)), **owner).truth is False
+    assert match(STATED, of="grand", **owner).chain == (
+        "owner owns bad, as list list states",
+        "grand holds 2,000 of 10,000 basis points of owner",
+    )
+
+
+def test_a_state_as_owner_in_common_is_not_modelled() -> None:
+    found = match(STATED, firm=held(("state", 6000)), state=held(identifiers=["The Republic"]))
+    assert found.truth is None
+    assert "is a state: whether parties that it owns are affiliates is not modelled" in found.facts[0].note
+
+
+def test_without_stated_or_declared_owners_of_a_listed_party_anybody_could_own_it() -> None:
+    found = match(BAD, firm=held())
+    assert found.truth is None
+    assert "neither the list nor the network states who owns bad" in found.facts[0].note
+    assert match(row("bad", owners=()), firm=held()).truth is False
+    assert match(BAD, bad=held(), firm=held()).truth is False
+    assert match(row("bad", status="recommended"), firm=held()).truth is False
+    limited = row("bad", parts=("storage",))
+    lookup = ListLookup(listing(limited), EffectiveNetwork(network(firm=held()), AT), 1001, affiliates=True)
+    assert lookup.match("firm", parts=(frozenset({"control"}), True)).truth is False
+    assert lookup.match("firm", parts=(frozenset({"storage"}), True)).truth is None

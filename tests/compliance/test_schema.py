@@ -57,7 +57,7 @@ def profile() -> Document:
     ]
     conditions[4] |= {"control_bp": 2_500, "affiliates": True}
     states = next(each for each in conditions if each.get("test") == "controlled-by")
-    states |= {"control_bp": 2_500, "chain": "multiply", "ties": ["organised", "citizen"]}
+    states |= {"contracts": True, "control_bp": 2_500, "chain": "multiply", "ties": ["organised", "citizen"]}
     in_time: Document = {"fact": "at", "test": "returned-in-time", "hours": 24, "business_days": 1}
     in_time |= {"zone": "Asia/Shanghai", "weekend": ["sunday"], "holidays": "holidays"}
     rule: Document = {
@@ -145,6 +145,7 @@ def listing() -> Document:
                 "party": "somebody else",
                 "also": ["lei:1"],
                 "aliases": [{"name": "somebody, in another script", "source": "text", "note": "a note"}],
+                "owners": [{"name": "an owner", "source": "text", "note": "a note", "state": True}],
                 "status": "pending",
                 "parts": ["transmission"],
                 "purposes": ["payment", "first-profile/wages"],

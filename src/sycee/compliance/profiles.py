@@ -42,7 +42,7 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     vocabulary.SUM_AT_MOST: ("limit", "among", "through"),
     vocabulary.ATTESTED: ("topic", "at_least", "of"),
     vocabulary.RETURNED_IN_TIME: ("hours", "business_days"),
-    vocabulary.CONTROLLED_BY: ("outside", "control_bp", "chain"),
+    vocabulary.CONTROLLED_BY: ("outside", "control_bp", "chain", "contracts"),
 }
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -91,6 +91,7 @@ class Condition:
     purposes: str = ""
     control_bp: Annotated[int, number(1, vocabulary.BASIS_POINTS)] = CONTROL_BP
     affiliates: bool = False  # who owns a listed party, and whom such an owner owns, count as controlled from the list
+    contracts: bool = False  # control other than by shares counts, and must be declared
     outside: bool = False  # the states are those that are not in the set
     home: frozenset[str] = frozenset()  # the states whose own parties are excepted
     home_members: tuple[Member, ...] = ()
@@ -272,10 +273,21 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class RowOwner:
+    """Who owns a listed party, directly or through others. `state`: it is a state, or an authority of one."""
+
+    name: str
+    source: str
+    note: str = ""
+    state: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Row(Dated):
     """One party on a list: `party` is the id of an organisation, an identifier or a name; `also` are other names.
 
-    The source of the row gives these; `aliases` are names with their own sources.
+    The source of the row gives these; `aliases` are names with their own sources. `owners` are None if the list does
+    not state who owns the party.
 
     A row with parts or purposes covers only those. Only a row that is `listed` excludes its party: one that is
     `pending` makes the result unknown, and one that is `recommended` is reported and does not decide.
@@ -291,6 +303,7 @@ class Row(Dated):
     source: str
     note: str = ""
     aliases: tuple[Alias, ...] = ()
+    owners: tuple[RowOwner, ...] | None = None
     place: str = ""
 
     @property
@@ -394,7 +407,8 @@ def parse_list(table: Table) -> List:
 
 def _row(sources: Sequence[Source], table: Table) -> Row:
     aliases = read_tables(table, "aliases", partial(with_source, Alias, sources))
-    return with_source(Row, sources, table, aliases=aliases)
+    owners = read_tables(table, "owners", partial(with_source, RowOwner, sources), empty=True)
+    return with_source(Row, sources, table, aliases=aliases, owners=owners if "owners" in table else None)
 
 
 def with_source(kind: type[T], sources: Sequence[Source], table: Table, **given: Any) -> T:

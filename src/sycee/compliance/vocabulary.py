@@ -188,6 +188,11 @@ KINDS: Final[Mapping[str, Kind]] = {
                 _reference("owner", "the holder", ORGANISATION),
                 _integer("share_bp", "the share, in basis points", most=BASIS_POINTS),
             ),
+            _references(
+                "controllers",
+                "who controls it other than by shares, such as by contract; an empty list: nobody",
+                ORGANISATION,
+            ),
             _text(
                 "authority", "the kind of authority that it is", "judicial", "law-enforcement", "supervisory", "none"
             ),
@@ -449,7 +454,7 @@ SHOWN_BY: Final[Mapping[str, tuple[str, ...]]] = {ACCESSORS: ("stored", "process
 
 # Facts of an organisation that exclude others: a branch is a part of its parent, and a person has no owners. If both
 # could be declared, the expiry of one would change the meaning of the other.
-_OF_FIRMS: Final = ("state", "organised_in", "headquarters", "owners", "dispersed_bp")
+_OF_FIRMS: Final = ("state", "organised_in", "headquarters", "owners", "dispersed_bp", "controllers")
 OF_PERSONS: Final = ("citizen_of", "resides_in", "works_for")
 EXCLUDED: Final[Mapping[str, tuple[str, ...]]] = {
     "organised_in": ("state",),

@@ -2,7 +2,8 @@
 
 Shares are counted as for control: what an owned organisation holds counts as held by its owner, several holdings add
 up, and a branch is owned by the organisation that it is a part of. An organisation does not declare what it holds, so
-the owners of all declared organisations are read. Their undeclared shares could be held by anybody.
+the owners of all declared organisations are read. Their undeclared shares could be held by anybody. `ownership` adds
+the owners that a list states.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Holdings:
 
     def _new_holder(self, id: str) -> Holder:
         node = self._network.node_of_kind(id, (ORGANISATION,))
-        return control.branch(node) or control.owned(node, False)
+        return control.branch(node) or control.with_controllers(control.owned(node, False), must_be_declared=False)
 
     def _owned_from(
         self, own: Iterable[tuple[str, int]], others_bp: Mapping[str, int], held_bp: dict[str, int]

@@ -9,14 +9,15 @@ seed holds through other organisations:
   solved as linear equations.
 
 Undeclared shares could belong to anybody, so that what a seed holds is an interval: where it spans the threshold, the
-result is unknown. The parent of a branch and the employer of a person hold the whole of it.
+result is unknown. The parent of a branch and the employer of a person hold the whole of it, and so does who controls
+an organisation other than by shares.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Final
@@ -29,6 +30,7 @@ from sycee.compliance.vocabulary import BASIS_POINTS
 OWNERS: Final = "owners"
 BRANCH_OF: Final = "branch_of"
 WORKS_FOR: Final = "works_for"
+CONTROLLERS: Final = "controllers"
 PERSON: Final = "person"
 CONSIDERED: Final = "considered for"  # begins the note of a fact that a lookup read, and no condition tests
 
@@ -66,6 +68,7 @@ class Holder:
     shares: tuple[tuple[str, int], ...] = ()
     undeclared_bp: int = 0
     gaps: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()  # holders of the whole that control it other than by shares
 
 
 Holders = Mapping[str, Holder]
@@ -101,6 +104,21 @@ def owned(node: Node, seed: Truth, missing: tuple[str, ...] = (), *, multiply: b
     undeclared -= sum(shares.values()) + (0 if dispersed is None or multiply else dispersed.values[0])
     gaps = (f"{node.id}.{OWNERS}",)
     return Holder(node, seed, missing, shares=tuple(shares.items()), undeclared_bp=max(0, undeclared), gaps=gaps)
+
+
+def with_controllers(holder: Holder, *, must_be_declared: bool) -> Holder:
+    """Return a holder with those that control it other than by shares. Undeclared ones could be anybody."""
+    person = holder.node.get(PERSON)
+    if person is not None and person.value is True:
+        return holder
+    declared = holder.node.get(CONTROLLERS)
+    if declared is None:
+        if not must_be_declared:
+            return holder
+        gaps = (*(holder.gaps if holder.undeclared_bp else ()), f"{holder.node.id}.{CONTROLLERS}")
+        return replace(holder, undeclared_bp=BASIS_POINTS, gaps=gaps)
+    shares = tuple([(each, BASIS_POINTS) for each in declared.values])
+    return replace(holder, shares=holder.shares + shares, controllers=declared.values)
 
 
 class ControlGraph:
@@ -183,6 +201,9 @@ class ControlGraph:
             return f"{id} is a branch of {holding}"
         if holder.tie == WORKS_FOR:
             return f"{id} works for {holding}"
+        by_contract = [each for each in within if each in holder.controllers]
+        if by_contract:
+            return f"{' and '.join(by_contract)} controls {id} other than by shares"
         held = sum(share for owner, share in holder.shares if owner in within)
         verb = "holds" if len(within) == 1 else "together hold"
         return f"{holding} {verb} {held:,} of {BASIS_POINTS:,} basis points of {id}"
@@ -238,7 +259,7 @@ def _tie_facts(holder: Holder, within: tuple[str, ...]) -> list[EffectiveFact]:
     if holder.tie != OWNERS:
         return named_facts(holder.node, (holder.tie,))
     owners = holder.node.get(OWNERS)
-    facts: list[EffectiveFact] = []
+    facts = [] if not set(within).intersection(holder.controllers) else named_facts(holder.node, (CONTROLLERS,))
     for element in owners.nodes if owners is not None else ():
         owner, share = element.get("owner"), element.get("share_bp")
         if owner is not None and share is not None and owner.values[0] in within:

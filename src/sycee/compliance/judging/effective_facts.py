@@ -22,6 +22,8 @@ from sycee.compliance.vocabulary import (
     FLOW,
     KINDS,
     LAW_ENFORCEMENT,
+    OF_PERSONS,
+    ORGANISATION,
     READERS,
     REQUESTING,
     REQUESTS,
@@ -47,6 +49,8 @@ _FIELDS: Final = {of: fields for kind in KINDS.values() for of, fields in _field
 
 # What a cloud has by the place at which it is reached. Who runs that place holds the machines, like its owner.
 _OF_PLACES: Final = {"owner": ("owner", "operator"), "equipment": ("equipment",)}
+_OF_PERSONS: Final = frozenset(("person", *OF_PERSONS))
+_OF_OTHERS: Final = frozenset(EXCLUDED["person"])  # fields that no person has
 _NO_BRANCH: Final = frozenset((*EXCLUDED["branch_of"], "person"))  # fields that a branch does not have
 _ELEMENTS: Final = frozenset(of for of in _FIELDS if of not in KINDS)  # of which no fact has a meaning of its own
 
@@ -223,6 +227,8 @@ class Node:
                 return self.resolve(("resides_in", *path[1:]))
             if name == "state" and "organised_in" in self.facts:
                 return self.resolve(("organised_in", *path[1:]))  # it is of each of them
+            if name in _OF_PERSONS and not _OF_OTHERS.isdisjoint(self.facts):
+                return NO_FACTS  # it is no person
             if self.kind == CLOUD and name in _OF_PLACES:
                 return _together([self.resolve(("facility", each, *path[1:])) for each in _OF_PLACES[name]])
             # A field that the kind does not have is no gap: a facility has no operator of record.
@@ -446,6 +452,17 @@ class EffectiveNetwork:
         if undeclared is None:
             undeclared = self._wrong_kind[id] = self._undeclared(id)
         return undeclared
+
+    def whole(self, organisation: str) -> Node | None:
+        """Return the organisation that a branch is a part of, or itself; None if branches are parts of each other."""
+        node = self.node_of_kind(organisation, (ORGANISATION,))
+        seen = {node.id}
+        while (parent := node.get("branch_of")) is not None:
+            node = self.node_of_kind(parent.values[0], (ORGANISATION,))
+            if node.id in seen:
+                return None
+            seen.add(node.id)
+        return node
 
     def uncached_node(self, entity: Entity) -> Node:
         """Return a new node: for a flow, which is judged once, and for an entity of a question, which is undeclared."""

@@ -5,25 +5,29 @@ with another organisation, may be the listed party: the result is unknown and na
 
 An organisation is controlled from a list if listed organisations, and those they control, together hold shares that
 reach the threshold of control (`control`). Shares of several listed owners add up; chains and circles of owners are
-followed to their end. Undeclared shares could belong to anybody: where they could reach the threshold, the result is
-unknown. So is the control of a circle of owners that hold each other, unless an owner outside the circle is shown to
-control it. Shares below the threshold are no control. A branch is a part of its parent. Where a rule asks for
-affiliates, who owns a listed party by the same threshold counts as listed (`affiliates`).
+followed to their end. Who is declared to control an organisation otherwise, such as by contract, counts like a holder
+of all shares. Undeclared shares could belong to anybody: where they could reach the threshold, the result is unknown.
+So is the control of a circle of owners that hold each other, unless an owner outside the circle is shown to control it.
+Shares below the threshold are no control. A branch is a part of its parent. Where a rule asks for affiliates, who owns
+a listed party by the same threshold counts as listed (`affiliates`), and so does whom the list states as its owner.
+Where neither the list nor the network states who owns a listed party, anybody could.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 from sycee.compliance import names
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging import control
 from sycee.compliance.judging.affiliates import Holdings, OwnersOfListed
-from sycee.compliance.judging.control import BRANCH_OF, OWNERS, ControlGraph, ControlMatch, Holder
+from sycee.compliance.judging.control import BRANCH_OF, CONTROLLERS, OWNERS, ControlGraph, ControlMatch, Holder
 from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction
-from sycee.compliance.judging.party_names import PartyName, index_of, names_in
+from sycee.compliance.judging.party_names import PartyName, index_of, names_in, owners_of
 from sycee.compliance.names import Match
 from sycee.compliance.profiles import List, Row
 from sycee.compliance.vocabulary import ORGANISATION
@@ -44,6 +48,15 @@ class _Listing:
     missing: tuple[str, ...] = ()
     possible: str = ""
     owned: str = ""  # the listed party that the organisation owns, or may own
+    stated: bool = False  # the list states that the organisation owns the party of the row
+
+
+class _Naming(NamedTuple):
+    """A row that may name an organisation; why it is only a possible match, or ""; and whether it names an owner."""
+
+    row: Row
+    possible: str = ""
+    stated: bool = False
 
 
 class ListLookup:
@@ -65,7 +78,7 @@ class ListLookup:
         self._index = index_of(listed)
         self._rows = {number: row for number, row in enumerate(listed.rows) if row.in_force(at)}
         self.limited = any(row.parts or row.purposes for row in self._rows.values())
-        self._named: dict[str, tuple[tuple[Row, str], ...]] = {}
+        self._named: dict[str, tuple[_Naming, ...]] = {}
         self._matches: dict[tuple[str, Limit, Limit, tuple[PartyName, ...]], ControlMatch] = {}
 
     def match(
@@ -92,11 +105,13 @@ class ListLookup:
             node = self._organisation(id)
             of = self._listed(node, parts, purposes, products if id == organisation else ())
             of = listings[id] = of if of.listed else self._or_owner(of, node, parts, purposes)
-            return control.branch(node, of.listed, of.missing) or control.owned(node, of.listed, of.missing)
+            return control.branch(node, of.listed, of.missing) or control.with_controllers(
+                control.owned(node, of.listed, of.missing), must_be_declared=False
+            )
 
         graph = ControlGraph(organisation, holder_of, self._control_bp)
         if graph.truth:
-            return self._covered(graph, listings)
+            return self._covered(graph, listings, (parts, purposes))
         decided = graph.truth is False
         missing = () if decided else graph.missing()
         listing = _shown(listings, decided=decided)
@@ -129,14 +144,14 @@ class ListLookup:
         undecided: _Listing | None = None
         similar: _Listing | None = None
         advice: Row | None = None
-        for row, possible in (*self._rows_of(node), *self._rows_of_products(products)):
+        for row, possible, stated in (*self._rows_of(node), *self._rows_of_products(products)):
             met = conjunction((_meets(row.parts, parts), _meets(row.purposes, purposes)))
             if met is False:
                 continue
             if possible and row.status != "recommended":
                 similar = similar or _Listing(None, row, possible=possible)
             elif row.status == "listed" and met and not possible:
-                return _Listing(True, row)
+                return _Listing(True, row, stated=stated)
             elif row.status == "recommended":
                 advice = advice or row
             else:
@@ -162,22 +177,54 @@ class ListLookup:
             )
         owned = self._owners[key].owned_by(node.id)
         if owned.truth is False:
-            return own
+            row = self._unowned(parts, purposes)
+            if row is None or own.listed is None:
+                return own
+            return _Listing(None, row, possible=f"neither the list nor the network states who owns {row.party}")
         row = self._listed(self._organisation(owned.party), parts, purposes, ()).row
         if owned.truth:
             return _Listing(True, row, owned=owned.party)
         return replace(own, listed=None, row=own.row or row, missing=own.missing + owned.missing, owned=owned.party)
 
-    def _rows_of(self, node: Node) -> tuple[tuple[Row, str], ...]:
-        """Return the rows that may name a node, each with the reason why it is only a possible match, or ""."""
+    def _unowned(self, parts: Limit, purposes: Limit) -> Row | None:
+        """Return the first row that could decide and of whose party nobody states the owners."""
+        limits = ((row, _meets(row.parts, parts), _meets(row.purposes, purposes)) for row in self._ownerless)
+        return next((row for row, *met in limits if conjunction(met) is not False), None)
+
+    @cached_property
+    def _ownerless(self) -> tuple[Row, ...]:
+        """The rows without owners that no declared organisation is surely named by."""
+        rows = {n: row for n, row in self._rows.items() if row.owners is None and row.status != "recommended"}
+        for each in self._network.network.of_kind(ORGANISATION) if rows else ():
+            for number, possible in self._rows_named(self._organisation(each.id)).items():
+                if not possible:
+                    rows.pop(number, None)
+        return tuple(rows.values())
+
+    def _rows_of(self, node: Node) -> tuple[_Naming, ...]:
+        """Return the rows that may name a node, or one of whose party it may be an owner."""
         named = self._named.get(node.id)
         if named is None:
             found = self._rows_named(node)
             for code, other in self._names.sharing(node):
                 for number in self._rows_named(self._network.node(other)):
                     found.setdefault(number, f"{other}, which may be the party of the row, declares {code} too")
-            named = self._named[node.id] = tuple((self._rows[number], possible) for number, possible in found.items())
+            named = tuple(_Naming(self._rows[number], possible) for number, possible in found.items())
+            named = self._named[node.id] = named + tuple(self._rows_owned(node))
         return named
+
+    def _rows_owned(self, node: Node) -> Iterator[_Naming]:
+        """Yield the rows of whose party the list states, or may state, that the node is an owner."""
+        for name in self._names.of(node) if self._holdings is not None else ():
+            for number, match in owners_of(self.list).find(name.text).items():
+                row = self._rows.get(number)
+                if row is not None:
+                    possible = _possible(name, match) if match.how else ""
+                    if not possible and all(each.state for each in row.owners or () if each.name == match.name):
+                        possible = (
+                            f"{match.name} is a state: whether parties that it owns are affiliates is not modelled"
+                        )
+                    yield _Naming(row, possible, stated=True)
 
     def _rows_named(self, node: Node) -> dict[int, str]:
         """Return the same by the number of the row, without rows of organisations with which the node shares a code."""
@@ -191,22 +238,27 @@ class ListLookup:
                         found[number] = ""
         return found
 
-    def _rows_of_products(self, products: tuple[PartyName, ...]) -> list[tuple[Row, str]]:
+    def _rows_of_products(self, products: tuple[PartyName, ...]) -> list[_Naming]:
         """Return the rows that may name a product, each with the reason."""
         found = [(name, self._index.find(name.text)) for name in products]
         return [
-            (self._rows[number], _possible(name, match))
+            _Naming(self._rows[number], _possible(name, match))
             for name, matches in found
             for number, match in matches.items()
             if number in self._rows
         ]
 
-    def _covered(self, graph: ControlGraph, listings: Mapping[str, _Listing]) -> ControlMatch:
+    def _covered(
+        self, graph: ControlGraph, listings: Mapping[str, _Listing], limits: tuple[Limit, Limit]
+    ) -> ControlMatch:
         rows = [(id, row) for id in graph.seeds() if (row := listings[id].row) is not None]
         facts: list[EffectiveFact] = []
         owning: list[str] = []
         for id, row in rows:
             party = listings[id].owned
+            owner = self._listed(self._organisation(party), *limits, ()) if party else listings[id]
+            if owner.stated:
+                owning.append(f"{party or id} owns {row.party}, as list {self.list.id} states")
             facts += _naming_facts(self._organisation(party) if party else graph.holders[id].node, row)
             if party and self._holdings is not None:
                 links, ties = self._holdings.between(id, party)
@@ -236,7 +288,7 @@ class ListLookup:
         return f"{self.list.id}: {match}{row.party}{status}{_limits(row)}"
 
 
-_OF_CONTROL = ("identifiers", BRANCH_OF, OWNERS, "dispersed_bp")
+_OF_CONTROL = ("identifiers", BRANCH_OF, OWNERS, "dispersed_bp", CONTROLLERS)
 
 
 def _naming_facts(node: Node, row: Row) -> list[EffectiveFact]:

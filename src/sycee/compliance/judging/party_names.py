@@ -32,6 +32,12 @@ def index_of(listed: List) -> NameIndex:
     return NameIndex((number, name) for number, row in enumerate(listed.rows) for name in row.names)
 
 
+@lru_cache(maxsize=_LISTS_MAX)
+def owners_of(listed: List) -> NameIndex:
+    """Return the names of those that own listed parties, each with the number of the row."""
+    return NameIndex((number, owner.name) for number, row in enumerate(listed.rows) for owner in row.owners or ())
+
+
 def owner_of(path: str) -> str:
     """Return the entity or element to which a fact belongs, by the path of the fact."""
     return path.rpartition(".")[0]

@@ -16,7 +16,16 @@ from typing import Final, NamedTuple
 
 from sycee.compliance.facts import Assurance
 from sycee.compliance.judging import control
-from sycee.compliance.judging.control import BRANCH_OF, OWNERS, PERSON, WORKS_FOR, ControlGraph, ControlMatch, Holder
+from sycee.compliance.judging.control import (
+    BRANCH_OF,
+    CONTROLLERS,
+    OWNERS,
+    PERSON,
+    WORKS_FOR,
+    ControlGraph,
+    ControlMatch,
+    Holder,
+)
 from sycee.compliance.judging.effective_facts import EffectiveFact, EffectiveNetwork, Node
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction, negation
 from sycee.compliance.judging.ownership import Limit
@@ -38,7 +47,7 @@ _ORGANISED_IN: Final = "organised_in"
 _CITIZEN_OF: Final = "citizen_of"
 _RESIDES_IN: Final = "resides_in"
 _HEADQUARTERS: Final = "headquarters"
-_OF_ORGANISATIONS: Final = (_STATE, _ORGANISED_IN, _HEADQUARTERS, BRANCH_OF, OWNERS, "dispersed_bp")
+_OF_ORGANISATIONS: Final = (_STATE, _ORGANISED_IN, _HEADQUARTERS, BRANCH_OF, OWNERS, "dispersed_bp", CONTROLLERS)
 _OF_PERSONS: Final = (PERSON, _CITIZEN_OF, _RESIDES_IN, WORKS_FOR)
 
 
@@ -64,6 +73,7 @@ class StateLookup:
         self._outside = condition.outside
         self._ties = condition.ties
         self._control_bp = condition.control_bp
+        self._contracts = condition.contracts
         self._multiply = condition.chain == MULTIPLY
         self._network = network
         states = condition.set_name or ", ".join(sorted(self._states))
@@ -87,7 +97,7 @@ class StateLookup:
         if graph.truth is False:
             note = "neither the party nor its controllers are of these states"
             return ControlMatch(False, self._facts(graph, note, self._all_facts(graph)))
-        home = self._is_home(self._whole(self._node(organisation)))
+        home = self._is_home(self._network.whole(organisation))
         truth = conjunction((graph.truth, negation(home.truth)))
         if truth is False:
             note = "a party of the home state is excepted"
@@ -116,7 +126,8 @@ class StateLookup:
         seed = conjunction((located.truth, negation(home.truth)))
         missing = (*located.missing, *home.missing) if seed is None else ()
         if not _is_person(node):
-            return control.owned(node, seed, missing, multiply=self._multiply)
+            holder = control.owned(node, seed, missing, multiply=self._multiply)
+            return control.with_controllers(holder, must_be_declared=True) if self._contracts else holder
         if EMPLOYED not in self._ties or home.truth:
             return Holder(node, seed, missing)
         return self._employed(node, seed, missing, home)
@@ -127,7 +138,7 @@ class StateLookup:
         if employers is None:
             gaps = (f"{node.id}.{WORKS_FOR}", *home.missing)
             return Holder(node, seed, missing, WORKS_FOR, (), BASIS_POINTS, gaps)
-        homes = {employer: self._is_home(self._whole(self._node(employer))) for employer in employers.values}
+        homes = {employer: self._is_home(self._network.whole(employer)) for employer in employers.values}
         abroad = [employer for employer, of in homes.items() if of.truth is False]
         undecided = [of for of in homes.values() if of.truth is None]
         if home.truth is None and abroad:
@@ -175,16 +186,6 @@ class StateLookup:
         if fact is None:
             return _Answer(None, (), (f"{node.id}.{name}",))
         return _NO if self._home.isdisjoint(fact.values) else _Answer(True, (fact,))
-
-    def _whole(self, node: Node) -> Node | None:
-        """Return the organisation that a branch is a part of; None if branches are parts of each other."""
-        seen = {node.id}
-        while (parent := node.get(BRANCH_OF)) is not None:
-            node = self._node(parent.values[0])
-            if node.id in seen:
-                return None
-            seen.add(node.id)
-        return node
 
     def _facts(self, graph: ControlGraph, note: str, *facts: Iterable[EffectiveFact]) -> tuple[EffectiveFact, ...]:
         """Return the lookup itself as a fact, and further facts. The states are no declaration, but of the profile."""
