@@ -40,9 +40,9 @@ def share_a_party(judge: Naive, condition: Condition, one: Entity, other: Entity
     if not condition.through:
         return False
     leaves = [leaf for each in condition.through for leaf in each.leaves()]
-    (these, whole), (those, other_whole) = (third_parties(judge, leaves, each) for each in (one, other))
+    (these, known), (those, other_known) = (third_parties(judge, leaves, each) for each in (one, other))
     truths: list[Truth] = [conjunction([these[each], those[each]]) for each in these.keys() & those.keys()]
-    if (not whole and (those or not other_whole)) or (not other_whole and these):
+    if (not known and (those or not other_known)) or (not other_known and these):
         truths.append(None)
     return conjunction([same_party(party(judge, one, "from"), party(judge, other, "from")), disjunction(truths)])
 
@@ -52,8 +52,8 @@ def third_parties(judge: Naive, leaves: list[Condition], flow: Entity) -> tuple[
     complete = True
     frame: dict[str, Entity | Element | str | None] = {"subject": flow, "element": flow, "flow": flow}
     for leaf in leaves:
-        values, whole = judge.values(flow, leaf.fact.split("."))
-        complete = complete and whole
+        values, known = judge.values(flow, leaf.fact.split("."))
+        complete = complete and known
         for each in values:
             of_list = leaf.test == "any-listed"
             truth = (
@@ -61,7 +61,7 @@ def third_parties(judge: Naive, leaves: list[Condition], flow: Entity) -> tuple[
                 if of_list
                 else judge.controlled(str(each), leaf)
             )
-            found.setdefault(each, []).append(truth)
+            found.setdefault(whole(judge, each) or each, []).append(truth)
     truths = {each: disjunction(of) for each, of in found.items()}
     return {each: truth for each, truth in truths.items() if truth is not False}, complete
 
@@ -79,7 +79,17 @@ def same_parties(judge: Naive, one: Entity, other: Entity) -> Truth:
 
 def party(judge: Naive, flow: Entity, end: str) -> Party:
     participants, organisations = judge.values(flow, [end])[0], judge.values(flow, [end, "organisation"])[0]
-    return participants[0] if participants else None, organisations[0] if organisations else None
+    return participants[0] if participants else None, whole(judge, organisations[0]) if organisations else None
+
+
+def whole(judge: Naive, organisation: object) -> object:
+    """Return the organisation that a branch is a part of, or itself; None in a circle of branches."""
+    for _ in range(100):
+        parents, _ = judge.values(judge.resolved(organisation, "organisation"), ["branch_of"])
+        if not parents:
+            return organisation
+        organisation = parents[0]
+    return None
 
 
 def same_party(one: Party, other: Party) -> Truth:

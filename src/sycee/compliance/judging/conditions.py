@@ -369,7 +369,7 @@ class ConditionCompiler:
             return None
         found = [(self.compile_path(leaf.fact, roots), partial(_truth_of, self._lookup(leaf))) for leaf in leaves]
         key = tuple(_without_place(leaf) for leaf in leaves)
-        return self._shared.setdefault(key, SharedParties(found))
+        return self._shared.setdefault(key, SharedParties(self._network, found))
 
     def _deadline_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile `returned-in-time`. The fact is the list of transfers, or a moment of the elements of such a list."""

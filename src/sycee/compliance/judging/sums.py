@@ -2,8 +2,8 @@
 
 A regime counts what two parties exchange, in however many flows and in either direction. Flows of one sender to several
 receivers count together where a third party that the sum names participates in all of them. The parties are the
-organisations of the participants. A number that is missing, or a flow that may be between the same parties, makes a sum
-uncertain: it lies between a least and, if known, a most.
+organisations of the participants, a branch being a part of its parent. A number that is missing, or a flow that may be
+between the same parties, makes a sum uncertain: it lies between a least and, if known, a most.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class SharedParties:
     Two flows of one sender count together if one party is found in both: the sender deals with it in each of them.
     """
 
-    def __init__(self, found: Sequence[tuple[PathResolver, Callable[[str], Truth]]]) -> None:
+    def __init__(self, network: EffectiveNetwork, found: Sequence[tuple[PathResolver, Callable[[str], Truth]]]) -> None:
+        self._network = network
         self._found = found
 
     def are_shared(self, one: Node, other: Node) -> tuple[Truth, tuple[str, ...]]:
@@ -81,7 +82,9 @@ class SharedParties:
                 for value in {str(value): None for leaf in path.leaves for value in leaf.values}:
                     truth = is_party(value)
                     if truth is not False:
-                        parties[value] = disjunction([truth, parties.get(value, False)])
+                        whole = self._network.whole(value)
+                        party = value if whole is None else whole.id
+                        parties[party] = disjunction([truth, parties.get(party, False)])
             cached = flow.results[self] = (parties, tuple(dict.fromkeys(gaps)))
         return cached
 
@@ -185,10 +188,11 @@ class FlowPairs:
 
     @cached_property
     def _organisations(self) -> dict[str, str | None]:
-        """The organisation of each participant."""
+        """The organisation of each participant, of a branch its parent; None if it is not known."""
         at = self._network.at
         declared = ((each.id, each.value_on("organisation", at)) for each in self._network.network.of_kind(PARTICIPANT))
-        return {id: None if organisation is None else str(organisation) for id, organisation in declared}
+        wholes = {id: None if value is None else self._network.whole(str(value)) for id, value in declared}
+        return {id: None if whole is None else whole.id for id, whole in wholes.items()}
 
     def _parties(self, flow: Node | Entity) -> tuple[Party, Party]:
         return self._party(flow, "from"), self._party(flow, "to")
