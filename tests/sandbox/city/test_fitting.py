@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from sycee.core.errors import UsageError
 from sycee.sandbox.city import quantiles
-from sycee.sandbox.city.fitting import ipf, largest_remainder, tilted
+from sycee.sandbox.city.fitting import ipf, tilted
 from sycee.sandbox.city.households import size_counts
+from sycee.sandbox.city.rounding import largest_remainder
 
 positive = st.integers(1, 1_000)
 

@@ -1,8 +1,4 @@
-"""Fitting of tables to published sums, and rounding of tables to integers that keep an exact sum.
-
-`ipf` is iterative proportional fitting (Deming and Stephan 1940), by the library ipfn. `largest_remainder` is
-Hamilton's method in exact integers: equal weights give equal results on every machine.
-"""
+"""Fitting of tables to published sums by iterative proportional fitting (Deming and Stephan 1940), with ipfn."""
 
 from __future__ import annotations
 
@@ -21,7 +17,6 @@ with extra("sandbox"):
 CONVERGED: Final = 1e-10  # error of a sum, relative to the total, at which fitting ends
 ERROR_MAX: Final = 1e-6  # the same for a table that is accepted after ITERATIONS_MAX
 ITERATIONS_MAX: Final = 2_000
-GRID: Final = 1 << 20  # cells are rounded to multiples of 1 / GRID before they become weights
 
 _TILT_STEPS: Final = 200
 
@@ -63,32 +58,6 @@ def ipf(seed: Array, sums: Sequence[tuple[Sequence[int], Array]], what: str) -> 
             hint="give a weight above zero to a cell that the sums need, or correct a sum",
         )
     return fitted
-
-
-def largest_remainder(weights: Array, total: int) -> Array:
-    """Return integers in proportion to `weights` whose sum is `total`: int64, with the shape of `weights`.
-
-    Each is its exact share rounded down or up. Of equal remainders the first cells are rounded up. Weights are not
-    negative; floats are rounded to multiples of 1 / GRID first. Raises ValueError if all weights are zero and the total
-    is not.
-    """
-    flat = weights.ravel()
-    if flat.dtype.kind == "f":
-        flat = np.rint(flat * GRID)
-    whole = flat.astype(np.int64).astype(object)  # Python's integers: products exceed 64 bits
-    scale = int(whole.sum()) if whole.size else 0
-    if not scale:
-        if total:
-            raise ValueError(f"{total} cannot be divided by weights that are all zero")
-        return np.zeros(weights.shape, np.int64)
-    products = whole * total
-    parts: Array = (products // scale).astype(np.int64)
-    missing = total - int(parts.sum())
-    if missing:
-        remainders = products % scale
-        order = np.argsort(-remainders, kind="stable")
-        parts[order[:missing]] += 1
-    return parts.reshape(weights.shape)
 
 
 def tilted(shares: Array, mean: float, what: str) -> Array:

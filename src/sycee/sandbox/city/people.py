@@ -17,8 +17,9 @@ from sycee.core.arrays import Array
 from sycee.core.limits import I64_MAX
 from sycee.sandbox.city import households, quantiles
 from sycee.sandbox.city.definition import Band, CityFile, Share
-from sycee.sandbox.city.fitting import ipf, largest_remainder, tilted
+from sycee.sandbox.city.fitting import ipf, tilted
 from sycee.sandbox.city.model import CARD_WALLET, FEMALE, MALE, NO_WALLET, PHONE_WALLET, PPM, Persons
+from sycee.sandbox.city.rounding import largest_remainder
 from sycee.sandbox.seeded_choices import Stream
 
 MONTHS: Final = 12

@@ -9,8 +9,9 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.sandbox.city.definition import CityFile
-from sycee.sandbox.city.fitting import ipf, largest_remainder
+from sycee.sandbox.city.fitting import ipf
 from sycee.sandbox.city.model import PPM, Merchants, Persons
+from sycee.sandbox.city.rounding import largest_remainder
 from sycee.sandbox.seeded_choices import Stream
 
 # Mean distance of two points of a square with side 1 (Robbins 1978: (2 + √2 + 5 ln(1 + √2)) / 15).

@@ -13,6 +13,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.sandbox.behaviour.layout import PPM
 from sycee.sandbox.behaviour.parameters import Parameters
+from sycee.sandbox.city.rounding import largest_remainder
 
 ROUNDS: Final = 3
 
@@ -41,19 +42,9 @@ def by_group(total: Array, base: Array) -> Array:
 
     Parts add up exactly, by largest remainders. All goes to the first group if `base` is zero.
     """
-    weights = [int(each) for each in base.tolist()]
-    whole = sum(weights)
-    if not whole:
-        weights, whole = [1] + [0] * (len(weights) - 1), 1
-    rows = []
-    for amount in total.tolist():
-        sign, size = (-1, -amount) if amount < 0 else (1, amount)
-        parts = [size * weight // whole for weight in weights]
-        order = sorted(range(len(weights)), key=lambda at: (-(size * weights[at] % whole), at))
-        for at in order[: size - sum(parts)]:
-            parts[at] += 1
-        rows.append([sign * part for part in parts])
-    return np.array(rows, np.int64).reshape(len(rows), len(weights))
+    weights = base if base.any() else np.arange(base.size) == 0
+    rows = [int(np.sign(amount)) * largest_remainder(weights, abs(amount)) for amount in total.tolist()]
+    return np.array(rows, np.int64).reshape(len(rows), base.size)
 
 
 def _times(amount: int, share: int) -> int:

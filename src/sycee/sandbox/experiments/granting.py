@@ -17,7 +17,7 @@ from sycee.sandbox.behaviour import of_programme, variants
 from sycee.sandbox.behaviour import setting as settings
 from sycee.sandbox.behaviour.design import Design
 from sycee.sandbox.behaviour.parameters import Parameters
-from sycee.sandbox.city.fitting import largest_remainder
+from sycee.sandbox.city.rounding import largest_remainder
 from sycee.sandbox.engine.run import Place
 from sycee.sandbox.ledger_run import hours
 from sycee.sandbox.ledger_run.recipients import SPARE_STREAM, first_days, registering

@@ -8,12 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
+
 from sycee.core import documents, money
 from sycee.core.errors import UsageError
 from sycee.programmes import definition
 from sycee.programmes.definition import REPLAY_BEACON, SHARED_MODES, PacketClass, Programme, Stratum, Window
 from sycee.programmes.published_results import Published
 from sycee.programmes.zones import Zone
+from sycee.sandbox.city.rounding import largest_remainder
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_NS: Final = 60 * 10**9
@@ -73,12 +76,8 @@ def _zones(programme: Programme, counts: Sequence[int]) -> list[Zone]:
 
 
 def _divided(total: int, weights: Sequence[int]) -> list[int]:
-    """Return whole numbers of this sum, in proportion to the weights; the largest remainders are rounded up."""
-    whole = [total * weight // sum(weights) for weight in weights]
-    by_rest = sorted(range(len(weights)), key=lambda at: (-(total * weights[at] % sum(weights)), at))
-    for at in by_rest[: total - sum(whole)]:
-        whole[at] += 1
-    return whole
+    found: list[int] = largest_remainder(np.array(weights, np.int64), total).tolist()
+    return found
 
 
 def text_of(programme: Programme) -> str:
