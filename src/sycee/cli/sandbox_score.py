@@ -60,9 +60,8 @@ def score(
     )
     for each in found.scores:
         result = each.result
-        row = {"name": result.outcome, "sector": result.sector, "date": result.date and result.date.isoformat()}
         shown.add_row(
-            pages.row_name(row),
+            pages.result_name(result, found),
             f"{result.low:.4g} to {result.high:.4g}" if result.is_interval else f"{result.low:.4g}",
             f"{each.quantiles['50']:.4g}",
             f"{each.quantiles['5']:.4g} to {each.quantiles['95']:.4g}",
@@ -80,9 +79,7 @@ def score(
         if each.result.outcome in SHARES and each.result.high > 1:
             note(f"{each.result.outcome} is {each.result.high:g}, and a share is from 0 to 1: write 71 % as 0.71")
     for missing in found.missing:
-        result = missing.result
-        row = {"name": result.outcome, "sector": result.sector, "date": result.date and result.date.isoformat()}
-        show(f"not predicted: {pages.row_name(row)}: {missing.why}")
+        show(f"not predicted: {pages.result_name(missing.result, found)}: {missing.why}")
     if out is not None:
         note(f"scores stored in {out}")
     if page is not None:

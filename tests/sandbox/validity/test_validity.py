@@ -12,12 +12,13 @@ import pytest
 
 from sycee import cli, data
 from sycee.core.errors import UsageError
+from sycee.report.page import Table
 from sycee.sandbox.behaviour import parameters, variants
 from sycee.sandbox.experiments import comparing
 from sycee.sandbox.inference import fitting, posterior
 from sycee.sandbox.pilots import description, published, town
 from sycee.sandbox.pilots.simulation import Key, Simulation
-from sycee.sandbox.validity import predicting, scoring
+from sycee.sandbox.validity import pages, predicting, scoring
 
 LUOHU = description.load("luohu-2020")
 FEW: dict[str, Any] = {"draws": 6, "people": 2_000, "seed": 3}
@@ -128,6 +129,26 @@ def test_crps_and_pit_follow_their_definitions() -> None:
     assert found.crps == pytest.approx(sum(abs(each - 2) for each in sample) / 4 - pairs)
 
 
+def test_scores_of_several_pilots_name_them_and_show_what_was_not_predicted() -> None:
+    other = published.parse(
+        b'pilot = "q"\n[[outcome]]\nname = "mpc"\nvalue = 9\nsource = "s"\nmark = "1"\n'
+        b'[[outcome]]\nname = "claim_rate"\nlow = 0.4\nhigh = 0.5\nsource = "s"\nmark = "1"\n',
+        "q.toml",
+    )
+    alone = scoring.score(made([1.0, 2.0, 3.0]), result("value = 2"))
+    found = scoring.together([alone, scoring.score(made([1.0, 2.0, 3.0]) | {"pilot": "q"}, other)])
+    assert [pages.result_name(each.result, found) for each in found.scores] == ["q: mpc", "p: mpc"]
+    assert pages.result_name(alone.scores[0].result, alone) == "mpc"
+    stored = found.as_json()
+    assert [each["pilot"] for each in (*stored["scores"], *stored["not_predicted"])] == ["q", "p", "q"]
+    table = pages.scores_page(found, []).sections[0].blocks[-1]
+    assert isinstance(table, Table)
+    ((name, value, why),) = table.rows
+    assert (name, value) == ("q: claim rate", "0.4 to 0.5")
+    assert "add claim_rate to `ask.outcomes`" in str(why)
+    assert len(pages.scores_page(alone, []).sections[0].blocks) == 2
+
+
 def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pilot = tmp_path / "mine.toml"
     pilot.write_text(data.content(description.FOLDER, "suzhou-2020").decode().replace("suzhou-2020", "mine"))
@@ -152,6 +173,8 @@ def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytes
     assert json.loads(capsys.readouterr().out)["values"] == {"results": 1, "in_50": 0, "in_90": 0}
     assert cli.main(["sandbox", "score", str(out), "luohu-2020"]) == 2
     assert 'the results are of "luohu-2020"' in capsys.readouterr().err
+    assert cli.main(["sandbox", "score", str(out), str(pilot)]) == 2
+    assert "this file is the description of a pilot" in capsys.readouterr().err
     assert cli.main(["sandbox", "score", str(out)]) == 2
     assert cli.main(["sandbox", "score", *[str(out), str(results)] * 2]) == 2
     assert "are named twice" in capsys.readouterr().err

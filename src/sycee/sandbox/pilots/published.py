@@ -25,6 +25,7 @@ VALUE_MAX: Final = 1e12
 class Result:
     """One published result. `low` equals `high` for a value that is not an interval."""
 
+    pilot: str
     outcome: str
     date: date | None
     sector: str | None
@@ -66,13 +67,16 @@ def load(source: Path | str) -> Published:
 def parse(content: bytes, file: str) -> Published:
     """Return the results in a TOML text; `file` is the name for errors. Errors as `load`."""
     table = documents.parse(content, file)
+    right = 'the file of its results, which begins with `pilot = "NAME"`'
+    if isinstance(table.value("pilot", right), dict):
+        raise table.error("pilot", "this file is the description of a pilot", right=right)
     pilot = table.text("pilot")
-    results = tuple(_result(each) for each in table.tables("outcome"))
+    results = tuple(_result(each, pilot) for each in table.tables("outcome"))
     table.finish()
     return Published(pilot, results, blake3(content).hexdigest())
 
 
-def _result(table: Table) -> Result:
+def _result(table: Table, pilot: str) -> Result:
     outcome = table.choice("name", tuple(OUTCOMES))
     for key in ("date", "sector", "horizon_days", "value", "low", "high"):
         table.offer(key)
@@ -90,4 +94,4 @@ def _result(table: Table) -> Result:
     source = table.text("source")
     mark = str(table.value("mark", 'how it was read, such as "1" for one source'))
     table.finish()
-    return Result(outcome, when, sector, horizon, low, high, source, mark)
+    return Result(pilot, outcome, when, sector, horizon, low, high, source, mark)

@@ -113,7 +113,7 @@ def synthetic_results(pilot: Description, seed: int, number: int, people: int) -
     return Published(
         pilot.name,
         tuple(
-            Result(key.outcome, key.date, key.sector, None, value, value, SYNTHETIC, SYNTHETIC)
+            Result(pilot.name, key.outcome, key.date, key.sector, None, value, value, SYNTHETIC, SYNTHETIC)
             for key, value in simulation.values(outcome).items()
             if value is not None
         ),

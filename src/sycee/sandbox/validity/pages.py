@@ -11,6 +11,7 @@ from sycee.report.chart import Drawing
 from sycee.report.page import Block, Facts, Notice, Page, Paragraph, Plot, Points, Section, Table, Tile, Tiles, YesNo
 from sycee.report.page import columns as headings
 from sycee.sandbox.pilots.description import OUTCOMES, UNIT_AMOUNT
+from sycee.sandbox.pilots.published import Result
 from sycee.sandbox.validity.scoring import Score, Scores
 
 SYNTHETIC: Final = "synthetic data"
@@ -90,7 +91,7 @@ def scores_page(scores: Scores, predictions: list[dict[str, Any]]) -> Page:
             ),
         ),
         sections=(
-            Section("scores", "Where results fell", "Scores", (plot, scores_table(scores))),
+            Section("scores", "Where results fell", "Scores", (plot, scores_table(scores), *_missing(scores))),
             Section("record", "Which predictions", "Record", tuple(_record(each) for each in predictions)),
         ),
         footer="This page is one file and needs no network.",
@@ -99,7 +100,7 @@ def scores_page(scores: Scores, predictions: list[dict[str, Any]]) -> Page:
 
 def scaled_bands(scores: Scores) -> Drawing:
     """Return the plot of results in their bands, each scaled to its own."""
-    rows = [_band(each).scaled() for each in scores.scores]
+    rows = [_band(each, scores).scaled() for each in scores.scores]
     return bands(rows, label="widths of the 90 % band from the median", limit=SCALE_LIMIT)
 
 
@@ -114,10 +115,17 @@ def row_name(row: dict[str, Any]) -> str:
     return " ".join(part for part in (name, row["sector"], row["date"]) if part)
 
 
-def _band(each: Score) -> Band:
+def result_name(result: Result, scores: Scores) -> str:
+    """Return a result in words, with its pilot if the scores are of several."""
+    date = result.date.isoformat() if result.date else None
+    name = row_name({"name": result.outcome, "sector": result.sector, "date": date})
+    pilots = {each.result.pilot for each in scores.scores} | {each.result.pilot for each in scores.missing}
+    return f"{result.pilot}: {name}" if len(pilots) > 1 else name
+
+
+def _band(each: Score, scores: Scores) -> Band:
     result = each.result
-    row = {"name": result.outcome, "sector": result.sector, "date": result.date.isoformat() if result.date else None}
-    return Band(row_name(row), _of(each.quantiles), (result.low, result.high), each.in_90)
+    return Band(result_name(result, scores), _of(each.quantiles), (result.low, result.high), each.in_90)
 
 
 def _quantiles(row: dict[str, Any]) -> tuple[float, float, float, float, float]:
@@ -199,8 +207,8 @@ def scores_table(scores: Scores) -> Table:
         headings("result", ">published", ">median", ">5 to 95 %", "=in 90 %", "=in 50 %", ">PIT", ">CRPS", "source"),
         tuple(
             (
-                _band(each).name,
-                _published(each),
+                result_name(each.result, scores),
+                _published(each.result),
                 f"{each.quantiles['50']:.4g}",
                 f"{each.quantiles['5']:.4g} to {each.quantiles['95']:.4g}",
                 YesNo(each.in_90, "hit" if each.in_90 else "miss"),
@@ -215,6 +223,12 @@ def scores_table(scores: Scores) -> Table:
     )
 
 
-def _published(each: Score) -> str:
-    result = each.result
+def _missing(scores: Scores) -> tuple[Table, ...]:
+    """Return the table of results that were not predicted; nothing if all were."""
+    rows = tuple((result_name(each.result, scores), _published(each.result), each.why) for each in scores.missing)
+    columns = headings("result", ">published", "why")
+    return (Table("Published results that were not predicted.", columns, rows, stacked=True),) if rows else ()
+
+
+def _published(result: Result) -> str:
     return f"{result.low:.4g} to {result.high:.4g}" if result.is_interval else f"{result.low:.4g}"

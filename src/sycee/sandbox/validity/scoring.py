@@ -206,6 +206,7 @@ def _sorted(scores: Iterable[Score]) -> tuple[Score, ...]:
 
 def _result(each: Result) -> dict[str, Any]:
     return {
+        "pilot": each.pilot,
         "name": each.outcome,
         "date": each.date.isoformat() if each.date else None,
         "sector": each.sector,
