@@ -79,6 +79,11 @@ def bands(rows: Sequence[Band], *, label: str, limit: float | None = None) -> Dr
     return draw
 
 
+def not_drawn(count: int) -> str:
+    """Return a blank and the sentence about rows of `count` that `bands` leaves out; "" if it draws all."""
+    return f" Only the first {BANDS_MAX} of {count} rows are drawn." if count > BANDS_MAX else ""
+
+
 def _fitted(name: str, width: int) -> str:
     """Return a name in one or two lines of this width; a longer one is cut."""
     lines = textwrap.wrap(name, width) or [name]

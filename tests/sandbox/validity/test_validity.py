@@ -12,7 +12,7 @@ import pytest
 
 from sycee import cli, data
 from sycee.core.errors import UsageError
-from sycee.report.page import Table
+from sycee.report.page import Block, Plot, Table
 from sycee.sandbox.behaviour import parameters, variants
 from sycee.sandbox.experiments import comparing
 from sycee.sandbox.inference import fitting, posterior
@@ -147,6 +147,27 @@ def test_scores_of_several_pilots_name_them_and_show_what_was_not_predicted() ->
     assert (name, value) == ("q: claim rate", "0.4 to 0.5")
     assert "add claim_rate to `ask.outcomes`" in str(why)
     assert len(pages.scores_page(alone, []).sections[0].blocks) == 2
+
+
+def test_a_plot_of_ratios_has_no_counts_and_says_what_it_leaves_out(prediction: dict[str, Any]) -> None:
+    (ratio,) = made([0.1, 0.2, 0.3])["outcomes"]
+    rows = [ratio | {"by_structure": {}, "by_seed": None, "name": name} for name in ("mpc", "payments_per_claimer")]
+
+    def blocks(outcomes: list[dict[str, Any]]) -> tuple[Block, ...]:
+        return pages.prediction_page(prediction | {"outcomes": outcomes}).sections[0].blocks
+
+    plot, table = blocks(rows)
+    assert isinstance(plot, Plot)
+    assert isinstance(table, Table)
+    assert plot.height == pages.height(1)
+    assert plot.sentence.endswith("Amounts and numbers of payments are in the table.")
+    assert [row[0] for row in table.rows] == ["mpc", "payments per claimer"]
+    many, _ = blocks(rows[:1] * 61)
+    assert isinstance(many, Plot)
+    assert many.sentence.endswith("Only the first 60 of 61 rows are drawn.")
+    assert len(blocks(rows[1:])) == 1
+    unknown = scoring.score(made([1.0, 2.0]) | {"outcomes": []}, result("value = 2"))
+    assert len(pages.scores_page(unknown, []).sections[0].blocks) == 1
 
 
 def test_the_commands_predict_score_and_draw_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

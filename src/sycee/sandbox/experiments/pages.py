@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sycee.report import page
-from sycee.report.bands import BANDS_MAX, Band, bands
+from sycee.report.bands import BANDS_MAX, Band, bands, not_drawn
 from sycee.report.heat import heat
 from sycee.report.page import Block, Facts, Notice, Page, Paragraph, Plot, Points, Section, Table
 from sycee.report.page import columns as headings
@@ -114,7 +114,7 @@ def _plot(
     return Plot(
         name,
         title,
-        sentence,
+        sentence + not_drawn(len(found)),
         bands(found, label=label),
         height=AXIS_HEIGHT + ROW_HEIGHT * min(len(found), BANDS_MAX),
         badge=SYNTHETIC,
@@ -305,7 +305,7 @@ def _uncertainty(comparison: dict[str, Any]) -> tuple[Block, ...]:
         "structures",
         "New consumption for each unit spent, by structure",
         "ratio",
-        rows[:BANDS_MAX],
+        rows,
         lambda each: each["quantiles"],
     )
     table = Table(
@@ -347,7 +347,7 @@ def _apart(comparison: dict[str, Any]) -> Plot:
         "apart",
         "Three uncertainties, apart",
         "new consumption for each unit spent, from its middle",
-        rows[:BANDS_MAX],
+        rows,
         lambda each: each["quantiles"],
         "Structure: medians of the structures. Parameters: within a structure, without chance. Chance: runs that "
         "differ in their seed alone. Only the last becomes smaller with more persons.",

@@ -84,13 +84,10 @@ def fit_page(found: Sequence[Fitted], record: dict[str, Any], scores: Scores) ->
                 "Published results in the bands of the fitted model",
                 "Predictive",
                 (
-                    Plot(
+                    pages.scaled_bands(
                         "predictive",
                         f"{in_90} of {count} values in the band of 90 %, {in_50} in the band of 50 %",
-                        "Each row is scaled to its own 90 % band, with the median at 0. A result outside is a miss.",
-                        pages.scaled_bands(scores),
-                        height=pages.height(len(scores.scores)),
-                        badge=pages.SYNTHETIC,
+                        scores,
                     ),
                     pages.scores_table(scores),
                 ),

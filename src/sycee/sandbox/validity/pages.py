@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sycee.report import page
-from sycee.report.bands import BANDS_MAX, Band, bands
-from sycee.report.chart import Drawing
+from sycee.report.bands import BANDS_MAX, Band, bands, not_drawn
 from sycee.report.page import Block, Facts, Notice, Page, Paragraph, Plot, Points, Section, Table, Tile, Tiles, YesNo
 from sycee.report.page import columns as headings
-from sycee.sandbox.pilots.description import OUTCOMES, UNIT_AMOUNT
+from sycee.sandbox.pilots.description import OUTCOMES, PAYMENT_MEAN, PAYMENTS_PER_CLAIMER
 from sycee.sandbox.pilots.published import Result
 from sycee.sandbox.validity.scoring import Score, Scores
 
@@ -18,6 +17,7 @@ SYNTHETIC: Final = "synthetic data"
 ROW_HEIGHT: Final = 24
 AXIS_HEIGHT: Final = 90
 SCALE_LIMIT: Final = 3.0  # widths of a 90 % band
+NO_RATIOS: Final = frozenset({PAYMENT_MEAN, PAYMENTS_PER_CLAIMER})  # would make the axis of shares too long
 
 
 def write_prediction(prediction: dict[str, Any], path: Path) -> None:
@@ -33,15 +33,6 @@ def write_scores(scores: Scores, predictions: list[dict[str, Any]], path: Path) 
 def prediction_page(prediction: dict[str, Any]) -> Page:
     """Return the page of a prediction, as `predicting.predict` returns it."""
     rows = [row for row in prediction["outcomes"] if row["quantiles"]]
-    ratios = [row for row in rows if row["name"] not in UNIT_AMOUNT]
-    plot = Plot(
-        "bands",
-        "Outcomes that are ratios",
-        "Thin lines hold 90 % of the predicted values, thick ones 50 %; the mark is the median.",
-        bands([Band(row_name(row), _quantiles(row)) for row in ratios], label="ratio"),
-        height=height(len(ratios)),
-        badge=SYNTHETIC,
-    )
     return Page(
         kicker="Sycee sandbox: prediction",
         title=prediction["title"],
@@ -53,7 +44,7 @@ def prediction_page(prediction: dict[str, Any]) -> Page:
             *_gaps(prediction),
         ),
         sections=(
-            Section("bands", "What is predicted", "Bands", (plot, _table(rows))),
+            Section("bands", "What is predicted", "Bands", (*_ratios(rows), _table(rows))),
             Section("structures", "What depends on the structure of the model", "Structures", (_structures(rows),)),
             Section("distance", "How far the design is from the fitted pilots", "Distance", (_distances(prediction),)),
             Section("record", "From what it follows", "Record", (_record(prediction),)),
@@ -66,14 +57,7 @@ def scores_page(scores: Scores, predictions: list[dict[str, Any]]) -> Page:
     """Return the page of scores of one or several predictions."""
     count, in_50, in_90 = scores.coverage(intervals=False)
     intervals, _, intervals_90 = scores.coverage(intervals=True)
-    plot = Plot(
-        "scores",
-        "Published results in the predicted bands",
-        "Each row is scaled to its own 90 % band, with the median at 0. A result outside of the line is a miss.",
-        scaled_bands(scores),
-        height=height(len(scores.scores)),
-        badge=SYNTHETIC,
-    )
+    found = (scaled_bands("scores", "Published results in the predicted bands", scores), scores_table(scores))
     return Page(
         kicker="Sycee sandbox: scores",
         title="Predictions against published results",
@@ -91,17 +75,25 @@ def scores_page(scores: Scores, predictions: list[dict[str, Any]]) -> Page:
             ),
         ),
         sections=(
-            Section("scores", "Where results fell", "Scores", (plot, scores_table(scores), *_missing(scores))),
+            Section("scores", "Where results fell", "Scores", (*(found if scores.scores else ()), *_missing(scores))),
             Section("record", "Which predictions", "Record", tuple(_record(each) for each in predictions)),
         ),
         footer="This page is one file and needs no network.",
     )
 
 
-def scaled_bands(scores: Scores) -> Drawing:
+def scaled_bands(name: str, title: str, scores: Scores) -> Plot:
     """Return the plot of results in their bands, each scaled to its own."""
     rows = [_band(each, scores).scaled() for each in scores.scores]
-    return bands(rows, label="widths of the 90 % band from the median", limit=SCALE_LIMIT)
+    return Plot(
+        name,
+        title,
+        "Each row is scaled to its own 90 % band, with the median at 0. A result outside of the line is a miss."
+        + not_drawn(len(rows)),
+        bands(rows, label="widths of the 90 % band from the median", limit=SCALE_LIMIT),
+        height=height(len(rows)),
+        badge=SYNTHETIC,
+    )
 
 
 def height(rows: int) -> int:
@@ -140,6 +132,26 @@ def _gaps(prediction: dict[str, Any]) -> list[Block]:
     found = [(key, f"not in the file; assumed: {assumed}") for key, assumed in prediction["absent"].items()]
     found += [(key, text) for key, _, text in (each.partition(": ") for each in prediction["not_used"])]
     return [Points(tuple(found))] if found else [Paragraph("The file gives every fact that a rule of behaviour reads.")]
+
+
+def _ratios(rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
+    """Return the plot of outcomes that are ratios; nothing without one."""
+    ratios = [row for row in rows if row["name"] not in NO_RATIOS]
+    if not ratios:
+        return ()
+    sentence = "Thin lines hold 90 % of the predicted values, thick ones 50 %; the mark is the median."
+    if len(ratios) < len(rows):
+        sentence += " Amounts and numbers of payments are in the table."
+    return (
+        Plot(
+            "bands",
+            "Outcomes that are ratios",
+            sentence + not_drawn(len(ratios)),
+            bands([Band(row_name(row), _quantiles(row)) for row in ratios], label="ratio"),
+            height=height(len(ratios)),
+            badge=SYNTHETIC,
+        ),
+    )
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
