@@ -250,7 +250,7 @@ def condition(of: Condition) -> str:
         return "(" + " **or** ".join(map(condition, of.any_of)) + ")"
     if of.some:
         meeting = f"one of `{of.some}` has all of: " + " **and** ".join(map(condition, of.having))
-        return f"({'not: ' if of.negate else ''}{meeting})"
+        return f"({_negated(meeting) if of.negate else meeting})"
     days = "that business day" if of.business_days == 0 else f"{of.business_days} business days after that day"
     phrase = _PHRASES[of.test].format(
         fact=f"`{of.fact}`",
@@ -267,8 +267,12 @@ def condition(of: Condition) -> str:
         states=f"a state not in {_values(of)}" if of.outside else _values(of),
         how=_ties(of) if of.ties else "",
     )
-    phrase = f"not: {phrase}" if of.negate else phrase
+    phrase = _negated(phrase) if of.negate else phrase
     return f"{phrase} (self-declared)" if of.self_declared else phrase
+
+
+def _negated(phrase: str) -> str:
+    return f"**not** {phrase}" if phrase.startswith("every ") else f"it is **not** true that {phrase}"
 
 
 def _through(of: Condition) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from tests.docs.pages import page
+from tests.docs.pages import ROOT, page
 from tests.docs.test_docs import keys_asked_for
 
 from sycee.compliance import document_fields, memberships, profiles, vocabulary
@@ -87,3 +87,10 @@ def test_every_key_and_word_of_a_list_of_members_is_documented() -> None:
     assert {"party", "said_by", "until"} <= found
     assert found | {"rows", "sources"} <= documented("Lists of members")
     assert [word for word in (*memberships.RELATIONS, *memberships.KINDS) if f"`{word}`" not in TEXT] == []
+
+
+def test_pages_of_profiles_write_a_reversed_condition_in_words() -> None:
+    texts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "profiles").glob("*.md"))
+    assert "**not** every value of" in texts
+    assert "it is **not** true that" in texts
+    assert re.findall(r"\bnot: .*", texts) == []

@@ -82,8 +82,9 @@ def arrow_table(table: str, values: Mapping[str, ColumnValues]) -> Any:
 def write_file(folder: Path, table: str, parts: Iterable[Any], *, day: str = "", frames: tuple[int, int]) -> Entry:
     """Write Arrow tables to one file: under a temporary name, made durable, read back, renamed.
 
-    frames: the first and the last frame. A register has no day. Raises UnavailableError if the disk refuses; no file is
-    then left. The new name becomes durable with the manifest that lists it.
+    frames: the first and the last frame. `day` is "" for a register, a table of things as they are now. Raises
+    UnavailableError if the disk refuses; no file is then left. The new name becomes durable with the manifest that
+    lists it.
     """
     name = f"{frames[0]:012d}-{frames[1]:012d}.parquet"
     path = folder / table / day / name

@@ -66,7 +66,11 @@ class Statement:
 
     @cached_property
     def amounts(self) -> Array:
-        """Signed amounts, (n,) int64; 0 where a suspense account pays itself, for a payer that is closed."""
+        """Signed amounts, (n,) int64.
+
+        0 for a refund that a suspense account pays to itself: the payer's account is closed or blocked, and this is its
+        suspense account.
+        """
         rows = self.rows
         amounts: Array = np.where(self._is_debit, -rows["amount"], rows["amount"])
         amounts[self._is_debit & self._is_own("credit")] = 0

@@ -23,11 +23,13 @@ from sycee.wallets.payments import HIDDEN
 _SHOWN: Final = np.arange(max(Result) + 1, dtype=np.uint16)
 _SHOWN[[int(code) for code in HIDDEN]] = RowCode.PAYEE_CANNOT_RECEIVE
 _IS_HIDDEN: Final = np.isin(np.arange(max(Result) + 1), [int(code) for code in HIDDEN])
-# Codes that bind no id. Those of signatures concern a whole batch, a malformed record is refused again at each try.
+# Codes that bind no id.
 UNBOUND: Final = np.array(
     [not Result(code).binds if code in set(Result) else False for code in range(max(Result) + 1)], np.bool_
 )
-_UNBOUND_FOR_OTHER_REASONS: Final = (
+# Those of them that do not mean a malformed row: an earlier request has the id, or the signatures of the whole batch
+# are wrong.
+_UNBOUND_BUT_NOT_MALFORMED: Final = (
     Result.EXISTS,
     Result.EXISTS_WITH_DIFFERENT_CONTENT,
     Result.SIGNATURE_INVALID,
@@ -70,9 +72,9 @@ class RowResults:
 
     @property
     def bad(self) -> Array:
-        """Return which rows break the form of a row, so that the ledger bound no id to them: (n,) bool."""
+        """Return which rows are malformed; the ledger bound no id to them: (n,) bool."""
         codes = np.minimum(self.ledger_codes, max(Result))
-        bad: Array = UNBOUND[codes] & ~np.isin(codes, _UNBOUND_FOR_OTHER_REASONS)
+        bad: Array = UNBOUND[codes] & ~np.isin(codes, _UNBOUND_BUT_NOT_MALFORMED)
         return bad
 
     @property
@@ -91,7 +93,7 @@ def of_answers(first: int, answers: Array) -> RowResults:
 
 
 def shown(file: File, found: RowResults) -> RowResults:
-    """Return results as the payer may know them: the ledger's CREATED of a STAGE is no payment."""
+    """Return results as the payer may know them: CREATED for a STAGE operation means staged, not paid."""
     if file.content.mode is not Mode.ALL or file.state == SETTLED:
         return found
     code = RowCode.DISCARDED if file.state == DISCARDED else RowCode.STAGED

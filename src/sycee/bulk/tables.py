@@ -48,7 +48,7 @@ FILES: Final = Table(
 )
 Index("bulk_files_payer", FILES.c.payer, FILES.c.id)
 Index("bulk_files_settlement", FILES.c.settlement)
-# Rows that break the form of a row: the ledger binds no id to them.
+# Malformed rows; the ledger binds no id to them.
 BAD_ROWS: Final = Table(
     "bulk_bad_rows",
     METADATA,

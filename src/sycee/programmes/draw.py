@@ -39,7 +39,7 @@ _REPLAY_BEACON_TAG: Final = b"sycee.replay.beacon.v1"
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """One row per person in the draw. A key of 0 is a key that the person does not have."""
+    """One row per person in the draw. A document or phone of 0: the person has none."""
 
     documents: NDArray[np.uint64]
     phones: NDArray[np.uint64]
@@ -66,9 +66,9 @@ class FrozenList:
 
 @dataclass(frozen=True, slots=True)
 class Winners:
-    """The result of a draw. Arrays of k rows are ordered by stratum, then by rank; `tickets` has all n in list order.
+    """The result of a draw. `tickets` has a row for each entry, in list order.
 
-    `entries` are rows in `Entries`; None if the list was read from published files.
+    The other arrays have a row for each winner, by stratum, then by rank.
     """
 
     announcement: Announcement
@@ -77,10 +77,10 @@ class Winners:
     index: NDArray[np.int64]  # position in the list
     rank: NDArray[np.int64]  # from 1 in each stratum
     stratum: NDArray[np.uint8]
-    entries: NDArray[np.int64] | None
+    entries: NDArray[np.int64] | None  # rows in `Entries`; None if the list was read from published files
 
     def packet_order(self, commitments: Bytes, classes: int) -> NDArray[np.int64]:
-        """Return positions in the arrays of k rows in the order in which packets are allotted.
+        """Return the rows of the winners in the order in which packets are allotted.
 
         `commitments` are those of the list, uint8 [n, 32]; `classes` is the number of packet classes of the programme.
         """
@@ -128,7 +128,7 @@ def freeze(
         programme=programme,
         rule=rule.rule,
         strata=tuple(
-            # With more packets than people everyone wins, and the announcement has that number.
+            # With more packets than people everyone wins: the announced number of winners is the number of people.
             StratumAnnounced(stratum.name, count, min(count, stratum.winners))
             for stratum, count in zip(rule.strata, counts, strict=True)
         ),
@@ -259,11 +259,11 @@ def _announced(folder: Path, announced: bytes | None) -> tuple[_Checks, bytes, A
 
 def _check_list(checks: _Checks, folder: Path, announcement: Announcement, progress: Progress | None) -> Bytes | None:
     """Check entries, their order and their root; return the list, None if the file has a wrong size."""
-    entries = announcement.entries
+    count = announcement.entries
     commitments = checks.run(
         "entries",
-        lambda: draw_files.read_digests(folder / draw_files.ENTRIES, entries),
-        lambda _: f"{entries} commitments, as announced",
+        lambda: draw_files.read_digests(folder / draw_files.ENTRIES, count),
+        lambda _: f"{count} commitments, as announced",
     )
     if commitments is None:
         checks.skip(("list order", "root"), "no entries to check")
@@ -291,10 +291,10 @@ def verify(folder: Path, *, announced: bytes | None = None, progress: Progress |
             ("entries", "list order", "root", "beacon", "tickets", "winners"), "no announcement to check against"
         )
         return Verification(checks.done(), None, digest)
-    entries = announcement.entries
-    steps = _Steps(progress, merkle.hashes_needed(entries) + entries)
+    count = announcement.entries
+    steps = _Steps(progress, merkle.hashes_needed(count) + count)
     commitments = _check_list(checks, folder, announcement, steps.part())
-    if not announcement.is_drawn:  # every entry wins, alone was published
+    if not announcement.is_drawn:  # every entry wins: nothing but the list was published
         return Verification(checks.done(), announcement, digest)
     beacon = checks.run("beacon", lambda: _published_beacon(folder, announcement), _beacon_detail)
     if commitments is None or beacon is None:
@@ -407,13 +407,13 @@ def fresh_salts(count: int) -> Bytes:
 
 
 def replay_salts(seed: int, count: int) -> Bytes:
-    """Return the public salts of a replay: SHA-256(tag ‖ seed ‖ row), both as 8 bytes, big-endian."""
+    """Return the public salts of a replay: SHA-256(tag ‖ seed ‖ row), both numbers as 8 bytes, big-endian."""
     rows = np.arange(count, dtype=">u8").view(np.uint8).reshape(count, 8)
     return sha256.digests((_REPLAY_SALT_TAG, seed.to_bytes(8, "big"), rows))
 
 
 def replay_beacon(seed: int, announcement: Announcement) -> Beacon:
-    """Return the synthetic beacon of a replay: SHA-256(tag ‖ seed ‖ round), both as 8 bytes, big-endian."""
+    """Return the synthetic beacon of a replay: SHA-256(tag ‖ seed ‖ round), both numbers as 8 bytes, big-endian."""
     content = _REPLAY_BEACON_TAG + seed.to_bytes(8, "big") + announcement.beacon_round.to_bytes(8, "big")
     value = hashlib.sha256(content).digest()
     return Beacon(announcement.beacon_source, announcement.beacon_round, value, synthetic=True)

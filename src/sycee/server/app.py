@@ -31,7 +31,7 @@ from sycee.server.bulk.app import BulkApp
 from sycee.server.events.addresses import networks
 from sycee.server.events.delivery import Delivery, server_key
 from sycee.server.events.hub import Hub
-from sycee.server.events.streams import Places
+from sycee.server.events.streams import StreamSlots
 from sycee.server.events.webhooks import Webhooks
 from sycee.server.metrics import add_metrics
 from sycee.server.middleware import RequestLimits
@@ -233,7 +233,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         dependencies=[Depends(admit)],
     )
     app.state.runtime = runtime
-    app.state.streams = Places()
+    app.state.streams = StreamSlots()
     app.state.webhooks = Webhooks(bank.stores, RealClock())
     bank.add_schema(SCHEMA)
     app.state.authentication = Authentication(bank, AuthSettings.of(bank.config))

@@ -27,7 +27,7 @@ from sycee.server.events import streams
 from sycee.server.events.feed import START, Cursor, Page
 from sycee.server.events.hub import Hub
 from sycee.server.events.scopes import Scope, scope_of
-from sycee.server.events.streams import EventStream, Places
+from sycee.server.events.streams import EventStream, StreamSlots
 from sycee.server.problems import Problem
 
 WAIT_S = 20.0
@@ -187,20 +187,20 @@ def test_nobody_follows_without_a_login_or_too_often(place: Place) -> None:
 
 
 def test_the_server_has_a_number_of_streams() -> None:
-    places = Places(most=2, per_caller=1)
+    slots = StreamSlots(most=2, per_caller=1)
     one, two, three = (Caller(Kind.PERSON, "192.0.2.1", person) for person in (1, 2, 3))
-    free = places.take(one)
+    free = slots.take(one)
     with pytest.raises(Problem, match="the maximum") as refusal:
-        places.take(one)
+        slots.take(one)
     assert refusal.value.type.status == 429
-    places.take(two)
+    slots.take(two)
     with pytest.raises(Problem, match="as many open streams") as refusal:
-        places.take(three)
+        slots.take(three)
     assert refusal.value.type.status == 503
     free()
     free()
-    assert places.used == 1
-    places.take(three)
+    assert slots.used == 1
+    slots.take(three)
 
 
 def test_a_silent_stream_names_its_position(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ MEDIA_TYPE: Final = "text/event-stream"
 Refresh = Callable[[], Awaitable[Scope]]
 
 
-class Places:
+class StreamSlots:
     """The open streams of one server, limited in all and for each caller."""
 
     def __init__(self, *, most: int = STREAMS_MAX, per_caller: int = STREAMS_PER_CALLER_MAX) -> None:
@@ -52,7 +52,7 @@ class Places:
         return self._open.total()
 
     def take(self, caller: Caller) -> Callable[[], None]:
-        """Take a place for a caller's stream, and return the function that frees it.
+        """Take a slot for a caller's stream, and return the function that frees it.
 
         Raises the problems too-many-requests and unavailable.
         """
@@ -89,7 +89,7 @@ class EventStream(Response):
         self._free = free
 
     async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
-        """Send the stream. The hub was joined for it, and is left at its end."""
+        """Send the stream. The caller joined the hub for it; at its end the stream leaves the hub."""
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -105,7 +105,7 @@ class EventStream(Response):
             self.release()
 
     def release(self) -> None:
-        """Leave the hub and free the place of the stream."""
+        """Leave the hub and free the slot of the stream."""
         self._hub.leave()
         self._free()
 

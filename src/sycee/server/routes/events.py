@@ -12,7 +12,7 @@ from sycee.server.events.feed import Cursor
 from sycee.server.events.hub import Hub
 from sycee.server.events.kinds import NAMES
 from sycee.server.events.scopes import Scope, scope_of
-from sycee.server.events.streams import MEDIA_TYPE, EventStream, Places
+from sycee.server.events.streams import MEDIA_TYPE, EventStream, StreamSlots
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.routes.common import TheCaller, TheRuntime
 
@@ -57,14 +57,14 @@ async def follow_events(
     """
     text = last_event_id or after
     start = Cursor.parse(text) if text else None
-    places: Places = request.app.state.streams
+    slots: StreamSlots = request.app.state.streams
     hub, authentication = hub_of(request), authentication_of(request)
 
     def current() -> Scope:
         authentication.require_still(caller, request.cookies)
         return scope_of(runtime.bank, caller)
 
-    free = places.take(caller)
+    free = slots.take(caller)
     try:
         scope = await runtime.run(current)
         cursor = await hub.join(start)
