@@ -65,6 +65,12 @@ def generate(count: int, *, time_ms: Times, entropy: Callable[[int], bytes] = os
     _check_count(count)
     if (parent := _parent.get()) is not None:
         return parent.take(count)
+    return fresh_many(count, time_ms=time_ms, entropy=entropy)
+
+
+def fresh_many(count: int, *, time_ms: Times, entropy: Callable[[int], bytes] = os.urandom) -> Ids:
+    """Return new ids as `generate`, also inside a block of `derived_from`, where they are for other callers."""
+    _check_count(count)
     return _assemble(count, time_ms, entropy(_SEED_BYTES + 4 * count))
 
 

@@ -17,7 +17,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from itertools import islice
 from threading import get_ident
@@ -84,7 +83,6 @@ class LoopSubmitter:
         self._pending_reads: list[WaitingRead] = []
         self._pending_balances: list[tuple[asyncio.Future[Any], int]] = []  # future, account id
         self._will_flush = False
-        self._context = Context()  # of flushes: an empty one, since they act for many coroutines
         self._unanswered = 0  # futures without an outcome, pending ones included
         self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()  # for space: future, operations, bytes
         self._admitted = 0  # waiters that were admitted and have not put their entry yet
@@ -235,7 +233,7 @@ class LoopSubmitter:
         if not self._will_flush:
             # Runs after all callbacks that are ready, so that their operations share the frame.
             self._will_flush = True
-            self._loop.call_soon(self._flush, context=self._context)
+            self._loop.call_soon(self._flush)
         self._unanswered += 1
         return asyncio.Future(loop=self._loop)  # what every loop's create_future returns, without a call into Python
 

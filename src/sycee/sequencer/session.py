@@ -47,8 +47,8 @@ class Session:
         return ids.new(read_ns(self._clock) // 1_000_000)
 
     def new_ids(self, count: int) -> ids.Ids:
-        """Return `count` fresh ids, strictly increasing, (count,) ID."""
-        return ids.generate(count, time_ms=read_ns(self._clock) // 1_000_000)
+        """Return `count` fresh ids, strictly increasing, (count,) ID; for callers in different blocks."""
+        return ids.fresh_many(count, time_ms=read_ns(self._clock) // 1_000_000)
 
     def envelopes_of(self, records: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array | Sequence[Envelope]:
         """Return the envelopes to submit with records: those given, or else one of each signer for each frame.
