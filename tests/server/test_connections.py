@@ -83,6 +83,7 @@ class Written:
         self.pieces: list[bytes] = []
 
     def write(self, data: bytes) -> None:
+        assert not self.is_closing()  # uvloop's transport raises an error
         self.pieces.append(data)
 
     def close(self) -> None:
@@ -108,10 +109,20 @@ def test_a_head_is_written_with_the_body() -> None:
         await asyncio.sleep(0)
         assert transport.pieces[2:] == [head]
         joined.write(head)
+        joined.write(memoryview(b"body"))
+        joined.write(memoryview(b"more"))
+        assert transport.pieces[3:] == [head + b"body", b"more"]
+        joined.write(head)
         joined.close()
         await asyncio.sleep(0)
-        assert transport.pieces[3:] == [head, b"(closed)"]
+        assert transport.pieces[5:] == [head, b"(closed)"]
         assert joined.is_closing()
+        lost = Written()
+        joined = JoinedHeads(lost, asyncio.get_running_loop())  # type: ignore[arg-type]
+        joined.write(head)
+        lost.close()  # by the other side
+        await asyncio.sleep(0)
+        assert lost.pieces == [b"(closed)"]
 
     asyncio.run(main())
 

@@ -56,7 +56,7 @@ class JoinedHeads:
         """Write data; a head waits until the next write, or the next iteration of the loop."""
         if self._head:
             data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 "):
+        elif data[:9] == b"HTTP/1.1 ":  # also of a memoryview
             self._head = data
             self._loop.call_soon(self._write_head)
             return
@@ -68,7 +68,7 @@ class JoinedHeads:
         self._transport.close()
 
     def _write_head(self) -> None:
-        if self._head:
+        if self._head and not self._transport.is_closing():
             head, self._head = self._head, b""
             self._transport.write(head)
 
