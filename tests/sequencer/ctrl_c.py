@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -29,7 +28,8 @@ def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
 
     def press() -> None:
         while not is_so():
-            time.sleep(0.001)
+            if arrived.wait(0.001):
+                return
         while not arrived.wait(0.01):
             signal.pthread_kill(main, signal.SIGINT)
 
@@ -39,7 +39,7 @@ def interrupted_when(is_so: Callable[[], bool]) -> Iterator[None]:
     try:
         with pytest.raises(KeyboardInterrupt):
             yield
-        presses.join()
     finally:
         arrived.set()
+        presses.join()
         signal.signal(signal.SIGINT, before)
