@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 from pathlib import Path
@@ -15,6 +17,7 @@ from sycee import cli
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.load import processes
+from sycee.load.generator import run_sources
 from sycee.load.wallets import SyntheticWallet, read_wallets, write_synthetic_wallets
 from sycee.sequencer.embedded import Ledger
 from sycee.server.payments.settings import PaymentSettings
@@ -78,6 +81,22 @@ def test_errors_name_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for url, code in (("https://127.0.0.1", 2), ("http://127.0.0.1:x", 2), ("ftp://x", 2), ("http://127.0.0.1:1", 4)):
         assert cli.main(["load", url, "--keys", str(file), "--seconds", "0.1", "--rate", "100"]) == code
         assert "hint: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_objects_that_were_frozen_before_a_load_stay_frozen(is_frozen: bool) -> None:
+    before = gc.get_freeze_count()
+    gc.unfreeze()
+    if is_frozen:
+        gc.freeze()
+    try:
+        asyncio.run(run_sources([], "localhost", 1))
+        assert bool(gc.get_freeze_count()) is is_frozen
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        if before:
+            gc.freeze()
 
 
 def test_processes_that_do_not_exist_are_left_out() -> None:

@@ -219,7 +219,8 @@ async def run_sources(sources: Sequence[Source], host: str, port: int) -> float:
     """Run all sources concurrently; return the seconds until the last of them ended."""
     for source in sources:
         await source.connect(host, port)
-    excluded = gc.get_freeze_count()  # nothing includes some of these objects again, so they stay excluded
+    # gc.unfreeze includes all frozen objects. If some were frozen before, the objects of this load stay frozen too.
+    excluded = gc.get_freeze_count()
     gc.collect()
     gc.freeze()
     gc.disable()
