@@ -114,16 +114,16 @@ POLICIES: Final = (
         "value",
         "FIFO + set of the most value",
         "First in, first out; every half hour the set of the most value that the optimiser finds settles together, "
-        "in any order. The optimiser and its effort are those of the next policy.",
+        "in any order. The optimiser is that of the next policy, whose last round searches 20 times as long.",
         Rule.ORDERED,
         rounds=Round.VALUE,
     ),
     Policy(
         "sycee",
         "Sycee",
-        "Between rounds, first in, first out. While much waits, instead, banks with liquidity to spare pay what their "
-        "position covers, for the others it is kept, and a large payment gains weight with the time that it has "
-        "waited. In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the "
+        "Between rounds, first in, first out. While liquidity is scarce, banks with liquidity to spare pay what their "
+        "position covers, the others keep theirs, and a large payment gains weight with the time that it has waited. "
+        "In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the "
         "prices of the linear programme.",
         Rule.GATED,
         plenty=Rule.ORDERED,

@@ -124,6 +124,7 @@ class _State:
         """Settle a set of the queue together, then what the new positions cover."""
         waiting = np.flatnonzero(self.settled[: self.arrived] < 0)
         if not len(waiting):
+            self.is_scarce = False
             return
         self.is_scarce = int(self.day.amounts[waiting].sum()) > PLENTY * int(self.positions.sum())
         if self.policy.rounds is Round.IN_ORDER:

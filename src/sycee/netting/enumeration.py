@@ -10,7 +10,7 @@ from sycee.netting import rounding
 from sycee.netting.queue import Chosen, Queue
 
 COUNT_MAX: Final = 15  # payments, which have 32,768 sets: some milliseconds, less than branch and bound
-COLUMNS: Final = 64  # nodes whose outflows are compared at once: 16 MiB for 15 payments, however many legs they have
+COLUMNS: Final = 64  # nodes whose outflows are compared at once: 16 MiB for 15 payments
 
 
 def best_set(queue: Queue) -> Chosen:
