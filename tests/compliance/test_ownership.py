@@ -345,3 +345,13 @@ def test_a_branch_is_a_part_of_its_parent_and_a_person_has_no_owners() -> None:
     assert match_of_firm(BAD, firm=entity("organisation", identifiers=(), branch_of="nobody")).truth is None
     assert match_of_firm(BAD, firm=entity("organisation", identifiers=(), person=True)).truth is False
     assert match_of_firm(BAD, firm=entity("organisation", person=True)).missing == ("firm.identifiers",)
+
+
+def test_the_controllers_of_a_chain_are_named_once() -> None:
+    makers = {"bad": organisation(), "worse": organisation()}
+    firm = owned(("bad", 6000), ("good", 4000), controllers=("bad",))
+    found = match_of_firm(BAD, **makers, good=organisation(), firm=firm)
+    assert found.chain == ("bad controls firm other than by shares",)
+    firm = owned(("good", 10_000), controllers=("bad", "worse"))
+    found = match_of_firm(BAD, row("worse"), **makers, good=organisation(), firm=firm)
+    assert found.chain == ("bad and worse together control firm other than by shares",)

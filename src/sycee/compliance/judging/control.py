@@ -195,7 +195,7 @@ class ControlGraph:
         return tuple(missing)
 
     def _link(self, id: str) -> str:
-        holder, within = self.holders[id], self.controlled[id]
+        holder, within = self.holders[id], tuple(dict.fromkeys(self.controlled[id]))
         holding = " and ".join(within)
         if holder.tie == BRANCH_OF:
             return f"{id} is a branch of {holding}"
@@ -203,7 +203,8 @@ class ControlGraph:
             return f"{id} works for {holding}"
         by_contract = [each for each in within if each in holder.controllers]
         if by_contract:
-            return f"{' and '.join(by_contract)} controls {id} other than by shares"
+            verb = "controls" if len(by_contract) == 1 else "together control"
+            return f"{' and '.join(by_contract)} {verb} {id} other than by shares"
         held = sum(share for owner, share in holder.shares if owner in within)
         verb = "holds" if len(within) == 1 else "together hold"
         return f"{holding} {verb} {held:,} of {BASIS_POINTS:,} basis points of {id}"
