@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.compliance import naive_sums
-from tests.compliance.naive_affiliates import anybody_owns, states_owner, with_owners
+from tests.compliance.naive_affiliates import anybody_owns, states_owner, with_controllers, with_owners
 from tests.compliance.naive_claims import authorities, exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
 from tests.compliance.naive_fields import OF_PLACES, REFERS_TO, joined
@@ -275,7 +275,11 @@ class Naive:
         firms = self.network.of_kind("organisation")
         return [str(each) for firm in firms for path in paths for each in self.values(firm, path)[0]]
 
-    def held_bp(self, who: str, found: set[str], *, dispersed: bool = False) -> tuple[int, int]:
+    def held_bp(self, who: str, found: set[str]) -> tuple[int, int]:
+        """Return what those found hold by shares and otherwise, and what is undeclared."""
+        return with_controllers(self, self.resolved(who, "owner"), found, *self.shares_bp(who, found))
+
+    def shares_bp(self, who: str, found: set[str], *, dispersed: bool = False) -> tuple[int, int]:
         """Return the shares of those found, and the undeclared shares, with dispersed ones if so asked."""
         here = self.resolved(who, "owner")
         held, undeclared = 0, BASIS_POINTS
@@ -284,8 +288,6 @@ class Naive:
             return (BASIS_POINTS if parent[0] in found else 0), 0
         if self.values(here, ["person"])[0] == [True]:
             return 0, 0
-        if not found.isdisjoint(map(str, self.values(here, ["controllers"])[0])):
-            held += BASIS_POINTS
         if isinstance(here, Entity):
             owners, known = self.values(here, ["owners"])
             if known and here.facts["owners"].value == ():
@@ -355,7 +357,7 @@ class Naive:
             abroad = [conjunction([negation(self.at_home(str(each), condition)), negation(home)]) for each in employers]
             sure = [(str(each), BASIS_POINTS) for each, of in zip(employers, abroad, strict=True) if of]
             return sure, 0 if known and None not in abroad else BASIS_POINTS
-        _, undeclared = self.held_bp(who, set(), dispersed=condition.chain == "multiply")
+        _, undeclared = self.shares_bp(who, set(), dispersed=condition.chain == "multiply")
         shares = []
         for owner in self.values(here, ["owners"])[0]:
             assert isinstance(owner, Element)

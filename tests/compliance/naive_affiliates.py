@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from tests.compliance.naive_logic import disjunction
 from tests.compliance.naive_names import called
 
-from sycee.compliance.facts import Network
+from sycee.compliance.facts import Element, Entity, Network
 from sycee.compliance.judging.logic import Truth
 from sycee.compliance.profiles import Row
+from sycee.compliance.vocabulary import BASIS_POINTS
+
+if TYPE_CHECKING:
+    from tests.compliance.naive import Naive
 
 HeldBp = Callable[[str, set[str]], tuple[int, int]]  # shares of an organisation that some hold, and undeclared ones
 
@@ -24,6 +29,18 @@ def anybody_owns(rows: Iterable[Row], declared: list[str]) -> bool:
     """Return whether nobody states who owns the party of a row: neither the row nor an organisation with its name."""
     without = [row for row in rows if row.owners is None and row.status != "recommended"]
     return any(all(called(name, row.names) is not True for name in declared) for row in without)
+
+
+def with_controllers(
+    judge: Naive, here: Entity | Element | str, found: set[str], held: int, undeclared: int
+) -> tuple[int, int]:
+    """Return the shares with those of controllers other than by shares. Former controllers could be anybody."""
+    if judge.values(here, ["branch_of"])[0] or judge.values(here, ["person"])[0] == [True]:
+        return held, undeclared
+    controllers, known = judge.values(here, ["controllers"])
+    held += 0 if found.isdisjoint(map(str, controllers)) else BASIS_POINTS
+    former = isinstance(here, Entity) and "controllers" in here.facts and not known
+    return held, BASIS_POINTS if former else undeclared
 
 
 def with_owners(

@@ -62,6 +62,7 @@ def third_parties(judge: Naive, leaves: list[Condition], flow: Entity) -> tuple[
                 else judge.controlled(str(each), leaf)
             )
             found.setdefault(whole(judge, each) or each, []).append(truth)
+            complete = complete and (truth is False or whole(judge, each) is not None)
     truths = {each: disjunction(of) for each, of in found.items()}
     return {each: truth for each, truth in truths.items() if truth is not False}, complete
 
@@ -83,11 +84,12 @@ def party(judge: Naive, flow: Entity, end: str) -> Party:
 
 
 def whole(judge: Naive, organisation: object) -> object:
-    """Return the organisation that a branch is a part of, or itself; None in a circle of branches."""
+    """Return the organisation that a branch is a part of, or itself; None in a circle, or by a parent out of date."""
     for _ in range(100):
-        parents, _ = judge.values(judge.resolved(organisation, "organisation"), ["branch_of"])
+        here = judge.resolved(organisation, "organisation")
+        parents, _ = judge.values(here, ["branch_of"])
         if not parents:
-            return organisation
+            return None if isinstance(here, Entity) and "branch_of" in here.facts else organisation
         organisation = parents[0]
     return None
 

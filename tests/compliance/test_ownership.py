@@ -12,17 +12,23 @@ from tests.compliance.build import (
     AT,
     Maker,
     cloud,
+    condition,
     entity,
     fact,
+    library,
     listing,
     network,
     organisation,
     participant,
+    profile,
     row,
+    rule,
     segment,
     without,
 )
+from tests.compliance.naive import Naive
 
+from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Network
 from sycee.compliance.judging.control import ControlMatch
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
@@ -345,6 +351,18 @@ def test_a_branch_is_a_part_of_its_parent_and_a_person_has_no_owners() -> None:
     assert match_of_firm(BAD, firm=entity("organisation", identifiers=(), branch_of="nobody")).truth is None
     assert match_of_firm(BAD, firm=entity("organisation", identifiers=(), person=True)).truth is False
     assert match_of_firm(BAD, firm=entity("organisation", person=True)).missing == ("firm.identifiers",)
+
+
+@pytest.mark.parametrize(("share_bp", "truth"), [(0, None), (10_000, True)])
+def test_controllers_that_are_out_of_date_could_be_anybody(share_bp: int, truth: bool | None) -> None:
+    former = fact(("good",), expires=AT)
+    firm = owned(("bad", share_bp), ("good", 10_000 - share_bp), controllers=former)
+    makers = {"bad": organisation(), "good": organisation(), "firm": firm}
+    found = match_of_firm(BAD, **makers)
+    assert (found.truth, found.missing) == (truth, () if truth else ("firm.controllers",))
+    tested = condition("id", "none-listed", list="list", control_bp=5000)
+    plain = Naive(network(**makers), library(profile(rule("organisation", tested)), listing(BAD)), AT)
+    assert plain.listed("firm", tested, Roots("organisation"), {}, []) is truth
 
 
 def test_the_controllers_of_a_chain_are_named_once() -> None:

@@ -15,6 +15,7 @@ from tests.compliance.build import (
     AT,
     cloud,
     condition,
+    fact,
     flow,
     library,
     network,
@@ -49,6 +50,8 @@ def bulk(limit: int, *among: Any, of: str = "financial") -> Any:
     summed = condition("persons_12m", "sum-at-most", limit=limit, among=among or (BULK, NOT_EXEMPT))
     return rule("flow", summed, id=of, when=when)
 
+
+FORMER = fact("there", expires=AT)  # the parent of a branch, out of date
 
 REGIME = profile(bulk(10_000), bulk(100_000, of="identifiers"))
 
@@ -120,6 +123,7 @@ AT_THIRD = {"from_": "bank", "stored": [{"at": "store"}]}
         (data(4001, to="elsewhere", stored=[{"at": "open-store"}]), Verdict.PASS),
         (data(4001, to="elsewhere", stored=[{"at": "unsaid-store"}]), Verdict.UNKNOWN),
         (data(4000, to="elsewhere", stored=[{"at": "unsaid-store"}]), Verdict.PASS),
+        (data(4001, to="elsewhere", stored=[{"at": "former-store"}]), Verdict.UNKNOWN),
         (data(4001, to="elsewhere"), Verdict.UNKNOWN),
         (data(4001, to="elsewhere", stored=()), Verdict.PASS),
     ],
@@ -138,6 +142,8 @@ def test_flows_of_one_sender_count_together_through_a_third_party(second: Any, v
         other_store=cloud(state="AA", operator="also-there"),
         open_store=cloud(state="AA", operator="here"),
         unsaid_store=cloud(state="AA"),
+        former=organisation(state="CC", headquarters="CC", branch_of=FORMER),
+        former_store=cloud(state="AA", operator="former"),
     )
     found = next(each for each in judge(made, regime).findings("one"))
     assert found.verdict is verdict
@@ -159,6 +165,12 @@ def test_evidence_and_missing_facts_name_the_flows() -> None:
     assert "two.persons_12m is 4001" in broken.message
     unknown = finding(declared(one=data(6000), two=data(None), three=data(5, incidental=None)))
     assert unknown.missing == ("two.persons_12m", "three.incidental")
+
+
+def test_a_branch_whose_parent_is_out_of_date_may_be_a_part_of_any_organisation() -> None:
+    makers = {"office": organisation(branch_of=FORMER), "desk": participant(organisation="office")}
+    flows = {"one": data(6000), "two": data(6000, to="desk")}
+    assert finding(declared(**flows, **makers)).verdict is Verdict.UNKNOWN
 
 
 def test_a_participant_without_a_declared_organisation_is_its_own_party() -> None:

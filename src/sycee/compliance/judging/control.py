@@ -107,13 +107,16 @@ def owned(node: Node, seed: Truth, missing: tuple[str, ...] = (), *, multiply: b
 
 
 def with_controllers(holder: Holder, *, must_be_declared: bool) -> Holder:
-    """Return a holder with those that control it other than by shares. Undeclared ones could be anybody."""
+    """Return a holder with those that control it other than by shares.
+
+    Undeclared ones could be anybody if they `must_be_declared`, or if those that were declared are out of date.
+    """
     person = holder.node.get(PERSON)
     if person is not None and person.value is True:
         return holder
     declared = holder.node.get(CONTROLLERS)
     if declared is None:
-        if not must_be_declared:
+        if not must_be_declared and CONTROLLERS not in holder.node.facts:
             return holder
         gaps = (*(holder.gaps if holder.undeclared_bp else ()), f"{holder.node.id}.{CONTROLLERS}")
         return replace(holder, undeclared_bp=BASIS_POINTS, gaps=gaps)

@@ -454,7 +454,10 @@ class EffectiveNetwork:
         return undeclared
 
     def whole(self, organisation: str) -> Node | None:
-        """Return the organisation that a branch is a part of, or itself; None if branches are parts of each other."""
+        """Return the organisation that a branch is a part of, or itself.
+
+        None if branches are parts of each other, or if a declared parent is out of date.
+        """
         node = self.node_of_kind(organisation, (ORGANISATION,))
         seen = {node.id}
         while (parent := node.get("branch_of")) is not None:
@@ -462,7 +465,7 @@ class EffectiveNetwork:
             if node.id in seen:
                 return None
             seen.add(node.id)
-        return node
+        return None if "branch_of" in node.facts else node
 
     def uncached_node(self, entity: Entity) -> Node:
         """Return a new node: for a flow, which is judged once, and for an entity of a question, which is undeclared."""

@@ -84,6 +84,7 @@ class SharedParties:
                     if truth is not False:
                         whole = self._network.whole(value)
                         party = value if whole is None else whole.id
+                        gaps += (f"{value}.branch_of",) if whole is None else ()
                         parties[party] = disjunction([truth, parties.get(party, False)])
             cached = flow.results[self] = (parties, tuple(dict.fromkeys(gaps)))
         return cached
