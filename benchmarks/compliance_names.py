@@ -52,7 +52,10 @@ def made_names(count: int) -> list[str]:
 def lookups(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
     """Look up names that no index has seen in the names of all shipped lists."""
     lists = library.load(data.names("profiles")).lists.values()
-    listed = list(dict.fromkeys(name for each in lists for row in each.rows for name in row.names))
+    rows = [row for each in lists for row in each.rows]
+    listed = list(
+        dict.fromkeys(name for row in rows for name in (*row.names, *(each.name for each in row.owners or ())))
+    )
     given = made_names(setting.operations)
     for _ in range(setting.repeats):
         setting.say("looking up")

@@ -227,7 +227,10 @@ class ListLookup:
                     yield _Naming(row, possible, stated=True)
 
     def _rows_named(self, node: Node) -> dict[int, str]:
-        """Return the same by the number of the row, without rows of organisations with which the node shares a code."""
+        """Return the rows that may name a node, by number, each with the reason; it is empty if the row surely does.
+
+        Rows of organisations with which the node shares a code are not among them.
+        """
         found: dict[int, str] = {}
         for name in self._names.of(node):
             for number, match in self._index.find(name.text).items():
