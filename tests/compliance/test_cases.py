@@ -43,8 +43,8 @@ EQUIVALENT = {
         )
     },
     **{
-        ("pboc-7-2018/conditions-abroad", f"require[{place}] self_declared dropped"): "the other is declared as well"
-        for place in (0, 1)
+        ("pboc-7-2018/conditions-abroad", f"{place} self_declared dropped"): "the other is declared as well"
+        for place in ("require[0] having[1]", "require[1] having[0]")
     },
 }
 MUTANTS_MAX = 6  # of one profile, in the quick tests
