@@ -300,7 +300,7 @@ class Naive:
                     held += share[0] if who_holds[0] in found else 0  # type: ignore[operator]
             spread = (self.values(here, ["dispersed_bp"])[0] or [0])[0]
             undeclared -= (0 if undeclared or owners else -spread) if dispersed else spread  # type: ignore[operator]
-        return held, max(0, undeclared)
+        return held, BASIS_POINTS if "branch_of" in getattr(here, "facts", {}) else max(0, undeclared)
 
     def row_meets(self, row: Row, condition: Condition, roots: Roots, frame: dict[str, Here | None]) -> Truth:
         truths: list[Truth] = []

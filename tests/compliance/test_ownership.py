@@ -353,6 +353,17 @@ def test_a_branch_is_a_part_of_its_parent_and_a_person_has_no_owners() -> None:
     assert match_of_firm(BAD, firm=entity("organisation", person=True)).missing == ("firm.identifiers",)
 
 
+@pytest.mark.parametrize("owners", [(), (("good", 10_000),)])
+def test_a_branch_that_is_out_of_date_could_be_anybodys(owners: tuple[tuple[str, int], ...]) -> None:
+    firm = owned(*owners, branch_of=fact("bad", expires=AT))
+    makers = {"bad": organisation(), "good": organisation(), "firm": firm}
+    found = match_of_firm(BAD, **makers)
+    assert (found.truth, found.missing) == (None, ("firm.branch_of",))
+    tested = condition("id", "none-listed", list="list", control_bp=5000)
+    plain = Naive(network(**makers), library(profile(rule("organisation", tested)), listing(BAD)), AT)
+    assert plain.listed("firm", tested, Roots("organisation"), {}, []) is None
+
+
 @pytest.mark.parametrize(("share_bp", "truth"), [(0, None), (10_000, True)])
 def test_controllers_that_are_out_of_date_could_be_anybody(share_bp: int, truth: bool | None) -> None:
     former = fact(("good",), expires=AT)

@@ -102,7 +102,9 @@ def owned(node: Node, seed: Truth, missing: tuple[str, ...] = (), *, multiply: b
             held = share.values[0] if share is not None else 0
             shares[owner.values[0]] = shares.get(owner.values[0], 0) + held
     undeclared -= sum(shares.values()) + (0 if dispersed is None or multiply else dispersed.values[0])
-    gaps = (f"{node.id}.{OWNERS}",)
+    gaps: tuple[str, ...] = (f"{node.id}.{OWNERS}",)
+    if BRANCH_OF in node.facts:  # out of date: it may be a branch of anybody
+        undeclared, gaps = BASIS_POINTS, (f"{node.id}.{BRANCH_OF}",)
     return Holder(node, seed, missing, shares=tuple(shares.items()), undeclared_bp=max(0, undeclared), gaps=gaps)
 
 
