@@ -5,8 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sycee.core import keys
 from sycee.core.errors import UnavailableError, UsageError
@@ -75,6 +78,46 @@ def test_signatures_are_64_bytes_and_valid_for_one_message_and_one_key(algorithm
     assert not key.public.verifies(signature[:-1], b"message")
     assert not key.public.verifies(bytes(64), b"message")
     assert not key.public.verifies(b"\xff" * 64, b"message")
+
+
+@pytest.mark.parametrize(
+    "point",
+    [  # of order 1, 2, 4 and 8, as RFC 8032 encodes them
+        "01" + 31 * "00",
+        "ec" + 30 * "ff" + "7f",
+        32 * "00",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    ],
+)
+def test_a_key_of_small_order_verifies_no_message(point: str) -> None:
+    """Such keys verify signatures that nobody made, because the message counts modulo their order."""
+    messages = [number.to_bytes(8, "big") for number in range(64)]
+    library = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(point))
+    signature = bytes.fromhex("01" + 31 * "00") + bytes(32)  # the neutral point and zero
+    forged = [message for message in messages if _accepts(library, signature, message)]
+    assert forged, "OpenSSL accepts the signature for some messages, so the test can fail"
+    public = PublicKey(keys.ED25519, bytes.fromhex(point))
+    assert not any(public.verifies(signature, message) for message in messages)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.integers(0, 511), st.booleans())
+def test_two_libraries_agree_on_valid_and_on_damaged_signatures(
+    seed: bytes, message: bytes, bit: int, damaged: bool
+) -> None:
+    key = SigningKey.derive(seed)
+    signature = bytearray(key.sign(message))
+    signature[bit // 8] ^= damaged << bit % 8
+    library = ed25519.Ed25519PublicKey.from_public_bytes(key.public.key)
+    assert key.public.verifies(bytes(signature), message) is _accepts(library, bytes(signature), message)
+    assert _accepts(library, bytes(signature), message) is not damaged
+
+
+def _accepts(library: ed25519.Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        library.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("flags", [0, 3, 4, 5, 7, 8, keys.P256, keys.P256 | keys.Y_ODD])
