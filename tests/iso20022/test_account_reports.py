@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -39,6 +41,19 @@ def test_a_statement_has_balances_that_follow_from_its_entries_and_reconciles() 
     assert (statement.summary.count, statement.summary.sum) == ("2", "30.00")
     booked = [Booked(each.reference, (each.uetr,), each.minor, each.day) for each in PAID.entries]
     assert reconcile(statement, booked) == Reconciliation(2, (), 0)
+
+
+def test_blanks_around_numbers_days_and_flags_are_no_part_of_them() -> None:
+    # A schema ignores them. The currency has four decimals.
+    paid = replace(PAID, currency="CLF", account=OwnedAccount(number="17", currency="CLF"))
+    content = write(account_report(STATEMENT, [paid], id="S-1", at_ns=AT_NS, house=HOUSE))
+    content = content.replace(b"</CdtDbtInd><Sts>", b"</CdtDbtInd><RvslInd>true</RvslInd><Sts>")
+    spaced = content
+    for name in ("Amt", "Dt", "RvslInd", "Sum", "TtlNtryAmt"):
+        spaced = re.sub(rf"(<{name}(?: [^>]*)?>)([^<]+)<".encode(), rb"\1\n \2\t <", spaced)
+    assert len(spaced) > len(content) + 40
+    assert read(spaced) == read(content)
+    assert read(spaced).value.statements[0].entries[0].is_reversal
 
 
 def test_a_report_within_a_day_answers_its_request() -> None:

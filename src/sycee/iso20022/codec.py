@@ -38,11 +38,10 @@ def _value(node: Any, of: type, file: str, prefix: int) -> Any:
     _collect(node, layout(of), values, late, file, prefix)
     made = of(**{name: tuple(each) if isinstance(each, list) else each for name, each in values.items()})
     for child, part in late:
-        assert part.expected
-        right = part.expected(made)
-        if right and not _is_same(child.text, right):
-            problem = f"{child.text} is not {right}, which follows from the other elements"
-            assert part.form
+        assert part.expected and part.form
+        right, found = part.expected(made), part.form.value(child.text)
+        if right and not _is_same(found, right):
+            problem = f"{found} is not {right}, which follows from the other elements"
             raise Element(child, file).error(problem, f"{part.name} {right}, if nothing was lost",
                                              reason=part.form.reason)  # fmt: skip
     return made
@@ -64,8 +63,9 @@ def _collect(node: Any, of: Part, values: dict[str, Any], late: list[tuple[Any, 
 
 
 def _leaf(node: Any, part: Part, file: str) -> Any:
-    form, text = part.form, node.text or ""
+    form = part.form
     assert form
+    text = form.value(node.text or "")
     if form.is_amount:
         currency = node.get("Ccy")
         try:

@@ -142,7 +142,7 @@ def _leaf(node: Any, form: Form, file: str) -> MessageError | None:
         return strange
     if len(node):
         return at.error(f"has the element {local_name(node[0])} where a text belongs", form.right)
-    text = node.text or ""
+    text = form.value(node.text or "")
     if wrong := form.problem(text):
         reason, problem = wrong
         shown = documents.found(text)

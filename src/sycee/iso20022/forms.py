@@ -31,6 +31,7 @@ DATE: Final = "DT01"
 
 # Characters of a text on one line. A text does not begin with a blank.
 _LINE: Final = r"[^\n\r\t ][^\n\r\t]*"
+_BLANKS: Final = " \t\r\n"  # white space of XML
 _ZONE: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9])"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
 _DAY: Final = r"(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]"
@@ -59,6 +60,10 @@ class Form:
     def __post_init__(self) -> None:
         pattern = self.pattern or "|".join(map(re.escape, self.codes))
         object.__setattr__(self, "compiled", re.compile(pattern))
+
+    def value(self, text: str) -> str:
+        """Return the value of a text: numbers, times and flags may have blanks around them, as in XML Schema."""
+        return text if self.base == "string" else text.strip(_BLANKS)
 
     def problem(self, text: str) -> tuple[str, str] | None:
         """Return the reason and the problem of a wrong text; None for a correct one."""
