@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import fastapi.routing
 import httpx
 import pytest
 from tests.bank import world
@@ -26,6 +27,13 @@ def test_the_server_is_alive_and_ready(client: httpx.Client) -> None:
     ready = client.get("/readyz")
     assert ready.status_code == 200
     assert ready.json()["frame"] > 0
+
+
+def test_the_first_request_resolves_no_dependencies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI resolves those of every route that a request is compared with; the server does it before it is ready."""
+    with world.bank("sqlite", tmp_path, operators=True) as bank, anonymous(bank) as first:
+        monkeypatch.delattr(fastapi.routing, "_populate_api_route_state")
+        assert first.get("/nothing").status_code == 404
 
 
 def test_everybody_can_read_the_supply(client: httpx.Client) -> None:

@@ -186,6 +186,7 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        _resolve_dependencies(app)
         runtime.start()
         await runtime.run(clearing.finish_messages, bank)
         scheduler = Scheduler(bank.stores.jobs)
@@ -260,6 +261,16 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
 
         app.add_middleware(Traced, tracer=tracing.tracer)
     return app
+
+
+def _resolve_dependencies(app: FastAPI) -> None:
+    """Have FastAPI resolve the dependencies of all operations.
+
+    Otherwise the first request that is compared with a route resolves them: 0.3 s for all, in which the event loop
+    answers nobody.
+    """
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": [], "app": app})
 
 
 def _tracing(endpoint: str) -> Tracing | None:
