@@ -12,7 +12,7 @@ from tests.compliance import naive_sums
 from tests.compliance.naive_affiliates import anybody_owns, states_owner, with_controllers, with_owners
 from tests.compliance.naive_claims import authorities, exempts, is_denied, names_all
 from tests.compliance.naive_deadline import in_time
-from tests.compliance.naive_fields import OF_PLACES, REFERS_TO, joined
+from tests.compliance.naive_fields import OF_PLACES, REFERS_TO, joined, whole_of
 from tests.compliance.naive_logic import Truth, conjunction, disjunction, negation
 from tests.compliance.naive_names import called
 
@@ -44,7 +44,7 @@ class Naive:
         fact = facts.get(steps[0])
         if isinstance(here, Entity) and is_denied(here, steps[0], self.at, exempting=self.exempting):
             return [], False
-        of_branch = steps[0] in ("state", "authority") and "branch_of" in facts
+        of_branch = steps[0] in ("state", "headquarters", "authority") and "branch_of" in facts
         parents, known = self.values(here, ["branch_of"]) if of_branch else ([], False)
         if steps[0] == "authority" and isinstance(here, Entity) and here.kind == "organisation":
             return authorities(self.network, here, self.at)
@@ -178,9 +178,12 @@ class Naive:
                 for each in condition.members
             )
         inside, whole = self.at_path(condition.facts, roots, frame)
-        elements = {id(each) for each in inside}
-        found = id(value) in elements if isinstance(value, Element) else value in inside
-        return True if found else False if whole else None
+        if isinstance(value, Element):
+            return True if id(value) in {id(each) for each in inside} else False if whole else None
+        own, wholes = whole_of(self, value), [whole_of(self, each) for each in inside]
+        if (own is not None and own in wholes) or value in inside:
+            return True
+        return False if whole and own is not None and None not in wholes else None
 
     def is_attested(self, subject: object, topic: str, least: Assurance = Assurance.DECLARED) -> bool:
         name = subject.id if isinstance(subject, Entity) else subject
@@ -394,14 +397,10 @@ class Naive:
     def at_home(self, who: str, condition: Condition) -> Truth:
         if not condition.home:
             return False
-        for _ in range(100):
-            here = self.resolved(who, "owner")
-            parent = self.values(here, ["branch_of"])[0]
-            if not parent:
-                break
-            who = str(parent[0])
-        else:
+        whole = whole_of(self, who)
+        if whole is None:
             return None
+        here = self.resolved(whole, "owner")
         if self.values(here, ["person"])[0] == [True]:
             both = [self.values(here, ["citizen_of"]), self.values(here, ["resides_in"])]
             return disjunction(

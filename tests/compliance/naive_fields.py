@@ -1,8 +1,13 @@
-"""The kinds that fields refer to, fields of clouds by their places, and ways over edges, for the plain judge."""
+"""The kinds that fields refer to, wholes of branches, fields of clouds by their places, and ways."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sycee.compliance.vocabulary import KINDS, Field
+
+if TYPE_CHECKING:
+    from tests.compliance.naive import Naive
 
 
 def kinds_by_field(fields: tuple[Field, ...]) -> dict[str, tuple[str, ...]]:
@@ -28,3 +33,14 @@ def joined(way: list[list[object]]) -> bool:
         rest.remove(here[0])
         here = rest
     return bool(here) and here == last
+
+
+def whole_of(judge: Naive, value: object) -> object:
+    """Return the organisation that a branch is a part of, any other value itself; None if it is unknown."""
+    for _ in range(100):
+        here = judge.resolved(value, "owner") if isinstance(value, str) else ""
+        parent = [] if isinstance(here, str) else judge.values(here, ["branch_of"])[0]
+        if not parent:
+            return None if "branch_of" in getattr(here, "facts", {}) else value
+        value = parent[0]
+    return None

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sycee.compliance import fact_paths, vocabulary
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance
+from sycee.compliance.judging.control import BRANCH_OF, named_facts
 from sycee.compliance.judging.deadlines import Deadline
 from sycee.compliance.judging.effective_facts import NO_FACTS, EffectiveFact, EffectiveNetwork, Node, ResolvedPath
 from sycee.compliance.judging.logic import Truth, conjunction, disjunction, negation
@@ -87,6 +88,14 @@ class ConditionResult:
         return tuple([each for each in self.evidence[self.followed :] if each.holds and not each.note]) or self.evidence
 
 
+class _Wholes(NamedTuple):
+    """The values of a fact; gaps by the values of which the whole is unknown; facts that name a whole."""
+
+    values: tuple[Any, ...]
+    gaps: Mapping[Any, str]
+    branches: tuple[EffectiveFact, ...]
+
+
 Evaluator = Callable[[Scope], ConditionResult]
 PathResolver = Callable[[Scope], ResolvedPath]
 ProductNames = Callable[[Scope, ResolvedPath], Mapping[str, tuple[PartyName, ...]]]  # by the owners of facts
@@ -147,7 +156,7 @@ class ConditionCompiler:
         elif condition.test == vocabulary.RETURNED_IN_TIME:
             evaluate = self._deadline_test(condition, roots)
         else:
-            evaluate = self._value_test(condition, roots)
+            evaluate = (self._comparison if condition.facts else self._value_test)(condition, roots)
         if condition.self_declared:
             evaluate = _self_declared(evaluate)
         starts = start_points(condition, roots)
@@ -182,30 +191,67 @@ class ConditionCompiler:
         return evaluate_fact
 
     def _value_test(self, condition: Condition, roots: Roots) -> Evaluator:
-        """Compile a test of values, against a set of the condition or one that is itself declared, or a limit."""
+        """Compile a test of values against a set of the condition, or a limit."""
         resolve, test, limit = self.compile_path(condition.fact, roots), _VALUE_TESTS[condition.test], condition.limit
-        resolve_set = self.compile_path(condition.facts, roots) if condition.facts else None
-        is_any, is_none = condition.test == vocabulary.ANY_IN, condition.test == vocabulary.NONE_IN
-        without_values = condition.test not in _FALSE_WITHOUT_VALUES
-        of_set, negate = condition.values_on(self._network.at), condition.negate
+        is_any, without_values = condition.test == vocabulary.ANY_IN, condition.test not in _FALSE_WITHOUT_VALUES
+        values, negate = condition.values_on(self._network.at), condition.negate
 
         def evaluate(scope: Scope) -> ConditionResult:
-            path, declared, values = resolve(scope), NO_FACTS, of_set
-            if resolve_set is not None:
-                declared = resolve_set(scope)
-                values = frozenset([value for leaf in declared.leaves for value in leaf.values])
+            path = resolve(scope)
             truths: list[Truth] = [test(leaf, values, limit) for leaf in path.leaves]
-            if declared.missing:  # further values could change a `none-in` from true, and the other tests from false
-                leaves = zip(truths, path.leaves, strict=True)
-                truths = [None if truth is is_none and leaf.values else truth for truth, leaf in leaves]
             truth = _over_leaves(path, truths, any_leaf=is_any) if truths or path.missing else without_values
-            result = _result(path, truths, truth, negate=negate)
-            if resolve_set is not None:
-                result.evidence += declared.evidence(result.truth)
-                result.missing += declared.missing if result.truth is None else ()
+            return _result(path, truths, truth, negate=negate)
+
+        return evaluate
+
+    def _comparison(self, condition: Condition, roots: Roots) -> Evaluator:
+        """Compile a test of values against a set that is itself declared.
+
+        A branch is compared as the organisation that it is a part of. If that is unknown, so is any value that differs.
+        """
+        resolve, resolve_set = self.compile_path(condition.fact, roots), self.compile_path(condition.facts, roots)
+        of_all, is_none, negate = (
+            condition.test == vocabulary.ALL_IN,
+            condition.test == vocabulary.NONE_IN,
+            condition.negate,
+        )
+
+        def evaluate(scope: Scope) -> ConditionResult:
+            path, declared = resolve(scope), resolve_set(scope)
+            wholes = [self._wholes(leaf) for leaf in path.leaves]
+            allowed = [self._wholes(leaf) for leaf in declared.leaves]
+            inside = frozenset([each for of in allowed for each in of.values])
+            gaps = (*declared.missing, *(gap for of in allowed for gap in of.gaps.values()))
+            truths: list[Truth] = []
+            for of in wholes:
+                found: list[Truth] = [
+                    each in inside or (None if gaps or each in of.gaps else False) for each in of.values
+                ]
+                truth = conjunction(found) if of_all else disjunction(found)
+                truths.append(negation(truth) if is_none else truth)
+            any_leaf = condition.test == vocabulary.ANY_IN
+            result = _result(path, truths, _over_leaves(path, truths, any_leaf=any_leaf), negate=negate)
+            result.evidence += declared.evidence(result.truth)
+            branches = dict.fromkeys(fact for of in (*wholes, *allowed) for fact in of.branches)
+            result.evidence += tuple([fact.evidence(result.truth) for fact in branches])
+            if result.truth is None:
+                result.missing += (*gaps, *(gap for of in wholes for gap in of.gaps.values()))
             return result
 
         return evaluate
+
+    def _wholes(self, leaf: EffectiveFact) -> _Wholes:
+        """Return the values of a fact, with the organisation of a branch in place of that branch."""
+        if not leaf.is_reference:
+            return _Wholes(leaf.values, {}, ())
+        values, gaps, branches = [], {}, []
+        for id in leaf.values:
+            branches += named_facts(self._network.node_of_kind(id, (vocabulary.ORGANISATION,)), (BRANCH_OF,))
+            whole = self._network.whole(id)
+            values.append(id if whole is None else whole.id)
+            if whole is None:
+                gaps[id] = f"{id}.{BRANCH_OF}"
+        return _Wholes(tuple(values), gaps, tuple(branches))
 
     def _some_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile `some`: whether one element of a list, or one entity, meets all conditions of `having`."""

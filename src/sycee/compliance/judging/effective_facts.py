@@ -52,6 +52,7 @@ _OF_PLACES: Final = {"owner": ("owner", "operator"), "equipment": ("equipment",)
 _OF_PERSONS: Final = frozenset(("person", *OF_PERSONS))
 _OF_OTHERS: Final = frozenset(EXCLUDED["person"])  # fields that no person has
 _NO_BRANCH: Final = frozenset((*EXCLUDED["branch_of"], "person"))  # fields that a branch does not have
+_OF_WHOLES: Final = ("state", "headquarters")  # what a branch has as a part of its parent
 _ELEMENTS: Final = frozenset(of for of in _FIELDS if of not in KINDS)  # of which no fact has a meaning of its own
 
 _KEPT: Final = SHOWN_BY[ACCESSORS]
@@ -220,9 +221,9 @@ class Node:
         if name == "authority" and fact is not None and not _NO_BRANCH.intersection(self.facts):
             return ResolvedPath((fact,), (), (f"{self.id}.branch_of",))  # it may be a part of a body
         if fact is None:
-            parent = self.get("branch_of") if name == "state" and "branch_of" in self.facts else None
+            parent = self.get("branch_of") if name in _OF_WHOLES and "branch_of" in self.facts else None
             if parent is not None and "branch_of" not in parent.nodes[0].facts:
-                return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has no own state
+                return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has none of its own
             if name == "state" and "person" in self.facts:
                 return self.resolve(("resides_in", *path[1:]))
             if name == "state" and "organised_in" in self.facts:
