@@ -20,10 +20,7 @@ READ_EVERYTHING = "audit"  # the action whose duties may read balances of everyb
 
 def duties_of(bank: Bank, caller: Caller) -> list[HeldDuty]:
     """Return the duties of a caller; of a program for one operator, only those that are of no other operator."""
-    if not caller.person:
-        return []
-    held = bank.people.duties_of(caller.person)
-    return [each for each in held if caller.operator is None or each.operator in (None, caller.operator)]
+    return [each for each in _held(bank, caller) if caller.operator is None or each.operator in (None, caller.operator)]
 
 
 def has_duty(bank: Bank, caller: Caller, *wanted: Duty) -> bool:
@@ -64,37 +61,24 @@ def serves_person(bank: Bank, caller: Caller, person: int) -> bool:
 
 def acts_for(bank: Bank, caller: Caller, holder: int) -> bool:
     """Return whether the caller is a holder of wallets, or acts for the merchant that is one."""
-    if not caller.person:
-        return False
-    if caller.person == holder:
-        return True
-    return any(
-        held.duty is Duty.MERCHANT and held.institution == holder for held in bank.people.duties_of(caller.person)
-    )
+    return _acts_for(_held(bank, caller), caller, holder)
 
 
 def is_staff(bank: Bank, caller: Caller, operator: int) -> bool:
     """Return whether the caller is a clerk of an operator, or signs for it; a program acts for one operator only."""
-    if not caller.person:
-        return False
-    is_held = any(
-        held.duty in (Duty.OPERATOR, Duty.CLERK) and held.operator == operator
-        for held in bank.people.duties_of(caller.person)
-    )
-    return is_held and caller.operator in (None, operator)
+    return _is_staff(_held(bank, caller), caller, operator)
 
 
 def may_audit(bank: Bank, caller: Caller) -> bool:
     """Return whether a duty of the caller permits to read everything."""
-    return bool(caller.person) and any(
-        held.duty in (Duty.AUDITOR, Duty.OFFICER) for held in bank.people.duties_of(caller.person)
-    )
+    return _may_audit(_held(bank, caller))
 
 
 def visible_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
     """Return a wallet that the caller owns, serves or audits. Raises the problem `not-found` otherwise."""
     wallet, holder, operator = _find(bank, caller, account)
-    is_visible = acts_for(bank, caller, holder) or is_staff(bank, caller, operator) or may_audit(bank, caller)
+    held = _held(bank, caller)
+    is_visible = _acts_for(held, caller, holder) or _is_staff(held, caller, operator) or _may_audit(held)
     if wallet is None or not is_visible:
         raise not_found("wallet")
     return wallet
@@ -106,7 +90,8 @@ def own_wallet(bank: Bank, caller: Caller, account: int, *, what: str = "wallet"
     Raises the problem `not-found` otherwise. `what`: the thing that the request names, and whose wallet this is.
     """
     wallet, holder, operator = _find(bank, caller, account)
-    is_own, is_served = acts_for(bank, caller, holder), is_staff(bank, caller, operator)
+    held = _held(bank, caller)
+    is_own, is_served = _acts_for(held, caller, holder), _is_staff(held, caller, operator)
     if wallet is None or not (is_own or (wallet.is_custodial and is_served)):
         raise not_found(what)
     return wallet
@@ -114,7 +99,8 @@ def own_wallet(bank: Bank, caller: Caller, account: int, *, what: str = "wallet"
 
 def may_move(bank: Bank, caller: Caller, wallet: Wallet) -> bool:
     """Return whether the caller may move money of a wallet, as `own_wallet`."""
-    return acts_for(bank, caller, wallet.holder) or (wallet.is_custodial and is_staff(bank, caller, wallet.operator))
+    held = _held(bank, caller)
+    return _acts_for(held, caller, wallet.holder) or (wallet.is_custodial and _is_staff(held, caller, wallet.operator))
 
 
 def served_wallet(bank: Bank, caller: Caller, account: int, action: str) -> Wallet:
@@ -167,3 +153,23 @@ def visible_merchant(bank: Bank, caller: Caller, merchant: int) -> Institution:
         if serves or acts_for(bank, caller, merchant) or may_audit(bank, caller):
             return found
     raise not_found("merchant")
+
+
+def _held(bank: Bank, caller: Caller) -> list[HeldDuty]:
+    """Return all duties of a caller's person: read once, because a read waits for the frame that is written."""
+    return bank.people.duties_of(caller.person) if caller.person else []
+
+
+def _acts_for(held: list[HeldDuty], caller: Caller, holder: int) -> bool:
+    if not caller.person:
+        return False
+    return caller.person == holder or any(each.duty is Duty.MERCHANT and each.institution == holder for each in held)
+
+
+def _is_staff(held: list[HeldDuty], caller: Caller, operator: int) -> bool:
+    is_held = any(each.duty in (Duty.OPERATOR, Duty.CLERK) and each.operator == operator for each in held)
+    return is_held and caller.operator in (None, operator)
+
+
+def _may_audit(held: list[HeldDuty]) -> bool:
+    return any(each.duty in (Duty.AUDITOR, Duty.OFFICER) for each in held)
