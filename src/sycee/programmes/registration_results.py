@@ -30,8 +30,8 @@ from sycee.programmes.definition import FIRST_COME
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_entering import Receipt
-from sycee.programmes.registration_leaving import require_none_waits
 from sycee.programmes.registration_lists import SHRED, Entry, Found, Lists, entry_of
+from sycee.programmes.registration_removals import require_none_waits
 from sycee.programmes.registration_rows import DOCUMENT, PHONE, Reader
 from sycee.programmes.registration_store import commitments, list_in
 from sycee.programmes.registration_tables import APPEALS, ENTRIES, HOLDERS, KEYS, LISTS, PARTS

@@ -32,7 +32,6 @@ from sycee.programmes import draw, duplicates, states
 from sycee.programmes.definition import FIRST_COME, Programme
 from sycee.programmes.duplicates import BY_DOCUMENT, BY_PHONE
 from sycee.programmes.registration_entering import REGISTER
-from sycee.programmes.registration_leaving import HAS_WON, OWNER, STAFF, Leaving, exclude_in, require_state
 from sycee.programmes.registration_lists import (
     LAPSE,
     SCREEN,
@@ -43,6 +42,7 @@ from sycee.programmes.registration_lists import (
     Lists,
     entry_of,
 )
+from sycee.programmes.registration_removals import HAS_WON, OWNER, STAFF, Removals, exclude_in, require_state
 from sycee.programmes.registration_rows import PHONE, Reader, has_strata
 from sycee.programmes.registration_store import CODE_DIGITS, ListRow, Vault, numbers_of
 from sycee.programmes.registration_tables import (
@@ -74,7 +74,7 @@ class Screened:
     excluded: int
 
 
-class Registrations(Leaving):
+class Registrations(Removals):
     """The registrations of a bank's programmes."""
 
     def __init__(self, lists: Lists, people: People, institutions: Institutions, register: Register) -> None:

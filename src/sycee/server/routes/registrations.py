@@ -16,8 +16,8 @@ from sycee.core.errors import UsageError
 from sycee.core.timestamps import exact_text
 from sycee.personal.access import READ, Access, Reason
 from sycee.programmes.registration_entering import REGISTER, Receipt
-from sycee.programmes.registration_leaving import EXCLUSIONS
 from sycee.programmes.registration_lists import Entry
+from sycee.programmes.registration_removals import EXCLUSIONS
 from sycee.programmes.registration_results import Looked
 from sycee.programmes.registration_rows import CELL_CHARACTERS_MAX, COLUMNS
 from sycee.server import paging

@@ -11,7 +11,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.programmes.registration_appeals import APPEAL, DECIDE
-from sycee.programmes.registration_leaving import Removal
+from sycee.programmes.registration_removals import Removal
 from sycee.server.operations import operation
 from sycee.server.routes.common import REPEATED, Moment, TheCaller, TheRuntime, hidden
 from sycee.server.routes.programmes import Name, Number

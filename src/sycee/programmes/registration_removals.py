@@ -68,8 +68,8 @@ class Removal:
     decided_ns: int | None
 
 
-class Leaving(Entering):
-    """Lets entries leave."""
+class Removals(Entering):
+    """Withdrawals, lapses and exclusions of entries."""
 
     def withdraw(self, programme: str, occurrence: int, entry: int, *, who: int, is_lapse: bool = False) -> Entry:
         """Withdraw an entry at the wish of its person, or let a winner lapse who does not answer (`is_lapse`).
