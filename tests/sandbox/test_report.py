@@ -105,6 +105,8 @@ def test_each_plot_has_a_sentence_with_numbers(told: Outcome) -> None:
 def test_a_figure_that_differs_is_named_first(told: Outcome) -> None:
     rows = list(told.comparisons)
     rows[7] = replace(rows[7], ledger=rows[7].ledger - 1)
+    rows[5] = replace(rows[5], ledger=12_345_600)
+    assert rows[5].name == "budget"
     wrong = replace(told, comparisons=tuple(rows))
     verdict = report_page(wrong).opening[0]
     assert isinstance(verdict, Verdict)
@@ -133,6 +135,8 @@ def test_signers_scale_and_differences_are_on_the_page(told: Outcome, tmp_path: 
     )
     rows = list(told.comparisons)
     rows[7] = replace(rows[7], ledger=rows[7].ledger - 1)
+    rows[5] = replace(rows[5], ledger=12_345_600)
+    assert rows[5].name == "budget"
     path = tmp_path / "report.html"
     write_report(replace(told, signers=signers, scale=0.01, comparisons=tuple(rows)), path)
     text, html = text_of(path), path.read_text(encoding="utf-8")
@@ -141,6 +145,7 @@ def test_signers_scale_and_differences_are_on_the_page(told: Outcome, tmp_path: 
     assert "0.01 of the published size" in html
     assert "published, scaled" in html
     assert "CNY 0.01 too little" in html
+    assert set(re.findall(r"budget (CNY [\d,.]+)<", html)) == {"CNY 123,456.00"}, "the level of the plot"
 
 
 def test_without_signers_there_is_no_table_of_signatures(written: Path) -> None:

@@ -130,6 +130,11 @@ class _Report:
     def by_name(self) -> dict[str, Comparison]:
         return {comparison.name.removesuffix("_minor"): comparison for comparison in self.outcome.comparisons}
 
+    @property
+    def budget_minor(self) -> int:
+        """Return the money that was dropped: the budget of the programme file, unless the run has another size."""
+        return self.by_name["budget"].ledger if "budget" in self.by_name else self.programme.budget_minor
+
     # --- opening --------------------------------------------------------------------------------------------------
 
     def verdict(self) -> Verdict:
@@ -163,15 +168,14 @@ class _Report:
     def tiles(self) -> Tiles:
         """Return the five main figures. A figure that the outcome lacks is omitted."""
         figures = {name: comparison.ledger for name, comparison in self.by_name.items()}
-        budget = figures.get("budget", self.programme.budget_minor)
         own = figures.get("spent_own", 0)
         notes = {
             "registered": f"after removing {quantity(self.outcome.duplicates, 'second entry', 'second entries')}",
             "winners": _percent(figures.get("winners", 0), figures.get("registered", 0), "of the registered"),
             "claimed": _percent(figures.get("claimed", 0), figures.get("winners", 0), "of the winners"),
-            "spent_from_packets": _percent(figures.get("spent_from_packets", 0), budget, "of the budget")
+            "spent_from_packets": _percent(figures.get("spent_from_packets", 0), self.budget_minor, "of the budget")
             + (f"; plus {self.money(own)} of own money" if own else ""),
-            "returned": _percent(figures.get("returned", 0), budget, "of the budget, back at the funder"),
+            "returned": _percent(figures.get("returned", 0), self.budget_minor, "of the budget, back at the funder"),
         }
         return Tiles(
             tuple(
@@ -241,7 +245,7 @@ class _Report:
                 Series("spent from packets", hours.packets_minor, "first"),
                 Series("claimed, at face value", claimed_minor, "fourth"),
             ),
-            level=Level("budget", self.programme.budget_minor),
+            level=Level("budget", self.budget_minor),
             deadline_ns=self.programme.expires_ns,
             currency=self.currency,
             zone=self.zone,
