@@ -94,12 +94,13 @@ def scored(prediction: dict[str, Any], text: str) -> scoring.Scores:
 def test_a_design_with_every_key_is_predicted_and_what_is_not_used_is_said(prediction: dict[str, Any]) -> None:
     assert prediction["absent"] == {}
     assert [text.partition(":")[0] for text in prediction["not_used"]] == [
+        "pilot.area_km2",
         "rules.transferable",
         "grant.piece_amount",
         "merchants.sectors",
         "people.eligible",
     ]
-    assert "blacksmiths" in prediction["not_used"][2]
+    assert "blacksmiths" in prediction["not_used"][3]
     assert all(row["quantiles"] for row in prediction["outcomes"])
     pilot = description.parse(EVERY_KEY.encode(), "x.toml")
     assert pilot.design.amount_by_size == (8_000, 10_000, 12_000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -23,7 +24,7 @@ from sycee.core.documents import Table
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.money import Currency
 from sycee.sandbox.behaviour import design as designs
-from sycee.sandbox.behaviour.design import Design, Moved, Shops
+from sycee.sandbox.behaviour.design import AMOUNT_MAX, Design, Moved, Shops
 from sycee.sandbox.behaviour.layout import PPM
 
 FOLDER: Final = "pilot-designs"
@@ -74,7 +75,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The facts of one pilot. Values of 0, (), None and "" that `absent` names are not known."""
+    """The facts of one pilot. Values of 0 and () that `absent` names are not known."""
 
     name: str
     title: str
@@ -126,7 +127,7 @@ def parse(content: bytes, file: str) -> Description:
 
 
 def _part(table: Table, key: str) -> Table:
-    """Return one table of the document, after a look for results in it."""
+    """Return one table of the document. Raises DocumentError if it contains a result."""
     part = table.table(key)
     _refuse_results(part)
     return part
@@ -164,7 +165,7 @@ def _read(table: Table, digest: str) -> Description:
     pilot = _part(table, "pilot")
     name, title, country = pilot.text("name"), pilot.text("title"), pilot.text("country")
     currency, zone, source = pilot.currency("currency"), pilot.zone("zone"), pilot.text("source")
-    facts.optional(pilot, "area_km2", lambda: pilot.number("area_km2", least=0, most=1e8), 0.0)
+    area = facts.optional(pilot, "area_km2", lambda: pilot.number("area_km2", least=0, most=1e8), 0.0)
     pilot.finish()
 
     people = _part(table, "people")
@@ -174,9 +175,9 @@ def _read(table: Table, digest: str) -> Description:
         people, "registered", lambda: people.integer("registered", least=1), 0, "drawn: register_share"
     )
     income = facts.optional(
-        people, "income_month_median", lambda: amount(people, "income_month_median", currency), 0, "drawn"
+        people, "income_month_median", lambda: positive(people, "income_month_median", currency), 0, "drawn"
     )
-    consumption = amount(people, "consumption_month", currency)
+    consumption = positive(people, "consumption_month", currency)
     old = facts.optional(people, "age_60_share", lambda: _share(people, "age_60_share"), 0, "drawn")
     wallet = facts.optional(people, "wallet_share", lambda: _share(people, "wallet_share"), 0, "drawn")
     people.finish()
@@ -187,9 +188,7 @@ def _read(table: Table, digest: str) -> Description:
     values["kind"] = grant.choice("kind", designs.KINDS)
     values["unit"] = grant.choice("unit", designs.UNITS, designs.PERSON)
     recipients = grant.integer("recipients", least=1, most=1 << 40)
-    values["amount"] = amount(grant, "amount", currency)
-    if values["amount"] <= 0:
-        raise grant.error("amount", "found 0", right="an amount above zero, in major units")
+    values["amount"] = positive(grant, "amount", currency)
     values["amount_by_size"] = facts.optional(
         grant, "amount_by_size", lambda: _amounts(grant, "amount_by_size", currency), NO_AMOUNTS
     )
@@ -234,7 +233,8 @@ def _read(table: Table, digest: str) -> Description:
 
     ask = _ask(_part(table, "ask"))
     table.finish()
-    unused = ["rules.transferable: no rule of behaviour reads it"] if transferable else []
+    unused = ["pilot.area_km2: the neutral town's area is assumed"] if area else []
+    unused += ["rules.transferable: no rule of behaviour reads it"] if transferable else []
     if recipients > population:
         unused.append("grant.recipients: more than people.population; everybody is taken as a recipient")
         recipients = population
@@ -292,9 +292,14 @@ def _deliveries(table: Table) -> tuple[tuple[date, int], ...]:
     if "delivery" not in table:
         return ()
     delivery = table.table("delivery")
-    rows = []
+    rows: list[tuple[date, int]] = []
     for each in delivery.tables("share"):
-        rows.append((local_day(each, "date"), _share(each, "share")))
+        day, share = local_day(each, "date"), _share(each, "share")
+        if rows and day <= rows[-1][0]:
+            raise each.error("date", f"found {day}, after {rows[-1][0]}", right="deliveries in the order of their days")
+        if rows and share < rows[-1][1]:
+            raise each.error("share", "the cumulative share falls", right="the share delivered by the end of the day")
+        rows.append((day, share))
         each.finish()
     delivery.finish()
     return tuple(rows)
@@ -317,18 +322,30 @@ def _window(
     claim_until = facts.optional(
         window, "claim_until", lambda: local_day(window, "claim_until", zone, is_end=True), spend_until, "spend_until"
     )
-    moves = []
-    window.offer("moved")
-    for each in window.tables("moved") if "moved" in window else ():
-        moves.append((local_day(each, "announced", zone), local_day(each, "until", zone, is_end=True)))
-        each.finish()
-    window.finish()
     first = min(day for day in (spend_from, claim_from, *(day for day, _ in deliveries)) if day is not None)
 
     for key, begin, end in (("spend", spend_from, spend_until), ("claim", claim_from or first, claim_until)):
         if end < begin:
             known = f"`{key}_from`" if f"{key}_from" in window else "the first day"
             raise window.error(f"{key}_until", f"found {end}, and {known} is {begin}", right=f"{begin} or later")
+
+    moves: list[tuple[date, date]] = []
+    window.offer("moved")
+    for each in window.tables("moved") if "moved" in window else ():
+        announced, until = local_day(each, "announced", zone), local_day(each, "until", zone, is_end=True)
+        deadline = moves[-1][1] if moves else spend_until
+        if announced > deadline or (moves and announced <= moves[-1][0]):
+            raise each.error(
+                "announced",
+                f"found {announced}, and the deadline known then is {deadline}",
+                right="each move is announced after the one before, and no later than the deadline that it moves",
+            )
+        if until < spend_from:
+            problem = f"found {until}, and `spend_from` is {spend_from}"
+            raise each.error("until", problem, right=f"{spend_from} or later")
+        moves.append((announced, until))
+        each.finish()
+    window.finish()
 
     def number(when: date) -> int:
         return max((when - first).days, 0)
@@ -355,38 +372,50 @@ def _ask(table: Table) -> Ask:
 def amount(table: Table, key: str, currency: Currency) -> int:
     """Return an amount in minor units, written in major units as text ("200.00") or as a number (200 or 29.5).
 
-    Raises DocumentError for a negative amount, and for one with more digits than the currency has.
+    A number is rounded to the digits of the currency, since means and medians have more.
+
+    Raises DocumentError for a negative amount, and for a text with more digits than the currency has.
     """
     right = f'an amount of {currency.code} in major units, such as "{money.format(20_000, currency)}" or 200'
-    value = table.value(key, right)
-    text = value if isinstance(value, str) else repr(value) if type(value) in (int, float) else ""
-    if isinstance(value, float) and value.is_integer():
-        text = str(int(value))
+    return _amount_of(table, key, table.value(key, right), currency, right)
+
+
+def positive(table: Table, key: str, currency: Currency) -> int:
+    """Return an amount as `amount` does, from 1 to AMOUNT_MAX minor units. Raises DocumentError otherwise."""
+    found = amount(table, key, currency)
+    if not 0 < found <= AMOUNT_MAX:
+        right = f"an amount above 0, at most {money.format(AMOUNT_MAX, currency)}"
+        raise table.error(key, f"found {documents.found(table.value(key, right))}", right=right)
+    return found
+
+
+def _amount_of(table: Table, key: str, value: object, currency: Currency, right: str) -> int:
+    text = value if isinstance(value, str) else repr(value) if type(value) is int else ""
+    if isinstance(value, float) and isfinite(value):
+        text = f"{value:.{currency.digits}f}"
     try:
         found = money.parse(text, currency)
     except SyceeError as error:
-        raise table.error(
-            key, f"{documents.found(value)} is no amount of {currency.code}: {error}", right=right
-        ) from error
+        why = f": {error}" if isinstance(value, str) else ""
+        raise table.error(key, f"{documents.found(value)} is no amount of {currency.code}{why}", right=right) from error
     if found < 0:
         raise table.error(key, f"found {documents.found(value)}", right=right)
     return found
 
 
 def _amounts(table: Table, key: str, currency: Currency) -> tuple[int, ...]:
+    """Return amounts by the size of households from 1, written as a list, or as a table by size."""
     right = 'amounts in major units of households with 1, 2, … persons, such as ["100", "180"]'
     values = table.value(key, right)
     if isinstance(values, dict):
-        values = [values[size] for size in sorted(values, key=lambda size: (len(size), size))]
+        sizes = [f"{size}" for size in range(1, len(values) + 1)]
+        if set(values) != set(sizes):
+            problem = f"found the sizes {', '.join(sorted(values))}"
+            raise table.error(key, problem, right="every size from 1, such as 1, 2, 3")
+        values = [values[size] for size in sizes]
     if not isinstance(values, list) or not values:
         raise table.error(key, f"found {documents.found(values)}", right=right)
-    found = []
-    for value in values:
-        try:
-            found.append(money.parse(value if isinstance(value, str) else repr(value), currency))
-        except SyceeError as error:
-            raise table.error(key, f"{documents.found(value)} is no amount: {error}", right=right) from error
-    return tuple(found)
+    return tuple(_amount_of(table, key, value, currency, right) for value in values)
 
 
 def _share(table: Table, key: str) -> int:
