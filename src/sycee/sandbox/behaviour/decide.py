@@ -22,7 +22,7 @@ _LOW: Final = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What decisions know of a person. Amounts are price steps."""
+    """The facts of a person that decisions read. Amounts are price steps."""
 
     zone: int
     works_in: int
@@ -99,7 +99,7 @@ def decide(person: Person, day: int, purse: Purse, setting: Setting, draws: Draw
             decision = replace(decision, decayed=lost)
             purse = replace(purse, balance=purse.balance - lost, returned=purse.returned + lost)
     if purse.debt and planned:
-        # What was brought forward is missing later: a share of each planned purchase until nothing is owed.
+        # A purchase that was brought forward is paid back: planned purchases shrink by a share until `debt` is 0.
         back = min(purse.debt, planned * rules[c.R_PAYBACK] // PPM)
         planned -= back
         decision = replace(decision, paid_back=back)
@@ -141,7 +141,7 @@ def propensity(person: Person, setting: Setting, draws: Draws) -> int:
 
 
 def _claims(person: Person, today: list[int], setting: Setting, draws: Draws) -> bool:
-    """Return whether a recipient claims today: it is open, delivered, the person ever will, and does it today."""
+    """Return whether a recipient claims today: claims are open, the packet has arrived, and the draws decide so."""
     share = setting.rules[c.R_CLAIM]
     if person.flags & (c.OLD | c.DISABLED):
         share = share * setting.rules[c.R_CLAIM_OLD] // PPM
@@ -163,7 +163,7 @@ def _use(
         return same
     anywhere = bool(rules[c.R_ANYWHERE])
     if planned and (anywhere or (decision.ordinary_shop >= 0 and market.accepts(decision.ordinary_shop))):
-        # The usual shop accepts the purse: does the person think of it?
+        # The usual shop accepts the purse; the person may still pay as usual.
         share = today[c.DAY_USE] + (rules[c.R_HABIT] if purse.payments else 0)
         if not rules[c.R_AUTOMATIC] and not happens(draws.bits(c.USE), share):
             return same
@@ -186,7 +186,7 @@ def _use(
     own_max = max(person.liquid, planned) if adds and rules[c.R_OWN_MONEY] else 0
     target = planned or basket(person, setting, draws)
     if not anywhere and not piece and happens(draws.bits(c.CLEAR), rules[c.R_CLEAR]):
-        target = available  # something of the size of the gift, and own money beside it
+        target = available  # a purchase of the size of the balance, and own money beside it
         if own_max:
             size = 2 * share_of(draws.bits(c.BESIDE_SIZE))
             target += available * rules[c.R_BESIDE_SIZE] // PPM * size // PPM
@@ -195,7 +195,7 @@ def _use(
     payment = min(max(target, planned + new), available + own_max)
     lifted, least = 0, rules[c.R_PAYMENT_MIN]
     if payment < least:
-        # A goal near enough pulls the payment up to it; one out of reach discourages.
+        # A payment just below the least amount is raised to it; far below it, the purse does not pay.
         distance, reach = (least - payment) * PPM // least, rules[c.R_LIFT_REACH]
         if distance >= reach or least > available + own_max:
             return same

@@ -1,4 +1,4 @@
-"""The design of a programme as behaviour sees it: who gets how much, in which form, when and where it can be spent.
+"""The design of a programme as decisions read it: who gets how much, in which form, when and where it can be spent.
 
 Days are whole and counted from 0; a day is included from its first to its last minute. Amounts are minor units. Counts
 of persons refer to `population`, and a run scales them to its city. An impossible design cannot be made: the
@@ -43,7 +43,7 @@ AMOUNT_MAX: Final = 1 << 40  # minor units: products with parts per million and 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A deadline that was moved: people learn on day `announced` that `until` is the last day."""
+    """A deadline that was moved: on day `announced`, `until` was announced as the last day."""
 
     announced: int
     until: int
@@ -76,7 +76,7 @@ class Design:
     amount_by_size: tuple[int, ...] = ()  # of a household with 1, 2, … persons, instead of `amount`; the last for more
     age_min: int = 0
     price: int = 0  # what a recipient pays for the amount
-    pieces: int = 1  # of a coupon: the amount is in so many equal pieces
+    pieces: int = 1  # of a coupon: number of equal pieces of the amount
     payment_min: int = 0  # the money is skipped in a smaller payment
     per_payment_max: int = 0  # the money pays at most this part of one payment; 0: no maximum
     stacking: bool = False  # of a coupon: a piece for each full `payment_min` of a payment
@@ -144,7 +144,7 @@ class Design:
         return NEVER if self.spend_until >= NEVER else self.spend_until - max(self.spend_from, self.claim_from) + 1
 
     def deadline(self, day: int) -> int:
-        """Return the last day of the window as people know it on `day`."""
+        """Return the last day of the window as announced by `day`."""
         until = self.spend_until
         for each in self.moved:
             if each.announced <= day:

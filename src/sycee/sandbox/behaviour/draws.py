@@ -1,7 +1,7 @@
 """Random numbers without a state: 64 bits from a hash of seed, person, day and stream.
 
-A draw depends on nothing else, so a person draws the same numbers whoever is computed before, on any thread, with or
-without a programme, and whether anybody observes the result. The finaliser is that of splitmix64.
+A draw depends on nothing else, so the numbers of a person are equal for any order of persons, on any thread, with or
+without a programme. Reading a result changes no draw. The finaliser is that of splitmix64.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 PPM: Final = 1_000_000
-OUTSIDE: Final = -1  # the shop of a purchase that no shop of the city gets
+OUTSIDE: Final = -1  # the shop of a purchase outside of the shops of the city
 
 # Streams of random numbers: one for each decision, so that no decision changes the draws of another.
 REGISTER, TICKET, WILLING, CLAIM, DELIVERY, NEVER, SPREAD, OUT, BASKET, FROM_WORK, PLACE, SHOP = range(12)

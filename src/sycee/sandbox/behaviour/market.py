@@ -34,7 +34,7 @@ _CELL_WEIGHT_BITS: Final = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Market:
-    """Tables of the shops of a city, for one rule about who accepts."""
+    """Tables of the shops of a city, for one rule about accepting shops."""
 
     zones: int
     sectors: int
@@ -83,7 +83,7 @@ def of_city(city: City, shops: Shops | Array | None = None, size_bounds: tuple[i
     """Return the market of a city.
 
     shops: which of them accept the programme's money: a rule, or (merchants,) bool. size_bounds: ascending yearly
-    turnovers that part the size classes.
+    turnovers that separate the size classes.
 
     Raises UsageError for a sector or a zone that the city does not have.
     """

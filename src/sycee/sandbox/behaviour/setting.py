@@ -139,7 +139,7 @@ def _registering(design: Design, parameters: Parameters) -> int:
 
 
 def _claiming(design: Design, parameters: Parameters) -> tuple[int, int]:
-    """Return the share of recipients who ever claim, and the share of the waiting who do so on a day."""
+    """Return the share of recipients who ever claim, and the share of recipients without a claim who claim on a day."""
     if not design.activation or design.kind == CASH:
         return PPM, PPM
     ever = {APP: "claim_app", CARD_PREPAID: "claim_card", CARD_OWN: "claim_app", PAPER: "claim_paper"}
@@ -173,7 +173,7 @@ def _days(design: Design, parameters: Parameters, variant: Variant, days: int, s
         if is_open:
             row[c.DAY_HAZARD], row[c.DAY_USE] = (end[known - day], planned[known - day]) if known - day <= days else far
         claims_end = min(known, design.claim_until)
-        # People claim in time as they spend in time: more of them as the deadline nears.
+        # Claims increase as the deadline nears, as payments do.
         rush = end[claims_end - day] if 0 <= claims_end - day <= days else 0
         row[c.DAY_CLAIM_HAZARD] = min(speed + rush, PPM)
         row[c.DAY_ENDS] = int(day == last)

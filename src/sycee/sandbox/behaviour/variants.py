@@ -1,7 +1,7 @@
-"""Structures of behaviour: assumptions about who spends more, and about when money is used, that data do not decide.
+"""Structures of behaviour: assumptions, which data do not decide, about who spends more and when money is used.
 
 A structure turns parameters and a design into tables of integers, which the rule of decisions reads. So a structure is
-replaced without touching the rule: `register` adds one under its name, and `named` finds it. Structures of a run are
+replaced without a change of the rule: `register` adds one under its name, and `named` finds it. Structures of a run are
 named in its record.
 """
 
@@ -19,7 +19,7 @@ from sycee.sandbox.behaviour.layout import DECILES, MPC_MAX, PPM
 from sycee.sandbox.behaviour.parameters import Parameters
 
 THREE_WEEKS: Final = 21  # the window of the experiment that measured `mpc_expiry`
-LONGEST: Final = 61  # the longest window of Shu and Gneezy; money without a deadline is put off no more than that
+LONGEST: Final = 61  # the longest window of Shu and Gneezy; money without a deadline is delayed as with this window
 TENTH: Final = 100_000  # the weekly loss of the experiment that measured `mpc_decay`
 
 # (parameters, design, decile of income, decile of liquid wealth from 0) -> parts per million
@@ -127,7 +127,7 @@ def _planned(parameters: Parameters, design: Design, days: int) -> int:
 
 
 def _forgotten(parameters: Parameters, design: Design, share: int) -> int:
-    """Return a share as a long window leaves it: people put off what is not urgent."""
+    """Return a share reduced for a long window: people delay purchases that are not urgent."""
     salience, window = parameters["salience_days"], min(design.window_days, LONGEST) * 1_000
     return share * min(salience, window) // window
 
@@ -137,7 +137,7 @@ def _start_with_deadline(parameters: Parameters, design: Design, days: int) -> i
 
 
 def _end_with_deadline(parameters: Parameters, design: Design, days: int) -> int:
-    """Return special trips before the deadline: fewer of the persons who have put it off remember a distant one."""
+    """Return special trips before the deadline: after a longer delay, fewer persons remember the money."""
     end = _end(parameters, design, days)
     return (end + _forgotten(parameters, design, end)) // 2
 
@@ -185,7 +185,7 @@ INCOME: Final = register(
 DEADLINE: Final = register(
     Variant(
         "deadline",
-        "all persons spend alike; a long window is put off and partly forgotten",
+        "all persons spend alike; with a long window, spending is delayed and partly forgotten",
         _equal,
         _start_with_deadline,
         _end_with_deadline,

@@ -66,7 +66,7 @@ def _tiles(city: City, currency: Currency) -> Tiles:
     persons = city.persons
     households = int(persons.household[-1]) + 1 if len(persons) else 0
     income = int(persons.income_month.mean()) if len(persons) else 0
-    fitted = [each for each in city.comparisons if not _is_apart(each)]
+    fitted = [each for each in city.comparisons if not _is_compared_only(each)]
     worst = max((abs(each.error_ppm or 0) for each in fitted), default=0)
     return Tiles(
         (
@@ -79,7 +79,7 @@ def _tiles(city: City, currency: Currency) -> Tiles:
     )
 
 
-def _is_apart(row: Comparison) -> bool:
+def _is_compared_only(row: Comparison) -> bool:
     """Return whether a figure is shown for comparison only."""
     return row.marginal.endswith(NOT_FITTED) or ", before " in row.marginal or "before the total" in row.marginal
 
@@ -191,7 +191,10 @@ def _figures(city: City, currency: Currency) -> Section:
             "derived: computed from such figures; assumed: chosen, or recalled and not checked."
         )
     ]
-    for apart, caption in ((False, "Figures that the city was fitted to"), (True, "Figures to compare with only")):
+    for is_compared, caption in (
+        (False, "Figures that the city was fitted to"),
+        (True, "Figures to compare with only"),
+    ):
         rows = tuple(
             (
                 row.marginal,
@@ -203,7 +206,7 @@ def _figures(city: City, currency: Currency) -> Section:
                 row.source,
             )
             for row in city.comparisons
-            if _is_apart(row) is apart
+            if _is_compared_only(row) is is_compared
         )
         heading = columns("marginal", "cell", ">published", ">synthetic", ">error", "=mark", "source")
         if rows:

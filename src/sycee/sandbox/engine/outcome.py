@@ -105,7 +105,7 @@ class Outcome:
         return np.concatenate([inside, self.cell_base[:, cells - 1 :]], axis=1)
 
     def respend_by(self, base: Array) -> Array:
-        """Return the later rounds together, parted like `base` [days, groups]: (days, groups), exact in sum."""
+        """Return the later rounds together, divided like `base` [days, groups]: (days, groups), exact in sum."""
         return respending.by_group(self.respend.sum(axis=0), base.sum(axis=0))
 
     def consumption_change(self) -> Array:

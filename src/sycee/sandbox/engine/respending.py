@@ -1,7 +1,7 @@
 """Later rounds: what shops and their workers spend of additional receipts.
 
-Receipts of a day add to an income that is spent bit by bit: a round's spending is the receipts of the next. Rounds are
-kept apart from the first one, which persons decide, because they rest on two parameters alone.
+Receipts of a day add to an income that is spent gradually: a round's spending is the receipts of the next. Rounds are
+kept separate from the first one, which persons decide, because they rest on two parameters alone.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def rounds(receipts: Array, parameters: Parameters) -> Array:
 
 
 def by_group(total: Array, base: Array) -> Array:
-    """Return totals by day (days,) parted among groups in proportion to `base` (groups,): (days, groups) int64.
+    """Return totals by day (days,) divided among groups in proportion to `base` (groups,): (days, groups) int64.
 
-    Parts add up exactly, by largest remainders. All goes to the first group if `base` is zero.
+    Parts add up exactly, by largest remainders. The first group gets everything if `base` is zero.
     """
     weights = base if base.any() else np.arange(base.size) == 0
     rows = [int(np.sign(amount)) * largest_remainder(weights, abs(amount)) for amount in total.tolist()]

@@ -242,7 +242,7 @@ def _sum(
         try:
             for each in [pool.submit(loop, own) for own in tables]:
                 each.result()
-        except BaseException:  # Ctrl-C: the threads end with the chunk that they have
+        except BaseException:  # Ctrl-C: the threads end after their current chunk
             with lock:
                 following = iter(range(0))
             raise

@@ -53,7 +53,7 @@ class Candidate:
 
 @dataclass(slots=True, eq=False)
 class Trial:
-    """A city with a number of persons, on which programmes become candidates."""
+    """A city with a number of persons, on which programmes are compared."""
 
     city: City
     people: int
@@ -62,14 +62,14 @@ class Trial:
 
     @staticmethod
     def of(city: City, people: int) -> Trial:
-        """Return the trial on about `people` persons of a city, whose shops all stay."""
+        """Return the trial on about `people` persons of a city, with all its shops."""
         made = sampled(city, people)
         return Trial(made, len(made.persons), len(city.persons) * city.one_in, {})
 
     def candidates(self, base: Path | str, files: Sequence[Path], grid: Path | None = None) -> list[Candidate]:
         """Return the candidates of a base, of variants, and of a grid's combinations, the base first.
 
-        Raises DocumentError for an error in a file, UsageError for a programme that does not fit to the city, and for
+        Raises DocumentError for an error in a file, UsageError for a programme that does not fit the city, and for
         two candidates of one name.
         """
         programme = definition.load(base)

@@ -1,7 +1,7 @@
-"""Comparison of candidates: bands of each outcome, paired differences, who beats whom, and regret.
+"""Comparison of candidates: bands of each outcome, paired differences, and regret.
 
-Three uncertainties are kept apart: between structures, of parameters within a structure, and between seeds at the same
-parameters. A comparison is one JSON object; docs/reference/sandbox-compare.md lists its keys.
+Three uncertainties are computed separately: between structures, of parameters within a structure, and between seeds at
+the same parameters. A comparison is one JSON object; docs/reference/sandbox-compare.md lists its keys.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def compare(
 ) -> dict[str, Any]:
     """Return the comparison of candidates as a JSON object. Equal arguments give an equal object.
 
-    structures: names of variants of behaviour; all without it. steps: of candidates by their name, each with what the
-    steps before it change, too; differences are then attributed to them in this order. samples: of
-    Sobol indices; 0 for none. `progress` is called with finished runs and their total, first of the designs.
+    structures: names of variants of behaviour; all without it. steps: of candidates by their name, each
+    with the changes of the steps before it; differences are then attributed to them in this order. samples: of Sobol
+    indices; 0 for none. `progress` is called with finished runs and their total, first of the designs.
     """
     names = tuple(structures) or variants.names()
     parts = [each for name in steps for each in steps[name]]
@@ -150,18 +150,18 @@ def bands(values: Array, structures: Sequence[str]) -> dict[str, Any]:
     seeds = values.shape[2]
     means = values.mean(axis=2)
     middles = np.array([_median(row) for row in means])
-    apart = (values - means[:, :, None]) * np.sqrt(seeds / max(seeds - 1, 1))
+    deviations = (values - means[:, :, None]) * np.sqrt(seeds / max(seeds - 1, 1))
     return {
         "quantiles": quantiles(_known(values)),
         "by_structure": {name: quantiles(_known(values[at])) for at, name in enumerate(structures)},
         "parameters": quantiles(_known(means - middles[:, None])),
-        "sampling": quantiles(_known(apart)) if seeds > 1 else None,
+        "sampling": quantiles(_known(deviations)) if seeds > 1 else None,
         "without_figure": int(np.isnan(values).sum()),
     }
 
 
 def beats(a: Array, b: Array) -> float | None:
-    """Return the share of runs in which `a` is more than `b`, equal ones by half; None if no run has both figures."""
+    """Return the share of runs in which `a` exceeds `b`; equal values count half. None if no run has both figures."""
     known = ~(np.isnan(a) | np.isnan(b))
     if not known.any():
         return None

@@ -49,8 +49,8 @@ def compute(
 ) -> Ensemble:
     """Run every candidate with every structure, draw and seed. All candidates have the same ones.
 
-    draws: of each structure, whose parameters were fitted apart; equally many for all. Seed k of draw d follows from
-    `seed`, d and k, so that draws are independent. `progress` is called with finished runs and their total.
+    draws: of each structure, whose parameters were fitted separately; the same number for all. Seed k of draw d follows
+    from `seed`, d and k, so that draws are independent. `progress` is called with finished runs and their total.
     """
     count = len(draws[0])
     totals = np.zeros((len(candidates), len(structures), count, seeds, len(TOTALS)), np.int64)

@@ -38,7 +38,7 @@ def granted(
     """Return who gets what in a run with these parameters, this structure and this seed.
 
     Programmes without zones whose packets the file has are left to the engine. `equal`: all who register share the
-    budget of the run's persons. `random-split`: as on a ledger, but for chance, which follows from the seed.
+    budget of the run's persons. `random-split`: as on a ledger, except that the weights follow from the seed.
     """
     if not (programme.zones or programme.mode in SHARED_MODES):
         return Granted(design)
@@ -68,7 +68,7 @@ def _equal(programme: Programme, design: Design, person: Array, people: int) -> 
 def _of_zones(programme: Programme, counts: list[int], winners: int) -> tuple[Array, Array]:
     """Return the amount and the first day of each packet, class by class, and zone by zone within a class.
 
-    winners: at most the sum of `counts`. If they are fewer, each zone has its share of them, as if drawn by itself.
+    winners: at most the sum of `counts`. If they are fewer, each zone has its share of them, as in a separate draw.
     """
     planned = np.array([zone.packets for zone in programme.zones])
     packets = np.stack([largest_remainder(column, count) for column, count in zip(planned.T, counts, strict=True)], 1)

@@ -327,10 +327,10 @@ def _uncertainty(comparison: dict[str, Any]) -> tuple[Block, ...]:
         ),
         stacked=True,
     )
-    return (_apart(comparison), plot, table)
+    return (_three_uncertainties(comparison), plot, table)
 
 
-def _apart(comparison: dict[str, Any]) -> Plot:
+def _three_uncertainties(comparison: dict[str, Any]) -> Plot:
     """Return the plot of the three uncertainties of each design, each around 0."""
     rows = []
     for each in comparison["designs"]:
@@ -340,17 +340,17 @@ def _apart(comparison: dict[str, Any]) -> Plot:
         parts = {
             "structure": predicting.quantiles([median - middle for median in medians]),
             "parameters": found["parameters"],
-            "chance": found["sampling"],
+            "sampling": found["sampling"],
         }
         rows += [{"name": f"{each['name']}, {name}", "quantiles": known} for name, known in parts.items()]
     return _plot(
-        "apart",
-        "Three uncertainties, apart",
+        "three",
+        "Three uncertainties of each design",
         "new consumption for each unit spent, from its middle",
         rows,
         lambda each: each["quantiles"],
-        "Structure: medians of the structures. Parameters: within a structure, without chance. Chance: runs that "
-        "differ in their seed alone. Only the last becomes smaller with more persons.",
+        "Structure: medians of the structures. Parameters: within a structure, of means over seeds. Sampling: "
+        "runs that differ in their seed alone. Only the last becomes smaller with more persons.",
     )
 
 

@@ -46,8 +46,8 @@ def sobol(
 ) -> dict[str, Any]:
     """Return first and total indices of new consumption per unit spent for each candidate, as a JSON object.
 
-    For each candidate after the first, the indices of its difference from the first, too: they say which parameters
-    decide between both. Equal arguments give an equal object. Raises UsageError as `require_samples`.
+    For each candidate after the first, the indices of its difference from the first, too: they show which parameters
+    make the difference. Equal arguments give an equal object. Raises UsageError as `require_samples`.
     """
     require_samples(samples)
     with extra("sandbox"):

@@ -35,11 +35,11 @@ def adjusted(probabilities: Array, results: Array, weights: Array) -> tuple[Arra
     near = near / near.sum()
     values = _of_each(normal, probabilities)
     centre, middle = near @ results, near @ values
-    apart = results - centre
-    inverse = np.linalg.inv(count * (apart * near[:, None]).T @ apart + RIDGE * np.eye(results.shape[1]))
-    slopes = inverse @ (count * (apart * near[:, None]).T @ (values - middle))
-    own = near * (1 + count * ((apart @ inverse) * apart).sum(axis=1))
-    residuals = (values - middle - apart @ slopes) / (1 - np.minimum(own, OWN_SHARE_MAX))[:, None]
+    deviations = results - centre
+    inverse = np.linalg.inv(count * (deviations * near[:, None]).T @ deviations + RIDGE * np.eye(results.shape[1]))
+    slopes = inverse @ (count * (deviations * near[:, None]).T @ (values - middle))
+    own = near * (1 + count * ((deviations @ inverse) * deviations).sum(axis=1))
+    residuals = (values - middle - deviations @ slopes) / (1 - np.minimum(own, OWN_SHARE_MAX))[:, None]
     return _of_each(probability, middle - centre @ slopes + residuals), near
 
 

@@ -74,7 +74,7 @@ class Fitted:
 
     @property
     def effective(self) -> float:
-        """Return the number of equal weights that say as much: (Σ w)² ÷ Σ w² (Kish 1965)."""
+        """Return the effective number of particles: (Σ w)² ÷ Σ w² (Kish 1965)."""
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 

@@ -1,4 +1,4 @@
-"""What a posterior was made from, as its file stores it: pilots, priors, code and arguments; and what is older now."""
+"""Inputs of a posterior, as its file stores them: pilots, priors, code and arguments; and which changed since."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def record(
 
 
 def older(posterior: Posterior) -> tuple[str, ...]:
-    """Return what of a posterior is not that of this release, in words: priors and shipped pilots; () if nothing is.
+    """Return in words which priors and shipped pilots of a posterior differ from those of this release; () for none.
 
-    Pilots that are not shipped are not compared. The priors alone follow from nothing that could be older.
+    Pilots that are not shipped are not compared. For the priors alone, the result is ().
     """
     if not posterior.names:
         return ()

@@ -38,5 +38,5 @@ def probability(value: float) -> float:
 
 
 def inside(share: float) -> float:
-    """Return a probability away from 0 and 1."""
+    """Return a probability moved into (0, 1)."""
     return min(max(share, EDGE), 1 - EDGE)

@@ -1,4 +1,4 @@
-"""Decisions of one day, as rows of the persons who do something that a ledger sees."""
+"""Decisions of one day, as rows of the persons who claim or pay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run keeps beside the ledger, so that it continues where it stopped: its facts, and the end of the last day.
+"""Files beside the ledger with which an interrupted run continues: its facts, and the end of the last day.
 
 `run.json` is written before the bank is founded. `run-day.npz` has purses and own money after a whole day, so that the
 next day is decided from the same figures again: its operations have the same ids, and the ledger answers those that it

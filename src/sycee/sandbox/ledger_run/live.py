@@ -35,7 +35,7 @@ from sycee.wallets import tiers
 OFFICERS: Final = 2
 DAY_NS: Final = 86_400 * 10**9
 SIGNING_FOR_NS: Final = 3_660 * DAY_NS
-MINTED_DAYS: Final = 4  # what an operator's vault lacks on a day is minted for so many days
+MINTED_DAYS: Final = 4  # a mint covers the need of this number of days
 REGISTRATION_FILE: Final = "registrations.csv"
 _KEY_CONTEXT: Final = "sycee 2026-11-28 sandbox: synthetic keys of a run"
 _BEFORE_CLOSE_NS: Final = 10**9  # the file of registrations is read in the last second of the window
@@ -207,12 +207,12 @@ class LiveBank:
     # --- money ---
 
     def provide(self, operator: int, minor: int) -> None:
-        """Let an operator's vault have this much, or several times as much if it must be minted."""
+        """Ensure that an operator's vault has this amount; a mint brings it to MINTED_DAYS times the amount."""
         if minor > self.bank.stores.ledger.balance(self.operators[operator].accounts.vault):
             self.mint(operator, MINTED_DAYS * minor)
 
     def mint(self, operator: int, minor: int) -> None:
-        """Let an operator's vault have this much, minted against reserves."""
+        """Ensure that an operator's vault has this amount, by a mint against reserves."""
         row = self.operators[operator]
         lacks = minor - self.bank.stores.ledger.balance(row.accounts.vault)
         if lacks <= 0:
@@ -256,7 +256,7 @@ class LiveBank:
         path = self.bank.folder.path / REGISTRATION_FILE
         names = [each.name for each in self.programme.operators]
         classes = [each.name for each in self.programme.draw.strata]
-        # First come, the order of registration gives the packets.
+        # First come: packets follow the order of registration.
         is_named = made.strata is not None and self.programme.mode != FIRST_COME and len(classes) > 1
         strata = made.strata.tolist() if made.strata is not None and is_named else None
         with path.open("w") as file:

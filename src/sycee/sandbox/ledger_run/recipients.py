@@ -62,7 +62,7 @@ class Recipients:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Registered:
-    """Who registers for the programme of a run, with public salts: what its draw, or its list, is made of.
+    """Who registers for the programme of a run, with public salts: the entries of its draw or list.
 
     `strata`: (n,) uint8, the packet class of each where nothing is drawn; None for a draw with one stratum.
     """

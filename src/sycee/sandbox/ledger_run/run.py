@@ -271,7 +271,7 @@ class _Run:
         )
 
     def _kept(self) -> int:
-        """Take the figures after the last whole day of an interrupted run; return the number of days."""
+        """Restore the figures of the last whole day of an interrupted run; return the number of days."""
         kept = self.folder.day()
         if kept is None:
             return 0

@@ -1,4 +1,4 @@
-"""Published results of a pilot, in a file apart from its description: only scores and fits read it.
+"""Published results of a pilot, in a separate file: only scores and fits read it.
 
 docs/reference/pilot-files.md lists the keys. A result is a value or an interval, at a date or within a horizon.
 """

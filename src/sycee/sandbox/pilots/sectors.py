@@ -47,5 +47,5 @@ def _listed() -> Mapping[str, tuple[str, ...]]:
 
 
 def _plain(name: str) -> str:
-    """Return a name in small letters, words apart by one space."""
+    """Return a name in small letters, with one space between words."""
     return " ".join(name.lower().replace("&", " and ").replace("-", " ").replace("_", " ").replace(",", " ").split())

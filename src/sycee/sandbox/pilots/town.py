@@ -36,7 +36,7 @@ TOWN: Final = "market-town"
 TOWN_SEED: Final = 2020
 ONE_IN: Final = 10
 PERSONS_PER_SHOP: Final = 35  # assumed, to turn a number of merchants into a share of all shops
-# Bounds of yearly turnovers that part shops by size, in months of consumption per head: equal sizes in all currencies.
+# Bounds of yearly turnovers between sizes of shops, in months of consumption per head: equal sizes in all currencies.
 TURNOVERS: Final = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 AGE_MIN_MAX: Final = 21  # an eligible share below the town's share of this age does not come from ages
 
@@ -165,7 +165,7 @@ def known_sectors(description: Description, city: City) -> tuple[str, ...]:
 
 
 def design(description: Description, place: Place, people: int) -> Design:
-    """Return the design for a run on so many persons: rates of the pilot, with as many recipients as they allow.
+    """Return the design for a run on `people` persons: rates of the pilot, with as many recipients as they allow.
 
     The outcomes are rates of recipients. A lottery with few winners in a city of millions is therefore run with more
     winners among the same share of registrants.

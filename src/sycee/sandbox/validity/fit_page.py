@@ -60,7 +60,7 @@ def fit_page(found: Sequence[Fitted], record: dict[str, Any], scores: Scores) ->
     return Page(
         kicker="Sycee sandbox: fit",
         title="Behaviour fitted to published results",
-        summary="Each structure of behaviour by itself, by approximate Bayesian computation (ABC-SMC).",
+        summary="Each structure of behaviour separately, by approximate Bayesian computation (ABC-SMC).",
         facts=(("pilots", str(len(record["pilots"]))), ("particles", str(sum(each.weights.size for each in found)))),
         opening=(
             Notice("Read first what this fit cannot say."),

@@ -1,6 +1,6 @@
 """Leave one programme out: fit without it, predict it, and score the prediction against its published results.
 
-Groups of one trial have one `source`; they are left out together, since each of them would give the others away.
+Groups of one trial have one `source`; they are left out together, since each has information about the others.
 """
 
 from __future__ import annotations

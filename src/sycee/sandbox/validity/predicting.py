@@ -1,7 +1,7 @@
 """Prediction of a pilot: quantiles of each outcome that its description asks for, before any result is known.
 
 Each draw of parameters is run once for every structure of behaviour, with facts that the description omits drawn too.
-The three uncertainties are reported apart: within a variant (parameters and absent facts), between variants, and
+The three uncertainties are reported separately: within a variant (parameters and absent facts), between variants, and
 between seeds at the central parameters. A prediction is one JSON object; docs/reference/sandbox-predict.md lists its
 keys.
 """

@@ -3,7 +3,7 @@
 PIT (probability integral transform): the share of the predicted sample below the result; uniform if predictions are
 calibrated. CRPS (continuous ranked probability score, Matheson and Winkler 1976): in the unit of the outcome, 0 best;
 the absolute error of a prediction that is one number. An interval is a hit where it overlaps the band, and is counted
-apart from values.
+separately from values.
 """
 
 from __future__ import annotations
