@@ -31,6 +31,7 @@ def test_every_result_of_the_fitting_set_is_on_the_page_misses_first() -> None:
         assert each["people"] == left["arguments"]["people_of_prediction"]
     rows = validity_page.scored(left)
     assert [row["in_90"] for row in rows] == sorted(row["in_90"] for row in rows)
+    assert {(row["pilot"], row["name"]) for row in rows if not row["in_90"]} == set(validity_page.REASONS)
     text = validity_page.PAGE.read_text(encoding="utf-8")
     assert text.index("cannot say") < text.index("## Misses") < text.index("## Coverage")
 
