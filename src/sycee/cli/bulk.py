@@ -31,6 +31,7 @@ from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_list, progress, show, show_json
 from sycee.cli.wallet_options import WalletName, own_account, signing_for
 from sycee.core.errors import SyceeError
+from sycee.core.output_files import require_outputs
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def dry_run(
     from sycee.client.calls import fresh_id
     from sycee.core.records.bulk_rows import BATCH_ROWS, FileIds
 
+    require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
         account = own_account(bank, payer, signing_keys(key) if key else [])
         rows = bulk_files.read(file, bank.config.currency)
@@ -141,6 +143,7 @@ def list_(folder: BankFolder, payer: WalletName, /, *, key: KeyFiles = None, jso
 @app.command
 def results(folder: BankFolder, file: BulkFileId, /, *, output: Output = None) -> int:
     """Write the result of each row as CSV: its number from 1, code, whether it was repeated, and the ledger's frame."""
+    require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
         found = bank.bulk.get(ids.parse(file))
         write_results((bank.bulk.results(found, number) for number in range(found.content.count)), output)

@@ -14,7 +14,7 @@ from sycee.cli.parameters import AsJson, LedgerFolder
 from sycee.cli.terminal import console, note, show, show_json
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.input_files import read_bytes
-from sycee.core.output_files import refuse_inside, require_place
+from sycee.core.output_files import require_new, require_outputs
 
 if TYPE_CHECKING:
     from sycee.core.keys import PublicKey
@@ -45,13 +45,11 @@ def create(
     from sycee.core.keys import SigningKey
     from sycee.sequencer import checkpoint
 
+    require_outputs({"--out": out}, outside=folder)
+    if out is not None:
+        require_new(out)
     person = ids.parse(signer)
     signing_key = SigningKey.load(key)
-    if out is not None:
-        require_place(out)
-        refuse_inside(out, folder, "--out")
-        if out.exists():
-            raise UsageError(f"{out} exists already", hint="choose another name: you may need the older checkpoint")
     with console(stderr=True).status("reading the journal"):
         state, position = _position(folder)
     signed = checkpoint.sign(position, person, signing_key)

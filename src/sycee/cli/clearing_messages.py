@@ -83,8 +83,9 @@ def reports(
     Also what the house forwards to participants. A second call writes nothing twice. Exit code 3 if a message of an
     inbox does not agree with its payment: it is not written, and the others are.
     """
-    from sycee.core.output_files import write_file
+    from sycee.core.output_files import refuse_inside, write_file
 
+    refuse_inside(out, folder, "OUT")
     count = files = receipts = forwarded = exit_code = 0
     with open_bank(folder) as bank:
         codes = {each.participant: each.code for each in bank.clearing.register.participants()}

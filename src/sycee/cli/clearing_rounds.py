@@ -82,8 +82,9 @@ def certificate(
 ) -> int:
     """Write the certificate of a set to SET.json and SET.rows in a folder."""
     from sycee.core import ids
-    from sycee.core.output_files import write_file
+    from sycee.core.output_files import refuse_inside, write_file
 
+    refuse_inside(out, folder, "OUT")
     with open_bank(folder) as bank:
         files = bank.clearing.sets.export(ids.parse(set_))
         contents = [(each.name, each.read_bytes()) for each in files]

@@ -32,15 +32,15 @@ def trust(
     from sycee.compliance.facts import waiver_days_max
     from sycee.compliance.reports import text
     from sycee.core.clock import RealClock
-    from sycee.core.output_files import require_place, write_file
+    from sycee.core.output_files import require_outputs, write_file
 
+    require_outputs({"--seen": seen}, inputs=[authority, *networks])
     grants = authorities.load(authority)
     files = declarations.read_files(networks)
     plain, signatures = authorities.split(files)
     signers = {name: each.key for name, each in signatures.items()}
     network = declarations.parse_files(files, grants)
     if seen is not None:
-        require_place(seen)
         log = signature_log.load(seen)
         updated = log.updated(network, signatures, RealClock().now_ns())
         if updated != log:

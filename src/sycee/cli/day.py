@@ -13,7 +13,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, print_table, progress, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.core.output_files import require_place, write_file
+from sycee.core.output_files import require_new, require_outputs, write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -80,11 +80,10 @@ def countersign(
     out: Annotated[Path | None, Parameter(help="Write the signed pack to this new file, too.")] = None,
 ) -> int:
     """Check the pack of a closed day against ledger, access log and earlier packs, and sign it as another person."""
-    wanted, signer = _day(day), _key(key)
+    require_outputs({"--out": out}, outside=folder)
     if out is not None:
-        require_place(out)
-        if out.exists():
-            raise UsageError(f"{out} exists already", hint="choose another name")
+        require_new(out)
+    wanted, signer = _day(day), _key(key)
     with open_bank(folder) as bank:
         pack = bank.day.countersign(wanted, signer)
         if out is not None:

@@ -13,6 +13,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import show
 from sycee.core import money
+from sycee.core.output_files import require_outputs
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
@@ -39,6 +40,7 @@ def winners(
     folder: BankFolder, name: Name, /, *, output: WinnersFile = None, occurrence: Number = 0, json_: AsJson = False
 ) -> int:
     """List who has a packet, without identities: member, packet, bank, and the wallet named at registration."""
+    require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
         rows = [
             {

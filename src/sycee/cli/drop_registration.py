@@ -40,16 +40,17 @@ from sycee.cli.registration_options import (
     Removal,
     RemovalState,
     Stratum,
+    open_private,
     read_text,
     show_codes,
     show_looked,
     show_registered,
     show_state,
-    write_private,
     write_receipt,
 )
 from sycee.cli.terminal import note, print_list, progress, show, show_json
 from sycee.core.errors import UsageError
+from sycee.core.output_files import require_outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +70,7 @@ def register(
     key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Register one person. --key is of a clerk or an operator's signer. Prints number and state of the entry."""
+    require_outputs({"--receipt": receipt}, outside=folder)
     keys = signing_keys(key)
     with open_bank(folder) as opened:
         made = opened.registrations.register(
@@ -90,6 +92,7 @@ def import_(
 
     Rows that cannot be registered are shown and do not stop the others.
     """
+    require_outputs({"--receipts": receipts}, outside=folder, inputs=[file])
     keys = signing_keys(key)
     with open_bank(folder) as bank, _Receipts(receipts) as written:
         who = maker_of(bank, keys)
@@ -137,6 +140,7 @@ def check_entries(
 
     --key is of a clerk or an operator's signer. Without --codes, the codes are printed.
     """
+    require_outputs({"--codes": codes}, outside=folder)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         made = bank.registrations.check(name, occurrence, who=maker_of(bank, keys), entries=entry or None)
@@ -265,6 +269,7 @@ def receipt(
     reason: ReasonName, case: CaseNumber = "", occurrence: Number = 0, key: KeyFiles = None,
 ) -> int:  # fmt: skip
     """Write the receipt of an entry again. The access is logged."""
+    require_outputs({"OUTPUT": output}, outside=folder)
     signing = one_key(key)
     with open_bank(folder) as bank:
         access = access_of(bank, signing, reason, case)
@@ -295,23 +300,24 @@ class _Receipts:
     """A CSV file of salts by entry, written while a file is read; nothing without a path."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
+        self._file = open_private(path) if path is not None else None
 
     def __enter__(self) -> _Receipts:
-        if self._path is not None:
-            write_private(self._path, "row,entry,salt\n")
+        if self._file is not None:
+            self._file.write("row,entry,salt\n")
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        if self._file is not None:
+            self._file.close()
 
     def add(self, rows: NDArray[np.int64], entries: NDArray[np.int64], salts: NDArray[np.uint8]) -> None:
         """Append the salts of a group."""
-        if self._path is None:
+        if self._file is None:
             return
-        with self._path.open("a", encoding="ascii") as file:
-            for row, entry, salt in zip(rows.tolist(), entries.tolist(), salts, strict=True):
-                file.write(f"{row},{entry},{salt.tobytes().hex()}\n")
+        for row, entry, salt in zip(rows.tolist(), entries.tolist(), salts, strict=True):
+            self._file.write(f"{row},{entry},{salt.tobytes().hex()}\n")
+        self._file.flush()
 
 
 def _show_entry(bank: Bank, name: str, occurrence: int, entry: int) -> None:

@@ -12,7 +12,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import show, show_json
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.core.output_files import write_file
+from sycee.core.output_files import refuse_inside, require_outputs, write_file
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(help="Number of the occurrence.")]
@@ -28,6 +28,7 @@ def situation(
     from sycee.programmes.situation_page import document, situation_page
     from sycee.report import page
 
+    require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
         found = bank.situations.read(name, occurrence)
         if output is not None:
@@ -56,6 +57,7 @@ def situations(
     """List the situations that a job stored each hour from the drop to the expiry, or show one of them."""
     if output is not None and not hour:
         raise UsageError("--output needs the hour of a situation", hint="--hour 2026-11-07T08")
+    require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
         history = bank.situation_history
         if output is not None:
@@ -77,6 +79,7 @@ def report(
     occurrence: Number = 0,
 ) -> int:  # fmt: skip
     """Write the closing report of an occurrence: one HTML page, and its tables as CSV and Parquet."""
+    refuse_inside(output, folder, "OUTPUT")
     with open_bank(folder) as bank:
         for path in bank.closing_reports.write(name, occurrence, output):
             show(f"wrote {path}")

@@ -17,6 +17,7 @@ from sycee.cli.wallet import _key_of, _line
 from sycee.cli.wallet_options import MerchantName, OrderNumber, merchant_named, person_of, signing_for
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import require_outputs
 
 if TYPE_CHECKING:
     from datetime import date
@@ -186,6 +187,7 @@ def qr(
     """Print the text of a merchant's QR code, and write its picture."""
     from sycee.bank.qr_codes import account_code
 
+    require_outputs({"--png": png, "--svg": svg}, outside=folder)
     with open_bank(folder) as bank:
         found = merchant_named(bank, merchant)
         code = ""

@@ -13,6 +13,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import show_answer
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core.errors import UsageError
+from sycee.core.output_files import require_outputs
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -87,6 +88,7 @@ def show_(
 @app.command
 def export(folder: BankFolder, id: Id, /, *, out: Out) -> int:
     """Write a proposal to a file, which a person signs on another machine."""
+    require_outputs({"--out": out}, outside=folder)
     with open_bank(folder) as bank:
         proposal = bank.proposals.exported(_parsed(id))
         proposal.save(out)
@@ -111,6 +113,7 @@ def sign(
     from sycee.core.keys import SigningKey
     from sycee.core.records import proposal_format
 
+    require_outputs({"--out": out})
     proposal = _load(file)
     if digest is not None and digest.strip().lower() != proposal.digest.hex():
         raise UsageError(

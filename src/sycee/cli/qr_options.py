@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.core.output_files import require_distinct, write_file
+from sycee.core.output_files import write_file
 
 PngFile: TypeAlias = Annotated[Path | None, Parameter(help="Write the QR code to this PNG file.")]
 SvgFile: TypeAlias = Annotated[Path | None, Parameter(help="Write the QR code to this SVG file.")]
@@ -17,7 +17,6 @@ def write_code(text: str, png: Path | None, svg: Path | None) -> None:
     """Write the pictures of a text that were asked for."""
     from sycee.wallets import emv_qr
 
-    require_distinct({"--png": png, "--svg": svg})
     if png is not None:
         write_file(png, emv_qr.png(text))
     if svg is not None:

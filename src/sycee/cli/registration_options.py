@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import IO, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
@@ -57,9 +58,17 @@ def read_text(path: Path) -> str:
     return read_bytes(path, TEXT_BYTES_MAX, "text").decode("utf-8", "replace")
 
 
+def open_private(path: Path) -> IO[str]:
+    """Open a file to write that only its owner may read from now on, also if it existed; a pipe stays as it is."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+    with open_private(path) as file:
         file.write(text)
 
 

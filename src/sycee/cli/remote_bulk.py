@@ -37,6 +37,7 @@ from sycee.cli.remote_options import (
 )
 from sycee.cli.terminal import note, print_list, show, show_json
 from sycee.core import money
+from sycee.core.output_files import require_outputs
 from sycee.core.words import quantity
 
 bulk = group("bulk", "Pay many payees from one account, by a file of rows.")
@@ -73,6 +74,7 @@ def pay(
 @bulk.command(name="dry-run")
 def dry_run(payer: WalletId, file: RowsFile, /, *, login: Login, output: RowsOutput = None) -> int:
     """Show what the rows of a file would be answered now. Moves no money. Exit code 1 if a row would be refused."""
+    require_outputs({"--output": output})
     with connected(login) as bank:
         from sycee.client import bulk as calls
         from sycee.client import bulk_files
@@ -117,6 +119,7 @@ def list_(payer: WalletId, /, *, login: Login, json_: AsJson = False) -> int:
 @bulk.command
 def results(file: BulkFileId, /, *, login: Login, output: Output = None) -> int:
     """Write the result of each row as CSV: its number from 1, code, whether it was repeated, and the ledger's frame."""
+    require_outputs({"--output": output})
     with connected(login) as bank:
         from sycee.client import bulk as calls
 

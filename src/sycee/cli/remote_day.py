@@ -26,7 +26,7 @@ from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
-from sycee.core.output_files import require_place, write_file
+from sycee.core.output_files import require_new, write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ def countersign(
     from sycee.core.records.day_packs import DayPack, check_keys, check_signatures
 
     if out is not None:
-        require_place(out)
-        if out.exists():
-            raise UsageError(f"{out} exists already", hint="choose another name")
+        require_new(out)
     keys = [named_key(each) for each in trusted or ()]
     with connected(login) as bank:
         signer = person_of(bank, private_key(key))
@@ -104,9 +102,7 @@ def pack(
     date: DayText, /, *, login: Login, out: Annotated[Path, Parameter(help="New file for the pack.")]
 ) -> int:  # fmt: skip
     """Write the signed pack of a closed day to a file, for `sycee day verify`."""
-    require_place(out)
-    if out.exists():
-        raise UsageError(f"{out} exists already", hint="choose another name")
+    require_new(out)
     with connected(login) as bank:
         write_file(out, bank.do(api.pack(date)))
     show(f"the pack of {date} is in {out}")

@@ -25,6 +25,7 @@ from sycee.cli.terminal import progress, show, show_json
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
+from sycee.core.output_files import require_outputs
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
@@ -34,6 +35,7 @@ def winners(
     name: Name, /, *, login: Login, output: WinnersFile = None, occurrence: Number = 0, json_: AsJson = False
 ) -> int:
     """List who has a packet at an operator of the program's person, without identities."""
+    require_outputs({"--output": output})
     with connected(login) as bank:
         currency = currency_of(bank)
         rows = [

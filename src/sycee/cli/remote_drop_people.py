@@ -52,6 +52,7 @@ from sycee.cli.registration_options import (
 from sycee.cli.remote_options import ActionId, Login, connected, number_of, perform, show_rows
 from sycee.cli.remote_personal import CaseNumber, ReasonName
 from sycee.cli.terminal import note, print_list, progress, show, show_json
+from sycee.core.output_files import require_outputs
 
 if TYPE_CHECKING:
     from sycee.client.values import ReceiptOfEntry
@@ -68,6 +69,7 @@ def register(
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Register one person. Prints number and state of the entry."""
+    require_outputs({"--receipt": receipt})
     with connected(login) as server:
         call = api.register_person(
             name, occurrence, document=document, phone=phone, bank=bank, stratum=stratum, wallet=wallet,
@@ -136,6 +138,7 @@ def check_entries(
 
     Without --codes, the codes are printed.
     """
+    require_outputs({"--codes": codes})
     with connected(login) as server:
         made = perform(server, api.check_entries(name, occurrence, entries=entry or None, id=number_of(id_)))
     show_codes(made.items(), codes)
@@ -249,6 +252,7 @@ def receipt(
     login: Login, reason: ReasonName, case: CaseNumber, occurrence: Number = 0,
 ) -> int:  # fmt: skip
     """Write the receipt of an entry again. The access is logged."""
+    require_outputs({"OUTPUT": output})
     with connected(login) as server:
         made = server.do(api.read_receipt(name, occurrence, entry, reason=reason, case=case))
     write_receipt(output, made.entry, _members(made))

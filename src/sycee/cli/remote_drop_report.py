@@ -12,7 +12,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.remote_options import Login, connected
 from sycee.cli.terminal import show, show_json
 from sycee.core.errors import UsageError
-from sycee.core.output_files import write_file
+from sycee.core.output_files import require_outputs, write_file
 
 REPORT_DEADLINE_S: Final = 120.0  # the server reads all payments of the programme, and draws them
 
@@ -37,6 +37,7 @@ def situations(
     """List the situations that a job stored each hour from the drop to the expiry, or write the page of one."""
     if (output is None) is not (not hour):
         raise UsageError("--hour and --output belong together", hint="--hour 2026-11-07T08 --output page.html")
+    require_outputs({"--output": output})
     with connected(login) as bank:
         if output is not None:
             write_file(output, bank.do(api.situation_page(name, occurrence, hour)))

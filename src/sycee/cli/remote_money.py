@@ -34,7 +34,7 @@ from sycee.cli.remote_wallets import opening_of
 from sycee.cli.terminal import show, show_json
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.core.output_files import write_file
+from sycee.core.output_files import require_outputs, write_file
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -238,6 +238,7 @@ def qr(
     png: Annotated[Path | None, Parameter(help="Write the QR code to this PNG file.")] = None,
 ) -> int:  # fmt: skip
     """Print the text of a QR code of a merchant's wallet, and write its picture."""
+    require_outputs({"--png": png})
     with connected(login) as bank:
         code: Any = {"minor": minor_of(amount, currency_of(bank)) if amount else 0, "order": order, "till": till}
         text = bank.do(api.qr(wallet, **code))

@@ -32,7 +32,7 @@ from sycee.cli.remote_options import (
 )
 from sycee.cli.terminal import note, show
 from sycee.core import money
-from sycee.core.output_files import require_distinct, write_file
+from sycee.core.output_files import require_outputs, write_file
 
 if TYPE_CHECKING:
     from sycee.client import Client, Signer
@@ -127,7 +127,7 @@ def qr(
     svg: Annotated[Path | None, Parameter(help="Write the QR code to this SVG file.")] = None,
 ) -> int:  # fmt: skip
     """Print the text of a request's QR code, and write its picture."""
-    require_distinct({"--png": png, "--svg": svg})
+    require_outputs({"--png": png, "--svg": svg})
     with connected(login) as bank:
         text = bank.do(api.request_qr(id)).decode()
         if png is not None:

@@ -46,6 +46,7 @@ from sycee.cli.voucher_rows import (
 )
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import require_outputs
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -102,6 +103,7 @@ def numbers(batch: BatchId, /, *, login: Login, output: Output = None) -> int:
     """Write the numbers of a batch as CSV, to print or send them. The log of each voucher names the reader."""
     from sycee.vouchers.numbers import printed
 
+    require_outputs({"--output": output})
     with connected(login) as bank:
         found = bank.do(api.voucher_numbers(batch))
     write_rows(("serial", "number"), ((each.serial, printed(each.number)) for each in found), output, secret=True)
@@ -113,6 +115,7 @@ def activate(
     group: GroupName, file: Activations, /, *, login: Login, output: ResultsOutput = None, id_: ActionId = ""
 ) -> int:
     """Activate vouchers, each for a beneficiary, by a CSV file. Exit code 1 if a row was refused."""
+    require_outputs({"--output": output})
     rows = read_activations(file)
     beneficiaries = dict(rows)
     if len(beneficiaries) != len(rows):
@@ -151,6 +154,7 @@ def cancel(
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Cancel vouchers: the rest of each returns to the funder. The operator signs. Exit code 1 if one was refused."""
+    require_outputs({"--output": output})
     with connected(login) as bank:
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.cancel_vouchers(_group(bank, group), serials, signer, id=number_of(id_)))
@@ -194,6 +198,7 @@ def show_(serial: Serial, /, *, login: Login, json_: AsJson = False) -> int:
 @voucher.command(name="batch")
 def batch_(batch: BatchId, /, *, login: Login, output: Output = None) -> int:
     """Write the rows of a request as CSV: serial, step, outcome, code, minor units, and the voucher's state now."""
+    require_outputs({"--output": output})
     with connected(login) as bank:
         found = list(bank.rows(api.voucher_batch(batch)))
     write_results(found, output)

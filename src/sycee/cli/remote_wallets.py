@@ -31,6 +31,7 @@ from sycee.cli.terminal import note, print_table, progress, show, show_json, tab
 from sycee.core import money
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.limits import OPENINGS_MAX
+from sycee.core.output_files import require_outputs
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def open_(
     """
     from sycee.cli.wallet_files import columns_of, count_of, show_opened
 
+    inputs = [from_] if from_ is not None else []
+    require_outputs({"--refused": refused, "--accounts": accounts}, inputs=inputs)
     if (from_ is None) is (not person):
         raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")
     columns = columns_of(from_) if from_ is not None else {}

@@ -22,6 +22,7 @@ from sycee.cli.wallet_options import (
     signing_for,
 )
 from sycee.core import money
+from sycee.core.output_files import require_outputs
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -51,6 +52,7 @@ def new(
     """Ask for an amount. The payee's key signs, or the till's, or a person of the operator of a custodial wallet."""
     from sycee.bank.qr_codes import request_code
 
+    require_outputs({"--png": png, "--svg": svg}, outside=folder)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         account = own_account(bank, payee, keys)
@@ -132,6 +134,7 @@ def qr(folder: BankFolder, request: RequestId, /, *, png: PngFile = None, svg: S
     """Print the text of a request's QR code, and write its picture."""
     from sycee.bank.qr_codes import request_code
 
+    require_outputs({"--png": png, "--svg": svg}, outside=folder)
     with open_bank(folder) as bank:
         text = request_code(bank, bank.requests.get(ids.parse(request)))
         show(text)

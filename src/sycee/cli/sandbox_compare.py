@@ -56,7 +56,7 @@ def compare(
     All designs have the same persons, draws of parameters and seeds. Equal arguments give an equal comparison.
     """
     from sycee.core.errors import UsageError
-    from sycee.core.output_files import require_distinct, require_place, write_file
+    from sycee.core.output_files import require_outputs, write_file
     from sycee.sandbox.experiments import pages
     from sycee.sandbox.records import making, record
     from sycee.sandbox.records.inputs import Inputs
@@ -66,10 +66,7 @@ def compare(
     if prior and posterior:
         raise UsageError("--posterior and --prior exclude each other", hint="leave one of them out")
     inputs = [Path(base), *variants, *(each for each in (grid, posterior) if each)]
-    require_distinct({"--out": out, "--page": page}, inputs)
-    for place in (out, page):
-        if place is not None:
-            require_place(place)
+    require_outputs({"--out": out, "--page": page}, inputs=inputs)
     arguments = {
         "base": base,
         "variants": [str(each) for each in variants],

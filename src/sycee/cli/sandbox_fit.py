@@ -44,16 +44,13 @@ def fit(
     Prints the prior and the posterior of each fitted parameter, and whether the results inform it. Equal arguments give
     an equal posterior.
     """
-    from sycee.core.output_files import require_distinct, require_place
+    from sycee.core.output_files import require_outputs
     from sycee.sandbox.inference import fitting, summary
     from sycee.sandbox.records import making
     from sycee.sandbox.records.inputs import Inputs
     from sycee.sandbox.validity import fit_page
 
-    require_distinct({"--out": out, "--page": page}, [Path(each) for each in pilots or ()])
-    for path in (out, page):
-        if path is not None:
-            require_place(path)
+    require_outputs({"--out": out, "--page": page}, inputs=[Path(each) for each in pilots or ()])
     arguments = {
         "pilots": pilots or [],
         "leave_out": leave_out,

@@ -33,17 +33,14 @@ def predict(
     The description has no results: a file with one is refused. Equal arguments give an equal prediction.
     """
     from sycee.core.errors import UsageError
-    from sycee.core.output_files import require_distinct, require_place, write_file
+    from sycee.core.output_files import require_outputs, write_file
     from sycee.sandbox.records import making, record
     from sycee.sandbox.records.inputs import Inputs
     from sycee.sandbox.validity import pages
 
     if prior and posterior:
         raise UsageError("--posterior and --prior exclude each other", hint="leave one of them out")
-    require_distinct({"--out": out, "--page": page}, [Path(pilot), *([posterior] if posterior else [])])
-    for place in (out, page):
-        if place is not None:
-            require_place(place)
+    require_outputs({"--out": out, "--page": page}, inputs=[Path(pilot), *([posterior] if posterior else [])])
     arguments = {
         "pilot": pilot,
         "posterior": str(posterior) if posterior else None,

@@ -52,16 +52,14 @@ def run(
     With --ledger, every purse and every shop of the ledger is compared with the engine's. Exit code 3 if one differs.
     """
     from sycee.core.errors import IntegrityError, UsageError
-    from sycee.core.output_files import require_distinct, require_place, write_file
+    from sycee.core.output_files import require_distinct, require_outputs, write_file
     from sycee.sandbox.ledger_run import page as pages
     from sycee.sandbox.ledger_run.folder import BANK, RECORD
     from sycee.sandbox.records import making, record
     from sycee.sandbox.records.inputs import Inputs
 
     require_distinct({"--ledger": ledger, "--out": out, "--page": page}, [Path(programme), city])
-    for place in (out, page):
-        if place is not None:
-            require_place(place)
+    require_outputs({"--out": out, "--page": page})
     if ordinary and ledger is None:
         raise UsageError("--ordinary pays purchases on a ledger, and there is none", hint="name a folder for --ledger")
     arguments = {

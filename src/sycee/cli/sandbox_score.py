@@ -28,7 +28,7 @@ def score(
     Results are read from files, or are shipped ones by name.
     """
     from sycee.core.errors import UsageError
-    from sycee.core.output_files import require_distinct, write_file
+    from sycee.core.output_files import require_outputs, write_file
     from sycee.core.words import quantity
     from sycee.sandbox.records import making, record
     from sycee.sandbox.records.inputs import Inputs
@@ -38,7 +38,7 @@ def score(
         raise UsageError(
             f"{len(files)} files are no pairs of prediction and results", hint="sycee sandbox score P.json RESULTS.toml"
         )
-    require_distinct({"--out": out, "--page": page}, [Path(each) for each in files])
+    require_outputs({"--out": out, "--page": page}, inputs=[Path(each) for each in files])
     made, found, predictions = making.scores({"files": files}, Inputs())
     if out is not None:
         write_file(out, record.content(made))

@@ -14,7 +14,7 @@ from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.cli.wallet_options import is_alias
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.core.output_files import refuse_inside, require_distinct, require_place, write_file
+from sycee.core.output_files import require_outputs, write_file
 
 if TYPE_CHECKING:
     from sycee.archive.packets import Packet
@@ -42,13 +42,8 @@ def statement(
 
     if title is not None and pdf is None:
         raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")
+    require_outputs({"--csv": csv_, "--pdf": pdf}, outside=folder)
     number = _account_of_alias(folder, account) if is_alias(account) else ids.parse(account)
-    outputs = {"--csv": csv_, "--pdf": pdf}
-    require_distinct(outputs)
-    for option, path in outputs.items():
-        if path is not None:
-            require_place(path)
-            refuse_inside(path, folder, option)
     if pdf is not None:
         from sycee.archive import statement_pdf  # noqa: F401 - without the extra "pdf", fail before reading the ledger
     ledger = replay(folder)

@@ -11,7 +11,7 @@ from sycee.cli.bank_options import BankFolder, local_day, open_bank
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import show, show_json
 from sycee.core.errors import IntegrityError
-from sycee.core.output_files import refuse_inside, require_place
+from sycee.core.output_files import require_outputs
 
 
 def supply(
@@ -28,9 +28,7 @@ def supply(
     from sycee.issuance import supply_page
     from sycee.sequencer.checkpoint import Checkpoint
 
-    if html is not None:
-        require_place(html)
-        refuse_inside(html, folder, "--html")
+    require_outputs({"--html": html}, outside=folder)
     signed = None if checkpoint is None else Checkpoint.load(checkpoint)
     with open_bank(folder) as bank:
         witnessed = [pack.checkpoint for pack in bank.day.packs() if pack.is_witnessed]

@@ -31,6 +31,7 @@ from sycee.cli.voucher_rows import (
 )
 from sycee.cli.wallet_options import AmountText, account_named
 from sycee.core import money
+from sycee.core.output_files import require_outputs
 
 app = App(name="voucher", help="Reserve, activate, redeem and cancel vouchers of a programme.")
 
@@ -97,6 +98,7 @@ def numbers(folder: BankFolder, batch: BatchId, /, *, output: Output = None, key
     """Write the numbers of a batch as CSV, to print or send them. The log of each voucher names the reader."""
     from sycee.vouchers.numbers import printed
 
+    require_outputs({"--output": output}, outside=folder)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.vouchers.numbers(ids.parse(batch), who=maker_of(bank, keys))
@@ -109,6 +111,7 @@ def activate(
     folder: BankFolder, group: GroupName, file: Activations, /, *, output: ResultsOutput = None, key: KeyFiles = None
 ) -> int:
     """Activate vouchers, each for a beneficiary, by a CSV file. Exit code 1 if a row was refused."""
+    require_outputs({"--output": output}, outside=folder, inputs=[file])
     keys = signing_keys(key)
     rows = read_activations(file)
     with open_bank(folder) as bank:
@@ -145,6 +148,7 @@ def cancel(
     folder: BankFolder, group: GroupName, /, *serials: Serial, output: ResultsOutput = None, key: KeyFiles = None
 ) -> int:
     """Cancel vouchers: the rest of each returns to the funder. The operator signs. Exit code 1 if one was refused."""
+    require_outputs({"--output": output}, outside=folder)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.vouchers.cancel(group, serials, signers=bank.signers(*keys), who=maker_of(bank, keys))
@@ -192,6 +196,7 @@ def show_(folder: BankFolder, serial: Serial, /, *, json_: AsJson = False) -> in
 @app.command(name="batch")
 def batch_(folder: BankFolder, batch: BatchId, /, *, output: Output = None) -> int:
     """Write the rows of a request as CSV: serial, step, outcome, code, minor units, and the voucher's state now."""
+    require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
         found = bank.vouchers.batch(ids.parse(batch))
         if not found:

@@ -17,6 +17,7 @@ from sycee.cli.wallet_files import columns_of, count_of, show_opened
 from sycee.cli.wallet_options import Signing, WalletName, account_named, own_account, person_of, signer_of, signing_for
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.output_files import require_outputs
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def open_(
 
     The phone of a new person is the wallet's first alias. Rows of persons and phones that are registered are refused.
     """
+    inputs = [from_] if from_ is not None else []
+    require_outputs({"--refused": refused, "--accounts": accounts}, outside=folder, inputs=inputs)
     keys = signing_keys(key)
     if (from_ is None) is (person is None):
         raise UsageError("name either --from or --person", hint="--from is a CSV file of new persons")

@@ -73,6 +73,29 @@ def require_distinct(outputs: Mapping[str, Path | None], inputs: Iterable[Path] 
                 raise UsageError(f"{option} {path} would overwrite an input file, {read}", hint="name another file")
 
 
+def require_outputs(
+    outputs: Mapping[str, Path | None], *, outside: Path | None = None, inputs: Iterable[Path] = ()
+) -> None:
+    """Raise an error unless each output, named by its option, can be written to a file of its own.
+
+    Call it before the work whose results are written: a voucher stays activated when its row cannot be written.
+    `outside`: the ledger's folder. Raises like `require_distinct`, `require_place` and `refuse_inside`.
+    """
+    require_distinct(outputs, inputs)
+    for option, path in outputs.items():
+        if path is not None:
+            require_place(path)
+            if outside is not None:
+                refuse_inside(path, outside, option)
+
+
+def require_new(path: Path) -> None:
+    """Raise UsageError where there is a file at `path`, and errors like `require_place`."""
+    require_place(path)
+    if path.exists():
+        raise UsageError(f"{path} exists already", hint="choose another name: you may need the older file")
+
+
 def refuse_inside(path: Path, folder: Path, option: str) -> None:
     """Raise UsageError where `path`, given for `option`, is inside the ledger's folder or is that folder."""
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
