@@ -137,7 +137,7 @@ def new_id() -> int:
 
 
 @check("access", "program", "the program has a token, and is known by its person")
-def known(bench: Bench) -> str:
+def program_token(bench: Bench) -> str:
     """Fetch a token with the program's key, and use it."""
     caller = bench.bank.do(api.session())
     same(caller.kind, "machine")

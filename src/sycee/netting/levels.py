@@ -21,7 +21,7 @@ from sycee.netting.relaxation import Relaxation
 from sycee.netting.repair import repaired
 
 FIRST: Final = 200  # payments of the first level
-GROWTH: Final = 1.6  # payments of a level for each of the level before it
+LEVEL_RATIO: Final = 1.6  # payments of a level for each of the level before it
 REST_SHARE: Final = 0.6  # of the payments that are left, which one level decides at most
 DECIDED_MAX: Final = 25_000  # payments that levels decide; the rest is rounded
 TREE_MAX: Final = 20  # nodes of the search tree of a level
@@ -134,7 +134,7 @@ def _ends(count: int) -> list[int]:
     ends, size = [0], min(FIRST, count)
     while ends[-1] < min(count, DECIDED_MAX) and size >= min(FIRST, count // 3):
         ends.append(ends[-1] + size)
-        size = min(int(size * GROWTH), int(REST_SHARE * (count - ends[-1])))
+        size = min(int(size * LEVEL_RATIO), int(REST_SHARE * (count - ends[-1])))
     return ends[1:]
 
 

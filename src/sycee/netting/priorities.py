@@ -78,12 +78,12 @@ def with_reserves(queue: Queue, protected: Chosen) -> Queue:
     reserves = np.zeros(queue.nodes, np.int64)
     np.maximum.at(reserves, queue.senders[is_protected], queue.amounts[is_protected])
     reserves = np.minimum(reserves, queue.limits)
-    keeping = np.flatnonzero(reserves)
-    if not len(keeping):
+    with_reserve = np.flatnonzero(reserves)
+    if not len(with_reserve):
         return queue
-    free = queue.nodes + len(keeping)  # a node without a limit
+    free = queue.nodes + len(with_reserve)  # a node without a limit
     second = np.full(queue.nodes, free, np.int64)
-    second[keeping] = queue.nodes + np.arange(len(keeping))
+    second[with_reserve] = queue.nodes + np.arange(len(with_reserve))
     senders = np.where(is_protected, free, second[queue.senders])
     receivers = second[queue.receivers]
     more = np.flatnonzero(senders != receivers)
@@ -93,7 +93,7 @@ def with_reserves(queue: Queue, protected: Chosen) -> Queue:
         np.concatenate([queue.senders, senders[more]])[order],
         np.concatenate([queue.receivers, receivers[more]])[order],
         np.concatenate([queue.amounts, queue.amounts[more]])[order],
-        np.concatenate([queue.limits, (queue.limits - reserves)[keeping], [int(queue.amounts[more].sum())]]),
+        np.concatenate([queue.limits, (queue.limits - reserves)[with_reserve], [int(queue.amounts[more].sum())]]),
         payments[order],
         queue.weights,
         queue.priorities,

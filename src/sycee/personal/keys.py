@@ -449,14 +449,14 @@ def _opened(file: Path, master: bytes, like: Row[Any] | None = None) -> tuple[En
     check = sealing.master_check(master)
     first = {"number": FIRST_MASTER, "check": check, "hash_key": None} if like is None else dict(like._mapping)
 
-    def known(connection: Connection) -> Row[Any]:
+    def stored_or_first(connection: Connection) -> Row[Any]:
         query = sqlalchemy.select(MASTERS)
         found = connection.execute(query).one_or_none()
         if found is None:
             connection.execute(MASTERS.insert().values(first))
         return found or connection.execute(query).one()
 
-    row = write(made, known)
+    row = write(made, stored_or_first)
     if row.check != check:
         made.dispose()
         raise _wrong_master(file)

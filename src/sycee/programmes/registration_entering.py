@@ -146,7 +146,7 @@ class Entering:
                 return earlier
             current.require_registering()
             row, entry = current.list, current.list.following
-            if not self._room(connection, current):
+            if not self._entries_left(connection, current):
                 raise UsageError(WORDS[FULL], hint="an entry that lapses or is withdrawn makes room for another")
             part = {"list": row.list, "first": entry, "size": 1, "id": id or ids.new(now_ns // 1_000_000), "who": who}
             connection.execute(PARTS.insert().values(**part, sealed=vault.seal(entry, made)))
@@ -290,8 +290,8 @@ class Entering:
             current = self._lists.found_in(connection, found.stored.name, found.occurrence.occurrence)
             current.require_registering()
             rows, (row, first) = given, (current.list, current.list.following)
-            if (room := self._room(connection, current)) < len(rows):
-                rows = rows.first(room, FULL)
+            if (left := self._entries_left(connection, current)) < len(rows):
+                rows = rows.first(left, FULL)
             made, counted = salted[: len(rows)], refused + Counter(fault.code for fault in rows.faults)
             columns = _columns(rows, found.definition, is_confirmed=is_confirmed)
             if len(rows):
@@ -357,15 +357,15 @@ class Entering:
                 write(self._stores.engine, partial(insert, hashed=hashed[start:stop], end=ended))
 
     @staticmethod
-    def _room(connection: Connection, found: Found) -> int:
+    def _entries_left(connection: Connection, found: Found) -> int:
         """Return how many more entries fit: the most that can be published, or for first come the number of packets."""
-        room = draw_files.ENTRIES_MAX - found.list.following
+        left = draw_files.ENTRIES_MAX - found.list.following
         if found.definition.mode == FIRST_COME:
             taken = sqlalchemy.select(sqlalchemy.func.count()).where(ENTRIES.c.list == found.list.list)
             taken = taken.where(ENTRIES.c.state.in_(LIVE), ENTRIES.c.accepted.is_(None))
             packets = sum(each.count for each in found.definition.packets)
-            room = min(room, packets - (connection.scalar(taken) or 0))
-        return max(room, 0)
+            left = min(left, packets - (connection.scalar(taken) or 0))
+        return max(left, 0)
 
     def _add_jobs(self, connection: Connection, found: Found) -> None:
         """Add the jobs of a list, once."""

@@ -72,7 +72,7 @@ PURSES: Choices = (
 HOLDS: Choices = (
     *[Kind.HOLD] * 30, *[Kind.POST] * 30, *[Kind.EXTEND] * 8, *[Kind.VOID] * 8, *[Kind.POST_HOLDS] * 8, "wait",
 )  # fmt: skip
-WAYS: Choices = (
+TRANSITS: Choices = (
     *[Kind.SEND] * 24, *[Kind.CONFIRM] * 16, *[Kind.REJECT] * 12, *[Kind.TRANSFER] * 20, *["overfill"] * 8,
     *["strand"] * 12,
 )  # fmt: skip
@@ -81,11 +81,11 @@ LIMITS: Choices = (
 )  # fmt: skip
 SETTLING: Choices = (*[Kind.STAGE] * 40, *[Kind.SETTLE] * 20)
 CHAINS: Choices = (*["chain"] * 50, *["repeat"] * 12)
-DEFINITIONS: Choices = (
+ADMINISTRATION: Choices = (
     *[Kind.GRANT_ROLE] * 30, *[Kind.REVOKE_ROLE] * 26, *[Kind.UPGRADE] * 4, *[Kind.SET_KEY] * 4,
     *[Kind.DEFINE_CURRENCY] * 8, *[Kind.OPEN_ACCOUNT] * 12, *[Kind.OPEN_PROGRAMME] * 3, *[Kind.ADD_MEMBERS] * 3,
 )  # fmt: skip
-THEMES: tuple[Choices, ...] = ((), PURSES, HOLDS, WAYS, LIMITS, SETTLING, CHAINS, LIMITS, DEFINITIONS)
+THEMES: tuple[Choices, ...] = ((), PURSES, HOLDS, TRANSITS, LIMITS, SETTLING, CHAINS, LIMITS, ADMINISTRATION)
 # Number of accounts of a kind that most steps need.
 WANTED = {
     AccountKind.FUNDER: 1, AccountKind.VAULT: 2, AccountKind.WALLET: 3, AccountKind.MERCHANT: 2,

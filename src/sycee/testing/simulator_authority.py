@@ -138,7 +138,7 @@ class Judge:
         if kind is Kind.REFUND:
             named = self._payees(operation.reference)
         elif kind in (Kind.CONFIRM, Kind.REJECT):
-            named = self._ways(operation.reference)
+            named = self._accounts_in_transit(operation.reference)
         elif kind in (Kind.ADD_MEMBERS, Kind.SEAL_COHORT, Kind.DROP):
             named = self._funders(operation.number)
         elif kind is Kind.CLAIM:
@@ -183,7 +183,7 @@ class Judge:
             return None
         return {each.credit for each in same if each.kind in (Kind.PAY, Kind.HOLD)}
 
-    def _ways(self, begun_by: int) -> set[int] | None:
+    def _accounts_in_transit(self, begun_by: int) -> set[int] | None:
         if begun_by in self._twin.transits:
             return {self._twin.transits[begun_by].through}
         if begun_by in self._twin.bound:

@@ -137,7 +137,7 @@ class Shortfalls:
         missing = self.missing(payer, minor)
         if not missing:
             raise UsageError("the payment lacks nothing", hint="pay without the bank account")
-        self._require_room(payer, missing)
+        self._require_headroom(payer, missing)
         now_ns = read_ns(self._stores.clock)
         operation, reference, funding = operation or self._stores.new_id(), self._stores.new_id(), self._stores.new_id()
         records = self._chain(paying, payee, minor, missing, operation, reference, funding)
@@ -289,7 +289,7 @@ class Shortfalls:
             with_note(pay, reference),
         )
 
-    def _require_room(self, account: int, missing: int) -> None:
+    def _require_headroom(self, account: int, missing: int) -> None:
         """Raise UsageError if the ledger would refuse the funding after the bank had moved its money."""
         with self._stores.ledger.sequencer.reading() as state:
             found = state.account(account)

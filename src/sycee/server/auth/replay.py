@@ -90,17 +90,18 @@ class Nonces:
     def current(self) -> str:
         """Return the nonce to send."""
         with self._lock:
-            self._turn()
+            self._renew()
             return self._current
 
     def accepts(self, nonce: str) -> bool:
         """Return whether a nonce is the current or the previous one."""
         with self._lock:
-            self._turn()
+            self._renew()
             expected = [each.encode() for each in (self._current, self._previous) if each]
         return any(secrets.compare_digest(nonce.encode(), each) for each in expected)
 
-    def _turn(self) -> None:
+    def _renew(self) -> None:
+        """Replace the nonce once its interval has ended; the one before it stays valid for one interval more."""
         number = read_ns(self._clock) // NONCE_NS
         if number == self._number:
             return

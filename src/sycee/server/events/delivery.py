@@ -104,8 +104,8 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def turn(self) -> None:
-        """Wait until another attempt may begin; each webhook has one at a time, so all have their turns."""
+    async def wait_for_slot(self) -> None:
+        """Wait until another attempt may begin; each webhook has one at a time, so none waits for all of another."""
         now_s = asyncio.get_running_loop().time()
         begins_s = max(now_s, self._next_s)
         self._next_s = begins_s + 1 / PER_S_MAX
@@ -244,7 +244,7 @@ class _Deliveries:
     async def _attempt(self, event: dict[str, Any]) -> Answer:
         body = body_of(event)
         id = message_id(self._webhook.id, event["id"])
-        await self._owner.turn()
+        await self._owner.wait_for_slot()
         at_s = read_ns(self._owner._clock) // _S
         return await self._sender.send(body, signed_headers(self._owner._key, id, at_s, body))
 
