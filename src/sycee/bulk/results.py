@@ -16,6 +16,7 @@ from sycee.core.records.bulk_rows import BATCH_ROWS, Mode, RowCode
 from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
+from sycee.ledger.batch import first_codes
 from sycee.ledger.queries import READ, READS_MAX, ReadKind
 from sycee.wallets.payments import HIDDEN
 
@@ -87,7 +88,7 @@ class RowResults:
 def of_answers(first: int, answers: Array) -> RowResults:
     """Return the results of records, (n,) layout.ANSWER, whose first is of the row `first`."""
     repeated = answers["code"] == Result.EXISTS
-    codes = np.where(repeated, answers["first_code"], answers["code"])
+    codes = first_codes(answers)
     frames = answers["place"] >> np.uint64(PLACE_INDEX_BITS)
     return RowResults(first, _SHOWN[codes], repeated, frames, codes)
 

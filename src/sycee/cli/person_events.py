@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
 from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
-from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number
+from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number, chosen_key, wrong_kind
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
@@ -19,7 +20,7 @@ from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
-    from sycee.core.keys import PublicKey, SigningKey
+    from sycee.core.keys import SigningKey
     from sycee.personal.access import Access
 
 
@@ -42,7 +43,7 @@ def lost(
     number = ids.parse(wallet)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
-        public, signature = _new_key(bank, number, new_key, proof)
+        public, signature = chosen_key(new_key, proof, partial(_proof, bank, number))
         done = bank.life.phone_lost(
             number, public, signature, evidence=_evidence(bank, keys, Reason.RECOVERY, case),
             signers=bank.signers(*keys),
@@ -112,7 +113,7 @@ def block(
         elif kind == "dormant":
             bank.life.dormant(number, who=maker_of(bank, keys), signers=signers)
         else:
-            raise _no_kind(kind, "court-order or dormant")
+            raise wrong_kind(kind, "court-order or dormant")
         show(f"wallet {ids.format(number)} is blocked: {kind}")
     return 0
 
@@ -136,7 +137,7 @@ def unblock(
         if kind == Kind.COURT_ORDER:
             return sign_and_show(bank, bank.life.lift_order(number, case=case_number(case), maker=maker), keys)
         if kind not in (Kind.DORMANT, Kind.DECEASED):
-            raise _no_kind(kind, "court-order, dormant or deceased")
+            raise wrong_kind(kind, "court-order, dormant or deceased")
         bank.life.release(number, Kind(kind), who=maker, signers=bank.signers(*keys), case=case_number(case))
         show(f"wallet {ids.format(number)} is no longer blocked: {kind}")
     return 0
@@ -206,24 +207,9 @@ def _evidence(bank: Bank, keys: Sequence[SigningKey], reason: str, case: str) ->
     return Access(maker_of(bank, keys), Reason(reason), case_number(case))
 
 
-def _new_key(bank: Bank, account: int, text: str, proof: str) -> tuple[PublicKey, bytes]:
-    """Return the new public key and the proof that its owner has it."""
-    from sycee.cli.bank_options import named_key
-    from sycee.core.keys import SigningKey
+def _proof(bank: Bank, account: int, private: SigningKey) -> bytes:
+    """Return the proof that the owner of the next key of an account has it."""
     from sycee.core.records.signed_messages import proof_message
 
-    if proof:
-        try:
-            return named_key(text), bytes.fromhex(proof)
-        except ValueError as error:
-            raise UsageError("--proof is not hexadecimal digits", hint="a proof has 128 digits") from error
-    if not Path(text).is_file():
-        raise UsageError("--new-key is no file, and there is no --proof", hint="give the signature of the new key")
-    private = SigningKey.load(text)
     epoch = bank.stores.ledger.account(account).key_epoch + 1
-    message = proof_message(bank.stores.ledger.ledger_id, account, epoch, private.public)
-    return private.public, private.sign(message)
-
-
-def _no_kind(kind: str, kinds: str) -> UsageError:
-    return UsageError(f"--kind {kind[:40]!r} is not a kind of block", hint=f"use {kinds}")
+    return private.sign(proof_message(bank.stores.ledger.ledger_id, account, epoch, private.public))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -13,7 +13,7 @@ from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
-    from sycee.core.keys import SigningKey
+    from sycee.core.keys import PublicKey, SigningKey
     from sycee.personal.access import Access
 
 PersonId: TypeAlias = Annotated[str, Parameter(help="Id of the person, as UUID text.")]
@@ -58,3 +58,27 @@ def access_of(bank: Bank, key: SigningKey, reason: str, case: str) -> Access:
             f"--reason {reason[:40]!r} is not a reason to read personal data", hint=f"use one of: {', '.join(Reason)}"
         )
     return Access(person_with(bank, key), Reason(reason), case_number(case))
+
+
+def chosen_key(text: str, proof: str, prove: Callable[[SigningKey], bytes]) -> tuple[PublicKey, bytes]:
+    """Return the new public key of a wallet and the proof that its owner has it.
+
+    `text`, of --new-key: the file of a private key, from which `prove` makes the proof; with `proof` a public key.
+    """
+    from sycee.cli.bank_options import named_key
+    from sycee.core.keys import SigningKey
+
+    if proof:
+        try:
+            return named_key(text), bytes.fromhex(proof)
+        except ValueError as error:
+            raise UsageError("--proof is not hexadecimal digits", hint="a proof has 128 digits") from error
+    if not Path(text).is_file():
+        raise UsageError("--new-key is no file, and there is no --proof", hint="give the signature of the new key")
+    private = SigningKey.load(text)
+    return private.public, prove(private)
+
+
+def wrong_kind(kind: str, kinds: str) -> UsageError:
+    """Return the error for a kind of block that is not one of `kinds`."""
+    return UsageError(f"--kind {kind[:40]!r} is not a kind of block", hint=f"use {kinds}")

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
+from sycee.cli.person_options import chosen_key, wrong_kind
 from sycee.cli.remote_options import (
     ActionId,
     Login,
@@ -26,11 +27,9 @@ from sycee.cli.remote_options import (
     show_rows,
 )
 from sycee.cli.terminal import note, print_table, show, show_json, table
-from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sycee.client import Client
-    from sycee.core.keys import PublicKey
+    pass
 
 PersonId: TypeAlias = Annotated[str, Parameter(name="PERSON", help="Id of the person.")]
 CaseNumber: TypeAlias = Annotated[int, Parameter(name="--case", help="Number of the open case.")]
@@ -187,7 +186,7 @@ def lost(
     The operator has seen a new proof of identity, and its person signs. A notice goes to the phone number on record.
     """
     with connected(login) as bank:
-        public, signature = _new_key(bank, wallet, new_key, proof)
+        public, signature = chosen_key(new_key, proof, lambda private: bank.do(api.prove_key(wallet, private)))
         signer = person_of(bank, private_key(key))
         made = perform(bank, api.recover(wallet, public, signature, signer, case=case, id=number_of(id_)))
     show(f"wallet {wallet} has the key {public}; packets only until {made.until}")
@@ -234,7 +233,7 @@ def block(
         elif kind == "dormant":
             perform(bank, api.mark_dormant(wallet, signer, id=number))
         else:
-            raise _no_kind(kind, "court-order or dormant")
+            raise wrong_kind(kind, "court-order or dormant")
     show(f"wallet {wallet} is blocked: {kind}")
     return 0
 
@@ -254,7 +253,7 @@ def unblock(
             propose(bank, api.lift_court_order(wallet, case=case, id=number))
             return 0
         if kind not in ("dormant", "deceased"):
-            raise _no_kind(kind, "court-order, dormant or deceased")
+            raise wrong_kind(kind, "court-order, dormant or deceased")
         signer = person_of(bank, private_key(key))
         if kind == "dormant":
             perform(bank, api.end_dormancy(wallet, signer, id=number))
@@ -274,23 +273,3 @@ def guardian(
     with connected(login) as bank:
         propose(bank, api.propose_guardian(id, guardian, until_ns=until_ns, id=number_of(id_)))
     return 0
-
-
-def _new_key(bank: Client, wallet: str, text: str, proof: str) -> tuple[PublicKey, bytes]:
-    """Return the new public key and the proof that its owner has it."""
-    from sycee.cli.bank_options import named_key
-    from sycee.core.keys import SigningKey
-
-    if proof:
-        try:
-            return named_key(text), bytes.fromhex(proof)
-        except ValueError as error:
-            raise UsageError("--proof is not hexadecimal digits", hint="a proof has 128 digits") from error
-    if not Path(text).is_file():
-        raise UsageError("--new-key is no file, and there is no --proof", hint="give the signature of the new key")
-    private = SigningKey.load(text)
-    return private.public, bank.do(api.prove_key(wallet, private))
-
-
-def _no_kind(kind: str, kinds: str) -> UsageError:
-    return UsageError(f"--kind {kind[:40]!r} is not a kind of block", hint=f"use {kinds}")
