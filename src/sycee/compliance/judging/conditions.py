@@ -31,6 +31,7 @@ MAKES_IT_APPLY: Final = "makes the rule apply"  # the note of a fact that a rule
 DOES_NOT_DECIDE: Final = "does not decide"  # the note of a fact whose own truth differs from that of the condition
 _NEW_EVIDENCE: Final = tuple.__new__  # three times as fast as a call with seven arguments
 _NO_LIMITS: Final[tuple[Limit, Limit]] = (None, None)
+_NO_GAPS: Final[Mapping[Any, str]] = {}
 _SCOPE_INDEX: Final = {"subject": 0, "element": 1, "flow": 2}
 
 _VALUE_TESTS: Final[Mapping[str, Callable[[EffectiveFact, frozenset[Any], int], bool]]] = {
@@ -210,48 +211,48 @@ class ConditionCompiler:
         A branch is compared as the organisation that it is a part of. If that is unknown, so is any value that differs.
         """
         resolve, resolve_set = self.compile_path(condition.fact, roots), self.compile_path(condition.facts, roots)
-        of_all, is_none, negate = (
-            condition.test == vocabulary.ALL_IN,
-            condition.test == vocabulary.NONE_IN,
-            condition.negate,
-        )
+        of_all, is_none = condition.test == vocabulary.ALL_IN, condition.test == vocabulary.NONE_IN
+        any_leaf, negate, branches = condition.test == vocabulary.ANY_IN, condition.negate, self._network.branches
 
         def evaluate(scope: Scope) -> ConditionResult:
             path, declared = resolve(scope), resolve_set(scope)
-            wholes = [self._wholes(leaf) for leaf in path.leaves]
-            allowed = [self._wholes(leaf) for leaf in declared.leaves]
+            wholes = [self._wholes(leaf, branches) for leaf in path.leaves]
+            allowed = [self._wholes(leaf, branches) for leaf in declared.leaves]
             inside = frozenset([each for of in allowed for each in of.values])
             gaps = (*declared.missing, *(gap for of in allowed for gap in of.gaps.values()))
             truths: list[Truth] = []
             for of in wholes:
-                found: list[Truth] = [
-                    each in inside or (None if gaps or each in of.gaps else False) for each in of.values
-                ]
-                truth = conjunction(found) if of_all else disjunction(found)
+                if not of.gaps and not gaps:
+                    truth: Truth = inside.issuperset(of.values) if of_all else not inside.isdisjoint(of.values)
+                else:
+                    found: list[Truth] = [
+                        each in inside or (None if gaps or each in of.gaps else False) for each in of.values
+                    ]
+                    truth = conjunction(found) if of_all else disjunction(found)
                 truths.append(negation(truth) if is_none else truth)
-            any_leaf = condition.test == vocabulary.ANY_IN
             result = _result(path, truths, _over_leaves(path, truths, any_leaf=any_leaf), negate=negate)
             result.evidence += declared.evidence(result.truth)
-            branches = dict.fromkeys(fact for of in (*wholes, *allowed) for fact in of.branches)
-            result.evidence += tuple([fact.evidence(result.truth) for fact in branches])
+            if branches:
+                found_branches = dict.fromkeys([fact for of in (*wholes, *allowed) for fact in of.branches])
+                result.evidence += tuple([fact.evidence(result.truth) for fact in found_branches])
             if result.truth is None:
                 result.missing += (*gaps, *(gap for of in wholes for gap in of.gaps.values()))
             return result
 
         return evaluate
 
-    def _wholes(self, leaf: EffectiveFact) -> _Wholes:
+    def _wholes(self, leaf: EffectiveFact, branches: frozenset[str]) -> _Wholes:
         """Return the values of a fact, with the organisation of a branch in place of that branch."""
-        if not leaf.is_reference:
-            return _Wholes(leaf.values, {}, ())
-        values, gaps, branches = [], {}, []
+        if not leaf.is_reference or branches.isdisjoint(leaf.values):
+            return _Wholes(leaf.values, _NO_GAPS, ())
+        values, gaps, facts = [], {}, []
         for id in leaf.values:
-            branches += named_facts(self._network.node_of_kind(id, (vocabulary.ORGANISATION,)), (BRANCH_OF,))
+            facts += named_facts(self._network.node_of_kind(id, (vocabulary.ORGANISATION,)), (BRANCH_OF,))
             whole = self._network.whole(id)
             values.append(id if whole is None else whole.id)
             if whole is None:
                 gaps[id] = f"{id}.{BRANCH_OF}"
-        return _Wholes(tuple(values), gaps, tuple(branches))
+        return _Wholes(tuple(values), gaps, tuple(facts))
 
     def _some_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile `some`: whether one element of a list, or one entity, meets all conditions of `having`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 from sycee.compliance.facts import Assurance, Element, Entity, Fact, Network, Value
@@ -453,6 +454,11 @@ class EffectiveNetwork:
         if undeclared is None:
             undeclared = self._wrong_kind[id] = self._undeclared(id)
         return undeclared
+
+    @cached_property
+    def branches(self) -> frozenset[str]:
+        """The ids of all declared branches."""
+        return frozenset(each.id for each in self.network.of_kind(ORGANISATION) if "branch_of" in each.facts)
 
     def whole(self, organisation: str) -> Node | None:
         """Return the organisation that a branch is a part of, or itself.
