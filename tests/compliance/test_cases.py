@@ -27,6 +27,7 @@ EQUIVALENT = {
         for rule in (
             "clouds",
             "software",
+            "software-offered",
             "purposes-of-links",
             "purposes-of-places",
             "purposes-of-suppliers",
