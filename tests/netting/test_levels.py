@@ -51,6 +51,33 @@ def test_levels_come_near_the_bound_and_repeat() -> None:
     assert np.array_equal(optimise(of, seconds=0.5, deadline=LONG).chosen, outcome.chosen)
 
 
+def test_few_large_payments_get_a_lower_bound_from_more_of_them_and_the_same_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = synthetic(200, 20, 2.0, 7)
+    for name, value in (("FIRST", 20), ("PROVED", 80), ("TREE_MAX", 1), ("WEAK", 0.0)):
+        monkeypatch.setattr(levels, name, value)
+    relaxed = relaxation.relax(of)
+    found = levels.decide(of, relaxed, gap=1e-4, seconds=LONG, seed=0)
+    monkeypatch.setattr(levels, "WEAK", 1.0)  # never: as without a proof
+    first = levels.decide(of, relaxed, gap=1e-4, seconds=LONG, seed=0)
+    assert of.value(found.chosen) <= found.bound < 0.99 * first.bound < relaxed.bound
+    assert np.array_equal(found.chosen, first.chosen)
+    assert not found.is_stopped
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bound_without_a_search_is_above_the_best_set(seed: int) -> None:
+    of = synthetic(24, 4, 1.5, seed)
+    best = of.value(exact.solve(of, np.zeros(24, np.bool_), np.arange(24)).chosen)  # type: ignore[arg-type]
+    answer = exact.solve(
+        of, np.zeros(24, np.bool_), np.arange(12), partial=np.arange(12, 24), columns=relaxation.relax(of).columns,
+        is_search=False,
+    )  # fmt: skip
+    assert best <= answer.bound * (1 + 1e-9)
+    assert answer.bound <= relaxation.relax(of).bound * (1 + 1e-9)
+
+
 def test_levels_end_without_a_set_that_exceeds_a_limit() -> None:
     # Few small amounts: what parts of payments fill, whole payments may not fill.
     of = synthetic(320, 10, 2.5, 1)

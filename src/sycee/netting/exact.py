@@ -64,6 +64,7 @@ def solve(
     seconds: float = FOREVER,
     penalty: float = 0.0,
     is_whole: bool = True,
+    is_search: bool = True,
 ) -> Answer:
     """Search for the best set in which only the payments `free` and `partial` differ from the set `start`.
 
@@ -87,6 +88,8 @@ def solve(
     is_whole
         Decide the `free` payments as whole ones. False: they may settle in part too, which needs little time; those
         that settle by more than half are then in the set, which may exceed limits.
+    is_search
+        Look for sets. False: all effort is for the bound.
 
     """
     rest = np.empty(0, np.int64) if partial is None else partial
@@ -119,6 +122,10 @@ def solve(
         ("time_limit", max(seconds, 0.01)),
     ):
         solver.setOptionValue(name, value)
+    if not is_search:
+        solver.setOptionValue("mip_heuristic_effort", 0.0)
+        for name in ("rins", "rens", "root_reduced_cost", "feasibility_jump"):
+            solver.setOptionValue(f"mip_heuristic_run_{name}", False)
     if not np.any(queue.outflows(start) > queue.limits):
         warm = highspy.HighsSolution()
         settled = np.bincount(inverse, (queue.amounts[legs[rest]] * start[rest]).astype(float), len(kinds))

@@ -3,6 +3,10 @@
 Beside many smaller payments, branch and bound decides some hundred large ones quickly: whatever a large payment leaves
 open, parts of the smaller ones fill. Each level decides more payments than the one before it, and its payments are
 smaller, so each level loses less against payments in part than the one before it.
+
+The first level also bounds what any set settles. Where payments are large against the limits, that bound is weak, and
+so is the one of the linear programme. More payments decided whole, all at once, then lead to a lower one. It needs no
+set, so the search for it begins with the set that the levels found, and the solver looks for no other.
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ LATE: Final = 0.6  # of the time
 LEAST: Final = 1.0  # minimum time limit of a linear programme, in seconds, also after the deadline
 POOR: Final = 0.02  # share of the bound that a level may lose; else it is rounded
 HALF: Final = 0.5
+WEAK: Final = 5e-3  # share of the linear programme's bound by which the first level lowers it, if both are weak
+PROVED: Final = 1_000  # payments that are decided whole for a lower bound
+PROOF_SHARE: Final = 0.3  # of the time, which the search for a lower bound may take
 PENALTY: Final = 2.0  # of a unit above a limit, times the dearest price
 
 
@@ -43,10 +50,11 @@ class Levels:
     chosen : bool [payments]
         A feasible set.
     bound : float
+        It may depend on the machine, also where the set does not.
     seconds : float
         Time that the solver needed.
     is_stopped : bool
-        Whether a limit of time stopped the solver, or changed which levels are rounded.
+        Whether a limit of time stopped the search for a set, or changed which levels are rounded.
 
     """
 
@@ -66,8 +74,7 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
     gap
         Share of the bound that each level may lose.
     seconds
-        The most that the solver may take, and LEAST more. Nothing but this limit makes the answer depend on the
-        machine.
+        The most that the solver may take, and LEAST more. Nothing but this limit makes the set depend on the machine.
     seed
         Of the rounding of the smallest payments.
 
@@ -77,6 +84,7 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
     chosen = best  # no payment is decided yet: the first level only begins with this set
     bound, used, low, is_stopped = float(relaxation.bound), 0.0, 0, False
     ends, penalty = _ends(queue.count), _penalty(queue, relaxation)
+    limit, is_weak = seconds, False
     for number, high in enumerate(ends):
         level = partial(
             exact.solve,
@@ -89,20 +97,23 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
             nodes=TREE_MAX,
         )
         share = max(TIME_SHARE, 1.0 / (len(ends) - number))
-        answer = level(seconds=share * max(seconds - used, 0.0))
+        answer = level(seconds=share * max(limit - used, 0.0))
         used += answer.seconds
-        bound = bound if low else min(bound, answer.bound)
+        if not low:
+            bound = min(bound, answer.bound)
+            is_weak = bound < (1.0 - WEAK) * relaxation.bound
+            limit -= PROOF_SHARE * seconds if is_weak else 0.0
         is_stopped |= answer.is_stopped
         if answer.chosen is None and not answer.is_stopped:
             # No whole payments keep the limits of a node, as earlier levels left it: exceed them by little.
-            answer = level(seconds=share * max(seconds - used, 0.0), penalty=penalty)
+            answer = level(seconds=share * max(limit - used, 0.0), penalty=penalty)
             used += answer.seconds
             is_stopped |= answer.is_stopped
         if answer.chosen is None or answer.value < (1.0 - POOR) * answer.bound:
             # No good set was found in the time or in the nodes: round this level, which needs one linear programme.
-            answer = level(seconds=max(seconds - used, LEAST), penalty=penalty, is_whole=False)
+            answer = level(seconds=max(limit - used, LEAST), penalty=penalty, is_whole=False)
             used += answer.seconds
-        is_short = used >= LATE * seconds  # then this level may be the last one, so it is rounded
+        is_short = used >= LATE * limit  # then this level may be the last one, so it is rounded
         is_stopped |= is_short
         if answer.chosen is None:
             break
@@ -112,8 +123,21 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
             shares[order[:low]] = chosen[order[:low]]
             parts = replace(relaxation, shares=shares, column_shares=answer.shares)
             best = max(best, _rounded(queue, parts, seed), key=queue.value)
-        if used >= seconds:
+        if used >= limit:
             break
+    left = min(PROOF_SHARE * seconds, seconds - used)
+    if is_weak and left > 0.0 and queue.value(best) < (1.0 - gap) * bound:
+        proof = exact.solve(
+            queue,
+            best,
+            np.sort(order[:PROVED]),
+            partial=np.sort(order[PROVED:]),
+            columns=relaxation.columns,
+            nodes=TREE_MAX,
+            seconds=left,
+            is_search=False,
+        )
+        bound, used = min(bound, proof.bound), used + proof.seconds
     return Levels(best, bound, used, is_stopped)
 
 
