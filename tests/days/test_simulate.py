@@ -130,6 +130,19 @@ def test_without_money_only_sets_settle() -> None:
     assert all(np.count_nonzero(found.sets == number) > 1 for number in np.unique(found.sets[found.is_settled]))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_before_the_close_only_urgent_payments_pass(seed: int) -> None:
+    day = small(seed)
+    policy = replace(named("sycee"), chains=20, every=day.seconds // 10, holds=day.seconds // 10 + 10)
+    found = run(day, policy, prefund(day, 3))
+    rounds = [*range(policy.every, day.seconds, policy.every), day.seconds]
+    begin = next(each for each in rounds if day.seconds - each <= policy.holds)
+    within = found.is_settled & (found.settled > begin) & (found.settled < day.seconds)
+    assert not np.any(within & ~day.urgent)
+    free = run(day, replace(policy, holds=0), prefund(day, 3))
+    assert np.any((free.settled > begin) & (free.settled < day.seconds) & ~day.urgent)
+
+
 def test_gates_hold_payments_back_but_no_urgent_one() -> None:
     day = small(6)
     enough = np.full(day.banks, day.value)

@@ -49,7 +49,8 @@ class Policy:
         The same while liquidity is not scarce: what waits is at most three times the sum of all positions. None: as
         `rule`.
     offsets : bool
-        Settle an arriving payment together with queued ones of its receiver to its sender.
+        Settle an arriving payment together with queued ones of its receiver to its sender, while liquidity is not
+        scarce.
     rounds : Round
     every : int
         Seconds between rounds.
@@ -57,6 +58,9 @@ class Policy:
         Effort of a round: ejection chains of each search.
     closing : int
         How many times the effort of a round the last one has.
+    holds : int
+        In how many seconds before the close banks release urgent payments alone, from the first round in them on: the
+        last round decides about all others.
     gates : Gates
         Between which banks payments pass between rounds, under the rule GATED.
     circulation : int
@@ -81,6 +85,7 @@ class Policy:
     every: int = 1_800
     chains: int = 800
     closing: int = 1
+    holds: int = 0
     gates: Gates = Gates.OPEN
     circulation: int = 0
     memory: int = 0
@@ -121,14 +126,17 @@ POLICIES: Final = (
     Policy(
         "sycee",
         "Sycee",
-        "Between rounds, first in, first out. While liquidity is scarce, banks with liquidity to spare pay what their "
-        "position covers, the others keep theirs, and a large payment gains weight with the time that it has waited. "
+        "Between rounds, first in, first out, and opposite payments of two banks together. While liquidity is scarce, "
+        "banks with liquidity to spare pay what their position covers, the others keep theirs, and a large payment "
+        "gains weight with the time that it has waited. In the last half hour only urgent payments pass. "
         "In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the "
         "prices of the linear programme.",
         Rule.GATED,
         plenty=Rule.ORDERED,
+        offsets=True,
         rounds=Round.VALUE,
         closing=20,
+        holds=1_800,
         gates=Gates.SENDER,
         circulation=60,
         memory=70,

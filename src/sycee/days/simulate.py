@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sycee.core.errors import UsageError, require
 from sycee.days import kernels
-from sycee.days.policies import Gates, Policy, Round
+from sycee.days.policies import Gates, Policy, Round, Rule
 from sycee.days.synthetic import Day
 from sycee.netting import ejection, fifo
 from sycee.netting.kernels import PRICE_UNIT
@@ -76,6 +76,7 @@ def run(day: Day, policy: Policy, positions: Integers) -> Run:
         ends = [*range(policy.every, day.seconds, policy.every), day.seconds]
         for end in ends:
             state.arrive_until(end)
+            state.is_held = day.seconds - end <= policy.holds and end < day.seconds
             state.round(end, is_last=end == day.seconds)
     require(int(state.positions.min()) >= 0, "a position of a simulated day is below zero")
     return Run(day, policy, positions.copy(), state.settled, state.sets)
@@ -98,7 +99,7 @@ class _State:
         self.number = np.zeros(1, np.int64)
         self.gates = np.ones(day.banks * day.banks, np.uint8)
         self.prices, self.has_prices = np.zeros(day.banks, np.int64), False
-        self.is_scarce = False
+        self.is_scarce = self.is_held = False
         self.arrived = 0
         ranked = np.sort(day.amounts)
         at = day.count * policy.large // THOUSAND
@@ -108,14 +109,17 @@ class _State:
     def rule(self) -> int:
         """Return the rule until the next round."""
         policy = self.policy
+        if self.is_held:
+            return int(Rule.GATED)
         return int(policy.rule if self.is_scarce or policy.plenty is None else policy.plenty)
 
     def arrive_until(self, end: int) -> None:
         """Let the payments before a second arrive."""
         stop = int(np.searchsorted(self.day.times, end))
+        offsets = self.policy.offsets and not self.is_scarce and not self.is_held
         kernels.arrive(
             self.arrived, stop, self.day.times, self.senders, self.receivers, self.day.amounts, self.urgent,
-            self.rule, int(self.policy.offsets), self.gates, self.starts, self.counts, self.slots,
+            self.rule, int(offsets), self.gates, self.starts, self.counts, self.slots,
             self.positions, self.settled, self.sets, self.number,
         )  # fmt: skip
         self.arrived = stop
@@ -132,8 +136,12 @@ class _State:
         else:
             if self.policy.gates is not Gates.OPEN or self.policy.circulation:
                 self._read_prices(waiting)
+            # Nothing comes after the last round, so it counts value alone.
+            queue = self._queue(waiting) if is_last else self._weighted(waiting, now)
             chains = self.policy.chains * (self.policy.closing if is_last else 1)
-            self._settle(waiting[best(self._weighted(waiting, now), chains)], now)
+            self._settle(waiting[best(queue, chains)], now)
+        if self.is_held:
+            self.gates[:] = 0
         kernels.release(
             now, self.receivers, self.day.amounts, self.rule, self.gates, self.starts, self.counts,
             self.slots, self.positions, self.settled, self.sets, self.number,
