@@ -3,8 +3,8 @@
 Everybody with a wallet has a packet, and every shop accepts it. On a day a person goes out or stays at home, claims
 the packet, pays back what was brought forward before, and pays the purchase from the packet or not: with the size of
 the purchase or of the packet, with own money or without, of which a part is substituted, brought forward and new. On
-the last day the rest returns. Not in it: special trips, thresholds, coupons, decay, and shops outside of the town. The
-engine also chooses zone, sector and shop of each purchase, which no total here depends on: the peers do less.
+the last day the rest returns. Not in it: special trips, thresholds, coupons, decay, refunds, and shops outside of the
+town. The engine also chooses zone, sector and shop of each purchase, which no total here depends on: the peers do less.
 
 Peers have what depends on the person alone as attributes, and the draws of a day as arrays. Both are computed before
 the timed part, so they have no hash to compute: the engine computes its draws in the timed part.
@@ -35,8 +35,8 @@ SEED: Final = 7
 DAYS: Final = 20
 WINDOW: Final = 14
 AMOUNT: Final = 20_000  # minor units
-# Without special trips, and without shops outside of the town.
-ABSENT: Final = ("start_hazard", "base_hazard", "end_hazard", "outside_share")
+# Without special trips, shops outside of the town, and refunds.
+ABSENT: Final = ("start_hazard", "base_hazard", "end_hazard", "outside_share", "refund_share")
 TOTALS: Final = (
     *("planned", "claims", "payments", "label", "own", "substituted", "forward", "new", "paid_back", "returned"),
 )

@@ -197,6 +197,12 @@ def test_peers_of_the_sandbox_have_the_draws_of_the_engine() -> None:
             assert persons.never[number] == happens(drawn.once(layout.NEVER), made.setting.rules[layout.R_NEVER])
 
 
+def test_the_model_of_peers_has_no_refunds_which_peers_do_not_compute() -> None:
+    outcome = voucher_model.model().engine(2_000)
+    assert outcome.total("payments") > 0
+    assert outcome.total("refunded") == 0
+
+
 def test_days_are_shared_between_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assumptions, "load", lambda: SMALL_DAY)
     repeats = list(clearing_days.ahead(Setting(Path(), 3, 2, lambda _: None), value_by_prefund=30))
