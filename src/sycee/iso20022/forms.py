@@ -62,8 +62,8 @@ class Form:
         object.__setattr__(self, "compiled", re.compile(pattern))
 
     def value(self, text: str) -> str:
-        """Return the value of a text: numbers, times and flags may have blanks around them, as in XML Schema."""
-        return text if self.base == "string" else text.strip(_BLANKS)
+        """Return the value of a text: decimal numbers and flags may have blanks around them, as in XML Schema."""
+        return text.strip(_BLANKS) if self.base in ("decimal", "boolean") else text
 
     def problem(self, text: str) -> tuple[str, str] | None:
         """Return the reason and the problem of a wrong text; None for a correct one."""
