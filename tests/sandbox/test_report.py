@@ -105,8 +105,6 @@ def test_each_plot_has_a_sentence_with_numbers(told: Outcome) -> None:
 def test_a_figure_that_differs_is_named_first(told: Outcome) -> None:
     rows = list(told.comparisons)
     rows[7] = replace(rows[7], ledger=rows[7].ledger - 1)
-    rows[5] = replace(rows[5], ledger=12_345_600)
-    assert rows[5].name == "budget"
     wrong = replace(told, comparisons=tuple(rows))
     verdict = report_page(wrong).opening[0]
     assert isinstance(verdict, Verdict)
