@@ -347,7 +347,7 @@ def test_a_page_of_very_many_designs_is_below_a_megabyte(folder: Path) -> None:
     found |= {"designs": [base, *designs], "pairs": pairs[:2_080]}
     shown = page.render(pages.comparison_page(found))
     assert len(shown.encode()) < 1_000_000
-    for title in ("Three uncertainties, apart", "What a choice can lose", "what this comparison cannot say"):
+    for title in ("Three uncertainties of each design", "What a choice can lose", "what this comparison cannot say"):
         assert title in shown
 
 
