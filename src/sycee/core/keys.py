@@ -177,8 +177,8 @@ def verify_jobs(jobs: bytes | bytearray | memoryview) -> bytes:
 def _holds(flags: int, key: bytes, signature: bytes, message: bytes) -> bool:
     """Return whether a signature of 64 bytes is the key's for `message`.
 
-    libsodium verifies Ed25519 in half the time of OpenSSL, and also refuses points of small order: keys that "verify"
-    signatures which nobody made (docs/decisions/0032).
+    libsodium verifies Ed25519 in half the time of OpenSSL, and also refuses keys of small order, for which anybody can
+    forge signatures (docs/decisions/0032).
     """
     try:
         if flags == ED25519 and len(key) == KEY_BYTES:  # libsodium reads 32 bytes and checks no length

@@ -61,7 +61,7 @@ def serves_person(bank: Bank, caller: Caller, person: int) -> bool:
 
 def acts_for(bank: Bank, caller: Caller, holder: int) -> bool:
     """Return whether the caller is a holder of wallets, or acts for the merchant that is one."""
-    return _acts_for(_held(bank, caller), caller, holder)
+    return _owns(caller, holder) or _acts_for(_held(bank, caller), holder)
 
 
 def is_staff(bank: Bank, caller: Caller, operator: int) -> bool:
@@ -77,8 +77,10 @@ def may_audit(bank: Bank, caller: Caller) -> bool:
 def visible_wallet(bank: Bank, caller: Caller, account: int) -> Wallet:
     """Return a wallet that the caller owns, serves or audits. Raises the problem `not-found` otherwise."""
     wallet, holder, operator = _find(bank, caller, account)
-    held = _held(bank, caller)
-    is_visible = _acts_for(held, caller, holder) or _is_staff(held, caller, operator) or _may_audit(held)
+    is_visible = _owns(caller, holder)
+    if not is_visible:
+        held = _held(bank, caller)
+        is_visible = _acts_for(held, holder) or _is_staff(held, caller, operator) or _may_audit(held)
     if wallet is None or not is_visible:
         raise not_found("wallet")
     return wallet
@@ -91,7 +93,7 @@ def own_wallet(bank: Bank, caller: Caller, account: int, *, what: str = "wallet"
     """
     wallet, holder, operator = _find(bank, caller, account)
     held = _held(bank, caller)
-    is_own, is_served = _acts_for(held, caller, holder), _is_staff(held, caller, operator)
+    is_own, is_served = _owns(caller, holder) or _acts_for(held, holder), _is_staff(held, caller, operator)
     if wallet is None or not (is_own or (wallet.is_custodial and is_served)):
         raise not_found(what)
     return wallet
@@ -99,8 +101,10 @@ def own_wallet(bank: Bank, caller: Caller, account: int, *, what: str = "wallet"
 
 def may_move(bank: Bank, caller: Caller, wallet: Wallet) -> bool:
     """Return whether the caller may move money of a wallet, as `own_wallet`."""
+    if _owns(caller, wallet.holder):
+        return True
     held = _held(bank, caller)
-    return _acts_for(held, caller, wallet.holder) or (wallet.is_custodial and _is_staff(held, caller, wallet.operator))
+    return _acts_for(held, wallet.holder) or (wallet.is_custodial and _is_staff(held, caller, wallet.operator))
 
 
 def served_wallet(bank: Bank, caller: Caller, account: int, action: str) -> Wallet:
@@ -160,10 +164,12 @@ def _held(bank: Bank, caller: Caller) -> list[HeldDuty]:
     return bank.people.duties_of(caller.person) if caller.person else []
 
 
-def _acts_for(held: list[HeldDuty], caller: Caller, holder: int) -> bool:
-    if not caller.person:
-        return False
-    return caller.person == holder or any(each.duty is Duty.MERCHANT and each.institution == holder for each in held)
+def _owns(caller: Caller, holder: int) -> bool:
+    return bool(caller.person) and caller.person == holder
+
+
+def _acts_for(held: list[HeldDuty], holder: int) -> bool:
+    return any(each.duty is Duty.MERCHANT and each.institution == holder for each in held)
 
 
 def _is_staff(held: list[HeldDuty], caller: Caller, operator: int) -> bool:

@@ -267,7 +267,7 @@ def _resolve_dependencies(app: FastAPI) -> None:
     """Have FastAPI resolve the dependencies of all operations.
 
     Otherwise the first request that is compared with a route resolves them: 0.3 s for all, in which the event loop
-    answers nobody.
+    serves no other request.
     """
     for route in app.routes:
         route.matches({"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": [], "app": app})
