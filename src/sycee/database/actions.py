@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.engine import Connection
 
@@ -17,6 +17,7 @@ from sycee.core.errors import Refused, UnavailableError, UsageError
 from sycee.core.records.envelopes import Envelope
 from sycee.core.result_codes import Result
 from sycee.database.tables import LAPSED
+from sycee.ledger.batch import CONSEQUENCES
 from sycee.sequencer.signer import Signer
 
 
@@ -32,9 +33,6 @@ class Intent:
     valid_until_ns: int
     who: int
     parts: Sequence[int] = ()  # as of the draft; () for a stored intent that is finished later
-
-
-_CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
 
 
 class Action(Protocol):
@@ -133,7 +131,7 @@ class Outcome:
         In a refused chain one operation has the reason; the codes of the others follow from it.
         """
         refused = [each for each in self.results if each is not Result.CREATED]
-        return next((each for each in refused if each not in _CONSEQUENCES), refused[0] if refused else None)
+        return next((each for each in refused if each not in CONSEQUENCES), refused[0] if refused else None)
 
     @property
     def created(self) -> bool:

@@ -25,14 +25,12 @@ from sycee.core.result_codes import Result
 from sycee.issuance import records
 from sycee.issuance.records import RESERVE_BOOK, Issuer, Party
 from sycee.issuance.signing import Submitter
-from sycee.ledger.batch import first_codes
+from sycee.ledger.batch import CONSEQUENCES, first_codes
 from sycee.sequencer.embedded import Ledger
 
 # Numbers of the bank's own rule sets, above those of wallets and programmes.
 MINTING_RULE_SET: Final = 60_000
 QUOTA_RULE_SET_FIRST: Final = MINTING_RULE_SET + 1  # the first operator's; one per operator
-
-_CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +205,7 @@ def _submit(ledger: Submitter, records: Array, *refused: str) -> None:
     wrong = np.flatnonzero(codes != Result.CREATED)
     if not wrong.size:
         return
-    # In a refused chain one operation has the reason; the codes of the others are consequences.
-    reasons = wrong[~np.isin(codes[wrong], _CONSEQUENCES)]
+    reasons = wrong[~np.isin(codes[wrong], CONSEQUENCES)]
     at = int(reasons[0]) if reasons.size else int(wrong[0])
     result = Result(int(codes[at]))
     is_about_signatures = Result.SIGNATURE_INVALID <= result <= Result.TWO_PERSONS_MUST_SIGN

@@ -41,6 +41,9 @@ AnswerTuple: TypeAlias = tuple[int, int, int, int]
 _RESULTS: Final = np.array(
     [Result(code) if code in Result.__members__.values() else None for code in range(max(Result) + 1)], object
 )
+# In a refused chain one operation has the reason. The others get these results, which follow from it.
+CONSEQUENCES: Final = (Result.CHAIN_BROKEN, Result.LINKED_FAILED, Result.EXISTS)
+
 # Most batches carry no envelope: they share these empty arrays.
 _NO_ENVELOPES: Final = np.zeros(0, ENVELOPE)
 _NO_PLACES: Final = np.zeros(0, np.int64)
@@ -356,6 +359,12 @@ def tuples_of(answers: Array) -> list[AnswerTuple]:
 def result_of(answer: AnswerTuple) -> Result:
     """Return the result of one answer."""
     result: Result = _RESULTS[answer[0]]
+    return result
+
+
+def first_result(answer: AnswerTuple) -> Result:
+    """Return the result that one operation got when it was first submitted."""
+    result: Result = _RESULTS[answer[1] if answer[0] == Result.EXISTS else answer[0]]
     return result
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from sycee.core.errors import BusyError, UnavailableError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.result_codes import Result
-from sycee.ledger.batch import AnswerTuple
+from sycee.ledger.batch import AnswerTuple, first_result
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.server.observing import Durations
 from sycee.server.payments import answers
@@ -38,9 +38,7 @@ RETRY_S: Final = 1.0  # after the queue was full
 STOPPED_RETRY_S: Final = 30.0  # after the ledger stopped: a person must look
 _CLOSE: Final = [(b"connection", b"close")]
 _CREDIT: Final = slice(48, 64)  # the payee of PAY, TRANSFER and HOLD; bytes of layout.OPERATION
-_EXISTS: Final = int(Result.EXISTS)
 _DIFFERENT: Final = int(Result.EXISTS_WITH_DIFFERENT_CONTENT)
-_RESULTS: Final = {int(result): result for result in Result}
 # Results that bind no id, though a signature was verified: the sender made a mistake or guesses.
 _FAILURES: Final = frozenset(int(result) for result in Result if not result.binds and result is not Result.EXISTS)
 
@@ -194,7 +192,7 @@ class PaymentsApp:
             self._waiting -= 1
 
     async def _answer_of(self, answer: AnswerTuple, record: bytes, sender: Sender, ledger: AsyncLedger) -> Answer:
-        code, first_code, _, place = answer
+        code, _, _, place = answer
         if code in _FAILURES:
             sender.count_failure()
             if code == _DIFFERENT:
@@ -211,7 +209,7 @@ class PaymentsApp:
         frame_ns = self._frame_ns if place else 0
         if not code:
             return answers.result(201, record, Result.CREATED, frame, frame_ns)
-        result = _RESULTS[first_code if code == _EXISTS else code]
+        result = first_result(answer)
         if result is Result.CREATED:
             return answers.result(200, record, result, frame, frame_ns)
         heard, refused_by = await answer_for_payer(record, result, ledger)
