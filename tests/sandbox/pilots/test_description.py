@@ -118,6 +118,8 @@ def test_money_that_can_be_cashed_out_has_no_deadline() -> None:
         ('amount = "100"', 'amount = "100"\namount_by_size = ["80", "120"]', r"grant\.amount_by_size: the unit is not"),
         ('amount = "100"', 'amount = "100"\namount_by_size = ["80", "-1"]', r"grant\.amount_by_size: found"),
         ('amount = "100"', 'amount = "100"\namount_by_size = { 1 = "80", 3 = "9" }', r"found the sizes 1, 3"),
+        ('amount = "100"', 'amount = "100"\namount_by_size = ["0", "0"]', r"grant\.amount_by_size: every amount is 0"),
+        ('amount = "100"', 'amount = "100"\nprice = "100.01"', r"grant\.price: the recipient would pay more"),
         ("consumption_month = ", "consumption_month = 0 # ", r"people\.consumption_month: found 0"),
         ("consumption_month = ", "consumption_month = 9e13 # ", r"people\.consumption_month: found 9"),
         ("[people]", "[people]\nincome_month_median = 0", r"people\.income_month_median: found 0"),

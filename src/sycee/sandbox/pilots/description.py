@@ -240,6 +240,8 @@ def _read(table: Table, digest: str) -> Description:
         recipients = population
     if values["amount_by_size"] and values["unit"] != designs.HOUSEHOLD:
         raise grant.error("amount_by_size", "the unit is not a household", right='unit = "household", or no sizes')
+    if values["price"] > values["amount"]:
+        raise grant.error("price", "the recipient would pay more than the amount", right="at most the amount")
     values["pieces"] = _pieces(values, pieces, piece, grant, unused)
     values["shops"] = Shops(online=online, chains=chains)
     values["first_weekday"] = first.weekday()
@@ -415,7 +417,10 @@ def _amounts(table: Table, key: str, currency: Currency) -> tuple[int, ...]:
         values = [values[size] for size in sizes]
     if not isinstance(values, list) or not values:
         raise table.error(key, f"found {documents.found(values)}", right=right)
-    return tuple(_amount_of(table, key, value, currency, right) for value in values)
+    amounts = tuple(_amount_of(table, key, value, currency, right) for value in values)
+    if not any(amounts):
+        raise table.error(key, "every amount is 0", right=right)
+    return amounts
 
 
 def _share(table: Table, key: str) -> int:
