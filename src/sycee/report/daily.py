@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def stacked(series: Sequence[Series], *, currency: Currency, label: str) -> Drawing:
-    """Draw the amounts of each day as one bar of several parts. Values: (days,) minor units, not negative."""
-    days = len(series[0].values)
+def stacked(series: Sequence[Series], *, first: date, currency: Currency, label: str) -> Drawing:
+    """Draw the amounts of each day from the first as one bar of several parts. Values: (days,) minor units, >= 0."""
+    days = _days(first, series)
     if not days:
         return chart.nothing
 
     def draw(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
-        bottom = np.zeros(days)
+        bottom = np.zeros(len(days))
         for each in series:
             amounts = chart.major(each.values, currency)
-            axes.bar(range(days), amounts, 0.86, bottom=bottom, color=chart.colour(each.colour), label=each.name)
+            axes.bar(days, amounts, 0.86, bottom=bottom, color=chart.colour(each.colour), label=each.name)
             bottom += amounts
         _finish(axes, f"{label}, {currency.code}", narrow)
         figure.legend(loc="outside upper left", ncols=1 if narrow else len(series))
@@ -35,9 +36,9 @@ def stacked(series: Sequence[Series], *, currency: Currency, label: str) -> Draw
     return draw
 
 
-def lines(series: Sequence[Series], *, currency: Currency, label: str) -> Drawing:
-    """Draw amounts at the end of each day as lines. Values: (days,) minor units."""
-    days = len(series[0].values)
+def lines(series: Sequence[Series], *, first: date, currency: Currency, label: str) -> Drawing:
+    """Draw amounts at the end of each day from the first as lines. Values: (days,) minor units."""
+    days = _days(first, series)
     if not days:
         return chart.nothing
 
@@ -45,7 +46,7 @@ def lines(series: Sequence[Series], *, currency: Currency, label: str) -> Drawin
         axes = figure.subplots()
         for each in series:
             amounts = chart.major(each.values, currency)
-            axes.plot(range(days), amounts, color=chart.colour(each.colour), linewidth=2, label=each.name)
+            axes.plot(days, amounts, color=chart.colour(each.colour), linewidth=2, label=each.name)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         _finish(axes, f"{label}, {currency.code}", narrow)
         figure.legend(loc="outside upper left", ncols=2 if narrow else len(series))
@@ -77,10 +78,17 @@ def changes(names: Sequence[str], minor: Sequence[int], *, currency: Currency, l
     return draw
 
 
+def _days(first: date, series: Sequence[Series]) -> list[date]:
+    return [first + timedelta(days=day) for day in range(len(series[0].values))]
+
+
 def _finish(axes: Axes, label: str, narrow: bool) -> None:
-    axes.set_xlabel("day, from 0")
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=5 if narrow else 10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_ylabel(label)
-    axes.locator_params(axis="x", nbins=6 if narrow else 12, integer=True)
     axes.tick_params(axis="both", length=0)
     axes.grid(axis="y")
     chart.show_magnitudes(axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,8 @@ def run_page(record: dict[str, Any], outcome: Outcome, city: City) -> Page:
     return Page(
         kicker="Sycee sandbox: run",
         title=f"{record['programme']} on {city.title}",
-        summary=f"{record['people']:,} synthetic persons on {record['days']} days, each one of {city.one_in:,}.",
+        summary=f"{record['people']:,} synthetic persons, each one of {city.one_in:,}, on {record['days']} days from "
+        f"{record['first_day']}.",
         facts=(("structure", record["variant"]), ("seed", str(record["seed"])), ("digest", record["digest"][:16])),
         opening=(
             Notice("Read first what this run cannot say."),
@@ -50,7 +52,7 @@ def run_page(record: dict[str, Any], outcome: Outcome, city: City) -> Page:
             _tiles(record, currency),
         ),
         sections=(
-            Section("days", "Money by day", "Days", _days(outcome, currency)),
+            Section("days", "Money by day", "Days", _days(outcome, date.fromisoformat(record["first_day"]), currency)),
             Section("shops", "Which shops gain and lose", "Shops", _shops(outcome, city, currency)),
             Section("persons", "Whose money it is", "Persons", _persons(outcome, currency)),
             Section("ledger", "Ledger against engine", "Ledger", _ledger(record)),
@@ -78,7 +80,7 @@ def _tiles(record: dict[str, Any], currency: Currency) -> Tiles:
     )
 
 
-def _days(outcome: Outcome, currency: Currency) -> tuple[Block, ...]:
+def _days(outcome: Outcome, first: date, currency: Currency) -> tuple[Block, ...]:
     parts = (("substituted", "third"), ("forward", "second"), ("new", "first"))
     names = {"forward": "brought forward"}
     uses = [Series(names.get(name, name), outcome.effect(name), colour) for name, colour in parts]
@@ -96,14 +98,14 @@ def _days(outcome: Outcome, currency: Currency) -> tuple[Block, ...]:
             "Payments of purses, with own money in them",
             f"In all: {words}. Consumption of all days changed by {money.format(change, currency, code=True)}, since "
             "what was brought forward is missing later.",
-            daily.stacked(uses, currency=currency, label="by day"),
+            daily.stacked(uses, first=first, currency=currency, label="by day"),
             badge=SYNTHETIC,
         ),
         Plot(
             "purses",
             "Money of the purses",
             "Issued is spent, returned and outstanding together, at the end of each day.",
-            daily.lines(purses, currency=currency, label="in all"),
+            daily.lines(purses, first=first, currency=currency, label="in all"),
             badge=SYNTHETIC,
         ),
         Table("What the parts mean", headings("part", "meaning"), MEANING, folded="What the parts mean"),

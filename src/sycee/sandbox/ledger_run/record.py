@@ -40,6 +40,7 @@ def make(case: Case, recipients: Recipients, outcome: Outcome, found: OnLedger |
         "variant": outcome.variant,
         "parameters": outcome.parameters,
         "seed": outcome.seed,
+        "first_day": case.first_day.isoformat(),
         "days": outcome.days,
         "people": outcome.people,
         "totals": {"registered": recipients.registered} | {name: outcome.total(name) for name in TOTALS},

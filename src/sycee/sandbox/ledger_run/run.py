@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from sycee.core.records import layout, operations
 from sycee.core.records.layout import PURSE_BIT, PayFlag, Purpose, PurseState
 from sycee.core.result_codes import Result
 from sycee.programmes.definition import EQUAL, Programme
+from sycee.programmes.schedule import local_time
 from sycee.sandbox.behaviour import layout as c
 from sycee.sandbox.behaviour import setting as settings
 from sycee.sandbox.behaviour import variants
@@ -71,6 +73,12 @@ class Case:
     def people(self) -> int:
         """Number of persons."""
         return len(self.place.people)
+
+    @property
+    def first_day(self) -> date:
+        """Local day of day 0, on which claiming or spending begins."""
+        programme = self.programme
+        return local_time(min(programme.claim.from_ns, programme.spending.from_ns), programme.zone).date()
 
 
 @dataclass(slots=True, eq=False)
