@@ -150,6 +150,7 @@ def test_a_wrong_description_names_the_key(old: str, new: str, problem: str) -> 
             "the result has a value",
         ),
         ('pilot = "p"\n[[outcome]]\nname = "mpc"\nlow = 2\nhigh = 1\nsource = "s"\nmark = 1\n', "high"),
+        ('pilot = "p"\n[[outcome]]\nname = "mpc"\nlo = 0\nhigh = 1\nsource = "s"\nmark = 1\n', 'low: missing .* "lo"'),
         ('pilot = "p"\n[[outcome]]\nname = "mpc"\nvalu = 1\nsource = "s"\nmark = 1\n', "valu"),
         ('pilot = "p"\n[[outcome]]\nname = "mpk"\nvalue = 1\nsource = "s"\nmark = 1\n', "mpk"),
     ],

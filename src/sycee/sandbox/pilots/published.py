@@ -83,14 +83,14 @@ def _result(table: Table, pilot: str) -> Result:
     when = local_day_of(table, "date", table.value("date", "a date")) if "date" in table else None
     sector = table.text("sector") if "sector" in table else None
     horizon = table.integer("horizon_days", least=1, most=HORIZON_DAYS_MAX) if "horizon_days" in table else None
-    if "value" in table or "low" not in table:
+    if "value" not in table and ("low" in table or "high" in table):
+        low = table.number("low", least=-VALUE_MAX, most=VALUE_MAX)
+        high = table.number("high", least=low, most=VALUE_MAX)
+    else:
         for key in ("low", "high"):
             if key in table:
                 raise table.error(key, "the result has a value", right="`value`, or `low` and `high`")
         low = high = table.number("value", least=-VALUE_MAX, most=VALUE_MAX)
-    else:
-        low = table.number("low", least=-VALUE_MAX, most=VALUE_MAX)
-        high = table.number("high", least=low, most=VALUE_MAX)
     source = table.text("source")
     mark = str(table.value("mark", 'how it was read, such as "1" for one source'))
     table.finish()
