@@ -113,6 +113,18 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
         ({"purpose": "support", "classes": (), "persons_12m": 7}, "impersonal", ("pay.classes", "pay.persons_12m")),
         ({"purpose": "support", "classes": ("valuable-ip",), "subject_states": (), "persons_12m": 0}, "", ()),
         ({"purpose": "support", "classes": ("valuable-ip", "important"), "subject_states": ("AA",)}, "", ()),
+        ({"persons_12m": 0}, "nobody-counted", ("pay.persons_12m", "pay.classes")),
+        (
+            {"classes": ("financial", "genetic"), "subject_states": ("AA",), "persons_12m": 0},
+            "nobody-counted",
+            ("pay.persons_12m", "pay.classes", "pay.subject_states"),
+        ),
+        (
+            {"classes": ("financial",), "subject_states": ("AA",), "persons_12m": 0},
+            "nobody-counted",
+            ("pay.persons_12m", "pay.subject_states"),
+        ),
+        ({"persons_12m": 1}, "", ()),
         ({}, "", ()),
         ({"classes": ("financial",)}, "", ()),
         ({"classes": ("valuable-ip", "account"), "subject_states": ()}, "", ()),
@@ -293,6 +305,38 @@ def test_a_flow_abroad_is_within_the_persons_that_its_sender_counts(
     made = changed(changed(declared(persons_12m=2_000_000), "pay", **facts), "bank", **counts)
     checks = [each.check for each in consistency.contradictions(EffectiveNetwork(made, AT))]
     assert ("persons-abroad" in checks) == found
+
+
+@pytest.mark.parametrize(
+    ("facts", "counts", "paths"),
+    [
+        ({}, {"persons_handled": 0}, ("bank.persons_handled", "pay.classes")),
+        ({}, {"persons_handled": 1}, ()),
+        ({"classes": ("financial",)}, {"persons_handled": 0}, ()),
+        ({"to": "bank", "from_": "shop"}, {"persons_handled": 0}, ("bank.persons_handled", "pay.classes")),
+        ({}, {"persons_sent_abroad": 0}, ("bank.persons_sent_abroad", "pay.classes", "shop.state", "vault.state")),
+        ({}, {"persons_sent_abroad": 0, "sensitive_persons_sent_abroad": 1}, ()),
+        ({}, {"sensitive_persons_sent_abroad": 0}, ()),
+        (
+            {"classes": ("sensitive-personal",)},
+            {"sensitive_persons_sent_abroad": 0},
+            ("bank.sensitive_persons_sent_abroad", "pay.classes", "shop.state", "vault.state"),
+        ),
+        (
+            {"classes": ("biometric", "personal"), "to": "bank"},
+            {"sensitive_persons_sent_abroad": 0, "persons_sent_abroad": 9},
+            (),
+        ),
+        ({"to": "bank", "stored": []}, {"persons_sent_abroad": 0}, ()),
+        ({"legal_bases": [{"basis": "law-of-a/emergency"}]}, {"persons_sent_abroad": 0}, ()),
+    ],
+)
+def test_a_participant_that_counts_nobody_has_no_flow_about_persons(
+    facts: dict[str, Any], counts: dict[str, int], paths: tuple[str, ...]
+) -> None:
+    made = changed(changed(declared(), "pay", **facts), "bank", **counts)
+    found = consistency.contradictions(EffectiveNetwork(made, AT))
+    assert [each.facts for each in found if each.check == "nobody-counted"] == ([paths] if paths else [])
 
 
 def test_persons_abroad_names_the_facts_that_are_abroad() -> None:

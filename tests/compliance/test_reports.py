@@ -92,6 +92,29 @@ def test_a_regime_that_is_not_in_effect_says_so() -> None:
     assert summary.sentence == "profile regime version 1 is not in effect on 2026-11-25"
 
 
+@pytest.mark.parametrize(
+    ("identifiers", "says"),
+    [
+        ((), "; maker declares no identifiers, so lists were searched for id and name alone"),
+        (("Maker of Things Ltd",), ""),
+    ],
+)
+def test_an_organisation_without_identifiers_does_not_pass_a_list_in_silence(
+    identifiers: tuple[str, ...], says: str
+) -> None:
+    shop = build.facility(operator="maker")
+    declared = build.network(maker=build.organisation(identifiers=identifiers), shop=shop)
+    ban = build.rule("facility", build.condition("operator", "none-listed", list="bad"))
+    regimes = build.library(build.profile(ban), build.listing(build.row("Bad Firm"), id="bad"))
+    report = Judge(declared, regimes, build.AT).report()
+    judged = JudgedNetwork(declared, regimes, report)
+    day = build.AT.isoformat()
+    (summary,) = judged.profiles
+    assert summary.sentence == f"meets profile regime version 1 on declared facts as of {day}{says}"
+    for written in (text.render(judged, width=400), json_report.render(judged), junit.render(judged)):
+        assert ("id and name alone" in written) == bool(says)
+
+
 def test_a_modified_copy_of_a_shipped_profile_or_list_is_called_that() -> None:
     shipped = library.load(["us-fcc-covered-list"])
     (profile,), (listed,) = shipped.profiles, shipped.lists.values()

@@ -138,6 +138,10 @@ CLASSES: Final = (
     "health", "biometric", "genetic", "geolocation", "important",
 )  # fmt: skip
 IMPERSONAL: Final = ("valuable-ip",)  # classes of data that relates to no person
+# Classes of data that is about somebody. Data of payments may be about firms alone.
+OF_SOMEBODY: Final = (
+    "personal", "sensitive-personal", "identifiers", "health", "biometric", "genetic", "geolocation",
+)  # fmt: skip
 EVIDENCE: Final = ("origin", "audit", "incident", "court-decision", "technical-finding", "ownership")
 
 # A list may name the product instead of its maker.
@@ -435,7 +439,7 @@ CLAIMS: Final = (
         (),
         "classes",
         "has data about persons, and declares that it is about nobody",
-        none_of=("personal", "sensitive-personal", "identifiers", "health", "biometric", "genetic", "geolocation"),
+        none_of=OF_SOMEBODY,
         denied_by="persons_12m",
     ),
 )

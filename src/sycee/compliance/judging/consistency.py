@@ -23,6 +23,7 @@ from sycee.compliance.vocabulary import (
     FLOW,
     IMPERSONAL,
     KINDS,
+    OF_SOMEBODY,
     ORGANISATION,
     PARTICIPANT,
     PAYMENT,
@@ -99,24 +100,39 @@ def _foreign_legs(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradic
         yield Contradiction("foreign-leg", flow.id, text, facts)
 
 
-def _persons_abroad(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
-    """Find a flow to another state with more persons than its sender counts in all that it sent abroad.
+def _counts_nobody(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
+    """Find a count of no persons, of a flow or of its parties, although the flow is about persons."""
+    classes = flow.value_on("classes", network.at)
+    personal = set(classes if isinstance(classes, tuple) else ()).intersection(OF_SOMEBODY)
+    facts = [f"{flow.id}.classes"] if personal else []
+    facts += [f"{flow.id}.subject_states"] if flow.value_on("subject_states", network.at) else []
+    if facts and flow.value_on("persons_12m", network.at) == 0:
+        text = f"{flow.id} is about persons, and declares that it is about none in twelve months"
+        yield Contradiction("nobody-counted", flow.id, text, (f"{flow.id}.persons_12m", *facts))
+    if not personal:
+        return
+    for end in ("from", "to"):
+        party = network.network.entities.get(str(flow.value_on(end, network.at)))
+        if party is not None and party.value_on("persons_handled", network.at) == 0:
+            text = f"{flow.id} is about persons, and {party.id} declares that it handles data of none"
+            paths = (f"{party.id}.persons_handled", f"{flow.id}.classes")
+            yield Contradiction("nobody-counted", flow.id, text, paths)
+    sender, abroad = _sent_abroad(network, flow)
+    if sender is None or not abroad:
+        return
+    of_any, of_sensitive = [sender.value_on(name, network.at) for name in _SENT_ABROAD]
+    zero = _SENT_ABROAD[1] if "sensitive-personal" in personal and of_sensitive == 0 else ""
+    zero = _SENT_ABROAD[0] if not zero and of_any == 0 and not of_sensitive else zero
+    if zero:
+        text = f"{flow.id} is about persons and goes abroad by {abroad[0]}, and {sender.id} declares {zero} 0"
+        yield Contradiction("nobody-counted", flow.id, text, (f"{sender.id}.{zero}", f"{flow.id}.classes", *abroad))
 
-    A flow goes to the states of its receiver, and to those in which its data is stored, processed or read. A flow with
-    a legal basis that the law in force excludes from the count is not compared.
-    """
+
+def _persons_abroad(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
+    """Find a flow to another state with more persons than its sender counts in all that it sent abroad."""
     persons = flow.value_on("persons_12m", network.at)
-    sender = network.network.entities.get(str(flow.value_on("from", network.at)))
-    home = None if sender is None else sender.value_on("state", network.at)
-    bases = {each.rpartition("/")[2] for each in _within(flow, "legal_bases", "basis", network.at)}
-    if not isinstance(persons, int) or sender is None or home is None or bases.intersection(_NOT_COUNTED):
-        return
-    if home != (flow.value_on("origin", network.at) or home):
-        return
-    node = network.uncached_node(flow)
-    reached = (fact for path in _REACHED for fact in node.resolve(path).leaves)
-    abroad = list(dict.fromkeys(fact.path for fact in reached if any(value != home for value in fact.values)))
-    if not abroad:
+    sender, abroad = _sent_abroad(network, flow)
+    if not isinstance(persons, int) or sender is None or not abroad:
         return
     counts = [sender.value_on(name, network.at) for name in _SENT_ABROAD]
     total = sum(each for each in counts if isinstance(each, int))
@@ -127,6 +143,22 @@ def _persons_abroad(network: EffectiveNetwork, flow: Entity) -> Iterator[Contrad
         )
         facts = (f"{flow.id}.persons_12m", *(f"{sender.id}.{name}" for name in _SENT_ABROAD), *abroad)
         yield Contradiction("persons-abroad", flow.id, text, facts)
+
+
+def _sent_abroad(network: EffectiveNetwork, flow: Entity) -> tuple[Entity | None, list[str]]:
+    """Return the sender of a flow, and the facts that show that its data goes abroad, if counts include the flow.
+
+    A flow goes to the states of its receiver, and to those in which its data is stored, processed or read. The law in
+    force excludes data from abroad and some legal bases from the count.
+    """
+    sender = network.network.entities.get(str(flow.value_on("from", network.at)))
+    home = None if sender is None else sender.value_on("state", network.at)
+    bases = {each.rpartition("/")[2] for each in _within(flow, "legal_bases", "basis", network.at)}
+    if home is None or bases.intersection(_NOT_COUNTED) or home != (flow.value_on("origin", network.at) or home):
+        return sender, []
+    node = network.uncached_node(flow)
+    reached = (fact for path in _REACHED for fact in node.resolve(path).leaves)
+    return sender, list(dict.fromkeys(fact.path for fact in reached if any(value != home for value in fact.values)))
 
 
 def _readers(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
@@ -158,7 +190,7 @@ def _places(network: EffectiveNetwork, cloud: Entity) -> Iterator[Contradiction]
 
 
 _CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
-    FLOW: (_claims, _impersonal, _sales, _foreign_legs, _persons_abroad, _readers),
+    FLOW: (_claims, _impersonal, _sales, _foreign_legs, _counts_nobody, _persons_abroad, _readers),
     ORGANISATION: (_shares,),
     CLOUD: (_places,),
 }

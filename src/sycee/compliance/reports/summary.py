@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from sycee.compliance import library
 from sycee.compliance.facts import Assurance, Element, Entity, Network, Value
+from sycee.compliance.judging.control import CONSIDERED
 from sycee.compliance.profiles import Library, Profile, list_ids
 from sycee.compliance.verdicts import ON_PATH, Evidence, Finding, Force, Report, Verdict
 from sycee.compliance.vocabulary import FLOW, KINDS, Field, Type
@@ -40,6 +41,8 @@ LOOKS: Final[Mapping[Verdict, Look]] = {
     Verdict.NOT_APPLICABLE: Look("", "neutral", "", "the rule is not about the subject, or exempts it"),
 }
 
+_IDENTIFIERS: Final = ".identifiers"  # ends the path of the fact
+_NAMED_MAX: Final = 5  # organisations in one sentence
 _DECLARE: Final = "Declare participants or flows."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -185,6 +188,8 @@ class JudgedNetwork:
         on = f"on declared {'and reported ' if reported else ''}facts as of {self.report.at}"
         named = _named(profile, self.library)
         sentence = _sentence(named, force, counts, self.report.at, on, contradicted=contradicted)
+        if not any(counts[each] for each in Verdict if each.stops):
+            sentence += _without_identifiers(findings)
         return ProfileSummary(profile, force, counts, stops, sentence, contradicted)
 
 
@@ -214,6 +219,21 @@ def _sentence(named: str, force: Force, counts: Mapping[Verdict, int], at: date,
         waived = f"has {quantity(counts[Verdict.WAIVED], 'waived finding')} under {named}"
         return f"{waived}{' and meets the rest' if met else ''} {on}{by}"
     return f"meets {named} {on}{by}" if met else f"there is nothing to judge under {named} {on}"
+
+
+def _without_identifiers(findings: Iterable[Finding]) -> str:
+    """Return the end of a sentence: for whom lists were searched without a name or code besides its own name.
+
+    Only the organisation states that it has none, so what passes must not pass in silence.
+    """
+    searched = [each for finding in findings for each in finding.evidence if each.note.startswith(CONSIDERED)]
+    paths = dict.fromkeys(each.path for each in searched if each.value == () and each.path.endswith(_IDENTIFIERS))
+    ids = [path.removesuffix(_IDENTIFIERS) for path in paths]
+    if not ids:
+        return ""
+    more = f" and {len(ids) - _NAMED_MAX:,} more" if len(ids) > _NAMED_MAX else ""
+    own = "declares" if len(ids) == 1 else "declare"
+    return f"; {', '.join(ids[:_NAMED_MAX])}{more} {own} no identifiers, so lists were searched for id and name alone"
 
 
 def weight(finding: Finding) -> int:
