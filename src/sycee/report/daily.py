@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,16 +78,17 @@ def changes(names: Sequence[str], minor: Sequence[int], *, currency: Currency, l
     return draw
 
 
-def _days(first: date, series: Sequence[Series]) -> list[date]:
+def _days(first: date, series: Sequence[Series]) -> list[Any]:
+    # Dates: matplotlib converts them, but its types accept numbers alone.
     return [first + timedelta(days=day) for day in range(len(series[0].values))]
 
 
 def _finish(axes: Axes, label: str, narrow: bool) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=3, maxticks=5 if narrow else 10)
+    locator = AutoDateLocator(minticks=3, maxticks=5 if narrow else 10)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.set_ylabel(label)
     axes.tick_params(axis="both", length=0)
     axes.grid(axis="y")
