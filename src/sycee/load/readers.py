@@ -112,8 +112,8 @@ async def _stream(client: AsyncClient, counts: list[int], at: int, opened: async
     stream = answer.stream
     opened.set()
     async with aclosing(stream):
-        async for text in stream.aiter_text():
-            counts[at] += text.count("\nevent: ")
+        async for data in stream.aiter_raw():
+            counts[at] += data.count(b"\nevent: ")
 
 
 async def _statements(client: AsyncClient, wallets: Sequence[str], latencies_s: list[float]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from tests.bank.world import ANN
 from tests.server.world import logged_in, served
@@ -61,6 +62,16 @@ def pay(town: Town, count: int = 1) -> list[str]:
         assert answer["code"].tolist() == [Result.CREATED]
         made.append(ids.format(id))
     return made
+
+
+def pay_in_one_frame(town: Town, count: int) -> None:
+    """Make payments of Leo together."""
+    time_ms = town.bank.stores.clock.now_ns() // 1_000_000
+    records = [
+        operations.pay(each, payer=town.leo, payee=town.shop, amount=1) for each in ids.generate(count, time_ms=time_ms)
+    ]
+    answers = town.bank.stores.ledger.signed_by(*town.signer(town.leo, LEO_KEY)).submit(np.concatenate(records))
+    assert answers["code"].tolist() == [Result.CREATED] * count
 
 
 class Reader:
@@ -258,6 +269,55 @@ def test_a_reader_that_takes_nothing_is_left(place: Place, monkeypatch: pytest.M
     asyncio.run(main())
     assert len(sent) == 2
     assert freed == [True]
+
+
+def test_streams_of_equal_scopes_share_the_text_of_a_page(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Scope] = []
+    make = streams.events_text
+
+    def counted(page: Page, scope: Scope) -> bytes:
+        made.append(scope)
+        return make(page, scope)
+
+    monkeypatch.setattr(streams, "events_text", counted)
+    count = streams.SMALL_PAGE + 1
+    bank, town = place.town.bank, place.town
+    callers = [Caller(Kind.PERSON, "192.0.2.1", each) for each in (person(bank, ANN), town.holder(town.leo))]
+    sent: dict[int, bytes] = {}
+
+    async def follow(hub: Hub, at: int) -> None:
+        left = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            sent[at] = sent.get(at, b"") + message.get("body", b"")
+            if sent[at].count(b"\nevent: ") == count:
+                left.set()
+
+        async def receive() -> dict[str, str]:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def refresh() -> Scope:
+            raise AssertionError("the stream is too short for this")
+
+        cursor, scope = await hub.join(None), scope_of(bank, callers[at % 2])
+        stream = EventStream(hub, cursor, refresh, scope, lambda: None)
+        await asyncio.wait_for(stream({}, receive, send), WAIT_S)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        hub = Hub(bank)
+        hub.start()
+        following = [asyncio.create_task(follow(hub, at)) for at in range(6)]
+        while len(sent) < 6:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(pay_in_one_frame, town, count)
+        await asyncio.gather(*following)
+        await hub.close()
+
+    asyncio.run(main())
+    assert len(made) == 2  # of six streams
+    assert sent[0] == sent[2] == sent[4]
+    assert sent[1] == sent[3] == sent[5]
 
 
 def test_a_stopping_server_ends_its_streams(place: Place) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -76,6 +77,7 @@ class Page:
         self.ledger = ledger
         self.registers = registers
         self.is_last = is_last  # nothing newer was there
+        self.shared: dict[object, Future[bytes]] = {}  # texts that streams wait for, by their scopes
         self._texts: dict[int, str] = {}
         self._whole: bytes | None = None
 
@@ -142,6 +144,11 @@ class Page:
         if at not in self._texts:
             self._texts[at] = _json(self.event(at))
         return self._texts[at]
+
+    @property
+    def has_whole(self) -> bool:
+        """Whether `whole` was called."""
+        return self._whole is not None
 
     def whole(self, lines: Callable[[Page, int], bytes]) -> bytes:
         """Return `lines` of all events together, made once: callers who see everything share it."""
@@ -217,5 +224,4 @@ def _register_event(event: RegisterEvent) -> dict[str, Any]:
     return made if event.operator is None else {**made, "operator": event.operator}
 
 
-def _json(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, separators=(",", ":"))
+_json: Final[Callable[[Mapping[str, Any]], str]] = json.JSONEncoder(separators=(",", ":")).encode

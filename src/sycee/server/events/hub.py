@@ -24,7 +24,7 @@ from sycee.server.events.feed import Cursor, Feed, Page
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-INTERVAL_S: Final = 0.05  # between two reads of new events
+INTERVAL_S: Final = 0.1  # between two reads of new events
 POLL_S: Final = 1.0  # registers change without a frame
 PAGES_MAX: Final = 16  # kept for streams that are slightly behind; a full page with its texts has 2 MB
 REST: Final = 3  # a replay pauses for this many times as long as its page took

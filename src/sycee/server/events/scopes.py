@@ -44,12 +44,13 @@ _OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}
 class Scope:
     """The events that a caller may see.
 
-    `accounts`: own accounts, and `rows` theirs in the ledger; `operators`: the caller's.
+    `accounts`: own accounts, and `rows` theirs in the ledger; `operators`: the caller's. Callers with equal scopes see
+    equal events.
     """
 
     everything: bool
     accounts: frozenset[int]
-    rows: Array
+    rows: frozenset[int]
     operators: frozenset[int]
     held: tuple[HeldDuty, ...]
 
@@ -58,7 +59,7 @@ class Scope:
         if self.everything:
             return None
         ledger = page.ledger
-        found: Array = np.isin(ledger.rows, self.rows) | np.isin(ledger.operators, list(self.operators))
+        found: Array = np.isin(ledger.rows, list(self.rows)) | np.isin(ledger.operators, list(self.operators))
         return found
 
     def visible(self, page: Page, seen: Array | None) -> list[int]:
@@ -110,7 +111,7 @@ def scope_of(bank: Bank, caller: Caller) -> Scope:
     return Scope(
         everything=any(each.duty in EVERYTHING for each in held),
         accounts=frozenset(accounts),
-        rows=rows[rows >= 0],
+        rows=frozenset(rows[rows >= 0].tolist()),
         operators=operators,
         held=held,
     )

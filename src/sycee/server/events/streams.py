@@ -130,10 +130,19 @@ class EventStream(Response):
                 await self._send(send, _position(self._cursor).encode())
 
     async def _text(self, page: Page) -> bytes:
-        """Return the events of a page that the caller sees: many are made on the hub's thread, not on the loop."""
-        if page.size <= SMALL_PAGE:
-            return events_text(page, self._scope)
-        return await self._hub.run(events_text, page, self._scope)
+        """Return the events of a page that the caller sees.
+
+        The hub's thread makes the text of many events, once for all streams of equal scopes that wait for it.
+        """
+        scope = self._scope
+        if page.size <= SMALL_PAGE or (scope.everything and page.has_whole):
+            return events_text(page, scope)
+        key = scope.everything or scope
+        made = page.shared.get(key)
+        if made is None:
+            made = page.shared[key] = asyncio.ensure_future(self._hub.run(events_text, page, scope))
+            made.add_done_callback(lambda _: page.shared.pop(key))
+        return await asyncio.shield(made)
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
         try:
