@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -103,4 +104,9 @@ def utc_text(time_ns: int) -> str:
 
 def exact_text(time_ns: int) -> str:
     """Return a time in ISO 8601, to the nanosecond."""
-    return f"{local_time(time_ns, 'UTC'):%Y-%m-%dT%H:%M:%S}.{time_ns % NS_PER_S:09d}Z"
+    return f"{_second_text(time_ns // NS_PER_S)}.{time_ns % NS_PER_S:09d}Z"
+
+
+@lru_cache(maxsize=1_024)  # times that are shown together often share their second
+def _second_text(second: int) -> str:
+    return (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")

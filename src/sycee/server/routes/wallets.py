@@ -10,7 +10,6 @@ from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.money import currency_code
@@ -498,22 +497,23 @@ def _statement(
     if place < 0:
         raise UsageError("this is no cursor of this list", hint="use `next` of the page before as it is")
     page = bank.stores.ledger.statement_page(account, lines=min(limit, PAGE_LINES_MAX), cursor=place)
+    lines, operations = page.lines, ids.of_records(page.lines, "operation")
     texts: dict[int, str] = {}
     if access.acts_for(bank, caller, wallet.holder):
-        operations = ids.of_records(page.lines, "operation")
         texts = own_texts(bank.stores.engine, bank.personal, account, wallet.holder, operations)
-    rows = [_line(each, texts) for each in page.lines]
+    columns = (lines[name].tolist() for name in ("time_ns", "purpose", "amount", "balance"))
+    rows = [
+        {
+            "time": exact_text(time_ns),
+            "purpose": Purpose(purpose).name,
+            "amount_minor": str(amount),
+            "balance_minor": str(balance),
+            "counterparty": ids.format(counterparty) if counterparty else None,
+            "operation": ids.format(operation),
+            "text": texts.get(operation, ""),
+        }
+        for time_ns, purpose, amount, balance, counterparty, operation in zip(
+            *columns, ids.of_records(lines, "counterparty"), operations, strict=True
+        )
+    ]
     return rows, (page.cursor,) if page.cursor else None
-
-
-def _line(line: Array, texts: dict[int, str]) -> dict[str, Any]:
-    counterparty, made = ids.of_record(line, "counterparty"), ids.of_record(line, "operation")
-    return {
-        "time": exact_text(int(line["time_ns"])),
-        "purpose": Purpose(int(line["purpose"])).name,
-        "amount_minor": str(line["amount"]),
-        "balance_minor": str(line["balance"]),
-        "counterparty": ids.format(counterparty) if counterparty else None,
-        "operation": ids.format(made),
-        "text": texts.get(made, ""),
-    }
