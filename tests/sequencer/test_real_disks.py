@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
 import resource
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +27,7 @@ from sycee.core.limits import FRAME_RECORDS_MAX
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.journal import Journal
+from sycee.journal.disk import RealDisk, RealFile
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
 from sycee.sequencer.restore import restore
@@ -95,6 +100,80 @@ def test_a_disk_that_refuses_reserved_space(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
         with mounted(tmp_path / "again", "-o", "loop", str(real / "disk")) as again:
             require_kept(again / "ledger", acknowledged, refused)
+
+
+@contextmanager
+def failed_beside(tmp_path: Path, left_bytes: int, step: Callable[[Path, int, Callable[[], None]], None]) -> Any:
+    """Call `step(folder, number, commit)` on a disk with `left_bytes` until that is used up and an error is raised.
+
+    Yield the folder, mounted again, and how many steps succeeded. `commit` makes the file system commit the metadata
+    of another file, as a second thread or program may at any time, and ignores the error.
+    """
+    with overcommitted(tmp_path, size_mebibytes=200, real_mebibytes=28) as (folder, real):
+        other = os.open(folder / "other", os.O_RDWR | os.O_CREAT)
+
+        def commit() -> None:
+            with suppress(OSError):
+                os.utime(other)
+                os.fsync(other)
+
+        status = os.statvfs(real)
+        os.pwrite(other, b"x" * (status.f_bavail * status.f_frsize - left_bytes), 0)
+        commit()
+        done = 0
+        with suppress(UnavailableError):
+            for done in range(500):
+                step(folder, done, commit)
+        os.close(other)
+        assert 10 < done < 499
+        resize(real, 400)
+        subprocess.run(["umount", str(folder)], check=True)
+        with mounted(tmp_path / "again", "-o", "loop", str(real / "disk")) as again:
+            yield again, done
+
+
+@pytest.mark.parametrize("left_kibibytes", [1000, 1300, 1600])
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_write_that_was_not_committed_for_another_file(tmp_path: Path, reopened: bool, left_kibibytes: int) -> None:
+    """If a commit of metadata fails, ext4 reports this to all who wait for it, and success to who calls later."""
+    block, files = mmap.mmap(-1, 4096), list[RealFile]()
+
+    def step(folder: Path, number: int, commit: Callable[[], None]) -> None:
+        if not number:
+            files.append(RealDisk(folder).create("frames"))
+            files[0].zero_fill(8 << 20, written=False)
+            files[0].fdatasync()
+        elif reopened:
+            files.append(RealDisk(folder).open("frames", writable=True))
+        try:
+            block[:] = bytes([number % 255 + 1]) * 4096
+            files[-1].pwrite(memoryview(block), number * 8192)
+            commit()
+            files[-1].fdatasync()
+        except UnavailableError:
+            files[-1].close()
+            raise
+        if reopened:
+            files.pop().close()
+
+    with failed_beside(tmp_path, left_kibibytes << 10, step) as (again, durable):
+        data = (again / "frames").read_bytes()
+        assert [data[at * 8192] for at in range(durable)] == [at % 255 + 1 for at in range(durable)]
+
+
+@pytest.mark.parametrize("left_kibibytes", [1000, 1300, 1600])
+def test_a_name_that_was_not_committed_for_another_file(tmp_path: Path, left_kibibytes: int) -> None:
+    def step(folder: Path, number: int, commit: Callable[[], None]) -> None:
+        disk = RealDisk(folder / "segments")
+        if not number:
+            disk.make_folder()
+            disk.create("0").close()
+        disk.rename(str(number), str(number + 1))
+        commit()
+        disk.fsync_folder()
+
+    with failed_beside(tmp_path, left_kibibytes << 10, step) as (again, durable):
+        assert int(RealDisk(again / "segments").names()[0]) >= durable
 
 
 @MAY_FORK

@@ -32,6 +32,7 @@ ZERO_CHUNK_BYTES: Final = 1 << 20  # enough for full disk speed
 
 # Interval of looking up a file by its name; its count of names is checked at every fdatasync.
 LOOK_UP_S: Final = 0.1
+_COMMIT_FAILED: Final = (errno.EROFS, errno.EIO)  # other errors, such as ENOSPC, do not concern what is written already
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
@@ -161,7 +162,10 @@ class RealFile:
     In a forked child, only reading and closing are allowed. A file that is garbage-collected is closed.
     """
 
-    __slots__ = ("__weakref__", "_descriptor", "_direct", "_finalizer", "_folder", "_looked_up_s", "_owner", "name")
+    __slots__ = (
+        "__weakref__", "_descriptor", "_direct", "_finalizer", "_folder", "_is_reserved", "_looked_up_s", "_owner",
+        "name",
+    )  # fmt: skip
 
     def __init__(self, folder: Path, name: str, descriptor: int, *, direct: bool = False) -> None:
         self.name = name
@@ -170,6 +174,7 @@ class RealFile:
         self._looked_up_s = 0.0
         self._descriptor = descriptor
         self._direct = _direct(f"/proc/self/fd/{descriptor}") if direct else -1
+        self._is_reserved = direct and _has_unwritten_space(descriptor)  # writes then change metadata
         self._finalizer = _close_when_collected(self, self._descriptor, self._direct)
 
     @property
@@ -227,6 +232,7 @@ class RealFile:
             # Reserve all space first, so that a full disk refuses before most of it is written.
             os.posix_fallocate(self._descriptor, 0, size_bytes)
             if not written:
+                self._is_reserved = True
                 return
             with mmap.mmap(-1, ZERO_CHUNK_BYTES) as zeros, memoryview(zeros) as view:
                 offset = 0
@@ -240,11 +246,25 @@ class RealFile:
         self._owner.check_for_writing(self._folder, self.name)
         try:
             os.fdatasync(self._descriptor)
+            if self._is_reserved:
+                self._require_committed()
             is_there = self._is_there()
         except OSError as error:
             raise unavailable(error, "making it durable (fdatasync)", self._path) from error
         if not is_there:
             raise removed(self._path, f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
+    def _require_committed(self) -> None:
+        """Raise OSError if the file system could not commit its metadata, without which written bytes are not found.
+
+        If its commit failed for another caller before this file's fdatasync, ext4 returns success from that fdatasync.
+        The next change of metadata is refused; this one, of space that the file has already, changes nothing.
+        """
+        try:
+            os.posix_fallocate(self._descriptor, 0, 1)
+        except OSError as error:
+            if error.errno in _COMMIT_FAILED:
+                raise
 
     def _is_there(self) -> bool:
         """Return whether the file still has its name. A lookup by name costs 2 µs, so it is done every LOOK_UP_S."""
@@ -350,6 +370,9 @@ class RealDisk:
         self._owner.check_for_writing(self.folder)
         with _refusing("making its names durable (fsync)", self._path):
             sync_folder(self._path)
+            # See RealFile._require_committed: after a failed commit, this change makes the second fsync fail.
+            os.utime(self._path)
+            sync_folder(self._path)
 
     def lock(self) -> None:
         """See Disk. The lock is the kernel's (flock): it ends with its process, however that ends.
@@ -454,6 +477,14 @@ def _direct(path: str) -> int:
         return os.open(path, os.O_WRONLY | flag | os.O_CLOEXEC) if flag else -1
     except OSError:
         return -1
+
+
+def _has_unwritten_space(descriptor: int) -> bool:
+    """Return whether space of the file was reserved and not written yet, or may have been."""
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < os.fstat(descriptor).st_size
+    except OSError:  # the file is empty, or the file system has no such call
+        return False
 
 
 def _lock_folder(folder: Path) -> int:
