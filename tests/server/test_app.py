@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fastapi.routing
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 from tests.bank import world
 from tests.server.world import anonymous
 
@@ -86,6 +88,46 @@ def test_the_reference_page_loads_nothing_from_elsewhere(client: httpx.Client) -
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     assert "/v1/supply" in document["paths"]
+
+
+def test_every_body_in_json_has_an_example_that_fits_its_schema(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    missing: list[str] = []
+    wrong: set[str] = set()
+
+    def examples(schema: Any, at: tuple[str, ...] = ()) -> int:
+        """Return the number of examples of a schema and its parts; compare each with its schema."""
+        if isinstance(schema, list):
+            return sum(examples(each, at) for each in schema)
+        if not isinstance(schema, dict):
+            return 0
+        if (reference := schema.get("$ref")) is not None:
+            name = reference.rpartition("/")[2]
+            return 0 if name in at else examples(document["components"]["schemas"][name], (*at, name))
+        own = schema.get("examples")
+        found = own if isinstance(own, list) else []
+        for each in found:
+            check(schema, each, "/".join(at))
+        return len(found) + sum(examples(each, at) for each in schema.values())
+
+    def check(schema: dict[str, Any], example: object, where: str) -> None:
+        validator = Draft202012Validator({**schema, "components": document["components"]})
+        wrong.update(f"{where}: {error.message}" for error in validator.iter_errors(example))
+
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+            for name, body in bodies.items():
+                for kind, content in body.get("content", {}).items():
+                    if "json" not in kind:
+                        continue
+                    where = f"{method} {path} {name}"
+                    if "example" in content:
+                        check(content["schema"], content["example"], where)
+                    elif not examples(content["schema"]):
+                        missing.append(where)
+    assert missing == []
+    assert sorted(wrong) == []
 
 
 def test_the_server_answers_while_its_document_is_made_once(

@@ -28,6 +28,7 @@ from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.backups import Backups
 from sycee.server.bulk.app import BulkApp
+from sycee.server.document_examples import add_examples
 from sycee.server.events.addresses import networks
 from sycee.server.events.delivery import Delivery, server_key
 from sycee.server.events.hub import Hub
@@ -350,6 +351,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             sent["post"]["responses"].pop("200", None)
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        add_examples(document)
         app.openapi_schema = document
     return app.openapi_schema
 
