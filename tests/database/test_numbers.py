@@ -16,7 +16,7 @@ from sycee.core import ids
 from sycee.core.clock import FixedClock
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.database import tables
-from sycee.database.bulk import any_of, insert_columns, insert_rows
+from sycee.database.bulk import any_of, insert_columns, insert_rows, update_columns
 from sycee.database.columns import id_bytes, ids_bytes
 from sycee.database.migrations import upgrade
 from sycee.database.numbers import Numbers
@@ -129,6 +129,28 @@ def test_rows_that_exist_may_be_inserted_in_bulk_again(engine: Engine) -> None:
         rows = connection.execute(chosen).all()
     at_ns = [*columns["at_ns"][:150].tolist(), *[5] * 50]
     assert [tuple(row) for row in rows] == [("a kind", 7 + at, f"owner {at}", at_ns[at]) for at in range(size)]
+
+
+def test_rows_are_changed_in_bulk(engine: Engine) -> None:
+    """Columns of the rows that are found are set, each to its own value; other rows stay as they were."""
+    size, numbers = 200, tables.NUMBERS
+    columns = {"kind": "changed", "number": np.arange(size), "owner": [f"owner {at}" for at in range(size)], "at_ns": 7}
+    chosen = np.arange(0, 2 * size, 3)
+    changes = {"number": chosen, "owner": [f"new 王 {at}" for at in chosen.tolist()], "at_ns": chosen * 10**9}
+
+    def change(connection: Connection) -> None:
+        insert_columns(connection, numbers, columns)
+        for _ in range(2):
+            update_columns(connection, numbers, changes, key="number")
+        update_columns(connection, numbers, {"number": chosen[:0], "owner": []}, key="number")
+
+    write(engine, change)
+    with reading(engine) as connection:
+        rows = connection.execute(sqlalchemy.select(numbers).order_by(numbers.c.number)).all()
+    expected = [
+        ("changed", at, f"owner {at}" if at % 3 else f"new 王 {at}", 7 if at % 3 else at * 10**9) for at in range(size)
+    ]
+    assert [tuple(row) for row in rows if row.kind == "changed"] == expected
 
 
 def test_a_conflict_in_bulk_is_retried_or_translated(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
@@ -18,6 +19,7 @@ from sycee.compliance.enforcement.screening import ComplianceRecord, Screened
 from sycee.compliance.enforcement.service import Compliance
 from sycee.core import money
 from sycee.core.clock import Clock, read_ns
+from sycee.database.bulk import update_columns
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 
@@ -164,30 +166,28 @@ def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], cl
 
     Senders of refused payments get an event. A payment that was cancelled meanwhile stays so.
     """
-    permits: list[dict[str, Any]] = []
-    good: list[dict[str, Any]] = []
+    numbers = np.fromiter(answers, np.int64, len(answers))
+    permits: dict[str, list[str]] = {"digests": [], "network": [], "library": [], "until_day": []}
     bad: list[dict[str, Any]] = []
     for number, decisions in answers.items():
-        digests = " ".join([each.digest for each in decisions])
-        permit = {"at": number, "new_digests": digests, "new_network": "", "new_library": "", "new_day": ""}
         results = [each.result for each in decisions if isinstance(each, ComplianceRecord)]
+        network = library = day = ""
         if len(results) < len(decisions):
             bad.append({"at": number, "why": reason_codes.first_code(each.reason_code for each in decisions)})
         else:
             day = min((each.until.isoformat() for each in results if each.until), default="")
             inputs = results[0].inputs  # one transaction of compliance judges by the same versions
-            permit |= {"new_network": inputs.network, "new_library": inputs.library, "new_day": day}
-            good.append({"at": number})
-        permits.append(permit)
-    bind = sqlalchemy.bindparam
-    values: dict[str, Any] = {
-        "digests": bind("new_digests"), "network": bind("new_network"), "library": bind("new_library"),
-        "until_day": bind("new_day"),
-    }  # fmt: skip
-    connection.execute(PERMITS.update().where(PERMITS.c.payment == bind("at")).values(values), permits)
-    mine = (PAYMENTS.c.number == bind("at")) & (PAYMENTS.c.state == VALID)
-    if good:
-        connection.execute(PAYMENTS.update().where(mine).values(state=_state_from(read_ns(clock))), good)
+            network, library = inputs.network, inputs.library
+        permits["digests"].append(" ".join([each.digest for each in decisions]))
+        permits["network"].append(network)
+        permits["library"].append(library)
+        permits["until_day"].append(day)
+    update_columns(connection, PERMITS, {"payment": numbers, **permits}, key="payment")
+    good = np.setdiff1d(numbers, [each["at"] for each in bad])
+    state = _state_from(read_ns(clock))
+    for run in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if good.size else ():
+        chosen = PAYMENTS.c.number.between(int(run[0]), int(run[-1])) & (PAYMENTS.c.state == VALID)
+        connection.execute(PAYMENTS.update().where(chosen).values(state=state))
     for reason in sorted({each["why"] for each in bad}):
         refused = [each["at"] for each in bad if each["why"] == reason]
         for start in range(0, len(refused), _PART):
@@ -195,8 +195,10 @@ def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], cl
             events.ended(connection, clock, chosen, reason)
             inbox.drop_waiting(connection, chosen)
     if bad:
+        bind = sqlalchemy.bindparam
+        mine = (PAYMENTS.c.number == bind("at")) & (PAYMENTS.c.state == VALID)
         connection.execute(PAYMENTS.update().where(mine).values(state=REFUSED, reason=bind("why")), bad)
-    return len(good)
+    return int(good.size)
 
 
 def _state_from(now_ns: int) -> Any:

@@ -71,6 +71,35 @@ def insert_columns(
             connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) {chosen}')
 
 
+def update_columns(connection: Connection, table: Table, columns: Mapping[str, Values], *, key: str) -> None:
+    """Set columns of n rows: `columns` give the new values, and those of the column `key`, which find the rows.
+
+    Errors as `insert_rows`. Rows that are not there are omitted. On SQLite one statement, as for `insert_columns`.
+    """
+    count = len(columns[key])
+    if not count:
+        return
+    changed = ", ".join(f'"{name}" = "new"."{name}"' for name in columns if name != key)
+    found = f'"{table.name}"."{key}" = "new"."{key}"'
+    if is_sqlite(connection):
+        parts = {name: _expression(values) for name, values in columns.items()}
+        selected = ", ".join(f'{expression} AS "{name}"' for name, (expression, _) in parts.items())
+        new = f'({_ROWS} SELECT {selected} FROM row) AS "new"'  # noqa: S608
+        statement = f'UPDATE "{table.name}" SET {changed} FROM {new} WHERE {found}'  # noqa: S608
+        connection.exec_driver_sql(statement, (count - 1, *(each for _, found in parts.values() for each in found)))
+    else:
+        names = _names(table, columns)
+        empty = f'SELECT {names} FROM "{table.name}" WITH NO DATA'  # noqa: S608
+        connection.exec_driver_sql(f'CREATE TEMPORARY TABLE "new" ON COMMIT DROP AS {empty}')
+        _copy(
+            connection,
+            f'COPY "new" ({names}) FROM STDIN',
+            zip(*(_cells(each) for each in columns.values()), strict=False),
+        )
+        connection.exec_driver_sql(f'UPDATE "{table.name}" SET {changed} FROM "new" WHERE {found}')  # noqa: S608
+        connection.exec_driver_sql('DROP TABLE "new"')
+
+
 def any_of(connection: Connection, column: str, values: Bytes) -> tuple[str, tuple[Any, ...]]:
     """Return the condition that a column has one of n byte strings, (n, width), in SQL, and its parameters."""
     if is_sqlite(connection):

@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from sycee.compliance.enforcement import admission, payment_flow, screening
@@ -39,6 +39,7 @@ class JudgeCache:
         self._change_days = sorted(change_days)
         self._judge = Judge(network, library, day)
         self._flow_results: Recent[str, FlowResult] = Recent(FLOW_RESULTS_MAX)
+        self._flow_classes: Recent[Hashable, FlowClass] = Recent(FLOW_RESULTS_MAX)  # by `class_key`
         self._lock = threading.RLock()
 
     @cached_property
@@ -98,12 +99,7 @@ class JudgeCache:
 
     def screening_result(self, request: PaymentRequest) -> FlowResult | UnreadableFlow:
         """Return the result for a payment's class of flows; the refusal itself if its flow or facts are invalid."""
-        try:
-            given = request.flow, request.facts or {}
-            flow_class = self.flow_class(*given, role=request.role, reason=request.reason)
-        except UsageError as error:
-            return screening.unreadable_flow(request, error, self.network.digest, self.library.digest, self.day)
-        return self.flow_result(flow_class)
+        return self._result(request, self.class_key(request))
 
     def screening_results(self, requests: Sequence[PaymentRequest]) -> list[FlowResult | UnreadableFlow]:
         """Return the result for each request. Requests of one class share one result, which is judged once."""
@@ -113,7 +109,7 @@ class JudgeCache:
             key = self.class_key(each)
             result: FlowResult | UnreadableFlow | None = None if key is None else seen.get(key)
             if result is None:
-                result = self.screening_result(each)
+                result = self._result(each, key)
                 if key is not None and isinstance(result, FlowResult):
                     seen[key] = result
             results.append(result)
@@ -128,3 +124,15 @@ class JudgeCache:
 
         with self._lock:
             return self._flow_results.get(flow_class.digest, compute)
+
+    def _result(self, request: PaymentRequest, key: Hashable | None) -> FlowResult | UnreadableFlow:
+        make = partial(self.flow_class, request.flow, request.facts or {}, role=request.role, reason=request.reason)
+        try:
+            if key is None:
+                flow_class = make()
+            else:
+                with self._lock:
+                    flow_class = self._flow_classes.get(key, make)
+        except UsageError as error:
+            return screening.unreadable_flow(request, error, self.network.digest, self.library.digest, self.day)
+        return self.flow_result(flow_class)
