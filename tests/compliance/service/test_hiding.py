@@ -139,7 +139,7 @@ def test_hiding_apps_or_organisation_admits_no_participant(field: str) -> None:
 
 def test_the_worlds_of_the_property_are_of_both_kinds() -> None:
     found: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(90):
         random, network, library = world(seed)
         of_parties, permitted = outcomes(network, library, random.choice(("flow-0", "flow-1")), asked(random))
         found.update([*of_parties, permitted])
