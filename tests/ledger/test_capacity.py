@@ -9,6 +9,7 @@ from tests.ledger.side_by_side import Sides
 from tests.ledger.test_snapshot_tables import require_same
 
 from sycee.core import ids, limits
+from sycee.core.errors import UnavailableError
 from sycee.core.records import layout, operations
 from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.result_codes import Result
@@ -363,23 +364,96 @@ def number_of(id: np.void) -> int:
     return int(id["high"]) << 64 | int(id["low"])
 
 
-def test_memory_is_prepared_for_all_parts_of_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
-    state, frames = LedgerState(), [*definitions(), *programme(1, 1, 10, funder=ISSUANCE)[:-1]]
+class Requests:
+    """Records the memory that a state requests for movements: (expected, later) of each frame."""
+
+    def __init__(self, state: LedgerState, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[tuple[int, int]] = []
+        monkeypatch.setattr(state._growing["movements"], "use", self._use, raising=False)
+
+    def _use(self, rows: int, expected: int = 0, later: int = 0) -> None:
+        self.made.append((expected, later))
+
+    def of(self, state: LedgerState, frame: np.ndarray) -> tuple[int, int]:
+        """Return what is requested for a frame."""
+        state.reserve(frame)
+        return self.made[-1]
+
+
+def test_memory_for_a_drop_is_requested_when_members_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = LedgerState()
+    opened, added, sealed, _ = programme(1, 1, 12, funder=ISSUANCE)
+    seal = some_ids("seal 1", 1)
+    drops = [
+        operations.drop(some_ids(f"part {at}", 1), programme=1, first=first, count=count, amount=amount, seal=seal)
+        for at, (first, count, amount) in enumerate(((7, 5, 2**62), (0, 3, 50), (0, 5, 50), (7, 5, 50), (5, 2, 50)))
+    ]
+    requests = Requests(state, monkeypatch)
+    expired = operations.expire(some_ids("expiry", 1), programme=1, first=0, count=12)
+    later = []
+    frames = [*definitions(), opened, *added.reshape(-1, 1), sealed, *drops, expired]
+    for sequence, frame in enumerate(frames, 1):
+        later.append(requests.of(state, frame)[1])
+        state.apply(sequence, 900 if frame is expired else sequence, frame)
+    # The first drop is refused; the third one finds three of its purses filled.
+    assert later == [*[0] * 5, 5, 10, 12, 12, 12, 9, 7, 2, 0]
+    assert all(not expected for expected, _ in requests.made[:-1])
+    assert requests.made[-1] == (12, 0)
+
+
+def test_memory_for_a_drop_is_no_longer_kept_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = LedgerState()
+    frames = [*definitions(), *programme(1, 1, 10, funder=ISSUANCE)[:-1]]
+    for sequence, frame in enumerate(frames, 1):
+        state.reserve(frame)
+        state.apply(sequence, sequence, frame)
+    states = [state, loaded(state)]
+    payment = operations.transfer(some_ids("payment", 1), debit=ISSUANCE, credit=ISSUANCE, amount=1)
+    for each in states:
+        requests = Requests(each, monkeypatch)
+        assert requests.of(each, payment) == (0, 10)
+        each.pass_time(899, sequence=each.sequence + 1)
+        assert requests.of(each, payment) == (0, 10)
+        each.pass_time(900, sequence=each.sequence + 1)
+        assert requests.of(each, payment) == (0, 0)
+        assert Requests(loaded(each), monkeypatch).made == []
+        assert loaded(each).tables.undropped.sum() == 0
+
+
+def test_memory_is_prepared_for_all_parts_of_an_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, frames = LedgerState(), [*definitions(), *programme(1, 1, 10, funder=ISSUANCE)]
     for now_ns, frame in enumerate(frames, 1):
         state.reserve(frame)
         state.apply(now_ns, now_ns, frame)
-    prepared: list[int] = []
-    monkeypatch.setattr(
-        state._growing["movements"], "use", lambda rows, expected=0: prepared.append(expected), raising=False
-    )
-    seal = some_ids("seal 1", 1)
+    requests = Requests(state, monkeypatch)
     for first, count in ((0, 2), (2, 5), (7, 3)):
-        ids_of_part = some_ids(f"part {first}", 1)
-        state.reserve(operations.drop(ids_of_part, programme=1, first=first, count=count, amount=50, seal=seal))
-    monkeypatch.setattr(capacity, "DROP_AHEAD_BYTES", 4 * layout.MOVEMENT.itemsize)
-    state.reserve(operations.drop(some_ids("all", 1), programme=1, first=0, count=6, amount=50, seal=seal))
-    state.reserve(operations.drop(some_ids("one", 1), programme=1, first=0, count=1, amount=50, seal=seal))
-    assert [each for each in prepared if each] == [10, 8, 3, 6, 4]
+        requests.of(state, operations.expire(some_ids(f"part {first}", 1), programme=1, first=first, count=count))
+    monkeypatch.setattr(capacity, "EXPIRY_AHEAD_BYTES", 4 * layout.MOVEMENT.itemsize)
+    requests.of(state, operations.expire(some_ids("all", 1), programme=1, first=0, count=6))
+    requests.of(state, operations.expire(some_ids("one", 1), programme=1, first=0, count=1))
+    assert requests.made == [(10, 0), (8, 0), (3, 0), (6, 0), (4, 0)]
+
+
+def test_a_programme_needs_memory_for_its_purses_and_for_its_drop() -> None:
+    """Check what was promised to programmes without their members, too: drops follow without a check of the memory."""
+    members, each = 2_000_000, layout.PURSE.itemsize + layout.MOVEMENT.itemsize
+    state = LedgerState()
+    for sequence, frame in enumerate(definitions(), 1):
+        state.reserve(frame)
+        state.apply(sequence, sequence, frame)
+    opened = programme(1, 1, 1, funder=ISSUANCE)[0]
+    opened["count"] = members
+    rest = 10_000
+    with pytest.raises(UnavailableError, match="cannot hold the rows"):
+        state.reserve(opened, available_bytes=lambda: members * each - 1)
+    state.reserve(opened, available_bytes=lambda: members * each + rest)
+    assert state.apply(9, 9, opened)["code"].tolist() == [Result.CREATED]
+    second = opened.copy()
+    second["number"], second["id_low"] = 2, 77
+    promised = members * layout.MOVEMENT.itemsize
+    with pytest.raises(UnavailableError, match="cannot hold the rows"):
+        state.reserve(second, available_bytes=lambda: members * each + promised - 1)
+    state.reserve(second, available_bytes=lambda: members * each + promised + rest)
 
 
 def definitions() -> list[np.ndarray]:

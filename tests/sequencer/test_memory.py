@@ -22,7 +22,7 @@ def test_a_programme_larger_than_memory_is_not_journaled(tmp_path: Path, monkeyp
         ledger.submit(operations.define_rule_set(7, rule_set=1, from_ns=0, until_ns=2**62, return_account=funder))
         before = ledger.digest()
         large = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=10_000_000, **CLAIM)
-        with pytest.raises(UnavailableError, match="800,000,064 bytes are needed, 268,435,456 are free"):
+        with pytest.raises(UnavailableError, match="1,440,000,064 bytes are needed, 268,435,456 are free"):
             ledger.submit(large)
         assert ledger.digest() == before
         small = operations.open_programme(8, programme=1, funder=funder, rule_set=1, members=3, **CLAIM)

@@ -91,5 +91,49 @@ def test_memory_is_ready_when_all_requests_are_done() -> None:
     assert reserved_arrays.is_ready()
 
 
+MIB = 1 << 20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc to see memory in")
+def test_memory_of_later_rows_is_kept_while_others_are_written_and_then_released() -> None:
+    later, written = 96 * MIB // PAIR.itemsize, 24 * MIB // PAIR.itemsize
+    table = ReservedArray(PAIR, later + 4 * written)
+    resident = resident_bytes()
+
+    def now_bytes() -> int:
+        reserved_arrays.wait_until_ready()
+        return resident_bytes() - resident
+
+    for few in range(0, later, later // 50):  # as members are added
+        table.use(0, later=few)
+    table.use(0, later=later)
+    if now_bytes() < 96 * MIB:
+        pytest.skip("this kernel does not make memory ready ahead")
+    assert now_bytes() < (96 + 70) * MIB
+    table.array["a"][:written] = 1  # other rows
+    table.use(written, later=later)
+    assert (96 + 24) * MIB <= now_bytes() < (96 + 24 + 70) * MIB
+    ready = table._ready_bytes
+    table.array["a"][: 2 * written] = 1  # later rows come into use
+    table.use(2 * written, later=later - written)
+    assert table._ready_bytes == ready, "memory was requested for rows that had it"
+    calls = 0
+    while now_bytes() >= (48 + 70) * MIB and calls < 5:
+        table.use(2 * written)
+        calls += 1
+    assert 1 < calls < 5, "memory is released in pieces"
+    assert now_bytes() >= 48 * MIB
+    table.use(2 * written)
+    assert now_bytes() >= (48 + 30) * MIB, "the memory for the next rows stays"
+    assert (table.array["a"][: 2 * written] == 1).all()
+    assert not table.array["a"][2 * written :].any()
+
+
+def test_few_later_rows_need_no_memory() -> None:
+    table = ReservedArray(PAIR, 10)
+    table.use(3, later=reserved_arrays.AHEAD_STEP_BYTES // PAIR.itemsize - 4)
+    assert table._ready_bytes == 0
+
+
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE

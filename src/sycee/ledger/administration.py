@@ -174,6 +174,7 @@ def _open_programme(state: StateTables, operations: Array, at: int, now_ns: int)
     first, count = int(state.tables.counters[constants.PURSES]), int(record["count"])
     state.grow("purses", first + count)
     state.grow("programmes", number + 1)
+    state.grow("undropped", number + 1)
     state.tables.purses["programme"][first : first + count] = number
     state.tables.counters[constants.PURSES] = first + count
     programme = state.tables.programmes.view(np.ndarray)[number]

@@ -18,7 +18,7 @@ from sycee.ledger.kernels import constants
 from sycee.ledger.storage import Pending, Storage
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory
-DROP_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before a drop, and before its later parts
+EXPIRY_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before the later parts of an expiry
 SLOTS_LOAD_MAX: Final = 0.5  # keeps linear probing short
 _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX, "purses": limits.PURSES_MAX, "bound": limits.BOUND_MAX,
@@ -47,6 +47,7 @@ _ROWS_OF_KIND: Final = np.array(
         for kind in range(constants.KINDS)
     ]
 )
+_MOVEMENT_BYTES: Final[int] = kernels.GROWING_TABLES["movements"][0].itemsize
 _OVERFLOWING: Final = [kind for kind, row in TABLE.items() if row.may_overflow]
 
 
@@ -63,6 +64,8 @@ class GrowingTables:
         self.tables = kernels.empty_tables()._replace(**views)
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sorting: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
+        self._undropped = 0  # members without a packet: their drops make as many movements at some time
+        self._undropped_until_ns = 0  # when that number changes without an operation; 0 if an operation changed it
 
     def reserve(self, batch: PreparedBatch | Array, *, available_bytes: Callable[[], int] | None = None) -> int:
         """Provide capacity for all rows that a frame may create, before it is journaled; `apply` needs no more.
@@ -80,6 +83,7 @@ class GrowingTables:
         if movements and self._fits(operations.size, movements):
             self.evict_history()
             return movements
+        undropped = self._count_undropped()  # before the needs of these operations, which may change the number
         needs, in_use = self._needs(operations), self._in_use()
         for name, most in _ROWS_MAX.items():
             if needs[name] > most:
@@ -91,15 +95,22 @@ class GrowingTables:
         new_bytes = sum((rows[name] - in_use[name]) * kernels.GROWING_TABLES[name][0].itemsize for name in rows)
         new_bytes += self._index_bytes(needs)
         new_bytes += 8 * bits_shape[0] * bits_shape[1] if bits_shape != self.tables.group_bits.shape else 0
-        if new_bytes > GROWTH_CHECKED_BYTES and available_bytes and new_bytes > (left := available_bytes()):
-            raise _no_memory(f"{new_bytes:,} bytes are needed, {left:,} are free")
+        # Memory for the movements of drops was counted when the purses were added, and is not counted again.
+        dropped = min(needs["dropped"], undropped)
+        new_bytes += (needs["purses"] - in_use["purses"] - dropped) * _MOVEMENT_BYTES
+        if new_bytes > GROWTH_CHECKED_BYTES and available_bytes:
+            promised, left = self._promised_bytes(), available_bytes()
+            if new_bytes + promised > left:
+                raise _no_memory(f"{new_bytes:,} bytes are needed, {max(left - promised, 0):,} are free")
         try:
             for name, needed in rows.items():
                 self.grow(name, needed)
-                self._growing[name].use(in_use[name])
-            if needs["movements at once"]:
-                self._growing["movements"].use(in_use["movements"], expected=self._movements_ahead(operations, needs))
-            self._expect_drops(needs["purses"] - in_use["purses"], needs["movements"])
+                if name != "movements":
+                    self._growing[name].use(in_use[name])
+            at_once = needs["movements at once"] - dropped
+            if at_once:
+                at_once = self._movements_ahead(operations, at_once)
+            self._growing["movements"].use(in_use["movements"], expected=at_once, later=undropped)
             self.grow("gross", needs["accounts"])
             self._grow_undo(operations)
             for name, held in _INDEXES.items():
@@ -130,30 +141,40 @@ class GrowingTables:
             or newest[constants.RECENT] + operations > id_generations.capacity(tables.recent_slots)
         ):
             return False
-        self._growing["movements"].use(moved)
+        self._growing["movements"].use(moved, later=self._count_undropped())
         self._growing["bound"].use(bound)
         return True
 
-    def _movements_ahead(self, operations: Array, needs: dict[str, int]) -> int:
-        """Return for how many movements to prepare memory: those of these operations, and of further parts of a drop.
+    def _movements_ahead(self, operations: Array, at_once: int) -> int:
+        """Return for how many movements to prepare memory: `at_once`, and further parts of an expiry.
 
         A part whose memory is prepared only when the part is written would wait for it, and payments with it.
         """
-        kinds, following = operations["kind"], 0
-        blocks = operations[(kinds == Kind.DROP) | (kinds == Kind.EXPIRE)]
-        for number in np.unique(blocks["number"]).tolist():
+        following, expiries = 0, operations[operations["kind"] == Kind.EXPIRE]
+        for number in np.unique(expiries["number"]).tolist():
             if number < self.tables.programmes.size:
-                first = int(blocks["first"][blocks["number"] == number].min())
+                first = int(expiries["first"][expiries["number"] == number].min())
                 following += max(int(self.tables.programmes["count"][number]) - first, 0)
-        most: int = DROP_AHEAD_BYTES // kernels.GROWING_TABLES["movements"][0].itemsize
-        return max(needs["movements at once"], min(following, most))
+        most: int = EXPIRY_AHEAD_BYTES // _MOVEMENT_BYTES
+        return max(at_once, min(following, most))
 
-    def _expect_drops(self, opened: int, movements: int) -> None:
-        """Prepare memory for the movements of a drop, which fills all purses of an opened programme together."""
-        if opened:
-            self.grow("movements", movements + opened)
-            row_bytes = kernels.GROWING_TABLES["movements"][0].itemsize
-            self._growing["movements"].use(movements, expected=min(opened, DROP_AHEAD_BYTES // row_bytes))
+    def _count_undropped(self) -> int:
+        """Return the number of members who have no packet, in programmes that have not ended."""
+        if self.now_ns >= self._undropped_until_ns:
+            tables = self.tables
+            numbers = np.flatnonzero(tables.undropped)
+            until_ns = tables.rule_sets["until_ns"][tables.programmes["rule_set"][numbers]]
+            numbers, until_ns = numbers[until_ns > self.now_ns], until_ns[until_ns > self.now_ns]
+            self._undropped = int(tables.undropped[numbers].sum())
+            self._undropped_until_ns = int(until_ns.min()) if until_ns.size else limits.I64_MAX
+        return self._undropped
+
+    def _promised_bytes(self) -> int:
+        """Return the memory in bytes for drops on members that can still be added: it is not allocated yet."""
+        programmes = self.tables.programmes.view(np.ndarray)
+        is_open = self.tables.rule_sets["until_ns"][programmes["rule_set"]] > self.now_ns
+        members = programmes["count"].astype(np.int64) - programmes["filled"]
+        return int(members[is_open].sum()) * _MOVEMENT_BYTES
 
     def evict_history(self, *, wait: bool = False) -> None:
         """Evict old rows from memory, if the storage supports it. Call it between frames."""
@@ -171,6 +192,7 @@ class GrowingTables:
         # Any id may be unordered: the time of the frame that binds it is not decided yet.
         needs["unordered"] = int(self.tables.generations[constants.UNORDERED]) + operations.size
         needs["movements at once"] = 0  # of single operations that make many movements
+        needs["dropped"] = 0  # those of drops
         kinds = operations["kind"]
         links = bool(self.tables.counters[constants.LINKS])
         if kinds.size and int(kinds.min()) == int(kinds.max()) == Kind.TRANSFER and not links:
@@ -193,11 +215,13 @@ class GrowingTables:
         if counts[Kind.SETTLE]:
             needs["movements at once"] += self._payments_to_settle(operations, kinds)
         if int(kinds.min()) < Kind.TRANSFER:
+            self._undropped_until_ns = 0
             opened = operations[kinds == Kind.OPEN_PROGRAMME]
             opened = opened[opened["count"] <= limits.COHORT_MEMBERS_MAX]  # larger ones are refused and add no row
             needs["purses"] += int(opened["count"].astype(np.int64).sum())
-            for kind in (Kind.DROP, Kind.EXPIRE):
-                needs["movements at once"] += self._block_movements(operations[kinds == kind], opened)
+            needs["dropped"] = self._block_movements(operations[kinds == Kind.DROP], opened)
+            expired = self._block_movements(operations[kinds == Kind.EXPIRE], opened)
+            needs["movements at once"] += needs["dropped"] + expired
         needs["movements"] += needs["movements at once"]
 
     def _payments_to_settle(self, operations: Array, kinds: Array) -> int:

@@ -80,6 +80,8 @@ def load(new_state: Callable[[], State], sections: Mapping[str, Section], small:
     state.grow("time_outs", int(state.tables.counters[constants.HOLDS]))
     state.rebuild_indexes(int(key[0]))
     kernels.fill_time_outs(state.tables)
+    state.grow("undropped", state.tables.programmes.size)
+    kernels.count_undropped(state.tables, state.now_ns)
     return state
 
 

@@ -46,8 +46,8 @@ class TableArray(Protocol):
     def grow(self, length: int) -> Array:
         """Extend the array to `length` rows. Raise MemoryError if there is no memory."""
 
-    def use(self, rows: int, *, expected: int = 0) -> None:
-        """Record that `rows` are in use and that `expected` more will follow immediately."""
+    def use(self, rows: int, *, expected: int = 0, later: int = 0) -> None:
+        """Record that `rows` are in use, that `expected` more follow immediately, and `later` more at some time."""
 
 
 class Storage:
@@ -97,5 +97,5 @@ class _PlainArray:
         self.array[: len(old)] = old
         return self.array
 
-    def use(self, rows: int, *, expected: int = 0) -> None:
+    def use(self, rows: int, *, expected: int = 0, later: int = 0) -> None:
         """Do nothing: the first write to a page allocates its memory."""

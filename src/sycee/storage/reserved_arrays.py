@@ -26,8 +26,9 @@ HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would use 2 MiB of memory
 # Bytes requested ahead of use. A new page costs more than the rest of a transfer, above all in a virtual machine,
 # whose host must find it first; a worker thread can wait for it as well.
 AHEAD_BYTES: Final = 64 << 20
-EXPECTED_BYTES_MAX: Final = 1 << 30  # bounds the memory left behind by a refused operation
+EXPECTED_BYTES_MAX: Final = 1 << 30  # of expected rows, and of later ones
 AHEAD_STEP_BYTES: Final = 2 << 20  # one large page
+RELEASED_BYTES_MAX: Final = 32 << 20  # by one call, between two frames
 AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not allocate this much memory for nothing
 _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does not define; an older kernel refuses it
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not define it yet
@@ -45,6 +46,7 @@ class ReservedArray:
         self._all: Array = np.zeros((0, *dtype.shape), dtype.base)
         self._huge = False
         self._ready_bytes = 0  # bytes from the start that are allocated or requested
+        self._keeps_later = False  # only such a table releases memory: its rows follow each other
         self.array: Array = self._all
         if length:
             self.grow(length)
@@ -62,26 +64,60 @@ class ReservedArray:
         self.array = self._all[:length]
         return self.array
 
-    def use(self, rows: int, *, expected: int = 0) -> None:
+    def use(self, rows: int, *, expected: int = 0, later: int = 0) -> None:
         """Record the number of rows in use, and request memory for the next rows from a worker thread.
 
         `expected`: further rows that follow immediately, so that a small table also gets memory for them, and
         a large one for all of them or EXPECTED_BYTES_MAX. The caller may write them immediately.
+
+        `later`: rows that follow at some time, among others. Their memory is kept ready, up to EXPECTED_BYTES_MAX.
+        When they are no longer expected, this call and later ones release it: no row after `rows` may be in use, and
+        none be written during the call.
         """
         used_bytes = rows * self._row_bytes
+        # In whole steps: the sum of used and later rows stays equal while later rows come into use.
+        kept_bytes = used_bytes + max(0, min(later * self._row_bytes, EXPECTED_BYTES_MAX))
+        if later:
+            self._keeps_later = True
+            kept_bytes = kept_bytes // AHEAD_STEP_BYTES * AHEAD_STEP_BYTES
+        ahead_bytes = least_bytes = 0
         if expected:
             ahead_bytes = least_bytes = min(expected * self._row_bytes, EXPECTED_BYTES_MAX)
-        else:
-            ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES // 2  # not for every single page
-        small = used_bytes < AHEAD_FROM_BYTES and not expected
-        if small or used_bytes + least_bytes <= self._ready_bytes or not _libc:
+        elif kept_bytes >= AHEAD_FROM_BYTES:
+            # Not for every single page; for later rows in small pieces, since their number grows beside payments.
+            ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES - AHEAD_STEP_BYTES if later else AHEAD_BYTES // 2
+        if not _libc:
             return
+        if kept_bytes + least_bytes > max(self._ready_bytes, used_bytes):
+            self._request(used_bytes, min(kept_bytes + ahead_bytes, self._all.nbytes))
+        elif self._keeps_later and self._ready_bytes > (kept := kept_bytes + max(ahead_bytes, AHEAD_BYTES)):
+            self._release(kept)
+
+    def _request(self, used_bytes: int, end: int) -> None:
+        """Request memory for the bytes up to `end` that are not in use."""
         start = max(self._ready_bytes, used_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
-        end = min(used_bytes + ahead_bytes, self._all.nbytes)
         self._ready_bytes = end
         if start < end:
             global _last_request
-            _last_request = executor.submit(_populate, self._all, start, end - start)
+            _last_request = executor.submit(self._populate, self._all, start, end)
+
+    def _populate(self, array: Array, start: int, end: int) -> None:
+        """Allocate memory for these bytes, like a first write to each page. If refused, the first write does it."""
+        # In steps, since no other thread may map or unmap memory meanwhile; and not by mmap's own method, which
+        # would hold the GIL.
+        for at in range(start, end, AHEAD_STEP_BYTES):
+            if at >= self._ready_bytes:  # released since
+                return
+            _libc.madvise(array.ctypes.data + at, min(AHEAD_STEP_BYTES, end - at), _POPULATE_WRITE)
+
+    def _release(self, end: int) -> None:
+        """Release memory beyond the byte `end`, at most RELEASED_BYTES_MAX. No row there was ever written."""
+        start = -(-end // AHEAD_STEP_BYTES) * AHEAD_STEP_BYTES
+        start = max(start, self._ready_bytes - RELEASED_BYTES_MAX)
+        if start < self._ready_bytes:
+            start = start // mmap.PAGESIZE * mmap.PAGESIZE
+            _libc.madvise(self._all.ctypes.data + start, self._ready_bytes - start, mmap.MADV_DONTNEED)
+            self._ready_bytes = start
 
     def _reserve(self, length: int) -> None:
         needed = max(length, 1) * self._row_bytes
@@ -128,11 +164,3 @@ def _libc_with_madvise() -> Any:
 
 
 _libc: Final = _libc_with_madvise()
-
-
-def _populate(array: Array, start: int, size: int) -> None:
-    """Allocate memory for these bytes, like a first write to each page. If refused, the first write does it."""
-    # In steps, since no other thread may map or unmap memory meanwhile; and not by mmap's own method, which
-    # would hold the GIL.
-    for at in range(start, start + size, AHEAD_STEP_BYTES):
-        _libc.madvise(array.ctypes.data + at, min(AHEAD_STEP_BYTES, start + size - at), _POPULATE_WRITE)

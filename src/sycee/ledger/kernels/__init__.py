@@ -23,6 +23,7 @@ from sycee.ledger.kernels.frames import bind_operation as bind_operation
 from sycee.ledger.kernels.frames import bound_rows_of as bound_rows_of
 from sycee.ledger.kernels.frames import collect_time_ordered as collect_time_ordered
 from sycee.ledger.kernels.frames import copy_records as copy_records
+from sycee.ledger.kernels.frames import count_undropped as count_undropped
 from sycee.ledger.kernels.frames import end_due_holds as end_due_holds
 from sycee.ledger.kernels.frames import fill_time_outs as fill_time_outs
 from sycee.ledger.kernels.frames import index_accounts as index_accounts

@@ -281,6 +281,11 @@ def _fill_time_outs(tables):
             holds.push_time_out(tables, hold_row)
 
 
+def _count_undropped(tables, now_ns):
+    """Count the members without a packet of each programme that can be dropped on, after a snapshot was loaded."""
+    programmes.count_undropped(tables, now_ns)
+
+
 def _rehash(slots, old, highs, old_highs):
     """Insert all entries of an index into larger empty `slots` with the same key, without reading any row.
 
@@ -415,6 +420,7 @@ apply = _entry(_i64(_tables, _operations, _words, _words, _i64s, _i64, _i64, _i6
 bind_operation = _entry(numba.void(_tables, _operations, _words, _i64, _i64, _i64))(_bind_operation)
 end_due_holds = _entry(numba.void(_tables, _i64))(_end_due_holds)
 fill_time_outs = _entry(numba.void(_tables))(_fill_time_outs)
+count_undropped = _entry(numba.void(_tables, _i64))(_count_undropped)
 rehash = _entry(numba.void(_u64s, _u64s, _u16s, _u16s))(_rehash)
 index_accounts = _entry(numba.void(_tables, _i64))(_index_accounts)
 index_refunds_and_batches = _entry(numba.void(_tables))(_index_refunds_and_batches)

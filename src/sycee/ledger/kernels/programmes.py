@@ -41,6 +41,7 @@ def add_members(tables, operation, words, i):
         purse.member_low = words[i, MEMBER_WORDS[member]]
         purse.member_high = words[i, MEMBER_WORDS[member] + 1]
     programme.filled += count
+    tables.undropped[number] += count
     return c.CREATED
 
 
@@ -93,7 +94,19 @@ def drop(tables, operation, place, now_ns):
             purse.state = c.PURSE_STATE_DROPPED
             move_to_purse(tables, place, c.PURPOSE_DROP, leg, funder_row, row, amount)
             leg += 1
+    tables.undropped[number] -= leg
     return c.CREATED
+
+
+@njit
+def count_undropped(tables, now_ns):
+    """Count the members without a packet of each programme that can be dropped on, after a snapshot was loaded."""
+    for number in range(tables.programmes.size):
+        programme = tables.programmes[number]
+        if programme.defined and now_ns < tables.rule_sets[programme.rule_set].until_ns:
+            for row in range(programme.first_purse, programme.first_purse + np.int64(programme.filled)):
+                if tables.purses[row].state == c.PURSE_STATE_EMPTY:
+                    tables.undropped[number] += 1
 
 
 @njit

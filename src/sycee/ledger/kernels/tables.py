@@ -40,6 +40,7 @@ class Tables(NamedTuple):
     generations: Any  # (GENERATIONS,) i64, see constants
     rule_sets: Any  # (numbers,) layout.RULE_SET
     programmes: Any  # (numbers,) layout.PROGRAMME
+    undropped: Any  # (numbers,) i64 by programme: members who have no packet yet
     group_rows: Any  # (GROUPS_MAX + 1,) u16 by number: row + 1 in group_bits, 0 undefined
     group_bits: Any  # (groups, words) u64: bit p is set if payee p belongs to the group
     issuance: Any  # (1000,) i64 by currency: 0 undefined, -1 defined, else row + 1 of its issuance account
@@ -80,6 +81,7 @@ GROWING_TABLES: dict[str, tuple[Any, int]] = {
     "fences": (np.dtype(("<u8", 2)), 0),
     "rule_sets": (layout.RULE_SET, 16),
     "programmes": (layout.PROGRAMME, 16),
+    "undropped": (np.dtype("<i8"), 16),
     "holds": (layout.HOLD, 0),
     "hold_legs": (layout.HOLD_LEG, 0),
     "time_outs": (layout.TIME_OUT, 0),
