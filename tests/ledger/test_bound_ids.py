@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from sycee.core.ids import of_record
 from sycee.core.records import layout, operations
 from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
-from sycee.ledger import id_generations, kernels
+from sycee.core.worker_thread import Deferred
+from sycee.ledger import capacity, id_generations, kernels
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants, lookup
 from sycee.ledger.state import LedgerState
 from sycee.storage.table_storage import TableStorage
 
 Array = np.ndarray
+T = TypeVar("T")
 ISSUANCE, SUSPENSE, WALLET = 1, 2, 3
 START_MS = 1_800_000_000_000
 NS_PER_MS = 1_000_000
@@ -36,8 +39,8 @@ def v7(time_ms: int, counter: int, low: int = 0) -> int:
 class Book:
     """A ledger, and the place of every id that must be found in it. Only `pass_ms` advances the time."""
 
-    def __init__(self) -> None:
-        self.state = LedgerState(TableStorage())
+    def __init__(self, storage: TableStorage | None = None) -> None:
+        self.state = LedgerState(storage or TableStorage())
         self.places: dict[int, int] = {}
         self.now_ms = START_MS
         self.sequence = 0
@@ -416,3 +419,73 @@ def test_few_ids_among_many_unordered_ids_fill_a_generation(book: Book, monkeypa
     assert book.parts()[0] <= 4
     assert book.parts()[1] >= 20
     book.require_found()
+
+
+class Behind(TableStorage):
+    """Runs long work when a test asks for it, as a background thread may at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Deferred[Any]] = []
+
+    def begin_long(self, work: Callable[[], T]) -> Deferred[T]:
+        self.waiting.append(Deferred(work))
+        return self.waiting[-1]
+
+
+@pytest.mark.parametrize("run_after", range(8))
+def test_a_large_index_of_unordered_ids_is_extended_beside_frames(
+    monkeypatch: pytest.MonkeyPatch, run_after: int
+) -> None:
+    """The larger index is built after `run_after` frames, from an index into which they inserted and removed ids."""
+    monkeypatch.setattr(capacity, "EXTENDED_SLOTS_MIN", 64)
+    storage, rng = Behind(), random.Random(run_after)
+    book = Book(storage)
+    sizes, waited = [book.state.tables.unordered_slots.size], 0
+    for number in range(40):
+        fresh = [rng.randrange(1, 1 << 120) for _ in range(100)]
+        assert set(book.pay(*fresh, v7(book.now_ms, number))) == {Result.CREATED}
+        failed = transfers(rng.randrange(1, 1 << 120), rng.randrange(1, 1 << 120), rng.randrange(1, 1 << 120))
+        failed["debit_low"][2] = SUSPENSE  # has no money
+        assert Result.LINKED_FAILED in book.frame(operations.chain(failed))
+        waited += bool(storage.waiting)
+        if storage.waiting and waited >= run_after:
+            storage.waiting.pop().run()
+            waited = 0
+        sizes.append(book.state.tables.unordered_slots.size)
+        assert np.count_nonzero(book.state.tables.unordered_slots[:-1]) == book.parts()[2]
+    assert sizes[0] < sizes[-1]
+    book.require_found(*(rng.randrange(1, 1 << 120) for _ in range(20)))
+    again = loaded(book.state)
+    assert np.count_nonzero(again.tables.unordered_slots[:-1]) == book.parts()[2]
+
+
+def test_an_index_that_filled_up_before_it_was_extended_is_extended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "EXTENDED_SLOTS_MIN", 64)
+    storage, rng = Behind(), random.Random(1)
+    book = Book(storage)
+    for _ in range(30):
+        book.pay(*(rng.randrange(1, 1 << 120) for _ in range(100)))
+    assert len(storage.waiting) == 1
+    full = book.state.tables.unordered_slots
+    assert full.size > 4_097
+    storage.waiting[0].run()
+    book.pay(7)
+    assert book.state.tables.unordered_slots is full, "the smaller index replaced it"
+    book.require_found()
+
+
+def test_an_index_is_not_extended_ahead_without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "EXTENDED_SLOTS_MIN", 64)
+    monkeypatch.setattr(capacity, "GROWTH_CHECKED_BYTES", 1 << 12)
+    storage, rng = Behind(), random.Random(1)
+    book = Book(storage)
+    for _ in range(16):
+        book.pay(*(rng.randrange(1, 1 << 120) for _ in range(100)))
+    storage.waiting.clear()
+    book.state._extension = None
+    records = transfers(*(rng.randrange(1, 1 << 120) for _ in range(9)))
+    book.state.reserve(records, available_bytes=lambda: 1 << 15)
+    assert not storage.waiting
+    book.state.reserve(records, available_bytes=lambda: 1 << 20)
+    assert len(storage.waiting) == 1

@@ -41,6 +41,10 @@ class Deferred(Generic[T]):
         with self._pending:
             pass
 
+    def done(self) -> bool:
+        """Return whether the task has ended."""
+        return not self._pending.locked()
+
     def result(self) -> T:
         """Block until the task has ended; return its result or raise its error."""
         self.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,8 @@ from sycee.ledger.storage import Pending, Storage
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory
 EXPIRY_AHEAD_BYTES: Final = 64 << 20  # memory for movements that is prepared before the later parts of an expiry
 SLOTS_LOAD_MAX: Final = 0.5  # keeps linear probing short
+EXTENDED_LOAD: Final = 0.375  # from which on the background builds a larger index
+EXTENDED_SLOTS_MIN = 1 << 16  # a smaller index is rebuilt within a millisecond; tests lower it
 _ROWS_MAX: Final = {
     "accounts": limits.ACCOUNTS_MAX, "purses": limits.PURSES_MAX, "bound": limits.BOUND_MAX,
     "refunds": limits.REFUNDS_MAX, "holds": limits.HOLDS_MAX, "hold_legs": limits.HOLD_LEGS_MAX,
@@ -64,6 +67,8 @@ class GrowingTables:
         self.tables = kernels.empty_tables()._replace(**views)
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sorting: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
+        self._extension: Pending[tuple[Array, Array]] | None = None  # a larger index of unordered ids: slots, highs
+        self._extended_until = 0  # bound rows whose unordered ids it has
         self._undropped = 0  # members without a packet: their drops make as many movements at some time
         self._undropped_until_ns = 0  # when that number changes without an operation; 0 if an operation changed it
 
@@ -113,6 +118,7 @@ class GrowingTables:
             self._growing["movements"].use(in_use["movements"], expected=at_once, later=undropped)
             self.grow("gross", needs["accounts"])
             self._grow_undo(operations)
+            self._extend_unordered(needs["unordered"], available_bytes)
             for name, held in _INDEXES.items():
                 self.grow_slots(name, needs[held])
             self._widen_slots(needs["bound"])
@@ -131,13 +137,15 @@ class GrowingTables:
         tables = self.tables
         counters, newest = tables.counters.tolist(), tables.generations.tolist()
         moved, bound = counters[constants.MOVEMENTS], counters[constants.BOUND]
+        slots = tables.unordered_slots.size
         if (
             counters[constants.LINKS]
             or moved + movements > tables.movements.size
             or bound + operations > min(tables.bound.size, limits.BOUND_MAX)
             or (bound + operations > limits.SLOT_ROWS_MAX and tables.unordered_row_highs.size == 1)
             or bound + operations - newest[constants.RECENT_FIRST] > id_generations.GENERATION_ROWS
-            or newest[constants.UNORDERED] + operations > (tables.unordered_slots.size - 1) * SLOTS_LOAD_MAX
+            or newest[constants.UNORDERED] + operations
+            > (slots - 1) * (EXTENDED_LOAD if slots > EXTENDED_SLOTS_MIN else SLOTS_LOAD_MAX)
             or newest[constants.RECENT] + operations > id_generations.capacity(tables.recent_slots)
         ):
             return False
@@ -270,12 +278,34 @@ class GrowingTables:
         if size:
             old: Array = getattr(self.tables, name)
             old_highs = self.tables.unordered_row_highs if name == "unordered_slots" else np.zeros(1, np.uint16)
-            highs = np.zeros(size + 1 if old_highs.size > 1 else 1, np.uint16)
-            slots = kernels.empty_slots(size, int(old[-1]))
-            kernels.rehash(slots, old, highs, old_highs)
+            slots, highs = _rehashed(size, old, old_highs)
             self.tables = self.tables._replace(**{name: slots})
             if name == "unordered_slots":
                 self.tables = self.tables._replace(unordered_row_highs=highs)
+
+    def _extend_unordered(self, needed: int, available_bytes: Callable[[], int] | None) -> None:
+        """Replace the index of unordered ids by a larger one, which the background built since it was 3/4 full.
+
+        Meanwhile frames insert into the old index. Rows bound since then are inserted here; a few frames bound them.
+        """
+        tables = self.tables
+        slots, highs, bound = tables.unordered_slots, tables.unordered_row_highs, int(tables.counters[constants.BOUND])
+        if self._extension is None:
+            # Beside frames, upper bits of rows would not agree with their slots.
+            if highs.size > 1 or slots.size <= EXTENDED_SLOTS_MIN or needed <= (slots.size - 1) * EXTENDED_LOAD:
+                return
+            new_bytes = 2 * slots.nbytes
+            if new_bytes <= GROWTH_CHECKED_BYTES or not available_bytes or new_bytes <= available_bytes():
+                self._extended_until = bound
+                self._extension = self.storage.begin_long(partial(_rehashed, 2 * slots.size - 2, slots, highs, bound))
+        elif self._extension.done():
+            extension, self._extension = self._extension, None
+            larger, _ = extension.result()
+            if larger.size > slots.size and highs.size == 1:  # else it was extended or widened in between
+                self.tables = tables._replace(unordered_slots=larger)
+                unordered = int(tables.generations[constants.UNORDERED])
+                kernels.index_unordered(self.tables, self._extended_until, bound)
+                tables.generations[constants.UNORDERED] = unordered  # they were counted before
 
     def _widen_slots(self, bound: int) -> None:
         """Provide memory for the upper bits of rows once there are more bound rows than 32 bits can count."""
@@ -305,7 +335,7 @@ class GrowingTables:
         kernels.index_accounts(self.tables, in_use["accounts"])
         kernels.index_refunds_and_batches(self.tables)
         if unordered:
-            kernels.index_unordered(self.tables, in_use["bound"])
+            kernels.index_unordered(self.tables, 0, in_use["bound"])
 
     def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
         """Return the (rows, words) of `group_bits` for the needed groups and payees; payees count from 1."""
@@ -320,6 +350,14 @@ class GrowingTables:
             self.tables = self.tables._replace(group_bits=wider)
             # A snapshot copy in progress reads the old array, which no frame changes any more.
             self.tables.copying[constants.COPIED_GROUP_BITS, constants.COPY_END] = 0
+
+
+def _rehashed(size: int, old: Array, old_highs: Array, end: int = limits.I64_MAX) -> tuple[Array, Array]:
+    """Return an index of `size` slots with the entries of `old` whose row is < `end`, and the upper bits of rows."""
+    highs = np.zeros(size + 1 if old_highs.size > 1 else 1, np.uint16)
+    slots = kernels.empty_slots(size, int(old[-1]))
+    kernels.rehash(slots, old, highs, old_highs, end)
+    return slots, highs
 
 
 def _larger(length: int, needed: int) -> int:

@@ -34,6 +34,9 @@ class Section(Protocol):
 class Pending(Protocol[T_co]):
     """A value that may still be computed."""
 
+    def done(self) -> bool:
+        """Return whether `result` need not wait."""
+
     def result(self) -> T_co:
         """Wait for the value and return it. Raise the exception of its computation."""
 

@@ -286,18 +286,23 @@ def _count_undropped(tables, now_ns):
     programmes.count_undropped(tables, now_ns)
 
 
-def _rehash(slots, old, highs, old_highs):
-    """Insert all entries of an index into larger empty `slots` with the same key, without reading any row.
+def _rehash(slots, old, highs, old_highs, end):
+    """Insert the entries of an index whose row is < `end` into larger empty `slots` with the same key.
 
+    No row is read. Frames may insert and remove entries of later rows meanwhile: each entry is read once.
     highs, old_highs: the upper bits of the rows, as in `unordered_row_highs`; of size 1 if there are none.
     """
     mask = np.int64(slots.size - 2)
     for old_at in range(old.size - 1):
-        if old[old_at] != c.ZERO:
-            at = lookup.first_slot(slots, old[old_at] >> c.S32)
+        entry = old[old_at]
+        row = np.int64(entry & c.LOW32) - 1
+        if old_highs.size > 1:
+            row += np.int64(old_highs[old_at]) * c.SLOT_ROWS
+        if entry != c.ZERO and row < end:
+            at = lookup.first_slot(slots, entry >> c.S32)
             while slots[at] != c.ZERO:
                 at = (at + 1) & mask
-            slots[at] = old[old_at]
+            slots[at] = entry
             if old_highs.size > 1:
                 highs[at] = old_highs[old_at]
 
@@ -319,9 +324,9 @@ def _index_refunds_and_batches(tables):
     settlement.index_batches(tables)
 
 
-def _index_unordered(tables, count):
-    """Insert those of the first `count` bound ids that are not ordered by time into the empty index."""
-    for row in range(count):
+def _index_unordered(tables, first, end):
+    """Insert those ids of bound[first:end] that are not ordered by time into the index, which has none of them."""
+    for row in range(first, end):
         bound = tables.bound[row]
         if not lookup.is_time_ordered(bound.id_low, bound.id_high, lookup.frame_time_ns(tables, bound.place)):
             lookup.insert_unordered(tables, bound.id_low, bound.id_high, row)
@@ -421,10 +426,10 @@ bind_operation = _entry(numba.void(_tables, _operations, _words, _i64, _i64, _i6
 end_due_holds = _entry(numba.void(_tables, _i64))(_end_due_holds)
 fill_time_outs = _entry(numba.void(_tables))(_fill_time_outs)
 count_undropped = _entry(numba.void(_tables, _i64))(_count_undropped)
-rehash = _entry(numba.void(_u64s, _u64s, _u16s, _u16s))(_rehash)
+rehash = _entry(numba.void(_u64s, _u64s, _u16s, _u16s, _i64))(_rehash)
 index_accounts = _entry(numba.void(_tables, _i64))(_index_accounts)
 index_refunds_and_batches = _entry(numba.void(_tables))(_index_refunds_and_batches)
-index_unordered = _entry(numba.void(_tables, _i64))(_index_unordered)
+index_unordered = _entry(numba.void(_tables, _i64, _i64))(_index_unordered)
 collect_time_ordered = _entry(_i64(_bound, _i64s, _i64, _i64, _words, _u32s, _bool))(_collect_time_ordered)
 sort_keys = _entry(_bool(_words, _u64s))(_sort_keys)
 rows_of = _entry(numba.void(_u64s, _accounts, _u64s, _u64s, _i64s))(_rows_of)
