@@ -298,3 +298,21 @@ def test_a_listed_product_is_a_possible_match_of_its_maker() -> None:
     vendor = condition("equipment.vendor", "none-listed", list="list")
     assert ask(named, "plain", vendor, lists).truth is True
     assert ask(named, "hub", vendor, lists).truth is None
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("AliCloud", "clean-network-2020-clouds"),
+        ("腾讯云", "clean-network-2020-clouds"),
+        ("移动云", "clean-network-2020-clouds"),
+        ("天翼云科技有限公司", "clean-network-2020-clouds"),
+        ("CTYun", "clean-network-2020-clouds"),
+        ("ファーウェイ・ジャパン", "clean-network-2020-vendors"),
+        ("ファーウェイ", "us-fcc-covered-list"),
+    ],
+)
+def test_a_trading_name_of_a_listed_party_does_not_pass(name: str, of: str) -> None:
+    (listed,) = [each for each in shipped() if each.id == of]
+    made = network(firm=organisation(identifiers=(name,), owners=()))
+    assert ListLookup(listed, EffectiveNetwork(made, listed.first_day), 5_000).match("firm").truth is not False
