@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -37,6 +37,8 @@ from sycee.compliance.reports.summary import JudgedNetwork
 from sycee.compliance.verdicts import Verdict
 
 pytestmark = pytest.mark.fast
+
+START_NS = int(datetime(AT.year, AT.month, AT.day, tzinfo=UTC).timestamp()) * 10**9
 
 # A regime that exempts payments, as many do: a false label would be a clearance.
 EXEMPT = profile(
@@ -125,6 +127,13 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
             ("pay.persons_12m", "pay.subject_states"),
         ),
         ({"persons_12m": 1}, "", ()),
+        (
+            {"stored": [{"at": "vault"}, {"at": "keys", "deleted_at": START_NS - 1}]},
+            "deleted",
+            ("pay.stored[2].at", "pay.stored[2].deleted_at"),
+        ),
+        ({"stored": [{"at": "vault", "deleted_at": START_NS}]}, "", ()),
+        ({"stored": [{"at": "vault", "deleted_at": START_NS - 1, "until": AT}]}, "", ()),
         ({}, "", ()),
         ({"classes": ("financial",)}, "", ()),
         ({"classes": ("valuable-ip", "account"), "subject_states": ()}, "", ()),

@@ -8,7 +8,7 @@ kinds and words of the vocabulary alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from sycee.compliance import territories
@@ -161,6 +161,23 @@ def _sent_abroad(network: EffectiveNetwork, flow: Entity) -> tuple[Entity | None
     return sender, list(dict.fromkeys(fact.path for fact in reached if any(value != home for value in fact.values)))
 
 
+def _deleted(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
+    """Find a place at which data is stored, and from which it was deleted before the day."""
+    stored = flow.value_on("stored", network.at)
+    for number, each in enumerate(stored if isinstance(stored, tuple) else (), 1):
+        if not isinstance(each, Element) or not each.in_force(network.at):
+            continue
+        deleted = each.facts.get("deleted_at")
+        if deleted is not None and isinstance(deleted.value, int) and deleted.value < _start_ns(network.at):
+            text = f"{flow.id} is stored at {', '.join(map(str, each.values('at')))}, and was deleted there before"
+            fields = [f"{flow.id}.stored[{number}].{name}" for name in ("at", "deleted_at")]
+            yield Contradiction("deleted", flow.id, text, tuple(fields))
+
+
+def _start_ns(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
 def _readers(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
     """Find a cloud that others can read, under a flow whose declared readers leave these out."""
     if flow.value_on(ACCESSORS, network.at) is None:
@@ -190,7 +207,7 @@ def _places(network: EffectiveNetwork, cloud: Entity) -> Iterator[Contradiction]
 
 
 _CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
-    FLOW: (_claims, _impersonal, _sales, _foreign_legs, _counts_nobody, _persons_abroad, _readers),
+    FLOW: (_claims, _impersonal, _sales, _foreign_legs, _counts_nobody, _persons_abroad, _deleted, _readers),
     ORGANISATION: (_shares,),
     CLOUD: (_places,),
 }
