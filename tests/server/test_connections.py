@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from sycee.server.connections import ConnectionLimits, JoinedHeads, LimitedProtocol
+from sycee.server.payments.answers import WHOLE
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
 LARGE = 16 << 20  # more than the buffers of two sockets
@@ -24,6 +25,15 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/early":
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+        return
+    if scope["path"] in ("/whole", "/parts"):
+        headers = [(b"content-length", b"2"), (b"x-path", b"/")]
+        if scope["path"] == "/whole":
+            assert WHOLE in scope["extensions"]
+            await send({"type": WHOLE, "status": 201, "headers": headers, "body": b"{}"})
+        else:
+            await send({"type": "http.response.start", "status": 201, "headers": headers})
+            await send({"type": "http.response.body", "body": b"{}"})
         return
     if scope["path"] == "/large":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
@@ -40,9 +50,9 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def serving(limits: ConnectionLimits) -> Iterator[tuple[int, type[LimitedProtocol]]]:
+def serving(limits: ConnectionLimits, **options: Any) -> Iterator[tuple[int, type[LimitedProtocol]]]:
     protocol = LimitedProtocol.bound_to(limits)
-    config = uvicorn.Config(echo, loop="uvloop", http=protocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(echo, loop="uvloop", http=protocol, ws="none", lifespan="off", log_config=None, **options)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -235,3 +245,19 @@ def test_a_client_that_never_reads_is_disconnected() -> None:
             time.sleep(0.02)
         with pytest.raises(ConnectionError):
             rest(silent)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_answer_in_one_message_has_the_bytes_of_one_in_two(plain: bool) -> None:
+    options = {"server_header": not plain, "date_header": False}
+    with serving(ConnectionLimits(), **options) as (port, _), connect(port) as connection:
+        paths = (b"/whole", b"/parts", b"/whole", b"/whole")
+        connection.sendall(b"".join(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path for path in paths))
+        connection.sendall(b"GET /whole HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        *answers, last, empty = rest(connection).split(b"{}")
+    assert len(answers) == 4
+    assert len(set(answers)) == 1
+    assert answers[0].startswith(b"HTTP/1.1 201 Created\r\n")
+    assert b"x-path: /\r\n" in answers[0]
+    assert last == answers[0].replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    assert empty == b""

@@ -12,10 +12,12 @@ import os
 import socket
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from sycee.server.payments.answers import WHOLE
 from sycee.server.payments.senders import network_of
 from sycee.server.problems import MEDIA_TYPE, Problem
 
@@ -60,6 +62,11 @@ class JoinedHeads:
             self._head = data
             self._loop.call_soon(self._write_head)
             return
+        self._transport.write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Write a head with its body."""
+        self._write_head()
         self._transport.write(data)
 
     def close(self) -> None:
@@ -162,6 +169,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start a request, whose application may send its answer as one message."""
+        cycle.scope["extensions"] = {WHOLE: {}}
+        cycle.send = partial(_send, cycle)  # type: ignore[method-assign]
+        super()._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP."""
         self._refuse(Problem("invalid-request", "the request is not HTTP/1.1", hint="use an HTTP library"))
@@ -194,3 +207,26 @@ class LimitedProtocol(HttpToolsProtocol):
             )
             self.transport.write(STATUS_LINE[problem.type.status] + head + body)
         self.transport.close()
+
+
+async def _send(cycle: RequestResponseCycle, message: Any) -> None:
+    """Send a message of an application. A whole answer is written at once, without uvicorn's checks of each header."""
+    if message["type"] != WHOLE:
+        await RequestResponseCycle.send(cycle, message)
+        return
+    status, headers, body = message["status"], message["headers"], message["body"]
+    usual = cycle.keep_alive and not (cycle.response_started or cycle.disconnected or cycle.default_headers)
+    if not usual or cycle.flow.write_paused:
+        await RequestResponseCycle.send(cycle, {"type": "http.response.start", "status": status, "headers": headers})
+        await RequestResponseCycle.send(cycle, {"type": "http.response.body", "body": body})
+        return
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cast(JoinedHeads, cycle.transport).write_whole(_head(status, tuple(headers)) + body)
+    cycle.message_event.set()
+    cycle.on_response()
+
+
+@lru_cache(maxsize=1_024)
+def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % each for each in headers) + b"\r\n"

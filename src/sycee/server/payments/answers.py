@@ -12,6 +12,10 @@ from sycee.server.problems import MEDIA_TYPE, Problem
 
 Headers = list[tuple[bytes, bytes]]
 
+# Extension of ASGI: one message with `status`, `headers` and `body` is a whole answer. It has a content-length, and its
+# headers are few different lists, which the server keeps as bytes.
+WHOLE: Final = "sycee.whole"
+
 
 class Answer(NamedTuple):
     """Status, headers and body of a response."""

@@ -21,7 +21,7 @@ from sycee.ledger.batch import AnswerTuple, first_result
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.server.observing import Durations
 from sycee.server.payments import answers
-from sycee.server.payments.answers import Answer
+from sycee.server.payments.answers import WHOLE, Answer
 from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, decode
 from sycee.server.payments.refusals import PayeeRefusal, answer_for_payer, payer_of
 from sycee.server.payments.senders import Sender, Senders, address_of
@@ -103,6 +103,9 @@ class PaymentsApp:
             answer = await self.answer(scope, receive)
             self._counts[answer.status] += 1
             self.durations.add(perf_counter() - began)
+            if answer.status < 300 and WHOLE in scope.get("extensions", ()):
+                await send({"type": WHOLE, "status": answer.status, "headers": answer.headers, "body": answer.body})
+                return
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
