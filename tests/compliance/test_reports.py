@@ -21,7 +21,7 @@ from sycee.compliance import declarations, library
 from sycee.compliance.facts import Assurance, Waiver
 from sycee.compliance.judging.judge import Judge
 from sycee.compliance.profiles import Library
-from sycee.compliance.reports import grouping, html, json_report, junit, picture, sarif, text
+from sycee.compliance.reports import html, json_report, junit, picture, sarif, text
 from sycee.compliance.reports.summary import JudgedNetwork, value_text
 from sycee.compliance.verdicts import Evidence, Finding, Force, Report, Verdict
 from sycee.core.errors import IntegrityError, UsageError
@@ -552,40 +552,6 @@ def test_the_page_begins_with_what_stops(judged: JudgedNetwork) -> None:
     assert any(stops)
     assert "not applicable" in said
     assert said.count('<details class="fold" open>') == 1  # the participants
-
-
-def test_equal_findings_are_one_row() -> None:
-    missing = [
-        finding(
-            Verdict.UNKNOWN,
-            subject=f"bank-{n}",
-            message=f"Whether bank-{n} meets it is unknown: bank-{n}.state is not declared.",
-            missing=(f"bank-{n}.state",),
-        )
-        for n in range(3)
-    ]
-    other = finding(
-        Verdict.UNKNOWN, subject="bank-7", message="Whether bank-7 meets it is unknown: bank-1.state is not declared."
-    )
-    (group,) = grouping.unmet([*missing, other, finding(Verdict.PASS)])
-    assert group.subjects == ("bank-0", "bank-1", "bank-2", "bank-7")
-    assert [(each.text, each.subjects) for each in group.reasons] == [
-        ("its state is not declared.", ("bank-0", "bank-1", "bank-2")),
-        ("bank-1.state is not declared.", ("bank-7",)),
-    ]
-    (held,) = grouping.met([*missing, finding(Verdict.PASS), finding(Verdict.NOT_APPLICABLE)])
-    assert (held.verdict, held.subjects) == (Verdict.PASS, ("bank",))
-
-
-def test_findings_of_one_rule_that_stop_are_apart_from_those_that_advise() -> None:
-    groups = grouping.unmet(
-        [finding(Verdict.FAIL, Force.ADVISED), finding(Verdict.UNKNOWN), finding(Verdict.FAIL, subject="b")]
-    )
-    assert [(each.verdict, each.first.stops) for each in groups] == [
-        (Verdict.FAIL, True),
-        (Verdict.UNKNOWN, True),
-        (Verdict.FAIL, False),
-    ]
 
 
 def test_a_reader_filters_findings_without_a_script(judged: JudgedNetwork, tmp_path: Path) -> None:
