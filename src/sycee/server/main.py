@@ -27,7 +27,6 @@ from sycee.server.observing import json_logs
 from sycee.server.runtime import Runtime
 from sycee.server.service_manager import READY, STOPPING, notify
 from sycee.server.tables import SCHEMA
-from sycee.server.time_slice import shorten_time_slice
 
 # A handler of Python code may hold the interpreter for this long while a payment waits for it.
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -111,7 +110,6 @@ def serve_folder(
     `listen`.
     """
     config = Config.load(DataFolder(folder), options)
-    shorten_time_slice()  # before the bank starts its threads, which inherit it
     workers = int(config.text("signature_workers"))
     address = config.text("http_address")
     listening = listen(address)
