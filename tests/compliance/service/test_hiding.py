@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -89,7 +90,7 @@ def without_contradictions(network: Network) -> Network:
     for id in network.entities:
         network = without(network, id, ("sold", "accessible_to", "cross_border"))
     while found := consistency.contradictions(EffectiveNetwork(network, AT)):
-        id, _, name = found[0].facts[0].partition(".")
+        id, name = re.split(r"[.\[]", found[0].facts[0])[:2]
         network = without(network, id, (name,))
     return network
 
@@ -139,8 +140,9 @@ def test_hiding_apps_or_organisation_admits_no_participant(field: str) -> None:
 
 def test_the_worlds_of_the_property_are_of_both_kinds() -> None:
     found: Counter[str] = Counter()
-    for seed in range(90):
+    for seed in range(60):
         random, network, library = world(seed)
-        of_parties, permitted = outcomes(network, library, random.choice(("flow-0", "flow-1")), asked(random))
+        flow, facts = random.choice(("flow-0", "flow-1")), asked(random)
+        of_parties, permitted = outcomes(without_contradictions(without(network, flow, facts)), library, flow, facts)
         found.update([*of_parties, permitted])
     assert min(found[each] for each in (admission.ADMIT, admission.REFUSE, screening.PERMITTED, screening.REFUSED)) > 5
