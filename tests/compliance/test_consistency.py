@@ -115,15 +115,15 @@ def changed(made: Network, id: str, **facts: Any) -> Network:
         ({"purpose": "support", "classes": (), "persons_12m": 7}, "impersonal", ("pay.classes", "pay.persons_12m")),
         ({"purpose": "support", "classes": ("valuable-ip",), "subject_states": (), "persons_12m": 0}, "", ()),
         ({"purpose": "support", "classes": ("valuable-ip", "important"), "subject_states": ("AA",)}, "", ()),
-        ({"persons_12m": 0}, "nobody-counted", ("pay.persons_12m", "pay.classes")),
+        ({"persons_12m": 0}, "zero-persons", ("pay.persons_12m", "pay.classes")),
         (
             {"classes": ("financial", "genetic"), "subject_states": ("AA",), "persons_12m": 0},
-            "nobody-counted",
+            "zero-persons",
             ("pay.persons_12m", "pay.classes", "pay.subject_states"),
         ),
         (
             {"classes": ("financial",), "subject_states": ("AA",), "persons_12m": 0},
-            "nobody-counted",
+            "zero-persons",
             ("pay.persons_12m", "pay.subject_states"),
         ),
         ({"persons_12m": 1}, "", ()),
@@ -345,7 +345,7 @@ def test_a_participant_that_counts_nobody_has_no_flow_about_persons(
 ) -> None:
     made = changed(changed(declared(), "pay", **facts), "bank", **counts)
     found = consistency.contradictions(EffectiveNetwork(made, AT))
-    assert [each.facts for each in found if each.check == "nobody-counted"] == ([paths] if paths else [])
+    assert [each.facts for each in found if each.check == "zero-persons"] == ([paths] if paths else [])
 
 
 def test_persons_abroad_names_the_facts_that_are_abroad() -> None:

@@ -100,23 +100,23 @@ def _foreign_legs(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradic
         yield Contradiction("foreign-leg", flow.id, text, facts)
 
 
-def _counts_nobody(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
+def _zero_persons(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
     """Find a count of no persons, of a flow or of its parties, although the flow is about persons."""
     classes = flow.value_on("classes", network.at)
     personal = set(classes if isinstance(classes, tuple) else ()).intersection(OF_SOMEBODY)
     facts = [f"{flow.id}.classes"] if personal else []
     facts += [f"{flow.id}.subject_states"] if flow.value_on("subject_states", network.at) else []
     if facts and flow.value_on("persons_12m", network.at) == 0:
-        text = f"{flow.id} is about persons, and declares that it is about none in twelve months"
-        yield Contradiction("nobody-counted", flow.id, text, (f"{flow.id}.persons_12m", *facts))
+        text = f"{flow.id} is about persons, and declares 0 persons in twelve months"
+        yield Contradiction("zero-persons", flow.id, text, (f"{flow.id}.persons_12m", *facts))
     if not personal:
         return
     for end in ("from", "to"):
         party = network.network.entities.get(str(flow.value_on(end, network.at)))
         if party is not None and party.value_on("persons_handled", network.at) == 0:
-            text = f"{flow.id} is about persons, and {party.id} declares that it handles data of none"
+            text = f"{flow.id} is about persons, and {party.id} declares that it handles data of 0 persons"
             paths = (f"{party.id}.persons_handled", f"{flow.id}.classes")
-            yield Contradiction("nobody-counted", flow.id, text, paths)
+            yield Contradiction("zero-persons", flow.id, text, paths)
     sender, abroad = _sent_abroad(network, flow)
     if sender is None or not abroad:
         return
@@ -125,7 +125,7 @@ def _counts_nobody(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradi
     zero = _SENT_ABROAD[0] if not zero and of_any == 0 and not of_sensitive else zero
     if zero:
         text = f"{flow.id} is about persons and goes abroad by {abroad[0]}, and {sender.id} declares {zero} 0"
-        yield Contradiction("nobody-counted", flow.id, text, (f"{sender.id}.{zero}", f"{flow.id}.classes", *abroad))
+        yield Contradiction("zero-persons", flow.id, text, (f"{sender.id}.{zero}", f"{flow.id}.classes", *abroad))
 
 
 def _persons_abroad(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:
@@ -207,7 +207,7 @@ def _places(network: EffectiveNetwork, cloud: Entity) -> Iterator[Contradiction]
 
 
 _CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
-    FLOW: (_claims, _impersonal, _sales, _foreign_legs, _counts_nobody, _persons_abroad, _deleted, _readers),
+    FLOW: (_claims, _impersonal, _sales, _foreign_legs, _zero_persons, _persons_abroad, _deleted, _readers),
     ORGANISATION: (_shares,),
     CLOUD: (_places,),
 }
