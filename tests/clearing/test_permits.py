@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -208,6 +210,22 @@ def test_both_sides_with_the_same_uetr_are_screened(desk: tuple[Place, Path]) ->
     declared.exclude(place.bank, folder, ["owner-of-middle"])
     place.bank.clearing.permits.renew()
     assert [reason(place, each) for each in (90, 91)] == [("refused", "RR04")] * 2
+
+
+def test_callers_at_the_same_time_ask_once(desk: tuple[Place, Path]) -> None:
+    place, _ = desk
+    for number in range(300, 340):
+        place.send(NORTH_BANK, Sent(number, EAST_BANK, 1_00, passes=DIRECT))
+    together = threading.Barrier(4)
+
+    def ask() -> int:
+        together.wait()
+        return place.bank.clearing.permits.ask()[0]
+
+    with ThreadPoolExecutor(4) as threads:
+        counts = [each.result() for each in [threads.submit(ask) for _ in range(4)]]
+    stored = declared.compliance_of(place.bank).screenings
+    assert (sum(counts), {len(stored(uetr(number))) for number in range(300, 340)}) == (40, {1})
 
 
 def test_a_permit_ends_with_its_day(desk: tuple[Place, Path]) -> None:

@@ -117,7 +117,7 @@ def test_rows_that_exist_may_be_inserted_in_bulk_again(engine: Engine) -> None:
         "kind": "a kind",
         "number": 7 + np.arange(size, dtype=np.uint16),
         "owner": [f"owner {at}" for at in range(size)],
-        "at_ns": 10**18 + (np.arange(size) % 3) * 10**17,
+        "at_ns": np.array([-(1 << 63), 0, (1 << 63) - 1, -1], np.int64)[np.arange(size) % 4],
     }
     first = {name: each if isinstance(each, str) else each[:150] for name, each in columns.items()}
     later = {**columns, "at_ns": np.full(size, 5, np.uint8)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,9 +17,11 @@ from sycee.clearing import events, inbox
 from sycee.clearing.payments import uetr_text
 from sycee.clearing.tables import CHAINS, CLEARED, PAIRS, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID
 from sycee.compliance.enforcement import reason_codes
-from sycee.compliance.enforcement.screening import ComplianceRecord, Screened
+from sycee.compliance.enforcement.screening import ComplianceRecord
 from sycee.compliance.enforcement.service import Compliance
+from sycee.compliance.enforcement.transfer_groups import ScreenedGroup, TransferGroup
 from sycee.core import money
+from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.database.bulk import update_columns
 from sycee.database.stores import Stores
@@ -25,7 +29,6 @@ from sycee.database.transactions import reading, write
 
 if TYPE_CHECKING:
     from sycee.clearing.chains import Chain
-    from sycee.iso20022.credit_transfers import CreditTransfer
 
 ASKED_MAX: Final = 100_000  # payments of one transaction of compliance
 _BY: Final = "clearing house"
@@ -37,6 +40,7 @@ class Permits:
 
     def __init__(self, stores: Stores, compliance: Compliance | None) -> None:
         self._stores, self._compliance = stores, compliance
+        self._asking = threading.Lock()
 
     def renew(self) -> None:
         """Ask again about all payments whose permit may not hold any more, and about those that have none."""
@@ -68,8 +72,12 @@ class Permits:
         """
         if self._compliance is None:
             return self._permit_all(), 0
+        with self._asking:  # two callers would ask about the same payments
+            return self._ask(self._compliance)
+
+    def _ask(self, compliance: Compliance) -> tuple[int, int]:
         permitted = refused = 0
-        if not self._waits() or not all(self._compliance.versions(kind) for kind in ("network", "library")):
+        if not self._waits() or not all(compliance.versions(kind) for kind in ("network", "library")):
             return permitted, refused
         names = ("number", "uetr", "currency", "minor", "back_currency", "back_minor")
         columns = (PERMITS.c.chain, PERMITS.c.back_chain, PAIRS.c.uetr.label("back_uetr"))
@@ -89,13 +97,11 @@ class Permits:
                 _read_chains(connection, wanted - chains.keys(), chains)
             if not rows:
                 return permitted, refused
-            asked = _asked(rows, chains)
-            answers = self._compliance.screen_transfers([(uetr, transfer) for _, uetr, transfer in asked], by=_BY)
-            kept: dict[int, list[Screened]] = {}
-            for (number, *_), answer in zip(asked, answers, strict=True):
-                kept.setdefault(number, []).extend(answer.decisions)
-            good = write(self._stores.engine, partial(_store, answers=kept, clock=self._stores.clock))
-            permitted, refused = permitted + good, refused + len(kept) - good
+            places, groups = _groups(rows, chains)
+            decided = compliance.screen_groups(groups, by=_BY)
+            answers = _answers([row.number for row in rows], places, decided)
+            good = write(self._stores.engine, partial(_store, answers=answers, clock=self._stores.clock))
+            permitted, refused = permitted + good, refused + len(rows) - good
 
     def withdraw_stale(self) -> int:
         """Let payments wait for a permit again whose permit may not hold any more; return their number.
@@ -134,21 +140,66 @@ class Permits:
         return datetime.fromtimestamp(read_ns(self._stores.clock) / 1e9, UTC).date().isoformat()
 
 
-def _asked(rows: Sequence[Any], chains: Mapping[int, Chain]) -> list[tuple[int, str, CreditTransfer]]:
-    """Return the transfers of payments with their numbers and UETRs, by which compliance keeps its records."""
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The answers of compliance in columns of n payments. `reasons`: "" for a payment that is permitted.
+
+    `until_days`: ISO 8601, "" for no end. `network`, `library`: by whose versions all permits are, "" without one.
+    """
+
+    numbers: Array
+    digests: Array
+    until_days: Array
+    reasons: Array
+    network: str
+    library: str
+
+
+def _groups(rows: Sequence[Any], chains: Mapping[int, Chain]) -> tuple[list[Array], list[TransferGroup]]:
+    """Return the transfers of payments by side, chain and currency, and the indexes of the payments of each group.
+
+    Groups of the other sides are last. UETRs are the references, by which compliance keeps its records.
+    """
     from sycee.iso20022.elements import Amount
 
-    asked = []
-    for row in rows:
-        for uetr, chain, currency, minor in (
-            (row.uetr, row.chain, row.currency, row.minor),
-            (row.back_uetr or row.uetr, row.back_chain, row.back_currency, row.back_minor),
-        ):
-            if chain:
-                text = uetr_text(uetr)
-                amount = Amount(money.currency_of(currency).code, minor)
-                asked.append((row.number, text, chains[chain].transfer(text, amount)))
-    return asked
+    alike: dict[tuple[int, int, int], tuple[list[int], list[str], list[int]]] = {}
+    for at, (_, uetr, currency, minor, back_currency, back_minor, chain, back_chain, back_uetr) in enumerate(rows):
+        for key, each, amount in (
+            ((0, chain, currency), uetr, minor), ((1, back_chain, back_currency), back_uetr or uetr, back_minor),
+        ):  # fmt: skip
+            if key[1]:
+                places, uetrs, minors = alike.setdefault(key, ([], [], []))
+                places.append(at)
+                uetrs.append(uetr_text(each))
+                minors.append(amount)
+    groups = []
+    for (_, chain, currency), (_, uetrs, minors) in sorted(alike.items()):
+        transfer = chains[chain].transfer("", Amount(money.currency_of(currency).code, 0))
+        groups.append(TransferGroup(transfer, uetrs, minors))
+    return [np.array(places) for _, (places, _, _) in sorted(alike.items())], groups
+
+
+def _answers(numbers: Sequence[int], places: Sequence[Array], decided: Sequence[Sequence[ScreenedGroup]]) -> _Answers:
+    """Join the answers to all requests of each payment: `places` are the indexes of the payments of each group."""
+    empty = np.full(len(numbers), "", object)
+    digests, days, reasons, network, library = empty.copy(), empty.copy(), empty.copy(), "", ""
+    for at, group in zip(places, decided, strict=True):
+        for part in group:
+            rows = at[part.rows]
+            texts = np.array([" ".join(each) for each in zip(*part.digests, strict=True)], object)
+            before = digests[rows]
+            digests[rows] = np.where(before == "", texts, before + " " + texts)
+            refused = [each.reason_code for each in part.decisions if not isinstance(each, ComplianceRecord)]
+            if refused:
+                reasons[rows] = [reason_codes.first_code((each, *refused)) for each in reasons[rows]]
+                continue
+            results = [each.result for each in part.decisions if isinstance(each, ComplianceRecord)]
+            ends = [each.until.isoformat() for each in results if each.until]
+            if ends:
+                days[rows] = [min(each, *ends) if each else min(ends) for each in days[rows]]
+            inputs = results[0].inputs  # one transaction of compliance judges by the same versions
+            network, library = inputs.network, inputs.library
+    return _Answers(np.array(numbers), digests, days, reasons, network, library)
 
 
 def _read_chains(connection: Connection, numbers: Iterable[int], into: dict[int, Chain]) -> None:
@@ -161,29 +212,24 @@ def _read_chains(connection: Connection, numbers: Iterable[int], into: dict[int,
         into |= {number: parse(text) for number, text in connection.execute(query)}
 
 
-def _store(connection: Connection, answers: Mapping[int, Sequence[Screened]], clock: Clock) -> int:
+def _store(connection: Connection, answers: _Answers, clock: Clock) -> int:
     """Write the answers of compliance and the states that follow; return the number of payments that it permits.
 
     Senders of refused payments get an event. A payment that was cancelled meanwhile stays so.
     """
-    numbers = np.fromiter(answers, np.int64, len(answers))
-    permits: dict[str, list[str]] = {"digests": [], "network": [], "library": [], "until_day": []}
-    bad: list[dict[str, Any]] = []
-    for number, decisions in answers.items():
-        results = [each.result for each in decisions if isinstance(each, ComplianceRecord)]
-        network = library = day = ""
-        if len(results) < len(decisions):
-            bad.append({"at": number, "why": reason_codes.first_code(each.reason_code for each in decisions)})
-        else:
-            day = min((each.until.isoformat() for each in results if each.until), default="")
-            inputs = results[0].inputs  # one transaction of compliance judges by the same versions
-            network, library = inputs.network, inputs.library
-        permits["digests"].append(" ".join([each.digest for each in decisions]))
-        permits["network"].append(network)
-        permits["library"].append(library)
-        permits["until_day"].append(day)
-    update_columns(connection, PERMITS, {"payment": numbers, **permits}, key="payment")
-    good = np.setdiff1d(numbers, [each["at"] for each in bad])
+    is_good = answers.reasons == ""
+    numbers, good = answers.numbers, answers.numbers[is_good]
+    columns = {
+        "payment": numbers, "digests": answers.digests.tolist(),
+        "until_day": np.where(is_good, answers.until_days, "").tolist(),
+        "network": np.where(is_good, answers.network, "").tolist(),
+        "library": np.where(is_good, answers.library, "").tolist(),
+    }  # fmt: skip
+    update_columns(connection, PERMITS, columns, key="payment")
+    bad = [
+        {"at": number, "why": reason}
+        for number, reason in zip(numbers[~is_good].tolist(), answers.reasons[~is_good], strict=True)
+    ]
     state = _state_from(read_ns(clock))
     for run in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if good.size else ():
         chosen = PAYMENTS.c.number.between(int(run[0]), int(run[-1])) & (PAYMENTS.c.state == VALID)

@@ -12,10 +12,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sycee.core.arrays import Array, Bytes
+from sycee.core.limits import I64_MAX
 from sycee.database.engines import is_sqlite
 
-# (n, width) uint8: n byte strings of one length. (n,) integers from 0. A list: n texts or byte strings. Any other value
-# is that of all rows.
+# (n, width) uint8: n byte strings of one length. (n,) integers of 64 bits. A list: n texts or byte strings. Any other
+# value is that of all rows.
 Values: TypeAlias = Any
 
 # The row numbers from 0 to the parameter. SQLite has no series of numbers besides this one.
@@ -149,6 +150,9 @@ def _expression(values: Values) -> tuple[str, tuple[Any, ...]]:
         most = int(distances.max(initial=0))
         if not most:
             return "?", (least,)
+        if most > I64_MAX:  # SQLite has no digits of a larger number
+            (high, of_high), (low, of_low) = _expression(values >> 32), _expression(values & 0xFFFF_FFFF)
+            return f"({high}) * {1 << 32} + ({low})", (*of_high, *of_low)
         if most == len(values) - 1 and (np.diff(distances) == 1).all():
             return "? + at", (least,)
         width = next(width for width in _WIDTHS if most < 10**width)

@@ -14,6 +14,7 @@ from tests.iso20022.messages import changed as message
 from sycee.compliance import declarations
 from sycee.compliance.enforcement.payment_messages import Directory, requests, status_report
 from sycee.compliance.enforcement.screening import PaymentRequest, UnreadableFlow
+from sycee.compliance.enforcement.transfer_groups import TransferGroup
 from sycee.compliance.facts import Network
 from sycee.core.errors import UsageError
 from sycee.iso20022.credit_transfers import Agent, parse
@@ -231,6 +232,42 @@ def test_nothing_of_a_bad_message_is_stored(small: Desk) -> None:
     with pytest.raises(MessageError):
         admit(small).compliance.screen_message(message(CUSTOMERS, (">1234.50<", ">x<")), by="gateway")
     assert small.compliance.screenings(UETR) == []
+
+
+@pytest.mark.parametrize("reads_amounts", [False, True])
+def test_groups_of_transfers_are_decided_as_one_by_one(small: Desk, reads_amounts: bool) -> None:
+    """One group is permitted or is divided by amounts, one is refused, and one names a bank that nobody declared."""
+    if reads_amounts:
+        small.add(rule("small", "flow", 'require = [{ fact = "amount_minor", test = "at-most", limit = 2 }]'))
+    admit(small)
+    between = "<IntrmyAgt1><FinInstnId><BICFI>BANKZZZZ</BICFI></FinInstnId></IntrmyAgt1><ChrgBr>"
+    groups = []
+    for text in (CUSTOMERS, INSTITUTIONS, message(CUSTOMERS, ("<ChrgBr>", between))):
+        transfer = parse(text.encode() if isinstance(text, str) else text).transactions[0]
+        groups.append(TransferGroup(transfer, [f"{len(groups)}-{minor}" for minor in range(5)], [1, 3, 2, 3, 1]))
+    found = small.compliance.screen_groups(groups, by="gateway")
+    outcomes, stored = set(), []
+    for group, parts in zip(groups, found, strict=True):
+        assert sorted(row for part in parts for row in part.rows) == list(range(5))
+        for part in parts:
+            for at, row in enumerate(part.rows):
+                amount = replace(group.transfer.amount, minor=group.minors[row])
+                one = (group.references[row], replace(group.transfer, amount=amount))
+                stored.append(small.compliance.screenings(group.references[row]))
+                (alone,) = small.compliance.screen_transfers([one], by="gateway")
+                assert [each[at] for each in part.digests] == [each.digest for each in alone.decisions]
+                assert [each.record for each in stored[-1]] == [each.record for each in alone.decisions]
+                outcomes.add((alone.outcome, {each.outcome for each in part.decisions} == {"permitted"}))
+    assert outcomes == {("permitted", True), ("refused", False)}
+    assert len(found[0]) == (3 if reads_amounts else 1)
+
+
+def test_a_group_with_a_reference_that_cannot_be_stored_is_not_stored(small: Desk) -> None:
+    admit(small)
+    (transfer,) = parse(CUSTOMERS.encode()).transactions
+    with pytest.raises(UsageError, match="cannot store"):
+        small.compliance.screen_groups([TransferGroup(transfer, ["good", "a\0"], [1, 1])], by="gateway")
+    assert small.compliance.screenings("good") == []
 
 
 # --- the report of the status ---

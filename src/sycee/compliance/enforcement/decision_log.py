@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
 
+import numpy as np
 from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.engine import Connection
 
@@ -16,10 +17,11 @@ from sycee.compliance import declarations
 from sycee.compliance.enforcement import screening, versions
 from sycee.compliance.enforcement.admission import Admission
 from sycee.compliance.enforcement.decisions import Decision
-from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, Screened
+from sycee.compliance.enforcement.screening import STORED_OUTCOMES, AdmissionStatus, ScreenedAlike
 from sycee.compliance.enforcement.tables import ADMISSIONS, APPEAL_DECISIONS, APPEALS, CONTENTS, ROUNDS, SCREENINGS
 from sycee.compliance.enforcement.versions import CurrentVersions, Stamp
 from sycee.core.errors import UsageError, require
+from sycee.database.bulk import insert_columns
 
 CAUSE_REQUEST: Final = "asked"
 CAUSE_REJUDGED: Final = "judged-again"
@@ -116,27 +118,21 @@ def last_round(connection: Connection) -> Round | None:
     return Round(network, library, date.fromisoformat(day), *rest)
 
 
-def add_screenings(connection: Connection, made: Sequence[Screened], forms: Sequence[str], stamp: Stamp) -> None:
-    """Store decisions about payments, each with the form of its record. Equal forms are stored once."""
-    own = asdict(stamp)
-    digests: dict[str, str] = {}
-    rows = []
-    for decision, form in zip(made, forms, strict=True):
-        digest = digests.get(form)
-        if digest is None:
-            digest = digests[form] = declarations.text_digest(form.encode())
-        rows.append(
-            {
-                "payment": decision.payment,
-                "form": digest,
-                "digest_start": _start(decision.digest),
-                "outcome": STORED_OUTCOMES[decision.outcome],
-                **own,
-            }
-        )
-    if rows:
-        versions.add_contents(connection, {digest: form for form, digest in digests.items()})
-        connection.execute(insert(SCREENINGS), rows)
+def add_screenings(connection: Connection, made: Sequence[ScreenedAlike], stamp: Stamp) -> None:
+    """Store records about payments, in order. Equal forms are stored once."""
+    digests = {form: declarations.text_digest(form.encode()) for form in {each.form for each in made}}
+    payments = [payment for each in made for payment in each.payments]
+    if not payments:
+        return
+    versions.add_contents(connection, {digest: form for form, digest in digests.items()})
+    columns = {
+        "payment": payments,
+        "form": [digest for each in made for digest in [digests[each.form]] * len(each.payments)],
+        "digest_start": np.array([_start(digest) for each in made for digest in each.digests], np.int64),
+        "outcome": [word for each in made for word in [STORED_OUTCOMES[each.outcome]] * len(each.payments)],
+        **asdict(stamp),
+    }
+    insert_columns(connection, SCREENINGS, columns)
 
 
 def screenings(connection: Connection, payment: str) -> list[StoredDecision]:

@@ -91,6 +91,10 @@ class JudgeCache:
         except (AttributeError, TypeError, ValueError, RecursionError):
             return None
 
+    def reads(self, name: str) -> bool:
+        """Return whether payments that differ in a number of their flow alone may get different results."""
+        return name not in self._unread_numbers
+
     @cached_property
     def _unread_numbers(self) -> frozenset[str]:
         """The flow's numbers that no rule reads, each valid from 0 on."""

@@ -187,7 +187,7 @@ class RecordWriter:
     """Decides about payments that differ only in their reference: same result, same status of the parties.
 
     The record is made once, with a reference that occurs nowhere else in it. Those of others differ in that text and
-    in the digest. `form` is the part that all share, as it is stored.
+    in the digest. `form` is the part that all share, as it is stored; `outcome` is that of all.
     """
 
     def __init__(self, result: FlowResult, statuses: Sequence[AdmissionStatus]) -> None:
@@ -201,47 +201,79 @@ class RecordWriter:
             reference += "."
         self.form = stored_form(sample)
         self._hash, self._digested_tail = blake3(parts[0]), parts[1]
-        self._decision = type(sample)
+        self._decision, self.outcome = type(sample), sample.outcome
         self._fields = [(each.name, getattr(sample, each.name)) for each in fields(sample) if each.name != "payment"]
+
+    def digest(self, payment: str) -> str:
+        """Return the digest of the record about one payment."""
+        hashed = self._hash.copy()
+        hashed.update(encode_basestring(payment).encode() + self._digested_tail)
+        return hashed.hexdigest()
 
     def decide(self, payment: str) -> ComplianceRecord | Refusal:
         """Return the decision about one payment."""
-        hashed = self._hash.copy()
-        hashed.update(encode_basestring(payment).encode() + self._digested_tail)
         # Not `vars(decision)`: a dictionary for each decision makes garbage collections frequent, and each visits the
         # whole network.
         decision = object.__new__(self._decision)
         for name, value in self._fields:
             object.__setattr__(decision, name, value)
         object.__setattr__(decision, "payment", payment)
-        object.__setattr__(decision, "digest", hashed.hexdigest())  # instead of from the whole record
+        object.__setattr__(decision, "digest", self.digest(payment))  # instead of from the whole record
         return decision
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenedAlike:
+    """Decisions about payments whose records differ in reference and digest alone. `form`: as of `stored_form`."""
+
+    payments: Sequence[str]
+    digests: Sequence[str]
+    outcome: str
+    form: str
+
+
+class RecordWriters:
+    """Decides about payments by their results, with one writer for each result. Keep the results while it is used.
+
+    `status` is called once for each party.
+    """
+
+    def __init__(self, status: Callable[[str], AdmissionStatus]) -> None:
+        self._status = status
+        self._statuses: dict[str, AdmissionStatus] = {}
+        self._writers: dict[int, RecordWriter] = {}  # by the identity of the result
+
+    def decide(self, payment: str, result: FlowResult | UnreadableFlow) -> Screened:
+        """Return the decision about one payment. An unreadable flow is the decision itself."""
+        return result if isinstance(result, UnreadableFlow) else self._writer(result).decide(payment)
+
+    def records(self, payments: Sequence[str], result: FlowResult | UnreadableFlow) -> ScreenedAlike:
+        """Return the records about payments of one result, as they are stored; about one, of an unreadable flow."""
+        if isinstance(result, UnreadableFlow):
+            return ScreenedAlike([result.payment], [result.digest], result.outcome, stored_form(result))
+        writer = self._writer(result)
+        return ScreenedAlike(payments, [writer.digest(each) for each in payments], writer.outcome, writer.form)
+
+    def _writer(self, result: FlowResult) -> RecordWriter:
+        writer = self._writers.get(id(result))
+        if writer is None:
+            for party in result.parties:
+                if party not in self._statuses:
+                    self._statuses[party] = self._status(party)
+            writer = RecordWriter(result, [self._statuses[each] for each in result.parties])
+            self._writers[id(result)] = writer
+        return writer
 
 
 def decide_many(
     requests: Sequence[PaymentRequest],
     results: Sequence[FlowResult | UnreadableFlow],
     status: Callable[[str], AdmissionStatus],
-) -> tuple[list[Screened], list[str]]:
-    """Return the decision for each request, and the form of each record. `status` is called once for each party."""
-    statuses: dict[str, AdmissionStatus] = {}
-    writers: dict[int, RecordWriter] = {}  # by the identity of the result, which `results` keeps
-    made: list[Screened] = []
-    forms: list[str] = []
-    for request, result in zip(requests, results, strict=True):
-        if isinstance(result, UnreadableFlow):
-            made.append(result)
-            forms.append(stored_form(result))
-            continue
-        writer = writers.get(id(result))
-        if writer is None:
-            for party in result.parties:
-                if party not in statuses:
-                    statuses[party] = status(party)
-            writer = writers[id(result)] = RecordWriter(result, [statuses[each] for each in result.parties])
-        made.append(writer.decide(request.payment))
-        forms.append(writer.form)
-    return made, forms
+) -> tuple[list[Screened], list[ScreenedAlike]]:
+    """Return the decision for each request, and its record. `status` is called once for each party."""
+    writers = RecordWriters(status)
+    pairs = [(request.payment, result) for request, result in zip(requests, results, strict=True)]
+    return [writers.decide(*each) for each in pairs], [writers.records([one], result) for one, result in pairs]
 
 
 def stored_form(decision: Screened) -> str:

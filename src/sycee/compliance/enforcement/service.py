@@ -35,6 +35,7 @@ from sycee.compliance.enforcement import (
     payment_messages,
     proofs,
     screening,
+    transfer_groups,
     versions,
 )
 from sycee.compliance.enforcement.admission import Admission, Change
@@ -46,10 +47,12 @@ from sycee.compliance.enforcement.screening import (
     AdmissionStatus,
     FlowResult,
     PaymentRequest,
+    RecordWriters,
     Screened,
     UnreadableFlow,
 )
 from sycee.compliance.enforcement.tables import LIBRARY, NETWORK, SCHEMA
+from sycee.compliance.enforcement.transfer_groups import ScreenedGroup, TransferGroup
 from sycee.compliance.enforcement.version_cache import VersionCache
 from sycee.compliance.enforcement.versions import CurrentVersions, File, Stamp, Version
 from sycee.compliance.facts import Network, Waiver, says_something, waiver_days_max
@@ -405,6 +408,26 @@ class Compliance:
             for (_, transfer), count in zip(transfers, counts, strict=True)
         ]
 
+    def screen_groups(self, groups: Sequence[TransferGroup], *, by: str) -> list[list[ScreenedGroup]]:
+        """Decide about groups of transfers, each equal but for references and amounts, in one transaction.
+
+        Decisions, records and digests are those of `screen_transfers`. The transfers of a group are judged once if no
+        rule reads amounts.
+        """
+        stamp = self._stamp(by)
+
+        def build(current: CurrentVersions) -> list[list[transfer_groups.Judged]]:
+            cache = self._judge_cache(current, stamp)
+            return [list(transfer_groups.judged(cache, each)) for each in groups]
+
+        def store(connection: Connection, judged: list[list[transfer_groups.Judged]]) -> list[list[ScreenedGroup]]:
+            writers = RecordWriters(partial(decision_log.admission_status, connection))
+            made = [transfer_groups.decided(*each, writers) for each in zip(groups, judged, strict=True)]
+            decision_log.add_screenings(connection, [one for _, records in made for one in records], stamp)
+            return [decisions for decisions, _ in made]
+
+        return self._store_if_current(versions.current, build, store)
+
     def _screen(self, requests: Callable[[JudgeCache], Sequence[PaymentRequest]], by: str) -> list[Screened]:
         stamp = self._stamp(by)
 
@@ -414,8 +437,8 @@ class Compliance:
             return asked, cache.screening_results(asked)
 
         def store(connection: Connection, judged: _Judged) -> list[Screened]:
-            made, forms = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
-            decision_log.add_screenings(connection, made, forms, stamp)
+            made, records = screening.decide_many(*judged, partial(decision_log.admission_status, connection))
+            decision_log.add_screenings(connection, records, stamp)
             return made
 
         return self._store_if_current(versions.current, build, store)
