@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from tests.clearing.declared import admit_all
+from tests.clearing.test_permits import DIRECT
+from tests.clearing.world import EAST_BANK, NORTH_BANK, Sent, place
 from tests.database.places import opened
 
 from sycee.clearing import inbox, tables
 from sycee.database.migrations import upgrade
+
+_ALL_ROWS: Final = re.compile(r"SCAN (clearing_(payments|messages|deliveries|permits|members|inbox)|[a-z])")
 
 
 def test_migrations_make_the_tables_of_this_release(where: str) -> None:
@@ -54,3 +60,30 @@ def test_payments_of_a_participant_are_found_by_indexes(tmp_path: Path) -> None:
         with engine.connect() as connection:
             plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}"))
     assert ("clearing_payments_sender" in plan, "clearing_payments_receiver" in plan) == (True, True), plan
+
+
+def test_no_step_of_a_payment_reads_all_payments(tmp_path: Path) -> None:
+    """Permits, bookings, ends and answers find their payments by indexes, however many payments have ended."""
+    scans = set()
+
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, is_many: bool) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            chosen = parameters[0] if is_many else parameters
+            plan = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", chosen)
+            scans.update((step[3], statement) for step in plan if _ALL_ROWS.fullmatch(step[3]))
+
+    with place(tmp_path, compliance="true") as house:
+        admit_all(house.bank, tmp_path)
+        clearing = house.bank.clearing
+        sqlalchemy.event.listen(house.bank.stores.engine, "before_cursor_execute", explain)
+        house.send(NORTH_BANK, *(Sent(at, EAST_BANK, 60_00, passes=DIRECT) for at in range(3)))
+        assert clearing.permits.ask() == (3, 0)
+        assert house.release()[0] == 1
+        house.send(EAST_BANK, Sent(9, NORTH_BANK, 120_00, passes=DIRECT[::-1]))
+        assert house.settle(seconds=0.05).payments >= 2
+        clearing.permits.renew()
+        clearing.payments.queue_due()
+        clearing.payments.end_overdue()
+        clearing.payments.cancel_waiting()
+        clearing.payments.mark_answered([each.number for each in clearing.payments.unanswered()])
+    assert scans == set()

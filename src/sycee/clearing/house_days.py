@@ -39,6 +39,7 @@ from sycee.clearing.tables import (
     ROUNDS,
     SETTLED,
     WAITING,
+    in_states,
 )
 from sycee.clearing.waiting import Nodes, bookable, legs_of, waiting
 from sycee.core.clock import read_ns
@@ -263,7 +264,7 @@ class _Turn:
         self._block(day)
         now_ns = read_ns(self._stores.clock)
         failed = sqlalchemy.select(DEFAULTS.c.participant).where(DEFAULTS.c.day == day.day)
-        mine = (PAYMENTS.c.number <= day.last) & (PAYMENTS.c.from_ns <= day.close_ns) & PAYMENTS.c.state.in_(WAITING)
+        mine = (PAYMENTS.c.number <= day.last) & (PAYMENTS.c.from_ns <= day.close_ns) & in_states(*WAITING)
         reason = sqlalchemy.case((PAYMENTS.c.sender.in_(failed), reasons.NO_MONEY), else_=reasons.TOO_LATE)
         statement = PAYMENTS.update().where(mine).values(state=CANCELLED, reason=reason)
 

@@ -25,6 +25,7 @@ from sycee.clearing.tables import (
     RETURNED,
     STATES,
     WAITING,
+    in_states,
 )
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound
@@ -139,14 +140,14 @@ class Payments:
 
     def queue_due(self) -> int:
         """Queue the cleared payments whose time has come; return their number."""
-        due = (PAYMENTS.c.state == CLEARED) & (PAYMENTS.c.from_ns <= read_ns(self._stores.clock))
+        due = in_states(CLEARED) & (PAYMENTS.c.from_ns <= read_ns(self._stores.clock))
         statement = PAYMENTS.update().where(due).values(state=QUEUED)
         return write(self._stores.engine, lambda connection: connection.execute(statement).rowcount)
 
     def end_overdue(self) -> int:
         """Cancel the waiting payments that were not booked by their end; return their number."""
         now_ns = read_ns(self._stores.clock)
-        over = PAYMENTS.c.state.in_(WAITING) & (PAYMENTS.c.until_ns > 0) & (PAYMENTS.c.until_ns <= now_ns)
+        over = in_states(*WAITING) & (PAYMENTS.c.until_ns > 0) & (PAYMENTS.c.until_ns <= now_ns)
         return self._cancel(over, reasons.TOO_LATE)
 
     def cancel(self, participant: int, uetrs: Sequence[str]) -> Sequence[Payment]:
@@ -166,7 +167,7 @@ class Payments:
 
     def cancel_waiting(self, participant: int | None = None) -> int:
         """Cancel all waiting payments, or those that a participant sent: at the end of a day, or at its default."""
-        chosen = PAYMENTS.c.state.in_(WAITING)
+        chosen = in_states(*WAITING)
         mine = sqlalchemy.true() if participant is None else PAYMENTS.c.sender == participant
         return self._cancel(chosen & mine, reasons.TOO_LATE)
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing import events, inbox
 from sycee.clearing.payments import uetr_text
-from sycee.clearing.tables import CHAINS, CLEARED, PAIRS, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID
+from sycee.clearing.tables import CHAINS, CLEARED, PAIRS, PAYMENTS, PERMITS, QUEUED, REFUSED, VALID, in_states
 from sycee.compliance.enforcement import reason_codes
 from sycee.compliance.enforcement.screening import ComplianceRecord
 from sycee.compliance.enforcement.service import Compliance
@@ -85,7 +85,7 @@ class Permits:
             sqlalchemy.select(*(PAYMENTS.c[name] for name in names), *columns)
             .join(PERMITS, PERMITS.c.payment == PAYMENTS.c.number)
             .outerjoin(PAIRS, PAIRS.c.payment == PAYMENTS.c.number)
-            .where(PAYMENTS.c.state == VALID)
+            .where(in_states(VALID))
             .order_by(PAYMENTS.c.number)
             .limit(ASKED_MAX)
         )
@@ -115,7 +115,7 @@ class Permits:
         changed = (PERMITS.c.network != newest["network"]) | (PERMITS.c.library != newest["library"])
         over = (PERMITS.c.until_day != "") & (PERMITS.c.until_day <= self._today())
         stale = (PERMITS.c.digests == "") | changed | over
-        open_ = PAYMENTS.c.state.in_((CLEARED, QUEUED)) & (PAYMENTS.c.crossing == 1)
+        open_ = in_states(CLEARED, QUEUED) & (PAYMENTS.c.crossing == 1)
         chosen = sqlalchemy.select(PERMITS.c.payment).where(PERMITS.c.payment == PAYMENTS.c.number, stale)
         statement = PAYMENTS.update().where(open_, chosen.exists()).values(state=VALID)
         with reading(self._stores.engine) as connection:
@@ -125,7 +125,7 @@ class Permits:
 
     def _waits(self) -> bool:
         with reading(self._stores.engine) as connection:
-            query = sqlalchemy.select(PAYMENTS.c.number).where(PAYMENTS.c.state == VALID).limit(1)
+            query = sqlalchemy.select(PAYMENTS.c.number).where(in_states(VALID)).limit(1)
             return connection.scalar(query) is not None
 
     def _permit_all(self) -> int:
@@ -133,7 +133,7 @@ class Permits:
         if not self._waits():
             return 0
         state = _state_from(read_ns(self._stores.clock))
-        statement = PAYMENTS.update().where(PAYMENTS.c.state == VALID).values(state=state)
+        statement = PAYMENTS.update().where(in_states(VALID)).values(state=state)
         return write(self._stores.engine, lambda connection: connection.execute(statement).rowcount)
 
     def _today(self) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 from sycee.database.columns import DAY, DIGEST, MINOR, NS, NUMBER, Id128, required, state_column
@@ -225,10 +227,11 @@ PAYMENTS: Final = Table(
     *required(Text, "reason"),
     state_column(*STATES),
 )
-_OPEN_STATES: Final = PAYMENTS.c.state.in_((UNMATCHED, VALID, CLEARED, QUEUED, DECIDED))
+# SQLite uses this index only in queries that repeat its condition word for word, with the texts and not as parameters.
+OPEN_STATES: Final = ", ".join(f"'{each}'" for each in (UNMATCHED, VALID, CLEARED, QUEUED, DECIDED))
+_IS_OPEN: Final = PAYMENTS.c.state.in_([literal_column(each) for each in OPEN_STATES.split(", ")])
 Index(
-    "clearing_payments_open", PAYMENTS.c.state, PAYMENTS.c.number, sqlite_where=_OPEN_STATES,
-    postgresql_where=_OPEN_STATES,
+    "clearing_payments_open", PAYMENTS.c.state, PAYMENTS.c.number, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN
 )  # fmt: skip
 _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
@@ -412,3 +415,8 @@ DEFAULTS: Final = Table(
     Column("participant", Integer, primary_key=True),
     *required(Id128, "block"),
 )
+
+
+def in_states(*states: str) -> ColumnElement[bool]:
+    """Return the condition that a payment is in one of these states, which are open: an index finds it."""
+    return _IS_OPEN & PAYMENTS.c.state.in_(states)

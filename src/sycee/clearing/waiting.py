@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from sycee.clearing.house import Position
 from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.positions import Funds
+from sycee.clearing.tables import OPEN_STATES
 from sycee.core.arrays import Array, Bytes
 from sycee.database.columns import id_bytes
 from sycee.database.engines import is_sqlite
@@ -49,13 +50,13 @@ class Waiting:
 def waiting(
     connection: Connection, state: str, now_ns: int, *, most: int | None = None, priority_max: int = PRIORITY_MAX
 ) -> Waiting:
-    """Return payments in a state whose end has not come, at most `most`, oldest first.
+    """Return payments in an open state whose end has not come, at most `most`, oldest first.
 
     Their priority is at most `priority_max`.
     """
     limit = "" if most is None else f" LIMIT {most}"
     ends = "(p.until_ns = 0 OR p.until_ns > {0})"
-    where = f"p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
+    where = f"p.state IN ({OPEN_STATES}) AND p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
     return _read(connection, "clearing_payments p", where, (state, priority_max, now_ns))
 
 
