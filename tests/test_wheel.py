@@ -159,6 +159,7 @@ def test_the_core_commands_need_no_extra(installed: Path) -> None:
         "pdf": [["statement", "little", account, "--pdf", "x.pdf"]],
         "report": [["pilot", "luohu", "--scale", "0.002", "--report", "x.html"]],
         "iso20022": [["compliance", "screen", example, f"{example}/payment.xml"]],
+        "server": [["demo", "x"], ["serve", "x"]],
         "service": [["supply", "bank"], ["drop", "show", "bank", "x"], ["drop", "try", "x", "y", "--folder", "z"]],
     }
     calls = works + [words for each in lacks.values() for words in each]
