@@ -147,9 +147,13 @@ def test_conditions_about_states_are_checked(condition: declared.Document, says:
         ({"some": "purpose", "having": [{"fact": "state", "test": "declared"}]}, "is not a list of tables"),
         ({"some": "stored", "having": [{"fact": "stored.at", "test": "declared"}]}, 'has no "stored"'),
         ({"some": "stored"}, "having: missing"),
+        ({"fact": "currency", "test": "at-most", "limit": 5}, 'fact: "currency" is no number'),
+        ({"fact": "stored.at.state", "test": "at-least", "limit": 5}, 'fact: "stored.at.state" is no number'),
+        ({"fact": "purpose", "test": "is-true"}, 'fact: "purpose" is no fact that is true or false'),
+        ({"fact": "persons_12m", "test": "is-false"}, 'fact: "persons_12m" is no fact that is true or false'),
     ],
 )
-def test_conditions_about_one_element_are_checked(condition: declared.Document, says: str) -> None:
+def test_conditions_that_can_never_hold_are_refused(condition: declared.Document, says: str) -> None:
     document = test_schema.profile()
     document["rules"][0]["when"] = [condition]
     with pytest.raises(DocumentError) as raised:

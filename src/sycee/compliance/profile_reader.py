@@ -31,6 +31,12 @@ from sycee.core.documents import Table
 from sycee.core.errors import UsageError
 
 _STATE: Final = Field("", Type.STATE, "")
+# The type of fact that a test needs: with another it would always be false, or fail.
+_FACT_TYPES: Final = {
+    **dict.fromkeys((vocabulary.AT_MOST, vocabulary.AT_LEAST), Type.INTEGER),
+    **dict.fromkeys((vocabulary.IS_TRUE, vocabulary.IS_FALSE), Type.BOOLEAN),
+}
+_TYPE_NAMES: Final = {Type.INTEGER: "number", Type.BOOLEAN: "fact that is true or false"}
 
 
 def parse_profile(table: Table) -> Profile:
@@ -178,6 +184,10 @@ class _ProfileReader:
         if test == vocabulary.RETURNED_IN_TIME:
             zone: ZoneInfo = table.zone("zone")
             given = {"zone": zone.key, "weekend": _weekend(table), "holidays": self._holidays(table)}
+        wanted = _FACT_TYPES.get(test)
+        if wanted and any(field.type is not wanted for field in self._fields(table, roots)):
+            right = f"the path of a {_TYPE_NAMES[wanted]}"
+            raise table.error("fact", f"{documents.found(fact)} is no {_TYPE_NAMES[wanted]}", right=right)
         only = ("negate", "self_declared", *ARGUMENTS.get(test, ()))
         condition = read(Condition, table, only=only, fact=fact, test=test, **given)
         if test == vocabulary.SUM_AT_MOST:
