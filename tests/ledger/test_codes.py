@@ -29,7 +29,7 @@ from sycee.core.records.layout import (
     TransitState,
 )
 from sycee.core.records.operation_table import TABLE, Authority
-from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, Result
+from sycee.core.result_codes import FIRST_BINDING, PRECEDENCE, SIGNATURE_CODES, Result
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 LEDGER = (REFERENCE / "ledger.md").read_text(encoding="utf-8")
@@ -44,10 +44,6 @@ BLOCKS = {
     "Refused by the state": (Result.CURRENCY_EXISTS, Result.LINKED_FAILED),
     "Succeeded": (Result.CREATED, Result.CREATED),
 }
-# Codes of signatures, which are checked before the state machine.
-SIGNATURE_CODES = set(
-    PRECEDENCE[PRECEDENCE.index(Result.SIGNATURE_INVALID) : PRECEDENCE.index(Result.TWO_PERSONS_MUST_SIGN) + 1]
-)
 
 
 def section(start: str, end: str) -> str:

@@ -13,7 +13,7 @@ from sycee.bulk.tables import BAD_ROWS, DISCARDED, SETTLED
 from sycee.core.arrays import Array
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records.bulk_rows import BATCH_ROWS, Mode, RowCode
-from sycee.core.result_codes import Result
+from sycee.core.result_codes import SIGNATURE_CODES, Result
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.ledger.batch import first_codes
@@ -30,16 +30,7 @@ UNBOUND: Final = np.array(
 )
 # Those of them that do not mean a malformed row: an earlier request has the id, or the signatures of the whole batch
 # are wrong.
-_UNBOUND_BUT_NOT_MALFORMED: Final = (
-    Result.EXISTS,
-    Result.EXISTS_WITH_DIFFERENT_CONTENT,
-    Result.SIGNATURE_INVALID,
-    Result.SIGNATURE_EXPIRED,
-    Result.SIGNER_NOT_FOUND,
-    Result.KEY_EPOCH_DIFFERS,
-    Result.NOT_AUTHORISED,
-    Result.TWO_PERSONS_MUST_SIGN,
-)
+_UNBOUND_BUT_NOT_MALFORMED: Final = (Result.EXISTS, Result.EXISTS_WITH_DIFFERENT_CONTENT, *sorted(SIGNATURE_CODES))
 
 assert BATCH_ROWS <= READS_MAX
 

@@ -274,6 +274,10 @@ PRECEDENCE: Final = (
     Result.CREATED,
 )
 
+# A signature is missing or invalid, or its signer may not sign this.
+SIGNATURE_CODES: Final = frozenset(
+    PRECEDENCE[PRECEDENCE.index(Result.SIGNATURE_INVALID) : PRECEDENCE.index(Result.TWO_PERSONS_MUST_SIGN) + 1]
+)
 FIRST_BINDING: Final = PRECEDENCE.index(Result.CURRENCY_EXISTS)
 
 assert set(PRECEDENCE) == set(Result) and len(PRECEDENCE) == len(Result)

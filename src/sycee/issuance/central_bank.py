@@ -21,7 +21,7 @@ from sycee.core.errors import Refused, UsageError, require
 from sycee.core.limits import RULE_SETS_MAX
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
-from sycee.core.result_codes import Result
+from sycee.core.result_codes import SIGNATURE_CODES, Result
 from sycee.issuance import records
 from sycee.issuance.records import RESERVE_BOOK, Issuer, Party
 from sycee.issuance.signing import Submitter
@@ -208,6 +208,6 @@ def _submit(ledger: Submitter, records: Array, *refused: str) -> None:
     reasons = wrong[~np.isin(codes[wrong], CONSEQUENCES)]
     at = int(reasons[0]) if reasons.size else int(wrong[0])
     result = Result(int(codes[at]))
-    is_about_signatures = Result.SIGNATURE_INVALID <= result <= Result.TWO_PERSONS_MUST_SIGN
+    is_about_signatures = result in SIGNATURE_CODES
     hint = "the docstring of the method names the signers; each needs a grant or a key on the ledger"
     raise Refused(refused[at], result, hint=hint if is_about_signatures else None)
