@@ -38,6 +38,9 @@ SEEN_BY: Final[Mapping[EventKind, frozenset[Duty]]] = {
     **dict.fromkeys(PROGRAMMES, frozenset({*OPERATOR_STAFF, Duty.CASEWORKER})),
 }
 _OF_ALL_OPERATORS: Final = PROGRAMMES | {EventKind.DAY_CLOSED}
+# Their signers see them: `data` names the action.
+_OF_PROPOSALS: Final = frozenset({EventKind.PROPOSAL_WAITING, EventKind.PROPOSAL_ENDED})
+assert SEEN_BY.keys() | _OF_PROPOSALS == set(EventKind), "an event without readers would be hidden from operators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Scope:
         if wanted is None:
             try:
                 wanted = duties.rule(str(event.data.get("action"))).signers
-            except UsageError:  # of another release
+            except UsageError:  # the action of a proposal that another release stored
                 return False
         for each in self.held:
             if each.duty not in wanted:
