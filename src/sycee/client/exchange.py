@@ -19,7 +19,7 @@ from sycee.client.tokens import FORM, TOKEN_PATH, Credentials, Tokens
 
 PAUSE_S: Final = 0.1  # before the first repetition; each pause doubles, up to PAUSE_S_MAX
 PAUSE_S_MAX: Final = 5.0
-REPEATED: Final = frozenset({408, 429, 502, 503, 504})
+RETRY_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
 
 Value = TypeVar("Value")
 Query: TypeAlias = Mapping[str, str | Sequence[str]]
@@ -29,8 +29,8 @@ Query: TypeAlias = Mapping[str, str | Sequence[str]]
 class Request:
     """One request. `path` is percent-encoded and has no query.
 
-    `is_anonymous`: send no token. `is_stream`: the answer 200 is not read, but open in `Response.stream`. `pieces`: in
-    place of `content`, returns the body in pieces, afresh for each attempt.
+    `is_anonymous`: send no token. `is_stream`: the body of an answer 200 is left unread, in `Response.stream`.
+    `pieces`: in place of `content`, returns the body in pieces, again for each attempt.
     """
 
     method: str
@@ -60,7 +60,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer of a server. `headers` have names in lower case. `stream`: of the transport, to be closed."""
+    """The answer of a server. `headers` have names in lower case. `stream`: the caller closes it."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,7 +75,7 @@ class Lost:
     reason: str
 
 
-Outcome: TypeAlias = Response | Lost | None
+Outcome: TypeAlias = Response | Lost | None  # None at the first step, and after a pause
 Steps: TypeAlias = Generator[Send | Pause, Outcome, Value]
 # An operation yields requests, and receives answers that are no errors.
 Conversation: TypeAlias = Generator[Request, Response, Value]
@@ -85,7 +85,7 @@ class Session:
     """State shared by the requests of one client.
 
     - `deadline_s`: seconds for one call, with all its requests and repetitions.
-    - `now_ns`: the bank's time, for the validity of signatures. `machine_ns`: this machine's, for proofs.
+    - `now_ns`: the bank's time, for the validity of signatures. `machine_ns`: this machine's, for proofs (DPoP).
     - `ledger_id`: 32 hexadecimal digits of the only ledger in which this client signs; "" takes the first one.
     """
 
@@ -159,7 +159,7 @@ def _with_proof(
 ) -> Steps[Response]:
     """Return the answer to a request with a proof; if the server demands a nonce, repeat it once with the nonce.
 
-    `content`: makes the body afresh for each attempt.
+    `content`: makes the body again for each attempt.
     """
 
     def attempt() -> Send:
@@ -177,12 +177,15 @@ def _with_proof(
 
 
 def _repeated(attempt: Callable[[], Send], until_s: float) -> Steps[Response]:
-    """Return an answer of which a repetition would not change the meaning. Raises LostConnection at the deadline."""
+    """Return the first answer that need not be retried.
+
+    At the deadline, return the last answer. Raises LostConnection if there was none.
+    """
     pause_s = PAUSE_S
     while True:
         outcome = yield attempt()
         assert outcome is not None
-        if isinstance(outcome, Response) and outcome.status not in REPEATED:
+        if isinstance(outcome, Response) and outcome.status not in RETRY_STATUSES:
             return outcome
         wait_s = _retry_after_s(outcome) or random.uniform(pause_s / 2, pause_s)
         pause_s = min(2 * pause_s, PAUSE_S_MAX)
@@ -197,6 +200,6 @@ def _repeated(attempt: Callable[[], Send], until_s: float) -> Steps[Response]:
 
 
 def _retry_after_s(outcome: Outcome) -> float:
-    """Return the seconds of the header Retry-After, 0 for none. A date is left to the back-off."""
+    """Return the seconds of the header Retry-After, 0 for none. After a date, the usual pause applies."""
     text = outcome.headers.get("retry-after", "") if isinstance(outcome, Response) else ""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0.0

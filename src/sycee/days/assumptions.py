@@ -35,11 +35,15 @@ class Assumptions:
     count, payments : int
         Numbers of participants and of payments.
     head : int
-        The participant of rank r, from 0, has the weight 1 / (r + head).
+        The participant of rank r, from 0, has the weight 1 / (r + head): a larger head makes sizes more equal.
     core : int
         Participants that pay every other one.
-    outside_core, urgent, largest, balancing : int
-        Thousandths: see the document.
+    outside_core : int
+        Of 1,000 draws of a pair outside the core, those that stay.
+    urgent, balancing : int
+        Of 1,000 payments, those that are urgent; those whose direction reduces the net positions of both banks.
+    largest : int
+        The largest payment, in thousandths of the mean daily payments of the smaller of its two banks.
     quantiles : tuple[tuple[int, int], ...]
         (millionths, amount), ascending, from 0 to a million.
 
@@ -74,7 +78,7 @@ def load(source: Path | str = "chips-like") -> Assumptions:
     arrivals = session.integers("arrivals", least=0)
     if len(arrivals) != hours or not sum(arrivals):
         raise session.error("arrivals", f"has {len(arrivals)} weights", right=f"{hours} weights, one above 0")
-    published = table.table("published")
+    published = table.table("published")  # checked only: the figures that the assumptions are compared with
     for key in ("payments_a_day", "participants", "value_by_funding", "value_by_funding_gross"):
         published.integer(key, least=1)
     published.money("mean_payment", currency)
@@ -95,7 +99,7 @@ def load(source: Path | str = "chips-like") -> Assumptions:
         quantiles=_quantiles(amounts, currency),
     )
     for part in (published, session, participants, amounts, table):
-        part.finish()
+        part.finish()  # refuses unknown keys
     return found
 
 

@@ -16,13 +16,14 @@ from sycee.netting.repair import repaired
 MOVES_PER_SECOND: Final = 1_000_000  # of annealing, for each second of effort
 GAP_SECONDS: Final = 1.5e-3  # share of the bound that a level may lose, times the effort in seconds
 GAP_MIN, GAP_MAX = 5e-5, 2e-3
-CHAIN_STEPS_PER_SECOND: Final = 1_500_000  # chains for each second of effort, times payments
-WHOLE_MAX: Final = 1_000  # payments that branch and bound decides together, beginning with the best set so far
-SMALL: Final = 64  # payments that branch and bound decides alone
-MANY_PER_COLUMN: Final = 100  # payments of a partial column that hit its sum nearly exactly
-NEAR: Final = 1e-6  # share of the bound that a set may lack without a further search
-DEADLINES: Final = 5.0  # without a deadline, the solver is stopped after this many times the effort,
-DEADLINE_MIN: Final = 10.0  # or after these seconds, if that is later
+CHAIN_STEPS_PER_SECOND: Final = 1_500_000  # for each second of effort; a chain takes one step for each payment
+WHOLE_MAX: Final = 1_000  # payments of a queue that branch and bound solves whole, from the best set so far
+SMALL: Final = 64  # payments of a queue for which branch and bound is the only search
+MANY_PER_COLUMN: Final = 100  # payments of one pair of nodes of which some have nearly every sum
+NEAR: Final = 1e-6  # a set that is this share of the bound below it needs no further search
+# Without a deadline, the solver stops after this many times the effort, and not before DEADLINE_MIN seconds.
+DEADLINE_FACTOR: Final = 5.0
+DEADLINE_MIN: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
     """
     if not queue.count:
         return Outcome(np.zeros(0, np.bool_), 0, 0, np.zeros(queue.nodes, np.int64), "none", is_best=True, claim=0)
-    left = max(DEADLINES * seconds, DEADLINE_MIN) if deadline is None else deadline
+    left = max(DEADLINE_FACTOR * seconds, DEADLINE_MIN) if deadline is None else deadline
     relaxation = relax(queue)
     if queue.count <= enumeration.COUNT_MAX:
         chosen = enumeration.best_set(queue)
@@ -98,8 +99,8 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
     claim, is_best, is_stopped = float(relaxation.bound), False, False
     sets = {"first-in-first-out": fifo.largest_in_order(queue)}
     partial = rounding.partial_payments(relaxation)
-    many = len(partial) >= MANY_PER_COLUMN * queue.nodes
-    if many:
+    has_many_small = len(partial) >= MANY_PER_COLUMN * queue.nodes
+    if has_many_small:
         sets["rounding"] = repaired(queue, rounding.round_columns(queue, relaxation, seed=seed))
     elif queue.count > SMALL:
         gap = min(max(GAP_SECONDS / max(seconds, 1e-9), GAP_MIN), GAP_MAX)
@@ -107,7 +108,7 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
         sets["levels"], claim, is_stopped = found.chosen, min(claim, found.bound), found.is_stopped
         left -= found.seconds
     best = max(sets.values(), key=queue.value)
-    if not many and queue.value(best) < (1.0 - NEAR) * claim:
+    if not has_many_small and queue.value(best) < (1.0 - NEAR) * claim:
         sets["annealing"] = local_search.anneal(
             queue,
             best,

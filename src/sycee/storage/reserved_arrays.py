@@ -22,11 +22,11 @@ from sycee.core.worker_thread import Executor
 # More than most machines' memory, and small enough for hundreds of ledgers in one process; halved until the
 # system agrees, since some systems grant only what they could also allocate.
 RESERVED_BYTES: Final = 1 << 36
-HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # a small table would use 2 MiB of memory for its first row
+HUGE_PAGES_BYTES_MIN: Final = 8 << 20  # smaller arrays use normal pages, because one huge page has 2 MiB
 # Bytes requested ahead of use. A new page costs more than the rest of a transfer, above all in a virtual machine,
 # whose host must find it first; a worker thread can wait for it as well.
 AHEAD_BYTES: Final = 64 << 20
-EXPECTED_BYTES_MAX: Final = 1 << 30  # of expected rows, and of later ones
+EXPECTED_BYTES_MAX: Final = 1 << 30  # of the expected rows, and of the later rows, of `use`
 AHEAD_STEP_BYTES: Final = 2 << 20  # one large page
 RELEASED_BYTES_MAX: Final = 32 << 20  # by one call, between two frames
 AHEAD_FROM_BYTES: Final = 16 << 20  # a small ledger should not allocate this much memory for nothing
@@ -34,7 +34,7 @@ _POPULATE_WRITE: Final = 23  # Linux's MADV_POPULATE_WRITE, which Python does no
 _MAP_NORESERVE: Final = 0x4000 if sys.platform == "linux" else 0  # Python 3.11 does not define it yet
 
 executor = Executor("sycee-memory")
-_last_request: Future[None] | None = None  # for memory
+_last_memory_request: Future[None] | None = None
 
 
 class ReservedArray:
@@ -46,13 +46,13 @@ class ReservedArray:
         self._all: Array = np.zeros((0, *dtype.shape), dtype.base)
         self._huge = False
         self._ready_bytes = 0  # bytes from the start that are allocated or requested
-        self._keeps_later = False  # only such a table releases memory: its rows follow each other
+        self._keeps_later = False  # only an array whose `later` was given releases memory: its rows are used in order
         self.array: Array = self._all
         if length:
             self.grow(length)
 
     def grow(self, length: int) -> Array:
-        """Set the array's length to at least `length` rows. Raises MemoryError without address space."""
+        """Set the array's length to at least `length` rows. Raises MemoryError if no address space is left."""
         if length > len(self._all):
             # The first time; later only if the system granted little address space: growing then copies.
             old = self.array
@@ -70,9 +70,9 @@ class ReservedArray:
         `expected`: further rows that follow immediately, so that a small table also gets memory for them, and
         a large one for all of them or EXPECTED_BYTES_MAX. The caller may write them immediately.
 
-        `later`: rows that follow at some time, among others. Their memory is kept ready, up to EXPECTED_BYTES_MAX.
-        When they are no longer expected, this call and later ones release it: no row after `rows` may be in use, and
-        none be written during the call.
+        `later`: rows that will be needed at some time, mixed with other rows. Their memory is kept ready, up to
+        EXPECTED_BYTES_MAX. When they are no longer expected, this call and the next ones release it: the caller must
+        not use or write rows after `rows` during the call.
         """
         used_bytes = rows * self._row_bytes
         # In whole steps: the sum of used and later rows stays equal while later rows come into use.
@@ -84,8 +84,9 @@ class ReservedArray:
         if expected:
             ahead_bytes = least_bytes = min(expected * self._row_bytes, EXPECTED_BYTES_MAX)
         elif kept_bytes >= AHEAD_FROM_BYTES:
-            # Not for every single page; for later rows in small pieces, since their number grows beside payments.
-            ahead_bytes, least_bytes = AHEAD_BYTES, AHEAD_BYTES - AHEAD_STEP_BYTES if later else AHEAD_BYTES // 2
+            # Request memory in large steps; for later rows in small ones, because they are added beside payments.
+            ahead_bytes = AHEAD_BYTES
+            least_bytes = AHEAD_BYTES - AHEAD_STEP_BYTES if later else AHEAD_BYTES // 2
         if not _libc:
             return
         if kept_bytes + least_bytes > max(self._ready_bytes, used_bytes):
@@ -98,8 +99,8 @@ class ReservedArray:
         start = max(self._ready_bytes, used_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
         self._ready_bytes = end
         if start < end:
-            global _last_request
-            _last_request = executor.submit(self._populate, self._all, start, end)
+            global _last_memory_request
+            _last_memory_request = executor.submit(self._populate, self._all, start, end)
 
     def _populate(self, array: Array, start: int, end: int) -> None:
         """Allocate memory for these bytes, like a first write to each page. If refused, the first write does it."""
@@ -139,17 +140,17 @@ class ReservedArray:
 
 def is_ready() -> bool:
     """Return whether all requested memory is allocated. Until then, mapping or unmapping waits for one step."""
-    return _last_request is None or _last_request.done()
+    return _last_memory_request is None or _last_memory_request.done()
 
 
 def wait_until_ready() -> None:
     """Wait until all requested memory is allocated."""
-    executor.submit(int).result()
+    executor.submit(int).result()  # an empty task, which runs after all earlier ones
 
 
 def _forget_last_request() -> None:
-    global _last_request
-    _last_request = None
+    global _last_memory_request
+    _last_memory_request = None
 
 
 os.register_at_fork(after_in_child=_forget_last_request)  # the worker thread belongs to the parent process
