@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,13 +14,14 @@ from tests.bank.world import HOUR_NS, START_NS
 from tests.clearing.world import CODES, NORTH_BANK, SOUTH_BANK, Place, message_key, place, uetr
 
 from sycee.clearing import gateway, instructions
-from sycee.clearing.gateway import Delivered
+from sycee.clearing.gateway import Delivered, Signed
 from sycee.core.errors import UsageError
 from sycee.iso20022.business_header import End, Header
 from sycee.iso20022.credit_transfer_messages import InstitutionTransfer, InstitutionTransfers, PaymentIds, Settlement
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import Message, read, write
+from sycee.iso20022.reading_ahead import MESSAGES_MIN
 
 TODAY = date(2026, 11, 2)
 CREATED = "2026-11-02T08:00:00+08:00"
@@ -55,11 +59,16 @@ def transfer(
     return write(Message(gateway.TRANSFER, value, header))
 
 
-def deliver(town: Place, content: bytes, participant: int = NORTH_BANK) -> Delivered:
+def signed(town: Place, content: bytes, participant: int = NORTH_BANK) -> Signed:
     signature = instructions.sign(
         content, message_key(participant), ledger_id=town.bank.stores.ledger.ledger_id, participant=participant
     )
-    return town.bank.clearing.gateway().deliver(participant, content, signature, who=town.person(participant))
+    return Signed(participant, content, signature, town.person(participant))
+
+
+def deliver(town: Place, content: bytes, participant: int = NORTH_BANK) -> Delivered:
+    (delivered,) = town.bank.clearing.gateway().deliver_all([signed(town, content, participant)], workers=0)
+    return delivered
 
 
 def test_messages_become_payments_and_payments_reports(town: Place) -> None:
@@ -84,6 +93,36 @@ def test_messages_become_payments_and_payments_reports(town: Place) -> None:
     assert value.payments[2].reasons[0].code == "DS02"
     payments.mark_answered([each.number for each in ended])
     assert payments.unanswered() == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_deliveries_are_read_ahead(town: Place, workers: int) -> None:
+    """A wrong message is refused alone, a wrong signature after what came before; -9 of the reader loses nothing."""
+    first, size = 2_000 + 500 * workers, MESSAGES_MIN
+    groups = [range(at, at + size) for at in range(first, first + 5 * size, size)]
+    made = [[transfer(each) for each in group] for group in groups]
+    made[1][3] = made[1][3].replace(b"<UETR>", b"<UETR>x")
+    sent = [signed(town, gateway.pack(each)) for each in made]
+    wrong = sent[3]._replace(signature=sent[2].signature)
+    delivered = town.bank.clearing.gateway().deliver_all([*sent[:3], wrong, sent[4]], workers=workers)
+    found = [next(delivered), next(delivered)]
+    for child in children("sycee.iso20022.reading_worker"):
+        os.kill(child, signal.SIGKILL)
+    found.append(next(delivered))
+    with pytest.raises(UsageError, match="signature"):
+        next(delivered)
+    assert [sorted(each.errors) for each in found] == [[], [3], []]
+    assert [each.uetrs for each in found[::2]] == [tuple(map(uetr, group)) for group in groups[:3:2]]
+    assert len(found[1].uetrs) == size - 1
+    again = list(town.bank.clearing.gateway().deliver_all([*sent[:3], sent[4]], workers=workers))
+    assert [each.receipt.is_new.any() for each in again if each.receipt] == [False, False, False, True]
+    assert children("sycee.iso20022.reading_worker") == []
+
+
+def children(module: str) -> list[int]:
+    """Return the ids of this process's children that run a module."""
+    found = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(each) for each in found if module in Path(f"/proc/{each}/cmdline").read_text()]
 
 
 def test_times_of_the_day_are_kept(town: Place) -> None:

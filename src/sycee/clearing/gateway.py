@@ -48,6 +48,7 @@ from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import StatusReason
 from sycee.iso20022.messages import KINDS, Message, read, write
 from sycee.iso20022.reading import MessageError
+from sycee.iso20022.reading_ahead import ReadingAhead
 from sycee.iso20022.returns import Returns
 from sycee.iso20022.statuses import PaymentStatus, StatusReport
 
@@ -92,6 +93,14 @@ def unpack(content: bytes) -> list[bytes]:
     return found
 
 
+def _parts(content: bytes) -> list[bytes]:
+    """Return the messages of a delivery; none if it is damaged, which `store` refuses."""
+    try:
+        return unpack(content)
+    except UsageError:
+        return []
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """What came of a delivery.
@@ -112,6 +121,15 @@ class Delivered:
         return list({id(receipt): receipt for receipt, _ in self.places.values()}.values())
 
 
+class Signed(NamedTuple):
+    """What a participant sends: one message, or several that `pack` joined. `who`: the person that delivers."""
+
+    participant: int
+    content: bytes
+    signature: bytes
+    who: int
+
+
 class Gateway:
     """Reads and writes messages for the house of one bank. `zone`: of the settlement days in messages."""
 
@@ -128,10 +146,24 @@ class Gateway:
         """
         return self.store(self._receiving.verified(participant, content, signature, who=who))
 
-    def store(self, verified: Delivery, *, without: Collection[int] = ()) -> Delivered:
+    def deliver_all(self, deliveries: Sequence[Signed], *, workers: int = 1) -> Iterator[Delivered]:
+        """Deliver in order, as `deliver`, and yield what came of each.
+
+        A child process reads the next delivery while one is stored; `workers` = 0: this process reads all.
+        """
+        with ReadingAhead(workers) as ahead:
+            read = ahead.read(_parts(each.content) for each in deliveries)
+            for each, plain in zip(deliveries, read, strict=True):
+                verified = self._receiving.verified(each.participant, each.content, each.signature, who=each.who)
+                yield self.store(verified, plain=plain)
+
+    def store(
+        self, verified: Delivery, *, without: Collection[int] = (), plain: Sequence[TransferMessage | None] = ()
+    ) -> Delivered:
         """Read the pacs.009, pacs.008 and pacs.004 of a verified delivery, and store their payments.
 
-        `without`: numbers of messages that are left to the caller.
+        `without`: numbers of messages that are left to the caller. `plain`: what `read_plain` returned of each message;
+        empty if it was not called.
 
         A message that cannot be read, is not the participant's, is an advice, or has the id of one before it in the
         delivery, is refused alone. A payment with a settlement day in the future is booked from that day on; one with
@@ -158,7 +190,10 @@ class Gateway:
             else:
                 named[number] = _named(message.header.id if message.header else "", message.value.id)
         good: dict[int, TransferMessage] = {}
-        for number, each in zip(transfers, read_credit_transfers([parts[number] for number in transfers]), strict=True):
+        read = read_credit_transfers(
+            [parts[number] for number in transfers], plain=[plain[number] for number in transfers] if plain else ()
+        )
+        for number, each in zip(transfers, read, strict=True):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
             if isinstance(found, MessageError):
                 errors[number] = found

@@ -111,12 +111,16 @@ class TransferColumns:
 
 
 def read_credit_transfers(
-    contents: Iterable[bytes], *, addresses: Addresses = Addresses.ANY
+    contents: Iterable[bytes], *, addresses: Addresses = Addresses.ANY, plain: Sequence[TransferMessage | None] = ()
 ) -> Iterator[TransferMessage | MessageError]:
-    """Yield for each content its pacs.009 or pacs.008 as rows, or the error that refuses it."""
+    """Yield for each content its pacs.009 or pacs.008 as rows, or the error that refuses it.
+
+    `plain`: what `read_plain` returned of each content; empty: it was not called.
+    """
     for number, content in enumerate(contents, 1):
         try:
-            yield _fast(content, addresses) or _slow(content, f"message {number}", addresses)
+            found = plain[number - 1] if plain else read_plain(content, addresses)
+            yield found or _slow(content, f"message {number}", addresses)
         except MessageError as error:
             yield error
 
@@ -214,6 +218,7 @@ def _is_plain(each: InstitutionTransfer, banks: Sequence[Institution]) -> bool:
 
 # --- the fast path ---
 
+
 _CODES: Final = ("BICFI", "ClrSysMmbId/ClrSysId/Cd", "ClrSysMmbId/MmbId", "LEI")
 _GROUP: Final = ("MsgId", "CreDtTm", "NbOfTxs", "CtrlSum", f"TtlIntrBkSttlmAmt{CURRENCY}", "TtlIntrBkSttlmAmt",
                  "IntrBkSttlmDt", "SttlmInf/SttlmMtd")  # fmt: skip
@@ -294,8 +299,14 @@ def _covered() -> Pattern:
     return pattern_of(layout(Covered), (), before="<UndrlygCstmrCdtTrf>", after=end)
 
 
-def _fast(content: bytes, addresses: Addresses) -> TransferMessage | None:
-    """Return the rows of a message in plain form; None for a message that a parser has to read."""
+def prepare() -> None:
+    """Compile all patterns of `read_plain`."""
+    _patterns()
+    _covered()
+
+
+def read_plain(content: bytes, addresses: Addresses = Addresses.ANY) -> TransferMessage | None:
+    """Return the rows of a pacs.009 in plain form; None for any other content, which a parser has to read."""
     if len(content) > MESSAGE_BYTES_MAX or (addresses is not Addresses.ANY and b"<PstlAdr>" in content):
         return None
     if PAIR.encode() in content:
