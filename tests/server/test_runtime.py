@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -14,7 +15,15 @@ from tests.bank import world
 
 from sycee.core.errors import UnavailableError
 from sycee.server.auth.refusals import TooManyRequests
-from sycee.server.runtime import SENDER, THREADS, WAITING_MAX, Runtime
+from sycee.server.runtime import (
+    HISTORY_PAUSE,
+    HISTORY_PAUSE_S_MAX,
+    PAYMENTS_WAITING_MIN,
+    SENDER,
+    THREADS,
+    WAITING_MAX,
+    Runtime,
+)
 
 
 class Inline(Executor):
@@ -85,3 +94,29 @@ def test_the_calls_of_one_address_leave_room_for_others(tmp_path: Path) -> None:
         taken, left = asyncio.run(work())
     assert taken == [most // 2, most // 4, most // 4]
     assert left == 0
+
+
+def test_reads_of_the_history_pause_while_payments_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("sycee.server.runtime.asyncio.sleep", lambda seconds: asyncio.to_thread(pauses.append, seconds))
+
+    def slow(seconds: float) -> str:
+        time.sleep(seconds)
+        return "page"
+
+    with world.bank("", tmp_path) as bank:
+
+        async def work() -> None:
+            runtime = Runtime(bank)
+            runtime.start()
+            assert await runtime.read_history(lambda _: slow(0.001)) == "page"
+            runtime.payments_waiting = lambda: PAYMENTS_WAITING_MIN - 1
+            assert await runtime.read_history(lambda _: slow(0.001)) == "page"
+            assert pauses == []
+            runtime.payments_waiting = lambda: PAYMENTS_WAITING_MIN
+            assert await runtime.read_history(lambda _: slow(0.02)) == "page"
+            assert await runtime.read_history(lambda _: slow(0.1)) == "page"
+            await runtime.close()
+
+        asyncio.run(work())
+    assert HISTORY_PAUSE * 0.02 <= pauses[0] <= pauses[1] == HISTORY_PAUSE_S_MAX

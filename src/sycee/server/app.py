@@ -170,6 +170,7 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
         lambda: runtime.ledger, settings, otherwise=streams, refusals=refusals, barred_payees=bank.registry.own_accounts
     )
     app.state.payments, app.state.bulk = payments, streams
+    runtime.payments_waiting = lambda: payments.waiting
 
     def before_stop() -> None:
         app.state.hub.stop_streams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,9 @@ Value = TypeVar("Value")
 # SQLite writes transactions one after the other; the threads hide the waits for its commits and for the ledger's.
 THREADS: Final = 8
 WAITING_MAX: Final = 256  # calls of services without a thread; further ones are refused
+HISTORY_PAUSE: Final = 3  # while payments wait, a read of the history pauses for this many times as long as it took,
+HISTORY_PAUSE_S_MAX: Final = 0.25  # and at most for this long
+PAYMENTS_WAITING_MIN: Final = 32  # payments without an answer from which on such reads pause
 BUSY_RETRY_S: Final = 1  # after which an address with too many calls may try again
 
 # Sender of the request that a task serves, as `senders.network_of` names it; "" for tasks of the server.
@@ -39,6 +43,8 @@ class Runtime:
         self.bank = bank
         self.supply = CurrentSupply(bank)
         self.is_ready = False
+        # Number of signed payments without an answer, from the application that serves them.
+        self.payments_waiting: Callable[[], int] = lambda: 0
         self.is_stopping = False  # requests are served, and no further ones should be sent
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sycee-service")
         self._calls = 0
@@ -97,6 +103,17 @@ class Runtime:
     async def call(self, work: Callable[[Bank], Value]) -> Value:
         """Return what a function of the bank returns on a thread of the services. Errors: `run`."""
         return await self.run(work, self.bank)
+
+    async def read_history(self, work: Callable[[Bank], Value]) -> Value:
+        """Return what `call` returns. While payments wait, pause before the answer.
+
+        A program that reads one page after the other then leaves most of the processor's time to payments.
+        """
+        began_s = time.monotonic()
+        value = await self.call(work)
+        if self.payments_waiting() >= PAYMENTS_WAITING_MIN:
+            await asyncio.sleep(min(HISTORY_PAUSE * (time.monotonic() - began_s), HISTORY_PAUSE_S_MAX))
+        return value
 
     async def perform(
         self,

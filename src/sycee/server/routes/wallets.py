@@ -253,7 +253,7 @@ async def read_statement(
         rows, place = _statement(bank, caller, number(wallet), limit, cursor)
         return paging.page(rows, place)
 
-    return await runtime.call(work)
+    return await runtime.read_history(work)
 
 
 @operation(
@@ -277,7 +277,7 @@ async def download_statement(
             f"statement-{wallet}.csv", headings, [[row[name] for name in headings] for row in rows], headers
         )
 
-    return await runtime.call(work)
+    return await runtime.read_history(work)
 
 
 # --- opening, changing, closing ---
