@@ -29,7 +29,8 @@ from tests.compliance.build import (
 
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance, Network
-from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult
+from sycee.compliance.judging.condition_results import ConditionResult
+from sycee.compliance.judging.conditions import ConditionCompiler
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.judging.logic import conjunction, disjunction
 from sycee.compliance.profiles import Condition, List

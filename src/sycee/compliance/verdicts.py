@@ -43,7 +43,10 @@ class Force(NamedEnum):
 # Named tuples, because evidence and findings are created 100,000 times a second: four times as fast as frozen data
 # classes.
 class Evidence(NamedTuple):
-    """One fact that was considered for a verdict. `holds` is the truth that it supports; None if that is unknown."""
+    """One fact that was considered for a verdict. `holds` is the truth that it supports; None if that is unknown.
+
+    Its truth and its note come last: conditions copy the other fields.
+    """
 
     path: str  # ENTITY.FIELD…
     value: Value | None

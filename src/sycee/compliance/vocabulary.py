@@ -33,6 +33,8 @@ TOPIC: Final = f"{NAME}(/{NAME})?"  # of an attestation
 class NamedEnum(IntEnum):
     """Base of enumerations whose members have a name in documents and reports, such as `third-party`."""
 
+    __hash__ = int.__hash__  # that of Enum is a function of Python: findings and evidence are counted and compared
+
     @property
     def word(self) -> str:
         """The name of a member."""

@@ -7,14 +7,22 @@ must declare them, ENTITY.FIELD, however many rules and flows need them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from sycee.compliance import fact_paths, vocabulary
 from sycee.compliance.fact_paths import Roots
 from sycee.compliance.facts import Assurance
+from sycee.compliance.judging.condition_results import (
+    ConditionResult,
+    agreed,
+    none_met,
+    of_path,
+    of_some,
+    over_leaves,
+)
 from sycee.compliance.judging.control import BRANCH_OF, named_facts
 from sycee.compliance.judging.deadlines import Deadline
 from sycee.compliance.judging.effective_facts import NO_FACTS, EffectiveFact, EffectiveNetwork, Node, ResolvedPath
@@ -24,69 +32,28 @@ from sycee.compliance.judging.party_names import PartyName, names_in, of_models,
 from sycee.compliance.judging.state_control import StateLookup
 from sycee.compliance.judging.sums import SHOWN_MAX, FlowPairs, SharedParties, Sum
 from sycee.compliance.profiles import Condition, List
-from sycee.compliance.verdicts import Evidence
 
 MOMENTS: Final = ("taken_at", "returned_at", "deleted_at")  # of data that is processed abroad and returned
-MAKES_IT_APPLY: Final = "makes the rule apply"  # the note of a fact that a rule does not require, but applies to
-DOES_NOT_DECIDE: Final = "does not decide"  # the note of a fact whose own truth differs from that of the condition
-_NEW_EVIDENCE: Final = tuple.__new__  # three times as fast as a call with seven arguments
 _NO_LIMITS: Final[tuple[Limit, Limit]] = (None, None)
 _NO_GAPS: Final[Mapping[Any, str]] = {}
+_CLAIMED: Final = frozenset(each.field for each in vocabulary.CLAIMS)
 _SCOPE_INDEX: Final = {"subject": 0, "element": 1, "flow": 2}
 
-_VALUE_TESTS: Final[Mapping[str, Callable[[EffectiveFact, frozenset[Any], int], bool]]] = {
-    vocabulary.ANY_IN: lambda leaf, values, limit: not values.isdisjoint(leaf.values),
-    vocabulary.ALL_IN: lambda leaf, values, limit: values.issuperset(leaf.values),
-    vocabulary.NONE_IN: lambda leaf, values, limit: values.isdisjoint(leaf.values),
-    vocabulary.DECLARED: lambda leaf, values, limit: bool(leaf.values),
-    vocabulary.IS_TRUE: lambda leaf, values, limit: leaf.value is True,
-    vocabulary.IS_FALSE: lambda leaf, values, limit: leaf.value is False,
-    vocabulary.AT_MOST: lambda leaf, values, limit: leaf.values[0] <= limit,
-    vocabulary.AT_LEAST: lambda leaf, values, limit: leaf.values[0] >= limit,
+# How the values of one fact are tested against the set of a condition, or its limit.
+_VALUE_TESTS: Final[Mapping[str, Callable[[frozenset[Any], int], Callable[[tuple[Any, ...]], bool]]]] = {
+    vocabulary.ANY_IN: lambda inside, limit: lambda values: not inside.isdisjoint(values),
+    vocabulary.ALL_IN: lambda inside, limit: inside.issuperset,
+    vocabulary.NONE_IN: lambda inside, limit: inside.isdisjoint,
+    vocabulary.DECLARED: lambda inside, limit: bool,
+    vocabulary.IS_TRUE: lambda inside, limit: lambda values: len(values) == 1 and values[0] is True,
+    vocabulary.IS_FALSE: lambda inside, limit: lambda values: len(values) == 1 and values[0] is False,
+    vocabulary.AT_MOST: lambda inside, limit: lambda values: values[0] <= limit,
+    vocabulary.AT_LEAST: lambda inside, limit: lambda values: values[0] >= limit,
 }
 _FALSE_WITHOUT_VALUES: Final = (vocabulary.ANY_IN, vocabulary.DECLARED, vocabulary.IS_TRUE, vocabulary.IS_FALSE)
 
 # Subject, element (the subject itself if the rule has no `each`) and flow.
 Scope = tuple[Node, Node, Node | None]
-
-
-@dataclass(slots=True)
-class ConditionResult:
-    """The truth of a condition, and the evidence for it."""
-
-    truth: Truth
-    evidence: tuple[Evidence, ...] = ()
-    missing: tuple[str, ...] = ()
-    by_attestation: bool = False  # an attestation or a self-declared fact decided, and no fact that can be checked
-    chain: tuple[str, ...] = ()
-    row: str = ""
-    followed: int = 0  # the number of leading items of `evidence` that are only references to the facts
-    _applying: tuple[Evidence, ...] | None = None
-    _applying_by_id: dict[int, Evidence] | None = None
-
-    @property
-    def applying(self) -> tuple[Evidence, ...]:
-        """The evidence with the note that it makes a rule apply, because the rule may require the opposite."""
-        if self._applying is None:
-            self._applying = tuple(
-                [
-                    each if each.note or each.holds is None else _NEW_EVIDENCE(Evidence, (*each[:-1], MAKES_IT_APPLY))
-                    for each in self.evidence
-                ]
-            )
-        return self._applying
-
-    @property
-    def applying_by_id(self) -> dict[int, Evidence]:
-        """The same by the identity of the fact's own evidence."""
-        if self._applying_by_id is None:
-            self._applying_by_id = dict(zip(map(id, self.evidence), self.applying, strict=True))
-        return self._applying_by_id
-
-    @property
-    def deciding(self) -> tuple[Evidence, ...]:
-        """The facts that made the condition true; all evidence if there are none."""
-        return tuple([each for each in self.evidence[self.followed :] if each.holds and not each.note]) or self.evidence
 
 
 class _Wholes(NamedTuple):
@@ -116,10 +83,10 @@ class ConditionCompiler:
 
     def compile(self, condition: Condition, roots: Roots) -> Evaluator:
         """Return the condition as a function of a scope."""
-        at_start = bool(roots.each), roots.level in vocabulary.PATH_LEVELS, self._exempting
-        key = (_without_place(condition), at_start)
+        exempting = self._exempting and _names_a_claim(condition)
+        key = (_without_place(condition), (bool(roots.each), roots.level in vocabulary.PATH_LEVELS, exempting))
         if key not in self._compiled:
-            self._compiled[key] = self._compile(key[0], roots)
+            self._compiled[key] = self._compile(key[0], roots, exempting=exempting)
         return self._compiled[key]
 
     def compile_exemption(self, condition: Condition, roots: Roots) -> Evaluator:
@@ -139,11 +106,17 @@ class ConditionCompiler:
             node = scope[index]
             if node is None:
                 return ResolvedPath(missing=(path,))
-            return node.resolve_exempting(fact_path) if exempting else node.resolve(fact_path)
+            return node.resolve_exempting(fact_path)
 
-        return resolve
+        def resolve_plainly(scope: Scope) -> ResolvedPath:
+            node = scope[index]
+            if node is None:
+                return ResolvedPath(missing=(path,))
+            return node.resolved.get(fact_path) or node.resolve(fact_path)
 
-    def _compile(self, condition: Condition, roots: Roots) -> Evaluator:
+        return resolve if exempting else resolve_plainly
+
+    def _compile(self, condition: Condition, roots: Roots, *, exempting: bool) -> Evaluator:
         if condition.any_of:
             evaluate = _any_of([self.compile(each, roots) for each in condition.any_of])
         elif condition.some:
@@ -163,45 +136,51 @@ class ConditionCompiler:
         starts = start_points(condition, roots)
         if len(starts) > 1:
             return evaluate
-        if condition.test not in _VALUE_TESTS or condition.facts or condition.self_declared or self._exempting:
+        if condition.test not in _VALUE_TESTS or condition.facts or condition.self_declared or exempting:
             return _cached(evaluate, _SCOPE_INDEX[next(iter(starts))])
         return self._fact_test(condition, roots, evaluate)
 
     def _fact_test(self, condition: Condition, roots: Roots, evaluate: Evaluator) -> Evaluator:
-        """Return a cached test of values with a fast path for facts that agree, as most do."""
+        """Return a test of values with a fast path for facts that agree, as most do.
+
+        Tests with one outcome share the result, which is cached at the path.
+        """
         start, steps = fact_paths.split(condition.fact, roots)
-        index, fact_path, test, limit = _SCOPE_INDEX[start], tuple(steps), _VALUE_TESTS[condition.test], condition.limit
-        values, negate = condition.values_on(self._network.at), condition.negate
+        index, fact_path = _SCOPE_INDEX[start], tuple(steps)
+        name, negate = condition.test, condition.negate
+        if name == vocabulary.ANY_IN:  # of facts that agree, the opposite of none, which needs no function of Python
+            name, negate = vocabulary.NONE_IN, not negate
+        test = _VALUE_TESTS[name](condition.values_on(self._network.at), condition.limit)
+        evaluate_others = _cached(evaluate, index)
 
         def evaluate_fact(scope: Scope) -> ConditionResult:
             node = scope[index]
             if node is None:
                 return evaluate(scope)
-            result: ConditionResult | None = node.results.get(evaluate)
-            if result is None:
-                path = node.resolve(fact_path)
-                truths = () if path.missing else {test(leaf, values, limit) for leaf in path.leaves}
-                if len(truths) == 1:
-                    met = (True in truths) is not negate
-                    result = ConditionResult(met, path.evidence(met), (), False, (), "", len(path.followed))
-                else:
-                    result = evaluate(scope)
-                node.results[evaluate] = result
-            return result
+            path = node.resolved.get(fact_path) or node.resolve(fact_path)
+            leaves = path.leaves
+            if path.missing or not leaves:
+                return evaluate_others(scope)
+            met = test(leaves[0].values)
+            for leaf in leaves[1:]:
+                if test(leaf.values) is not met:
+                    return evaluate_others(scope)
+            return (path.of_unmet if met is negate else path.of_met) or agreed(path, met is not negate)
 
         return evaluate_fact
 
     def _value_test(self, condition: Condition, roots: Roots) -> Evaluator:
         """Compile a test of values against a set of the condition, or a limit."""
-        resolve, test, limit = self.compile_path(condition.fact, roots), _VALUE_TESTS[condition.test], condition.limit
+        resolve = self.compile_path(condition.fact, roots)
         is_any, without_values = condition.test == vocabulary.ANY_IN, condition.test not in _FALSE_WITHOUT_VALUES
         values, negate = condition.values_on(self._network.at), condition.negate
+        test = _VALUE_TESTS[condition.test](values, condition.limit)
 
         def evaluate(scope: Scope) -> ConditionResult:
             path = resolve(scope)
-            truths: list[Truth] = [test(leaf, values, limit) for leaf in path.leaves]
-            truth = _over_leaves(path, truths, any_leaf=is_any) if truths or path.missing else without_values
-            return _result(path, truths, truth, negate=negate)
+            truths: list[Truth] = [test(leaf.values) for leaf in path.leaves]
+            truth = over_leaves(path, truths, any_leaf=is_any) if truths or path.missing else without_values
+            return of_path(path, truths, truth, negate=negate)
 
         return evaluate
 
@@ -211,38 +190,45 @@ class ConditionCompiler:
         A branch is compared as the organisation that it is a part of. If that is unknown, so is any value that differs.
         """
         resolve, resolve_set = self.compile_path(condition.fact, roots), self.compile_path(condition.facts, roots)
-        of_all, is_none = condition.test == vocabulary.ALL_IN, condition.test == vocabulary.NONE_IN
         any_leaf, negate, branches = condition.test == vocabulary.ANY_IN, condition.negate, self._network.branches
+        test = _VALUE_TESTS[condition.test]
 
         def evaluate(scope: Scope) -> ConditionResult:
             path, declared = resolve(scope), resolve_set(scope)
-            wholes = [self._wholes(leaf, branches) for leaf in path.leaves]
-            allowed = [self._wholes(leaf, branches) for leaf in declared.leaves]
-            inside = frozenset([each for of in allowed for each in of.values])
-            gaps = (*declared.missing, *(gap for of in allowed for gap in of.gaps.values()))
-            truths: list[Truth] = []
-            for of in wholes:
-                if not of.gaps and not gaps:
-                    truth: Truth = inside.issuperset(of.values) if of_all else not inside.isdisjoint(of.values)
-                else:
-                    found: list[Truth] = [
-                        each in inside or (None if gaps or each in of.gaps else False) for each in of.values
-                    ]
-                    truth = conjunction(found) if of_all else disjunction(found)
-                truths.append(negation(truth) if is_none else truth)
-            result = _result(path, truths, _over_leaves(path, truths, any_leaf=any_leaf), negate=negate)
+            if declared.missing or (branches and _name_one(branches, (*path.leaves, *declared.leaves))):
+                return self._compare_wholes(condition, path, declared)
+            is_met = test(frozenset([value for leaf in declared.leaves for value in leaf.values]), 0)
+            truths: list[Truth] = [is_met(leaf.values) for leaf in path.leaves]
+            result = of_path(path, truths, over_leaves(path, truths, any_leaf=any_leaf), negate=negate)
             result.evidence += declared.evidence(result.truth)
-            if branches:
-                found_branches = dict.fromkeys([fact for of in (*wholes, *allowed) for fact in of.branches])
-                result.evidence += tuple([fact.evidence(result.truth) for fact in found_branches])
-            if result.truth is None:
-                result.missing += (*gaps, *(gap for of in wholes for gap in of.gaps.values()))
             return result
 
         return evaluate
 
-    def _wholes(self, leaf: EffectiveFact, branches: frozenset[str]) -> _Wholes:
+    def _compare_wholes(self, condition: Condition, path: ResolvedPath, declared: ResolvedPath) -> ConditionResult:
+        """Return the result of a comparison with a branch, or with a set that is not known completely."""
+        of_all, is_none = condition.test == vocabulary.ALL_IN, condition.test == vocabulary.NONE_IN
+        wholes = [self._wholes(leaf) for leaf in path.leaves]
+        allowed = [self._wholes(leaf) for leaf in declared.leaves]
+        inside = frozenset([each for of in allowed for each in of.values])
+        gaps = (*declared.missing, *(gap for of in allowed for gap in of.gaps.values()))
+        truths: list[Truth] = []
+        for of in wholes:
+            found: list[Truth] = [each in inside or (None if gaps or each in of.gaps else False) for each in of.values]
+            truth = conjunction(found) if of_all else disjunction(found)
+            truths.append(negation(truth) if is_none else truth)
+        truth = over_leaves(path, truths, any_leaf=condition.test == vocabulary.ANY_IN)
+        result = of_path(path, truths, truth, negate=condition.negate)
+        result.evidence += declared.evidence(result.truth)
+        branches = dict.fromkeys([fact for of in (*wholes, *allowed) for fact in of.branches])
+        result.evidence += tuple([fact.evidence(result.truth) for fact in branches])
+        if result.truth is None:
+            result.missing += (*gaps, *(gap for of in wholes for gap in of.gaps.values()))
+        return result
+
+    def _wholes(self, leaf: EffectiveFact) -> _Wholes:
         """Return the values of a fact, with the organisation of a branch in place of that branch."""
+        branches = self._network.branches
         if not leaf.is_reference or branches.isdisjoint(leaf.values):
             return _Wholes(leaf.values, _NO_GAPS, ())
         values, gaps, facts = [], {}, []
@@ -262,16 +248,21 @@ class ConditionCompiler:
 
         def evaluate(scope: Scope) -> ConditionResult:
             path = resolve(scope)
-            nodes = [node for leaf in path.leaves for node in leaf.nodes]
-            of_nodes = [[each((scope[0], node, scope[2])) for each in having] for node in nodes]
-            truths = [conjunction([result.truth for result in results]) for results in of_nodes]
+            subject, _, flow = scope
+            of_nodes: list[list[ConditionResult]] = []
+            truths: list[Truth] = []
+            for leaf in path.leaves:
+                for node in leaf.nodes:
+                    at_node = (subject, node, flow)
+                    results = [each(at_node) for each in having]
+                    of_nodes.append(results)
+                    truths.append(conjunction([result.truth for result in results]))
             truth = disjunction([*truths, None] if path.missing else truths)
             if truth:
                 of_nodes = [of_nodes[truths.index(True)]]
             elif truth is None:
                 of_nodes = [results for results, own in zip(of_nodes, truths, strict=True) if own is None]
-            results = [result for of_node in of_nodes for result in of_node]
-            return _some_result(path, results, truth, negate=negate)
+            return of_some(path, [each for results in of_nodes for each in results], truth, negate=negate)
 
         return evaluate
 
@@ -309,8 +300,8 @@ class ConditionCompiler:
             else:
                 matches = [[lookup.match(party, parts, purposes) for party in leaf.values] for leaf in path.leaves]
             truths = [disjunction([match.truth for match in of_leaf]) for of_leaf in matches]
-            truth = _over_leaves(path, truths, any_leaf=True)
-            result = _result(path, truths, truth, negate=negate)
+            truth = over_leaves(path, truths, any_leaf=True)
+            result = of_path(path, truths, truth, negate=negate)
             evidence, missing = list(result.evidence), list(result.missing)
             for limit_path in limit_paths:
                 if limit_path is not None:
@@ -432,7 +423,7 @@ class ConditionCompiler:
                 return _returned_in_time(node, deadline, negate=negate)
             path = NO_FACTS if resolve is None else resolve(scope)
             results = [_returned_in_time(node, deadline, negate=negate) for leaf in path.leaves for node in leaf.nodes]
-            truth = _over_leaves(path, [result.truth for result in results], any_leaf=negate)
+            truth = over_leaves(path, [result.truth for result in results], any_leaf=negate)
             evidence = [fact.evidence(truth) for fact in path.followed]
             evidence += [leaf.evidence(truth) for leaf in path.leaves if not leaf.nodes]
             evidence += [each for result in results for each in result.evidence]
@@ -440,6 +431,10 @@ class ConditionCompiler:
             return ConditionResult(truth, tuple(evidence), tuple(missing) if truth is None else ())
 
         return evaluate
+
+
+def _name_one(branches: frozenset[str], facts: Iterable[EffectiveFact]) -> bool:
+    return any(not branches.isdisjoint(fact.values) for fact in facts)
 
 
 def _truth_of(lookup: ListLookup | StateLookup, party: str) -> Truth:
@@ -451,6 +446,12 @@ def start_points(condition: Condition, roots: Roots) -> set[str]:
     starts = {fact_paths.split(path, roots)[0] for path in condition.paths()}
     of_subject = any(leaf.test == vocabulary.ATTESTED and not leaf.of for leaf in condition.leaves())
     return starts | {"subject"} if of_subject else starts
+
+
+def _names_a_claim(condition: Condition) -> bool:
+    """Return whether a path of a condition has a field that is a claim, so that it may differ where it exempts."""
+    parts = (condition, *condition.leaves(), *condition.sums_over())
+    return not _CLAIMED.isdisjoint([step for each in parts for path in each.paths() for step in path.split(".")])
 
 
 def _without_place(condition: Condition) -> Condition:
@@ -482,8 +483,7 @@ def _self_declared(evaluate: Evaluator) -> Evaluator:
 
     def evaluate_declaration(scope: Scope) -> ConditionResult:
         result = evaluate(scope)
-        result.by_attestation = result.by_attestation or bool(result.truth)
-        return result
+        return replace(result, by_attestation=True) if result.truth else result
 
     return evaluate_declaration
 
@@ -501,73 +501,9 @@ def _any_of(evaluators: list[Evaluator]) -> Evaluator:
             results.append(result)
         if attested is not None:
             return attested
-        unknown = [result for result in results if result.truth is None]
-        return ConditionResult(
-            None if unknown else False,
-            tuple([evidence for result in results for evidence in result.evidence]),
-            tuple([gap for result in unknown for gap in result.missing]),
-            chain=tuple([link for result in results for link in result.chain]),
-            row="; ".join(result.row for result in results if result.row),
-        )
+        return none_met(results)
 
     return evaluate
-
-
-def _over_leaves(path: ResolvedPath, truths: Sequence[Truth], *, any_leaf: bool = False) -> Truth:
-    """Return whether all leaves, or `any_leaf`, meet a test; a missing leaf is unknown."""
-    combine = disjunction if any_leaf else conjunction
-    return combine([*truths, None] if path.missing else truths)
-
-
-def _result(path: ResolvedPath, truths: Sequence[Truth], truth: Truth, *, negate: bool) -> ConditionResult:
-    """Return the result for a path from the truths of its leaves and the truth over all of them.
-
-    Once the condition is decided, every fact is evidence of that truth: no report may show a rule as met and as not
-    met. A fact whose own truth differs did not decide, and has a note.
-    """
-    if negate:
-        truth = negation(truth)
-        truths = [negation(each) for each in truths]
-    if truth is not None and truths.count(truth) == len(truths):
-        return ConditionResult(truth, path.evidence(truth), followed=len(path.followed))
-    evidence = [fact.evidence(truth) for fact in path.followed]
-    for leaf, own in zip(path.leaves, truths, strict=True):
-        if truth is None:
-            evidence.append(leaf.evidence(own))
-        else:
-            each = leaf.evidence(truth)
-            evidence.append(each if own is truth else each._replace(note=DOES_NOT_DECIDE))
-    return ConditionResult(truth, tuple(evidence), path.missing if truth is None else (), followed=len(path.followed))
-
-
-def _some_result(
-    path: ResolvedPath, results: Sequence[ConditionResult], truth: Truth, *, negate: bool
-) -> ConditionResult:
-    """Return the result of `some` from those of the elements that decide: one that meets all, or those that may.
-
-    Once it is decided, every fact is evidence of that truth, as in `_result`.
-    """
-    own = truth
-    if negate:
-        truth = negation(truth)
-    evidence = [fact.evidence(truth) for fact in path.followed]
-    evidence += [leaf.evidence(truth) for leaf in path.leaves if not leaf.nodes]
-    for each in (each for result in results for each in result.evidence):
-        if truth is None or each.note:
-            evidence.append(each)
-        else:
-            agrees = each.holds is own
-            evidence.append(each._replace(holds=truth, note="" if agrees else DOES_NOT_DECIDE))
-    missing = (*path.missing, *(gap for result in results for gap in result.missing)) if truth is None else ()
-    return ConditionResult(
-        truth,
-        tuple(evidence),
-        tuple(dict.fromkeys(missing)),
-        by_attestation=bool(truth) and any(result.by_attestation for result in results),
-        chain=tuple([link for result in results for link in result.chain]),
-        row="; ".join(dict.fromkeys(result.row for result in results if result.row)),
-        followed=len(path.followed),
-    )
 
 
 def _limit(path: ResolvedPath | None) -> Limit:

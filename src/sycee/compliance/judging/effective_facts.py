@@ -131,6 +131,9 @@ class ResolvedPath(CachedEvidence[tuple[Evidence, ...]]):
     leaves: tuple[EffectiveFact, ...] = ()
     followed: tuple[EffectiveFact, ...] = ()
     missing: tuple[str, ...] = ()
+    # The results of tests that all facts at the end meet, and of those that none meets. Conditions make them.
+    of_met: Any = None
+    of_unmet: Any = None
 
     def _new_evidence(self, holds: Truth) -> tuple[Evidence, ...]:
         if not self.followed and len(self.leaves) == 1:
@@ -154,7 +157,7 @@ class Node:
     replaces: str = ""  # of a flow of a question: the declared flow that it is a payment of
     results: dict[Hashable, Any] = field(default_factory=dict)  # of conditions that start here, and rules about it
     _effective: dict[str, EffectiveFact | None] = field(default_factory=dict)
-    _resolved: dict[FactPath, ResolvedPath] = field(default_factory=dict)
+    resolved: dict[FactPath, ResolvedPath] = field(default_factory=dict)  # the paths that were followed
 
     def get(self, name: str) -> EffectiveFact | None:
         """Return the fact of this name; None if it is unknown, as a claim that no other fact supports is."""
@@ -209,34 +212,20 @@ class Node:
 
     def resolve(self, path: FactPath) -> ResolvedPath:
         """Follow a path from here."""
-        resolved = self._resolved.get(path)
+        resolved = self.resolved.get(path)
         if resolved is None:
-            resolved = self._resolved[path] = self._resolve(path)
+            resolved = self.resolved[path] = self._resolve(path)
         return resolved
 
     def _resolve(self, path: FactPath) -> ResolvedPath:
-        name = path[0]
+        name, rest = path[0], path[1:]
         fact = self.get(name)
+        if fact is None:
+            return self._resolve_unknown(path)
         if name == "authority" and "branch_of" in self.facts:
             return self._authority_of_branch(fact)
-        if name == "authority" and fact is not None and not _NO_BRANCH.intersection(self.facts):
+        if name == "authority" and not _NO_BRANCH.intersection(self.facts):
             return ResolvedPath((fact,), (), (f"{self.id}.branch_of",))  # it may be a part of a body
-        if fact is None:
-            parent = self.get("branch_of") if name in _OF_WHOLES and "branch_of" in self.facts else None
-            if parent is not None and "branch_of" not in parent.nodes[0].facts:
-                return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has none of its own
-            if name == "state" and "person" in self.facts:
-                return self.resolve(("resides_in", *path[1:]))
-            if name == "state" and "organised_in" in self.facts:
-                return self.resolve(("organised_in", *path[1:]))  # it is of each of them
-            if name in _OF_PERSONS and not _OF_OTHERS.isdisjoint(self.facts):
-                return NO_FACTS  # it is no person
-            if self.kind == CLOUD and name in _OF_PLACES:
-                return _together([self.resolve(("facility", each, *path[1:])) for each in _OF_PLACES[name]])
-            # A field that the kind does not have is no gap: a facility has no operator of record.
-            declarable = not self.kind or name in _FIELDS[self.kind]
-            return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
-        rest = path[1:]
         if name in SHOWN_BY and self.kind == FLOW and (gaps := self._gaps_of_list(name)):
             return _joined(fact.nodes, rest, (), gaps) if rest else ResolvedPath((fact,), (), gaps)
         if not rest:
@@ -249,6 +238,26 @@ class Node:
             only = nodes[0].resolve(rest)
             return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
         return _joined(nodes, rest, followed, ())
+
+    def _resolve_unknown(self, path: FactPath) -> ResolvedPath:
+        """Follow a path whose first fact is unknown here: by what implies that fact, or to a gap."""
+        name = path[0]
+        if name == "authority" and "branch_of" in self.facts:
+            return self._authority_of_branch(None)
+        parent = self.get("branch_of") if name in _OF_WHOLES and "branch_of" in self.facts else None
+        if parent is not None and "branch_of" not in parent.nodes[0].facts:
+            return self.resolve(("branch_of", *path))  # a branch is a part of its parent, and has none of its own
+        if name == "state" and "person" in self.facts:
+            return self.resolve(("resides_in", *path[1:]))
+        if name == "state" and "organised_in" in self.facts:
+            return self.resolve(("organised_in", *path[1:]))  # it is of each of them
+        if name in _OF_PERSONS and not _OF_OTHERS.isdisjoint(self.facts):
+            return NO_FACTS  # it is no person
+        if self.kind == CLOUD and name in _OF_PLACES:
+            return _together([self.resolve(("facility", each, *path[1:])) for each in _OF_PLACES[name]])
+        # A field that the kind does not have is no gap: a facility has no operator of record.
+        declarable = not self.kind or name in _FIELDS[self.kind]
+        return ResolvedPath(missing=(f"{self.id}.{self._gap(name)}",)) if declarable else NO_FACTS
 
     def _authority_of_branch(self, own: EffectiveFact | None) -> ResolvedPath:
         """Return the kinds of authority of a branch: its own, and that of the whole of which it is a part."""
@@ -268,11 +277,14 @@ class Node:
 
     def _omitted_readers(self) -> tuple[bool, FactPath]:
         """Return whether somebody who can read the flow is no accessor, and the facts that are missing to know that."""
-        kept = [self.resolve(path) for path in _KEPT_AT]
-        places = [place for path in kept for leaf in path.leaves for place in leaf.nodes]
-        gaps = [gap for path in kept for gap in path.missing]
-        gaps += [gap for place in places for gap in place.reader_gaps()]
-        return bool(self.unnamed_readers()), tuple(dict.fromkeys(gaps))
+        gaps: list[str] = []
+        for path in _KEPT_AT:
+            kept = self.resolve(path)
+            gaps += kept.missing
+            for leaf in kept.leaves:
+                for place in leaf.nodes:
+                    gaps += place.reader_gaps()
+        return bool(self.unnamed_readers()), tuple(dict.fromkeys(gaps)) if gaps else ()
 
     def reader_gaps(self) -> FactPath:
         """Return the facts that are missing to know who can read what is kept at a place."""
@@ -317,9 +329,11 @@ class Node:
         A row is how the flow is kept at a place ("processed" or "stored"), the place, and the fields that name its
         readers, by reader. Places without such a reader are omitted.
         """
-        parties = [fact for path in _PARTIES for fact in self.resolve(path).leaves]
         accessors = self.get(ACCESSORS)
-        named = {value for fact in parties for value in fact.values}
+        named: set[Any] = set()
+        for path in _PARTIES:
+            for fact in self.resolve(path).leaves:
+                named.update(fact.values)
         for element in () if accessors is None else accessors.nodes:
             party = element.get("party")
             named.update(() if party is None else party.values)
@@ -362,7 +376,9 @@ class Node:
                 value = tuple([node.id for node in nodes])
         else:
             values = (value,)
-        if kinds:
+        if kinds and len(values) == 1:
+            nodes = (network.node_of_kind(str(values[0]), kinds),)
+        elif kinds:
             nodes = tuple([network.node_of_kind(str(each), kinds) for each in values])
         assurance = fact.assurance
         if network.attested and (attested := network.attested.get(self.entity_id)):

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Final
 
 from sycee.compliance.facts import Assurance, Value
-from sycee.compliance.judging.conditions import ConditionResult
+from sycee.compliance.judging.condition_results import ConditionResult
 from sycee.compliance.judging.control import CONSIDERED
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.judging.logic import Truth, conjunction
@@ -31,25 +31,6 @@ class Precondition(ConditionResult):
     weakest: Assurance | None = None  # the weakest assurance of the evidence, if the truth is false
 
 
-def precondition(touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -> Precondition:
-    """Combine why a profile applies with why a flow is one that a rule is about."""
-    if touch.truth is False:
-        return Precondition(False, touch.evidence, touches=False, weakest=_weakest_assurance(touch.evidence))
-    if not flow:
-        return Precondition(touch.truth, touch.applying, touch.missing, touch.by_attestation)
-    results = [touch]
-    for result in flow:
-        if result.truth is False:
-            return Precondition(False, result.evidence, weakest=_weakest_assurance(result.evidence))
-        results.append(result)
-    return Precondition(
-        conjunction([result.truth for result in results]),
-        tuple([each for result in results for each in result.applying]),
-        tuple([gap for result in results for gap in result.missing]),
-        any(result.by_attestation for result in results),
-    )
-
-
 class FindingWriter:
     """Writes the findings about a network on a day. `forces` are of the profiles, by the full names of their rules."""
 
@@ -59,6 +40,24 @@ class FindingWriter:
         self._at = effective.at
         self._on = effective.at.isoformat()
         self._forces = forces
+
+    def precondition(self, touch: ConditionResult, flow: Sequence[ConditionResult] = ()) -> Precondition:
+        """Combine why a profile applies with why a flow is one that a rule is about."""
+        if touch.truth is False:
+            return Precondition(False, touch.evidence, touches=False, weakest=self._weakest(touch.evidence))
+        if not flow:
+            return Precondition(touch.truth, touch.applying, touch.missing, touch.by_attestation)
+        results = [touch]
+        for result in flow:
+            if result.truth is False:
+                return Precondition(False, result.evidence, weakest=self._weakest(result.evidence))
+            results.append(result)
+        return Precondition(
+            conjunction([result.truth for result in results]),
+            tuple([each for result in results for each in result.applying]),
+            tuple([gap for result in results for gap in result.missing]),
+            any(result.by_attestation for result in results),
+        )
 
     def write(self, rule: CompiledRule, subject: str, before: Precondition, result: RuleResult) -> Finding:
         """Return the finding of one rule about one subject."""

@@ -15,9 +15,10 @@ from typing import Final
 
 from sycee.compliance.facts import Entity, Network, Waiver
 from sycee.compliance.judging import conflicts, consistency
-from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult
+from sycee.compliance.judging.condition_results import ConditionResult
+from sycee.compliance.judging.conditions import ConditionCompiler
 from sycee.compliance.judging.effective_facts import EffectiveNetwork, FactPath, Node
-from sycee.compliance.judging.findings import FindingWriter, Precondition, not_applicable, precondition
+from sycee.compliance.judging.findings import FindingWriter, Precondition, not_applicable
 from sycee.compliance.judging.logic import Truth, conjunction
 from sycee.compliance.judging.name_check import check_names
 from sycee.compliance.judging.rules import CompiledRule, CompiledTouches, RuleResult, combine_undecided
@@ -95,9 +96,9 @@ class Judge:
         entity = self._entity(subject)
         if entity.kind == FLOW:
             on_path = self._flow_on_path(self.flow_node(entity), None)
-            return tuple(self._of_flow(on_path.flow, _preconditions(self._regimes(on_path))))
+            return tuple(self._of_flow(on_path.flow, self._preconditions(self._regimes(on_path))))
         node = self._effective.node(entity.id) if isinstance(subject, str) else self._effective.uncached_node(entity)
-        before = _preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
+        before = self._preconditions({name: touches.of_entity(node) for name, touches in self._touches.items()})
         rules = _by_profile([rule for rule in self._by_kind[entity.kind] if not rule.needs_flow])
         return tuple(self._judge(node.id, _with_preconditions(rules, before), node, None))
 
@@ -112,14 +113,14 @@ class Judge:
         """
         on_path = self._flow_on_path(self.flow_node(flow), via)
         node, touches = on_path.flow, self._regimes(on_path)
-        of_profiles = _preconditions(touches)
+        of_profiles = self._preconditions(touches)
         findings = self._of_flow(node, of_profiles)
         of_rules: dict[CompiledRule, Precondition] = {}
         for rule in self._on_path:
             before = _before(rule, of_profiles)
             if rule.flow and before.truth is not False:
                 of_flow = [evaluate((node, node, node)) for evaluate in rule.flow]
-                before = precondition(touches[rule.profile.id], of_flow)
+                before = self._writer.precondition(touches[rule.profile.id], of_flow)
             of_rules[rule] = before
         all_kinds = {kinds for _, kinds in on_path.elements}
         rules_of_kinds = {kinds: _grouped(self._on_path_of[kinds], of_rules) for kinds in all_kinds}
@@ -284,6 +285,9 @@ class Judge:
             return findings
         return conflicts.apply(findings, contested, self._contradictions, self._waivers)
 
+    def _preconditions(self, touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
+        return {name: self._writer.precondition(touch) for name, touch in touches.items()}
+
     def _regimes(self, on_path: _FlowOnPath) -> Mapping[str, ConditionResult]:
         return {name: self._regime(touches, on_path) for name, touches in self._touches.items()}
 
@@ -302,10 +306,6 @@ class Judge:
             if touches.has(kind):
                 results.append(ConditionResult(None, missing=gaps))
         return combine_undecided(results)
-
-
-def _preconditions(touches: Mapping[str, ConditionResult]) -> dict[str, Precondition]:
-    return {name: precondition(touch) for name, touch in touches.items()}
 
 
 def _by_profile(rules: Iterable[CompiledRule]) -> list[tuple[str, list[CompiledRule]]]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from sycee.compliance.fact_paths import Roots, fields_of_flow
-from sycee.compliance.judging.conditions import ConditionCompiler, ConditionResult, Evaluator, PathResolver, Scope
+from sycee.compliance.judging.condition_results import ConditionResult
+from sycee.compliance.judging.conditions import ConditionCompiler, Evaluator, PathResolver, Scope
 from sycee.compliance.judging.conflicts import NONE_CONTESTED, ContestedFacts
 from sycee.compliance.judging.effective_facts import Node
 from sycee.compliance.judging.logic import Truth, conjunction
@@ -46,33 +47,42 @@ def verdict_of(applies: Truth, holds: Truth, *, by_attestation: bool) -> Verdict
 
 
 class _Trail:
-    __slots__ = ("against", "applying", "contested", "evidence", "missing", "results")
+    """What the conditions of one rule found, from which its result is made."""
+
+    __slots__ = ("against", "applying", "by_attestation", "contested", "count", "evidence", "explained", "missing")
 
     def __init__(self) -> None:
-        self.results: list[ConditionResult] = []
         self.applying: dict[int, Evidence] = {}  # evidence that the rule applies, by the identity of the fact's own
         self.evidence: list[Evidence] = []
         self.missing: list[str] = []
         self.contested: list[tuple[str, str]] = []
         self.against: list[Evidence] = []
+        self.explained: list[ConditionResult] = []  # results with a row of a list, or a chain of owners
+        self.by_attestation = False
+        self.count = 0  # of results
 
     def add(self, result: ConditionResult) -> None:
         """Add the result of a condition that the rule requires."""
-        self.results.append(result)
         self.evidence += result.evidence
-        if result.missing:
-            self.missing += result.missing
+        self._add(result)
 
     def add_applying(self, result: ConditionResult) -> None:
         """Add the result of a condition that makes the rule apply."""
-        self.results.append(result)
         self.applying.update(result.applying_by_id)
+        self._add(result)
+
+    def _add(self, result: ConditionResult) -> None:
+        self.count += 1
         if result.missing:
             self.missing += result.missing
+        if result.by_attestation:
+            self.by_attestation = True
+        if result.row or result.chain:
+            self.explained.append(result)
 
     def all_evidence(self) -> tuple[Evidence, ...]:
         """Return the evidence that the rule applies, then the rest; each fact once for each truth."""
-        if len(self.results) < 2 and not self.applying:
+        if self.count < 2 and not self.applying:
             return tuple(self.evidence)
         return (*self.applying.values(), *dict(zip(map(id, self.evidence), self.evidence, strict=True)).values())
 
@@ -157,30 +167,30 @@ class CompiledRule:
         holds, bases = self._holds(scope, trail)
         if holds and self.rule.complete:
             holds = self._complete(scope[0], trail)
-        results, missing = trail.results, trail.missing
-        rule_result = RuleResult(
+        explained = trail.explained
+        return RuleResult(
             applies,
             holds,
             trail.all_evidence(),
-            tuple(dict.fromkeys(missing)) if missing else (),
-            self._by_attestation or True in [result.by_attestation for result in results],
-            against=tuple(dict.fromkeys(trail.against)) if trail.against else (),
-            contested=frozenset(trail.contested) if trail.contested else NONE_CONTESTED,
-            bases=bases,
+            tuple(dict.fromkeys(trail.missing)) if trail.missing else (),
+            self._by_attestation or trail.by_attestation,
+            tuple(dict.fromkeys([link for result in explained for link in result.chain])) if explained else (),
+            "; ".join(dict.fromkeys([result.row for result in explained if result.row])) if explained else "",
+            None,
+            tuple(dict.fromkeys(trail.against)) if trail.against else (),
+            frozenset(trail.contested) if trail.contested else NONE_CONTESTED,
+            bases,
         )
-        explained = [result for result in results if result.row or result.chain]
-        if explained:
-            rule_result.chain = tuple(dict.fromkeys([link for result in explained for link in result.chain]))
-            rule_result.row = "; ".join(dict.fromkeys([result.row for result in explained if result.row]))
-        return rule_result
 
     def _holds(self, scope: Scope, trail: _Trail) -> tuple[Truth, tuple[str, ...]]:
         """Return whether the rule holds, and the rules of other regimes that require what breaks it."""
         if self._each is None:
             return self._element_holds(scope, trail)
         path = self._each(scope)
-        trail.missing += path.missing
-        trail.evidence += [reference.evidence(None if path.missing else True) for reference in path.followed]
+        if path.missing:
+            trail.missing += path.missing
+        for reference in path.followed:
+            trail.evidence.append(reference.evidence(None if path.missing else True))
         truths: list[Truth] = [None] if path.missing else []
         subject, _, flow = scope
         bases_of_each: list[tuple[str, ...]] = []
@@ -211,14 +221,18 @@ class CompiledRule:
             selecting.append(result)
         if selected and self._contested:
             trail.contested += self._contested_facts(scope)
-        required = [evaluate(scope) for evaluate in self._require]
-        truth = conjunction([result.truth for result in required])
-        if truth is False and not selected:
-            truth = None
         for result in selecting:
             trail.add_applying(result)
-        for result in required:
+        truth: Truth = True
+        required = []
+        for evaluate in self._require:
+            result = evaluate(scope)
             trail.add(result)
+            required.append(result)
+            if not result.truth and truth is not False:
+                truth = result.truth
+        if truth is False and not selected:
+            truth = None
         if truth is not False:
             return truth, ()
         trail.against += _against(required)
