@@ -16,10 +16,12 @@ from tests.sequencer.small import START_NS
 
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError, Refused, UnavailableError, UsageError
+from sycee.core.records import layout
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft
+from sycee.database.actions import Draft, LedgerOnly
 from sycee.database.intents import INTENT_RECORDS_MAX, Resumed
-from sycee.database.tables import INTENTS
+from sycee.database.migrations import upgrade
+from sycee.database.tables import INTENT_RECORDS, SCHEMA
 from sycee.database.transactions import write
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS
 
@@ -234,10 +236,59 @@ def test_changed_records_are_not_submitted(where: str, tmp_path: Path, monkeypat
     with town(tmp_path, where) as made:
         stopped_before_submit(made, made.draft(1000, [10], id=9), monkeypatch)
         other = payments(1000, [99]).tobytes()
-        write(made.stores.engine, lambda connection: connection.execute(INTENTS.update().values(records=other)))
+        changed = INTENT_RECORDS.update().values(records=other)
+        write(made.stores.engine, lambda connection: connection.execute(changed))
         with pytest.raises(IntegrityError, match="were changed since it was stored"):
             made.intents.resume()
         assert made.shop() == 0
+
+
+def test_an_outcome_does_not_write_the_records_again(tmp_path: Path) -> None:
+    """A row is written as a whole: the log of SQLite grows by the bytes of the records once."""
+    log, sizes = tmp_path / "bank.sqlite-wal", []
+    with town(tmp_path, tmp_path / "bank.sqlite") as made:
+
+        def log_bytes() -> int:
+            return log.stat().st_size
+
+        made.stores.actions.register(LedgerOnly("town.nothing"))
+        draft = Draft("town.nothing", payments(1000, [1] * 2_000), {}, who=CLERK, signers=[SIGNER])
+        submit = made.ledger.sequencer.submit
+
+        def measured(records: Array, envelopes: Array) -> Array:
+            sizes.append(log_bytes())
+            return submit(records, envelopes)
+
+        sizes.append(log_bytes())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(made.ledger.sequencer, "submit", measured)
+            made.intents.perform(draft)
+        sizes.append(log_bytes())
+    stored, finished = sizes[1] - sizes[0], sizes[2] - sizes[1]
+    assert stored > 2_000 * layout.OPERATION.itemsize
+    assert finished < stored / 4
+
+
+def test_a_database_of_an_older_release_keeps_its_intents(where: str, tmp_path: Path, monkeypatch: Any) -> None:
+    with town(tmp_path, where) as made:
+        made.intents.perform(made.draft(1000, [10], id=8))
+        stopped_before_submit(made, made.draft(2000, [20], id=9), monkeypatch)
+
+        def undo(connection: Connection) -> None:
+            binary = "BLOB" if made.stores.engine.dialect.name == "sqlite" else "BYTEA"
+            bytes_of = "SELECT {0} FROM database_intent_records AS r WHERE r.id = database_intents.id"
+            for name in ("records", "envelopes"):
+                connection.exec_driver_sql(f"ALTER TABLE database_intents ADD COLUMN {name} {binary}")
+                connection.exec_driver_sql(f"UPDATE database_intents SET {name} = ({bytes_of.format(name)})")  # noqa: S608
+            connection.exec_driver_sql("DROP TABLE database_intent_records")
+            connection.exec_driver_sql(f"UPDATE {SCHEMA.version_table} SET version_num = '0003'")  # noqa: S608
+
+        write(made.stores.engine, undo)
+        upgrade(made.stores.engine, SCHEMA)
+        assert made.intents.resume() == Resumed(1, 0)
+        assert made.shop() == 30
+        with made.ledger.sequencer.reading() as state:
+            assert list(made.intents.disagreements(state)) == []
 
 
 @pytest.mark.parametrize("late", [False, True])

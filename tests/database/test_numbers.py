@@ -84,7 +84,7 @@ def test_rows_in_bulk_by_columns(engine: Engine) -> None:
     columns: dict[str, Any] = {
         "id": ids_bytes(ids.generate(size, time_ms=1)),
         "payload": ["", "W*** 王", "a\nb" * 20] * 100,
-        "records": [b"", b"\0\xff" * 9, b"\0"] * 100,
+        "results": [b"", b"\0\xff" * 9, b"\0"] * 100,
         "size": np.arange(size) * 10**6,
         "action": "town.found", "state": "pending", "digest": "", "valid_until_ns": 1, "who": id_bytes(9),
         "made_ns": 2, "reason": "",
@@ -98,11 +98,11 @@ def test_rows_in_bulk_by_columns(engine: Engine) -> None:
     with reading(engine) as connection:
         rows = connection.execute(sqlalchemy.select(intents).order_by(intents.c.id)).all()
         assert [id_bytes(row.id) for row in rows] == [each.tobytes() for each in columns["id"]]
-        assert [(row.payload, bytes(row.records)) for row in rows] == list(
-            zip(columns["payload"], columns["records"], strict=True)
+        assert [(row.payload, bytes(row.results)) for row in rows] == list(
+            zip(columns["payload"], columns["results"], strict=True)
         )
         assert [row.size for row in rows] == [at * 10**6 for at in range(size)]
-        assert {(row.action, row.who, row.made_ns, row.envelopes) for row in rows} == {("town.found", 9, 2, None)}
+        assert {(row.action, row.who, row.made_ns, row.frame) for row in rows} == {("town.found", 9, 2, None)}
         wanted = np.concatenate([ids_bytes(ids.generate(5, time_ms=2)), columns["id"][7:9]])
         for values, found in ((wanted, 2), (wanted[:0], 0)):
             condition, parameters = any_of(connection, "id", values)

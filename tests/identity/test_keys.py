@@ -35,7 +35,7 @@ from sycee.core.records.proposal_format import records_of
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.stores import Stores
-from sycee.database.tables import INTENTS
+from sycee.database.tables import INTENT_RECORDS
 from sycee.database.transactions import write
 from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
@@ -127,7 +127,7 @@ def test_no_payment_under_the_old_key_after_the_block(small: World) -> None:
 def block_of(bank: World, intent: int) -> int:
     """Return the id of the first record of a stored intent."""
     with bank.engine.connect() as connection:
-        chosen = sqlalchemy.select(INTENTS.c.records).where(INTENTS.c.id == intent)
+        chosen = sqlalchemy.select(INTENT_RECORDS.c.records).where(INTENT_RECORDS.c.id == intent)
         return ids.of_records(records_of(bytes(connection.scalar(chosen))), "id")[0]
 
 

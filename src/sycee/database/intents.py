@@ -28,7 +28,7 @@ from sycee.core.records import layout
 from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions, Draft, Intent, Outcome
-from sycee.database.tables import DONE, INTENTS, LAPSED, PENDING
+from sycee.database.tables import DONE, INTENT_RECORDS, INTENTS, LAPSED, PENDING
 from sycee.database.transactions import reading, write
 from sycee.ledger import queries
 from sycee.ledger.batch import first_codes, prepare
@@ -119,7 +119,7 @@ class Intents:
                 if row is None:
                     if draft.before is not None:
                         draft.before(connection)
-                    connection.execute(INTENTS.insert().values(_new_row(intent, now_ns)))
+                    _insert(connection, intent, now_ns)
             return found
 
         found = write(self._engine, store)
@@ -183,7 +183,6 @@ class Intents:
                 .where(INTENTS.c.id == id, INTENTS.c.state == LAPSED)
                 .values(
                     state=PENDING,
-                    envelopes=intent.envelopes.tobytes(),
                     valid_until_ns=intent.valid_until_ns,
                     results=None,
                     frame=None,
@@ -191,8 +190,11 @@ class Intents:
                     reason="",
                 )
             ).rowcount
-            if changed and before is not None:
-                before(connection)
+            if changed:
+                signed = INTENT_RECORDS.update().where(INTENT_RECORDS.c.id == id)
+                connection.execute(signed.values(envelopes=intent.envelopes.tobytes()))
+                if before is not None:
+                    before(connection)
             return changed
 
         if not write(self._engine, reopen):
@@ -237,7 +239,8 @@ class Intents:
         later = (INTENTS.c.state == DONE) & (INTENTS.c.frame > frame)
 
         def reopen(connection: Connection) -> int:
-            gone = connection.scalar(sqlalchemy.select(INTENTS.c.id).where(later, INTENTS.c.records.is_(None)).limit(1))
+            pruned = INTENTS.c.id.not_in(sqlalchemy.select(INTENT_RECORDS.c.id))
+            gone = connection.scalar(sqlalchemy.select(INTENTS.c.id).where(later, pruned).limit(1))
             if gone is not None:
                 raise IntegrityError(
                     f"the records of intent {ids.format(gone)}, which is later than frame {frame}, were pruned",
@@ -251,8 +254,8 @@ class Intents:
 
     def prune(self, covered_frame: int) -> int:
         """Remove the records of intents done in frames that a backup covers; return how many were pruned."""
-        covered = (INTENTS.c.state == DONE) & (INTENTS.c.frame <= covered_frame) & INTENTS.c.records.is_not(None)
-        statement = INTENTS.update().where(covered).values(records=None, envelopes=None)
+        covered = sqlalchemy.select(INTENTS.c.id).where(INTENTS.c.state == DONE, INTENTS.c.frame <= covered_frame)
+        statement = INTENT_RECORDS.delete().where(INTENT_RECORDS.c.id.in_(covered))
         return write(self._engine, lambda connection: connection.execute(statement).rowcount)
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
@@ -260,9 +263,10 @@ class Intents:
 
         Intents whose records were pruned are not compared.
         """
-        compared = INTENTS.c.state.in_((PENDING, DONE)) & INTENTS.c.records.is_not(None)
+        stored = sqlalchemy.select(INTENTS.c.id).join(INTENT_RECORDS, INTENT_RECORDS.c.id == INTENTS.c.id)
         with reading(self._engine) as connection:
-            chosen = list(connection.scalars(sqlalchemy.select(INTENTS.c.id).where(compared).order_by(INTENTS.c.id)))
+            compared = stored.where(INTENTS.c.state.in_((PENDING, DONE))).order_by(INTENTS.c.id)
+            chosen = list(connection.scalars(compared))
         for id in chosen:
             with reading(self._engine) as connection:
                 row = _row(connection, id)
@@ -458,25 +462,30 @@ def _digest(records: bytes) -> str:
 
 
 def _row(connection: Connection, id: int) -> Row[Any] | None:
-    return connection.execute(sqlalchemy.select(INTENTS).where(INTENTS.c.id == id)).one_or_none()
+    """Return the row of an intent with its `records` and `envelopes`, None for pruned ones."""
+    columns = (INTENTS, INTENT_RECORDS.c.records, INTENT_RECORDS.c.envelopes)
+    joined = sqlalchemy.select(*columns).outerjoin(INTENT_RECORDS, INTENT_RECORDS.c.id == INTENTS.c.id)
+    return connection.execute(joined.where(INTENTS.c.id == id)).one_or_none()
 
 
-def _new_row(intent: Intent, now_ns: int) -> dict[str, Any]:
+def _insert(connection: Connection, intent: Intent, now_ns: int) -> None:
     records = intent.records.tobytes()
-    return {
-        "id": intent.id,
-        "action": intent.action,
-        "state": PENDING,
-        "payload": canonical(intent.payload).decode(),
-        "records": records,
-        "envelopes": intent.envelopes.tobytes(),
-        "size": intent.records.size,
-        "digest": _digest(records),
-        "valid_until_ns": intent.valid_until_ns,
-        "who": intent.who,
-        "made_ns": now_ns,
-        "reason": "",
-    }
+    connection.execute(
+        INTENTS.insert().values(
+            id=intent.id,
+            action=intent.action,
+            state=PENDING,
+            payload=canonical(intent.payload).decode(),
+            size=intent.records.size,
+            digest=_digest(records),
+            valid_until_ns=intent.valid_until_ns,
+            who=intent.who,
+            made_ns=now_ns,
+            reason="",
+        )
+    )
+    signed = intent.envelopes.tobytes()
+    connection.execute(INTENT_RECORDS.insert().values(id=intent.id, records=records, envelopes=signed))
 
 
 def _intent(row: Row[Any]) -> Intent:

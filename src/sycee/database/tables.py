@@ -31,8 +31,8 @@ LAPSED: Final = "lapsed"
 WAITING: Final = "waiting"
 STOPPED: Final = "stopped"
 
-# `records` and `envelopes` are the bytes submitted to the ledger; `prune` removes them. `results`: one u2 per record,
-# its first result. `frame`: the newest frame with one of the records; 0 before it is known.
+# `results`: one u2 per record, its first result. `frame`: the newest frame with one of the records; 0 before it is
+# known.
 INTENTS: Final = Table(
     "database_intents",
     METADATA,
@@ -40,8 +40,6 @@ INTENTS: Final = Table(
     *required(Text, "action"),
     Column("state", Text, CheckConstraint(f"state IN ('{PENDING}', '{DONE}', '{LAPSED}')"), nullable=False),
     *required(Text, "payload"),
-    Column("records", LargeBinary),
-    Column("envelopes", LargeBinary),
     *required(Integer, "size"),  # number of records
     *required(DIGEST, "digest"),
     *required(NS, "valid_until_ns"),
@@ -57,6 +55,14 @@ Index(
     INTENTS.c.id,
     sqlite_where=INTENTS.c.state == PENDING,
     postgresql_where=INTENTS.c.state == PENDING,
+)
+# The bytes submitted to the ledger; `prune` removes the row. They are not in the row of the intent because an update
+# writes a whole row: an outcome would write up to 1 MB again, and the journal on the same disk would wait for that.
+INTENT_RECORDS: Final = Table(
+    "database_intent_records",
+    METADATA,
+    Column("id", Id128, primary_key=True),
+    *required(LargeBinary, "records", "envelopes"),
 )
 # `run`: chosen when a run is first claimed and kept by its retries, so that they use the same id. The lease is in the
 # machine's time, all other times are of the bank's clock. `retry_ns`: a failed run is not repeated before.
