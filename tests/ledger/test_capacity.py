@@ -380,6 +380,29 @@ class Requests:
         return self.made[-1]
 
 
+def test_purses_are_first_written_when_members_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for ten million purses would otherwise be allocated in the frame that opens their programme."""
+    sides, members, requested = Sides(), 40, []
+    monkeypatch.setattr(sides.state._growing["purses"], "use", lambda rows, **_: requested.append(rows))
+    for now_ns, frame in enumerate(definitions(), 1):
+        sides.frame(now_ns, frame)
+    first, second = (programme(number, 1, members, funder=ISSUANCE) for number in (7, 2))
+    for now_ns, frame in enumerate((first[0], second[0]), 4):
+        sides.frame(now_ns, frame)
+    assert sides.state.all_purses.size == 2 * members
+    assert not sides.state.all_purses.view(np.uint8).any()
+    assert requested == []
+    sides.frame(6, second[1][:3])
+    sides.frame(7, second[1][3:])
+    sides.frame(8, first[1][:1])
+    assert requested == [40, 55, 0]
+    assert sides.state.all_purses["programme"].tolist() == [7] * 5 + [0] * 35 + [2] * members
+    assert sides.state.programmes_of_purses(0, 80).tolist() == [7] * 40 + [2] * 40
+    assert sides.state.programmes_of_purses(39, 41).tolist() == [7, 2]
+    sides.compare()
+    assert loaded(sides.state).digest() == sides.state.digest()
+
+
 def test_memory_for_a_drop_is_requested_when_members_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     state = LedgerState()
     opened, added, sealed, _ = programme(1, 1, 12, funder=ISSUANCE)
@@ -450,7 +473,7 @@ def test_a_programme_needs_memory_for_its_purses_and_for_its_drop() -> None:
     assert state.apply(9, 9, opened)["code"].tolist() == [Result.CREATED]
     second = opened.copy()
     second["number"], second["id_low"] = 2, 77
-    promised = members * layout.MOVEMENT.itemsize
+    promised = members * each
     with pytest.raises(UnavailableError, match="cannot hold the rows"):
         state.reserve(second, available_bytes=lambda: members * each + promised - 1)
     state.reserve(second, available_bytes=lambda: members * each + promised + rest)

@@ -86,7 +86,7 @@ def balances_at(
         chosen = accounts["currency"] == number
         account_ids = np.zeros(int(chosen.sum()), ids.ID)
         account_ids["low"], account_ids["high"] = accounts["id_low"][chosen], accounts["id_high"][chosen]
-        programmes = purses["programme"].astype(np.int64)
+        programmes = state.programmes_of_purses(0, purses.size)
         chosen_purses = state.tables.programmes["currency"][programmes] == number
         members = np.arange(purses.size) - state.tables.programmes["first_purse"][programmes]
         at_ns = int(state.frame_times[after])

@@ -113,10 +113,10 @@ def _accounts(state: LedgerState, first: int, end: int) -> Copies:
 
 
 def _purses(state: LedgerState, first: int, end: int) -> Copies:
-    rows = state.all_purses[first:end].copy()
+    rows, programmes = state.all_purses[first:end].copy(), state.programmes_of_purses(first, end)
     return {
-        "programme": ColumnValues(rows["programme"]),
-        "member": ColumnValues(np.arange(first, end) - state.tables.programmes["first_purse"][rows["programme"]]),
+        "programme": ColumnValues(programmes.astype(np.uint32)),
+        "member": ColumnValues(np.arange(first, end) - state.tables.programmes["first_purse"][programmes]),
         "member_id": _ids(rows, "member"),
         "wallet": _optional_account(state, rows["wallet"]),
         "state": _names(rows["state"], PurseState),

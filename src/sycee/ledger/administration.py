@@ -175,7 +175,7 @@ def _open_programme(state: StateTables, operations: Array, at: int, now_ns: int)
     state.grow("purses", first + count)
     state.grow("programmes", number + 1)
     state.grow("undropped", number + 1)
-    state.tables.purses["programme"][first : first + count] = number
+    # ADD_MEMBERS writes to the purses: a first touch of the memory of all purses here would delay payments.
     state.tables.counters[constants.PURSES] = first + count
     programme = state.tables.programmes.view(np.ndarray)[number]
     programme["defined"] = 1

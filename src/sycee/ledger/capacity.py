@@ -11,6 +11,7 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
+from sycee.core.records import layout
 from sycee.core.records.layout import LINKED, Kind, SettleFlag
 from sycee.core.records.operation_table import TABLE
 from sycee.ledger import id_generations, kernels
@@ -110,8 +111,9 @@ class GrowingTables:
         try:
             for name, needed in rows.items():
                 self.grow(name, needed)
-                if name != "movements":
+                if name not in ("movements", "purses"):
                     self._growing[name].use(in_use[name])
+            self._use_purses(operations)
             at_once = needs["movements at once"] - dropped
             if at_once:
                 at_once = self._movements_ahead(operations, at_once)
@@ -177,12 +179,22 @@ class GrowingTables:
             self._undropped_until_ns = int(until_ns.min()) if until_ns.size else limits.I64_MAX
         return self._undropped
 
+    def _use_purses(self, operations: Array) -> None:
+        """Request memory for the purses of further members, of which an opened programme has none yet."""
+        added = operations[operations["kind"] == Kind.ADD_MEMBERS]
+        if added.size:
+            numbers = np.unique(added["number"])
+            programmes = self.tables.programmes.view(np.ndarray)
+            programmes = programmes[numbers[numbers < programmes.size]]
+            rows = programmes["first_purse"].astype(np.int64) + programmes["filled"]
+            self._growing["purses"].use(int(rows.max(initial=0)))
+
     def _promised_bytes(self) -> int:
-        """Return the memory in bytes for drops on members that can still be added: it is not allocated yet."""
+        """Return the memory in bytes for members that can still be added, and for their drops: not allocated yet."""
         programmes = self.tables.programmes.view(np.ndarray)
         is_open = self.tables.rule_sets["until_ns"][programmes["rule_set"]] > self.now_ns
         members = programmes["count"].astype(np.int64) - programmes["filled"]
-        return int(members[is_open].sum()) * _MOVEMENT_BYTES
+        return int(members.sum()) * layout.PURSE.itemsize + int(members[is_open].sum()) * _MOVEMENT_BYTES
 
     def evict_history(self, *, wait: bool = False) -> None:
         """Evict old rows from memory, if the storage supports it. Call it between frames."""

@@ -169,15 +169,15 @@ def _grants(state: StateTables) -> list[bytes]:
 
 def _purses(state: StateTables) -> Section:
     purses, accounts = state.all_purses, state.accounts
-    first = state.tables.programmes["first_purse"]
+    first, programmes = state.tables.programmes["first_purse"], state.programmes_of_purses(0, purses.size)
 
     def part(rows: Array) -> Array:
-        chosen = purses[rows]
+        chosen, numbers = purses[rows], programmes[rows]
         ids = {"member_id": _ids(chosen, "member"), "wallet_id": _linked(accounts, chosen["wallet"])}
-        return _copy(chosen, _PURSE, ids | {"member": rows - first[chosen["programme"]]})
+        return _copy(chosen, _PURSE, ids | {"programme": numbers, "member": rows - first[numbers]})
 
     # A programme's purses are contiguous and in member order, so a stable sort by programme is sufficient.
-    return _section(np.argsort(purses["programme"], kind="stable"), part)
+    return _section(np.argsort(programmes, kind="stable"), part)
 
 
 def _holds(state: StateTables) -> Section:

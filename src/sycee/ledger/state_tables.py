@@ -187,6 +187,17 @@ class StateTables(GrowingTables):
         first = int(self.tables.programmes["first_purse"][programme])
         return self.all_purses[first : first + int(self.tables.programmes["count"][programme])]
 
+    def programmes_of_purses(self, first: int, end: int) -> Array:
+        """Return the programme of the purses in rows `first` to `end` - 1, (n,) i8, also of those without a member.
+
+        Only a member's purse has the number of its programme in its row.
+        """
+        programmes = self.tables.programmes.view(np.ndarray)
+        numbers = np.flatnonzero(programmes["defined"])
+        numbers = numbers[np.argsort(programmes["first_purse"][numbers])]
+        found: Array = numbers[np.searchsorted(programmes["first_purse"][numbers], np.arange(first, end), "right") - 1]
+        return found
+
     def movement_numbers(self, row: int, *, newest: int | None = None) -> list[int]:
         """Return the numbers of an account's movements, newest first, at most `newest`. O(their number)."""
         movements = self.movements

@@ -38,6 +38,7 @@ def add_members(tables, operation, words, i):
     for member in range(count):
         touch_purse(tables, programme.first_purse + first + member)
         purse = tables.purses[programme.first_purse + first + member]
+        purse.programme = np.uint32(number)
         purse.member_low = words[i, MEMBER_WORDS[member]]
         purse.member_high = words[i, MEMBER_WORDS[member] + 1]
     programme.filled += count
