@@ -476,3 +476,25 @@ def test_a_list_names_the_packet_of_each_entry(bank: Bank) -> None:
 def complaint(bank: Bank) -> int:
     customer = bank.directory.get(ids.to_int(ACCOUNTS[0])).holder
     return bank.cases.open("complaint", by=person(bank, CASEWORKER), person=customer)
+
+
+def test_a_freeze_without_entries_names_those_that_lapsed(bank: Bank) -> None:
+    """Nobody can register any more: an appeal restores an entry."""
+    north, caseworker = person(bank, NORTH), person(bank, CASEWORKER)
+    bank.set_clock(CLOSES_NS - 1)
+    for number in range(7):
+        register(bank, f"{number + 1}", f"+861380000001{number}")
+    register(bank, "1", "+8613800000019")
+    bank.registrations.withdraw(NAME, 0, 6, who=north)
+    bank.set_clock(CLOSES_NS + 6 * 3_600 * 10**9)
+    with pytest.raises(UsageError) as caught:
+        bank.programmes.freeze(NAME, who=north)
+    assert caught.value.message == (
+        f"no entry of occurrence 0 of {NAME} participates: lapsed, not-checked: entries 0, 1, 2, 3, 4 and 2 more; "
+        "withdrawn: entry 6"
+    )
+    assert "`sycee drop appeal` restores an entry that lapsed" in str(caught.value.hint)
+    appeal = bank.appeals.file(NAME, 0, 3, "nobody checked in time", who=north)
+    bank.appeals.decide(appeal.id, is_allowed=True, answer="restored", who=caseworker)
+    assert confirm(bank, 3, code_of(bank, 3)) is None
+    assert bank.programmes.freeze(NAME, who=north).entries == 1

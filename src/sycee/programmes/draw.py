@@ -499,7 +499,7 @@ def _entries_per_stratum(rule: DrawRule, entries: Entries) -> list[int]:
             )
     for stratum, count in zip(rule.strata, counts, strict=True):
         if count == 0:
-            raise UsageError(f"stratum {stratum.name} has no entries", hint="leave it out, or wait for registrations")
+            raise UsageError(f"stratum {stratum.name} has no entries", hint="leave it out, or add entries")
     return counts
 
 

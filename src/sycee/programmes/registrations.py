@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from sycee.identity.institutions import Institutions
 
 ATTEMPTS_MAX: Final = 5  # wrong codes before an entry lapses
+NAMED_MAX: Final = 5  # entries that an error names for each reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ class Registrations(Removals):
         """Return the entries that participate, by number or, first come, by time of registration, after a screening.
 
         Raises UsageError while the window is open, a file is not complete, an appeal is open, or an entry still has
-        time for its check or code.
+        time for its check or code; and before the freeze, if none of a stratum participates.
         """
         found = self._lists.find(programme, occurrence)
         if found.occurrence.state == states.REGISTRATION:
@@ -276,6 +277,8 @@ class Registrations(Removals):
             taking_part = np.ones(len(entries), np.bool_)
             others = (ENTRIES.c.state != CONFIRMED) | ENTRIES.c.accepted.is_not(None)
             taking_part[numbers_of(connection, row.list, others)] = False
+            if found.occurrence.state == states.REGISTRATION:
+                self._require_entries(connection, found, entries["stratum"], taking_part)
         chosen = entries if taking_part.all() else entries[taking_part]
         if found.definition.mode == FIRST_COME:
             chosen = chosen[np.argsort(chosen["registered_ns"], kind="stable")]
@@ -313,6 +316,34 @@ class Registrations(Removals):
             raise UsageError(
                 f"{number:,} registrations still have time for check or code, the last until {_shown(last, found)}",
                 hint="freeze the list after that time",
+            )
+
+    def _require_entries(
+        self, connection: Connection, found: Found, strata: NDArray[np.uint8], taking_part: NDArray[np.bool_]
+    ) -> None:
+        """Raise UsageError if none of a stratum's entries participates. The message names the others, with reasons."""
+        definition, title = found.definition, found.occurrence.title
+        names = [each.name for each in definition.draw.strata]
+        # Only the strata of a draw need entries: a packet class of a list may stay empty.
+        is_parted = has_strata(definition) and definition.draw.is_drawn
+        counts = np.bincount(strata[taking_part], minlength=len(names)).tolist() if is_parted else [taking_part.sum()]
+        for number, count in enumerate(counts):
+            if count:
+                continue
+            of_list = ENTRIES.c.list == found.list.list
+            columns = (ENTRIES.c.entry, ENTRIES.c.state, ENTRIES.c.reason, ENTRIES.c.shared)
+            others: dict[str, list[int]] = {}
+            for entry, state, reason, shared in connection.execute(
+                sqlalchemy.select(*columns).where(of_list).order_by(ENTRIES.c.entry)
+            ):
+                if not is_parted or strata[entry] == number:
+                    why = f"{DUPLICATE}, {SHARED[shared]}" if shared and state in LIVE else f"{state}, {reason}"
+                    others.setdefault(why.removesuffix(", "), []).append(entry)
+            where = f"stratum {names[number]} of {title}" if is_parted else title
+            raise UsageError(
+                f"no entry of {where} participates: {'; '.join(map(_named, others.items())) or 'nobody registered'}",
+                hint="`sycee drop appeal` restores an entry that lapsed or was excluded; `sycee drop cancel` ends the "
+                "occurrence",
             )
 
     # --- reading ---
@@ -371,6 +402,13 @@ class Registrations(Removals):
         place = (run.payload["programme"], run.payload["occurrence"])
         if self._lists.find(*place).occurrence.state == states.REGISTRATION:
             self.screen(*place)
+
+
+def _named(entries_of: tuple[str, list[int]]) -> str:
+    """Return "lapsed, not-checked: entries 0, 1" of a state with its reason and the entries."""
+    why, entries = entries_of
+    more = f" and {len(entries) - NAMED_MAX:,} more" if len(entries) > NAMED_MAX else ""
+    return f"{why}: {'entry' if len(entries) == 1 else 'entries'} {', '.join(map(str, entries[:NAMED_MAX]))}{more}"
 
 
 def _shown(moment_ns: int, found: Found) -> str:
