@@ -453,6 +453,8 @@ class _Storing:
         made = self._made
         left = [True] * rows.size
         used = self._paired_before(rows)
+        if not used and not made.partners[rows].any():
+            return rows
         for at, row in enumerate(rows.tolist()):
             uetr = made.uetrs[row].tobytes()
             if uetr in used:
@@ -515,8 +517,8 @@ class _Storing:
 
     def _remember_partners(self, rows: Array, numbers: Array) -> None:
         """Store which UETR the other side of new payments has."""
-        chosen = [row for row in rows.tolist() if self._made.partners[row].any()]
-        if chosen:
+        chosen = rows[self._made.partners[rows].any(axis=1)]
+        if chosen.size:
             columns = {"payment": numbers[chosen], "uetr": self._made.partners[chosen]}
             insert_columns(self._connection, PAIRS, columns)
 

@@ -16,6 +16,7 @@ import struct
 import sys
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, BinaryIO, Final, cast
 
 from sycee.iso20022.amounts import minor_units
@@ -54,8 +55,12 @@ def _values(message: TransferMessage) -> list[Any]:
 
 def _message(values: list[Any]) -> TransferMessage:
     business_id, from_bank, message_id, created, use, rows = values
-    made = (TransferRow._make([*row[:_DAY], date.fromordinal(row[_DAY]), *row[_DAY + 1 :]]) for row in rows)
-    return TransferMessage(business_id, from_bank, message_id, created, use, tuple(made))
+    for row in rows:
+        row[_DAY] = _day(row[_DAY])
+    return TransferMessage(business_id, from_bank, message_id, created, use, tuple(map(TransferRow._make, rows)))
+
+
+_day = lru_cache(1_000)(date.fromordinal)
 
 
 def _restrict_process() -> None:
