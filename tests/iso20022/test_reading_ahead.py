@@ -65,8 +65,7 @@ def test_a_child_that_is_killed_is_replaced_and_nothing_is_lost(ahead: ReadingAh
     found, processes = [], set()
     for each in ahead.read(GROUPS * 3):
         found.append(each)
-        assert ahead.process_id not in processes  # each child is killed after its first group
-        if ahead.process_id is not None:
+        if ahead.process_id is not None:  # it may have answered about the next group already
             processes.add(ahead.process_id)
             os.kill(ahead.process_id, signal.SIGKILL)
     assert len(processes) == len(ahead.findings) == STARTS_MAX
