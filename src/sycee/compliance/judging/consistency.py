@@ -8,11 +8,12 @@ kinds and words of the vocabulary alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import Final
 
 from sycee.compliance import territories
 from sycee.compliance.facts import Element, Entity, Fact
+from sycee.compliance.judging.deadlines import start_ns
 from sycee.compliance.judging.effective_facts import EffectiveNetwork
 from sycee.compliance.verdicts import Contradiction
 from sycee.compliance.vocabulary import (
@@ -168,14 +169,10 @@ def _deleted(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]
         if not isinstance(each, Element) or not each.in_force(network.at):
             continue
         deleted = each.facts.get("deleted_at")
-        if deleted is not None and isinstance(deleted.value, int) and deleted.value < _start_ns(network.at):
+        if deleted is not None and isinstance(deleted.value, int) and deleted.value < start_ns(network.at, UTC):
             text = f"{flow.id} is stored at {', '.join(map(str, each.values('at')))}, and was deleted there before"
             fields = [f"{flow.id}.stored[{number}].{name}" for name in ("at", "deleted_at")]
             yield Contradiction("deleted", flow.id, text, tuple(fields))
-
-
-def _start_ns(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
 def _readers(network: EffectiveNetwork, flow: Entity) -> Iterator[Contradiction]:

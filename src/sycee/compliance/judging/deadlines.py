@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,6 +11,11 @@ from sycee.compliance.profiles import DAYS, Condition
 
 _NS: Final = 10**9
 _HOUR_NS: Final = 3600 * _NS
+
+
+def start_ns(day: date, zone: tzinfo) -> int:
+    """Return the first moment of a day in a time zone, in ns since 1970-01-01T00:00Z."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * _NS
 
 
 class Deadline:
@@ -42,8 +47,7 @@ class Deadline:
         while left or not self._is_business(day):
             day += timedelta(days=1)
             left -= left > 0 and self._is_business(day)
-        midnight = datetime(day.year, day.month, day.day, tzinfo=self._zone) + timedelta(days=1)
-        return int(midnight.astimezone(UTC).timestamp()) * _NS - 1
+        return start_ns(day + timedelta(days=1), self._zone) - 1
 
     def _is_business(self, day: date) -> bool:
         return day.weekday() not in self._weekend and day.isoformat() not in self._holidays
