@@ -100,6 +100,7 @@ def test_these_names_do_not_match(name: str, other: str) -> None:
         ("Weir Workz", "Weir Works", names.SPELLED),
         ("Wejr Works", "Weir Works", names.SPELLED),  # a word of four letters beside an equal one
         ("WE1R WORKS", "Weir Works", names.SPELLED),
+        ("W31r W0rk5", "Weir Works", names.SPELLED),
         ("Harnmer Works", "Hammer Works", names.SPELLED),
         ("Marnie Works", "Marine Works", names.SPELLED),
         ("\u03b7at", "Hat", names.READS),  # a small eta looks like n, a capital one like H

@@ -52,8 +52,8 @@ _CODE: Final = re.compile(r"\s*([A-Za-z][\w .-]{0,30}?)\s*:\s*([A-Za-z0-9][A-Za-
 _LEI: Final = re.compile(r"(?:LEI[ .:-]*)?([A-Z0-9]{18}[0-9]{2})")
 _LEI_REMAINDER: Final = 1  # of a valid identifier, by ISO 7064 (MOD 97-10)
 _ALPHANUMERIC: Final = re.compile("[^a-z0-9]+")
-# Letters and digits of ASCII that look alike.
-_ALIKE: Final = str.maketrans({"i": "l", "1": "l", "0": "o"})
+# Letters of ASCII, and digits that look like them or are written for them.
+_ALIKE: Final = str.maketrans({"i": "l", "1": "l", "0": "o", "3": "e", "5": "s"})
 _ALIKE_LETTERS: Final = str.maketrans({"i": "l"})
 
 
@@ -110,7 +110,7 @@ def joined(parts: Sequence[str]) -> str:
 
 
 def folded(word: str) -> str:
-    """Return a word with one letter for i and l; and for 1 and 0 beside letters."""
+    """Return a word with one letter for i and l; and for 0, 1, 3 and 5 beside letters."""
     table = _ALIKE_LETTERS if word.isalpha() else _ALIKE if any(map(str.isalpha, word)) else None
     return word if table is None else word.translate(table)
 
