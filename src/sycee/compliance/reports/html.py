@@ -50,7 +50,8 @@ FACTS_MAX: Final = 12  # missing facts that are not folded
 
 def render(judged: JudgedNetwork) -> str:
     """Return the page as HTML."""
-    return "\n".join(map(printable, page.render(_page(judged)).split("\n")))
+    lines = page.render(_page(judged)).split("\n")
+    return "\n".join([printable(line) for line in lines if line])  # empty lines between elements are bytes alone
 
 
 def _page(judged: JudgedNetwork) -> Page:
