@@ -174,7 +174,8 @@ class _Report:
             )
             if rows
         ]
-        sections += [self.shops()] if results.shop_minor.size else []
+        # A plot of few shops would show what each one received.
+        sections += [self.shops()] if results.shop_minor.size >= SMALL else []
         sections += [self.compared(self.effect)] if self.effect is not None else []
         return Page(
             kicker="Sycee programme, closing report",
