@@ -31,7 +31,7 @@ from sycee.core import ids
 from sycee.core.errors import BusyError, UsageError
 from sycee.core.records import layout
 from sycee.core.records.layout import Reason
-from sycee.database.tables import INTENTS
+from sycee.database.tables import INTENT_RECORDS, INTENTS
 from sycee.database.transactions import write
 
 
@@ -276,7 +276,9 @@ def test_a_payment_without_its_set_is_named(town: Place, tmp_path: Path) -> None
 
 def noted(town: Place) -> list[str]:
     """The notes of the records of the newest booking, as they went to the ledger."""
-    query = sqlalchemy.select(INTENTS.c.records).where(INTENTS.c.action == "clearing.book").order_by(INTENTS.c.id)
+    booked = sqlalchemy.select(INTENTS.c.id).where(INTENTS.c.action == "clearing.book")
+    query = sqlalchemy.select(INTENT_RECORDS.c.records).where(INTENT_RECORDS.c.id.in_(booked))
+    query = query.order_by(INTENT_RECORDS.c.id)
     with town.bank.stores.engine.connect() as connection:
         records = np.frombuffer(list(connection.scalars(query))[-1], layout.OPERATION)
     return [ids.format(each) for each in ids.of_records(records, "note")]

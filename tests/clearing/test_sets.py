@@ -32,7 +32,7 @@ from sycee.core.errors import BusyError, IntegrityError
 from sycee.core.records import layout, operations
 from sycee.core.records.layout import Reason
 from sycee.core.result_codes import Result
-from sycee.database.tables import INTENTS
+from sycee.database.tables import INTENT_RECORDS
 from sycee.database.transactions import write
 from sycee.netting.optimise import Outcome, optimise
 from sycee.netting.queue import Queue
@@ -261,7 +261,7 @@ def test_notes_are_the_uetr_and_the_digest(town: Place) -> None:
     with town.bank.stores.engine.connect() as connection:
         positions = town.bank.clearing.register.positions("open")
         staged = stored_records(connection, town.bank.clearing.sets.get(settled.set_id), positions)
-        query = sqlalchemy.select(INTENTS.c.records).where(INTENTS.c.id == settled.set_id)
+        query = sqlalchemy.select(INTENT_RECORDS.c.records).where(INTENT_RECORDS.c.id == settled.set_id)
         record = np.frombuffer(connection.execute(query).scalar_one(), layout.OPERATION)
     assert [ids.format(each) for each in ids.of_records(staged, "note")] == [uetr(80)]
     assert ids.of_records(record, "note")[-1] == certificate.read(header, rows).note
