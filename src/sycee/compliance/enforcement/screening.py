@@ -247,12 +247,18 @@ class RecordWriters:
         """Return the decision about one payment. An unreadable flow is the decision itself."""
         return result if isinstance(result, UnreadableFlow) else self._writer(result).decide(payment)
 
-    def records(self, payments: Sequence[str], result: FlowResult | UnreadableFlow) -> ScreenedAlike:
-        """Return the records about payments of one result, as they are stored; about one, of an unreadable flow."""
+    def records(
+        self, payments: Sequence[str], result: FlowResult | UnreadableFlow, *, digests: Sequence[str] = ()
+    ) -> ScreenedAlike:
+        """Return the records about payments of one result, as they are stored; about one, of an unreadable flow.
+
+        `digests`: of the records, if they are known.
+        """
         if isinstance(result, UnreadableFlow):
             return ScreenedAlike([result.payment], [result.digest], result.outcome, stored_form(result))
         writer = self._writer(result)
-        return ScreenedAlike(payments, [writer.digest(each) for each in payments], writer.outcome, writer.form)
+        digests = digests or [writer.digest(each) for each in payments]
+        return ScreenedAlike(payments, digests, writer.outcome, writer.form)
 
     def _writer(self, result: FlowResult) -> RecordWriter:
         writer = self._writers.get(id(result))
@@ -272,8 +278,13 @@ def decide_many(
 ) -> tuple[list[Screened], list[ScreenedAlike]]:
     """Return the decision for each request, and its record. `status` is called once for each party."""
     writers = RecordWriters(status)
-    pairs = [(request.payment, result) for request, result in zip(requests, results, strict=True)]
-    return [writers.decide(*each) for each in pairs], [writers.records([one], result) for one, result in pairs]
+    made = [writers.decide(request.payment, result) for request, result in zip(requests, results, strict=True)]
+    # The digest of a decision is that of its record.
+    records = [
+        writers.records([each.payment], result, digests=[each.digest])
+        for each, result in zip(made, results, strict=True)
+    ]
+    return made, records
 
 
 def stored_form(decision: Screened) -> str:
