@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
+from sycee.core.child_process import start_module
 from sycee.iso20022 import reading_worker
 from sycee.iso20022.bulk_credit_transfers import TransferMessage
 
@@ -89,17 +88,7 @@ class ReadingAhead:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                # The child inherits only the module path: no environment, file, working folder or terminal (Ctrl-C).
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-s", "-m", "sycee.iso20022.reading_worker", str(theirs.fileno())],
-                    env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
+                self._process = start_module("sycee.iso20022.reading_worker", theirs)
             except BaseException:
                 ours.close()
                 raise

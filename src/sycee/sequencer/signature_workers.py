@@ -18,7 +18,6 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -28,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from sycee.core import keys
+from sycee.core.child_process import start_module
 from sycee.core.errors import BusyError, UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.ledger import signatures
@@ -245,17 +245,7 @@ class _WorkerPool:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.enter_context(ours)
             with theirs:
-                # The child inherits only the module path: no environment, file, working folder or terminal (Ctrl-C).
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-s", "-m", "sycee.sequencer.signature_worker", str(theirs.fileno())],
-                    env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
+                process = start_module("sycee.sequencer.signature_worker", theirs)
             undo.callback(_end_process, process, 0)
             ours.setblocking(False)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * BATCHES_IN_FLIGHT * BATCH_BYTES_MAX)
