@@ -80,7 +80,7 @@ def of_codes(bics: Iterable[str]) -> Chain:
     return Chain(tuple(Agent(bic=each, states=(each[4:6],)) for each in bics))
 
 
-def crossing(messages: Sequence[TransferMessage], contents: Sequence[bytes]) -> Mapping[int, Chain]:
+def cross_border_chains(messages: Sequence[TransferMessage], contents: Sequence[bytes]) -> Mapping[int, Chain]:
     """Return the chains of the payments that may cross a border, by row of all messages.
 
     `contents`: the bytes of each message, which are read again where a payment names more than four banks by BIC.

@@ -151,7 +151,7 @@ class Corridors:
 
     def current(self) -> list[StoredQuote]:
         """Return the quotes that may be accepted now, by provider and currencies."""
-        query = standing(read_ns(self._stores.clock)).limit(_CURRENT)
+        query = quotes_in_force(read_ns(self._stores.clock)).limit(_CURRENT)
         query = query.order_by(QUOTES.c.provider, QUOTES.c.takes, QUOTES.c.gives)
         with reading(self._stores.engine) as connection:
             found = [_quote(connection, row.id) for row in connection.execute(query).all()]
@@ -292,7 +292,7 @@ def _gets(found: StoredQuote, pays_minor: int) -> int:
     return quotes.given(found.rate, pays_minor, *codes)
 
 
-def standing(now_ns: int) -> sqlalchemy.Select[Any]:
+def quotes_in_force(now_ns: int) -> sqlalchemy.Select[Any]:
     """Return the query for all quotes that count: the newest of a corridor in force, before its end, not withdrawn.
 
     It reads one quote of each corridor by the index of pairs, however many quotes are stored.

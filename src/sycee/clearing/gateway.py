@@ -252,7 +252,7 @@ class Gateway:
             back_currencies=np.array([each.currency for each in pairs], np.int64),
             back_amounts=np.array([each.minor for each in pairs], np.int64),
             partners=uetr_bytes([each.partner for each in pairs]),
-            chains=chains.crossing(messages, contents),
+            chains=chains.cross_border_chains(messages, contents),
             parts=list(good),
         )
         return made, places

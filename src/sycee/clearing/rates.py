@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from sycee.clearing.corridors import standing
+from sycee.clearing.corridors import quotes_in_force
 from sycee.clearing.tables import QUOTES
 from sycee.clearing.waiting import Waiting
 from sycee.core import money
@@ -34,7 +34,7 @@ class Rates:
         ended, replaced or withdrawn, and with a corridor. A currency without a quote to the bank's own gets one by way
         of others, or else no rate. The bank's currency has the rate 1.
         """
-        query = standing(read_ns(self._stores.clock)).order_by(QUOTES.c.number.desc())
+        query = quotes_in_force(read_ns(self._stores.clock)).order_by(QUOTES.c.number.desc())
         with reading(self._stores.engine) as connection:
             rows = connection.execute(query).all()
         known = {self._registry.issuer.currency: Fraction(1)}
