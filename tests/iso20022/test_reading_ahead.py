@@ -96,7 +96,7 @@ def test_ctrl_c_ends_the_child(ahead: ReadingAhead) -> None:
 
 def test_where_no_child_starts_this_process_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     for program in ("/bin/false", "/is/not/there"):
-        monkeypatch.setattr(reading_ahead.sys, "executable", program)
+        monkeypatch.setattr(sys, "executable", program)
         with ReadingAhead() as ahead:
             assert [list(each) for each in ahead.read(GROUPS)] == [[]] * len(GROUPS)
         assert len(ahead.findings) == STARTS_MAX

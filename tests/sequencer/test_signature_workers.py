@@ -189,13 +189,13 @@ def test_a_worker_that_does_not_respond_is_replaced(
 
 
 def test_where_no_worker_stays_this_process_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signature_workers.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     jobs, expected = some_jobs(30)
     verifier = SignatureVerifier(2)
     assert [verifier.verify(jobs).result(WAIT_S) for _ in range(5)] == [expected] * 5
     assert verifier.findings
     verifier.close()
-    monkeypatch.setattr(signature_workers.sys, "executable", "/is/not/there")
+    monkeypatch.setattr(sys, "executable", "/is/not/there")
     verifier = SignatureVerifier(2)
     assert verifier.verify(jobs).result(WAIT_S) == expected
     assert "no child process can verify signatures" in verifier.findings[0]
@@ -280,7 +280,7 @@ def test_a_worker_that_answers_nonsense_is_not_believed(tmp_path: Path, monkeypa
         )
         liar.chmod(0o700)
         with monkeypatch.context() as patched:
-            patched.setattr(signature_workers.sys, "executable", str(liar))
+            patched.setattr(sys, "executable", str(liar))
             verifier = SignatureVerifier(1)
             jobs, expected = some_jobs(30)
             assert verifier.verify(jobs).result(WAIT_S) == expected
