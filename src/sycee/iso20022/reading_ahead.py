@@ -88,7 +88,7 @@ class ReadingAhead:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = start_module("sycee.iso20022.reading_worker", theirs)
+                self._process = start_module("sycee.iso20022.reading_worker", theirs.fileno())
             except BaseException:
                 ours.close()
                 raise

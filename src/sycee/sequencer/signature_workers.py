@@ -245,7 +245,7 @@ class _WorkerPool:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.enter_context(ours)
             with theirs:
-                process = start_module("sycee.sequencer.signature_worker", theirs)
+                process = start_module("sycee.sequencer.signature_worker", theirs.fileno())
             undo.callback(_end_process, process, 0)
             ours.setblocking(False)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * BATCHES_IN_FLIGHT * BATCH_BYTES_MAX)
