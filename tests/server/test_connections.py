@@ -15,9 +15,10 @@ import pytest
 import uvicorn
 
 from sycee.server.connections import ConnectionLimits, JoinedHeads, LimitedProtocol
-from sycee.server.payments.answers import WHOLE
+from sycee.server.payments.answers import Answer
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
+LATER_S = 0.3  # more than uvicorn needs to notice that it must stop
 LARGE = 16 << 20  # more than the buffers of two sockets
 
 
@@ -25,15 +26,6 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/early":
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
-        return
-    if scope["path"] in ("/whole", "/parts"):
-        headers = [(b"content-length", b"2"), (b"x-path", b"/")]
-        if scope["path"] == "/whole":
-            assert WHOLE in scope["extensions"]
-            await send({"type": WHOLE, "status": 201, "headers": headers, "body": b"{}"})
-        else:
-            await send({"type": "http.response.start", "status": 201, "headers": headers})
-            await send({"type": "http.response.body", "body": b"{}"})
         return
     if scope["path"] == "/large":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
@@ -49,10 +41,41 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"%8d" % size})
 
 
+class Whole:
+    """An application that answers whole requests for /whole at once, later, with a task, or not: by their body."""
+
+    def __init__(self) -> None:
+        self.starts = self.tasks = 0
+
+    def is_payment(self, scope: Any) -> bool:
+        return scope["path"] == "/whole"
+
+    def start(self, scope: Any, body: bytes, done: Any) -> None:
+        self.starts += 1
+        answer = Answer(201, [(b"content-length", b"%d" % len(body))], body)
+        if body == b"later":
+            asyncio.get_running_loop().call_later(LATER_S, done, answer)
+        elif body in (b"task", b"error"):
+            done(self.answer(answer))
+        else:
+            done(answer)
+
+    async def answer(self, answer: Answer) -> Answer:
+        await asyncio.sleep(LATER_S)
+        if answer.body == b"error":
+            raise RuntimeError("a defect")
+        return answer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.tasks += 1
+        await echo(scope, receive, send)
+
+
 @contextmanager
-def serving(limits: ConnectionLimits, **options: Any) -> Iterator[tuple[int, type[LimitedProtocol]]]:
-    protocol = LimitedProtocol.bound_to(limits)
-    config = uvicorn.Config(echo, loop="uvloop", http=protocol, ws="none", lifespan="off", log_config=None, **options)
+def serving(limits: ConnectionLimits, app: Any = echo, **options: Any) -> Iterator[tuple[int, type[LimitedProtocol]]]:
+    protocol = LimitedProtocol.bound_to(limits, whole=app if isinstance(app, Whole) else None)
+    more: Any = {"proxy_headers": False, "log_config": None, **options}
+    config = uvicorn.Config(app, loop="uvloop", http=protocol, ws="none", lifespan="off", **more)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -247,17 +270,89 @@ def test_a_client_that_never_reads_is_disconnected() -> None:
             rest(silent)
 
 
+def whole(body: bytes, more: bytes = b"") -> bytes:
+    return b"POST /whole HTTP/1.1\r\nhost: x\r\n%bcontent-length: %d\r\n\r\n%b" % (more, len(body), body)
+
+
+def responses(received: bytes) -> list[bytes]:
+    """The bodies of responses that have a content-length."""
+    bodies = []
+    while received:
+        head, _, received = received.partition(b"\r\n\r\n")
+        length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+        bodies.append(received[:length])
+        received = received[length:]
+    return bodies
+
+
 @pytest.mark.parametrize("plain", [True, False])
-def test_an_answer_in_one_message_has_the_bytes_of_one_in_two(plain: bool) -> None:
-    options = {"server_header": not plain, "date_header": False}
-    with serving(ConnectionLimits(), **options) as (port, _), connect(port) as connection:
-        paths = (b"/whole", b"/parts", b"/whole", b"/whole")
-        connection.sendall(b"".join(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path for path in paths))
-        connection.sendall(b"GET /whole HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        *answers, last, empty = rest(connection).split(b"{}")
-    assert len(answers) == 4
-    assert len(set(answers)) == 1
-    assert answers[0].startswith(b"HTTP/1.1 201 Created\r\n")
-    assert b"x-path: /\r\n" in answers[0]
-    assert last == answers[0].replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
-    assert empty == b""
+def test_whole_requests_are_answered_in_order_without_a_task(plain: bool) -> None:
+    app = Whole()
+    sent = [b"one", b"later", b"", b"task", b"two", b"later", b"last"]
+    with serving(ConnectionLimits(), app, server_header=not plain, date_header=False) as (port, _):
+        with connect(port) as connection:
+            connection.sendall(b"".join(whole(body) for body in sent[:-1]) + whole(b"last", b"connection: close\r\n"))
+            received = rest(connection)
+        assert responses(received) == sent
+        assert received.count(b"server: uvicorn") == (0 if plain else len(sent))
+        assert (app.starts, app.tasks) == (len(sent), 0)
+        with connect(port) as connection:  # separately, with an ordinary request between
+            for body in sent:
+                connection.sendall(whole(body))
+                assert responses(connection.recv(1 << 16)) == [body]
+            connection.sendall(HEAD + b"content-length: 3\r\n\r\n123")
+            assert connection.recv(1 << 16).endswith(b"       3")
+            connection.sendall(whole(b"again"))
+            assert responses(connection.recv(1 << 16)) == [b"again"]
+        assert (app.starts, app.tasks) == (2 * len(sent) + 1, 1)
+
+
+def test_requests_that_are_not_whole_or_too_long_have_a_task() -> None:
+    app = Whole()
+    with serving(ConnectionLimits(), app) as (port, _), connect(port) as connection:
+        request = whole(b"12345")
+        for parts in ((request[:-2], request[-2:]), (request[:20], request[20:-4], request[-4:])):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.05)
+            assert connection.recv(1 << 16).endswith(b"       5")
+        for size in (1_025, 5_000):
+            connection.sendall(whole(bytes(size)))
+            assert connection.recv(1 << 16).endswith(b"%8d" % size)
+        assert (app.starts, app.tasks) == (0, 4)
+    with serving(ConnectionLimits(), app) as (port, _), connect(port) as connection:
+        connection.sendall(whole(b"12345", b"expect: 100-continue\r\n")[:-5])
+        assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"12345")
+        assert connection.recv(1 << 16).endswith(b"       5")
+    assert app.starts == 0
+
+
+def test_an_error_of_a_whole_request_is_answered_500() -> None:
+    with serving(ConnectionLimits(), Whole()) as (port, _):
+        with connect(port) as connection:
+            connection.sendall(whole(b"error"))
+            assert rest(connection).startswith(b"HTTP/1.1 500 ")
+        with connect(port) as connection:
+            connection.sendall(whole(b"fine"))
+            assert responses(connection.recv(1 << 16)) == [b"fine"]
+
+
+def test_a_client_that_leaves_before_its_answer_and_a_stop_with_requests_in_progress() -> None:
+    with serving(ConnectionLimits(), Whole()) as (port, protocol):
+        for body in (b"later", b"task"):
+            with connect(port) as connection:
+                connection.sendall(whole(body))
+        deadline = time.monotonic() + 30
+        while protocol.counts.total():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        staying = [connect(port) for _ in range(2)]
+        for connection, body in zip(staying, (b"later", b"task"), strict=True):
+            connection.sendall(whole(body))
+        time.sleep(0.02)  # they are in progress
+    for connection, body in zip(staying, (b"later", b"task"), strict=True):
+        with connection:
+            received = rest(connection)
+        assert responses(received) == [body]
+        assert b"connection: close" in received

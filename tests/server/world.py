@@ -36,9 +36,10 @@ SIGNED_ROUNDS_MAX = 3  # a change of a key is signed in two parts, a recovery in
 @contextmanager
 def served(bank: Bank, limits: ConnectionLimits | None = None, port: int = 0) -> Iterator[str]:
     """The address of a server of an open bank; the server stops at the end of the block."""
-    protocol = LimitedProtocol.bound_to(limits or ConnectionLimits())
+    app = create_server(bank)
+    protocol = LimitedProtocol.bound_to(limits or ConnectionLimits(), whole=app)
     config = uvicorn.Config(
-        create_server(bank), host="127.0.0.1", port=port, loop="uvloop", http=protocol, ws="none", log_level="warning",
+        app, host="127.0.0.1", port=port, loop="uvloop", http=protocol, ws="none", log_level="warning",
         server_header=False, proxy_headers=False,
     )  # fmt: skip
     server = uvicorn.Server(config)

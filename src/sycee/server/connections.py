@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol with limits of size, time and number that it lacks.
 
 httptools collects a header of any length, a connection that sends nothing stays open, and one address may open any
-number of connections. The limits here end such connections with a problem and cost a complete request no timer.
+number of connections. The limits here end such connections with a problem and cost a complete request no timer. A
+payment that arrives whole is answered without a task (docs/decisions/0030).
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import json
 import os
 import socket
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from sycee.server.payments.answers import WHOLE
+from sycee.server.payments import answers
+from sycee.server.payments.answers import Answer
+from sycee.server.payments.app import Outcome
 from sycee.server.payments.senders import network_of
 from sycee.server.problems import MEDIA_TYPE, Problem
 
+WHOLE_BYTES_MAX: Final = 1_024  # of a body that is complete with its header, and is given to `WholeRequests`
 STREAMS: Final = "/v1/bulk/"  # paths whose bodies may take long
 _USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
@@ -37,6 +42,16 @@ class ConnectionLimits:
     unread_s: float = 30.0  # in which the other side takes no byte of an answer; also after the server closed
     address_max: int = 1_024  # connections of one address
     total_max: int = 4_096  # of all; more than this need a proxy or another machine
+
+
+class WholeRequests(Protocol):
+    """An application that answers some requests, those with short and complete bodies, without a task for each."""
+
+    def is_payment(self, scope: Any) -> bool:
+        """Return whether `start` answers the request."""
+
+    def start(self, scope: Any, body: bytes, done: Callable[[Outcome], None]) -> None:
+        """Answer a request: call `done` once with an answer that has a content-length, or will be one."""
 
 
 class JoinedHeads:
@@ -85,17 +100,22 @@ class LimitedProtocol(HttpToolsProtocol):
 
     limits: ClassVar[ConnectionLimits]
     counts: ClassVar[Counter[str]]  # open connections by address
+    whole: ClassVar[WholeRequests | None]
 
     @classmethod
-    def bound_to(cls, limits: ConnectionLimits) -> type[LimitedProtocol]:
-        """Return this protocol with limits, for the `http` of uvicorn's configuration."""
-        return type("BoundProtocol", (cls,), {"limits": limits, "counts": Counter()})
+    def bound_to(cls, limits: ConnectionLimits, whole: WholeRequests | None = None) -> type[LimitedProtocol]:
+        """Return this protocol with limits, for the `http` of uvicorn's configuration.
+
+        `whole`: the application, if it answers some requests without a task.
+        """
+        return type("BoundProtocol", (cls,), {"limits": limits, "counts": Counter(), "whole": whole})
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._header_bytes = 0  # of a header that is incomplete
         self._ignored_bytes = 0
         self._is_in_header = self._is_in_body = self._is_stream = False
+        self._unstarted: tuple[RequestResponseCycle, Any] | None = None  # a request that may be whole, and its app
         self._timer: asyncio.TimerHandle | None = None
         self._address = ""
 
@@ -132,6 +152,9 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
+        if self._unstarted is not None:  # its body is incomplete
+            (cycle, app), self._unstarted = self._unstarted, None
+            super()._start_asgi_task(cycle, app)
         if not (self._is_in_header or self._is_in_body):
             if self._timer is not None:
                 self._stop_timer()
@@ -165,15 +188,34 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_stream = self.scope["path"].startswith(STREAMS)
 
     def on_message_complete(self) -> None:
-        """End a request."""
+        """End a request; start it, if it is whole."""
         self._is_in_body = False
         super().on_message_complete()
+        if self._unstarted is not None:
+            (cycle, app), self._unstarted = self._unstarted, None
+            self._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Start a request, whose application may send its answer as one message."""
-        cycle.scope["extensions"] = {WHOLE: {}}
-        cycle.send = partial(_send, cycle)  # type: ignore[method-assign]
-        super()._start_asgi_task(cycle, app)
+        """Start a request; without a task if it is whole, and the application answers such requests."""
+        whole: Any = self.whole
+        if app is not whole or cycle.waiting_for_100_continue or not whole.is_payment(cycle.scope):
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body and self._is_in_body and cycle is self.cycle:
+            self._unstarted = cycle, app  # the rest of its body may be in the bytes that are being parsed
+        elif cycle.more_body or len(cycle.body) > WHOLE_BYTES_MAX:
+            super()._start_asgi_task(cycle, app)
+        else:
+            whole.start(cycle.scope, bytes(cycle.body), partial(self._finish_whole, cycle))
+
+    def _finish_whole(self, cycle: RequestResponseCycle, outcome: Outcome) -> None:
+        """Send an answer at once, without uvicorn's checks of each header; or in a task, if that must wait."""
+        usual = cycle.keep_alive and not (cycle.disconnected or cycle.default_headers or cycle.flow.write_paused)
+        if not usual or not isinstance(outcome, Answer) or outcome.status >= 300:
+            super()._start_asgi_task(cycle, partial(_send_later, outcome))
+            return
+        cycle.response_started = cycle.response_complete = True
+        cast(JoinedHeads, cycle.transport).write_whole(_head(outcome.status, tuple(outcome.headers)) + outcome.body)
+        cycle.on_response()
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP."""
@@ -209,24 +251,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-async def _send(cycle: RequestResponseCycle, message: Any) -> None:
-    """Send a message of an application. A whole answer is written at once, without uvicorn's checks of each header."""
-    if message["type"] != WHOLE:
-        await RequestResponseCycle.send(cycle, message)
-        return
-    status, headers, body = message["status"], message["headers"], message["body"]
-    usual = cycle.keep_alive and not (cycle.response_started or cycle.disconnected or cycle.default_headers)
-    if not usual or cycle.flow.write_paused:
-        await RequestResponseCycle.send(cycle, {"type": "http.response.start", "status": status, "headers": headers})
-        await RequestResponseCycle.send(cycle, {"type": "http.response.body", "body": body})
-        return
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    cast(JoinedHeads, cycle.transport).write_whole(_head(status, tuple(headers)) + body)
-    cycle.message_event.set()
-    cycle.on_response()
+async def _send_later(outcome: Outcome, scope: Any, receive: Any, send: Any) -> None:
+    """Send an answer as an ASGI application does, once it is there."""
+    await answers.send(outcome if isinstance(outcome, Answer) else await outcome, send)
 
 
 @lru_cache(maxsize=1_024)
 def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return the head of a response. The headers of results are few different lists, which are kept as bytes."""
     return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % each for each in headers) + b"\r\n"

@@ -146,7 +146,7 @@ def serve(bank: Bank, listening: socket.socket, *, on_ready: Callable[[], None] 
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=LimitedProtocol.bound_to(ConnectionLimits()),
+        http=LimitedProtocol.bound_to(ConnectionLimits(), whole=app),
         ws="none",
         lifespan="on",
         access_log=False,

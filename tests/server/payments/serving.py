@@ -19,6 +19,7 @@ from sycee.core.keys import SigningKey
 from sycee.core.records import envelopes, operations
 from sycee.core.records.layout import AccountKind, Role
 from sycee.sequencer.embedded import Ledger, Signer
+from sycee.server.connections import ConnectionLimits, LimitedProtocol
 from sycee.server.payments.app import PaymentsApp, RefusalStore
 from sycee.server.payments.settings import PaymentSettings
 
@@ -117,10 +118,11 @@ def serving(
     with Ledger.open(folder / "ledger", signature_workers=signature_workers) as ledger:
         open_town(ledger)
         app = PaymentsApp(ledger.asynchronous, settings or PaymentSettings(), otherwise=otherwise, refusals=refusals)
+        protocol = LimitedProtocol.bound_to(ConnectionLimits(), whole=app)
         listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
         server = uvicorn.Server(
             uvicorn.Config(
-                app, loop="uvloop", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
+                app, loop="uvloop", http=protocol, ws="none", lifespan="off", access_log=False, log_config=None,
                 proxy_headers=False, uds=str(uds) if uds else None,
             )
         )  # fmt: skip

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, NamedTuple
 
 from sycee.core.result_codes import Result
 from sycee.server.problems import MEDIA_TYPE, Problem
 
 Headers = list[tuple[bytes, bytes]]
-
-# Extension of ASGI: one message with `status`, `headers` and `body` is a whole answer. It has a content-length, and its
-# headers are few different lists, which the server keeps as bytes.
-WHOLE: Final = "sycee.whole"
 
 
 class Answer(NamedTuple):
@@ -23,6 +20,12 @@ class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+
+
+async def send(answer: Answer, sender: Callable[[MutableMapping[str, Any]], Awaitable[None]]) -> None:
+    """Send an answer as an ASGI application does."""
+    await sender({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await sender({"type": "http.response.body", "body": answer.body})
 
 
 _JSON: Final = (b"content-type", b"application/json")

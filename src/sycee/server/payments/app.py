@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Set
+from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic, perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -21,8 +23,8 @@ from sycee.ledger.batch import AnswerTuple, first_result
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.server.observing import Durations
 from sycee.server.payments import answers
-from sycee.server.payments.answers import WHOLE, Answer
-from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, Payment, decode
+from sycee.server.payments.answers import Answer
+from sycee.server.payments.decoding import JSON_BYTES_MAX, BodyError, decode
 from sycee.server.payments.refusals import PayeeRefusal, answer_for_payer, payer_of
 from sycee.server.payments.senders import Sender, Senders, address_of
 from sycee.server.payments.settings import PaymentSettings
@@ -32,6 +34,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Outcome: TypeAlias = Answer | Awaitable[Answer]
 
 PATH: Final = "/v1/payments"
 RETRY_S: Final = 1.0  # after the queue was full
@@ -48,6 +51,16 @@ class RefusalStore(Protocol):
 
     async def store(self, refusal: PayeeRefusal) -> None:
         """Return once the refusal is stored."""
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """A request for PATH that has no answer yet."""
+
+    sender: Sender
+    done: Callable[[Outcome], object]
+    began: float = field(default_factory=perf_counter)
+    record: bytes = b""
 
 
 class PaymentsApp:
@@ -93,46 +106,63 @@ class PaymentsApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-            if self._otherwise is not None:
-                await self._otherwise(scope, receive, send)
-                return
-            answer = _not_here(scope)
+        if scope["type"] == "http" and self.is_payment(scope):
+            await answers.send(await self.answer(scope, receive), send)
+        elif self._otherwise is not None:
+            await self._otherwise(scope, receive, send)
         else:
-            began = perf_counter()
-            answer = await self.answer(scope, receive)
-            self._counts[answer.status] += 1
-            self.durations.add(perf_counter() - began)
-            if answer.status < 300 and WHOLE in scope.get("extensions", ()):
-                await send({"type": WHOLE, "status": answer.status, "headers": answer.headers, "body": answer.body})
-                return
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
+            await answers.send(_not_here(scope), send)
+
+    def is_payment(self, scope: Scope) -> bool:
+        """Return whether an HTTP request is for PATH."""
+        return bool(scope["path"] == PATH and scope["method"] == "POST")
+
+    def start(self, scope: Scope, body: bytes, done: Callable[[Outcome], None]) -> None:
+        """Answer a request for PATH with a complete body: call `done` once, possibly before this returns.
+
+        A payment that is made needs no task. `done` gets an awaitable where the answer needs a read, and for an error.
+        """
+        request = _Request(self._sender_of(scope), done)
+        try:
+            answer = self._limit(request.sender) or self._pay(request, body, _header(scope, b"content-type"))
+        except Exception as error:
+            done(_raise(error))
+        else:
+            if answer is not None:
+                self._end(request, answer)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Return the answer to a request for PATH."""
-        sender = self._senders.find(address_of(scope, forwarded=self._settings.forwarded), monotonic())
-        if refusal := self._limit(sender):
-            return refusal
-        content_type = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length" and (len(value) > 9 or int(value) > JSON_BYTES_MAX):
-                return _too_large()
-        message = await receive()
-        if message.get("more_body") or message["type"] != "http.request":
+        """Return the answer to a request for PATH, whose body may be incomplete or too large."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def done(found: Outcome) -> None:
+            if not outcome.done():
+                outcome.set_result(found)
+
+        request = _Request(self._sender_of(scope), done)
+        answer = self._limit(request.sender) or _too_long(scope)
+        if answer is None:
             try:
-                body = await self._rest_of_body(message, receive)
+                body = await self._body(receive)
             except BodyError as error:
-                return answers.problem(error.name, error.detail, error.hint, headers=_CLOSE)
-        else:
-            body = message.get("body", b"")
-        try:
-            payment = decode(body, content_type)
-        except BodyError as error:
-            return answers.problem(error.name, error.detail, error.hint)
-        return await self.pay(payment, sender)
+                answer = answers.problem(error.name, error.detail, error.hint, headers=_CLOSE)
+            else:
+                answer = self._pay(request, body, _header(scope, b"content-type"))
+        if answer is not None:
+            self._end(request, answer)
+        found = await outcome
+        return found if isinstance(found, Answer) else await found
+
+    def _end(self, request: _Request, answer: Answer) -> None:
+        self._count(request, answer)
+        request.done(answer)
+
+    def _count(self, request: _Request, answer: Answer) -> None:
+        self._counts[answer.status] += 1
+        self.durations.add(perf_counter() - request.began)
+
+    def _sender_of(self, scope: Scope) -> Sender:
+        return self._senders.find(address_of(scope, forwarded=self._settings.forwarded), monotonic())
 
     def _limit(self, sender: Sender) -> Answer | None:
         """Return the refusal of a request that comes too soon, or None."""
@@ -152,12 +182,13 @@ class PaymentsApp:
             )
         return None
 
-    async def _rest_of_body(self, message: MutableMapping[str, Any], receive: Receive) -> bytes:
-        """Return a body that arrives in several parts. Raises BodyError if it is too large, too slow or incomplete."""
+    async def _body(self, receive: Receive) -> bytes:
+        """Return the body of a request. Raises BodyError if it is too large, too slow or incomplete."""
         parts, size = [], 0
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 while True:
+                    message = await receive()
                     if message["type"] != "http.request":
                         raise BodyError("invalid-request", "the body is incomplete", "send the request again")
                     parts.append(message.get("body", b""))
@@ -166,7 +197,6 @@ class PaymentsApp:
                         raise _body_too_large()
                     if not message.get("more_body"):
                         return b"".join(parts)
-                    message = await receive()
         except TimeoutError:
             raise BodyError(
                 "request-timeout",
@@ -174,30 +204,47 @@ class PaymentsApp:
                 "send the same bytes again",
             ) from None
 
-    async def pay(self, payment: Payment, sender: Sender) -> Answer:
-        """Return the answer to a payment, once it is durable."""
-        record, envelope = payment
+    def _pay(self, request: _Request, body: bytes, content_type: bytes) -> Answer | None:
+        """Submit the payment in a body; return its refusal, or None: `_decided` ends the request."""
+        try:
+            record, envelope = decode(body, content_type)
+        except BodyError as error:
+            return answers.problem(error.name, error.detail, error.hint)
         if int.from_bytes(record[_CREDIT], "little") in self._barred_payees():
             # A payment to the issuance account would destroy money whose reserves stay, and end the books' equality.
             return _refused(PayerAnswer.PAYEE_CANNOT_RECEIVE, record)
         if self._waiting >= self._settings.waiting_max:
             return _try_again_later(f"{self._waiting:,} payments wait for their answers", record, RETRY_S)
-        self._waiting += 1
         try:
-            ledger = self._ledger
-            if ledger is None:
-                ledger = self._ledger = self._connect()
-            answer = await ledger.submit_signed_nowait(record, envelope)
-            return await self._answer_of(answer, record, sender, ledger)
+            if self._ledger is None:
+                self._ledger = self._connect()
+            future = self._ledger.submit_signed_nowait(record, envelope)
         except UnavailableError as error:
-            return _try_again_later(error.message, record, RETRY_S if isinstance(error, BusyError) else STOPPED_RETRY_S)
-        finally:
-            self._waiting -= 1
+            return _unavailable(error, record)
+        self._waiting += 1
+        request.record = record
+        future.add_done_callback(partial(self._decided, request, self._ledger))
+        return None
 
-    async def _answer_of(self, answer: AnswerTuple, record: bytes, sender: Sender, ledger: AsyncLedger) -> Answer:
+    def _decided(self, request: _Request, ledger: AsyncLedger, future: asyncio.Future[AnswerTuple]) -> None:
+        """End the request of a payment that the ledger decided, or could not."""
+        self._waiting -= 1
+        try:
+            outcome = self._outcome(request, ledger, future.result())
+        except UnavailableError as error:
+            outcome = _unavailable(error, request.record)
+        except BaseException as error:
+            outcome = _raise(error)
+        if isinstance(outcome, Answer):
+            self._end(request, outcome)
+        else:
+            request.done(outcome)
+
+    def _outcome(self, request: _Request, ledger: AsyncLedger, answer: AnswerTuple) -> Outcome:
+        record = request.record
         code, _, _, place = answer
         if code in _FAILURES:
-            sender.count_failure()
+            request.sender.count_failure()
             if code == _DIFFERENT:
                 return answers.problem(
                     "conflict",
@@ -215,12 +262,38 @@ class PaymentsApp:
         result = first_result(answer)
         if result is Result.CREATED:
             return answers.result(200, record, result, frame, frame_ns)
-        heard, refused_by = await answer_for_payer(record, result, ledger)
-        payer = payer_of(record, result)
-        if (refused_by or payer) and self._refusals is not None:
-            operation = int.from_bytes(record[:16], "little")
-            await self._refusals.store(PayeeRefusal(operation, refused_by, result, frame_ns, payer))
-        return _refused(heard, record)
+        return self._refusal(request, result, frame_ns, ledger)
+
+    async def _refusal(self, request: _Request, result: Result, frame_ns: int, ledger: AsyncLedger) -> Answer:
+        """Return the answer to a payment that the ledger refused; store the refusal for the operators."""
+        record = request.record
+        try:
+            heard, refused_by = await answer_for_payer(record, result, ledger)
+            payer = payer_of(record, result)
+            if (refused_by or payer) and self._refusals is not None:
+                operation = int.from_bytes(record[:16], "little")
+                await self._refusals.store(PayeeRefusal(operation, refused_by, result, frame_ns, payer))
+            answer = _refused(heard, record)
+        except UnavailableError as error:
+            answer = _unavailable(error, record)
+        self._count(request, answer)
+        return answer
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    """Return the value of a request's header field, or nothing."""
+    for each, value in scope["headers"]:
+        if each == name:
+            return bytes(value)
+    return b""
+
+
+async def _raise(error: BaseException) -> Answer:
+    raise error
+
+
+def _unavailable(error: UnavailableError, record: bytes) -> Answer:
+    return _try_again_later(error.message, record, RETRY_S if isinstance(error, BusyError) else STOPPED_RETRY_S)
 
 
 def _refused(code: str, record: bytes) -> Answer:
@@ -247,7 +320,11 @@ def _body_too_large() -> BodyError:
     )
 
 
-def _too_large() -> Answer:
+def _too_long(scope: Scope) -> Answer | None:
+    """Return the refusal of a request whose header states too long a body."""
+    length = _header(scope, b"content-length")
+    if not length or (len(length) <= 9 and int(length) <= JSON_BYTES_MAX):
+        return None
     error = _body_too_large()
     return answers.problem(error.name, error.detail, error.hint, headers=_CLOSE)
 
