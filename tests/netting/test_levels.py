@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from benchmarks import clearing_queues
 from tests.netting.test_netting import queue
 
 from sycee.netting import exact, fifo, levels, relaxation, repair
 from sycee.netting.optimise import optimise
-from sycee.netting.queue import Queue
+from sycee.netting.queue import Queue, ascending
 
 LONG = 600.0  # seconds: no test waits for it
 
@@ -152,3 +153,43 @@ def test_a_deadline_stops_the_solver_and_the_outcome_says_so() -> None:
     outcome = optimise(of, seconds=0.05, deadline=0.0)
     assert not outcome.is_repeatable
     of.require_feasible(outcome.chosen)
+
+
+@pytest.mark.parametrize(
+    ("payments", "nodes", "deviation", "seed"), [(12_000, 8, 1.2, 6), (20_000, 10, 1.2, 26), (20_000, 10, 2.0, 21)]
+)
+def test_without_liquidity_no_unit_is_left_open(payments: int, nodes: int, deviation: float, seed: int) -> None:
+    """One missing unit would make all payments impossible: each leads to another node's lack."""
+    of = clearing_queues.synthetic(payments, nodes, 0.0, deviation, seed)
+    outcome = optimise(of, seconds=0.1, deadline=LONG)
+    assert outcome.method == "rounding"
+    assert outcome.value > 0.99 * outcome.bound
+
+
+def test_single_drops_end_where_they_would_empty_the_queue() -> None:
+    """Without liquidity, and without an exchange that fits, every drop opens a lack elsewhere."""
+    count, nodes = 4_000, 8
+    of = clearing_queues.synthetic(count, nodes, 0.0, 1.2, 0)
+    even = Queue(of.senders, of.receivers, of.amounts * 2, np.zeros(nodes, np.int64))
+    odd = Queue(even.senders, even.receivers, even.amounts + (np.arange(count) == 0), even.limits)
+    found = repair.repaired(odd, np.ones(count, np.bool_))
+    odd.require_feasible(found)
+    assert not found[0]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2**16 - 1, 2**16, 2**40, 2**62])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 255, 256, 1_000])
+def test_places_in_ascending_order_are_those_of_a_stable_sort(most: int, count: int) -> None:
+    random = np.random.default_rng([most, count])
+    values = random.integers(0, most, count, endpoint=True)
+    values[: count // 2] = values[count // 2 : count // 2 * 2]  # equal ones
+    assert ascending(values).tolist() == np.argsort(values, kind="stable").tolist()
+
+
+def test_columns_are_the_same_by_table_and_by_sorting(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = clearing_queues.synthetic(3_000, 12, 0.01, 1.2, 1)
+    table = relaxation.relax(of)
+    monkeypatch.setattr(relaxation, "CODES_PER_PAYMENT", 0)
+    sort = relaxation.relax(of)
+    assert np.array_equal(table.columns, sort.columns)
+    assert np.array_equal(table.shares, sort.shares)

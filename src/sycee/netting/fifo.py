@@ -7,9 +7,10 @@ helps another node, so the result is the same for every sequence of drops, and n
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sycee.netting import kernels
-from sycee.netting.queue import Chosen, Integers, Queue
+from sycee.netting.queue import Chosen, Integers, Queue, ascending
 
 
 def largest_in_order(queue: Queue) -> Chosen:
@@ -23,26 +24,28 @@ def largest_in_order(queue: Queue) -> Chosen:
 
     """
     chosen = np.ones(queue.count, np.uint8)
-    if queue.count:
-        order, starts = by_sender(queue)
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        kernels.drop_last(
-            starts,
-            order,
-            places,
-            np.append(queue.first_legs, len(queue.amounts)),
-            queue.payments,
-            queue.senders,
-            queue.receivers,
-            queue.amounts,
-            queue.limits - queue.outflows(chosen.astype(np.bool_)),
-            chosen,
-        )
+    drop_until_feasible(queue, queue.limits - queue.outflows(chosen.astype(np.bool_)), chosen)
     return chosen.astype(np.bool_)
+
+
+def drop_until_feasible(queue: Queue, slack: Integers, chosen: NDArray[np.uint8]) -> None:
+    """Drop the last payments of nodes from `chosen`, uint8 [payments], until no `slack`, int64 [nodes], is below zero.
+
+    `slack` is what each node may still pay out while the chosen settle. Changes both.
+    """
+    if not queue.count:
+        return
+    order, starts = by_sender(queue)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    legs = np.append(queue.first_legs, len(queue.amounts))
+    kernels.drop_last(
+        starts, order, places, legs, queue.payments, queue.senders, queue.receivers, queue.amounts, slack, chosen
+    )
 
 
 def by_sender(queue: Queue) -> tuple[Integers, Integers]:
     """Return the legs in each node's order, int64 [legs]: node n's are order[starts[n]:starts[n + 1]]."""
-    order = np.lexsort((np.arange(len(queue.amounts)), queue.priorities[queue.payments], queue.senders))
+    urgent = np.argsort(queue.priorities[queue.payments], kind="stable")
+    order = urgent[ascending(queue.senders[urgent])]
     return order, np.searchsorted(queue.senders[order], np.arange(queue.nodes + 1))

@@ -322,10 +322,10 @@ def anneal(
 
 
 @jit.entry(
-    int64(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], uint8[::1]), error_model="numpy"
+    void(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], uint8[::1]), error_model="numpy"
 )
-def mend(starts: Any, near: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any) -> Any:
-    """Flip payments along paths until no slack is below zero; return how many nodes are still below zero.
+def mend(starts: Any, near: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any) -> None:
+    """Flip payments along paths, so that fewer slacks are below zero.
 
     `near` are payments with one leg by node, the smallest amount first: node n's are near[starts[n]:starts[n + 1]], as
     sender or receiver. A path leads from a node below zero to nodes that can spare the money. Each of its steps drops a
@@ -334,7 +334,6 @@ def mend(starts: Any, near: Any, senders: Any, receivers: Any, amounts: Any, sla
     nodes = slack.shape[0]
     needs, via, before = np.empty(nodes, np.int64), np.empty(nodes, np.int64), np.empty(nodes, np.int64)
     state = np.empty(nodes, np.uint8)  # 0 unknown, 1 reached, 2 done
-    lacking = 0
     for start in range(nodes):
         part = -slack[start]
         while slack[start] < 0 and part > 0:
@@ -378,26 +377,28 @@ def mend(starts: Any, near: Any, senders: Any, receivers: Any, amounts: Any, sla
                 slack[senders[leg]] += sign * amounts[leg]
                 slack[receivers[leg]] -= sign * amounts[leg]
                 end = before[end]
-        if slack[start] < 0:
-            lacking += 1
-    return lacking
 
 
 @jit.entry(
-    void(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], uint8[::1]), error_model="numpy"
+    int64(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], uint8[::1], int64),
+    error_model="numpy",
 )
-def repair(order: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any) -> None:
-    """Drop payments until no slack is below zero, then take each that still fits. `order`: the smallest weight first.
+def repair(
+    order: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any, drops_max: Any
+) -> Any:
+    """Drop payments until no slack is below zero; return 1 if `drops_max` are too few. `order`: smallest weight first.
 
     A payment is dropped where it helps: the smallest that covers what its sender lacks and leaves its receivers above
-    zero; else the smallest that covers it; else the sender's largest. Nothing is taken before the end, so it ends.
+    zero; else the smallest that covers it; else the sender's largest.
     """
-    count = order.shape[0]
+    drops = 0
     lacking = True
     while lacking:
         lacking = False
         for node in range(slack.shape[0]):
             while slack[node] < 0:
+                if drops == drops_max:
+                    return 1
                 lacking = True
                 best, rank = -1, -1
                 for payment in order:
@@ -420,8 +421,19 @@ def repair(order: Any, first_legs: Any, senders: Any, receivers: Any, amounts: A
                     elif gives > 0 and rank < 1:
                         best, rank = payment, 0
                 chosen[best] = 0
+                drops += 1
                 _move(best, first_legs, senders, receivers, amounts, slack, -1)
-    for place in range(count - 1, -1, -1):
+    return 0
+
+
+@jit.entry(
+    void(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1], uint8[::1]), error_model="numpy"
+)
+def take_what_fits(
+    order: Any, first_legs: Any, senders: Any, receivers: Any, amounts: Any, slack: Any, chosen: Any
+) -> None:
+    """Take each payment that the slack covers, the largest weight first. `order`: the smallest weight first."""
+    for place in range(order.shape[0] - 1, -1, -1):
         payment = order[place]
         if not chosen[payment]:
             if _move(payment, first_legs, senders, receivers, amounts, slack, 1):

@@ -10,7 +10,7 @@ import numpy as np
 
 from sycee.netting import ejection, enumeration, exact, fifo, levels, local_search, rounding
 from sycee.netting.queue import Chosen, Integers, Queue
-from sycee.netting.relaxation import relax
+from sycee.netting.relaxation import Relaxation, relax
 from sycee.netting.repair import repaired
 
 MOVES_PER_SECOND: Final = 1_000_000  # of annealing, for each second of effort
@@ -20,6 +20,9 @@ CHAIN_STEPS_PER_SECOND: Final = 1_500_000  # for each second of effort; a chain 
 WHOLE_MAX: Final = 1_000  # payments of a queue that branch and bound solves whole, from the best set so far
 SMALL: Final = 64  # payments of a queue for which branch and bound is the only search
 MANY_PER_COLUMN: Final = 100  # payments of one pair of nodes of which some have nearly every sum
+ROUNDINGS: Final = 4  # other subsets, where no exchange covers what rounding left open
+ROUNDING_LOSS: Final = 1e-3  # share of the bound that a good rounding does not lose
+ROUNDING_LOSS_MAX: Final = 1e-2  # above which levels are worth their time, which is much longer
 NEAR: Final = 1e-6  # a set that is this share of the bound below it needs no further search
 # Without a deadline, the solver stops after this many times the effort, and not before DEADLINE_MIN seconds.
 DEADLINE_FACTOR: Final = 5.0
@@ -98,17 +101,17 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
         return Outcome(chosen, value, relaxation.bound, relaxation.prices, method, is_best=True, claim=value)
     claim, is_best, is_stopped = float(relaxation.bound), False, False
     sets = {"first-in-first-out": fifo.largest_in_order(queue)}
-    partial = rounding.partial_payments(relaxation)
-    has_many_small = len(partial) >= MANY_PER_COLUMN * queue.nodes
-    if has_many_small:
-        sets["rounding"] = repaired(queue, rounding.round_columns(queue, relaxation, seed=seed))
-    elif queue.count > SMALL:
+    is_rounded = False
+    if len(rounding.partial_payments(relaxation)) >= MANY_PER_COLUMN * queue.nodes:
+        sets["rounding"] = _rounded(queue, relaxation, seed)
+        is_rounded = queue.value(sets["rounding"]) >= (1.0 - ROUNDING_LOSS_MAX) * relaxation.bound
+    if not is_rounded and queue.count > SMALL:
         gap = min(max(GAP_SECONDS / max(seconds, 1e-9), GAP_MIN), GAP_MAX)
         found = levels.decide(queue, relaxation, gap=gap, seconds=left, seed=seed)
         sets["levels"], claim, is_stopped = found.chosen, min(claim, found.bound), found.is_stopped
         left -= found.seconds
     best = max(sets.values(), key=queue.value)
-    if not has_many_small and queue.value(best) < (1.0 - NEAR) * claim:
+    if not is_rounded and queue.value(best) < (1.0 - NEAR) * claim:
         sets["annealing"] = local_search.anneal(
             queue,
             best,
@@ -151,3 +154,17 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
         claimed,
         not is_stopped,
     )
+
+
+def _rounded(queue: Queue, relaxation: Relaxation, seed: int) -> Chosen:
+    """Return the best of some roundings of a relaxation; the first one that loses little ends the search.
+
+    Without liquidity a single unit that one node lacks makes every payment of a rounding impossible.
+    """
+    best = np.zeros(queue.count, np.bool_)
+    for attempt in range(ROUNDINGS):
+        found = repaired(queue, rounding.round_columns(queue, relaxation, seed=seed + attempt))
+        best = max(best, found, key=queue.value)
+        if queue.value(best) >= (1.0 - ROUNDING_LOSS) * relaxation.bound:
+            break
+    return best

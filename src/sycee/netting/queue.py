@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ class Queue:
         """Return whether each payment has one leg."""
         return self.count == len(self.amounts)
 
-    @property
+    @cached_property
     def first_legs(self) -> NDArray[np.int64]:
         """Return the first leg of each payment: int64 [payments]."""
         return np.flatnonzero(np.diff(self.payments, prepend=-1))
@@ -140,6 +141,21 @@ class Queue:
         if np.any(excess > 0):
             node = int(excess.argmax())
             raise IntegrityError(f"node {node} would pay out {int(excess[node])} more than its limit")
+
+
+def ascending(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return the places of values from 0 on in ascending order, equal ones as they come: int64 [values].
+
+    The same as a stable argsort, several times as fast where the values are small enough.
+    """
+    most, bits = int(values.max(initial=0)), len(values).bit_length()
+    if most < 1 << 16:
+        return np.argsort(values.astype(np.uint16), kind="stable")  # numpy sorts 16 bits by digits
+    if most >= 1 << (63 - bits):
+        return np.argsort(values, kind="stable")
+    keys = (values.astype(np.int64) << bits) | np.arange(len(values))  # all differ, so that any sort is stable
+    keys.sort()
+    return keys & ((1 << bits) - 1)
 
 
 def _integers(values: NDArray[np.generic], kind: type, name: str) -> NDArray[np.generic]:

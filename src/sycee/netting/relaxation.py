@@ -27,6 +27,7 @@ with extra("clearing"):
     import highspy
 
 PRICE_MAX: Final = (1 << 26) - 1
+CODES_PER_PAYMENT: Final = 4  # up to which a table of all codes is faster than sorting them
 CLASSES_PER_OCTAVE: Final = 8  # classes of value per unit of money
 
 
@@ -129,8 +130,13 @@ def _columns(queue: Queue) -> tuple[Indexes, NDArray[np.int64]]:
             codes = np.unique(codes, return_inverse=True)[1]
             size = int(codes.max()) + 1
         codes, size = codes * width + key, size * width
-    _, example, columns = np.unique(codes, return_index=True, return_inverse=True)
-    return columns.astype(np.int32), example
+    if size > CODES_PER_PAYMENT * queue.count:
+        _, example, columns = np.unique(codes, return_index=True, return_inverse=True)
+        return columns.astype(np.int32), example
+    first_of = np.full(size, queue.count)
+    first_of[codes[::-1]] = np.arange(queue.count)[::-1]  # the last one that is written counts: the first payment
+    occurs = first_of < queue.count
+    return (np.cumsum(occurs) - 1)[codes].astype(np.int32), first_of[occurs]
 
 
 def matrix(
