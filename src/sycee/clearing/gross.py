@@ -19,6 +19,7 @@ from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 from sycee.clearing.limits import Limits, Rules
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
+from sycee.clearing.precedence import Kept, kept_for_large, nothing_kept
 from sycee.clearing.set_payments import book_members, free_members, take_members
 from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
 from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, waiting
@@ -61,32 +62,36 @@ class Gross:
         stores.actions.register(_Book(stores))
 
     def release(
-        self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX, most: int | None = None
-    ) -> Booked:
+        self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX, most: int | None = None,
+        keeps_large: bool = True,
+    ) -> Booked:  # fmt: skip
         """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
-        covered. Permits are renewed first. Limits count; no line is drawn on: `Sets.settle_covered` does. The house
-        signs. If one of the payments ended meanwhile, or another caller decided about it, the rest is decided anew; the
-        second time, BusyError is raised.
+        covered. `keeps_large`: senders keep their money for a large payment (`precedence`). Permits are renewed first.
+        Limits count; no line is drawn on: `Sets.settle_covered` does. The house signs. If one of the payments ended
+        meanwhile, or another caller decided about it, the rest is decided anew; the second time, BusyError is raised.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
         done: list[Booked] = []
         try:
-            self._book(*self._choose(most, priority_max), signers, who, done)
+            self._book(*self._choose(most, priority_max, keeps_large), signers, who, done)
         except BusyError:
-            self._book(*self._choose(most, priority_max), signers, who, done)
+            self._book(*self._choose(most, priority_max, keeps_large), signers, who, done)
         return _sum(done)
 
-    def _choose(self, most: int | None, priority_max: int) -> tuple[Waiting, Nodes]:
+    def _choose(self, most: int | None, priority_max: int, keeps_large: bool) -> tuple[Waiting, Nodes]:
         """Return the queued payments that can be booked one after another, in that order."""
         self._permits.renew()
         with reading(self._stores.engine) as connection:
-            found = waiting(connection, QUEUED, read_ns(self._stores.clock), most=most, priority_max=priority_max)
+            now_ns = read_ns(self._stores.clock)
+            found = waiting(connection, QUEUED, now_ns, most=most, priority_max=priority_max)
         nodes = Nodes.of(self._positions.funds())
         found = found.part(bookable(found, nodes))
         legs = legs_of(found, nodes)
-        order = _covered(legs, found, nodes, self._limits.rules(nodes))
+        own = np.array([each.own_minor if each.can_pay else 0 for each in nodes.funds], np.int64)
+        kept = kept_for_large(found, legs, nodes, own, now_ns) if keeps_large else nothing_kept(legs)
+        order = _covered(legs, found, nodes, self._limits.rules(nodes), kept)
         return found.part(order), nodes
 
     def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
@@ -146,11 +151,13 @@ def write_notes(records: Array, uetrs: Array) -> None:
     records["note_high"], records["note_low"] = halves[:, 0], halves[:, 1]
 
 
-def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules) -> Array:
+def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, kept: Kept) -> Array:
     """Return the rows of payments that can be booked one after another, in that order."""
-    left = _Left(nodes, rules)
+    left = _Left(nodes, rules, kept)
     firsts = np.searchsorted(legs.payments, np.arange(found.size + 1)).tolist()
-    flows = list(zip(legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist(), strict=True))
+    flows = list(
+        zip(legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist(), kept.is_held.tolist(), strict=True)
+    )
     is_urgent = (found.priorities <= URGENT).tolist()
     rows: list[int] = np.lexsort((np.arange(found.size), found.priorities)).tolist()
     if not left.has_limits:
@@ -165,8 +172,10 @@ def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules) -> Array:
             mine = flows[firsts[row] : firsts[row + 1]]
             if all(left.covers(*leg, is_urgent=is_urgent[row]) for leg in mine):
                 order.append(row)
-                for leg in mine:
-                    left.move(*leg)
+                for sender, receiver, amount, _ in mine:
+                    left.move(sender, receiver, amount)
+                    if kept.payments.get(sender) == row:
+                        left.keep_no_more(sender)
             else:
                 waiting_rows.append(row)
         if len(waiting_rows) == len(rows):
@@ -177,30 +186,36 @@ def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules) -> Array:
 class _Left:
     """What each node may still pay and receive, as payments are booked one after another."""
 
-    def __init__(self, nodes: Nodes, rules: Rules) -> None:
+    def __init__(self, nodes: Nodes, rules: Rules, kept: Kept) -> None:
         self._own = [each.own_minor if each.can_pay else 0 for each in nodes.funds]
         self._room = {at: each.room_minor for at, each in enumerate(nodes.funds) if each.room_minor is not None}
         self._totals, self._pairs, self._reserved = dict(rules.totals), dict(rules.pairs), rules.reserved
-        self.has_limits = bool(self._room or self._totals or self._pairs or self._reserved)
+        self._kept = dict(kept.amounts)
+        self.has_limits = bool(self._room or self._totals or self._pairs or self._reserved or self._kept)
 
     @property
     def own(self) -> Array:
         """Return what each node may still pay."""
         return np.array(self._own, np.int64)
 
-    def covers(self, sender: int, receiver: int, amount: int, *, is_urgent: bool) -> bool:
-        """Return whether a leg can be booked now."""
+    def covers(self, sender: int, receiver: int, amount: int, is_held: bool, *, is_urgent: bool) -> bool:
+        """Return whether a leg can be booked now. `is_held`: it comes after a payment for which money is kept."""
         if amount > self._own[sender]:
             return False
         if not self.has_limits:
             return True
         kept = 0 if is_urgent else self._reserved.get(sender, 0)
+        kept = max(kept, self._kept.get(sender, 0)) if is_held else kept
         return (
             amount <= self._own[sender] - kept
             and amount <= self._totals.get(sender, amount)
             and amount <= self._pairs.get((sender, receiver), amount)
             and amount <= self._room.get(receiver, amount)
         )
+
+    def keep_no_more(self, sender: int) -> None:
+        """Keep no money for the large payment of a sender, which is booked."""
+        self._kept.pop(sender, None)
 
     def move(self, sender: int, receiver: int, amount: int) -> None:
         """Book a leg."""

@@ -21,10 +21,11 @@ from sqlalchemy.engine import Connection
 from sycee.clearing import events, inbox, reasons
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
+from sycee.clearing.instructions import URGENT
 from sycee.clearing.pay_outs import PayOuts
 from sycee.clearing.payments import Payments
 from sycee.clearing.positions import Positions
-from sycee.clearing.sets import SETTLE, Sets
+from sycee.clearing.sets import SETTLE, Choice, Sets
 from sycee.clearing.tables import (
     CALLED,
     CALLS,
@@ -202,7 +203,7 @@ class _Turn:
 
     def round(self, day: Day, due: Sequence[int]) -> None:
         """Book what is covered and a set, pay out what is asked for, and store that these rounds are done."""
-        self._book()
+        self._book(keeps_large=True)
         self._pay_outs.perform(**self._by)
         rounds = ROUNDS.update().where(ROUNDS.c.day == day.day, ROUNDS.c.due_ns.in_(due))
         statement = rounds.values(done_ns=read_ns(self._stores.clock))
@@ -278,13 +279,17 @@ class _Turn:
 
     # --- helpers ---
 
-    def _book(self) -> None:
-        """Book what is due and covered, one by one, and then a set."""
+    def _book(self, *, keeps_large: bool = False) -> None:
+        """Book what is due and covered, one by one, then urgent payments in order, and then a set.
+
+        `keeps_large`: before the close, senders keep their money for a large payment.
+        """
         self._payments.end_overdue()
         self._payments.queue_due()
         self._sets.finish(**self._by)
-        self._gross.release(**self._by)
-        self._sets.settle(**self._search, **self._by)
+        self._gross.release(keeps_large=keeps_large, **self._by)
+        self._sets.settle_in_order(priority_max=URGENT, keeps_large=keeps_large, **self._by)
+        self._sets.settle(choice=Choice(keeps_large=keeps_large), **self._search, **self._by)
 
     def _needs(self, last: int) -> dict[tuple[int, int], int]:
         """Return what positions lack to pay all queued payments up to a number and to repay their lines."""

@@ -17,8 +17,9 @@ import sqlalchemy
 
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import URGENT
+from sycee.clearing.precedence import Kept
 from sycee.clearing.tables import BILATERAL, FLOWS, LIMIT_KINDS, LIMITS, MULTILATERAL, RESERVATION
-from sycee.clearing.waiting import Legs, Nodes, Waiting, legs_of
+from sycee.clearing.waiting import Legs, Nodes, Waiting
 from sycee.core import money, typos
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
@@ -31,6 +32,7 @@ from sycee.netting.pair_limits import with_pair_limits
 from sycee.netting.queue import Queue
 
 SET: Final = "clearing.limit"
+LARGE: Final = "large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +168,14 @@ def code_of(currency: int) -> str:
     return money.currency_of(currency).code if currency else ""
 
 
-def limited_queue(found: Waiting, nodes: Nodes, rules: Rules, weights: Array) -> tuple[Queue, list[Bound]]:
+def limited_queue(
+    found: Waiting, legs: Legs, nodes: Nodes, rules: Rules, weights: Array, kept: Kept
+) -> tuple[Queue, list[Bound]]:
     """Return the input of `netting` with all limits, and its nodes after the positions. `weights`: of the payments.
 
-    A multilateral limit lowers its node's. A reservation, and the largest balance of a position, is a separate node:
-    each payment that counts gets another leg to or from it.
+    A multilateral limit lowers its node's. A reservation, money that is kept for a large payment, and the largest
+    balance of a position, is a separate node: each payment that counts gets another leg to or from it.
     """
-    legs = legs_of(found, nodes)
     limits = [min(each.limit_minor, rules.totals.get(index, I64_MAX)) for index, each in enumerate(nodes.funds)]
     free = int(legs.amounts.sum())
     normal = found.priorities[legs.payments] > URGENT
@@ -190,6 +193,8 @@ def limited_queue(found: Waiting, nodes: Nodes, rules: Rules, weights: Array) ->
 
     for index, minor in sorted(rules.reserved.items()):
         add(index, RESERVATION, limits[index] - minor, (legs.senders == index) & normal, legs.receivers == index)
+    for index in sorted(kept.payments):  # all its money; what comes in may be used
+        add(index, LARGE, 0, (legs.senders == index) & kept.is_held, legs.receivers == index)
     for index, each in enumerate(nodes.funds):
         if each.room_minor is not None:
             add(index, "room", each.room_minor, legs.receivers == index, legs.senders == index)

@@ -26,6 +26,7 @@ from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Funds, Positions
+from sycee.clearing.precedence import kept_for_large, nothing_kept, with_precedence
 from sycee.clearing.rates import Rates, weights
 from sycee.clearing.set_payments import book_members, decide_again, free_all, take_members
 from sycee.clearing.set_rows import (
@@ -44,7 +45,7 @@ from sycee.clearing.set_rows import (
     unfinished_in,
 )
 from sycee.clearing.tables import BOOKING, CERTIFICATES, DISCARDED, DONE, DRAWS, NET, OPEN, QUEUED, SETS
-from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, waiting
+from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, legs_of, waiting
 from sycee.core import ids, money
 from sycee.core.clock import read_ns
 from sycee.core.errors import BusyError
@@ -78,12 +79,13 @@ Decide = Callable[[Queue], "Outcome"]
 class Choice:
     """The payments that a decision considers: their priorities, the participants on both sides, and at most how many.
 
-    `most`: the oldest ones; None for all.
+    `most`: the oldest ones; None for all. `keeps_large`: whether senders keep their money for a large payment.
     """
 
     priority_max: int = PRIORITY_MAX
     between: tuple[int, int] | None = None
     most: int | None = None
+    keeps_large: bool = True
 
 
 ALL: Final = Choice()
@@ -173,7 +175,7 @@ class Sets:
 
     def settle_in_order(
         self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX,
-        between: tuple[int, int] | None = None,
+        between: tuple[int, int] | None = None, keeps_large: bool = True,
     ) -> Settled:  # fmt: skip
         """Book the largest set that keeps each sender's order: of all, of urgent payments, or between two participants.
 
@@ -182,7 +184,9 @@ class Sets:
         with extra("clearing"):
             from sycee.clearing.decisions import in_order
 
-        return self.settle_by(in_order, signers=signers, who=who, choice=Choice(priority_max, between))
+        return self.settle_by(
+            in_order, signers=signers, who=who, choice=Choice(priority_max, between, keeps_large=keeps_large)
+        )
 
     def settle_covered(self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX) -> Settled:
         """Book as one set the payments that positions with their lines cover one after another, urgent first.
@@ -271,11 +275,15 @@ class Sets:
         if not found.size:
             return 0
         weight, words = weights(found, self._rates.current())
-        queue, bounds = limited_queue(found, nodes, self._limits.rules(nodes), weight)
+        weight, more = with_precedence(found, weight, now_ns)
+        legs = legs_of(found, nodes)
+        limits = np.array([each.limit_minor for each in funds], np.int64)
+        kept = kept_for_large(found, legs, nodes, limits, now_ns) if choice.keeps_large else nothing_kept(legs)
+        queue, bounds = limited_queue(found, legs, nodes, self._limits.rules(nodes), weight, kept)
         outcome = decide(queue)
         if not outcome.chosen.any():
             return 0
-        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms, words)
+        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms, words + more)
 
     def _store(
         self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, bounds: Sequence[Bound],

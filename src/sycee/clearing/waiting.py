@@ -18,14 +18,19 @@ from sycee.core.arrays import Array, Bytes
 from sycee.database.columns import id_bytes
 from sycee.database.engines import is_sqlite
 
-_COLUMNS: Final = ("number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "priority")
+_COLUMNS: Final = (
+    "number", "sender", "receiver", "currency", "minor", "back_currency", "back_minor", "priority", "at_ns",
+)  # fmt: skip
 
 TOTAL_MAX: Final = 1 << 59  # of payments weighed together: `netting` sums up to 2**62, and limits add legs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting:
-    """Payments of one state in columns of n rows, in order of arrival; `uetrs`: (n, 16) u1."""
+    """Payments of one state in columns of n rows, in order of arrival.
+
+    `arrived`: nanoseconds. `uetrs`: (n, 16) u1.
+    """
 
     numbers: Array
     senders: Array
@@ -35,6 +40,7 @@ class Waiting:
     back_currencies: Array
     back_amounts: Array
     priorities: Array
+    arrived: Array
     uetrs: Bytes
 
     @property
@@ -76,10 +82,10 @@ def _read(connection: Connection, tables: str, where: str, values: tuple[object,
     count, width = len(rows), len(_COLUMNS)
     uetrs = np.frombuffer(b"".join([bytes(row[0]) for row in rows]), np.uint8).reshape(-1, 16)
     cells = np.fromiter(chain.from_iterable(row[1:] for row in rows), np.int64, count * width)
-    number, sender, receiver, currency, amount, back_currency, back_amount, priority = np.ascontiguousarray(
+    number, sender, receiver, currency, amount, back_currency, back_amount, priority, at_ns = np.ascontiguousarray(
         cells.reshape(count, width).T
     )
-    return Waiting(number, sender, receiver, currency, amount, back_currency, back_amount, priority, uetrs)
+    return Waiting(number, sender, receiver, currency, amount, back_currency, back_amount, priority, at_ns, uetrs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
