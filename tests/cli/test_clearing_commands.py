@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ import pytest
 from benchmarks import declarations
 from tests.bank.world import ANN, BOB, NORTH, SOUTH
 from tests.clearing import declared
-from tests.clearing.test_gateway import transfer
+from tests.clearing.test_gateway import TODAY, transfer
 from tests.clearing.test_inbox import customers
-from tests.clearing.test_member_messages import cancel, interrupted, pay_out, take
+from tests.clearing.test_member_messages import cancel, interrupted, pay_out, report, take
 from tests.clearing.world import (
     CODES,
     EAST,
@@ -34,6 +36,7 @@ from sycee.core.keys import SigningKey
 from sycee.database.transactions import write as store
 from sycee.iso20022.messages import read
 
+CHECKER = Path(__file__).parents[2] / "tools" / "clearing_checker.py"
 NAMES = {NORTH_BANK: "north", SOUTH_BANK: "south", EAST_BANK: "east"}
 
 
@@ -90,6 +93,14 @@ def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Pa
 
     made = sycee("clearing", "certificate", bank, found.group(1), tmp_path / "proof")
     header = Path(made.out.splitlines()[0])
+    own = sycee("clearing", "proof", bank, found.group(1), uetr(2))
+    (tmp_path / "own.json").write_text(own.out)
+    shutil.copy(header, tmp_path / "header.json")
+    checker = [sys.executable, "-I", CHECKER, tmp_path / "header.json", "--proof", tmp_path / "own.json"]
+    answer = subprocess.run(checker, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout.endswith("from SOUTCNB1XXX to EASTHKH1XXX, chosen\n")) == (0, True)
+    assert sycee("clearing", "proof", bank, found.group(1), uetr(9)).code == 2
+    assert sycee("clearing", "proof", bank, found.group(1), "payment 2").code == 2
     assert sycee("clearing", "verify", header).out.endswith("\nverification passed\n")
     assert sycee("clearing", "verify", header, "--json").json()["chosen"] == 3
     booked = sycee("clearing", "verify", header, "--bank", bank)
@@ -257,6 +268,57 @@ def test_money_moves_in_and_out_of_positions(sycee: Any, bank: Path, keys: Path)
     assert found[CODES[SOUTH_BANK], "HKD"] == ("7.00", "0.00", "blocked")
     assert found[CODES[EAST_BANK], "HKD"] == ("0.00", "3.00", "open")
     assert rows[0]["may_pay"] == "139.00"
+
+
+def test_a_participant_limits_itself(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    key, house = ("--key", keys / "north.pem"), ("--key", keys / "house.pem")
+    limit = ("clearing", "limit", bank, NORTH_BANK)
+    made = sycee(*limit, "bilateral", "10.00", "--other", SOUTH_BANK, *key)
+    assert (made.code, made.out) == (0, "2: bilateral: 10.00 CNY, from now\n"), made.err
+    assert sycee(*limit, "reservation", "95.00", "--from", "2026-11-02T09:00", *key).code == 0
+    assert sycee(*limit, "multilateral", "1.00", "--key", keys / "south.pem").code == 2
+    assert "there is no limit bilatral" in sycee(*limit, "bilatral", "1.00", *key).err
+    found = sycee("clearing", "limits", bank, "--json").json()["limits"]
+    assert [(each["participant"], each["kind"], each["other"], each["amount"]) for each in found] == [
+        (CODES[NORTH_BANK], "bilateral", CODES[SOUTH_BANK], "10.00")
+    ]
+    content = transfer(1, 2, minor=7_00)
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=content)
+    assert sycee("clearing", "deliver", bank, NORTH_BANK, folder, *key).code == 0
+    assert sycee("clearing", "release", bank, *house).out == "1 payment booked\n"
+    assert sycee("clock", "set", bank, "2026-11-02T09:00").code == 0
+    assert sycee(*limit, "bilateral", "none", "--other", SOUTH_BANK, *key).code == 0
+    assert [each["kind"] for each in sycee("clearing", "limits", bank, "--json").json()["limits"]] == ["reservation"]
+    assert sycee("clearing", "release", bank, *house).out == "0 payments booked\n"  # 93.00 left, all reserved
+    assert sycee(*limit, "reservation", "none", *key).code == 0
+    assert sycee("clearing", "release", bank, *house).out == "1 payment booked\n"
+
+
+def test_a_statement_is_compared_with_the_position(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    key = ("--key", keys / "north.pem")
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=transfer(1, minor=7_00), two=transfer(2))
+    assert sycee("clearing", "deliver", bank, NORTH_BANK, folder, *key).code == 0
+    assert sycee("clearing", "release", bank, "--key", keys / "house.pem").out == "2 payments booked\n"
+    asked = report("R1", "camt.053.001.08", first_day=TODAY)
+    folder = write(sycee, bank, keys, tmp_path / "ask", NORTH_BANK, ask=asked)
+    assert sycee("clearing", "deliver", bank, NORTH_BANK, folder, *key).code == 0
+    content = (folder / "ask.answer.xml").read_bytes()
+    file = tmp_path / "statement.xml"
+    file.write_bytes(content)
+    same = sycee("clearing", "reconcile", bank, NORTH_BANK, file)
+    assert (same.code, same.out) == (0, "3 entries agree, 0 not booked there yet, 0 breaks\n"), same.err
+    file.write_bytes(content.replace(b">7.00<", b">7.50<").replace(b">92.00<", b">91.50<"))
+    wrong = sycee("clearing", "reconcile", bank, NORTH_BANK, file, "--json")
+    (found,) = wrong.json()["breaks"]
+    assert wrong.code == 1
+    assert (found["cause"], found["reference"], found["stated"], found["booked"], found["difference"]) == (
+        "amount differs", uetr(1), "-7.50", "-7.00", "-0.50",
+    )  # fmt: skip
+    assert "amount differs" in sycee("clearing", "reconcile", bank, NORTH_BANK, file).out
+    file.write_bytes(transfer(3))
+    assert "the message is a pacs.009.001.08" in sycee("clearing", "reconcile", bank, NORTH_BANK, file).err
+    file.write_bytes(b"<a/>")
+    assert sycee("clearing", "reconcile", bank, NORTH_BANK, file).code == 2
 
 
 def test_a_day_opens_runs_and_ends(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sycee.clearing.gateway import Gateway
     from sycee.clearing.intake import Intake
     from sycee.clearing.member_messages import MemberMessages
+    from sycee.clearing.received_statements import ReceivedStatements
 
 
 class Clearing:
@@ -89,6 +90,14 @@ class Clearing:
         return MemberMessages(
             self.register, self.receiving, self.payments, self.investigations, self.pay_outs, days, named, self._zone
         )
+
+    def received_statements(self) -> ReceivedStatements:
+        """Return what compares statements of other institutions with positions. The extra `iso20022` is needed."""
+        from sycee.clearing.account_days import AccountDays
+        from sycee.clearing.received_statements import ReceivedStatements
+
+        days = AccountDays(self._stores, self.register, self._zone)
+        return ReceivedStatements(self.register, days, self._zone)
 
     def forwarding(self, house: str) -> Forwarding:
         """Return the builder of inbox messages. `house`: its name in them."""

@@ -65,6 +65,7 @@ from sycee.netting.queue import Queue
 from sycee.sequencer.signer import Signer
 
 if TYPE_CHECKING:
+    from sycee.clearing.certificate import Certificate
     from sycee.netting.optimise import Outcome
 
 SETTLE: Final = "clearing.settle"
@@ -129,10 +130,14 @@ class Sets:
         with reading(self._stores.engine) as connection:
             return in_set(connection, id)
 
+    def certificate(self, id: int) -> Certificate:
+        """Return the certificate of a set. Raises NotFound if there is none."""
+        with reading(self._stores.engine) as connection:
+            return certificate_in(connection, id)
+
     def export(self, id: int) -> tuple[Path, Path]:
         """Write the certificate of a set to its two files, and return their paths."""
-        with reading(self._stores.engine) as connection:
-            found = certificate_in(connection, id)
+        found = self.certificate(id)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         header, rows = (self._folder / f"{ids.format(id)}.{end}" for end in ("json", "rows"))
         write_file(rows, found.rows.tobytes())

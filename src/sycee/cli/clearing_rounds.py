@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, open_bank
 from sycee.cli.clearing_options import Effort, Seed, finish_messages, signing
-from sycee.cli.parameters import AsJson
+from sycee.cli.parameters import AsJson, Between
 from sycee.cli.proposing import signing_keys
 from sycee.cli.terminal import show, show_json
 from sycee.core.extras import extra
@@ -92,6 +92,36 @@ def certificate(
     for name, content in contents:
         write_file(out / name, content)
     show(*(str(out / name) for name, _ in contents))
+    return 0
+
+
+def proof(
+    folder: BankFolder,
+    set_: Annotated[str, Parameter(name="SET", help="Id of the set, as `sycee clearing settle` shows it.")],
+    uetr: Annotated[str, Parameter(name="UETR", help="UETR of the payment.")],
+    /,
+    *,
+    leg: Annotated[int, Parameter(help="Number of its leg, from 1.", validator=Between("--leg", 1, 2**32 - 1, 1))] = 1,
+) -> int:
+    """Print the proof for a participant that a set weighed its payment: one row, and its path to the root.
+
+    The participant checks it with the header alone, and sees no other payment.
+    """
+    from sycee.clearing.instructions import uetr_bytes
+    from sycee.core import ids
+    from sycee.core.errors import NotFound, UsageError
+
+    try:
+        wanted = uetr_bytes([uetr])[0].tobytes()
+    except ValueError as error:
+        raise UsageError(f"{uetr[:40]!r} is no UETR", hint="name a UUID, as the payment has it") from error
+    with open_bank(folder) as bank:
+        made = bank.clearing.sets.certificate(ids.parse(set_))
+    rows = [at for at, each in enumerate(made.rows["uetr"].tolist()) if bytes(each) == wanted]
+    if leg > len(rows):
+        raise NotFound(f"the set {set_} weighed no leg {leg} of {uetr}", hint="name the UETR of the payment as booked")
+    row, path = made.proof(rows[leg - 1])
+    show_json({"row": row.hex(), "path": [[side, neighbour.hex()] for side, neighbour in path]})
     return 0
 
 
