@@ -25,6 +25,14 @@ UNIT = 1 << 20
 PRICE_MAX = (1 << 26) - 1
 
 
+MEMBERS = {
+    "frame": int, "decided_ns": int, "batch": int, "nodes": list, "legs": int, "payments": int, "chosen": int,
+    "weight": str, "value": int, "bound": int, "method": str, "seed": int, "effort_ms": int, "claims_best": bool,
+    "claimed_bound": int, "repeatable": bool, "ledger": 32, "root": 64,
+}  # fmt: skip
+NODE = {"name": str, "currency": str, "position": int, "limit": int, "net": int, "price": int, "account": 32}
+
+
 class WrongError(Exception):
     """A statement of the certificate does not hold."""
 
@@ -230,12 +238,26 @@ def check_proof(header: dict, proof: dict) -> str:
     return f"{uetr.hex()}: {amount} from {names[0]} to {names[1]}, {'chosen' if is_chosen else 'not chosen'}"
 
 
+def require_form(of: dict, name: str, form: type | int) -> None:
+    """Raise ValueError unless a member has its type; a number stands for so many hexadecimal digits."""
+    value = of[name]
+    if isinstance(form, int):
+        good = type(value) is str and len(value) == form and set(value) <= set("0123456789abcdef")
+    else:
+        good = type(value) is form
+    if not good:
+        raise ValueError(f"{name} is {value!r}")
+
+
 def read_header(path: Path) -> tuple[dict, bytes]:
     """Return a header and its digest."""
     text = path.read_bytes()
     header = json.loads(text)
     if not isinstance(header, dict) or header.get("format") != "sycee-clearing-certificate/1":
         raise ValueError(f"{path} is no header of a certificate")
+    for of, forms in ((header, MEMBERS), *((node, NODE) for node in header["nodes"])):
+        for name, form in forms.items():
+            require_form(of, name, form)
     canonical = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
     require(canonical == text, "the header is no canonical JSON")
     return header, hashlib.sha256(text).digest()

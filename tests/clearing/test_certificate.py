@@ -156,6 +156,47 @@ def test_a_file_that_is_no_certificate_is_refused(header: bytes | None, rows: by
     assert checked(tmp_path, "missing.json").returncode == 2
 
 
+@pytest.mark.parametrize("member", ["frame", "batch", "ledger", "claims_best", "method", "root", "nodes"])
+def test_a_header_without_a_member_is_refused_twice(member: str, tmp_path: Path) -> None:
+    header = json.loads(made().header)
+    del header[member]
+    refused_twice(header, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("batch", "3"), ("frame", True), ("chosen", True), ("claims_best", 1), ("decided_ns", None), ("method", 1),
+        ("nodes", {}), ("ledger", "zz" * 16), ("root", "AB" * 32), ("effort_ms", [1]),
+    ],
+)  # fmt: skip
+def test_a_member_of_another_form_is_refused_twice(member: str, value: Any, tmp_path: Path) -> None:
+    refused_twice(json.loads(made().header) | {member: value}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("limit", "300"), ("limit", True), ("price", False), ("net", "5"), ("position", None), ("account", "zz"),
+        ("account", "-1"), ("account", 100), ("name", 5), ("currency", None),
+    ],
+)  # fmt: skip
+def test_a_member_of_a_node_of_another_form_is_refused_twice(member: str, value: Any, tmp_path: Path) -> None:
+    header = json.loads(made().header)
+    header["nodes"][1][member] = value
+    refused_twice(header, tmp_path)
+    del header["nodes"][1][member]
+    refused_twice(header, tmp_path)
+
+
+def refused_twice(header: dict[str, Any], folder: Path) -> None:
+    forged = Certificate(canonical(header), made().rows)
+    with pytest.raises(UsageError, match="no certificate of a settlement"):
+        certificate.check(forged)
+    forged.write(folder, "forged")
+    assert checked(folder, "forged.json").returncode == 2
+
+
 def test_a_set_above_a_limit_gets_no_certificate() -> None:
     queue = Queue(np.array([0]), np.array([1]), np.array([10]), np.array([10, 0]))
     outcome = optimise(queue, seconds=0.01)

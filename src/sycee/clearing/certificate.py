@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,16 @@ ROW: Final = np.dtype(
     ]
 )
 Rows = NDArray[np.void]
+_ID: Final = re.compile("[0-9a-f]{32}")
+_ROOT: Final = re.compile("[0-9a-f]{64}")
+_MEMBERS: Final[dict[str, type | re.Pattern[str]]] = {
+    "format": str, "ledger": _ID, "frame": int, "decided_ns": int, "batch": int, "nodes": list, "legs": int,
+    "payments": int, "chosen": int, "root": _ROOT, "weight": str, "value": int, "bound": int, "method": str,
+    "seed": int, "effort_ms": int, "claims_best": bool, "claimed_bound": int, "repeatable": bool,
+}  # fmt: skip
+_NODE: Final[dict[str, type | re.Pattern[str]]] = {
+    "name": str, "currency": str, "account": _ID, "position": int, "limit": int, "net": int, "price": int,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -210,6 +221,9 @@ def check(certificate: Certificate) -> dict[str, Any]:
     """
     try:
         header: dict[str, Any] = json.loads(certificate.header)
+        _require_forms(header, _MEMBERS)
+        for each in header["nodes"]:
+            _require_forms(each, _NODE)
         is_certificate = header["format"] == FORMAT and canonical(header) == certificate.header
         queue, chosen = _queue(header, certificate.rows)
         prices = np.array([each["price"] for each in header["nodes"]], np.int64)
@@ -238,6 +252,15 @@ def check(certificate: Certificate) -> dict[str, Any]:
         if not is_right:
             raise IntegrityError(f"the certificate does not prove its settlement: {what}")
     return header
+
+
+def _require_forms(found: dict[str, Any], forms: dict[str, type | re.Pattern[str]]) -> None:
+    """Raise KeyError or TypeError for a member that is missing or of another form. True is no integer."""
+    for name, form in forms.items():
+        value = found[name]
+        is_right = type(value) is form if isinstance(form, type) else type(value) is str and form.fullmatch(value)
+        if not is_right:
+            raise TypeError(f"{name} is {str(value)[:40]!r}")
 
 
 def _queue(header: dict[str, Any], rows: Rows) -> tuple[Queue, NDArray[np.bool_]]:
