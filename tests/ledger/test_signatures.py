@@ -44,7 +44,7 @@ from sycee.core.records import envelopes
 from sycee.core.records.envelopes import Envelope, as_array
 from sycee.core.records.layout import LINKED, AccountKind, Kind, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, kernels, signatures
+from sycee.ledger import authority, kernels, signatures, signed_ranges
 from sycee.ledger.kernels import constants
 
 PAYMENT = record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=1)
@@ -313,9 +313,10 @@ def test_the_fast_path_for_one_payer_gives_the_same_codes(
     checks = verified(signatures.find_jobs(shared().state, LEDGER_ID, NOW_NS, frame, given))
     CHANGES[change](frame, given, checks)
     state = shared().state
-    short = authority._signed_by_one_owner(state, LEDGER_ID, NOW_NS, frame, given, checks)
+    signers = signatures.find_signers(state, LEDGER_ID, NOW_NS, frame, given, checks)
+    short = signed_ranges.signed_by_owners(state, frame, given, signers)
     codes = authority.authorise(state, LEDGER_ID, NOW_NS, frame, given, checks=checks)
-    monkeypatch.setattr(authority, "_signed_by_one_owner", lambda *_: False)
+    monkeypatch.setattr(authority, "signed_by_owners", lambda *_: False)
     assert codes.tolist() == authority.authorise(state, LEDGER_ID, NOW_NS, frame, given, checks=checks).tolist()
     if change == "nothing":
         assert short is may

@@ -32,6 +32,7 @@ from sycee.ledger import signatures
 from sycee.ledger.administration import OFFICERS_MIN, count_officers
 from sycee.ledger.kernels import constants
 from sycee.ledger.signatures import Signer, Signers
+from sycee.ledger.signed_ranges import OWNER_SIGNS, signed_by_owners
 
 if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
@@ -71,10 +72,6 @@ _RULE_OF: Final = np.zeros(constants.KINDS, np.uint8)
 _SUBJECT_OF: Final = np.zeros(constants.KINDS, np.uint8)
 for _kind, _row in TABLE.items():
     _RULE_OF[_kind], _SUBJECT_OF[_kind] = _row.authority, _row.subject
-
-# Kinds that the owner of `debit` signs, indexed by any u16: an unknown kind is not one of them.
-_OWNER_SIGNS: Final = np.zeros(1 << 16, np.bool_)
-_OWNER_SIGNS[: constants.KINDS] = (_RULE_OF == Authority.OWNER) & (_SUBJECT_OF == Subject.DEBIT)
 
 # Accounts that no operator opens alone: one kind creates money, the other kind has an operator's quota.
 _OFFICERS_KINDS: Final = (AccountKind.ISSUANCE, AccountKind.VAULT)
@@ -148,7 +145,7 @@ def _needs_of_payments(state: LedgerState, operations: Array, fresh: Array) -> N
 
     This fast path covers most frames. No debited account may be an issuance account.
     """
-    if not _OWNER_SIGNS[operations["kind"]].all() or not fresh.all():
+    if not OWNER_SIGNS[operations["kind"]].all() or not fresh.all():
         return None
     debits = np.empty(operations.size, ID)
     debits["low"], debits["high"] = operations["debit_low"], operations["debit_high"]
@@ -387,41 +384,13 @@ def authorise(
     array = envelope_format.as_array(envelopes)
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
-    are_payments = bool(_OWNER_SIGNS[operations["kind"]].all())
-    if are_payments and (
-        signatures.all_signed_by_payers(state, now_ns, operations, array, checks)
-        or _signed_by_one_owner(state, ledger_id, now_ns, operations, array, checks)
-    ):
+    are_payments = bool(OWNER_SIGNS[operations["kind"]].all())
+    if are_payments and signatures.all_signed_by_payers(state, now_ns, operations, array, checks):
         return np.zeros(operations.size, np.uint16)
-    return _decide(state, ledger_id, now_ns, operations, array, checks, fresh).codes
-
-
-def _signed_by_one_owner(
-    state: LedgerState, ledger_id: bytes, now_ns: int, operations: Array, envelopes: Array, checks: Array | None
-) -> bool:
-    """Return whether one valid envelope of their owner covers a whole frame of payments from one account.
-
-    This fast path covers frames of bulk payments. False also where the signature was not checked.
-    """
-    if checks is None or envelopes.size != 1 or operations.size < 2 or checks["outcome"][0] != signatures.VALID:
-        return False
-    if envelopes["first"][0] or envelopes["count"][0] != operations.size:
-        return False
-    payer = operations[:1]
-    is_payers = (operations["debit_low"] == payer["debit_low"]) & (operations["debit_high"] == payer["debit_high"])
-    if not is_payers.all() or (operations["flags"] & LINKED).any():
-        return False
-    row = int(state.row(ids.of_record(payer[0], "debit")))
-    if row < 0:
-        return False
-    account = state.tables.accounts[row]
-    signers = signatures.find_signers(state, ledger_id, now_ns, operations, envelopes, checks)
-    if account["kind"] == AccountKind.ISSUANCE or signers.code[0] != Result.CREATED:
-        return False
-    if account["key"]:
-        return int(signers.row[0]) == row
-    person = int(signers.person[0])
-    return person >= 0 and int(account["operator"]) in signers.people[person].operators
+    signers = signatures.find_signers(state, ledger_id, now_ns, operations, array, checks)
+    if signed_by_owners(state, operations, array, signers):
+        return np.zeros(operations.size, np.uint16)
+    return _decide(state, now_ns, operations, array, signers, fresh).codes
 
 
 def authority_is_on(state: LedgerState, now_ns: int) -> bool:
@@ -456,7 +425,8 @@ def verify_frame(
     beyond = np.flatnonzero((array["count"] == 0) | (array["first"] >= operations.size))
     if beyond.size:
         raise IntegrityError(f"frame {sequence}: envelope {beyond[0]} covers no operation of the frame")
-    decision = _decide(state, ledger_id, now_ns, operations, array)
+    signers = signatures.find_signers(state, ledger_id, now_ns, operations, array)
+    decision = _decide(state, now_ns, operations, array, signers)
     bad = np.flatnonzero(decision.verdicts)
     if bad.size:
         number = int(bad[0])
@@ -484,17 +454,15 @@ def verify_frame(
 
 def _decide(
     state: LedgerState,
-    ledger_id: bytes,
     now_ns: int,
     operations: Array,
     envelopes: Array,
-    checks: Array | None = None,
+    signers: Signers,
     fresh: Array | None = None,
 ) -> _Decision:
     if fresh is None:
         fresh = state.resolve(operations)[0]["code"] == constants.PENDING
     needs = _needs(state, operations, fresh & authority_is_on(state, now_ns))
-    signers = signatures.find_signers(state, ledger_id, now_ns, operations, envelopes, checks)
     approvals = _Approvals(operations, envelopes, needs, signers)
     approvals.add_all()
     lacking = np.where(
