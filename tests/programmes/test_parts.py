@@ -220,7 +220,7 @@ def test_drops_fill_each_share_exactly(given_shares: list[tuple[int, str]], most
     ("kinds", "counts", "expected"),
     [
         ([Kind.ADD_MEMBERS] * 1_025, [5] * 1_025, (512, 512, 1)),
-        ([Kind.DROP] * 3, [20_000, 30_000, 1], (2, 1)),
+        ([Kind.DROP] * 3, [10_000, 15_000, 1], (2, 1)),
         ([Kind.DROP] * 2, [100_000_001, 100_000_001], (1, 1)),
         ([Kind.DROP] * 5, [26_000] * 5, (1,) * 5),
         ([Kind.DROP] * 8_000, [30_000] * 8_000, (2,) * 4_000),
