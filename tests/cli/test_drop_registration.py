@@ -35,13 +35,13 @@ def test_registration_by_commands(sycee: Any, tmp_path: Path) -> None:
     people, salts = tmp_path / "people.csv", tmp_path / "salts.csv"
     people.write_text("document,phone,bank\n1002,,south\n1001,,north\n12y,,north\n")
     read = drop("import", NAME, people, "--confirmed", "--receipts", salts, *desk)
-    assert (read.code, read.out) == (0, "2 of 3 rows are registered\nrefused: 1 INVALID_DOCUMENT\n"), read.err
+    assert (read.code, read.out) == (0, "2 of 3 rows registered\nrefused: 1 INVALID_DOCUMENT\n"), read.err
     assert "note: row 3, document: the document is not a number" in read.err.replace("\n", " ")
     assert [row["entry"] for row in csv.DictReader(salts.read_text().splitlines())] == ["1", "2"]
     again = drop("import", NAME, people, "--confirmed", "--json", *desk).json()
     assert (again["registered"], again["refused"]) == (2, {"INVALID_DOCUMENT": 1})
 
-    assert "1 entries are duplicates, 0 were excluded now" in drop("screen", NAME).out
+    assert "1 duplicate found, 0 excluded now" in drop("screen", NAME).out
     counted = drop("entries", NAME, "--json").json()["entries"]
     assert {(each["state"], each["entries"]) for each in counted} == {
         ("registered", 1), ("confirmed", 1), ("duplicate", 1),
@@ -49,9 +49,11 @@ def test_registration_by_commands(sycee: Any, tmp_path: Path) -> None:
     (duplicate,) = drop("entries", NAME, "--state", "duplicate", "--json").json()["entries"]
     assert (duplicate["entry"], duplicate["reason"], duplicate["accepted"]) == (2, "same-document", 0)
     assert "confirmed" in drop("entries", NAME).out
+    without = drop("entries", NAME, "--after", 1)
+    assert (without.code, without.out, "--after needs --state" in without.err) == (2, "", True)
 
     codes = tmp_path / "codes.csv"
-    assert "1 entries are checked" in drop("check-entries", NAME, "--codes", codes, *desk).out
+    assert "1 entry checked" in drop("check-entries", NAME, "--codes", codes, *desk).out
     (row,) = csv.DictReader(codes.read_text().splitlines())
     shown = drop("check-entries", NAME, "--entry", 0, *desk)
     assert f"entry 0: code {row['code']}" in shown.out
@@ -59,6 +61,8 @@ def test_registration_by_commands(sycee: Any, tmp_path: Path) -> None:
     assert (wrong.code, "another one of 6 digits" in wrong.err) == (2, True)
     assert drop("code", NAME, 0, row["code"], *desk).out == "entry 0 is confirmed\n"
 
+    none = drop("appeals", NAME)
+    assert (none.code, none.out, none.err) == (0, "", "there are no appeals\n")
     text = tmp_path / "text"
     text.write_text("It is another card.")
     filed = drop("appeal", NAME, 2, text, *desk)

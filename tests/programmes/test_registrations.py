@@ -55,7 +55,8 @@ def code_of(bank: Bank, entry: int) -> str:
 
 
 def confirm(bank: Bank, entry: int, code: str) -> str | None:
-    return bank.registrations.confirm(NAME, 0, [(entry, code)], who=person(bank, NORTH)).get(entry)
+    refused = bank.registrations.confirm(NAME, 0, [(entry, code)], who=person(bank, NORTH)).get(entry)
+    return None if refused is None else refused.message
 
 
 def confirmed(bank: Bank, document: str, phone: str = "", bank_name: str = "north") -> int:
@@ -204,6 +205,20 @@ def test_deadlines_pass_without_anybody_who_asks(bank: Bank) -> None:
     bank.set_clock(NOW_NS + 6 * HOUR_NS)
     assert shown(bank, 1) == ("lapsed", "no-code")
     assert [each.entry for each in bank.registrations.entries(NAME, state="lapsed")] == [0, 1]
+
+
+def test_a_refused_code_names_the_next_step(bank: Bank) -> None:
+    def hint(entry: int, code: str = "000000") -> str:
+        (refused,) = bank.registrations.confirm(NAME, 0, [(entry, code)], who=person(bank, NORTH)).values()
+        return refused.hint or ""
+
+    entry = register(bank).entry
+    assert "sycee drop check-entries" in hint(entry)
+    wrong = f"{(int(code_of(bank, entry)) + 1) % 10**6:06}"
+    assert (
+        hint(entry, wrong) == "the code is in the message to the registrant's phone; the fifth wrong one ends the entry"
+    )
+    assert [hint(entry, wrong) for _ in range(4)][-1] == "an appeal can restore it: `sycee drop appeal`"
 
 
 def test_five_wrong_codes_end_an_entry(bank: Bank) -> None:

@@ -42,6 +42,7 @@ from sycee.cli.registration_options import (
     Stratum,
     open_private,
     read_text,
+    require_state_for,
     show_codes,
     show_looked,
     show_registered,
@@ -49,8 +50,8 @@ from sycee.cli.registration_options import (
     write_receipt,
 )
 from sycee.cli.terminal import note, print_list, progress, show, show_json
-from sycee.core.errors import UsageError
 from sycee.core.output_files import require_outputs
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,6 +121,7 @@ def entries(
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Show how many entries are in which state, or up to 1,000 entries in one state, without identities."""
+    require_state_for(after, state)
     with open_bank(folder) as bank:
         if state:
             found = bank.registrations.entries(name, occurrence, state=state, after=after)
@@ -156,7 +158,7 @@ def code(
     with open_bank(folder) as bank:
         refused = bank.registrations.confirm(name, occurrence, [(entry, code)], who=maker_of(bank, keys))
     if refused:
-        raise UsageError(refused[entry], hint="the code is in the message to the registrant's phone")
+        raise refused[entry]
     show(f"entry {entry} is confirmed")
     return 0
 
@@ -165,7 +167,7 @@ def screen(folder: BankFolder, name: Name, /, *, occurrence: Number = 0) -> int:
     """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs automatically."""
     with open_bank(folder) as bank:
         found = bank.registrations.screen(name, occurrence)
-    show(f"{found.duplicates:,} entries are duplicates, {found.excluded:,} were excluded now")
+    show(f"{quantity(found.duplicates, 'duplicate')} found, {found.excluded:,} excluded now")
     return 0
 
 

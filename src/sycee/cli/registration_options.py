@@ -12,7 +12,9 @@ from typing import IO, Annotated, Any, Final, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
+from sycee.core.words import quantity
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(name="--occurrence", help="Number of the occurrence.")]
@@ -33,7 +35,7 @@ Entries: TypeAlias = Annotated[
 EntryState: TypeAlias = Annotated[
     str, Parameter(help="Show the entries in this state, instead of the numbers by state.")
 ]
-After: TypeAlias = Annotated[int, Parameter(help="Begin behind this entry.")]
+After: TypeAlias = Annotated[int, Parameter(help="Begin behind this entry; needs --state.")]
 Code: TypeAlias = Annotated[str, Parameter(help="The code of six digits.")]
 Exclusion: TypeAlias = Annotated[str, Parameter(help="staff, merchant-owner, has-won or other.")]
 Lapse: TypeAlias = Annotated[bool, Parameter(negative="", help="A winner who does not answer lapses.")]
@@ -58,6 +60,12 @@ def read_text(path: Path) -> str:
     return read_bytes(path, TEXT_BYTES_MAX, "text").decode("utf-8", "replace")
 
 
+def require_state_for(after: int, state: str) -> None:
+    """Raise UsageError for --after without --state: numbers of entries by state have no order."""
+    if after >= 0 and not state:
+        raise UsageError("--after needs --state", hint="such as `--state confirmed --after 1000`")
+
+
 def open_private(path: Path) -> IO[str]:
     """Open a file to write that only its owner may read from now on, also if it existed; a pipe stays as it is."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -80,7 +88,7 @@ def write_receipt(path: Path, entry: int, members: Mapping[str, str]) -> None:
 
 def show_registered(rows: int, registered: int, refused: Mapping[str, int], faults: Iterable[str]) -> None:
     """Show how many rows of a file were registered, and why others were refused."""
-    show(f"{registered:,} of {rows:,} rows are registered")
+    show(f"{registered:,} of {quantity(rows, 'row')} registered")
     note(*(f"note: {each}" for each in list(faults)[:FAULTS_SHOWN_MAX]))
     for code, number in sorted(refused.items()):
         show(f"refused: {number:,} {code}")
@@ -90,10 +98,13 @@ def show_codes(codes: Iterable[tuple[int, str]], output: Path | None) -> None:
     """Show the codes of entries that were checked, or write them to a file."""
     made = list(codes)
     if output is None:
-        show(f"{len(made):,} entries are checked", *(f"entry {number}: code {code}" for number, code in made))
+        show(
+            f"{quantity(len(made), 'entry', 'entries')} checked",
+            *(f"entry {number}: code {code}" for number, code in made),
+        )
         return
     write_private(output, "".join(["entry,code\n", *(f"{number},{code}\n" for number, code in made)]))
-    show(f"{len(made):,} entries are checked; {output} has their codes")
+    show(f"{quantity(len(made), 'entry', 'entries')} checked; codes in {output}")
 
 
 def show_state(entry: int, state: str, reason: str) -> None:

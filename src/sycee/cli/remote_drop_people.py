@@ -43,6 +43,7 @@ from sycee.cli.registration_options import (
     RemovalState,
     Stratum,
     read_text,
+    require_state_for,
     show_codes,
     show_looked,
     show_registered,
@@ -53,6 +54,7 @@ from sycee.cli.remote_options import ActionId, Login, connected, number_of, perf
 from sycee.cli.remote_personal import CaseNumber, ReasonName
 from sycee.cli.terminal import note, print_list, progress, show, show_json
 from sycee.core.output_files import require_outputs
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client.values import ReceiptOfEntry
@@ -118,6 +120,7 @@ def entries(
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Show how many entries are in which state, or up to 1,000 entries in one state, without identities."""
+    require_state_for(after, state)
     with connected(login) as server:
         if not state:
             counts = api.entry_counts(name, occurrence)
@@ -159,7 +162,7 @@ def screen(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId
     """Find duplicates, and exclude staff, owners of merchants and earlier holders. It also runs automatically."""
     with connected(login) as server:
         found = perform(server, api.screen_entries(name, occurrence, id=number_of(id_)))
-    show(f"{found.duplicates:,} entries are duplicates, {found.excluded:,} were excluded now")
+    show(f"{quantity(found.duplicates, 'duplicate')} found, {found.excluded:,} excluded now")
     return 0
 
 

@@ -62,10 +62,13 @@ def print_list(
     """Print rows as a table, or as JSON under a name; return the exit code 0.
 
     `headings`: by default the names of the members. `keys`: the members that the columns show, in order; by default
-    all. None is shown as "-".
+    all. None is shown as "-". Without rows, a note on stderr says that there are none.
     """
     if as_json:
         show_json({name: list(rows)})
+        return 0
+    if not rows:
+        note(f"there are no {name.replace('_', ' ')}")
         return 0
     headings = headings or tuple(rows[0] if rows else ())
     made = table(*headings, numbers=tuple(each for each in numbers if each in headings))

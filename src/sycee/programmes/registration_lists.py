@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy
 from sqlalchemy.engine import Connection, Row
 
-from sycee.core import ids
+from sycee.core import documents, ids
 from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound, UsageError
@@ -91,8 +91,11 @@ class Found:
     def list(self) -> ListRow:
         """Return the list. Raises UsageError before the first registration."""
         if self.row is None:
+            definition = self.definition
+            until = documents.shown_moment(definition.registration.until_ns, definition.zone)
             raise UsageError(
-                f"nobody has registered for {self.occurrence.title}", hint="`sycee drop register` registers a person"
+                f"nobody has registered for {self.occurrence.title}",
+                hint=f"`sycee drop register` registers a person, until {until}",
             )
         return self.row
 

@@ -51,6 +51,7 @@ from sycee.programmes.registration_tables import (
     CONFIRMED,
     DUPLICATE,
     ENTRIES,
+    EXCLUDED,
     IMPORTS,
     LAPSED,
     LISTS,
@@ -65,6 +66,15 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MAX: Final = 5  # wrong codes before an entry lapses
 NAMED_MAX: Final = 5  # entries that an error names for each reason
+_WRONG_CODE_HINT: Final = "the code is in the message to the registrant's phone; the fifth wrong one ends the entry"
+_APPEAL_HINT: Final = "an appeal can restore it: `sycee drop appeal`"
+# By state of an entry that takes no code.
+_CODE_HINTS: Final = {
+    REGISTERED: "it has no code before it is checked: `sycee drop check-entries`",
+    **dict.fromkeys((DUPLICATE, EXCLUDED, LAPSED), _APPEAL_HINT),
+}
+
+assert ATTEMPTS_MAX == 5  # `_WRONG_CODE_HINT` names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +137,10 @@ class Registrations(Removals):
         codes = vault.codes(numbers, times) if checked else []
         return list(zip(numbers.tolist(), codes, strict=True))
 
-    def confirm(self, programme: str, occurrence: int, codes: Iterable[tuple[int, str]], *, who: int) -> dict[int, str]:
-        """Enter codes of registrants: entry and code. Return why each refused one was refused.
+    def confirm(
+        self, programme: str, occurrence: int, codes: Iterable[tuple[int, str]], *, who: int
+    ) -> dict[int, UsageError]:
+        """Enter codes of registrants: entry and code. Return the error of each refused one, by entry.
 
         After ATTEMPTS_MAX wrong codes, and at the deadline, an entry lapses. A right code again changes nothing.
         """
@@ -138,7 +150,7 @@ class Registrations(Removals):
         vault, now_ns = self._lists.vault(found.list), self._lists.now_ns()
         given = list(codes)
 
-        def work(connection: Connection) -> dict[int, str]:
+        def work(connection: Connection) -> dict[int, UsageError]:
             self._lists.found_in(connection, programme, occurrence).require_registering()
             self._lists.lapse(connection, found.list)
             refused = {}
@@ -151,25 +163,28 @@ class Registrations(Removals):
 
     def _confirm_one(
         self, connection: Connection, row: ListRow, vault: Vault, entry: int, code: str, now_ns: int
-    ) -> str | None:
+    ) -> UsageError | None:
         stored = self._lists.entry_in(connection, row, entry)
         if stored.state not in (CHECKED, CONFIRMED) or stored.checked_ns == 0:
-            return f"entry {entry} is {stored.state}" + (f": {stored.reason}" if stored.reason else "")
+            reason = f": {stored.reason}" if stored.reason else ""
+            return UsageError(f"entry {entry} is {stored.state}{reason}", hint=_CODE_HINTS.get(stored.state))
         (right,) = vault.codes(np.array([entry], np.int64), np.array([stored.checked_ns], np.int64))
         if hmac.compare_digest(code.strip().encode(), right.encode()):
             if stored.state == CHECKED:
                 values = {"state": CONFIRMED, "confirmed_ns": now_ns, "due_ns": 0}
                 self._lists.change(connection, row, entry, **values)
             return None
+        wrong = UsageError(f"the code of entry {entry} is another one of {CODE_DIGITS} digits", hint=_WRONG_CODE_HINT)
         if stored.state == CONFIRMED:
-            return f"the code of entry {entry} is another one of {CODE_DIGITS} digits"
+            return wrong
         attempts = stored.attempts + 1
         if attempts >= ATTEMPTS_MAX:
             lapsed = {"state": LAPSED, "reason": WRONG_CODES, "earlier": CHECKED, "due_ns": 0}
             self._lists.change(connection, row, entry, attempts=attempts, **lapsed)
-            return f"the code of entry {entry} was wrong {attempts} times: the entry lapsed"
+            lapse = f"the code of entry {entry} was wrong {attempts} times: the entry lapsed"
+            return UsageError(lapse, hint=_CODE_HINTS[LAPSED])
         self._lists.change(connection, row, entry, attempts=attempts)
-        return f"the code of entry {entry} is another one of {CODE_DIGITS} digits"
+        return wrong
 
     # --- one chance for each person ---
 

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from sycee.bank.bank import Bank
-from sycee.core.errors import UsageError
 from sycee.core.timestamps import exact_text
 from sycee.personal.access import READ, Access, Reason
 from sycee.programmes.registration_entering import REGISTER, Receipt
@@ -351,7 +350,7 @@ async def confirm_entry(
         with hidden("entry"):
             refused = bank.registrations.confirm(name, occurrence, [(entry, body.code)], who=caller.person)
         if refused:
-            raise UsageError(refused[entry], hint="the code is in the message to the registrant's phone")
+            raise refused[entry]
         return _answer(bank, name, occurrence, entry)
 
     place = {"name": name, "occurrence": occurrence, "entry": entry}
