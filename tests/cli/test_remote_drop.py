@@ -146,7 +146,7 @@ def test_funders_shops_and_conditions_over_a_server(
             assert drop("fund", "No fund", "1.00", *north)[0] == 2
             assert f"with wallet {wallet}: applied" in done("apply", TOWN, merchant)
             assert "is accepted" in done("decide-shop", TOWN, wallet, by="ann")
-            assert "1 shops of operator 2 are in" in done("join", TOWN, "2", *north)
+            assert "1 shop of operator 2 joined" in done("join", TOWN, "2", *north)
             assert "joined" in done("shops", TOWN)
             assert done("shops", TOWN, "--untested", "--json") == '{"rows": []}\n'
             assert "has left" in done("leave", TOWN, wallet, *north)

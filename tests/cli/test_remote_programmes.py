@@ -67,13 +67,13 @@ def test_registration_over_a_server(
         monkeypatch.setattr("sycee.cli.remote_drop_people.IMPORT_ROWS_MAX", 2)
         Path("people.csv").write_text("document,phone,bank\n1002,,south\n1\n1001,,north\n12y,,north\n")
         shown = drop("import", NAME, "people.csv", "--confirmed")
-        assert "2 of 4 rows are registered" in shown
+        assert "2 of 4 rows registered" in shown
         assert "row 4, document: the document is not a number" in shown.replace("\n", " ")
         again = json.loads(drop("import", NAME, "people.csv", "--confirmed", "--json"))
         assert (again["registered"], again["refused"]) == (2, {"INVALID_DOCUMENT": 1, "WRONG_CELLS": 1})
         assert [each["row"] for each in again["faults"]] == [2, 4]
 
-        assert "1 entries are duplicates, 0 were excluded now" in drop("screen", NAME)
+        assert "1 duplicate found, 0 excluded now" in drop("screen", NAME)
         counted = json.loads(drop("entries", NAME, "--json"))["entries"]
         assert {(each["state"], each["entries"]) for each in counted} == {
             ("registered", 1), ("confirmed", 1), ("duplicate", 1),
@@ -82,7 +82,7 @@ def test_registration_over_a_server(
         assert (duplicate["entry"], duplicate["reason"], duplicate["accepted"]) == (2, "same-document", 0)
         assert json.loads(drop("entries", NAME, "--state", "duplicate", "--after", 2, "--json"))["entries"] == []
 
-        assert "1 entries are checked" in drop("check-entries", NAME, "--codes", "codes.csv")
+        assert "1 entry checked" in drop("check-entries", NAME, "--codes", "codes.csv")
         (row,) = csv.DictReader(Path("codes.csv").read_text().splitlines())
         assert f"entry 0: code {row['code']}" in drop("check-entries", NAME, "--entry", 0)
         wrong = f"{(int(row['code']) + 1) % 10**6:06}"
@@ -128,7 +128,7 @@ def test_winners_claim_and_the_rest_returns_over_a_server(
     ]
     Path("people.csv").write_text("\n".join(["document,phone,bank,wallet", *rows]) + "\n")
     with desk(bank, capsys, monkeypatch) as drop:
-        assert f"{PEOPLE} of {PEOPLE} rows are registered" in drop("import", NAME, "people.csv", "--confirmed")
+        assert f"{PEOPLE} of {PEOPLE} rows registered" in drop("import", NAME, "people.csv", "--confirmed")
         assert "packets are assigned after its draw" in drop("winners", NAME, code=2)
         drawn(bank)
         terms = bank.programmes.propose_terms(NAME, maker=person(bank, ANN))
@@ -172,7 +172,7 @@ def test_vouchers_over_a_server(
             groups = json.loads(voucher("groups", "--json"))["groups"]
             assert {(each["group"], each["state"]) for each in groups} == {(GROUP, "open"), ("winter", "open")}
             made = voucher("new", GROUP, "10.00", "--count", 2, *OWN)
-            assert "2 of 2 vouchers of 10.00 CNY are reserved" in made
+            assert "2 of 2 vouchers of 10.00 CNY reserved" in made
             batch = made.split()[1].rstrip(":")
             voucher("numbers", batch, "--output", "numbers.csv")
             first, second = csv.DictReader(Path("numbers.csv").read_text().splitlines())

@@ -17,6 +17,7 @@ from sycee.cli.terminal import console, progress, show
 from sycee.core import json_documents, money
 from sycee.core.errors import UsageError
 from sycee.core.terminal_text import printable
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.programmes.definition import Programme, Window
@@ -82,7 +83,11 @@ def list_(
         show(f"SHA-256 of announcement.json: {result.announcement_digest.hex()}")
         failed = ", ".join(check.name for check in result.checks if not check.passed)
         entries = 0 if result.announcement is None else result.announcement.entries
-        show(f"verification failed: {failed}" if failed else f"verification passed: {entries:,} entries, as announced")
+        show(
+            f"verification failed: {failed}"
+            if failed
+            else f"verification passed: {quantity(entries, 'entry', 'entries')}, as announced"
+        )
     result.require("the list is not the announced one")
 
 
@@ -260,7 +265,7 @@ def _beacon_lines(result: Verification) -> list[str]:
 def _verdict(result: Verification) -> str:
     if result.ok and result.announcement is not None:
         winners, entries = result.announcement.winners, result.announcement.entries
-        return f"verification passed: {winners:,} of {entries:,} entries won, each as computed"
+        return f"verification passed: {winners:,} of {quantity(entries, 'entry', 'entries')} won, each as computed"
     failed = [check.name for check in result.checks if check.passed is False]
     return f"verification failed: {', '.join(failed)}"
 

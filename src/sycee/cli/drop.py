@@ -18,6 +18,7 @@ from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import print_list, print_table, progress, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -189,7 +190,10 @@ def freeze(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: Ke
     keys = signing_keys(key)
     with open_bank(folder) as bank, progress("freezing", "hashes") as report:
         found = bank.programmes.freeze(name, occurrence, who=maker_of(bank, keys), progress=report)
-        show(f"{found.title} is frozen: {found.entries:,} entries", f"announcement: SHA-256 {found.announcement}")
+        show(
+            f"{found.title} is frozen: {quantity(found.entries, 'entry', 'entries')}",
+            f"announcement: SHA-256 {found.announcement}",
+        )
         show(f"files: {bank.programmes.files_of(found)}", f"next: {_next(found)}")
     return 0
 
@@ -214,7 +218,7 @@ def beacon(
     with open_bank(folder) as bank:
         brought = bank.programmes.bring_beacon(name, occurrence, value=beacon_value(value), who=maker_of(bank, keys))
         counts = {each: list(brought.values()).count(each) for each in sorted(set(brought.values()))}
-        show(*(f"{each}: {'1 person' if count == 1 else f'{count} persons'}" for each, count in counts.items()))
+        show(*(f"{each}: {quantity(count, 'person')}" for each, count in counts.items()))
     return 0
 
 
@@ -224,7 +228,8 @@ def draw(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyF
     keys = signing_keys(key)
     with open_bank(folder) as bank, progress("drawing", "hashes") as report:
         found = bank.programmes.draw(name, occurrence, who=maker_of(bank, keys), progress=report)
-        show(f"{found.title} is drawn: {found.members:,} winners among {found.entries:,} entries")
+        entries = quantity(found.entries, "entry", "entries")
+        show(f"{found.title} is drawn: {quantity(found.members, 'winner')} among {entries}")
         show(f"files: {bank.programmes.files_of(found)}", f"next: {_next(found)}")
     return 0
 
@@ -248,7 +253,10 @@ def allot(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: Key
     with open_bank(folder) as bank, progress("adding", "members") as report:
         who, signers = maker_of(bank, keys), bank.signers(*keys)
         found = bank.programmes.allot(name, occurrence, signers=signers, who=who, progress=report)
-        show(f"{found.title} is allotted: {found.members:,} members, seal {found.cohort}", f"next: {_next(found)}")
+        show(
+            f"{found.title} is allotted: {quantity(found.members, 'member')}, seal {found.cohort}",
+            f"next: {_next(found)}",
+        )
     return 0
 
 
@@ -479,9 +487,8 @@ def _show_zones(bank: Bank, found: Occurrence) -> None:
     currency = bank.config.currency
     for each in bank.programmes.zones(found.programme, found.occurrence):
         state = f"dropped, frame {each.frame:,}" if each.frame is not None else "next" if each.is_next else "later"
-        show(
-            f"zone {each.name}: {each.members:,} packets, {money.format(each.minor, currency)} {currency.code}, {state}"
-        )
+        packets, amount = quantity(each.members, "packet"), f"{money.format(each.minor, currency)} {currency.code}"
+        show(f"zone {each.name}: {packets}, {amount}, {state}")
 
 
 def _show_figures(bank: Bank, name: str, occurrence: int) -> None:

@@ -13,6 +13,7 @@ from sycee.cli.terminal import show, show_json
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.output_files import refuse_inside, require_outputs, write_file
+from sycee.core.words import quantity
 
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the programme.")]
 Number: TypeAlias = Annotated[int, Parameter(help="Number of the occurrence.")]
@@ -38,8 +39,9 @@ def situation(
             return 0
         results, currency = found.results, bank.config.currency
         show(
-            f"{results.claimed:,} of {results.members:,} packets are claimed, "
-            f"{money.format(results.spent_minor, currency)} {currency.code} spent in {results.payments:,} payments"
+            f"claimed: {results.claimed:,} of {quantity(results.members, 'packet')}, "
+            f"{money.format(results.spent_minor, currency)} {currency.code} spent in "
+            f"{quantity(results.payments, 'payment')}"
         )
         show(*(f"claims refused: {count:,} {code}" for code, count in found.claims_refused.items()))
         show(

@@ -15,6 +15,7 @@ from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import print_list, print_table, show, show_json, table
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
@@ -61,7 +62,7 @@ def join(folder: BankFolder, name: Name, operator: Operator, /, *, key: KeyFiles
     with open_bank(folder) as bank:
         number = operator_number(bank, operator)
         joined = bank.shops.join(name, number, signers=bank.signers(*keys), who=maker_of(bank, keys))
-        show(f"{len(joined):,} shops of operator {number} are in {name}")
+        show(f"{quantity(len(joined), 'shop')} of operator {number} joined {name}")
     return 0
 
 

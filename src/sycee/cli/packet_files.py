@@ -16,6 +16,7 @@ from sycee.cli.terminal import print_list, show
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.output_files import write_file
+from sycee.core.words import quantity
 
 CLAIMS_BYTES_MAX: Final = 1 << 28
 WINNERS: Final = ("member", "packet", "amount", "bank", "wallet")
@@ -33,7 +34,7 @@ def show_winners(rows: Sequence[dict[str, Any]], output: Path | None, *, as_json
     writer.writeheader()
     writer.writerows(rows)
     write_file(output, made.getvalue().encode())
-    show(f"{len(rows):,} packets in {output}")
+    show(f"{quantity(len(rows), 'packet')} in {output}")
     return 0
 
 
@@ -51,4 +52,4 @@ def show_claimed(codes: Iterable[str]) -> None:
     counted = Counter(codes)
     claimed = counted.pop("", 0)
     refused = ", ".join(f"{count:,} {code}" for code, count in counted.items())
-    show(f"{claimed:,} packets claimed, {counted.total():,} refused{f': {refused}' if refused else ''}")
+    show(f"{quantity(claimed, 'packet')} claimed, {counted.total():,} refused{f': {refused}' if refused else ''}")

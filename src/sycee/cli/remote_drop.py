@@ -26,6 +26,7 @@ from sycee.cli.remote_options import (
 from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import UsageError
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client import Call, Client
@@ -79,7 +80,8 @@ def dry_run(name: Name, /, *, login: Login, occurrence: Number = 0, json_: AsJso
     if json_:
         show_json(asdict(found))
         return 0 if found.ok else 1
-    show(f"after frame {found.frame:,}: {found.members:,} packets, {money.format(found.budget_minor, currency)}")
+    budget = money.format(found.budget_minor, currency)
+    show(f"after frame {found.frame:,}: {quantity(found.members, 'packet')}, {budget}")
     made = table("step", "time", "records", "refused", "funder", numbers=("records", "funder"))
     for step in found.steps:
         refused = ", ".join(f"{count:,} {code}" for code, count in step.refused.items()) or "none"
@@ -133,7 +135,7 @@ def beacon(
 
     with connected(login) as bank:
         brought = perform(bank, api.bring_beacon(name, occurrence, beacon_value(value), id=number_of(id_)))
-    show(*(f"{each}: {'1 person' if count == 1 else f'{count} persons'}" for each, count in brought.items()))
+    show(*(f"{each}: {quantity(count, 'person')}" for each, count in brought.items()))
     return 0
 
 
@@ -177,7 +179,7 @@ def allot(
             id=number_of(id_),
         )  # fmt: skip
         found = perform(bank, call)
-    show(f"{name} is allotted: {found.members:,} members, seal {found.cohort}")
+    show(f"{name} is allotted: {quantity(found.members, 'member')}, seal {found.cohort}")
     return 0
 
 
@@ -193,9 +195,8 @@ def drop_packets(name: Name, /, *, login: Login, key: PersonKey, occurrence: Num
             name, occurrence, shares, person_of(bank, private_key(key)), programme_number=number, id=number_of(id_)
         )
         found, currency = perform(bank, call), currency_of(bank)
-    show(
-        f"{name} is dropped: {money.format(found.dropped_minor, currency)} {currency.code} in {found.members:,} packets"
-    )
+    dropped = f"{money.format(found.dropped_minor, currency)} {currency.code}"
+    show(f"{name} is dropped: {dropped} in {quantity(found.members, 'packet')}")
     return 0
 
 

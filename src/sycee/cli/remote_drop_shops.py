@@ -29,6 +29,7 @@ from sycee.cli.terminal import print_table, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -108,7 +109,7 @@ def join(name: Name, operator: Operator, /, *, login: Login, key: PersonKey, id_
         found = bank.rows(api.shops(name, state="accepted"))
         accepted = [each.wallet for each in found if each.operator == operator]
         joined = perform(bank, api.join_shops(name, operator, accepted, signer, id=number_of(id_)))
-    show(f"{joined:,} shops of operator {operator} are in {name}")
+    show(f"{quantity(joined, 'shop')} of operator {operator} joined {name}")
     return 0
 
 

@@ -35,6 +35,7 @@ from sycee.cli.terminal import show, show_json
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.output_files import require_outputs, write_file
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -183,7 +184,8 @@ def report(
         return 0
     for each in found.tills:
         net = money.format(each.net_minor, currency)
-        show(f"{each.outlet or '-'}/{each.till or '-'}: {each.payments} payments, {each.refunds} refunds, net {net}")
+        counts = f"{quantity(each.payments, 'payment')}, {quantity(each.refunds, 'refund')}"
+        show(f"{each.outlet or '-'}/{each.till or '-'}: {counts}, net {net}")
     parts = ("opening", "gross", "refunded", "swept", "other", "closing")
     shown = ", ".join(f"{name} {money.format(members[f'{name}_minor'], currency)}" for name in parts)
     show(f"{day}: {shown} {currency.code}; as of frame {found.frame:,}")

@@ -47,6 +47,7 @@ from sycee.cli.voucher_rows import (
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.output_files import require_outputs
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client import Client
@@ -94,7 +95,7 @@ def new(
         amounts = [minor_of(amount, currency)] * count
         made = perform(bank, api.reserve_vouchers(_group(bank, group), amounts, signer, id=number_of(id_)))
     reserved = sum(not each.code for each in made.rows)
-    show(f"batch {made.batch}: {reserved:,} of {count:,} vouchers of {amount} {currency.code} are reserved")
+    show(f"batch {made.batch}: {reserved:,} of {quantity(count, 'voucher')} of {amount} {currency.code} reserved")
     return show_refused(made.rows)
 
 

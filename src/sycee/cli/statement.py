@@ -15,6 +15,7 @@ from sycee.cli.wallet_options import is_alias
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.output_files import require_outputs, write_file
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.archive.packets import Packet
@@ -78,7 +79,7 @@ def _account_of_alias(folder: Path, alias: str) -> int:
 
 
 def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None) -> None:
-    written = f"{found.rows.size:,} lines written to"
+    written = f"{quantity(found.rows.size, 'line')} written to"
     if csv_ is not None:
         from sycee.archive import statement_csv
 

@@ -32,6 +32,7 @@ from sycee.cli.voucher_rows import (
 from sycee.cli.wallet_options import AmountText, account_named
 from sycee.core import money
 from sycee.core.output_files import require_outputs
+from sycee.core.words import quantity
 
 app = App(name="voucher", help="Reserve, activate, redeem and cancel vouchers of a programme.")
 
@@ -89,7 +90,7 @@ def new(
         rows = bank.vouchers.reserve(group, [minor] * count, signers=signers, who=who, id=id)
         made = [each.serial for each in rows if not each.code]
         shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
-        show(f"batch {ids.format(id)}: {len(made):,} of {count:,} vouchers of {shown} are reserved")
+        show(f"batch {ids.format(id)}: {len(made):,} of {quantity(count, 'voucher')} of {shown} reserved")
         return show_refused(rows)
 
 

@@ -16,6 +16,7 @@ from sycee.cli.terminal import print_table, show, table
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.output_files import write_file
+from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.client.values import VoucherRow
@@ -44,7 +45,7 @@ ResultsOutput: TypeAlias = Annotated[Path | None, Parameter(help="CSV file to wr
 def finish(rows: Sequence[RowResult] | Sequence[VoucherRow], word: str, output: Path | None) -> int:
     """Show how many rows were done, write the outcomes to a file, and return the exit code."""
     done = sum(not each.code for each in rows)
-    show(f"{done:,} of {len(rows):,} vouchers {word}")
+    show(f"{done:,} of {quantity(len(rows), 'voucher')} {word}")
     if output is not None:
         write_results(rows, output)
     return show_refused(rows)

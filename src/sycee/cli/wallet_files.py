@@ -38,7 +38,7 @@ def columns_of(path: Path) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {name: [] for name in headings}
     for number, row in enumerate(reader, 2):
         if len(row) != len(headings):
-            raise UsageError(f"{path}: line {number} has {len(row)} values, not {len(headings)}")
+            raise UsageError(f"{path}: line {number} has {quantity(len(row), 'value')}, not {len(headings)}")
         for name, value in zip(headings, row, strict=True):
             columns[name].append(value)
     return columns
