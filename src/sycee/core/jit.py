@@ -29,13 +29,16 @@ class Mode:
     part = ""  # the one function that a worker compiles, instead of the entries
 
 
-def entry(signature: Any, **options: Any) -> Callable[[Any], Any]:
-    """Return a decorator that compiles a function for one signature immediately, or loads it from the cache."""
+def entry(signature: Any, *, nogil: bool = True, **options: Any) -> Callable[[Any], Any]:
+    """Return a decorator that compiles a function for one signature immediately, or loads it from the cache.
+
+    `nogil`: other threads run meanwhile. Where they are busy, the function's end then waits for the interpreter's lock.
+    """
 
     def decorate(function: Any) -> Any:
         if IS_INTERPRETED:
             return function
-        dispatcher = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
+        dispatcher = numba.njit(nogil=nogil, no_cfunc_wrapper=True, **options)(function)
         _use_cache(dispatcher)
         if not Mode.part:
             with _interruptible():

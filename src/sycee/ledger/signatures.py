@@ -26,6 +26,7 @@ from sycee.core.records import envelopes as envelope_format
 from sycee.core.records.layout import LINKED, AccountKind, KeyFlag, Role
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels
+from sycee.ledger.account_rows import account_rows
 
 if TYPE_CHECKING:
     from sycee.ledger.models import Grant
@@ -196,9 +197,8 @@ def _fingerprint(several: Iterable[bytes]) -> bytes:
 
 def _account_keys(tables: kernels.Tables, envelopes: Array) -> tuple[Array, Array, Array]:
     """Return, per signing account, a code before verification, the row (-1 for no key) and the key."""
-    rows = np.empty(envelopes.size, np.int64)
     low, high = np.ascontiguousarray(envelopes["signer_low"]), np.ascontiguousarray(envelopes["signer_high"])
-    kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
+    rows = account_rows(tables, low, high)
     stored = tables.keys.view(np.ndarray)
     account = tables.accounts.view(np.ndarray)[np.where(rows < 0, 0, rows)]
     numbers = account["key"].astype(np.int64)
@@ -295,8 +295,8 @@ def all_signed_by_payers(
     if checks is None or not operations.size or envelopes.size != operations.size:
         return False
     low, high = np.ascontiguousarray(envelopes["signer_low"]), np.ascontiguousarray(envelopes["signer_high"])
-    tables, rows = state.tables, np.empty(envelopes.size, np.int64)
-    kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
+    tables = state.tables
+    rows = account_rows(tables, low, high)
     if rows.min() < 0:
         return False
     account = tables.accounts.view(np.ndarray)[rows]

@@ -13,6 +13,7 @@ from sycee.core.records import layout
 from sycee.core.records.layout import KeyFlag
 from sycee.core.worker_thread import Deferred
 from sycee.ledger import kernels
+from sycee.ledger.account_rows import account_rows
 from sycee.ledger.capacity import GrowingTables
 from sycee.ledger.kernels import constants
 from sycee.ledger.models import Account, Grant, Hold, Purse, Transit
@@ -87,11 +88,8 @@ class StateTables(GrowingTables):
 
     def rows(self, account_ids: Array) -> Array:
         """Return the rows of many accounts, (n,) i64, -1 if there is none. `account_ids`: (n,) ids.ID."""
-        rows = np.empty(account_ids.size, np.int64)
         low, high = np.ascontiguousarray(account_ids["low"]), np.ascontiguousarray(account_ids["high"])
-        tables = self.tables
-        kernels.rows_of(tables.account_slots, tables.accounts, low, high, rows)
-        return rows
+        return account_rows(self.tables, low, high)
 
     def account(self, account_id: int) -> Account | None:
         """Return the account with this id, or None."""

@@ -1,6 +1,7 @@
 """Compiled kernels of the state machine: `resolve` and `apply`, one pass each over the records of a frame.
 
-Kernels receive arrays and return result codes. They allocate nothing, use no Python object and release the GIL.
+Kernels receive arrays and return result codes. They allocate nothing and use no Python object. All but `rows_of_few`
+release the GIL.
 docs/reference/ledger.md defines each operation; the checks are in the order of that page. Slow twin: `testing.naive`.
 
 Rules for code in this package:
@@ -32,6 +33,7 @@ from sycee.ledger.kernels.frames import index_unordered as index_unordered
 from sycee.ledger.kernels.frames import rehash as rehash
 from sycee.ledger.kernels.frames import resolve as resolve
 from sycee.ledger.kernels.frames import rows_of as rows_of
+from sycee.ledger.kernels.frames import rows_of_few as rows_of_few
 from sycee.ledger.kernels.frames import sort_keys as sort_keys
 from sycee.ledger.kernels.tables import GROWING_TABLES as GROWING_TABLES
 from sycee.ledger.kernels.tables import Tables as Tables

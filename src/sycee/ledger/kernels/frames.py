@@ -377,25 +377,15 @@ def _sort_keys(ids, keys):
 
 
 def _rows_of(slots, accounts, low, high, rows):
-    """Write the account row of each id to `rows`, -1 if there is none.
-
-    Safe while another thread opens accounts: rows beyond `accounts`, which that thread may extend, are not read.
-    """
-    mask = np.int64(slots.size - 2)
+    """Write the account row of each id to `rows`, -1 if there is none. Safe while another thread opens accounts."""
     for i in range(low.size):
-        hashed = lookup.hash_id(slots, low[i], high[i])
-        fingerprint = hashed & c.LOW32
-        at = lookup.first_slot(slots, hashed)
-        rows[i] = -1
-        slot = slots[at]
-        while slot != c.ZERO:
-            row = np.int64(slot & c.LOW32) - 1
-            is_like = slot >> c.S32 == fingerprint and row < accounts.size
-            if is_like and accounts[row].id_low == low[i] and accounts[row].id_high == high[i]:
-                rows[i] = row
-                break
-            at = (at + 1) & mask
-            slot = slots[at]
+        rows[i] = lookup.find_account(slots, accounts, low[i], high[i])
+
+
+def _rows_of_few(slots, accounts, low, high, rows):
+    """Do the same and keep the interpreter's lock: for so few ids, getting it back would take longer."""
+    for i in range(low.size):
+        rows[i] = lookup.find_account(slots, accounts, low[i], high[i])
 
 
 def _bound_rows_of(tables, low, high, rows):
@@ -433,5 +423,6 @@ index_unordered = _entry(numba.void(_tables, _i64, _i64))(_index_unordered)
 collect_time_ordered = _entry(_i64(_bound, _i64s, _i64, _i64, _words, _u32s, _bool))(_collect_time_ordered)
 sort_keys = _entry(_bool(_words, _u64s))(_sort_keys)
 rows_of = _entry(numba.void(_u64s, _accounts, _u64s, _u64s, _i64s))(_rows_of)
+rows_of_few = _entry(numba.void(_u64s, _accounts, _u64s, _u64s, _i64s), nogil=False)(_rows_of_few)
 bound_rows_of = _entry(numba.void(_tables, _u64s, _u64s, _i64s))(_bound_rows_of)
 apply_preimages = _entry(numba.void(_i64[:, ::1], _u64s, _i64, _i64, _i64, _i64, _words))(_apply_preimages)

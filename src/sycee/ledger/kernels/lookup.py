@@ -107,6 +107,27 @@ def find_from(slots, rows, first, low, high):
         at = (at + 1) & mask
 
 
+@njit
+def find_account(slots, accounts, low, high):
+    """Return the row of the account with an id, or -1.
+
+    Safe while another thread opens accounts: rows beyond `accounts`, which that thread may extend, are not read.
+    """
+    mask = np.int64(slots.size - 2)
+    hashed = hash_id(slots, low, high)
+    fingerprint = hashed & c.LOW32
+    at = first_slot(slots, hashed)
+    slot = slots[at]
+    while slot != c.ZERO:
+        row = np.int64(slot & c.LOW32) - 1
+        is_like = slot >> c.S32 == fingerprint and row < accounts.size
+        if is_like and accounts[row].id_low == low and accounts[row].id_high == high:
+            return row
+        at = (at + 1) & mask
+        slot = slots[at]
+    return np.int64(-1)
+
+
 @njit(forceinline=True)
 def insert(slots, low, high, row):
     """Insert an id and return its slot. The caller has checked that the id is new and that a slot is free.
