@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,13 @@ from sycee.core.result_codes import Result
 from sycee.ledger import state
 from sycee.testing.histories import Frame, histories, random_history
 
-SEEDS = 100  # the smallest number that produces every code
+# The first set gives every code, and eight successes of each kind; the soak tests try all seeds from 0 on.
+SEEDS = (
+    *(6, 30, 145, 159, 171, 174, 180, 181, 209, 211, 215, 219, 239, 248, 250, 251, 252, 257, 285, 293),
+    *range(20, 30),
+)
 SOAK_PART = 1_000
-SOAK_SEEDS = SEEDS + 3 * SOAK_PART
+SOAK_SEEDS = 4 * SOAK_PART
 OPERATIONS = 60
 
 
@@ -38,7 +43,7 @@ def agree(frames: list[Frame], *, seed: int = 0, compare_every: int = 1) -> Code
     return codes
 
 
-def agree_on(seeds: range, operations: int = OPERATIONS, *, compare_every: int = 1) -> Codes:
+def agree_on(seeds: Iterable[int], operations: int = OPERATIONS, *, compare_every: int = 1) -> Codes:
     codes: Codes = Counter()
     for seed in seeds:
         try:
@@ -50,7 +55,7 @@ def agree_on(seeds: range, operations: int = OPERATIONS, *, compare_every: int =
 
 def test_seeded_histories() -> None:
     """Kernels and twin agree; the histories produce every code, and each kind of operation succeeds."""
-    found = agree_on(range(SEEDS), compare_every=3)
+    found = agree_on(SEEDS, compare_every=3)
     too_large = {Result.TOO_MANY_PAYMENTS}  # 2^30 payments: test_tables_settlement
     assert set(Result) - {code for _, code in found} == SIGNATURE_CODES | too_large
     assert [kind.name for kind in Kind if found[kind, Result.CREATED] < 8] == []
@@ -68,7 +73,7 @@ def test_hypothesis_histories(frames: list[Frame]) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("first", range(SEEDS, SOAK_SEEDS, SOAK_PART))
+@pytest.mark.parametrize("first", range(0, SOAK_SEEDS, SOAK_PART))
 def test_many_seeded_histories(first: int) -> None:
     agree_on(range(first, first + SOAK_PART))
     print(f"  seeds to {first + SOAK_PART:,} of {SOAK_SEEDS:,}", flush=True)
