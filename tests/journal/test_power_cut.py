@@ -12,7 +12,7 @@ from sycee.testing.disk import FakeDisk, Loss, PowerCut
 
 pytestmark = pytest.mark.fast
 
-SEEDS = {Loss.LOST: 1, Loss.KEPT: 1, Loss.FIRST: 2, Loss.LAST: 2, Loss.SHUFFLED: 2, Loss.RANDOM: 4}
+SEEDS = {Loss.LOST: 1, Loss.KEPT: 1, Loss.FIRST: 1, Loss.LAST: 1, Loss.SHUFFLED: 1, Loss.RANDOM: 2}
 SOAK_SEEDS = {Loss.FIRST: 20, Loss.LAST: 20, Loss.SHUFFLED: 20, Loss.RANDOM: 60}
 DURING = 8  # operations of a recovery before the power is cut again
 

@@ -33,7 +33,6 @@ from sycee.testing.histories import Frame, cuts, histories, random_history
 # frames all lie on the same side of every window's ends.
 MOMENT_NS = 1_000
 SEEDS = 12
-PART = 6
 
 
 Moment = tuple[int, Array]
@@ -150,12 +149,12 @@ def require_same(history: list[Frame], seed: int, *, overlap: bool) -> None:
 
 
 @pytest.mark.parametrize("overlap", [False, True])
-@pytest.mark.parametrize("first", range(0, SEEDS, PART))
-def test_seeded_histories_cut_anywhere(first: int, overlap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seeds", [SEEDS // 2, pytest.param(SEEDS, marks=pytest.mark.soak)], ids=["quick", "soak"])
+def test_seeded_histories_cut_anywhere(seeds: int, overlap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """With overlap, all code paths for large batches and large frames are used."""
     if overlap:
         monkeypatch.setattr(batches, "BUFFERED_RECORDS_MIN", 1)
-    for seed in range(first, first + PART):
+    for seed in range(seeds):
         require_same(random_history(seed, 60), seed, overlap=overlap)
 
 
