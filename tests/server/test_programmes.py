@@ -97,9 +97,10 @@ def test_a_life_over_http(counter: Counter) -> None:
     dropped = signed(north, f"{RUN}/drop", {"id": new_id()}, NORTH)
     assert (state(dropped), dropped.json()["dropped_minor"]) == ("dropped", "16000")
     assert bank.check() == []
+    claims_and_the_end(counter)
 
 
-def test_claims_and_the_end_over_http(counter: Counter) -> None:
+def claims_and_the_end(counter: Counter) -> None:
     bank, register = counter.bank, counter.bank.programmes.registered
     assert isinstance(register, Register)
     bank.set_clock(moment(7, 9))
