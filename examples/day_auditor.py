@@ -64,4 +64,6 @@ def compute(files: dict[str, bytes], ledger: Path, trusted: list[PublicKey]) -> 
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -60,4 +60,6 @@ def main(url: str, folder: str, wallet: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

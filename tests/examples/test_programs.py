@@ -143,3 +143,10 @@ def test_the_examples_are_short_and_explained() -> None:
     for file in programs:
         assert file.read_text(encoding="utf-8").count("\n") <= 80, file.name
         assert f"[{file.name}]({file.name})" in readme
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
+def test_an_example_with_too_few_arguments_says_how_it_is_called(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [str(file), "http://localhost:8420"])
+    with pytest.raises(SystemExit, match=f"python examples/{file.name} http"):
+        runpy.run_path(str(file), run_name="__main__")

@@ -1,6 +1,6 @@
 """Examples of the API's document, for bodies whose fields have none of their own.
 
-Every request and answer in JSON has an example: `examples` of a field, or a whole body here. A test compares them with
+Every request and answer of text has an example: `examples` of a field, or a whole body here. A test compares them with
 their schemas.
 """
 
@@ -15,6 +15,10 @@ _DIGEST: Final = "774d5a8d4f5dd7f8d3146caede3f181be56d1c09bc2762d74c72b553382723
 _STATEMENT: Final = (
     "time,purpose,amount_minor,balance_minor,counterparty,operation,text\r\n"
     f"2026-11-02T09:30:00.000000000Z,PAY_OWN,1250,48750,{_ID},{_ID},tea\r\n"
+)
+_DAY_REPORT: Final = (
+    "outlet,till,payments,gross_minor,own_minor,packets_minor,refunds,refunded_own_minor,refunded_packets_minor,"
+    "net_minor\r\nMain Street,T1,3,3750,2500,1250,1,500,0,3250\r\n"
 )
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv"
@@ -135,6 +139,7 @@ ANSWERS: Final[Mapping[str, tuple[str, Any]]] = {
     ),
     "read_pack": (_JSON, {"format": "sycee.day.v1", "day": "2026-11-02"}),
     "download_statement": (_CSV, _STATEMENT),
+    "download_day_report": (_CSV, _DAY_REPORT),
 }
 
 

@@ -29,17 +29,26 @@ router = APIRouter(prefix="/v1", tags=["bulk payments"])
 
 RESULT_BATCHES_MAX: Final = 125  # of one answer: a million rows, 11 MB
 _BASE64_MAX: Final = 4 * -(-BATCHES_MAX * BATCH_BYTES // 3)
+_ID: Final = "01930e2c-5a00-7abc-8def-0123456789ab"
+
+
+def _streams(description: str, example: str) -> dict[str, Any]:
+    """Return the types of a stream of rows. `example`: of CSV; Arrow has bytes."""
+    schema = {"type": "string", "format": "binary", "description": description}
+    return {ARROW: {"schema": schema}, CSV: {"schema": schema, "example": example}}
+
+
 _ROWS: Final[dict[str, Any]] = {
     "required": True,
-    "content": {
-        kind: {"schema": {"type": "string", "format": "binary", "description": "docs/reference/bulk.md"}}
-        for kind in (ARROW, CSV)
-    },
+    "content": _streams("docs/reference/bulk.md#rows", f"payee,amount,reference\r\n{_ID},12.50,{_ID}\r\n"),
 }
 _RESULTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "One result for each row, in order: a stream of the type of the body",
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (ARROW, CSV)},
+        "content": _streams(
+            "docs/reference/bulk.md#results",
+            "row,code,repeated,frame\n1,CREATED,no,412\n2,PAYEE_CANNOT_RECEIVE,no,412\n",
+        ),
     }
 }
 _FILE: Final[dict[int | str, dict[str, Any]]] = {200: _RESULTS[200]}

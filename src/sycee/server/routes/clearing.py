@@ -59,10 +59,16 @@ _MESSAGE: Final[dict[str, Any]] = {
 }
 
 
+_ANSWER: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pacs.002.001.10"><FIToFIPmtStsRpt>...</FIToFIPmtStsRpt></Document>'
+)
+
+
 def _answer(description: str) -> dict[str, Any]:
     return {
         "description": description,
-        "content": {XML: {"schema": {"type": "string", "format": "binary"}}},
+        "content": {XML: {"schema": {"type": "string", "format": "binary"}, "example": _ANSWER}},
         "headers": {
             COUNTS: {
                 "description": "Payments stored now, stored before, and refused",
