@@ -80,17 +80,20 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     assert (code, "in the way: the time of registration is over" in text) == (1, True)
     assert drop("open", "winter-2026")[0] == 2
     assert "is cancelled" in drop("cancel", "winter-2026")[1]
-    assert drop("publish", NAME)[0] == 0
+    code, text = drop("publish", NAME)
+    assert (code, "is published: announcement SHA-256" in text) == (0, True)
     bank.set_clock(moment(6, 13))
     for by in ("north", "ann"):
         shown = drop("beacon", NAME, BEACON_VALUE.hex(), by=by)[1]
     assert shown == f"{BEACON_VALUE.hex()}: 2 persons\n"
-    assert "is drawn" in drop("draw", NAME)[1]
+    shown = drop("draw", NAME)[1]
+    assert ("is drawn" in shown, "5 winners among" in shown) == (True, True)
     code, text = drop("allot", NAME, "--key", "north.pem")
     assert (code, "terms are not signed" in text) == (2, True)
     assert "needs:" in drop("terms", NAME, by="ann")[1]
     proposal = bank.programmes.occurrence(NAME).proposal or 0
     assert bank.proposals.sign(proposal, ANN, BOB).needs == ()
+    assert "needs: no further signature" in drop("terms", NAME, by="ann")[1]
     place = bank.programmes.files_of(bank.programmes.occurrence(NAME))
     winners = (place / draw_files.WINNERS).read_bytes()
     lines = winners.splitlines(keepends=True)

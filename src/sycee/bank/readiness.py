@@ -20,6 +20,7 @@ from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.records.layout import Block
 from sycee.core.time_zones import zone_info
+from sycee.core.words import quantity
 from sycee.database.transactions import reading, write
 from sycee.programmes import states
 from sycee.programmes.schedule import local_time
@@ -146,7 +147,8 @@ def _shops(bank: Bank, stored: StoredProgramme) -> Iterator[Condition]:
     joined, waiting = (sum(each.state in chosen for each in shops) for chosen in ((JOINED,), (APPLIED, ACCEPTED)))
     yield Condition("shops joined", joined > 0 and not waiting, f"{joined:,} joined, {waiting:,} wait")
     untested = len(bank.shops.untested(stored.name))
-    yield Condition("outlets tested", joined > 0 and not untested, f"{untested:,} outlets took no payment yet")
+    detail = f"{quantity(untested, 'outlet')} took no payment yet" if joined else "no shop has joined"
+    yield Condition("outlets tested", joined > 0 and not untested, detail)
 
 
 def _evidence(bank: Bank, stored: StoredProgramme) -> Iterator[Condition]:

@@ -110,19 +110,25 @@ def draft(
 @drop.command(name="open")
 def open_registration(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Open the registration of a draft."""
-    return _step(login, api.open_registration(name, occurrence, id=number_of(id_)))
+    _step(login, api.open_registration(name, occurrence, id=number_of(id_)))
+    return 0
 
 
 @drop.command
 def freeze(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Freeze the list after registration closed: write announcement and entries."""
-    return _step(login, api.freeze_list(name, occurrence, id=number_of(id_)))
+    found = _step(login, api.freeze_list(name, occurrence, id=number_of(id_)))
+    show(f"{quantity(found.entries, 'entry', 'entries')}, announcement: SHA-256 {found.announcement}")
+    return 0
 
 
 @drop.command
 def publish(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Publish announcement and list, before the beacon is due."""
-    return _step(login, api.publish_list(name, occurrence, id=number_of(id_)))
+    with connected(login) as bank:
+        found = perform(bank, api.publish_list(name, occurrence, id=number_of(id_)))
+    show(f"occurrence {occurrence} of {name} is published: announcement SHA-256 {found.announcement}")
+    return 0
 
 
 @drop.command
@@ -142,7 +148,9 @@ def beacon(
 @drop.command
 def draw(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Draw the winners, once two persons brought the same value of the beacon."""
-    return _step(login, api.draw_winners(name, occurrence, id=number_of(id_)))
+    found = _step(login, api.draw_winners(name, occurrence, id=number_of(id_)))
+    show(f"{quantity(found.members, 'winner')} among {quantity(found.entries, 'entry', 'entries')}")
+    return 0
 
 
 @drop.command
@@ -258,26 +266,29 @@ def resume(name: Name, reason: Reason, /, *, login: Login, id_: ActionId = "") -
 @drop.command
 def close(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Close an expired occurrence."""
-    return _step(login, api.close_occurrence(name, occurrence, id=number_of(id_)))
+    _step(login, api.close_occurrence(name, occurrence, id=number_of(id_)))
+    return 0
 
 
 @drop.command
 def cancel(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId = "") -> int:
     """Cancel an occurrence before its drop. It cannot be begun again."""
-    return _step(login, api.cancel_occurrence(name, occurrence, id=number_of(id_)))
+    _step(login, api.cancel_occurrence(name, occurrence, id=number_of(id_)))
+    return 0
 
 
-def _step(login: Login, call: Call[Occurrence]) -> int:
+def _step(login: Login, call: Call[Occurrence]) -> Occurrence:
+    """Take a step, show the state after it, and return the occurrence."""
     with connected(login) as bank:
         found: Occurrence = perform(bank, call)
     show(f"occurrence {found.occurrence} of {found.programme} is {found.state}", f"next: {found.next_step}")
-    return 0
+    return found
 
 
 def _propose(login: Login, call: Call[Any]) -> int:
     with connected(login) as bank:
         made = perform(bank, call)
-    show(f"proposal {made.proposal} needs: {', '.join(made.needs)}")
+    show(f"proposal {made.proposal} needs: {', '.join(made.needs) or 'no further signature'}")
     return 0
 
 
