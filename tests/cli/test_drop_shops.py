@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.programmes import test_zones
 from tests.programmes.shops_town import NAME, shop_town
 from tests.programmes.world import ANN, NORTH
 
@@ -46,3 +47,11 @@ def test_the_list_and_the_situation_by_commands(sycee: Any, tmp_path: Path) -> N
     assert (shown.code, "claimed: 0 of 5 packets" in shown.out) == (0, True), shown.err
     assert "For the team" in (tmp_path / "now.html").read_text()
     assert sycee("drop", "situation", bank, NAME, "--json").json()["flags"] == []
+
+
+def test_a_drop_on_the_first_zone_names_its_packets_alone(sycee: Any, tmp_path: Path) -> None:
+    test_zones.prepared().copy(tmp_path)
+    NORTH.save(tmp_path / "north.key")
+    dropped = sycee("drop", "drop", tmp_path / "bank", NAME, "--key", tmp_path / "north.key")
+    assert (dropped.code, "is dropped: 70.00 CNY in 2 packets, frame" in dropped.out) == (0, True), dropped.err
+    assert "zone new-town: 3 packets, 90.00 CNY, next" in dropped.out

@@ -266,10 +266,13 @@ def drop(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyF
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         found = bank.programmes.drop(name, occurrence, signers=bank.signers(*keys), who=maker_of(bank, keys))
-        currency = bank.config.currency
+        currency, minor, members = bank.config.currency, found.minor, found.members
+        if zones := bank.programmes.zones(name, occurrence):
+            filled = [each for each in zones if each.frame is not None]
+            minor, members = sum(each.minor for each in filled), sum(each.members for each in filled)
         show(
-            f"{found.title} is dropped: {money.format(found.minor, currency)} {currency.code} in {found.members:,} "
-            f"packets, frame {found.dropped_frame:,}"
+            f"{found.title} is dropped: {money.format(minor, currency)} {currency.code} in "
+            f"{quantity(members, 'packet')}, frame {found.dropped_frame:,}"
         )
         _show_zones(bank, found)
     return 0
