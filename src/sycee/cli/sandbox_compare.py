@@ -93,10 +93,10 @@ def compare(
     print_table(_designs(found))
     for pair in found["pairs"]:
         if pair["b"] == found["base"]:
-            new, each = pair["new"], pair["new_of_spent"]
+            more, more_of_spent = (pages.share_text(pair[key]["a_beats_b"]) for key in ("new", "new_of_spent"))
             show(
-                f"{pair['a']} against {pair['b']}: more new consumption in {_share(new['a_beats_b'])} of runs, "
-                f"more for each unit spent in {_share(each['a_beats_b'])}"
+                f"{pair['a']} against {pair['b']}: more new consumption in {more} of runs, "
+                f"more for each unit spent in {more_of_spent}"
             )
     for row in found["attribution"]:
         show(f"{row['design']}: {', '.join(row['keys'])} changes new by {pages.band_text(row['new']['quantiles'])}")
@@ -118,7 +118,3 @@ def _designs(found: dict[str, Any]) -> Table:
         cells = [band_text(each["outcomes"][name]["quantiles"]) for name in SHOWN]
         shown.add_row(each["name"], *cells, "–" if regret is None else f"{regret:.3g}")
     return shown
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"

@@ -231,7 +231,7 @@ class Planner:
             member_id=winners[member],
             wallet=wallets,
         )
-        vaults = _ids_of([party.money for party in bank.operators])
+        vaults = ids.from_ints([party.money for party in bank.operators])
         top_ups = operations.transfer(
             _timed_ids(self.seed, "top-ups", topped_at[top_up]),
             debit=vaults[operator[top_up]],
@@ -349,11 +349,4 @@ def _timed_ids(seed: bytes, purpose: str, times_ns: Array) -> Array:
 
 
 def _suspense_of(bank: CentralBank, operators: Array) -> Array:
-    return _ids_of([party.suspense for party in bank.operators])[operators]
-
-
-def _ids_of(numbers: list[int]) -> Array:
-    made = np.empty(len(numbers), ids.ID)
-    for at, number in enumerate(numbers):
-        made[at] = ids.from_int(number)
-    return made
+    return ids.from_ints([party.suspense for party in bank.operators])[operators]

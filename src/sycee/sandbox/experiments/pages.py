@@ -146,11 +146,11 @@ def _pairs(comparison: dict[str, Any]) -> tuple[Block, ...]:
             (
                 each["a"],
                 each["b"],
-                _share(each["new"]["a_beats_b"]),
+                share_text(each["new"]["a_beats_b"]),
                 _cell(each["new"]["difference"]["quantiles"]),
-                _share(each["new_of_spent"]["a_beats_b"]),
+                share_text(each["new_of_spent"]["a_beats_b"]),
                 _cell(each["new_of_spent"]["difference"]["quantiles"]),
-                *(_share(each["new_of_spent"]["by_structure"][name]) for name in structures),
+                *(share_text(each["new_of_spent"]["by_structure"][name]) for name in structures),
             )
             for each in (pairs if len(pairs) <= PAIRS_MAX else against)
         ),
@@ -181,7 +181,14 @@ def _beats(comparison: dict[str, Any]) -> tuple[Plot, ...]:
             "Better is more new consumption for each unit spent, with the same persons, parameters and draws. 50 % "
             "says nothing.",
             heat(
-                names, names, shares, middle=0.5, span=0.5, text=_share, across="than this design", down="this design"
+                names,
+                names,
+                shares,
+                middle=0.5,
+                span=0.5,
+                text=share_text,
+                across="than this design",
+                down="this design",
             ),
             height=AXIS_HEIGHT + 70 + 34 * len(names),
             badge=SYNTHETIC,
@@ -271,7 +278,7 @@ def _regret(designs: list[dict[str, Any]], currency: str) -> tuple[Block, ...]:
     def cells(regret: dict[str, Any]) -> tuple[str, str, str]:
         if regret["mean"] is None:
             return "–", "–", "–"
-        return _share(regret["best"]), _figure(regret["mean"]), _figure(regret["quantiles"]["95"])
+        return share_text(regret["best"]), _figure(regret["mean"]), _figure(regret["quantiles"]["95"])
 
     plot = _plot(
         "regret",
@@ -435,5 +442,6 @@ def _width(quantiles: dict[str, float] | None) -> str:
     return "–" if quantiles is None else f"{quantiles['5']:+.3g} to {quantiles['95']:+.3g}"
 
 
-def _share(value: float | None) -> str:
+def share_text(value: float | None) -> str:
+    """Return a share as a percentage without decimals, "–" for None."""
     return "–" if value is None else f"{value:.0%}"

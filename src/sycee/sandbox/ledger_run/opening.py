@@ -78,8 +78,8 @@ def open_books(live: LiveBank, groups: Array, people: int, *, with_ordinary: boo
         shop=shop,
         shop_account=ids.derive(live.seed, "merchants", shop.size + with_ordinary, time_ms=time_ms),
         wallet=ids.derive(live.seed, "wallets", people, time_ms=time_ms),
-        suspense=_ids_of([each.accounts.suspense for each in live.operators]),
-        vault=_ids_of([each.accounts.vault for each in live.operators]),
+        suspense=ids.from_ints([each.accounts.suspense for each in live.operators]),
+        vault=ids.from_ints([each.accounts.vault for each in live.operators]),
     )
     _open_shops(books, groups)
     if with_ordinary:
@@ -139,10 +139,3 @@ def _accounts(books: Books, operation_ids: Array, account: Array, operator: Arra
         suspense=books.suspense[operator],
         operator=number[operator],
     )
-
-
-def _ids_of(numbers: list[int]) -> Array:
-    made = np.empty(len(numbers), ids.ID)
-    for at, number in enumerate(numbers):
-        made[at] = ids.from_int(number)
-    return made
