@@ -293,7 +293,7 @@ def test_a_shipped_profile_states_what_it_models_and_what_not(name: str) -> None
     (profile,) = (each for each in everything().profiles if each.id == name)
     assert profile.coverage is not None
     assert profile.coverage.not_modelled
-    assert any(rule.kind == COVERAGE for rule in profile.rules) or not profile.coverage.known()
+    assert any(rule.kind == COVERAGE for rule in profile.rules) or not profile.coverage.covered_values()
 
 
 def test_the_id_of_a_profile_is_its_file_name() -> None:

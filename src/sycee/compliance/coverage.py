@@ -19,10 +19,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a profile models. Classes and purposes decide; the texts are for readers.
+    """The part of its source that a profile models. Classes and purposes affect verdicts; the texts are for readers.
 
-    `outside_classes` and `outside_purposes` are those that the regime is not about; `outside` is the reason, with the
-    place in the source.
+    `outside_classes` and `outside_purposes` are out of the scope of the regime; `outside` is the reason, with the place
+    in the source.
     """
 
     source: str
@@ -36,8 +36,8 @@ class Coverage:
     outside: str = ""
     not_modelled: tuple[Gap, ...] = ()
 
-    def known(self) -> dict[str, frozenset[str]]:
-        """Return the values that the profile models or that are outside, by the field of flows that has them."""
+    def covered_values(self) -> dict[str, frozenset[str]]:
+        """Return the values of a flow that the profile models or excludes, by the field of the flow; no empty sets."""
         values = {
             "classes": (*self.classes, *self.outside_classes),
             "purpose": (*self.purposes, *self.outside_purposes),

@@ -105,7 +105,7 @@ class _ProfileReader:
         if outside and not coverage.outside:
             right = "the reason why the regime is not about it, with the place in the source"
             raise table.error("outside", f"no reason for {documents.found(outside[0])}", right=right)
-        if not coverage.known():
+        if not coverage.covered_values():
             return coverage, ()
         rule = Rule(
             id=f"{self.id}/{COVERAGE}",
@@ -117,7 +117,8 @@ class _ProfileReader:
             remedy="Judge by the text what the profile does not model.",
             when=when,
             require=tuple(
-                Condition(fact=fact, test=vocabulary.ALL_IN, values=values) for fact, values in coverage.known().items()
+                Condition(fact=fact, test=vocabulary.ALL_IN, values=values)
+                for fact, values in coverage.covered_values().items()
             ),
             place=document_fields.place(table),
         )
