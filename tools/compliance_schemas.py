@@ -19,7 +19,7 @@ from sycee.compliance.facts import Adoption, Assurance, Attestation, Waiver
 from sycee.compliance.memberships import MemberList, Membership
 from sycee.compliance.profiles import Alias, Condition, List, Member, Profile, Row, RowOwner, Rule, Source
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import KINDS, LEVELS, TESTS, Field, Kind, Type
+from sycee.compliance.vocabulary import KINDS, LEVELS, TESTS, EntityKind, Field, Type
 
 Schema = dict[str, Any]
 
@@ -129,7 +129,7 @@ def _document(title: str, schema: Schema, definitions: Mapping[str, Schema]) -> 
     return {"$schema": DRAFT, "title": title, **schema, "$defs": {**used, **definitions}}
 
 
-def _entity(kind: Kind) -> Schema:
+def _entity(kind: EntityKind) -> Schema:
     fields = {field.name: _field(field) for field in kind.fields}
     provenance = _object(_refs("provenance", *fields), required=())
     own: Schema = {"id": _ref("name"), "name": _ref("text"), **_provenance(), "provenance": provenance}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sycee.compliance.vocabulary import KINDS, TESTS, Field, Kind, Type
+from sycee.compliance.vocabulary import KINDS, TESTS, EntityKind, Field, Type
 from tools import compliance_schemas
 
 _TYPES: Final = {
@@ -50,7 +50,7 @@ def _names(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _kind(kind: Kind) -> str:
+def _kind(kind: EntityKind) -> str:
     responsible = " or ".join(f"`{name}`" for name in kind.responsible)
     return "\n".join(
         [

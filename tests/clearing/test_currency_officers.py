@@ -14,7 +14,7 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.identity.duties import Duty
 from sycee.sequencer.frame_records import FrameRecords
-from sycee.server.auth.caller import Caller, Kind
+from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.events.feed import Feed
 from sycee.server.events.scopes import scope_of
 
@@ -92,7 +92,7 @@ def test_an_officer_of_one_currency_gets_the_events_of_its_proposals_alone(town:
     assert page.event(0)["data"] == {"action": "clearing.issue", "currencies": ["HKD"]}
 
     def seen_by(who: int) -> list[str]:
-        scope = scope_of(bank, Caller(Kind.PERSON, "", who))
+        scope = scope_of(bank, Caller(CallerKind.PERSON, "", who))
         return [page.type_of(at) for at in scope.visible(page, scope.seen(page))]
 
     assert seen_by(dollars) == ["proposal.waiting", "proposal.ended"]

@@ -34,7 +34,7 @@ from sycee.core.records.layout import Reason
 from sycee.core.result_codes import Result
 from sycee.database.tables import INTENT_RECORDS
 from sycee.database.transactions import write
-from sycee.netting.optimise import Outcome, optimise
+from sycee.netting.optimise import NettingResult, optimise
 from sycee.netting.queue import Queue
 from tools import clearing_checker
 
@@ -62,7 +62,7 @@ def town(shared: Place) -> Iterator[Place]:
     assert shared.bank.check() == []
 
 
-def shortly(queue: Queue) -> Outcome:
+def shortly(queue: Queue) -> NettingResult:
     return optimise(queue, seconds=0.05)
 
 
@@ -147,11 +147,11 @@ def test_what_ends_during_the_search_is_left_out(town: Place) -> None:
     payments, sets = town.bank.clearing.payments, town.bank.clearing.sets
     sizes: list[int] = []
 
-    def cancelling(*numbers: int) -> Callable[[Queue], Outcome]:
+    def cancelling(*numbers: int) -> Callable[[Queue], NettingResult]:
         """Decide while the sender cancels one payment after another."""
         left = [uetr(each) for each in numbers]
 
-        def decide(queue: Queue) -> Outcome:
+        def decide(queue: Queue) -> NettingResult:
             sizes.append(queue.amounts.size)
             if left:
                 payments.cancel(NORTH_BANK, [left.pop(0)])
@@ -248,7 +248,7 @@ def test_no_covered_payment_is_left_beside_a_large_one() -> None:
     """The set of the two large payments leaves one of 1, which fits beside them; one of 7 does not."""
     column = np.array
     queue = Queue(column([0, 1, 0, 0]), column([1, 0, 1, 1]), column([10**15, 10**15, 1, 7]), column([3, 0]))
-    large = Outcome(column([True, True, False, False]), 2 * 10**15, 2 * 10**15 + 3, column([0, 0]), "by hand")
+    large = NettingResult(column([True, True, False, False]), 2 * 10**15, 2 * 10**15 + 3, column([0, 0]), "by hand")
     found = decisions.completed(queue, large)
     assert (found.chosen.tolist(), found.value) == ([True, True, True, False], 2 * 10**15 + 1)
     assert decisions.completed(queue, found).chosen.tolist() == found.chosen.tolist()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sycee.client import LostConnection, NotTaken, Problem, ServerFailed, TooManyRequests, api
-from sycee.client.exchange import PAUSE_S_MAX, Lost, Outcome, Pause, Response, Send, Session
+from sycee.client.exchange import PAUSE_S_MAX, Lost, Pause, Response, Send, SendOutcome, Session
 from sycee.client.tokens import Credentials, Tokens
 from sycee.core import ids
 from sycee.core.errors import UsageError
@@ -25,11 +25,11 @@ def session(credentials: Credentials | None = None, *, deadline_s: float = 60) -
     return Session("https://bank.example", credentials, deadline_s, time.time_ns, time.time_ns)
 
 
-def talk(on: Session, call: Any, outcomes: Sequence[Outcome]) -> tuple[Any, list[Send | Pause]]:
+def talk(on: Session, call: Any, outcomes: Sequence[SendOutcome]) -> tuple[Any, list[Send | Pause]]:
     """Return the value of a call for these outcomes of its requests, and its steps."""
     steps, given = on.run(call.converse(on)), list(outcomes)
     made: list[Send | Pause] = []
-    outcome: Outcome = None
+    outcome: SendOutcome = None
     while True:
         try:
             made.append(steps.send(outcome))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sycee.compliance.vocabulary import EXCLUDED, KINDS, ORGANISATION, Field, Kind, Type
+from sycee.compliance.vocabulary import EXCLUDED, KINDS, ORGANISATION, EntityKind, Field, Type
 
 Document = dict[str, Any]
 
@@ -72,7 +72,7 @@ def whole() -> Document:
     return document
 
 
-def entity(kind: Kind) -> Document:
+def entity(kind: EntityKind) -> Document:
     """Return an entity with all fields of its kind."""
     about = {"source": "another register", "as_of": date(2025, 12, 1)}
     about |= {"expires": date(2027, 1, 1), "synthetic": True}

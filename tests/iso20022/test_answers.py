@@ -12,7 +12,7 @@ from tests.iso20022.valid_messages import OTHER_UETR
 
 from sycee.core.errors import UsageError
 from sycee.iso20022 import answers
-from sycee.iso20022.answers import Origin, Outcome
+from sycee.iso20022.answers import Origin, ProcessingStatus
 from sycee.iso20022.bulk_credit_transfers import TransferMessage, read_credit_transfers
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import Message, read, write
@@ -21,8 +21,8 @@ from sycee.iso20022.reading import MessageError
 HOUSE = Institution(bic="CLEACCCC")
 AT_NS = 1_795_000_000_123_000_000
 BANKS = "pacs.009.001.08"
-SETTLED = Outcome("ACSC", settled_ns=AT_NS)
-QUEUED = Outcome("PDNG", words="in the queue")
+SETTLED = ProcessingStatus("ACSC", settled_ns=AT_NS)
+QUEUED = ProcessingStatus("PDNG", words="in the queue")
 
 
 def message(name: str) -> Message:
@@ -30,7 +30,7 @@ def message(name: str) -> Message:
 
 
 def test_a_status_for_each_payment_with_an_outcome() -> None:
-    refused = Outcome("RJCT", "AM04", "a position of 5.00 USD\n" + "and more words " * 12)
+    refused = ProcessingStatus("RJCT", "AM04", "a position of 5.00 USD\n" + "and more words " * 12)
     made = answers.statuses(message(BANKS), {UETR: SETTLED, OTHER_UETR: refused}, id="ST-1", at_ns=AT_NS, house=HOUSE)
     found = read(write(made))
     first, second = found.value.payments
@@ -81,7 +81,10 @@ def test_statuses_of_rows_are_the_same_bytes() -> None:
     (rows,) = read_credit_transfers([text.encode()])
     assert isinstance(rows, TransferMessage)
     whole = replace(read(text.encode()), header=None)
-    for first, second in ((SETTLED, QUEUED), (Outcome("RJCT", "AM04", "a < b"), Outcome("CANC", clearing="H-1"))):
+    for first, second in (
+        (SETTLED, QUEUED),
+        (ProcessingStatus("RJCT", "AM04", "a < b"), ProcessingStatus("CANC", clearing="H-1")),
+    ):
         made = answers.statuses(whole, {UETR: first, OTHER_UETR: second}, id="ST-1", at_ns=AT_NS, house=HOUSE)
         fast = answers.statuses_of_rows(rows, [first, second], id="ST-1", at_ns=AT_NS, house=HOUSE)
         assert fast == write(made)
@@ -133,12 +136,12 @@ def test_a_refusal_answers_the_header_that_could_be_read() -> None:
 
 
 def test_a_receipt_for_a_liquidity_transfer() -> None:
-    outcome = Outcome("REJT", "AM04", "a position of 0.50 HKD")
+    outcome = ProcessingStatus("REJT", "AM04", "a position of 0.50 HKD")
     made = answers.receipt(message("camt.050.001.07"), outcome, id="R-1", at_ns=AT_NS, house=HOUSE)
     (details,) = read(write(made)).value.details
     (handling,) = details.handling
     assert (details.original, handling.status, handling.reason.code) == ("MSG-1", "REJT", "AM04")
-    done = answers.receipt(message("camt.050.001.07"), Outcome("COMP"), id="R-2", at_ns=AT_NS, house=HOUSE)
+    done = answers.receipt(message("camt.050.001.07"), ProcessingStatus("COMP"), id="R-2", at_ns=AT_NS, house=HOUSE)
     assert read(write(done)).value.details[0].handling[0].reason is None
     with pytest.raises(UsageError, match="not answered by a camt"):
         answers.receipt(message(BANKS), outcome, id="R-1", at_ns=AT_NS, house=HOUSE)
@@ -146,7 +149,7 @@ def test_a_receipt_for_a_liquidity_transfer() -> None:
 
 @pytest.mark.parametrize(("status", "expected"), [("ACCR", "CNCL"), ("RJCR", "RJCR"), ("PDCR", "PDCR")])
 def test_a_resolution_of_a_cancellation(status: str, expected: str) -> None:
-    outcomes = {UETR: Outcome(status, "ARDT" if status == "RJCR" else "")}
+    outcomes = {UETR: ProcessingStatus(status, "ARDT" if status == "RJCR" else "")}
     made = answers.resolution(message("camt.056.001.08"), outcomes, id="R-1", at_ns=AT_NS, house=HOUSE)
     value = read(write(made)).value
     assert (value.status, value.transactions[0].status, value.transactions[0].uetr) == (expected, status, UETR)

@@ -14,7 +14,7 @@ from tests.life.world import BY_OTTO, NEW_KEY, OTTO, WALLET, World, proof_of, wo
 from tests.processes import PROCESSES
 
 from sycee.core.errors import SyceeError
-from sycee.life.rules import RECOVERY_NS, Kind
+from sycee.life.rules import RECOVERY_NS, LifeEventKind
 
 EVENT = 0x0193_7000_0000_0000_8000_0000_0000_0077
 
@@ -34,7 +34,7 @@ def order(bank: World) -> None:
 
 
 def release(bank: World) -> None:
-    bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO], id=EVENT)
+    bank.life.release(WALLET, LifeEventKind.DORMANT, who=OTTO.id, signers=[OTTO], id=EVENT)
 
 
 ACTS: dict[str, Callable[[World], None]] = {"lose": lose, "restore": restore, "order": order, "release": release}

@@ -36,7 +36,7 @@ from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.transactions import write
 from sycee.life.notices import Notice
-from sycee.life.rules import RECOVERY_NS, Kind
+from sycee.life.rules import RECOVERY_NS, LifeEventKind
 from sycee.sequencer.embedded import Signer
 
 PACKETS, OWN = PayFlag.PURSES_ONLY, PayFlag.OWN_ONLY
@@ -162,7 +162,7 @@ def test_a_death_blocks_the_wallets_of_one_operator_and_begins_retention(bank: W
     assert bank.ledger.account(WALLET).credit_reasons == frozenset()  # money still arrives, for the estate
     assert str(bank.personal.retention.until(ANN)) == "2031-11-01"
     assert [each.kind for each in bank.life.restrictions()] == ["deceased"] * 2
-    bank.life.release(WALLET, Kind.DECEASED, who=OTTO.id, signers=[OTTO], case=CASE)
+    bank.life.release(WALLET, LifeEventKind.DECEASED, who=OTTO.id, signers=[OTTO], case=CASE)
     assert bank.pay(1, OLD_KEY, flags=OWN) is Result.CREATED
     assert [each.account for each in bank.life.restrictions()] == [SECOND]
     assert bank.disagreements() == []
@@ -203,10 +203,10 @@ def test_a_dormant_wallet_wakes_up(bank: World) -> None:
     bank.life.dormant(WALLET, who=OTTO.id, signers=[OTTO])
     assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
     assert [each.text for each in bank.life.outbox.waiting()] == ["WALLET_BLOCKED"]
-    bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO])
+    bank.life.release(WALLET, LifeEventKind.DORMANT, who=OTTO.id, signers=[OTTO])
     assert bank.pay(1, OLD_KEY, flags=OWN) is Result.CREATED
     with pytest.raises(UsageError, match="has no block by dormant"):
-        bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO])
+        bank.life.release(WALLET, LifeEventKind.DORMANT, who=OTTO.id, signers=[OTTO])
     assert bank.disagreements() == []
 
 
@@ -214,7 +214,7 @@ def test_a_court_order_is_lifted_by_an_officer_only(bank: World) -> None:
     bank.life.court_order(WALLET, evidence=BY_OTTO, signers=[OTTO])
     assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
     with pytest.raises(UsageError, match="not lifted by an operator"):
-        bank.life.release(WALLET, Kind.COURT_ORDER, who=OTTO.id, signers=[OTTO])
+        bank.life.release(WALLET, LifeEventKind.COURT_ORDER, who=OTTO.id, signers=[OTTO])
 
     def unblock(*signers: Signer) -> Result:
         record = operations.unblock_account(
@@ -268,7 +268,7 @@ def test_a_guardian_reads_the_log_of_the_ward(bank: World) -> None:
 def test_blocks_of_several_kinds_are_independent(bank: World) -> None:
     bank.life.dormant(WALLET, who=OTTO.id, signers=[OTTO])
     bank.life.court_order(WALLET, evidence=BY_OTTO, signers=[OTTO])
-    bank.life.release(WALLET, Kind.DORMANT, who=OTTO.id, signers=[OTTO])
+    bank.life.release(WALLET, LifeEventKind.DORMANT, who=OTTO.id, signers=[OTTO])
     assert bank.pay(1, OLD_KEY, flags=OWN) is Result.DEBIT_ACCOUNT_BLOCKED
     assert [each.kind for each in bank.life.restrictions(account=WALLET)] == ["court-order"]
     assert bank.disagreements() == []

@@ -20,7 +20,7 @@ from sycee.core.errors import SyceeError
 from sycee.core.keys import SigningKey
 from sycee.core.records.signed_messages import proof_message
 from sycee.database.transactions import write
-from sycee.life.rules import Kind
+from sycee.life.rules import LifeEventKind
 from sycee.personal.access import Access, Reason
 from sycee.personal.sealing import SearchKind
 
@@ -51,7 +51,7 @@ def use(bank: Bank) -> None:
     life.phone_lost(WALLET, NEW_KEY.public, proof, evidence=ACCESS, signers=north)
     assert len(life.outbox.waiting()) == 1
     life.dormant(WALLET, who=NORTH_PERSON, signers=north)
-    life.release(WALLET, Kind.DORMANT, who=NORTH_PERSON, signers=north)
+    life.release(WALLET, LifeEventKind.DORMANT, who=NORTH_PERSON, signers=north)
     life.deceased(PERSON, operator=2, evidence=ACCESS, signers=north)
     order = bank.orders.hold(PERSON, CASE, maker=bank.people.person_of_key(world.ANN.public))
     bank.proposals.sign(order.id, world.ANN, world.BOB)

@@ -9,7 +9,7 @@ import numpy as np
 from sycee.core.arrays import Array
 from sycee.programmes.definition import Programme
 from sycee.report.plots import HOUR_NS
-from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Phase, Role
+from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Phase, PilotOutcome, Role
 
 
 def spread(total: int, weights: Array) -> Array:
@@ -19,7 +19,7 @@ def spread(total: int, weights: Array) -> Array:
     return parts
 
 
-def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outcome:
+def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> PilotOutcome:
     """Return the published totals of `programme`, distributed over hours, packets, banks and merchants by `seed`."""
     random = np.random.default_rng(seed)
     published = {name: getattr(programme.published, name).value for name in programme.published.__slots__}
@@ -113,7 +113,7 @@ def outcome(programme: Programme, seed: int = 20201009, **changes: Any) -> Outco
             Phase("expire and return", 0.0, 10_000, "packets"),
         ),
     }
-    return Outcome(**(fields | changes))
+    return PilotOutcome(**(fields | changes))
 
 
 def comparisons(programme: Programme) -> tuple[Comparison, ...]:

@@ -17,7 +17,7 @@ from sycee.journal.frame import Frame, FrameKind
 from sycee.journal.journal import Journal
 from sycee.programmes.definition import load
 from sycee.sandbox import pilot
-from sycee.sandbox.outcome import Outcome
+from sycee.sandbox.outcome import PilotOutcome
 from sycee.sandbox.replay_signers import Authorities, check_signatures
 from sycee.sequencer.embedded import Ledger
 from sycee.sequencer.folders import journal_disk
@@ -37,7 +37,7 @@ BANK = CentralBank.derive(
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PilotOutcome]:
     folder = tmp_path_factory.mktemp("signed") / "data"
     return folder, pilot.run(LUOHU, folder, seed=SEED, scale=SCALE)
 
@@ -62,7 +62,7 @@ def test_persons_and_keys_follow_from_the_seed_and_say_that_they_are_synthetic()
         assert mine.key.public != strange.key.public
 
 
-def test_authority_is_on_before_anything_else_is_done(ended: tuple[Path, Outcome]) -> None:
+def test_authority_is_on_before_anything_else_is_done(ended: tuple[Path, PilotOutcome]) -> None:
     folder, _ = ended
     kinds = [
         frame.records.reshape(-1).view(layout.OPERATION)["kind"].tolist()
@@ -78,14 +78,14 @@ def test_authority_is_on_before_anything_else_is_done(ended: tuple[Path, Outcome
     assert (roles.count(Role.OFFICER), roles.count(Role.OPERATOR)) == (2, len(LUOHU.operators) + 1)
 
 
-def test_every_frame_after_the_grants_is_signed(ended: tuple[Path, Outcome]) -> None:
+def test_every_frame_after_the_grants_is_signed(ended: tuple[Path, PilotOutcome]) -> None:
     folder, told = ended
     with_operations = [frame for frame in frames(folder) if frame.kind is FrameKind.OPERATIONS]
     assert [bool(frame.envelopes) for frame in with_operations] == [False, False] + [True] * (len(with_operations) - 2)
     assert sum(len(frame.envelopes) for frame in with_operations) == 104 * sum(row.signatures for row in told.signers)
 
 
-def test_the_outcome_has_the_signatures_per_signer(ended: tuple[Path, Outcome]) -> None:
+def test_the_outcome_has_the_signatures_per_signer(ended: tuple[Path, PilotOutcome]) -> None:
     folder, told = ended
     assert [row.title for row in told.signers] == list(AUTHORITIES.titles)
     assert [row.role for row in told.signers] == ["officer"] * 2 + ["operator"] * (len(LUOHU.operators) + 1)
@@ -103,19 +103,19 @@ def test_the_outcome_has_the_signatures_per_signer(ended: tuple[Path, Outcome]) 
     )
 
 
-def test_another_run_signs_the_same(ended: tuple[Path, Outcome], tmp_path: Path) -> None:
+def test_another_run_signs_the_same(ended: tuple[Path, PilotOutcome], tmp_path: Path) -> None:
     _, told = ended
     again = pilot.run(LUOHU, tmp_path / "data", seed=SEED, scale=SCALE)
     assert (again.digest, again.signers) == (told.digest, told.signers)
 
 
-def test_a_continued_run_adds_no_signatures(ended: tuple[Path, Outcome]) -> None:
+def test_a_continued_run_adds_no_signatures(ended: tuple[Path, PilotOutcome]) -> None:
     folder, told = ended
     again = pilot.run(LUOHU, folder, seed=SEED, scale=SCALE)
     assert again.signers == told.signers
 
 
-def test_another_state_than_the_one_in_memory_is_found(ended: tuple[Path, Outcome]) -> None:
+def test_another_state_than_the_one_in_memory_is_found(ended: tuple[Path, PilotOutcome]) -> None:
     folder, _ = ended
     with pytest.raises(IntegrityError, match="a replay of the journal gives another state"):
         check_signatures(folder, BANK, AUTHORITIES, bytes(32))

@@ -14,7 +14,7 @@ from sycee.core import money
 from sycee.programmes.definition import Programme, load
 from sycee.report import page
 from sycee.report.page import Plot, Tiles, Verdict
-from sycee.sandbox.outcome import Hours, Outcome, SignerRow
+from sycee.sandbox.outcome import Hours, PilotOutcome, SignerRow
 from sycee.sandbox.report import report_page, write_report
 
 # Shapes whose fill is a variable that the page does not define: the browser falls back to black.
@@ -30,12 +30,12 @@ def programme() -> Programme:
 
 
 @pytest.fixture(scope="module")
-def told(programme: Programme) -> Outcome:
+def told(programme: Programme) -> PilotOutcome:
     return outcome(programme)
 
 
 @pytest.fixture(scope="module")
-def written(told: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(told: PilotOutcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(told, path)
     return path
@@ -47,11 +47,11 @@ def text_of(path: Path) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 
-def plots_of(told: Outcome) -> dict[str, Plot]:
+def plots_of(told: PilotOutcome) -> dict[str, Plot]:
     return {plot.name: plot for plot in page.plots_in(report_page(told))}
 
 
-def test_every_figure_is_on_the_page_with_its_source(told: Outcome, written: Path) -> None:
+def test_every_figure_is_on_the_page_with_its_source(told: PilotOutcome, written: Path) -> None:
     text = text_of(written)
     for comparison in told.comparisons:
         value = (
@@ -66,7 +66,7 @@ def test_every_figure_is_on_the_page_with_its_source(told: Outcome, written: Pat
         assert value in text
 
 
-def test_it_describes_itself(told: Outcome, written: Path) -> None:
+def test_it_describes_itself(told: PilotOutcome, written: Path) -> None:
     text = text_of(written)
     for words in (
         told.programme.title,
@@ -89,20 +89,20 @@ def test_it_describes_itself(told: Outcome, written: Path) -> None:
         assert words in text
 
 
-def test_packets_are_counted_by_use(told: Outcome) -> None:
+def test_packets_are_counted_by_use(told: PilotOutcome) -> None:
     sentence = plots_of(told)["left"].sentence
     assert "Of 47,573 claimed packets 40,000 were emptied, 6,073 used in part and 1,500 not at all." in sentence
     assert "2,427 more were never claimed" in sentence
 
 
-def test_each_plot_has_a_sentence_with_numbers(told: Outcome) -> None:
+def test_each_plot_has_a_sentence_with_numbers(told: PilotOutcome) -> None:
     plots = plots_of(told)
     assert list(plots) == PLOTS
     assert all(re.search(r"\d", plot.sentence) and plot.sentence.endswith(".") for plot in plots.values())
     assert "CNY 1,236,000.00 from packets to Luohu district government (returned)" in plots["flow"].sentence
 
 
-def test_a_figure_that_differs_is_named_first(told: Outcome) -> None:
+def test_a_figure_that_differs_is_named_first(told: PilotOutcome) -> None:
     rows = list(told.comparisons)
     rows[7] = replace(rows[7], ledger=rows[7].ledger - 1)
     wrong = replace(told, comparisons=tuple(rows))
@@ -112,19 +112,19 @@ def test_a_figure_that_differs_is_named_first(told: Outcome) -> None:
     assert verdict.text == f"1 of 9 figures differ from what was published or follows from it: {rows[7].title}."
 
 
-def test_without_anything_published_it_claims_no_agreement(told: Outcome) -> None:
+def test_without_anything_published_it_claims_no_agreement(told: PilotOutcome) -> None:
     rows = tuple(replace(comparison, expected=None) for comparison in told.comparisons)
     verdict = report_page(replace(told, comparisons=rows)).opening[0]
     assert isinstance(verdict, Verdict)
     assert "Nothing was published" in verdict.text
 
 
-def test_a_real_round_has_no_notice_of_seeds(told: Outcome) -> None:
+def test_a_real_round_has_no_notice_of_seeds(told: PilotOutcome) -> None:
     opening = report_page(replace(told, synthetic=False)).opening
     assert [block.kind for block in opening] == ["verdict", "tiles"]
 
 
-def test_signers_scale_and_differences_are_on_the_page(told: Outcome, tmp_path: Path) -> None:
+def test_signers_scale_and_differences_are_on_the_page(told: PilotOutcome, tmp_path: Path) -> None:
     """In one page, because drawing its plots takes longest."""
     signers = (
         SignerRow("officer 1 of the issuer", "01", "officer", 12),
@@ -150,13 +150,13 @@ def test_without_signers_there_is_no_table_of_signatures(written: Path) -> None:
     assert "Verified signatures" not in text_of(written)
 
 
-def test_figures_that_an_outcome_lacks_are_left_out(told: Outcome) -> None:
+def test_figures_that_an_outcome_lacks_are_left_out(told: PilotOutcome) -> None:
     tiles = report_page(replace(told, comparisons=told.comparisons[:2])).opening[2]
     assert isinstance(tiles, Tiles)
     assert [tile.label for tile in tiles.tiles] == ["registered", "winners"]
 
 
-def test_names_may_carry_their_unit(told: Outcome) -> None:
+def test_names_may_carry_their_unit(told: PilotOutcome) -> None:
     rows = tuple(
         replace(comparison, name=f"{comparison.name}_minor" if comparison.is_money else comparison.name)
         for comparison in comparisons(told.programme)
@@ -168,7 +168,7 @@ def test_a_page_has_bins_instead_of_single_packets(written: Path) -> None:
     assert written.stat().st_size < 500_000
 
 
-def test_the_sources_of_published_figures_are_linked(told: Outcome, written: Path) -> None:
+def test_the_sources_of_published_figures_are_linked(told: PilotOutcome, written: Path) -> None:
     html = unescape(written.read_text(encoding="utf-8"))
     cited = " ".join(comparison.source for comparison in told.comparisons)
     assert len(told.programme.sources) == 6
@@ -177,12 +177,12 @@ def test_the_sources_of_published_figures_are_linked(told: Outcome, written: Pat
     assert sum(source.name in cited for source in told.programme.sources) == 5  # the sixth names the banks
 
 
-def test_each_plot_of_synthetic_data_is_marked_so(told: Outcome) -> None:
+def test_each_plot_of_synthetic_data_is_marked_so(told: PilotOutcome) -> None:
     assert {plot.badge for plot in plots_of(told).values()} == {"synthetic data"}
     assert {plot.badge for plot in plots_of(replace(told, synthetic=False)).values()} == {""}
 
 
-def nothing(told: Outcome) -> Outcome:
+def nothing(told: PilotOutcome) -> PilotOutcome:
     """Return an outcome without claims and payments."""
     none = np.zeros(0, np.int64)
     return replace(
@@ -200,7 +200,7 @@ def nothing(told: Outcome) -> Outcome:
     )
 
 
-def test_an_unused_programme_has_a_page(told: Outcome, tmp_path: Path) -> None:
+def test_an_unused_programme_has_a_page(told: PilotOutcome, tmp_path: Path) -> None:
     write_report(nothing(told), tmp_path / "report.html")
     with opened(tmp_path / "report.html") as seen:
         assert seen.complaints == []
@@ -225,7 +225,7 @@ def test_it_opens_in_a_browser_without_a_network(written: Path, width: int, sche
         assert seen.requests == [written.as_uri()]
 
 
-def test_a_hostile_programme_does_nothing(told: Outcome, tmp_path: Path) -> None:
+def test_a_hostile_programme_does_nothing(told: PilotOutcome, tmp_path: Path) -> None:
     hostile = '</script><script>document.title="run"</script><b onmouseover=x>"'
     programme = replace(
         told.programme, title=hostile, name=hostile, funder=replace(told.programme.funder, name=hostile)

@@ -22,7 +22,7 @@ from tests.wallets.world import LEO, MIA
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.database.requests import RequestConflict
-from sycee.server.auth.caller import SCOPES, Caller, Kind
+from sycee.server.auth.caller import SCOPES, Caller, CallerKind
 from sycee.server.routes import aliases, merchants, wallets
 from sycee.server.runtime import Runtime
 from sycee.server.signing import ActionBody, Signatures, perform
@@ -172,7 +172,7 @@ def known_file(bank: Bank) -> Path:
 def act(bank: Bank) -> None:
     """Send five requests to their handlers, and check the answers."""
     tea, outlet, till, shop, leo, challenge, code = json.loads(known_file(bank).read_text())
-    north = Caller(Kind.PERSON, "", world.person(bank, world.NORTH), scopes=frozenset(SCOPES))
+    north = Caller(CallerKind.PERSON, "", world.person(bank, world.NORTH), scopes=frozenset(SCOPES))
     runtime = Runtime(bank)
     runtime.is_ready = True
     one, two, three, four, five = REQUESTS

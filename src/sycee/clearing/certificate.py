@@ -19,7 +19,7 @@ from sycee.core import merkle
 from sycee.core.canonical_json import canonical
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.netting import relaxation
-from sycee.netting.optimise import Outcome
+from sycee.netting.optimise import NettingResult
 from sycee.netting.queue import Queue
 
 FORMAT: Final = "sycee-clearing-certificate/1"
@@ -106,7 +106,12 @@ class Certificate:
 
 
 def issue(
-    queue: Queue, outcome: Outcome, nodes: list[Node], uetrs: NDArray[np.void], salts: NDArray[np.void], by: Decision
+    queue: Queue,
+    outcome: NettingResult,
+    nodes: list[Node],
+    uetrs: NDArray[np.void],
+    salts: NDArray[np.void],
+    by: Decision,
 ) -> Certificate:
     """Return the certificate of a set.
 

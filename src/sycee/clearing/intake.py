@@ -18,7 +18,7 @@ from sycee.clearing.stored_messages import StoredMessages, unpacked
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.iso20022 import answers
-from sycee.iso20022.answers import Outcome
+from sycee.iso20022.answers import ProcessingStatus
 from sycee.iso20022.institutions import Institution
 from sycee.iso20022.messages import read, write
 from sycee.iso20022.reading import MessageError
@@ -187,12 +187,14 @@ def _uetrs(transactions: Sequence[Any]) -> list[str]:
     return [each.uetr if isinstance(each, ReturnedPayment) else each.ids.uetr for each in transactions]
 
 
-def _outcome(receipt: Receipt, row: int, known: dict[int, Payment]) -> Outcome:
+def _outcome(receipt: Receipt, row: int, known: dict[int, Payment]) -> ProcessingStatus:
     number = int(receipt.numbers[row])
     if not number:
-        return Outcome(REJECTED, receipt.reasons[row])
+        return ProcessingStatus(REJECTED, receipt.reasons[row])
     found = known[number]
-    return Outcome(STATUSES.get(found.state, WAITS), found.reason, settled_ns=found.booked_ns, clearing=str(number))
+    return ProcessingStatus(
+        STATUSES.get(found.state, WAITS), found.reason, settled_ns=found.booked_ns, clearing=str(number)
+    )
 
 
 class _Answers:

@@ -32,7 +32,7 @@ from sycee.core import money
 from sycee.core.errors import NotFound, UsageError
 from sycee.iso20022 import account_reports, answers
 from sycee.iso20022.account_reports import AccountDay
-from sycee.iso20022.answers import Outcome
+from sycee.iso20022.answers import ProcessingStatus
 from sycee.iso20022.bulk_credit_transfers import bank_code, institution_of
 from sycee.iso20022.cancellations import CancellationRequest, Resolution
 from sycee.iso20022.forms import CONTENT
@@ -63,7 +63,7 @@ RECEIVED: Final = "RCVD"  # of an acknowledgement, a code of the house
 PAID: Final = "COMP"  # of a receipt
 NOT_PAID: Final = "REJT"
 ASKED_MAX: Final = 10_000  # payments of one answer
-_FINAL: Final = Outcome(NOT_CANCELLED, "", "the payment is booked and final")
+_FINAL: Final = ProcessingStatus(NOT_CANCELLED, "", "the payment is booked and final")
 DAYS_MAX: Final = 366  # of one report
 
 Also: TypeAlias = Callable[[Connection, int], None]
@@ -154,14 +154,14 @@ class MemberMessages:
         return also
 
     def _pay_out(self, message: Message, sender: Delivery, id: str, at_ns: int) -> Message:
-        return answers.receipt(message, Outcome(WAITS), id=id, at_ns=at_ns, house=self._house)
+        return answers.receipt(message, ProcessingStatus(WAITS), id=id, at_ns=at_ns, house=self._house)
 
     def receipts(self, *, at_ns: int) -> Iterator[tuple[PayOut, bytes]]:
         """Yield the pay-outs that ended and have no receipt yet, each with its camt.025: COMP, or REJT and a reason."""
         stored = StoredMessages(self._receiving)
         for each in self._pay_outs.unanswered():
             message = stored.message(each.message)
-            outcome = Outcome(NOT_PAID if each.reason else PAID, each.reason, each.words)
+            outcome = ProcessingStatus(NOT_PAID if each.reason else PAID, each.reason, each.words)
             id = f"P{each.message}"
             yield each, write(answers.receipt(message, outcome, id=id, at_ns=at_ns, house=self._house))
 
@@ -171,25 +171,25 @@ class MemberMessages:
         outcomes = {each.uetr: self._cancelled(each.uetr, sender) for each in message.value.transactions}
         # Only now is it known which payments are booked: one may be booked while the message is read.
         booked = [uetr for uetr, outcome in outcomes.items() if outcome is _FINAL]
-        asked = Outcome(
+        asked = ProcessingStatus(
             DECIDING, "", "the payment is booked and final: its receiver is asked to return it by a pacs.004"
         )
         outcomes |= dict.fromkeys(self._investigations.ask(sender.participant, id_of(message), booked), asked)
         return answers.resolution(message, outcomes, id=id, at_ns=at_ns, house=self._house)
 
-    def _cancelled(self, uetr: str, sender: Delivery) -> Outcome:
+    def _cancelled(self, uetr: str, sender: Delivery) -> ProcessingStatus:
         try:
             (found,) = self._payments.cancel(sender.participant, [uetr])
         except NotFound:
-            return Outcome(NOT_CANCELLED, NO_PAYMENT, f"{sender.code} sent no payment with this UETR")
+            return ProcessingStatus(NOT_CANCELLED, NO_PAYMENT, f"{sender.code} sent no payment with this UETR")
         if found.state == CANCELLED:
-            return Outcome(ACCEPTED)
+            return ProcessingStatus(ACCEPTED)
         if found.state == DECIDED:
-            return Outcome(DECIDING, "", "the payment is in a set that is being booked: ask for its status")
+            return ProcessingStatus(DECIDING, "", "the payment is in a set that is being booked: ask for its status")
         if found.state == REFUSED:
-            return Outcome(NOT_CANCELLED, "", f"the payment was refused: {found.reason}")
+            return ProcessingStatus(NOT_CANCELLED, "", f"the payment was refused: {found.reason}")
         if found.state == RETURNED:
-            return Outcome(NOT_CANCELLED, reasons.NO_ORIGINAL, "the payment was returned")
+            return ProcessingStatus(NOT_CANCELLED, reasons.NO_ORIGINAL, "the payment was returned")
         return _FINAL
 
     # --- camt.029 ---

@@ -14,7 +14,7 @@ from sycee.clearing.tables import DONE, PAY_OUTS
 from sycee.core import ids, money
 from sycee.core.clock import read_ns
 from sycee.core.result_codes import Result
-from sycee.database.actions import Intent, Outcome
+from sycee.database.actions import Intent, IntentOutcome
 from sycee.database.stores import Stores
 from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
@@ -99,7 +99,7 @@ class _Moved:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Store that the money was moved, or why the ledger refused it."""
         values: dict[str, Any] = {"ended_ns": read_ns(self._stores.clock), "reason": "", "words": ""}
-        refusal = Outcome(intent.id, DONE, tuple(results), 0).refusal
+        refusal = IntentOutcome(intent.id, DONE, tuple(results), 0).refusal
         if refusal is not None:
             code = reasons.BLOCKED if "BLOCK" in refusal.name else reasons.NO_MONEY
             values |= {"reason": code, "words": f"the ledger refused it: {refusal.name}"}

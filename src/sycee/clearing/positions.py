@@ -17,7 +17,7 @@ from sycee.core.errors import UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import Block
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, LedgerOnly, Outcome
+from sycee.database.actions import Draft, IntentOutcome, LedgerOnly
 from sycee.database.stores import Stores
 from sycee.identity.people import People
 from sycee.issuance.registry import Registry
@@ -85,7 +85,7 @@ class Positions:
 
     def prefund(
         self, participant: int, currency: str, minor: int, *, signers: Sequence[Signer], who: int, id: int = 0
-    ) -> Outcome:
+    ) -> IntentOutcome:
         """Move money from a participant's vault to its position. Its operator signs.
 
         `id`: of the intent; the same id again returns the first outcome. A refusal by the ledger is the outcome's.
@@ -98,7 +98,7 @@ class Positions:
 
     def pay_out(
         self, participant: int, currency: str, minor: int, *, signers: Sequence[Signer], who: int, id: int = 0
-    ) -> Outcome:
+    ) -> IntentOutcome:
         """Move money from a position to its participant's vault, on its signed message. The house signs.
 
         Money of another currency than the bank's is destroyed: its settlement system pays the participant. The other
@@ -137,7 +137,7 @@ class Positions:
 
     def block(
         self, participant: int, *, signers: Sequence[Signer], who: int, reason: Any, lift: bool = False, id: int = 0
-    ) -> Outcome:
+    ) -> IntentOutcome:
         """Block what leaves a participant's positions, or lift that block. The house signs a block, officers its end.
 
         What is booked stays final, and the positions still receive. `reason`: layout.Reason.
@@ -161,14 +161,14 @@ class Positions:
     def _move(
         self, action: str, position: Position, debit: int, credit: int, minor: int, signers: Sequence[Signer],
         who: int, id: int,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         made = operations.transfer(self._stores.new_id(), debit=debit, credit=credit, amount=minor)
         payload = {"participant": position.participant, "currency": position.currency, "minor": minor}
         return self._perform(action, made, payload, signers, who, id)
 
     def _perform(
         self, action: str, made: Array, payload: Mapping[str, Any], signers: Sequence[Signer], who: int, id: int
-    ) -> Outcome:
+    ) -> IntentOutcome:
         id = id or ids.new(read_ns(self._stores.clock) // 1_000_000)
         return self._stores.intents.perform(Draft(action, made, payload, who=who, signers=signers, id=id))
 

@@ -53,8 +53,7 @@ from sycee.core.extras import extra
 from sycee.core.output_files import write_file
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, LedgerOnly
-from sycee.database.actions import Outcome as Ended
+from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
 from sycee.database.stores import Stores
 from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
@@ -66,14 +65,14 @@ from sycee.sequencer.signer import Signer
 
 if TYPE_CHECKING:
     from sycee.clearing.certificate import Certificate
-    from sycee.netting.optimise import Outcome
+    from sycee.netting.optimise import NettingResult
 
 SETTLE: Final = "clearing.settle"
 STAGE: Final = "clearing.stage"
 DISCARD: Final = "clearing.discard"
 ATTEMPTS_MAX: Final = 5
 
-Decide = Callable[[Queue], "Outcome"]
+Decide = Callable[[Queue], "NettingResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +291,7 @@ class Sets:
 
     def _store(
         self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, bounds: Sequence[Bound],
-        outcome: Outcome, who: int, seed: int, effort_ms: int, weight: str,
+        outcome: NettingResult, who: int, seed: int, effort_ms: int, weight: str,
     ) -> int:  # fmt: skip
         from sycee.clearing.certificate import Decision, Node, issue
 
@@ -374,7 +373,7 @@ class Sets:
                 self._free(found, outcome.refusal)
                 return
 
-    def _performed(self, draft: Draft) -> Ended:
+    def _performed(self, draft: Draft) -> IntentOutcome:
         """Perform a draft, or sign its stored intent again if that lapsed."""
         stored = self._stores.intents.find(draft.id)
         if stored is not None and stored.state == LAPSED:
@@ -427,7 +426,7 @@ class _Settle:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Book the payments of the set, or queue them again if the ledger refused it."""
         id = ids.parse(intent.payload["set"])
-        refusal = Ended(intent.id, DONE, tuple(results), 0).refusal
+        refusal = IntentOutcome(intent.id, DONE, tuple(results), 0).refusal
         if refusal is not None:
             discard_in(connection, id, refusal.name)
             return

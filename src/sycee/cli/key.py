@@ -17,7 +17,7 @@ from sycee.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
-    from sycee.database.actions import Outcome
+    from sycee.database.actions import IntentOutcome
 
 Account = Annotated[str, Parameter(help="Id of the account.")]
 
@@ -230,7 +230,7 @@ def _word(text: str) -> str:
     return text
 
 
-def _show_outcome(bank: Bank, account: str, outcome: Outcome) -> None:
+def _show_outcome(bank: Bank, account: str, outcome: IntentOutcome) -> None:
     outcome.require_created(f"the key of account {account} was not changed")
     epoch = bank.stores.ledger.account(ids.parse(account)).key_epoch
     show(f"account {account}: key epoch {epoch} from frame {outcome.frame:,} on")

@@ -128,17 +128,17 @@ def unblock(
     key: KeyFiles = None,
 ) -> int:
     """Lift a block. The operator signs; a court order is lifted by officers, as a proposal."""
-    from sycee.life.rules import Kind
+    from sycee.life.rules import LifeEventKind
 
     number = ids.parse(wallet)
     keys = signing_keys(key)
     with open_bank(folder) as bank:
         maker = maker_of(bank, keys)
-        if kind == Kind.COURT_ORDER:
+        if kind == LifeEventKind.COURT_ORDER:
             return sign_and_show(bank, bank.life.lift_order(number, case=case_number(case), maker=maker), keys)
-        if kind not in (Kind.DORMANT, Kind.DECEASED):
+        if kind not in (LifeEventKind.DORMANT, LifeEventKind.DECEASED):
             raise wrong_kind(kind, "court-order, dormant or deceased")
-        bank.life.release(number, Kind(kind), who=maker, signers=bank.signers(*keys), case=case_number(case))
+        bank.life.release(number, LifeEventKind(kind), who=maker, signers=bank.signers(*keys), case=case_number(case))
         show(f"wallet {ids.format(number)} is no longer blocked: {kind}")
     return 0
 

@@ -22,7 +22,7 @@ from sycee.core.output_files import refuse_inside, require_place
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sycee.sandbox.outcome import Comparison, Outcome
+    from sycee.sandbox.outcome import Comparison, PilotOutcome
     from sycee.sandbox.pilot import Watcher
 
 app = App(name="pilot", help="Replay a historic pilot, end to end, on a durable ledger.")
@@ -132,7 +132,7 @@ class _Bars:
         self._terminal.print(f"note: {finding}", soft_wrap=True, markup=False)
 
 
-def _table(outcome: Outcome) -> Table:
+def _table(outcome: PilotOutcome) -> Table:
     """Return the closing table: at most 80 columns at full size, without vertical lines, so that it can be copied."""
     from rich.text import Text
 
@@ -145,18 +145,18 @@ def _table(outcome: Outcome) -> Table:
     return made
 
 
-def _shown(outcome: Outcome, row: Comparison, value: int) -> str:
+def _shown(outcome: PilotOutcome, row: Comparison, value: int) -> str:
     return money.format(value, outcome.programme.currency) if row.is_money else f"{value:,}"
 
 
-def _signatures(outcome: Outcome) -> str:
+def _signatures(outcome: PilotOutcome) -> str:
     totals: dict[str, int] = {}
     for row in outcome.signers:
         totals[row.role] = totals.get(row.role, 0) + row.signatures
     return ", ".join(f"{count:,} by {role}s" for role, count in totals.items()) or "none"
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(outcome: PilotOutcome) -> dict[str, Any]:
     values: dict[str, Any] = {
         (f"{row.name}_minor" if row.is_money else row.name): row.ledger for row in outcome.comparisons
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sycee.bank.bank import Bank
     from sycee.core.keys import SigningKey
     from sycee.core.records.proposal_format import Proposal
-    from sycee.database.actions import Outcome
+    from sycee.database.actions import IntentOutcome
     from sycee.identity.proposals import Missing
 
 
@@ -56,7 +56,7 @@ def show_answer(bank: Bank, proposal: Proposal, answer: Missing) -> int:
     return 0
 
 
-def _require_done(proposal: Proposal, outcome: Outcome) -> None:
+def _require_done(proposal: Proposal, outcome: IntentOutcome) -> None:
     if outcome.created:
         return
     refusal = outcome.refusal

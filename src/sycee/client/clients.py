@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from sycee.client.calls import JSON, Call, Page
 from sycee.client.errors import ContradictsRequest
 from sycee.client.events import EVENT_STREAM, Event, Feed
-from sycee.client.exchange import Lost, Outcome, Pause, Response, Send, Session
+from sycee.client.exchange import Lost, Pause, Response, Send, SendOutcome, Session
 from sycee.client.tokens import Credentials
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
@@ -66,7 +66,7 @@ class Client:
     def do(self, call: Call[Value]) -> Value:
         """Perform a call and return its value. Raises the errors of `sycee.client.errors`."""
         steps = self._session.run(call.converse(self._session))
-        outcome: Outcome = None
+        outcome: SendOutcome = None
         while True:
             try:
                 step = steps.send(outcome)
@@ -156,7 +156,7 @@ class AsyncClient:
     async def do(self, call: Call[Value]) -> Value:
         """Perform a call and return its value. Raises the errors of `sycee.client.errors`."""
         steps = self._session.run(call.converse(self._session))
-        outcome: Outcome = None
+        outcome: SendOutcome = None
         while True:
             try:
                 step = steps.send(outcome)

@@ -75,8 +75,8 @@ class Lost:
     reason: str
 
 
-Outcome: TypeAlias = Response | Lost | None  # None at the first step, and after a pause
-Steps: TypeAlias = Generator[Send | Pause, Outcome, Value]
+SendOutcome: TypeAlias = Response | Lost | None  # None at the first step, and after a pause
+Steps: TypeAlias = Generator[Send | Pause, SendOutcome, Value]
 # An operation yields requests, and receives answers that are no errors.
 Conversation: TypeAlias = Generator[Request, Response, Value]
 
@@ -199,7 +199,7 @@ def _repeated(attempt: Callable[[], Send], until_s: float) -> Steps[Response]:
         yield Pause(wait_s)
 
 
-def _retry_after_s(outcome: Outcome) -> float:
+def _retry_after_s(outcome: SendOutcome) -> float:
     """Return the seconds of the header Retry-After, 0 for none. After a date, the usual pause applies."""
     text = outcome.headers.get("retry-after", "") if isinstance(outcome, Response) else ""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0.0

@@ -42,7 +42,7 @@ from sycee.compliance.facts import (
     waiver_days_max,
 )
 from sycee.compliance.verdicts import ON_PATH
-from sycee.compliance.vocabulary import BASIS_POINTS, EXCLUDED, KINDS, OF_PERSONS, ORGANISATION, Field, Kind, Type
+from sycee.compliance.vocabulary import BASIS_POINTS, EXCLUDED, KINDS, OF_PERSONS, ORGANISATION, EntityKind, Field, Type
 from sycee.core import documents, typos
 from sycee.core.documents import Table
 from sycee.core.errors import UnavailableError, UsageError
@@ -232,7 +232,7 @@ class _Reader:
             raise self.tables[0].error(None, "no file has a [network]", right=right)
         return heads[0]
 
-    def _entity(self, kind: Kind, table: Table) -> None:
+    def _entity(self, kind: EntityKind, table: Table) -> None:
         name = document_fields.name(table, "id")
         if name in self.tables_of:
             first = self.tables_of[name]
@@ -266,7 +266,7 @@ class _Reader:
             place=default.place or document_fields.place(table),
         )
 
-    def _provenance_of_fields(self, kind: Kind, table: Table, default: Fact) -> dict[str, Fact]:
+    def _provenance_of_fields(self, kind: EntityKind, table: Table, default: Fact) -> dict[str, Fact]:
         """Read the provenance of single fields: `provenance = { FIELD = { source = … } }`."""
         if "provenance" not in table:
             table.offer("provenance")

@@ -94,7 +94,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EntityKind:
     """One kind of entities: `name` in rules, `plural` in declarations.
 
     `responsible` are the fields that name the responsible organisations, whose attestations are self-signed.
@@ -127,8 +127,8 @@ _reference, _references, _elements = map(_fields_of, (Type.REFERENCE, Type.REFER
 _boolean, _moment, _integer = map(_fields_of, (Type.BOOLEAN, Type.MOMENT, Type.INTEGER))
 
 
-def _kind(name: str, plural: str, meaning: str, *fields: Field, responsible: tuple[str, ...] = ()) -> Kind:
-    return Kind(name, plural, meaning, fields, responsible)
+def _kind(name: str, plural: str, meaning: str, *fields: Field, responsible: tuple[str, ...] = ()) -> EntityKind:
+    return EntityKind(name, plural, meaning, fields, responsible)
 
 
 PARTS: Final = ("transmission", "control", "computing", "storage", "surveillance")
@@ -172,7 +172,7 @@ _DECISIONS: Final = _elements(
     _text("conditions", "the conditions of the decision"),
 )
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final[Mapping[str, EntityKind]] = {
     kind.name: kind
     for kind in (
         _kind(

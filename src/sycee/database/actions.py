@@ -116,7 +116,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class IntentOutcome:
     """The outcome of an intent. `state` is "done" or "lapsed"; `frame` is 0 for a lapsed intent."""
 
     intent: int

@@ -27,7 +27,7 @@ from sycee.core.limits import FRAME_RECORDS_MAX, I64_MAX, PLACE_INDEX_BITS
 from sycee.core.records import layout
 from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
-from sycee.database.actions import Actions, Draft, Intent, Outcome
+from sycee.database.actions import Actions, Draft, Intent, IntentOutcome
 from sycee.database.tables import DONE, INTENT_RECORDS, INTENTS, LAPSED, PENDING
 from sycee.database.transactions import reading, write
 from sycee.ledger import queries
@@ -73,9 +73,9 @@ class StoredIntent:
     reason: str
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> IntentOutcome:
         """Return the outcome. Meaningful unless the state is pending."""
-        return Outcome(self.id, self.state, self.results, self.frame)
+        return IntentOutcome(self.id, self.state, self.results, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Intents:
         self._clock = clock
         self._actions = actions
 
-    def perform(self, draft: Draft) -> Outcome:
+    def perform(self, draft: Draft) -> IntentOutcome:
         """Store an intent, submit its records and run its action; return the outcome once all is durable.
 
         Refusals by the ledger are results, no errors. Raises UsageError for a draft that cannot be stored;
@@ -104,7 +104,7 @@ class Intents:
         """
         return self.perform_many([draft])[0]
 
-    def perform_many(self, drafts: Sequence[Draft]) -> list[Outcome]:
+    def perform_many(self, drafts: Sequence[Draft]) -> list[IntentOutcome]:
         """Perform up to 16 independent intents with one transaction before all and one after all. Errors: `perform`."""
         if len(drafts) > DRAFTS_MAX:
             raise UsageError(f"{len(drafts)} drafts at once", hint=f"perform at most {DRAFTS_MAX} together")
@@ -160,7 +160,7 @@ class Intents:
     def renew(
         self, id: int, *, envelopes: Envelopes = (), signers: Sequence[Signer] = (), before: Before | None = None,
         parts: Sequence[int] = (),
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         """Sign a lapsed intent anew and perform it: the same records under the same ids. `parts`: as of a draft.
 
         `before` writes SQL in the transaction that makes the intent pending again. Raises UsageError if there is no
@@ -203,7 +203,7 @@ class Intents:
         _check_content(outcome)
         return outcome
 
-    def outcome(self, id: int, action: str) -> Outcome | None:
+    def outcome(self, id: int, action: str) -> IntentOutcome | None:
         """Return the outcome of a stored intent, which is finished if it is pending; None if there is none.
 
         For an action that is repeated after it changed what it checks. Raises UsageError for an intent of another
@@ -317,12 +317,12 @@ class Intents:
 
     # --- ledger, then SQL ---
 
-    def _finish(self, intents: Sequence[Intent]) -> list[Outcome]:
+    def _finish(self, intents: Sequence[Intent]) -> list[IntentOutcome]:
         """Submit the records and write the outcomes. If another caller was faster, return the stored outcomes."""
         outcomes = [outcome for group in _groups(intents) for outcome in self._submitted(group)]
         now_ns = read_ns(self._clock)
 
-        def finish(connection: Connection) -> list[Outcome]:
+        def finish(connection: Connection) -> list[IntentOutcome]:
             written = []
             for intent, outcome in zip(intents, outcomes, strict=True):
                 refusal = outcome.refusal if outcome.state == LAPSED else None
@@ -352,7 +352,7 @@ class Intents:
 
         return write(self._engine, finish) if intents else []
 
-    def _submitted(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
+    def _submitted(self, intents: Sequence[Intent]) -> Iterator[IntentOutcome]:
         starts = np.cumsum([0, *(intent.records.size for intent in intents)]).tolist()
         envelopes = np.concatenate([intent.envelopes for intent in intents])
         envelopes["first"] += np.repeat(starts[:-1], [intent.envelopes.size for intent in intents]).astype(np.uint16)
@@ -363,9 +363,9 @@ class Intents:
             part, bound = codes[start:end], _BINDS[codes[start:end]]
             results = tuple(_RESULTS[part].tolist())
             if bound.any():
-                yield Outcome(intent.id, DONE, results, int(frames[start:end][bound].max()))
+                yield IntentOutcome(intent.id, DONE, results, int(frames[start:end][bound].max()))
             else:
-                yield Outcome(intent.id, LAPSED, results, 0)
+                yield IntentOutcome(intent.id, LAPSED, results, 0)
 
     def _answers(self, records: Array, envelopes: Array, parts: Sequence[int]) -> Array:
         """Submit records, in parts one after another, and return their answers: (n,) layout.ANSWER.
@@ -429,7 +429,7 @@ def _check_action(row: Row[Any], action: str) -> None:
         )
 
 
-def _check_content(outcome: Outcome) -> None:
+def _check_content(outcome: IntentOutcome) -> None:
     """Raise IntegrityError if the id of a record belongs to another operation: the intent is stored with that code."""
     if Result.EXISTS_WITH_DIFFERENT_CONTENT in outcome.results:
         at = outcome.results.index(Result.EXISTS_WITH_DIFFERENT_CONTENT)

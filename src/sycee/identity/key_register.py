@@ -26,7 +26,7 @@ from sycee.core.records.layout import Block, Reason
 from sycee.core.records.proposal_format import records_of
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -53,7 +53,7 @@ class KeyRegister:
     def set(
         self, account: int, key: PublicKey, proof: bytes, *, signers: Sequence[Signer], who: int,
         reason: str = ROTATION, id: int = 0,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         """Give an account a new key: block its debits, set the key, and lift the block in a later frame.
 
         `proof`: the new key's signature of `proof_message` for the next epoch. `signers`: of the account's operator, or
@@ -96,7 +96,7 @@ class KeyRegister:
             self._lift(payload, who)
         return outcome
 
-    def revoke(self, account: int, *, reason: str, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def revoke(self, account: int, *, reason: str, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Remove an account's key. Its debits stay blocked, for its operator too, until `set` gives it a new key.
 
         `id`: of the intent; the same id again returns the first outcome.
@@ -118,7 +118,7 @@ class KeyRegister:
             Draft(REVOKE, change, payload, who=who, envelopes=self._signed(change, signers), id=id)
         )
 
-    def lift(self, account: int, *, signers: Sequence[Signer], who: int) -> Outcome:
+    def lift(self, account: int, *, signers: Sequence[Signer], who: int) -> IntentOutcome:
         """Finish a rotation that was interrupted for longer than its signatures are valid: lift its block."""
         found = self._stores.ledger.account(account)
         self._people.require(who, SET_KEY, operator=found.operator)
@@ -203,7 +203,7 @@ class KeyRegister:
         until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
         return sign_records(records, self._stores.ledger.ledger_id, signers, until_ns)
 
-    def _earlier(self, id: int, action: str, account: int) -> Outcome | None:
+    def _earlier(self, id: int, action: str, account: int) -> IntentOutcome | None:
         """Return the outcome of an earlier call with this id. Raises UsageError if it was for another account."""
         stored = self._stores.intents.find(id) if id else None
         if stored is None:
@@ -225,7 +225,7 @@ class KeyRegister:
                 hint="finish that recovery first, or lift the block if a rotation was interrupted",
             )
 
-    def _lift(self, payload: Any, who: int) -> Outcome:
+    def _lift(self, payload: Any, who: int) -> IntentOutcome:
         lift = payload["lift"]
         return self._stores.intents.perform(
             Draft(

@@ -29,7 +29,7 @@ from sycee.core.records.layout import OPERATION
 from sycee.core.records.proposal_format import Proposal, ProposalSignature, records_of, sign
 from sycee.core.result_codes import Result
 from sycee.core.timestamps import utc_text
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.events import EventKind, record_event
 from sycee.database.intents import check_payload
 from sycee.database.jobs import Run
@@ -76,7 +76,7 @@ class Missing:
     """The signatures that a proposal needs, in words: () if it was submitted, with its outcome."""
 
     needs: tuple[str, ...]
-    outcome: Outcome | None = None
+    outcome: IntentOutcome | None = None
 
 
 class Proposals:
@@ -279,7 +279,7 @@ class Proposals:
         answer = self.missing(proposal.id)
         return Missing((), self.submit(proposal.id)) if not answer.needs else answer
 
-    def submit(self, id: int) -> Outcome:
+    def submit(self, id: int) -> IntentOutcome:
         """Submit a proposal that has all signatures, and return its outcome. Repeating the call changes nothing.
 
         Raises UsageError if it is not open or signatures are missing.
@@ -399,7 +399,7 @@ class Proposals:
                 hint="propose it again: its signatures have the same end",
             )
 
-    def _submit(self, proposal: Proposal, envelopes: Array) -> Outcome:
+    def _submit(self, proposal: Proposal, envelopes: Array) -> IntentOutcome:
         def submitted(connection: Connection) -> None:
             if not _change(connection, proposal.id, (OPEN, SUBMITTED), state=SUBMITTED):
                 raise UsageError(f"{_name(proposal)} is not open any more", hint="nothing was submitted")
@@ -419,7 +419,7 @@ class Proposals:
         self._write_outcome(outcome)
         return outcome
 
-    def _run_effect(self, proposal: Proposal) -> Outcome:
+    def _run_effect(self, proposal: Proposal) -> IntentOutcome:
         """Write the effect of a proposal without records, and its end, in one transaction."""
         now_ns = read_ns(self._stores.clock)
 
@@ -430,9 +430,9 @@ class Proposals:
             self._record_end(connection, proposal.id, DONE)
 
         write(self._stores.engine, done)
-        return Outcome(proposal.id, DONE, (), 0)
+        return IntentOutcome(proposal.id, DONE, (), 0)
 
-    def _write_outcome(self, outcome: Outcome, from_states: tuple[str, ...] = (SUBMITTED,)) -> bool:
+    def _write_outcome(self, outcome: IntentOutcome, from_states: tuple[str, ...] = (SUBMITTED,)) -> bool:
         refusal = outcome.refusal
         values = {
             "state": _state_of(outcome),
@@ -450,12 +450,12 @@ class Proposals:
 
         return write(self._stores.engine, store)
 
-    def _outcome(self, stored: StoredProposal) -> Outcome:
+    def _outcome(self, stored: StoredProposal) -> IntentOutcome:
         intent = self._stores.intents.find(stored.id)
         if intent is not None:
             return intent.outcome
         if stored.state == DONE:
-            return Outcome(stored.id, DONE, (), 0)
+            return IntentOutcome(stored.id, DONE, (), 0)
         raise _not_open(stored)
 
     def _end(self, proposal: Proposal, state: str, reason: str) -> bool:
@@ -534,7 +534,7 @@ def _is_valid(proposal: Proposal, row: Row[Any]) -> bool:
     return True
 
 
-def _state_of(outcome: Outcome) -> str:
+def _state_of(outcome: IntentOutcome) -> str:
     if outcome.state == INTENT_LAPSED:
         return LAPSED
     return DONE if outcome.created else REFUSED

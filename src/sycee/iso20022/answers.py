@@ -45,7 +45,7 @@ _SEARCHED_MAX: Final = 1 << 16  # bytes in which an id is looked for, if the con
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProcessingStatus:
     """What became of a payment.
 
     `status` is of ExternalPaymentTransactionStatus1Code, such as ACSC (settled), PDNG (queued), RJCT or CANC; of a
@@ -98,7 +98,9 @@ def header_of(answer: str, to: Header | None, *, id: str, at_ns: int, house: Ins
     )
 
 
-def statuses(message: Message, outcomes: Mapping[str, Outcome], *, id: str, at_ns: int, house: Institution) -> Message:
+def statuses(
+    message: Message, outcomes: Mapping[str, ProcessingStatus], *, id: str, at_ns: int, house: Institution
+) -> Message:
     """Return the pacs.002 about the transactions of a pacs.008, pacs.009 or pacs.004 that have an outcome.
 
     `outcomes` are by UETR. Raise UsageError for another message, and if there is no outcome.
@@ -119,7 +121,7 @@ def statuses(message: Message, outcomes: Mapping[str, Outcome], *, id: str, at_n
 
 
 def statuses_of_rows(
-    message: TransferMessage, outcomes: Sequence[Outcome], *, id: str, at_ns: int, house: Institution
+    message: TransferMessage, outcomes: Sequence[ProcessingStatus], *, id: str, at_ns: int, house: Institution
 ) -> bytes:
     """Return the bytes of the pacs.002 about all rows of a pacs.009 or pacs.008, in their order, without an envelope.
 
@@ -129,7 +131,7 @@ def statuses_of_rows(
     original = f"<OrgnlGrpInf>{original}</OrgnlGrpInf>"
     body = _report(None, payments=(), id=id, at_ns=at_ns, house=house).value
     parts = [text_of(body)]
-    tails: dict[Outcome, str] = {}
+    tails: dict[ProcessingStatus, str] = {}
     for row, outcome in zip(message.rows, outcomes, strict=True):
         tail = tails.get(outcome)
         if tail is None:
@@ -177,7 +179,7 @@ def refusal(content: bytes, error: MessageError, *, id: str, at_ns: int, house: 
     return Message(REJECTION, made, header_of(REJECTION, origin.header, id=id, at_ns=at_ns, house=house))
 
 
-def receipt(message: Message, outcome: Outcome, *, id: str, at_ns: int, house: Institution) -> Message:
+def receipt(message: Message, outcome: ProcessingStatus, *, id: str, at_ns: int, house: Institution) -> Message:
     """Return the camt.025 about a camt.050. `status` is COMP, PDNG or REJT."""
     value = message.value
     if not isinstance(value, LiquidityTransfer):
@@ -188,7 +190,7 @@ def receipt(message: Message, outcome: Outcome, *, id: str, at_ns: int, house: I
 
 
 def resolution(
-    message: Message, outcomes: Mapping[str, Outcome], *, id: str, at_ns: int, house: Institution
+    message: Message, outcomes: Mapping[str, ProcessingStatus], *, id: str, at_ns: int, house: Institution
 ) -> Message:
     """Return the camt.029 about a camt.056: `outcomes` of all its transactions by UETR, each ACCR, RJCR or PDCR."""
     value = message.value
@@ -294,7 +296,7 @@ def _text(text: str, form: forms.Form) -> str:
     return "" if form.problem(text) else text
 
 
-def _status(original: Original, part: tuple[str, str, str, str], outcome: Outcome) -> PaymentStatus:
+def _status(original: Original, part: tuple[str, str, str, str], outcome: ProcessingStatus) -> PaymentStatus:
     instruction, end_to_end, transaction, uetr = part
     return PaymentStatus(
         original=original,
@@ -309,7 +311,7 @@ def _status(original: Original, part: tuple[str, str, str, str], outcome: Outcom
     )
 
 
-def _tail(outcome: Outcome) -> str:
+def _tail(outcome: ProcessingStatus) -> str:
     """Return the elements of a status after the references, which many payments share."""
     whole = text_of(_status(Original(id="-", name="-"), ("", "", "", ""), outcome))
     return whole.partition("</OrgnlGrpInf>")[2]
@@ -337,7 +339,7 @@ def _like(message: Message, answer: Message) -> Message:
     return replace(answer, header_name=message.header_name)
 
 
-def _reasons(outcome: Outcome) -> tuple[StatusReason, ...]:
+def _reasons(outcome: ProcessingStatus) -> tuple[StatusReason, ...]:
     if not outcome.reason and not outcome.words:
         return ()
     return (StatusReason(code=outcome.reason, information=information(outcome.words)),)

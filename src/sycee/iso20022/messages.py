@@ -43,7 +43,7 @@ class Addresses(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MessageKind:
     """A message: its name with version, its root element, and the class of its values."""
 
     name: str
@@ -68,24 +68,24 @@ HEADERS: Final = ("head.001.001.02", "head.001.001.03")
 KINDS: Final = {
     each.name: each
     for each in (
-        Kind("pain.001.001.09", "CstmrCdtTrfInitn", Initiation),
-        Kind("pacs.002.001.10", "FIToFIPmtStsRpt", StatusReport),
-        Kind("pacs.004.001.09", "PmtRtr", Returns),
-        Kind("pacs.004.001.10", "PmtRtr", Returns),
-        Kind("pacs.008.001.08", "FIToFICstmrCdtTrf", CustomerTransfers),
-        Kind("pacs.009.001.08", "FICdtTrf", InstitutionTransfers),
-        Kind("pacs.028.001.03", "FIToFIPmtStsReq", StatusRequest),
-        Kind("camt.025.001.08", "Rct", Receipt),
-        Kind("camt.029.001.09", "RsltnOfInvstgtn", Resolution),
-        Kind("camt.050.001.07", "LqdtyCdtTrf", LiquidityTransfer),
-        Kind("camt.052.001.08", "BkToCstmrAcctRpt", Reports),
-        Kind("camt.053.001.08", "BkToCstmrStmt", Statements),
-        Kind("camt.054.001.08", "BkToCstmrDbtCdtNtfctn", Notifications),
-        Kind("camt.056.001.08", "FIToFIPmtCxlReq", CancellationRequest),
-        Kind("camt.060.001.05", "AcctRptgReq", ReportRequest),
-        Kind("admi.002.001.01", "admi.002.001.01", Rejection),
-        Kind("admi.004.001.02", "SysEvtNtfctn", SystemEvent),
-        Kind("admi.007.001.01", "RctAck", Acknowledgements),
+        MessageKind("pain.001.001.09", "CstmrCdtTrfInitn", Initiation),
+        MessageKind("pacs.002.001.10", "FIToFIPmtStsRpt", StatusReport),
+        MessageKind("pacs.004.001.09", "PmtRtr", Returns),
+        MessageKind("pacs.004.001.10", "PmtRtr", Returns),
+        MessageKind("pacs.008.001.08", "FIToFICstmrCdtTrf", CustomerTransfers),
+        MessageKind("pacs.009.001.08", "FICdtTrf", InstitutionTransfers),
+        MessageKind("pacs.028.001.03", "FIToFIPmtStsReq", StatusRequest),
+        MessageKind("camt.025.001.08", "Rct", Receipt),
+        MessageKind("camt.029.001.09", "RsltnOfInvstgtn", Resolution),
+        MessageKind("camt.050.001.07", "LqdtyCdtTrf", LiquidityTransfer),
+        MessageKind("camt.052.001.08", "BkToCstmrAcctRpt", Reports),
+        MessageKind("camt.053.001.08", "BkToCstmrStmt", Statements),
+        MessageKind("camt.054.001.08", "BkToCstmrDbtCdtNtfctn", Notifications),
+        MessageKind("camt.056.001.08", "FIToFIPmtCxlReq", CancellationRequest),
+        MessageKind("camt.060.001.05", "AcctRptgReq", ReportRequest),
+        MessageKind("admi.002.001.01", "admi.002.001.01", Rejection),
+        MessageKind("admi.004.001.02", "SysEvtNtfctn", SystemEvent),
+        MessageKind("admi.007.001.01", "RctAck", Acknowledgements),
     )
 }
 _LINES_MAX: Final = 2  # of a hybrid address

@@ -22,7 +22,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import Block, Reason, Role, TransitState
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
 from sycee.database.intents import DRAFTS_MAX
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
@@ -254,7 +254,7 @@ class IssuanceService:
     def fund(
         self, operator: int, wallet: int, minor: int, bank_reference: str, *,
         signers: Sequence[Signer], who: int, id: int = 0,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         """Send money from an operator's vault to a wallet; it waits in transit until the bank's leg is known.
 
         `bank_reference`: the bank's text for its leg. The operator signs. A refusal by the ledger is the outcome's.
@@ -268,7 +268,7 @@ class IssuanceService:
 
     def fund_many(
         self, operator: int, fundings: Sequence[tuple[int, int, str]], *, signers: Sequence[Signer], who: int
-    ) -> list[Outcome]:
+    ) -> list[IntentOutcome]:
         """Do `fund` for many wallets: `fundings` are wallet, minor units and bank reference. Errors: `fund`."""
         accounts = self._registry.require_active(operator).accounts
 
@@ -283,7 +283,7 @@ class IssuanceService:
 
     def defund(
         self, wallet: int, minor: int, bank_reference: str, *, signers: Sequence[Signer], who: int, id: int = 0
-    ) -> Outcome:
+    ) -> IntentOutcome:
         """Send money from a wallet to its operator's vault, for a payment to the holder's bank. The wallet signs."""
         with self._stores.ledger.sequencer.reading() as state:
             account = state.account(wallet)
@@ -295,13 +295,13 @@ class IssuanceService:
         )
         return self._send(DEFUND, TO_BANK, account.operator, wallet, made, bank_reference, signers, who, id)
 
-    def confirm(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def confirm(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Report that the bank made its leg: the money arrives. Operator 0 signs."""
         return self._decide(CONFIRM, operations.confirm(self._stores.new_id(), sent=funding), funding, signers, who, id)
 
     def confirm_many(
         self, operator: int, fundings: Sequence[int], *, signers: Sequence[Signer], who: int
-    ) -> list[Outcome]:
+    ) -> list[IntentOutcome]:
         """Do `confirm` for many fundings of an operator in one call. Errors: `confirm`."""
         self._people.require(who, CONFIRM, operator=operator)
         own = sqlalchemy.select(FUNDINGS.c.id).where(FUNDINGS.c.operator == operator, FUNDINGS.c.state == SENT)
@@ -315,7 +315,7 @@ class IssuanceService:
         confirmations = [(each, operations.confirm(self._stores.new_id(), sent=each)) for each in fundings]
         return self._perform([self._decision(CONFIRM, made, each, signers, who) for each, made in confirmations])
 
-    def reject(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def reject(self, funding: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Report that the bank refused its leg: the money returns to its source. Operator 0 signs."""
         return self._decide(REJECT, operations.reject(self._stores.new_id(), sent=funding), funding, signers, who, id)
 
@@ -379,7 +379,7 @@ class IssuanceService:
     def _send(
         self, action: str, direction: str, operator: int, wallet: int, made: Array, bank_reference: str,
         signers: Sequence[Signer], who: int, id: int,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         self._people.require(who, action, operator=operator)
         draft = self._send_draft(action, direction, operator, wallet, made, bank_reference, signers, who, id)
         return self._stores.intents.perform(draft)
@@ -416,11 +416,13 @@ class IssuanceService:
 
         return Draft(action, made, {"funding": ids.format(sent)}, who=who, signers=signers, before=before, id=id)
 
-    def _perform(self, drafts: Sequence[Draft]) -> list[Outcome]:
+    def _perform(self, drafts: Sequence[Draft]) -> list[IntentOutcome]:
         parts = (drafts[start : start + DRAFTS_MAX] for start in range(0, len(drafts), DRAFTS_MAX))
         return [outcome for part in parts for outcome in self._stores.intents.perform_many(part)]
 
-    def _decide(self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int) -> Outcome:
+    def _decide(
+        self, action: str, made: Array, funding: int, signers: Sequence[Signer], who: int, id: int
+    ) -> IntentOutcome:
         self._people.require(who, action, operator=self.get_funding(funding).operator)
         return self._stores.intents.perform(self._decision(action, made, funding, signers, who, id))
 

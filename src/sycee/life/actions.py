@@ -17,7 +17,7 @@ from sycee.database.jobs import Jobs
 from sycee.identity.key_register import KeyRegister
 from sycee.life import restrictions
 from sycee.life.notices import Notices
-from sycee.life.rules import Kind
+from sycee.life.rules import LifeEventKind
 from sycee.life.tables import ACTIVE, ENDED, GUARDIANS, REFUSED
 from sycee.personal.retention import Retention
 
@@ -46,14 +46,14 @@ class Recover:
         if results[1] is Result.CREATED:  # the second record sets the key
             self._keys.record(
                 connection, account, PublicKey.parse(payload["key"]), epoch=payload["epoch"],
-                reason=Kind.PHONE_LOST, intent=intent.id,
+                reason=LifeEventKind.PHONE_LOST, intent=intent.id,
             )  # fmt: skip
         else:
             self._keys.forget(connection, account, epoch=payload["epoch"])
         if any(result is not Result.CREATED for result in results):
             self._refuse(connection, intent)
             return
-        restrictions.add_event(connection, intent.id, Kind.PHONE_LOST, payload, intent.who)
+        restrictions.add_event(connection, intent.id, LifeEventKind.PHONE_LOST, payload, intent.who)
         common = {
             "account": payload["account"],
             "event": ids.format(intent.id),
@@ -66,7 +66,7 @@ class Recover:
         ):
             self._jobs.stop(connection, job, payload["replaces"])
             self._jobs.add(connection, job, due, key=ids.format(intent.id), payload={**common, "step": step})
-        restrictions.set_state(connection, account, Kind.PHONE_LOST, ACTIVE, event=intent.id)
+        restrictions.set_state(connection, account, LifeEventKind.PHONE_LOST, ACTIVE, event=intent.id)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Recall the notice: nothing was changed, or a restore took it back."""
@@ -78,7 +78,7 @@ class Recover:
         for job in (UNBLOCK_JOB, RESTORE_JOB):
             self._jobs.stop(connection, job, ids.format(intent.id))
         self._notices.recall(connection, intent.id)
-        restrictions.set_state(connection, account, Kind.PHONE_LOST, REFUSED, event=intent.id)
+        restrictions.set_state(connection, account, LifeEventKind.PHONE_LOST, REFUSED, event=intent.id)
 
 
 class Step:
@@ -102,14 +102,14 @@ class Step:
         payload = intent.payload
         if payload["job"] == RESTORE_JOB:
             account, event = ids.parse(payload["account"]), ids.parse(payload["event"])
-            restrictions.set_state(connection, account, Kind.PHONE_LOST, ACTIVE, event=event)
+            restrictions.set_state(connection, account, LifeEventKind.PHONE_LOST, ACTIVE, event=event)
 
 
 def end_recovery(connection: Connection, id: int, payload: Mapping[str, Any], who: int) -> None:
     """End a recovery in the caller's transaction, with an event of this id."""
     account, event = ids.parse(payload["account"]), ids.parse(payload["event"])
-    restrictions.add_event(connection, id, Kind.RECOVERED, payload, who)
-    restrictions.set_state(connection, account, Kind.PHONE_LOST, ENDED, event=event)
+    restrictions.add_event(connection, id, LifeEventKind.RECOVERED, payload, who)
+    restrictions.set_state(connection, account, LifeEventKind.PHONE_LOST, ENDED, event=event)
 
 
 class Restrict:
@@ -128,17 +128,17 @@ class Restrict:
         for text, result in zip(payload["accounts"], results, strict=True):
             state = ACTIVE if result is Result.CREATED else REFUSED
             restrictions.put(connection, ids.parse(text), kind, event=intent.id, from_ns=payload["at_ns"], state=state)
-        if kind == Kind.DECEASED and Result.CREATED in results:
+        if kind == LifeEventKind.DECEASED and Result.CREATED in results:
             person, day = ids.parse(payload["person"]), date.fromisoformat(payload["day"])
-            self._retention.begin(connection, person, Kind.DECEASED, day)
-        elif kind == Kind.DECEASED:
-            self._retention.withdraw(connection, ids.parse(payload["person"]), Kind.DECEASED)
+            self._retention.begin(connection, person, LifeEventKind.DECEASED, day)
+        elif kind == LifeEventKind.DECEASED:
+            self._retention.withdraw(connection, ids.parse(payload["person"]), LifeEventKind.DECEASED)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Mark the restrictions as refused: nothing was blocked."""
         self._notices.recall(connection, intent.id)
-        if intent.payload["kind"] == Kind.DECEASED:
-            self._retention.withdraw(connection, ids.parse(intent.payload["person"]), Kind.DECEASED)
+        if intent.payload["kind"] == LifeEventKind.DECEASED:
+            self._retention.withdraw(connection, ids.parse(intent.payload["person"]), LifeEventKind.DECEASED)
         for text in intent.payload["accounts"]:
             restrictions.set_state(connection, ids.parse(text), intent.payload["kind"], REFUSED, event=intent.id)
 
@@ -152,7 +152,7 @@ class Release:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """End the restriction of each account that the ledger released."""
         payload = intent.payload
-        restrictions.add_event(connection, intent.id, Kind.LIFTED, payload, intent.who)
+        restrictions.add_event(connection, intent.id, LifeEventKind.LIFTED, payload, intent.who)
         for text, result in zip(payload["accounts"], results, strict=True):
             state = ENDED if result is Result.CREATED else ACTIVE
             restrictions.set_state(connection, ids.parse(text), payload["kind"], state)
@@ -178,7 +178,7 @@ class Guard:
         row = {"until_ns": payload["until_ns"], "proposal": intent.id}
         if not connection.execute(GUARDIANS.update().where(mine).values(**row)).rowcount:
             connection.execute(GUARDIANS.insert().values(ward=ward, guardian=guardian, from_ns=payload["at_ns"], **row))
-        restrictions.add_event(connection, intent.id, Kind.GUARDIAN, payload, intent.who)
+        restrictions.add_event(connection, intent.id, LifeEventKind.GUARDIAN, payload, intent.who)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Remove what this proposal wrote, after a restore."""

@@ -18,7 +18,7 @@ LATE_NS: Final = 30 * 86_400 * 10**9
 RECOVERY_OWNER: Final = "life.recovery"  # of the recovery rule set and its group in `Numbers`
 
 
-class Kind(StrEnum):
+class LifeEventKind(StrEnum):
     """Kind of an event. Databases contain the words."""
 
     PHONE_LOST = "phone-lost"
@@ -32,10 +32,10 @@ class Kind(StrEnum):
 
 # The reason in the ledger of each kind that blocks an account.
 REASONS: Final = {
-    Kind.PHONE_LOST: Reason.RECOVERY,
-    Kind.DECEASED: Reason.DECEASED,
-    Kind.DORMANT: Reason.DORMANT,
-    Kind.COURT_ORDER: Reason.COURT_ORDER,
+    LifeEventKind.PHONE_LOST: Reason.RECOVERY,
+    LifeEventKind.DECEASED: Reason.DECEASED,
+    LifeEventKind.DORMANT: Reason.DORMANT,
+    LifeEventKind.COURT_ORDER: Reason.COURT_ORDER,
 }
 
 

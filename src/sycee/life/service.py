@@ -26,7 +26,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import Block
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Outcome
+from sycee.database.actions import Draft, IntentOutcome
 from sycee.database.intents import StoredIntent
 from sycee.database.jobs import Run
 from sycee.database.numbers import Numbers
@@ -42,7 +42,7 @@ from sycee.ledger.state import LedgerState
 from sycee.life import actions, restrictions, signed_steps
 from sycee.life.notices import KEY_REPLACED, WALLET_BLOCKED, Notice, Notices, Outbox
 from sycee.life.restrictions import Restriction
-from sycee.life.rules import LATE_NS, REASONS, RECOVERY_NS, RECOVERY_OWNER, Kind
+from sycee.life.rules import LATE_NS, REASONS, RECOVERY_NS, RECOVERY_OWNER, LifeEventKind
 from sycee.life.tables import ACTIVE, RESTRICTIONS, STARTING
 from sycee.personal.access import Access, Entry
 from sycee.personal.register import CHANNEL, Register
@@ -70,7 +70,7 @@ class Wallets(Protocol):
 class Recovery:
     """A started recovery, which ends at `until_ns`."""
 
-    outcome: Outcome
+    outcome: IntentOutcome
     person: int
     until_ns: int
 
@@ -79,7 +79,7 @@ class Recovery:
 class Restricted:
     """The outcome of a block. `others`: wallets of the person at other operators, which stay unchanged."""
 
-    outcome: Outcome
+    outcome: IntentOutcome
     accounts: tuple[int, ...]
     others: tuple[int, ...] = ()
 
@@ -134,13 +134,16 @@ class Life:
         until = now + RECOVERY_NS
         rule_set = self.recovery_rule_set()
         with reading(self._stores.engine) as connection:
-            current = restrictions.find(connection, account, Kind.PHONE_LOST)
+            current = restrictions.find(connection, account, LifeEventKind.PHONE_LOST)
         earlier = current.earlier_rule_set if current is not None else stored.rule_set
         event = id or ids.new(now // 1_000_000)
         first = np.concatenate(
             [
                 operations.block_account(
-                    ids.new(now // 1_000_000), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
+                    ids.new(now // 1_000_000),
+                    account=account,
+                    sides=Block.DEBIT,
+                    reason=REASONS[LifeEventKind.PHONE_LOST],
                 ),
                 operations.set_key(ids.new(now // 1_000_000), account=account, key=key.key, flags=key.flags),
                 operations.set_rule_set(ids.new(now // 1_000_000), account=account, rule_set=rule_set),
@@ -157,7 +160,10 @@ class Life:
             "replaces": ids.format(current.event) if current is not None else "",
             "unblock": self._step(
                 operations.unblock_account(
-                    ids.new(now // 1_000_000), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
+                    ids.new(now // 1_000_000),
+                    account=account,
+                    sides=Block.DEBIT,
+                    reason=REASONS[LifeEventKind.PHONE_LOST],
                 ),
                 signers,
                 now,
@@ -170,7 +176,7 @@ class Life:
 
         def before(connection: Connection) -> None:
             restrictions.put(
-                connection, account, Kind.PHONE_LOST, event=event, from_ns=now, until_ns=until,
+                connection, account, LifeEventKind.PHONE_LOST, event=event, from_ns=now, until_ns=until,
                 earlier_rule_set=earlier, state=STARTING,
             )  # fmt: skip
             if channel is not None:
@@ -183,7 +189,7 @@ class Life:
         self._stores.jobs.run_due()
         return Recovery(outcome, person, until)
 
-    def finish_recovery(self, account: int, *, who: int, signers: Sequence[Signer]) -> Outcome | None:
+    def finish_recovery(self, account: int, *, who: int, signers: Sequence[Signer]) -> IntentOutcome | None:
         """Restore the earlier rule set with a fresh signature, where the stored one has expired. None: nothing to do.
 
         Raises UsageError before the 24 hours are over.
@@ -191,7 +197,7 @@ class Life:
         stored = self._account(account)
         self._people.require(who, actions.RECOVER, operator=stored.operator)
         with reading(self._stores.engine) as connection:
-            current = restrictions.find(connection, account, Kind.PHONE_LOST)
+            current = restrictions.find(connection, account, LifeEventKind.PHONE_LOST)
         if current is None or current.until_ns is None:
             return None
         if self._now() < current.until_ns:
@@ -201,7 +207,10 @@ class Life:
             )
         event = ids.new(self._now() // 1_000_000)
         unblock = operations.unblock_account(
-            ids.new(self._now() // 1_000_000), account=account, sides=Block.DEBIT, reason=REASONS[Kind.PHONE_LOST]
+            ids.new(self._now() // 1_000_000),
+            account=account,
+            sides=Block.DEBIT,
+            reason=REASONS[LifeEventKind.PHONE_LOST],
         )
         restore = operations.set_rule_set(
             ids.new(self._now() // 1_000_000), account=account, rule_set=current.earlier_rule_set
@@ -239,7 +248,7 @@ class Life:
         details |= {"at_ns": self._now(), "job": job}
         who = ids.parse(payload["who"])
         with reading(self._stores.engine) as connection:
-            current = restrictions.find(connection, account, Kind.PHONE_LOST)
+            current = restrictions.find(connection, account, LifeEventKind.PHONE_LOST)
         if current is None or ids.format(current.event) != payload["event"]:
             return  # a newer recovery, or its end
         if job == actions.RESTORE_JOB and self._account(account).rule_set != self.recovery_rule_set():
@@ -274,35 +283,35 @@ class Life:
         accounts = self._wallets.accounts_of(person)
         mine = tuple(each for each in accounts if self._account(each).operator == operator)
         others = tuple(each for each in accounts if each not in mine)
-        return self._restrict(Kind.DECEASED, person, mine, others, evidence, signers, id)
+        return self._restrict(LifeEventKind.DECEASED, person, mine, others, evidence, signers, id)
 
     def court_order(self, account: int, *, evidence: Access, signers: Sequence[Signer], id: int = 0) -> Restricted:
         """Block the debits of a wallet by court order. Only officers can lift it (`lift_order`). Errors: `deceased`."""
         self._people.require(evidence.who, COURT_ORDER, operator=self._account(account).operator)
         person = self._wallets.holder_of(account)
         self._register.log.check(evidence, [person])
-        return self._restrict(Kind.COURT_ORDER, person, (account,), (), evidence, signers, id)
+        return self._restrict(LifeEventKind.COURT_ORDER, person, (account,), (), evidence, signers, id)
 
     def dormant(self, account: int, *, who: int, signers: Sequence[Signer], id: int = 0) -> Restricted:
         """Block the debits of a wallet that nobody has used for long. Errors as `deceased`, but no case is needed."""
         self._people.require(who, DORMANT, operator=self._account(account).operator)
         person = self._wallets.holder_of(account)
-        return self._restrict(Kind.DORMANT, person, (account,), (), who, signers, id)
+        return self._restrict(LifeEventKind.DORMANT, person, (account,), (), who, signers, id)
 
     def release(
-        self, account: int, kind: Kind, *, who: int, signers: Sequence[Signer], case: int = 0, id: int = 0
-    ) -> Outcome:
+        self, account: int, kind: LifeEventKind, *, who: int, signers: Sequence[Signer], case: int = 0, id: int = 0
+    ) -> IntentOutcome:
         """Lift the block of a dormant wallet, or of a deceased person's for the estate. The operator's key signs.
 
         Raises UsageError for a court order, and if the wallet has no such block; Refused with the ledger's code.
         """
-        if kind not in (Kind.DORMANT, Kind.DECEASED):
+        if kind not in (LifeEventKind.DORMANT, LifeEventKind.DECEASED):
             raise UsageError(
                 f"a block by {kind.value} is not lifted by an operator", hint="officers lift a court order by proposal"
             )
         if (earlier := self._done(id)) is not None:
             return earlier.outcome
-        action = DORMANT if kind is Kind.DORMANT else DECEASED
+        action = DORMANT if kind is LifeEventKind.DORMANT else DECEASED
         self._people.require(who, action, operator=self._account(account).operator)
         payload = self._release_payload(account, kind, case)
         records = operations.unblock_account(
@@ -314,14 +323,14 @@ class Life:
 
     def lift_order(self, account: int, *, case: int, maker: int) -> Proposal:
         """Propose to lift the block of a court order. Officers sign it. Errors as `release`."""
-        payload = self._release_payload(account, Kind.COURT_ORDER, case)
+        payload = self._release_payload(account, LifeEventKind.COURT_ORDER, case)
         records = operations.unblock_account(
-            self._stores.ledger.new_id(), account=account, sides=Block.DEBIT, reason=REASONS[Kind.COURT_ORDER]
+            self._stores.ledger.new_id(), account=account, sides=Block.DEBIT, reason=REASONS[LifeEventKind.COURT_ORDER]
         )
         return self._proposals.propose(actions.LIFT_ORDER, records, payload, maker=maker)
 
     def _restrict(
-        self, kind: Kind, person: int, accounts: tuple[int, ...], others: tuple[int, ...],
+        self, kind: LifeEventKind, person: int, accounts: tuple[int, ...], others: tuple[int, ...],
         evidence: Access | int, signers: Sequence[Signer], id: int,
     ) -> Restricted:  # fmt: skip
         if not 0 < len(accounts) <= WALLETS_MAX:
@@ -349,12 +358,12 @@ class Life:
                 for name, account in zip(fresh, accounts, strict=True)
             ]
         )
-        channel = None if kind is Kind.DECEASED else self._register.sealed_channel(person)
+        channel = None if kind is LifeEventKind.DECEASED else self._register.sealed_channel(person)
 
         def before(connection: Connection) -> None:
             for account in accounts:
                 restrictions.put(connection, account, kind, event=event, from_ns=now, state=STARTING)
-            if channel is not None and kind is Kind.DORMANT:
+            if channel is not None and kind is LifeEventKind.DORMANT:
                 self.notices.send(connection, event, person, channel, WALLET_BLOCKED)
 
         outcome = self._stores.intents.perform(
@@ -363,7 +372,7 @@ class Life:
         outcome.require_created(f"the wallets of {ids.format(person)} are not blocked")
         return Restricted(outcome, accounts, others)
 
-    def _release_payload(self, account: int, kind: Kind, case: int) -> dict[str, Any]:
+    def _release_payload(self, account: int, kind: LifeEventKind, case: int) -> dict[str, Any]:
         active = {each.kind: each for each in self.restrictions(account=account) if each.state == ACTIVE}
         found = active.get(kind)
         if found is None:
@@ -429,7 +438,7 @@ class Life:
         chosen = (KEYS.c.public_key == str(key)) & KEYS.c.until_ns.is_(None)
         with reading(self._stores.engine) as connection:
             accounts = list(connection.scalars(sqlalchemy.select(KEYS.c.subject).where(chosen)))
-            recovered = [each for each in accounts if restrictions.find(connection, each, Kind.PHONE_LOST)]
+            recovered = [each for each in accounts if restrictions.find(connection, each, LifeEventKind.PHONE_LOST)]
         if recovered:
             raise UsageError(
                 f"wallet {ids.format(recovered[0])} is under recovery",
@@ -466,12 +475,12 @@ class Life:
                 yield f"{name}: {row.kind} has begun and has no outcome"
             elif account is None:
                 yield f"{name} is {row.kind} in the database and unknown to the ledger"
-            elif row.kind == Kind.PHONE_LOST:
+            elif row.kind == LifeEventKind.PHONE_LOST:
                 if row.state == ACTIVE and account.rule_set != recovery:
                     yield f"{name} is under recovery in the database and not in the ledger"
                 if row.state != ACTIVE and account.rule_set == recovery:
                     yield f"{name} is under recovery in the ledger and not in the database"
-            elif (REASONS[Kind(row.kind)] in account.debit_reasons) is not (row.state == ACTIVE):
+            elif (REASONS[LifeEventKind(row.kind)] in account.debit_reasons) is not (row.state == ACTIVE):
                 yield f"{name}: block by {row.kind} is {row.state} in the database, and the ledger differs"
 
     # --- helpers ---

@@ -30,7 +30,7 @@ DEADLINE_MIN: Final = 10.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NettingResult:
     """A set of payments that may settle together, and its proof.
 
     Attributes
@@ -65,7 +65,7 @@ class Outcome:
     is_repeatable: bool = True
 
 
-def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: float | None = None) -> Outcome:
+def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: float | None = None) -> NettingResult:
     """Return the best set that the methods find with this effort.
 
     The effort becomes numbers of moves and nodes, and how near the best each step must come. So the same input gives
@@ -90,7 +90,9 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
 
     """
     if not queue.count:
-        return Outcome(np.zeros(0, np.bool_), 0, 0, np.zeros(queue.nodes, np.int64), "none", is_best=True, claim=0)
+        return NettingResult(
+            np.zeros(0, np.bool_), 0, 0, np.zeros(queue.nodes, np.int64), "none", is_best=True, claim=0
+        )
     left = max(DEADLINE_FACTOR * seconds, DEADLINE_MIN) if deadline is None else deadline
     relaxation = relax(queue)
     if queue.count <= enumeration.COUNT_MAX:
@@ -98,7 +100,7 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
         queue.require_feasible(chosen)
         value = queue.value(chosen)
         method = "enumeration" if value else "none"
-        return Outcome(chosen, value, relaxation.bound, relaxation.prices, method, is_best=True, claim=value)
+        return NettingResult(chosen, value, relaxation.bound, relaxation.prices, method, is_best=True, claim=value)
     claim, is_best, is_stopped = float(relaxation.bound), False, False
     sets = {"first-in-first-out": fifo.largest_in_order(queue)}
     is_rounded = False
@@ -144,7 +146,7 @@ def optimise(queue: Queue, *, seconds: float = 3.0, seed: int = 0, deadline: flo
     claimed = relaxation.bound
     if math.isfinite(claim):
         claimed = max(value, min(relaxation.bound, math.ceil(claim)))
-    return Outcome(
+    return NettingResult(
         chosen,
         value,
         relaxation.bound,

@@ -21,7 +21,7 @@ from sycee.core.errors import BusyError, IntegrityError, NotFound, UsageError
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
 from sycee.core.records import operations, parts
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.intents import DRAFTS_MAX, INTENT_RECORDS_MAX
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
@@ -154,7 +154,7 @@ class Dropping(Terms):
     def claim(
         self, name: str, occurrence: int, member: int, wallet: int, *,
         signers: Sequence[Signer], who: int, id: int = 0,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         """Claim a packet into the winner's wallet. The wallet's operator signs. A refusal by the ledger is the outcome.
 
         `member`: the id in the cohort. `who`: the holder of the wallet, or a person of its operator's staff. Raises
@@ -167,7 +167,7 @@ class Dropping(Terms):
     def claim_many(
         self, name: str, occurrence: int, claims: Sequence[PacketClaim], *,
         signers: Sequence[Signer], who: int, id: int = 0,
-    ) -> Sequence[Outcome]:  # fmt: skip
+    ) -> Sequence[IntentOutcome]:  # fmt: skip
         """Claim packets into wallets of one operator, all checked before any is claimed. Errors: `claim`.
 
         Return the outcomes of up to 8,000 claims each. `id`: of the intent of a single part.

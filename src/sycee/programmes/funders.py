@@ -15,7 +15,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -86,12 +86,12 @@ class Funders:
         self._stores.intents.perform(draft).require_created("the funder's account was not opened")
         return self.get(account)
 
-    def pay_in(self, account: int, minor: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def pay_in(self, account: int, minor: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Move money from the operator's vault to a funder. The operator signs. A refusal is the outcome's."""
         vault = self._registry.require_active(self.get(account).operator).accounts.vault
         return self._move(account, vault, account, minor, signers, who, id)
 
-    def pay_out(self, account: int, minor: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def pay_out(self, account: int, minor: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Move money from a funder back to the operator's vault. The operator signs. A refusal is the outcome's."""
         vault = self._registry.operator(self.get(account).operator).accounts.vault
         return self._move(account, account, vault, minor, signers, who, id)
@@ -128,7 +128,7 @@ class Funders:
 
     def _move(
         self, account: int, debit: int, credit: int, minor: int, signers: Sequence[Signer], who: int, id: int
-    ) -> Outcome:
+    ) -> IntentOutcome:
         self._people.require(who, OPEN_FUNDER, operator=self.get(account).operator)
         made = operations.transfer(self._stores.new_id(), debit=debit, credit=credit, amount=minor)
         draft = Draft(MOVE, made, {"account": ids.format(account)}, who=who, signers=signers, id=id)

@@ -15,7 +15,7 @@ from sycee.ledger.state import LedgerState
 from sycee.programmes.definition import Programme
 from sycee.programmes.published_results import Figure
 from sycee.programmes.records import LiveProgramme
-from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, Outcome, Role
+from sycee.sandbox.outcome import Comparison, Hours, OperatorRow, PilotOutcome, Role
 from sycee.sandbox.plan import HOUR_NS, Merchants, Targets
 from sycee.sequencer.embedded import Ledger
 
@@ -40,8 +40,8 @@ def outcome(
     mint_officers: int,
     scale: float,
     **facts: Any,
-) -> Outcome:
-    """Return the outcome. `facts` are the members of `Outcome` that the ledger does not contain."""
+) -> PilotOutcome:
+    """Return the outcome. `facts` are the members of `PilotOutcome` that the ledger does not contain."""
     programme = live.programme
     with ledger.sequencer.reading() as state:
         reader = _Reader(state, bank, live, np.array(ledger.sequencer.frame_times))
@@ -61,7 +61,7 @@ def outcome(
             "returned": reader.total(Purpose.RETURN),
         }
         received = reader.received(merchants)
-        return Outcome(
+        return PilotOutcome(
             programme=programme,
             scale=scale,
             comparisons=_comparisons(programme, targets, figures, scale),

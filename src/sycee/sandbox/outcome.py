@@ -82,7 +82,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PilotOutcome:
     """Data of the closing table and the report."""
 
     programme: Programme

@@ -36,7 +36,7 @@ from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.records import LiveProgramme, check_cohort
 from sycee.sandbox import assumptions as assumed
 from sycee.sandbox import measurements, plan
-from sycee.sandbox.outcome import Outcome, Phase
+from sycee.sandbox.outcome import Phase, PilotOutcome
 from sycee.sandbox.replay_signers import Authorities, check_signatures, signed
 from sycee.sandbox.seeded_choices import Stream
 from sycee.sequencer.embedded import Ledger, Signer
@@ -82,7 +82,7 @@ def run(
     scale: float = 1.0,
     cut_tail: bool = False,
     watcher: Watcher | None = None,
-) -> Outcome:
+) -> PilotOutcome:
     """Replay `programme` in `folder`, or continue a replay there.
 
     `cut_tail` drops a last frame in doubt; the replay submits its operations again. Raises UsageError if the folder
@@ -128,7 +128,7 @@ class _Replay:
         self.phases: list[Phase] = []
         self.ledger: Ledger
 
-    def run(self, cut_tail: bool) -> Outcome:
+    def run(self, cut_tail: bool) -> PilotOutcome:
         self._claim_folder()
         with self._phase("opening the ledger", None, ""):
             # No snapshots: reading a whole replay takes less time than writing one.

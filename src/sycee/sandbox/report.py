@@ -36,7 +36,7 @@ from sycee.report.page import (
     columns,
 )
 from sycee.sandbox import report_appendix
-from sycee.sandbox.outcome import Comparison, Outcome, Role
+from sycee.sandbox.outcome import Comparison, PilotOutcome, Role
 
 HALF_WIDTH = 500  # CSS pixels of a plot beside another one
 
@@ -54,12 +54,12 @@ _OPERATOR_COLUMNS = {
 }
 
 
-def write_report(outcome: Outcome, path: Path) -> None:
+def write_report(outcome: PilotOutcome, path: Path) -> None:
     """Write the report to `path`, whole or not at all. Raises like `core.output_files.write_file`."""
     page.write(report_page(outcome), path)
 
 
-def report_page(outcome: Outcome) -> Page:
+def report_page(outcome: PilotOutcome) -> Page:
     """Return the page of the report."""
     return _Report(outcome).page()
 
@@ -67,7 +67,7 @@ def report_page(outcome: Outcome) -> Page:
 class _Report:
     """The sections of the page, and the formats that they share."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: PilotOutcome) -> None:
         self.outcome = outcome
         self.programme = outcome.programme
         self.zone, self.currency = self.programme.zone, self.programme.currency

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sycee.report import chart
 from sycee.report.page import Block, Command, Facts, Paragraph, Points, Section, Table, columns
-from sycee.sandbox.outcome import Outcome, Phase
+from sycee.sandbox.outcome import Phase, PilotOutcome
 
 
-def proof(outcome: Outcome) -> Section:
+def proof(outcome: PilotOutcome) -> Section:
     """Return the section on how to check draw, ledger and signatures."""
     rule = outcome.programme.draw
     beacon = f"beacon, {rule.beacon_source} round {rule.beacon_round}{', synthetic' if outcome.synthetic else ''}"
@@ -41,7 +41,7 @@ def proof(outcome: Outcome) -> Section:
     return Section("check", "How to check it yourself", "Check it", blocks)
 
 
-def _signatures(outcome: Outcome) -> tuple[Block, ...]:
+def _signatures(outcome: PilotOutcome) -> tuple[Block, ...]:
     """Return the number of signatures per signer; nothing for a ledger without authorities."""
     if not outcome.signers:
         return ()
@@ -56,7 +56,7 @@ def _signatures(outcome: Outcome) -> tuple[Block, ...]:
     return Paragraph(text), Table("Verified signatures, by signer", heading, rows, ("all", "", total))
 
 
-def run(outcome: Outcome) -> Section:
+def run(outcome: PilotOutcome) -> Section:
     """Return the section on the duration of each phase."""
     rows = tuple((phase.name, f"{phase.seconds:,.2f}", *_work(phase)) for phase in outcome.phases)
     total = ("in all", f"{sum(phase.seconds for phase in outcome.phases):,.2f}", "", "")
@@ -68,7 +68,7 @@ def run(outcome: Outcome) -> Section:
     return Section("run", "How it ran", "Run", (Paragraph(text), table))
 
 
-def reading(outcome: Outcome) -> Section:
+def reading(outcome: PilotOutcome) -> Section:
     """Return the section on the limits of the page."""
     points = {
         "Packet first, own money for the rest": (

@@ -18,10 +18,10 @@ from sycee.core.result_codes import Result
 
 Amount = int | str
 NewRecord = Callable[[AnyId, AnyId, AnyId, int], bytes]  # of id, debit, credit, amount
-Outcome = TypeVar("Outcome")
+ReturnType = TypeVar("ReturnType")
 
 
-class MoneyOperations(ABC, Generic[Outcome]):
+class MoneyOperations(ABC, Generic[ReturnType]):
     """Operations that move money.
 
     Each method has an `id`, a fresh one by default. The same id again returns EXISTS and moves nothing.
@@ -29,14 +29,14 @@ class MoneyOperations(ABC, Generic[Outcome]):
     An amount is an integer of minor units, or a text such as "12.50" in the account's currency. Raises UsageError for a
     text that is no such amount, for a float or a bool, and for a number that does not fit its field.
 
-    `Outcome` is the return type: a Result for Ledger, an awaitable of a Result for AsyncLedger, None for Chain.
+    `ReturnType` is a Result for Ledger, an awaitable of a Result for AsyncLedger, None for Chain.
     """
 
     @abstractmethod
-    def _submit_record(self, record: Array) -> Outcome:
+    def _submit_record(self, record: Array) -> ReturnType:
         """Submit one record, (1,) layout.OPERATION, or store it for later."""
 
-    def _submit_plain(self, new: NewRecord, id: AnyId | None, debit: AnyId, credit: AnyId, amount: int) -> Outcome:
+    def _submit_plain(self, new: NewRecord, id: AnyId | None, debit: AnyId, credit: AnyId, amount: int) -> ReturnType:
         """Submit one transfer or pay, the most frequent operations; `new` returns its 128 bytes."""
         return self._submit_record(np.frombuffer(new(self._id(id), debit, credit, amount), layout.OPERATION))
 
@@ -54,20 +54,20 @@ class MoneyOperations(ABC, Generic[Outcome]):
 
     # --- payments ---
 
-    def transfer(self, debit: AnyId, credit: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
+    def transfer(self, debit: AnyId, credit: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Move own money from one account to another."""
         return self._submit_plain(single_record.transfer, id, debit, credit, self._minor(debit, amount))
 
-    def pay(self, payer: AnyId, payee: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
+    def pay(self, payer: AnyId, payee: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Pay from the payer's purses that this payee may receive, earliest expiry first, then from own money."""
         return self._submit_plain(single_record.pay, id, payer, payee, self._minor(payer, amount))
 
-    def refund(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
+    def refund(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Refund part or all of the pay or post `original`: the payer's own money first, then purse money."""
         minor = self._minor_of(original, amount)
         return self._submit_record(operations.refund(self._id(id), original=original, amount=minor))
 
-    def reverse(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> Outcome:
+    def reverse(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Reverse part or all of a transfer, pay or post by authority, up to the payee's available money.
 
         CREATED does not mean that money moved: the amount that the payee does not have, possibly all of it, is recorded
@@ -88,7 +88,7 @@ class MoneyOperations(ABC, Generic[Outcome]):
         third: AnyId = 0,
         hash_lock: bytes = b"",
         id: AnyId | None = None,
-    ) -> Outcome:
+    ) -> ReturnType:
         """Reserve money for the payee until `until_ns`; `post` and the others name the hold by its `id`.
 
         Payer and payee may post the hold, the payee may void it and the payer extend it. With `third` only that account
@@ -116,7 +116,7 @@ class MoneyOperations(ABC, Generic[Outcome]):
         release_rest: bool = False,
         secret: bytes | None = None,
         id: AnyId | None = None,
-    ) -> Outcome:
+    ) -> ReturnType:
         """Pay a hold, or part of it, at the request of the account `by`: payer or payee.
 
         A three-party hold is posted by its third account, a hash-locked one by the payee with `secret`, 32 bytes.
@@ -126,14 +126,14 @@ class MoneyOperations(ABC, Generic[Outcome]):
         record = operations.post(self._id(id), hold=hold, by=by, amount=minor, release_rest=release_rest, secret=secret)
         return self._submit_record(record)
 
-    def void(self, hold: AnyId, *, by: AnyId, id: AnyId | None = None) -> Outcome:
+    def void(self, hold: AnyId, *, by: AnyId, id: AnyId | None = None) -> ReturnType:
         """Release a hold at the request of the account `by`: the payee, or the third account of a three-party hold.
 
         The payer cannot void a hold.
         """
         return self._submit_record(operations.void(self._id(id), hold=hold, by=by))
 
-    def extend(self, hold: AnyId, *, by: AnyId, until_ns: int, id: AnyId | None = None) -> Outcome:
+    def extend(self, hold: AnyId, *, by: AnyId, until_ns: int, id: AnyId | None = None) -> ReturnType:
         """Extend a hold of any kind until `until_ns` at the request of the account `by`, the payer."""
         return self._submit_record(operations.extend(self._id(id), hold=hold, by=by, until_ns=until_ns))
 
@@ -148,7 +148,7 @@ class MoneyOperations(ABC, Generic[Outcome]):
         through: AnyId,
         up_to: bool = False,
         id: AnyId | None = None,
-    ) -> Outcome:
+    ) -> ReturnType:
         """Send money through an IN_TRANSIT account; `confirm` or `reject` names the send by its `id`.
 
         `up_to` sends the available money, at most `amount`.
@@ -159,11 +159,11 @@ class MoneyOperations(ABC, Generic[Outcome]):
         )
         return self._submit_record(record)
 
-    def confirm(self, sent: AnyId, *, id: AnyId | None = None) -> Outcome:
+    def confirm(self, sent: AnyId, *, id: AnyId | None = None) -> ReturnType:
         """Confirm that sent money has arrived."""
         return self._submit_record(operations.confirm(self._id(id), sent=sent))
 
-    def reject(self, sent: AnyId, *, id: AnyId | None = None) -> Outcome:
+    def reject(self, sent: AnyId, *, id: AnyId | None = None) -> ReturnType:
         """Return sent money to its source."""
         return self._submit_record(operations.reject(self._id(id), sent=sent))
 

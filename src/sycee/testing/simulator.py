@@ -20,10 +20,10 @@ from typing import Any, Final
 
 from sycee.core.errors import UsageError
 from sycee.testing.simulator_plan import Plan, plan_of
-from sycee.testing.simulator_run import Outcome, Parts, run
+from sycee.testing.simulator_run import HistoryOutcome, Parts, run
 from sycee.testing.simulator_shrink import RUNS_MAX, shrink
 
-__all__ = ["Failure", "Outcome", "Parts", "Plan", "Report", "find_checker", "plan_of", "run", "simulate"]
+__all__ = ["Failure", "HistoryOutcome", "Parts", "Plan", "Report", "find_checker", "plan_of", "run", "simulate"]
 
 SEED_MAX: Final = 2**63 - 1
 # The independent checker rereads one of this many histories: it is slower than the history.
@@ -71,7 +71,7 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)  # faults of the disk
     failure: Failure | None = None
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: HistoryOutcome) -> None:
         self.histories += 1
         self.counts += outcome.counts
         self.operations += outcome.operations
@@ -149,7 +149,7 @@ def _check(seed: int, seconds: float | None, histories: int | None) -> None:
         )
 
 
-def _failure(seed: int, outcome: Outcome, parts: Parts, shrink_runs_max: int) -> Failure:
+def _failure(seed: int, outcome: HistoryOutcome, parts: Parts, shrink_runs_max: int) -> Failure:
     assert outcome.failure is not None
     plan = plan_of(seed)
     shrunk = shrink(plan, parts, outcome, runs_max=shrink_runs_max)

@@ -63,7 +63,7 @@ class Submission(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outcome:
+class HistoryOutcome:
     """Outcome of one history."""
 
     failure: Difference | None = None
@@ -76,7 +76,7 @@ class Outcome:
     story: list[str] = field(default_factory=list)
 
 
-def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> Outcome:
+def run(plan: Plan, parts: Parts | None = None, *, tell: bool = False) -> HistoryOutcome:
     """Run one history; `tell` records its events as text.
 
     Never raises the ledger's failure: the outcome's `failure` contains it.
@@ -111,7 +111,7 @@ class Run:
     """A running history."""
 
     def __init__(self, plan: Plan, parts: Parts, *, tell: bool) -> None:
-        self.outcome = Outcome()
+        self.outcome = HistoryOutcome()
         self._plan = plan
         self._parts = parts
         self._tells = tell

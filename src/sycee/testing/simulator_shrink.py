@@ -12,7 +12,7 @@ from sycee.testing.naive import NaiveLedger
 from sycee.testing.simulator_actor import Actor
 from sycee.testing.simulator_oracle import Difference
 from sycee.testing.simulator_plan import Plan, Step
-from sycee.testing.simulator_run import Outcome, Parts, run
+from sycee.testing.simulator_run import HistoryOutcome, Parts, run
 
 RUNS_MAX: Final = 600  # one to two minutes
 SETTING_BLOCK_BYTES: Final = 8
@@ -24,7 +24,7 @@ class Shrunk(NamedTuple):
     """The shortest history found, its events, and the number of runs."""
 
     plan: Plan
-    outcome: Outcome
+    outcome: HistoryOutcome
     runs: int
 
 
@@ -87,7 +87,7 @@ class _Shrinker:
                 self.fails(self.plan._replace(steps=steps))
 
 
-def shrink(plan: Plan, parts: Parts, outcome: Outcome, *, runs_max: int = RUNS_MAX) -> Shrunk:
+def shrink(plan: Plan, parts: Parts, outcome: HistoryOutcome, *, runs_max: int = RUNS_MAX) -> Shrunk:
     """Return the shortest history that fails like `outcome`, found in about `runs_max` runs.
 
     Runs are counted, not timed: one failure has one shortest history on every machine.

@@ -25,7 +25,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import HoldState
 from sycee.core.result_codes import Result
 from sycee.core.words import quantity
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -281,7 +281,7 @@ class Vouchers:
         draft = Draft(REDEEM, records, payload, who=who, signers=signers, before=before, id=operation)
         return self._redeemed(self._stores.intents.perform(draft), serial, payee, minor)
 
-    def _redeemed(self, outcome: Outcome, serial: int, payee: int, minor: int) -> Redemption:
+    def _redeemed(self, outcome: IntentOutcome, serial: int, payee: int, minor: int) -> Redemption:
         """Return the redemption of an outcome. Raises VoucherRefused if it was refused."""
         with reading(self._stores.engine) as connection:
             (step,) = steps.steps_of(connection, outcome.intent)
@@ -429,7 +429,7 @@ class _Finish:
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Set the outcome of each step: of each record, or of the chain of a redemption."""
         if self.name == REDEEM:
-            refusal = Outcome(intent.id, DONE, tuple(results), 0).refusal
+            refusal = IntentOutcome(intent.id, DONE, tuple(results), 0).refusal
             code = "" if refusal is None else of_ledger(refusal, tables.REDEEM)
             steps.finish(connection, intent.id, {intent.payload["serial"]: code})
             return

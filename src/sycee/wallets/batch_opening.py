@@ -19,7 +19,7 @@ from sycee.core.ids import Ids
 from sycee.core.keys import PublicKey
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
-from sycee.database.actions import Outcome
+from sycee.database.actions import IntentOutcome
 from sycee.database.bulk import any_of
 from sycee.database.columns import ids_bytes
 from sycee.database.intents import INTENT_RECORDS_MAX, StoredIntent
@@ -133,7 +133,7 @@ class BatchOpening(Opening):
     def _open_rows(
         self, examined: Examined, good: list[int], accounts: list[int], persons: Ids, keys: list[PublicKey | None],
         *, operator: int, tier: str, signers: Sequence[Signer], who: int, id: int,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         """Open the wallets of the rows `good`."""
         holders, names = persons[good], examined.columns.get("name", [""] * examined.size)
         masked, prepared = [sealing.mask(names[row]) for row in good], list[Prepared]()
@@ -146,7 +146,7 @@ class BatchOpening(Opening):
         return self._stores.intents.perform(signed)
 
     def _opened_rows(
-        self, outcome: Outcome, wallets: Sequence[NewWallet], faults: Mapping[int, str]
+        self, outcome: IntentOutcome, wallets: Sequence[NewWallet], faults: Mapping[int, str]
     ) -> list[OpenedRow]:
         """Return the rows of a batch whose intent is done. `faults`: codes of the rows that the intent omits."""
         with reading(self._stores.engine) as connection:

@@ -21,7 +21,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.records import operations
 from sycee.core.records.layout import HoldState
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, LedgerOnly, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -296,7 +296,7 @@ class Holds:
     def _perform(
         self, action: str, record: Array, payload: dict[str, Any], signers: Sequence[Signer], who: int, before: Any,
         operation: int,
-    ) -> Outcome:  # fmt: skip
+    ) -> IntentOutcome:  # fmt: skip
         draft = Draft(action, record, payload, who=who, signers=signers, before=before, id=operation)
         return self._stores.intents.perform(draft)
 

@@ -32,7 +32,7 @@ from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.core.worker_thread import one_ahead
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.bulk import insert_columns
 from sycee.database.columns import ids_bytes
 from sycee.database.intents import INTENT_RECORDS_MAX, StoredIntent
@@ -400,7 +400,7 @@ class Opening:
         opened = outcome.results[: stored.payload["size"]]
         return sum(result is Result.CREATED for result in opened)
 
-    def _finished(self, stored: StoredIntent, signers: Sequence[Signer]) -> Outcome:
+    def _finished(self, stored: StoredIntent, signers: Sequence[Signer]) -> IntentOutcome:
         """Return the outcome of a stored opening, which is signed anew if it lapsed."""
 
         def reopen(connection: Connection) -> None:

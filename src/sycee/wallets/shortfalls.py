@@ -25,7 +25,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.records import envelopes, operations
 from sycee.core.records.layout import OPERATION, PayFlag
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -356,7 +356,7 @@ def _shortfall(row: Row[Any]) -> Shortfall:
     return Shortfall(**{name: getattr(row, name) for name in Shortfall.__slots__})
 
 
-def _answer(outcome: Outcome) -> str:
+def _answer(outcome: IntentOutcome) -> str:
     """Return the answer to the payer: nothing about the payee's account."""
     refusal = outcome.refusal
     return payer_answer(Result.CREATED if refusal is None else refusal)
@@ -378,7 +378,7 @@ class _Fund:
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Store that the wallet was funded and paid, or why neither happened."""
-        outcome = Outcome(intent.id, DONE, tuple(results), 0)
+        outcome = IntentOutcome(intent.id, DONE, tuple(results), 0)
         if outcome.created:
             self._set(connection, intent, PAID, "", CONFIRMED)
             _set_payment(connection, intent.payload, DONE, PAID)

@@ -21,7 +21,7 @@ from sycee.core.limits import I64_MAX
 from sycee.core.records import operations
 from sycee.core.records.layout import TransitState
 from sycee.core.result_codes import Result
-from sycee.database.actions import Draft, Intent, Outcome
+from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.institutions import Institutions
@@ -158,7 +158,7 @@ class Sweeps:
         with reading(self._stores.engine) as connection:
             return int(connection.scalar(query) or 0) + 1
 
-    def confirm(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def confirm(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Report that the bank received a sweep: the money is in the operator's vault. Operator 0 signs.
 
         `id`: of the intent; the same id again returns the first outcome.
@@ -166,14 +166,14 @@ class Sweeps:
         record = operations.confirm(self._stores.new_id(), sent=sweep)
         return self._decide(CONFIRM, "transit.confirm", record, sweep, signers, who, id)
 
-    def reject(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def reject(self, sweep: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Report that the bank refused a sweep: the money returns to the merchant. As `confirm`."""
         record = operations.reject(self._stores.new_id(), sent=sweep)
         return self._decide(REJECT, "transit.reject", record, sweep, signers, who, id)
 
     def _decide(
         self, action: str, duty: str, record: Array, sweep: int, signers: Sequence[Signer], who: int, id: int
-    ) -> Outcome:
+    ) -> IntentOutcome:
         found = self.get(sweep)
         self._people.require(who, duty, operator=found.operator)
         if found.state != SENT:
@@ -218,7 +218,9 @@ class Sweeps:
 
     # --- waterfalls ---
 
-    def link(self, account: int, bank_account: str, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def link(
+        self, account: int, bank_account: str, *, signers: Sequence[Signer], who: int, id: int = 0
+    ) -> IntentOutcome:
         """Send the excess over a wallet's limit to its holder's bank account, after this call. The operator signs.
 
         `bank_account` is stored encrypted under the holder's key.
@@ -240,7 +242,7 @@ class Sweeps:
         outcome.require_created(f"wallet {ids.format(account)} has no waterfall")
         return outcome
 
-    def unlink(self, account: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def unlink(self, account: int, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """End the waterfall of a wallet: payments that exceed its limit are then refused. The operator signs."""
         wallet = self._directory.require_open(account)
         self._people.require(who, "wallet.class", operator=wallet.operator)

@@ -19,7 +19,7 @@ from sycee.core.errors import UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records import operations
 from sycee.core.records.layout import Kind, TransitState
-from sycee.database.actions import Draft, LedgerOnly, Outcome
+from sycee.database.actions import Draft, IntentOutcome, LedgerOnly
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -103,18 +103,18 @@ class Waterfalls:
         holder = self._directory.holder_of(excess.wallet)
         return bank_account_of(self._stores.engine, self._register, excess.wallet, holder, access)
 
-    def confirm(self, excess: Excess, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def confirm(self, excess: Excess, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Report that the bank paid an excess to the holder: the money is in the operator's vault. Operator 0 signs.
 
         `id`: of the intent; the same id again returns the first outcome.
         """
         return self._decide(CONFIRM, excess, signers, who, id)
 
-    def reject(self, excess: Excess, *, signers: Sequence[Signer], who: int, id: int = 0) -> Outcome:
+    def reject(self, excess: Excess, *, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
         """Report that the bank refused it: the money returns to the wallet, above its limit. As `confirm`."""
         return self._decide(REJECT, excess, signers, who, id)
 
-    def _decide(self, action: str, excess: Excess, signers: Sequence[Signer], who: int, id: int) -> Outcome:
+    def _decide(self, action: str, excess: Excess, signers: Sequence[Signer], who: int, id: int) -> IntentOutcome:
         is_confirmed = action == CONFIRM
         duty = "transit.confirm" if is_confirmed else "transit.reject"
         self._people.require(who, duty, operator=excess.operator)

@@ -33,7 +33,7 @@ from sycee.core.errors import UnavailableError
 from sycee.database.transactions import write
 from sycee.identity.tables import PERSONS
 from sycee.server.auth import jwks
-from sycee.server.auth.caller import Caller, Kind
+from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.auth.clients import Clients
 from sycee.server.auth.dpop import Proofs
 from sycee.server.auth.refusals import NotAuthenticated, TooManyRequests
@@ -67,7 +67,7 @@ def test_a_client_receives_a_token_and_uses_it(shared: Office, algorithm: str) -
         "expires_in": 300,
         "scope": "read write",
     }
-    expected = Caller(Kind.MACHINE, ADDRESS, NORTH, ids.parse(machine.client), 2, frozenset({"read", "write"}))
+    expected = Caller(CallerKind.MACHINE, ADDRESS, NORTH, ids.parse(machine.client), 2, frozenset({"read", "write"}))
     token = answer["access_token"]
     assert call(shared, machine, token) == expected
     query = machine.proof(method="GET", url="https://BANK.example:443/v1/wallets?cursor=1#top", token=token)
@@ -186,7 +186,7 @@ def test_a_token_ends_exactly(shared: Office) -> None:
     machine = shared.machine()
     used, unused = shared.token(machine), shared.token(machine)
     shared.advance(299)
-    assert call(shared, machine, used).kind is Kind.MACHINE
+    assert call(shared, machine, used).kind is CallerKind.MACHINE
     shared.advance(1)
     for token in (used, unused):
         refused(lambda token=token: call(shared, machine, token))

@@ -181,7 +181,7 @@ def test_events_of_registers_follow_those_of_the_ledger(town: Town) -> None:
 
 
 def caller(town: Town, who: int, operator: int | None = None) -> Caller:
-    kind = callers.Kind.PERSON if operator is None else callers.Kind.MACHINE
+    kind = callers.CallerKind.PERSON if operator is None else callers.CallerKind.MACHINE
     return Caller(kind, "127.0.0.1", who, client=operator or 0, operator=operator)
 
 
@@ -207,7 +207,7 @@ def test_each_role_sees_its_own_events(town: Town) -> None:
     assert seen_by(town, caller(town, town.north, operator=3), page) == []
     assert seen_by(town, caller(town, maker, operator=2), page) == [], "a program of an operator is no officer"
     assert seen_by(town, caller(town, person(town.bank, DESK)), page) == []
-    assert seen_by(town, Caller(callers.Kind.ANONYMOUS, "127.0.0.1"), page) == []
+    assert seen_by(town, Caller(callers.CallerKind.ANONYMOUS, "127.0.0.1"), page) == []
 
 
 def test_the_payer_of_a_bulk_file_and_its_operator_see_the_end(town: Town) -> None:

@@ -23,7 +23,7 @@ from sycee.core import ids
 from sycee.core.errors import UnavailableError
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
-from sycee.server.auth.caller import Caller, Kind
+from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.events import streams
 from sycee.server.events.feed import START, Cursor, Page
 from sycee.server.events.hub import Hub
@@ -199,7 +199,7 @@ def test_nobody_follows_without_a_login_or_too_often(place: Place) -> None:
 
 def test_the_server_has_a_number_of_streams() -> None:
     slots = StreamSlots(most=2, per_caller=1)
-    one, two, three = (Caller(Kind.PERSON, "192.0.2.1", person) for person in (1, 2, 3))
+    one, two, three = (Caller(CallerKind.PERSON, "192.0.2.1", person) for person in (1, 2, 3))
     free = slots.take(one)
     with pytest.raises(Problem, match="the maximum") as refusal:
         slots.take(one)
@@ -255,7 +255,7 @@ def test_a_reader_that_takes_nothing_is_left(place: Place, monkeypatch: pytest.M
                 await blocked.wait()  # as uvicorn does while the reader's buffers are full
             sent.append(message.get("body", b""))
 
-        scope = scope_of(place.town.bank, Caller(Kind.PERSON, "192.0.2.1", person(place.town.bank, ANN)))
+        scope = scope_of(place.town.bank, Caller(CallerKind.PERSON, "192.0.2.1", person(place.town.bank, ANN)))
 
         async def refresh() -> Scope:
             return scope
@@ -282,7 +282,7 @@ def test_streams_of_equal_scopes_share_the_text_of_a_page(place: Place, monkeypa
     monkeypatch.setattr(streams, "events_text", counted)
     count = streams.SMALL_PAGE + 1
     bank, town = place.town.bank, place.town
-    callers = [Caller(Kind.PERSON, "192.0.2.1", each) for each in (person(bank, ANN), town.holder(town.leo))]
+    callers = [Caller(CallerKind.PERSON, "192.0.2.1", each) for each in (person(bank, ANN), town.holder(town.leo))]
     sent: dict[int, bytes] = {}
 
     async def follow(hub: Hub, at: int) -> None:

@@ -57,7 +57,7 @@ class Trial:
 
     city: City
     people: int
-    population: int  # persons that the city stands for
+    population: int  # persons that the city represents
     _places: dict[bytes, Place]
 
     @staticmethod

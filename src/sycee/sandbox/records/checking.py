@@ -31,21 +31,21 @@ Arguments = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of record: its name, the digest of the code that makes it now, and how it is made again."""
+class RecordKind:
+    """A kind of record: its name, the code that computes it, and the function that computes it again."""
 
     name: str
     code: tuple[str, ...]  # folders and files of the package
-    again: Callable[[Arguments, Inputs, Bars], dict[str, Any]]
+    compute: Callable[[Arguments, Inputs, Bars], dict[str, Any]]
 
 
-KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+KINDS: Final[Mapping[str, RecordKind]] = MappingProxyType(
     {
-        comparing.FORMAT: Kind("comparison", comparing.COMPARISON_CODE, making.comparison),
-        provenance.FORMAT: Kind("posterior", making.FIT_CODE, lambda *given: making.fit(*given).record),
-        predicting.FORMAT: Kind("prediction", predicting.CODE, making.prediction),
-        making.RUN_FORMAT: Kind("run", making.RUN_CODE, making.run_again),
-        making.SCORES_FORMAT: Kind(
+        comparing.FORMAT: RecordKind("comparison", comparing.COMPARISON_CODE, making.comparison),
+        provenance.FORMAT: RecordKind("posterior", making.FIT_CODE, lambda *given: making.fit(*given).record),
+        predicting.FORMAT: RecordKind("prediction", predicting.CODE, making.prediction),
+        making.RUN_FORMAT: RecordKind("run", making.RUN_CODE, making.run_again),
+        making.SCORES_FORMAT: RecordKind(
             "scores", making.SCORES_CODE, lambda arguments, inputs, _: making.scores(arguments, inputs)[0]
         ),
     }
@@ -128,7 +128,7 @@ def check(path: Path, folders: Sequence[Path], bars: Bars, *, rerun: bool = Fals
     try:
         again = None
         if rerun and all(each.is_equal for each in checks if each.of != CODE):
-            again = kind.again(stored["arguments"], Inputs(places), bars)
+            again = kind.compute(stored["arguments"], Inputs(places), bars)
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{path} has arguments that no command writes: {error}", hint=_AGAIN) from error
     found = None if again is None else tuple(record.differences(stored, again, NOT_COMPARED))

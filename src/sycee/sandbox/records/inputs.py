@@ -91,7 +91,7 @@ class Inputs:
         return city
 
     def digest(self, role: str, name: str) -> str | None:
-        """Return the digest of a file as it is now, None if there is none."""
+        """Return the digest of the file's present content, None if there is no file."""
         place = self.place(role, name)
         return None if place is None else _digest(role, place)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Kind(StrEnum):
+class CallerKind(StrEnum):
     """How a caller was authenticated."""
 
     ANONYMOUS = "anonymous"
@@ -31,7 +31,7 @@ class Caller:
     - `address`: network address of the sender.
     """
 
-    kind: Kind
+    kind: CallerKind
     address: str
     person: int = 0
     client: int = 0
@@ -41,7 +41,7 @@ class Caller:
     @property
     def signed_in(self) -> bool:
         """Whether the caller is known."""
-        return self.kind is not Kind.ANONYMOUS
+        return self.kind is not CallerKind.ANONYMOUS
 
     def may(self, scope: str) -> bool:
         """Return whether the caller has a scope."""

@@ -14,7 +14,7 @@ from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.database.transactions import write
 from sycee.identity.tables import PERSONS, SHREDDED
 from sycee.server.auth import oidc, sessions
-from sycee.server.auth.caller import SCOPES, WRITE, Caller, Kind
+from sycee.server.auth.caller import SCOPES, WRITE, Caller, CallerKind
 from sycee.server.auth.clients import Clients
 from sycee.server.auth.dpop import Proofs
 from sycee.server.auth.invitations import Invitations
@@ -96,21 +96,21 @@ class Authentication:
                 return self._machine(method, path, authorization, proofs, address)
         token = self.sessions.token_in(cookies)
         if not token:
-            return Caller(Kind.ANONYMOUS, address)
+            return Caller(CallerKind.ANONYMOUS, address)
         self.sessions.require_own_origin(method, headers)
         # Not counted as a failure: browsers send the cookie of a session that has ended, and nobody guesses 256 bits.
         try:
             person = await run(self.sessions.person_of, token)
         except NotAuthenticated as error:
             raise NotAuthenticated("", cookie=self.sessions.ended_cookie()) from error
-        return Caller(Kind.PERSON, address, int(person), scopes=frozenset(SCOPES))
+        return Caller(CallerKind.PERSON, address, int(person), scopes=frozenset(SCOPES))
 
     def require_still(self, caller: Caller, cookies: Mapping[str, str]) -> None:
         """Raise NotAuthenticated if the caller of a long answer lost access since its request.
 
         It is no use of a session, which would otherwise not become idle while the answer lasts.
         """
-        if caller.kind is Kind.PERSON:
+        if caller.kind is CallerKind.PERSON:
             self.sessions.person_of(self.sessions.token_in(cookies), is_use=False)
         elif self.clients.active(caller.client) is None:
             raise NotAuthenticated

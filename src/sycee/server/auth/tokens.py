@@ -19,7 +19,7 @@ from sycee.core import ids
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
 from sycee.server.auth import jwks
-from sycee.server.auth.caller import Caller, Kind
+from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.auth.clients import Client, Clients
 from sycee.server.auth.dpop import Proofs
 from sycee.server.auth.refusals import NotAuthenticated
@@ -104,7 +104,12 @@ class Tokens:
                 raise
             raise NotAuthenticated("invalid_token") from error
         return Caller(
-            Kind.MACHINE, address, client.person, client.id, client.operator, frozenset(claims["scope"].split(" "))
+            CallerKind.MACHINE,
+            address,
+            client.person,
+            client.id,
+            client.operator,
+            frozenset(claims["scope"].split(" ")),
         )
 
     # --- checks ---

@@ -17,7 +17,7 @@ from sycee.core.keys import PublicKey, SigningKey
 from sycee.database.events import EventKind, record_event
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
-from sycee.server.auth.caller import Caller, Kind
+from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.events.feed import Cursor
 from sycee.server.events.kinds import NAMES
 from sycee.server.events.sender import check_url
@@ -50,7 +50,7 @@ class Webhook:
     @property
     def caller(self) -> Caller:
         """Return the caller for whom events are chosen: the program that registered the webhook."""
-        return Caller(Kind.MACHINE, "", self.person, self.client, self.operator)
+        return Caller(CallerKind.MACHINE, "", self.person, self.client, self.operator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Webhooks:
 
         Raises UsageError for a caller that is no program, a wrong URL or type, and too many webhooks.
         """
-        if caller.kind is not Kind.MACHINE:
+        if caller.kind is not CallerKind.MACHINE:
             raise UsageError("a webhook belongs to a program", hint="register it with the program's access token")
         check_url(url)
         if unknown := sorted(set(types) - set(NAMES)):

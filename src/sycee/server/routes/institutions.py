@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1", tags=["institutions"])
 OWNERS_MAX: Final = 100
 Kind = Literal["issuer", "operator", "merchant", "auditor"]
 State = Literal["applied", "approved", "active", "leaving", "left", "refused"]
-Outcome = Literal["passed", "failed"]
+CheckOutcome = Literal["passed", "failed"]
 
 
 class Owner(Body):
@@ -72,14 +72,14 @@ class CheckBody(ActionBody):
     """The outcome of one check."""
 
     check: Literal["papers", "owners"]
-    outcome: Outcome
+    outcome: CheckOutcome
 
 
 class MerchantCheckBody(ActionBody):
     """The outcome of one check of a merchant."""
 
     check: Literal["papers", "owners", "settlement"]
-    outcome: Outcome
+    outcome: CheckOutcome
 
 
 class Entered(Body):
@@ -110,7 +110,7 @@ class ShownInstitution(ListedInstitution):
 
     participant: str
     made: str
-    checks: dict[str, Outcome]
+    checks: dict[str, CheckOutcome]
     checks_needed: tuple[str, ...]
     settlement: Literal["none", "stated", "verified"]
 

@@ -13,7 +13,7 @@ from sycee.core import ids
 from sycee.core.keys import PublicKey
 from sycee.core.timestamps import utc_text
 from sycee.life.actions import GUARD, LIFT_ORDER, RECOVER
-from sycee.life.rules import Kind
+from sycee.life.rules import LifeEventKind
 from sycee.life.service import COURT_ORDER, DECEASED, DORMANT
 from sycee.personal.access import Access, Reason
 from sycee.server import access, paging
@@ -213,7 +213,7 @@ async def record_death(person: PathId, body: DeathBody, caller: TheCaller, runti
 )  # fmt: skip
 async def release_estate(wallet: PathId, body: EndBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Lift the block for the estate. The operator signs."""
-    return await runtime.run(_release, runtime, wallet, body, caller, Kind.DECEASED)
+    return await runtime.run(_release, runtime, wallet, body, caller, LifeEventKind.DECEASED)
 
 
 @operation(
@@ -263,7 +263,7 @@ async def mark_dormant(wallet: PathId, body: ActionBody, caller: TheCaller, runt
 )  # fmt: skip
 async def end_dormancy(wallet: PathId, body: EndBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Lift the block of a dormant wallet. The operator signs."""
-    return await runtime.run(_release, runtime, wallet, body, caller, Kind.DORMANT)
+    return await runtime.run(_release, runtime, wallet, body, caller, LifeEventKind.DORMANT)
 
 
 @operation(
@@ -316,7 +316,7 @@ async def propose_guardian(person: PathId, body: GuardianBody, caller: TheCaller
     return await runtime.perform(GUARD, caller.person, body, work, place={"person": person})
 
 
-def _release(runtime: TheRuntime, wallet: str, body: EndBody, caller: TheCaller, kind: Kind) -> JSONResponse:
+def _release(runtime: TheRuntime, wallet: str, body: EndBody, caller: TheCaller, kind: LifeEventKind) -> JSONResponse:
     bank = runtime.bank
 
     def work(signatures: Signatures) -> dict[str, Any]:

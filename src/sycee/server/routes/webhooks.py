@@ -13,7 +13,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.timestamps import exact_text
 from sycee.server import access
-from sycee.server.auth.caller import Caller, Kind
+from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.events.delivery import Delivery
 from sycee.server.events.feed import Cursor
 from sycee.server.events.kinds import NAMES
@@ -158,9 +158,9 @@ def _own(caller: Caller, webhook: Webhook | None) -> Webhook:
 
 def _is_own(caller: Caller, webhook: Webhook) -> bool:
     """Return whether a webhook is the program's, or of a program of the person."""
-    if caller.kind is Kind.MACHINE:
+    if caller.kind is CallerKind.MACHINE:
         return caller.client == webhook.client
-    return caller.kind is Kind.PERSON and caller.person == webhook.person
+    return caller.kind is CallerKind.PERSON and caller.person == webhook.person
 
 
 def _state(webhook: Webhook) -> WebhookState:
@@ -194,7 +194,7 @@ async def register_webhook(request: Request, runtime: TheRuntime, caller: TheCal
 
     The URL is https, and its host has addresses of the public internet only.
     """
-    if caller.kind is not Kind.MACHINE:
+    if caller.kind is not CallerKind.MACHINE:
         raise Problem("not-permitted", "a webhook belongs to a program", hint="use the program's access token")
     hub, webhooks = request.app.state.hub, _webhooks(request)
     asked = Cursor.parse(body.after) if body.after else None
