@@ -41,12 +41,12 @@ def freeze_and_draw(setting: Setting) -> Iterator[tuple[Timing, Timing]]:
     found: list[draw.Winners] = []
 
     def step(_: int) -> None:
-        frozen = draw.freeze(None, "benchmark", rule, entries, frozen_at_ns=FROZEN_NS)
-        found.append(draw.draw(frozen, draw.replay_beacon(1, frozen.announcement)))
+        frozen = draw.freeze_list(None, "benchmark", rule, entries, frozen_at_ns=FROZEN_NS)
+        found.append(draw.draw_winners(frozen, draw.replay_beacon(1, frozen.announcement)))
 
     setting.say("warming up")
     few = draw.Entries(entries.documents[:1000], entries.phones[:1000], entries.salts[:1000])
-    draw.freeze(None, "benchmark", rule, few, frozen_at_ns=FROZEN_NS)
+    draw.freeze_list(None, "benchmark", rule, few, frozen_at_ns=FROZEN_NS)
     for _ in range(setting.repeats):
         setting.say("measuring")
         timing = timed([0], step, count)

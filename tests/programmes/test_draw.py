@@ -44,8 +44,8 @@ def drawn(
     folder: Path | None, count: int = 100, strata: tuple[Stratum, ...] = ONE
 ) -> tuple[Entries, FrozenList, draw.Winners]:
     entries = people(count, strata)
-    frozen = draw.freeze(folder, "test", make_rule(strata), entries, frozen_at_ns=FROZEN_NS)
-    return entries, frozen, draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
+    frozen = draw.freeze_list(folder, "test", make_rule(strata), entries, frozen_at_ns=FROZEN_NS)
+    return entries, frozen, draw.draw_winners(frozen, draw.replay_beacon(1, frozen.announcement))
 
 
 # --- computation --------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_folder_and_memory_give_the_same(tmp_path: Path) -> None:
     _, in_memory, second = drawn(None, 500)
     assert in_folder.announcement == in_memory.announcement
     assert np.array_equal(first.index, second.index)
-    third = draw.draw(tmp_path, first.beacon)
+    third = draw.draw_winners(tmp_path, first.beacon)
     assert np.array_equal(first.index, third.index)
     assert third.entries is None
 
@@ -143,10 +143,10 @@ def test_progress_counts_hashes(tmp_path: Path) -> None:
     def progress(done: int, total: int) -> None:
         calls.append((done, total))
 
-    frozen = draw.freeze(tmp_path, "test", make_rule(), people(999), frozen_at_ns=FROZEN_NS, progress=progress)
+    frozen = draw.freeze_list(tmp_path, "test", make_rule(), people(999), frozen_at_ns=FROZEN_NS, progress=progress)
     assert calls[-1] == (999 + 2 * 999 - 1, 999 + 2 * 999 - 1)
     assert calls == sorted(calls)
-    draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
+    draw.draw_winners(frozen, draw.replay_beacon(1, frozen.announcement))
     calls.clear()
     draw.verify(tmp_path, progress=progress)
     assert calls[-1] == (3 * 999 - 1, 3 * 999 - 1)
@@ -163,19 +163,21 @@ def test_fresh_salts_differ() -> None:
 
 def test_an_announcement_is_never_replaced(tmp_path: Path) -> None:
     entries = people(50)
-    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
+    draw.freeze_list(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)  # an equal announcement is accepted
+    draw.freeze_list(
+        tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS
+    )  # an equal announcement is accepted
     with pytest.raises(UsageError, match="published already, with other content"):
-        draw.freeze(tmp_path, "test", make_rule(), people(50, seed=2), frozen_at_ns=FROZEN_NS)
+        draw.freeze_list(tmp_path, "test", make_rule(), people(50, seed=2), frozen_at_ns=FROZEN_NS)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_beacon_is_never_replaced(tmp_path: Path) -> None:
     _, frozen, winners = drawn(tmp_path)
-    draw.draw(frozen, winners.beacon)
+    draw.draw_winners(frozen, winners.beacon)
     with pytest.raises(UsageError, match="published already"):
-        draw.draw(frozen, replace(winners.beacon, value=bytes(32)))
+        draw.draw_winners(frozen, replace(winners.beacon, value=bytes(32)))
 
 
 @pytest.mark.parametrize(
@@ -188,18 +190,18 @@ def test_a_beacon_is_never_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_announced_beacon_draws(change: dict[str, object], message: str) -> None:
-    frozen = draw.freeze(None, "test", make_rule(), people(30), frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze_list(None, "test", make_rule(), people(30), frozen_at_ns=FROZEN_NS)
     beacon = draw.replay_beacon(1, frozen.announcement)
     with pytest.raises(UsageError, match=message):
-        draw.draw(frozen, replace(beacon, **change))  # type: ignore[arg-type]
+        draw.draw_winners(frozen, replace(beacon, **change))  # type: ignore[arg-type]
 
 
 def test_a_synthetic_beacon_is_refused_for_a_real_source() -> None:
-    frozen = draw.freeze(None, "test", make_rule(source="drand"), people(30), frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze_list(None, "test", make_rule(source="drand"), people(30), frozen_at_ns=FROZEN_NS)
     assert not frozen.announcement.synthetic
     with pytest.raises(UsageError, match="synthetic is True, but False was announced"):
-        draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
-    assert len(draw.draw(frozen, Beacon("drand", 7, bytes(32))).index) == 20
+        draw.draw_winners(frozen, draw.replay_beacon(1, frozen.announcement))
+    assert len(draw.draw_winners(frozen, Beacon("drand", 7, bytes(32))).index) == 20
 
 
 def test_impossible_lists_are_refused() -> None:
@@ -220,7 +222,7 @@ def test_impossible_lists_are_refused() -> None:
         (entries, (Stratum("a,b", 1),), FROZEN_NS, "not a name for a stratum"),
     ):
         with pytest.raises(UsageError, match=message):
-            draw.freeze(None, "test", make_rule(strata), each, frozen_at_ns=frozen_at_ns)
+            draw.freeze_list(None, "test", make_rule(strata), each, frozen_at_ns=frozen_at_ns)
 
 
 # --- tampering ----------------------------------------------------------------------------------------------------
@@ -365,19 +367,19 @@ def test_a_consistent_forgery_needs_the_announcement_from_outside(tmp_path: Path
     _, frozen, _ = drawn(tmp_path / "true")
     known = frozen.announcement.digest()
     assert draw.verify(tmp_path / "true", announced=known).ok
-    forged = draw.freeze(tmp_path / "forged", "test", make_rule(), people(100, seed=9), frozen_at_ns=FROZEN_NS)
-    draw.draw(forged, draw.replay_beacon(1, forged.announcement))
+    forged = draw.freeze_list(tmp_path / "forged", "test", make_rule(), people(100, seed=9), frozen_at_ns=FROZEN_NS)
+    draw.draw_winners(forged, draw.replay_beacon(1, forged.announcement))
     assert draw.verify(tmp_path / "forged").ok
     failed = [check.name for check in draw.verify(tmp_path / "forged", announced=known).checks if not check.passed]
     assert failed == ["announcement as known outside"]
 
 
 def test_a_damaged_list_is_not_drawn(tmp_path: Path) -> None:
-    frozen = draw.freeze(tmp_path, "test", make_rule(), people(40), frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze_list(tmp_path, "test", make_rule(), people(40), frozen_at_ns=FROZEN_NS)
     path = tmp_path / draw_files.ENTRIES
     path.write_bytes(flipped(3)(path.read_bytes()))
     with pytest.raises(IntegrityError, match="was announced"):
-        draw.draw(tmp_path, draw.replay_beacon(1, frozen.announcement))
+        draw.draw_winners(tmp_path, draw.replay_beacon(1, frozen.announcement))
 
 
 # --- a single entry -----------------------------------------------------------------------------------------------
@@ -418,7 +420,7 @@ def test_the_rank_of_an_entry_does_not_depend_on_the_published_tickets_of_others
 
 def test_an_entry_before_the_draw(tmp_path: Path) -> None:
     entries = people(10)
-    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
+    draw.freeze_list(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     result = draw.check_entry(tmp_path, *receipt(entries, 4))
     assert (result.ok, result.won, result.rank) == (True, None, None)
     assert [check.passed for check in result.checks] == [True, True, None, None]

@@ -58,9 +58,9 @@ def test_it_prints_digest_and_beacon_to_compare(tmp_path: Path, capsys: pytest.C
 
 
 def test_it_names_the_address_of_a_beacon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    frozen = draw.freeze(tmp_path, "test", make_rule(source="drand quicknet"), people(30), frozen_at_ns=FROZEN_NS)
+    frozen = draw.freeze_list(tmp_path, "test", make_rule(source="drand quicknet"), people(30), frozen_at_ns=FROZEN_NS)
     beacon = draw.Beacon("drand quicknet", 7, bytes(32))
-    draw.draw(frozen, beacon)
+    draw.draw_winners(frozen, beacon)
     code, out, _ = run(capsys, tmp_path)
     assert code == 0
     assert f'where  "randomness" in {beacon.address}\n' in out
@@ -124,7 +124,7 @@ def test_each_zone_hands_out_its_own_packets(tmp_path: Path, capsys: pytest.Capt
 
 def test_before_the_draw_the_list_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = people(10)
-    draw.freeze(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
+    draw.freeze_list(tmp_path, "test", make_rule(), entries, frozen_at_ns=FROZEN_NS)
     code, out, _ = run(capsys, tmp_path, "--receipt", write_receipt(tmp_path / "receipt.json", entries, 4))
     assert code == 0
     assert "your entry is in the list" in out

@@ -163,7 +163,7 @@ def test_one_person_in_two_strata_is_not_frozen() -> None:
         np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1], np.uint8),
     )
     with pytest.raises(UsageError, match="entries 3 and 10 are the same person"):
-        draw.freeze(None, "test", make_rule(THREE), both, frozen_at_ns=FROZEN_NS)
+        draw.freeze_list(None, "test", make_rule(THREE), both, frozen_at_ns=FROZEN_NS)
 
 
 def test_more_entries_than_the_specification_allows_are_refused(tmp_path: Path) -> None:
@@ -287,8 +287,8 @@ def test_a_stratum_where_few_win_gets_no_more_large_packets_than_its_share() -> 
     """Tickets of winners are small where few win, so an order by ticket would give all large packets to them."""
     entries = people(4_000, STRATA)
     entries = draw.Entries(entries.documents, entries.phones, entries.salts, (np.arange(4_000) >= 500).astype(np.uint8))
-    frozen = draw.freeze(None, "test", make_rule(STRATA), entries, frozen_at_ns=FROZEN_NS)
-    winners = draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
+    frozen = draw.freeze_list(None, "test", make_rule(STRATA), entries, frozen_at_ns=FROZEN_NS)
+    winners = draw.draw_winners(frozen, draw.replay_beacon(1, frozen.announcement))
     order = winners.packet_order(frozen.commitments, 2)
     assert abs(int((winners.stratum[order[:100]] == 1).sum()) - 20) < 15
 

@@ -227,7 +227,7 @@ def test_a_draw_that_was_killed_can_be_corrected(at: At, monkeypatch: pytest.Mon
     for who in persons:
         bank.programmes.bring_beacon(NAME, value=bytes(32), who=who)
     with monkeypatch.context() as killed:
-        killed.setattr(bank.programmes, "_drawn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        killed.setattr(bank.programmes, "_store_members", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             bank.programmes.draw(NAME, who=north)
     for who in persons:

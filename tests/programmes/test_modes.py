@@ -25,7 +25,7 @@ from sycee.programmes import draw, states
 from sycee.programmes.allotment import allot_split
 from sycee.programmes.definition import Programme, define
 from sycee.programmes.draw import Entries
-from sycee.programmes.drawing import parted
+from sycee.programmes.drawing import strata_by_packet_class
 
 NAME = "autumn-2026"
 CHECKER = Path(__file__).parents[2] / "tools" / "draw_checker.py"
@@ -90,7 +90,7 @@ def entries(count: int, strata: list[int] | None = None) -> Entries:
 
 @pytest.mark.parametrize(("count", "parts"), [(9, [2, 3]), (4, [2, 2]), (2, [2]), (1, [1])])
 def test_who_comes_first_gets_the_first_packets(count: int, parts: list[int]) -> None:
-    rule, listed = parted(programme(FIRST_COME), entries(count))
+    rule, listed = strata_by_packet_class(programme(FIRST_COME), entries(count))
     assert [each.name for each in rule.strata] == ["large", "small"][: len(parts)]
     assert listed.strata is not None
     assert np.bincount(listed.strata).tolist() == parts
@@ -98,12 +98,12 @@ def test_who_comes_first_gets_the_first_packets(count: int, parts: list[int]) ->
 
 
 def test_a_list_names_the_packet_of_each_entry() -> None:
-    rule, listed = parted(programme(LIST), entries(3, [1, 1, 1]))
+    rule, listed = strata_by_packet_class(programme(LIST), entries(3, [1, 1, 1]))
     assert ([each.name for each in rule.strata], listed.strata.tolist()) == (["small"], [0, 0, 0])  # type: ignore[union-attr]
     with pytest.raises(UsageError, match="3 entries for 2 packets of the class large"):
-        parted(programme(LIST), entries(3, [0, 0, 0]))
+        strata_by_packet_class(programme(LIST), entries(3, [0, 0, 0]))
     with pytest.raises(UsageError, match="do not name their packets"):
-        parted(programme(LIST), entries(3))
+        strata_by_packet_class(programme(LIST), entries(3))
 
 
 def split_as_written(made: Programme, holders: list[bytes], beacon: bytes, root: bytes) -> list[tuple[int, bytes]]:

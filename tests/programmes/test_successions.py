@@ -28,8 +28,8 @@ def made(folder: Path | None = None) -> tuple[draw.Entries, draw.FrozenList, dra
     entries = people(sum(SIZES), STRATA)
     strata = np.repeat(np.arange(3, dtype=np.uint8), SIZES)
     entries = draw.Entries(entries.documents, entries.phones, entries.salts, strata)
-    frozen = draw.freeze(folder, "test", make_rule(STRATA), entries, frozen_at_ns=FROZEN_NS)
-    return entries, frozen, draw.draw(frozen, draw.replay_beacon(1, frozen.announcement))
+    frozen = draw.freeze_list(folder, "test", make_rule(STRATA), entries, frozen_at_ns=FROZEN_NS)
+    return entries, frozen, draw.draw_winners(frozen, draw.replay_beacon(1, frozen.announcement))
 
 
 ENTRIES, FROZEN, WINNERS = made()

@@ -94,11 +94,11 @@ def conditions(bank: Bank, name: str, occurrence: int = 0, zone: str = "") -> tu
     return tuple(_conditions(bank, stored, found, _zone(bank, found, zone)))
 
 
-def _zone(bank: Bank, found: Occurrence, zone: str) -> ZoneState | None:
+def _zone(bank: Bank, occurrence: Occurrence, zone: str) -> ZoneState | None:
     """Return a zone, or the next one; None before the draw, without zones, and once all were dropped."""
-    if not states.is_at_least(found.state, states.DRAWN):
+    if not states.is_at_least(occurrence.state, states.DRAWN):
         return None
-    zones = bank.programmes.zones(found.programme, found.occurrence)
+    zones = bank.programmes.zones(occurrence.programme, occurrence.occurrence)
     return next((each for each in zones if (each.name == zone if zone else each.is_next)), None)
 
 
@@ -111,18 +111,20 @@ def _zone_conditions(bank: Bank, zone: ZoneState) -> Iterator[Condition]:
         yield Condition(f"zone {zone.name} has begun", has_begun, f"from {shown}")
 
 
-def _conditions(bank: Bank, stored: StoredProgramme, found: Occurrence, zone: ZoneState | None) -> Iterator[Condition]:
-    sealed = states.is_at_least(found.state, states.ALLOTTED)
+def _conditions(
+    bank: Bank, programme: StoredProgramme, occurrence: Occurrence, zone: ZoneState | None
+) -> Iterator[Condition]:
+    sealed = states.is_at_least(occurrence.state, states.ALLOTTED)
     yield Condition(
-        "terms signed", states.is_at_least(found.state, states.APPROVED), f"the occurrence is {found.state}"
+        "terms signed", states.is_at_least(occurrence.state, states.APPROVED), f"the occurrence is {occurrence.state}"
     )
-    yield Condition("cohort sealed", sealed, f"{found.members:,} members")
+    yield Condition("cohort sealed", sealed, f"{occurrence.members:,} members")
     if zone is not None:
         yield from _zone_conditions(bank, zone)
-    yield _funded(bank, stored, found, zone)
-    yield Condition("not halted", not stored.is_halted, stored.halt_reason or "no halt")
-    yield from _shops(bank, stored)
-    yield from _evidence(bank, stored)
+    yield _funded(bank, programme, occurrence, zone)
+    yield Condition("not halted", not programme.is_halted, programme.halt_reason or "no halt")
+    yield from _shops(bank, programme)
+    yield from _evidence(bank, programme)
     yield _day_closed(bank)
     problems = bank.check()
     yield Condition("books agree", not problems, problems[0] if problems else "database and ledger agree")
@@ -130,32 +132,32 @@ def _conditions(bank: Bank, stored: StoredProgramme, found: Occurrence, zone: Zo
     yield Condition("jobs run", not failing, f"{failing[0].name}: {failing[0].error}" if failing else "no job fails")
 
 
-def _funded(bank: Bank, stored: StoredProgramme, found: Occurrence, zone: ZoneState | None) -> Condition:
-    account = bank.stores.ledger.account(stored.funder)
+def _funded(bank: Bank, programme: StoredProgramme, occurrence: Occurrence, zone: ZoneState | None) -> Condition:
+    account = bank.stores.ledger.account(programme.funder)
     currency = bank.config.currency
-    is_filled = states.is_at_least(found.state, states.DROPPED) if zone is None else zone.frame is not None
+    is_filled = states.is_at_least(occurrence.state, states.DROPPED) if zone is None else zone.frame is not None
     if is_filled:
         return Condition("funder covered", True, "the money is in the packets")
-    needed = zone.minor if zone is not None else found.minor or stored.definition.budget_minor
+    needed = zone.minor if zone is not None else occurrence.minor or programme.definition.budget_minor
     detail = f"{money.format(account.balance, currency)} of {money.format(needed, currency)} {currency.code}"
     is_blocked = bool(account.blocks & Block.DEBIT)
     return Condition("funder covered", account.balance >= needed and not is_blocked, detail + ", blocked" * is_blocked)
 
 
-def _shops(bank: Bank, stored: StoredProgramme) -> Iterator[Condition]:
-    shops = bank.shops.list(stored.name)
+def _shops(bank: Bank, programme: StoredProgramme) -> Iterator[Condition]:
+    shops = bank.shops.list(programme.name)
     joined, waiting = (sum(each.state in chosen for each in shops) for chosen in ((JOINED,), (APPLIED, ACCEPTED)))
     yield Condition("shops joined", joined > 0 and not waiting, f"{joined:,} joined, {waiting:,} wait")
-    untested = len(bank.shops.untested(stored.name))
+    untested = len(bank.shops.untested(programme.name))
     detail = f"{quantity(untested, 'outlet')} took no payment yet" if joined else "no shop has joined"
     yield Condition("outlets tested", joined > 0 and not untested, detail)
 
 
-def _evidence(bank: Bank, stored: StoredProgramme) -> Iterator[Condition]:
+def _evidence(bank: Bank, programme: StoredProgramme) -> Iterator[Condition]:
     with reading(bank.stores.engine) as connection:
-        rows = connection.execute(sqlalchemy.select(EVIDENCE).where(EVIDENCE.c.programme == stored.name)).all()
+        rows = connection.execute(sqlalchemy.select(EVIDENCE).where(EVIDENCE.c.programme == programme.name)).all()
     found = {(row.kind, row.operator): row for row in rows}
-    for title, number in stored.operators.items():
+    for title, number in programme.operators.items():
         row = found.get((CONFORMANCE, number))
         detail = "no run is filed" if row is None else f"SHA-256 {row.digest[:16]}…"
         yield Condition(f"conformance of {title}", None if row is None else bool(row.passed), detail)

@@ -435,34 +435,34 @@ def dry_run_json(result: DryRun) -> dict[str, Any]:
     }
 
 
-def programme_json(stored: StoredProgramme) -> dict[str, Any]:
+def programme_json(programme: StoredProgramme) -> dict[str, Any]:
     """Return a programme as JSON."""
     return {
-        "name": stored.name,
-        "title": stored.definition.title,
-        "state": stored.state,
-        "digest": stored.digest,
-        "funder": ids.format(stored.funder),
-        "operators": dict(stored.operators),
-        "halted": stored.halt_reason if stored.is_halted else None,
+        "name": programme.name,
+        "title": programme.definition.title,
+        "state": programme.state,
+        "digest": programme.digest,
+        "funder": ids.format(programme.funder),
+        "operators": dict(programme.operators),
+        "halted": programme.halt_reason if programme.is_halted else None,
     }
 
 
-def occurrence_json(bank: Bank, found: Occurrence) -> dict[str, Any]:
+def occurrence_json(bank: Bank, occurrence: Occurrence) -> dict[str, Any]:
     """Return an occurrence with its figures as JSON."""
-    figures = bank.programmes.figures(found.programme, found.occurrence)
+    figures = bank.programmes.figures(occurrence.programme, occurrence.occurrence)
     return {
-        "occurrence": found.occurrence,
-        "date": found.date,
-        "state": found.state,
-        "next": _next(found),
-        "entries": found.entries,
-        "members": found.members,
-        "minor": found.minor,
-        "announcement": found.announcement,
-        "published": found.published_ns is not None,
-        "cohort": found.cohort,
-        "number": found.number,
+        "occurrence": occurrence.occurrence,
+        "date": occurrence.date,
+        "state": occurrence.state,
+        "next": _next(occurrence),
+        "entries": occurrence.entries,
+        "members": occurrence.members,
+        "minor": occurrence.minor,
+        "announcement": occurrence.announcement,
+        "published": occurrence.published_ns is not None,
+        "cohort": occurrence.cohort,
+        "number": occurrence.number,
         "claimed": figures.claimed,
         "dropped_minor": figures.dropped_minor,
         "spent_minor": figures.spent_minor,
@@ -480,15 +480,15 @@ def _step(folder: Path, name: str, key: KeyFiles, take: Any) -> int:
     return 0
 
 
-def _next(found: Occurrence) -> str:
+def _next(occurrence: Occurrence) -> str:
     from sycee.programmes.states import NEXT_STEPS
 
-    return NEXT_STEPS[found.state]
+    return NEXT_STEPS[occurrence.state]
 
 
-def _show_zones(bank: Bank, found: Occurrence) -> None:
+def _show_zones(bank: Bank, occurrence: Occurrence) -> None:
     currency = bank.config.currency
-    for each in bank.programmes.zones(found.programme, found.occurrence):
+    for each in bank.programmes.zones(occurrence.programme, occurrence.occurrence):
         state = f"dropped, frame {each.frame:,}" if each.frame is not None else "next" if each.is_next else "later"
         packets, amount = quantity(each.members, "packet"), f"{money.format(each.minor, currency)} {currency.code}"
         show(f"zone {each.name}: {packets}, {amount}, {state}")

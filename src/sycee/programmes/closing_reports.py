@@ -99,13 +99,13 @@ class ClosingReports:
             )
         return stored, found
 
-    def _parts(self, stored: StoredProgramme, found: Occurrence) -> list[tuple[str, NDArray[np.bool_]]]:
+    def _parts(self, programme: StoredProgramme, occurrence: Occurrence) -> list[tuple[str, NDArray[np.bool_]]]:
         """Return the members of each part of the published list, as masks in cohort order."""
-        folder = self._programmes.files_of(found)
+        folder = self._programmes.files_of(occurrence)
         frozen = draw.read_frozen(folder)
         if len(frozen.announcement.strata) == 1:
             return []
-        members = cohort.allotment_of(folder, stored.definition).members
+        members = cohort.allotment_of(folder, programme.definition).members
         listed = member_ids(frozen.commitments)
         place = {(int(each["low"]), int(each["high"])): at for at, each in enumerate(listed)}
         positions = np.array([place[int(each["low"]), int(each["high"])] for each in members], np.int64)
@@ -114,9 +114,11 @@ class ClosingReports:
             for stratum, span in frozen.announcement.spans()
         ]
 
-    def _claims(self, found: Occurrence, frame: int) -> list[tuple[int, int]]:
+    def _claims(self, occurrence: Occurrence, frame: int) -> list[tuple[int, int]]:
         """Return time and number of the claims that the ledger took up to a frame and whose outcome is stored."""
-        chosen = (INTENTS.c.action == CLAIM) & (INTENTS.c.state == DONE) & INTENTS.c.payload.in_(claim_payloads(found))
+        chosen = (
+            (INTENTS.c.action == CLAIM) & (INTENTS.c.state == DONE) & INTENTS.c.payload.in_(claim_payloads(occurrence))
+        )
         chosen &= INTENTS.c.frame <= frame
         query = sqlalchemy.select(INTENTS.c.frame, INTENTS.c.results).where(chosen)
         times = self._stores.ledger.sequencer.frame_times
@@ -127,9 +129,12 @@ class ClosingReports:
             ]
 
 
-def claim_payloads(found: Occurrence) -> list[str]:
+def claim_payloads(occurrence: Occurrence) -> list[str]:
     """Return the payloads that intents of an occurrence's claims may have: one for each attempt of its steps."""
-    return [canonical(payload_of(replace(found, attempt=attempt))).decode() for attempt in range(found.attempt + 1)]
+    return [
+        canonical(payload_of(replace(occurrence, attempt=attempt))).decode()
+        for attempt in range(occurrence.attempt + 1)
+    ]
 
 
 def _paid(state: LedgerState, accounts: Sequence[int], window: Window, times: Array) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ class Drafts:
         self._registry = registry
         self._directory = directory
         self._technical = technical
-        self._one_draw = threading.Lock()  # of the files of draws
+        self._draw_files_lock = threading.Lock()  # of the files of draws
         self._members: dict[int, tuple[Array, Array, Array]] = {}  # by programme on the ledger: see `Dropping`
         self.folder = folder
         self.exposure_max_minor = exposure_max_minor
@@ -103,12 +103,12 @@ class Drafts:
             chosen = sqlalchemy.select(PROGRAMMES).where(PROGRAMMES.c.name == found.name)
             earlier = connection.execute(chosen).one_or_none()
             if earlier is not None:
-                stored = programme_in(connection, found.name)
-                if (stored.digest, stored.funder, stored.operators) == (digest, funder, numbers):
+                programme = programme_in(connection, found.name)
+                if (programme.digest, programme.funder, programme.operators) == (digest, funder, numbers):
                     return
-                if stored.state != states.DRAFT:
+                if programme.state != states.DRAFT:
                     raise UsageError(
-                        f"the programme {found.name} is {stored.state}, with another file",
+                        f"the programme {found.name} is {programme.state}, with another file",
                         hint="a file is replaced only before its registration opens; give a new programme a new name",
                     )
                 connection.execute(PROGRAMMES.delete().where(PROGRAMMES.c.name == found.name))
@@ -147,48 +147,48 @@ class Drafts:
             programme_in(connection, name)
             return tuple(occurrences_in(connection, name))
 
-    def files_of(self, found: Occurrence) -> Path:
+    def files_of(self, occurrence: Occurrence) -> Path:
         """Return the folder with the published files of an occurrence; it exists from the freeze on."""
-        return self.folder / found.programme / found.date
+        return self.folder / occurrence.programme / occurrence.date
 
-    def ids_of(self, found: Occurrence) -> OccurrenceIds:
+    def ids_of(self, occurrence: Occurrence) -> OccurrenceIds:
         """Return the ids of the operations of an occurrence."""
-        return OccurrenceIds(self._stores.ledger.ledger_id, found.programme, found.date)
+        return OccurrenceIds(self._stores.ledger.ledger_id, occurrence.programme, occurrence.date)
 
-    def _pair(self, name: str, occurrence: int) -> tuple[StoredProgramme, Occurrence]:
+    def _programme_and_occurrence(self, name: str, occurrence: int) -> tuple[StoredProgramme, Occurrence]:
         """Return a programme and one of its occurrences. Raises NotFound if there is none."""
         with reading(self._stores.engine) as connection:
             return programme_in(connection, name), occurrence_in(connection, name, occurrence)
 
     def _change(
-        self, found: Occurrence, state: str, data: Mapping[str, Any],
+        self, occurrence: Occurrence, state: str, data: Mapping[str, Any],
         check: Callable[[Connection, Occurrence], None] | None = None, **values: Any,
     ) -> Occurrence:  # fmt: skip
         """Change the state of an occurrence in a separate transaction, and return it.
 
-        `check` raises what prevents the change. Raises UsageError unless the occurrence is as it was found, or has the
-        new state already.
+        `check` runs in the transaction and raises an error to prevent the change. Raises UsageError if the stored state
+        does not permit the new one. An occurrence that already has the new state is not changed.
         """
 
         def change(connection: Connection) -> Occurrence:
-            now = occurrence_in(connection, found.programme, found.occurrence)
-            if now.state != state:
+            latest = occurrence_in(connection, occurrence.programme, occurrence.occurrence)
+            if latest.state != state:
                 if check is not None:
-                    check(connection, now)
-                states.require_change(now.title, now.state, state)
-                change_state(connection, self._stores.clock, now, state, data, **values)
+                    check(connection, latest)
+                states.require_change(latest.title, latest.state, state)
+                change_state(connection, self._stores.clock, latest, state, data, **values)
                 if state in states.FINISHED:
-                    self._finish(connection, programme_in(connection, found.programme), state)
-            return occurrence_in(connection, found.programme, found.occurrence)
+                    self._finish(connection, programme_in(connection, occurrence.programme), state)
+            return occurrence_in(connection, occurrence.programme, occurrence.occurrence)
 
         return write(self._stores.engine, change)
 
-    def _finish(self, connection: Connection, stored: StoredProgramme, state: str) -> None:
+    def _finish(self, connection: Connection, programme: StoredProgramme, state: str) -> None:
         """Give a programme its last state if all of its occurrences ended, and none follows."""
-        found = occurrences_in(connection, stored.name)
-        if all(each.state in states.FINISHED for each in found) and not follows(connection, self._stores, stored):
+        found = occurrences_in(connection, programme.name)
+        if all(each.state in states.FINISHED for each in found) and not follows(connection, self._stores, programme):
             values = {"state": state, "changed_ns": read_ns(self._stores.clock)}
-            connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.name == stored.name).values(values))
+            connection.execute(PROGRAMMES.update().where(PROGRAMMES.c.name == programme.name).values(values))
 
     # --- checks ---
 

@@ -89,7 +89,7 @@ class Winners:
         return draw_rule.packet_order(self.beacon.value, self.announcement.root, commitments[self.index])
 
 
-def freeze(
+def freeze_list(
     folder: Path | None,
     programme: str,
     rule: DrawRule,
@@ -162,7 +162,7 @@ def read_frozen(folder: Path, *, progress: Progress | None = None) -> FrozenList
     return FrozenList(announcement, commitments, None, folder)
 
 
-def draw(source: Path | FrozenList, beacon: Beacon, *, progress: Progress | None = None) -> Winners:
+def draw_winners(source: Path | FrozenList, beacon: Beacon, *, progress: Progress | None = None) -> Winners:
     """Find the winners of a frozen list, given or read from a folder; in a folder publish beacon, tickets and winners.
 
     Raises UsageError if the beacon is not the announced one, or another one was published.

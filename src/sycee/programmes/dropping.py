@@ -79,33 +79,33 @@ class Dropping(Terms):
         `progress(done, total)` counts members. Raises UsageError before the terms are signed, and IntegrityError if the
         files lead to another cohort than the signed one.
         """
-        stored, found = self._pair(name, occurrence)
-        self._people.require(who, ALLOT, operator=stored.operator)
-        if states.is_at_least(found.state, states.ALLOTTED):
-            return found
-        stored.require_running()
-        states.require_change(found.title, found.state, states.ALLOTTED)
-        allotment = self._approved(stored, found)
-        payload, size = payload_of(found), int(allotment.members.size)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        self._people.require(who, ALLOT, operator=programme.operator)
+        if states.is_at_least(current.state, states.ALLOTTED):
+            return current
+        programme.require_running()
+        states.require_change(current.title, current.state, states.ALLOTTED)
+        allotment = self._approved(programme, current)
+        payload, size = payload_of(current), int(allotment.members.size)
         with self._stores.ledger.sequencer.reading() as state:
-            filled = int(state.tables.programmes["filled"][_number(found)])
-        numbered = self.ids_of(found).many("members", operations.add_members_records(size))
+            filled = int(state.tables.programmes["filled"][_number(current)])
+        numbered = self.ids_of(current).many("members", operations.add_members_records(size))
         starts = range(0, numbered.size, INTENT_RECORDS_MAX)
-        intents = self.ids_of(found).many("members intent", len(starts))
+        intents = self.ids_of(current).many("members intent", len(starts))
         for start, intent in zip(starts, intents, strict=True):
             done = min((start + INTENT_RECORDS_MAX) * MEMBERS_PER_RECORD_MAX, size)
             if done <= filled:  # the ledger has these members: their intent was done
                 continue
-            made, id = _member_records(found, allotment, numbered, start), ids.to_int(intent)
+            made, id = _member_records(current, allotment, numbered, start), ids.to_int(intent)
             if start * MEMBERS_PER_RECORD_MAX < filled:  # some parts of an intent were done: another has the others
                 made = made[made["first"] >= filled]
-                id = self.ids_of(found).one(f"members intent {start} from {filled}")
+                id = self.ids_of(current).one(f"members intent {start} from {filled}")
             draft = Draft(ALLOT, made, payload, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
             self._perform([draft], "the cohort was not added")
             if progress is not None:
                 progress(done, size)
-        seal = self.seal_record(found)
-        id = self.ids_of(found).one("seal intent", attempt=found.attempt)
+        seal = self.seal_record(current)
+        id = self.ids_of(current).one("seal intent", attempt=current.attempt)
         sealing = {**payload, "seal": ids.format(ids.of_record(seal[0], "id"))}
         self._perform([Draft(SEAL, seal, sealing, who=who, signers=signers, id=id)], "the cohort was not sealed")
         return self.occurrence(name, occurrence)
@@ -119,31 +119,31 @@ class Dropping(Terms):
         UsageError before the seal, while the programme is halted, if the funder has too little money, and if the
         exposure would exceed its maximum; BusyError during another drop of the funder; Refused with the ledger's code.
         """
-        stored, found = self._pair(name, occurrence)
-        self._people.require(who, DROP, operator=stored.operator)
-        if states.is_at_least(found.state, states.DROPPED):
-            return found
-        stored.require_running()
-        states.require_change(found.title, found.state, states.DROPPED)
-        self.check_exposure(found, found.minor)
-        shares = self._approved_shares(stored, found)
-        payload = payload_of(found) | {"expires_ns": stored.on(found).expires_ns}
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        self._people.require(who, DROP, operator=programme.operator)
+        if states.is_at_least(current.state, states.DROPPED):
+            return current
+        programme.require_running()
+        states.require_change(current.title, current.state, states.DROPPED)
+        self.check_exposure(current, current.minor)
+        shares = self._approved_shares(programme, current)
+        payload = payload_of(current) | {"expires_ns": programme.on(current).expires_ns}
         zone = shares[0].zone
         if zone:
-            self.check_zone_time(stored, found, zone)
+            self.check_zone_time(programme, current, zone)
             payload["zone"] = zone
         chosen = [each for each in shares if each.zone == zone]
-        self.check_funded(stored, found, chosen)
-        made = self.drop_records(found, shares, zone)
-        id = self.ids_of(found).one("drop intent", attempt=found.attempt)
+        self.check_funded(programme, current, chosen)
+        made = self.drop_records(current, shares, zone)
+        id = self.ids_of(current).one("drop intent", attempt=current.attempt)
 
         def before(connection: Connection) -> None:
             # Another person may have cancelled or halted since: from here on, the pending intent refuses a cancel.
             programme_in(connection, name).require_running()
             now = occurrence_in(connection, name, occurrence)
             states.require_change(now.title, now.state, states.DROPPED)
-            require_no_drop_of(connection, stored.funder)
-            self.check_funded(stored, found, chosen)  # after a drop that ended meanwhile
+            require_no_drop_of(connection, programme.funder)
+            self.check_funded(programme, current, chosen)  # after a drop that ended meanwhile
 
         draft = Draft(DROP, made, payload, who=who, signers=signers, before=before, id=id, parts=parts.sizes_of(made))
         self._perform([draft], "the drop was refused")
@@ -172,18 +172,18 @@ class Dropping(Terms):
 
         Return the outcomes of up to 8,000 claims each. `id`: of the intent of a single part.
         """
-        stored, found = self._pair(name, occurrence)
+        programme, current = self._programme_and_occurrence(name, occurrence)
         if id and (earlier := self._stores.intents.outcome(id, CLAIM)) is not None:
             return [earlier]
-        stored.require_running()
-        if found.state != states.DROPPED or found.number is None:
+        programme.require_running()
+        if current.state != states.DROPPED or current.number is None:
             raise UsageError(
-                f"{found.title} is {found.state}: packets are claimed once they are dropped",
-                hint=f"the next step: {states.NEXT_STEPS[found.state]}",
+                f"{current.title} is {current.state}: packets are claimed once they are dropped",
+                hint=f"the next step: {states.NEXT_STEPS[current.state]}",
             )
-        places = self._places(found, [each.member for each in claims])
+        places = self._places(current, [each.member for each in claims])
         for each in claims:
-            self._check_claim(stored, found, each, who)
+            self._check_claim(programme, current, each, who)
         parts = []
         for start in range(0, len(claims), INTENT_RECORDS_MAX):
             chosen = claims[start : start + INTENT_RECORDS_MAX]
@@ -191,7 +191,7 @@ class Dropping(Terms):
                 [
                     operations.claim(
                         self._stores.new_id(),
-                        programme=found.number,
+                        programme=current.number,
                         member=place,
                         member_id=each.member,
                         wallet=each.wallet,
@@ -199,7 +199,7 @@ class Dropping(Terms):
                     for place, each in zip(places[start:], chosen, strict=False)
                 ]
             )
-            parts.append(Draft(CLAIM, made, payload_of(found), who=who, signers=signers, id=id))
+            parts.append(Draft(CLAIM, made, payload_of(current), who=who, signers=signers, id=id))
         return [
             outcome
             for start in range(0, len(parts), DRAFTS_MAX)
@@ -217,25 +217,25 @@ class Dropping(Terms):
 
         A job calls it at the expiry. Repeating the call changes nothing. Raises UsageError before the expiry.
         """
-        stored, found = self._pair(name, occurrence)
-        if found.state in (states.EXPIRED, states.CLOSED):
-            return found
-        is_partial = found.is_dropped_in_part
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        if current.state in (states.EXPIRED, states.CLOSED):
+            return current
+        is_partial = current.is_dropped_in_part
         if not is_partial:
-            states.require_change(found.title, found.state, states.EXPIRED)
-        definition = stored.on(found)
+            states.require_change(current.title, current.state, states.EXPIRED)
+        definition = programme.on(current)
         if read_ns(self._stores.clock) < definition.expires_ns:
             raise UsageError(
-                f"{found.title} expires {shown_moment(definition.expires_ns, definition.zone)}",
+                f"{current.title} expires {shown_moment(definition.expires_ns, definition.zone)}",
                 hint="packets are spent until then",
             )
         signers = self._technical()
-        id = self.ids_of(found).one("expiry intent", attempt=found.attempt)
-        payload = payload_of(found)
+        id = self.ids_of(current).one("expiry intent", attempt=current.attempt)
+        payload = payload_of(current)
         if is_partial:  # the ledger accepts no further drop: these are all packets
-            payload["minor"] = purse_sums(self._stores.ledger.sequencer, found.number).dropped
+            payload["minor"] = purse_sums(self._stores.ledger.sequencer, current.number).dropped
         who = signers[0].id if signers else 0
-        made = self.expire_records(found)
+        made = self.expire_records(current)
         draft = Draft(EXPIRE, made, payload, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
         self._perform([draft], "the rest was not returned")
         return self.occurrence(name, occurrence)
@@ -245,38 +245,40 @@ class Dropping(Terms):
 
         Raises UsageError while money of a packet is held for a payee.
         """
-        stored, found = self._pair(name, occurrence)
-        self._people.require(who, CLOSE, operator=stored.operator)
-        if found.state == states.CLOSED:
-            return found
-        states.require_change(found.title, found.state, states.CLOSED)
-        sums = purse_sums(self._stores.ledger.sequencer, found.number)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        self._people.require(who, CLOSE, operator=programme.operator)
+        if current.state == states.CLOSED:
+            return current
+        states.require_change(current.title, current.state, states.CLOSED)
+        sums = purse_sums(self._stores.ledger.sequencer, current.number)
         if sums.pending or sums.live:
             raise UsageError(
-                f"{found.title} has {sums.pending} minor units in holds, and {sums.live:,} packets are not expired",
+                f"{current.title} has {sums.pending} minor units in holds, and {sums.live:,} packets are not expired",
                 hint="holds end at their time; then close it",
             )
-        return self._change(found, states.CLOSED, {})
+        return self._change(current, states.CLOSED, {})
 
     # --- records: the same for a dry run ---
 
-    def seal_record(self, found: Occurrence) -> Array:
+    def seal_record(self, occurrence: Occurrence) -> Array:
         """Return the record that seals the cohort."""
-        made = self.ids_of(found).one("seal", attempt=found.attempt)
-        assert found.cohort is not None, "its terms are signed"
-        return operations.seal_cohort(made, programme=_number(found), digest=bytes.fromhex(found.cohort))
+        made = self.ids_of(occurrence).one("seal", attempt=occurrence.attempt)
+        assert occurrence.cohort is not None, "its terms are signed"
+        return operations.seal_cohort(made, programme=_number(occurrence), digest=bytes.fromhex(occurrence.cohort))
 
-    def drop_records(self, found: Occurrence, shares: Sequence[Share], zone: str = "") -> Array:
+    def drop_records(self, occurrence: Occurrence, shares: Sequence[Share], zone: str = "") -> Array:
         """Return the records that fill the packets of a zone. `shares`: all of the cohort."""
         drops = drops_of(shares)
-        made = self.ids_of(found).many("drop", len(drops), attempt=found.attempt)
-        assert found.seal is not None, "the cohort is sealed"
+        made = self.ids_of(occurrence).many("drop", len(drops), attempt=occurrence.attempt)
+        assert occurrence.seal is not None, "the cohort is sealed"
         chosen = [place for place, each in enumerate(drops) if each.zone == zone]
-        return records.drops(made[chosen], _number(found), [drops[each] for each in chosen], found.seal)
+        return records.drops(made[chosen], _number(occurrence), [drops[each] for each in chosen], occurrence.seal)
 
-    def expire_records(self, found: Occurrence) -> Array:
+    def expire_records(self, occurrence: Occurrence) -> Array:
         """Return the records that return the rest."""
-        return records.expiries(self.ids_of(found), _number(found), found.members, attempt=found.attempt)
+        return records.expiries(
+            self.ids_of(occurrence), _number(occurrence), occurrence.members, attempt=occurrence.attempt
+        )
 
     # --- helpers ---
 
@@ -291,57 +293,57 @@ class Dropping(Terms):
             )
             renewed.require_created(problem)
 
-    def _approved(self, stored: StoredProgramme, found: Occurrence) -> Allotment:
+    def _approved(self, programme: StoredProgramme, occurrence: Occurrence) -> Allotment:
         """Return the cohort. Raises IntegrityError if the files lead to another one than two officers signed."""
-        allotment = self._cohort(stored, found)
-        if allotment.digest.hex() != found.cohort:
-            raise _another_cohort(found)
+        allotment = self._cohort(programme, occurrence)
+        if allotment.digest.hex() != occurrence.cohort:
+            raise _another_cohort(occurrence)
         return allotment
 
-    def _approved_shares(self, stored: StoredProgramme, found: Occurrence) -> Sequence[Share]:
+    def _approved_shares(self, programme: StoredProgramme, occurrence: Occurrence) -> Sequence[Share]:
         """Return the shares of a sealed cohort, whose members the ledger has and the seal fixes.
 
         Amounts that are divided by chance follow from the members, and successions decide how many a zone has: the
         files of all other cohorts are not read.
         Raises IntegrityError for other members or another sum than two officers signed.
         """
-        announcement, definition = self._announcement(found), stored.definition
+        announcement, definition = self._announcement(occurrence), programme.definition
         if definition.mode == RANDOM_SPLIT or definition.zones:
-            return self._approved(stored, found).shares
+            return self._approved(programme, occurrence).shares
         if announcement.is_drawn:
-            shares = shares_of(definition, found.members)
+            shares = shares_of(definition, occurrence.members)
         else:
             shares = list_shares(definition, {each.name: each.entries for each in announcement.strata})
         sums = (sum(each.count for each in shares), sum(each.count * each.minor for each in shares))
-        if sums != (found.members, found.minor):
-            raise _another_cohort(found)
+        if sums != (occurrence.members, occurrence.minor):
+            raise _another_cohort(occurrence)
         return shares
 
-    def check_zone_time(self, stored: StoredProgramme, found: Occurrence, zone: str) -> None:
+    def check_zone_time(self, programme: StoredProgramme, occurrence: Occurrence, zone: str) -> None:
         """Raise UsageError before the time of a zone."""
-        definition = stored.on(found)
+        definition = programme.on(occurrence)
         (from_ns,) = (each.from_ns for each in definition.zones if each.name == zone)
         if from_ns is not None and read_ns(self._stores.clock) < from_ns:
             raise UsageError(
                 f"the zone {zone} begins {shown_moment(from_ns, definition.zone)}", hint="drop on it from then on"
             )
 
-    def check_funded(self, stored: StoredProgramme, found: Occurrence, shares: Sequence[Share]) -> None:
+    def check_funded(self, programme: StoredProgramme, occurrence: Occurrence, shares: Sequence[Share]) -> None:
         """Raise UsageError unless the funder has the money for these packets, without those that were filled."""
-        minor, balance = minor_of(shares), self._stores.ledger.balance(stored.funder)
-        if balance < minor and found.dropped_frame is not None:
+        minor, balance = minor_of(shares), self._stores.ledger.balance(programme.funder)
+        if balance < minor and occurrence.dropped_frame is not None:
             with self._stores.ledger.sequencer.reading() as state:
-                filled = state.purses(_number(found))["dropped"]
+                filled = state.purses(_number(occurrence))["dropped"]
                 minor -= sum(int(filled[each.first : each.first + each.count].sum()) for each in shares)
         if balance < minor:
-            currency = stored.definition.currency
+            currency = programme.definition.currency
             raise UsageError(
                 f"the funder has {money.format(balance, currency)}, and the packets come to "
                 f"{money.format(minor, currency)} {currency.code}",
                 hint="pay the funder in first: `sycee drop fund`",
             )
 
-    def _check_claim(self, stored: StoredProgramme, found: Occurrence, claim: PacketClaim, who: int) -> None:
+    def _check_claim(self, programme: StoredProgramme, occurrence: Occurrence, claim: PacketClaim, who: int) -> None:
         wallet = self._directory.get(claim.wallet)
         self._people.require(who, CLAIM, operator=wallet.operator)
         held = self._people.duties_of(who)
@@ -352,21 +354,21 @@ class Dropping(Terms):
             )
         if self.registered is None:
             raise UsageError("this bank has no registrations", hint="without them nobody knows who a winner is")
-        bank = self.registered.bank_of(found.programme, found.occurrence, claim.member)
-        if stored.operators[bank] != wallet.operator:
+        bank = self.registered.bank_of(occurrence.programme, occurrence.occurrence, claim.member)
+        if programme.operators[bank] != wallet.operator:
             raise UsageError(
                 f"the winner chose {bank}, and the wallet is at operator {wallet.operator}",
                 hint="open a wallet at the chosen operator",
             )
-        if not self.registered.is_person(found.programme, found.occurrence, claim.member, wallet.holder):
+        if not self.registered.is_person(occurrence.programme, occurrence.occurrence, claim.member, wallet.holder):
             raise UsageError(
                 f"the holder of wallet {ids.format(claim.wallet)} is not the person who registered",
                 hint="a packet is claimed into the winner's own wallet",
             )
 
-    def _places(self, found: Occurrence, members: Sequence[int]) -> Sequence[int]:
+    def _places(self, occurrence: Occurrence, members: Sequence[int]) -> Sequence[int]:
         """Return the numbers of members in the cohort. Raises NotFound for an id that is no member's."""
-        order, low, high = self._sorted_members(found)
+        order, low, high = self._sorted_members(occurrence)
         wanted = np.array([ids.split(each) for each in members], ids.ID)
         at = np.searchsorted(low, wanted["low"])
         places = []
@@ -374,13 +376,13 @@ class Dropping(Terms):
             while position < low.size and low[position] == each["low"] and high[position] != each["high"]:
                 position += 1
             if position >= low.size or low[position] != each["low"]:
-                raise NotFound(f"{ids.format(each)} is no member of {found.title}", hint="only winners claim")
+                raise NotFound(f"{ids.format(each)} is no member of {occurrence.title}", hint="only winners claim")
             places.append(int(order[position]))
         return places
 
-    def _sorted_members(self, found: Occurrence) -> tuple[Array, Array, Array]:
+    def _sorted_members(self, occurrence: Occurrence) -> tuple[Array, Array, Array]:
         """Return the members of a cohort by the low half of their ids: (places, low halves, high halves)."""
-        number = _number(found)
+        number = _number(occurrence)
         if number not in self._members:
             with self._stores.ledger.sequencer.reading() as state:
                 purses, is_sealed = state.purses(number), bool(state.tables.programmes["sealed"][number])
@@ -422,14 +424,14 @@ class StepAction:
         """Leave the state; after a restore also take the step back."""
         self._take_back(connection, found_of(connection, intent.payload))
 
-    def _take_back(self, connection: Connection, found: Occurrence, **values: Any) -> None:
+    def _take_back(self, connection: Connection, occurrence: Occurrence, **values: Any) -> None:
         """Set the state before the step if it, or a later one, was reached: only a restore can make it be refused."""
-        is_later = states.is_at_least(found.state, self.reached)
+        is_later = states.is_at_least(occurrence.state, self.reached)
         if is_later or values:
-            state = self.earlier if is_later else found.state
-            set_occurrence(connection, self._stores.clock, found, state=state, **values)
+            state = self.earlier if is_later else occurrence.state
+            set_occurrence(connection, self._stores.clock, occurrence, state=state, **values)
 
-    def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
+    def _reach(self, connection: Connection, intent: Intent, occurrence: Occurrence) -> None:
         """Write the new state."""
         raise NotImplementedError
 
@@ -439,9 +441,9 @@ class SealAction(StepAction):
 
     name, earlier, reached = SEAL, states.APPROVED, states.ALLOTTED
 
-    def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
-        data, seal = {"cohort": found.cohort}, ids.parse(intent.payload["seal"])
-        change_state(connection, self._stores.clock, found, self.reached, data, seal=seal)
+    def _reach(self, connection: Connection, intent: Intent, occurrence: Occurrence) -> None:
+        data, seal = {"cohort": occurrence.cohort}, ids.parse(intent.payload["seal"])
+        change_state(connection, self._stores.clock, occurrence, self.reached, data, seal=seal)
 
 
 class DropAction(StepAction):
@@ -458,28 +460,30 @@ class DropAction(StepAction):
             self._add_jobs(connection, intent, found)
         super().done(connection, intent, results)
 
-    def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
+    def _reach(self, connection: Connection, intent: Intent, occurrence: Occurrence) -> None:
         frame = frame_of(connection, intent)
         data: dict[str, Any] = {"frame": frame}
         if zone := intent.payload.get("zone", ""):
-            store_zone(connection, self._stores.clock, found, zone, frame)
+            store_zone(connection, self._stores.clock, occurrence, zone, frame)
             data["zone"] = zone
-        change_state(connection, self._stores.clock, found, self.reached, data, dropped_frame=frame)
-        self._add_jobs(connection, intent, found)
+        change_state(connection, self._stores.clock, occurrence, self.reached, data, dropped_frame=frame)
+        self._add_jobs(connection, intent, occurrence)
 
-    def _add_jobs(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
-        payload = {"programme": found.programme, "occurrence": found.occurrence}
-        key = f"{found.programme} {found.occurrence}"
+    def _add_jobs(self, connection: Connection, intent: Intent, occurrence: Occurrence) -> None:
+        payload = {"programme": occurrence.programme, "occurrence": occurrence.occurrence}
+        key = f"{occurrence.programme} {occurrence.occurrence}"
         self._stores.jobs.add(connection, EXPIRE_JOB, intent.payload["expires_ns"], key=key, payload=payload)
-        first_ns = next_hour_ns(read_ns(self._stores.clock), programme_in(connection, found.programme).definition.zone)
+        first_ns = next_hour_ns(
+            read_ns(self._stores.clock), programme_in(connection, occurrence.programme).definition.zone
+        )
         period = f"every:{_HOUR_NS}"
         self._stores.jobs.add(connection, SITUATION_JOB, first_ns, key=key, payload=payload, period=period)
 
-    def _take_back(self, connection: Connection, found: Occurrence, **values: Any) -> None:
-        if states.is_at_least(found.state, self.reached):
-            delete_zones(connection, found)
+    def _take_back(self, connection: Connection, occurrence: Occurrence, **values: Any) -> None:
+        if states.is_at_least(occurrence.state, self.reached):
+            delete_zones(connection, occurrence)
             values["dropped_frame"] = None
-        super()._take_back(connection, found, **values)
+        super()._take_back(connection, occurrence, **values)
 
 
 class ExpireAction(StepAction):
@@ -487,11 +491,11 @@ class ExpireAction(StepAction):
 
     name, earlier, reached = EXPIRE, states.DROPPED, states.EXPIRED
 
-    def _reach(self, connection: Connection, intent: Intent, found: Occurrence) -> None:
+    def _reach(self, connection: Connection, intent: Intent, occurrence: Occurrence) -> None:
         frame = frame_of(connection, intent)
         values = {"minor": intent.payload["minor"]} if "minor" in intent.payload else {}
         change_state(
-            connection, self._stores.clock, found, self.reached, {"frame": frame}, expired_frame=frame, **values
+            connection, self._stores.clock, occurrence, self.reached, {"frame": frame}, expired_frame=frame, **values
         )
 
 
@@ -502,21 +506,21 @@ def next_hour_ns(moment_ns: int, zone: ZoneInfo) -> int:
     return ((moment_ns + offset_ns) // _HOUR_NS + 1) * _HOUR_NS - offset_ns
 
 
-def zone_rows(connection: Connection, found: Occurrence) -> dict[str, int]:
+def zone_rows(connection: Connection, occurrence: Occurrence) -> dict[str, int]:
     """Return the zones of an occurrence that were dropped, with the frame of each."""
-    chosen = (ZONES.c.programme == found.programme) & (ZONES.c.occurrence == found.occurrence)
+    chosen = (ZONES.c.programme == occurrence.programme) & (ZONES.c.occurrence == occurrence.occurrence)
     return {row.zone: row.frame for row in connection.execute(sqlalchemy.select(ZONES).where(chosen))}
 
 
-def store_zone(connection: Connection, clock: Clock, found: Occurrence, zone: str, frame: int) -> None:
+def store_zone(connection: Connection, clock: Clock, occurrence: Occurrence, zone: str, frame: int) -> None:
     """Store that a zone was dropped."""
-    row = {"programme": found.programme, "occurrence": found.occurrence, "zone": zone, "frame": frame}
+    row = {"programme": occurrence.programme, "occurrence": occurrence.occurrence, "zone": zone, "frame": frame}
     connection.execute(ZONES.insert().values(**row, at_ns=read_ns(clock)))
 
 
-def delete_zones(connection: Connection, found: Occurrence, zone: str = "") -> None:
+def delete_zones(connection: Connection, occurrence: Occurrence, zone: str = "") -> None:
     """Delete the row of a zone, or of all zones of an occurrence."""
-    chosen = (ZONES.c.programme == found.programme) & (ZONES.c.occurrence == found.occurrence)
+    chosen = (ZONES.c.programme == occurrence.programme) & (ZONES.c.occurrence == occurrence.occurrence)
     connection.execute(ZONES.delete().where(chosen & (ZONES.c.zone == zone) if zone else chosen))
 
 
@@ -535,28 +539,30 @@ def require_no_drop_of(connection: Connection, funder: int) -> None:
             raise BusyError(f"{programme} is being dropped from the same funder", hint="repeat the call after it")
 
 
-def _member_records(found: Occurrence, allotment: Allotment, numbered: Array, start: int) -> Array:
+def _member_records(occurrence: Occurrence, allotment: Allotment, numbered: Array, start: int) -> Array:
     """Return the records of one intent that add members, from record `start` on. `numbered`: ids of all records."""
     chosen, first = slice(start, start + INTENT_RECORDS_MAX), start * MEMBERS_PER_RECORD_MAX
     members = allotment.members[first : first + INTENT_RECORDS_MAX * MEMBERS_PER_RECORD_MAX]
-    made = operations.add_members(numbered[chosen], programme=_number(found), members=members)
+    made = operations.add_members(numbered[chosen], programme=_number(occurrence), members=members)
     made["first"] += np.uint32(first)
     return made
 
 
-def _another_cohort(found: Occurrence) -> IntegrityError:
+def _another_cohort(occurrence: Occurrence) -> IntegrityError:
     return IntegrityError(
-        f"the files of {found.title} lead to another cohort than the signed one, {found.cohort}",
+        f"the files of {occurrence.title} lead to another cohort than the signed one, {occurrence.cohort}",
         hint="bring the published files back from a copy",
     )
 
 
-def payload_of(found: Occurrence) -> dict[str, Any]:
+def payload_of(occurrence: Occurrence) -> dict[str, Any]:
     """Return the payload of the intents of an occurrence."""
-    return {"programme": found.programme, "occurrence": found.occurrence, "attempt": found.attempt}
+    return {"programme": occurrence.programme, "occurrence": occurrence.occurrence, "attempt": occurrence.attempt}
 
 
-def _number(found: Occurrence) -> int:
-    if found.number is None:
-        raise UsageError(f"{found.title} is {found.state}", hint=f"the next step: {states.NEXT_STEPS[found.state]}")
-    return found.number
+def _number(occurrence: Occurrence) -> int:
+    if occurrence.number is None:
+        raise UsageError(
+            f"{occurrence.title} is {occurrence.state}", hint=f"the next step: {states.NEXT_STEPS[occurrence.state]}"
+        )
+    return occurrence.number

@@ -167,8 +167,8 @@ class Messages:
         Raises DocumentError for a file with an error, NotFound for an unknown programme, UsageError without the duty.
         """
         with reading(self._stores.engine) as connection:
-            stored = programme_in(connection, name)
-        self._people.require(who, DRAFT, operator=stored.operator)
+            programme = programme_in(connection, name)
+        self._people.require(who, DRAFT, operator=programme.operator)
         if len(text.encode()) > FILE_BYTES_MAX:
             raise UsageError(f"a file of messages has at most {FILE_BYTES_MAX // 1024} KiB", hint="shorten it")
         languages = tuple(read(text, "messages.toml")) if text else ()
@@ -185,8 +185,8 @@ class Messages:
     def of(self, name: str, occurrence: int = 0, *, language: str = "en") -> tuple[Message, ...]:
         """Return the messages of an occurrence. Raises NotFound for an unknown one, and errors as `filled`."""
         with reading(self._stores.engine) as connection:
-            stored = programme_in(connection, name)
-            found = occurrence_in(connection, name, occurrence)
+            programme = programme_in(connection, name)
+            current = occurrence_in(connection, name, occurrence)
             query = sqlalchemy.select(MESSAGES.c.text).where(MESSAGES.c.programme == name)
             text = connection.scalar(query)
-        return filled(read(text, "messages.toml") if text else {}, stored.on(found), language)
+        return filled(read(text, "messages.toml") if text else {}, programme.on(current), language)

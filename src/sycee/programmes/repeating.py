@@ -58,15 +58,15 @@ def add_begin_job(connection: Connection, stores: Stores, programme: Programme, 
     )  # fmt: skip
 
 
-def follows(connection: Connection, stores: Stores, stored: StoredProgramme) -> bool:
+def follows(connection: Connection, stores: Stores, programme: StoredProgramme) -> bool:
     """Return whether another occurrence begins after those that are stored."""
-    key = _following_key(connection, stored)
+    key = _following_key(connection, programme)
     return key is not None and stores.jobs.is_waiting(connection, BEGIN_JOB, key)
 
 
-def stop_repeating(connection: Connection, stores: Stores, stored: StoredProgramme) -> None:
+def stop_repeating(connection: Connection, stores: Stores, programme: StoredProgramme) -> None:
     """Let no further occurrence begin."""
-    if (key := _following_key(connection, stored)) is not None:
+    if (key := _following_key(connection, programme)) is not None:
         stores.jobs.stop(connection, BEGIN_JOB, key)
 
 
@@ -121,10 +121,10 @@ def _check_earlier(schedule: Schedule, found: Sequence[Occurrence], day: date) -
             )
 
 
-def _following_key(connection: Connection, stored: StoredProgramme) -> str | None:
-    schedule, found = stored.definition.schedule, occurrences_in(connection, stored.name)
+def _following_key(connection: Connection, programme: StoredProgramme) -> str | None:
+    schedule, found = programme.definition.schedule, occurrences_in(connection, programme.name)
     day = None if schedule is None else schedule.first_after(date.fromisoformat(found[-1].date))
-    return None if day is None else _key(stored.name, day)
+    return None if day is None else _key(programme.name, day)
 
 
 def _key(name: str, day: date) -> str:

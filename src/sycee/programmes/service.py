@@ -183,21 +183,21 @@ class Programmes(Widening):
         Before the draw the cohort is invented, with as many members as packets. `wallets`: member → wallet, whose
         claims are tried, too. Nothing is written.
         """
-        stored, found = self._pair(name, occurrence)
-        made = self.ids_of(found)
-        if states.is_at_least(found.state, states.DRAWN):
-            allotment = self._cohort(stored, found)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        made = self.ids_of(current)
+        if states.is_at_least(current.state, states.DRAWN):
+            allotment = self._cohort(programme, current)
         else:
-            shares = planned_shares(stored.definition)
+            shares = planned_shares(programme.definition)
             allotment = Allotment(made.many("invented", sum(each.count for each in shares)), shares)
         plan = Plan(
-            stored,
-            found,
+            programme,
+            current,
             made,
             allotment,
-            self._numbers(stored, found) if found.number is not None else None,
+            self._numbers(programme, current) if current.number is not None else None,
             wallets or {},
-            self.exposure(without=found),
+            self.exposure(without=current),
             self.exposure_max_minor,
         )
         return dry_run(StateCopy(self._stores.ledger.sequencer), plan, read_ns(self._stores.clock))
@@ -218,14 +218,14 @@ class Programmes(Widening):
             if problem:
                 yield f"{each.title} is {each.state}, and {problem}"
 
-    def _dropped_minor(self, found: Occurrence) -> int:
+    def _dropped_minor(self, occurrence: Occurrence) -> int:
         """Return the totals of the zones that were dropped: everything, without zones."""
-        stored = self.get(found.programme)
-        if not stored.definition.zones or not states.is_at_least(found.state, states.DROPPED):
-            return found.minor
+        stored = self.get(occurrence.programme)
+        if not stored.definition.zones or not states.is_at_least(occurrence.state, states.DROPPED):
+            return occurrence.minor
         with reading(self._stores.engine) as connection:
-            dropped = zone_rows(connection, found)
-        return minor_of(each for each in self._cohort(stored, found).shares if each.zone in dropped)
+            dropped = zone_rows(connection, occurrence)
+        return minor_of(each for each in self._cohort(stored, occurrence).shares if each.zone in dropped)
 
 
 class BlockAction:
@@ -267,29 +267,29 @@ class ResumeAction:
         """Leave the programme halted."""
 
 
-def _disagreement(state: LedgerState, found: Occurrence, minor: int) -> str:
+def _disagreement(state: LedgerState, occurrence: Occurrence, minor: int) -> str:
     """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
-    number = found.number
-    if found.state == states.CANCELLED:
+    number = occurrence.number
+    if occurrence.state == states.CANCELLED:
         is_there = number is not None and state.has_programme(number)
         dropped = int(state.purses(number)["dropped"].sum()) if is_there and number is not None else 0
         return f"{dropped} minor units are in its packets" if dropped else ""
     if number is None or not state.has_programme(number):
         return f"the ledger has no programme {number}"
     programme = state.tables.programmes[number]
-    if found.state == states.APPROVED:
+    if occurrence.state == states.APPROVED:
         return "its cohort is sealed on the ledger" if programme["sealed"] else ""
     if not programme["sealed"]:
         return "its cohort is not sealed on the ledger"
     purses = state.purses(number)
     dropped, expired = int(purses["dropped"].sum()), bool((purses["state"] == PurseState.EXPIRED).all())
-    if found.state == states.ALLOTTED:
-        if found.is_dropped_in_part:
-            return "" if 0 < dropped <= found.minor else f"{dropped} minor units are in its packets"
+    if occurrence.state == states.ALLOTTED:
+        if occurrence.is_dropped_in_part:
+            return "" if 0 < dropped <= occurrence.minor else f"{dropped} minor units are in its packets"
         return f"{dropped} minor units are in its packets" if dropped else ""
     if dropped != minor:
         return f"{dropped} minor units were dropped, not {minor}"
-    if found.state != states.DROPPED and not expired:
+    if occurrence.state != states.DROPPED and not expired:
         return "some of its packets are not expired"
     return ""
 

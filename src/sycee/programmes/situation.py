@@ -84,8 +84,8 @@ class Situations:
         refused = _payments_refused(tables, stored.on(found).claim.from_ns)
         return Situation(results, self._claims_refused(found, tables.frame), refused, tuple(_flags(tables)))
 
-    def _claims_refused(self, found: Occurrence, frame: int) -> dict[str, int]:
-        chosen = (INTENTS.c.action == CLAIM) & INTENTS.c.payload.in_(claim_payloads(found))
+    def _claims_refused(self, occurrence: Occurrence, frame: int) -> dict[str, int]:
+        chosen = (INTENTS.c.action == CLAIM) & INTENTS.c.payload.in_(claim_payloads(occurrence))
         chosen &= INTENTS.c.frame.is_(None) | (INTENTS.c.frame <= frame)  # a lapsed intent has no frame
         counted: Counter[str] = Counter()
         with reading(self._stores.engine) as connection:

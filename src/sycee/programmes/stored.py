@@ -182,23 +182,23 @@ def new_occurrence(found: Programme, occurrence: int, day: str, now_ns: int) -> 
     }  # fmt: skip
 
 
-def set_occurrence(connection: Connection, clock: Clock, found: Occurrence, **values: Any) -> None:
+def set_occurrence(connection: Connection, clock: Clock, occurrence: Occurrence, **values: Any) -> None:
     """Write columns of an occurrence, and the time of the change."""
-    chosen = (OCCURRENCES.c.programme == found.programme) & (OCCURRENCES.c.occurrence == found.occurrence)
+    chosen = (OCCURRENCES.c.programme == occurrence.programme) & (OCCURRENCES.c.occurrence == occurrence.occurrence)
     connection.execute(OCCURRENCES.update().where(chosen).values(changed_ns=read_ns(clock), **values))
 
 
 def change_state(
-    connection: Connection, clock: Clock, found: Occurrence, state: str, data: Mapping[str, Any], **values: Any
+    connection: Connection, clock: Clock, occurrence: Occurrence, state: str, data: Mapping[str, Any], **values: Any
 ) -> None:
     """Write a new state of an occurrence with other columns, and record its event. Nothing changes if it has the state.
 
     For a state that an action restores, which the table of changes need not allow: steps call `require_change` first.
     """
-    if found.state == state:
+    if occurrence.state == state:
         return
-    set_occurrence(connection, clock, found, state=state, **values)
-    record_programme_event(connection, clock, states.EVENTS[state], found.programme, found.occurrence, data)
+    set_occurrence(connection, clock, occurrence, state=state, **values)
+    record_programme_event(connection, clock, states.EVENTS[state], occurrence.programme, occurrence.occurrence, data)
 
 
 def record_programme_event(

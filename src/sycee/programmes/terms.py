@@ -44,13 +44,13 @@ class Terms(Drawing):
 
     def cohort_of(self, name: str, occurrence: int = 0) -> Allotment:
         """Return who gets how much, from the published files. Raises UsageError before the draw."""
-        stored, found = self._pair(name, occurrence)
-        return self._cohort(stored, found)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        return self._cohort(programme, current)
 
     def numbers_of(self, name: str, occurrence: int = 0) -> LedgerNumbers:
         """Return the numbers of an occurrence on the ledger, allocating them if needed. Groups are the programme's."""
-        stored, found = self._pair(name, occurrence)
-        return self._numbers(stored, found)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        return self._numbers(programme, current)
 
     def group_of(self, name: str, group: str) -> int:
         """Return the number on the ledger of a merchant group of a file. Raises UsageError for another name."""
@@ -66,38 +66,38 @@ class Terms(Drawing):
         Raises UsageError before the draw, while the programme is halted, and if the exposure would exceed its maximum;
         IntegrityError if the published files do not prove the winners.
         """
-        stored, found = self._pair(name, occurrence)
+        programme, current = self._programme_and_occurrence(name, occurrence)
         self._people.require(maker, TERMS)
-        stored.require_running()
-        if states.is_at_least(found.state, states.DRAWN) and found.proposal is not None:
-            return self._proposals.get(found.proposal).proposal
-        states.require_change(found.title, found.state, states.APPROVED)
-        announced = bytes.fromhex(found.announcement or "")
-        draw.verify(self.files_of(found), announced=announced).require()
+        programme.require_running()
+        if states.is_at_least(current.state, states.DRAWN) and current.proposal is not None:
+            return self._proposals.get(current.proposal).proposal
+        states.require_change(current.title, current.state, states.APPROVED)
+        announced = bytes.fromhex(current.announcement or "")
+        draw.verify(self.files_of(current), announced=announced).require()
         if self.registered is not None:
             self.registered.assign_packets(name, occurrence)
-        allotment = self._cohort(stored, found)
+        allotment = self._cohort(programme, current)
         if not allotment.members.size:
-            raise UsageError(f"{found.title} has no winners", hint="cancel it")
-        self.check_exposure(found, allotment.minor)
-        numbers = self._numbers(stored, found)
-        causes, digest = self._succession_causes(found), allotment.digest.hex()
+            raise UsageError(f"{current.title} has no winners", hint="cancel it")
+        self.check_exposure(current, allotment.minor)
+        numbers = self._numbers(programme, current)
+        causes, digest = self._succession_causes(current), allotment.digest.hex()
         effect: dict[str, Any] = {
             "programme": name,
             "occurrence": occurrence,
-            "operator": stored.operator,
+            "operator": programme.operator,
             "budget": allotment.minor,
             "members": int(allotment.members.size),
             "cohort": digest,
-            "announcement": found.announcement,
+            "announcement": current.announcement,
             "successions": sum(causes.values()),
             "succession_causes": ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items())),
-            "file": stored.digest,
+            "file": programme.digest,
             "number": numbers.number,
             "rule_set": numbers.rule_set,
-            "attempt": found.attempt,
+            "attempt": current.attempt,
         }
-        proposal_id = self.ids_of(found).one("terms proposal", attempt=found.attempt)
+        proposal_id = self.ids_of(current).one("terms proposal", attempt=current.attempt)
 
         def before(connection: Connection) -> None:
             now = occurrence_in(connection, name, occurrence)
@@ -110,27 +110,29 @@ class Terms(Drawing):
 
         return self._proposals.propose(
             TERMS,
-            self.terms_records(stored, found, numbers, int(allotment.members.size)),
+            self.terms_records(programme, current, numbers, int(allotment.members.size)),
             effect,
             maker=maker,
             before=before,
             id=proposal_id,
         )
 
-    def terms_records(self, stored: StoredProgramme, found: Occurrence, numbers: LedgerNumbers, members: int) -> Array:
+    def terms_records(
+        self, programme: StoredProgramme, occurrence: Occurrence, numbers: LedgerNumbers, members: int
+    ) -> Array:
         """Return the records that define an occurrence on the ledger. A group that exists is not defined again."""
-        made = self.ids_of(found).many("terms", len(numbers.groups) + 2, attempt=found.attempt)
+        made = self.ids_of(occurrence).many("terms", len(numbers.groups) + 2, attempt=occurrence.attempt)
         with self._stores.ledger.sequencer.reading() as state:
             defined = frozenset(numbers.groups) & frozenset(state.groups)
         return records.terms(
-            stored.on(found),
+            programme.on(occurrence),
             made[: len(numbers.groups)],
             ids.to_int(made[-2]),
             ids.to_int(made[-1]),
             number=numbers.number,
             rule_set=numbers.rule_set,
             groups=numbers.groups,
-            funder=stored.funder,
+            funder=programme.funder,
             members=members,
             defined=defined,
         )
@@ -145,18 +147,18 @@ class Terms(Drawing):
         others = (each for each in found if (each.programme, each.occurrence) != key)
         return sum(map(self.unspent, others)) + self.unspent_vouchers()
 
-    def unspent(self, found: Occurrence) -> int:
+    def unspent(self, occurrence: Occurrence) -> int:
         """Return the packet money of an occurrence that is promised or not spent, in minor units."""
-        if found.state != states.DROPPED:
-            return found.minor
-        sums = purse_sums(self._stores.ledger.sequencer, found.number)
+        if occurrence.state != states.DROPPED:
+            return occurrence.minor
+        sums = purse_sums(self._stores.ledger.sequencer, occurrence.number)
         # Zones that are not dropped yet are promised.
-        return min(found.minor - sums.spent + sums.refunded - sums.returned, I64_MAX)
+        return min(occurrence.minor - sums.spent + sums.refunded - sums.returned, I64_MAX)
 
-    def check_exposure(self, found: Occurrence, minor: int) -> None:
+    def check_exposure(self, occurrence: Occurrence, minor: int) -> None:
         """Raise UsageError if an occurrence with packets of this sum would exceed the maximum of the bank."""
         if self.exposure_max_minor:
-            self._require_exposure(f"{found.title} has packets of", minor, self.exposure(without=found))
+            self._require_exposure(f"{occurrence.title} has packets of", minor, self.exposure(without=occurrence))
 
     def check_voucher_exposure(self, group: str, minor: int) -> None:
         """Raise UsageError if a new group of vouchers with this budget would exceed the maximum of the bank."""
@@ -175,25 +177,25 @@ class Terms(Drawing):
 
     # --- helpers ---
 
-    def _succession_causes(self, found: Occurrence) -> Counter[str]:
+    def _succession_causes(self, occurrence: Occurrence) -> Counter[str]:
         """Return how many packets passed on to another person after the draw, by cause."""
-        folder = self.files_of(found)
+        folder = self.files_of(occurrence)
         passed_on = cohort.successions_of(folder, draw_files.read_announcement(folder))
         return Counter(each.reason for each in passed_on)
 
-    def _cohort(self, stored: StoredProgramme, found: Occurrence) -> Allotment:
-        return cohort.allotment_of(self.files_of(found), stored.definition)
+    def _cohort(self, programme: StoredProgramme, occurrence: Occurrence) -> Allotment:
+        return cohort.allotment_of(self.files_of(occurrence), programme.definition)
 
-    def _numbers(self, stored: StoredProgramme, found: Occurrence) -> LedgerNumbers:
-        owner, numbers = f"programme {found.programme} {found.date}", self._stores.numbers
+    def _numbers(self, programme: StoredProgramme, occurrence: Occurrence) -> LedgerNumbers:
+        owner, numbers = f"programme {occurrence.programme} {occurrence.date}", self._stores.numbers
 
         def allocate(connection: Connection) -> LedgerNumbers:
             return LedgerNumbers(
                 numbers.allocate(connection, Numbers.PROGRAMMES, owner),
                 numbers.allocate(connection, Numbers.PROGRAMME_RULE_SETS, owner),
                 tuple(
-                    numbers.allocate(connection, Numbers.GROUPS, _group_owner(found.programme, each.name))
-                    for each in stored.definition.merchants
+                    numbers.allocate(connection, Numbers.GROUPS, _group_owner(occurrence.programme, each.name))
+                    for each in programme.definition.merchants
                 ),
             )
 

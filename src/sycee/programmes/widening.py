@@ -51,13 +51,13 @@ class Widening(Dropping):
 
     def zones(self, name: str, occurrence: int = 0) -> tuple[ZoneState, ...]:
         """Return the zones of an occurrence in order; () for a file without. Raises UsageError before the draw."""
-        stored, found = self._pair(name, occurrence)
-        definition = stored.on(found)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        definition = programme.on(current)
         if not definition.zones:
             return ()
-        shares = self._cohort(stored, found).shares
+        shares = self._cohort(programme, current).shares
         with reading(self._stores.engine) as connection:
-            dropped = zone_rows(connection, found)
+            dropped = zone_rows(connection, current)
         made, is_open = [], True
         for each in definition.zones:
             own = [share for share in shares if share.zone == each.name]
@@ -87,20 +87,20 @@ class Widening(Dropping):
         for a zone behind one that is neither dropped nor skippable, if the funder has too little money, and if the
         exposure would exceed its maximum; BusyError during another drop of the funder; Refused with the ledger's code.
         """
-        stored, found = self._pair(name, occurrence)
-        self._people.require(who, DROP, operator=stored.operator)
-        chosen = self._chosen(found, zone)
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        self._people.require(who, DROP, operator=programme.operator)
+        chosen = self._chosen(current, zone)
         if chosen.frame is not None or not chosen.members:
-            return found
-        stored.require_running()
-        self._require_widening(found, chosen)
-        self.check_zone_time(stored, found, chosen.name)
-        self.check_exposure(found, self.unspent(found))
-        shares = self._approved_shares(stored, found)
+            return current
+        programme.require_running()
+        self._require_widening(current, chosen)
+        self.check_zone_time(programme, current, chosen.name)
+        self.check_exposure(current, self.unspent(current))
+        shares = self._approved_shares(programme, current)
         own = [each for each in shares if each.zone == chosen.name]
-        self.check_funded(stored, found, own)
-        payload = payload_of(found) | {"zone": chosen.name}
-        id = self.ids_of(found).one(f"drop intent {chosen.name}", attempt=found.attempt)
+        self.check_funded(programme, current, own)
+        payload = payload_of(current) | {"zone": chosen.name}
+        id = self.ids_of(current).one(f"drop intent {chosen.name}", attempt=current.attempt)
 
         def before(connection: Connection) -> None:
             programme_in(connection, name).require_running()
@@ -108,26 +108,26 @@ class Widening(Dropping):
             self._require_widening(now, chosen)
             if chosen.name in zone_rows(connection, now):
                 raise UsageError(f"the zone {chosen.name} was dropped meanwhile", hint="look at it again")
-            require_no_drop_of(connection, stored.funder)
-            self.check_funded(stored, found, own)
+            require_no_drop_of(connection, programme.funder)
+            self.check_funded(programme, current, own)
 
-        made = self.drop_records(found, shares, chosen.name)
+        made = self.drop_records(current, shares, chosen.name)
         draft = Draft(WIDEN, made, payload, who=who, signers=signers, before=before, id=id, parts=parts.sizes_of(made))
         self._perform([draft], "the zone was not dropped")
         return self.occurrence(name, occurrence)
 
-    def _chosen(self, found: Occurrence, zone: str) -> ZoneState:
+    def _chosen(self, occurrence: Occurrence, zone: str) -> ZoneState:
         """Return a zone by name, or the first that can be dropped. Raises UsageError if there is none."""
-        zones = self.zones(found.programme, found.occurrence)
+        zones = self.zones(occurrence.programme, occurrence.occurrence)
         if not zones:
-            raise UsageError(f"the file of {found.programme} has no zones", hint="one drop fills every packet")
+            raise UsageError(f"the file of {occurrence.programme} has no zones", hint="one drop fills every packet")
         if zone and zone not in [each.name for each in zones]:
             raise UsageError(
                 f"there is no zone {zone[:40]!r}", hint=f"its zones: {', '.join(each.name for each in zones)}"
             )
         chosen = next((each for each in zones if (each.name == zone if zone else each.is_next)), None)
         if chosen is None:
-            raise UsageError(f"every zone of {found.title} was dropped", hint="there is nothing to widen")
+            raise UsageError(f"every zone of {occurrence.title} was dropped", hint="there is nothing to widen")
         if chosen.frame is None and chosen.members and not chosen.is_next:
             earlier = next(each for each in zones if each.members and each.frame is None and not each.skippable)
             raise UsageError(
@@ -136,15 +136,15 @@ class Widening(Dropping):
             )
         return chosen
 
-    def _require_widening(self, found: Occurrence, chosen: ZoneState) -> None:
-        if found.state != states.DROPPED:
+    def _require_widening(self, occurrence: Occurrence, chosen: ZoneState) -> None:
+        if occurrence.state != states.DROPPED:
             raise UsageError(
-                f"{found.title} is {found.state}: {chosen.name} cannot be added",
-                hint=f"the next step: {states.NEXT_STEPS[found.state]}",
+                f"{occurrence.title} is {occurrence.state}: {chosen.name} cannot be added",
+                hint=f"the next step: {states.NEXT_STEPS[occurrence.state]}",
             )
-        stored = self.get(found.programme)
-        if read_ns(self._stores.clock) >= stored.on(found).expires_ns:
-            raise UsageError(f"{found.title} has expired", hint="its packets return to the funder")
+        stored = self.get(occurrence.programme)
+        if read_ns(self._stores.clock) >= stored.on(occurrence).expires_ns:
+            raise UsageError(f"{occurrence.title} has expired", hint="its packets return to the funder")
 
 
 class WidenAction:

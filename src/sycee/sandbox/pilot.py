@@ -211,7 +211,7 @@ class _Replay:
         rule = replace(self.programme.draw, strata=(replace(stratum, winners=self.targets.winners),))
         size = accepted.size
         with self._phase("freeze and draw", 3 * size, "hashes") as advance:
-            frozen = draw.freeze(
+            frozen = draw.freeze_list(
                 self.folder / DRAW_FOLDER,
                 self.programme.name,
                 rule,
@@ -220,7 +220,7 @@ class _Replay:
                 progress=lambda done, total: advance(done * 2 * size // max(total, 1)),
             )
             beacon = draw.replay_beacon(self.stream.seed, frozen.announcement)
-            winners = draw.draw(
+            winners = draw.draw_winners(
                 frozen, beacon, progress=lambda done, total: advance((2 * total + done) * size // max(total, 1))
             )
         if winners.entries is None:

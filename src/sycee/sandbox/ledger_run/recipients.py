@@ -135,7 +135,7 @@ def choose(programme: Programme, place: Place, setting: Setting, seed: int) -> R
         return _by_ticket(place, setting, seed)
     made = registered(programme, place, setting, seed)
     frozen_at_ns = programme.registration.until_ns
-    frozen = draw.freeze(None, programme.name, made.programme.draw, made.entries, frozen_at_ns=frozen_at_ns)
+    frozen = draw.freeze_list(None, programme.name, made.programme.draw, made.entries, frozen_at_ns=frozen_at_ns)
     return of_cohort(made, _allotted(made.programme, frozen, seed))
 
 
@@ -145,7 +145,7 @@ def _allotted(programme: Programme, frozen: draw.FrozenList, seed: int) -> Allot
     if not announcement.is_drawn:
         return allot_list(programme, commitments, {each.name: each.entries for each in announcement.strata})
     beacon = draw.replay_beacon(seed, announcement)
-    winners = draw.draw(frozen, beacon)
+    winners = draw.draw_winners(frozen, beacon)
     if programme.zones:
         return allot_zones(programme, commitments[winners.index], [each.winners for each in announcement.strata])
     if programme.split is not None:

@@ -341,41 +341,41 @@ def _funder(bank: Bank, found: Funder) -> dict[str, Any]:
     }
 
 
-def _programme(stored: StoredProgramme) -> dict[str, Any]:
+def _programme(programme: StoredProgramme) -> dict[str, Any]:
     return {
-        "name": stored.name,
-        "title": stored.definition.title,
-        "state": stored.state,
-        "digest": stored.digest,
-        "funder": ids.format(stored.funder),
-        "operator": stored.operator,
-        "operators": dict(stored.operators),
-        "halted": stored.halt_reason if stored.is_halted else None,
+        "name": programme.name,
+        "title": programme.definition.title,
+        "state": programme.state,
+        "digest": programme.digest,
+        "funder": ids.format(programme.funder),
+        "operator": programme.operator,
+        "operators": dict(programme.operators),
+        "halted": programme.halt_reason if programme.is_halted else None,
     }
 
 
-def occurrence_answer(bank: Bank, found: Occurrence) -> dict[str, Any]:
+def occurrence_answer(bank: Bank, occurrence: Occurrence) -> dict[str, Any]:
     """Return an OccurrenceRow."""
-    figures = bank.programmes.figures(found.programme, found.occurrence)
+    figures = bank.programmes.figures(occurrence.programme, occurrence.occurrence)
     return {
-        "programme": found.programme,
-        "occurrence": found.occurrence,
-        "date": found.date,
-        "state": found.state,
-        "next_step": states.NEXT_STEPS[found.state],
-        "number": found.number,
-        "entries": found.entries,
-        "members": found.members,
+        "programme": occurrence.programme,
+        "occurrence": occurrence.occurrence,
+        "date": occurrence.date,
+        "state": occurrence.state,
+        "next_step": states.NEXT_STEPS[occurrence.state],
+        "number": occurrence.number,
+        "entries": occurrence.entries,
+        "members": occurrence.members,
         "claimed": figures.claimed,
-        "budget_minor": str(found.minor),
+        "budget_minor": str(occurrence.minor),
         "dropped_minor": str(figures.dropped_minor),
         "spent_minor": str(figures.spent_minor),
         "pending_minor": str(figures.pending_minor),
         "returned_minor": str(figures.returned_minor),
         "left_minor": str(figures.left_minor),
-        "announcement": found.announcement,
-        "published": None if found.published_ns is None else exact_text(found.published_ns),
-        "cohort": found.cohort,
+        "announcement": occurrence.announcement,
+        "published": None if occurrence.published_ns is None else exact_text(occurrence.published_ns),
+        "cohort": occurrence.cohort,
     }
 
 
