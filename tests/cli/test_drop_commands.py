@@ -56,7 +56,7 @@ def test_a_draft_and_its_dry_run(folder: Path, drop: Any) -> None:
     code, out = drop("dry-run", "bank", NAME)
     assert code == 0
     assert "5 people who are not drawn yet get 160.00 CNY" in out
-    assert out.splitlines()[-1] == "nothing stands in the way"
+    assert out.splitlines()[-1] == "ready"
     assert drop("fund", "bank", "City of Examples", "900.00", "--out", *north)[0] == 0
     code, out = drop("dry-run", "bank", NAME, "--json")
     assert code == 1

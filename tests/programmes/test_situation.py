@@ -50,7 +50,7 @@ def test_a_situation_has_refusals_by_cause_and_flags(tmp_path: Path, monkeypatch
         refunds = [each for each in bank.situations.read(NAME).flags if each.kind == situation.REFUNDS]
         assert [(each.shop, each.count, each.of) for each in refunds] == [(cafe, 1_00, 5_00)]
         content = page.render(situation_page(bank.programmes.get(NAME).definition, found))
-    assert "A flag is no finding" in content
+    assert "A flag is no proof" in content
     assert document(found)["payments_refused"] == {"EXCEEDS_BALANCE": 1}
 
 

@@ -380,7 +380,7 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
 
 
 def show_dry_run(bank: Bank, result: DryRun) -> None:
-    """Show a dry run: who gets how much, each step with its refusals, and what stands in the way."""
+    """Show a dry run: who gets how much, each step with its refusals, and the problems found."""
     currency = bank.config.currency
 
     def amount(minor: int) -> str:
@@ -406,7 +406,7 @@ def show_dry_run(bank: Bank, result: DryRun) -> None:
         )
     print_table(made)
     show(*(f"in the way: {problem}" for problem in result.problems))
-    show("nothing stands in the way" if result.ok else "not ready")
+    show("ready" if result.ok else "not ready")
 
 
 def dry_run_json(result: DryRun) -> dict[str, Any]:

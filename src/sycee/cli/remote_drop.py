@@ -88,7 +88,7 @@ def dry_run(name: Name, /, *, login: Login, occurrence: Number = 0, json_: AsJso
         made.add_row(step.name, step.at, f"{step.records:,}", refused, money.format(step.funder_minor, currency))
     print_table(made)
     show(*(f"in the way: {problem}" for problem in found.problems))
-    show("nothing stands in the way" if found.ok else "not ready")
+    show("ready" if found.ok else "not ready")
     return 0 if found.ok else 1
 
 

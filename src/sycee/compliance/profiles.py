@@ -49,7 +49,7 @@ DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text that a profile or list rests on. `at_hand` is false if it was not read itself, but cited elsewhere."""
+    """A text on which a profile or list is based. `at_hand`: its author read the text, not a citation."""
 
     id: Name
     title: str
@@ -90,17 +90,17 @@ class Condition:
     parts: str = ""  # paths of the values that rows limited to parts or purposes must meet
     purposes: str = ""
     control_bp: Annotated[int, number(1, vocabulary.BASIS_POINTS)] = CONTROL_BP
-    affiliates: bool = False  # who owns a listed party, and whom such an owner owns, count as controlled from the list
-    contracts: bool = False  # control other than by shares counts, and must be declared
+    affiliates: bool = False  # owners of a listed party, and firms that such an owner owns, count as controlled by it
+    contracts: bool = False  # control by other means than shares counts as well, and must be declared
     outside: bool = False  # the states are those that are not in the set
     home: frozenset[str] = frozenset()  # the states whose own parties are excepted
     home_members: tuple[Member, ...] = ()
     home_name: str = ""
     chain: Annotated[str, one_of(vocabulary.CHAINS, vocabulary.ATTRIBUTE)] = vocabulary.ATTRIBUTE
-    ties: tuple[str, ...] = ()  # how a party is of a state
+    ties: tuple[str, ...] = ()  # relations by which a party belongs to a state
     limit: Annotated[int, number(required=True)] = 0
     among: tuple[Condition, ...] = ()  # of a sum over flows: the conditions that a flow must meet to count
-    through: tuple[Condition, ...] = ()  # the parties, besides the receiver, by whom flows of one sender count together
+    through: tuple[Condition, ...] = ()  # further parties: flows of one sender with the same party count together
     topic: Annotated[str, REQUIRED] = ""
     at_least: Assurance = Assurance.DECLARED
     of: str = ""  # the path of the entities whose attestations count; empty: those of the subject
@@ -112,7 +112,7 @@ class Condition:
     any_of: tuple[Condition, ...] = ()
     some: str = ""
     having: tuple[Condition, ...] = ()
-    name: str = ""  # of these in [conditions]
+    name: str = ""  # its name in the table [conditions]
     place: str = ""
 
     def values_on(self, at: date) -> frozenset[str]:
@@ -134,7 +134,8 @@ class Condition:
     def paths(self) -> Iterator[str]:
         """Yield all its paths of facts, at any depth.
 
-        Of those in `having` only the ones with their own start: the others start at the elements of `some`.
+        Paths in `having` are included only if they begin with `subject.` or `flow.`: all others start at the elements
+        of `some`.
         """
         yield from filter(None, (self.fact, self.facts, self.parts, self.purposes, self.of, self.some))
         for each in self.any_of:
@@ -202,7 +203,7 @@ class Rule(Dated):
 
     @property
     def unknown_fails(self) -> bool:
-        """Whether it counts as broken where it is unknown; never if it states what the profile models."""
+        """Whether an unknown result counts as broken; always false for a rule of the kind `coverage`."""
         return self.when_unknown == "fail" and self.kind != COVERAGE
 
     def conditions(self) -> Iterator[tuple[Condition, Roots]]:

@@ -1,8 +1,8 @@
 """Events of registers: rows that a change adds in its own transaction, numbered without gaps.
 
-A number is taken inside the transaction of the change, and writers are serialised. So a reader that has seen number n
-finds every later event behind it, and no event is lost between a change and its notice. Store ids and codes only,
-never personal data: the rows are never removed.
+A number is allocated inside the transaction of the change, and writers are serialised. So every event that is committed
+after number n has a greater number, and a reader that continues after n misses none. Store ids and codes only, never
+personal data, because the rows are never removed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def record_event(
 
 
 def record_events(connection: Connection, clock: Clock, kind: EventKind, events: Sequence[NewEvent]) -> int:
-    """Add events of one kind as `record_event`, in order; return the number of the last one, of the newest for none."""
+    """Add events of one kind as `record_event`, in order; return the number of the newest stored event."""
     last = int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(EVENTS.c.number))) or 0)
     rows = [
         {

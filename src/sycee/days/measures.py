@@ -11,29 +11,30 @@ from sycee.days.simulate import Run
 from sycee.netting.queue import Integers
 
 DECILES: Final = 10
-POINTS: Final = 84  # of the curve of what waits: four an hour for 21 hours
+POINTS: Final = 84  # moments in `Measures.waiting`: four an hour for 21 hours
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Measures of one run. Shares are parts of 1; delays are parts of the day, weighted by value unless said.
+    """Measures of one run. Shares are from 0 to 1; delays are fractions of the day, weighted by value unless
+    stated otherwise.
 
     Attributes
     ----------
     value_share, count_share : float
-        What settled before the close.
+        Share of the payments that settled before the close, by value and by count.
     delay, delay_count : float
         Mean delay, by value and by count.
     delay_large : float
-        Of the largest tenth of the payments, by value.
+        Mean delay of the largest tenth of the payments, by value.
     delay_urgent : float
-        Of the urgent payments, by value; 0 without any.
+        Mean delay of the urgent payments, by value; 0 if there are none.
     decile_shares, decile_delays : tuple[float, ...]
         Value share and delay of each tenth of the payments by size, the smallest first.
     waiting : tuple[float, ...]
-        The value that waits at equally spaced moments, as a part of the day's value.
+        Value of the waiting payments at equally spaced moments, as a fraction of the day's value.
     funding : int
-        Minor units that the closing net settlement asks of participants whose position does not cover it.
+        Minor units that participants must add at the closing net settlement, because their positions do not cover it.
     funding_ratio : float
         The day's value over prefund plus funding.
 
@@ -53,7 +54,7 @@ class Measures:
 
 
 def measure(run: Run) -> Measures:
-    """Measure a run."""
+    """Return the measures of a run."""
     day = run.day
     amounts = day.amounts.astype(np.float64)
     ends = np.where(run.is_settled, run.settled, day.seconds)
@@ -70,10 +71,10 @@ def measure(run: Run) -> Measures:
         count_share=float(run.is_settled.mean()),
         delay=float(delays.sum() / sums.sum()),
         delay_count=float(waits.mean()),
-        delay_large=_part(delays[-1], sums[-1]),
-        delay_urgent=_part(float((amounts * waits)[day.urgent].sum()), urgent),
-        decile_shares=tuple(_part(*pair) for pair in zip(settled, sums, strict=True)),
-        decile_delays=tuple(_part(*pair) for pair in zip(delays, sums, strict=True)),
+        delay_large=_ratio(delays[-1], sums[-1]),
+        delay_urgent=_ratio(float((amounts * waits)[day.urgent].sum()), urgent),
+        decile_shares=tuple(_ratio(*pair) for pair in zip(settled, sums, strict=True)),
+        decile_delays=tuple(_ratio(*pair) for pair in zip(delays, sums, strict=True)),
         waiting=_waiting(day.times, ends, amounts, day.seconds),
         funding=funding,
         funding_ratio=day.value / max(1, int(run.prefund.sum()) + funding),
@@ -81,14 +82,14 @@ def measure(run: Run) -> Measures:
 
 
 def closing_funding(run: Run) -> int:
-    """Return what the closing net settlement of all that waits asks for, beyond the positions at the opening.
+    """Return the minor units that the closing net settlement needs beyond the positions at the opening.
 
-    It depends on the day's net positions alone, and so is the same for every policy.
+    The amount depends only on the day's net positions, so it is equal for every policy.
     """
     return int(np.maximum(run.day.net_outflows() - run.prefund, 0).sum())
 
 
-def _part(part: float, whole: float) -> float:
+def _ratio(part: float, whole: float) -> float:
     return float(part) / float(whole) if whole else 0.0
 
 
@@ -96,12 +97,12 @@ def _waiting(
     times: Integers, ends: Integers, amounts: np.ndarray[tuple[int], np.dtype[np.float64]], seconds: int
 ) -> tuple[float, ...]:
     moments = np.arange(1, POINTS + 1) * seconds // POINTS
-    arrived = _running(times, amounts, moments)
-    left = _running(ends, amounts, moments)
+    arrived = _sums_before(times, amounts, moments)
+    left = _sums_before(ends, amounts, moments)
     return tuple(float(each) for each in (arrived - left) / amounts.sum())
 
 
-def _running(
+def _sums_before(
     times: Integers, amounts: np.ndarray[tuple[int], np.dtype[np.float64]], moments: Integers
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return the sum of the amounts before each moment."""

@@ -17,12 +17,12 @@ from sycee.netting.kernels import PRICE_UNIT
 from sycee.netting.queue import Chosen, Integers, Queue
 from sycee.netting.relaxation import relax
 
-SPARE: Final = 50  # a price below this part of 1 is none: the linear programme leaves liquidity over
-LEAST: Final = 20  # the least weight of a payment, as a part of its amount
-SEARCHES: Final = 2  # of a round, from different seeds
+SPARE: Final = 50  # a price below 1 / SPARE counts as zero: it belongs to liquidity that is almost unused
+LEAST: Final = 20  # the smallest weight of a payment is its amount / LEAST
+SEARCHES: Final = 2  # per round, with different seeds; the best set counts
 TENTHS: Final = 10
-HUNDRED: Final = 100
-THOUSAND: Final = 1_000
+PER_CENT: Final = 100
+PER_MILLE: Final = 1_000
 PLENTY: Final = 3  # liquidity is scarce if more waits than this many times the sum of all positions
 
 
@@ -56,9 +56,9 @@ class Run:
 
 
 def prefund(day: Day, value_per_prefund: int) -> Integers:
-    """Return positions at the opening: the day's value over this number, shared by the participants' weights.
+    """Return positions at the opening: the day's value over this number, divided by the participants' weights.
 
-    Weights are known before the day, net positions are not: who will pay out more than it receives has no more.
+    The weights are known before the day and the net positions are not, so a net payer gets no more than others.
     """
     if value_per_prefund < 1:
         raise UsageError(f"the day's value over {value_per_prefund} is no prefund", hint="give a number from 1 on")
@@ -102,7 +102,7 @@ class _State:
         self.is_scarce = self.is_held = False
         self.arrived = 0
         ranked = np.sort(day.amounts)
-        at = day.count * policy.large // THOUSAND
+        at = day.count * policy.large // PER_MILLE
         self.large_from = int(ranked[at]) if at < day.count else int(ranked[-1]) + 1
 
     @property
@@ -114,7 +114,7 @@ class _State:
         return int(policy.rule if self.is_scarce or policy.plenty is None else policy.plenty)
 
     def arrive_until(self, end: int) -> None:
-        """Let the payments before a second arrive."""
+        """Add the payments that arrive before second `end`; settle those that the rule permits."""
         stop = int(np.searchsorted(self.day.times, end))
         offsets = self.policy.offsets and not self.is_scarce and not self.is_held
         kernels.arrive(
@@ -125,7 +125,7 @@ class _State:
         self.arrived = stop
 
     def round(self, now: int, *, is_last: bool) -> None:
-        """Settle a set of the queue together, then what the new positions cover."""
+        """Settle a set of queued payments together, then single payments that the new positions cover."""
         waiting = np.flatnonzero(self.settled[: self.arrived] < 0)
         if not len(waiting):
             self.is_scarce = False
@@ -136,7 +136,7 @@ class _State:
         else:
             if self.policy.gates is not Gates.OPEN or self.policy.circulation:
                 self._read_prices(waiting)
-            # Nothing comes after the last round, so it counts value alone.
+            # The last round maximises value alone, because later rounds cannot use the positions.
             queue = self._queue(waiting) if is_last else self._weighted(waiting, now)
             chains = self.policy.chains * (self.policy.closing if is_last else 1)
             self._settle(waiting[best(queue, chains)], now)
@@ -161,19 +161,19 @@ class _State:
         weights = day.amounts[waiting].copy()
         if policy.aging and self.is_scarce:
             waited = (now - day.times[waiting]) * TENTHS * policy.aging // day.seconds
-            weights += np.where(weights >= self.large_from, weights // HUNDRED * waited, 0)
+            weights += np.where(weights >= self.large_from, weights // PER_CENT * waited, 0)
         if policy.circulation:
             gap = self.prices[day.receivers[waiting]] - self.prices[day.senders[waiting]]
-            parts = np.maximum(PRICE_UNIT + gap * policy.circulation // HUNDRED, PRICE_UNIT // LEAST)
-            # In two steps, which keep the product within 64 bits.
+            parts = np.maximum(PRICE_UNIT + gap * policy.circulation // PER_CENT, PRICE_UNIT // LEAST)
+            # Two steps keep the product within 64 bits.
             weights = weights // PRICE_UNIT * parts + weights % PRICE_UNIT * parts // PRICE_UNIT
         return self._queue(waiting, np.maximum(weights, 1))
 
     def _read_prices(self, waiting: Integers) -> None:
-        """Set gates and prices by the linear programme over what waits."""
+        """Set gates and prices from the linear programme of the waiting payments."""
         found = relax(self._queue(waiting)).prices
         old = self.policy.memory if self.has_prices else 0
-        self.prices, self.has_prices = (self.prices * old + found * (HUNDRED - old)) // HUNDRED, True
+        self.prices, self.has_prices = (self.prices * old + found * (PER_CENT - old)) // PER_CENT, True
         margin = PRICE_UNIT // SPARE
         if self.policy.gates is Gates.SENDER:
             self.gates[:] = np.repeat(found <= margin, self.day.banks)

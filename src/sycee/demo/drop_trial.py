@@ -1,7 +1,7 @@
 """A trial of a programme: from nothing to its close, for invented people, with the calls that a real bank makes.
 
-The bank is a rehearsal with keys that are made here, and its clock is moved from one moment of the file to the next.
-The beacon is computed from the two files, so it proves nothing about chance.
+The bank is a rehearsal with new keys, and the trial moves its clock from one moment of the file to the next. The
+beacon's value is computed from the two files, so nobody can verify that this draw was random.
 """
 
 from __future__ import annotations
@@ -42,14 +42,17 @@ SPENT_PER_MILLE: Final = (600, 1_000)
 PAYMENTS_MAX: Final = 10  # of one packet
 YEARS: Final = 5 * 365 * 24 * HOUR_NS
 KEYS: Final = "keys"
-_ASK: Final = "a trial is made in a new folder: name another one, or delete this one if a trial made it"
+_NEW_FOLDER_HINT: Final = "a trial is made in a new folder: name another one, or delete this one if a trial made it"
 
 Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The outcome. `refused`: rows that could not be registered, by code. `problems`: of a comparison of all books."""
+    """The outcome of a trial. `refused`: number of rows that could not be registered, by code.
+
+    `problems`: differences between the ledger and the database at the end.
+    """
 
     programme: Programme
     rows: int
@@ -75,10 +78,10 @@ def run_trial(file: str, people: Path, folder: Path, *, tell: Told, step: Callab
     text = content.decode("utf-8", "replace")
     definition = defined(name, text)
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", hint=_ASK)
+        raise UsageError(f"{folder} is not empty", hint=_NEW_FOLDER_HINT)
     _check_people(people, definition)
     (folder / KEYS).mkdir(parents=True)
-    with _found(folder, definition) as bank:
+    with _create_bank(folder, definition) as bank:
         return _Run(bank, definition, text, people, folder, tell, step).run()
 
 
@@ -104,7 +107,8 @@ class _Keys:
         return key
 
 
-def _found(folder: Path, definition: Programme) -> Bank:
+def _create_bank(folder: Path, definition: Programme) -> Bank:
+    """Create the bank of the trial in `folder` / "bank", as a rehearsal that begins before the registration."""
     keys = _Keys(folder / KEYS)
     founding = Founding(
         currency=definition.currency.code,
@@ -146,14 +150,14 @@ class _Run:
         self.keys, self.tell, self._step = _Keys(folder / KEYS), tell, step
         self.name, self.currency = definition.name, definition.currency
         self.board = [self.keys("officer-1"), self.keys("officer-2")]
-        self.ann = self._person(self.board[0])
+        self.maker = self._person(self.board[0])
         self.until_ns = bank.stores.clock.now_ns() + YEARS
         self.numbers: dict[str, int] = {}
         self.salts: dict[int, bytes] = {}  # row of the file → salt of the receipt
         self.payments = 0
 
     def run(self) -> Trial:
-        """Take all steps."""
+        """Run all steps, and return the outcome."""
         steps = (
             *(self._operators, self._funder, self._draft, self._register, self._freeze, self._draw, self._terms),
             *(self._shops, self._drop, self._claim, self._spend, self._expire),
@@ -181,24 +185,24 @@ class _Run:
     # --- the bank ---
 
     def _operators(self) -> None:
-        """Let each operator of the file join; mint the budget at the first."""
+        """Admit each operator of the file; mint the budget at the first one."""
         for at, operator in enumerate(self.definition.operators):
             institution = self.bank.institutions.add(
-                "operator", operator.title, by=self.ann, owners={self._id(): 10**6}
+                "operator", operator.title, by=self.maker, owners={self._id(): 10**6}
             )
-            self._pass(institution, ("papers", "owners"), self.ann, self.board)
+            self._pass(institution, ("papers", "owners"), self.maker, self.board)
             key = self.keys(operator.name)
             quota = max(self.definition.budget_minor, 1)
             joining = self.bank.issuance.join(
-                institution, quota_minor=quota, key=key.public, until_ns=self.until_ns, maker=self.ann
+                institution, quota_minor=quota, key=key.public, until_ns=self.until_ns, maker=self.maker
             )
             self._sign(joining, self.board)
             number = self.bank.institutions.get(institution).operator
             assert number is not None, "it joined"
             self.numbers[operator.name] = number
             if at == 0:
-                self._sign(self.bank.issuance.credit_reserves(number, quota, maker=self.ann), self.board)
-                self._sign(self.bank.issuance.mint(number, quota, maker=self.ann), [*self.board, key])
+                self._sign(self.bank.issuance.credit_reserves(number, quota, maker=self.maker), self.board)
+                self._sign(self.bank.issuance.mint(number, quota, maker=self.maker), [*self.board, key])
         self.first = self.definition.operators[0].name
         self.supply = self.bank.stores.ledger.supply(self.currency.code)
         names = ", ".join(each.title for each in self.definition.operators)
@@ -213,18 +217,18 @@ class _Run:
         self.tell(f"funder {made.name} has {self._amount(self.definition.budget_minor)}")
 
     def _draft(self) -> None:
-        stored = self.bank.programmes.draft(self.text, funder=self.funder, maker=self.ann, operators=self.numbers)
+        stored = self.bank.programmes.draft(self.text, funder=self.funder, maker=self.maker, operators=self.numbers)
         tried = self.bank.programmes.dry_run(self.name)
-        state = "nothing stands in the way" if tried.ok else "; ".join(tried.problems) or "the ledger would refuse it"
+        state = "ready" if tried.ok else "; ".join(tried.problems) or "the ledger would refuse it"
         self.tell(f"draft stored: SHA-256 {stored.digest}")
         self.tell(f"dry run: {tried.members:,} packets, {self._amount(tried.minor)}; {state}")
 
     # --- the draw ---
 
     def _register(self) -> None:
-        """Open the registration, and register the rows of the file, whose checks and codes are taken as done."""
+        """Open the registration, and register the rows of the file, as if their checks and codes had passed."""
         self._wait(self.definition.registration.from_ns)
-        self.bank.programmes.open_registration(self.name, who=self.ann)
+        self.bank.programmes.open_registration(self.name, who=self.maker)
         self._wait(self.definition.registration.until_ns - 1)
         who, self.registered_ns = self._person(self.keys(self.first)), self.bank.stores.clock.now_ns()
 
@@ -242,8 +246,8 @@ class _Run:
 
     def _freeze(self) -> None:
         self._wait(self.definition.registration.until_ns + HOUR_NS // 60)
-        found = self.bank.programmes.freeze(self.name, who=self.ann)
-        self.bank.programmes.publish(self.name, who=self.ann)
+        found = self.bank.programmes.freeze(self.name, who=self.maker)
+        self.bank.programmes.publish(self.name, who=self.maker)
         self.tell(f"list of {found.entries:,} entries published: announcement SHA-256 {found.announcement}")
 
     def _draw(self) -> None:
@@ -254,14 +258,14 @@ class _Run:
             ).digest()
             for key in self.board:
                 self.bank.programmes.bring_beacon(self.name, value=value, who=self._person(key))
-        found = self.bank.programmes.draw(self.name, who=self.ann)
+        found = self.bank.programmes.draw(self.name, who=self.maker)
         if self.definition.draw.is_drawn:
             draw.verify(self.bank.programmes.files_of(found)).require()
         how = "drawn with an invented beacon, and verified" if self.definition.draw.is_drawn else "without a draw"
         self.tell(f"{quantity(found.members, 'winner')} {how}")
 
     def _terms(self) -> None:
-        proposal = self.bank.programmes.propose_terms(self.name, maker=self.ann)
+        proposal = self.bank.programmes.propose_terms(self.name, maker=self.maker)
         self._sign(proposal, self.board)
         self.tell(f"terms signed by two officers: cohort {proposal.effect['cohort'][:16]}…")
 
@@ -272,7 +276,7 @@ class _Run:
         assert institution is not None, "it joined"
         checker = self.keys(f"{self.first}-checker")
         appointed = self.bank.appointments.appoint(
-            Duty.OPERATOR, checker.public, institution=institution.id, until_ns=self.until_ns, maker=self.ann
+            Duty.OPERATOR, checker.public, institution=institution.id, until_ns=self.until_ns, maker=self.maker
         )
         self._sign(appointed, self.board)
         signed, checkers = self._by(self.first), [self.keys(self.first), checker]
@@ -357,10 +361,10 @@ class _Run:
         self.tell(f"{self.payments:,} payments: {self._amount(spent)} spent")
 
     def _expire(self) -> None:
-        """Wait for the expiry, whose job returns the rest, and close the occurrence."""
+        """Move the clock to the expiry, whose job returns unspent money, and close the occurrence."""
         self._wait(self.definition.expires_ns)
         returned = self.bank.programmes.figures(self.name).returned_minor
-        self.bank.programmes.close(self.name, who=self.ann)
+        self.bank.programmes.close(self.name, who=self.maker)
         self.tell(f"expired: {self._amount(returned)} returned to the funder; the programme is closed")
 
     # --- helpers ---
@@ -380,7 +384,7 @@ class _Run:
         return found
 
     def _chance(self, member: int, what: str, below: int) -> int:
-        """Return an invented number from 0 to below `below`, the same in every run."""
+        """Return a number from 0 to `below` - 1, derived from the member and `what`: equal in every run."""
         digest = hashlib.sha256(what.encode() + member.to_bytes(16, "big")).digest()
         return int.from_bytes(digest[:8], "big") % below
 

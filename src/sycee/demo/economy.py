@@ -25,9 +25,9 @@ from sycee.server.tables import SCHEMA
 CURRENCY: Final = "CNY"
 YEAR_NS: Final = 365 * 86_400 * 10**9
 HOUR_NS: Final = 3_600 * 10**9
-QUOTA: Final = 10_000_000_00
-MINTED: Final = 2_000_000_00
-BROUGHT: Final = 500_00  # by each funded citizen
+QUOTA_MINOR: Final = 10_000_000_00
+MINTED_MINOR: Final = 2_000_000_00
+FUNDED_MINOR: Final = 500_00  # of each funded citizen
 NOTICE: Final = "Demo: invented people, synthetic keys, no real money."
 # A load from one machine exceeds the limits that are right for the senders of one address elsewhere.
 _SETTINGS: Final = {
@@ -42,11 +42,12 @@ def seed_economy(folder: Path, people: People) -> Demo:
     """Found the bank in `folder` / "bank", write the keys to `folder` / "keys", move some money, and describe all."""
     keys = folder / "keys"
     keys.mkdir(mode=0o700)
-    with _found(folder, people) as bank:
+    with _create_bank(folder, people) as bank:
         return _Seeding(bank, people, keys).run(folder)
 
 
-def _found(folder: Path, people: People) -> Bank:
+def _create_bank(folder: Path, people: People) -> Bank:
+    """Create the bank of the demo in `folder` / "bank"."""
     founding = Founding(
         currency=CURRENCY,
         zone="Asia/Shanghai",
@@ -57,7 +58,7 @@ def _found(folder: Path, people: People) -> Bank:
         witness=people.key("wu").public,
         master_key=folder / "master.key",
         key_backup=folder / "people-backup",
-        # A second process would take the time of the first one if both share a processor.
+        # On one processor, a second process for signatures would only slow the first one down.
         settings={**_SETTINGS, "signature_workers": "1" if processors() > 1 else "0"},
     )
     return Bank.create(folder / "bank", founding)
@@ -77,7 +78,7 @@ class _Seeding:
         self.operators: list[int] = []
 
     def run(self, folder: Path) -> Demo:
-        """Do all steps."""
+        """Run all steps, and return the description of the demo."""
         self._board()
         self._operators()
         self._staff()
@@ -86,7 +87,7 @@ class _Seeding:
         self._money(own, custodial)
         self._payments(own, custodial, shops)
         open_request = self._request(shops[0], own[0])
-        proposal = self.bank.issuance.mint(self.operators[0], MINTED // 10, maker=self.ann)
+        proposal = self.bank.issuance.mint(self.operators[0], MINTED_MINOR // 10, maker=self.ann)
         self.bank.proposals.sign(proposal.id, self.board[0])
         return Demo(
             seed=self.people.seed,
@@ -113,15 +114,15 @@ class _Seeding:
             self._pass(institution, ("papers", "owners"), self.ann, self.board)
             key = self.people.key(person)
             joining = self.bank.issuance.join(
-                institution, quota_minor=QUOTA, key=key.public, until_ns=self.until_ns, maker=self.ann
+                institution, quota_minor=QUOTA_MINOR, key=key.public, until_ns=self.until_ns, maker=self.ann
             )
             self._sign(joining, self.board)
             number = self.bank.institutions.get(institution).operator
             assert number is not None
             self.operators.append(number)
             self._role(person, self.bank.people.person_of_key(key.public), "operator", number, of=name)
-            self._sign(self.bank.issuance.credit_reserves(number, MINTED, maker=self.ann), self.board)
-            self._sign(self.bank.issuance.mint(number, MINTED, maker=self.ann), [*self.board, key])
+            self._sign(self.bank.issuance.credit_reserves(number, MINTED_MINOR, maker=self.ann), self.board)
+            self._sign(self.bank.issuance.mint(number, MINTED_MINOR, maker=self.ann), [*self.board, key])
 
     def _staff(self) -> None:
         for name, duty in STAFF:
@@ -193,7 +194,7 @@ class _Seeding:
         wallets = [*(ids.parse(each.account) for each in own), *custodial][:FUNDED]
         outcomes = bank.issuance.fund_many(
             self.operators[0],
-            [(wallet, BROUGHT, f"N-{at}") for at, wallet in enumerate(wallets)],
+            [(wallet, FUNDED_MINOR, f"N-{at}") for at, wallet in enumerate(wallets)],
             signers=bank.signers(key),
             who=who,
         )
@@ -204,7 +205,7 @@ class _Seeding:
             outcome.require_created("a payment of a bank was not confirmed")
 
     def _payments(self, own: list[Wallet], custodial: list[int], shops: list[Shop]) -> None:
-        """Let some citizens pay in shops, and each other."""
+        """Make payments of citizens to shops, and of custodial wallets to citizens."""
         bank, number = self.bank, self.people.number
         for at, payer in enumerate(own):
             shop = shops[number(f"shop of {at}", len(shops))]
@@ -224,7 +225,7 @@ class _Seeding:
             assert paid.is_paid, paid
 
     def _request(self, shop: Shop, payer: Wallet) -> str:
-        """Let a till ask for a payment."""
+        """Create a payment request of a till, and return its id."""
         made = self.bank.requests.ask(
             ids.parse(shop.account),
             40_00,

@@ -1,7 +1,7 @@
 """Institutions: the issuer, operators, merchants and auditors, with owners, due diligence, outlets and tills.
 
-The name of an institution is public. Its owners are persons, and its settlement account is stored encrypted by the
-caller, with a keyed hash that finds one account of two merchants.
+The name of an institution is public. Its owners are persons. The caller encrypts the settlement account, and passes a
+keyed hash, by which two merchants with the same account are found.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Institutions:
             chosen = (INSTITUTIONS.c.kind == kind) & (INSTITUTIONS.c.name == name)
             if connection.scalar(sqlalchemy.select(INSTITUTIONS.c.id).where(chosen)) is not None:
                 raise UsageError(
-                    f"there is {article(kind)} named {name!r} already", hint="give a name that tells them apart"
+                    f"there is {article(kind)} named {name!r} already", hint="give a name that distinguishes them"
                 )
             connection.execute(INSTITUTIONS.insert().values(row))
             for person, share_ppm in (owners or {}).items():
@@ -263,7 +263,7 @@ class Institutions:
             return [_institution(row) for row in connection.execute(query.order_by(INSTITUTIONS.c.id).limit(limit))]
 
     def page(self, kind: str | None, *, after: int, most: int) -> Sequence[Institution]:
-        """Return up to `most` institutions, or of those of one kind, whose ids follow `after`, by id."""
+        """Return up to `most` institutions with ids above `after`, by id; only those of `kind` unless it is None."""
         query = sqlalchemy.select(INSTITUTIONS).where(INSTITUTIONS.c.id > after).order_by(INSTITUTIONS.c.id).limit(most)
         with reading(self._stores.engine) as connection:
             rows = connection.execute(query if kind is None else query.where(INSTITUTIONS.c.kind == kind))
@@ -409,7 +409,7 @@ class Institutions:
         raise UsageError(problem, hint=f"name OUTLET/TILL; the merchant's tills: {names}")
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
-        """Yield one sentence for each active operator without a counting grant in the ledger."""
+        """Yield one sentence for each active operator without a grant in the ledger that is in force."""
         granted = {grant.operator for grant in state.grants.values() if not grant.revoked}
         for each in self.list("operator"):
             if each.state in (ACTIVE, LEAVING) and each.operator not in granted:
@@ -444,16 +444,16 @@ class _Decision:
             chosen = (table.c.institution == institution) & (table.c.hash == bytes.fromhex(payload["account_hash"]))
             state = VERIFIED if outcome == PASSED else STATED
             connection.execute(table.update().where(chosen).values(state=state, proposal=intent.id))
-        _follow(connection, institution)
+        _set_state_by_checks(connection, institution)
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
-        """Change nothing: a proposal that is not signed decides nothing."""
+        """Change nothing, because the proposal was not signed."""
 
 
 _ACTIONS: Final = ("institution.verify", "merchant.verify", "merchant.settlement")
 
 
-def _follow(connection: Connection, institution: int) -> None:
+def _set_state_by_checks(connection: Connection, institution: int) -> None:
     """Set the state that follows from the newest outcome of each check, while the institution is not active."""
     row = connection.execute(sqlalchemy.select(INSTITUTIONS).where(INSTITUTIONS.c.id == institution)).one()
     query = sqlalchemy.select(CHECKS.c.kind, CHECKS.c.outcome).where(CHECKS.c.institution == institution)

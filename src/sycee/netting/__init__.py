@@ -2,5 +2,5 @@
 
 `queue.Queue` is the problem; `pair_limits` adds limits to it. `release` and
 `fifo` are the rules without optimisation. `relaxation` is the linear programme and its bound. `rounding`, `levels`,
-`repair`, `local_search` and `exact` lead from it to whole payments, and `optimise` uses them all.
+`repair`, `local_search` and `exact` turn its solution into whole payments; `optimise` runs all of them.
 """

@@ -1,9 +1,10 @@
-"""Annealing from the relaxation: flip and exchange whole payments until what the set loses to the bound is small.
+"""Annealing from the relaxation: flip and exchange whole payments until the set is close to the bound.
 
-For prices u, the bound minus the value of a feasible set is exactly the sum of what it does wrong::
+For any prices, the bound minus the value of a feasible set is exactly this sum of losses::
 
-    gain of each payment left out that has a gain  +  loss of each payment taken that has a loss
-    +  price of each unit of liquidity that is left
+    gain of each payment outside the set whose gain is positive
+    +  loss of each payment in the set whose gain is negative
+    +  price of each unit of unused liquidity
 
 The search lowers this sum, with a penalty for each unit above a limit that exceeds the largest price. It draws its
 moves from a seed and makes a stated number of them, so that the same input gives the same set on each machine.
@@ -23,11 +24,11 @@ from sycee.netting.repair import repaired
 # Of each round: the first temperature, times the mean weight; and the penalty of a unit above a limit, times the
 # largest price or weight of a unit. A low penalty finds more, a high one ends below the limits.
 ROUNDS: Final = ((0.1, 1.5), (0.1, 7.0), (1.0, 30.0), (0.3, 7.0), (0.1, 30.0), (0.03, 7.0))
-MARGIN: Final = 50  # the search stays below a limit by this part of it: its last set is often above by a few units
+MARGIN: Final = 50  # the search lowers each limit by 1 / MARGIN: its last set often exceeds limits by a few units
 
 
 def anneal(queue: Queue, start: Chosen, prices: Integers, *, moves: int, seed: int) -> Chosen:
-    """Return the best feasible set that the search has found, and that nothing can simply be added to.
+    """Return the best feasible set that the search finds. No further payment can be added to it.
 
     Parameters
     ----------
@@ -38,9 +39,9 @@ def anneal(queue: Queue, start: Chosen, prices: Integers, *, moves: int, seed: i
     prices
         Prices of the nodes, times `PRICE_UNIT`: int64 [nodes].
     moves
-        Number of moves that are tried.
+        Number of moves to try.
     seed
-        From which the moves follow.
+        Seed of the random moves.
 
     """
     legs = queue.first_legs

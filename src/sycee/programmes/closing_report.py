@@ -1,7 +1,7 @@
 """The closing report of an occurrence: one HTML page, and its tables as CSV and Parquet.
 
-Rows about fewer than ten people are not shown, nor is a second row of the same table, from which the first would
-follow. Gross amounts are named so: part of such a payment may have been refunded.
+Rows about fewer than ten people are hidden. If a table has one hidden row, a second row is hidden, because the first
+could be computed from the sum otherwise. Amounts named gross include payments that were refunded later.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Effect:
 
 
 def shown_rows(rows: Sequence[Row]) -> list[Row | None]:
-    """Return the rows with None for each that is not shown: small ones, and with one small row the smallest other."""
+    """Return the rows, with None for each hidden row: all small ones, and with one small row the smallest other."""
     shown: list[Row | None] = [None if each.is_small else each for each in rows]
     hidden = sum(each is None for each in shown)
     others = [place for place, each in enumerate(shown) if each is not None and each.people]
@@ -112,7 +112,7 @@ def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect
 def files(
     programme: Programme, results: OccurrenceFigures, effect: Effect | None = None
 ) -> dict[str, Callable[[], bytes]]:
-    """Return what makes the page and each of its tables, by the name of the file, the page first."""
+    """Return functions that compute the page and each table file, by file name, the page first."""
 
     def report() -> bytes:
         return page.render(report_page(programme, results, effect)).encode()
@@ -180,8 +180,8 @@ class _Report:
         return Page(
             kicker="Sycee programme, closing report",
             title=programme.title,
-            summary="What happened to the money of the programme, from its drop to the return of what was left, as the "
-            "ledger has it.",
+            summary="The money of the programme from its drop to the return of unspent money, as recorded by the "
+            "ledger.",
             facts=(
                 (
                     f"spending window, {self.zone.key} time",

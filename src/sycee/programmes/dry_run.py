@@ -66,7 +66,7 @@ class DryRun:
     """The result of a dry run on the state after frame `frame`.
 
     - `allotment`: who gets how much; `is_invented`: the members are no people yet.
-    - `refused_claims`: wallet → code. `problems`: one sentence for each thing that stands in the way.
+    - `refused_claims`: wallet → code. `problems`: one sentence for each reason why the programme cannot run.
     """
 
     frame: int
@@ -96,7 +96,7 @@ class DryRun:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stands in the way and the ledger refuses nothing."""
+        """Whether there is no problem and the ledger refuses nothing."""
         return not self.problems and not any(step.refused for step in self.steps)
 
 

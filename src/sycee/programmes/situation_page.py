@@ -28,7 +28,7 @@ def document(found: Situation) -> dict[str, Any]:
 
 
 def situation_page(programme: Programme, found: Situation) -> Page:
-    """Return the page. It is for the team alone: small rows are shown."""
+    """Return the page. Show it to the team only, because it has rows about few people."""
     results, currency = found.results, programme.currency
     tiles = Tiles(
         (
@@ -82,7 +82,7 @@ def _flags(found: Situation, currency: Currency) -> Section:
         for each in found.flags
     )  # fmt: skip
     text = (
-        "Unusual payments that a person should look at. A flag is no finding: a popular shop has whole packets, too. "
+        "Unusual payments that a person should examine. A flag is no proof: popular shops receive whole packets. "
         f"Counts of refunds are minor units of {currency.code}."
     )
     heading = columns("flag", "shop", "wallet", ">count", ">of", "threshold")
