@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sycee.server.payments import answers
 from sycee.server.payments.answers import Answer
-from sycee.server.payments.app import Outcome
+from sycee.server.payments.app import EventualAnswer
 from sycee.server.payments.senders import network_of
 from sycee.server.problems import MEDIA_TYPE, Problem
 
@@ -50,7 +50,7 @@ class WholeRequests(Protocol):
     def is_payment(self, scope: Any) -> bool:
         """Return whether `start` answers the request."""
 
-    def start(self, scope: Any, body: bytes, done: Callable[[Outcome], None]) -> None:
+    def start(self, scope: Any, body: bytes, done: Callable[[EventualAnswer], None]) -> None:
         """Answer a request: call `done` once with an answer that has a content-length, or will be one."""
 
 
@@ -207,7 +207,7 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             whole.start(cycle.scope, bytes(cycle.body), partial(self._finish_whole, cycle))
 
-    def _finish_whole(self, cycle: RequestResponseCycle, outcome: Outcome) -> None:
+    def _finish_whole(self, cycle: RequestResponseCycle, outcome: EventualAnswer) -> None:
         """Send an answer at once, without uvicorn's checks of each header; or in a task, if that must wait."""
         usual = cycle.keep_alive and not (cycle.disconnected or cycle.default_headers or cycle.flow.write_paused)
         if not usual or not isinstance(outcome, Answer) or outcome.status >= 300:
@@ -251,7 +251,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-async def _send_later(outcome: Outcome, scope: Any, receive: Any, send: Any) -> None:
+async def _send_later(outcome: EventualAnswer, scope: Any, receive: Any, send: Any) -> None:
     """Send an answer as an ASGI application does, once it is there."""
     await answers.send(outcome if isinstance(outcome, Answer) else await outcome, send)
 

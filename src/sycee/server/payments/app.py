@@ -34,7 +34,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-Outcome: TypeAlias = Answer | Awaitable[Answer]
+EventualAnswer: TypeAlias = Answer | Awaitable[Answer]
 
 PATH: Final = "/v1/payments"
 RETRY_S: Final = 1.0  # after the queue was full
@@ -58,7 +58,7 @@ class _Request:
     """A request for PATH that has no answer yet."""
 
     sender: Sender
-    done: Callable[[Outcome], object]
+    done: Callable[[EventualAnswer], object]
     began: float = field(default_factory=perf_counter)
     record: bytes = b""
 
@@ -117,7 +117,7 @@ class PaymentsApp:
         """Return whether an HTTP request is for PATH."""
         return bool(scope["path"] == PATH and scope["method"] == "POST")
 
-    def start(self, scope: Scope, body: bytes, done: Callable[[Outcome], None]) -> None:
+    def start(self, scope: Scope, body: bytes, done: Callable[[EventualAnswer], None]) -> None:
         """Answer a request for PATH with a complete body: call `done` once, possibly before this returns.
 
         A payment that is made needs no task. `done` gets an awaitable where the answer needs a read, and for an error.
@@ -133,9 +133,9 @@ class PaymentsApp:
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Return the answer to a request for PATH, whose body may be incomplete or too large."""
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[EventualAnswer] = asyncio.get_running_loop().create_future()
 
-        def done(found: Outcome) -> None:
+        def done(found: EventualAnswer) -> None:
             if not outcome.done():
                 outcome.set_result(found)
 
@@ -240,7 +240,7 @@ class PaymentsApp:
         else:
             request.done(outcome)
 
-    def _outcome(self, request: _Request, ledger: AsyncLedger, answer: AnswerTuple) -> Outcome:
+    def _outcome(self, request: _Request, ledger: AsyncLedger, answer: AnswerTuple) -> EventualAnswer:
         record = request.record
         code, _, _, place = answer
         if code in _FAILURES:
