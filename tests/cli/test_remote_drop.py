@@ -11,7 +11,7 @@ import pytest
 from tests.programmes import world
 from tests.programmes.shops_town import NAME as TOWN
 from tests.programmes.shops_town import open_shop, shop_town
-from tests.programmes.world import ANN, BEACON_VALUE, BOB, FILE, NORTH, Register, funder, moment, person
+from tests.programmes.world import ANN, BEACON_VALUE, BOB, FILE, NORTH, Register, moment, person
 from tests.server.world import served
 
 from sycee import cli
@@ -75,7 +75,7 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     # The client compares the validity of signatures with its clock, which must be the rehearsal's.
     monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
     (tmp_path / "winter.toml").write_text(FILE.replace(NAME, "winter-2026"))
-    assert drop("draft", "winter.toml", "--funder", ids.format(funder(bank)))[0] == 0
+    assert drop("draft", "winter.toml", "--funder", "City of Examples")[0] == 0
     code, text = drop("dry-run", "winter-2026")
     assert (code, "in the way: the time of registration is over" in text) == (1, True)
     assert drop("open", "winter-2026")[0] == 2
@@ -132,7 +132,6 @@ def test_funders_shops_and_conditions_over_a_server(
     with world.opened(tmp_path, shop_town().copy(tmp_path)) as bank:
         register_programs(bank, tmp_path)
         monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
-        merchant = ids.format(bank.institutions.find("merchant", "Tea house").id)
         wallet = ids.format(open_shop(bank, "Tea house"))
         with called(bank, capsys) as drop:
 
@@ -147,7 +146,7 @@ def test_funders_shops_and_conditions_over_a_server(
             assert "Spring fund has 2.50 CNY" in done("fund", "Spring fund", "10.00", "--out", *north)
             assert "Spring fund" in done("funders")
             assert drop("fund", "No fund", "1.00", *north)[0] == 2
-            assert f"with wallet {wallet}: applied" in done("apply", TOWN, merchant)
+            assert f"with wallet {wallet}: applied" in done("apply", TOWN, "Tea house")
             assert "is accepted" in done("decide-shop", TOWN, wallet, by="ann")
             assert "1 shop of operator 2 joined" in done("join", TOWN, "2", *north)
             assert "joined" in done("shops", TOWN)

@@ -95,14 +95,15 @@ def dry_run(name: Name, /, *, login: Login, occurrence: Number = 0, json_: AsJso
 @drop.command
 def draft(
     file: Annotated[str, Parameter(help="A programme file, such as spring.toml, or a shipped pilot.")], /, *,
-    login: Login, funder: Annotated[str, Parameter(help="Account of the funder.")], id_: ActionId = "",
+    login: Login, funder: Annotated[str, Parameter(help="Name or account of the funder.")], id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Store a programme file, or replace it before its registration opens."""
     from sycee import data
 
     text = data.file("pilots", file, "programme")[1].decode("utf-8", "replace")
     with connected(login) as bank:
-        made = perform(bank, api.draft_programme(text, funder, id=number_of(id_)))
+        account = remote_drop_shops.funder_account(bank, funder)
+        made = perform(bank, api.draft_programme(text, account, id=number_of(id_)))
     show(f"{made.name} is stored as {made.state}: SHA-256 {made.digest}")
     return 0
 

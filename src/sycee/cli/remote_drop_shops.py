@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from sycee.cli.lazy import api
 from sycee.cli.parameters import AsJson
+from sycee.cli.remote_institutions import institution_id
 from sycee.cli.remote_options import (
     ActionId,
     AmountText,
@@ -62,7 +63,7 @@ def fund(
     """Move money from the vault of the funder's operator to the funder. A person of the operator signs."""
     with connected(login) as bank:
         currency, signer = currency_of(bank), person_of(bank, private_key(key))
-        minor, account = minor_of(amount, currency), _funder(bank, funder)
+        minor, account = minor_of(amount, currency), funder_account(bank, funder)
         made = perform(bank, api.fund_funder(account, minor, signer, out=out, id=number_of(id_)))
     show(f"{made.name} has {money.format(made.balance_minor, currency)} {currency.code}")
     return 0
@@ -77,15 +78,15 @@ def funders(*, login: Login, json_: AsJson = False) -> int:
 
 
 def apply(
-    name: Name, merchant: Annotated[str, Parameter(help="Id of the merchant.")], /, *, login: Login,
+    name: Name, merchant: Annotated[str, Parameter(help="Name or id of the merchant.")], /, *, login: Login,
     group: Annotated[str, Parameter(help="Merchant group of the file; may be omitted if it has one.")] = "",
     wallet: Annotated[str, Parameter(help="Account of the merchant; its oldest one if omitted.")] = "",
     id_: ActionId = "",
 ) -> int:  # fmt: skip
     """Apply with a merchant's account for a merchant group of a programme."""
     with connected(login) as bank:
-        call = api.apply_for_group(name, merchant, group=group, wallet=wallet, id=number_of(id_))
-        made = perform(bank, call)
+        id = institution_id(bank, merchant)
+        made = perform(bank, api.apply_for_group(name, id, group=group, wallet=wallet, id=number_of(id_)))
     show(f"merchant {merchant} applied for {made.group} of {name} with wallet {made.wallet}: {made.state}")
     return 0
 
@@ -181,7 +182,7 @@ def ready(
 COMMANDS: Final = (funder, fund, funders, apply, decide_shop, join, leave, shops, evidence, ready)
 
 
-def _funder(bank: Client, text: str) -> str:
+def funder_account(bank: Client, text: str) -> str:
     """Return the account of a funder by its name or account. Raises UsageError unless exactly one fits."""
     found = [each.account for each in bank.do(api.funders()) if text in (each.name, each.account)]
     if len(found) != 1:

@@ -71,7 +71,7 @@ def verify(
 ) -> int:  # fmt: skip
     """Propose the outcome of a check of an institution. Two persons sign, and no owner of the institution may."""
     with connected(login) as bank:
-        id = _find(bank, name)
+        id = institution_id(bank, name)
         is_merchant = bank.do(api.institution(id)).kind == "merchant"
         decide = api.decide_merchant_check if is_merchant else api.decide_check
         propose(bank, decide(id, check, passed=not failed, id=number_of(id_)))
@@ -85,7 +85,7 @@ def account(
 ) -> int:  # fmt: skip
     """State a new settlement account of an institution, which must be verified before money is sent to it."""
     with connected(login) as bank:
-        perform(bank, api.state_settlement(_find(bank, name), number, id=number_of(id_)))
+        perform(bank, api.state_settlement(institution_id(bank, name), number, id=number_of(id_)))
     show(f"settlement account of {name}: stated")
     return 0
 
@@ -98,7 +98,7 @@ def outlet(
 ) -> int:  # fmt: skip
     """Open an outlet of a merchant, or close it with its tills."""
     with connected(login) as bank:
-        merchant, number = _find(bank, name), number_of(id_)
+        merchant, number = institution_id(bank, name), number_of(id_)
         if close:
             perform(bank, api.close_outlet(merchant, _outlet(bank, merchant, code), id=number))
         else:
@@ -122,7 +122,7 @@ def till(
     if not slash:
         raise UsageError(f"{code!r} names no till", hint="write OUTLET/TILL, such as west/T1")
     with connected(login) as bank:
-        merchant, number = _find(bank, name), number_of(id_)
+        merchant, number = institution_id(bank, name), number_of(id_)
         if close:
             perform(bank, api.close_till(merchant, _till(bank, merchant, outlet_code, till_code), id=number))
         else:
@@ -151,7 +151,7 @@ def show_(name: Name, /, *, login: Login, json_: AsJson = False) -> int:
     from dataclasses import asdict
 
     with connected(login) as bank:
-        id = _find(bank, name)
+        id = institution_id(bank, name)
         found, owners = bank.do(api.institution(id)), bank.do(api.owners(id))
     if json_:
         show_json({**asdict(found), "owners": [asdict(each) for each in owners]})
@@ -186,7 +186,7 @@ def appoint(
     key, until_ns = named_key(public_key), instant(until)
     with connected(login) as bank:
         own = institution in ("0", "1")
-        found = _find(bank, institution) if institution and not own else ""
+        found = institution_id(bank, institution) if institution and not own else ""
         call = api.appoint(
             duty, key, until_ns=until_ns, person=person, institution=found,
             operator=int(institution) if own else None, currency=currency, id=number_of(id_),
@@ -214,7 +214,7 @@ def end(
     return 0
 
 
-def _find(bank: Client, text: str) -> str:
+def institution_id(bank: Client, text: str) -> str:
     """Return the id of an institution. Raises UsageError for a name that none has, or several."""
     if len(text) == len(ids.format(0)):
         return text
