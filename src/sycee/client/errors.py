@@ -69,7 +69,8 @@ class Problem(ClientError):
         self.code = _text(members, "code")
         self.request_id = _text(members, "request_id")
         what = self.detail or self.title or f"the server answered {status}"
-        super().__init__(f"{what} ({self.code})" if self.code else what, hint=_text(members, "hint") or None)
+        named = f"{what} ({self.code})" if self.code and self.code not in what else what
+        super().__init__(named, hint=_text(members, "hint") or None)
 
 
 class InvalidRequest(Problem):
