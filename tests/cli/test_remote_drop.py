@@ -11,7 +11,7 @@ import pytest
 from tests.programmes import world
 from tests.programmes.shops_town import NAME as TOWN
 from tests.programmes.shops_town import open_shop, shop_town
-from tests.programmes.world import ANN, BEACON_VALUE, BOB, FILE, NORTH, Register, moment, person
+from tests.programmes.world import ANN, BEACON_VALUE, BOB, FILE, NORTH, Register, funder, moment, person
 from tests.server.world import served
 
 from sycee import cli
@@ -75,7 +75,8 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     # The client compares the validity of signatures with its clock, which must be the rehearsal's.
     monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
     (tmp_path / "winter.toml").write_text(FILE.replace(NAME, "winter-2026"))
-    assert drop("draft", "winter.toml", "--funder", "City of Examples")[0] == 0
+    for by, named in (("north", "City of Examples"), ("ann", ids.format(funder(bank)))):
+        assert drop("draft", "winter.toml", "--funder", named, by=by)[0] == 0
     code, text = drop("dry-run", "winter-2026")
     assert (code, "in the way: the time of registration is over" in text) == (1, True)
     assert drop("open", "winter-2026")[0] == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli.lazy import api
+from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.remote_institutions import institution_id
 from sycee.cli.remote_options import (
@@ -183,7 +183,12 @@ COMMANDS: Final = (funder, fund, funders, apply, decide_shop, join, leave, shops
 
 
 def funder_account(bank: Client, text: str) -> str:
-    """Return the account of a funder by its name or account. Raises UsageError unless exactly one fits."""
+    """Return the account of a funder by its name or account. Raises UsageError unless one has the name.
+
+    Only staff of operators may list funders: an officer gives the account.
+    """
+    if len(text) == len(ids.format(0)):
+        return text
     found = [each.account for each in bank.do(api.funders()) if text in (each.name, each.account)]
     if len(found) != 1:
         raise UsageError(
