@@ -164,10 +164,13 @@ def test_findings_that_stop_come_first_the_worst_of_them_first() -> None:
 
 
 def test_a_network_in_which_nothing_was_judged_says_so_first() -> None:
-    nothing = "Nothing was judged on 2026-11-25: no rule is about what is declared. Declare participants or flows."
+    nothing = "Nothing was judged on 2026-11-25: no rule is about what is declared."
+    asked = f"{nothing} Declare flows: most rules are about them."
     for judged in (made(), made(finding(Verdict.NOT_APPLICABLE))):
-        assert judged.headline == nothing
-        assert nothing in text.render(judged, width=200).splitlines()[1]
+        assert judged.headline == asked
+        assert asked in text.render(judged, width=200).splitlines()[1]
+    flow = build.network(bank=build.participant(state="AA"), pay=build.flow(from_="bank", to="bank"))
+    assert replace(made(), network=flow).headline == nothing
 
 
 def test_a_long_text_repeats_its_headline_at_the_end() -> None:

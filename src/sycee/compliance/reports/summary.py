@@ -43,7 +43,6 @@ LOOKS: Final[Mapping[Verdict, Look]] = {
 
 _IDENTIFIERS: Final = ".identifiers"  # ends the path of the fact
 _NAMED_MAX: Final = 5  # organisations in one sentence
-_DECLARE: Final = "Declare participants or flows."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -143,7 +142,8 @@ class JudgedNetwork:
         if not any(finding.applies for finding in self.report.findings):
             if all(summary.force is Force.NONE for summary in self.profiles):
                 return f"Nothing was judged: no profile is in effect on {self.report.at}."
-            return f"Nothing was judged on {self.report.at}: no rule is about what is declared. {_DECLARE}"
+            absent = "" if any(self.network.of_kind(FLOW)) else " Declare flows: most rules are about them."
+            return f"Nothing was judged on {self.report.at}: no rule is about what is declared.{absent}"
         if not stops:
             return f"No finding stops anything {regimes}"
         verb = "stops" if len(stops) == 1 else "stop"
