@@ -139,7 +139,7 @@ def _funded(bank: Bank, programme: StoredProgramme, occurrence: Occurrence, zone
     if is_filled:
         return Condition("funder covered", True, "the money is in the packets")
     needed = zone.minor if zone is not None else occurrence.minor or programme.definition.budget_minor
-    detail = f"{money.format(account.balance, currency)} of {money.format(needed, currency)} {currency.code}"
+    detail = f"{money.format(account.balance, currency)} of {money.with_code(needed, currency)}"
     is_blocked = bool(account.blocks & Block.DEBIT)
     return Condition("funder covered", account.balance >= needed and not is_blocked, detail + ", blocked" * is_blocked)
 

@@ -21,7 +21,7 @@ from sycee.clearing.house import Register
 from sycee.clearing.instructions import Instructions, Receipt, uetr_bytes
 from sycee.clearing.permits import Permits
 from sycee.clearing.quotes import Acceptance, Quote
-from sycee.clearing.receiving import Receiving
+from sycee.clearing.receiving import Receiving, next_number
 from sycee.clearing.tables import CANCELLED, CORRIDORS, DEALS, OPEN, PAYMENTS, PROPOSED, QUOTES, REFUSED, UNMATCHED
 from sycee.core import ids, money
 from sycee.core.arrays import Array
@@ -125,7 +125,7 @@ class Corridors:
         }  # fmt: skip
 
         def before(connection: Connection) -> None:
-            connection.execute(CORRIDORS.insert().values(row | {"number": _next(connection, CORRIDORS.c.number)}))
+            connection.execute(CORRIDORS.insert().values(row | {"number": next_number(connection, CORRIDORS.c.number)}))
 
         effect = {"participant": provider, "currencies": pair, "most_minor": most_minor, "valid_s": valid_s}
         return self._proposals.propose(CORRIDOR, None, effect, maker=maker, id=proposal, before=before)
@@ -185,7 +185,7 @@ class Corridors:
             if connection.scalar(sqlalchemy.select(QUOTES.c.number).where(QUOTES.c.id == made.id)) is not None:
                 raise _other_quote(made.id)
             row = {
-                "number": _next(connection, QUOTES.c.number), "id": made.id, "provider": provider, "takes": takes,
+                "number": next_number(connection, QUOTES.c.number), "id": made.id, "provider": provider, "takes": takes,
                 "gives": gives, "numerator": made.rate.numerator, "denominator": made.rate.denominator,
                 "least_minor": made.least_minor, "most_minor": made.most_minor, "until_ns": made.until_ns,
                 "digest": made.digest, "message": message, "at_ns": now_ns,
@@ -378,11 +378,7 @@ def _quote(connection: Connection, id: int) -> StoredQuote:
 
 def _shown(minor: int, currency: int) -> str:
     found = money.currency_of(currency)
-    return f"{money.format(minor, found)} {found.code}"
-
-
-def _next(connection: Connection, column: sqlalchemy.Column[int]) -> int:
-    return int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(column))) or 0) + 1
+    return money.with_code(minor, found)
 
 
 class _Corridor:
@@ -392,7 +388,7 @@ class _Corridor:
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Open the corridor. It gets the next number: of a pair, the corridor that opened last counts."""
-        values = {"state": OPEN, "number": _next(connection, CORRIDORS.c.number)}
+        values = {"state": OPEN, "number": next_number(connection, CORRIDORS.c.number)}
         chosen = (CORRIDORS.c.proposal == intent.id) & (CORRIDORS.c.state != OPEN)
         connection.execute(CORRIDORS.update().where(chosen).values(values))
 

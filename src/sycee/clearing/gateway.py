@@ -324,16 +324,10 @@ class Gateway:
         starts, ends = self._starts(days), np.zeros(len(rows), np.int64)
         for at, row in enumerate(rows):
             if row.not_before:
-                starts[at] = self._moment(row.day, row.not_before)
+                starts[at] = moment_ns(row.day, row.not_before, self._zone)
             if row.until:
-                ends[at] = self._moment(row.day, row.until)
+                ends[at] = moment_ns(row.day, row.until, self._zone)
         return starts, ends
-
-    def _moment(self, day: date, of_day: str) -> int:
-        """Return the nanoseconds of a time of a day, in its own zone or else the house's."""
-        moment = datetime.combine(day, time.fromisoformat(of_day))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
-        return int(moment.timestamp() * 1_000_000) * 1_000
 
     def _starts(self, days: Array) -> Array:
         """Return the start of each day, an ordinal, in the house's zone: (n,) nanoseconds."""
@@ -374,6 +368,13 @@ def _pair(row: TransferRow) -> _Pair:
         raise UsageError("nothing comes back", hint="an amount above zero")
     # Both sides may have one UETR: then nothing else has to be named.
     return _Pair(money.currency(code).numeric, minor, 0 if uetr == row.uetr else UUID(uetr).int)
+
+
+def moment_ns(day: date, of_day: str, zone: ZoneInfo) -> int:
+    """Return the nanoseconds of an ISO time on a day, in its own zone if it has one, else in `zone`."""
+    moment = datetime.combine(day, time.fromisoformat(of_day))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return int(moment.timestamp() * 1_000_000) * 1_000
 
 
 def kind_of(content: bytes) -> str:

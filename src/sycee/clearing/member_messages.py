@@ -12,7 +12,7 @@ A participant acts on its own payments and positions alone. The same business me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from sycee.clearing import reasons
 from sycee.clearing.account_days import AccountDays, number_of
-from sycee.clearing.gateway import id_of, kind_of, read_as
+from sycee.clearing.gateway import id_of, kind_of, moment_ns, read_as
 from sycee.clearing.house import Position, Register
 from sycee.clearing.investigations import Investigations
 from sycee.clearing.pay_outs import PayOut, PayOuts
@@ -63,6 +63,7 @@ RECEIVED: Final = "RCVD"  # of an acknowledgement, a code of the house
 PAID: Final = "COMP"  # of a receipt
 NOT_PAID: Final = "REJT"
 ASKED_MAX: Final = 10_000  # payments of one answer
+MIDNIGHT: Final = "00:00:00"
 _FINAL: Final = ProcessingStatus(NOT_CANCELLED, "", "the payment is booked and final")
 DAYS_MAX: Final = 366  # of one report
 
@@ -285,16 +286,12 @@ class MemberMessages:
         if last < first or (last - first).days >= DAYS_MAX:
             right = f"an end on or after the beginning, at most {DAYS_MAX} days"
             raise _error(f"{place}/RptgPrd/FrToDt", f"{first} to {last}", right)
-        begin = self._moment(first, each.from_time) if each.from_time else self._moment(first, "00:00:00")
-        end = self._moment(last, each.to_time) if each.to_time else self._moment(last + timedelta(days=1), "00:00:00")
+        begin = moment_ns(first, each.from_time or MIDNIGHT, self._zone)
+        end_day, end_time = (last, each.to_time) if each.to_time else (last + timedelta(days=1), MIDNIGHT)
+        end = moment_ns(end_day, end_time, self._zone)
         if end <= begin:
             raise _error(f"{place}/RptgPrd/FrToTm", f"{each.from_time} to {each.to_time}", "a later end")
         return begin, end, last
-
-    def _moment(self, day: date, of_day: str) -> int:
-        moment = datetime.combine(day, time.fromisoformat(of_day))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
-        return int(moment.timestamp() * 1_000_000) * 1_000
 
     # --- pacs.028 ---
 

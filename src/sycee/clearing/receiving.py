@@ -151,7 +151,7 @@ class Receiving:
                 return found.message, None if found.answer is None else bytes(found.answer)
             if (earlier := _earlier(connection, participant, delivery["digest"])) is None:
                 connection.execute(DELIVERIES.insert().values(delivery))
-            number = _next(connection, MESSAGES.c.message)
+            number = next_number(connection, MESSAGES.c.message)
             row = {
                 "message": number, "participant": participant, "business_id": business_id, "kind": kind,
                 "delivery": delivery["id"] if earlier is None else earlier, "part": part, "answer": None,
@@ -341,7 +341,7 @@ class _Storing:
 
         A message of this delivery that was kept and not answered, as a crash leaves it, counts as new.
         """
-        made, first = self._made, _next(self._connection, MESSAGES.c.message)
+        made, first = self._made, next_number(self._connection, MESSAGES.c.message)
         count = len(made.business_ids)
         delivery = self._delivery["id"] if earlier is None else earlier
         columns = {
@@ -378,7 +378,7 @@ class _Storing:
 
     def _payments(self, rows: Array, messages: Array) -> Array:
         """Store payments; return the number of each, 0 for one whose UETR was there before."""
-        made, checked, first = self._made, self._checked, _next(self._connection, PAYMENTS.c.number)
+        made, checked, first = self._made, self._checked, next_number(self._connection, PAYMENTS.c.number)
         states = _STATES[checked.state[rows]].tolist()
         columns = {
             "number": np.arange(first, first + rows.size), "uetr": made.uetrs[rows], "sender": self._participant,
@@ -575,7 +575,7 @@ def chain_number(connection: Connection, chain: Chain) -> int:
     stored = connection.scalar(sqlalchemy.select(CHAINS.c.chain).where(CHAINS.c.digest == digest))
     if stored is not None:
         return int(stored)
-    number = _next(connection, CHAINS.c.chain)
+    number = next_number(connection, CHAINS.c.chain)
     connection.execute(CHAINS.insert().values(chain=number, digest=digest, content=text))
     return number
 
@@ -594,6 +594,6 @@ def _earlier(connection: Connection, participant: int, digest: str) -> int | Non
     return connection.scalar(sqlalchemy.select(DELIVERIES.c.id).where(chosen))
 
 
-def _next(connection: Connection, column: sqlalchemy.Column[Any]) -> int:
+def next_number(connection: Connection, column: sqlalchemy.Column[Any]) -> int:
     """Return the number after the largest one of a table."""
     return int(connection.scalar(sqlalchemy.select(sqlalchemy.func.max(column))) or 0) + 1

@@ -51,7 +51,7 @@ def backup(
         return 0
     show(
         f"{file} has the bank up to frame {done.frame:,}, and its database",
-        f"in circulation: {money.format(done.supply, currency)} {currency.code}",
+        f"in circulation: {money.with_code(done.supply, currency)}",
         f"state digest {done.state_digest.hex()}",
     )
     return 0

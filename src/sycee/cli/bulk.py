@@ -19,7 +19,6 @@ from sycee.cli.bulk_options import (
     Output,
     RowsFile,
     RowsOutput,
-    amount,
     counted,
     listed,
     show_counts,
@@ -30,6 +29,7 @@ from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_list, progress, show, show_json
 from sycee.cli.wallet_options import WalletName, own_account, signing_for
+from sycee.core import money
 from sycee.core.errors import SyceeError
 from sycee.core.output_files import require_outputs
 from sycee.core.words import quantity
@@ -66,11 +66,11 @@ def pay(
         made = bank.bulk.declare(number, Payment(rows, account, (), mode, number).content, who=signing.who)
         if made.state == "waiting":
             raise SyceeError(
-                f"file {ids.format(number)} of {amount(made.content.sum_minor, bank.config.currency)} waits for two "
-                f"persons: digest {made.content.digest.hex()}",
+                f"file {ids.format(number)} of {money.with_code(made.content.sum_minor, bank.config.currency)} waits "
+                f"for two persons: digest {made.content.digest.hex()}",
                 hint="they run `sycee bulk approve`; then run the same command again",
             )
-        note(f"file {ids.format(number)}: {amount(made.content.sum_minor, bank.config.currency)}")
+        note(f"file {ids.format(number)}: {money.with_code(made.content.sum_minor, bank.config.currency)}")
         own = {(signer.id, signer.key) for signer in signing.signers}
         staff = [] if mode is Mode.EACH else _staff(bank, keys, own)
         counts = counted(each.codes for each in _paid(bank, made, rows, [*signing.signers, *staff]))
@@ -123,7 +123,7 @@ def status(folder: BankFolder, file: BulkFileId, /, *, json_: AsJson = False) ->
             }
         )
         return 0
-    show(f"{found.state}: {amount(found.content.sum_minor, currency)}, digest {found.content.digest.hex()}")
+    show(f"{found.state}: {money.with_code(found.content.sum_minor, currency)}, digest {found.content.digest.hex()}")
     show_counts(summary.counts, paid="paid" if not found.settlement else "staged or paid")
     return 0
 
@@ -160,7 +160,7 @@ def approve(folder: BankFolder, file: BulkFileId, /, *, key: KeyFiles = None) ->
     with open_bank(folder) as bank:
         found = bank.bulk.get(ids.parse(file))
         show(
-            f"{quantity(found.content.rows, 'row')}, {amount(found.content.sum_minor, bank.config.currency)}, "
+            f"{quantity(found.content.rows, 'row')}, {money.with_code(found.content.sum_minor, bank.config.currency)}, "
             f"digest {found.content.digest.hex()}"
         )
         return sign_and_show(bank, bank.bulk.approve(found.id, maker=maker_of(bank, keys)), keys)
@@ -174,7 +174,7 @@ def settle(folder: BankFolder, file: BulkFileId, /, *, discard: Discard = False,
         found = bank.bulk.settle(
             ids.parse(file), signers=bank.signers(*keys), who=maker_of(bank, keys), discard=discard
         )
-        total = amount(found.content.sum_minor, bank.config.currency)
+        total = money.with_code(found.content.sum_minor, bank.config.currency)
         show(f"{found.state}: {quantity(found.content.rows, 'row')}, {total}")
     return 0
 

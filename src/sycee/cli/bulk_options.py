@@ -78,11 +78,6 @@ def show_counts(counts: Mapping[str, int], *, paid: str) -> bool:
     return False
 
 
-def amount(minor: int, currency: Currency) -> str:
-    """Return an amount with its currency."""
-    return f"{money.format(minor, currency)} {currency.code}"
-
-
 def write_results(results: Iterable[Any], output: Path | None) -> None:
     """Write results as CSV to a file or to stdout."""
     import sys

@@ -206,7 +206,7 @@ def write_off(folder: BankFolder, claim: ClaimText, /, *, key: KeyFiles = None) 
     with open_bank(folder) as bank:
         left = bank.claims.get(ids.parse(claim)).missing_minor
         bank.claims.write_off(ids.parse(claim), who=bank.people.person_of_key(keys[0].public))
-        show_lines(f"written off: {money.format(left, bank.config.currency)} {bank.config.currency.code}")
+        show_lines(f"written off: {money.with_code(left, bank.config.currency)}")
     return 0
 
 

@@ -138,8 +138,8 @@ def accept(
         signature = instructions.sign(content, signer, ledger_id=bank.stores.ledger.ledger_id, participant=number)
         payment = corridors.accept(number, content, signature, who=who)
         show(
-            f"payment {payment}, {made.uetr}: pays {money.format(made.pays_minor, takes)} {takes.code}, "
-            f"gets {money.format(made.gets_minor, gives)} {gives.code}"
+            f"payment {payment}, {made.uetr}: pays {money.with_code(made.pays_minor, takes)}, "
+            f"gets {money.with_code(made.gets_minor, gives)}"
         )
     return 0
 

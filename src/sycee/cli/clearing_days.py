@@ -12,7 +12,7 @@ from sycee.cli.terminal import note, print_table, progress, show, show_json, tab
 from sycee.core.extras import extra
 
 if TYPE_CHECKING:
-    from sycee.days.compare import Comparison, Spread
+    from sycee.days.compare import Comparison
 
 SEEDS_MAX = 1_000
 PREFUNDS = (29, 60, 150)
@@ -79,7 +79,7 @@ def _print(found: Comparison) -> None:
                 level.spread(policy.name, name)
                 for name in ("value_share", "count_share", "delay", "delay_large", "delay_urgent")
             ]
-            made.add_row(f"1/{level.value_per_prefund}", policy.title, *(_percent(each) for each in spreads))
+            made.add_row(f"1/{level.value_per_prefund}", policy.title, *(each.per_cent_text() for each in spreads))
         shares = [each.value_most / value for each, value in zip(level.bounds, level.values, strict=True)]
         delays = [
             each.delay_least / value / day.seconds for each, value in zip(level.bounds, level.values, strict=True)
@@ -87,15 +87,11 @@ def _print(found: Comparison) -> None:
         from sycee.days.compare import Spread
 
         made.add_row(
-            f"1/{level.value_per_prefund}", "No policy exceeds", _percent(Spread.of(shares)), "-",
-            _percent(Spread.of(delays)), "-", "-",
+            f"1/{level.value_per_prefund}", "No policy exceeds", Spread.of(shares).per_cent_text(), "-",
+            Spread.of(delays).per_cent_text(), "-", "-",
         )  # fmt: skip
     print_table(made)
     show("value, count: settled before the close, %; delay: by value, % of the day; medians [5th, 95th percentile]")
-
-
-def _percent(spread: Spread) -> str:
-    return f"{100 * spread.median:.2f} [{100 * spread.low:.2f}, {100 * spread.high:.2f}]"
 
 
 def _as_json(found: Comparison) -> dict[str, Any]:

@@ -88,4 +88,4 @@ def shown(minor: int, number: int) -> str:
     from sycee.core import money
 
     currency = money.currency_of(number)
-    return f"{money.format(minor, currency)} {currency.code}"
+    return money.with_code(minor, currency)

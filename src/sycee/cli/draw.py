@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -154,8 +155,7 @@ def check_(
 def _programme_lines(programme: Programme) -> Iterator[str]:
     from sycee.core import documents
 
-    def amount(minor: int) -> str:
-        return f"{money.format(minor, programme.currency)} {programme.currency.code}"
+    amount = partial(money.with_code, currency=programme.currency)
 
     def window(of: Window) -> str:
         return f"{documents.shown_moment(of.from_ns, zone)} until {documents.shown_moment(of.until_ns, zone)}"

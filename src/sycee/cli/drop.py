@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -74,7 +75,7 @@ def try_(
     for word, count in counts.items():
         made.add_row(word, f"{count:,}")
     for word, minor in amounts.items():
-        made.add_row(word, f"{money.format(minor, currency)} {currency.code}")
+        made.add_row(word, money.with_code(minor, currency))
     print_table(made)
     show(*trial.problems or ("the books of the bank agree with its ledger",))
     show(f"bank: {folder / 'bank'}", f"published files: {trial.files}; `sycee draw verify` checks them")
@@ -111,7 +112,7 @@ def fund(
         move = bank.funders.pay_out if out else bank.funders.pay_in
         move(found.account, minor, signers=bank.signers(*keys), who=who).require_created("nothing was moved")
         currency = bank.config.currency
-        show(f"{found.name} has {money.format(bank.stores.ledger.balance(found.account), currency)} {currency.code}")
+        show(f"{found.name} has {money.with_code(bank.stores.ledger.balance(found.account), currency)}")
     return 0
 
 
@@ -271,7 +272,7 @@ def drop(folder: BankFolder, name: Name, /, *, occurrence: Number = 0, key: KeyF
             filled = [each for each in zones if each.frame is not None]
             minor, members = sum(each.minor for each in filled), sum(each.members for each in filled)
         show(
-            f"{found.title} is dropped: {money.format(minor, currency)} {currency.code} in "
+            f"{found.title} is dropped: {money.with_code(minor, currency)} in "
             f"{quantity(members, 'packet')}, frame {found.dropped_frame:,}"
         )
         _show_zones(bank, found)
@@ -383,9 +384,7 @@ def show_dry_run(bank: Bank, result: DryRun) -> None:
     """Show a dry run: who gets how much, each step with its refusals, and the problems found."""
     currency = bank.config.currency
 
-    def amount(minor: int) -> str:
-        return f"{money.format(minor, currency)} {currency.code}"
-
+    amount = partial(money.with_code, currency=currency)
     people = "people who are not drawn yet" if result.is_invented else "winners"
     show(f"on the state after frame {result.frame:,}: {result.members:,} {people} get {amount(result.minor)}")
     for share in result.shares:
@@ -490,7 +489,7 @@ def _show_zones(bank: Bank, occurrence: Occurrence) -> None:
     currency = bank.config.currency
     for each in bank.programmes.zones(occurrence.programme, occurrence.occurrence):
         state = f"dropped, frame {each.frame:,}" if each.frame is not None else "next" if each.is_next else "later"
-        packets, amount = quantity(each.members, "packet"), f"{money.format(each.minor, currency)} {currency.code}"
+        packets, amount = quantity(each.members, "packet"), money.with_code(each.minor, currency)
         show(f"zone {each.name}: {packets}, {amount}, {state}")
 
 
@@ -508,7 +507,7 @@ def _show_figures(bank: Bank, name: str, occurrence: int) -> None:
     made = table("packets", "", numbers=("",), ruled=False)
     made.add_row("claimed", f"{found.claimed:,} of {found.members:,}")
     for word, minor in rows.items():
-        made.add_row(word, f"{money.format(minor, currency)} {currency.code}")
+        made.add_row(word, money.with_code(minor, currency))
     print_table(made)
 
 

@@ -40,7 +40,7 @@ def situation(
         results, currency = found.results, bank.config.currency
         show(
             f"claimed: {results.claimed:,} of {quantity(results.members, 'packet')}, "
-            f"{money.format(results.spent_minor, currency)} {currency.code} spent in "
+            f"{money.with_code(results.spent_minor, currency)} spent in "
             f"{quantity(results.payments, 'payment')}"
         )
         show(*(f"claims refused: {count:,} {code}" for code, count in found.claims_refused.items()))

@@ -57,7 +57,7 @@ def new(
         signing = signing_for(bank, account, keys)
         found, name = account_named(bank, payee, by=signing.who)
         minor = positive_amount(bank, amount)
-        shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
+        shown = money.with_code(minor, bank.config.currency)
         note(f"holding {shown} for {name}")
         reserved = bank.holds.reserve(
             account,
@@ -95,7 +95,7 @@ def post(
         place = bank.institutions.find_till(bank.directory.holder_of(found.payee), till).id if till else 0
         paid = bank.holds.post(found.id, minor, signers=signing.signers, who=signing.who, till=place)
         require_paid(paid, "nothing was paid")
-        shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
+        shown = money.with_code(minor, bank.config.currency)
         show(f"paid {shown}: operation {ids.format(paid.operation)}")
     return 0
 

@@ -41,4 +41,4 @@ def circulation(currency: str | int, minor: int) -> str:
         known = money.currency(currency)
     except UsageError:
         return f"in circulation: {minor:,} minor units of book {currency}"
-    return f"in circulation: {money.format(minor, known)} {known.code}"
+    return f"in circulation: {money.with_code(minor, known)}"

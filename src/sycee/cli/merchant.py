@@ -127,7 +127,7 @@ def sweep(folder: BankFolder, merchant: MerchantName, /, *, key: KeyFiles = None
         signing = signing_for(bank, account, keys)
         who = signing.who if signing.who != found.id else maker_of(bank, keys)
         made = bank.sweeps.sweep(found.id, signers=signing.signers, who=who)
-        amount = f"{money.format(made.minor, bank.config.currency)} {bank.config.currency.code}"
+        amount = money.with_code(made.minor, bank.config.currency)
         show(f"swept {amount}: bank reference {made.bank_reference}")
     return 0
 

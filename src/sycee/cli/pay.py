@@ -58,7 +58,7 @@ def pay(
                 "the QR code has another amount" if minor else "no amount was given",
                 hint="name the amount after the payee" if not minor else "omit the amount, or scan another code",
             )
-        note(f"paying {money.format(minor, currency)} {currency.code} to {found.name}")
+        note(f"paying {money.with_code(minor, currency)} to {found.name}")
         if found.request:
             if from_bank:
                 raise UsageError("a request is paid from the wallet alone", hint="fund the wallet first")
@@ -70,12 +70,12 @@ def pay(
             parties = (account, found.account, minor)
             if from_bank and bank.shortfalls.missing(account, minor):
                 asked = bank.shortfalls.ask(*parties, signers=signing.signers, who=signing.who, **named)
-                missing = f"{money.format(asked.missing_minor, currency)} {currency.code}"
+                missing = money.with_code(asked.missing_minor, currency)
                 show(f"the bank is asked for {missing}: reference {asked.bank_reference}; then the payment is made")
                 return 0
             paid = bank.payments.pay(*parties, signers=signing.signers, who=signing.who, **named)
         require_paid(paid, "nothing was paid")
-        show(f"paid {money.format(minor, currency)} {currency.code}: operation {ids.format(paid.operation)}")
+        show(f"paid {money.with_code(minor, currency)}: operation {ids.format(paid.operation)}")
     return 0
 
 
@@ -112,8 +112,5 @@ def refund(
             who=signing.who if signing.who != found.id else maker_of(bank, keys),
         )
         require_paid(refunded, "nothing was refunded")
-        show(
-            f"refunded {money.format(minor, bank.config.currency)} {bank.config.currency.code}: "
-            f"operation {ids.format(refunded.operation)}"
-        )
+        show(f"refunded {money.with_code(minor, bank.config.currency)}: operation {ids.format(refunded.operation)}")
     return 0

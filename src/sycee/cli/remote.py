@@ -70,7 +70,7 @@ def supply(*, login: Login, json_: AsJson = False) -> int:
         show_json(found)
         return 0
     for name, member in (("supply", "supply"), ("converted reserves", "converted_reserves")):
-        show(f"{name}: {money.format(int(found[member]), currency)} {currency.code}")
+        show(f"{name}: {money.with_code(int(found[member]), currency)}")
     show(f"as of frame {found['frame']}, {found['time']}", f"state digest {found['state_digest']}")
     if not found["equal"]:
         raise IntegrityError("the money in circulation does not equal the converted reserves")
@@ -205,7 +205,7 @@ def backup(
         return 0
     show(
         f"{found.file} has the bank up to frame {found.frame:,}, and its database",
-        f"in circulation: {money.format(found.supply_minor, currency)} {currency.code}",
+        f"in circulation: {money.with_code(found.supply_minor, currency)}",
         f"state digest {found.state_digest}",
     )
     return 0

@@ -12,7 +12,6 @@ from sycee.cli.bulk_options import (
     Output,
     RowsFile,
     RowsOutput,
-    amount,
     counted,
     listed,
     show_counts,
@@ -66,7 +65,7 @@ def pay(
         signer = own if wallet.is_custodial else bank.do(api.payer(own, key_epoch=wallet.key_epoch))
         mode = Mode.ALL if all_or_nothing else Mode.EACH
         payment = Payment(rows, ids.parse(wallet.wallet), (signer,), mode, number)
-        note(f"file {ids.format(number)}: {amount(rows.sum_minor(), currency)}")
+        note(f"file {ids.format(number)}: {money.with_code(rows.sum_minor(), currency)}")
         counts = counted(each.codes for each in bank.bulk(payment))
     return 0 if show_counts(counts, paid="paid" if mode is Mode.EACH else "staged, and none is paid yet") else 1
 
@@ -100,7 +99,7 @@ def status(file: BulkFileId, /, *, login: Login, json_: AsJson = False) -> int:
     if json_:
         show_json(asdict(found))
         return 0
-    show(f"{found.state}: {amount(found.sum_minor, currency)}, digest {found.digest}")
+    show(f"{found.state}: {money.with_code(found.sum_minor, currency)}, digest {found.digest}")
     show_counts(found.counts or {}, paid="paid" if not found.settlement else "staged or paid")
     return 0
 
@@ -139,7 +138,7 @@ def approve(file: BulkFileId, /, *, login: Login, id_: ActionId = "") -> int:
         proposal = perform(bank, calls.approve(file, request=number_of(id_)))
         currency = currency_of(bank)
     show(
-        f"{quantity(found.rows, 'row')}, {amount(found.sum_minor, currency)}, digest {found.digest}",
+        f"{quantity(found.rows, 'row')}, {money.with_code(found.sum_minor, currency)}, digest {found.digest}",
         f"proposal {proposal}",
     )
     return 0
@@ -155,5 +154,5 @@ def settle(file: BulkFileId, /, *, login: Login, key: PersonKey, discard: Discar
         call = calls.settle(found, person_of(bank, private_key(key)), discard=discard, request=number_of(id_))
         made = perform(bank, call)
         currency = currency_of(bank)
-    show(f"{made.state}: {quantity(made.rows, 'row')}, {amount(made.sum_minor, currency)}")
+    show(f"{made.state}: {quantity(made.rows, 'row')}, {money.with_code(made.sum_minor, currency)}")
     return 0

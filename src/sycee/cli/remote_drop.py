@@ -204,7 +204,7 @@ def drop_packets(name: Name, /, *, login: Login, key: PersonKey, occurrence: Num
             name, occurrence, shares, person_of(bank, private_key(key)), programme_number=number, id=number_of(id_)
         )
         found, currency = perform(bank, call), currency_of(bank)
-    dropped, packets = f"{money.format(found.dropped_minor, currency)} {currency.code}", found.members
+    dropped, packets = money.with_code(found.dropped_minor, currency), found.members
     if found.dropped_minor < sum(each.count * each.minor for each in shares):  # later zones are not filled
         packets = sum(each.count for each in shares if each.zone == shares[0].zone)
     show(f"{name} is dropped: {dropped} in {quantity(packets, 'packet')}")

@@ -71,7 +71,7 @@ def expire(name: Name, /, *, login: Login, occurrence: Number = 0, id_: ActionId
     with connected(login) as bank:
         found = perform(bank, api.expire_occurrence(name, occurrence, id=number_of(id_)))
         currency = currency_of(bank)
-    show(f"{name} is {found.state}: {money.format(found.returned_minor, currency)} {currency.code} returned")
+    show(f"{name} is {found.state}: {money.with_code(found.returned_minor, currency)} returned")
     return 0
 
 

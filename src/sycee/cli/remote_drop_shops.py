@@ -65,7 +65,7 @@ def fund(
         currency, signer = currency_of(bank), person_of(bank, private_key(key))
         minor, account = minor_of(amount, currency), funder_account(bank, funder)
         made = perform(bank, api.fund_funder(account, minor, signer, out=out, id=number_of(id_)))
-    show(f"{made.name} has {money.format(made.balance_minor, currency)} {currency.code}")
+    show(f"{made.name} has {money.with_code(made.balance_minor, currency)}")
     return 0
 
 

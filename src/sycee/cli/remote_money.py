@@ -201,7 +201,7 @@ def sweep(
         currency = currency_of(bank)
         signer = signer_of(bank, bank.do(api.wallet(wallet)), private_key(key))
         made = perform(bank, api.sweep(id, wallet, signer=signer, id=number_of(id_)))
-    show(f"swept {money.format(made.minor, currency)} {currency.code}: bank reference {made.bank_reference}")
+    show(f"swept {money.with_code(made.minor, currency)}: bank reference {made.bank_reference}")
     return 0
 
 

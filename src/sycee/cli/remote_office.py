@@ -342,7 +342,7 @@ def show_case(
         return 0
     show(f"case {number}, {found.kind}: {found.state}, opened {found.opened}, deadline {found.deadline or 'none'}")
     if currency is not None:
-        show(f"hold {found.hold}: {money.format(found.held, currency)} {currency.code}")
+        show(f"hold {found.hold}: {money.with_code(found.held, currency)}")
     for each in found.events:
         show(f"  {each.time}  {each.what}", *([f"  {texts[each.number]}"] if each.number in texts else ()))
     return 0

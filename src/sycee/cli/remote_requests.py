@@ -93,7 +93,7 @@ def pay(
     with connected(login) as bank:
         found, private = bank.do(api.request(id)), private_key(key)
         currency = money.currency(found.currency)
-        shown = f"{money.format(found.minor, currency)} {currency.code}"
+        shown = money.with_code(found.minor, currency)
         note(f"paying {shown} to {found.payee}")
         signer = signer_of(bank, bank.do(api.wallet(wallet)), private)
         call = api.pay_request(id, wallet, found.payee, found.minor, signer=signer, id=number_of(id_))
@@ -174,7 +174,7 @@ def post(
         minor = minor_of(amount, currency) if amount else found.minor
         signer = _signer(bank, found.payee, key)
         taken = perform(bank, api.post_hold(id, found.payee, minor, till=till, signer=signer, id=number_of(id_)))
-    show(f"paid {money.format(minor, currency)} {currency.code}: operation {taken.payment}")
+    show(f"paid {money.with_code(minor, currency)}: operation {taken.payment}")
     return 0
 
 

@@ -143,7 +143,7 @@ def redeem(
         )
         paid = perform(bank, call)
     show(
-        f"paid {money.format(paid.minor, currency)} {currency.code}: operation {paid.payment}",
+        f"paid {money.with_code(paid.minor, currency)}: operation {paid.payment}",
         f"voucher {paid.serial} has {money.format(paid.rest_minor, currency)} left",
     )
     return 0
@@ -168,7 +168,7 @@ def return_(group: GroupName, /, *, login: Login, key: PersonKey, id_: ActionId 
     with connected(login) as bank:
         currency, signer, found = currency_of(bank), person_of(bank, private_key(key)), _group(bank, group)
         returned = perform(bank, api.return_voucher_money(found, found.balance_minor, signer, id=number_of(id_)))
-    show(f"returned {money.format(returned, currency)} {currency.code} to the funder")
+    show(f"returned {money.with_code(returned, currency)} to the funder")
     return 0
 
 

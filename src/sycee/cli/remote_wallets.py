@@ -214,7 +214,7 @@ def show_(
     for name in ("wallet", "holder", "operator", "tier", "state", "signs"):
         made.add_row(name, str(members[name]))
     for name in ("balance", "available"):
-        made.add_row(name, f"{money.format(members[f'{name}_minor'], currency)} {currency.code}")
+        made.add_row(name, f"{money.with_code(members[f'{name}_minor'], currency)}")
     print_table(made)
     return 0
 

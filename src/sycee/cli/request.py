@@ -104,7 +104,7 @@ def pay(folder: BankFolder, request: RequestId, wallet: WalletName, /, *, key: K
         minor = bank.requests.get(number).minor
         paid = bank.requests.pay(number, account, signers=signing.signers, who=signing.who)
         require_paid(paid, "nothing was paid")
-        shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
+        shown = money.with_code(minor, bank.config.currency)
         show(f"paid {shown}: operation {ids.format(paid.operation)}")
     return 0
 

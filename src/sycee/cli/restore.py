@@ -116,7 +116,7 @@ def _restore_bank(
     show(f"{source} was restored to {target}", style="bold")
     show(
         f"frame {result.frame:,}: the same state digest and supply as in the backup; now epoch {result.epoch}",
-        f"in circulation: {money.format(result.supply, currency)} {currency.code}",
+        f"in circulation: {money.with_code(result.supply, currency)}",
         f"later actions: {result.done} done again, {result.lapsed} lapsed",
         f"persons shredded, whose data nobody can read: {result.shredded}",
     )

@@ -89,7 +89,7 @@ def new(
         signers, who = bank.signers(*keys), maker_of(bank, keys)
         rows = bank.vouchers.reserve(group, [minor] * count, signers=signers, who=who, id=id)
         made = [each.serial for each in rows if not each.code]
-        shown = f"{money.format(minor, bank.config.currency)} {bank.config.currency.code}"
+        shown = money.with_code(minor, bank.config.currency)
         show(f"batch {ids.format(id)}: {len(made):,} of {quantity(count, 'voucher')} of {shown} reserved")
         return show_refused(rows)
 
@@ -138,7 +138,7 @@ def redeem(
             beneficiary=beneficiary,
         )  # fmt: skip
         show(
-            f"paid {money.format(paid.minor, currency)} {currency.code}: operation {ids.format(paid.payment)}",
+            f"paid {money.with_code(paid.minor, currency)}: operation {ids.format(paid.payment)}",
             f"voucher {paid.serial} has {money.format(paid.rest_minor, currency)} left",
         )
     return 0
@@ -163,7 +163,7 @@ def return_(folder: BankFolder, group: GroupName, /, *, key: KeyFiles = None) ->
     with open_bank(folder) as bank:
         signers, who = bank.signers(*keys), maker_of(bank, keys)
         minor = bank.vouchers.groups.return_money(group, signers=signers, who=who)
-        show(f"returned {money.format(minor, bank.config.currency)} {bank.config.currency.code} to the funder")
+        show(f"returned {money.with_code(minor, bank.config.currency)} to the funder")
     return 0
 
 

@@ -118,6 +118,11 @@ def format(
     return f"{currency.code} {sign}{symbol}{text}" if code else f"{sign}{symbol}{text}"
 
 
+def with_code(minor: SupportsIndex, currency: Currency) -> str:
+    """Return an amount of minor units before its code: "1,234.50 CNY". Raises TypeError for a float."""
+    return f"{format(minor, currency)} {currency.code}"
+
+
 @cache
 def _by_code() -> dict[str, Currency]:
     return {

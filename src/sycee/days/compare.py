@@ -37,6 +37,10 @@ class Spread:
         low, high = np.percentile(np.array(values), [LOW, HIGH])
         return cls(float(median(values)), float(low), float(high))
 
+    def per_cent_text(self) -> str:
+        """Return the spread of shares in per cent, without the sign: "12.34 [11.00, 13.90]"."""
+        return f"{100 * self.median:.2f} [{100 * self.low:.2f}, {100 * self.high:.2f}]"
+
 
 @dataclass(frozen=True)
 class Level:

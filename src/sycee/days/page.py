@@ -140,7 +140,8 @@ def _sentence(comparison: Comparison, level: Level) -> str:
 def _table(comparison: Comparison, level: Level) -> Table:
     names = ("value_share", "count_share", "delay", "delay_large", "delay_urgent")
     rows = [
-        (policy.title, *(_spread(level.spread(policy.name, name)) for name in names)) for policy in comparison.policies
+        (policy.title, *(level.spread(policy.name, name).per_cent_text() for name in names))
+        for policy in comparison.policies
     ]
     share, delay = bound_spreads(comparison, level)
     return Table(
@@ -148,7 +149,7 @@ def _table(comparison: Comparison, level: Level) -> Table:
         columns("policy", ">value before the close", ">count", ">delay", ">of the largest tenth",
                 ">of urgent"),
         tuple(rows),
-        total=("no policy exceeds", _spread(share), "", _spread(delay), "", ""),
+        total=("no policy exceeds", share.per_cent_text(), "", delay.per_cent_text(), "", ""),
     )  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def _paired(comparison: Comparison, level: Level) -> list[Table]:
         share = level.difference("value_share", ours.name, other.name)
         delay = level.difference("delay", ours.name, other.name)
         ahead = level.ahead(ours.name, other.name)
-        rows.append((other.title, _spread(share), _spread(delay), f"{ahead} of {len(comparison.seeds)}"))
+        rows.append((other.title, share.per_cent_text(), delay.per_cent_text(), f"{ahead} of {len(comparison.seeds)}"))
     return [
         Table(
             f"{ours.title} minus each other policy on the same day, prefund 1/{level.value_per_prefund}, points",
@@ -214,9 +215,9 @@ def _liquidity(comparison: Comparison) -> Table:
         rows.append(
             (
                 f"1/{level.value_per_prefund}",
-                _spread(Spread.of(list(least))),
-                _spread(Spread.of(list(gross))),
-                _spread(Spread.of(list(funding))),
+                Spread.of(list(least)).per_cent_text(),
+                Spread.of(list(gross)).per_cent_text(),
+                Spread.of(list(funding)).per_cent_text(),
                 _number(Spread.of([each.funding_ratio for each in any_policy])),
             )
         )
@@ -323,10 +324,6 @@ def _shade(comparison: Comparison, policy: Policy) -> str:
 
 def _percent(part: float) -> str:
     return f"{100 * part:.2f} %"
-
-
-def _spread(spread: Spread) -> str:
-    return f"{100 * spread.median:.2f} [{100 * spread.low:.2f}, {100 * spread.high:.2f}]"
 
 
 def _number(spread: Spread) -> str:

@@ -389,7 +389,7 @@ class _Run:
         return int.from_bytes(digest[:8], "big") % below
 
     def _amount(self, minor: int) -> str:
-        return f"{money.format(minor, self.currency)} {self.currency.code}"
+        return money.with_code(minor, self.currency)
 
     def _wait(self, ns: int) -> None:
         if self.bank.stores.clock.now_ns() < ns:

@@ -195,7 +195,7 @@ class IssuanceService:
             )
         with self._stores.ledger.sequencer.reading() as state:
             vault, reserve, transit = (
-                _balance(state, account)
+                state.balance(account)
                 for account in (found.accounts.vault, found.accounts.reserve, found.accounts.transit)
             )
         if transit:
@@ -434,11 +434,6 @@ class IssuanceService:
 
 def _created(results: Sequence[Result]) -> bool:
     return all(result is Result.CREATED for result in results)
-
-
-def _balance(state: LedgerState, account: int) -> int:
-    found = state.account(account)
-    return found.balance if found else 0
 
 
 class _Join:

@@ -106,15 +106,15 @@ class SupplyPage:
         position = self._stores.ledger.sequencer.position()
         with self._stores.ledger.sequencer.reading() as state:
             supply = state.supply(issuer.currency)
-            converted = _balance(state, issuer.converted)
+            converted = state.balance(issuer.converted)
             classes = tuple(self._class_money(state, rules, names))
             purses = _in_purses(state.all_purses)
             rows = tuple(
                 OperatorMoney(
                     each.number,
                     each.state,
-                    _balance(state, each.accounts.vault),
-                    _balance(state, each.accounts.reserve),
+                    state.balance(each.accounts.vault),
+                    state.balance(each.accounts.reserve),
                 )
                 for each in operators
             )
@@ -277,8 +277,3 @@ def _page(supply: Supply) -> Page:
 
 def _in_purses(purses: Array) -> int:
     return exact_sum(purses["dropped"] - purses["spent"] + purses["refunded"] - purses["returned"])
-
-
-def _balance(state: LedgerState, account: int) -> int:
-    found = state.account(account)
-    return found.balance if found else 0

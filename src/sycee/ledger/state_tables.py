@@ -106,6 +106,11 @@ class StateTables(GrowingTables):
             key=key,
         )
 
+    def balance(self, account_id: int) -> int:
+        """Return the balance of the account with this id in minor units; 0 if there is no such account."""
+        found = self.account(account_id)
+        return found.balance if found else 0
+
     def account_id(self, row: int) -> int:
         """Return the id of the account in a row."""
         record = self.accounts[row]

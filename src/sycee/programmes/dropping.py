@@ -339,7 +339,7 @@ class Dropping(Terms):
             currency = programme.definition.currency
             raise UsageError(
                 f"the funder has {money.format(balance, currency)}, and the packets come to "
-                f"{money.format(minor, currency)} {currency.code}",
+                f"{money.with_code(minor, currency)}",
                 hint="pay the funder in first: `sycee drop fund`",
             )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -104,7 +105,7 @@ def dry_run(copy: StateCopy, plan: Plan, now_ns: int) -> DryRun:
     """Apply the steps that `plan` has not done yet to `copy`, each at its time, from `now_ns` on."""
     stored, found, definition = plan.stored, plan.found, plan.stored.on(plan.found)
     currency = definition.currency.numeric
-    supply, funder = copy.state.supply(currency), _balance(copy.state, stored.funder)
+    supply, funder = copy.state.supply(currency), copy.state.balance(stored.funder)
     is_invented = not states.is_at_least(found.state, states.DRAWN)
     steps: list[Step] = []
     refused_claims: dict[int, str] = {}
@@ -113,7 +114,7 @@ def dry_run(copy: StateCopy, plan: Plan, now_ns: int) -> DryRun:
         results = copy.apply(made, at_ns)
         refused = Counter(each.name for each in results if each is not Result.CREATED)
         after = copy.state
-        supply_after, funder_after = after.supply(currency), _balance(after, stored.funder)
+        supply_after, funder_after = after.supply(currency), after.balance(stored.funder)
         steps.append(Step(name, max(at_ns, now_ns), int(made.size), dict(refused), supply_after, funder_after))
         if name == DROP:
             due = sum(int(each["amount"]) * int(each["count"]) for each in made)
@@ -201,9 +202,7 @@ def _problems(plan: Plan, now_ns: int, funder: int, due: int) -> list[str]:
     stored, found, definition = plan.stored, plan.found, plan.stored.on(plan.found)
     currency = definition.currency
 
-    def shown(minor: int) -> str:
-        return f"{money.format(minor, currency)} {currency.code}"
-
+    shown = partial(money.with_code, currency=currency)
     problems = []
     minor = plan.allotment.minor
     if stored.is_halted:
@@ -227,8 +226,3 @@ def _problems(plan: Plan, now_ns: int, funder: int, due: int) -> list[str]:
     if found.state == states.CANCELLED:
         problems.append("the occurrence is cancelled")
     return problems
-
-
-def _balance(state: LedgerState, account: int) -> int:
-    found = state.account(account)
-    return found.balance if found else 0

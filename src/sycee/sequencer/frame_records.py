@@ -64,14 +64,14 @@ class FrameRecords:
         if len(self._indexes) > INDEXED_SEGMENTS_MAX:
             self._indexes.popitem(last=False)
         while sequence not in index.offsets:
-            header = frames.decode_header(_read(file, index.end, FRAME_ALIGNMENT_BYTES))
+            header = frames.decode_header(read_at(file, index.end, FRAME_ALIGNMENT_BYTES))
             index.offsets[header.sequence] = index.end
             index.end += header.frame_bytes
             if header.sequence > sequence:
                 raise frames.Flaw("it is not in its segment")
         offset = index.offsets[sequence]
-        header = frames.decode_header(_read(file, offset, FRAME_ALIGNMENT_BYTES))
-        whole = _read(file, offset, header.frame_bytes)
+        header = frames.decode_header(read_at(file, offset, FRAME_ALIGNMENT_BYTES))
+        whole = read_at(file, offset, header.frame_bytes)
         if header.sequence != sequence or not frames.body_holds(header, whole):
             raise frames.Flaw("its bytes do not match their checksum")
         data = np.frombuffer(whole, np.uint8)
@@ -81,11 +81,12 @@ class FrameRecords:
     def _first_sequence(self, number: int) -> int:
         if number not in self._first:
             with closing(self._disk.open(segments.segment_name(number), writable=False)) as file:
-                header = segments.decode_header(_read(file, 0, segments.SEGMENT_HEADER_BYTES))
+                header = segments.decode_header(read_at(file, 0, segments.SEGMENT_HEADER_BYTES))
             self._first[number] = header.first_sequence
         return self._first[number]
 
 
-def _read(file: DiskFile, offset: int, size: int) -> memoryview:
+def read_at(file: DiskFile, offset: int, size: int) -> memoryview:
+    """Return up to `size` bytes of a file from `offset` on."""
     buffer = memoryview(bytearray(size))
     return buffer[: file.pread_into(buffer, offset)]

@@ -18,6 +18,7 @@ from sycee.journal import frame as frames
 from sycee.journal import segments
 from sycee.journal.disk import DiskFile
 from sycee.sequencer.folders import journal_disk
+from sycee.sequencer.frame_records import read_at
 
 CHUNK_BYTES: Final = 1 << 20
 
@@ -42,7 +43,7 @@ def parts_up_to(folder: str | Path, sequence: int) -> list[SegmentPart]:
         name = segments.segment_name(number)
         with closing(disk.open(name, writable=False)) as file:
             try:
-                header = segments.decode_header(_read(file, 0, segments.SEGMENT_HEADER_BYTES))
+                header = segments.decode_header(read_at(file, 0, segments.SEGMENT_HEADER_BYTES))
                 if header.first_sequence > sequence:
                     break
                 end, last = _end_of(file, header.segment_bytes, sequence)
@@ -61,7 +62,7 @@ def content_of(folder: str | Path, part: SegmentPart) -> Iterator[bytes]:
     disk = journal_disk(folder)
     with closing(disk.open(part.name, writable=False)) as file:
         for offset in range(0, part.used_bytes, CHUNK_BYTES):
-            yield bytes(_read(file, offset, min(CHUNK_BYTES, part.used_bytes - offset)))
+            yield bytes(read_at(file, offset, min(CHUNK_BYTES, part.used_bytes - offset)))
 
 
 def write_part(folder: str | Path, part: SegmentPart, content: Iterator[bytes]) -> None:
@@ -78,14 +79,9 @@ def _end_of(file: DiskFile, segment_bytes: int, sequence: int) -> tuple[int, int
     """Return the offset behind the last frame of a segment that is not later than `sequence`, and that frame."""
     offset, last = segments.SEGMENT_HEADER_BYTES, 0
     while offset < segment_bytes and last < sequence:
-        block = _read(file, offset, FRAME_ALIGNMENT_BYTES)
+        block = read_at(file, offset, FRAME_ALIGNMENT_BYTES)
         if not any(block[: len(frames.FRAME_MAGIC)]):
             break  # never written: the next segment continues
         header = frames.decode_header(block)
         offset, last = offset + header.frame_bytes, header.sequence
     return offset, last
-
-
-def _read(file: DiskFile, offset: int, size: int) -> memoryview:
-    buffer = memoryview(bytearray(size))
-    return buffer[: file.pread_into(buffer, offset)]

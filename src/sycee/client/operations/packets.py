@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sycee.client.calls import Call, Members, Page, action, listed, place, require_same, value
+from sycee.client.calls import Call, Members, Page, action, listed, require_same, value
 from sycee.client.operations.arguments import name_of, number_of
+from sycee.client.operations.programmes import occurrence_path
 from sycee.client.signing import Signer, Wanted
 from sycee.client.values import ClaimedPacket, Occurrence, Winner
 from sycee.core.records.layout import Kind
@@ -15,7 +16,7 @@ CLAIMS_MAX: int = 1_000  # of one request
 
 def winners(name: str, number: int = 0) -> Call[Page[Winner]]:
     """Return the winners who chose an operator of the caller, by place in the cohort, without identities."""
-    return listed(f"{_run(name, number)}/winners", value(Winner))
+    return listed(f"{occurrence_path(name, number)}/winners", value(Winner))
 
 
 def claim_packets(
@@ -44,14 +45,12 @@ def claim_packets(
             require_same(row, "wallet", sent["wallet"])
         return tuple(map(read_row, found))
 
-    path = f"{_run(name, number)}/claims/many"
+    path = f"{occurrence_path(name, number)}/claims/many"
     return action(path, {"claims": names}, make, signers=(signer,), wanted=lambda _: wanted, id=id)
 
 
 def expire_occurrence(name: str, number: int = 0, *, id: int = 0) -> Call[Occurrence]:
     """Return the rest of every packet to the funder, from the expiry on. A job of the server does the same."""
-    return action(f"{_run(name, number)}/expiry", {}, value(Occurrence, programme=name, occurrence=number), id=id)
-
-
-def _run(name: str, number: int) -> str:
-    return f"/v1/programmes/{place(name)}/occurrences/{number}"
+    return action(
+        f"{occurrence_path(name, number)}/expiry", {}, value(Occurrence, programme=name, occurrence=number), id=id
+    )

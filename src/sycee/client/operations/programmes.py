@@ -70,17 +70,17 @@ def programme(name: str) -> Call[Programme]:
 
 def occurrence(name: str, number: int = 0) -> Call[Occurrence]:
     """Return an occurrence: its state, its digests, and its packets on the ledger."""
-    return read(_run(name, number), value(Occurrence, programme=name, occurrence=number))
+    return read(occurrence_path(name, number), value(Occurrence, programme=name, occurrence=number))
 
 
 def programme_file(name: str, number: int, file: str) -> Call[bytes]:
     """Return a published file of a draw, byte for byte, without a login: announcement.json, entries.bin and others."""
-    return download(f"{_run(name, number)}/files/{place(file)}")
+    return download(f"{occurrence_path(name, number)}/files/{place(file)}")
 
 
 def try_programme(name: str, number: int = 0) -> Call[DryRun]:
     """Return a dry run: the effects of the next steps on the ledger. Nothing is written."""
-    return read(f"{_run(name, number)}/dry-run", value(DryRun))
+    return read(f"{occurrence_path(name, number)}/dry-run", value(DryRun))
 
 
 def draft_programme(
@@ -113,7 +113,7 @@ def bring_beacon(name: str, number: int, beacon: bytes, *, id: int = 0) -> Call[
     def make(members: Members) -> Mapping[str, int]:
         return {str(text): int(count) for text, count in members["values"].items()}
 
-    return action(f"{_run(name, number)}/beacon", {"value": beacon.hex()}, make, id=id)
+    return action(f"{occurrence_path(name, number)}/beacon", {"value": beacon.hex()}, make, id=id)
 
 
 def draw_winners(name: str, number: int = 0, *, id: int = 0) -> Call[Occurrence]:
@@ -123,7 +123,7 @@ def draw_winners(name: str, number: int = 0, *, id: int = 0) -> Call[Occurrence]
 
 def propose_terms(name: str, number: int = 0, *, id: int = 0) -> Call[Proposed]:
     """Propose budget, cohort and announcement, which two officers sign: `sign` shows its records and effect."""
-    return action(f"{_run(name, number)}/terms", {}, value(Proposed), id=id)
+    return action(f"{occurrence_path(name, number)}/terms", {}, value(Proposed), id=id)
 
 
 def allot_cohort(
@@ -144,7 +144,7 @@ def allot_cohort(
     ]
     seal = operations.seal_cohort(0, programme=programme_number, digest=operations.cohort_digest(cohort))
     return action(
-        f"{_run(name, number)}/allotment",
+        f"{occurrence_path(name, number)}/allotment",
         {},
         value(Occurrence, programme=name, occurrence=number),
         signers=(signer,),
@@ -167,7 +167,7 @@ def drop_packets(
     """
     wanted = _drops(shares, shares[0].zone if shares else "", programme_number)
     return action(
-        f"{_run(name, number)}/drop",
+        f"{occurrence_path(name, number)}/drop",
         {},
         value(Occurrence, programme=name, occurrence=number),
         signers=(signer,),
@@ -184,7 +184,7 @@ def widen_programme(
     """Fill the packets of a later zone of the sealed cohort. `shares`: all, in cohort order, as of `drop_packets`."""
     wanted = _drops(shares, zone, programme_number)
     return action(
-        f"{_run(name, number)}/widening",
+        f"{occurrence_path(name, number)}/widening",
         {"zone": zone},
         value(Occurrence, programme=name, occurrence=number),
         signers=(signer,),
@@ -196,7 +196,7 @@ def widen_programme(
 
 def programme_messages(name: str, number: int = 0, *, language: str = "en") -> Call[Sequence[RegistrantMessage]]:
     """Return what an operator may tell registrants, for each state."""
-    return rows(f"{_run(name, number)}/messages", value(RegistrantMessage), query={"language": language})
+    return rows(f"{occurrence_path(name, number)}/messages", value(RegistrantMessage), query={"language": language})
 
 
 def replace_messages(name: str, text: str, *, id: int = 0) -> Call[Sequence[str]]:
@@ -208,27 +208,27 @@ def replace_messages(name: str, text: str, *, id: int = 0) -> Call[Sequence[str]
 
 def situations(name: str, number: int = 0) -> Call[Sequence[StoredSituation]]:
     """Return the situations that the bank stored each hour, oldest first."""
-    return rows(f"{_run(name, number)}/situations", value(StoredSituation))
+    return rows(f"{occurrence_path(name, number)}/situations", value(StoredSituation))
 
 
 def situation_page(name: str, number: int, hour: str) -> Call[bytes]:
     """Return the HTML page of a stored situation."""
-    return download(f"{_run(name, number)}/situations/{place(hour)}")
+    return download(f"{occurrence_path(name, number)}/situations/{place(hour)}")
 
 
 def report_files(name: str, number: int = 0) -> Call[Sequence[str]]:
     """Return the names of the files of the closing report."""
-    return read(f"{_run(name, number)}/report", lambda members: tuple(members["files"]))
+    return read(f"{occurrence_path(name, number)}/report", lambda members: tuple(members["files"]))
 
 
 def report_file(name: str, number: int, file: str) -> Call[bytes]:
     """Return a file of the closing report: the page, or a table as CSV or Parquet."""
-    return download(f"{_run(name, number)}/report/{place(file)}")
+    return download(f"{occurrence_path(name, number)}/report/{place(file)}")
 
 
 def programme_zones(name: str, number: int = 0) -> Call[Sequence[ProgrammeZone]]:
     """Return the zones of an occurrence, in their order."""
-    return rows(f"{_run(name, number)}/zones", value(ProgrammeZone))
+    return rows(f"{occurrence_path(name, number)}/zones", value(ProgrammeZone))
 
 
 def _drops(shares: Sequence[PacketShare], zone: str, programme_number: int) -> list[Wanted]:
@@ -259,7 +259,7 @@ def claim_packet(
         return str(members["claim"])
 
     return action(
-        f"{_run(name, number)}/claims",
+        f"{occurrence_path(name, number)}/claims",
         {"member": name_of(member), "wallet": name_of(wallet)},
         make,
         signers=(signer,),
@@ -295,9 +295,12 @@ def propose_resume(name: str, reason: str, *, id: int = 0) -> Call[Proposed]:
     return action(f"/v1/programmes/{place(name)}/resumption", {"reason": reason}, value(Proposed), id=id)
 
 
-def _run(name: str, number: int) -> str:
+def occurrence_path(name: str, number: int) -> str:
+    """Return the path of an occurrence: of a programme by name, and its number."""
     return f"/v1/programmes/{place(name)}/occurrences/{number}"
 
 
 def _step(name: str, number: int, step: str, id: int) -> Call[Occurrence]:
-    return action(f"{_run(name, number)}/{step}", {}, value(Occurrence, programme=name, occurrence=number), id=id)
+    return action(
+        f"{occurrence_path(name, number)}/{step}", {}, value(Occurrence, programme=name, occurrence=number), id=id
+    )

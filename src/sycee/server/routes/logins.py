@@ -7,8 +7,6 @@ invite`): a login alone gives no further access to another person with a duty.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path
@@ -17,7 +15,6 @@ from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import NotFound
 from sycee.core.keys import PublicKey
 from sycee.core.timestamps import utc_text
 from sycee.identity.people import DutyMissing
@@ -29,7 +26,7 @@ from sycee.server.auth.jwks import jwk_of, thumbprint
 from sycee.server.auth.service import Authentication
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import MESSAGE_SIGNED, number, own_key
+from sycee.server.routes.common import MESSAGE_SIGNED, hidden, number, own_key
 from sycee.server.runtime import Runtime, runtime_of
 from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, MessageBody, Signatures
 
@@ -181,7 +178,7 @@ async def revoke_client(
         clients.revoke(found.id, by=caller.person)
         return {"id": client}
 
-    with _hidden("client"):
+    with hidden("client"):
         return await runtime.perform(REVOKE, caller.person, body, work, place={"client": client})
 
 
@@ -210,7 +207,7 @@ async def invite(
         codes.append(code)
         return _issued(made)
 
-    with _hidden("person"):
+    with hidden("person"):
         answer: JSONResponse = await runtime.perform(INVITE, caller.person, body, work)
     if not codes:
         return answer
@@ -266,7 +263,7 @@ async def revoke_invitation(
         return {"id": invitation}
 
     place = {"invitation": invitation}
-    with _hidden("invitation"):
+    with hidden("invitation"):
         return await runtime.perform(END, caller.person, body, work, place=place)
 
 
@@ -289,17 +286,8 @@ async def end_logins(
             raise not_found("person") from error
         return {"id": person}
 
-    with _hidden("person"):
+    with hidden("person"):
         return await runtime.perform(END, caller.person, body, work, place={"person": person})
-
-
-@contextmanager
-def _hidden(what: str) -> Iterator[None]:
-    """Answer a thing that does not exist like one that the caller may not see."""
-    try:
-        yield
-    except NotFound as error:
-        raise not_found(what) from error
 
 
 def _invited(found: Invitation) -> dict[str, Any]:
