@@ -27,7 +27,7 @@ from sycee.sandbox.behaviour.parameters import Parameters
 from sycee.sandbox.behaviour.setting import Setting
 from sycee.sandbox.city import definition
 from sycee.sandbox.city.build import build
-from sycee.sandbox.engine.outcome import Outcome
+from sycee.sandbox.engine.outcome import RunOutcome
 from sycee.sandbox.engine.run import Place, prepare, run
 
 CITY: Final = "market-town"
@@ -52,7 +52,7 @@ class Model:
     parameters: Parameters
     setting: Setting
 
-    def engine(self, persons: int) -> Outcome:
+    def engine(self, persons: int) -> RunOutcome:
         """Return what the engine computes for this number of persons."""
         return run(self.place, self.design, self.parameters, seed=SEED, days=DAYS, people=persons)
 
@@ -145,7 +145,7 @@ def days_of(made: Model, count: int) -> Iterator[Day]:
 _STREAMS: Final = (c.OUT, c.BASKET, c.CLAIM, c.USE, c.BESIDE, c.CLEAR, c.BESIDE_SIZE)
 
 
-def totals_of(outcome: Outcome) -> Array:
+def totals_of(outcome: RunOutcome) -> Array:
     """Return the totals of each day: [days, TOTALS] int64."""
     flows = {name: outcome.flow(name) for name in ("claims", "returned")}
     known = flows | {"planned": outcome.cell_base.sum(axis=1)}

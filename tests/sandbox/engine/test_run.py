@@ -22,7 +22,7 @@ from sycee.sandbox.behaviour.design import CASH, COUPON, NO_PROGRAMME, NONE, Des
 from sycee.sandbox.behaviour.draws import Draws, person_key
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import City, tiny_town
-from sycee.sandbox.engine.outcome import EFFECT_NAMES, Outcome
+from sycee.sandbox.engine.outcome import EFFECT_NAMES, RunOutcome
 from sycee.sandbox.engine.run import Columns, Place, prepare, run
 
 TOWN = tiny_town(2_000, 120)
@@ -48,7 +48,7 @@ def place(shops: Shops) -> Place:
     return prepare(TOWN, shops)
 
 
-def tried(design: Design, **options: object) -> Outcome:
+def tried(design: Design, **options: object) -> RunOutcome:
     arguments = {"seed": 4, "days": 25} | options
     return run(place(design.shops), design, CENTRAL, **arguments)  # type: ignore[arg-type]
 

@@ -26,7 +26,7 @@ from sycee.sandbox.behaviour import parameters
 from sycee.sandbox.behaviour.draws import Draws, person_key
 from sycee.sandbox.city import files
 from sycee.sandbox.city.model import tiny_town
-from sycee.sandbox.engine.outcome import Outcome
+from sycee.sandbox.engine.outcome import RunOutcome
 from sycee.sandbox.ledger_run import hours, record
 from sycee.sandbox.ledger_run import run as runs
 from sycee.sandbox.ledger_run.folder import BANK, Day, RunFolder
@@ -59,7 +59,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class Ran(NamedTuple):
     recipients: Recipients
-    outcome: Outcome
+    outcome: RunOutcome
     found: runs.OnLedger
 
 

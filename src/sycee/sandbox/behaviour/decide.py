@@ -68,10 +68,10 @@ class Decision:
     new: int = 0
     lifted: int = 0  # part of forward and new: the raise to a threshold
     top_up: int = 0  # own money that the wallet needs for the payment
-    decayed: int = 0  # goes back to the funder: weekly decay, the unused part of a coupon or an indivisible packet
+    decayed: int = 0  # returned to the funder: weekly decay, the unused part of a coupon or an indivisible packet
     refunded: int = 0  # paid by the purse at `shop` and taken back on the same day: no use, and no effect
     refunded_own: int = 0
-    returned: int = 0  # goes back to the funder at the end
+    returned: int = 0  # to the funder, at the end
 
     @property
     def ordinary(self) -> int:

@@ -89,15 +89,15 @@ class Design:
     spend_from: int = 0
     spend_until: int = NEVER  # last day, as first announced
     moved: tuple[Moved, ...] = ()
-    decay_week: int = 0  # ppm of the balance that goes back to the funder every week after the claim
+    decay_week: int = 0  # ppm of the balance returned to the funder every week after the claim
     shops: Shops = Shops()
-    divisible: bool = True  # False: what a payment leaves goes back to the funder
+    divisible: bool = True  # False: the remainder of a payment is returned to the funder
     own_money: bool = True  # a payment may add own money to the purse's
     first_weekday: int = 0  # of day 0; 0: Monday
     price_step: int = 1  # minor units: every amount that a person decides is a multiple
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a field that is impossible by itself or beside another."""
+        """Raise UsageError for an impossible field or an impossible combination of fields."""
         for name, choices in (("how", HOW), ("kind", KINDS), ("channel", CHANNELS), ("unit", UNITS)):
             value = getattr(self, name)
             typos.require(value, choices, f"{name} = {value!r} is no choice", f"one of {', '.join(choices)}")

@@ -95,7 +95,7 @@ def of_city(city: City, shops: Shops | Array | None = None, size_bounds: tuple[i
         raise UsageError(f"accepting shops have the shape {is_accepting.shape}", hint=f"({len(merchants)},) bool")
     place = np.where(merchants.online, zones, merchants.zone).astype(np.int64)
     cell = place * kinds + merchants.sector
-    # Accepting shops come first in their cell: the second set of tables is over a part of the same positions.
+    # Accepting shops are first in their cell: the second set of tables covers the first positions of each cell.
     order = np.lexsort((merchants.merchant, ~is_accepting, cell))
     cell, is_accepting = cell[order], is_accepting[order]
     weight = np.maximum(merchants.weight[order].astype(np.int64), 1)
@@ -164,7 +164,7 @@ class _Tables:
 
 
 def _tables(cell: Array, weight: Array, cells: int, gravity: Array) -> _Tables:
-    """Return the alias tables of shops with a weight above 0, which come first in their cells."""
+    """Return the alias tables of shops with a weight above 0, which are first in their cells."""
     zones, kinds = gravity.shape[0], gravity.shape[1]
     starts = np.searchsorted(cell, np.arange(cells + 1))
     totals = np.zeros(cells, np.int64)

@@ -210,8 +210,8 @@ class City:
 def tiny_town(people: int = 240, merchants: int = 24, *, zones: int = 3) -> City:
     """Return a small town made by arithmetic, without marginals: the same columns on every call. For tests."""
     rows = np.arange(people, dtype=np.int64)
-    homes = people - people // 8  # the rest lives in dormitories
-    households = np.where(rows < homes, rows * 2 // 5, homes + rows)  # two and three persons in turn
+    homes = people - people // 8  # all others live in dormitories
+    households = np.where(rows < homes, rows * 2 // 5, homes + rows)  # alternately two and three persons
     household = np.unique(households, return_inverse=True)[1].astype(np.uint32)
     zone = (household * np.int64(7) % zones).astype(np.uint16)
     age = ((rows * 37 + 11) % 90).astype(np.uint8)

@@ -90,7 +90,7 @@ def band_of_groups(bands: Sequence[Band], file: CityFile) -> Array:
 def _by_age(
     bands: Sequence[Band], total: Share | None, column: int, by_group: Array, file: CityFile, what: str
 ) -> Array:
-    """Return persons by age group and kind, the rest first. `total` is the share of kind `column` of all persons."""
+    """Return persons by age group and kind; the first kind is all others. `total` is the share of kind `column`."""
     shares = np.array([(PPM - sum(each.ppm), *each.ppm) for each in bands], np.float64)
     table = shares[band_of_groups(bands, file)] * by_group[:, None] / PPM
     if total is not None:

@@ -1,5 +1,5 @@
 """The engine of the sandbox: every person of a city on every day, with and without a programme, in one pass.
 
-`run.run` gives an `Outcome`: daily totals by zone, sector, size class and decile. docs/reference/sandbox-engine.md is
-exact.
+`run.run` returns a `RunOutcome`: daily totals by zone, sector, size class and decile. The exact rules are in
+docs/reference/sandbox-engine.md.
 """

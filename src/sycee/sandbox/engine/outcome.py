@@ -27,8 +27,8 @@ _CONTEXT: Final = "sycee 2026-11-28 sandbox: digest of an outcome"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """Totals of one run. `by_zone` and others give tables of them."""
+class RunOutcome:
+    """Totals of one run. `by_zone` and similar methods sum them by group."""
 
     city: str
     design: Design
@@ -45,11 +45,11 @@ class Outcome:
     group_effect: Array  # [days, size classes, deciles, EFFECTS]
     flows: Array  # [days, FLOWS]
     shops_base: Array  # [merchants]: purchases of all days without a programme
-    shops_change: Array  # [merchants]: the same with a programme, less without
-    shops_paid: Array  # [merchants, 2]: from purses, and own money beside it
+    shops_change: Array  # [merchants]: purchases of all days with a programme, less those without
+    shops_paid: Array  # [merchants, 2]: paid from purses, and from own money in the same payments
     decile_people: Array  # [10]: persons of each decile of baseline income; a decile may have none
     respend: Array  # [rounds, days]: later rounds in the city
-    purses: Array | None  # [people, PURSE_FIELDS] at the end, if kept
+    purses: Array | None  # [people, PURSE_FIELDS] at the end; None unless `with_purses`
 
     def effect(self, name: str) -> Array:
         """Return one effect by day: (days,)."""
@@ -66,7 +66,7 @@ class Outcome:
         return int((self.effect(name) if name in EFFECT_NAMES else self.flow(name)).sum())
 
     def outstanding(self) -> Array:
-        """Return the money in purses at the end of each day: (days,)."""
+        """Return the money in purses at the end of each day: (days,), minor units."""
         found: Array = np.cumsum(self.flow("issued") - self.flow("spent") - self.flow("returned"))
         return found
 
@@ -118,7 +118,7 @@ class Outcome:
         return -int(outside[e.NEW] + outside[e.FORWARD] - outside[e.PAID_BACK] + outside[e.MOVED])
 
     def open_forward(self) -> int:
-        """Return what was brought forward and not yet paid back at the end."""
+        """Return the purchases brought forward and not yet offset by later ones at the end: minor units."""
         return self.total("forward") - self.total("paid_back")
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Run a design on a city: `run(city, design, parameters, variant, seed, days)` gives an `Outcome`.
+"""Run a design on a city: `run(city, design, parameters, variant, seed, days)` returns a `RunOutcome`.
 
 Persons are independent of each other given the draw, so threads take chunks of persons and add to their own tables,
 which are summed at the end. Sums of integers do not depend on the order: any number of threads and any size of chunk
@@ -33,9 +33,9 @@ from sycee.sandbox.behaviour.variants import Variant
 from sycee.sandbox.city.model import City
 from sycee.sandbox.engine import columns as e
 from sycee.sandbox.engine import kernel, respending
-from sycee.sandbox.engine.outcome import Outcome
+from sycee.sandbox.engine.outcome import RunOutcome
 
-CHUNK: Final = 16_384  # persons that a thread takes at once
+CHUNK: Final = 16_384  # persons per task of a thread
 PEOPLE_MAX: Final = 1 << 32
 SEED_MAX: Final = (1 << 63) - 1
 ALL: Final = (1 << 64) - 1  # a ticket is never above this threshold
@@ -75,7 +75,7 @@ def run(
     threads: int | None = None,
     chunk: int = CHUNK,
     progress: Progress | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Return what happens with a design, beside what happens without it, under the same draws.
 
     city: a city, or one that `prepare` made ready, which must have the shops of the design.
@@ -311,7 +311,7 @@ def _outcome(
     tables: tuple[Array, ...],
     purses: Array | None,
     with_baseline: bool,
-) -> Outcome:
+) -> RunOutcome:
     market, days, step = place.market, setting.days, setting.steps
     cell_base, group_base, shop_base, cell_effect, group_effect, shop_change, shop_paid, flows = tables
     counts = (e.F_REGISTERED, e.F_RECIPIENTS, e.F_CLAIMS, e.F_USERS)
@@ -331,7 +331,7 @@ def _outcome(
         purses = purses.copy()
         for field in (c.BALANCE, c.DEBT, c.SPENT, c.RETURNED, c.GRANT):
             purses[:, field] *= step
-    return Outcome(
+    return RunOutcome(
         city=place.city.name,
         design=setting.design,
         variant=variant.name,

@@ -34,7 +34,7 @@ from sycee.sandbox.inference.adjusting import adjusted
 from sycee.sandbox.inference.posterior import Numbers, Posterior
 from sycee.sandbox.inference.variation import inside, of_pilot
 from sycee.sandbox.pilots import sectors, town
-from sycee.sandbox.pilots.description import FOLDER, SECTOR_SHARE, SIZE_SHARE, UNIT_AMOUNT, Description, load
+from sycee.sandbox.pilots.description import AMOUNT_OUTCOMES, FOLDER, SECTOR_SHARE, SIZE_SHARE, Description, load
 from sycee.sandbox.pilots.published import Published, Result
 from sycee.sandbox.pilots.published import load as load_results
 from sycee.sandbox.pilots.simulation import WITHIN_HORIZON, Key, Simulation
@@ -80,7 +80,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One pilot of the fitting set, with the towns that stand for it."""
+    """One pilot of the fitting set, with the towns that represent it."""
 
     description: Description
     published: Published
@@ -284,7 +284,7 @@ def _keys(description: Description, result: Result) -> tuple[Key, ...]:
 
 def tolerance(result: Result) -> float:
     """Return the difference from a result that counts as one."""
-    is_rate = result.outcome not in UNIT_AMOUNT and result.middle <= 1
+    is_rate = result.outcome not in AMOUNT_OUTCOMES and result.middle <= 1
     return TOLERANCE_RATE if is_rate else TOLERANCE_SHARE * result.middle
 
 

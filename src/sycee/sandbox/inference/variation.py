@@ -1,4 +1,4 @@
-"""Differences between pilots: each has parameters of its own around those that all pilots share.
+"""Differences between pilots: each has its own parameters, which vary around those common to all pilots.
 
 On the scale of a standard normal distribution, on which every prior is N(0, 1), a pilot's value is
 √(1 - s) × common + √s × own. So a share s of the variance differs between pilots, and draws of the prior stay draws of

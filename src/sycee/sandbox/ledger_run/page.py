@@ -16,7 +16,7 @@ from sycee.report.chart import Series
 from sycee.report.page import Block, Facts, Notice, Page, Paragraph, Plot, Points, Section, Table, Tile, Tiles, Verdict
 from sycee.report.page import columns as headings
 from sycee.sandbox.city.model import City
-from sycee.sandbox.engine.outcome import EFFECT_NAMES, Outcome
+from sycee.sandbox.engine.outcome import EFFECT_NAMES, RunOutcome
 
 SYNTHETIC: Final = "synthetic data"
 ROW_HEIGHT: Final = 26
@@ -32,12 +32,12 @@ MEANING: Final = (
 )
 
 
-def write(record: dict[str, Any], outcome: Outcome, city: City, path: Path) -> None:
+def write(record: dict[str, Any], outcome: RunOutcome, city: City, path: Path) -> None:
     """Write the page of a run. Raises like `core.output_files.write_file`."""
     page.write(run_page(record, outcome, city), path)
 
 
-def run_page(record: dict[str, Any], outcome: Outcome, city: City) -> Page:
+def run_page(record: dict[str, Any], outcome: RunOutcome, city: City) -> Page:
     """Return the page of a run, from its record and the outcome of the engine."""
     currency = money.currency(record["currency"])
     return Page(
@@ -80,7 +80,7 @@ def _tiles(record: dict[str, Any], currency: Currency) -> Tiles:
     )
 
 
-def _days(outcome: Outcome, first: date, currency: Currency) -> tuple[Block, ...]:
+def _days(outcome: RunOutcome, first: date, currency: Currency) -> tuple[Block, ...]:
     parts = (("substituted", "third"), ("forward", "second"), ("new", "first"))
     names = {"forward": "brought forward"}
     uses = [Series(names.get(name, name), outcome.effect(name), colour) for name, colour in parts]
@@ -112,7 +112,7 @@ def _days(outcome: Outcome, first: date, currency: Currency) -> tuple[Block, ...
     )
 
 
-def _shops(outcome: Outcome, city: City, currency: Currency) -> tuple[Block, ...]:
+def _shops(outcome: RunOutcome, city: City, currency: Currency) -> tuple[Block, ...]:
     sectors = _gain(outcome.by_sector())
     zones = _gain(outcome.by_zone())
     names = [*city.zones.name, "online", "outside of the city"]
@@ -153,7 +153,7 @@ def _gain(effects: Array) -> Array:
     return gain
 
 
-def _persons(outcome: Outcome, currency: Currency) -> tuple[Block, ...]:
+def _persons(outcome: RunOutcome, currency: Currency) -> tuple[Block, ...]:
     total = outcome.by_decile().sum(axis=0)
     names = [f"{at + 1}" for at in range(len(total))]
     series = [

@@ -8,7 +8,7 @@ import numpy as np
 
 from sycee import __version__
 from sycee.core.arrays import Array
-from sycee.sandbox.engine.outcome import Outcome
+from sycee.sandbox.engine.outcome import RunOutcome
 from sycee.sandbox.ledger_run.recipients import Recipients
 from sycee.sandbox.ledger_run.run import Case, OnLedger
 
@@ -27,7 +27,7 @@ TOTALS: Final = (
 )  # fmt: skip
 
 
-def make(case: Case, recipients: Recipients, outcome: Outcome, found: OnLedger | None) -> dict[str, Any]:
+def make(case: Case, recipients: Recipients, outcome: RunOutcome, found: OnLedger | None) -> dict[str, Any]:
     """Return the record. Its `ledger` is None for the engine alone."""
     city = case.place.city
     return {
@@ -49,7 +49,7 @@ def make(case: Case, recipients: Recipients, outcome: Outcome, found: OnLedger |
     }
 
 
-def _ledger(found: OnLedger, outcome: Outcome, *, with_ordinary: bool) -> dict[str, Any]:
+def _ledger(found: OnLedger, outcome: RunOutcome, *, with_ordinary: bool) -> dict[str, Any]:
     if outcome.purses is None:
         raise ValueError("the outcome has no purses")
     shops, outside = paid(outcome, with_ordinary=with_ordinary)
@@ -71,7 +71,7 @@ def _ledger(found: OnLedger, outcome: Outcome, *, with_ordinary: bool) -> dict[s
     }
 
 
-def paid(outcome: Outcome, *, with_ordinary: bool) -> tuple[Array, int]:
+def paid(outcome: RunOutcome, *, with_ordinary: bool) -> tuple[Array, int]:
     """Return what the engine has for each shop, [merchants, 2], and for ordinary purchases outside of the city."""
     if not with_ordinary:
         return outcome.shops_paid, 0

@@ -39,7 +39,7 @@ from sycee.sandbox.behaviour.variants import Variant
 from sycee.sandbox.city import groups
 from sycee.sandbox.city.model import City
 from sycee.sandbox.engine import run as engine
-from sycee.sandbox.engine.outcome import Outcome
+from sycee.sandbox.engine.outcome import RunOutcome
 from sycee.sandbox.engine.run import Place
 from sycee.sandbox.ledger_run import decisions, hours
 from sycee.sandbox.ledger_run import recipients as recipient_lists
@@ -55,7 +55,7 @@ from sycee.sandbox.validity import predicting
 REFUSED: Final = "refused "  # before the names of counts of refusals
 Progress = Callable[[int, int], None]  # (done, total) in days
 
-MOVEMENTS_PART: Final = 1 << 22  # read at once
+MOVEMENTS_PART: Final = 1 << 22  # movements per read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +99,7 @@ class OnLedger:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """The bank of a run, whose packets are dropped, but for later zones.
+    """The bank of a run, whose packets are dropped, except those of later zones.
 
     `seconds`: what founding, registration, draw and drop took.
     """
@@ -161,7 +161,7 @@ def choose(case: Case) -> Recipients:
 def opened(case: Case, path: Path) -> Iterator[Opened]:
     """Found the bank of a case in a new folder, or open the one that an interrupted run left there.
 
-    Its programme is registered, drawn and dropped, but for later zones. Raises UsageError for a folder with something
+    Its programme is registered, drawn and dropped, except later zones. Raises UsageError for a folder with something
     else or with another run, and for a programme that a run cannot have.
     """
     made = recipient_lists.registered(case.programme, case.place, case.setting, case.seed)
@@ -194,7 +194,7 @@ def facts(case: Case) -> dict[str, Any]:
     }
 
 
-def alone(case: Case, recipients: Recipients, progress: Progress | None = None) -> Outcome:
+def alone(case: Case, recipients: Recipients, progress: Progress | None = None) -> RunOutcome:
     """Return the outcome of the engine alone, with the purse of each person. progress: in persons."""
     setting = case.setting
     return engine.run(
@@ -462,7 +462,7 @@ class _Run:
             spent, returned = found["spent"] - found["refunded"], found["returned"].copy()
             left = found["dropped"] - spent - returned
             if not self.case.setting.design.divisible:
-                left[spent > 0] = 0  # it pays once; the rest returns at the expiry
+                left[spent > 0] = 0  # pays once; the remainder returns at the expiry
             if self.case.with_ordinary:
                 rows = self.wallet_row[made.person]
                 self.own[made.person] = state.accounts["credits_posted"][rows] - state.accounts["debits_posted"][rows]

@@ -55,7 +55,7 @@ OUTCOMES: Final = MappingProxyType(
         SIZE_SHARE: "share of shops below a yearly turnover in the money spent",
     }
 )
-UNIT_AMOUNT: Final = frozenset({PAYMENT_MEAN})  # all other outcomes are ratios
+AMOUNT_OUTCOMES: Final = frozenset({PAYMENT_MEAN})  # all other outcomes are ratios
 
 HORIZON_DAYS_MAX: Final = 730
 NO_TEXTS: Final[tuple[str, ...]] = ()
@@ -66,7 +66,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is to be predicted: names of OUTCOMES, at these days, and new consumption within `horizon` days."""
+    """The figures to predict: names of OUTCOMES, on these days. New consumption is counted within `horizon` days."""
 
     outcomes: tuple[str, ...]
     dates: tuple[date, ...]
@@ -127,7 +127,7 @@ def parse(content: bytes, file: str) -> Description:
 
 
 def _part(table: Table, key: str) -> Table:
-    """Return one table of the document. Raises DocumentError if it contains a result."""
+    """Return one table of the document. Raises DocumentError if it contains a published result."""
     part = table.table(key)
     _refuse_results(part)
     return part
@@ -145,12 +145,16 @@ def _refuse_results(table: Table) -> None:
 
 
 class _Facts:
-    """Reads optional keys and notes what is assumed where one that matters is absent."""
+    """Reads optional keys, and records in `absent` the assumption that replaces an absent key."""
 
     def __init__(self) -> None:
         self.absent: dict[str, str] = {}
 
     def optional(self, table: Table, key: str, read: Callable[[], _T], otherwise: _T, assumed: str = "") -> _T:
+        """Return `read()` if the table has the key, `otherwise` if not.
+
+        `assumed`: the assumption to record; empty if the absence of the key changes no prediction.
+        """
         if key in table:
             return read()
         table.offer(key)
@@ -228,7 +232,7 @@ def _read(table: Table, digest: str) -> Description:
     values["decay_week"] = facts.optional(rules, "decay_week", lambda: _share(rules, "decay_week"), 0)
     rules.finish()
 
-    if cash_out:  # the holder can take the rest, so that no deadline takes it
+    if cash_out:  # the holder can withdraw the remaining money, so no deadline ends it
         values["spend_until"], values["moved"] = designs.NEVER, ()
 
     ask = _ask(_part(table, "ask"))
@@ -266,9 +270,9 @@ def _read(table: Table, digest: str) -> Description:
 
 
 def _pieces(values: dict[str, Any], pieces: int, piece: int, grant: Table, unused: list[str]) -> int:
-    """Return the number of equal pieces of a coupon, from their number or their amount.
+    """Return the number of equal pieces of a coupon, from their number or their amount; 1 for any other grant.
 
-    `amount` is a mean, so pieces need not divide it: then it is rounded, and `unused` gets a note.
+    `amount` is a mean, so pieces may not divide it: then `amount` is rounded, and `unused` gets a note.
     """
     total = values["amount"]
     if piece > total:
@@ -290,6 +294,7 @@ def _pieces(values: dict[str, Any], pieces: int, piece: int, grant: Table, unuse
 
 
 def _deliveries(table: Table) -> tuple[tuple[date, int], ...]:
+    """Return days and the cumulative shares delivered by their ends, in parts per million; () without the table."""
     table.offer("delivery")
     if "delivery" not in table:
         return ()
@@ -361,6 +366,7 @@ def _window(
 
 
 def _ask(table: Table) -> Ask:
+    """Return the figures to predict. Raises DocumentError for an unknown outcome, a wrong date or a wrong horizon."""
     outcomes = table.texts("outcomes", choices=tuple(OUTCOMES))
     listed = table.value("dates", "a list of dates such as [2020-10-18]")
     if not isinstance(listed, list):

@@ -1,6 +1,6 @@
 """Names of sectors in files of pilots: the synthetic town has few sectors, and pilots name theirs in many ways.
 
-`data/sector-names` lists names and the sectors of the town that they stand for together.
+`data/sector-names` maps a name to one or more sectors of the town.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TURNOVER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(k|thousand|million|m|billion|
 
 
 def named(name: str, has: Collection[str]) -> tuple[str, ...]:
-    """Return the sectors of a town that a name stands for: itself, or those that are listed for it; () for none."""
+    """Return the town's sectors for a name: the sector of that name, else those listed for it; () for none."""
     if name in has:
         return (name,)
     found = _listed().get(_plain(name), ())

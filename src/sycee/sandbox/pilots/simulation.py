@@ -15,7 +15,7 @@ import numpy as np
 from sycee.core import money
 from sycee.core.arrays import Array
 from sycee.sandbox.behaviour.parameters import Parameters
-from sycee.sandbox.engine.outcome import EFFECT_NAMES, Outcome
+from sycee.sandbox.engine.outcome import EFFECT_NAMES, RunOutcome
 from sycee.sandbox.engine.run import Place, run
 from sycee.sandbox.pilots import description as names
 from sycee.sandbox.pilots import town
@@ -45,14 +45,14 @@ class Simulation:
         """Return the simulation of a pilot. numbers: in (0, 1), for absent facts and the basket, as `town.facts`."""
         return Simulation(description, town.place(description, town.facts(description, numbers)))
 
-    def run(self, parameters: Parameters, variant: str, seed: int, people: int = PEOPLE) -> Outcome:
+    def run(self, parameters: Parameters, variant: str, seed: int, people: int = PEOPLE) -> RunOutcome:
         """Return what happens. Persons beyond the town's rows are copies with their own draws."""
         design = town.design(self.description, self.place, people)
         return run(
             self.place, design, parameters, variant, seed, self.description.days, people=people, with_baseline=False
         )
 
-    def values(self, outcome: Outcome) -> dict[Key, float | None]:
+    def values(self, outcome: RunOutcome) -> dict[Key, float | None]:
         """Return every figure that the description asks for, at each of its dates; at the end without any."""
         made = self.description
         last = made.first + timedelta(days=outcome.days - 1)
@@ -89,7 +89,7 @@ class Simulation:
         return {Key(name, when, group): float(label[at]) / whole if whole else None for at, group in enumerate(groups)}
 
 
-def _within_horizon(outcome: Outcome, made: Description, name: str) -> float | None:
+def _within_horizon(outcome: RunOutcome, made: Description, name: str) -> float | None:
     until = made.design.spend_from + made.ask.horizon
     change = int(outcome.consumption_change()[:until].sum())
     spent = int(outcome.flow("spent")[:until].sum())
@@ -98,7 +98,7 @@ def _within_horizon(outcome: Outcome, made: Description, name: str) -> float | N
     return _ratio(change - spent if name == names.OWN_MONEY_PER_SUBSIDY else change, spent)
 
 
-def _rate(outcome: Outcome, name: str, until: int, minor_of_major: int) -> float | None:
+def _rate(outcome: RunOutcome, name: str, until: int, minor_of_major: int) -> float | None:
     def flow(column: str) -> int:
         return int(outcome.flow(column)[:until].sum())
 

@@ -38,7 +38,7 @@ ONE_IN: Final = 10
 PERSONS_PER_SHOP: Final = 35  # assumed, to turn a number of merchants into a share of all shops
 # Bounds of yearly turnovers between sizes of shops, in months of consumption per head: equal sizes in all currencies.
 TURNOVERS: Final = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
-AGE_MIN_MAX: Final = 21  # an eligible share below the town's share of this age does not come from ages
+AGE_MIN_MAX: Final = 21  # a smaller eligible share than the town's share of this age is not explained by ages
 
 # Assumed ranges of facts that a description may omit.
 INCOME_OF_CONSUMPTION: Final = "people.income_month_median"

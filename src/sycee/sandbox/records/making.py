@@ -14,7 +14,7 @@ from sycee.programmes import definition
 from sycee.sandbox.behaviour import parameters as behaviour
 from sycee.sandbox.behaviour import variants
 from sycee.sandbox.city.model import City
-from sycee.sandbox.engine.outcome import Outcome
+from sycee.sandbox.engine.outcome import RunOutcome
 from sycee.sandbox.experiments import comparing, sensitivity
 from sycee.sandbox.experiments.candidates import Trial, check_files
 from sycee.sandbox.inference import fitting, posterior, provenance
@@ -125,7 +125,7 @@ class Ran:
     """A run: its record, and what its page draws."""
 
     record: dict[str, Any]
-    outcome: Outcome
+    outcome: RunOutcome
     city: City
 
 

@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]  # (programme that is left out, done,
 
 
 def programmes(cases: Sequence[Case]) -> list[str]:
-    """Return the programmes of cases, each of which `without` leaves out."""
+    """Return the programmes of cases; `without` can omit each of them."""
     return list(dict.fromkeys(case.programme for case in cases))
 
 

@@ -33,7 +33,7 @@ QUANTILES: Final = (5, 25, 50, 75, 95)
 DRAWS: Final = 200
 SEEDS: Final = 8
 SEED: Final = 1
-ELIGIBLE_APART: Final = 0.05  # an eligible share that ages explain to within this is said to come from ages
+ELIGIBLE_APART: Final = 0.05  # largest difference of an eligible share that is still explained by ages
 CANNOT_SAY: Final = (
     "This is a model of synthetic persons, fitted to few pilots; and pilots that published figures did well.",
     "It knows no event of the time: no lockdown, no holiday that the description does not name, no other programme.",

@@ -127,7 +127,7 @@ def predicted(prediction: dict[str, Any], result: Result) -> dict[str, Any] | No
     """Return the predicted row of a result, or None.
 
     A result without a date is compared with the last date. A sector that the town lacks is the sum of the sectors that
-    its name stands for. A result within another horizon than the predicted one has no row.
+    its name means. A result within another horizon than the predicted one has no row.
     """
     if (
         result.horizon not in (None, prediction.get("horizon_days", result.horizon))
