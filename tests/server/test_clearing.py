@@ -392,6 +392,10 @@ def test_a_program_delivers_reads_and_follows_events(town: Served) -> None:
 def test_files_are_delivered_from_the_command_line(
     town: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    town.send(customers((69, CODES[SOUTH_BANK])))  # its return is refused: a message in the inbox
+    town.house.release()
+    town.send(messages.cancel("H18", 69))
+    town.send_from_south(resolution("H19", 69, status="RJCR"))
     town.program.key.save(tmp_path / "program.pem")
     login = ["--server", town.address, "--client", town.program.client, "--origin", town.origin]
     login += ["--client-key", str(tmp_path / "program.pem")]

@@ -21,6 +21,7 @@ from sycee.core.errors import BusyError, IntegrityError, NotFound, UsageError
 from sycee.core.limits import MEMBERS_PER_RECORD_MAX
 from sycee.core.records import operations, parts
 from sycee.core.result_codes import Result
+from sycee.core.words import quantity
 from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.intents import DRAFTS_MAX, INTENT_RECORDS_MAX
 from sycee.database.jobs import Run
@@ -253,7 +254,8 @@ class Dropping(Terms):
         sums = purse_sums(self._stores.ledger.sequencer, current.number)
         if sums.pending or sums.live:
             raise UsageError(
-                f"{current.title} has {sums.pending} minor units in holds, and {sums.live:,} packets are not expired",
+                f"{current.title} has {money.with_code(sums.pending, programme.definition.currency)} in holds, and "
+                f"{quantity(sums.live, 'packet')} not expired",
                 hint="holds end at their time; then close it",
             )
         return self._change(current, states.CLOSED, {})

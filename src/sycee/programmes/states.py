@@ -56,8 +56,8 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     ALLOTTED: "drop",
     DROPPED: "wait for its expiry",
     EXPIRED: "close it",
-    CLOSED: "it is finished",
-    CANCELLED: "it is finished",
+    CLOSED: "nothing, it has ended",
+    CANCELLED: "nothing, it has ended",
 }
 
 # The event of each change, named by the new state.
