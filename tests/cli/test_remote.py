@@ -158,7 +158,8 @@ def test_an_officer_reads_and_signs_a_proposal(town: Place, tmp_path: Path, caps
     assert call(town, *sign, "--digest", "00") == 2
     assert "sign nothing" in capsys.readouterr().err
     assert call(town, *sign, "--digest", made.digest.hex()) == 0
-    assert "signed: the proposal is open" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "signed: the proposal is open\nneeds " in shown
     assert bank.proposals.get(made.id).signers == (world.person(bank, world.BOB),)
     # Another signature is made on a machine without a network.
     other = ids.format(bank.issuance.mint(2, 6_00, maker=world.person(bank, world.ANN)).id)

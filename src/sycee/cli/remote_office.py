@@ -29,6 +29,7 @@ from sycee.core import money
 from sycee.core.errors import SyceeError, UsageError
 
 if TYPE_CHECKING:
+    from sycee.client.values import SignedProposal
     from sycee.core.records.proposal_format import Proposal
 
 ProposalId: TypeAlias = Annotated[str, Parameter(name="PROPOSAL", help="Id of the proposal.")]
@@ -97,9 +98,7 @@ def sign(
             )
         _show_proposal(found)
         after = bank.do(api.sign(found, person_of(bank, private)))
-    if after.state == "refused":
-        raise SyceeError(f"the proposal is signed, and refused: {after.code}")
-    show(f"signed: the proposal is {after.state}")
+    _show_signed(after)
     return 0
 
 
@@ -125,10 +124,15 @@ def import_(
     signature = ProposalSignature.load(file)
     with connected(login) as bank:
         after = bank.do(api.add_signature(signature))
+    _show_signed(after)
+    return 0
+
+
+def _show_signed(after: SignedProposal) -> None:
+    """Print the state of a proposal after a signature, and what is missing."""
     if after.state == "refused":
         raise SyceeError(f"the proposal is signed, and refused: {after.code}")
     show(f"signed: the proposal is {after.state}", *(f"needs {each}" for each in after.needs))
-    return 0
 
 
 @proposal.command

@@ -39,21 +39,9 @@ def proposal(id: int | str) -> Call[Proposal]:
     return Call(converse)
 
 
-def sign(proposal: Proposal, signer: Signer) -> Call[Listed]:
+def sign(proposal: Proposal, signer: Signer) -> Call[SignedProposal]:
     """Sign a proposal as a person; with the last signature it is done, or refused with a code."""
-    name = ids.format(proposal.id)
-    signature = json.loads(proposal_format.sign(proposal, signer.id, signer.key).text())
-
-    def converse(_: Session) -> Conversation[Listed]:
-        response = yield post(f"/v1/proposals/{name}/signatures", signature)
-
-        def make(members: Members) -> Listed:
-            require_same(members, "proposal", name)
-            return Listed(name, proposal.action, members["state"], members["code"], ids.format(proposal.maker))
-
-        return made(response, make)
-
-    return Call(converse, name)
+    return add_signature(proposal_format.sign(proposal, signer.id, signer.key))
 
 
 def add_signature(signature: ProposalSignature) -> Call[SignedProposal]:
