@@ -104,7 +104,7 @@ def test_the_largest_balance_of_a_position_is_kept_in_sets_and_single_bookings(t
     agree(town.bank, made)
     town.bank.set_clock(clock.now_ns() + 10**9)
     town.send(NORTH_BANK, Sent(500, EAST_BANK, 7), Sent(501, EAST_BANK, 6))
-    assert (town.release()[0], town.funds(EAST_BANK).room_minor) == (1, 3)
+    assert (town.release()[0], town.funds(EAST_BANK).headroom_minor) == (1, 3)
     assert town.settle(seconds=0.05).payments == 0
     town.send(EAST_BANK, Sent(502, NORTH_BANK, 3))
     assert town.settle(seconds=0.05).payments == 2

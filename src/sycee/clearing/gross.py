@@ -19,7 +19,7 @@ from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 from sycee.clearing.limits import Limits, Rules
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
-from sycee.clearing.precedence import Kept, kept_for_large, nothing_kept
+from sycee.clearing.precedence import Earmarks, earmarks_for_large, no_earmarks
 from sycee.clearing.set_payments import book_members, free_members, take_members
 from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
 from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, waiting
@@ -63,24 +63,25 @@ class Gross:
 
     def release(
         self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX, most: int | None = None,
-        keeps_large: bool = True,
+        earmarks_large: bool = True,
     ) -> Booked:  # fmt: skip
         """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
-        covered. `keeps_large`: senders keep their money for a large payment (`precedence`). Permits are renewed first.
-        Limits count; no line is drawn on: `Sets.settle_covered` does. The house signs. If one of the payments ended
-        meanwhile, or another caller decided about it, the rest is decided anew; the second time, BusyError is raised.
+        covered. `earmarks_large`: senders earmark their money for a large payment (`precedence`). Permits are renewed
+        first. Limits count; no line is drawn on: `Sets.settle_covered` does. The house signs. If one of the payments
+        ended meanwhile, or another caller decided about it, the rest is decided anew; the second time, BusyError is
+        raised.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
         done: list[Booked] = []
         try:
-            self._book(*self._choose(most, priority_max, keeps_large), signers, who, done)
+            self._book(*self._choose(most, priority_max, earmarks_large), signers, who, done)
         except BusyError:
-            self._book(*self._choose(most, priority_max, keeps_large), signers, who, done)
+            self._book(*self._choose(most, priority_max, earmarks_large), signers, who, done)
         return _sum(done)
 
-    def _choose(self, most: int | None, priority_max: int, keeps_large: bool) -> tuple[Waiting, Nodes]:
+    def _choose(self, most: int | None, priority_max: int, earmarks_large: bool) -> tuple[Waiting, Nodes]:
         """Return the queued payments that can be booked one after another, in that order."""
         self._permits.renew()
         with reading(self._stores.engine) as connection:
@@ -90,8 +91,8 @@ class Gross:
         found = found.part(bookable(found, nodes))
         legs = legs_of(found, nodes)
         own = np.array([each.own_minor if each.can_pay else 0 for each in nodes.funds], np.int64)
-        kept = kept_for_large(found, legs, nodes, own, now_ns) if keeps_large else nothing_kept(legs)
-        order = _covered(legs, found, nodes, self._limits.rules(nodes), kept)
+        earmarks = earmarks_for_large(found, legs, nodes, own, now_ns) if earmarks_large else no_earmarks(legs)
+        order = _covered(legs, found, nodes, self._limits.rules(nodes), earmarks)
         return found.part(order), nodes
 
     def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
@@ -151,12 +152,18 @@ def write_notes(records: Array, uetrs: Array) -> None:
     records["note_high"], records["note_low"] = halves[:, 0], halves[:, 1]
 
 
-def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, kept: Kept) -> Array:
+def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, earmarks: Earmarks) -> Array:
     """Return the rows of payments that can be booked one after another, in that order."""
-    left = _Left(nodes, rules, kept)
+    left = _Left(nodes, rules, earmarks)
     firsts = np.searchsorted(legs.payments, np.arange(found.size + 1)).tolist()
     flows = list(
-        zip(legs.senders.tolist(), legs.receivers.tolist(), legs.amounts.tolist(), kept.is_held.tolist(), strict=True)
+        zip(
+            legs.senders.tolist(),
+            legs.receivers.tolist(),
+            legs.amounts.tolist(),
+            earmarks.is_held.tolist(),
+            strict=True,
+        )
     )
     is_urgent = (found.priorities <= URGENT).tolist()
     rows: list[int] = np.lexsort((np.arange(found.size), found.priorities)).tolist()
@@ -174,8 +181,8 @@ def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, kept: Kept)
                 order.append(row)
                 for sender, receiver, amount, _ in mine:
                     left.move(sender, receiver, amount)
-                    if kept.payments.get(sender) == row:
-                        left.keep_no_more(sender)
+                    if earmarks.payments.get(sender) == row:
+                        left.end_earmark(sender)
             else:
                 waiting_rows.append(row)
         if len(waiting_rows) == len(rows):
@@ -186,12 +193,14 @@ def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, kept: Kept)
 class _Left:
     """What each node may still pay and receive, as payments are booked one after another."""
 
-    def __init__(self, nodes: Nodes, rules: Rules, kept: Kept) -> None:
+    def __init__(self, nodes: Nodes, rules: Rules, earmarks: Earmarks) -> None:
         self._own = [each.own_minor if each.can_pay else 0 for each in nodes.funds]
-        self._room = {at: each.room_minor for at, each in enumerate(nodes.funds) if each.room_minor is not None}
+        self._headroom = {
+            at: each.headroom_minor for at, each in enumerate(nodes.funds) if each.headroom_minor is not None
+        }
         self._totals, self._pairs, self._reserved = dict(rules.totals), dict(rules.pairs), rules.reserved
-        self._kept = dict(kept.amounts)
-        self.has_limits = bool(self._room or self._totals or self._pairs or self._reserved or self._kept)
+        self._earmarked = dict(earmarks.amounts)
+        self.has_limits = bool(self._headroom or self._totals or self._pairs or self._reserved or self._earmarked)
 
     @property
     def own(self) -> Array:
@@ -199,23 +208,23 @@ class _Left:
         return np.array(self._own, np.int64)
 
     def covers(self, sender: int, receiver: int, amount: int, is_held: bool, *, is_urgent: bool) -> bool:
-        """Return whether a leg can be booked now. `is_held`: it comes after a payment for which money is kept."""
+        """Return whether a leg can be booked now. `is_held`: it comes after a payment for which money is earmarked."""
         if amount > self._own[sender]:
             return False
         if not self.has_limits:
             return True
-        kept = 0 if is_urgent else self._reserved.get(sender, 0)
-        kept = max(kept, self._kept.get(sender, 0)) if is_held else kept
+        reserved = 0 if is_urgent else self._reserved.get(sender, 0)
+        reserved = max(reserved, self._earmarked.get(sender, 0)) if is_held else reserved
         return (
-            amount <= self._own[sender] - kept
+            amount <= self._own[sender] - reserved
             and amount <= self._totals.get(sender, amount)
             and amount <= self._pairs.get((sender, receiver), amount)
-            and amount <= self._room.get(receiver, amount)
+            and amount <= self._headroom.get(receiver, amount)
         )
 
-    def keep_no_more(self, sender: int) -> None:
-        """Keep no money for the large payment of a sender, which is booked."""
-        self._kept.pop(sender, None)
+    def end_earmark(self, sender: int) -> None:
+        """End the earmark of a sender, whose large payment is booked."""
+        self._earmarked.pop(sender, None)
 
     def move(self, sender: int, receiver: int, amount: int) -> None:
         """Book a leg."""
@@ -225,7 +234,7 @@ class _Left:
             for left, place, change in (
                 (self._totals, sender, -amount), (self._totals, receiver, amount),
                 (self._pairs, (sender, receiver), -amount), (self._pairs, (receiver, sender), amount),
-                (self._room, receiver, -amount), (self._room, sender, amount),
+                (self._headroom, receiver, -amount), (self._headroom, sender, amount),
             ):  # fmt: skip
                 if place in left:
                     left[place] += change  # type: ignore[index]

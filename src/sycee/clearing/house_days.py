@@ -168,31 +168,31 @@ class HouseDays:
         Rounds that are due together are one. `seconds`, `seed`: of each set. Also continues after a crash.
         """
         self._people.require(who, SETTLE, operator=self._register.house().operator)
-        turn = _Turn(self, signers, who, seconds, seed)
+        work = _DueWork(self, signers, who, seconds, seed)
         day = self.day()
         while day.state != ENDED:
             now_ns = read_ns(self._stores.clock)
             if day.state == OPEN:
                 due = [each for each, done_ns in self.rounds(day.day) if each <= now_ns and not done_ns]
                 if day.close_ns <= now_ns:
-                    turn.close(day, now_ns)
+                    work.close(day, now_ns)
                 elif due:
-                    turn.round(day, due)
+                    work.round(day, due)
                 else:
                     break
             elif day.state == CALLED:
-                if day.funding_ns > now_ns and turn.lacking(day):
+                if day.funding_ns > now_ns and work.lacking(day):
                     break
-                turn.judge(day)
+                work.judge(day)
             elif day.state == FUNDED:
-                turn.settle_last(day)
+                work.settle_last(day)
             else:
-                turn.end(day)
+                work.end(day)
             day = self.day()
         return day
 
 
-class _Turn:
+class _DueWork:
     """The steps of a day. Each ends with the transaction that stores the next state."""
 
     def __init__(self, of: HouseDays, signers: Sequence[Signer], who: int, seconds: float, seed: int) -> None:
@@ -203,7 +203,7 @@ class _Turn:
 
     def round(self, day: Day, due: Sequence[int]) -> None:
         """Book what is covered and a set, pay out what is asked for, and store that these rounds are done."""
-        self._book(keeps_large=True)
+        self._book(earmarks_large=True)
         self._pay_outs.perform(**self._by)
         rounds = ROUNDS.update().where(ROUNDS.c.day == day.day, ROUNDS.c.due_ns.in_(due))
         statement = rounds.values(done_ns=read_ns(self._stores.clock))
@@ -279,17 +279,17 @@ class _Turn:
 
     # --- helpers ---
 
-    def _book(self, *, keeps_large: bool = False) -> None:
+    def _book(self, *, earmarks_large: bool = False) -> None:
         """Book what is due and covered, one by one, then urgent payments in order, and then a set.
 
-        `keeps_large`: before the close, senders keep their money for a large payment.
+        `earmarks_large`: before the close, senders earmark their money for a large payment.
         """
         self._payments.end_overdue()
         self._payments.queue_due()
         self._sets.finish(**self._by)
-        self._gross.release(keeps_large=keeps_large, **self._by)
-        self._sets.settle_in_order(priority_max=URGENT, keeps_large=keeps_large, **self._by)
-        self._sets.settle(choice=Choice(keeps_large=keeps_large), **self._search, **self._by)
+        self._gross.release(earmarks_large=earmarks_large, **self._by)
+        self._sets.settle_in_order(priority_max=URGENT, earmarks_large=earmarks_large, **self._by)
+        self._sets.settle(choice=Choice(earmarks_large=earmarks_large), **self._search, **self._by)
 
     def _needs(self, last: int) -> dict[tuple[int, int], int]:
         """Return what positions lack to pay all queued payments up to a number and to repay their lines."""

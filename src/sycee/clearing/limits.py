@@ -17,7 +17,7 @@ import sqlalchemy
 
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import URGENT
-from sycee.clearing.precedence import Kept
+from sycee.clearing.precedence import Earmarks
 from sycee.clearing.tables import BILATERAL, FLOWS, LIMIT_KINDS, LIMITS, MULTILATERAL, RESERVATION
 from sycee.clearing.waiting import Legs, Nodes, Waiting
 from sycee.core import money, typos
@@ -169,11 +169,11 @@ def code_of(currency: int) -> str:
 
 
 def limited_queue(
-    found: Waiting, legs: Legs, nodes: Nodes, rules: Rules, weights: Array, kept: Kept
+    found: Waiting, legs: Legs, nodes: Nodes, rules: Rules, weights: Array, earmarks: Earmarks
 ) -> tuple[Queue, list[Bound]]:
     """Return the input of `netting` with all limits, and its nodes after the positions. `weights`: of the payments.
 
-    A multilateral limit lowers its node's. A reservation, money that is kept for a large payment, and the largest
+    A multilateral limit lowers its node's. A reservation, money that is earmarked for a large payment, and the largest
     balance of a position, is a separate node: each payment that counts gets another leg to or from it.
     """
     limits = [min(each.limit_minor, rules.totals.get(index, I64_MAX)) for index, each in enumerate(nodes.funds)]
@@ -193,11 +193,11 @@ def limited_queue(
 
     for index, minor in sorted(rules.reserved.items()):
         add(index, RESERVATION, limits[index] - minor, (legs.senders == index) & normal, legs.receivers == index)
-    for index in sorted(kept.payments):  # all its money; what comes in may be used
-        add(index, LARGE, 0, (legs.senders == index) & kept.is_held, legs.receivers == index)
+    for index in sorted(earmarks.payments):  # all its money; what comes in may be used
+        add(index, LARGE, 0, (legs.senders == index) & earmarks.is_held, legs.receivers == index)
     for index, each in enumerate(nodes.funds):
-        if each.room_minor is not None:
-            add(index, "room", each.room_minor, legs.receivers == index, legs.senders == index)
+        if each.headroom_minor is not None:
+            add(index, "headroom", each.headroom_minor, legs.receivers == index, legs.senders == index)
     if bounds:
         bounds.insert(0, Bound("limits", 0, free))
         all_ = (legs, *extra)

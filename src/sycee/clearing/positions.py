@@ -35,7 +35,7 @@ REPAY: Final = "clearing.repay"
 class Funds:
     """The money of a position between two frames, in minor units.
 
-    - `minor`: on the position. `floor_minor`: always stays. `room_minor`: what it can receive; None for any amount.
+    - `minor`: on the position. `floor_minor`: always stays. `headroom_minor`: what it can receive; None for any amount.
     - `line_minor`: left on the line. `granted_minor`: what officers filled it with.
     - `can_pay`, `can_receive`, `line_receives`: whether position and line are open on that side.
     """
@@ -43,7 +43,7 @@ class Funds:
     position: Position
     minor: int
     floor_minor: int
-    room_minor: int | None
+    headroom_minor: int | None
     line_minor: int
     granted_minor: int
     can_pay: bool

@@ -1,7 +1,7 @@
-"""Priority and age in decisions: what payments weigh, and money that their senders keep for a large payment.
+"""Priority and age in decisions: what payments weigh, and money that their senders earmark for a large payment.
 
 A search that counts value alone, and single bookings of what is covered, let small payments use up each unit of money,
-so a payment above its sender's money waits until the close. Its sender therefore keeps its money for it.
+so a payment above its sender's money waits until the close. Its sender therefore earmarks its money for it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from sycee.core.arrays import Array
 
 AGE_NS: Final = 2 * 3_600 * 10**9  # of waiting, which adds a quarter to a weight
 AGES_MAX: Final = 4  # quarters that waiting adds at most
-KEPT_AFTER_NS: Final = 1_800 * 10**9  # of waiting, after which money is kept for a large payment
+EARMARKED_AFTER_NS: Final = 1_800 * 10**9  # of waiting, after which money is earmarked for a large payment
 WORDS: Final = "times 1 to 3 by priority and age"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """Money that senders keep for a large payment.
+class Earmarks:
+    """Money that senders earmark for a large payment.
 
-    - `payments`: by node, the row of the payment that the money is kept for. `amounts`: by node, its amount.
+    - `payments`: by node, the row of the payment that the money is earmarked for. `amounts`: by node, its amount.
     - `is_held`: (legs,) whether a leg comes after that payment, so that it uses none of the money.
     """
 
@@ -49,19 +49,20 @@ def with_precedence(found: Waiting, weights: Array, now_ns: int) -> tuple[Array,
     return weights * (4 + steps) // 4, f", {WORDS}"
 
 
-def kept_for_large(found: Waiting, legs: Legs, nodes: Nodes, limits: Array, now_ns: int) -> Kept:
-    """Return what senders keep. `limits`: (nodes,) what each may pay out.
+def earmarks_for_large(found: Waiting, legs: Legs, nodes: Nodes, limits: Array, now_ns: int) -> Earmarks:
+    """Return what senders earmark. `limits`: (nodes,) what each may pay out.
 
-    A sender keeps all its money for the most urgent, then oldest payment that has waited for KEPT_AFTER_NS and is
-    above its money. Nothing is kept for a payment that is above all money in its currency: it settles against others.
+    A sender earmarks all its money for the most urgent, then oldest payment that has waited for EARMARKED_AFTER_NS and
+    is above its money. Nothing is earmarked for a payment that is above all money in its currency: it settles against
+    others.
     """
     currencies = np.array([each.position.currency for each in nodes.funds], np.int64)
     totals = {each: int(limits[currencies == each].sum()) for each in set(currencies.tolist())}
     all_money = np.array([totals[each] for each in currencies.tolist()], np.int64)
     is_large = (legs.amounts > limits[legs.senders]) & (legs.amounts <= all_money[legs.senders])
-    rows = np.flatnonzero(is_large & (found.arrived[legs.payments] <= now_ns - KEPT_AFTER_NS))
+    rows = np.flatnonzero(is_large & (found.arrived[legs.payments] <= now_ns - EARMARKED_AFTER_NS))
     if not rows.size:
-        return nothing_kept(legs)
+        return no_earmarks(legs)
     rows = rows[np.lexsort((legs.payments[rows], found.priorities[legs.payments[rows]]))][::-1]
     senders = legs.senders[rows].tolist()
     payments = dict(zip(senders, legs.payments[rows].tolist(), strict=True))
@@ -72,9 +73,9 @@ def kept_for_large(found: Waiting, legs: Legs, nodes: Nodes, limits: Array, now_
     has = first < found.size
     of = np.where(has, first, 0)
     later = np.lexsort((np.arange(found.size), found.priorities)).argsort()
-    return Kept(payments, amounts, has & (later[legs.payments] > later[of]))
+    return Earmarks(payments, amounts, has & (later[legs.payments] > later[of]))
 
 
-def nothing_kept(legs: Legs) -> Kept:
-    """Return that no money is kept, as at the close of a day."""
-    return Kept({}, {}, np.zeros(legs.payments.size, bool))
+def no_earmarks(legs: Legs) -> Earmarks:
+    """Return that no money is earmarked, as at the close of a day."""
+    return Earmarks({}, {}, np.zeros(legs.payments.size, bool))

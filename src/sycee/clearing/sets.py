@@ -26,7 +26,7 @@ from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Funds, Positions
-from sycee.clearing.precedence import kept_for_large, nothing_kept, with_precedence
+from sycee.clearing.precedence import earmarks_for_large, no_earmarks, with_precedence
 from sycee.clearing.rates import Rates, weights
 from sycee.clearing.set_payments import book_members, decide_again, free_all, take_members
 from sycee.clearing.set_rows import (
@@ -79,13 +79,13 @@ Decide = Callable[[Queue], "NettingResult"]
 class Choice:
     """The payments that a decision considers: their priorities, the participants on both sides, and at most how many.
 
-    `most`: the oldest ones; None for all. `keeps_large`: whether senders keep their money for a large payment.
+    `most`: the oldest ones; None for all. `earmarks_large`: whether senders earmark their money for a large payment.
     """
 
     priority_max: int = PRIORITY_MAX
     between: tuple[int, int] | None = None
     most: int | None = None
-    keeps_large: bool = True
+    earmarks_large: bool = True
 
 
 ALL: Final = Choice()
@@ -179,7 +179,7 @@ class Sets:
 
     def settle_in_order(
         self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX,
-        between: tuple[int, int] | None = None, keeps_large: bool = True,
+        between: tuple[int, int] | None = None, earmarks_large: bool = True,
     ) -> Settled:  # fmt: skip
         """Book the largest set that keeps each sender's order: of all, of urgent payments, or between two participants.
 
@@ -189,7 +189,7 @@ class Sets:
             from sycee.clearing.decisions import in_order
 
         return self.settle_by(
-            in_order, signers=signers, who=who, choice=Choice(priority_max, between, keeps_large=keeps_large)
+            in_order, signers=signers, who=who, choice=Choice(priority_max, between, earmarks_large=earmarks_large)
         )
 
     def settle_covered(self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX) -> Settled:
@@ -282,8 +282,10 @@ class Sets:
         weight, more = with_precedence(found, weight, now_ns)
         legs = legs_of(found, nodes)
         limits = np.array([each.limit_minor for each in funds], np.int64)
-        kept = kept_for_large(found, legs, nodes, limits, now_ns) if choice.keeps_large else nothing_kept(legs)
-        queue, bounds = limited_queue(found, legs, nodes, self._limits.rules(nodes), weight, kept)
+        earmarks = (
+            earmarks_for_large(found, legs, nodes, limits, now_ns) if choice.earmarks_large else no_earmarks(legs)
+        )
+        queue, bounds = limited_queue(found, legs, nodes, self._limits.rules(nodes), weight, earmarks)
         outcome = decide(queue)
         if not outcome.chosen.any():
             return 0

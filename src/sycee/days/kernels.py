@@ -82,7 +82,7 @@ def _offset(
 ) -> Any:  # fmt: skip
     """Settle a payment with queued ones of its receiver to its sender, the largest first, if that covers it."""
     bank, other = senders[payment], receivers[payment]
-    needed, room = amounts[payment] - positions[bank], positions[other] + amounts[payment]
+    needed, capacity = amounts[payment] - positions[bank], positions[other] + amounts[payment]
     total, taken = np.int64(0), np.int64(0)
     chosen = np.empty(counts[2 * other] + counts[2 * other + 1], np.int64)
     while total < needed:
@@ -90,7 +90,7 @@ def _offset(
         for queue in range(2 * other, 2 * other + 2):
             for place in range(starts[queue], starts[queue] + counts[queue]):
                 back = slots[place]
-                if receivers[back] != bank or settled[back] >= 0 or total + amounts[back] > room:
+                if receivers[back] != bank or settled[back] >= 0 or total + amounts[back] > capacity:
                     continue
                 if best < 0 or amounts[back] > amounts[best]:
                     best = back

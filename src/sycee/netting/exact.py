@@ -154,13 +154,13 @@ def _model(
     worth: NDArray[np.float64],
     upper: NDArray[np.float64],
     binaries: int,
-    room: NDArray[np.float64],
+    slack: NDArray[np.float64],
     penalty: float,
 ) -> Any:
     """Return a solver with the programme. With a penalty each node has a column: the units above its limit."""
     starts, index, value = columns
     value = value * np.repeat(measure, np.diff(starts))
-    nodes = len(room)
+    nodes = len(slack)
     if penalty > 0.0:
         worth, upper = np.append(worth, np.full(nodes, -penalty)), np.append(upper, np.full(nodes, highspy.kHighsInf))
         starts = np.append(starts, starts[-1] + 1 + np.arange(nodes, dtype=np.int32))
@@ -170,7 +170,7 @@ def _model(
     lp.num_col_, lp.num_row_ = count, nodes
     lp.sense_ = highspy.ObjSense.kMaximize
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = worth, np.zeros(count), upper
-    lp.row_lower_, lp.row_upper_ = np.full(nodes, -highspy.kHighsInf), room
+    lp.row_lower_, lp.row_upper_ = np.full(nodes, -highspy.kHighsInf), slack
     kinds = highspy.HighsVarType
     if binaries:
         lp.integrality_ = [kinds.kInteger] * binaries + [kinds.kContinuous] * (count - binaries)

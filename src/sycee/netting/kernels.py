@@ -189,11 +189,11 @@ def gains(first_legs: Any, senders: Any, receivers: Any, amounts: Any, weights: 
 
 
 @jit.entry(void(int64[::1], int64[::1], int64, uint8[::1]), error_model="numpy")
-def fill(order: Any, amounts: Any, room: Any, taken: Any) -> None:
-    """Take each amount that still fits into the room, in order."""
+def fill(order: Any, amounts: Any, capacity: Any, taken: Any) -> None:
+    """Take each amount that the remaining capacity covers, in order."""
     for place in order:
-        if amounts[place] <= room:
-            room -= amounts[place]
+        if amounts[place] <= capacity:
+            capacity -= amounts[place]
             taken[place] = 1
 
 

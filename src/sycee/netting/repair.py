@@ -20,7 +20,7 @@ def repaired(queue: Queue, chosen: Chosen) -> Chosen:
     """Return the set changed so that it exceeds no limit, with each other payment that still fits.
 
     What a node pays above its limit is passed on along payments with one leg to nodes that can spare it: also what a
-    payment of several legs leaves open in one currency. Where limits leave no room for that, small payments between
+    payment of several legs leaves open in one currency. Where limits do not permit that, small payments between
     two nodes are dropped and taken whose difference is what the one lacks. Where that is impossible too, payments are
     dropped one after the other, and after many in order.
     """

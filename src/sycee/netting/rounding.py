@@ -34,7 +34,7 @@ def round_columns(queue: Queue, relaxation: Relaxation, *, seed: int = 0) -> Cho
     starts = np.flatnonzero(np.diff(relaxation.columns[order], prepend=-1))
     columns = dict(enumerate(np.split(order, starts[1:])))
     amounts = queue.amounts[queue.first_legs]
-    room = queue.limits - queue.outflows(chosen)
+    slack = queue.limits - queue.outflows(chosen)
     random = np.random.default_rng(seed)
     tight = _tight(queue, relaxation)
     for column, leaf in _leaves_first(queue, columns, tight):
@@ -43,9 +43,9 @@ def round_columns(queue: Queue, relaxation: Relaxation, *, seed: int = 0) -> Cho
         sender, receiver = int(queue.senders[leg]), int(queue.receivers[leg])
         settles = float(relaxation.column_shares[relaxation.columns[payments[0]]]) * float(amounts[payments].sum())
         if leaf == sender and tight[leaf]:
-            target, is_least = int(room[sender]), False
+            target, is_least = int(slack[sender]), False
         elif leaf == receiver and tight[leaf]:
-            target, is_least = -int(room[receiver]), True
+            target, is_least = -int(slack[receiver]), True
         else:
             target, is_least = int(settles), False
         taken = payments[subset(amounts[payments], target, random, is_least=is_least)]
@@ -54,10 +54,10 @@ def round_columns(queue: Queue, relaxation: Relaxation, *, seed: int = 0) -> Cho
         several = np.zeros(queue.count, np.bool_)
         several[taken] = True
         if queue.is_single:
-            room[sender] -= total
-            room[receiver] += total
+            slack[sender] -= total
+            slack[receiver] += total
         else:
-            room -= queue.outflows(several)
+            slack -= queue.outflows(several)
     return chosen
 
 
