@@ -22,7 +22,7 @@ def repaired(queue: Queue, chosen: Chosen) -> Chosen:
     What a node pays above its limit is passed on along payments with one leg to nodes that can spare it: also what a
     payment of several legs leaves open in one currency. Where limits do not permit that, small payments between
     two nodes are dropped and taken whose difference is what the one lacks. Where that is impossible too, payments are
-    dropped one after the other, and after many in order.
+    dropped one by one; if that takes too many, the last ones of each node's order are dropped.
     """
     taken = chosen.astype(np.uint8)
     slack = queue.limits - queue.outflows(chosen)
