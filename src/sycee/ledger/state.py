@@ -158,7 +158,8 @@ class LedgerState(StateTables):
     def next_due_ns(self) -> int | None:
         """Return the next time at which a hold ends or a scheduled rule set takes effect, or None."""
         due = [int(rule_set_record(definition)["effective_ns"]) for definition in self.scheduled_rule_sets.values()]
-        kernels.end_due_holds(self.tables, -limits.I64_MAX)  # ends no hold, but drops stale entries from the top
+        if self.tables.counters[constants.TIME_OUTS]:
+            kernels.end_due_holds(self.tables, -limits.I64_MAX)  # ends no hold, but drops stale entries from the top
         if self.tables.counters[constants.TIME_OUTS]:
             due.append(int(self.tables.time_outs["until_ns"][0]))
         return min(due, default=None)

@@ -16,7 +16,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
-from sycee.core.records import layout
+from sycee.core.records import layout, single_record
 from sycee.core.records.envelopes import Envelope, decode
 from sycee.core.records.layout import Kind
 from sycee.core.result_codes import Result
@@ -25,7 +25,7 @@ from sycee.ledger.models import Account, Hold, Purse
 from sycee.ledger.queries import Answers, Page
 from sycee.sequencer import reads
 from sycee.sequencer.event_loop import LoopSubmitter
-from sycee.sequencer.money_operations import Chain, MoneyOperations, NewRecord
+from sycee.sequencer.money_operations import Amount, Chain, MoneyOperations
 from sycee.sequencer.reads import Bound, Read, Value
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
@@ -185,14 +185,16 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         return read.decode(await self._submitter.read(read.requests))
 
     def _submit_plain(
-        self, new: NewRecord, id: AnyId | None, debit: AnyId, credit: AnyId, amount: int
+        self, kind: int, id: AnyId | None, debit: AnyId, credit: AnyId, amount: Amount
     ) -> Coroutine[Any, Any, Result]:
         if self._signs:
-            return super()._submit_plain(new, id, debit, credit, amount)
-        if id is None and not ids.are_derived():
-            # Nobody knows the id yet, so all payments of one iteration of the loop get their ids together.
-            return self._submitter.submit_single(new(0, debit, credit, amount), needs_id=True)
-        return self._submitter.submit_single(new(self._id(id), debit, credit, amount), needs_id=False)
+            return super()._submit_plain(kind, id, debit, credit, amount)
+        if type(amount) is not int:
+            amount = self._minor(debit, amount)
+        # If nobody knows the id yet, all payments of one iteration of the loop get their ids together.
+        needs_id = id is None and not ids.are_derived()
+        record = single_record.of(kind, 0 if needs_id else self._id(id), debit, credit, amount)
+        return self._submitter.submit_single(record, needs_id=needs_id)
 
     async def _submit_record(self, record: Array) -> Result:
         return Result(int((await self.submit(record))["code"][0]))

@@ -111,7 +111,7 @@ class LoopSubmitter:
 
         `needs_id`: replace its id with a fresh one.
         """
-        self._owner.check("the ledger")
+        # A forked child is refused while it waits, or by the queue at the next flush.
         if self._must_wait():
             await self._wait_for_space(1, RECORD_BYTES)
         elif self._is_closed:
@@ -209,7 +209,6 @@ class LoopSubmitter:
         self._set_if_idle()
 
     def _read_future(self) -> asyncio.Future[Any]:
-        self._owner.check("the ledger")
         if self._is_closed:
             raise _closed()
         return self._future()
@@ -314,6 +313,7 @@ class LoopSubmitter:
 
     async def _wait_for_space(self, operations: int, size: int) -> None:
         """Wait for space, in order of arrival. Raises UnavailableError once this is closed."""
+        self._owner.check("the ledger")
         if self._is_closed:
             raise _closed()
         waiter = self._loop.create_future()

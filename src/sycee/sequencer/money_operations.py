@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
@@ -17,7 +16,6 @@ from sycee.core.records import layout, operations, single_record
 from sycee.core.result_codes import Result
 
 Amount = int | str
-NewRecord = Callable[[AnyId, AnyId, AnyId, int], bytes]  # of id, debit, credit, amount
 ReturnType = TypeVar("ReturnType")
 
 
@@ -36,9 +34,10 @@ class MoneyOperations(ABC, Generic[ReturnType]):
     def _submit_record(self, record: Array) -> ReturnType:
         """Submit one record, (1,) layout.OPERATION, or store it for later."""
 
-    def _submit_plain(self, new: NewRecord, id: AnyId | None, debit: AnyId, credit: AnyId, amount: int) -> ReturnType:
-        """Submit one transfer or pay, the most frequent operations; `new` returns its 128 bytes."""
-        return self._submit_record(np.frombuffer(new(self._id(id), debit, credit, amount), layout.OPERATION))
+    def _submit_plain(self, kind: int, id: AnyId | None, debit: AnyId, credit: AnyId, amount: Amount) -> ReturnType:
+        """Submit one transfer or pay, the most frequent operations; `kind` is a constant of `single_record`."""
+        record = single_record.of(kind, self._id(id), debit, credit, self._minor(debit, amount))
+        return self._submit_record(np.frombuffer(record, layout.OPERATION))
 
     @abstractmethod
     def new_id(self) -> int:
@@ -56,11 +55,11 @@ class MoneyOperations(ABC, Generic[ReturnType]):
 
     def transfer(self, debit: AnyId, credit: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Move own money from one account to another."""
-        return self._submit_plain(single_record.transfer, id, debit, credit, self._minor(debit, amount))
+        return self._submit_plain(single_record.TRANSFER, id, debit, credit, amount)
 
     def pay(self, payer: AnyId, payee: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Pay from the payer's purses that this payee may receive, earliest expiry first, then from own money."""
-        return self._submit_plain(single_record.pay, id, payer, payee, self._minor(payer, amount))
+        return self._submit_plain(single_record.PAY, id, payer, payee, amount)
 
     def refund(self, original: AnyId, amount: Amount, *, id: AnyId | None = None) -> ReturnType:
         """Refund part or all of the pay or post `original`: the payer's own money first, then purse money."""
