@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sycee.core.errors import IntegrityError, UsageError
-from sycee.netting import enumeration, exact, fifo, local_search, relaxation, release, repair, rounding
+from sycee.netting import bilateral, enumeration, exact, fifo, local_search, relaxation, release, repair, rounding
 from sycee.netting.optimise import optimise
 from sycee.netting.pair_limits import with_pair_limits
 from sycee.netting.queue import Queue
@@ -168,12 +168,54 @@ def test_payment_against_payment_settles_both_legs_or_none() -> None:
     assert not optimise(queue(legs, [100, 0, 0, 699], [0, 0]), seconds=EFFORT).chosen.any()
 
 
-def test_two_opposite_queues_settle_the_largest_prefixes() -> None:
-    out, back = np.array([50, 60, 70]), np.array([40, 90])
-    assert release.offset(out, back, 0, 0) == (0, 0)
-    assert release.offset(out, back, 20, 0) == (1, 1)
-    assert release.offset(out, back, 50, 0) == (3, 2)
-    assert release.offset(out[:0], back, 0, 40) == (0, 1)
+@st.composite
+def pairs(draw: st.DrawFn, *, least: int, most: int) -> Queue:
+    """Payments between nodes 0 and 1; some bring back another currency, in nodes 2 and 3; some use a limit, node 4."""
+    legs, payments = [], []
+    for payment in range(draw(st.integers(least, most))):
+        sender = draw(st.integers(0, 1))
+        legs.append((sender, 1 - sender, draw(st.integers(1, 30) | st.sampled_from([100, 10**6]))))
+        more = draw(st.sampled_from(["", "", "", "back", "limited"]))
+        if more == "back":
+            legs.append((3 - sender, 2 + sender, draw(st.integers(1, 30))))
+        elif more == "limited":
+            legs.append((4, 5, legs[-1][2]))
+        payments += [payment] * (1 + bool(more))
+    of = queue(legs, [draw(st.integers(0, 40)) for _ in range(5)] + [0], payments)
+    urgent = draw(st.lists(st.integers(0, 1), min_size=of.count, max_size=of.count))
+    return Queue(of.senders, of.receivers, of.amounts, of.limits, of.payments, priorities=np.array(urgent))
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs(least=1, most=9))
+def test_opposite_payments_settle_the_best_of_all_sets(of: Queue) -> None:
+    chosen = bilateral.offset(of)
+    assert np.all(of.outflows(chosen) <= of.limits)
+    assert of.value(chosen) == max(of.value(each) for each in sets(of))
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs(least=enumeration.COUNT_MAX + 1, most=60))
+def test_many_opposite_payments_contain_the_largest_set_in_order_and_leave_nothing_that_fits(of: Queue) -> None:
+    chosen = bilateral.offset(of)
+    of.require_feasible(chosen)
+    assert np.array_equal(bilateral.offset(of), chosen)
+    assert not np.any(fifo.largest_in_order(of) & ~chosen)
+    assert not release.release(of.rest(chosen), keeps_order=False).any()
+
+
+def test_a_large_payment_at_the_head_of_a_long_queue_stops_no_offset() -> None:
+    of = queue([(0, 1, 10**6), *[(0, 1, 10)] * 20, *[(1, 0, 10)] * 20], [1, 1])
+    assert not fifo.largest_in_order(of).any()
+    assert np.flatnonzero(~bilateral.offset(of)).tolist() == [0]
+
+
+def test_a_part_of_a_queue_has_its_payments_and_the_rest_what_they_leave() -> None:
+    of = queue([(0, 1, 5), (1, 0, 7), (2, 3, 8), (0, 1, 3)], [5, 2, 8, 0], [0, 1, 1, 2])
+    part = of.part(np.array([1, 2]))
+    assert (part.senders.tolist(), part.payments.tolist(), part.weights.tolist()) == ([1, 2, 0], [0, 0, 1], [7, 3])
+    rest = of.rest(np.array([True, False, False]))
+    assert (rest.limits.tolist(), rest.amounts.tolist(), rest.payments.tolist()) == ([0, 7, 8, 0], [7, 8, 3], [0, 0, 1])
 
 
 @pytest.mark.parametrize(

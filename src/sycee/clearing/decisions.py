@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from sycee.netting import bilateral, enumeration
 from sycee.netting.fifo import largest_in_order
 from sycee.netting.optimise import NettingResult, optimise
 from sycee.netting.queue import Queue
-from sycee.netting.relaxation import relax
+from sycee.netting.relaxation import bound, relax
 from sycee.netting.release import release
 
 
@@ -30,6 +31,19 @@ def covered(queue: Queue) -> NettingResult:
     return NettingResult(chosen, queue.value(chosen), relaxation.bound, relaxation.prices, "release")
 
 
+def offset(queue: Queue) -> NettingResult:
+    """Return payments that settle together, quickly, with the bound of the queue: for the payments of one pair."""
+    chosen = bilateral.offset(queue)
+    if not chosen.any():
+        prices = np.zeros(queue.nodes, np.int64)
+        return NettingResult(chosen, 0, bound(queue, prices), prices, "none")
+    relaxation, value = relax(queue), queue.value(chosen)
+    is_best = queue.count <= enumeration.COUNT_MAX
+    return NettingResult(
+        chosen, value, relaxation.bound, relaxation.prices, "bilateral", is_best, value if is_best else None
+    )
+
+
 def completed(queue: Queue, outcome: NettingResult) -> NettingResult:
     """Return an outcome with the payments that its set leaves and that what is left of the limits covers.
 
@@ -38,18 +52,8 @@ def completed(queue: Queue, outcome: NettingResult) -> NettingResult:
     left = np.flatnonzero(~outcome.chosen)
     if not left.size:
         return outcome
-    is_left = ~outcome.chosen[queue.payments]
-    rest = Queue(
-        queue.senders[is_left],
-        queue.receivers[is_left],
-        queue.amounts[is_left],
-        queue.limits - queue.outflows(outcome.chosen),
-        np.searchsorted(left, queue.payments[is_left]).astype(np.int32),
-        queue.weights[left],
-        queue.priorities[left],
-    )
     chosen = outcome.chosen.copy()
-    chosen[left[release(rest, keeps_order=False)]] = True
+    chosen[left[release(queue.rest(outcome.chosen), keeps_order=False)]] = True
     queue.require_feasible(chosen)
     value = queue.value(chosen)
     claim = None if outcome.claim is None else max(outcome.claim, value)

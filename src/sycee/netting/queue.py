@@ -128,6 +128,25 @@ class Queue:
         """Return the sum of the weights of the `chosen` [payments]."""
         return int(self.weights[chosen].sum())
 
+    def part(self, rows: NDArray[np.integer[Any]], limits: Integers | None = None) -> Queue:
+        """Return the queue of the payments in these rows, ascending; with other limits if they are given."""
+        is_in = np.zeros(self.count, np.bool_)
+        is_in[rows] = True
+        legs = is_in[self.payments]
+        return Queue(
+            self.senders[legs],
+            self.receivers[legs],
+            self.amounts[legs],
+            self.limits if limits is None else limits,
+            (np.cumsum(is_in) - 1)[self.payments[legs]],
+            self.weights[is_in],
+            self.priorities[is_in],
+        )
+
+    def rest(self, chosen: Chosen) -> Queue:
+        """Return the queue of the payments that are not `chosen` [payments], with what these leave of the limits."""
+        return self.part(np.flatnonzero(~chosen), self.limits - self.outflows(chosen))
+
     def require_feasible(self, chosen: Chosen) -> None:
         """Check in integers that no node pays out more than its limit.
 
