@@ -17,7 +17,7 @@ BANK_NUMBERS = sorted(BANKS)
 ENDS = some.sampled_from([(one, other) for one in BANK_NUMBERS for other in BANK_NUMBERS if one != other])
 AMOUNTS = some.one_of(some.integers(1, 60_00), some.integers(1, 400_00))
 PAYMENT = some.tuples(ENDS, AMOUNTS, some.sampled_from([CNY, CNY, HKD]), some.integers(0, 40_00), some.integers(0, 5))
-STEPS = some.lists(some.sampled_from(["gross", "set", "order"]), min_size=1, max_size=3)
+STEPS = some.lists(some.sampled_from(["gross", "set", "order", "pairs"]), min_size=1, max_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,8 @@ def check(town: Place, sent: list, steps: list[str]) -> None:
     for step in steps:
         if step == "gross":
             town.release()
+        elif step == "pairs":
+            town.bank.clearing.arrivals.offset(**town.signing)  # type: ignore[arg-type]
         else:
             id = (town.settle(seconds=0.02) if step == "set" else sets.settle_in_order(**town.signing)).set_id
             assert not id or sets.verify(id)["chosen"] > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -25,12 +25,14 @@ from tests.clearing.world import (
     Place,
     Sent,
     cleared_bank,
+    message_key,
     uetr,
 )
 from tests.database.places import maintenance, temporary_folder
 
 from sycee.bank.bank import Bank
-from sycee.clearing import intake, sets
+from sycee.clearing import instructions, intake, sets
+from sycee.core import ids
 from sycee.core.records.layout import Reason
 from sycee.iso20022.messages import read
 from sycee.netting.optimise import optimise
@@ -231,6 +233,42 @@ def answered_once(bank: Bank) -> None:
 def test_killed_deliveries(server: str, tmp_path: Path) -> None:
     copies = cleared_bank(maintenance(server) if "://" in server else "")
     assert check_kills(server, tmp_path, copies, send_packed, expect=answered_once) >= 20
+
+
+def settle_on_arrival(bank: Bank) -> None:
+    """Deliver three payments, each of which the house settles on arrival: alone, not at all, with an opposite one."""
+    place = Place(bank)
+    taking = bank.clearing.intake("House", arrived=partial(bank.clearing.arrivals.settle, **place.signing))
+    for number, sender, receiver, minor in (
+        (1, NORTH_BANK, SOUTH_BANK, 30_00), (2, SOUTH_BANK, NORTH_BANK, 10**9), (3, NORTH_BANK, SOUTH_BANK, 10**9 + 7),
+    ):  # fmt: skip
+        content = transfer(number, sender=sender, receiver=CODES[receiver], minor=minor)
+        ledger_id = bank.stores.ledger.ledger_id
+        signature = instructions.sign(content, message_key(sender), ledger_id=ledger_id, participant=sender)
+        taking.take(sender, content, signature, who=place.person(sender))
+
+
+def settled_on_arrival(bank: Bank) -> None:
+    place = Place(bank)
+    assert place.states(1, 2, 3) == ["booked"] * 3
+    assert place.balances() == [PREFUNDED - 30_07, PREFUNDED + 30_07, PREFUNDED]
+    done = [each for each in bank.folder.clearing.iterdir() if each.suffix == ".json" and each.name[0] != "."]
+    assert [bank.clearing.sets.verify(ids.parse(each.stem))["chosen"] for each in done] == [2]
+    answers = [each.answer for sender in (NORTH_BANK, SOUTH_BANK) for each in bank.clearing.messages.page(sender)[0]]
+    statuses = [read(each or b"").value.payments[0].status for each in answers]
+    assert statuses == ["ACSC", "ACSC", "PDNG"]
+
+
+@POSTGRESQL_IN_SOAK
+def test_killed_arrivals(server: str, tmp_path: Path) -> None:
+    copies = cleared_bank(maintenance(server) if "://" in server else "")
+    assert check_kills(server, tmp_path, copies, settle_on_arrival, expect=settled_on_arrival) >= 20
+
+
+@pytest.mark.soak
+def test_arrivals_killed_at_every_boundary(tmp_path: Path) -> None:
+    copies, expect = cleared_bank(), settled_on_arrival
+    assert check_kills("", tmp_path, copies, settle_on_arrival, expect=expect, every=True) >= 20
 
 
 @pytest.mark.soak

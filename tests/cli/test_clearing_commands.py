@@ -138,6 +138,32 @@ def test_a_ring_is_delivered_settled_and_proved(sycee: Any, bank: Path, keys: Pa
     assert sycee("clearing", "reports", bank, tmp_path / "out").out == "0 payments reported in 0 files\n"
 
 
+def test_opposite_payments_settle_on_arrival_and_at_a_release(
+    sycee: Any, bank: Path, keys: Path, tmp_path: Path
+) -> None:
+    for number, sender, receiver in ((1, NORTH_BANK, SOUTH_BANK), (2, SOUTH_BANK, NORTH_BANK)):
+        content = transfer(number, sender=sender, receiver=CODES[receiver], minor=10**9)
+        folder = write(sycee, bank, keys, tmp_path / NAMES[sender], sender, one=content)
+        deliver = ("clearing", "deliver", bank, sender, folder, "--key", keys / f"{NAMES[sender]}.pem")
+        wrong = sycee(*deliver, "--house-key", keys / "north.pem")
+        assert (wrong.code, "may not request clearing.settle" in wrong.err) == (2, True), wrong.err
+        assert sycee(*deliver, "--house-key", tmp_path / "none.pem").code == 2
+        done = sycee(*deliver, "--house-key", keys / "house.pem")
+        assert done.code == 0, done.err
+    assert statuses(tmp_path / "north" / "one.answer.xml") == [(uetr(1), "PDNG", "")]
+    assert statuses(tmp_path / "south" / "one.answer.xml") == [(uetr(2), "ACSC", "")]
+    north = write(sycee, bank, keys, tmp_path / "north", NORTH_BANK, two=transfer(3, minor=10**9 + 50_00))
+    south = write(
+        sycee, bank, keys, tmp_path / "south", SOUTH_BANK,
+        two=transfer(4, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK], minor=10**9),
+        three=transfer(5, sender=SOUTH_BANK, receiver=CODES[EAST_BANK], minor=120_00),
+    )  # fmt: skip
+    for number, folder in ((NORTH_BANK, north), (SOUTH_BANK, south)):
+        assert sycee("clearing", "deliver", bank, number, folder, "--key", keys / f"{NAMES[number]}.pem").code == 0
+    released = sycee("clearing", "release", bank, "--key", keys / "house.pem")
+    assert released.out == "1 payment booked\n1 set of two participants: 2 payments booked\n", released.err
+
+
 @pytest.mark.parametrize("command", ["release", "settle"])
 def test_a_payment_is_not_booked_after_its_end(
     sycee: Any, bank: Path, keys: Path, tmp_path: Path, command: str

@@ -19,7 +19,7 @@ from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 from sycee.clearing.limits import Limits, Rules
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Positions
-from sycee.clearing.precedence import Earmarks, earmarks_for_large, no_earmarks
+from sycee.clearing.precedence import EARMARKED_AFTER_NS, Earmarks, earmarks_for_large, no_earmarks
 from sycee.clearing.set_payments import book_members, free_members, take_members
 from sycee.clearing.tables import BOOKING, DISCARDED, DONE, GROSS, QUEUED, SETS
 from sycee.clearing.waiting import Legs, Nodes, Waiting, bookable, legs_of, waiting
@@ -63,36 +63,43 @@ class Gross:
 
     def release(
         self, *, signers: Sequence[Signer], who: int, priority_max: int = PRIORITY_MAX, most: int | None = None,
-        earmarks_large: bool = True,
+        earmarks_large: bool = True, between: tuple[int, int] | None = None,
     ) -> Booked:  # fmt: skip
         """Book every queued payment that its sender's own money covers, most urgent first, then oldest.
 
         What a payment brings its receiver counts for those after it, and the queue is tried until nothing more is
-        covered. `earmarks_large`: senders earmark their money for a large payment (`precedence`). Permits are renewed
-        first. Limits count; no line is drawn on: `Sets.settle_covered` does. The house signs. If one of the payments
-        ended meanwhile, or another caller decided about it, the rest is decided anew; the second time, BusyError is
-        raised.
+        covered. `earmarks_large`: senders earmark their money for a large payment (`precedence`). `between`: payments
+        of two participants alone. Permits are renewed first. Limits count; no line is drawn on: `Sets.settle_covered`
+        does. The house signs. If one of the payments ended meanwhile, or another caller decided about it, the rest is
+        decided anew; the second time, BusyError is raised.
         """
         self._people.require(who, BOOK, operator=self._register.house().operator)
         done: list[Booked] = []
+        choice = most, priority_max, earmarks_large, between
         try:
-            self._book(*self._choose(most, priority_max, earmarks_large), signers, who, done)
+            self._book(*self._choose(*choice), signers, who, done)
         except BusyError:
-            self._book(*self._choose(most, priority_max, earmarks_large), signers, who, done)
+            self._book(*self._choose(*choice), signers, who, done)
         return _sum(done)
 
-    def _choose(self, most: int | None, priority_max: int, earmarks_large: bool) -> tuple[Waiting, Nodes]:
+    def _choose(
+        self, most: int | None, priority_max: int, earmarks_large: bool, between: tuple[int, int] | None
+    ) -> tuple[Waiting, Nodes]:
         """Return the queued payments that can be booked one after another, in that order."""
         self._permits.renew()
         with reading(self._stores.engine) as connection:
             now_ns = read_ns(self._stores.clock)
-            found = waiting(connection, QUEUED, now_ns, most=most, priority_max=priority_max)
+            found = waiting(
+                connection, QUEUED, now_ns, most=most, priority_max=priority_max, pair=between,
+                since_ns=now_ns - EARMARKED_AFTER_NS,
+            )  # fmt: skip
         nodes = Nodes.of(self._positions.funds())
         found = found.part(bookable(found, nodes))
         legs = legs_of(found, nodes)
         own = np.array([each.own_minor if each.can_pay else 0 for each in nodes.funds], np.int64)
         earmarks = earmarks_for_large(found, legs, nodes, own, now_ns) if earmarks_large else no_earmarks(legs)
-        order = _covered(legs, found, nodes, self._limits.rules(nodes), earmarks)
+        among = np.arange(found.size) if between is None else found.between(between)
+        order = _covered(legs, found, nodes, self._limits.rules(nodes), earmarks, among)
         return found.part(order), nodes
 
     def book(self, chosen: Waiting, nodes: Nodes, *, signers: Sequence[Signer], who: int) -> Booked:
@@ -152,8 +159,10 @@ def write_notes(records: Array, uetrs: Array) -> None:
     records["note_high"], records["note_low"] = halves[:, 0], halves[:, 1]
 
 
-def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, earmarks: Earmarks) -> Array:
-    """Return the rows of payments that can be booked one after another, in that order."""
+def _covered(
+    legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, earmarks: Earmarks, among: Array
+) -> Array:  # fmt: skip
+    """Return the rows of payments that can be booked one after another, in that order: those in the rows `among`."""
     left = _Left(nodes, rules, earmarks)
     firsts = np.searchsorted(legs.payments, np.arange(found.size + 1)).tolist()
     flows = list(
@@ -166,11 +175,12 @@ def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, earmarks: E
         )
     )
     is_urgent = (found.priorities <= URGENT).tolist()
-    rows: list[int] = np.lexsort((np.arange(found.size), found.priorities)).tolist()
+    rows: list[int] = among[np.lexsort((among, found.priorities[among]))].tolist()
     if not left.has_limits:
         # The compiled search finds the same payments; only their order is left to find.
         queue = Queue(legs.senders, legs.receivers, legs.amounts, left.own, legs.payments, priorities=found.priorities)
-        is_covered = release(queue, keeps_order=False).tolist()
+        is_covered = np.zeros(found.size, bool)
+        is_covered[among] = release(queue.part(among), keeps_order=False)
         rows = [row for row in rows if is_covered[row]]
     order: list[int] = []
     while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -43,12 +43,16 @@ class Answered:
 
 
 class Intake:
-    """Takes deliveries of the house of one bank and answers them. `house`: its name in answers."""
+    """Takes deliveries of the house of one bank and answers them.
+
+    `house`: its name in answers. `arrived`: called with the numbers of stored payments before they are answered.
+    """
 
     def __init__(
         self, gateway: Gateway, receiving: Receiving, payments: Payments, requests: MemberMessages, clock: Clock,
-        house: Institution,
+        house: Institution, arrived: Callable[[Sequence[int]], object] | None = None,
     ) -> None:  # fmt: skip
+        self._arrived = arrived
         self._gateway, self._receiving, self._payments, self._clock = gateway, receiving, payments, clock
         self._requests, self._house = requests, house
 
@@ -112,6 +116,8 @@ class Intake:
         chosen = range(len(parts)) if only is None else sorted(only)
         requests = {at for at in chosen if kind_of(parts[at]) in member_messages.KINDS}
         delivered = self._gateway.store(sender, without=requests | (set(range(len(parts))) - set(chosen)))
+        if self._arrived is not None:
+            self._arrived(_numbers(delivered))
         known, now_ns = self._known(delivered), read_ns(self._clock)
         made: list[bytes] = []
         damaged: list[IntegrityError] = []
@@ -179,8 +185,11 @@ class Intake:
         return self._receiving.answer(message, answer)
 
     def _known(self, delivered: Delivered) -> dict[int, Payment]:
-        numbers = [n for receipt in delivered.receipts for n in receipt.numbers[receipt.numbers > 0].tolist()]
-        return self._payments.of_numbers(numbers)
+        return self._payments.of_numbers(_numbers(delivered))
+
+
+def _numbers(delivered: Delivered) -> list[int]:
+    return [n for receipt in delivered.receipts for n in receipt.numbers[receipt.numbers > 0].tolist()]
 
 
 def _uetrs(transactions: Sequence[Any]) -> list[str]:

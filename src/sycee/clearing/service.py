@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from sycee.clearing.arrivals import Arrivals
 from sycee.clearing.corridors import Corridors
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
@@ -62,6 +63,7 @@ class Clearing:
         self.rates = Rates(stores, registry)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, self.rates, folder)
+        self.arrivals = Arrivals(stores, people, self.register, self.gross, self.sets)
         self.house_days = HouseDays(
             stores, people, self.register, self.positions, self.payments, self.gross, self.sets, self.pay_outs
         )
@@ -72,13 +74,17 @@ class Clearing:
 
         return Gateway(self.register, self.receiving, self.permits, self.payments, self._zone)
 
-    def intake(self, house: str) -> Intake:
-        """Return what takes deliveries and answers them. `house`: its name in answers."""
+    def intake(self, house: str, *, arrived: Callable[[Sequence[int]], object] | None = None) -> Intake:
+        """Return what takes deliveries and answers them. `house`: its name in answers.
+
+        `arrived`: called with the numbers of the payments of each delivery before it is answered, such as to settle
+        them (`arrivals.settle`).
+        """
         from sycee.clearing.intake import Intake
         from sycee.iso20022.institutions import Institution
 
         named = Institution(name=house)
-        return Intake(self.gateway(), self.receiving, self.payments, self.requests(house), self._clock, named)
+        return Intake(self.gateway(), self.receiving, self.payments, self.requests(house), self._clock, named, arrived)
 
     def requests(self, house: str) -> MemberMessages:
         """Return what answers messages that are no payments. `house`: its name in answers."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +26,7 @@ from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.limits import Bound, Limits, code_of, limited_queue
 from sycee.clearing.permits import Permits
 from sycee.clearing.positions import Funds, Positions
-from sycee.clearing.precedence import earmarks_for_large, no_earmarks, with_precedence
+from sycee.clearing.precedence import EARMARKED_AFTER_NS, earmarks_for_large, no_earmarks, with_precedence
 from sycee.clearing.rates import Rates, weights
 from sycee.clearing.set_payments import book_members, decide_again, free_all, take_members
 from sycee.clearing.set_rows import (
@@ -47,6 +47,7 @@ from sycee.clearing.set_rows import (
 from sycee.clearing.tables import BOOKING, CERTIFICATES, DISCARDED, DONE, DRAWS, NET, OPEN, QUEUED, SETS
 from sycee.clearing.waiting import Nodes, Waiting, bookable, in_set, legs_of, waiting
 from sycee.core import ids, money
+from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import BusyError
 from sycee.core.extras import extra
@@ -104,6 +105,25 @@ class Settled:
 
 
 NOTHING: Final = Settled(0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighed:
+    """The input of a decision: payments, the money of positions after `frame`, and the queue with its limits.
+
+    `bounds`: the nodes of the queue after the positions. `weight`: the unit of weights, for the certificate.
+    """
+
+    payments: Waiting
+    funds: Sequence[Funds]
+    frame: int
+    queue: Queue
+    bounds: Sequence[Bound]
+    weight: str
+
+    def part(self, rows: Array) -> Weighed:
+        """Return the same with the payments in these rows alone, ascending."""
+        return replace(self, payments=self.payments.part(rows), queue=self.queue.part(rows))
 
 
 class Sets:
@@ -264,20 +284,19 @@ class Sets:
 
     # --- deciding ---
 
-    def _decide(self, decide: Decide, who: int, choice: Choice, seed: int, effort_ms: int) -> int:
-        self._permits.renew()
+    def weighed(self, choice: Choice = ALL) -> Weighed | None:
+        """Return what a decision weighs, from the positions after the newest frame; None if nothing waits."""
+        now_ns = read_ns(self._stores.clock)
         with reading(self._stores.engine) as connection:
-            now_ns = read_ns(self._stores.clock)
-            found = waiting(connection, QUEUED, now_ns, most=choice.most, priority_max=choice.priority_max)
+            found = waiting(
+                connection, QUEUED, now_ns, most=choice.most, priority_max=choice.priority_max, pair=choice.between,
+                since_ns=now_ns - EARMARKED_AFTER_NS,
+            )  # fmt: skip
         funds, frame = self._positions.funds_at()
         nodes = Nodes.of(funds)
-        is_good = bookable(found, nodes)
-        if choice.between is not None:
-            pair = list(choice.between)
-            is_good &= np.isin(found.senders, pair) & np.isin(found.receivers, pair)
-        found = found.part(is_good)
+        found = found.part(bookable(found, nodes))
         if not found.size:
-            return 0
+            return None
         weight, words = weights(found, self._rates.current())
         weight, more = with_precedence(found, weight, now_ns)
         legs = legs_of(found, nodes)
@@ -286,20 +305,25 @@ class Sets:
             earmarks_for_large(found, legs, nodes, limits, now_ns) if choice.earmarks_large else no_earmarks(legs)
         )
         queue, bounds = limited_queue(found, legs, nodes, self._limits.rules(nodes), weight, earmarks)
-        outcome = decide(queue)
-        if not outcome.chosen.any():
-            return 0
-        return self._store(found, funds, frame, queue, bounds, outcome, who, seed, effort_ms, words + more)
+        whole = Weighed(found, funds, frame, queue, bounds, words + more)
+        return whole if choice.between is None else whole.part(found.between(choice.between))
 
-    def _store(
-        self, found: Waiting, funds: Sequence[Funds], frame: int, queue: Queue, bounds: Sequence[Bound],
-        outcome: NettingResult, who: int, seed: int, effort_ms: int, weight: str,
-    ) -> int:  # fmt: skip
+    def _decide(self, decide: Decide, who: int, choice: Choice, seed: int, effort_ms: int) -> int:
+        self._permits.renew()
+        weighed = self.weighed(choice)
+        if weighed is None or not weighed.payments.size:
+            return 0
+        outcome = decide(weighed.queue)
+        return self._store(weighed, outcome, who, seed, effort_ms) if outcome.chosen.any() else 0
+
+    def _store(self, weighed: Weighed, outcome: NettingResult, who: int, seed: int, effort_ms: int) -> int:
+        """Store a set with its members, draws and certificate in one transaction, and return its id."""
         from sycee.clearing.certificate import Decision, Node, issue
 
         now_ns, ledger = read_ns(self._stores.clock), self._stores.ledger
+        queue, funds, frame = weighed.queue, weighed.funds, weighed.frame
         id = ids.new(now_ns // 1_000_000)
-        chosen = found.part(outcome.chosen)
+        chosen = weighed.payments.part(outcome.chosen)
         draws = draws_of(funds, queue.outflows(outcome.chosen)[: len(funds)])
         batch = self._newest_batch() + 1
         row = new_row(
@@ -320,11 +344,11 @@ class Sets:
                     )
                     for each in funds
                 ),
-                *(Node(each.name, code_of(each.currency), 0, each.limit) for each in bounds),
+                *(Node(each.name, code_of(each.currency), 0, each.limit) for each in weighed.bounds),
             ],
-            found.uetrs.view("V16").reshape(-1),
+            weighed.payments.uetrs.view("V16").reshape(-1),
             np.frombuffer(os.urandom(16 * queue.amounts.size), "V16"),
-            Decision(ledger.ledger_id, frame, now_ns, batch, seed, effort_ms, weight),
+            Decision(ledger.ledger_id, frame, now_ns, batch, seed, effort_ms, weighed.weight),
         )  # fmt: skip
 
         def store(connection: Connection) -> None:

@@ -233,6 +233,10 @@ _IS_OPEN: Final = PAYMENTS.c.state.in_([literal_column(each) for each in OPEN_ST
 Index(
     "clearing_payments_open", PAYMENTS.c.state, PAYMENTS.c.number, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN
 )  # fmt: skip
+_SIDES: Final = (PAYMENTS.c.sender, PAYMENTS.c.receiver)
+Index("clearing_payments_between", *_SIDES, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
+_PAYS_BACK: Final = _IS_OPEN & (PAYMENTS.c.back_minor > literal_column("0"))
+Index("clearing_payments_backs", PAYMENTS.c.receiver, sqlite_where=_PAYS_BACK, postgresql_where=_PAYS_BACK)
 _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
 Index("clearing_payments_message", PAYMENTS.c.message)

@@ -52,20 +52,41 @@ class Waiting:
         """Return the payments in these rows: indexes or bool."""
         return Waiting(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    def between(self, pair: tuple[int, int]) -> Array:
+        """Return the rows of the payments between two participants, ascending."""
+        return np.flatnonzero(np.isin(self.senders, pair) & np.isin(self.receivers, pair))
+
 
 def waiting(
-    connection: Connection, state: str, now_ns: int, *, most: int | None = None, priority_max: int = PRIORITY_MAX
-) -> Waiting:
+    connection: Connection, state: str, now_ns: int, *, most: int | None = None, priority_max: int = PRIORITY_MAX,
+    pair: tuple[int, int] | None = None, since_ns: int = 0,
+) -> Waiting:  # fmt: skip
     """Return payments in an open state whose end has not come, at most `most`, oldest first.
 
-    Their priority is at most `priority_max`.
+    Their priority is at most `priority_max`. With a `pair` of participants: those between the two, and those that one
+    of them pays and that arrived until `since_ns`.
     """
     limit = "" if most is None else f" LIMIT {most}"
     ends = "(p.until_ns = 0 OR p.until_ns > {0})"
+    among = "" if pair is None else f" AND p.number IN ({_of_pair(*pair, since_ns)})"
     where = (
-        f"p.state IN ({OPEN_STATES}) AND p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
+        f"p.state IN ({OPEN_STATES}) AND p.state = {{0}} AND p.priority <= {{0}} AND {ends}{among} "
+        f"ORDER BY p.number{limit}"
     )
     return _read(connection, "clearing_payments p", where, (state, priority_max, now_ns))
+
+
+def _of_pair(one: int, other: int, since_ns: int) -> str:
+    """Return the query for open payments between two participants, and for those that one of them pays since a time.
+
+    What a payment brings back is paid by its receiver. Each part repeats the condition of its index word for word.
+    """
+    both, since = f"({one:d}, {other:d})", f"at_ns <= {since_ns:d}"
+    is_open = f"SELECT number FROM clearing_payments WHERE state IN ({OPEN_STATES})"  # noqa: S608  (integers)
+    return (
+        f"{is_open} AND sender IN {both} AND receiver IN {both} UNION {is_open} AND sender IN {both} AND {since} "
+        f"UNION {is_open} AND back_minor > 0 AND receiver IN {both} AND {since}"
+    )
 
 
 def in_set(connection: Connection, set_id: int) -> Waiting:

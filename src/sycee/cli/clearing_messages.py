@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,6 +17,7 @@ from sycee.cli.clearing_options import (
     PaymentState,
     finish_messages,
     house_name,
+    signing,
     state_of,
 )
 from sycee.cli.operator import Operator, operator_number
@@ -25,6 +27,10 @@ from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_list, show
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.words import quantity
+
+if TYPE_CHECKING:
+    from sycee.bank.bank import Bank
+    from sycee.core.keys import SigningKey
 
 
 def sign(
@@ -57,20 +63,33 @@ def deliver(
     messages: MessageFolder,
     /,
     *,
+    house_key: Annotated[
+        Path | None, Parameter(help="Private key of the house's operator: settle what arrives before it is answered.")
+    ] = None,
     key: KeyFiles = None,
 ) -> int:
     """Take in a participant's messages from a folder, and write the answer to each NAME.xml to NAME.answer.xml.
 
-    A file that has its answer is omitted. A person of the participant's operator delivers. Exit code 1 if a file, a
-    message or a payment was refused.
+    A file that has its answer is omitted. A person of the participant's operator delivers. With --house-key a payment
+    that arrives is booked at once, or together with queued payments of the same two participants, if their money
+    covers it. Exit code 1 if a file, a message or a payment was refused.
     """
     keys = signing_keys(key)
     require_folder(messages)
+    house = signing_keys([house_key]) if house_key else ()
     with open_bank(folder) as bank:
         number, who = operator_number(bank, operator), maker_of(bank, keys)
         finish_messages(bank)
-        intake = bank.clearing.intake(house_name(bank))
+        arrived = _settling(bank, house) if house else None
+        intake = bank.clearing.intake(house_name(bank), arrived=arrived)
         return deliver_all(messages, lambda content, signature: intake.take(number, content, signature, who=who))
+
+
+def _settling(bank: Bank, house: Sequence[SigningKey]) -> Callable[[Sequence[int]], object]:
+    """Return what settles payments that arrived. A key of another person is refused before a payment is stored."""
+    by = signing(bank, house)
+    bank.clearing.arrivals.settle([], **by)
+    return lambda numbers: bank.clearing.arrivals.settle(numbers, **by)
 
 
 def reports(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,9 +27,10 @@ def release(
     urgent: Annotated[bool, Parameter(negative="", help="Urgent payments alone.")] = False,
     key: KeyFiles = None,
 ) -> int:
-    """Book one by one the queued payments that their senders' own money covers, then as a set those that need lines.
+    """Book one by one the queued payments that their senders' own money covers, then as sets those that it does not.
 
-    Then pay out what messages ask for. The house's operator signs.
+    First sets of opposite payments of two participants, then one of those that need lines. Then pay out what messages
+    ask for. The house's operator signs.
     """
     from sycee.clearing.instructions import PRIORITY_MAX, URGENT
 
@@ -39,14 +41,20 @@ def release(
         bank.clearing.payments.queue_due()
         most, by = URGENT if urgent else PRIORITY_MAX, signing(bank, keys)
         booked = bank.clearing.gross.release(priority_max=most, **by)
+        offset = bank.clearing.arrivals.offset(priority_max=most, **by)
+        if offset.sets:
+            later = bank.clearing.gross.release(priority_max=most, **by)
+            booked = replace(booked, payments=booked.payments + later.payments, refused=booked.refused + later.refused)
         drawn = bank.clearing.sets.settle_covered(priority_max=most, **by)
         paid, failed = bank.clearing.pay_outs.perform(**by)
     refused = f"; the ledger refused {booked.refused:,}" if booked.refused else ""
     pay_outs = f", {quantity(paid, 'pay-out')} made, {failed:,} refused" if paid or failed else ""
     show(f"{quantity(booked.payments, 'payment')} booked{refused}{pay_outs}")
+    if offset.sets:
+        show(f"{quantity(offset.sets, 'set')} of two participants: {quantity(offset.together, 'payment')} booked")
     if drawn.set_id:
         _show_settled(drawn)
-    return 1 if drawn.reason else 0
+    return 1 if drawn.reason or offset.refused else 0
 
 
 def settle(
