@@ -28,7 +28,8 @@ ALL = (
 
 def settled(seed: int, policy: Policy, ratio: int) -> Run:
     day = small(seed)
-    return run(day, replace(policy, chains=20, every=3 * policy.every), prefund(day, ratio))
+    rare = tuple((share, 3 * every) for share, every in policy.early)
+    return run(day, replace(policy, chains=20, every=3 * policy.every, early=rare), prefund(day, ratio))
 
 
 @settings(max_examples=12)
@@ -133,14 +134,24 @@ def test_without_money_only_sets_settle() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_before_the_close_only_urgent_payments_pass(seed: int) -> None:
     day = small(seed)
-    policy = replace(named("sycee"), chains=20, every=day.seconds // 10, holds=day.seconds // 10 + 10)
+    policy = replace(named("sycee"), chains=20, every=day.seconds // 10, early=(), holds=day.seconds // 10 + 10)
     found = run(day, policy, prefund(day, 3))
-    rounds = [*range(policy.every, day.seconds, policy.every), day.seconds]
-    begin = next(each for each in rounds if day.seconds - each <= policy.holds)
+    begin = next(each for each in policy.round_times(day.seconds) if day.seconds - each <= policy.holds)
     within = found.is_settled & (found.settled > begin) & (found.settled < day.seconds)
     assert not np.any(within & ~day.urgent)
     free = run(day, replace(policy, holds=0), prefund(day, 3))
     assert np.any((free.settled > begin) & (free.settled < day.seconds) & ~day.urgent)
+
+
+def test_rounds_are_more_frequent_early_in_the_day() -> None:
+    policy = Policy("", "", "", every=1_800)
+    assert policy.round_times(5_400) == [1_800, 3_600, 5_400]
+    assert policy.round_times(1_000) == [1_000]
+    policy = replace(policy, early=((40, 600), (80, 900)))
+    assert policy.round_times(4_000) == [600, 1_200, 2_100, 3_000, 4_000]
+    # The first round of the next part follows the last one of the part before.
+    assert policy.round_times(6_200) == [600, 1_200, 1_800, 2_400, 3_300, 4_200, 6_000, 6_200]
+    assert replace(policy, every=600).round_times(300) == [300]
 
 
 def test_gates_hold_payments_back_but_no_urgent_one() -> None:

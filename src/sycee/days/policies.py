@@ -54,6 +54,8 @@ class Policy:
     rounds : Round
     every : int
         Seconds between rounds.
+    early : tuple of (int, int)
+        More frequent rounds before: until how many hundredths of the day, and the seconds between them, in order.
     chains : int
         Effort of a round: ejection chains of each search.
     closing : int
@@ -83,6 +85,7 @@ class Policy:
     offsets: bool = False
     rounds: Round = Round.NONE
     every: int = 1_800
+    early: tuple[tuple[int, int], ...] = ()
     chains: int = 800
     closing: int = 1
     holds: int = 0
@@ -91,6 +94,16 @@ class Policy:
     memory: int = 0
     large: int = 1_000
     aging: int = 0
+
+    def round_times(self, seconds: int) -> list[int]:
+        """Return when the rounds of a day of this length are, in seconds; the last one is at its end."""
+        times: list[int] = []
+        time = 0
+        for until, every in (*((seconds * share // 100, every) for share, every in self.early), (seconds, self.every)):
+            first = time + every
+            times += range(first, min(until + 1, seconds), every)
+            time = times[-1] if times else 0
+        return [*times, seconds]
 
 
 POLICIES: Final = (
@@ -128,13 +141,15 @@ POLICIES: Final = (
         "Sycee",
         "Between rounds, first in, first out, and opposite payments of two banks together. While liquidity is scarce, "
         "banks with liquidity to spare pay what their position covers, the others keep theirs, and a large payment "
-        "gains weight with the time that it has waited. In the last half hour only urgent payments pass. "
+        "gains weight with the time that it has waited. In the last half hour only urgent payments pass. Rounds are "
+        "every ten minutes at first, every 15 from two fifths of the day on, and every 30 in its last fifth. "
         "In a round, a payment weighs more if its receiver lacks liquidity and less if its sender does, at the "
         "prices of the linear programme.",
         Rule.GATED,
         plenty=Rule.ORDERED,
         offsets=True,
         rounds=Round.VALUE,
+        early=((40, 600), (80, 900)),
         closing=20,
         holds=1_800,
         gates=Gates.SENDER,

@@ -73,8 +73,7 @@ def run(day: Day, policy: Policy, positions: Integers) -> Run:
     if policy.rounds is Round.NONE:
         state.arrive_until(day.seconds)
     else:
-        ends = [*range(policy.every, day.seconds, policy.every), day.seconds]
-        for end in ends:
+        for end in policy.round_times(day.seconds):
             state.arrive_until(end)
             state.is_held = day.seconds - end <= policy.holds and end < day.seconds
             state.round(end, is_last=end == day.seconds)
