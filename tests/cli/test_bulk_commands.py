@@ -109,6 +109,7 @@ def test_two_persons_approve_a_file_above_the_amount(
     code, _, err = said(*words)
     assert (code, "waits for two persons" in err) == (1, True)
     found = (tmp_path / "large.csv.id").read_text().strip()
+    assert f"`sycee bulk approve {bank} {found}`, the id in large.csv.id" in err
     code, out, _ = said("bulk", "approve", bank, found, "--key", keys / "ann.pem")
     assert (code, "bulk.approve; missing: a person other than the maker" in out) == (0, True)
     assert "1 row, 100,000.01 CNY, digest " in out
@@ -190,9 +191,10 @@ def test_a_program_pays_a_file_over_a_server(served: Place, keys: Path, said: Sa
     assert json.loads(said("bulk", "status", found, *login, "--json")[1])["paid_minor"] == 150
     assert said("bulk", "results", found, *login)[1].splitlines()[2].startswith("2,PAYEE_CANNOT_RECEIVE,yes,")
     whole = csv_of(tmp_path / "all.csv", (ids.format(town.mia), "1"))
-    code, out, _ = said("bulk", "pay", ned, whole, "--all-or-nothing", *login, *north)
+    code, out, err = said("bulk", "pay", ned, whole, "--all-or-nothing", *login, *north)
     assert (code, out) == (0, "1 of 1 row staged, and none is paid yet\n")
     staged = (tmp_path / "all.csv.id").read_text().strip()
+    assert f"next: `sycee bulk settle` with {staged}" in err
     assert said("bulk", "settle", staged, *login, *north)[:2] == (0, "settled: 1 row, 1.00 CNY\n")
     listed = json.loads(said("bulk", "list", ned, *login, "--json")[1])["files"]
     assert [(each["file"], each["sum"], each["state"]) for each in listed] == [
@@ -202,5 +204,7 @@ def test_a_program_pays_a_file_over_a_server(served: Place, keys: Path, said: Sa
     code, _, err = said("bulk", "pay", ned, large, *login, *north)
     assert (code, "two persons approve its digest" in err) == (2, True)
     waiting = (tmp_path / "large.csv.id").read_text().strip()
-    code, out, _ = said("bulk", "approve", waiting, *login)
+    assert "(`sycee bulk approve`)" in err
+    code, out, err = said("bulk", "approve", waiting, *login)
     assert (code, re.search(r"proposal [0-9a-f-]{36}\n", out) is not None) == (0, True)
+    assert "`sycee proposal sign` over the server; then pay the same file again" in err

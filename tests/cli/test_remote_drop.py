@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,10 @@ from tests.server.world import served
 
 from sycee import cli
 from sycee.bank.bank import Bank
-from sycee.client import Client
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
+from sycee.core.timestamps import local_time
 from sycee.programmes import draw_files
 from sycee.server.auth.clients import Clients
 from sycee.server.tables import SCHEMA
@@ -64,16 +64,15 @@ def called(bank: Bank, capsys: pytest.CaptureFixture[str], group: str = "drop") 
         def call(*words: str, by: str = "north") -> tuple[int, str]:
             program = ["--client", Path(f"{by}.id").read_text(), "--client-key", f"{by}-program.pem"]
             origin = ["--origin", bank.config.text("http_origin")]
-            code = cli.main([group, *words, "--server", address, *program, *origin])
+            bank_time = ["--bank-time", local_time(bank.stores.clock.now_ns(), "UTC").isoformat()]
+            code = cli.main([group, *words, "--server", address, *program, *origin, *bank_time])
             streams = capsys.readouterr()
             return code, streams.out + streams.err
 
         yield call
 
 
-def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The client compares the validity of signatures with its clock, which must be the rehearsal's.
-    monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
+def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path) -> None:
     (tmp_path / "winter.toml").write_text(FILE.replace(NAME, "winter-2026"))
     for by, named in (("north", "City of Examples"), ("ann", ids.format(funder(bank)))):
         assert drop("draft", "winter.toml", "--funder", named, by=by)[0] == 0
@@ -121,8 +120,10 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path, monkeypatc
     bank.set_clock(moment(15))
     bank.stores.jobs.wait()
     assert "is closed" in drop("close", NAME)[1]
-    assert "closed" in drop("show", NAME)[1]
+    shown = drop("show", NAME)[1]
+    assert re.search(rf"^0 +{bank.programmes.occurrence(NAME).date} +closed ", shown, re.MULTILINE)
     assert "Autumn packets" in drop("list", "--json")[1]
+    assert drop("shops", NAME) == (0, "there are no shops\n")
     assert bank.check() == []
 
 
@@ -132,7 +133,6 @@ def test_funders_shops_and_conditions_over_a_server(
     monkeypatch.chdir(tmp_path)
     with world.opened(tmp_path, shop_town().copy(tmp_path)) as bank:
         register_programs(bank, tmp_path)
-        monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
         wallet = ids.format(open_shop(bank, "Tea house"))
         with called(bank, capsys) as drop:
 

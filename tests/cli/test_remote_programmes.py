@@ -6,7 +6,6 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from tests.programmes.world import ACCOUNTS, PEOPLE, moment
 from tests.vouchers.town import GROUP, town
 
 from sycee.bank.bank import Bank
-from sycee.client import Client
 from sycee.core import ids
 from sycee.core.records import operations
 
@@ -29,7 +27,6 @@ def desk(
     bank: Bank, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: str = "drop"
 ) -> Iterator[Done]:
     """Yield what runs a command of a group, expects an exit code, and returns what was printed."""
-    monkeypatch.setattr("sycee.client.Client", partial(Client, now_ns=bank.stores.clock.now_ns))
     monkeypatch.setattr("sycee.cli.remote_options.DEADLINE_S", 300.0)  # also on a machine that does other work
     with called(bank, capsys, group) as call:
 

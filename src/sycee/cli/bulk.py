@@ -22,6 +22,7 @@ from sycee.cli.bulk_options import (
     counted,
     listed,
     show_counts,
+    show_paid,
     write_results,
 )
 from sycee.cli.lazy import ids
@@ -68,14 +69,14 @@ def pay(
             raise SyceeError(
                 f"file {ids.format(number)} of {money.with_code(made.content.sum_minor, bank.config.currency)} waits "
                 f"for two persons: digest {made.content.digest.hex()}",
-                hint="they run `sycee bulk approve`; then run the same command again",
+                hint=f"one of them runs `sycee bulk approve {folder} {ids.format(number)}`, the id in {file.name}.id; "
+                "both sign, then run the same command again",
             )
         note(f"file {ids.format(number)}: {money.with_code(made.content.sum_minor, bank.config.currency)}")
         own = {(signer.id, signer.key) for signer in signing.signers}
         staff = [] if mode is Mode.EACH else _staff(bank, keys, own)
         counts = counted(each.codes for each in _paid(bank, made, rows, [*signing.signers, *staff]))
-        is_whole = show_counts(counts, paid="paid" if mode is Mode.EACH else "staged, and none is paid yet")
-    return 0 if is_whole else 1
+        return show_paid(counts, number, staged=all_or_nothing)
 
 
 @app.command(name="dry-run")

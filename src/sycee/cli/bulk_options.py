@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
-from sycee.cli.terminal import print_table, show, table
+from sycee.cli.lazy import ids
+from sycee.cli.terminal import note, print_table, show, table
 from sycee.core import money
 from sycee.core.output_files import write_file
 from sycee.core.words import quantity
@@ -62,6 +63,14 @@ def counted(codes: Iterable[Any]) -> dict[str, int]:
         for code, rows in zip(*(part.tolist() for part in np.unique(each, return_counts=True)), strict=True):
             found[code] = found.get(code, 0) + rows
     return {code_name(code): found[code] for code in sorted(found)}
+
+
+def show_paid(counts: Mapping[str, int], file: int, *, staged: bool) -> int:
+    """Show the rows of a paid or staged file by cause, and the next step; return the exit code."""
+    is_whole = show_counts(counts, paid="staged, and none is paid yet" if staged else "paid")
+    if staged and is_whole:
+        note(f"next: `sycee bulk settle` with {ids.format(file)} pays all rows, or none")
+    return 0 if is_whole else 1
 
 
 def show_counts(counts: Mapping[str, int], *, paid: str) -> bool:

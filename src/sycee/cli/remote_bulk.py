@@ -15,6 +15,7 @@ from sycee.cli.bulk_options import (
     counted,
     listed,
     show_counts,
+    show_paid,
     write_results,
 )
 from sycee.cli.lazy import api, ids
@@ -67,7 +68,7 @@ def pay(
         payment = Payment(rows, ids.parse(wallet.wallet), (signer,), mode, number)
         note(f"file {ids.format(number)}: {money.with_code(rows.sum_minor(), currency)}")
         counts = counted(each.codes for each in bank.bulk(payment))
-    return 0 if show_counts(counts, paid="paid" if mode is Mode.EACH else "staged, and none is paid yet") else 1
+    return show_paid(counts, number, staged=all_or_nothing)
 
 
 @bulk.command(name="dry-run")
@@ -141,6 +142,7 @@ def approve(file: BulkFileId, /, *, login: Login, id_: ActionId = "") -> int:
         f"{quantity(found.rows, 'row')}, {money.with_code(found.sum_minor, currency)}, digest {found.digest}",
         f"proposal {proposal}",
     )
+    note("next: two persons sign it by `sycee proposal sign` over the server; then pay the same file again")
     return 0
 
 

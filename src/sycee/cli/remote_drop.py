@@ -61,11 +61,12 @@ def show_(name: Name, /, *, login: Login, json_: AsJson = False) -> int:
         return 0
     halted = f", halted: {found.halted}" if found.halted else ""
     show(f"{found.title} ({name}) is {found.state}{halted}", f"file: SHA-256 {found.digest}")
-    made = table("no.", "state", "members", "claimed", "dropped", "spent", "returned", "next step")
+    made = table("no.", "date", "state", "members", "claimed", "dropped", "spent", "returned", "next step")
     for each in found.occurrences:
         amounts = (each.dropped_minor, each.spent_minor, each.returned_minor)
         shown = (money.format(minor, currency) for minor in amounts)
-        made.add_row(str(each.occurrence), each.state, f"{each.members:,}", f"{each.claimed:,}", *shown, each.next_step)
+        counts = (f"{each.members:,}", f"{each.claimed:,}")
+        made.add_row(str(each.occurrence), each.date, each.state, *counts, *shown, each.next_step)
     print_table(made)
     return 0
 

@@ -131,10 +131,11 @@ def shops(
     """List the shops of a programme and their states, or the outlets that took no test payment yet."""
     with connected(login) as bank:
         if untested:
-            show_rows(bank, "rows", api.untested_outlets(name), ("merchant", "code", "operator"), as_json=json_)
+            outlets = api.untested_outlets(name)
+            show_rows(bank, "rows", outlets, ("merchant", "code", "operator"), as_json=json_, called="untested outlets")
         else:
             columns = ("merchant", "wallet", "group", "operator", "state", "reason")
-            show_rows(bank, "rows", api.shops(name), columns, as_json=json_)
+            show_rows(bank, "rows", api.shops(name), columns, as_json=json_, called="shops")
     return 0
 
 

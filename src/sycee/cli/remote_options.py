@@ -14,6 +14,7 @@ from sycee.cli.lazy import api, ids
 from sycee.cli.parameters import convert
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.core import money
+from sycee.core.clock import FixedClock
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
@@ -38,6 +39,9 @@ class Login:
     client_key: Annotated[Path | None, Parameter(help="File with the private key of the program.")] = None
     origin: Annotated[
         str, Parameter(help="Public address of the server, the setting http_origin, if --server is another one.")
+    ] = ""
+    bank_time: Annotated[
+        str, Parameter(help="Time at the bank with its offset, if it is a rehearsal with a clock of its own.")
     ] = ""
 
 
@@ -82,6 +86,8 @@ def connected(login: Login, *, deadline_s: float = 0) -> Iterator[Client]:
     if login.client is not None and login.client_key is not None:
         credentials = Credentials(login.client, SigningKey.load(login.client_key))
     options: dict[str, Any] = {"timeout": deadline_s} if deadline_s else {}
+    if login.bank_time:
+        options["now_ns"] = FixedClock(instant(login.bank_time)).now_ns
     with Client(login.server, credentials, origin=login.origin, deadline_s=deadline_s or DEADLINE_S, **options) as made:
         yield made
 
@@ -165,9 +171,12 @@ def instant(text: str) -> int:
 
 def show_rows(
     bank: Client, name: str, call: Call[Page[Any]] | Call[Sequence[Any]], columns: Sequence[str], *, as_json: bool,
-    chosen: Callable[[Any], bool] = lambda _: True,
+    chosen: Callable[[Any], bool] = lambda _: True, called: str = "",
 ) -> None:  # fmt: skip
-    """Print a list: some fields as a table with amounts in the currency, or all fields as JSON under a name."""
+    """Print a list: some fields as a table with amounts in the currency, or all fields as JSON under a name.
+
+    Without rows, a note on stderr says that there are none. `called`: the rows in this note, if not by the name.
+    """
     from sycee.client import Page
 
     first: Any = bank.do(call)  # type: ignore[misc]  # a union of two kinds of calls
@@ -178,8 +187,11 @@ def show_rows(
     if as_json:
         show_json({name: members})
         return
+    if not members:
+        note(f"there are no {called or name}")
+        return
     amounts = [each for each in columns if each.endswith("minor")]
-    currency = currency_of(bank) if amounts and members else None
+    currency = currency_of(bank) if amounts else None
     headings = [each.removesuffix("_minor").replace("minor", "amount").replace("_", " ") for each in columns]
     made = table(*headings, numbers=tuple(headings[columns.index(each)] for each in amounts))
     for row in members:

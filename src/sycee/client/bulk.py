@@ -243,7 +243,8 @@ def calls(payment: Payment, file: BulkFile) -> Iterator[Call[Sequence[RowResults
     """
     if file.state == "waiting":
         raise UsageError(
-            f"file {file.id} waits: two persons approve its digest {file.digest}", hint="then pay the same file again"
+            f"file {file.id} waits: two persons approve its digest {file.digest}",
+            hint="one of them proposes it (`sycee bulk approve`), both sign, then pay the same file again",
         )
     for first in range(0, payment.batches, REQUEST_BATCHES):
         is_done = min(first + REQUEST_BATCHES, payment.batches) <= file.next_batch or file.state != "open"

@@ -110,8 +110,8 @@ def envelopes(
     if until_ns - now_ns > valid_ns_max:
         raise ContradictsRequest(
             f"the signature would be valid until {timestamps.utc_text(until_ns)}",
-            hint="if the bank is a rehearsal with a clock of its own, give `Client` this clock as now_ns, or run the "
-            "command on the data folder",
+            hint="if the bank is a rehearsal with a clock of its own, give `Client` this clock as now_ns; with "
+            "a command, name the bank's time as --bank-time",
         )
     made = []
     for (id, key, _), (currency, key_epoch) in zip(asked, numbers, strict=True):
