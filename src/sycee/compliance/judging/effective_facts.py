@@ -56,6 +56,7 @@ _NO_BRANCH: Final = frozenset((*EXCLUDED["branch_of"], "person"))  # fields that
 _OF_WHOLES: Final = ("state", "headquarters")  # what a branch has as a part of its parent
 _ELEMENTS: Final = frozenset(of for of in _FIELDS if of not in KINDS)  # of which no fact has a meaning of its own
 
+_WITH_OTHERS: Final = frozenset(("authority", *SHOWN_BY))  # facts that other facts of the entity complete
 _KEPT: Final = SHOWN_BY[ACCESSORS]
 _KEPT_AT: Final = tuple((name, "at") for name in _KEPT)
 _PARTIES: Final = (("from", "organisation"), ("to", "organisation"))
@@ -218,26 +219,33 @@ class Node:
         return resolved
 
     def _resolve(self, path: FactPath) -> ResolvedPath:
-        name, rest = path[0], path[1:]
+        name = path[0]
         fact = self.get(name)
         if fact is None:
             return self._resolve_unknown(path)
-        if name == "authority" and "branch_of" in self.facts:
-            return self._authority_of_branch(fact)
-        if name == "authority" and not _NO_BRANCH.intersection(self.facts):
-            return ResolvedPath((fact,), (), (f"{self.id}.branch_of",))  # it may be a part of a body
-        if name in SHOWN_BY and self.kind == FLOW and (gaps := self._gaps_of_list(name)):
-            return _joined(fact.nodes, rest, (), gaps) if rest else ResolvedPath((fact,), (), gaps)
-        if not rest:
+        if name in _WITH_OTHERS and (resolved := self._resolve_with_others(fact, path)) is not None:
+            return resolved
+        if len(path) == 1:
             return ResolvedPath((fact,))
         nodes = fact.nodes
         if not nodes:
             return ResolvedPath((), (fact,))
-        followed: tuple[EffectiveFact, ...] = (fact,) if fact.is_reference else ()
-        if len(nodes) == 1:
-            only = nodes[0].resolve(rest)
-            return ResolvedPath(only.leaves, followed + only.followed, only.missing) if followed else only
-        return _joined(nodes, rest, followed, ())
+        if len(nodes) > 1:
+            return _joined(nodes, path[1:], (fact,) if fact.is_reference else (), ())
+        only = nodes[0].resolve(path[1:])
+        return ResolvedPath(only.leaves, (fact, *only.followed), only.missing) if fact.is_reference else only
+
+    def _resolve_with_others(self, fact: EffectiveFact, path: FactPath) -> ResolvedPath | None:
+        """Follow a path whose first fact is not complete without other facts; None if it is."""
+        name, rest = path[0], path[1:]
+        if name == "authority":
+            if "branch_of" in self.facts:
+                return self._authority_of_branch(fact)
+            if not _NO_BRANCH.intersection(self.facts):
+                return ResolvedPath((fact,), (), (f"{self.id}.branch_of",))  # it may be a part of a body
+        elif self.kind == FLOW and (gaps := self._gaps_of_list(name)):
+            return _joined(fact.nodes, rest, (), gaps) if rest else ResolvedPath((fact,), (), gaps)
+        return None
 
     def _resolve_unknown(self, path: FactPath) -> ResolvedPath:
         """Follow a path whose first fact is unknown here: by what implies that fact, or to a gap."""
