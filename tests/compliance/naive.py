@@ -242,7 +242,8 @@ class Naive:
                 ]
                 if rows and (named or not self.is_branch(other, who)):
                     answers.append(None)
-            absent: Truth = None if (rows and not known) or not listed.complete else False
+            readable = known and not any(map(names.is_unreadable, own))
+            absent: Truth = None if (rows and not readable) or not listed.complete else False
             direct[who] = disjunction(answers) if answers else absent
         if condition.affiliates:
             direct = with_owners(direct, self.held_bp, condition.control_bp, self.network, self.owners_named())

@@ -64,6 +64,9 @@ def how(name: str, *listed: str) -> str | None:
         ("Company Limited", "COMPANY"),
         ("WeirWorksLimited", "Weir Works Limited"),
         ("LEI 529900T8BM49AURSDO55", "lei:529900t8bm49aursdo55"),
+        ("Weir Works", "\U0001f186\U0001f174\U0001f178\U0001f181 Works"),  # white letters on black squares
+        ("Weir Works", "\U0001f1fc\U0001f1ea\U0001f1ee\U0001f1f7 Works"),  # letters of flags
+        ("Weir Works", "\u1d21\u1d07\u026a\u0280 Works"),  # small capitals
     ],
 )
 def test_these_names_are_equal(name: str, same: str) -> None:
@@ -119,6 +122,28 @@ def test_these_names_do_not_match(name: str, other: str) -> None:
 )
 def test_these_names_are_similar(name: str, listed: str, expected: str) -> None:
     assert how(name, listed) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "unreadable"),
+    [
+        ("Weir Works", False),
+        ("江", False),
+        ("Łódź Brücke", False),
+        ("Плотина", False),
+        ("LG전자", False),
+        ("Hawaiʻi Weirs", False),
+        ("lei:00WEIR", False),
+        ("...", True),
+        ("★★★", True),
+        ("\u202eskroW rieW", True),  # shown as "Weir Works"
+        ("\u15efeir Works", True),  # a syllabic in a Latin word
+        ("Weiя Works", True),
+        ("Weir Плотина", False),  # a word in each alphabet
+    ],
+)
+def test_a_name_that_cannot_be_compared_is_unreadable(name: str, unreadable: bool) -> None:
+    assert names.is_unreadable(name) is unreadable
 
 
 @pytest.mark.parametrize(
@@ -230,8 +255,18 @@ def mistyped(random: Random, name: str) -> str:
     return " ".join(parts)
 
 
+def symbols(random: Random, name: str) -> str:
+    """Return a name with letters in squares, in circles and of flags."""
+    return "".join(
+        chr(random.choice((0x1F170, 0x1F150, 0x1F1E6)) + ord(each.upper()) - ord("A"))
+        if each.isascii() and each.isalpha() and random.random() < 0.7
+        else each
+        for each in name
+    )
+
+
 Way = Callable[[Random, str], str]
-NORMALISED: tuple[Way, ...] = (homoglyph, spaced, cased, accented, wide, punctuated, invisible, legal)
+NORMALISED: tuple[Way, ...] = (homoglyph, symbols, spaced, cased, accented, wide, punctuated, invisible, legal)
 SIMILAR: tuple[Way, ...] = (reordered, extended, mistyped)
 
 
@@ -242,7 +277,7 @@ def variants(random: Random, name: str) -> list[str]:
     remain separate.
     """
     ways: list[tuple[Way, ...]] = [(way,) for way in (*NORMALISED, *SIMILAR)]
-    ways += [(random.choice(SIMILAR), homoglyph, random.choice(NORMALISED[3:])) for _ in range(2)]
+    ways += [(random.choice(SIMILAR), homoglyph, random.choice(NORMALISED[4:])) for _ in range(2)]
     written = []
     for each in ways:
         variant = name

@@ -221,6 +221,13 @@ def test_two_organisations_with_one_code_are_possible_matches(code: str) -> None
     assert match_of_firm(row("Worse Firm"), firm=one, two=organisation(identifiers=(code[:-1],))).truth is False
 
 
+@pytest.mark.parametrize("name", ["...", "\u202egniniM daB", "\u15efeir"])
+def test_a_name_that_cannot_be_compared_may_be_listed(name: str) -> None:
+    match = match_of_firm(row("Bad Mining"), firm=organisation(identifiers=("Good", name)))
+    assert match.truth is None
+    assert f"{name!a} (firm.identifiers) cannot be compared" in match.facts[0].note
+
+
 def test_a_row_is_found_by_its_code() -> None:
     firm = organisation(identifiers=(LEI.lower(),))
     assert match_of_firm(row("Bad Firm", f"LEI {LEI}"), firm=firm).truth is True

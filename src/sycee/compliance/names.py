@@ -52,6 +52,18 @@ _CODE: Final = re.compile(r"\s*([A-Za-z][\w .-]{0,30}?)\s*:\s*([A-Za-z0-9][A-Za-
 _LEI: Final = re.compile(r"(?:LEI[ .:-]*)?([A-Z0-9]{18}[0-9]{2})")
 _LEI_REMAINDER: Final = 1  # of a valid identifier, by ISO 7064 (MOD 97-10)
 _ALPHANUMERIC: Final = re.compile("[^a-z0-9]+")
+# Characters that show one Latin letter, by their Unicode names. NFKC and the table of confusables do not have them.
+_SHOWN_LETTER: Final = re.compile(
+    r"(?:(?:CROSSED )?NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL LETTER|SQUARED LATIN SMALL LETTER"
+    r"|REGIONAL INDICATOR SYMBOL LETTER|LATIN LETTER SMALL CAPITAL) ([A-Z])"
+)
+_OVERRIDES: Final = frozenset("\u202d\u202e")  # they show the following characters in another order
+# The first words of the Unicode names of letters that one word may have beside Latin ones: of the recommended alphabets
+# all but Cyrillic and Greek (UTS 39, "Moderately Restrictive").
+_BESIDE_LATIN: Final = re.compile(
+    "LATIN|MODIFIER|HANGUL|BOPOMOFO|THAI|LAO|KHMER|MYANMAR|ARABIC|HEBREW|DEVANAGARI|BENGALI|GUJARATI|GURMUKHI|KANNADA"
+    "|MALAYALAM|ORIYA|SINHALA|TAMIL|TELUGU|TIBETAN|GEORGIAN|ARMENIAN|ETHIOPIC|THAANA"
+)
 # Letters of ASCII, and digits that look like them or are written for them.
 _ALIKE: Final = str.maketrans({"i": "l", "1": "l", "0": "o", "3": "e", "5": "s"})
 _ALIKE_LETTERS: Final = str.maketrans({"i": "l"})
@@ -96,6 +108,24 @@ def readings(name: str) -> tuple[Words, ...]:
     heard = [_ALPHANUMERIC.sub("", anyascii(each).casefold()) for each in plain]
     found = (_without_legal_form(_split(name.upper())), tuple([each for each in heard if each]))
     return tuple(dict.fromkeys(each for each in found if each != words(name)))
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def is_unreadable(name: str) -> bool:
+    """Return whether a name cannot be compared with others, so that it may be any of them.
+
+    It has no letter and no digit, or its characters are shown in another order, or one of its words has letters of two
+    alphabets, not all of which can be replaced by the Latin ones that they look like.
+    """
+    read = words(name)
+    if not read or not _OVERRIDES.isdisjoint(name):
+        return True
+    return not all(map(str.isascii, read)) and any(map(_mixes_alphabets, _split(name, lookalikes=False)))
+
+
+def _mixes_alphabets(word: str) -> bool:
+    alphabets = {unicodedata.name(each, "").partition(" ")[0] for each in word if each.isalpha()}
+    return len(alphabets) > 1 and not all(map(_BESIDE_LATIN.fullmatch, alphabets))
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -331,7 +361,8 @@ def _lookalike(character: str) -> str:
             latin = _without_marks(each["c"])
             if latin.isascii() and latin.isalpha():
                 return "I" if latin == "l" and written.isupper() else latin  # the table has one entry for I and l
-    return character
+    shown = _SHOWN_LETTER.fullmatch(unicodedata.name(character, ""))
+    return character if shown is None else shown[1]
 
 
 def _without_legal_form(of: Words) -> Words:

@@ -162,6 +162,8 @@ class ListLookup:
             for code, other in self._names.sharing(node):
                 if not self._names.are_parts_of_one(node, other):
                     return _Listing(None, possible=f"{other} declares {code} too")
+            if (name := self._names.unreadable(node)) is not None:
+                return _Listing(None, possible=f"{name.text!a} ({name.path}) cannot be compared")
             if node.get("identifiers") is None:
                 return _Listing(None, missing=(f"{node.id}.identifiers",))
         return _Listing(False if self.list.complete else None, advice)

@@ -75,6 +75,10 @@ class PartyNames:
         ids = [owner_of(leaf.path) for leaf in publishers.leaves]
         return {id: (PartyName(id, f"{id}.id"), PartyName(self._network.node(id).name, f"{id}.name")) for id in ids}
 
+    def unreadable(self, node: Node) -> PartyName | None:
+        """Return the first name of an organisation that cannot be compared."""
+        return next((each for each in self.of(node) if names.is_unreadable(each.text)), None)
+
     def sharing(self, node: Node) -> tuple[tuple[str, str], ...]:
         """Return the codes of an organisation that others declare too, such as an LEI, each with the other's id."""
         return self._shared.get(node.id, ())
