@@ -296,6 +296,54 @@ def test_money_moves_in_and_out_of_positions(sycee: Any, bank: Path, keys: Path)
     assert rows[0]["may_pay"] == "139.00"
 
 
+def test_officers_change_a_floor(sycee: Any, bank: Path, keys: Path) -> None:
+    board = ("--key", keys / "ann.pem", "--key", keys / "bob.pem")
+    floor = ("clearing", "floor", bank, NORTH_BANK)
+    late = sycee(*floor, "20.00", "--from", "2020-11-02T09:00", *board)
+    assert (late.code, "is not in the future" in late.err, "hint: " in late.err) == (2, True, True), late.err
+    assert sycee(*floor, "-1", "--from", "2026-11-02T09:00", *board).code == 2
+    assert sycee(*floor, "20.00", "--from", "soon", *board).code == 2
+    below = sycee(*floor, "20.00", "--most", "10.00", "--from", "2026-11-02T09:00", *board)
+    assert (below.code, "the largest balance is above it" in below.err) == (2, True), below.err
+    assert sycee(*floor, "20.00", "--from", "2026-11-02T09:00", "--key", keys / "house.pem").code == 2
+    made = sycee(*floor, "20.00", "--most", "500.00", "--from", "2026-11-02T09:00", *board)
+    assert (made.code, made.out.startswith("clearing.floor done: 1 operation created in frame ")) == (0, True), made.err
+    for time, shown in (("08:59", "0.00"), ("09:00", "20.00"), ("10:00", "25.00")):
+        assert sycee("clock", "set", bank, f"2026-11-02T{time}").code == 0
+        assert sycee("clearing", "prefund", bank, NORTH_BANK, "1.00", "--key", keys / "north.pem").code == 0
+        (row, *_) = sycee("clearing", "positions", bank, "--json").json()["positions"]
+        assert (row["code"], row["currency"], row["floor"]) == (CODES[NORTH_BANK], "CNY", shown)
+        if time == "09:00":
+            again = sycee(*floor, "25.00", "--from", "2026-11-02T10:00", *board)  # the largest balance stays
+            assert again.code == 0, again.err
+    refused = sycee("clearing", "prefund", bank, NORTH_BANK, "400.00", "--key", keys / "north.pem")
+    assert (refused.code, "EXCEEDS_BALANCE_LIMIT" in refused.err) == (1, True), refused.err
+
+
+def test_a_participant_replaces_its_key_for_messages(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
+    replace = ("clearing", "message-key", bank, NORTH_BANK)
+    new = SigningKey.derive(bytes([99]) * 32)
+    new.save(tmp_path / "new.pem")
+    for who in ("south", "house", "ann"):
+        refused = sycee(*replace, str(new.public), "--key", keys / f"{who}.pem")
+        assert (refused.code, "may not request clearing.key" in refused.err) == (2, True), refused.err
+    assert sycee(*replace, "key", "--key", keys / "north.pem").code == 2
+    assert (
+        sycee("clearing", "message-key", bank, "Clearing House", str(new.public), "--key", keys / "house.pem").code == 2
+    )
+    done = sycee(*replace, tmp_path / "new.pem", "--key", keys / "north.pem")
+    assert (done.code, done.out) == (0, f"{NORTH_BANK} signs messages by {new.public}\n"), done.err
+    folder = write(sycee, bank, keys, tmp_path / "in", NORTH_BANK, one=transfer(1))
+    deliver = ("clearing", "deliver", bank, NORTH_BANK, folder, "--key", keys / "north.pem")
+    assert "one.xml is refused: the signature is not operator 2's" in sycee(*deliver).err
+    shutil.copy(tmp_path / "new.pem", keys / "new.pem")
+    with Bank.open(bank) as opened:
+        ledger = opened.stores.ledger.ledger_id.hex()
+    sign = ("clearing", "sign", folder / "one.xml", "--ledger", ledger, "--participant", NORTH_BANK)
+    assert sycee(*sign, "--key", keys / "new.pem").code == 0
+    assert sycee(*deliver).out == "1 file: 1 payment stored, 0 there before, 0 refused\n"
+
+
 def test_a_participant_limits_itself(sycee: Any, bank: Path, keys: Path, tmp_path: Path) -> None:
     key, house = ("--key", keys / "north.pem"), ("--key", keys / "house.pem")
     limit = ("clearing", "limit", bank, NORTH_BANK)

@@ -37,6 +37,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, RuleFlag
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
+from sycee.core.timestamps import exact_text
 from sycee.database.actions import Intent
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
@@ -324,7 +325,14 @@ class Register:
         self, operator: int, currency: str, *, floor_minor: int, most_minor: int, effective_ns: int, maker: int,
         id: int = 0,
     ) -> Proposal:  # fmt: skip
-        """Propose another floor and another largest balance of a position from a future time on. Two officers sign."""
+        """Propose another floor and another largest balance of a position from a future time on. Two officers sign.
+
+        Raises UsageError for a time that is over.
+        """
+        if effective_ns <= read_ns(self._stores.clock):
+            raise UsageError(
+                f"{exact_text(effective_ns)} is not in the future", hint="a floor changes from a later time on"
+            )
         found = self.position(operator, money.currency(currency).numeric)
         made = self._rules(self.house(), found.rule_set, floor_minor, most_minor, effective_ns)
         effect = {

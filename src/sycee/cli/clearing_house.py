@@ -6,11 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sycee.cli.bank_options import BankFolder, KeyFiles, named_key, open_bank
+from sycee.cli.bank_options import BankFolder, KeyFiles, moment, named_key, open_bank
 from sycee.cli.clearing_options import CurrencyCode, amount_in, code_of
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
+from sycee.cli.terminal import show
 from sycee.core.errors import UsageError
 
 Floor = Annotated[str, Parameter(help="What always stays on each position.")]
@@ -132,3 +133,52 @@ def line(
         else:
             proposal = (register.unpledge if take else register.pledge)(number, minor, maker=maker)
         return sign_and_show(bank, proposal, keys)
+
+
+def floor(
+    folder: BankFolder,
+    operator: Operator,
+    amount: Annotated[str, Parameter(help="What always stays on the position, such as 12.50; 0 for nothing.")],
+    /,
+    *,
+    from_: Annotated[str, Parameter(name="--from", help="Local time from which it counts, in the future.")],
+    most: Annotated[str, Parameter(help="Its largest balance from then on; 0 for any [default: as it is].")] = "",
+    currency: CurrencyCode = "",
+    key: KeyFiles = None,
+) -> int:
+    """Propose another floor of a position, and another largest balance, from a time on. Two officers sign.
+
+    A position below its new floor still receives, and pays nothing from its own money.
+    """
+    from sycee.core import money
+
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        number, code, register = operator_number(bank, operator), code_of(bank, currency), bank.clearing.register
+        proposal = register.change_floor(
+            number, code, floor_minor=amount_in(bank, amount, code, least=0),
+            most_minor=amount_in(bank, most, code, least=0) if most
+            else register.position(number, money.currency(code).numeric).most_minor,
+            effective_ns=moment(from_, bank.config.text("zone")), maker=maker_of(bank, keys),
+        )  # fmt: skip
+        return sign_and_show(bank, proposal, keys)
+
+
+def message_key(
+    folder: BankFolder,
+    operator: Operator,
+    public_key: Annotated[str, Parameter(help="Public key with which the participant signs messages from now on.")],
+    /,
+    *,
+    key: KeyFiles = None,
+) -> int:
+    """Replace the key with which a participant signs messages. A signer of its operator does.
+
+    Deliveries that the earlier key signed are refused from now on.
+    """
+    keys = signing_keys(key)
+    with open_bank(folder) as bank:
+        new = named_key(public_key)
+        bank.clearing.register.set_key(operator_number(bank, operator), new, who=maker_of(bank, keys))
+        show(f"{operator} signs messages by {new}")
+    return 0
