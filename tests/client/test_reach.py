@@ -58,6 +58,7 @@ OWN: dict[str, dict[str, Any]] = {
     "reserve_vouchers": {"group": VOUCHERS}, "cancel_vouchers": {"group": VOUCHERS},
     "redeem_voucher": {"group": VOUCHERS, "number": "0" * 24, "shop": 7}, "return_voucher_money": {"group": VOUCHERS},
     "sign": {"proposal": PROPOSAL}, "deliver_message": {"content": b"<a/>", "signature": bytes(64)},
+    "compare_statement": {"content": b"<a/>"},
     "give_quote": {"content": b"{}", "signature": bytes(64)},
     "accept_quote": {"content": b"{}", "signature": bytes(64)},
 }  # fmt: skip

@@ -298,6 +298,55 @@ def test_a_quote_is_given_and_accepted(town: Served) -> None:
     town.house.bank.clearing.payments.cancel(NORTH_BANK, [uetr(70)])
 
 
+def test_a_statement_is_compared_with_positions(town: Served) -> None:
+    town.send(transfer(71, minor=7_00))
+    town.house.release()
+    content = town.send(messages.report("H20", "camt.053.001.08", first_day=TODAY)).content
+    path = f"{NORTHERN}/reconciliations"
+
+    def compare(body: bytes, client: httpx.Client = town.north, kind: str = "application/xml") -> httpx.Response:
+        return client.post(path, content=body, headers={"Content-Type": kind})
+
+    same = compare(content)
+    assert same.status_code == 200, same.text
+    statements = same.json()["statements"]
+    assert [each["currency"] for each in statements] == ["CNY", "HKD"]
+    assert all(each["breaks"] == [] and each["pending"] == 0 for each in statements)
+    assert statements[0]["agreed"] > 0
+    own = town.house.funds(NORTH_BANK).minor
+    sums = [f">{minor / 100:.2f}<".encode() for minor in (own, own - 50)]
+    changed = content.replace(b">7.00<", b">7.50<").replace(*sums)
+    wrong = compare(changed)
+    assert wrong.status_code == 200, wrong.text
+    (found,) = wrong.json()["statements"][0]["breaks"]
+    assert found == {
+        "cause": "amount differs", "reference": uetr(71), "stated": "-750", "booked": "-700", "difference": "-50",
+    }  # fmt: skip
+    with Client(town.address, town.program, origin=town.origin) as bank:
+        (yuan, _) = bank.do(api.compare_statement(NORTH_BANK, changed))
+        assert (yuan.currency, [(each.cause, each.difference_minor) for each in yuan.breaks]) == (
+            "CNY", [("amount differs", -50)],
+        )  # fmt: skip
+        with pytest.raises(InvalidRequest, match="the message is a pacs"):
+            bank.do(api.compare_statement(NORTH_BANK, transfer(73)))
+    before = town.count()
+    for answer, status, words in (
+        (compare(transfer(73)), 400, "the message is a pacs.009.001.08"),
+        (compare(b"hello"), 400, "is not XML"),
+        (compare(content.replace(b">7.00<", b">7.50<")), 400, "Bal"),
+        (compare(content.replace(b"<Bal>", b"<Ball>", 1).replace(b"</Bal>", b"</Ball>", 1)), 400, "Ball"),
+        (compare(b""), 400, "the body is empty"),
+        (compare(content, kind="application/json"), 415, "the body is application/json"),
+        (compare(content.replace(b"CNY", b"MOP")), 400, "no open position in MOP"),
+        (compare(content, client=town.south), 404, "participant of the clearing house"),
+        (compare(content, client=town.officer), 403, "may not request clearing.deliver"),
+    ):
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+        assert words in answer.json()["detail"], answer.text
+    assert compare(b"hello").json()["code"] == "FF01"
+    assert town.count() == before
+
+
 def test_nobody_acts_for_another_bank(town: Served) -> None:
     before, content = town.count(), transfer(20)
     for path in (MESSAGES, PAYMENTS):

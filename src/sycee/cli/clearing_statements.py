@@ -15,7 +15,7 @@ from sycee.cli.terminal import print_list, show, show_json
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
-    from sycee.iso20022.reconciliation import Booked, Break, Stated
+    from sycee.iso20022.reconciliation import Break
     from sycee.iso20022.statements import Statement
 
 
@@ -49,21 +49,15 @@ def reconcile(
 
 
 def _row(statement: Statement, each: Break) -> dict[str, Any]:
+    from sycee.clearing.received_statements import currency_of
     from sycee.core import money
 
-    currency = money.currency(statement.account.currency or statement.balances[0].amount.currency)
-
-    def amount(minor: int) -> str:
-        return money.format(minor, currency)
-
-    sides: list[Stated | Booked] = [*each.stated, *each.booked]
-    references = [one.references[0] for one in sides if one.references]
+    currency = currency_of(statement)
+    sums = {"stated": each.stated_minor, "booked": each.booked_minor, "difference": each.minor}
     return {
         "statement": statement.id,
         "cause": each.cause.value,
-        "reference": references[0] if references else "",
-        "stated": amount(sum(one.minor for one in each.stated)),
-        "booked": amount(sum(one.minor for one in each.booked)),
-        "difference": amount(each.minor),
+        "reference": each.reference,
+        **{name: money.format(minor, currency) for name, minor in sums.items()},
         "currency": currency.code,
     }

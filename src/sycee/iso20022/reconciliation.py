@@ -65,7 +65,23 @@ class Break:
     @property
     def minor(self) -> int:
         """How much more was stated than booked."""
-        return sum(each.minor for each in self.stated) - sum(each.minor for each in self.booked)
+        return self.stated_minor - self.booked_minor
+
+    @property
+    def stated_minor(self) -> int:
+        """What was stated, in all."""
+        return sum(each.minor for each in self.stated)
+
+    @property
+    def booked_minor(self) -> int:
+        """What was booked, in all."""
+        return sum(each.minor for each in self.booked)
+
+    @property
+    def reference(self) -> str:
+        """The first reference of either side, a UETR if there is one; "" without any."""
+        sides: tuple[Stated | Booked, ...] = (*self.stated, *self.booked)
+        return next((each.references[0] for each in sides if each.references), "")
 
 
 @dataclass(frozen=True, slots=True)

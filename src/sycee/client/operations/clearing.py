@@ -28,6 +28,7 @@ from sycee.client.values import (
     ClearingMessage,
     ClearingParticipant,
     ClearingPayment,
+    ComparedStatement,
     CorridorRow,
     DeliveredMessage,
     InboxMessage,
@@ -55,6 +56,19 @@ def deliver_message(operator: int, content: bytes, signature: bytes) -> Call[Del
                 "the answer does not state its payments", hint="check the address: it must be that of a Sycee server"
             )
         return DeliveredMessage(response.content, *map(int, counts.groups()))
+
+    return Call(converse)
+
+
+def compare_statement(operator: int, content: bytes) -> Call[Sequence[ComparedStatement]]:
+    """Compare a camt.053 with a participant's positions: one value for each statement, with its breaks.
+
+    `operator`: its number. Nothing is stored.
+    """
+
+    def converse(_: Session) -> Conversation[Sequence[ComparedStatement]]:
+        response = yield Request("POST", _place(operator, "reconciliations"), {}, content=content, content_type=XML)
+        return made(response, lambda members: tuple(_statement(each) for each in members["statements"]))
 
     return Call(converse)
 
@@ -146,6 +160,12 @@ def _quote(members: Members, **expected: object) -> QuoteRow:
 def _payment(members: Members) -> ClearingPayment:
     renamed = {f"{name}_minor": members[name] for name in ("amount", "back_amount")}
     return value(ClearingPayment)({**members, **renamed})
+
+
+def _statement(members: Members) -> ComparedStatement:
+    names = ("stated", "booked", "difference")
+    breaks = [{**each, **{f"{name}_minor": each[name] for name in names}} for each in members["breaks"]]
+    return value(ComparedStatement)({**members, "breaks": breaks})
 
 
 def _after(after: int) -> dict[str, str]:

@@ -4,10 +4,12 @@ from sycee.client.values.clearing import (
     ClearingMessage,
     ClearingParticipant,
     ClearingPayment,
+    ComparedStatement,
     CorridorRow,
     DeliveredMessage,
     InboxMessage,
     QuoteRow,
+    StatementBreak,
 )
 from sycee.client.values.office import (
     Backup,
@@ -146,6 +148,7 @@ __all__ = [
     "ClearingMessage",
     "ClearingParticipant",
     "ClearingPayment",
+    "ComparedStatement",
     "Condition",
     "Conditions",
     "CorridorRow",
@@ -228,6 +231,7 @@ __all__ = [
     "ShortfallState",
     "SignedPayment",
     "SignedProposal",
+    "StatementBreak",
     "StoredKey",
     "StoredSituation",
     "Sweep",

@@ -42,6 +42,31 @@ class InboxMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementBreak:
+    """A difference between a statement and what the house booked, with a proposed cause. Debits are below zero.
+
+    `reference`: the first one of either side, "" without any. `difference_minor`: how much more was stated than booked.
+    """
+
+    cause: str
+    reference: str
+    stated_minor: int
+    booked_minor: int
+    difference_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedStatement:
+    """What came of a statement: the numbers of entries that agree and that are not booked there, and the breaks."""
+
+    id: str
+    currency: str
+    agreed: int
+    pending: int
+    breaks: tuple[StatementBreak, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClearingPayment:
     """A payment between participants, named by their codes, such as BICs. `reason`: of a refusal, a code of ISO 20022.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -24,6 +24,10 @@ from sycee.server.problems import Problem, not_found
 from sycee.server.routes.common import Amount, Moment, Next, OperatorNumber, TheCaller, TheRuntime
 from sycee.server.signing import Body
 
+if TYPE_CHECKING:
+    from sycee.iso20022.messages import Message
+
+T = TypeVar("T")
 router = APIRouter(prefix="/v1", tags=["clearing"])
 
 XML: Final = "application/xml"
@@ -43,21 +47,19 @@ Signature = Annotated[
 After = Annotated[int, Query(ge=0, le=I64_MAX, description="Number of the last row that the caller has, 0 for none")]
 State = Literal["unmatched", "valid", "cleared", "queued", "decided", "booked", "refused", "cancelled", "returned"]
 
-_MESSAGE: Final[dict[str, Any]] = {
-    "required": True,
-    "content": {
-        XML: {
-            "schema": {
-                "type": "string",
-                "format": "binary",
-                "description": "One message of ISO 20022, as the sender signed it",
-            },
-            "example": '<?xml version="1.0" encoding="UTF-8"?>\n'
-            '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pacs.009.001.08"><FICdtTrf>...</FICdtTrf></Document>',
-        }
-    },
-}
 
+def _body(description: str, name: str, root: str) -> dict[str, Any]:
+    """Return the description of a body that is a message."""
+    example = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:{name}"><{root}>...</{root}></Document>'
+    )
+    schema = {"type": "string", "format": "binary", "description": description}
+    return {"required": True, "content": {XML: {"schema": schema, "example": example}}}
+
+
+_MESSAGE: Final = _body("One message of ISO 20022, as the sender signed it", "pacs.009.001.08", "FICdtTrf")
+_STATEMENT: Final = _body("A camt.053, as the participant's system made it", "camt.053.001.08", "BkToCstmrStmt")
 
 _ANSWER: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -145,6 +147,36 @@ class ClearingPayments(Body):
     next: Next
 
 
+class StatementBreak(Body):
+    """A difference between a statement and what the house booked. `cause`: proposed, for a person to decide.
+
+    `reference`: the first one of either side, a UETR if there is one; "" without any. `difference`: how much more was
+    stated than booked. Debits are below zero.
+    """
+
+    cause: Annotated[str, Field(examples=["amount differs"])]
+    reference: Annotated[str, Field(examples=["5e11c0de-0001-4000-8000-000000000001"])]
+    stated: Amount
+    booked: Amount
+    difference: Amount
+
+
+class ComparedStatement(Body):
+    """What came of one statement. `agreed`: its entries without a break. `pending`: those that are not booked there."""
+
+    id: Annotated[str, Field(examples=["2026-11-02-1"])]
+    currency: str
+    agreed: int
+    pending: int
+    breaks: tuple[StatementBreak, ...]
+
+
+class ComparedStatements(Body):
+    """The statements of a message, in its order."""
+
+    statements: tuple[ComparedStatement, ...]
+
+
 class XmlResponse(Response):
     """A message."""
 
@@ -168,12 +200,7 @@ async def deliver_clearing_message(
     by its business message id or its UETRs, gets the first answer. A body that is no message gets a problem, whose
     `code` is a reason of ISO 20022.
     """
-    bank, kind = runtime.bank, request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    content = await request.body()
-    if not content:
-        raise Problem("invalid-request", "the body is empty", hint=f"send one message as {XML}")
-    if kind != XML:
-        raise Problem("unsupported-media-type", f"the body is {kind[:60] or 'of no type'}", hint=f"send {XML}")
+    bank, content = runtime.bank, await _message(request)
 
     def work() -> Response:
         house = house_of(bank, caller, operator)
@@ -181,6 +208,50 @@ async def deliver_clearing_message(
         answered = bank.clearing.intake(house).take(operator, content, bytes.fromhex(signature), who=caller.person)
         counts = f"stored={answered.stored}, duplicates={answered.duplicates}, refused={answered.refused}"
         return XmlResponse(answered.answer, 201 if answered.stored else 200, {COUNTS: counts})
+
+    return await runtime.run(work)
+
+
+@operation(
+    router, "POST", "/operators/{operator}/clearing/reconciliations", access=DELIVER,
+    response_model=ComparedStatements, openapi_extra={"requestBody": _STATEMENT},
+    summary="Compare a statement with positions",
+)  # fmt: skip
+async def compare_clearing_statement(
+    request: Request, operator: OperatorNumber, caller: TheCaller, runtime: TheRuntime
+) -> dict[str, Any]:
+    """Compare a participant's statement of its account with the house (camt.053) with what the house booked.
+
+    The currency of each statement names the position. A break has a proposed cause. Nothing is stored, and no signature
+    is needed. A body that is no message gets a problem, whose `code` is a reason of ISO 20022.
+    """
+    bank, content = runtime.bank, await _message(request)
+
+    def work() -> dict[str, Any]:
+        from sycee.clearing.received_statements import currency_of
+
+        house_of(bank, caller, operator)
+        found = bank.clearing.received_statements().compare(operator, _read(content))
+        rows = [
+            {
+                "id": statement.id,
+                "currency": currency_of(statement).code,
+                "agreed": made.agreed,
+                "pending": made.pending,
+                "breaks": [
+                    {
+                        "cause": each.cause.value,
+                        "reference": each.reference,
+                        "stated": str(each.stated_minor),
+                        "booked": str(each.booked_minor),
+                        "difference": str(each.minor),
+                    }
+                    for each in made.breaks
+                ],
+            }
+            for statement, made in found
+        ]
+        return {"statements": rows}
 
     return await runtime.run(work)
 
@@ -301,12 +372,36 @@ def _house_name(bank: Bank) -> str:
     return house.name
 
 
+async def _message(request: Request) -> bytes:
+    """Return the body of a request, one message. Raises a problem for no body, and for another media type."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content = await request.body()
+    if not content:
+        raise Problem("invalid-request", "the body is empty", hint=f"send one message as {XML}")
+    if kind != XML:
+        raise Problem("unsupported-media-type", f"the body is {kind[:60] or 'of no type'}", hint=f"send {XML}")
+    return content
+
+
 def _require_message(content: bytes) -> None:
     """Raise a problem for content that is no message of ISO 20022. What is wrong within one, the house answers."""
-    from sycee.iso20022.reading import MessageError, read
+    from sycee.iso20022 import reading
+
+    _as_problem(reading.read, content)
+
+
+def _read(content: bytes) -> Message:
+    """Return the message of a body. Raises a problem for content that is none, or has an error."""
+    from sycee.iso20022 import messages
+
+    return _as_problem(messages.read, content)
+
+
+def _as_problem(read: Callable[[bytes, str], T], content: bytes) -> T:
+    from sycee.iso20022.reading import MessageError
 
     try:
-        read(content, "the body")
+        return read(content, "the body")
     except MessageError as error:
         raise Problem("invalid-request", error.message, hint=error.hint, code=error.reason) from error
 
