@@ -30,7 +30,10 @@ MEMBERS = {
     "weight": str, "value": int, "bound": int, "method": str, "seed": int, "effort_ms": int, "claims_best": bool,
     "claimed_bound": int, "repeatable": bool, "ledger": 32, "root": 64,
 }  # fmt: skip
-NODE = {"name": str, "currency": str, "position": int, "limit": int, "net": int, "price": int, "account": 32}
+NODE = {
+    "name": str, "currency": str, "position": int, "limit": int, "net": int, "price": int, "account": 32,
+    "blocked": bool, "floor": int, "line": 32, "credit": int, "cap": int,
+}  # fmt: skip
 
 
 class WrongError(Exception):
@@ -72,8 +75,14 @@ def check(header: dict, rows: bytes) -> None:
     """Check statements 1 to 6 of the page."""
     nodes = header["nodes"]
     for node in nodes:
-        require(node["limit"] >= 0, f"the limit of {node['name']} in {node['currency']} is below zero")
+        where = f"{node['name']} in {node['currency']}"
+        require(min(node["floor"], node["credit"], node["cap"]) >= 0, f"{where} has a floor, credit or cap below zero")
+        free = max(0, node["position"] - node["floor"] + node["credit"])
+        limit = 0 if node["blocked"] else min(free, node["cap"])
+        require(node["limit"] == limit, f"{where} may pay out {limit}, and the header says {node['limit']}")
         require(0 <= node["price"] <= PRICE_MAX, f"the price of {node['name']} is out of range")
+    named = [int(node[name], 16) for node in nodes for name in ("account", "line")]
+    require(len(set(named) - {0}) == sum(id > 0 for id in named), "two nodes name one account, as a position or a line")
     nets, seen = [0] * len(nodes), set()
     value = gains = chosen = payments = 0
     for legs in payments_of(rows):
@@ -124,12 +133,15 @@ class Booking(NamedTuple):
 
 
 class Books(NamedTuple):
-    """Payments of a journal in order, note and frame of each SETTLE by batch, and balances by frame and account."""
+    """Payments of a journal in order, note and frame of each SETTLE by batch, and accounts by frame and id.
+
+    An account is its money, the floor of its rule set, and whether its debits are blocked.
+    """
 
     ledger: str
     payments: list[Booking]
     settled: dict[int, tuple[int, int]]
-    balances: dict[tuple[int, int], int]
+    held: dict[tuple[int, int], tuple[int, int, bool]]
 
 
 def ledger_checker() -> ModuleType:
@@ -143,9 +155,9 @@ def ledger_checker() -> ModuleType:
 
 
 def read_books(folder: Path, frames: set[int]) -> Books:
-    """Recompute a journal, and return what it booked, with the balances of all accounts after these frames."""
+    """Recompute a journal, and return what it booked, with all accounts after these frames."""
     checker = ledger_checker()
-    ledger, staged, balances = checker.Ledger(), {}, {}
+    ledger, staged, held = checker.Ledger(), {}, {}
     payments: list[Booking] = []
     settled: dict[int, tuple[int, int]] = {}
     try:
@@ -167,13 +179,15 @@ def read_books(folder: Path, frames: set[int]) -> Books:
                         settled[made.number] = made.note, sequence
                         payments += rows
             if sequence in frames:
-                balances |= {(sequence, id): account.balance for id, account in ledger.accounts.items()}
+                for id, account in ledger.accounts.items():
+                    is_blocked = bool(account.closed or account.debit_reasons)
+                    held[sequence, id] = account.spare, ledger.rules(account).refund_reserve, is_blocked
     except checker.NoJournal as error:
         raise ValueError(error) from None
     except checker.Wrong as error:
         raise WrongError(error) from None
     first = min(folder.glob("journal/*.segment")).read_bytes()[16:32]
-    return Books(first.hex(), payments, settled, balances)
+    return Books(first.hex(), payments, settled, held)
 
 
 def check_books(books: Books, certificates: list[tuple[dict, bytes, bytes]]) -> int:
@@ -194,11 +208,9 @@ def check_books(books: Books, certificates: list[tuple[dict, bytes, bytes]]) -> 
         note, settled = books.settled[batch]
         require(note.to_bytes(16, "little") == digest[:16], f"the SETTLE of batch {batch} names another certificate")
         require(frame < settled, f"batch {batch} was settled in frame {settled}, not after frame {frame}")
-        for node, account in zip(header["nodes"], accounts, strict=True):
-            had = books.balances.get((frame, account))
-            held = not account or had == node["position"]
-            require(held, f"{node['name']} had {had} after frame {frame}, not {node['position']}")
-        check_staged(batch, [each for each in books.payments if each.batch == batch], rows, accounts)
+        for node in header["nodes"]:
+            check_limit(books, frame, node)
+        check_staged(batch, [each for each in books.payments if each.batch == batch], rows, header["nodes"])
     between = [each for each in books.payments if {each.debit, each.credit} <= positions]
     seen: set[tuple[int, int]] = set()
     for each in between:
@@ -208,8 +220,25 @@ def check_books(books: Books, certificates: list[tuple[dict, bytes, bytes]]) -> 
     return len({each.batch for each in between} - described - {0})
 
 
-def check_staged(batch: int, staged: list[Booking], rows: bytes, accounts: list[int]) -> None:
+def check_limit(books: Books, frame: int, node: dict) -> None:
+    """Check statement 7 of the page for a node: what its limit follows from is what the ledger had after a frame."""
+    account, line = int(node["account"], 16), int(node["line"], 16)
+    if not account:
+        return
+    minor, floor, is_blocked = books.held.get((frame, account), (0, 0, False))
+    left, _, is_closed = books.held.get((frame, line), (0, 0, False))
+    for name, had in (
+        ("position", minor), ("floor", floor), ("credit", 0 if is_closed else left), ("blocked", is_blocked),
+    ):  # fmt: skip
+        require(had == node[name], f"{node['name']}: {name} was {had} after frame {frame}, not {node[name]}")
+
+
+def check_staged(batch: int, staged: list[Booking], rows: bytes, nodes: list[dict]) -> None:
     """Check that a batch contains the chosen legs in order, and then draws on lines and repayments alone."""
+    accounts = [int(node["account"], 16) for node in nodes]
+    pairs = {
+        frozenset({account, int(node["line"], 16)}): account for account, node in zip(accounts, nodes, strict=True)
+    }
     chosen = [row for row in ROW.iter_unpack(rows) if row[8] and accounts[row[5]]]
     require(len(staged) >= len(chosen), f"batch {batch} has {len(staged)} payments for {len(chosen)} chosen legs")
     for row, made in zip(chosen, staged, strict=False):
@@ -219,10 +248,10 @@ def check_staged(batch: int, staged: list[Booking], rows: bytes, accounts: list[
         require(expected == found, f"batch {batch} has another payment in place of {uetr.hex()}")
     lines = set()
     for made in staged[len(chosen) :]:
-        own = {made.debit, made.credit} & set(accounts)
-        require(not made.note and len(own) == 1, f"batch {batch} has a payment that the certificate did not choose")
-        require(not own & lines, f"batch {batch} has two draws or repayments of one position")
-        lines |= own
+        own = pairs.get(frozenset({made.debit, made.credit}), 0)
+        require(not made.note and own > 0, f"batch {batch} has a payment that the certificate did not choose")
+        require(own not in lines, f"batch {batch} has two draws or repayments of one position")
+        lines.add(own)
 
 
 def check_proof(header: dict, proof: dict) -> str:
@@ -253,7 +282,7 @@ def read_header(path: Path) -> tuple[dict, bytes]:
     """Return a header and its digest."""
     text = path.read_bytes()
     header = json.loads(text)
-    if not isinstance(header, dict) or header.get("format") != "sycee-clearing-certificate/1":
+    if not isinstance(header, dict) or header.get("format") != "sycee-clearing-certificate/2":
         raise ValueError(f"{path} is no header of a certificate")
     for of, forms in ((header, MEMBERS), *((node, NODE) for node in header["nodes"])):
         for name, form in forms.items():

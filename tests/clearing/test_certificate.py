@@ -37,7 +37,10 @@ def made(count: int = 40) -> Certificate:
     senders, receivers = np.append(senders, 4), np.append(receivers, 5)
     amounts, legs = np.append(amounts, 700), np.append(legs, count - 1)
     queue = Queue(senders, receivers, amounts, np.array([300, 0, 200, 100, 700, 0]), legs)
-    nodes = [Node(f"bank-{at}", "CNY", 100 + at, 300) for at in range(4)]
+    nodes = [
+        Node("bank-0", "CNY", 100, 290, floor=40, line=200, credit=50), Node("bank-1", "CNY", 101, 300, floor=400),
+        Node("bank-2", "CNY", 102, 300, cap=200), Node("bank-3", "CNY", 103, 100),
+    ]  # fmt: skip
     nodes += [Node("bank-0", "HKD", 104, 700), Node("bank-1", "HKD", 105, 0)]
     random = np.frombuffer(rng.bytes(16 * (2 * count + 1)), "V16")
     outcome = optimise(queue, seconds=0.01, seed=5)
@@ -110,6 +113,14 @@ FORGED: dict[str, Forge] = {
     "net": _node("net", 1),
     "limit below what is paid": _node("limit", -300),
     "a limit that changes the bound": _node("limit", 10**6),
+    "a position, and its limit as before": _node("position", 1),
+    "a floor that is ignored": _node("floor", 1),
+    "a line that is not counted": _node("credit", 1),
+    "a cap that is ignored": _node("cap", -1, 2),
+    "a blocked node with a limit": lambda header, rows: header["nodes"][0].__setitem__("blocked", True),
+    "one line for two nodes": lambda header, rows: header["nodes"][1].__setitem__("line", header["nodes"][0]["line"]),
+    "a floor below zero": lambda header, rows: header["nodes"][0].update(floor=-10, limit=350),
+    "credit below zero": lambda header, rows: header["nodes"][1].update(floor=200, credit=-100),
     "price": _node("price", 1 << 20),
     "price below zero": _node("price", -(1 << 27)),
     "amount": _row("amount", _first(1001)),
@@ -144,7 +155,7 @@ def test_every_forged_statement_is_found_twice(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("header", "rows"),
-    [(b"", b""), (b"[]", b""), (b"{}", b""), (b'{"format":"sycee-clearing-certificate/1"}', b""), (None, b"\0" * 63)],
+    [(b"", b""), (b"[]", b""), (b"{}", b""), (b'{"format":"sycee-clearing-certificate/2"}', b""), (None, b"\0" * 63)],
 )
 def test_a_file_that_is_no_certificate_is_refused(header: bytes | None, rows: bytes, tmp_path: Path) -> None:
     paths = tmp_path / "x.json", tmp_path / "x.rows"
@@ -179,6 +190,7 @@ def test_a_member_of_another_form_is_refused_twice(member: str, value: Any, tmp_
     [
         ("limit", "300"), ("limit", True), ("price", False), ("net", "5"), ("position", None), ("account", "zz"),
         ("account", "-1"), ("account", 100), ("name", 5), ("currency", None),
+        ("floor", "40"), ("credit", True), ("cap", None), ("blocked", 0), ("line", 200),
     ],
 )  # fmt: skip
 def test_a_member_of_a_node_of_another_form_is_refused_twice(member: str, value: Any, tmp_path: Path) -> None:

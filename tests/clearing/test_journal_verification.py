@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from tests.clearing.test_sets import shortly
 from tests.clearing.world import (
     CNY,
+    CODES,
     EAST,
     EAST_BANK,
     HKD,
@@ -28,16 +30,20 @@ from tests.clearing.world import (
 )
 
 from sycee.clearing import certificate
+from sycee.clearing.certificate import Certificate
 from sycee.clearing.journal_verification import verify
 from sycee.clearing.set_rows import note_in, settle_id, stored_records
 from sycee.core import ids
 from sycee.core.arrays import Array
+from sycee.core.canonical_json import canonical
 from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.records import operations
+from sycee.core.records.layout import Reason
 from sycee.core.result_codes import Result
 from sycee.database.transactions import reading
 
 pytest.importorskip("highspy")
+NUMBERS = count(1_000, 10)
 CHECKER = Path(__file__).parents[2] / "tools" / "clearing_checker.py"
 
 
@@ -164,6 +170,71 @@ def test_every_forged_booking_is_found_twice(name: str, town: Place) -> None:
     refused(town, "settled no batch", header)
     book(town, id, changed(staged_of(town, id), forged.change), note + forged.note)
     refused(town, forged.error, header)
+
+
+def forge_node(number: int, **members: Any) -> Callable[..., Certificate]:
+    """Return `certificate.issue` of a house that writes other members of a node, and the limit that follows."""
+    honest = certificate.issue
+
+    def issue(*arguments: Any) -> Certificate:
+        made = honest(*arguments)
+        header = json.loads(made.header)
+        node = next(each for each in header["nodes"] if (each["name"], each["currency"]) == (CODES[number], "CNY"))
+        before = node["limit"]
+        node |= {name: change(node[name]) for name, change in members.items()}
+        node["limit"] = certificate.limit_of(node)
+        assert node["price"] == 0
+        assert node["limit"] != before
+        forged = Certificate(canonical(header), made.rows)
+        assert certificate.check(forged) == header  # consistent in itself
+        return forged
+
+    return issue
+
+
+@pytest.mark.parametrize(
+    ("number", "members", "error"),
+    [
+        (NORTH_BANK, {"floor": lambda floor: floor - 10_00}, r"floor of 1000 after frame|floor was 1000"),
+        (NORTH_BANK, {"position": lambda minor: minor + 1}, r"not"),
+        (SOUTH_BANK, {"credit": lambda credit: credit + 500}, r"on its line 0 after|credit was 0"),
+        (SOUTH_BANK, {"line": lambda _: f"{1:032x}", "credit": lambda _: 1}, r"on its line 0 after|credit was 0"),
+        (EAST_BANK, {"blocked": lambda blocked: not blocked}, r"blocked debits: True"),
+    ],
+)  # fmt: skip
+def test_every_forged_limit_is_found_twice(
+    shifted: Place, number: int, members: Any, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate is consistent in itself, and the set is booked under it: the ledger shows what is wrong."""
+    town, first = shifted, next(NUMBERS)
+    town.send(NORTH_BANK, Sent(first, SOUTH_BANK, 2), Sent(first + 1, EAST_BANK, 3))
+    with monkeypatch.context() as forging:
+        forging.setattr(certificate, "issue", forge_node(number, **members))
+        done = town.settle(seconds=0.05)
+    assert (done.payments, done.reason) == (2, "")
+    header, _ = town.bank.clearing.sets.export(done.set_id)
+    refused(town, error, header)
+
+
+@pytest.fixture(scope="module")
+def shifted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A bank in which North has a floor and East is blocked, with a good set."""
+    with place(tmp_path_factory.mktemp("limits")) as made:
+        soon = made.bank.stores.clock.now_ns() + 10**9
+        floor = {"floor_minor": 10_00, "most_minor": 0, "effective_ns": soon}
+        agree(made.bank, made.bank.clearing.register.change_floor(NORTH_BANK, "CNY", maker=made.maker, **floor))
+        made.bank.set_clock(soon)
+        assert made.bank.clearing.positions.block(EAST_BANK, reason=Reason.OPERATOR, **made.signing).created
+        made.send(NORTH_BANK, Sent(next(NUMBERS), SOUTH_BANK, 5))
+        good = made.settle(seconds=0.05)
+        header, _ = made.bank.clearing.sets.export(good.set_id)
+        assert ours(made, header) == 0
+        answer = checked(made, header)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        north, _, south, *_ = json.loads(header.read_bytes())["nodes"]
+        assert (north["floor"], north["limit"], north["position"]) == (10_00, 90_00, 100_00)
+        assert (south["floor"], south["blocked"]) == (0, False)
+        yield made
 
 
 def test_a_set_is_of_its_ledger_and_its_positions(town: Place, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from sycee.core import merkle
 from sycee.core.canonical_json import canonical
 from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.limits import I64_MAX
 from sycee.netting import relaxation
 from sycee.netting.optimise import NettingResult
 from sycee.netting.queue import Queue
 
-FORMAT: Final = "sycee-clearing-certificate/1"
+FORMAT: Final = "sycee-clearing-certificate/2"
 _FILES: Final = "name SET.json as `sycee clearing certificate` writes it, with SET.rows of the same set beside it"
 NOTE_BYTES: Final = 16  # of the digest, in the note of SETTLE
 ROW: Final = np.dtype(
@@ -48,18 +50,33 @@ _MEMBERS: Final[dict[str, type | re.Pattern[str]]] = {
     "seed": int, "effort_ms": int, "claims_best": bool, "claimed_bound": int, "repeatable": bool,
 }  # fmt: skip
 _NODE: Final[dict[str, type | re.Pattern[str]]] = {
-    "name": str, "currency": str, "account": _ID, "position": int, "limit": int, "net": int, "price": int,
+    "name": str, "currency": str, "account": _ID, "position": int, "blocked": bool, "floor": int, "line": _ID,
+    "credit": int, "cap": int, "limit": int, "net": int, "price": int,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Node:
-    """A participant in one currency: its account, and what the account held after the certificate's frame."""
+    """A participant in one currency: its account, and what the account held after the certificate's frame.
+
+    - `floor`: what always stays. `line`: its line's account; `credit`: what was left on it and could be drawn.
+    - `blocked`: whether debits were blocked. `cap`: what its own limit lets it pay out; I64_MAX without one.
+    """
 
     name: str
     currency: str
     account: int
     position: int
+    floor: int = 0
+    line: int = 0
+    credit: int = 0
+    blocked: bool = False
+    cap: int = I64_MAX
+
+    @property
+    def limit(self) -> int:
+        """Return what it may pay out net."""
+        return limit_of({name: getattr(self, name) for name in ("position", "floor", "credit", "blocked", "cap")})
 
 
 @dataclass(frozen=True)
@@ -131,9 +148,12 @@ def issue(
     Raises
     ------
     IntegrityError
-        If the set exceeds a limit, or the bound is below its value: nothing may be booked.
+        If the set exceeds a limit, a limit does not follow from its node, or the bound is below the value of the set:
+        nothing may be booked.
 
     """
+    if queue.limits.tolist() != [node.limit for node in nodes]:
+        raise IntegrityError("a limit does not follow from position, floor, line and the participant's own limit")
     queue.require_feasible(outcome.chosen)
     rows = np.zeros(len(queue.amounts), ROW)
     rows["uetr"], rows["salt"] = uetrs[queue.payments], salts
@@ -155,6 +175,11 @@ def issue(
                 "currency": node.currency,
                 "account": f"{node.account:032x}",
                 "position": node.position,
+                "blocked": node.blocked,
+                "floor": node.floor,
+                "line": f"{node.line:032x}",
+                "credit": node.credit,
+                "cap": node.cap,
                 "limit": int(queue.limits[at]),
                 "net": int(nets[at]),
                 "price": int(outcome.prices[at]),
@@ -241,6 +266,8 @@ def check(certificate: Certificate) -> dict[str, Any]:
     rows = certificate.rows
     for is_right, what in (
         (np.all((prices >= 0) & (prices <= relaxation.PRICE_MAX)), "a price is out of range"),
+        (_limits_follow(header), "a limit does not follow from position, floor, line and own limit"),
+        (_accounts_differ(header), "two nodes name one account, as a position or a line"),
         (header["legs"] == len(rows) and header["payments"] == queue.count, "the counts differ from the rows"),
         (not np.any(rows["zero"]) and np.all(rows["chosen"] <= 1), "a row has an unknown value"),
         (np.array_equal(chosen[queue.payments], rows["chosen"] == 1), "a payment is chosen in part"),
@@ -257,6 +284,26 @@ def check(certificate: Certificate) -> dict[str, Any]:
         if not is_right:
             raise IntegrityError(f"the certificate does not prove its settlement: {what}")
     return header
+
+
+def limit_of(node: Mapping[str, Any]) -> int:
+    """Return what a node may pay out net, from the other members that the header has of it."""
+    if node["blocked"]:
+        return 0
+    return int(min(max(0, node["position"] - node["floor"] + node["credit"]), node["cap"]))
+
+
+def _limits_follow(header: Mapping[str, Any]) -> bool:
+    return all(
+        min(each["floor"], each["credit"], each["cap"]) >= 0 and limit_of(each) == each["limit"]
+        for each in header["nodes"]
+    )
+
+
+def _accounts_differ(header: Mapping[str, Any]) -> bool:
+    named = [int(each[name], 16) for each in header["nodes"] for name in ("account", "line")]
+    accounts = [each for each in named if each]
+    return len(set(accounts)) == len(accounts)
 
 
 def _require_forms(found: dict[str, Any], forms: dict[str, type | re.Pattern[str]]) -> None:

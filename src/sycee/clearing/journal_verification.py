@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import require
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records import layout
-from sycee.core.records.layout import Kind, SettleFlag
+from sycee.core.records.layout import Block, Kind, SettleFlag
 from sycee.core.result_codes import Result
 from sycee.journal.frame import FrameKind
 from sycee.journal.journal import Journal
@@ -28,18 +28,29 @@ from sycee.storage.table_storage import TableStorage
 KINDS: Final = (Kind.TRANSFER, Kind.STAGE, Kind.SETTLE)
 
 
+class Held(NamedTuple):
+    """An account after a frame: its money, what its rule set keeps on it, and whether its debits are blocked."""
+
+    minor: int
+    floor: int
+    is_blocked: bool
+
+
+NOTHING_HELD: Final = Held(0, 0, False)
+
+
 @dataclass(frozen=True)
 class Books:
     """What a journal booked.
 
     - `records`: (n,) layout.OPERATION: TRANSFER, and STAGE of settled batches, that the ledger made, in order.
-    - `settled`: by batch the note of its SETTLE, and the frame. `balances`: by frame and account. `state`: at the end.
+    - `settled`: by batch the note of its SETTLE, and the frame. `held`: by frame and account. `state`: at the end.
     """
 
     ledger_id: bytes
     records: Array
     settled: Mapping[int, tuple[int, int]]
-    balances: Mapping[tuple[int, int], int]
+    held: Mapping[tuple[int, int], Held]
     state: LedgerState
 
 
@@ -57,7 +68,8 @@ def verify(folder: Path, certificates: Sequence[Certificate]) -> int:
     accounts = [_accounts(header) for header in headers]
     wanted: dict[int, set[int]] = {}
     for header, of in zip(headers, accounts, strict=True):
-        wanted.setdefault(header["frame"], set()).update(each for each in of if each)
+        lines = [int(node["line"], 16) for node in header["nodes"]]
+        wanted.setdefault(header["frame"], set()).update(each for each in (*of, *lines) if each)
     books = read(folder, wanted)
     described: set[int] = set()
     for made, header, of in zip(certificates, headers, accounts, strict=True):
@@ -65,18 +77,18 @@ def verify(folder: Path, certificates: Sequence[Certificate]) -> int:
         require(batch not in described, f"two certificates are of batch {batch:,}")
         described.add(batch)
         _check_settled(books, header, made, of)
-        _check_staged(books, batch, made, of)
+        _check_staged(books, header, made, of)
     batches = _check_once(books, {each for of in accounts for each in of if each})
     return len(batches - described)
 
 
 def read(folder: Path, wanted: Mapping[int, Collection[int]]) -> Books:
-    """Replay the journal of a ledger read-only. `wanted`: by frame, the accounts whose balances are needed."""
+    """Replay the journal of a ledger read-only. `wanted`: by frame, the accounts that are needed."""
     journal = Journal.open(existing_journal_disk(folder), read_only=True)
     state = LedgerState(TableStorage())
     applier = Applier(state)
     parts, places = [np.zeros(0, layout.OPERATION)], [np.zeros(0, np.uint64)]
-    balances = {}
+    held = {}
     try:
         for frame in journal.recover():
             applier.replay(frame)
@@ -86,8 +98,7 @@ def read(folder: Path, wanted: Mapping[int, Collection[int]]) -> Books:
                 parts.append(records[rows])
                 places.append(np.uint64(frame.sequence << PLACE_INDEX_BITS) + rows.astype(np.uint64))
             for account in wanted.get(frame.sequence, ()):
-                found = state.account(account)
-                balances[frame.sequence, account] = found.balance if found else 0
+                held[frame.sequence, account] = _held(state, account)
     finally:
         journal.close()
     records, at = np.concatenate(parts), np.concatenate(places)
@@ -100,7 +111,15 @@ def read(folder: Path, wanted: Mapping[int, Collection[int]]) -> Books:
     settled = dict(zip(records["number"][settles].tolist(), zip(notes, frames, strict=True), strict=True))
     is_booked = (records["kind"] == Kind.TRANSFER) | np.isin(records["number"], list(settled))
     is_booked &= records["kind"] != Kind.SETTLE
-    return Books(journal.ledger_id, records[is_booked], settled, balances, state)
+    return Books(journal.ledger_id, records[is_booked], settled, held, state)
+
+
+def _held(state: LedgerState, id: int) -> Held:
+    account = state.account(id)
+    if account is None:
+        return NOTHING_HELD
+    floor = int(state.tables.rule_sets.view(np.ndarray)[account.rule_set]["refund_reserve"]) if account.rule_set else 0
+    return Held(account.available, floor, bool(account.blocks & (Block.DEBIT | Block.CLOSED)))
 
 
 def _check_settled(books: Books, header: Mapping[str, Any], made: Certificate, accounts: Sequence[int]) -> None:
@@ -112,17 +131,27 @@ def _check_settled(books: Books, header: Mapping[str, Any], made: Certificate, a
     require(note == made.note, f"the SETTLE of batch {batch:,} names another certificate")
     require(frame < settled, f"batch {batch:,} was settled in frame {settled:,}, not after frame {frame:,}")
     for node, account in zip(header["nodes"], accounts, strict=True):
-        had = books.balances.get((frame, account), 0)
-        is_right = not account or had == node["position"]
-        require(is_right, f"{node['name']} had {had} after frame {frame:,}, not {node['position']}")
+        if not account:
+            continue  # a limit that no account has
+        own, line = (books.held.get((frame, each), NOTHING_HELD) for each in (account, int(node["line"], 16)))
+        credit = 0 if line.is_blocked else line.minor
+        for what, had, said in (
+            ("", own.minor, node["position"]),
+            ("a floor of ", own.floor, node["floor"]),
+            ("on its line ", credit, node["credit"]),
+            ("blocked debits: ", own.is_blocked, node["blocked"]),
+        ):
+            require(had == said, f"{node['name']} had {what}{had} after frame {frame:,}, not {said}")
 
 
-def _check_staged(books: Books, batch: int, made: Certificate, accounts: Sequence[int]) -> None:
+def _check_staged(books: Books, header: Mapping[str, Any], made: Certificate, accounts: Sequence[int]) -> None:
     """Require that a batch has the chosen legs in order, and after them draws on lines and repayments alone."""
+    batch = header["batch"]
     staged = books.records[(books.records["kind"] == Kind.STAGE) & (books.records["number"] == batch)]
     is_position = np.array([account > 0 for account in accounts])
     rows = made.rows[(made.rows["chosen"] == 1) & is_position[made.rows["sender"]]]
     legs, others = staged[: rows.size], staged[rows.size :]
+    lines = list(zip(accounts, (int(node["line"], 16) for node in header["nodes"]), strict=True))
     of = np.array(accounts, object)
     uetrs = [int.from_bytes(each.tobytes(), "big") for each in rows["uetr"]]
     require(
@@ -135,10 +164,11 @@ def _check_staged(books: Books, batch: int, made: Certificate, accounts: Sequenc
     )
     drawn: set[int] = set()
     for note, *sides in zip(*(ids.of_records(others, name) for name in ("note", "debit", "credit")), strict=True):
-        own = set(sides) & set(accounts)
-        require(not note and len(own) == 1, f"batch {batch:,} has a payment that its certificate did not choose")
-        require(not own & drawn, f"batch {batch:,} has two draws or repayments of one position")
-        drawn |= own
+        own = next((pair for pair in lines if set(sides) == set(pair)), None)
+        require(not note and own is not None, f"batch {batch:,} has a payment that its certificate did not choose")
+        assert own is not None
+        require(own[0] not in drawn, f"batch {batch:,} has two draws or repayments of one position")
+        drawn.add(own[0])
 
 
 def _check_once(books: Books, positions: Collection[int]) -> set[int]:

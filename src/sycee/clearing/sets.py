@@ -51,6 +51,7 @@ from sycee.core.arrays import Array
 from sycee.core.clock import read_ns
 from sycee.core.errors import BusyError
 from sycee.core.extras import extra
+from sycee.core.limits import I64_MAX
 from sycee.core.output_files import write_file
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
@@ -111,13 +112,15 @@ NOTHING: Final = Settled(0, 0, 0, 0, 0)
 class Weighed:
     """The input of a decision: payments, the money of positions after `frame`, and the queue with its limits.
 
-    `bounds`: the nodes of the queue after the positions. `weight`: the unit of weights, for the certificate.
+    `caps`: what the own limit of each position lets it pay out. `bounds`: the nodes of the queue after the positions.
+    `weight`: the unit of weights, for the certificate.
     """
 
     payments: Waiting
     funds: Sequence[Funds]
     frame: int
     queue: Queue
+    caps: Sequence[int]
     bounds: Sequence[Bound]
     weight: str
 
@@ -304,8 +307,10 @@ class Sets:
         earmarks = (
             earmarks_for_large(found, legs, nodes, limits, now_ns) if choice.earmarks_large else no_earmarks(legs)
         )
-        queue, bounds = limited_queue(found, legs, nodes, self._limits.rules(nodes), weight, earmarks)
-        whole = Weighed(found, funds, frame, queue, bounds, words + more)
+        rules = self._limits.rules(nodes)
+        queue, bounds = limited_queue(found, legs, nodes, rules, weight, earmarks)
+        caps = [rules.totals.get(index, I64_MAX) for index in range(len(funds))]
+        whole = Weighed(found, funds, frame, queue, caps, bounds, words + more)
         return whole if choice.between is None else whole.part(found.between(choice.between))
 
     def _decide(self, decide: Decide, who: int, choice: Choice, seed: int, effort_ms: int) -> int:
@@ -340,9 +345,10 @@ class Sets:
                 *(
                     Node(
                         codes[each.position.participant], money.currency_of(each.position.currency).code,
-                        each.position.account, each.minor,
+                        each.position.account, each.minor, each.floor_minor, each.position.line, each.line_minor,
+                        not each.can_pay, cap,
                     )
-                    for each in funds
+                    for each, cap in zip(funds, weighed.caps, strict=True)
                 ),
                 *(Node(each.name, code_of(each.currency), 0, each.limit) for each in weighed.bounds),
             ],

@@ -25,35 +25,45 @@ def verify(
 ) -> dict[str, Any]:
     """Check a booked set, and return the header of its certificate.
 
-    `payments`, `records`: of the set as stored. Checked are: the certificate itself, with its bound; positions at its
-    frame; the chosen rows are the payments of the set; and the movements of its SETTLE are the records, in order.
-    Raises IntegrityError for the first difference.
+    `payments`, `records`: of the set as stored. Checked are: the certificate itself, with its bound; positions and
+    lines at its frame; the chosen rows are the payments of the set; and the movements of its SETTLE are the records, in
+    order. Raises IntegrityError for the first difference.
     """
     header = certificate.check(made)
     name = f"the set {ids.format(found.id)}"
     require(header["batch"] == found.batch and header["frame"] == found.frame, f"{name} has another certificate")
-    _check_positions(state, header, name)
+    _check_positions(state, header, positions, name)
     _check_chosen(header, made, payments, positions, name)
     _check_movements(state, found, records, name)
     return header
 
 
-def _check_positions(state: LedgerState, header: Mapping[str, Any], name: str) -> None:
-    """Require that each position had what the certificate says after its frame."""
+def _check_positions(state: LedgerState, header: Mapping[str, Any], positions: Sequence[Position], name: str) -> None:
+    """Require that each position and its line had what the certificate says after its frame.
+
+    The state has the floors and blocks of now alone: `journal_verification` compares those of that frame.
+    """
     movements = state.movements.view(np.ndarray)
     end = int(np.searchsorted(movements["place"], np.uint64(header["frame"] + 1 << PLACE_INDEX_BITS)))
-    before = movements[:end]
+    before, lines = movements[:end], {each.account: each.line for each in positions}
     for node in header["nodes"]:
-        account = int(node["account"], 16)
+        account, line = int(node["account"], 16), int(node["line"], 16)
         if not account:
             continue  # a limit
-        row = state.row(account)
-        mine = np.flatnonzero((before["debit_row"] == row) | (before["credit_row"] == row))
-        balance = 0
-        if mine.size:
-            last = before[mine[-1]]
-            balance = int(last["debit_balance"] if int(last["debit_row"]) == row else last["credit_balance"])
-        require(balance == node["position"], f"{name}: {node['name']} had {balance} then, not {node['position']}")
+        had = _balance(before, state.row(account))
+        require(had == node["position"], f"{name}: {node['name']} had {had} then, not {node['position']}")
+        require(line == lines.get(account), f"{name}: {node['name']} has another line than its certificate says")
+        left = _balance(before, state.row(line))  # of which nothing can be drawn while its debits are blocked
+        require(node["credit"] in (0, left), f"{name}: {node['name']} had {left} on its line, not {node['credit']}")
+
+
+def _balance(before: Array, row: int) -> int:
+    """Return the balance of an account after the last of these movements."""
+    mine = np.flatnonzero((before["debit_row"] == row) | (before["credit_row"] == row))
+    if not mine.size:
+        return 0
+    last = before[mine[-1]]
+    return int(last["debit_balance"] if int(last["debit_row"]) == row else last["credit_balance"])
 
 
 def _check_chosen(
