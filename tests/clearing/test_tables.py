@@ -16,6 +16,7 @@ from tests.clearing.world import EAST_BANK, NORTH_BANK, Sent, place
 from tests.database.places import opened
 
 from sycee.clearing import inbox, tables
+from sycee.clearing.waiting import waiting
 from sycee.database.migrations import upgrade
 
 _ALL_ROWS: Final = re.compile(r"SCAN (clearing_(payments|messages|deliveries|permits|members|inbox)|[a-z])")
@@ -60,6 +61,25 @@ def test_payments_of_a_participant_are_found_by_indexes(tmp_path: Path) -> None:
         with engine.connect() as connection:
             plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}"))
     assert ("clearing_payments_sender" in plan, "clearing_payments_receiver" in plan) == (True, True), plan
+
+
+def test_an_arriving_payment_reads_the_queues_of_its_pair_alone(tmp_path: Path) -> None:
+    plan = []
+
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT p."):
+            plan.extend(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    with opened(tmp_path / "bank.db") as engine:
+        upgrade(engine, tables.SCHEMA)
+        with engine.connect() as connection:
+            sqlalchemy.event.listen(engine, "before_cursor_execute", explain)
+            waiting(connection, tables.QUEUED, 5, pair=(NORTH_BANK, EAST_BANK), since_ns=3)
+    index = "SEARCH clearing_payments USING INDEX clearing_payments_between"
+    assert [step for step in plan if step.startswith("SEARCH")] == [
+        "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)", f"{index} (sender=? AND receiver=?)", f"{index} (sender=?)",
+        "SEARCH clearing_payments USING INDEX clearing_payments_backs (receiver=?)",
+    ]  # fmt: skip
 
 
 def test_no_step_of_a_payment_reads_all_payments(tmp_path: Path) -> None:
