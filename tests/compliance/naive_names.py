@@ -49,6 +49,13 @@ def similar(of_name: names.Words, of_row: names.Words) -> bool:
     both_long = names.is_long(whole) and names.is_long(wanted) and len(own) != len(row)
     return (
         any(names.joined(own[start : start + span]) == wanted for span in spans for start in range(len(own)))
+        or any(
+            wanted.isalpha()
+            and len(wanted) >= 5
+            and each != wanted
+            and (each.startswith(wanted) or each.endswith(wanted))
+            for each in own
+        )
         or whole in [part for part in parts if len(part) > 2 or not part.isascii()]
         or () != names.unordered(of_name) == names.unordered(of_row)
         or (both_long and errors(whole, wanted) <= 1)
@@ -61,7 +68,7 @@ def called(name: str, of_row: Iterable[str]) -> Truth:
     found: list[Truth] = [False]
     for each in of_row:
         found.append(names.are_equal(name, each))
-        for own in (names.words(name), *names.readings(name)):
+        for own in (names.words(name), *names.readings(name), *names.without_numbers_attached(name)):
             for wanted in (names.words(each), *names.readings(each)):
                 if not names.code(each) and similar(own, wanted):
                     found.append(None)

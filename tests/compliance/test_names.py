@@ -83,6 +83,10 @@ def test_these_names_are_equal(name: str, same: str) -> None:
         ("Weir", "Lock"),
         ("ABC", "ABD"),
         ("Weir 2020", "Weir 2021"),
+        ("Weir2020", "Weir2021"),
+        ("W31r", "Lock"),
+        ("Locksmith", "Lock"),  # a name of four letters within a word
+        ("Resluiced", "Sluice"),
         ("lei:00WEIR", "lei:00WEIS"),
         ("register:12345", "register:12346"),
         ("江", "河"),
@@ -118,6 +122,11 @@ def test_these_names_do_not_match(name: str, other: str) -> None:
         ("長江", "Changjiang", names.READS),
         ("Chang Jiang Zhang Ben", "长江账本", names.SPELLED),
         ("Плотина", "Plotina", names.READS),
+        ("Weir Works2", "Weir Works", names.READS),
+        ("Weirworks2012 Labs", "Weir Works", names.CONTAINS),
+        ("24Weir Works", "Weir Works", names.READS),
+        ("WeirWorksCloud", "Weir Works", names.CONTAINS),
+        ("MYSLUICE of Ghent", "Sluice", names.CONTAINS),
     ],
 )
 def test_these_names_are_similar(name: str, listed: str, expected: str) -> None:
@@ -265,9 +274,20 @@ def symbols(random: Random, name: str) -> str:
     )
 
 
+def numbered(random: Random, name: str) -> str:
+    return f"{name}{random.choice((2, 365, 2012))}{random.choice(('', ' Labs'))}"
+
+
+def attached(random: Random, name: str) -> str:
+    """Return a name with a word attached, if it has five letters and nothing else."""
+    if len(name) < 5 or not (name.isascii() and name.isalpha()):
+        return name
+    return random.choice((f"{name}Cloud", f"My{name}"))
+
+
 Way = Callable[[Random, str], str]
 NORMALISED: tuple[Way, ...] = (homoglyph, symbols, spaced, cased, accented, wide, punctuated, invisible, legal)
-SIMILAR: tuple[Way, ...] = (reordered, extended, mistyped)
+SIMILAR: tuple[Way, ...] = (reordered, extended, mistyped, numbered, attached)
 
 
 def variants(random: Random, name: str) -> list[str]:

@@ -34,6 +34,7 @@ NAMES_CACHED_MAX: Final = 100_000  # the last names that were normalised
 LOOKUPS_CACHED_MAX: Final = 20_000  # the last names that were looked up in one index
 TYPED_LETTERS_MIN: Final = 5  # a shorter word distinguishes names, unless other words are equal
 LONG_LETTERS_MIN: Final = 9  # a word of this length may have two typing errors, a shorter one has one
+ATTACHED_LETTERS_MIN: Final = 5  # of a name that begins or ends a longer word
 PART_LETTERS_MIN: Final = 3  # of the first words of a name that stand for the whole
 
 SPELLED: Final = "is spelled nearly as"
@@ -46,6 +47,8 @@ READS: Final = "reads like"
 # Characters that are written without blanks: ideographs and kana. Each counts as a word.
 _UNSPACED: Final = "\u3005\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _WORD: Final = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_RUN: Final = re.compile(r"[^\W\d_]+|\d+")
+_NUMBERED: Final = re.compile(r"[^\W\d_]{2}\d|\d[^\W\d_]{2}")
 _APOSTROPHES: Final = dict.fromkeys(map(ord, "'`\u2018\u2019\u02bc\u2032"))
 _BLANK_LETTERS: Final = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"))  # letters without a shape
 _CODE: Final = re.compile(r"\s*([A-Za-z][\w .-]{0,30}?)\s*:\s*([A-Za-z0-9][A-Za-z0-9 ./-]*)\s*")
@@ -108,6 +111,14 @@ def readings(name: str) -> tuple[Words, ...]:
     heard = [_ALPHANUMERIC.sub("", anyascii(each).casefold()) for each in plain]
     found = (_without_legal_form(_split(name.upper())), tuple([each for each in heard if each]))
     return tuple(dict.fromkeys(each for each in found if each != words(name)))
+
+
+def without_numbers_attached(name: str) -> tuple[Words, ...]:
+    """Return the words of a name with a blank between letters and digits; nothing without two letters beside one."""
+    own = words(name)
+    if not any(map(_NUMBERED.search, own)):
+        return ()
+    return (_without_legal_form(tuple([run for each in own for run in _RUN.findall(each)])),)
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)
@@ -253,7 +264,7 @@ class NameIndex:
         own = words(name)
         for how, entry in self._similar(own):
             found.setdefault(entry.key, Match(entry.name, how))
-        for reading in readings(name):
+        for reading in (*readings(name), *without_numbers_attached(name)):
             for _, entry in self._similar(reading):
                 found.setdefault(entry.key, Match(entry.name, READS))
         return found
@@ -281,6 +292,11 @@ class NameIndex:
                 if len(run) > self._letters_max:
                     break
                 yield from ((CONTAINS, each) for each in self._whole.get(run, ()))
+        for word in seen:
+            for size in range(ATTACHED_LETTERS_MIN, len(word)):
+                for part in (word[:size], word[-size:]):
+                    if part.isalpha():
+                        yield from ((CONTAINS, each) for each in self._whole.get(part, ()))
         yield from ((CONTAINS_NEARLY, each) for each in typed)
         yield from ((PART, each) for each in self._parts.get(whole, ()))
 
