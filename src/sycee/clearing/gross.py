@@ -159,9 +159,7 @@ def write_notes(records: Array, uetrs: Array) -> None:
     records["note_high"], records["note_low"] = halves[:, 0], halves[:, 1]
 
 
-def _covered(
-    legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, earmarks: Earmarks, among: Array
-) -> Array:  # fmt: skip
+def _covered(legs: Legs, found: Waiting, nodes: Nodes, rules: Rules, earmarks: Earmarks, among: Array) -> Array:
     """Return the rows of payments that can be booked one after another, in that order: those in the rows `among`."""
     left = _Left(nodes, rules, earmarks)
     firsts = np.searchsorted(legs.payments, np.arange(found.size + 1)).tolist()

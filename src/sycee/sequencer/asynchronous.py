@@ -191,7 +191,7 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
             return super()._submit_plain(kind, id, debit, credit, amount)
         if type(amount) is not int:
             amount = self._minor(debit, amount)
-        # If nobody knows the id yet, all payments of one iteration of the loop get their ids together.
+        # Ids that the caller did not choose are made together, for all payments of one iteration of the loop.
         needs_id = id is None and not ids.are_derived()
         record = single_record.of(kind, 0 if needs_id else self._id(id), debit, credit, amount)
         return self._submitter.submit_single(record, needs_id=needs_id)
