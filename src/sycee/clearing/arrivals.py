@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import sqlalchemy
 
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
+from sycee.clearing.payments import Payments
 from sycee.clearing.sets import SETTLE, Choice, Sets, Weighed
-from sycee.clearing.tables import PAYMENTS, QUEUED
+from sycee.clearing.tables import QUEUED
 from sycee.core.errors import BusyError
 from sycee.core.extras import extra
-from sycee.database.stores import Stores
-from sycee.database.transactions import reading
 from sycee.identity.people import People
 from sycee.sequencer.signer import Signer
 
-_PART: Final = 500  # values of one condition
 _PARTICIPANT_BITS: Final = 32
 
 
@@ -43,8 +40,8 @@ class Offset:
 class Arrivals:
     """Settles payments between the rounds of one house."""
 
-    def __init__(self, stores: Stores, people: People, register: Register, gross: Gross, sets: Sets) -> None:
-        self._stores, self._people, self._register, self._gross, self._sets = stores, people, register, gross, sets
+    def __init__(self, people: People, register: Register, payments: Payments, gross: Gross, sets: Sets) -> None:
+        self._people, self._register, self._payments, self._gross, self._sets = people, register, payments, gross, sets
 
     def settle(self, numbers: Sequence[int], *, signers: Sequence[Signer], who: int) -> Offset:
         """Settle payments that arrived, by their numbers, as far as they are queued. The house signs.
@@ -95,14 +92,9 @@ class Arrivals:
 
     def _pairs_of(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
         """Return the pairs of participants of those payments that are queued, each once, in order of arrival."""
-        sides = sqlalchemy.select(PAYMENTS.c.sender, PAYMENTS.c.receiver).where(PAYMENTS.c.state == QUEUED)
-        found: dict[tuple[int, int], None] = {}
-        with reading(self._stores.engine) as connection:
-            for at in range(0, len(numbers), _PART):
-                part = PAYMENTS.c.number.in_(numbers[at : at + _PART])
-                for row in connection.execute(sides.where(part).order_by(PAYMENTS.c.number)):
-                    found[min(row), max(row)] = None
-        return list(found)
+        found = sorted(self._payments.of_numbers(numbers).items())
+        sides = [sorted((each.sender, each.receiver)) for _, each in found if each.state == QUEUED]
+        return list(dict.fromkeys((low, high) for low, high in sides))
 
 
 def _opposite(weighed: Weighed) -> Iterator[tuple[tuple[int, int], np.ndarray]]:

@@ -63,7 +63,7 @@ class Clearing:
         self.rates = Rates(stores, registry)
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, self.rates, folder)
-        self.arrivals = Arrivals(stores, people, self.register, self.gross, self.sets)
+        self.arrivals = Arrivals(people, self.register, self.payments, self.gross, self.sets)
         self.house_days = HouseDays(
             stores, people, self.register, self.positions, self.payments, self.gross, self.sets, self.pay_outs
         )
