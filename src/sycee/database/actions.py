@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy.engine import Connection
 
@@ -51,6 +51,18 @@ class Action(Protocol):
         """Undo the writes of the draft's `before`: no record was, or will be, accepted. At a restore also after
         `done`.
         """
+        ...
+
+
+@runtime_checkable
+class RebuildingAction(Action, Protocol):
+    """An action whose records follow from files and rows that stay: the database has only their digest.
+
+    For steps of millions of records, which would otherwise be on the disk twice.
+    """
+
+    def records(self, payload: Mapping[str, Any]) -> Array:
+        """Make the records of an intent again: (n,) layout.OPERATION. Raises IntegrityError if the files changed."""
         ...
 
 

@@ -22,12 +22,12 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.canonical_json import canonical
 from sycee.core.clock import Clock, read_ns
-from sycee.core.errors import IntegrityError, UsageError
+from sycee.core.errors import IntegrityError, SyceeError, UsageError
 from sycee.core.limits import FRAME_RECORDS_MAX, I64_MAX, PLACE_INDEX_BITS
 from sycee.core.records import layout
 from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
-from sycee.database.actions import Actions, Draft, Intent, IntentOutcome
+from sycee.database.actions import Actions, Draft, Intent, IntentOutcome, RebuildingAction
 from sycee.database.tables import DONE, INTENT_RECORDS, INTENTS, LAPSED, PENDING
 from sycee.database.transactions import reading, write
 from sycee.ledger import queries
@@ -119,7 +119,7 @@ class Intents:
                 if row is None:
                     if draft.before is not None:
                         draft.before(connection)
-                    _insert(connection, intent, now_ns)
+                    self._insert(connection, intent, now_ns)
             return found
 
         found = write(self._engine, store)
@@ -129,7 +129,7 @@ class Intents:
                 stored.append(intent)
             else:
                 _check_action(row, intent.action)
-                stored.append(replace(_intent(row), parts=draft.parts) if row.state == PENDING else _stored(row))
+                stored.append(replace(self._intent(row), parts=draft.parts) if row.state == PENDING else _stored(row))
         finished = {each.intent: each for each in self._finish([each for each in stored if isinstance(each, Intent)])}
         outcomes = []
         for each in stored:
@@ -154,7 +154,7 @@ class Intents:
             with reading(self._engine) as connection:
                 row = _row(connection, id)
             if row is not None and row.state == PENDING:
-                states += [outcome.state for outcome in self._finish([_intent(row)])]
+                states += [outcome.state for outcome in self._finish([self._intent(row)])]
         return Resumed(states.count(DONE), states.count(LAPSED))
 
     def renew(
@@ -173,7 +173,7 @@ class Intents:
                 f"intent {ids.format(id)} {'does not exist' if row is None else f'is {row.state}'}",
                 hint="only a lapsed intent can be renewed",
             )
-        intent = _intent(row)
+        intent = self._intent(row)
         signed = self._signed(intent.records, envelopes, signers, parts)
         intent = replace(intent, envelopes=signed, valid_until_ns=_valid_until(signed), parts=parts)
 
@@ -214,7 +214,7 @@ class Intents:
         if row is None:
             return None
         _check_action(row, action)
-        outcome = self._finish([_intent(row)])[0] if row.state == PENDING else _stored(row).outcome
+        outcome = self._finish([self._intent(row)])[0] if row.state == PENDING else _stored(row).outcome
         _check_content(outcome)
         return outcome
 
@@ -276,7 +276,12 @@ class Intents:
                 yield f"intent {ids.format(id)} of {row.action} has no outcome: open the bank again to finish it"
                 continue
             expected = [each if each.binds else None for each in _stored(row).results]
-            if _bound(state, _intent(row).records) != expected:
+            try:
+                found = _bound(state, self._intent(row).records)
+            except SyceeError as error:  # its files were changed or moved away
+                yield f"intent {ids.format(id)} of {row.action} cannot be compared: {error.message}"
+                continue
+            if found != expected:
                 yield f"intent {ids.format(id)} of {row.action} has other results in the ledger than in the database"
 
     # --- before the transaction ---
@@ -314,6 +319,42 @@ class Intents:
             made = np.zeros(0, ENVELOPE)
         prepare(records, made)  # raises for records that fit no frame, before anything is stored
         return made
+
+    # --- rows ---
+
+    def _insert(self, connection: Connection, intent: Intent, now_ns: int) -> None:
+        records = intent.records.tobytes()
+        connection.execute(
+            INTENTS.insert().values(
+                id=intent.id,
+                action=intent.action,
+                state=PENDING,
+                payload=canonical(intent.payload).decode(),
+                size=intent.records.size,
+                digest=_digest(records),
+                valid_until_ns=intent.valid_until_ns,
+                who=intent.who,
+                made_ns=now_ns,
+                reason="",
+            )
+        )
+        kept = b"" if isinstance(self._actions.get(intent.action), RebuildingAction) else records
+        signed = intent.envelopes.tobytes()
+        connection.execute(INTENT_RECORDS.insert().values(id=intent.id, records=kept, envelopes=signed))
+
+    def _intent(self, row: Row[Any]) -> Intent:
+        """Return a stored intent with its records. Raises IntegrityError if they are not the ones that were signed."""
+        records, payload = bytes(row.records or b""), json.loads(row.payload)
+        if not records and isinstance(action := self._actions.get(row.action), RebuildingAction):
+            records = action.records(payload).tobytes()
+        if len(records) != row.size * layout.OPERATION.itemsize or _digest(records) != row.digest:
+            raise IntegrityError(
+                f"the records of intent {ids.format(row.id)} were changed since it was stored",
+                hint="restore the database from a backup; nothing was submitted",
+            )
+        envelopes = np.frombuffer(bytes(row.envelopes or b""), ENVELOPE).copy()
+        operations = np.frombuffer(records, layout.OPERATION).copy()
+        return Intent(row.id, row.action, payload, operations, envelopes, row.valid_until_ns, row.who)
 
     # --- ledger, then SQL ---
 
@@ -466,39 +507,6 @@ def _row(connection: Connection, id: int) -> Row[Any] | None:
     columns = (INTENTS, INTENT_RECORDS.c.records, INTENT_RECORDS.c.envelopes)
     joined = sqlalchemy.select(*columns).outerjoin(INTENT_RECORDS, INTENT_RECORDS.c.id == INTENTS.c.id)
     return connection.execute(joined.where(INTENTS.c.id == id)).one_or_none()
-
-
-def _insert(connection: Connection, intent: Intent, now_ns: int) -> None:
-    records = intent.records.tobytes()
-    connection.execute(
-        INTENTS.insert().values(
-            id=intent.id,
-            action=intent.action,
-            state=PENDING,
-            payload=canonical(intent.payload).decode(),
-            size=intent.records.size,
-            digest=_digest(records),
-            valid_until_ns=intent.valid_until_ns,
-            who=intent.who,
-            made_ns=now_ns,
-            reason="",
-        )
-    )
-    signed = intent.envelopes.tobytes()
-    connection.execute(INTENT_RECORDS.insert().values(id=intent.id, records=records, envelopes=signed))
-
-
-def _intent(row: Row[Any]) -> Intent:
-    """Return a stored intent with its records. Raises IntegrityError if they are not the ones that were stored."""
-    records = bytes(row.records or b"")
-    if len(records) != row.size * layout.OPERATION.itemsize or _digest(records) != row.digest:
-        raise IntegrityError(
-            f"the records of intent {ids.format(row.id)} were changed since it was stored",
-            hint="restore the database from a backup; nothing was submitted",
-        )
-    envelopes = np.frombuffer(bytes(row.envelopes or b""), ENVELOPE).copy()
-    operations = np.frombuffer(records, layout.OPERATION).copy()
-    return Intent(row.id, row.action, json.loads(row.payload), operations, envelopes, row.valid_until_ns, row.who)
 
 
 def _stored(row: Row[Any]) -> StoredIntent:

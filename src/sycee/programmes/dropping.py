@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,13 +22,13 @@ from sycee.core.limits import MEMBERS_PER_RECORD_MAX
 from sycee.core.records import operations, parts
 from sycee.core.result_codes import Result
 from sycee.core.words import quantity
-from sycee.database.actions import Draft, Intent, IntentOutcome
+from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
 from sycee.database.intents import DRAFTS_MAX, INTENT_RECORDS_MAX
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.tables import INTENTS, LAPSED, PENDING
 from sycee.identity.duties import Duty
-from sycee.programmes import records, states
+from sycee.programmes import draw_files, records, states
 from sycee.programmes.allotment import Allotment, Share, drops_of, list_shares, minor_of, shares_of
 from sycee.programmes.definition import RANDOM_SPLIT
 from sycee.programmes.purse_sums import purse_sums
@@ -54,6 +54,7 @@ WIDEN: Final = "programme.widen"
 EXPIRE_JOB: Final = "programmes.expire"
 SITUATION_JOB: Final = "programmes.situation"
 _HOUR_NS: Final = 3_600 * 10**9
+BRING_BACK: Final = "bring the published files back from a copy"
 COHORTS_CACHED: Final = 4  # sorted members in memory: 24 bytes each
 
 Progress = Callable[[int, int], None]
@@ -86,25 +87,25 @@ class Dropping(Terms):
             return current
         programme.require_running()
         states.require_change(current.title, current.state, states.ALLOTTED)
-        allotment = self._approved(programme, current)
-        payload, size = payload_of(current), int(allotment.members.size)
+        members, payload = self.members_of(name, occurrence), payload_of(current)
         with self._stores.ledger.sequencer.reading() as state:
-            filled = int(state.tables.programmes["filled"][_number(current)])
-        numbered = self.ids_of(current).many("members", operations.add_members_records(size))
-        starts = range(0, numbered.size, INTENT_RECORDS_MAX)
+            filled = int(state.tables.programmes["filled"][members.programme])
+        starts = range(0, members.record_ids.size, INTENT_RECORDS_MAX)
         intents = self.ids_of(current).many("members intent", len(starts))
         for start, intent in zip(starts, intents, strict=True):
-            done = min((start + INTENT_RECORDS_MAX) * MEMBERS_PER_RECORD_MAX, size)
+            end = min(start + INTENT_RECORDS_MAX, members.record_ids.size)
+            done = min(end * MEMBERS_PER_RECORD_MAX, members.ids.size)
             if done <= filled:  # the ledger has these members: their intent was done
                 continue
-            made, id = _member_records(current, allotment, numbered, start), ids.to_int(intent)
-            if start * MEMBERS_PER_RECORD_MAX < filled:  # some parts of an intent were done: another has the others
-                made = made[made["first"] >= filled]
+            first, id = filled // MEMBERS_PER_RECORD_MAX, ids.to_int(intent)
+            if start < first:  # some parts of an intent were done: another has the others
                 id = self.ids_of(current).one(f"members intent {start} from {filled}")
-            draft = Draft(ALLOT, made, payload, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
+            first = max(start, first)
+            made, content = members.records(first, end), {**payload, "first": first, "end": end}
+            draft = Draft(ALLOT, made, content, who=who, signers=signers, id=id, parts=parts.sizes_of(made))
             self._perform([draft], "the cohort was not added")
             if progress is not None:
-                progress(done, size)
+                progress(done, members.ids.size)
         seal = self.seal_record(current)
         id = self.ids_of(current).one("seal intent", attempt=current.attempt)
         sealing = {**payload, "seal": ids.format(ids.of_record(seal[0], "id"))}
@@ -260,6 +261,16 @@ class Dropping(Terms):
             )
         return self._change(current, states.CLOSED, {})
 
+    def members_of(self, name: str, occurrence: int) -> records.Members:
+        """Return the members of a cohort whose terms are signed, from the published files.
+
+        Raises IntegrityError if the files lead to another cohort than the signed one.
+        """
+        programme, current = self._programme_and_occurrence(name, occurrence)
+        allotment = self._approved(programme, current)
+        count = operations.add_members_records(int(allotment.members.size))
+        return records.Members(_number(current), allotment.members, self.ids_of(current).many("members", count))
+
     # --- records: the same for a dry run ---
 
     def seal_record(self, occurrence: Occurrence) -> Array:
@@ -297,7 +308,10 @@ class Dropping(Terms):
 
     def _approved(self, programme: StoredProgramme, occurrence: Occurrence) -> Allotment:
         """Return the cohort. Raises IntegrityError if the files lead to another one than two officers signed."""
-        allotment = self._cohort(programme, occurrence)
+        try:
+            allotment = self._cohort(programme, occurrence)
+        except UsageError as error:  # the terms are signed, so there was a draw
+            raise IntegrityError(f"{occurrence.title} has no {draw_files.WINNERS} any more", hint=BRING_BACK) from error
         if allotment.digest.hex() != occurrence.cohort:
             raise _another_cohort(occurrence)
         return allotment
@@ -402,6 +416,22 @@ class Dropping(Terms):
 
     def _expire_job(self, run: Run) -> None:
         self.expire(run.payload["programme"], run.payload["occurrence"])
+
+
+class AllotAction(LedgerOnly):
+    """Members are added. Their records follow from the published files, which the terms fix by a digest."""
+
+    def __init__(self, programmes: Dropping) -> None:
+        super().__init__(ALLOT)
+        self._programmes = programmes
+        self._latest: tuple[tuple[str, int], records.Members] | None = None  # a cohort has hundreds of such intents
+
+    def records(self, payload: Mapping[str, Any]) -> Array:
+        """See RebuildingAction."""
+        place, latest = (payload["programme"], payload["occurrence"]), self._latest
+        if latest is None or latest[0] != place:
+            latest = self._latest = place, self._programmes.members_of(*place)
+        return latest[1].records(payload["first"], payload["end"])
 
 
 class StepAction:
@@ -541,19 +571,10 @@ def require_no_drop_of(connection: Connection, funder: int) -> None:
             raise BusyError(f"{programme} is being dropped from the same funder", hint="repeat the call after it")
 
 
-def _member_records(occurrence: Occurrence, allotment: Allotment, numbered: Array, start: int) -> Array:
-    """Return the records of one intent that add members, from record `start` on. `numbered`: ids of all records."""
-    chosen, first = slice(start, start + INTENT_RECORDS_MAX), start * MEMBERS_PER_RECORD_MAX
-    members = allotment.members[first : first + INTENT_RECORDS_MAX * MEMBERS_PER_RECORD_MAX]
-    made = operations.add_members(numbered[chosen], programme=_number(occurrence), members=members)
-    made["first"] += np.uint32(first)
-    return made
-
-
 def _another_cohort(occurrence: Occurrence) -> IntegrityError:
     return IntegrityError(
         f"the files of {occurrence.title} lead to another cohort than the signed one, {occurrence.cohort}",
-        hint="bring the published files back from a copy",
+        hint=BRING_BACK,
     )
 
 

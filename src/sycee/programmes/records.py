@@ -11,6 +11,7 @@ import numpy as np
 from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
+from sycee.core.limits import MEMBERS_PER_RECORD_MAX
 from sycee.core.records import operations, parts
 from sycee.core.records.layout import RuleFlag
 from sycee.ledger.state import LedgerState
@@ -120,6 +121,23 @@ def terms(
             ),
         ]
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Members:
+    """The members of a signed cohort: (m,) ID, and the ids of the records that add them. `programme`: its number."""
+
+    programme: int
+    ids: Array
+    record_ids: Array
+
+    def records(self, first: int, end: int) -> Array:
+        """Return the records from `first` until before `end`: (n,) layout.OPERATION."""
+        place = first * MEMBERS_PER_RECORD_MAX
+        chosen = self.ids[place : end * MEMBERS_PER_RECORD_MAX]
+        made = operations.add_members(self.record_ids[first:end], programme=self.programme, members=chosen)
+        made["first"] += np.uint32(place)
+        return made
 
 
 def drops(operation_ids: Array, number: int, shares: Sequence[Share], seal: int) -> Array:

@@ -29,7 +29,7 @@ from sycee.identity.tables import OPEN, PROPOSALS, SUBMITTED
 from sycee.ledger.state import LedgerState
 from sycee.programmes import states
 from sycee.programmes.allotment import Allotment, minor_of, planned_shares
-from sycee.programmes.dropping import ALLOT, CLAIM, EXPIRE_JOB, DropAction, ExpireAction, SealAction, zone_rows
+from sycee.programmes.dropping import CLAIM, EXPIRE_JOB, AllotAction, DropAction, ExpireAction, SealAction, zone_rows
 from sycee.programmes.dry_run import DryRun, Plan, dry_run
 from sycee.programmes.purse_sums import purse_sums
 from sycee.programmes.repeating import BEGIN_JOB, begin_job
@@ -61,7 +61,7 @@ class Programmes(Widening):
         super().__init__(stores, *parts, **named)
         stores.actions.register(
             TermsAction(stores),
-            LedgerOnly(ALLOT),
+            AllotAction(self),
             SealAction(stores),
             DropAction(stores),
             WidenAction(stores),
