@@ -66,7 +66,7 @@ def test_there_are_options_with_numbers() -> None:
 def test_a_number_by_its_place_is_refused_alike(sycee: Any) -> None:
     result = sycee("drop", "exclude", "bank", "spring-2027", "seven", "--reason", "staff")
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith('error: a value without a name must be an integer; got "seven"\n')
+    assert result.err.startswith('error: ENTRY must be an integer; got "seven"\n')
 
 
 @pytest.mark.parametrize(

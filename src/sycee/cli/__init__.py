@@ -18,7 +18,7 @@ from typing import Final
 from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 from sycee.cli import terminal, usage_errors
-from sycee.cli.parameters import convert
+from sycee.cli.parameters import UnfitValue, convert
 from sycee.cli.terminal import console
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.terminal_text import printable
@@ -176,6 +176,8 @@ def _run(tokens: list[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
+    except UnfitValue as error:
+        return _report(UsageError(error.sentence(), hint=error.hint))
     except CycloptsError as error:
         return _report(UsageError(_one_line(error, tokens), hint=_usage_hint(tokens)))
     except SyceeError as error:

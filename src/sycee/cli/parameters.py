@@ -20,6 +20,19 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
+class UnfitValue(cyclopts.CoercionError):
+    """A word of the command line that its parameter does not accept. `problem` begins after the parameter's name."""
+
+    def __init__(self, token: Token, problem: str, hint: str) -> None:
+        super().__init__(token=token)
+        self.problem, self.hint = problem, hint
+
+    def sentence(self) -> str:
+        """Return what is wrong, with the name of the parameter: that of the option, or the place in the usage."""
+        assert self.token is not None and self.argument is not None, "raised while an argument is converted"
+        return f"{self.token.keyword or self.argument.name.lstrip('-').upper()} {self.problem}"
+
+
 @dataclass(frozen=True)
 class Between:
     """Validator of an option whose value is a number from `low` to `high`, inclusive."""
@@ -43,15 +56,14 @@ def convert(type_: Any, tokens: Sequence[Token]) -> Any:
     """Convert the words of any parameter of any command.
 
     Unlike cyclopts, refuse an integer with a decimal point or an exponent, which it rounds; the floats nan and inf; and
-    an empty path, which would mean the current folder. Raises UsageError.
+    an empty path, which would mean the current folder. Raises UnfitValue, to which cyclopts adds the parameter.
     """
     expected = (type_, *get_args(type_))
     for token in tokens:
-        name = token.keyword or ("the path of a file or folder" if Path in expected else "a value without a name")
         if int in expected and not _INTEGER.fullmatch(token.value):
-            raise UsageError(f'{name} must be an integer; got "{token.value}"', hint="write digits only, such as 2020")
+            raise UnfitValue(token, f'must be an integer; got "{token.value}"', "write digits only, such as 2020")
         if float in expected and not _NUMBER.fullmatch(token.value):
-            raise UsageError(f'{name} must be a number; got "{token.value}"', hint="write digits, such as 0.01 or 1")
+            raise UnfitValue(token, f'must be a number; got "{token.value}"', "write digits, such as 0.01 or 1")
         if Path in expected and not token.value.strip():
-            raise UsageError(f"{name} is empty", hint="name a file or folder; is a variable of your script empty?")
+            raise UnfitValue(token, "is empty", "name a file or folder; is a variable of your script empty?")
     return cyclopts.convert(type_, tokens)
