@@ -436,7 +436,8 @@ class BulkPayments:
 def _same(stored: File, content: Content) -> File:
     if stored.content != content:
         raise UsageError(
-            f"another file has the id {ids.format(stored.id)}", hint="declare each file under a fresh id of its own"
+            f"another file has the id {ids.format(stored.id)}",
+            hint="declare each file under a fresh id: `sycee bulk pay` makes one once FILE.id is removed",
         )
     return stored
 

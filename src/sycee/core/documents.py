@@ -528,7 +528,7 @@ _SYNTAX_HINTS: Final = (
     ("Expected", "close what was opened: a quote, a bracket or a brace"),
     ("Unclosed array", 'close the list with "]" and put commas between its values'),
     ("Unclosed inline table", 'close the inline table with "}" on the same line'),
-    ("Invalid statement", "write key = value or a [heading]; if the file is not TOML, name one that is: network.toml"),
+    ("Invalid statement", "write key = value or a [heading]; is this the right file? its format is TOML"),
     ("Invalid initial character", "a key is letters, digits, - and _, or any text in double quotes"),
     ("Invalid date or datetime", "a date-time that exists, such as 2020-10-12T18:00:00"),
 )
