@@ -302,6 +302,7 @@ def test_cycles_are_collected_rarely_during_a_command(monkeypatch: pytest.Monkey
         ),
         (("pilot", "luohu", "--seed", "-1"), f"--seed must be from 0 to {2**63 - 1}; got -1\n"),
         (("pilot", "luohu", "--seed", str(2**63)), f"--seed must be from 0 to {2**63 - 1}; got {2**63}\n"),
+        (("bulk", "list", "--server", "x"), "PAYER is missing: sycee bulk list PAYER --server SERVER\n"),
         (("verify",), "error: FOLDER is missing: sycee verify FOLDER\n"),
         (("verify", "a", "b"), 'error: "b" is one argument too many: sycee verify FOLDER\n'),
         (("checkpoint", "create", "x"), "--key is missing: sycee checkpoint create FOLDER --key KEY --signer SIGNER\n"),

@@ -37,6 +37,6 @@ def _usage(error: CycloptsError) -> str:
     for each in error.app.assemble_argument_collection() if error.app else ():
         if each.index is not None:
             words.append(each.name.upper() if each.required else f"[{each.name.upper()}]")
-        elif each.required:
+        elif each.required and each.name.startswith("-"):  # not a group of options, whose name is "*"
             words.append(f"{each.name} {each.name.strip('-').replace('-', '_').upper()}")
     return " ".join(words)
