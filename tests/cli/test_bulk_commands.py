@@ -190,6 +190,9 @@ def test_a_program_pays_a_file_over_a_server(served: Place, keys: Path, said: Sa
     assert said("bulk", "status", found, *login)[1].startswith("open: 2.50 CNY, digest ")
     assert json.loads(said("bulk", "status", found, *login, "--json")[1])["paid_minor"] == 150
     assert said("bulk", "results", found, *login)[1].splitlines()[2].startswith("2,PAYEE_CANNOT_RECEIVE,yes,")
+    csv_of(tmp_path / "wages.csv", (ids.format(town.mia), "1.75"))
+    code, _, err = said("bulk", "pay", ned, file, *login, *north)
+    assert (code, f"{found} is the id of other rows" in err, "once FILE.id is removed" in err) == (2, True, True)
     whole = csv_of(tmp_path / "all.csv", (ids.format(town.mia), "1"))
     code, out, err = said("bulk", "pay", ned, whole, "--all-or-nothing", *login, *north)
     assert (code, out) == (0, "1 of 1 row staged, and none is paid yet\n")

@@ -30,7 +30,7 @@ from sycee.core.arrays import Array
 from sycee.core.clock import RealClock, read_ns
 from sycee.core.errors import BusyError, UsageError
 from sycee.core.records import bulk_rows, operations
-from sycee.core.records.bulk_rows import BATCH_ROWS, Content, Mode, RowCode, Rows
+from sycee.core.records.bulk_rows import BATCH_ROWS, FRESH_ID_HINT, Content, Mode, RowCode, Rows
 from sycee.core.records.envelopes import Envelope, as_array
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
@@ -437,7 +437,7 @@ def _same(stored: File, content: Content) -> File:
     if stored.content != content:
         raise UsageError(
             f"another file has the id {ids.format(stored.id)}",
-            hint="declare each file under a fresh id: `sycee bulk pay` makes one once FILE.id is removed",
+            hint=FRESH_ID_HINT,
         )
     return stored
 

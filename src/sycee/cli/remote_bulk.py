@@ -37,6 +37,7 @@ from sycee.cli.remote_options import (
 )
 from sycee.cli.terminal import note, print_list, show, show_json
 from sycee.core import money
+from sycee.core.errors import UsageError
 from sycee.core.output_files import require_outputs
 from sycee.core.words import quantity
 
@@ -56,7 +57,8 @@ def pay(
     with connected(login) as bank:
         from sycee.client import bulk_files
         from sycee.client.bulk import Payment
-        from sycee.core.records.bulk_rows import Mode
+        from sycee.client.errors import IdConflict
+        from sycee.core.records.bulk_rows import FRESH_ID_HINT, Mode
 
         wallet = bank.do(api.wallet(payer))
         currency = money.currency(wallet.currency)
@@ -67,7 +69,13 @@ def pay(
         mode = Mode.ALL if all_or_nothing else Mode.EACH
         payment = Payment(rows, ids.parse(wallet.wallet), (signer,), mode, number)
         note(f"file {ids.format(number)}: {money.with_code(rows.sum_minor(), currency)}")
-        counts = counted(each.codes for each in bank.bulk(payment))
+        try:
+            counts = counted(each.codes for each in bank.bulk(payment))
+        except IdConflict as error:
+            raise UsageError(
+                f"{ids.format(number)} is the id of other rows",
+                hint=FRESH_ID_HINT,
+            ) from error
     return show_paid(counts, number, staged=all_or_nothing)
 
 

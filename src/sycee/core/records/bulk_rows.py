@@ -27,6 +27,7 @@ BATCH_ROWS: Final = 8_000  # one frame, with space for envelopes
 BATCHES_MAX: Final = 1 << 14  # of one file: the list of their digests is one request of 1 MiB
 ROWS_MAX: Final = BATCHES_MAX * BATCH_ROWS
 ENVELOPES_MAX: Final = 4  # over one batch: a STAGE needs the account's and the operator's
+FRESH_ID_HINT: Final = "declare each file under a fresh id: `sycee bulk pay` makes one once FILE.id is removed"
 
 _ROWS_CONTEXT: Final = "sycee 2026-11-27 bulk: rows of a batch"
 _FILE_CONTEXT: Final = "sycee 2026-11-27 bulk: a file"
