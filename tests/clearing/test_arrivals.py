@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from tests.clearing.test_gateway import transfer
 from tests.clearing.world import (
+    BANKS,
     CNY,
     CODES,
     EAST_BANK,
     HKD,
+    HOUSE_OPERATOR,
     NORTH_BANK,
     SOUTH_BANK,
     Place,
@@ -30,7 +32,8 @@ from sycee.clearing import instructions, precedence
 from sycee.clearing.arrivals import Offset
 from sycee.clearing.payments import Payment
 from sycee.clearing.tables import SETS
-from sycee.core.errors import UsageError
+from sycee.core.errors import Refused, SyceeError, UsageError
+from sycee.identity.people import DutyMissing
 from sycee.iso20022.messages import read
 from tools import clearing_checker
 
@@ -170,21 +173,32 @@ def payment_number(of: Payment) -> int:
     return int(of.uetr.replace("-", ""), 16) >> 80
 
 
+def deliver(town: Place, number: int, sender: int, receiver: int, minor: int = LARGE) -> list[tuple[str, str]]:
+    """Deliver one payment, and return what its answer says."""
+    content = transfer(number, sender=sender, receiver=CODES[receiver], minor=minor)
+    ledger_id = town.bank.stores.ledger.ledger_id
+    signature = instructions.sign(content, message_key(sender), ledger_id=ledger_id, participant=sender)
+    answered = town.bank.clearing.intake("House").take(sender, content, signature, who=town.person(sender))
+    return [(each.uetr, each.status) for each in read(answered.answer).value.payments]
+
+
 def test_a_delivery_is_answered_with_what_settled(town: Place) -> None:
-    bank, ledger_id = town.bank, town.bank.stores.ledger.ledger_id
-    arrived: list[list[int]] = []
+    town.bank.clearing.settle_on_arrival(**town.signing)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert deliver(town, 901, SOUTH_BANK, NORTH_BANK) == [(uetr(901), "PDNG")]
+    for _ in range(2):
+        assert deliver(town, 902, NORTH_BANK, SOUTH_BANK) == [(uetr(902), "ACSC")]
 
-    def settle(numbers: list[int]) -> None:
-        arrived.append(list(numbers))
-        bank.clearing.arrivals.settle(numbers, **town.signing)  # type: ignore[arg-type]
 
-    intake = bank.clearing.intake("House", arrived=settle)
-    answers = []
-    for number, sender, receiver in ((901, SOUTH_BANK, NORTH_BANK), (902, NORTH_BANK, SOUTH_BANK)):
-        content = transfer(number, sender=sender, receiver=CODES[receiver], minor=LARGE)
-        signature = instructions.sign(content, message_key(sender), ledger_id=ledger_id, participant=sender)
-        answers += [intake.take(sender, content, signature, who=town.person(sender)) for _ in range(2)]
-    found = [[(one.uetr, one.status) for one in read(each.answer).value.payments] for each in answers]
-    assert found == [[(uetr(901), "PDNG")]] * 2 + [[(uetr(902), "ACSC")]] * 2
-    first, second = payment(town, 901).number, payment(town, 902).number
-    assert arrived == [[first], [first], [second], [second]]
+def test_a_delivery_is_answered_although_the_house_cannot_settle(town: Place) -> None:
+    """With the key of another institution the ledger refuses; the payment waits until the house signs."""
+    clearing, failures = town.bank.clearing, list[SyceeError]()
+    wrong = town.bank.signers(BANKS[NORTH_BANK])
+    with pytest.raises(DutyMissing):
+        clearing.settle_on_arrival(signers=wrong, who=town.person(NORTH_BANK))
+    clearing.settle_on_arrival(signers=wrong, who=town.person(HOUSE_OPERATOR), failed=failures.append)
+    assert deliver(town, 903, SOUTH_BANK, NORTH_BANK, minor=1_00) == [(uetr(903), "PDNG")]
+    assert [type(each) for each in failures] == [Refused]
+    clearing.settle_on_arrival(**town.signing)  # type: ignore[arg-type]
+    assert deliver(town, 904, SOUTH_BANK, NORTH_BANK, minor=1_00) == [(uetr(904), "ACSC")]
+    assert town.states(903, 904) == ["booked", "booked"]

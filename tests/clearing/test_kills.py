@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -238,7 +238,8 @@ def test_killed_deliveries(server: str, tmp_path: Path) -> None:
 def settle_on_arrival(bank: Bank) -> None:
     """Deliver three payments, each of which the house settles on arrival: alone, not at all, with an opposite one."""
     place = Place(bank)
-    taking = bank.clearing.intake("House", arrived=partial(bank.clearing.arrivals.settle, **place.signing))
+    bank.clearing.settle_on_arrival(**place.signing)
+    taking = bank.clearing.intake("House")
     for number, sender, receiver, minor in (
         (1, NORTH_BANK, SOUTH_BANK, 30_00), (2, SOUTH_BANK, NORTH_BANK, 10**9), (3, NORTH_BANK, SOUTH_BANK, 10**9 + 7),
     ):  # fmt: skip

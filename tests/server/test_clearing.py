@@ -116,6 +116,19 @@ def statuses(answer: bytes) -> list[tuple[str, str, str]]:
     ]
 
 
+def test_a_server_with_the_key_of_the_house_settles_on_arrival(town: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    clearing = town.house.bank.clearing
+    monkeypatch.setattr(clearing, "_arrived", None)  # and back at the end: other tests serve without the key
+    clearing.settle_on_arrival(**town.house.signing, failed=routes.not_settled)  # type: ignore[arg-type]
+    content = transfer(801)
+    first = town.send(content)
+    assert (first.status_code, statuses(first.content)) == (201, [(uetr(801), "ACSC", "")])
+    assert (again := town.send(content)).content == first.content
+    assert again.status_code == 200
+    back = transfer(802, sender=SOUTH_BANK, receiver=CODES[NORTH_BANK])
+    assert statuses(town.send_from_south(back).content) == [(uetr(802), "ACSC", "")]
+
+
 def test_a_message_is_answered_and_a_repetition_gets_the_first_answer(town: Served) -> None:
     content = transfer(1, 2)
     first = town.send(content)

@@ -50,7 +50,7 @@ class Intake:
 
     def __init__(
         self, gateway: Gateway, receiving: Receiving, payments: Payments, requests: MemberMessages, clock: Clock,
-        house: Institution, arrived: Callable[[Sequence[int]], object] | None = None,
+        house: Institution, arrived: Callable[[Sequence[int]], None] | None = None,
     ) -> None:  # fmt: skip
         self._arrived = arrived
         self._gateway, self._receiving, self._payments, self._clock = gateway, receiving, payments, clock

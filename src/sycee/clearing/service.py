@@ -24,10 +24,12 @@ from sycee.clearing.rates import Rates
 from sycee.clearing.receiving import Receiving
 from sycee.clearing.sets import Sets
 from sycee.compliance.enforcement.service import Compliance
+from sycee.core.errors import SyceeError
 from sycee.database.stores import Stores
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
 from sycee.issuance.registry import Registry
+from sycee.sequencer.signer import Signer
 
 if TYPE_CHECKING:
     from sycee.clearing.forwarding import Forwarding
@@ -64,6 +66,7 @@ class Clearing:
         self.gross = Gross(stores, people, self.register, self.positions, self.limits, self.permits)
         self.sets = Sets(stores, people, self.register, self.positions, self.limits, self.permits, self.rates, folder)
         self.arrivals = Arrivals(people, self.register, self.payments, self.gross, self.sets)
+        self._arrived: Callable[[Sequence[int]], None] | None = None
         self.house_days = HouseDays(
             stores, people, self.register, self.positions, self.payments, self.gross, self.sets, self.pay_outs
         )
@@ -74,17 +77,35 @@ class Clearing:
 
         return Gateway(self.register, self.receiving, self.permits, self.payments, self._zone)
 
-    def intake(self, house: str, *, arrived: Callable[[Sequence[int]], object] | None = None) -> Intake:
-        """Return what takes deliveries and answers them. `house`: its name in answers.
+    def settle_on_arrival(
+        self, *, signers: Sequence[Signer], who: int, failed: Callable[[SyceeError], None] | None = None
+    ) -> None:
+        """Settle the payments of each later delivery before it is answered (`arrivals.settle`). The house signs.
 
-        `arrived`: called with the numbers of the payments of each delivery before it is answered, such as to settle
-        them (`arrivals.settle`).
+        Raises the errors of `arrivals.settle` now, for a person without the duty. `failed`: called with an error of a
+        later one, whose payments stay queued; without it the delivery raises the error, and is not answered.
         """
+        self.arrivals.settle([], signers=signers, who=who)
+
+        def settle(numbers: Sequence[int]) -> None:
+            try:
+                self.arrivals.settle(numbers, signers=signers, who=who)
+            except SyceeError as error:
+                if failed is None:
+                    raise
+                failed(error)
+
+        self._arrived = settle
+
+    def intake(self, house: str) -> Intake:
+        """Return what takes deliveries and answers them. `house`: its name in answers."""
         from sycee.clearing.intake import Intake
         from sycee.iso20022.institutions import Institution
 
         named = Institution(name=house)
-        return Intake(self.gateway(), self.receiving, self.payments, self.requests(house), self._clock, named, arrived)
+        return Intake(
+            self.gateway(), self.receiving, self.payments, self.requests(house), self._clock, named, self._arrived
+        )
 
     def requests(self, house: str) -> MemberMessages:
         """Return what answers messages that are no payments. `house`: its name in answers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,8 +28,7 @@ from sycee.core.errors import IntegrityError, UsageError
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
-    from sycee.bank.bank import Bank
-    from sycee.core.keys import SigningKey
+    pass
 
 
 def sign(
@@ -80,16 +78,10 @@ def deliver(
     with open_bank(folder) as bank:
         number, who = operator_number(bank, operator), maker_of(bank, keys)
         finish_messages(bank)
-        arrived = _settling(bank, house) if house else None
-        intake = bank.clearing.intake(house_name(bank), arrived=arrived)
+        if house:
+            bank.clearing.settle_on_arrival(**signing(bank, house))
+        intake = bank.clearing.intake(house_name(bank))
         return deliver_all(messages, lambda content, signature: intake.take(number, content, signature, who=who))
-
-
-def _settling(bank: Bank, house: Sequence[SigningKey]) -> Callable[[Sequence[int]], object]:
-    """Return what settles payments that arrived. A key of another person is refused before a payment is stored."""
-    by = signing(bank, house)
-    bank.clearing.arrivals.settle([], **by)
-    return lambda numbers: bank.clearing.arrivals.settle(numbers, **by)
 
 
 def reports(

@@ -13,7 +13,7 @@ from sycee.bank.bank import Bank
 from sycee.clearing.payments import Payment
 from sycee.clearing.receiving import DELIVER
 from sycee.core import money
-from sycee.core.errors import IntegrityError, NotFound
+from sycee.core.errors import IntegrityError, NotFound, SyceeError
 from sycee.core.limits import I64_MAX
 from sycee.core.timestamps import exact_text
 from sycee.server import paging
@@ -364,6 +364,11 @@ def finish_messages(bank: Bank) -> None:
         _, errors = bank.clearing.intake(_house_name(bank)).finish()
         for error in errors:
             LOGGER.error("messages are not answered", extra={"sycee": {"problem": error.message}})
+
+
+def not_settled(error: SyceeError) -> None:
+    """Log why payments that arrived were not settled: they are queued, and the house's next round decides on them."""
+    LOGGER.error("payments that arrived are queued", extra={"sycee": {"problem": error.message}})
 
 
 def _house_name(bank: Bank) -> str:
