@@ -26,6 +26,7 @@ def test_shops_join_by_commands_and_a_report_is_written(sycee: Any, tmp_path: Pa
     assert "1 shop of operator 2 joined autumn-2026" in sycee("drop", "join", bank, NAME, "2", "--key", north).out
     assert "joined" in sycee("drop", "shops", bank, NAME).out
     assert sycee("drop", "shops", bank, NAME, "--untested", "--json").json() == {"rows": []}  # it has no outlet
+    assert sycee("drop", "shops", bank, NAME, "--untested").err == "there are no untested outlets\n"
     written = sycee("drop", "report", bank, NAME, tmp_path / "report")
     assert (written.code, (tmp_path / "report" / "report.html").exists()) == (0, True), written.err
     assert "has left autumn-2026" in sycee("drop", "leave", bank, NAME, row["wallet"], "--key", north).out

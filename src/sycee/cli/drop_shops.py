@@ -89,7 +89,8 @@ def shops(
             ]
         else:
             rows = [_row(bank, each) for each in bank.shops.list(name)]
-        return print_list("rows", rows, *(rows[0] if rows else ("merchant",)), as_json=json_)
+        called = "untested outlets" if untested else "shops"
+        return print_list("rows", rows, as_json=json_, called=called)
 
 
 def messages(

@@ -57,18 +57,19 @@ def show_json(members: Mapping[str, Any]) -> None:
 
 def print_list(
     name: str, rows: Sequence[Mapping[str, Any]], *headings: str, as_json: bool, keys: Sequence[str] = (),
-    numbers: tuple[str, ...] = (),
+    numbers: tuple[str, ...] = (), called: str = "",
 ) -> int:  # fmt: skip
     """Print rows as a table, or as JSON under a name; return the exit code 0.
 
     `headings`: by default the names of the members. `keys`: the members that the columns show, in order; by default
-    all. None is shown as "-". Without rows, a note on stderr says that there are none.
+    all. None is shown as "-". Without rows, a note on stderr says that there are none; `called`: the rows in this note,
+    if not by the name.
     """
     if as_json:
         show_json({name: list(rows)})
         return 0
     if not rows:
-        note(f"there are no {name.replace('_', ' ')}")
+        note(f"there are no {called or name.replace('_', ' ')}")
         return 0
     headings = headings or tuple(rows[0] if rows else ())
     made = table(*headings, numbers=tuple(each for each in numbers if each in headings))
