@@ -104,7 +104,7 @@ def solve(
     worth = np.bincount(inverse, queue.weights[rest].astype(float), len(kinds))
     scale = float(np.median(queue.amounts[legs[both]])) if len(both) else 1.0
     unit = float(queue.weights[both].mean()) if len(both) else 1.0
-    solver = _model(
+    solver = model(
         matrix(queue, legs[both], ends[both]),
         # A binary column counts payments, a continuous one units of money.
         np.concatenate([queue.amounts[legs[free]] / scale, np.ones(len(kinds))]),
@@ -148,7 +148,7 @@ def solve(
     return Answer(found, shares, value, bound, float(solver.getRunTime()), is_proven, is_stopped)
 
 
-def _model(
+def model(
     columns: tuple[NDArray[np.int32], Indexes, NDArray[np.float64]],
     measure: NDArray[np.float64],
     worth: NDArray[np.float64],
@@ -157,7 +157,11 @@ def _model(
     slack: NDArray[np.float64],
     penalty: float,
 ) -> Any:
-    """Return a solver with the programme. With a penalty each node has a column: the units above its limit."""
+    """Return a solver with a programme of `columns`, from `relaxation.matrix`, and the `slack` of each node.
+
+    `measure` are the units of money of one unit of each column, `worth` its weight, `upper` its maximum. The first
+    `binaries` columns are 0 or 1. With a penalty each node has one more column: the units above its slack.
+    """
     starts, index, value = columns
     value = value * np.repeat(measure, np.diff(starts))
     nodes = len(slack)

@@ -18,8 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sycee.netting import exact, rounding
-from sycee.netting.kernels import PRICE_UNIT
+from sycee.netting import diving, exact, rounding
 from sycee.netting.queue import Chosen, Queue
 from sycee.netting.relaxation import Relaxation
 from sycee.netting.repair import repaired
@@ -38,7 +37,6 @@ HALF: Final = 0.5
 WEAK: Final = 5e-3  # share of the linear programme's bound by which the first level lowers it, if both are weak
 PROVED: Final = 1_000  # payments that are decided whole for a lower bound
 PROOF_SHARE: Final = 0.3  # of the time, which the search for a lower bound may take
-PENALTY: Final = 2.0  # of a unit above a limit, times the dearest price
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,16 @@ def decide(queue: Queue, relaxation: Relaxation, *, gap: float, seconds: float, 
 
     """
     order = np.argsort(-_sizes(queue), kind="stable")
-    best = _rounded(queue, relaxation, seed)  # the result if the deadline passes before the first level
+    # The result if the deadline passes before the levels find a better one.
+    first = diving.dive(queue, relaxation, seconds=max(seconds, LEAST))
+    best = first.chosen
+    if not first.is_near:
+        best = max(best, _rounded(queue, relaxation, seed), key=queue.value)
     chosen = best  # no payment is decided yet: the first level only begins with this set
-    bound, used, low, is_stopped = float(relaxation.bound), 0.0, 0, False
-    ends, penalty = _ends(queue.count), _penalty(queue, relaxation)
+    bound, used, low, is_stopped = float(relaxation.bound), first.seconds, 0, first.is_stopped
+    if used >= seconds:
+        return Levels(best, bound, used, is_stopped=True)
+    ends, penalty = _ends(queue.count), diving.penalty_of(queue, relaxation)
     limit, is_weak = seconds, False
     for number, high in enumerate(ends):
         level = partial(
@@ -145,12 +149,6 @@ def _rounded(queue: Queue, relaxation: Relaxation, seed: int) -> Chosen:
     """Return the better of two feasible sets near the shares of a relaxation."""
     sets = (rounding.round_columns(queue, relaxation, seed=seed), relaxation.shares > HALF)
     return max((repaired(queue, each) for each in sets), key=queue.value)
-
-
-def _penalty(queue: Queue, relaxation: Relaxation) -> float:
-    """Return what a unit above a limit costs: more than settling further payments with it could bring."""
-    dearest = max(float(relaxation.prices.max()) / PRICE_UNIT, 1.0)
-    return PENALTY * dearest * float((queue.weights / queue.amounts[queue.first_legs]).max())
 
 
 def _ends(count: int) -> list[int]:

@@ -24,6 +24,30 @@ def repaired(queue: Queue, chosen: Chosen) -> Chosen:
     two nodes are dropped and taken whose difference is what the one lacks. Where that is impossible too, payments are
     dropped one by one; if that takes too many, the last ones of each node's order are dropped.
     """
+    taken, slack = _passed_on(queue, chosen, exchanges=True)
+    smallest_first = ascending(queue.weights)
+    legs = np.append(queue.first_legs, len(queue.amounts))
+    columns = (legs, queue.senders, queue.receivers, queue.amounts, slack, taken)
+    if kernels.repair(smallest_first, *columns, DROPS_PER_NODE * queue.nodes):
+        fifo.drop_until_feasible(queue, slack, taken)
+    kernels.take_what_fits(smallest_first, *columns)
+    return taken.astype(np.bool_)
+
+
+def mended(queue: Queue, chosen: Chosen) -> Chosen | None:
+    """Return the set changed so that it exceeds no limit, or None if excesses cannot all be passed on.
+
+    Needs some milliseconds for 20,000 payments, and drops nothing without taking nearly as much elsewhere.
+    """
+    taken, slack = _passed_on(queue, chosen, exchanges=False)
+    return None if np.any(slack < 0) else taken.astype(np.bool_)
+
+
+def _passed_on(queue: Queue, chosen: Chosen, *, exchanges: bool) -> tuple[NDArray[np.uint8], Integers]:
+    """Return the set after excesses were passed on, and what each node may still pay out: uint8 [payments] and [nodes].
+
+    With `exchanges`, also by dropping and taking small payments between two nodes.
+    """
     taken = chosen.astype(np.uint8)
     slack = queue.limits - queue.outflows(chosen)
     lone = _single_legs(queue)
@@ -36,16 +60,10 @@ def repaired(queue: Queue, chosen: Chosen) -> Chosen:
         near = smallest[order % len(lone)]
         settles = taken[queue.payments[lone]]
         kernels.mend(starts, near, senders, receivers, amounts, slack, settles)
-        if np.any(slack < 0):
+        if exchanges and np.any(slack < 0):
             _Exchange(senders, receivers, amounts, starts, near, slack, settles).cover_all()
         taken[queue.payments[lone]] = settles
-    smallest_first = ascending(queue.weights)
-    legs = np.append(queue.first_legs, len(queue.amounts))
-    columns = (legs, queue.senders, queue.receivers, queue.amounts, slack, taken)
-    if kernels.repair(smallest_first, *columns, DROPS_PER_NODE * queue.nodes):
-        fifo.drop_until_feasible(queue, slack, taken)
-    kernels.take_what_fits(smallest_first, *columns)
-    return taken.astype(np.bool_)
+    return taken, slack
 
 
 def _single_legs(queue: Queue) -> NDArray[np.int64]:
