@@ -12,12 +12,13 @@ import pytest
 from tests.bank.world import DAY_NS
 from tests.clearing import declared
 from tests.clearing.declared import MIDDLE
-from tests.clearing.test_gateway import deliver, transfer
+from tests.clearing.test_gateway import deliver, signed, transfer
 from tests.clearing.test_inbox import customers
 from tests.clearing.test_member_messages import east_side, north_side, returned, status_rows, take
 from tests.clearing.world import CNY, CODES, EAST_BANK, HKD, NORTH_BANK, SOUTH_BANK, Place, Sent, place, uetr
 
 from sycee.clearing import chains, gateway
+from sycee.core.errors import UsageError
 from sycee.database.events import EventKind, events_after, newest_event
 from sycee.iso20022.credit_transfer_messages import Covered
 from sycee.iso20022.credit_transfers import Agent, Party
@@ -83,6 +84,27 @@ def test_a_message_is_screened_before_it_queues(desk: tuple[Place, Path]) -> Non
     assert digests(place, 11) == tuple(each.digest for each in compliance.screenings(uetr(11)))
     assert place.release()[0] >= 2
     assert place.states(10, 11) == ["booked", "booked"]
+
+
+def test_many_deliveries_are_screened_together(desk: tuple[Place, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that are stored are screened, also before a wrong signature, and where the caller stops."""
+    place, _ = desk
+    monkeypatch.setattr(gateway, "ASKED_MIN", 2)
+    sent = [signed(place, transfer(each, receiver=EAST_CODE)) for each in range(200, 206)]
+    deliver_all = place.bank.clearing.gateway().deliver_all
+    delivered = deliver_all(sent[:4], workers=0)
+    next(delivered)
+    assert place.states(200) == ["valid"]
+    next(delivered)
+    assert place.states(200, 201) == ["queued", "queued"]
+    next(delivered)
+    delivered.close()  # type: ignore[attr-defined]
+    assert place.states(202) == ["queued"]
+    wrong = sent[5]._replace(signature=sent[3].signature)
+    with pytest.raises(UsageError, match="signature"):
+        list(deliver_all([sent[4], wrong], workers=0))
+    assert place.states(204) == ["queued"]
+    place.release()
 
 
 def between(*numbers: int, bic: str = MIDDLE, **named: object) -> bytes:

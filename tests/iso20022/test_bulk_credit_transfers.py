@@ -262,6 +262,8 @@ def test_columns_have_the_rows_in_order() -> None:
     assert table.currency.tolist() == [0, 1, 0]
     assert [table.banks[each] for each in table.sender] == ["BANKAAAA"] * 3
     assert [table.banks[each] for each in table.receiver] == ["BANKBBBBXXX"] * 3
+    assert [table.banks[each] for each in table.debtor] == [each.debtor for each in found.rows]
+    assert [table.banks[each] for each in table.creditor] == [each.creditor for each in found.rows]
     assert table.urgency.tolist() == [2, 0, 2]
     assert set(table.day.tolist()) == {date(2026, 11, 26).toordinal()}
     assert [bytes(each).hex() for each in table.uetr] == [one.uetr.replace("-", "") for one in found.rows]

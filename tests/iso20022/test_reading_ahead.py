@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.iso20022.test_bulk_credit_transfers import HEADER, content, message, transfer
 
-from sycee.iso20022 import reading_ahead
-from sycee.iso20022.bulk_credit_transfers import read_credit_transfers, read_plain
+from sycee.iso20022.bulk_credit_transfers import read_plain
 from sycee.iso20022.institutions import Account
+from sycee.iso20022.message_columns import MessageColumns, columns_if_plain, from_json, to_json
 from sycee.iso20022.reading_ahead import MESSAGES_MIN, STARTS_MAX, ReadingAhead
 
 WAIT_S = 20.0
 
 
 def group(number: int) -> list[bytes]:
-    """Messages of all kinds: with a header, of several transactions, in another form, wrong, and none."""
+    """Plain messages: with a header and without, of one transaction and of several."""
     plain = [content(message(transfer(number * 1_000 + at)), HEADER) for at in range(MESSAGES_MIN)]
     many = message(*(transfer(at, urgency="URGT", not_before="09:00:00") for at in range(1, 4)))
-    parsed = content(message(transfer(7, debtor_account=Account(number="7"))))
-    return [*plain, content(many), parsed, plain[0].replace(b">USD<", b">U<").replace(b"USD", b"USX"), b"no message"]
+    return [*plain, content(many), *plain[:1]]
 
 
 GROUPS = [group(number) for number in range(4)]
+# What columns do not have all of: in another form, wrong, and none.
+OTHERS = [
+    content(message(transfer(7, debtor_account=Account(number="7")))),
+    GROUPS[0][0].replace(b">USD<", b">U<").replace(b"USD", b"USX"),
+    b"no message",
+]
 
 
-def rows(contents: list[bytes], plain: reading_ahead.Plain = ()) -> list[str]:
-    return [repr(each) for each in read_credit_transfers(contents, plain=plain)]
+def read_here(contents: Sequence[bytes]) -> str:
+    return shown(columns_if_plain([read_plain(each) for each in contents]))
+
+
+def shown(found: MessageColumns | None) -> str:
+    return json.dumps(found and to_json(found))
 
 
 @pytest.fixture
@@ -49,16 +59,44 @@ def is_running(process: int | None) -> bool:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_rows_are_those_of_this_process(workers: int) -> None:
-    groups = [*GROUPS, GROUPS[0][:2], [], GROUPS[1]]
+    mixed = [[*GROUPS[0], each] for each in OTHERS]
+    groups = [*GROUPS, GROUPS[0][:2], [], *mixed, GROUPS[1]]
     with ReadingAhead(workers) as ahead:
         found = list(ahead.read(groups))
         process = ahead.process_id
         assert is_running(process) == bool(workers)
     assert not is_running(process)
     assert ahead.findings == []
-    assert [rows(*each) for each in zip(groups, found, strict=True)] == [rows(each) for each in groups]
-    read = [list(map(read_plain, each)) for each in groups]
-    assert [list(each) for each in found] == [each if workers and len(each) >= MESSAGES_MIN else [] for each in read]
+    expected = [read_here(each) if workers and len(each) >= MESSAGES_MIN else "null" for each in groups]
+    assert list(map(shown, found)) == expected
+    assert expected.count("null") == (len(groups) if not workers else 2 + len(OTHERS))
+
+
+def test_columns_are_the_same_after_json() -> None:
+    made = columns_if_plain([read_plain(each) for each in GROUPS[0]])
+    assert made
+    again = from_json(json.loads(json.dumps(to_json(made))))
+    assert shown(again) == shown(made)
+    assert again.rows.uetr.tobytes() == made.rows.uetr.tobytes()
+    assert {name: getattr(again.rows, name).dtype for name in ("sender", "currency", "minor", "urgency")} == {
+        name: getattr(made.rows, name).dtype for name in ("sender", "currency", "minor", "urgency")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sender", [0]), ("receiver", [99] * 20), ("debtor", [-1] * 20), ("currency", [1] * 20),
+        ("urgency", [3] * 20), ("minor", [1 << 63] * 20), ("counts", [1] * 19), ("counts", [0] * 18),
+        ("uetrs", ["8a562c67"] * 20), ("uetrs", ["x" * 36] * 20), ("times", [1]), ("ids", ["one"]), ("day", [[1]]),
+    ],
+)  # fmt: skip
+def test_a_wrong_response_is_refused(name: str, value: object) -> None:
+    made = columns_if_plain([read_plain(each) for each in GROUPS[0]])
+    assert made
+    assert len(made.uetrs) == 20
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        from_json(to_json(made) | {name: value})
 
 
 def test_a_child_that_is_killed_is_replaced_and_nothing_is_lost(ahead: ReadingAhead) -> None:
@@ -69,12 +107,13 @@ def test_a_child_that_is_killed_is_replaced_and_nothing_is_lost(ahead: ReadingAh
             processes.add(ahead.process_id)
             os.kill(ahead.process_id, signal.SIGKILL)
     assert len(processes) == len(ahead.findings) == STARTS_MAX
-    assert [rows(*each) for each in zip(GROUPS * 3, found, strict=True)] == [rows(each) for each in GROUPS * 3]
+    assert all(each is None or shown(each) == read_here(group) for each, group in zip(found, GROUPS * 3, strict=True))
+    assert len(found) == len(GROUPS * 3)
 
 
 def test_a_child_that_does_not_answer_is_replaced(ahead: ReadingAhead, monkeypatch: pytest.MonkeyPatch) -> None:
     for at, each in enumerate(ahead.read(GROUPS)):
-        assert rows(GROUPS[at], each) == rows(GROUPS[at])
+        assert each is None or shown(each) == read_here(GROUPS[at])
         if not at and ahead._connection and ahead.process_id:
             os.kill(ahead.process_id, signal.SIGSTOP)
             ahead._connection.settimeout(0.2)
@@ -91,14 +130,14 @@ def test_ctrl_c_ends_the_child(ahead: ReadingAhead) -> None:
     with pytest.raises(KeyboardInterrupt):
         next(read)
     assert not is_running(process)
-    assert [rows(*each) for each in zip(GROUPS, ahead.read(GROUPS), strict=True)] == [rows(each) for each in GROUPS]
+    assert list(map(shown, ahead.read(GROUPS))) == list(map(read_here, GROUPS))
 
 
 def test_where_no_child_starts_this_process_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     for program in ("/bin/false", "/is/not/there"):
         monkeypatch.setattr(sys, "executable", program)
         with ReadingAhead() as ahead:
-            assert [list(each) for each in ahead.read(GROUPS)] == [[]] * len(GROUPS)
+            assert list(ahead.read(GROUPS)) == [None] * len(GROUPS)
         assert len(ahead.findings) == STARTS_MAX
 
 

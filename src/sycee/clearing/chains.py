@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sycee.core.canonical_json import canonical
 from sycee.core.extras import extra
 
 with extra("iso20022"):
     from sycee.iso20022 import credit_transfers
-from sycee.iso20022.bulk_credit_transfers import TransferMessage, TransferRow
+from sycee.iso20022.bulk_credit_transfers import TransferColumns, TransferMessage, TransferRow
 from sycee.iso20022.credit_transfers import Agent, CreditTransfer, Party
 from sycee.iso20022.elements import Amount
 from sycee.iso20022.messages import read
@@ -104,6 +106,15 @@ def cross_border_chains(messages: Sequence[TransferMessage], contents: Sequence[
                     found[at] = chain
         first += len(message.rows)
     return found
+
+
+def plain_cross_border_chains(rows: TransferColumns) -> Mapping[int, Chain]:
+    """Return the chains of the payments that may cross a border, by row: of plain transactions alone."""
+    passed = np.stack([rows.debtor, rows.sender, rows.receiver, rows.creditor], axis=1)
+    distinct, of_row = np.unique(passed, axis=0, return_inverse=True)
+    found = [of_codes([rows.banks[at] for at in each]) for each in distinct.tolist()]
+    crosses = np.array([each.crosses for each in found], bool)
+    return {row: found[of_row[row]] for row in np.flatnonzero(crosses[of_row]).tolist()}
 
 
 def _banks(row: TransferRow) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Final, NamedTuple
@@ -39,13 +42,13 @@ from sycee.iso20022.bulk_credit_transfers import (
     TransferMessage,
     TransferRow,
     bank_code,
-    columns,
     institution_of,
     read_credit_transfers,
 )
 from sycee.iso20022.credit_transfer_messages import ADVICE
 from sycee.iso20022.forms import CONTENT
 from sycee.iso20022.institutions import StatusReason
+from sycee.iso20022.message_columns import MessageColumns, columns_of_messages
 from sycee.iso20022.messages import KINDS, Message, read, write
 from sycee.iso20022.reading import MessageError
 from sycee.iso20022.reading_ahead import ReadingAhead
@@ -55,6 +58,8 @@ from sycee.iso20022.statuses import PaymentStatus, StatusReport
 TRANSFER: Final = "pacs.009.001.08"
 REPORT: Final = "pacs.002.001.10"
 REPORTED_MAX: Final = 10_000  # payments of one report
+AHEAD_MAX: Final = 8  # deliveries that are read and compressed before their turn
+ASKED_MIN: Final = 50_000  # payments about which compliance is asked at once, while further deliveries follow
 SETTLED: Final = "ACSC"  # AcceptedSettlementCompletedDebtorAccount
 REJECTED: Final = "RJCT"
 UNKNOWN: Final = -1  # the number of a returned payment that is not there
@@ -149,29 +154,62 @@ class Gateway:
     def deliver_all(self, deliveries: Sequence[Signed], *, workers: int = 1) -> Iterator[Delivered]:
         """Deliver in order, as `deliver`, and yield what came of each.
 
-        A child process reads the next delivery while one is stored; `workers` = 0: this process reads all.
+        A child process reads up to AHEAD_MAX deliveries ahead while one is stored; `workers` = 0: this process reads
+        all. Compliance is asked about every ASKED_MIN payments or more, and about the rest at the end.
         """
-        with ReadingAhead(workers) as ahead:
+        unasked = 0
+        with ReadingAhead(workers) as ahead, ThreadPoolExecutor(1, "sycee-reading-ahead") as thread:
             read = ahead.read(_parts(each.content) for each in deliveries)
-            for each, plain in zip(deliveries, read, strict=True):
-                verified = self._receiving.verified(each.participant, each.content, each.signature, who=each.who)
-                yield self.store(verified, plain=plain)
 
-    def store(
-        self, verified: Delivery, *, without: Collection[int] = (), plain: Sequence[TransferMessage | None] = ()
-    ) -> Delivered:
+            def prepare(each: Signed) -> tuple[bytes, MessageColumns | None]:
+                return zlib.compress(each.content, 1), next(read)
+
+            waiting = deque([thread.submit(prepare, each) for each in deliveries[:AHEAD_MAX]])
+            try:
+                for at, each in enumerate(deliveries, AHEAD_MAX):
+                    compressed, plain = waiting.popleft().result()
+                    waiting += [thread.submit(prepare, following) for following in deliveries[at : at + 1]]
+                    verified = self._receiving.verified(
+                        each.participant, each.content, each.signature, who=each.who, compressed=compressed
+                    )
+                    delivered = self._store(verified, (), plain)
+                    unasked += sum(int(receipt.is_new.sum()) for receipt in delivered.receipts)
+                    if unasked >= ASKED_MIN:
+                        self._permits.ask()
+                        unasked = 0
+                    yield delivered
+            finally:
+                for each_ahead in waiting:
+                    each_ahead.cancel()
+                if unasked:
+                    self._permits.ask()
+
+    def store(self, verified: Delivery, *, without: Collection[int] = ()) -> Delivered:
         """Read the pacs.009, pacs.008 and pacs.004 of a verified delivery, and store their payments.
 
-        `without`: numbers of messages that are left to the caller. `plain`: what `read_plain` returned of each message;
-        empty if it was not called.
+        `without`: numbers of messages that are left to the caller.
 
         A message that cannot be read, is not the participant's, is an advice, or has the id of one before it in the
         delivery, is refused alone. A payment with a settlement day in the future is booked from that day on; one with
         a time from (FrTm) or until (TillTm) that it asks for settlement, from then on or until then. Payments that may
         cross a border are screened at once.
         """
+        delivered = self._store(verified, without, None)
+        self._permits.ask()
+        return delivered
+
+    def _store(self, verified: Delivery, without: Collection[int], plain: MessageColumns | None) -> Delivered:
+        """Store the payments of a delivery, as `store`, without asking compliance.
+
+        `plain`: all messages, if they were read already.
+        """
         codes = {each.code: each.participant for each in self._register.participants(OPEN)}
         participant, mine = verified.participant, verified.code
+        if plain is not None and _are_good(plain, mine):
+            crossing = chains.plain_cross_border_chains(plain.rows)
+            sent, rows_of = self._instructions(codes, plain, range(len(plain.ids)), crossing, ())
+            receipt = self._receiving.store(verified, sent, kind=TRANSFER)
+            return Delivered(receipt, plain.uetrs, {}, {number: (receipt, rows) for number, rows in rows_of.items()})
         parts, returning = unpack(verified.content), {}
         errors: dict[int, MessageError] = {}
         named: dict[int, tuple[str, str]] = {}
@@ -190,9 +228,7 @@ class Gateway:
             else:
                 named[number] = _named(message.header.id if message.header else "", message.value.id)
         good: dict[int, TransferMessage] = {}
-        read = read_credit_transfers(
-            [parts[number] for number in transfers], plain=[plain[number] for number in transfers] if plain else ()
-        )
+        read = read_credit_transfers([parts[number] for number in transfers])
         for number, each in zip(transfers, read, strict=True):
             found = _owned(each, mine, number) if isinstance(each, TransferMessage) else each
             if isinstance(found, MessageError):
@@ -220,7 +256,6 @@ class Gateway:
             receipt = self._receiving.store(verified, sent, kind=kind)
             first = receipt if kind == TRANSFER else first
             places |= {number: (receipt, mine) for number, mine in rows.items()}
-        self._permits.ask()
         uetrs = tuple(row.uetr for each in of_kind.get(TRANSFER, {}).values() for row in each.rows)
         return Delivered(first, uetrs, errors, places)
 
@@ -230,19 +265,26 @@ class Gateway:
         """Return the payments of pacs.009, or of pacs.008, and the rows of each message by its number."""
         messages = list(good.values())
         rows = [row for each in messages for row in each.rows]
-        table = columns(rows)
+        pairs = _pairs(rows) if any(each.pair for each in rows) else []
+        crossing = chains.cross_border_chains(messages, contents)
+        return self._instructions(codes, columns_of_messages(messages), list(good), crossing, pairs)
+
+    def _instructions(
+        self, codes: Mapping[str, int], read: MessageColumns, numbers: Sequence[int], crossing: Mapping[int, Chain],
+        pairs: Sequence[_Pair],
+    ) -> tuple[Instructions, dict[int, range]]:  # fmt: skip
+        """Return the payments of messages, and the rows of each message by its number in the delivery."""
+        table = read.rows
         receivers = np.array([codes.get(bank, 0) for bank in table.banks], np.int64)
         currencies = np.array([money.currency(code).numeric for code in table.currencies], np.int64)
-        from_ns, until_ns = self._times(rows, table.day)
+        from_ns, until_ns = self._times(read)
         priorities = np.array([_PRIORITIES[each] for each in URGENCIES], np.int64)
-        counts = np.array([len(each.rows) for each in messages])
-        ends = np.cumsum(counts)
-        places = {n: range(end - size, end) for n, end, size in zip(good, ends.tolist(), counts.tolist(), strict=True)}
-        pairs = _pairs(rows) if any(each.pair for each in rows) else []
+        ends = np.cumsum(read.counts)
+        starts = (ends - read.counts).tolist()
         made = Instructions(
             table.uetr,
-            [each.business_id or each.message_id for each in messages],
-            np.repeat(np.arange(len(messages)), counts),
+            read.ids,
+            np.repeat(np.arange(len(read.ids)), read.counts),
             receivers[table.receiver],
             currencies[table.currency],
             table.minor,
@@ -252,10 +294,10 @@ class Gateway:
             back_currencies=np.array([each.currency for each in pairs], np.int64),
             back_amounts=np.array([each.minor for each in pairs], np.int64),
             partners=uetr_bytes([each.partner for each in pairs]),
-            chains=chains.cross_border_chains(messages, contents),
-            parts=list(good),
+            chains=crossing,
+            parts=numbers,
         )
-        return made, places
+        return made, dict(zip(numbers, map(range, starts, ends.tolist()), strict=True))
 
     def _returns(
         self, participant: int, code: str, codes: Mapping[str, int], message: Message
@@ -319,14 +361,16 @@ class Gateway:
                 )
                 yield sender, write(Message(REPORT, report), check=False)
 
-    def _times(self, rows: Sequence[TransferRow], days: Array) -> tuple[Array, Array]:
+    def _times(self, read: MessageColumns) -> tuple[Array, Array]:
         """Return the times from and until which each payment may be booked: (n,) nanoseconds, 0 for no end."""
-        starts, ends = self._starts(days), np.zeros(len(rows), np.int64)
-        for at, row in enumerate(rows):
-            if row.not_before:
-                starts[at] = moment_ns(row.day, row.not_before, self._zone)
-            if row.until:
-                ends[at] = moment_ns(row.day, row.until, self._zone)
+        days = read.rows.day
+        starts, ends = self._starts(days), np.zeros(len(days), np.int64)
+        for at, begin, end in read.times:
+            day = date.fromordinal(int(days[at]))
+            if begin:
+                starts[at] = moment_ns(day, begin, self._zone)
+            if end:
+                ends[at] = moment_ns(day, end, self._zone)
         return starts, ends
 
     def _starts(self, days: Array) -> Array:
@@ -395,6 +439,12 @@ def read_as(kind: str, content: bytes, file: str = "the message") -> Message:
 def id_of(message: Message) -> str:
     """Return the business id of a message: of its header, or else its own."""
     return str(message.header.id if message.header else message.value.id)
+
+
+def _are_good(plain: MessageColumns, code: str) -> bool:
+    """Return whether a bank sends all messages, each with an id of its own: `_owned` and `_repeated` find no error."""
+    senders = {plain.rows.banks[at] for at in np.unique(plain.rows.sender).tolist()}
+    return senders | plain.from_banks <= {"", code} and len(set(plain.ids)) == len(plain.ids)
 
 
 def _owned(message: TransferMessage, code: str, number: int) -> TransferMessage | MessageError:

@@ -106,12 +106,18 @@ class Receiving:
         """
         return self.store(self.verified(participant, content, signature, who=who), made, kind=kind, also=also)
 
-    def verified(self, participant: int, content: bytes, signature: bytes, *, who: int) -> Delivery:
-        """Check the signature of a delivery and compress its content, for `store` and `keep`. Raises as `receive`."""
+    def verified(
+        self, participant: int, content: bytes, signature: bytes, *, who: int, compressed: bytes | None = None
+    ) -> Delivery:
+        """Check the signature of a delivery, for `store` and `keep`. `compressed`: its content by zlib, or None.
+
+        Raises as `receive`.
+        """
         self._people.require(who, DELIVER, operator=participant)
         code = self._register.participant(participant).code
         row = self._delivery(participant, content, signature, who)
-        return Delivery(participant, code, content, row | {"content": zlib.compress(content, 1)})
+        compressed = zlib.compress(content, 1) if compressed is None else compressed
+        return Delivery(participant, code, content, row | {"content": compressed})
 
     def store(self, verified: Delivery, made: Instructions, *, kind: str, also: Also | None = None) -> Receipt:
         """Store some payments of a verified delivery, as `receive`."""
@@ -239,12 +245,7 @@ class Receiving:
 
     def content(self, delivery: int) -> bytes:
         """Return the content of a delivery, as it came. Raises IntegrityError if it is damaged."""
-        query = sqlalchemy.select(DELIVERIES.c.content).where(DELIVERIES.c.id == delivery)
-        with reading(self._stores.engine) as connection:
-            found = connection.scalar(query)
-        if found is None:
-            raise IntegrityError(f"delivery {ids.format(delivery)} is not stored")
-        return _decompressed(delivery, found)
+        return self.stored(delivery).content
 
     def _delivery(self, participant: int, content: bytes, signature: bytes, who: int) -> dict[str, Any]:
         """Return the row of a delivery without its content. Raises UsageError for a wrong signature."""

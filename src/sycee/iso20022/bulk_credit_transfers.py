@@ -94,7 +94,7 @@ class TransferMessage:
 
 @dataclass(frozen=True, slots=True)
 class TransferColumns:
-    """Rows as arrays: `sender` and `receiver` are indexes in `banks`, `currency` in `currencies`, `day` is an ordinal.
+    """Rows as arrays: banks are indexes in `banks`, `currency` in `currencies`, `day` is an ordinal.
 
     `urgency` is an index in `URGENCIES`, and `uetr` has 16 bytes in each row.
     """
@@ -104,6 +104,8 @@ class TransferColumns:
     uetr: NDArray[np.uint8]
     sender: NDArray[np.int32]
     receiver: NDArray[np.int32]
+    debtor: NDArray[np.int32]
+    creditor: NDArray[np.int32]
     currency: NDArray[np.int16]
     minor: NDArray[np.int64]
     day: NDArray[np.int32]
@@ -111,16 +113,12 @@ class TransferColumns:
 
 
 def read_credit_transfers(
-    contents: Iterable[bytes], *, addresses: Addresses = Addresses.ANY, plain: Sequence[TransferMessage | None] = ()
+    contents: Iterable[bytes], *, addresses: Addresses = Addresses.ANY
 ) -> Iterator[TransferMessage | MessageError]:
-    """Yield for each content its pacs.009 or pacs.008 as rows, or the error that refuses it.
-
-    `plain`: what `read_plain` returned of each content; empty: it was not called.
-    """
+    """Yield for each content its pacs.009 or pacs.008 as rows, or the error that refuses it."""
     for number, content in enumerate(contents, 1):
         try:
-            found = plain[number - 1] if plain else read_plain(content, addresses)
-            yield found or _slow(content, f"message {number}", addresses)
+            yield read_plain(content, addresses) or _slow(content, f"message {number}", addresses)
         except MessageError as error:
             yield error
 
@@ -135,6 +133,8 @@ def columns(rows: Iterable[TransferRow]) -> TransferColumns:
     return TransferColumns(
         sender=np.fromiter((banks.setdefault(each.sender, len(banks)) for each in kept), np.int32, count),
         receiver=np.fromiter((banks.setdefault(each.receiver, len(banks)) for each in kept), np.int32, count),
+        debtor=np.fromiter((banks.setdefault(each.debtor, len(banks)) for each in kept), np.int32, count),
+        creditor=np.fromiter((banks.setdefault(each.creditor, len(banks)) for each in kept), np.int32, count),
         currency=np.fromiter((currencies.setdefault(each.currency, len(currencies)) for each in kept), np.int16, count),
         minor=np.fromiter((each.minor for each in kept), np.int64, count),
         day=np.fromiter((each.day.toordinal() for each in kept), np.int32, count),

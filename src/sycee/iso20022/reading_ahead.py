@@ -10,14 +10,12 @@ from typing import BinaryIO, Final, Self, cast
 
 from sycee.core.child_process import start_module
 from sycee.iso20022 import reading_worker
-from sycee.iso20022.bulk_credit_transfers import TransferMessage
+from sycee.iso20022.message_columns import MessageColumns
 
 MESSAGES_MIN: Final = 16  # of a group: a smaller one is read faster than sent
 BYTES_MAX: Final = 1 << 26  # of a group: a larger one would be in memory three times
 ANSWER_S_MAX: Final = 60.0  # BYTES_MAX need some 3 s
 STARTS_MAX: Final = 3
-
-Plain = Sequence[TransferMessage | None]  # of each content, what `read_plain` returns; empty: it was not read
 
 
 class ReadingAhead:
@@ -38,13 +36,16 @@ class ReadingAhead:
         """Return the id of the running process, None without one."""
         return self._process.pid if self._process else None
 
-    def read(self, groups: Iterable[Sequence[bytes]]) -> Iterator[Plain]:
-        """Yield for each group of messages what is read of it. The process then has the next group already."""
+    def read(self, groups: Iterable[Sequence[bytes]]) -> Iterator[MessageColumns | None]:
+        """Yield each group of messages in columns; None if they are not all plain, or were not read.
+
+        The process then has the next group already.
+        """
         waiting = iter(groups)
         group = next(waiting, None)
         is_sent = group is not None and self._send(group)
         while group is not None:
-            found = self._receive(len(group)) if is_sent else ()
+            found = self._receive(len(group)) if is_sent else None
             group = next(waiting, None)
             is_sent = group is not None and self._send(group)
             yield found
@@ -69,16 +70,16 @@ class ReadingAhead:
             raise
         return True
 
-    def _receive(self, count: int) -> Plain:
+    def _receive(self, count: int) -> MessageColumns | None:
         try:
             assert self._connection
             with self._connection.makefile("rb") as stream:
                 found = reading_worker.response(cast(BinaryIO, stream))
-            if len(found) != count:
-                raise ValueError(f"{len(found)} answers about {count} messages")
-        except (OSError, EOFError, ValueError, TypeError) as error:
+            if found is not None and len(found.ids) != count:
+                raise ValueError(f"{len(found.ids)} answers about {count} messages")
+        except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError) as error:
             self._fail(error)
-            return ()
+            return None
         except BaseException:
             self.close()
             raise

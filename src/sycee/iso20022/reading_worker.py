@@ -1,8 +1,8 @@
 """Child process that reads credit transfers: `python -m sycee.iso20022.reading_worker DESCRIPTOR`.
 
 It reads from an inherited socket and has no ledger, database, key, file or network. A request is the number of
-contents, the length of each and their bytes; the response is JSON with what `read_plain` returns of each. The process
-ends when its parent closes the socket or ends.
+contents, the length of each and their bytes; the response is JSON: the group of all contents, or null if they are not
+all plain. The process ends when its parent closes the socket or ends.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from datetime import date
-from functools import lru_cache
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 from sycee.iso20022.amounts import minor_units
-from sycee.iso20022.bulk_credit_transfers import TransferMessage, TransferRow, prepare, read_plain
+from sycee.iso20022.bulk_credit_transfers import prepare, read_plain
+from sycee.iso20022.message_columns import MessageColumns, columns_if_plain, from_json, to_json
 
 _SIZE: Final = struct.Struct("<Q")
-_DAY: Final = TransferRow._fields.index("day")
 
 
 def request(contents: Sequence[bytes]) -> bytes:
@@ -32,13 +30,14 @@ def request(contents: Sequence[bytes]) -> bytes:
     return struct.pack(f"<{count + 1}Q", count, *map(len, contents)) + b"".join(contents)
 
 
-def response(stream: BinaryIO) -> list[TransferMessage | None]:
-    """Read the response to a request: for each content its message, None for one that `read_plain` does not read.
+def response(stream: BinaryIO) -> MessageColumns | None:
+    """Read the response to a request: the group of its messages, None if they are not all plain.
 
-    Raises EOFError if the worker ended, ValueError for another response.
+    Raises EOFError if the worker ended; ValueError, KeyError, TypeError or OverflowError for another response.
     """
     size = _SIZE.unpack(_exactly(stream, _SIZE.size))[0]
-    return [each and _message(each) for each in json.loads(_exactly(stream, size))]
+    found = json.loads(_exactly(stream, size))
+    return None if found is None else from_json(found)
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
@@ -46,21 +45,6 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
     if len(found) < size:
         raise EOFError("the other process ended")
     return found
-
-
-def _values(message: TransferMessage) -> list[Any]:
-    rows = [(*row[:_DAY], row.day.toordinal(), *row[_DAY + 1 :]) for row in message.rows]
-    return [message.business_id, message.from_bank, message.message_id, message.created, message.use, rows]
-
-
-def _message(values: list[Any]) -> TransferMessage:
-    business_id, from_bank, message_id, created, use, rows = values
-    for row in rows:
-        row[_DAY] = _day(row[_DAY])
-    return TransferMessage(business_id, from_bank, message_id, created, use, tuple(map(TransferRow._make, rows)))
-
-
-_day = lru_cache(1_000)(date.fromordinal)
 
 
 def _restrict_process() -> None:
@@ -81,8 +65,8 @@ def main(descriptor: int) -> None:
             (count,) = _SIZE.unpack(_exactly(stream, _SIZE.size))
             sizes = struct.unpack(f"<{count}Q", _exactly(stream, count * _SIZE.size))
             contents = [_exactly(stream, size) for size in sizes]
-            found = [read_plain(each) for each in contents]
-            made = json.dumps([each and _values(each) for each in found], separators=(",", ":")).encode()
+            group = columns_if_plain([read_plain(each) for each in contents])
+            made = json.dumps(group and to_json(group), separators=(",", ":")).encode()
             stream.write(_SIZE.pack(len(made)) + made)
             stream.flush()
 
