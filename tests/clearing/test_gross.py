@@ -253,6 +253,8 @@ def test_each_ended_payment_is_answered_once(town: Place) -> None:
     first = payments.get(uetr(80)).answered_ns
     payments.mark_answered([answers[0].number])
     assert (payments.unanswered(), payments.get(uetr(80)).answered_ns) == ([], first)
+    payments.mark_answered([payments.get(uetr(82)).number])  # which is open
+    assert payments.get(uetr(82)).answered_ns == 0
     assert [each.state for each in payments.cancel(NORTH_BANK, [uetr(80), uetr(82)])] == ["booked", "cancelled"]
     assert payments.counts()["cancelled"][1] == 1
     assert [each.uetr for each in payments.page(state="refused", participant=NORTH_BANK)][-1] == uetr(81)

@@ -197,6 +197,8 @@ class Payments:
         runs = [{"low": low, "high": high} for low, high in _runs(numbers)]
         bind, number = sqlalchemy.bindparam, PAYMENTS.c.number
         chosen = (number >= bind("low")) & (number <= bind("high")) & (PAYMENTS.c.answered_ns == 0)
+        # A payment that was taken back meanwhile is open. Its indexes do not have those with an answer.
+        chosen &= PAYMENTS.c.state.in_([sqlalchemy.literal(each) for each in ENDED])
         statement = PAYMENTS.update().where(chosen).values(answered_ns=now_ns)
         if runs:
             write(self._stores.engine, lambda connection: connection.execute(statement, runs))

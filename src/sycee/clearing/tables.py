@@ -227,15 +227,18 @@ PAYMENTS: Final = Table(
     *required(Text, "reason"),
     state_column(*STATES),
 )
-# SQLite uses this index only in queries that repeat its condition word for word, with the texts and not as parameters.
-OPEN_STATES: Final = ", ".join(f"'{each}'" for each in (UNMATCHED, VALID, CLEARED, QUEUED, DECIDED))
-_IS_OPEN: Final = PAYMENTS.c.state.in_([literal_column(each) for each in OPEN_STATES.split(", ")])
+# Payments in open states have neither time; the others are those that were refused or cancelled and have no answer yet.
+# An index by this condition is not changed when an open payment gets another state, and is much faster for it. SQLite
+# uses the index only in queries that repeat the condition word for word, with the numbers and not as parameters.
+UNBOOKED: Final = "booked_ns = 0 AND answered_ns = 0"
+_IS_UNBOOKED: Final = (PAYMENTS.c.booked_ns == literal_column("0")) & (PAYMENTS.c.answered_ns == literal_column("0"))
 Index(
-    "clearing_payments_open", PAYMENTS.c.state, PAYMENTS.c.number, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN
+    "clearing_payments_open", PAYMENTS.c.state, PAYMENTS.c.number, sqlite_where=_IS_UNBOOKED,
+    postgresql_where=_IS_UNBOOKED,
 )  # fmt: skip
 _SIDES: Final = (PAYMENTS.c.sender, PAYMENTS.c.receiver)
-Index("clearing_payments_between", *_SIDES, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
-_PAYS_BACK: Final = _IS_OPEN & (PAYMENTS.c.back_minor > literal_column("0"))
+Index("clearing_payments_between", *_SIDES, sqlite_where=_IS_UNBOOKED, postgresql_where=_IS_UNBOOKED)
+_PAYS_BACK: Final = _IS_UNBOOKED & (PAYMENTS.c.back_minor > literal_column("0"))
 Index("clearing_payments_backs", PAYMENTS.c.receiver, sqlite_where=_PAYS_BACK, postgresql_where=_PAYS_BACK)
 _NOT_ANSWERED: Final = PAYMENTS.c.answered_ns == 0
 Index("clearing_payments_answers", PAYMENTS.c.number, sqlite_where=_NOT_ANSWERED, postgresql_where=_NOT_ANSWERED)
@@ -423,4 +426,4 @@ DEFAULTS: Final = Table(
 
 def in_states(*states: str) -> ColumnElement[bool]:
     """Return the condition that a payment is in one of these states, which are open: an index finds it."""
-    return _IS_OPEN & PAYMENTS.c.state.in_(states)
+    return _IS_UNBOOKED & PAYMENTS.c.state.in_(states)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from sycee.clearing.house import Position
 from sycee.clearing.instructions import PRIORITY_MAX
 from sycee.clearing.positions import Funds
-from sycee.clearing.tables import OPEN_STATES
+from sycee.clearing.tables import UNBOOKED
 from sycee.core.arrays import Array, Bytes
 from sycee.database.columns import id_bytes
 from sycee.database.engines import is_sqlite
@@ -68,24 +68,21 @@ def waiting(
     """
     limit = "" if most is None else f" LIMIT {most}"
     ends = "(p.until_ns = 0 OR p.until_ns > {0})"
-    among = "" if pair is None else f" AND p.number IN ({_of_pair(*pair, since_ns)})"
-    where = (
-        f"p.state IN ({OPEN_STATES}) AND p.state = {{0}} AND p.priority <= {{0}} AND {ends}{among} "
-        f"ORDER BY p.number{limit}"
-    )
+    among = UNBOOKED if pair is None else f"p.number IN ({_of_pair(*pair, since_ns)})"
+    where = f"{among} AND p.state = {{0}} AND p.priority <= {{0}} AND {ends} ORDER BY p.number{limit}"
     return _read(connection, "clearing_payments p", where, (state, priority_max, now_ns))
 
 
 def _of_pair(one: int, other: int, since_ns: int) -> str:
-    """Return the query for open payments between two participants, and for those that one of them pays since a time.
+    """Return the query for unbooked payments between two participants, and those that one of them pays since a time.
 
     What a payment brings back is paid by its receiver. Each part repeats the condition of its index word for word.
     """
     both, since = f"({one:d}, {other:d})", f"at_ns <= {since_ns:d}"
-    is_open = f"SELECT number FROM clearing_payments WHERE state IN ({OPEN_STATES})"  # noqa: S608  (integers)
+    chosen = f"SELECT number FROM clearing_payments WHERE {UNBOOKED}"  # noqa: S608  (integers)
     return (
-        f"{is_open} AND sender IN {both} AND receiver IN {both} UNION {is_open} AND sender IN {both} AND {since} "
-        f"UNION {is_open} AND back_minor > 0 AND receiver IN {both} AND {since}"
+        f"{chosen} AND sender IN {both} AND receiver IN {both} UNION {chosen} AND sender IN {both} AND {since} "
+        f"UNION {chosen} AND back_minor > 0 AND receiver IN {both} AND {since}"
     )
 
 
