@@ -159,7 +159,9 @@ def _expression(values: Values) -> tuple[str, tuple[Any, ...]]:
         return f"? + {_number(0, 1, width)}", (least, _digits(distances, width))
     if not isinstance(values, list):
         return "?", (values,)
-    is_text = bool(values) and isinstance(values[0], str)
+    if values.count(values[0]) == len(values):
+        return "?", (values[0],)
+    is_text = isinstance(values[0], str)
     parts = [each.encode() for each in values] if is_text else values
     lengths = np.fromiter(map(len, parts), np.int64, len(parts))
     places = _digits(np.stack([np.cumsum(lengths) - lengths + 1, lengths], axis=1))
