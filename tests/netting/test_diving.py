@@ -29,6 +29,7 @@ def test_any_set_is_feasible_and_repeatable(of: Queue) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_heavy_tails_lose_little_before_the_first_level(seed: int) -> None:
+    # Not every queue of this size: with seed 0 the search ends without such a set, and 21 % of the bound settles.
     of = clearing_queues.synthetic(2_000, 60, 0.005, clearing_queues.HEAVY, seed)
     relaxed = relaxation.relax(of)
     assert of.value(repair.repaired(of, relaxed.shares > 0.5)) < 0.3 * relaxed.bound
