@@ -149,12 +149,19 @@ def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
 
 
 def _beside(setting: Setting, bank: Bank, payments: Payments, signers: list[Any], kind: EventKind) -> Timing:
-    """Time the call until its event can be read; the note has the payments' 99th percentile, quiet and beside it."""
+    """Time the call until its event can be read; the note has the payments' 99th percentile, quiet and beside it.
+
+    Quiet are the seconds before the call and those after it: the machine's speed changes within minutes.
+    """
     quiet_s: list[float] = []
     beside_s: list[float] = []
-    setting.say("paying")
-    with payments.beside(quiet_s, least=QUIET_PAYMENTS):
-        time.sleep(min(QUIET_S, setting.operations / 1e6))
+
+    def pay_quietly() -> None:
+        setting.say("paying")
+        with payments.beside(quiet_s, least=QUIET_PAYMENTS):
+            time.sleep(min(QUIET_S, setting.operations / 1e6))
+
+    pay_quietly()
     who = bank.people.person_of_key(KEYS[4].public)
     step = bank.programmes.allot if kind is EventKind.PROGRAMME_ALLOTTED else bank.programmes.drop
     place = newest_event(bank.stores.engine)
@@ -166,6 +173,7 @@ def _beside(setting: Setting, bank: Bank, payments: Payments, signers: list[Any]
         events = events_after(bank.stores.engine, place, most=100)
         timing = Timing(setting.operations, time.perf_counter() - start, peak_bytes=peak_bytes())
         spent = time.process_time() - cpu
+    pay_quietly()
     require(kind in {each.kind for each in events}, f"there is no event {kind}")
     quiet, beside = (1000 * float(np.percentile(each, 99)) for each in (quiet_s, beside_s))
     longest = 1000 * max(beside_s)
