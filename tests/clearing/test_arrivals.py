@@ -202,3 +202,22 @@ def test_a_delivery_is_answered_although_the_house_cannot_settle(town: Place) ->
     clearing.settle_on_arrival(**town.signing)  # type: ignore[arg-type]
     assert deliver(town, 904, SOUTH_BANK, NORTH_BANK, minor=1_00) == [(uetr(904), "ACSC")]
     assert town.states(903, 904) == ["booked", "booked"]
+
+
+class Stop(Exception):
+    """Instead of a kill: the process goes no further."""
+
+
+def test_the_same_delivery_books_what_a_crash_left_decided(town: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise Stop
+
+    town.bank.clearing.settle_on_arrival(**town.signing)  # type: ignore[arg-type]
+    assert deliver(town, 911, SOUTH_BANK, NORTH_BANK) == [(uetr(911), "PDNG")]
+    with monkeypatch.context() as patch:
+        patch.setattr(town.bank.clearing.sets, "book", stop)
+        with pytest.raises(Stop):
+            deliver(town, 912, NORTH_BANK, SOUTH_BANK)
+    assert town.states(911, 912) == ["decided", "decided"]
+    assert deliver(town, 912, NORTH_BANK, SOUTH_BANK) == [(uetr(912), "ACSC")]
+    assert town.states(911, 912) == ["booked", "booked"]
