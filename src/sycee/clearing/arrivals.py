@@ -6,7 +6,7 @@ which an index finds. Rounds need none: their set considers all payments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -16,9 +16,9 @@ import numpy as np
 from sycee.clearing.gross import Gross
 from sycee.clearing.house import Register
 from sycee.clearing.instructions import PRIORITY_MAX
-from sycee.clearing.payments import Payment, Payments
+from sycee.clearing.payments import Payments
 from sycee.clearing.sets import SETTLE, Choice, Sets, Weighed
-from sycee.clearing.tables import DECIDED, QUEUED
+from sycee.clearing.tables import QUEUED
 from sycee.core.errors import BusyError
 from sycee.core.extras import extra
 from sycee.identity.people import People
@@ -51,10 +51,9 @@ class Arrivals:
         another caller decides about the pair meanwhile, its payments stay as they are.
         """
         self._people.require(who, SETTLE, operator=self._register.house().operator)
-        single, arrived = 0, self._payments.of_numbers(numbers)
-        if any(each.state == DECIDED for each in arrived.values()):
-            self._sets.finish(signers=signers, who=who)  # a crash came between the set and its booking
-        pairs = _pairs_of(arrived)
+        if numbers:
+            self._sets.finish(signers=signers, who=who)  # what a crash interrupted: these payments may be in it
+        single, pairs = 0, self._pairs_of(numbers)
         for pair in pairs:
             with suppress(BusyError):
                 single += self._gross.release(signers=signers, who=who, between=pair).payments
@@ -92,11 +91,11 @@ class Arrivals:
                 together, refused = together + settled.payments, refused + bool(settled.reason)
         return Offset(single, together, count, refused)
 
-
-def _pairs_of(arrived: Mapping[int, Payment]) -> list[tuple[int, int]]:
-    """Return the pairs of participants of those payments that are queued, each once, in order of arrival."""
-    sides = [sorted((each.sender, each.receiver)) for _, each in sorted(arrived.items()) if each.state == QUEUED]
-    return list(dict.fromkeys((low, high) for low, high in sides))
+    def _pairs_of(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the pairs of participants of those payments that are queued, each once, in order of arrival."""
+        found = sorted(self._payments.of_numbers(numbers).items())
+        sides = [sorted((each.sender, each.receiver)) for _, each in found if each.state == QUEUED]
+        return list(dict.fromkeys((low, high) for low, high in sides))
 
 
 def _opposite(weighed: Weighed) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
