@@ -17,6 +17,7 @@ from tests.vouchers.town import GROUP, town
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.records import operations
+from sycee.core.words import quantity
 
 Done = Callable[..., str]
 OWN = ["--key", "north.pem"]
@@ -138,8 +139,9 @@ def test_winners_claim_and_the_rest_returns_over_a_server(
         assert [(each["member"], each["bank"]) for each in found] == [
             (ids.format(each.member), "north") for each in own
         ]
-        assert f"{len(own)} packets in winners.csv" in drop("winners", NAME, "--output", "winners.csv")
-        assert drop("claims", NAME, "winners.csv", *OWN) == f"{len(own)} packets claimed, 0 refused\n"
+        packets = quantity(len(own), "packet")
+        assert f"{packets} in winners.csv" in drop("winners", NAME, "--output", "winners.csv")
+        assert drop("claims", NAME, "winners.csv", *OWN) == f"{packets} claimed, 0 refused\n"
         again = drop("claims", NAME, "winners.csv", *OWN)
         assert again.startswith(f"0 packets claimed, {len(own)} refused: {len(own)} ")
         assert bank.programmes.figures(NAME, 0).claimed == len(own)
