@@ -23,7 +23,8 @@ from benchmarks.measure import BYTES, Benchmark, Goal, Setting, Timing
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError, require
 from sycee.core.records import layout
-from sycee.ledger import id_generations, kernels
+from sycee.ledger import id_generations
+from sycee.ledger.kernels import indexes
 from sycee.ledger.state import LedgerState
 from sycee.storage.history import History
 from sycee.storage.table_storage import TableStorage
@@ -103,7 +104,7 @@ def lookup(state: LedgerState, ids: Array) -> tuple[Array, float]:
     """Return (n,) int64 rows, -1 for unbound ids, and the duration in seconds."""
     low, high, rows = ids[:, 0].copy(), ids[:, 1].copy(), np.empty(len(ids), np.int64)
     start = perf_counter()
-    kernels.bound_rows_of(state.tables, low, high, rows)
+    indexes.bound_rows_of(state.tables, low, high, rows)
     return rows, perf_counter() - start
 
 

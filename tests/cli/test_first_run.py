@@ -24,7 +24,7 @@ from sycee.core import kernel_build, kernel_folder
 
 KERNEL = "import sycee.core.sha256"
 DRAW = "import sys; from sycee import cli; sys.exit(cli.main(['draw', 'verify', sys.argv[1]]))"
-LINE = "compiling kernels, once per version on this machine: usually under a minute, longer on a busy one\n"
+LINE = "compiling kernels, once per version on this machine: usually in half a minute, longer on a busy one\n"
 
 
 def started(script: str, cache: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
@@ -270,7 +270,7 @@ def test_a_copy_of_the_sources_uses_the_kernels_of_the_first(tmp_path: Path) -> 
     folder = kernel_folder.folder()
     assert folder is not None
     assert kernels.apply is not None
-    before = {path.name for path in folder.iterdir()}
+    before = set(folder.glob("frames.*"))  # tests that run at the same time may compile other modules
     shutil.copytree(kernel_folder.PACKAGE, tmp_path / "sycee")
     script = "import sycee.ledger.kernels, sycee; print(sycee.__file__)"
     process = subprocess.run(
@@ -282,7 +282,7 @@ def test_a_copy_of_the_sources_uses_the_kernels_of_the_first(tmp_path: Path) -> 
     )
     assert process.stdout == f"{tmp_path}/sycee/__init__.py\n"
     assert process.stderr == ""
-    assert {path.name for path in folder.iterdir()} == before
+    assert set(folder.glob("frames.*")) == before
 
 
 def test_apply_calls_the_part_that_another_worker_compiled() -> None:
@@ -291,5 +291,5 @@ def test_apply_calls_the_part_that_another_worker_compiled() -> None:
     folder = kernel_folder.folder()
     assert folder is not None
     assert kernels.apply is not None
-    # A second file would mean that `compile_part` in frames names other types than the call in `apply` has.
+    # A second file would mean that a process compiled the part for other types.
     assert len(list(folder.glob("frames._apply_rare-*.nbc"))) == 1

@@ -16,6 +16,7 @@ from sycee.core.result_codes import Result
 from sycee.ledger import capacity, kernels
 from sycee.ledger.batch import PreparedBatch
 from sycee.ledger.kernels import constants
+from sycee.ledger.kernels.tables import ARRAYS
 from sycee.ledger.state import LedgerState
 
 ACCOUNTS = 2_100
@@ -524,7 +525,7 @@ def test_a_positive_short_check_means_that_nothing_grows(kind: Kind, movements_e
 
 
 def shapes(state: LedgerState) -> list[tuple[int, ...]]:
-    return [table.shape for table in state.tables]
+    return [getattr(state.tables, name).shape for name in ARRAYS]
 
 
 @pytest.mark.parametrize("members", [limits.COHORT_MEMBERS_MAX + 1, 2**32 - 1])
@@ -541,3 +542,13 @@ def test_a_programme_that_is_refused_needs_no_memory(members: int) -> None:
     state.reserve(records, available_bytes=lambda: 0)
     assert state.tables.purses.size < MEMBERS
     assert state.apply(1, 1, records)["code"][0] == Result.COUNT_OUT_OF_RANGE
+
+
+def test_tables_accept_only_arrays_that_kernels_can_read() -> None:
+    tables = kernels.empty_tables()
+    longer = tables.replaced(frame_times=np.zeros(9, np.int64))
+    assert longer.frame_times.size == 9
+    assert tables.frame_times.size != 9, "the old tables stay as they are"
+    for wrong in (np.zeros(9, np.int32), np.zeros((9, 1), np.int64), np.zeros(18, np.int64)[::2]):
+        with pytest.raises(TypeError, match="frame_times must be a contiguous array of int64 with 1 dimensions"):
+            tables.replaced(frame_times=wrong)

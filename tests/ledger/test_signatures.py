@@ -44,8 +44,8 @@ from sycee.core.records import envelopes
 from sycee.core.records.envelopes import Envelope, as_array
 from sycee.core.records.layout import LINKED, AccountKind, Kind, Role
 from sycee.core.result_codes import Result
-from sycee.ledger import authority, kernels, signatures, signed_ranges
-from sycee.ledger.kernels import constants
+from sycee.ledger import authority, signatures, signed_ranges
+from sycee.ledger.kernels import constants, indexes
 
 PAYMENT = record(Kind.TRANSFER, 501, debit=PHONE, credit=SHOP, amount=1)
 MINT = record(Kind.SET_RULE_SET, 501, debit=SHOP, rule_set=1)
@@ -238,7 +238,7 @@ def _message(envelope: Envelope, frame: Array) -> bytes:
     return envelopes.signing_message(envelope, LEDGER_ID, envelopes.records_digest(covered))
 
 
-@pytest.mark.parametrize("find", [kernels.rows_of, kernels.rows_of_few])
+@pytest.mark.parametrize("find", [indexes.rows_of, indexes.rows_of_few])
 def test_a_concurrent_look_up_reads_no_row_beyond_its_table(find: Any) -> None:
     """The index may contain rows beyond the table that the reader holds."""
     world = make_world()

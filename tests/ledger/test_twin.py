@@ -135,7 +135,7 @@ from tests.ledger.test_capacity import grow
 from tests.ledger.test_twin import agree_on
 agree_on(range(3_000_000, 3_000_040))
 grow()
-tables = kernels.empty_tables()._replace(bound=np.zeros(0, layout.BOUND))
+tables = kernels.empty_tables().replaced(bound=np.zeros(0, layout.BOUND))
 records = operations.close_account(1, account=1)
 try:
     words, hashes = records.view(np.uint64).reshape(1, 16), np.zeros((0, 4), np.uint64)

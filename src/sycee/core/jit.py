@@ -1,7 +1,7 @@
 """Decorators for compiled functions: eager signatures, and a cache on disk that several processes fill together.
 
-`entry` is for a function that Python calls. `part` is for a large function inside an entry, which another process may
-compile at the same time: `kernel_build.ensure` compiles both before a module needs them.
+`entry` is for a function that Python calls. `part` is for a large function that an entry calls through its address, so
+that two processes can compile both at the same time: `kernel_build.ensure` compiles them before a module needs them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import numba
-from numba.core import caching, event
+from numba.core import caching, cgutils, event
+from numba.extending import intrinsic, types
 
 from sycee.core import kernel_folder
 
@@ -49,19 +50,49 @@ def entry(signature: Any, *, nogil: bool = True, **options: Any) -> Callable[[An
     return decorate
 
 
-def part(function: Any) -> Any:
-    """Return a function that an entry calls, compiled with that entry unless another process has compiled it."""
+def part(signature: Any, **options: Any) -> Callable[[Any], int]:
+    """Return a decorator that compiles a function for one signature, or loads it, and returns its address.
+
+    It is 0 in interpreted code, and in a worker of `kernel_build` unless the part is the task of this worker.
+    """
+
+    def decorate(function: Any) -> int:
+        if IS_INTERPRETED or (Mode.is_worker and Mode.part != function.__name__):
+            return 0
+        dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
+        _use_cache(dispatcher)
+        with _interruptible():
+            dispatcher.compile(signature)
+        _parts.append(dispatcher)
+        code = dispatcher.overloads[signature.args]
+        return int(code.library.get_pointer_to_function(code.fndesc.llvm_func_name))
+
+    return decorate
+
+
+_parts: Final[list[Any]] = []  # their code must not be freed
+
+
+def caller(function: Any, signature: Any) -> Any:
+    """Return a function of (address, arguments) with which a kernel calls this part, compiled for this signature."""
     if IS_INTERPRETED:
-        return function
-    dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(function)
-    _use_cache(dispatcher)
-    return dispatcher
+        return lambda address, arguments: function(*arguments)
 
+    @intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
+    def call(typing: Any, address: Any, arguments: Any) -> Any:
+        def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+            convention = context.call_conv
+            type_ = convention.get_function_type(signature.return_type, signature.args)
+            code = builder.inttoptr(values[0], type_.as_pointer())
+            given = cgutils.unpack_tuple(builder, values[1])
+            status, result = convention.call_function(builder, code, signature.return_type, signature.args, given)
+            with cgutils.if_unlikely(builder, status.is_error):
+                convention.return_status_propagate(builder, status)
+            return result
 
-def compile_part(function: Any, types: tuple[Any, ...]) -> None:
-    """Compile a part for these argument types if this process is the worker for that part; else do nothing."""
-    if Mode.part and function.py_func.__name__ == Mode.part:
-        function.compile(types)
+        return signature.return_type(types.int64, types.Tuple(signature.args)), generate
+
+    return call
 
 
 @contextmanager

@@ -25,20 +25,14 @@ from typing import IO, Any, Final
 from numba.core import event
 
 from sycee.core import jit, kernel_folder
-from sycee.core.worker_thread import processors
 
 LEDGER: Final = "sycee.ledger.kernels.frames"
-# The modules of each worker: all entries of a module, or one part of it, named after a colon. The second list needs
-# less time than the first, so it ends with kernels for later commands.
+# The modules of each worker: all entries of a module, or one part of it, named after a colon. Both lists need about the
+# same time. Other modules are compiled by one worker each, when they are first imported.
 WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     LEDGER: (
-        (LEDGER,),
-        (
-            f"{LEDGER}:_apply_rare",
-            "sycee.ledger.kernels.queries",
-            "sycee.core.sha256",
-            "sycee.compliance.routing.route_kernel",
-        ),
+        (LEDGER, "sycee.ledger.kernels.queries", "sycee.ledger.kernels.indexes"),
+        (f"{LEDGER}:_apply_rare",),
     ),
 }
 TITLE: Final = "compiling kernels, once per version"  # short: bar, count and time share a line of 80 columns
@@ -76,7 +70,7 @@ def _is_complete(folder: Path, module: str) -> bool:
 
 def _build(folder: Path, module: str) -> None:
     kernel_folder.remove_unused(folder)
-    work = WORK.get(module, ((module,),)) if processors() > 1 else ((module,),)
+    work = WORK.get(module, ((module,),))
     with tempfile.TemporaryFile(dir=folder) as errors:
         workers: list[subprocess.Popen[bytes]] = []
         # A signal interrupts the main thread only: no worker is started without being listed, and so each is killed.
@@ -155,7 +149,7 @@ def _function_count(work: tuple[tuple[str, ...], ...]) -> int:
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, else one line; yield the function that moves the bar."""
     if sys.stderr is None or not sys.stderr.isatty():
-        kernel_folder.print_once(f"{TITLE} on this machine: usually under a minute, longer on a busy one")
+        kernel_folder.print_once(f"{TITLE} on this machine: usually in half a minute, longer on a busy one")
         yield lambda done: None
         return
     from rich.console import Console

@@ -16,7 +16,7 @@ from sycee.core.records.layout import LINKED, Kind, SettleFlag
 from sycee.core.records.operation_table import TABLE
 from sycee.ledger import id_generations, kernels
 from sycee.ledger.batch import PreparedBatch, as_batch
-from sycee.ledger.kernels import constants
+from sycee.ledger.kernels import constants, indexes
 from sycee.ledger.storage import Pending, Storage
 
 GROWTH_CHECKED_BYTES: Final = 64 << 20  # smaller growth is done without checking the available memory
@@ -65,7 +65,7 @@ class GrowingTables:
             name: self.storage.array(dtype, length) for name, (dtype, length) in kernels.GROWING_TABLES.items()
         }
         views = {name: kernels.kernel_view(table.array) for name, table in self._growing.items()}
-        self.tables = kernels.empty_tables()._replace(**views)
+        self.tables = kernels.empty_tables().replaced(**views)
         self.groups: dict[int, int] = {}  # number -> order of definition
         self.sorting: Pending[int] | None = None  # sorting of the older generation of ids; result: ids in its run
         self._extension: Pending[tuple[Array, Array]] | None = None  # a larger index of unordered ids: slots, highs
@@ -276,7 +276,7 @@ class GrowingTables:
         length = getattr(self.tables, name).shape[0]
         if needed > length:
             array = self._growing[name].grow(_larger(length, needed))
-            self.tables = self.tables._replace(**{name: kernels.kernel_view(array)})
+            self.tables = self.tables.replaced(**{name: kernels.kernel_view(array)})
 
     def _slots(self, name: str, needed: int) -> int:
         """Return the number of slots that an index needs for `needed` ids; 0 if it has enough."""
@@ -291,9 +291,9 @@ class GrowingTables:
             old: Array = getattr(self.tables, name)
             old_highs = self.tables.unordered_row_highs if name == "unordered_slots" else np.zeros(1, np.uint16)
             slots, highs = _rehashed(size, old, old_highs)
-            self.tables = self.tables._replace(**{name: slots})
+            self.tables = self.tables.replaced(**{name: slots})
             if name == "unordered_slots":
-                self.tables = self.tables._replace(unordered_row_highs=highs)
+                self.tables = self.tables.replaced(unordered_row_highs=highs)
 
     def _extend_unordered(self, needed: int, available_bytes: Callable[[], int] | None) -> None:
         """Replace the index of unordered ids by a larger one, which the background built since it was 3/4 full.
@@ -314,17 +314,16 @@ class GrowingTables:
             extension, self._extension = self._extension, None
             larger, _ = extension.result()
             if larger.size > slots.size and highs.size == 1:  # else it was extended or widened in between
-                self.tables = tables._replace(unordered_slots=larger)
+                self.tables = tables.replaced(unordered_slots=larger)
                 unordered = int(tables.generations[constants.UNORDERED])
-                kernels.index_unordered(self.tables, self._extended_until, bound)
+                indexes.index_unordered(self.tables, self._extended_until, bound)
                 tables.generations[constants.UNORDERED] = unordered  # they were counted before
 
     def _widen_slots(self, bound: int) -> None:
         """Provide memory for the upper bits of rows once there are more bound rows than 32 bits can count."""
         if bound > limits.SLOT_ROWS_MAX and self.tables.unordered_row_highs.size == 1:
-            self.tables = self.tables._replace(
-                unordered_row_highs=np.zeros(self.tables.unordered_slots.size, np.uint16)
-            )
+            highs = np.zeros(self.tables.unordered_slots.size, np.uint16)
+            self.tables = self.tables.replaced(unordered_row_highs=highs)
 
     def _index_bytes(self, needs: dict[str, int]) -> int:
         """Return the memory in bytes for the indexes that must grow."""
@@ -342,12 +341,12 @@ class GrowingTables:
             old: Array = getattr(self.tables, name)
             size = max(self._slots(name, in_use[held]), old.size - 1)
             key = content_key if name == "unordered_slots" else int(old[-1])
-            self.tables = self.tables._replace(**{name: kernels.empty_slots(size, key)})
+            self.tables = self.tables.replaced(**{name: kernels.empty_slots(size, key)})
         self._widen_slots(in_use["bound"])
-        kernels.index_accounts(self.tables, in_use["accounts"])
-        kernels.index_refunds_and_batches(self.tables)
+        indexes.index_accounts(self.tables, in_use["accounts"])
+        indexes.index_refunds_and_batches(self.tables)
         if unordered:
-            kernels.index_unordered(self.tables, 0, in_use["bound"])
+            indexes.index_unordered(self.tables, 0, in_use["bound"])
 
     def _bits_shape(self, needs: dict[str, int]) -> tuple[int, int]:
         """Return the (rows, words) of `group_bits` for the needed groups and payees; payees count from 1."""
@@ -359,7 +358,7 @@ class GrowingTables:
         if shape != bits.shape:
             wider = np.zeros(shape, np.uint64)
             wider[: bits.shape[0], : bits.shape[1]] = bits
-            self.tables = self.tables._replace(group_bits=wider)
+            self.tables = self.tables.replaced(group_bits=wider)
             # A snapshot copy in progress reads the old array, which no frame changes any more.
             self.tables.copying[constants.COPIED_GROUP_BITS, constants.COPY_END] = 0
 
@@ -368,7 +367,7 @@ def _rehashed(size: int, old: Array, old_highs: Array, end: int = limits.I64_MAX
     """Return an index of `size` slots with the entries of `old` whose row is < `end`, and the upper bits of rows."""
     highs = np.zeros(size + 1 if old_highs.size > 1 else 1, np.uint16)
     slots = kernels.empty_slots(size, int(old[-1]))
-    kernels.rehash(slots, old, highs, old_highs, end)
+    indexes.rehash(slots, old, highs, old_highs, end)
     return slots, highs
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.ledger import kernels
-from sycee.ledger.kernels import constants
+from sycee.ledger.kernels import constants, indexes
 from sycee.ledger.storage import Pending, Storage
 
 BLOCK_IDS: Final = 1 << constants.BLOCK_BITS
@@ -71,7 +71,7 @@ def reserve_ids(state: GrowingTables, new_ids: int) -> None:
         slots = kernels.empty_slots(max(recent.size - 1, 1 << (2 * new_ids - 1).bit_length()))
     elif generations[constants.OLDER_INDEXED] > generations[constants.OLDER_FIRST]:  # else nothing was inserted
         slots[:-1] = 0
-    state.tables = state.tables._replace(recent_slots=slots, older_slots=recent)
+    state.tables = state.tables.replaced(recent_slots=slots, older_slots=recent)
     greatest_ids = state.tables.greatest_ids
     recent_greatest = slice(constants.RECENT_GREATEST, constants.RECENT_GREATEST + 2)
     greatest_ids[constants.OLDER_GREATEST : constants.OLDER_GREATEST + 2] = greatest_ids[recent_greatest]
@@ -119,14 +119,14 @@ def sort_run(tables: kernels.Tables, first_row: int, end_row: int, at: int, most
     if not most:
         return 0
     ids, rows = tables.run_ids[at : at + most], tables.run_rows[at : at + most]
-    count = int(kernels.collect_time_ordered(tables.bound, tables.frame_times, first_row, end_row, ids, rows, all_are))
+    count = int(indexes.collect_time_ordered(tables.bound, tables.frame_times, first_row, end_row, ids, rows, all_are))
     ids, rows = ids[:count], rows[:count]
     keys = np.empty(count, np.uint64)
-    if count and not kernels.sort_keys(ids, keys):
+    if count and not indexes.sort_keys(ids, keys):
         # A stable sort is fastest for ids of many clients that each sent theirs in order.
         order = np.argsort(keys, kind="stable")
         ids[:], rows[:] = ids[order], rows[order]
-        if not kernels.sort_keys(ids, keys):  # some keys were equal
+        if not indexes.sort_keys(ids, keys):  # some keys were equal
             order = np.lexsort((ids[:, 0], ids[:, 1]))
             ids[:], rows[:] = ids[order], rows[order]
     return count

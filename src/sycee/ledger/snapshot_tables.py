@@ -16,7 +16,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import IntegrityError
 from sycee.core.records.layout import KeyFlag, Role
 from sycee.ledger import kernels
-from sycee.ledger.kernels import constants
+from sycee.ledger.kernels import constants, indexes
 from sycee.ledger.models import Grant
 from sycee.ledger.state_tables import StateTables
 from sycee.ledger.storage import Section
@@ -79,9 +79,9 @@ def load(new_state: Callable[[], State], sections: Mapping[str, Section], small:
     state.grow("gross", int(state.tables.counters[constants.ACCOUNTS]))
     state.grow("time_outs", int(state.tables.counters[constants.HOLDS]))
     state.rebuild_indexes(int(key[0]))
-    kernels.fill_time_outs(state.tables)
+    indexes.fill_time_outs(state.tables)
     state.grow("undropped", state.tables.programmes.size)
-    kernels.count_undropped(state.tables, state.now_ns)
+    indexes.count_undropped(state.tables, state.now_ns)
     return state
 
 
@@ -91,7 +91,7 @@ def _fit(state: StateTables, name: str, section: Section) -> None:
     if name in kernels.GROWING_TABLES:
         state.grow(name, section.shape[0])
     elif table.shape != section.shape:
-        state.tables = state.tables._replace(**{name: kernels.kernel_view(np.zeros(section.shape, table.dtype))})
+        state.tables = state.tables.replaced(**{name: kernels.kernel_view(np.zeros(section.shape, table.dtype))})
 
 
 def _load_small(state: StateTables, small: Mapping[str, Any]) -> None:

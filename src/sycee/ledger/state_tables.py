@@ -12,10 +12,9 @@ from sycee.core.arrays import Array
 from sycee.core.records import layout
 from sycee.core.records.layout import KeyFlag
 from sycee.core.worker_thread import Deferred
-from sycee.ledger import kernels
 from sycee.ledger.account_rows import account_rows
 from sycee.ledger.capacity import GrowingTables
-from sycee.ledger.kernels import constants
+from sycee.ledger.kernels import constants, indexes
 from sycee.ledger.models import Account, Grant, Hold, Purse, Transit
 from sycee.ledger.storage import Storage
 
@@ -132,7 +131,7 @@ class StateTables(GrowingTables):
         """Return the bound row of an operation's id, or -1. O(1)."""
         low, high = (np.array([half], np.uint64) for half in ids.split(operation_id))
         rows = np.empty(1, np.int64)
-        kernels.bound_rows_of(self.tables, low, high, rows)
+        indexes.bound_rows_of(self.tables, low, high, rows)
         return int(rows[0])
 
     def bound_of(self, operation_id: int) -> Any | None:

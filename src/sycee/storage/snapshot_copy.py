@@ -13,8 +13,8 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
-from sycee.ledger import kernels, snapshot_tables
-from sycee.ledger.kernels import constants
+from sycee.ledger import snapshot_tables
+from sycee.ledger.kernels import constants, indexes
 from sycee.storage.reserved_arrays import ReservedArray
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SnapshotCopy:
                 hint="close the ledger, which writes a snapshot at its end",
             ) from error
         state.tables.copying[:] = plan
-        state.tables = state.tables._replace(preimages=preimages)
+        state.tables = state.tables.replaced(preimages=preimages)
         state.tables.counters[constants.PREIMAGE_MODE] |= constants.COPY
         self.is_running = True
 
@@ -82,7 +82,7 @@ class SnapshotCopy:
 
     def _restore_piece(self, name: str, start: int, stop: int, first: int, piece: Array) -> None:
         tables = self._state.tables
-        kernels.apply_preimages(tables.copying, tables.preimages, CHANGING.index(name), start, stop, first, piece)
+        indexes.apply_preimages(tables.copying, tables.preimages, CHANGING.index(name), start, stop, first, piece)
 
     def end(self) -> Array:
         """Stop saving pre-images: everything is copied, or the copy is abandoned. Call between two frames; idempotent.
@@ -95,7 +95,7 @@ class SnapshotCopy:
         preimages: Array = tables.preimages
         tables.counters[constants.PREIMAGE_MODE] &= ~constants.COPY
         tables.copying[:] = 0
-        self._state.tables = tables._replace(preimages=np.zeros(1, np.uint64))
+        self._state.tables = tables.replaced(preimages=np.zeros(1, np.uint64))
         self.is_running = False
         return preimages
 

@@ -8,8 +8,9 @@ Rules for code in this package:
 
 - int64 wraps silently: compare before adding. Never mix uint64 with int64.
 - An index out of range reads garbage: use only row numbers that come from the ledger's own tables.
-- A call that is not inlined copies all of `Tables` (100 words). Callees of TRANSFER and PAY use `forceinline`.
-- Python can call only the functions that are compiled eagerly, in `frames` and `queries`. All others use
+- A kernel receives `Tables` as one address, see `tables_type`. Callees of TRANSFER and PAY use `forceinline`: without
+  it a frame of transfers needs half as long again.
+- Python can call only the functions that are compiled eagerly, in `frames`, `queries` and `indexes`. All others use
   `inline.njit`, which halves the compile time.
 - numba's cache notices edits of `frames` alone. `sycee.core.jit` therefore keys its folder by all sources.
 - Tables never grow inside a kernel: `LedgerState.reserve` provides the capacity before the frame is journaled.
@@ -19,22 +20,10 @@ and calls `apply` again for the operations that follow.
 """
 
 from sycee.ledger.kernels.frames import apply as apply
-from sycee.ledger.kernels.frames import apply_preimages as apply_preimages
 from sycee.ledger.kernels.frames import bind_operation as bind_operation
-from sycee.ledger.kernels.frames import bound_rows_of as bound_rows_of
-from sycee.ledger.kernels.frames import collect_time_ordered as collect_time_ordered
 from sycee.ledger.kernels.frames import copy_records as copy_records
-from sycee.ledger.kernels.frames import count_undropped as count_undropped
 from sycee.ledger.kernels.frames import end_due_holds as end_due_holds
-from sycee.ledger.kernels.frames import fill_time_outs as fill_time_outs
-from sycee.ledger.kernels.frames import index_accounts as index_accounts
-from sycee.ledger.kernels.frames import index_refunds_and_batches as index_refunds_and_batches
-from sycee.ledger.kernels.frames import index_unordered as index_unordered
-from sycee.ledger.kernels.frames import rehash as rehash
 from sycee.ledger.kernels.frames import resolve as resolve
-from sycee.ledger.kernels.frames import rows_of as rows_of
-from sycee.ledger.kernels.frames import rows_of_few as rows_of_few
-from sycee.ledger.kernels.frames import sort_keys as sort_keys
 from sycee.ledger.kernels.tables import GROWING_TABLES as GROWING_TABLES
 from sycee.ledger.kernels.tables import Tables as Tables
 from sycee.ledger.kernels.tables import empty_slots as empty_slots

@@ -1,4 +1,7 @@
-"""The kernels that Python calls: `resolve`, `apply` and helpers, compiled eagerly with everything they call."""
+"""Kernels for a frame of operations: `copy_records`, `resolve`, `apply` and helpers.
+
+They are compiled eagerly, with all functions that they call.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from sycee.core.records import layout
 from sycee.ledger.kernels import accounts, holds, lookup, payments, prefetch, programmes, settlement, transits, undo
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
-from sycee.ledger.kernels.preimages import apply_preimages as _apply_preimages
-from sycee.ledger.kernels.tables import empty_tables
+from sycee.ledger.kernels.tables import TABLES
 from sycee.ledger.kernels.validation import LINKABLE, malformed
 
 
@@ -138,9 +140,9 @@ def _resolve(tables, operations, words, answers):
     return pending
 
 
-@jit.part
-def _apply_rare(tables, operation, words, i, kind, place, now_ns):
-    """Apply one operation of a rare kind. Return its code, or FOR_PYTHON if Python code handles the kind."""
+@njit
+def _code_of_rare(tables, operation, words, i, kind, place, now_ns):
+    """Apply one operation of a rare kind other than REVERSE. Return its code."""
     if kind == c.KIND_REFUND:
         return payments.refund(tables, operation, place, now_ns)
     if kind == c.KIND_CLAIM:
@@ -182,9 +184,20 @@ def _apply_rare(tables, operation, words, i, kind, place, now_ns):
     return c.FOR_PYTHON
 
 
-def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns, answers, are_well_formed):
+def _apply_rare(tables, operation, words, i, kind, place, now_ns):
+    """Apply one operation of a rare kind. Return (code, detail); code is FOR_PYTHON if Python code handles the kind.
+
+    detail: the amount that was missing in a REVERSE, else 0.
+    """
+    if kind == c.KIND_REVERSE:
+        return payments.reverse(tables, operation, place, now_ns)
+    return _code_of_rare(tables, operation, words, i, kind, place, now_ns), np.int64(0)
+
+
+def _apply(rare, tables, operations, words, hashes, savepoint, start, sequence, now_ns, answers, are_well_formed):
     """Apply operations[start:] of one frame, in order. Return the index of the first for Python, or the frame's size.
 
+    rare: the address of `_apply_rare`.
     hashes: (n, 4) u64, SHA-256 of the secrets of POST operations; (0, 4) if no POST has one.
     savepoint: (COUNTERS,) i64, scratch memory.
     are_well_formed: the caller has checked that no operation is malformed.
@@ -235,8 +248,6 @@ def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns
             code, detail = payments.transfer(tables, operation, i, place, now_ns)
         elif kind == c.KIND_PAY:
             code = payments.pay(tables, operation, i, place, now_ns)
-        elif kind == c.KIND_REVERSE:
-            code, detail = payments.reverse(tables, operation, place, now_ns)
         elif kind == c.KIND_HOLD:
             detail = counters[c.HOLDS]
             code = holds.create_hold(tables, operation, words, i, now_ns)
@@ -245,7 +256,7 @@ def _apply(tables, operations, words, hashes, savepoint, start, sequence, now_ns
         elif kind == c.KIND_POST:
             code = holds.post(tables, operation, hashes, i, place, now_ns)
         else:
-            code = _apply_rare(tables, operation, words, i, kind, place, now_ns)
+            code, detail = _call_rare(rare, (tables, operation, words, i, kind, place, now_ns))
             if code == c.FOR_PYTHON:
                 answer.place = place
                 return i
@@ -274,128 +285,8 @@ def _end_due_holds(tables, now_ns):
     holds.release_due_holds(tables, now_ns)
 
 
-def _fill_time_outs(tables):
-    """Fill the empty heap with the ends of all open holds, after a snapshot was loaded."""
-    for hold_row in range(tables.counters[c.HOLDS]):
-        if tables.holds[hold_row].state == c.HOLD_STATE_OPEN:
-            holds.push_time_out(tables, hold_row)
-
-
-def _count_undropped(tables, now_ns):
-    """Count the members without a packet of each programme that can be dropped on, after a snapshot was loaded."""
-    programmes.count_undropped(tables, now_ns)
-
-
-def _rehash(slots, old, highs, old_highs, end):
-    """Insert the entries of an index whose row is < `end` into larger empty `slots` with the same key.
-
-    No row is read. Frames may insert and remove entries of later rows meanwhile: each entry is read once.
-    highs, old_highs: the upper bits of the rows, as in `unordered_row_highs`; of size 1 if there are none.
-    """
-    mask = np.int64(slots.size - 2)
-    for old_at in range(old.size - 1):
-        entry = old[old_at]
-        row = np.int64(entry & c.LOW32) - 1
-        if old_highs.size > 1:
-            row += np.int64(old_highs[old_at]) * c.SLOT_ROWS
-        if entry != c.ZERO and row < end:
-            at = lookup.first_slot(slots, entry >> c.S32)
-            while slots[at] != c.ZERO:
-                at = (at + 1) & mask
-            slots[at] = entry
-            if old_highs.size > 1:
-                highs[at] = old_highs[old_at]
-
-
-def _index_accounts(tables, count):
-    """Insert the ids of the first `count` accounts into the empty index."""
-    prefetched = 0
-    for row in range(count):
-        if row >= prefetched:
-            prefetched = min(row + prefetch.CHUNK, count)
-            prefetch.row_slots(tables.account_slots, tables.accounts, row, prefetched)
-        lookup.insert(tables.account_slots, tables.accounts[row].id_low, tables.accounts[row].id_high, row)
-
-
-def _index_refunds_and_batches(tables):
-    """Insert all refunds and open batches into their empty indexes."""
-    for row in range(tables.counters[c.REFUNDS]):
-        lookup.insert(tables.refund_slots, np.uint64(tables.refunds[row].bound), c.ZERO, row)
-    settlement.index_batches(tables)
-
-
-def _index_unordered(tables, first, end):
-    """Insert those ids of bound[first:end] that are not ordered by time into the index, which has none of them."""
-    for row in range(first, end):
-        bound = tables.bound[row]
-        if not lookup.is_time_ordered(bound.id_low, bound.id_high, lookup.frame_time_ns(tables, bound.place)):
-            lookup.insert_unordered(tables, bound.id_low, bound.id_high, row)
-
-
-def _collect_time_ordered(bound, frame_times, first, end, ids, rows, all_are):
-    """Copy the time-ordered ids of bound[first:end] to `ids`, and their rows minus `first` to `rows`. Return the count.
-
-    ids: (n, 2) u64, low and high; rows: (n,) u32; n is sufficient. all_are: every id in the range is ordered by time.
-    """
-    count = np.int64(0)
-    for row in range(first, end):
-        low = bound[row].id_low
-        high = bound[row].id_high
-        if all_are or lookup.is_time_ordered(low, high, frame_times[np.int64(bound[row].place >> c.PLACE_SHIFT)]):
-            ids[count, 0] = low
-            ids[count, 1] = high
-            rows[count] = row - first
-            count += 1
-    return count
-
-
-def _sort_keys(ids, keys):
-    """Write sort keys of time-ordered ids to `keys`. Return True if the ids already ascend; `keys` is then unused.
-
-    A key has the first 64 bits in which two ids can differ: milliseconds minus their minimum, then the bits after them.
-    """
-    is_ascending = True
-    least = ids[0, 1] >> c.S16
-    most = least
-    for at in range(1, ids.shape[0]):
-        is_less = ids[at - 1, 1] < ids[at, 1] or (ids[at - 1, 1] == ids[at, 1] and ids[at - 1, 0] < ids[at, 0])
-        is_ascending = is_ascending and is_less
-        least = min(least, ids[at, 1] >> c.S16)
-        most = max(most, ids[at, 1] >> c.S16)
-    if is_ascending:
-        return True
-    spare_bits = c.S64 - c.S12
-    while (most - least) >> (c.S64 - c.S12 - spare_bits) != c.ZERO:
-        spare_bits -= c.ONE
-    for at in range(ids.shape[0]):
-        keys[at] = (
-            ((ids[at, 1] >> c.S16) - least) << (spare_bits + c.S12)
-            | (ids[at, 1] & ~c.VERSION_BITS & c.LOW16) << spare_bits
-            | (ids[at, 0] & ~c.VARIANT_BITS) >> (c.S62 - spare_bits)
-        )
-    return False
-
-
-def _rows_of(slots, accounts, low, high, rows):
-    """Write the account row of each id to `rows`, -1 if there is none. Safe while another thread opens accounts."""
-    for i in range(low.size):
-        rows[i] = lookup.find_account(slots, accounts, low[i], high[i])
-
-
-def _rows_of_few(slots, accounts, low, high, rows):
-    """Do the same and keep the interpreter's lock: for so few ids, getting it back would take longer."""
-    for i in range(low.size):
-        rows[i] = lookup.find_account(slots, accounts, low[i], high[i])
-
-
-def _bound_rows_of(tables, low, high, rows):
-    """Write the bound row of each id to `rows`, -1 if it is not bound."""
-    for i in range(low.size):
-        rows[i] = lookup.find_bound(tables, low[i], high[i])
-
-
 # Compiled, or loaded from the cache, when this module is imported: no later call waits for a compilation.
-_tables, _i64, _u64, _bool = numba.typeof(empty_tables()), numba.int64, numba.uint64, numba.boolean
+_tables, _i64, _u64, _bool = TABLES, numba.int64, numba.uint64, numba.boolean
 _operations, _answers, _bound, _accounts = (
     numba.from_dtype(dtype)[::1] for dtype in (layout.OPERATION, layout.ANSWER, layout.BOUND, layout.ACCOUNT)
 )
@@ -408,21 +299,12 @@ _entry = partial(jit.entry, _nrt=False)
 
 kernel_build.ensure(__name__)
 
-jit.compile_part(_apply_rare, (_tables, _operations.dtype, _words, _i64, _i64, _u64, _i64))
+_rare_type = numba.types.Tuple((_i64, _i64))(_tables, _operations.dtype, _words, _i64, _i64, _u64, _i64)
+_call_rare = jit.caller(_apply_rare, _rare_type)
 copy_records = _entry(numba.types.Tuple((_i64, _bool, _bool))(_source, _operations, _words))(_copy_records)
 resolve = _entry(_i64(_tables, _operations, _words, _answers))(_resolve)
-apply = _entry(_i64(_tables, _operations, _words, _words, _i64s, _i64, _i64, _i64, _answers, _bool))(_apply)
+_apply_type = _i64(_i64, _tables, _operations, _words, _words, _i64s, _i64, _i64, _i64, _answers, _bool)
+_compiled_apply = _entry(_apply_type)(_apply)
 bind_operation = _entry(numba.void(_tables, _operations, _words, _i64, _i64, _i64))(_bind_operation)
 end_due_holds = _entry(numba.void(_tables, _i64))(_end_due_holds)
-fill_time_outs = _entry(numba.void(_tables))(_fill_time_outs)
-count_undropped = _entry(numba.void(_tables, _i64))(_count_undropped)
-rehash = _entry(numba.void(_u64s, _u64s, _u16s, _u16s, _i64))(_rehash)
-index_accounts = _entry(numba.void(_tables, _i64))(_index_accounts)
-index_refunds_and_batches = _entry(numba.void(_tables))(_index_refunds_and_batches)
-index_unordered = _entry(numba.void(_tables, _i64, _i64))(_index_unordered)
-collect_time_ordered = _entry(_i64(_bound, _i64s, _i64, _i64, _words, _u32s, _bool))(_collect_time_ordered)
-sort_keys = _entry(_bool(_words, _u64s))(_sort_keys)
-rows_of = _entry(numba.void(_u64s, _accounts, _u64s, _u64s, _i64s))(_rows_of)
-rows_of_few = _entry(numba.void(_u64s, _accounts, _u64s, _u64s, _i64s), nogil=False)(_rows_of_few)
-bound_rows_of = _entry(numba.void(_tables, _u64s, _u64s, _i64s))(_bound_rows_of)
-apply_preimages = _entry(numba.void(_i64[:, ::1], _u64s, _i64, _i64, _i64, _i64, _words))(_apply_preimages)
+apply = partial(_compiled_apply, jit.part(_rare_type, _nrt=False)(_apply_rare))

@@ -15,7 +15,7 @@ from sycee.core.records import layout
 from sycee.ledger.kernels import constants as c
 from sycee.ledger.kernels.inline import njit
 from sycee.ledger.kernels.lookup import find, find_bound, frame_time_ns
-from sycee.ledger.kernels.tables import empty_tables
+from sycee.ledger.kernels.tables import TABLES
 
 ACCOUNT: Final = 0
 PURSE: Final = 1
@@ -225,7 +225,7 @@ _read_type, _found_type, _line_type, *_record_types = (
 kernel_build.ensure(__name__)
 read = jit.entry(
     numba.int64(
-        numba.typeof(empty_tables()), _read_type, _found_type, numba.uint64[:, ::1], *_record_types, numba.int64[::1],
+        TABLES, _read_type, _found_type, numba.uint64[:, ::1], *_record_types, numba.int64[::1],
         _line_type,
     ),
     _nrt=False,

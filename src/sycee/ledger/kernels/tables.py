@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, NamedTuple
+from copy import copy
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -12,9 +14,11 @@ from sycee.core import limits
 from sycee.core.arrays import Array
 from sycee.core.records import layout
 from sycee.ledger.kernels import constants as c
+from sycee.ledger.kernels.tables_type import WORDS, TablesType
 
 
-class Tables(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Tables:
     """Every array of the state. Lengths are capacities; `counters` has the number of rows in use.
 
     An index is (power of two + 1,) u64. Each slot is `hash << 32 | row + 1`, 0 if free; the last word is the hash key.
@@ -66,6 +70,26 @@ class Tables(NamedTuple):
     undo_values: Any  # (capacity, 3) i64: field, row, value
     copying: Any  # (COPIED_TABLES, COPY_COLUMNS) i64: progress of a snapshot copy per table, see constants
     preimages: Any  # (capacity,) u64: rows before their first write since the snapshot copy began
+    memory: Any  # (arrays, WORDS) u64: where each array above is, see `tables_type`
+    address: int  # of `memory`: all that compiled kernels receive
+
+    def replaced(self, **arrays: Array) -> Tables:
+        """Return tables with these arrays in place of those of the same names. Raise TypeError for another type."""
+        tables = copy(self)
+        memory = self.memory.copy()
+        for name, array in arrays.items():
+            old = getattr(self, name)
+            if array.dtype != old.dtype or array.ndim != old.ndim or not array.flags.c_contiguous:
+                raise TypeError(f"{name} must be a contiguous array of {old.dtype} with {old.ndim} dimensions")
+            position = ARRAYS.index(name)
+            memory[position, 0] = _address(array)
+            memory[position, 1 : 1 + array.ndim] = array.shape
+        tables.__dict__.update(arrays, memory=memory, address=_address(memory))
+        return tables
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 # The tables that grow with use: row type and initial length.
@@ -118,24 +142,31 @@ def empty_slots(size: int, key: int | None = None) -> Array:
 
 def empty_tables() -> Tables:
     """Return the smallest tables; the state grows them."""
-    return Tables(
+    arrays = {
         **{name: kernel_view(np.zeros(length, dtype)) for name, (dtype, length) in GROWING_TABLES.items()},
-        account_slots=empty_slots(4096),
-        unordered_slots=empty_slots(4096),
-        unordered_row_highs=np.zeros(1, np.uint16),
-        recent_slots=empty_slots(64),
-        older_slots=empty_slots(64),
-        refund_slots=empty_slots(64),
-        batch_slots=empty_slots(64),
-        group_rows=np.zeros(limits.GROUPS_MAX + 1, np.uint16),
-        group_bits=np.zeros((1, 16), np.uint64),
-        issuance=np.zeros(1000, np.int64),
-        calendar=kernel_view(np.zeros(1000, layout.CALENDAR)),
-        greatest_ids=np.zeros(c.GREATEST_WORDS, np.uint64),
-        generations=np.zeros(c.GENERATIONS, np.int64),
-        counters=np.zeros(c.COUNTERS, np.int64),
-        prefetch_ring=np.zeros((128, 2), np.uint64),
-        scratch=np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),
-        copying=np.zeros((c.COPIED_TABLES, c.COPY_COLUMNS), np.int64),
-        preimages=np.zeros(1, np.uint64),
-    )
+        "account_slots": empty_slots(4096),
+        "unordered_slots": empty_slots(4096),
+        "unordered_row_highs": np.zeros(1, np.uint16),
+        "recent_slots": empty_slots(64),
+        "older_slots": empty_slots(64),
+        "refund_slots": empty_slots(64),
+        "batch_slots": empty_slots(64),
+        "group_rows": np.zeros(limits.GROUPS_MAX + 1, np.uint16),
+        "group_bits": np.zeros((1, 16), np.uint64),
+        "issuance": np.zeros(1000, np.int64),
+        "calendar": kernel_view(np.zeros(1000, layout.CALENDAR)),
+        "greatest_ids": np.zeros(c.GREATEST_WORDS, np.uint64),
+        "generations": np.zeros(c.GENERATIONS, np.int64),
+        "counters": np.zeros(c.COUNTERS, np.int64),
+        "prefetch_ring": np.zeros((128, 2), np.uint64),
+        "scratch": np.zeros((2, limits.PURSES_PER_WALLET_MAX), np.int64),
+        "copying": np.zeros((c.COPIED_TABLES, c.COPY_COLUMNS), np.int64),
+        "preimages": np.zeros(1, np.uint64),
+    }
+    nowhere = np.zeros((len(ARRAYS), WORDS), np.uint64)
+    return Tables(**arrays, memory=nowhere, address=0).replaced(**arrays)
+
+
+ARRAYS: Final = tuple(each.name for each in fields(Tables))[:-2]
+TABLES: Final = TablesType({name: numba.typeof(getattr(empty_tables(), name)) for name in ARRAYS})
+Tables._numba_type_ = TABLES  # type: ignore[attr-defined]  # numba looks for this attribute of a value
