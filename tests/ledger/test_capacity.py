@@ -502,26 +502,36 @@ def test_leg_numbers_stop_at_65_535() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 30, 500, 2_000])
-@pytest.mark.parametrize(("kind", "movements_each"), [(Kind.TRANSFER, 1), (Kind.PAY, 17)])
-def test_a_positive_short_check_means_that_nothing_grows(kind: Kind, movements_each: int, count: int) -> None:
-    """The short check of `reserve` for most frames agrees with the full one, used for a batch of unknown kinds."""
+@pytest.mark.parametrize(
+    ("kind", "links", "movements_each"),
+    [(Kind.TRANSFER, 0, 1), (Kind.TRANSFER, 1, 2), (Kind.PAY, 0, 17), (Kind.PAY, 1, 18), (Kind.ADD_MEMBERS, 1, 0)],
+)
+def test_a_positive_short_check_means_that_nothing_grows(
+    kind: Kind, links: int, movements_each: int, count: int
+) -> None:
+    """The short check of `reserve` for most frames agrees with the full one, used for a frame of several kinds."""
     state, glances = LedgerState(), set()
+    state.tables.counters[constants.LINKS] = links
     for _ in range(20):
         some = ids.generate(count, time_ms=1_800_000_000_000)
         if kind is Kind.TRANSFER:
             frame = operations.transfer(some, debit=1, credit=2, amount=1)
+        elif kind is Kind.ADD_MEMBERS:
+            members = ids.derive(b"growth", "members", count * limits.MEMBERS_PER_RECORD_MAX, time_ms=1)
+            frame = operations.add_members(some, programme=1, members=members)
         else:
             frame = operations.pay(some, payer=1, payee=2, amount=1)
         before = shapes(state)
-        has_room = state._fits(count, movements_each * count)
+        has_room = state._fits(count, movements_each * count, count if links and movements_each else 0)
         glances.add(has_room)
-        known = PreparedBatch(frame, kinds=1 << kind)
-        assert has_room == (state.reserve(known) == movements_each * count and shapes(state) == before)
-        assert state.reserve(frame) == movements_each * count
-        assert shapes(state) == before or not has_room
+        several = PreparedBatch(frame, kinds=1 << kind | 1)  # bit 0 is an unknown kind, which adds nothing
+        for batch in (PreparedBatch(frame, kinds=1 << kind), several, frame):
+            assert state.reserve(batch) == movements_each * count
+            assert (shapes(state) == before) == has_room
         sequence = state.sequence + 1
         state.apply(sequence, 1_800_000_000_000 * 1_000_000 + sequence, frame)
-    assert glances == ({True} if count == 1 else {True, False})
+    grows = count > 1 or (links and movements_each)  # the table of transits is empty at first
+    assert glances == ({True, False} if grows else {True})
 
 
 def shapes(state: LedgerState) -> list[tuple[int, ...]]:

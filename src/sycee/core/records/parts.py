@@ -31,7 +31,7 @@ def sizes(kinds: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
     Records of other kinds are one part: only ADD_MEMBERS, DROP and EXPIRE may be done in part.
     """
     if set(kinds) == {Kind.ADD_MEMBERS}:
-        return _sizes([1] * len(kinds), MEMBER_RECORDS_MAX)
+        return _member_sizes(len(kinds))
     if set(kinds) in ({Kind.DROP}, {Kind.EXPIRE}):
         return _sizes(counts, purses_max(sum(counts)))
     return (len(kinds),)
@@ -39,7 +39,14 @@ def sizes(kinds: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
 
 def sizes_of(records: Array) -> tuple[int, ...]:
     """Return `sizes` of records, (n,) layout.OPERATION."""
+    if records.size and (records["kind"] == Kind.ADD_MEMBERS).all():
+        return _member_sizes(records.size)  # of thousands: lists would hold the GIL for a millisecond
     return sizes(records["kind"].tolist(), records["count"].tolist())
+
+
+def _member_sizes(records: int) -> tuple[int, ...]:
+    whole, rest = divmod(records, MEMBER_RECORDS_MAX)
+    return (MEMBER_RECORDS_MAX,) * whole + (rest,) * bool(rest)
 
 
 def _sizes(weights: Sequence[int], most: int) -> tuple[int, ...]:
