@@ -370,3 +370,19 @@ def test_keys_are_found_while_another_thread_opens_accounts() -> None:
         thread.join()
     assert not wrong
     assert 2 in seen
+
+
+def test_few_envelopes_are_judged_like_many() -> None:
+    """Up to FEW envelopes are examined one by one, more of them as arrays."""
+    generator, few = np.random.default_rng(1), signatures.FEW
+    many = np.zeros(250 * few, envelopes.ENVELOPE)
+    choices = {
+        "first": (0, 1, 9, 65_535), "count": (0, 1, 9, 10, 65_535), "flags": (0, 1, 2, 3, 6, 7), "currency": (0, 156),
+        "key_epoch": (0, 1), "reserved": (0, 0, 0, 1),
+    }  # fmt: skip
+    for name, values in choices.items():
+        many[name] = generator.choice(values, many.size)
+    together = signatures.are_well_formed(many, many["first"].astype(np.int64), 10)
+    parts = [signatures.are_well_formed(part, part["first"].astype(np.int64), 10) for part in np.split(many, 250)]
+    assert np.concatenate(parts).tolist() == together.tolist()
+    assert 0 < together.sum() < together.size

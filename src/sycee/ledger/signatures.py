@@ -64,7 +64,10 @@ JOB: Final = np.dtype(
         ("digest", "V32"),
     ]
 )
+FEW: Final = 8  # envelopes that are examined one by one: arrays of so few take several times as long
 KEY_FLAGS: Final = (KeyFlag.ED25519, KeyFlag.P256, KeyFlag.P256 | KeyFlag.Y_ODD)
+_KEY_FLAGS: Final = tuple(map(int, KEY_FLAGS))
+_INVALID_CODE: Final = np.uint16(Result.SIGNATURE_INVALID)
 
 _ISSUANCE: Final = int(AccountKind.ISSUANCE)
 _CONTEXT: Final = np.frombuffer(envelope_format.CONTEXT, "V32")[0]
@@ -171,11 +174,20 @@ def _digests(operations: Array, firsts: Array, counts: Array) -> Iterator[bytes]
 
 def are_well_formed(envelopes: Array, firsts: Array, operations: int) -> Array:
     """Return which envelopes satisfy rule 1 of docs/reference/authority.md section 4, (m,) bool."""
-    flags = envelopes["flags"]
-    well_formed = (flags == KEY_FLAGS[0]) | (flags == KEY_FLAGS[1]) | (flags == KEY_FLAGS[2])
-    well_formed &= (envelopes["reserved"] == 0) & (envelopes["count"] != 0)
-    well_formed &= firsts + envelopes["count"] <= operations
-    well_formed &= (envelopes["currency"] != 0) | (envelopes["key_epoch"] == 0)
+    flags, counts, currencies, epochs, reserved = (
+        envelopes[name] for name in ("flags", "count", "currency", "key_epoch", "reserved")
+    )
+    if envelopes.size <= FEW:
+        each = zip(*(values.tolist() for values in (firsts, flags, counts, currencies, epochs, reserved)), strict=True)
+        return np.array(
+            [
+                flag in _KEY_FLAGS and not rest and 0 < count <= operations - first and (currency != 0 or epoch == 0)
+                for first, flag, count, currency, epoch, rest in each
+            ],
+            np.bool_,
+        )
+    well_formed = np.isin(flags, _KEY_FLAGS) & (reserved == 0) & (counts != 0)
+    well_formed &= (firsts + counts <= operations) & ((currencies != 0) | (epochs == 0))
     result: Array = well_formed
     return result
 
@@ -271,16 +283,19 @@ def find_signers(
     """
     size = envelopes.size
     frame = _Frame(state, ledger_id, now_ns, operations, envelopes, np.zeros(size, CHECK) if checks is None else checks)
-    found = Signers(np.full(size, Result.SIGNATURE_INVALID, np.uint16), np.full(size, -1), np.full(size, -1), [])
+    found = Signers(np.full(size, _INVALID_CODE), np.full(size, -1), np.full(size, -1), [])
     well_formed = are_well_formed(envelopes, envelopes["first"].astype(np.int64), operations.size)
-    by_account = np.flatnonzero(well_formed & (envelopes["currency"] != 0))
+    is_person = envelopes["currency"] == 0
+    by_account = np.flatnonzero(well_formed & ~is_person)
     if by_account.size:
         _find_accounts(frame, by_account, found)
-    by_person = np.flatnonzero(well_formed & (envelopes["currency"] == 0))
+    by_person = np.flatnonzero(well_formed & is_person)
     if by_person.size:
         _find_people(frame, by_person, found)
-    expired = (found.code != Result.SIGNATURE_INVALID) & (envelopes["valid_until_ns"] <= now_ns)
-    found.code[expired], found.row[expired], found.person[expired] = Result.SIGNATURE_EXPIRED, -1, -1
+    expired = envelopes["valid_until_ns"] <= now_ns
+    if expired.any():
+        expired &= found.code != _INVALID_CODE
+        found.code[expired], found.row[expired], found.person[expired] = Result.SIGNATURE_EXPIRED, -1, -1
     return found
 
 

@@ -14,7 +14,6 @@ from sycee.core import ids
 from sycee.core.arrays import Array
 from sycee.core.records.layout import LINKED, AccountKind, Kind
 from sycee.core.records.operation_table import TABLE, Authority, Subject
-from sycee.core.result_codes import Result
 from sycee.ledger.signatures import Signers
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def signed_by_owners(state: LedgerState, operations: Array, envelopes: Array, si
     False also for more than 8 envelopes and for other records. `operations`, (n,) layout.OPERATION, are a whole frame,
     and `state` the state before it. envelopes: (m,) envelopes.ENVELOPE; signers: of these envelopes.
     """
-    if not 0 < envelopes.size <= RANGES_MAX or (signers.code != Result.CREATED).any():
+    if not 0 < envelopes.size <= RANGES_MAX or signers.code.any():  # CREATED is 0
         return False
     firsts = envelopes["first"].tolist()
     ranges = list(zip(firsts, [*firsts[1:], operations.size], strict=True))
@@ -62,7 +61,7 @@ def _may_sign_all(state: LedgerState, records: Array, signers: Signers, number: 
         row, equal = int(state.row(ids.of_record(first, "debit"))), ("debit_low", "debit_high")
     else:
         return False
-    if row < 0 or not all((records[name] == first[name]).all() for name in equal):
+    if row < 0 or (records.size > 1 and not all((records[name] == first[name]).all() for name in equal)):
         return False
     account = state.tables.accounts[row]
     if kind != Kind.ADD_MEMBERS:  # money of the account moves
