@@ -40,9 +40,8 @@ _UNDO_ROWS: Final = {
     "undo_accounts": 96, "undo_account_rows": 96, "undo_purses": 64, "undo_purse_rows": 64,
     "undo_holds": 8, "undo_hold_rows": 8, "undo_values": 64,
 }  # fmt: skip
-# Movements of one operation, at most, by the `kinds` of a batch that holds a single frequent kind.
-# By the kinds of a frame, of which each operation adds one bound id, this many movements, and where accounts are linked
-# one more and a transit. The purses of members were reserved by OPEN_PROGRAMME.
+# Movements of one operation, at most, by the `kinds` of a frame of a single frequent kind. Where accounts are linked, a
+# payment adds one more, and a transit. The purses of members were reserved by OPEN_PROGRAMME.
 _MOVEMENTS_EACH: Final = {
     1 << kind: TABLE[kind].rows_added.get("movements", 0) for kind in (Kind.TRANSFER, Kind.PAY, Kind.ADD_MEMBERS)
 }
