@@ -23,7 +23,7 @@ from sycee.core.errors import UnavailableError
 
 CALLERS_MAX: Final = 10_000  # more callers would only wait in another queue
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)  # collect cycles rarely, not after every 700 objects
-SWITCH_S: Final = 0.0005  # switch interval of the interpreter, that of `sycee serve`; Python's default is 0.005
+SWITCH_S: Final = 0.0001  # switch interval of the interpreter, that of `sycee serve`; Python's default is 0.005
 LOOK_AGAIN_S: Final = 0.001  # the shortest sleep of uvloop
 
 

@@ -29,7 +29,7 @@ from sycee.server.service_manager import READY, STOPPING, notify
 from sycee.server.tables import SCHEMA
 
 # A handler of Python code may hold the interpreter for this long while a payment waits for it.
-SWITCH_INTERVAL_S: Final = 0.0005
+SWITCH_INTERVAL_S: Final = 0.0001
 STOP_S_MAX: Final = 10  # for requests in progress at a stop
 KEEP_ALIVE_S: Final = 30
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
