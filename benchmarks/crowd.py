@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -41,10 +43,12 @@ class Crowd:
         self._drawn = arguments
         self._is_right = is_right
         self._arguments: list[tuple[Any, ...]] = []  # arguments of this window, in order
-        self._due_s: list[float] = []  # due time of each call since the start
+        self._due_s: list[float] = []  # due time of each call since the start, then infinity
         self._next = 0  # due calls without a caller
         self._start = 0.0
-        self._took_s: list[float] = []
+        self._answers: list[Any] = []
+        self._answered_s: list[float] = []  # time of each answer since the start
+        self._answered = 0  # calls of this window with an answer
         self._idle: list[asyncio.Future[int]] = []
         self._callers: list[asyncio.Task[None]] = []
         self._ended: list[asyncio.Task[None]] = []  # ended by an error, the only end of a caller
@@ -53,21 +57,26 @@ class Crowd:
         """Draw the arguments and due times of the next window's calls: random times at this rate."""
         self._arguments = list(islice(self._drawn, calls))
         moments = np.random.default_rng(calls).random(calls) * (calls / rate_per_s)
-        self._due_s, self._next, self._took_s = np.sort(moments).tolist(), 0, []
+        self._due_s, self._next, self._answered = [*np.sort(moments).tolist(), math.inf], 0, 0
+        self._answers, self._answered_s = [None] * calls, [0.0] * calls
 
     async def offer(self) -> Timing:
         """Make the drawn calls. `batches_s`: duration of each call since its due time."""
-        calls = len(self._due_s)
+        calls = len(self._arguments)
         self._start = perf_counter()
-        while len(self._took_s) < calls and not self._ended:
+        while self._answered < calls and not self._ended:
             self._take_due()
             await asyncio.sleep(LOOK_AGAIN_S)
-        timing = Timing(calls, perf_counter() - self._start, self._took_s)
+        total_s = perf_counter() - self._start
         # The errors of all callers are read, because asyncio logs each error that is not.
         for error in [caller.exception() for caller in self._ended]:
             if error is not None:
                 raise error
-        return timing
+        for answer in self._answers:
+            if not self._is_right(answer):
+                raise UnavailableError(f"a call was answered {answer!s}")
+        took_s = [end - due for due, end in zip(self._due_s, self._answered_s, strict=False)]
+        return Timing(calls, total_s, took_s)
 
     def leave(self) -> None:
         for caller in self._callers:
@@ -75,8 +84,8 @@ class Crowd:
 
     def _take_due(self) -> None:
         """Assign a caller to each call that is due now."""
-        now_s = perf_counter() - self._start
-        while self._next < len(self._due_s) and self._due_s[self._next] <= now_s:
+        due = bisect_right(self._due_s, perf_counter() - self._start, self._next)
+        while self._next < due:
             if self._idle:
                 self._idle.pop().set_result(self._next)
             elif len(self._callers) < CALLERS_MAX:
@@ -88,20 +97,18 @@ class Crowd:
             self._next += 1
 
     async def _caller(self, at: int) -> None:
-        """Make calls one at a time; wait while none is due."""
-        call, is_right, create_future = self._call, self._is_right, asyncio.get_running_loop().create_future
+        """Make calls one at a time; wait while none is due. Answers are checked after the window."""
+        call, idle, create_future = self._call, self._idle, asyncio.get_running_loop().create_future
         while True:
-            answer = await call(*self._arguments[at])
-            now_s = perf_counter() - self._start
-            self._took_s.append(now_s - self._due_s[at])
-            if not is_right(answer):
-                raise UnavailableError(f"a call was answered {answer!s}")
-            if self._next < len(self._due_s) and self._due_s[self._next] <= now_s:
-                at = self._next
-                self._next += 1
+            self._answers[at] = await call(*self._arguments[at])
+            self._answered_s[at] = now_s = perf_counter() - self._start
+            self._answered += 1
+            at = self._next
+            if self._due_s[at] <= now_s:
+                self._next = at + 1
             else:
                 turn = create_future()
-                self._idle.append(turn)
+                idle.append(turn)
                 at = await turn
 
 
