@@ -69,7 +69,8 @@ test-full: $(DEV)
 
 # Find the newest other Python that starts: PATH may have a version manager's shim without an interpreter. Its kernels
 # are not compiled, because no fast test needs them; interpreted, they warn about integer overflow. Files without a fast
-# test are not named, because importing them takes longer than the tests.
+# test are not named, because importing them takes longer than the tests. Tests of hypothesis would draw the examples
+# of the first Python again.
 .PHONY: test-other
 test-other: $(DEV)
 	@mine=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
@@ -88,7 +89,7 @@ test-other: $(DEV)
 	$(MAKE) --no-print-directory $(OTHER)/.stamp-dev OTHER_PYTHON="$$found"; \
 	if [ -x $(OTHER)/bin/pytest ]; then \
 	  echo "The fast tests on $$($(OTHER)/bin/python --version):"; \
-	  NUMBA_DISABLE_JIT=1 $(OTHER)/bin/python -m pytest -n 2 -q -W ignore::RuntimeWarning -m "fast and not soak" \
+	  NUMBA_DISABLE_JIT=1 $(OTHER)/bin/python -m pytest -n 2 -q -W ignore::RuntimeWarning -m "fast and not soak and not hypothesis" \
 	    $$(grep -rl "mark\.fast" tests --include="test_*.py"); \
 	fi
 

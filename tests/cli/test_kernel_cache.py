@@ -15,8 +15,6 @@ import pytest
 
 from sycee.core import kernel_build, kernel_folder
 
-pytestmark = pytest.mark.fast
-
 NOBODY = "import pwd; pwd.getpwuid = lambda _: {}[0]; "  # as in a container whose user has no line in /etc/passwd
 IN_NO_FOLDER = "/proc/nonexistent"  # not even root can create a folder here
 
