@@ -95,8 +95,8 @@ def test_one_seed_is_one_history() -> None:
 # ── Planted defects ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def found(parts: Parts | None = None, *, first: int = 1, shrink_runs_max: int = 8) -> Failure:
-    """Return the failure that the simulator must find in 30 histories. One test shrinks it as far as it can be."""
+def found(parts: Parts | None = None, *, first: int = 1, shrink_runs_max: int = 25) -> Failure:
+    """Return the failure that the simulator must find in 30 histories."""
     failure = simulate(first, histories=30, parts=parts or Parts(), shrink_runs_max=shrink_runs_max).failure
     assert failure is not None, "the simulator did not find it"
     assert failure.command == f"sycee simulate --seed {failure.seed} --histories 1"
@@ -168,7 +168,7 @@ class LyingDisk(FakeDisk):
 
 
 def test_a_sequencer_that_answers_before_the_write_is_found() -> None:
-    failure = found(Parts(sequencer=HastySequencer), shrink_runs_max=RUNS_MAX)
+    failure = found(Parts(sequencer=HastySequencer), shrink_runs_max=RUNS_MAX)  # shrunk as far as it can be
     assert failure.steps_left <= 6
     assert failure.runs < RUNS_MAX
     assert any(line.split()[0] in ("sync", "full", "read-only") for line in failure.story)
@@ -177,11 +177,13 @@ def test_a_sequencer_that_answers_before_the_write_is_found() -> None:
 def test_a_ledger_without_a_limit_is_found() -> None:
     failure = found(Parts(sequencer=LenientSequencer))
     assert failure.what in ("an answer differs", "the movement digests differ", "the state digests differ")
+    assert failure.steps_left <= 12
     assert "EXCEEDS_SINGLE_LIMIT" in failure.story[-1] or "differ" in failure.story[-1]
 
 
 def test_a_disk_that_loses_durable_data_is_found() -> None:
-    found(Parts(disk=lambda: LyingDisk(folder="fake")))
+    failure = found(Parts(disk=lambda: LyingDisk(folder="fake")))
+    assert failure.steps_left <= 8
 
 
 def test_an_envelope_that_is_dropped_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +199,7 @@ def test_a_calendar_of_another_zone_is_found(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(frame_time, "calendar_of", everywhere_utc)
     failure = found()
     assert failure.what == "the frame has other local dates"
+    assert failure.steps_left <= 6
 
 
 def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,13 +216,14 @@ def test_a_snapshot_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     assert failure.what in ("the state digests differ", "an answer differs", "verify finds damage")
 
 
-@pytest.mark.parametrize(("what", "first"), [("_require_anchor", 2), ("_ends_too_early", 22)])
+@pytest.mark.parametrize(("what", "first"), [("_require_anchor", 2), ("_ends_too_early", 3)])
 def test_a_start_that_ignores_the_position_of_its_snapshot_is_found(
     what: str, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scan, what, lambda *_: None)
     failure = found(first=first)
     assert failure.what == "a ledger starts without frames that its snapshot has"
+    assert failure.steps_left <= 6
 
 
 def test_a_record_that_is_changed_before_the_journal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
