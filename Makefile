@@ -178,12 +178,18 @@ clean: ## Remove the environments and all generated files
 	rm -rf $(VENV) $(OTHER) .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(REPORT)
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-$(BIN)/python:
+.PHONY: check-python
+check-python:
 	@$(PYTHON) -c 'import sys; sys.exit("error: Sycee needs Python 3.11 or later, and $(PYTHON) is %d.%d\nhint: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+
+# uv installs pip into an environment in a second, Python's ensurepip in five.
+$(BIN)/python: | check-python $(UV_STAMP)
+	@if [ -x $(UV) ] && [ -z "$(NO_UV)" ]; then \
+	  $(UV) venv --quiet --seed --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
+	else $(PYTHON) -m venv $(VENV); fi
 
 # Without uv (for example without a wheel for this machine) pip does the same, more slowly.
-.uv/.stamp: requirements/uv.txt
+.uv/.stamp: requirements/uv.txt | check-python
 	@{ $(PYTHON) -m venv --clear .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; } \
 	  || { rm -rf .uv; mkdir .uv; echo "uv cannot be installed; pip is used instead"; }
 	@touch $@
