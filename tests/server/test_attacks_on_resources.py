@@ -21,6 +21,7 @@ from tests.wallets.world import MIA_KEY
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records import operations
+from sycee.ledger.state import LedgerState
 
 OTHERS_S_MAX = 5  # a request of somebody else during an attack, on a busy machine
 
@@ -222,6 +223,19 @@ def test_a_supply_that_costs_much_is_computed_rarely(place: Place, monkeypatch: 
         http.get("/v1/supply")
         newer = http.get("/v1/supply").json()
         assert int(newer["frame"]) >= int(answers[0].json()["frame"])
+
+
+def test_the_supply_needs_no_digest_of_the_state(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time grows with every operation since the first, and the writer would wait for it."""
+    digests = []
+    monkeypatch.setattr(LedgerState, "digest", lambda _: digests.append(1) or bytes(32))
+    with place.client() as http:
+        answer = http.get("/v1/supply")
+        page = http.get("/supply")
+    assert (answer.status_code, page.status_code) == (200, 200)
+    assert answer.json()["state_digest"] is None
+    assert answer.json()["frame_digest"] in page.text
+    assert not digests
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.soak)], ids=["quick", "soak"])

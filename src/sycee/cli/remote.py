@@ -71,7 +71,7 @@ def supply(*, login: Login, json_: AsJson = False) -> int:
         return 0
     for name, member in (("supply", "supply"), ("converted reserves", "converted_reserves")):
         show(f"{name}: {money.with_code(int(found[member]), currency)}")
-    show(f"as of frame {found['frame']}, {found['time']}", f"state digest {found['state_digest']}")
+    show(f"as of frame {found['frame']}, {found['time']}", f"frame digest {found['frame_digest']}")
     if not found["equal"]:
         raise IntegrityError("the money in circulation does not equal the converted reserves")
     return 0

@@ -33,7 +33,9 @@ def supply(
     with open_bank(folder) as bank:
         witnessed = [pack.checkpoint for pack in bank.day.packs() if pack.is_witnessed]
         newest = signed or (witnessed[-1] if witnessed else None)
-        found = bank.supply.current(local_day(bank), newest, is_rehearsal=bank.is_rehearsal)
+        found = bank.supply.current(
+            local_day(bank), newest, is_rehearsal=bank.is_rehearsal, with_state_digest=True
+        )  # fmt: skip
     if json_:
         show_json(supply_page.as_json(found))
     else:

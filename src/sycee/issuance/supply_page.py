@@ -22,11 +22,12 @@ from sycee.core.timestamps import utc_text
 from sycee.database.stores import Stores
 from sycee.issuance.registry import Registry
 from sycee.issuance.reserve_rules import FULL_PPM, ReserveRule, ReserveRules
+from sycee.journal.frame import Anchor
 from sycee.ledger.invariants import exact_sum
 from sycee.ledger.state import LedgerState
 from sycee.report import page
 from sycee.report.page import Page, Section, Table, Tile, Tiles, Verdict
-from sycee.sequencer.checkpoint import Checkpoint, Position
+from sycee.sequencer.checkpoint import Checkpoint
 
 UNCLASSED: Final = "other"  # accounts under no rule set of a class: merchants, wallets that are recovered
 _HOLDING_KINDS: Final = (AccountKind.WALLET, AccountKind.MERCHANT)
@@ -56,9 +57,16 @@ class OperatorMoney:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """The supply after one frame. `purses_minor`: packets that are not spent yet, which are in no wallet."""
+    """The supply after one frame.
 
-    position: Position
+    - `purses_minor`: packets that are not spent yet, which are in no wallet.
+    - `state_digest`: 32 bytes; empty unless requested.
+    """
+
+    ledger_id: bytes
+    epoch: int
+    frame: Anchor
+    state_digest: bytes
     currency: Currency
     supply_minor: int
     converted_minor: int
@@ -98,13 +106,25 @@ class SupplyPage:
         self._rules = rules
         self._classes = classes
 
-    def current(self, day: date, checkpoint: Checkpoint | None = None, *, is_rehearsal: bool = False) -> Supply:
-        """Return the supply now, with the reserve rules of a local day. `checkpoint`: the newest that is known."""
+    def current(
+        self,
+        day: date,
+        checkpoint: Checkpoint | None = None,
+        *,
+        is_rehearsal: bool = False,
+        with_state_digest: bool = False,
+    ) -> Supply:
+        """Return the supply now, with the reserve rules of a local day. `checkpoint`: the newest that is known.
+
+        `with_state_digest` adds the digest of the whole state. Its time grows with every operation that was ever
+        submitted, and no frame is written meanwhile.
+        """
         rules, operators = self._rules.on(day), self._registry.operators()
         names = {number: name for name, number in self._classes().items()}
         issuer = self._registry.issuer
-        position = self._stores.ledger.sequencer.position()
-        with self._stores.ledger.sequencer.reading() as state:
+        sequencer = self._stores.ledger.sequencer
+        with sequencer.reading() as state:
+            frame, state_digest = sequencer.newest_frame, state.digest() if with_state_digest else b""
             supply = state.supply(issuer.currency)
             converted = state.balance(issuer.converted)
             classes = tuple(self._class_money(state, rules, names))
@@ -120,7 +140,10 @@ class SupplyPage:
             )
         elsewhere = supply - purses - sum(each.money_minor for each in classes)
         return Supply(
-            position,
+            sequencer.ledger_id,
+            sequencer.epoch,
+            frame,
+            state_digest,
             money.currency(issuer.currency),
             supply,
             converted,
@@ -153,7 +176,6 @@ class SupplyPage:
 
 def as_json(supply: Supply) -> dict[str, Any]:
     """Return the supply as a JSON object. Amounts are texts of minor units: some parsers have 53 bits of precision."""
-    position = supply.position
     return {
         "format": "sycee.supply.v1",
         "currency": supply.currency.code,
@@ -176,12 +198,12 @@ def as_json(supply: Supply) -> dict[str, Any]:
             }
             for each in supply.operators
         },
-        "ledger": position.ledger_id.hex(),
-        "epoch": position.epoch,
-        "frame": str(position.sequence),
-        "time": utc_text(position.time_ns),
-        "frame_digest": position.frame_digest.hex(),
-        "state_digest": position.state_digest.hex(),
+        "ledger": supply.ledger_id.hex(),
+        "epoch": supply.epoch,
+        "frame": str(supply.frame.sequence),
+        "time": utc_text(supply.frame.time_ns),
+        "frame_digest": supply.frame.digest.hex(),
+        "state_digest": supply.state_digest.hex() or None,
         "checkpoint": None if supply.checkpoint is None else str(supply.checkpoint.position.sequence),
         "rehearsal": supply.is_rehearsal,
     }  # fmt: skip
@@ -189,7 +211,7 @@ def as_json(supply: Supply) -> dict[str, Any]:
 
 def sentences(supply: Supply) -> list[str]:
     """Return the supply as lines of text."""
-    code, position = supply.currency.code, supply.position
+    code = supply.currency.code
     relation = "equal" if supply.is_backed else "NOT EQUAL"
     checkpoint = supply.checkpoint
     in_wallets = supply.text(sum(each.money_minor for each in supply.classes))
@@ -203,8 +225,8 @@ def sentences(supply: Supply) -> list[str]:
         f"{circulation}; converted reserves {supply.text(supply.converted_minor)}; {relation}",
         f"{places}, in vaults and in transit {supply.text(supply.elsewhere_minor)}",
         f"reserves that the rules require for the money in wallets: {supply.text(supply.required_minor)}",
-        f"as of frame {position.sequence:,}, {utc_text(position.time_ns)}",
-        f"state digest {position.state_digest.hex()}",
+        f"as of frame {supply.frame.sequence:,}, {utc_text(supply.frame.time_ns)}",
+        f"state digest {supply.state_digest.hex()}",
         known,
     ]
     return [*(["rehearsal: this is no real money"] if supply.is_rehearsal else []), *lines]
@@ -216,7 +238,7 @@ def write_html(supply: Supply, path: Path) -> None:
 
 
 def _page(supply: Supply) -> Page:
-    position, code = supply.position, supply.currency.code
+    code = supply.currency.code
     good = supply.is_backed
     verdict = (
         "The money in circulation equals the converted reserves."
@@ -253,10 +275,10 @@ def _page(supply: Supply) -> Page:
         ),
     )  # fmt: skip
     facts = (
-        ("Frame", f"{position.sequence:,}"),
-        ("Time", utc_text(position.time_ns)),
-        ("Ledger", position.ledger_id.hex()),
-        ("State digest", position.state_digest.hex()),
+        ("Frame", f"{supply.frame.sequence:,}"),
+        ("Time", utc_text(supply.frame.time_ns)),
+        ("Ledger", supply.ledger_id.hex()),
+        ("State digest", supply.state_digest.hex()),
         (
             "Newest checkpoint",
             "none" if supply.checkpoint is None else f"frame {supply.checkpoint.position.sequence:,}",

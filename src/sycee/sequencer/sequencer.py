@@ -19,6 +19,7 @@ from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.fork_guard import Owner
 from sycee.core.records.envelopes import Envelope
 from sycee.journal.disk import Disk
+from sycee.journal.frame import Anchor
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import snapshots
@@ -133,6 +134,16 @@ class Sequencer:
     def ledger_id(self) -> bytes:
         """Return the ledger's 16 bytes, which every signature covers."""
         return self._log.ledger_id
+
+    @property
+    def epoch(self) -> int:
+        """Return the number of the ledger's present leader, from 1; a restore increases it."""
+        return self._log.epoch
+
+    @property
+    def newest_frame(self) -> Anchor:
+        """Return the newest committed frame. Inside `reading`, the state is as of this frame."""
+        return self._log.anchor
 
     @property
     def findings(self) -> tuple[str, ...]:

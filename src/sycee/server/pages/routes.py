@@ -79,7 +79,7 @@ class _Pages:
 
 def _members(supply: Supply) -> dict[str, Any]:
     """Return what the template of the supply shows."""
-    position, text = supply.position, supply.text
+    text = supply.text
     checkpoint = "none: no day is closed yet"
     if supply.checkpoint is not None:
         at = supply.checkpoint.position
@@ -117,11 +117,10 @@ def _members(supply: Supply) -> dict[str, Any]:
             for each in supply.operators
         ],
         "facts": (
-            ("Frame", f"{position.sequence:,}"),
-            ("Time", utc_text(position.time_ns)),
-            ("Ledger", f"{position.ledger_id.hex()}, epoch {position.epoch}"),
-            ("State digest", position.state_digest.hex()),
-            ("Frame digest", position.frame_digest.hex()),
+            ("Frame", f"{supply.frame.sequence:,}"),
+            ("Time", utc_text(supply.frame.time_ns)),
+            ("Ledger", f"{supply.ledger_id.hex()}, epoch {supply.epoch}"),
+            ("Frame digest", supply.frame.digest.hex()),
             ("Newest checkpoint", checkpoint),
         ),
     }

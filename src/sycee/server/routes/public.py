@@ -36,7 +36,7 @@ async def ready(runtime: TheRuntime) -> dict[str, Any]:
 async def supply(runtime: TheRuntime) -> dict[str, Any]:
     """Return the supply as of the newest frame: anybody may check that the money is backed.
 
-    With very many wallets, as of a frame shortly before.
+    With very many wallets, as of a frame shortly before. `state_digest` is null: checkpoints of closed days have it.
     """
     return await runtime.run(lambda: supply_page.as_json(runtime.supply()))
 
