@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from sycee.client import LostConnection, NotTaken, Problem, ServerFailed, TooManyRequests, api
+from sycee.client import Call, LostConnection, NotTaken, Problem, ServerFailed, TooManyRequests, api
 from sycee.client.exchange import PAUSE_S_MAX, Lost, Pause, Response, Send, SendOutcome, Session
+from sycee.client.operations.arguments import ledger_of
 from sycee.client.tokens import Credentials, Tokens
 from sycee.core import ids
 from sycee.core.errors import UsageError
@@ -108,3 +110,12 @@ def test_credentials_do_not_show_their_key() -> None:
     assert not Tokens(credentials, "https://bank.example", time.time_ns).keep({"access_token": 1}, 0)
     with pytest.raises(UsageError, match="no scope"):
         Credentials(ids.format(1), KEY, "admin")
+
+
+def test_the_ledger_in_which_a_client_signs_is_read_once() -> None:
+    """A server computes its supply for each request that asks for it."""
+    on, ledger = session(), bytes(range(16))
+    supply = Response(200, {}, json.dumps({"ledger": ledger.hex(), "currency": "CNY"}).encode())
+    found, made = talk(on, Call(ledger_of), [supply])
+    assert (found, len(made)) == ((ledger, 156), 1)
+    assert talk(on, Call(ledger_of), []) == ((ledger, 156), [])

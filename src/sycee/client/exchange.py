@@ -102,6 +102,7 @@ class Session:
         self.deadline_s = deadline_s
         self.now_ns = now_ns
         self._ledger_id = ledger_id.lower()
+        self.signs_in: tuple[bytes, int] | None = None  # id of the ledger and number of its currency, once read
 
     def require_ledger(self, id: object) -> None:
         """Raise ContradictsRequest for the id of another ledger than the first one, or than the given one.

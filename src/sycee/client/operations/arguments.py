@@ -34,10 +34,12 @@ def id_member(name: str, id: int | str) -> dict[str, str]:
 
 
 def ledger_of(session: Session) -> Conversation[tuple[bytes, int]]:
-    """Read the id of the ledger in which this client signs, and the number of its currency."""
-    public = yield from read("/v1/supply", dict).converse(session)
-    session.require_ledger(public["ledger"])
-    return bytes.fromhex(public["ledger"]), money.currency(public["currency"]).numeric
+    """Return the id of the ledger in which this client signs, and the number of its currency; read them once."""
+    if session.signs_in is None:
+        public = yield from read("/v1/supply", dict).converse(session)
+        session.require_ledger(public["ledger"])
+        session.signs_in = bytes.fromhex(public["ledger"]), money.currency(public["currency"]).numeric
+    return session.signs_in
 
 
 def epoch_of(session: Session, account: int) -> Conversation[int]:
