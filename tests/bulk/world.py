@@ -31,8 +31,7 @@ def parts_of(rows: Rows) -> list[Rows]:
 
 
 def content_of(rows: Rows, payer: int, mode: Mode = Mode.EACH) -> Content:
-    batches = b"".join(bulk_rows.describe(part) for part in parts_of(rows))
-    return Content(payer, mode, rows.size, rows.sum_minor(), batches)
+    return Content.of(payer, mode, rows.size, map(bulk_rows.describe, parts_of(rows)))
 
 
 @dataclass

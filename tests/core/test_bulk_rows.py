@@ -143,3 +143,20 @@ def test_codes_have_names() -> None:
     assert bulk_rows.code_name(0) == "CREATED"
     assert bulk_rows.code_name(RowCode.NOT_PAID_YET) == "NOT_PAID_YET"
     assert min(RowCode) > max(Result)
+
+
+@given(st.lists(AMOUNT, max_size=20))
+def test_the_sum_of_the_positive_amounts_is_exact(amounts: list[int]) -> None:
+    rows = rows_of([1] * len(amounts), amounts, None, None)
+    assert rows.sum_minor() == sum(each for each in amounts if each > 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=20), st.data())
+def test_rows_that_pay_some_accounts_are_found(halves: list[tuple[int, int]], data: st.DataObject) -> None:
+    """Few values, so that accounts share a half with a payee, or with each other."""
+    payees = [high << 64 | low for high, low in halves]
+    accounts = data.draw(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2))).map(
+        lambda chosen: {high << 64 | low for high, low in chosen}
+    ))  # fmt: skip
+    found = bulk_rows.any_of(rows_of(payees, [1] * len(payees), None, None), accounts)
+    assert found.tolist() == [each in accounts for each in payees]

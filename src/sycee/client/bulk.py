@@ -20,10 +20,11 @@ from typing import Final
 
 from sycee.client import bulk_arrow, errors
 from sycee.client.bulk_arrow import RowResults
-from sycee.client.calls import Call, Members, action, fresh_id, made, place, read, require_same
+from sycee.client.calls import Call, Members, action, fresh_id, place, read, require_same
 from sycee.client.calls import rows as listed_rows
 from sycee.client.errors import ContradictsRequest
 from sycee.client.exchange import Conversation, Request, Session
+from sycee.client.operations.arguments import ledger_of
 from sycee.client.signing import ENVELOPE_VALIDITY_NS, Signer, Wanted
 from sycee.client.values import Payer
 from sycee.core import ids
@@ -82,8 +83,8 @@ class Payment:
     @cached_property
     def content(self) -> Content:
         """Return what is declared. Raises UsageError for amounts or numbers of rows that are too large."""
-        batches = b"".join(bulk_rows.describe(self.part(number)) for number in range(self.batches))
-        return Content(self.payer, self.mode, self.rows.size, self.rows.sum_minor(), batches)
+        described = (bulk_rows.describe(self.part(number)) for number in range(self.batches))
+        return Content.of(self.payer, self.mode, self.rows.size, described)
 
     @property
     def batches(self) -> int:
@@ -159,13 +160,12 @@ def send(payment: Payment, file: BulkFile, first: int, count: int = REQUEST_BATC
     numbers = range(first, min(first + count, payment.batches))
 
     def converse(session: Session) -> Conversation[Sequence[RowResults]]:
-        ledger = made((yield Request("GET", "/v1/supply")), lambda members: str(members["ledger"]))
-        session.require_ledger(ledger)
+        ledger_id, _ = yield from ledger_of(session)
         until_ns = session.now_ns() + payment.valid_ns
 
         @cache  # a repetition sends the same envelopes
         def signed(number: int) -> bytes:
-            return payment.signed(number, file.settlement, bytes.fromhex(ledger), until_ns)
+            return payment.signed(number, file.settlement, ledger_id, until_ns)
 
         def pieces() -> Iterator[bytes]:
             # Each batch is signed when it is sent: the server pays the earlier ones meanwhile.

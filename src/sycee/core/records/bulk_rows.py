@@ -7,7 +7,7 @@ covers every byte. docs/reference/bulk.md defines both steps. No function here h
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -102,6 +102,8 @@ class Rows:
 
     def sum_minor(self) -> int:
         """Return the sum of the positive amounts."""
+        if int(self.amounts.max(initial=0)) <= I64_MAX // max(self.size, 1):
+            return int(np.maximum(self.amounts, 0).sum())
         positive = np.where(self.amounts > 0, self.amounts, 0)
         high, low = positive >> 32, positive & 0xFFFF_FFFF
         return (int(high.sum()) << 32) + int(low.sum())
@@ -134,6 +136,13 @@ class Content:
         total = sum(self.sum_of(number) for number in range(count))
         if total != self.sum_minor or not 0 <= total <= I64_MAX:
             raise UsageError(f"the sums of the batches make {total}, not {self.sum_minor}", hint="correct the sum")
+
+    @classmethod
+    def of(cls, payer: int, mode: Mode, rows: int, batches: Iterable[bytes]) -> Content:
+        """Return the content of a file with these batches, each of `describe`; its sum is theirs."""
+        described = list(batches)
+        total = sum(int.from_bytes(each[32:], "little", signed=True) for each in described)
+        return cls(payer, mode, rows, total, b"".join(described))
 
     @property
     def count(self) -> int:
@@ -231,13 +240,15 @@ def _set_ids(words: Array, at: int, column: Array) -> None:
 def any_of(rows: Rows, accounts: Collection[int]) -> Array:
     """Return which rows pay one of a few accounts: (n,) bool."""
     halves = np.ascontiguousarray(rows.payees).view(">u8")
-    lows = halves[:, 1].astype(np.uint64)
     found = np.zeros(rows.size, np.bool_)
-    for account in accounts:
-        low, high = ids.split(account)
-        same: Array = lows == low
-        if same.any():
-            found |= same & (halves[:, 0] == high)
+    pairs = sorted(ids.split(account) for account in accounts)
+    if not pairs:
+        return found
+    # Few rows have the low half of an account: one search finds them, and only these are compared in full.
+    wanted, lows = np.array([low for low, _ in pairs], np.uint64), halves[:, 1].astype(np.uint64)
+    at = np.searchsorted(wanted[:-1], lows)
+    for row in np.flatnonzero(wanted[at] == lows).tolist():
+        found[row] = (int(lows[row]), int(halves[row, 0])) in pairs
     return found
 
 
