@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from tests.wallets.world import Town
 
 from sycee.bank.bank import Bank
 from sycee.bulk.dry_run import DryRun
+from sycee.bulk.service import BulkPayments
 from sycee.bulk.tables import FILES
 from sycee.core import ids
 from sycee.core.errors import BusyError, NotFound, Refused, UsageError
 from sycee.core.records import bulk_rows
-from sycee.core.records.bulk_rows import BATCH_ROWS, FileIds, Mode
+from sycee.core.records.bulk_rows import BATCH_ROWS, FileIds, Mode, RowCode
 from sycee.core.records.layout import PayFlag
 from sycee.core.result_codes import Result
 from sycee.database.events import events_after
@@ -437,3 +439,24 @@ def is_settled(bank: Bank) -> None:
 @pytest.mark.soak
 def test_a_killed_settlement_is_finished_once(tmp_path: Path) -> None:
     check_kills("", tmp_path, world.prepared(""), pay_all, expect=is_settled, every=True)
+
+
+def test_the_next_batch_is_the_first_without_results(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For every number of batches and of paid ones; a new file is asked for one batch only."""
+    asked: list[int] = []
+
+    def results(paid: int) -> Any:
+        def of(_: Any, file: Any, number: int) -> Any:
+            asked.append(number)
+            assert 0 <= number < file.content.count
+            return SimpleNamespace(codes=np.array([Result.CREATED if number < paid else RowCode.NOT_PAID_YET]))
+
+        return of
+
+    for count in range(1, 20):
+        for paid in range(count + 1):
+            asked.clear()
+            monkeypatch.setattr(BulkPayments, "results", results(paid))
+            file: Any = SimpleNamespace(content=SimpleNamespace(count=count))
+            assert town.bank.bulk.next_batch(file) == paid
+            assert len(asked) <= (1 if not paid else 2 * count.bit_length())

@@ -11,6 +11,7 @@ answered with its first results.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -347,14 +348,16 @@ class BulkPayments:
 
     def next_batch(self, file: File) -> int:
         """Return the first batch from which a sender continues, if batches were sent in order. O(log batches)."""
-        low, high = 0, file.content.count
-        while low < high:
-            middle = (low + high) // 2
-            if (self.results(file, middle).codes == RowCode.NOT_PAID_YET).all():
-                high = middle
-            else:
-                low = middle + 1
-        return low
+
+        def is_paid(number: int) -> bool:
+            return not (self.results(file, number).codes == RowCode.NOT_PAID_YET).all()
+
+        # A new file, the usual one, needs only the results of its first batch.
+        low, high, count = 0, 1, file.content.count
+        while high <= count and is_paid(high - 1):
+            low, high = high, 2 * high
+        high = min(high - 1, count)
+        return low + bisect_left(range(low, high), True, key=lambda number: not is_paid(number))
 
     def disagreements(self, state: LedgerState) -> Iterator[str]:
         """Yield one sentence for each file that has ended, or is open, while the ledger's settlement batch is not."""
