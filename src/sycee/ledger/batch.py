@@ -29,7 +29,7 @@ from sycee.core.records import layout
 from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
 from sycee.ledger import kernels
-from sycee.ledger.signatures import CHECK
+from sycee.ledger.signatures import CHECK, FEW
 
 # Records and envelopes of one frame together.
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES
@@ -386,11 +386,17 @@ def _words(operations: Array) -> Array:
 
 def _same_unit(operations: Array, firsts: Array, ends: Array) -> Array | None:
     """Return which operations are in one unit with the operation before, (n,) bool; None if there is none."""
-    if not _links(operations) and not (ends - firsts > 1).any():
+    links = _links(operations)
+    if not links and not (ends - firsts > 1).any():
         return None
     same_unit = np.zeros(operations.size, np.bool_)
-    same_unit[1:] = (operations["flags"][:-1] & layout.LINKED) != 0
+    if links:
+        same_unit[1:] = (operations["flags"][:-1] & layout.LINKED) != 0
     # All but the first of each range.
+    if firsts.size <= FEW:
+        for first, end in zip(firsts.tolist(), ends.tolist(), strict=True):
+            same_unit[first + 1 : end] = True
+        return same_unit
     steps = np.zeros(operations.size + 1, np.int64)
     np.add.at(steps, firsts + 1, 1)
     np.add.at(steps, ends, -1)
