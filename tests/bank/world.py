@@ -9,7 +9,7 @@ import itertools
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def officers(made: Bank) -> list[Signer]:
 
 def secret_of(folder: Path, person: int) -> bytes:
     """The stored secret of a person, from the backup of the key file."""
-    with sqlite3.connect(folder / "people-backup" / "people.keys") as connection:
+    with closing(sqlite3.connect(folder / "people-backup" / "people.keys")) as connection:
         query = "SELECT secret FROM personal_keys_secrets WHERE person = ?"
         (secret,) = connection.execute(query, [person.to_bytes(16, "big")]).fetchone()
     return bytes(secret)

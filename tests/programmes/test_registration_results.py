@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -358,7 +359,7 @@ def test_losers_are_shredded_and_the_list_stays(bank: Bank, tmp_path: Path) -> N
     # Neither key file has the key of the list; both have that of the members.
     (row,) = rows(bank, "SELECT secret, kept_secret FROM programmes_lists")
     for path in (secrets, tmp_path / "people-backup" / "people.keys"):
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             found = {each for (each,) in connection.execute("SELECT person FROM personal_keys_secrets")}
         assert (row[0] in found, row[1] in found) == (False, True)
     with pytest.raises(UnavailableError, match="was shredded"):

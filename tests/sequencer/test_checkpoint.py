@@ -110,7 +110,7 @@ def changed(**members: Any) -> str:
     [
         ("", "checkpoint:1: not JSON"),
         (b"\xff\xff", "checkpoint:1: byte 0xff is not UTF-8"),
-        ("[" * 9_000, "checkpoint:1: more than 64 levels of arrays and objects"),
+        ("[" * 4_500 + "]" * 4_500, "checkpoint:1: more than 64 levels of arrays and objects"),
         (changed(sequence=7).replace("{", '{"epoch": 1, ', 1), "the key 'epoch' is twice in one object"),
         ("[]", "its format is not sycee.checkpoint.v1"),
         (" " * 17_000, "longer than 16,384 bytes"),
