@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -20,6 +19,8 @@ HEAVY = (
     *("duckdb", "pyarrow", "reportlab", "sqlalchemy", "alembic"),
 )
 
+MODULES_MAX = 400  # of all that --help imports; 330 to 336 in November 2026
+
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -31,25 +32,16 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_little_and_nothing_heavy() -> None:
     script = (
         "import sys; from sycee.cli import main; main(['--help']); "
-        "print('HEAVY', *(set(sys.argv[1:]) & set(sys.modules)))"
+        "print('HEAVY', *(set(sys.argv[1:]) & set(sys.modules))); print(len(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script, *HEAVY], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY"
+    *_, heavy, modules = done.stdout.splitlines()
+    assert heavy == "HEAVY"
+    assert int(modules) < MODULES_MAX
     assert all(command in done.stdout for command in ("pilot", "verify", "draw", "compliance"))
-
-
-def test_help_is_quick() -> None:
-    # The least processor time of five runs: other processes of the machine do not count.
-    times_s = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert run("--help").returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(times_s) < 0.4
 
 
 def test_no_argument_prints_short_help() -> None:
