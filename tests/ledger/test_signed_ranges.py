@@ -120,6 +120,23 @@ def test_members_of_two_programmes_are_not_one_range() -> None:
     assert codes == general != [0] * 6
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("flags", LINKED), ("kind", Kind.SEAL_COHORT), ("debit_low", CARD), ("debit_high", 1), ("kind", 60_000)],
+)
+def test_one_other_record_within_payments_ends_the_fast_path(field: str, value: int) -> None:
+    frame = np.concatenate(
+        [record(Kind.TRANSFER, 700 + at, debit=VAULT, credit=SHOP, amount=1) for at in range(4)]
+    )  # fmt: skip
+    for is_alike in (True, False):
+        if not is_alike:
+            frame[field][2] = value
+        given = as_array([signed(frame, OTTO)])
+        taken, codes, general = paths(frame, given, admitted(frame, given))
+        assert taken is is_alike
+        assert codes == general
+
+
 def random_range(random: np.random.Generator, first_id: int) -> tuple[Array, int]:
     """Return 1 to 6 records of one kind, and somebody who signs them."""
 

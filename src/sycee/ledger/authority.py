@@ -384,7 +384,7 @@ def authorise(
     array = envelope_format.as_array(envelopes)
     if not array.size and not authority_is_on(state, now_ns):
         return np.zeros(operations.size, np.uint16)
-    are_payments = bool(OWNER_SIGNS[operations["kind"]].all())
+    are_payments = array.size == operations.size and OWNER_SIGNS[operations["kind"]].all()
     if are_payments and signatures.all_signed_by_payers(state, now_ns, operations, array, checks):
         return np.zeros(operations.size, np.uint16)
     signers = signatures.find_signers(state, ledger_id, now_ns, operations, array, checks)

@@ -12,7 +12,7 @@ import numpy as np
 
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.records.layout import LINKED, AccountKind, Kind
+from sycee.core.records.layout import LINKED, OPERATION, AccountKind, Kind
 from sycee.core.records.operation_table import TABLE, Authority, Subject
 from sycee.ledger.signatures import Signers
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sycee.ledger.state import LedgerState
 
 _OF_PROGRAMMES: Final = (Kind.ADD_MEMBERS, Kind.DROP)
+_HEAD: Final = 4  # number of the 32-bit word of `kind` and `flags`
+_DEBIT: Final = 4  # number of the first 64-bit word of `debit`
 RANGES_MAX: Final = 8  # envelopes of a frame that are examined one by one
 
 # Kinds that the owner of `debit` signs, indexed by any u16: an unknown kind is not one of them.
@@ -40,8 +42,6 @@ def signed_by_owners(state: LedgerState, operations: Array, envelopes: Array, si
     ranges = list(zip(firsts, [*firsts[1:], operations.size], strict=True))
     if firsts[0] or envelopes["count"].tolist() != [end - first for first, end in ranges]:
         return False
-    if (operations["flags"] & LINKED).any():
-        return False
     return all(
         _may_sign_all(state, operations[first:end], signers, number) for number, (first, end) in enumerate(ranges)
     )
@@ -50,18 +50,25 @@ def signed_by_owners(state: LedgerState, operations: Array, envelopes: Array, si
 def _may_sign_all(state: LedgerState, records: Array, signers: Signers, number: int) -> bool:
     """Return whether the signer of envelope `number` may sign all `records`, the range of this envelope.
 
-    False for records that are neither payments from one account nor members or drops of one programme, and if that
-    account or programme does not exist before the frame.
+    False for linked records, for records that are neither payments from one account nor members or drops of one
+    programme, and if that account or programme does not exist before the frame.
     """
     first = records[0]
     kind = int(first["kind"])
+    # In most ranges all records have the kind and the flags of the first, which one comparison shows.
+    heads = records.view(np.uint32).reshape(records.size, -1)[:, _HEAD]
+    alike = first if records.size == 1 or (heads == heads[0]).all() else records
+    if np.any(alike["flags"] & LINKED):
+        return False
     if kind in _OF_PROGRAMMES:
-        row, equal = int(state.programme_funder(int(first["number"]))), ("kind", "number")
-    elif OWNER_SIGNS[records["kind"]].all():
-        row, equal = int(state.row(ids.of_record(first, "debit"))), ("debit_low", "debit_high")
+        row, equal = int(state.programme_funder(int(first["number"]))), records["number"] == first["number"]
+        equal &= records["kind"] == kind
+    elif np.all(OWNER_SIGNS[alike["kind"]]):
+        row, debits = int(state.row(ids.of_record(first, "debit"))), records.view(np.uint64).reshape(records.size, -1)
+        equal = debits[:, _DEBIT : _DEBIT + 2] == debits[0, _DEBIT : _DEBIT + 2]
     else:
         return False
-    if row < 0 or (records.size > 1 and not all((records[name] == first[name]).all() for name in equal)):
+    if row < 0 or not equal.all():
         return False
     account = state.tables.accounts[row]
     if kind != Kind.ADD_MEMBERS:  # money of the account moves
@@ -71,3 +78,8 @@ def _may_sign_all(state: LedgerState, records: Array, signers: Signers, number: 
             return int(signers.row[number]) == row
     person = int(signers.person[number])
     return person >= 0 and int(account["operator"]) in signers.people[person].operators
+
+
+assert OPERATION.fields
+assert (OPERATION.fields["kind"][1], OPERATION.fields["flags"][1]) == (4 * _HEAD, 4 * _HEAD + 2)
+assert (OPERATION.fields["debit_low"][1], OPERATION.fields["debit_high"][1]) == (8 * _DEBIT, 8 * _DEBIT + 8)
