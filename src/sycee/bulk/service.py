@@ -78,9 +78,10 @@ class Pending:
             assert self.ticket is not None
             self.answers = self.ticket.wait()
         found = results.of_answers(self.first, self.answers)
-        if found.codes.any():
+        are_paid = not found.codes.any()  # CREATED is 0
+        if not are_paid:
             self.service.store_refusals(self.file, self.rows, found)
-        if found.is_complete:
+        if are_paid or found.is_complete:
             self.service.answered.note(self.file, self.first // BATCH_ROWS)
         return results.shown(self.file, found)
 
