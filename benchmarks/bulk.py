@@ -105,7 +105,7 @@ def csv_rows(setting: Setting) -> Iterator[tuple[Timing, ...]]:
 
 
 def _fresh_id() -> int:
-    """Return the next id by the bank's clock, which stands at START_NS. Ids of another time are slower to find."""
+    """Return a new id of the bank's time, START_NS. The ledger looks up ids of another time more slowly."""
     return ids.new(START_NS // 1_000_000 + next(_MILLISECONDS))
 
 
