@@ -44,7 +44,7 @@ class Timing:
     name: str = ""  # name of the limit, if there are several
     value: float | None = None  # the figure itself, if it is not a time
     peak_bytes: int = 0  # peak memory during the work; 0 if not measured
-    note: str = ""  # one sentence for the reader of the row
+    note: str = ""  # one sentence for the reader of the row, which has the last repeat's
 
     @property
     def rate_per_s(self) -> float:
@@ -197,7 +197,7 @@ class Row:
             goal_value=goal.value if goal else None,
             met=None,
             peak_mib=round((max(work.peak_bytes for work in works) or peak_bytes) / 2**20, 1),
-            note=next((work.note for work in works if work.note), ""),
+            note=repeats[-1][0].note,
         )
         if goal is None or row.operations < benchmark.operations:
             return row

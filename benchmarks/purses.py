@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -126,39 +127,56 @@ def approved(setting: Setting, *, keep: bool = False) -> Iterator[tuple[Bank, Pa
     settle(setting.folder, members)
 
 
+@dataclass(slots=True)
+class Latencies:
+    """Durations of the payments of all repeats. One repeat has too few of them for a stable 99th percentile."""
+
+    quiet_s: list[float] = field(default_factory=list)
+    beside_s: list[float] = field(default_factory=list)
+
+    def note(self) -> str:
+        quiet, beside = (1000 * float(np.percentile(each, 99)) for each in (self.quiet_s, self.beside_s))
+        return (
+            f"{len(self.beside_s):,} single payments beside all repeats: 99th percentile {beside:.1f} ms, "
+            f"{beside / quiet:.2f} times the quiet one, {quiet:.1f} ms; longest {1000 * max(self.beside_s):.0f} ms"
+        )
+
+
 def seal(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Add the members of an approved cohort and seal it."""
+    latencies = Latencies()
     for _ in range(setting.repeats):
         with approved(setting) as (bank, payments, signers):
-            timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_ALLOTTED)
+            timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_ALLOTTED, latencies)
         yield timing, memory.filled(setting.operations, layout.PURSE.itemsize)
 
 
 def drop(setting: Setting) -> Iterator[tuple[Timing, ...]]:
     """Fill every purse of a sealed cohort by one call."""
+    latencies = Latencies()
     for _ in range(setting.repeats):
         with approved(setting) as (bank, payments, signers):
             setting.say("sealing the cohort")
             who = bank.people.person_of_key(KEYS[4].public)
             bank.programmes.allot(NAME, signers=signers, who=who)
-            timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_DROPPED)
+            timing = _beside(setting, bank, payments, signers, EventKind.PROGRAMME_DROPPED, latencies)
             with bank.stores.ledger.sequencer.reading() as state:
                 filled = int(np.count_nonzero(state.all_purses["dropped"] == PACKET_MINOR))
             require(filled == setting.operations, f"{filled:,} of {setting.operations:,} purses were filled")
         yield timing, memory.filled(setting.operations, layout.PURSE.itemsize + layout.MOVEMENT.itemsize)
 
 
-def _beside(setting: Setting, bank: Bank, payments: Payments, signers: list[Any], kind: EventKind) -> Timing:
-    """Time the call until its event can be read; the note has the payments' 99th percentile, quiet and beside it.
+def _beside(
+    setting: Setting, bank: Bank, payments: Payments, signers: list[Any], kind: EventKind, latencies: Latencies
+) -> Timing:
+    """Time the call until its event can be read; add the payments' latencies, quiet and beside it.
 
     Quiet are the seconds before the call and those after it: the machine's speed changes within minutes.
     """
-    quiet_s: list[float] = []
-    beside_s: list[float] = []
 
     def pay_quietly() -> None:
         setting.say("paying")
-        with payments.beside(quiet_s, least=QUIET_PAYMENTS):
+        with payments.beside(latencies.quiet_s, least=QUIET_PAYMENTS):
             time.sleep(min(QUIET_S, setting.operations / 1e6))
 
     pay_quietly()
@@ -167,20 +185,14 @@ def _beside(setting: Setting, bank: Bank, payments: Payments, signers: list[Any]
     place = newest_event(bank.stores.engine)
     setting.say("measuring")
     forget_peak()
-    with payments.beside(beside_s):
-        start, cpu = time.perf_counter(), time.process_time()
+    with payments.beside(latencies.beside_s):
+        start = time.perf_counter()
         step(NAME, signers=signers, who=who)
         events = events_after(bank.stores.engine, place, most=100)
         timing = Timing(setting.operations, time.perf_counter() - start, peak_bytes=peak_bytes())
-        spent = time.process_time() - cpu
     pay_quietly()
     require(kind in {each.kind for each in events}, f"there is no event {kind}")
-    quiet, beside = (1000 * float(np.percentile(each, 99)) for each in (quiet_s, beside_s))
-    longest = 1000 * max(beside_s)
-    timing.note = (
-        f"{spent:.1f} s of processor time; {len(beside_s):,} single payments beside it: "
-        f"99th percentile {beside:.1f} ms (quiet {quiet:.1f} ms), longest {longest:.0f} ms"
-    )
+    timing.note = latencies.note()
     return timing
 
 
