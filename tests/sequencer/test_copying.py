@@ -17,7 +17,7 @@ from sycee.core.errors import UnavailableError
 from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind, Kind
 from sycee.journal import Anchor, Frame
-from sycee.ledger import kernels
+from sycee.ledger import digest, kernels
 from sycee.ledger.kernels import constants
 from sycee.ledger.state import LedgerState
 from sycee.sequencer import frozen, snapshots, state_copy
@@ -166,6 +166,15 @@ def test_frozen_tables_are_those_of_one_frame(seed: int, monkeypatch: pytest.Mon
     assert copied.digest() == then.state.digest()
     copied.check()
     assert not ledger.state.tables.counters[constants.PREIMAGE_MODE]
+
+    now = Ledger(list(history))
+    now.go_on(ledger.state.sequence)
+    tables = frozen.FrozenTables(ledger.state, between_frames, log)
+    readable = state_copy.readable_state(tables)
+    tables.end()
+    ledger.go_on()
+    assert digest.state_digest(readable) == now.state.digest()
+    assert [readable.supply(each) for each in now.state.zones] == [now.state.supply(each) for each in now.state.zones]
 
     for name in ("accounts", "purses"):
         now = Ledger(list(history))

@@ -17,6 +17,9 @@ from sycee.core.result_codes import Result
 from sycee.journal import Journal
 from sycee.journal.frame import Frame
 from sycee.ledger.state import LedgerState
+from sycee.ledger.state_tables import StateTables
+from sycee.sequencer import checkpoint as checkpoints
+from sycee.sequencer import state_copy
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position, sign
@@ -225,3 +228,29 @@ def test_a_witness_whose_grant_was_revoked_since(tmp_path: Path) -> None:
 def test_an_empty_ledger_has_no_position(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger, pytest.raises(UsageError, match="there is no position to sign"):
         ledger.sequencer.position()
+
+
+def test_frames_continue_while_a_position_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is that of the frame at which the call began, and the journal proves it."""
+    with Ledger.open(tmp_path, snapshot_frames=None) as ledger:
+        ledger.submit(opening())
+        hashed = checkpoints.state_digest
+
+        def hashed_late(state: StateTables) -> bytes:
+            ledger.submit(operations.define_group(some_ids("group", 1), group=1))
+            return hashed(state)
+
+        monkeypatch.setattr(checkpoints, "state_digest", hashed_late)
+        position = ledger.sequencer.position()
+        monkeypatch.undo()
+        assert (position.sequence, ledger.sequencer.durable_sequence) == (2, 3)
+        begun = ledger.sequencer.begin_snapshot()  # has the pre-images: the writer waits for the digest
+        later = ledger.sequencer.position()
+        begun.abandon()
+        monkeypatch.setattr(state_copy, "available_bytes", lambda: 0)
+        assert ledger.sequencer.position() == later
+        assert later.state_digest == ledger.digest()
+    findings = verify(tmp_path, checkpoints=[sign(each, WITNESS, KEY) for each in (position, later)]).findings
+    assert [each[: len("the checkpoint at frame 2 agrees")] for each in findings] == [
+        "the checkpoint at frame 2 agrees", "the checkpoint at frame 3 agrees",
+    ]  # fmt: skip

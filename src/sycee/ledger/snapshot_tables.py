@@ -85,6 +85,16 @@ def load(new_state: Callable[[], State], sections: Mapping[str, Section], small:
     return state
 
 
+def readable(sections: Mapping[str, Array], small: Mapping[str, Any]) -> StateTables:
+    """Return the saved state over these arrays, without a copy and without indexes: `digest` and `supply` need none."""
+    state = StateTables()
+    names = (*constants.SAVED_TABLES, *_WHOLE, "frame_times")
+    views = {name: kernels.kernel_view(sections[name]) for name in names}
+    state.tables = state.tables.replaced(counters=sections["counters"], **views)
+    _load_small(state, small)
+    return state
+
+
 def _fit(state: StateTables, name: str, section: Section) -> None:
     """Give a table that is saved whole the shape of its section."""
     table = getattr(state.tables, name)

@@ -24,7 +24,9 @@ from sycee.core.keys import ED25519, SIGNATURE_BYTES, PublicKey, SigningKey
 from sycee.core.output_files import write_file
 from sycee.core.records.layout import Role
 from sycee.journal import Anchor
+from sycee.ledger.digest import state_digest
 from sycee.ledger.state import LedgerState
+from sycee.ledger.state_tables import StateTables
 
 FORMAT: Final = "sycee.checkpoint.v1"
 FILE_BYTES_MAX: Final = 16 << 10  # far more than 16 currencies need
@@ -58,7 +60,7 @@ class Position:
     supply: Mapping[int, int]
 
     @classmethod
-    def of(cls, state: LedgerState, *, ledger_id: bytes, epoch: int, anchor: Anchor) -> Position:
+    def of(cls, state: StateTables, *, ledger_id: bytes, epoch: int, anchor: Anchor) -> Position:
         """Return the position of a state after the frame at `anchor`, whose epoch is `epoch`."""
         return cls(
             ledger_id=ledger_id,
@@ -67,7 +69,7 @@ class Position:
             time_ns=anchor.time_ns,
             frame_digest=anchor.digest,
             movement_digest=state.movement_digest,
-            state_digest=state.digest(),
+            state_digest=state_digest(state),
             supply={number: state.supply(number) for number in sorted(state.zones)},
         )
 

@@ -39,14 +39,14 @@ class FrozenTables:
 
     - `sections`: arrays by name, as of `snapshot_tables.save`. Those of `CHANGING` change with each frame: read them
       through `rows`. All others are as of the frame.
-    - `small`: the values of a snapshot that are no arrays. `sequence`: the frame.
+    - `small`: the values of a snapshot that are no arrays. `sequence`, `anchor`: the frame. `epoch`: of the frame.
     """
 
     def __init__(
         self, state: LedgerState, between_frames: Callable[[], AbstractContextManager[None]], log: Log
     ) -> None:
         """Begin. Raises UnavailableError without address space for pre-images."""
-        self.sequence = state.sequence
+        self.sequence, self.anchor, self.epoch = state.sequence, log.anchor, log.epoch
         self._copying, self._between_frames, self._log = SnapshotCopy(state), between_frames, log
         self.sections, self.small = self._copying.sections, self._copying.small
 

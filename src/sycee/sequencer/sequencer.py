@@ -22,7 +22,7 @@ from sycee.journal.disk import Disk
 from sycee.journal.frame import Anchor
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import snapshots
+from sycee.sequencer import snapshots, state_copy
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Position
@@ -218,9 +218,20 @@ class Sequencer:
             yield tables
 
     def position(self) -> Position:
-        """Return the position after the newest frame, for a witness to sign. Raises UsageError if there is none."""
-        position: Position = self._run("position", self._position)
-        return position
+        """Return the position after the newest frame, for a witness to sign. Raises UsageError if there is none.
+
+        Frames continue while the state is hashed, unless memory is short or a snapshot is being copied.
+        """
+        self._check_not_reading("position")
+        if not self.durable_sequence:
+            raise UsageError("the ledger is empty: there is no position to sign", hint="submit something first")
+        try:
+            with self.frozen() as tables:
+                copied = state_copy.readable_state(tables)
+        except (UnavailableError, UsageError):
+            with self.reading() as state:
+                return Position.of(state, ledger_id=self.ledger_id, epoch=self.epoch, anchor=self.newest_frame)
+        return Position.of(copied, ledger_id=self.ledger_id, epoch=tables.epoch, anchor=tables.anchor)
 
     @contextmanager
     def reading(self) -> Iterator[LedgerState]:
@@ -265,12 +276,6 @@ class Sequencer:
                         self._writer.join()
                         self.admission.close()
                         self.state.storage.close()
-
-    def _position(self) -> Position:
-        if not self._writer.durable_sequence:
-            raise UsageError("the ledger is empty: there is no position to sign", hint="submit something first")
-        log = self._log
-        return Position.of(self.state, ledger_id=log.ledger_id, epoch=log.epoch, anchor=log.anchor)
 
     def _run(self, name: str, function: Callable[[], Any]) -> Any:
         """Have the writer run `function` between two frames. Raises UnavailableError unless the ledger runs."""
