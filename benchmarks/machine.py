@@ -12,9 +12,12 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-STEADY_S: Final = 1.0
-SLICE_S: Final = 0.005
-SLOW: Final = 2  # times the median
+from sycee.core.arrays import Array
+
+RATE_PER_S: Final = 50_000
+SHARE: Final = 0.5  # of one core at its quickest
+SUMMED: Final = 200
+CALIBRATIONS: Final = 1_000
 
 
 def facts() -> dict[str, Any]:
@@ -28,25 +31,32 @@ def facts() -> dict[str, Any]:
         "numba": numba.__version__,
         "date": now(),
         "load_average_1min": round(os.getloadavg()[0], 2),
-        "slow_slices_percent": round(100 * slow_slices(), 1),
+        "late_ms": round(1000 * float(np.percentile(lateness_s(RATE_PER_S), 99)), 2),
     }
 
 
-def slow_slices() -> float:
-    """Return the share of slices of 5 ms in which the same arithmetic took more than twice its median.
+def lateness_s(calls: int) -> Array:
+    """Return how late each of `calls` small sums ends that are due at RATE_PER_S and need half of a core: (calls,) f8.
 
-    Measured for a second on one core. A virtual processor that its host slows down has such slices, and no figure of
-    latency can be better than they are.
+    A steady processor ends them in time. One that its host slows down does not, and no open loop of such a rate can
+    have better latencies.
     """
-    slices: dict[int, list[float]] = {}
-    start = last = time.perf_counter()
-    while last - start < STEADY_S:
-        sum(range(2_000))
-        now = time.perf_counter()
-        slices.setdefault(int((last - start) / SLICE_S), []).append(now - last)
-        last = now
-    means = np.array([np.mean(each) for each in slices.values()])
-    return float((means > SLOW * np.median(means)).mean())
+    clock = time.perf_counter
+    seconds = []
+    for _ in range(CALIBRATIONS):
+        start = clock()
+        sum(range(SUMMED))
+        seconds.append(clock() - start)
+    summed = range(max(1, round(SUMMED * SHARE / RATE_PER_S / min(seconds))))
+    late_s = np.empty(calls)
+    start = clock()
+    for call in range(calls):
+        due = start + call / RATE_PER_S
+        while clock() < due:
+            pass
+        sum(summed)
+        late_s[call] = clock() - due
+    return late_s
 
 
 def now() -> str:

@@ -113,8 +113,8 @@ def _of_day(name: str, found: dict[str, Any]) -> list[str]:
     load = machine["load_average_1min"]
     busy = " Other work was running: compare within the table only." if load > BUSY else ""
     when = f"{machine['date'][:10]}, load average {load} when the run began"
-    if (slow := machine.get("slow_slices_percent")) is not None:
-        when += f"; {slow} % of slices of 5 ms at less than half speed"
+    if (late_ms := machine.get("late_ms")) is not None:
+        when += f"; arithmetic on half of a core up to {late_ms} ms late (99th percentile)"
     parts = [
         f"Machine: {facts}. Date: {when}. File: [{name}](../../benchmarks/results/{name}).{busy}",
         _figures(rows),
