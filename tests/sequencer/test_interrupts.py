@@ -62,6 +62,7 @@ class At:
     def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
         if not frame.f_code.co_filename.startswith(SOURCES):
             return None
+        frame.f_trace = self._step  # before the next line, else Python 3.13 reports a code's instructions one call late
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._step
 
