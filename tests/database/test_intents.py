@@ -19,7 +19,7 @@ from sycee.core.errors import IntegrityError, Refused, UnavailableError, UsageEr
 from sycee.core.records import layout
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, LedgerOnly
-from sycee.database.intents import INTENT_RECORDS_MAX, Resumed
+from sycee.database.intents import INTENT_RECORDS_MAX, Intents, Resumed
 from sycee.database.migrations import upgrade
 from sycee.database.tables import INTENT_RECORDS, SCHEMA
 from sycee.database.transactions import write
@@ -287,8 +287,22 @@ def test_a_database_of_an_older_release_keeps_its_intents(where: str, tmp_path: 
         upgrade(made.stores.engine, SCHEMA)
         assert made.intents.resume() == Resumed(1, 0)
         assert made.shop() == 30
-        with made.ledger.sequencer.reading() as state:
-            assert list(made.intents.disagreements(state)) == []
+        assert list(made.intents.disagreements()) == []
+
+
+def test_an_intent_that_a_thread_is_finishing_is_no_disagreement(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with town(tmp_path, where) as made:
+        submitted, found = Intents._submitted, []
+
+        def checked(intents: Intents, group: Any) -> Any:
+            found.append((intents.pending(), list(intents.disagreements())))
+            return submitted(intents, group)
+
+        monkeypatch.setattr(Intents, "_submitted", checked)
+        made.intents.perform(made.draft(1000, [100], id=90))
+        assert found == [(1, [])]
 
 
 @pytest.mark.parametrize("late", [False, True])

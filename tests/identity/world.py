@@ -173,8 +173,7 @@ class World:
             state.check()
         found: list[str] = []
         for service in (self.people, self.institutions, self.proposals, self.keys):
-            with self.ledger.sequencer.reading() as state:
-                found += service.disagreements(state)
+            found += service.disagreements()
         return found
 
     def close(self) -> None:

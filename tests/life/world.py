@@ -108,8 +108,7 @@ class World:
         return self.life.phone_lost(WALLET, key.public, arguments.pop("proof", proof), **arguments)
 
     def disagreements(self) -> list[str]:
-        with self.ledger.sequencer.reading() as state:
-            return list(self.life.disagreements(state))
+        return list(self.life.disagreements())
 
 
 def opening() -> np.ndarray:

@@ -1,28 +1,33 @@
-"""Agreement of SQL and ledger: every service compares its rows with the state of the ledger between two frames."""
+"""Agreement of SQL and ledger: every service compares its rows with the ledger, while payments continue."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
-from sycee.database.stores import Stores
-from sycee.ledger.state import LedgerState
+AGAIN_S: Final = 0.2  # most steps are shorter; of longer ones the intent is known to be in work
 
 
 @runtime_checkable
 class Compared(Protocol):
     """A service that compares its rows with the ledger."""
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
-        """Yield one sentence for each row that the ledger does not agree with."""
+    def disagreements(self) -> Iterator[str]:
+        """Yield one sentence for each row that the ledger does not agree with. Stops no frame for long."""
         ...
 
 
-def disagreements(stores: Stores, services: Sequence[Any]) -> list[str]:
-    """Return the disagreements of the intents and of all services. Payments wait meanwhile."""
+def disagreements(services: Sequence[Any]) -> list[str]:
+    """Return the disagreements of all services.
+
+    A step that is being done is in one store before the other. So a disagreement counts only if it is still there in a
+    second comparison.
+    """
     found: list[str] = []
-    with stores.ledger.sequencer.reading() as state:
-        for service in (stores.intents, *services):
-            if isinstance(service, Compared):
-                found += service.disagreements(state)
+    for service in services:
+        if isinstance(service, Compared) and (first := [*service.disagreements()]):
+            time.sleep(AGAIN_S)
+            again = set(service.disagreements())
+            found += [sentence for sentence in first if sentence in again]
     return found

@@ -549,7 +549,7 @@ class Bank:
 
     def check(self) -> list[str]:
         """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
-        return disagreements(self.stores, self.services())
+        return disagreements([self.stores.intents, *self.services()])
 
     def add_schema(self, schema: Schema) -> None:
         """Upgrade the tables of a package above this one, and include them in backups, as `open` does."""

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from sycee.identity.people import People
     from sycee.identity.proposals import Proposals
-    from sycee.ledger.state import LedgerState
 
 PAY: Final = "bulk.pay"
 APPROVE: Final = "bulk.approve"
@@ -360,19 +359,20 @@ class BulkPayments:
         high = min(high - 1, count)
         return low + bisect_left(range(low, high), True, key=lambda number: not is_paid(number))
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each file that has ended, or is open, while the ledger's settlement batch is not."""
         query = sqlalchemy.select(FILES.c.id, FILES.c.settlement, FILES.c.state)
         compared = (FILES.c.settlement > 0) & FILES.c.state.in_((OPEN, SETTLED, DISCARDED))
-        newest = int(state.tables.counters[constants.NEWEST_BATCH])
-        batches = state.tables.batches.view(np.ndarray)["number"]
         with reading(self.stores.engine) as connection:
-            for id, number, name in connection.execute(query.where(compared)):
-                is_open = bool((batches == number).any())
-                if is_open and name != OPEN:
-                    yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} is open"
-                if not is_open and name == OPEN and number <= newest:
-                    yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} has ended"
+            files = connection.execute(query.where(compared)).all()
+        with self.stores.ledger.sequencer.reading() as state:
+            newest = int(state.tables.counters[constants.NEWEST_BATCH])
+            batches = set(state.tables.batches.view(np.ndarray)["number"].tolist())
+        for id, number, name in files:
+            if number in batches and name != OPEN:
+                yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} is open"
+            if number not in batches and name == OPEN and number <= newest:
+                yield f"file {ids.format(id)} is {name}, and its settlement batch {number:,} has ended"
 
     # --- all or nothing ---
 

@@ -26,6 +26,7 @@ from sycee.core.records.layout import Kind
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
+from sycee.database.comparing import differences
 from sycee.database.jobs import Run
 from sycee.database.stores import Stores
 from sycee.database.transactions import Also, nothing_else, reading, write
@@ -226,7 +227,7 @@ class Claims:
 
         write(self._stores.engine, work)
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each claim whose amounts or state are not those of the ledger.
 
         The REVERSE of the return has the amount; those of the collections have what was collected; a claim that was not
@@ -234,14 +235,16 @@ class Claims:
         """
         with reading(self._stores.engine) as connection:
             rows = connection.execute(sqlalchemy.select(CLAIMS).where(CLAIMS.c.state != PREPARED)).all()
-        for row in rows:
+        acts = {row.case_number: {event.id for event in self._cases.events(row.case_number)} for row in rows}
+
+        def compared(state: LedgerState, row: Row[Any]) -> Iterator[str]:
             name = f"the claim {ids.format(row.reverse)}"
             found = queries.answer(state, queries.operations([row.reverse])).operation(0)
             missing = None if found is None else int(found.record["detail"])
             if missing != row.minor:
                 yield f"{name} is {row.minor} in the database, and {missing} in the ledger"
-                continue
-            acted = {event.id for event in self._cases.events(row.case_number)}
+                return
+            acted = acts[row.case_number]
             collected = sum(_taken(state, id) for id in acted - {row.reverse})
             if collected != row.recovered:
                 yield f"{name} has {row.recovered} collected in the database, and {collected} in the ledger"
@@ -250,6 +253,8 @@ class Claims:
                 yield f"{name} is {row.state}, and {left} of it can still be collected"
             elif row.state == OPEN and collected >= row.minor:
                 yield f"{name} is {row.state}, and all of it was collected"
+
+        return differences(self._stores.ledger, rows, compared)
 
 
 def _taken(state: LedgerState, id: int) -> int:

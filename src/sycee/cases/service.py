@@ -29,6 +29,7 @@ from sycee.core.records.layout import PURSE_BIT, HoldState, Kind, PayFlag
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
+from sycee.database.comparing import differences
 from sycee.database.events import EventKind, record_event
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -429,16 +430,19 @@ class Cases:
 
     # --- agreement ---
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each case whose hold the ledger lacks, and each decided one that still holds money."""
-        for case in self.list():
+
+        def compared(state: LedgerState, case: Case) -> Iterator[str]:
             if not case.hold:
-                continue
+                return
             hold = queries.answer(state, queries.holds([case.hold])).hold(0)
             if hold is None:
                 yield f"case {case.number} holds money by {ids.format(case.hold)}, which the ledger does not have"
             elif not case.is_open and hold.state is HoldState.OPEN and hold.until_ns > state.now_ns:
                 yield f"case {case.number} is {case.state}, and its money is still held"
+
+        return differences(self._stores.ledger, self.list(), compared)
 
 
 class _Act:

@@ -39,6 +39,7 @@ from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.core.timestamps import exact_text
 from sycee.database.actions import Intent
+from sycee.database.comparing import differences
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -382,15 +383,18 @@ class Register:
 
     # --- agreement ---
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each open position whose accounts the ledger does not have under its rules."""
         rules = {row.operator: row.line_rule_set for row in self._houses()}
-        for each in self.positions(OPEN):
+
+        def compared(state: LedgerState, each: Position) -> Iterator[str]:
             account, line = state.account(each.account), state.account(each.line)
             if account is None or account.rule_set != each.rule_set or account.key:
                 yield f"the position {each.participant}/{each.currency} is open, and the ledger has no such account"
             elif line is None or line.rule_set != rules.get(account.operator) or line.key:
                 yield f"the position {each.participant}/{each.currency} is open, and the ledger has not its line"
+
+        return differences(self._stores.ledger, self.positions(OPEN), compared)
 
     # --- helpers ---
 

@@ -31,7 +31,6 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import NotFound
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
-from sycee.ledger.state import LedgerState
 
 ENDED: Final = (BOOKED, REFUSED, CANCELLED, RETURNED)  # get an answer
 _PART: Final = 500  # values of one condition
@@ -205,7 +204,7 @@ class Payments:
 
     # --- agreement ---
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each state whose payments have no row of a set, or one too many."""
         joined = PAYMENTS.outerjoin(MEMBERS, MEMBERS.c.payment == PAYMENTS.c.number)
         has_set = MEMBERS.c.payment.is_not(None)

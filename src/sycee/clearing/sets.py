@@ -61,7 +61,6 @@ from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 from sycee.ledger.kernels import constants
-from sycee.ledger.state import LedgerState
 from sycee.netting.queue import Queue
 from sycee.sequencer.signer import Signer
 
@@ -277,12 +276,13 @@ class Sets:
             self.book(each.id, signers=signers, who=who)
         return len(unfinished)
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each set that is done while its batch is open."""
-        batches = state.tables.batches.view(np.ndarray)["number"]
         with reading(self._stores.engine) as connection:
             done = done_batches_in(connection)
-        for number in sorted(done & set(batches.tolist())):
+        with self._stores.ledger.sequencer.reading() as state:
+            batches = state.tables.batches.view(np.ndarray)["number"].tolist()
+        for number in sorted(done.intersection(batches)):
             yield f"the set of batch {number:,} is done, and the batch is open"
 
     # --- deciding ---

@@ -159,7 +159,7 @@ def verify(
     heads = [*(_head(text) for text in head or ()), *(_head_in(path) for path in pack or ())]
     with open_bank(folder) as bank:
         entries = bank.access.verify(heads)
-        found = [*bank.personal.disagreements(), *bank.life.wrong_restrictions()]
+        found = [*bank.personal.disagreements(), *bank.life.disagreements()]
         secrets, missing = len(bank.personal_keys.persons()), len(bank.personal_keys.missing_in_backup())
         digest = bank.access.head()[1].hex()
     if json_:

@@ -33,7 +33,6 @@ from sycee.database.tables import DONE, INTENT_RECORDS, INTENTS, LAPSED, PENDING
 from sycee.database.transactions import reading, write
 from sycee.ledger import queries
 from sycee.ledger.batch import first_codes, prepare
-from sycee.ledger.state import LedgerState
 from sycee.sequencer.embedded import SIGNATURE_VALIDITY_NS, Ledger
 from sycee.sequencer.signer import Signer, sign_parts, sign_records
 
@@ -95,6 +94,7 @@ class Intents:
         self._ledger = ledger
         self._clock = clock
         self._actions = actions
+        self._in_work: set[int] = set()  # intents that a thread of this process is finishing
 
     def perform(self, draft: Draft) -> IntentOutcome:
         """Store an intent, submit its records and run its action; return the outcome once all is durable.
@@ -259,10 +259,10 @@ class Intents:
         statement = INTENT_RECORDS.delete().where(INTENT_RECORDS.c.id.in_(covered))
         return write(self._engine, lambda connection: connection.execute(statement).rowcount)
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each intent without an outcome, and for each whose results the ledger does not have.
 
-        Intents whose records were pruned are not compared.
+        Intents that a thread is finishing, and those whose records were pruned, are not compared.
         """
         stored = sqlalchemy.select(INTENTS.c.id).join(INTENT_RECORDS, INTENT_RECORDS.c.id == INTENTS.c.id)
         with reading(self._engine) as connection:
@@ -271,19 +271,30 @@ class Intents:
         for id in chosen:
             with reading(self._engine) as connection:
                 row = _row(connection, id)
-            if row is None:
+            if row is None or id in self._in_work:
                 continue
             if row.state == PENDING:
                 yield f"intent {ids.format(id)} of {row.action} has no outcome: open the bank again to finish it"
                 continue
             expected = [each if each.binds else None for each in _stored(row).results]
             try:
-                found = _bound(state, self._intent(row).records)
+                found = self._bound(self._intent(row).records)
             except SyceeError as error:  # its files were changed or moved away
                 yield f"intent {ids.format(id)} of {row.action} cannot be compared: {error.message}"
                 continue
             if found != expected:
                 yield f"intent {ids.format(id)} of {row.action} has other results in the ledger than in the database"
+
+    def _bound(self, records: Array) -> list[Result | None]:
+        """Return the result to which the id of each record is bound, or None."""
+        found: list[Result | None] = []
+        for start in range(0, records.size, queries.READS_MAX):
+            answers = self._ledger.sequencer.read(queries.operations_of(records[start : start + queries.READS_MAX]))
+            at = answers.found["at"]
+            results = _RESULTS[answers.bound["result"]][at]
+            results[at < 0] = None
+            found += results.tolist()
+        return found
 
     # --- before the transaction ---
 
@@ -361,7 +372,16 @@ class Intents:
 
     def _finish(self, intents: Sequence[Intent]) -> list[IntentOutcome]:
         """Submit the records and write the outcomes. If another caller was faster, return the stored outcomes."""
-        outcomes = [outcome for group in _groups(intents) for outcome in self._submitted(group)]
+        in_work = {intent.id for intent in intents}
+        self._in_work.update(in_work)
+        try:
+            outcomes = [outcome for group in _groups(intents) for outcome in self._submitted(group)]
+            return self._write_outcomes(intents, outcomes)
+        finally:
+            self._in_work.difference_update(in_work)
+
+    def _write_outcomes(self, intents: Sequence[Intent], outcomes: Sequence[IntentOutcome]) -> list[IntentOutcome]:
+        """Write the outcomes in one transaction with the actions."""
         now_ns = read_ns(self._clock)
 
         def finish(connection: Connection) -> list[IntentOutcome]:
@@ -479,20 +499,6 @@ def _check_content(outcome: IntentOutcome) -> None:
             f"intent {ids.format(outcome.intent)}: the id of record {at} belongs to another operation",
             hint="choose fresh ids for new operations",
         )
-
-
-def _bound(state: LedgerState, records: Array) -> list[Result | None]:
-    """Return the result to which the id of each record is bound, or None."""
-    found: list[Result | None] = []
-    for start in range(0, records.size, queries.READS_MAX):
-        part = records[start : start + queries.READS_MAX]
-        chosen = [
-            ids.join(low, high) for low, high in zip(part["id_low"].tolist(), part["id_high"].tolist(), strict=True)
-        ]
-        answers = queries.answer(state, queries.operations(chosen))
-        operations = [answers.operation(at) for at in range(part.size)]
-        found += [None if each is None else each.result for each in operations]
-    return found
 
 
 def _valid_until(envelopes: Array) -> int:

@@ -325,21 +325,21 @@ class Closing:
         """Return the path of a day's pack."""
         return self._folder / f"{day.isoformat()}.json"
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each closed day that the ledger or its pack does not agree with."""
         with reading(self._stores.engine) as connection:
             days = _days(connection)
             stored = {each.day: _pack(connection, each.day) for each in days}
+        sequencer = self._stores.ledger.sequencer
+        newest, times = sequencer.durable_sequence, sequencer.frame_times
         for each in days:
             pack = stored[each.day]
             if pack is None or pack.digest.hex() != each.pack or pack.frame != each.cutoff_frame:
                 yield f"the pack of {each.day} is not the one that was stored when the day was closed"
-            elif each.checkpoint_frame > state.sequence:
-                yield (
-                    f"{each.day} was closed at frame {each.checkpoint_frame:,}, and the ledger ends with frame "
-                    f"{state.sequence:,}"
-                )
-            elif int(state.frame_times[each.cutoff_frame]) >= each.cutoff_ns:
+            elif each.checkpoint_frame > newest:
+                at = f"{each.checkpoint_frame:,}"
+                yield f"{each.day} was closed at frame {at}, and the ledger ends with frame {newest:,}"
+            elif int(times[each.cutoff_frame]) >= each.cutoff_ns:
                 yield f"{each.day} ends with frame {each.cutoff_frame:,}, which is after its cut-off"
 
     # --- steps ---

@@ -44,7 +44,6 @@ from sycee.identity.tables import (
     TILLS,
     VERIFIED,
 )
-from sycee.ledger.state import LedgerState
 
 PAPERS: Final = "papers"
 OWNERSHIP: Final = "owners"
@@ -408,9 +407,10 @@ class Institutions:
         problem = f"several tills have the code {code!r}" if found else f"there is no open till {code!r}"
         raise UsageError(problem, hint=f"name OUTLET/TILL; the merchant's tills: {names}")
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each active operator without a grant in the ledger that is in force."""
-        granted = {grant.operator for grant in state.grants.values() if not grant.revoked}
+        with self._stores.ledger.sequencer.reading() as state:
+            granted = {grant.operator for grant in state.grants.values() if not grant.revoked}
         for each in self.list("operator"):
             if each.state in (ACTIVE, LEAVING) and each.operator not in granted:
                 yield f"operator {each.operator} is {each.state}, and has no grant in the ledger"

@@ -27,6 +27,7 @@ from sycee.core.records.proposal_format import records_of
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, IntentOutcome
+from sycee.database.comparing import differences
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -179,23 +180,26 @@ class KeyRegister:
                 done += self._lift(intent.payload, intent.who).created
         return done
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each account whose newest key differs from the ledger's, or whose block stays."""
         newest = sqlalchemy.select(KEYS.c.subject, sqlalchemy.func.max(KEYS.c.epoch).label("epoch"))
         newest_of = newest.group_by(KEYS.c.subject).subquery()
         joined = (KEYS.c.subject == newest_of.c.subject) & (KEYS.c.epoch == newest_of.c.epoch)
         with reading(self._stores.engine) as connection:
             rows = list(connection.execute(sqlalchemy.select(KEYS).join(newest_of, joined)))
-        for row in rows:
+
+        def compared(state: LedgerState, row: Row[Any]) -> Iterator[str]:
             account = state.account(row.subject)
             if account is None:
-                continue  # the subject is a person
+                return  # the subject is a person
             name = f"account {ids.format(row.subject)}"
             shown = str(PublicKey(int(account.key_flags), account.key)) if account.key else ""
             if (account.key_epoch, shown) != (row.epoch, row.public_key):
                 yield f"{name} has key epoch {account.key_epoch} in the ledger, and {row.epoch} in the database"
             elif row.state == SETTING:
                 yield f"{name} has its new key and is still blocked: set the same key again to lift the block"
+
+        return differences(self._stores.ledger, rows, compared)
 
     # --- helpers ---
 

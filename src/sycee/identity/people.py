@@ -19,6 +19,7 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.money import currency_code
 from sycee.core.records.layout import Role
+from sycee.database.comparing import differences
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity import duties
@@ -278,19 +279,22 @@ class People:
         ended = (KEYS.c.subject == row.person) & (KEYS.c.until_ns == row.ended_ns)
         connection.execute(KEYS.update().where(ended).values(until_ns=None))
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each duty of SQL whose grant the ledger does not have as stated."""
         with reading(self._stores.engine) as connection:
             rows = list(connection.execute(sqlalchemy.select(DUTIES).where(DUTIES.c.grant_id.is_not(None))))
-        for row in rows:
+
+        def compared(state: LedgerState, row: Row[Any]) -> Iterator[str]:
             grant = state.grants.get(row.grant_id)
             name = f"the {row.duty} {ids.format(row.person)}"
             if grant is None and row.ended_ns is not None:
-                continue  # a restore took the grant back
+                return  # a restore took the grant back
             if grant is None or grant.person != row.person:
                 yield f"{name} has no grant {ids.format(row.grant_id)} in the ledger"
             elif grant.revoked is (row.ended_ns is None):
                 yield f"{name} is {'revoked' if grant.revoked else 'granted'} in the ledger, and not in the database"
+
+        return differences(self._stores.ledger, rows, compared)
 
     def _now_ns(self, state: LedgerState) -> int:
         return max(read_ns(self._stores.clock), state.now_ns)

@@ -340,7 +340,7 @@ class Proposals:
                     changed += self._write_outcome(intent.outcome, from_states=states)
         return changed
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each proposal whose state differs from its intent's."""
         for stored in self.list():
             intent = self._stores.intents.find(stored.id)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.records.layout import Block
+from sycee.database.comparing import differences
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.issuance.records import Issuer, OperatorAccounts
@@ -87,16 +88,19 @@ class Registry:
             raise UsageError(f"operator {number} is {found.state}", hint="only an active operator can do this")
         return found
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each operator whose state the ledger's accounts do not agree with."""
-        for each in self.operators():
+
+        def compared(state: LedgerState, each: OperatorRow) -> Iterator[str]:
             vault = state.account(each.accounts.vault)
             if each.state in (JOINING, REFUSED):
-                continue  # some of the records of a refused operator may have been created
+                return  # some of the records of a refused operator may have been created
             blocks = Block.CLOSED if vault is None else vault.blocks
             expected = {ACTIVE: Block(0), LEAVING: Block.CREDIT}.get(each.state, Block.CLOSED)
             if vault is None or blocks & (Block.CREDIT | Block.CLOSED) not in (expected, expected | Block.CREDIT):
                 yield f"operator {each.number} is {each.state}, and its vault is blocked for {blocks!r}"
+
+        return differences(self._stores.ledger, self.operators(), compared)
 
 
 def _operator(row: Row[object]) -> OperatorRow:

@@ -23,6 +23,7 @@ from sycee.core.records.layout import Block, Reason, Role, TransitState
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
+from sycee.database.comparing import differences
 from sycee.database.intents import DRAFTS_MAX
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
@@ -358,13 +359,16 @@ class IssuanceService:
             )
         return found[-1]
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each funding whose transit the ledger has in another state."""
-        for each in self.fundings():
+
+        def compared(state: LedgerState, each: Funding) -> Iterator[str]:
             transit = state.transit_of(each.id)
             expected = _STATES.get(each.state)
             if (transit.state if transit else None) is not expected:
                 yield f"the funding {ids.format(each.id)} is {each.state}, and the ledger disagrees"
+
+        return differences(self._stores.ledger, self.fundings(), compared)
 
     # --- helpers ---
 

@@ -86,6 +86,14 @@ def operations(ids: Sequence[AnyId]) -> Array:
     return _by_id(ReadKind.OPERATION, ids)
 
 
+def operations_of(records: Array) -> Array:
+    """Return reads of the results of operations, (n,) layout.OPERATION."""
+    reads = np.zeros(records.size, READ)
+    reads["kind"] = ReadKind.OPERATION
+    reads["id_low"], reads["id_high"] = records["id_low"], records["id_high"]
+    return reads
+
+
 def purses(places: Sequence[tuple[int, int]]) -> Array:
     """Return reads of purses, by programme and member."""
     reads = np.zeros(len(places), READ)

@@ -27,6 +27,7 @@ from sycee.core.records.layout import Block
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, IntentOutcome
+from sycee.database.comparing import differences
 from sycee.database.intents import StoredIntent
 from sycee.database.jobs import Run
 from sycee.database.numbers import Numbers
@@ -451,11 +452,6 @@ class Life:
                 continue  # the key of a person with a duty
         raise UsageError(f"no person and no wallet has the key {key} now", hint="name the file of another key")
 
-    def wrong_restrictions(self) -> list[str]:
-        """Return the sentences of `disagreements`, for a caller without the state."""
-        with self._stores.ledger.sequencer.reading() as state:
-            return list(self.disagreements(state))
-
     def restrictions(self, *, account: int | None = None) -> list[Restriction]:
         """Return the restrictions that start or are active, of one account or of all."""
         of_account = sqlalchemy.true() if account is None else RESTRICTIONS.c.account == account
@@ -463,12 +459,13 @@ class Life:
         with reading(self._stores.engine) as connection:
             return restrictions.select(connection, where)
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each restriction that the ledger does not have as stated."""
         with reading(self._stores.engine) as connection:
             rows = restrictions.select(connection, sqlalchemy.true())
         recovery = self._recovery_number()
-        for row in rows:
+
+        def compared(state: LedgerState, row: Restriction) -> Iterator[str]:
             name = f"wallet {ids.format(row.account)}"
             account = state.account(row.account)
             if row.state == STARTING:
@@ -482,6 +479,8 @@ class Life:
                     yield f"{name} is under recovery in the ledger and not in the database"
             elif (REASONS[LifeEventKind(row.kind)] in account.debit_reasons) is not (row.state == ACTIVE):
                 yield f"{name}: block by {row.kind} is {row.state} in the database, and the ledger differs"
+
+        return differences(self._stores.ledger, rows, compared)
 
     # --- helpers ---
 

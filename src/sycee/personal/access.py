@@ -272,7 +272,7 @@ class AccessLog:
             raise _tampered(number + 1, f"is missing: a signed pack names entry {min(missing):,}")
         return number
 
-    def disagreements(self, state: object = None) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for an error of the log. For the check of the whole bank."""
         try:
             self.verify()

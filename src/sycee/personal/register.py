@@ -434,7 +434,7 @@ class Register:
         with reading(self._engine) as connection:
             return list(connection.scalars(sqlalchemy.select(SHREDS.c.person).order_by(SHREDS.c.person)))
 
-    def disagreements(self, state: object = None) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each difference between database and key file. A secret without a person is harmless
         and not listed.
         """

@@ -16,6 +16,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
+from sycee.database.comparing import differences
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -119,12 +120,15 @@ class Funders:
             rows = connection.execute(query if state is None else query.where(FUNDERS.c.state == state))
             return [Funder(**row._mapping) for row in rows]
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each funder whose account the ledger does not have, or has as another kind."""
-        for each in self.list(OPEN):
+
+        def compared(state: LedgerState, each: Funder) -> Iterator[str]:
             account = state.account(each.account)
             if account is None or account.kind is not AccountKind.FUNDER:
                 yield f"the funder {ids.format(each.account)} is open, and the ledger has no such account"
+
+        return differences(self._stores.ledger, self.list(OPEN), compared)
 
     def _move(
         self, account: int, debit: int, credit: int, minor: int, signers: Sequence[Signer], who: int, id: int

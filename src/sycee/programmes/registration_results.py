@@ -21,7 +21,6 @@ from sycee.database.bulk import insert_columns
 from sycee.database.columns import ids_bytes
 from sycee.database.jobs import Run
 from sycee.database.transactions import reading, write
-from sycee.ledger.state import LedgerState
 from sycee.personal.access import NOBODY, Access, AccessLog
 from sycee.personal.register import Register
 from sycee.personal.tables import SHREDS
@@ -330,7 +329,7 @@ class DrawOutcomes:
             raise NotFound(f"{ids.format(member)} has no packet of {found.occurrence.title}", hint="only winners claim")
         return holder
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each sealed cohort whose members are not those that the packets were assigned to."""
         with reading(self._stores.engine) as connection:
             for found in occurrences_in(connection, "", states.ALLOTTED, states.DROPPED):
@@ -340,7 +339,9 @@ class DrawOutcomes:
                 query = sqlalchemy.select(sqlalchemy.type_coerce(HOLDERS.c.member, sqlalchemy.LargeBinary))
                 chosen = query.where(HOLDERS.c.list == row.list).order_by(HOLDERS.c.place)
                 members = np.frombuffer(b"".join(map(bytes, connection.scalars(chosen))), ">u8").reshape(-1, 2)
-                purses = state.purses(found.number)
+                with self._stores.ledger.sequencer.reading() as state:
+                    purses = state.purses(found.number)
+                # The members of a sealed cohort do not change, and a table that grows is not moved.
                 wanted = np.stack([purses["member_high"], purses["member_low"]], axis=1)
                 if not np.array_equal(members, wanted):
                     yield f"the members of {found.title} on the ledger are not those of its registrations"

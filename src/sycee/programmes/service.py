@@ -18,10 +18,11 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import BusyError, UsageError
 from sycee.core.records import operations
-from sycee.core.records.layout import Block, PurseState, Reason
+from sycee.core.records.layout import Block, Reason
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent, LedgerOnly
+from sycee.database.comparing import differences
 from sycee.database.events import EventKind
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -204,19 +205,47 @@ class Programmes(Widening):
 
     # --- agreement ---
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each occurrence whose programme on the ledger has another state."""
         with reading(self._stores.engine) as connection:
             found = occurrences_in(connection, "", *states.UNSPENT, states.EXPIRED, states.CLOSED, states.CANCELLED)
             stored = programmes_in(connection)
-        for programme in stored:
+
+        def compared(state: LedgerState, programme: StoredProgramme) -> Iterator[str]:
             account = state.account(programme.funder)
             if programme.block is not None and (account is None or Reason.REQUEST not in account.debit_reasons):
                 yield f"the programme {programme.name} blocked its funder, and the ledger has no such block"
+
+        yield from differences(self._stores.ledger, stored, compared)
         for each in found:
-            problem = _disagreement(state, each, self._dropped_minor(each))
-            if problem:
+            if problem := self._disagreement(each):
                 yield f"{each.title} is {each.state}, and {problem}"
+
+    def _disagreement(self, occurrence: Occurrence) -> str:
+        """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
+        number, sequencer = occurrence.number, self._stores.ledger.sequencer
+        with sequencer.reading() as state:
+            is_there = number is not None and state.has_programme(number)
+            sealed = is_there and bool(state.tables.programmes[number]["sealed"])
+        sums = purse_sums(sequencer, number)
+        in_packets = f"{sums.dropped} minor units are in its packets"
+        if occurrence.state == states.CANCELLED:
+            return in_packets if sums.dropped else ""
+        if not is_there:
+            return f"the ledger has no programme {number}"
+        if occurrence.state == states.APPROVED:
+            return "its cohort is sealed on the ledger" if sealed else ""
+        if not sealed:
+            return "its cohort is not sealed on the ledger"
+        if occurrence.state == states.ALLOTTED:
+            if occurrence.is_dropped_in_part:
+                return "" if 0 < sums.dropped <= occurrence.minor else in_packets
+            return in_packets if sums.dropped else ""
+        if sums.dropped != (minor := self._dropped_minor(occurrence)):
+            return f"{sums.dropped} minor units were dropped, not {minor}"
+        if occurrence.state != states.DROPPED and sums.live:
+            return "some of its packets are not expired"
+        return ""
 
     def _dropped_minor(self, occurrence: Occurrence) -> int:
         """Return the totals of the zones that were dropped: everything, without zones."""
@@ -265,33 +294,6 @@ class ResumeAction:
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Leave the programme halted."""
-
-
-def _disagreement(state: LedgerState, occurrence: Occurrence, minor: int) -> str:
-    """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
-    number = occurrence.number
-    if occurrence.state == states.CANCELLED:
-        is_there = number is not None and state.has_programme(number)
-        dropped = int(state.purses(number)["dropped"].sum()) if is_there and number is not None else 0
-        return f"{dropped} minor units are in its packets" if dropped else ""
-    if number is None or not state.has_programme(number):
-        return f"the ledger has no programme {number}"
-    programme = state.tables.programmes[number]
-    if occurrence.state == states.APPROVED:
-        return "its cohort is sealed on the ledger" if programme["sealed"] else ""
-    if not programme["sealed"]:
-        return "its cohort is not sealed on the ledger"
-    purses = state.purses(number)
-    dropped, expired = int(purses["dropped"].sum()), bool((purses["state"] == PurseState.EXPIRED).all())
-    if occurrence.state == states.ALLOTTED:
-        if occurrence.is_dropped_in_part:
-            return "" if 0 < dropped <= occurrence.minor else f"{dropped} minor units are in its packets"
-        return f"{dropped} minor units are in its packets" if dropped else ""
-    if dropped != minor:
-        return f"{dropped} minor units were dropped, not {minor}"
-    if occurrence.state != states.DROPPED and not expired:
-        return "some of its packets are not expired"
-    return ""
 
 
 def _record(connection: Connection, stores: Stores, kind: EventKind, name: str, reason: str) -> None:

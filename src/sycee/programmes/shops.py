@@ -21,6 +21,7 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent
+from sycee.database.comparing import differences
 from sycee.database.intents import INTENT_RECORDS_MAX
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -235,7 +236,7 @@ class Shops:
         with reading(self._stores.engine) as connection:
             return [Untested(*row) for row in connection.execute(query)]
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each shop whose membership on the ledger is another."""
         with reading(self._stores.engine) as connection:
             found = [_application(row) for row in connection.execute(sqlalchemy.select(APPLICATIONS))]
@@ -244,12 +245,16 @@ class Shops:
             key = each.programme, each.group
             if key not in numbers:
                 numbers[key] = self._programmes.group_of(*key)
-            is_member = _is_member(state, numbers[key], each.account)
+
+        def compared(state: LedgerState, each: Application) -> Iterator[str]:
+            is_member = _is_member(state, numbers[each.programme, each.group], each.account)
             if is_member is not (each.state == JOINED):
                 yield (
                     f"shop {ids.format(each.account)} is {each.state} in {each.programme}, and the ledger "
                     f"{'has' if is_member else 'does not have'} it in the group {each.group}"
                 )
+
+        yield from differences(self._stores.ledger, found, compared)
 
     # --- helpers ---
 

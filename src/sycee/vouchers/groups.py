@@ -26,6 +26,7 @@ from sycee.core.records.proposal_format import Proposal
 from sycee.core.result_codes import Result
 from sycee.core.timestamps import utc_text
 from sycee.database.actions import Draft, Intent, LedgerOnly
+from sycee.database.comparing import differences
 from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
@@ -198,12 +199,15 @@ class Groups:
         self._stores.intents.perform(draft).require_created("nothing was returned")
         return minor
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each open group whose account the ledger does not have, or has under other rules."""
-        for each in self.list():
+
+        def compared(state: LedgerState, each: Group) -> Iterator[str]:
             account = state.account(each.account)
             if each.state == OPEN and (account is None or account.rule_set != each.rule_set):
                 yield f"the group of vouchers {each.group} is open, and the ledger does not have its account"
+
+        return differences(self._stores.ledger, self.list(), compared)
 
     def _proposed(self, id: int, group: str) -> Proposal | None:
         """Return the proposal of an id, if it is of this group."""

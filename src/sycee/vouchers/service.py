@@ -31,7 +31,6 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 from sycee.ledger import queries
-from sycee.ledger.state import LedgerState
 from sycee.personal.keys import PersonalKeys
 from sycee.programmes.service import Programmes
 from sycee.sequencer.signer import Signer
@@ -377,7 +376,7 @@ class Vouchers:
 
     # --- agreement ---
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each voucher whose hold is not in its state, or has not its rest."""
         accounts = {each.group: each.account for each in self.groups.list()}
         query = sqlalchemy.select(VOUCHERS).where(VOUCHERS.c.state != tables.RESERVING).order_by(VOUCHERS.c.serial)
@@ -385,7 +384,9 @@ class Vouchers:
             found = [steps.voucher_of(row) for row in connection.execute(query)]
         for at in range(0, len(found), queries.READS_MAX):
             part = found[at : at + queries.READS_MAX]
-            answers = queries.answer(state, queries.holds([each.hold for each in part]))
+            sequencer = self._stores.ledger.sequencer
+            answers = sequencer.read(queries.holds([each.hold for each in part]))
+            now_ns = int(sequencer.frame_times[answers.sequence])
             for number, each in enumerate(part):
                 hold = answers.hold(number)
                 if hold is None or each.state == REFUSED:
@@ -395,7 +396,7 @@ class Vouchers:
                 elif hold.state is HoldState.OPEN:
                     is_right = hold.held == each.minor - each.redeemed_minor
                 else:
-                    is_right = hold.state is HoldState.TIMED_OUT and each.until_ns <= state.now_ns
+                    is_right = hold.state is HoldState.TIMED_OUT and each.until_ns <= now_ns
                 if not is_right or (hold is not None and hold.payee != accounts[each.group]):
                     yield f"the voucher {each.serial} is {each.state}, and the ledger disagrees"
 

@@ -16,10 +16,10 @@ from sycee.core.records.layout import Block
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.tables import KEYS
-from sycee.ledger.state import LedgerState
+from sycee.ledger import queries
 from sycee.wallets.tables import CLOSED, OPEN, OPENING, WALLETS
 
-READ_MAX: Final = 10_000  # rows of one query of `disagreements`
+READ_MAX: Final = 8_000  # rows of one query of `disagreements`
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Directory:
             found = connection.scalar(sqlalchemy.select(WALLETS.c.account).where(chosen).limit(1))
         return None if found is None else int(found)
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each wallet whose state, rule set or key differs from the ledger's account."""
         last = b""
         while True:
@@ -122,33 +122,37 @@ class Directory:
                 query = query.where(WALLETS.c.account > int.from_bytes(last, "big"))
             with reading(self._stores.engine) as connection:
                 rows = [_wallet(row) for row in connection.execute(query)]
-            for row in rows:
-                yield from _compared(row, state)
+            if rows:
+                yield from self._differences(rows)
             if len(rows) < READ_MAX:
                 return
             last = rows[-1].account.to_bytes(16, "big")
+
+    def _differences(self, wallets: Sequence[Wallet]) -> Iterator[str]:
+        """Yield one sentence for each of up to READ_MAX wallets that the ledger does not have as stated."""
+        answers = self._stores.ledger.sequencer.read(queries.accounts([each.account for each in wallets]))
+        at = answers.found["at"]
+        is_closed = (answers.accounts["blocks"][at] & Block.CLOSED) != 0
+        operators = answers.accounts["operator"][at]
+        for wallet, has, closed, operator in zip(
+            wallets, (at >= 0).tolist(), is_closed.tolist(), operators.tolist(), strict=True
+        ):
+            name = f"wallet {ids.format(wallet.account)}"
+            if wallet.state not in (OPEN, CLOSED):
+                if has and wallet.state != OPENING:
+                    yield f"{name} is {wallet.state} in the database, and the ledger has its account"
+            elif not has:
+                yield f"{name} is {wallet.state} in the database, and the ledger has no such account"
+            elif closed is not (wallet.state == CLOSED):
+                yield f"{name} is {wallet.state} in the database, and not so in the ledger"
+            elif operator != wallet.operator:
+                yield f"{name} is of operator {wallet.operator} in the database, and of {operator} in the ledger"
 
 
 def wallet_in(connection: Connection, account: int) -> Wallet | None:
     """Return a wallet as a transaction sees it, or None."""
     row = connection.execute(sqlalchemy.select(WALLETS).where(WALLETS.c.account == account)).one_or_none()
     return None if row is None else _wallet(row)
-
-
-def _compared(wallet: Wallet, state: LedgerState) -> Iterator[str]:
-    account = state.account(wallet.account)
-    name = f"wallet {ids.format(wallet.account)}"
-    if wallet.state not in (OPEN, CLOSED):
-        if account is not None and wallet.state != OPENING:
-            yield f"{name} is {wallet.state} in the database, and the ledger has its account"
-        return
-    if account is None:
-        yield f"{name} is {wallet.state} in the database, and the ledger has no such account"
-        return
-    if bool(account.blocks & Block.CLOSED) is not (wallet.state == CLOSED):
-        yield f"{name} is {wallet.state} in the database, and not so in the ledger"
-    if account.operator != wallet.operator:
-        yield f"{name} is of operator {wallet.operator} in the database, and of {account.operator} in the ledger"
 
 
 def _wallet(row: Row[Any]) -> Wallet:

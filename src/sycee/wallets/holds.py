@@ -22,6 +22,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import HoldState
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
+from sycee.database.comparing import differences
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.people import People
@@ -244,14 +245,17 @@ class Holds:
         posted = self._posted(HOLDS.c.id.in_([row.operation for row in rows]))
         return [self._made(row, reader, posted) for row in rows]
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each hold that only SQL or only the ledger has."""
         with reading(self._stores.engine) as connection:
             rows = list(connection.execute(_JOINED.where(REFERENCES.c.state != SENT)))
-        for row in rows:
+
+        def compared(state: LedgerState, row: sqlalchemy.Row[Any]) -> Iterator[str]:
             found = queries.answer(state, queries.holds([row.operation])).hold(0)
             if (found is not None) is not (row.state == DONE):
                 yield f"the hold {ids.format(row.operation)} is {row.state}, and the ledger disagrees"
+
+        return differences(self._stores.ledger, rows, compared)
 
     # --- helpers ---
 

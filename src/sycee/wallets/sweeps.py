@@ -22,6 +22,7 @@ from sycee.core.records import operations
 from sycee.core.records.layout import TransitState
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, IntentOutcome
+from sycee.database.comparing import differences
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 from sycee.identity.institutions import Institutions
@@ -252,21 +253,26 @@ class Sweeps:
         outcome.require_created(f"the waterfall of wallet {ids.format(account)} stays")
         return outcome
 
-    def disagreements(self, state: LedgerState) -> Iterator[str]:
+    def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each sweep whose transit, and each waterfall whose link, the ledger has otherwise."""
         with reading(self._stores.engine) as connection:
             sweeps = [Sweep(**row._mapping) for row in connection.execute(sqlalchemy.select(SWEEPS))]
             links = list(connection.execute(sqlalchemy.select(LINKS)))
-        for each in sweeps:
-            transit = state.transit_of(each.id)
-            if (transit.state if transit else None) is not _STATES.get(each.state):
-                yield f"the sweep {each.bank_reference} is {each.state}, and the ledger disagrees"
-            elif transit is not None and transit.amount != each.minor:
-                yield f"the sweep {each.bank_reference} has another amount in the ledger"
-        for link in links:
+
+        def compared(state: LedgerState, sweep: Sweep) -> Iterator[str]:
+            transit = state.transit_of(sweep.id)
+            if (transit.state if transit else None) is not _STATES.get(sweep.state):
+                yield f"the sweep {sweep.bank_reference} is {sweep.state}, and the ledger disagrees"
+            elif transit is not None and transit.amount != sweep.minor:
+                yield f"the sweep {sweep.bank_reference} has another amount in the ledger"
+
+        def compared_link(state: LedgerState, link: sqlalchemy.Row[Any]) -> Iterator[str]:
             account = state.account(link.account)
             if account is not None and (account.link == link.transit) is not (link.state == ACTIVE):
                 yield f"the waterfall of wallet {ids.format(link.account)} is {link.state}, and the ledger disagrees"
+
+        yield from differences(self._stores.ledger, sweeps, compared)
+        yield from differences(self._stores.ledger, links, compared_link)
 
 
 class _Sweep:
