@@ -39,7 +39,7 @@ from sycee.programmes import draw, draw_files, purse_sums, states
 from sycee.programmes.dropping import PacketClaim
 from sycee.programmes.stored import Figures
 from sycee.programmes.tables import PROGRAMMES
-from sycee.sequencer import state_copy
+from sycee.sequencer import frozen
 from sycee.sequencer.sequencer import Sequencer
 
 NAME = "autumn-2026"
@@ -585,6 +585,6 @@ def test_the_end_of_an_occurrence_and_of_its_programme_are_one(at: At, step: str
 
 def test_a_dry_run_does_not_take_the_memory_that_the_bank_needs(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = at("allotted")
-    monkeypatch.setattr(state_copy, "available_bytes", lambda: 0)
+    monkeypatch.setattr(frozen, "available_bytes", lambda: 0)
     with pytest.raises(UnavailableError, match="a copy of the ledger's state takes"):
         bank.programmes.dry_run(NAME)

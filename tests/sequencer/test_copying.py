@@ -170,7 +170,7 @@ def test_frozen_tables_are_those_of_one_frame(seed: int, monkeypatch: pytest.Mon
     now = Ledger(list(history))
     now.go_on(ledger.state.sequence)
     tables = frozen.FrozenTables(ledger.state, between_frames, log)
-    readable = state_copy.readable_state(tables)
+    readable = tables.readable()
     tables.end()
     ledger.go_on()
     assert digest.state_digest(readable) == now.state.digest()

@@ -19,7 +19,7 @@ from sycee.journal.frame import Frame
 from sycee.ledger.state import LedgerState
 from sycee.ledger.state_tables import StateTables
 from sycee.sequencer import checkpoint as checkpoints
-from sycee.sequencer import state_copy
+from sycee.sequencer import frozen
 from sycee.sequencer import verify as verify_module
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Checkpoint, Position, sign
@@ -247,7 +247,7 @@ def test_frames_continue_while_a_position_is_hashed(tmp_path: Path, monkeypatch:
         begun = ledger.sequencer.begin_snapshot()  # has the pre-images: the writer waits for the digest
         later = ledger.sequencer.position()
         begun.abandon()
-        monkeypatch.setattr(state_copy, "available_bytes", lambda: 0)
+        monkeypatch.setattr(frozen, "available_bytes", lambda: 0)
         assert ledger.sequencer.position() == later
         assert later.state_digest == ledger.digest()
     findings = verify(tmp_path, checkpoints=[sign(each, WITNESS, KEY) for each in (position, later)]).findings

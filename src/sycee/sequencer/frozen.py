@@ -11,12 +11,16 @@ import numpy as np
 
 from sycee.core.arrays import Array
 from sycee.core.errors import UnavailableError
+from sycee.core.memory import available_bytes
+from sycee.ledger import snapshot_tables
 from sycee.ledger.state import LedgerState
+from sycee.ledger.state_tables import StateTables
 from sycee.sequencer.log import Log
 from sycee.storage.snapshot_copy import CHANGING, SnapshotCopy
 
 PIECE_BYTES: Final = 1 << 20  # copied between two pauses: less than a millisecond, for which frames do not wait
 PAUSE_S_MAX: Final = 0.1
+_SHARE: Final = 2  # at most this part of the free memory
 
 
 class Pace:
@@ -69,6 +73,17 @@ class FrozenTables:
         for start, end in self._pieces(name, 0, flat.size):
             self._copy(name, start, flat[start:end])
 
+    def readable(self) -> StateTables:
+        """Return the state as of the frame for its digest and its supply. Only the tables that change are copied.
+
+        Raises UnavailableError if the copy would take more than half of the free memory.
+        """
+        copies = {name: np.empty_like(self.sections[name]) for name in CHANGING}
+        require_memory(sum(copy.nbytes for copy in copies.values()), "the ledger's changing tables")
+        for name, copy in copies.items():
+            self.read_into(name, copy)
+        return snapshot_tables.readable({**self.sections, **copies}, self.small)
+
     def end(self) -> None:
         """Stop saving the rows that frames change. Idempotent."""
         pages: Array | None = None
@@ -88,3 +103,13 @@ class FrozenTables:
         self._copying.copy_rows(name, start, words)
         with self._between_frames():
             self._copying.restore(name, start, words)
+
+
+def require_memory(wanted: int, what: str) -> None:
+    """Raise UnavailableError if a copy of `wanted` bytes would take more than half of the free memory."""
+    free = available_bytes()
+    if wanted * _SHARE > free:
+        raise UnavailableError(
+            f"a copy of {what} takes {wanted >> 20:,} MiB; {free >> 20:,} MiB are free",
+            hint="use a restored copy of the bank, on another machine",
+        )

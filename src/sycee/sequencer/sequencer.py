@@ -22,7 +22,7 @@ from sycee.journal.disk import Disk
 from sycee.journal.frame import Anchor
 from sycee.ledger.queries import Answers
 from sycee.ledger.state import LedgerState
-from sycee.sequencer import snapshots, state_copy
+from sycee.sequencer import snapshots
 from sycee.sequencer.admission import Admission
 from sycee.sequencer.applier import Applier
 from sycee.sequencer.checkpoint import Position
@@ -227,7 +227,7 @@ class Sequencer:
             raise UsageError("the ledger is empty: there is no position to sign", hint="submit something first")
         try:
             with self.frozen() as tables:
-                copied = state_copy.readable_state(tables)
+                copied = tables.readable()
         except (UnavailableError, UsageError):
             with self.reading() as state:
                 return Position.of(state, ledger_id=self.ledger_id, epoch=self.epoch, anchor=self.newest_frame)
