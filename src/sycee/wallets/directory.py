@@ -114,39 +114,41 @@ class Directory:
         return None if found is None else int(found)
 
     def disagreements(self) -> Iterator[str]:
-        """Yield one sentence for each wallet whose state, rule set or key differs from the ledger's account."""
-        last = b""
+        """Yield one sentence for each wallet whose state or operator differs from the ledger's account."""
+        columns = (WALLETS.c.account, WALLETS.c.state, WALLETS.c.operator)
+        query, last = sqlalchemy.select(*columns).order_by(WALLETS.c.account).limit(READ_MAX), -1
         while True:
-            query = sqlalchemy.select(WALLETS).order_by(WALLETS.c.account).limit(READ_MAX)
-            if last:
-                query = query.where(WALLETS.c.account > int.from_bytes(last, "big"))
             with reading(self._stores.engine) as connection:
-                rows = [_wallet(row) for row in connection.execute(query)]
+                rows = connection.execute(query.where(WALLETS.c.account > last) if last >= 0 else query).all()
             if rows:
                 yield from self._differences(rows)
             if len(rows) < READ_MAX:
                 return
-            last = rows[-1].account.to_bytes(16, "big")
+            last = rows[-1][0]
 
-    def _differences(self, wallets: Sequence[Wallet]) -> Iterator[str]:
-        """Yield one sentence for each of up to READ_MAX wallets that the ledger does not have as stated."""
-        answers = self._stores.ledger.sequencer.read(queries.accounts([each.account for each in wallets]))
-        at = answers.found["at"]
-        is_closed = (answers.accounts["blocks"][at] & Block.CLOSED) != 0
-        operators = answers.accounts["operator"][at]
-        for wallet, has, closed, operator in zip(
-            wallets, (at >= 0).tolist(), is_closed.tolist(), operators.tolist(), strict=True
+    def _differences(self, rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+        """Yield one sentence for each wallet that the ledger has otherwise. `rows`: account, state, operator."""
+        accounts, stated, operators = zip(*rows, strict=True)
+        answers = self._stores.ledger.sequencer.read(queries.accounts(accounts))
+        at = answers.found["at"]  # -1: no such account, and then the next two are of another one
+        closed = (answers.accounts["blocks"][at] & Block.CLOSED) != 0
+        found_operators = answers.accounts["operator"][at]
+        found = zip((at >= 0).tolist(), closed.tolist(), found_operators.tolist(), strict=True)
+        for account, state, operator, (has, is_closed, found_operator) in zip(
+            accounts, stated, operators, found, strict=True
         ):
-            name = f"wallet {ids.format(wallet.account)}"
-            if wallet.state not in (OPEN, CLOSED):
-                if has and wallet.state != OPENING:
-                    yield f"{name} is {wallet.state} in the database, and the ledger has its account"
+            if has and state == OPEN and not is_closed and operator == found_operator:
+                continue
+            name = f"wallet {ids.format(account)} is"
+            if state not in (OPEN, CLOSED):
+                if has and state != OPENING:
+                    yield f"{name} {state} in the database, and the ledger has its account"
             elif not has:
-                yield f"{name} is {wallet.state} in the database, and the ledger has no such account"
-            elif closed is not (wallet.state == CLOSED):
-                yield f"{name} is {wallet.state} in the database, and not so in the ledger"
-            elif operator != wallet.operator:
-                yield f"{name} is of operator {wallet.operator} in the database, and of {operator} in the ledger"
+                yield f"{name} {state} in the database, and the ledger has no such account"
+            elif is_closed is not (state == CLOSED):
+                yield f"{name} {state} in the database, and not so in the ledger"
+            elif operator != found_operator:
+                yield f"{name} of operator {operator} in the database, and of {found_operator} in the ledger"
 
 
 def wallet_in(connection: Connection, account: int) -> Wallet | None:
