@@ -36,10 +36,10 @@ def facts() -> dict[str, Any]:
 
 
 def lateness_s(calls: int) -> Array:
-    """Return how late each of `calls` small sums ends that are due at RATE_PER_S and need half of a core: (calls,) f8.
+    """Make `calls` small sums, due at RATE_PER_S, which together need half of a core; return how late each ends.
 
-    A steady processor ends them in time. One that its host slows down does not, and no open loop of such a rate can
-    have better latencies.
+    (calls,) f8, seconds. A steady processor ends them in time. One that its host slows down does not, and no open loop
+    of this rate can have better latencies on it.
     """
     clock = time.perf_counter
     seconds = []

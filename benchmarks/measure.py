@@ -44,7 +44,7 @@ class Timing:
     name: str = ""  # name of the limit, if there are several
     value: float | None = None  # the figure itself, if it is not a time
     peak_bytes: int = 0  # peak memory during the work; 0 if not measured
-    note: str = ""  # one sentence for the reader of the row, which has the last repeat's
+    note: str = ""  # one sentence for the reader; the row shows that of the last repeat
 
     @property
     def rate_per_s(self) -> float:

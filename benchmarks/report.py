@@ -114,7 +114,7 @@ def _of_day(name: str, found: dict[str, Any]) -> list[str]:
     busy = " Other work was running: compare within the table only." if load > BUSY else ""
     when = f"{machine['date'][:10]}, load average {load} when the run began"
     if (late_ms := machine.get("late_ms")) is not None:
-        when += f"; arithmetic on half of a core up to {late_ms} ms late (99th percentile)"
+        when += f"; of sums that need half of a core, 99 % ended at most {late_ms} ms late"
     parts = [
         f"Machine: {facts}. Date: {when}. File: [{name}](../../benchmarks/results/{name}).{busy}",
         _figures(rows),

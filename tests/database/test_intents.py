@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -290,19 +291,28 @@ def test_a_database_of_an_older_release_keeps_its_intents(where: str, tmp_path: 
         assert list(made.intents.disagreements()) == []
 
 
-def test_an_intent_that_a_thread_is_finishing_is_no_disagreement(
+def test_an_intent_that_a_thread_performs_is_no_disagreement(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with town(tmp_path, where) as made:
-        submitted, found = Intents._submitted, []
+        submitted, found, settled = Intents._submitted, [], threading.Event()
+
+        def settle() -> None:
+            made.intents.settle(60.0)
+            settled.set()
+
+        waiting = threading.Thread(target=settle)
 
         def checked(intents: Intents, group: Any) -> Any:
-            found.append((intents.pending(), list(intents.disagreements())))
+            waiting.start()
+            found.append((intents.pending(), list(intents.disagreements()), settled.wait(0.05)))
             return submitted(intents, group)
 
         monkeypatch.setattr(Intents, "_submitted", checked)
         made.intents.perform(made.draft(1000, [100], id=90))
-        assert found == [(1, [])]
+        assert found == [(1, [], False)]
+        assert settled.wait(60.0)
+        waiting.join()
 
 
 @pytest.mark.parametrize("late", [False, True])

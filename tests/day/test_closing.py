@@ -19,7 +19,8 @@ from sycee.core.keys import SigningKey
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.events import events_after
-from sycee.day.tables import CLOSED, SIGNED
+from sycee.database.transactions import write
+from sycee.day.tables import CLOSED, DAYS, SIGNED
 from sycee.day.verify import verify_packs
 
 MONDAY = town.MONDAY
@@ -168,6 +169,14 @@ def test_a_pack_of_another_history_is_found(bank: Bank, tmp_path: Path) -> None:
         bank.day.close(MONDAY, town.CAROL)
         with pytest.raises(IntegrityError, match="frame 23 differs from the signed one"):
             verify_packs([foreign], ledger=bank.folder.path)
+
+
+def test_a_day_that_the_ledger_does_not_have_is_named(bank: Bank) -> None:
+    town.pay(bank, A, C, 8)
+    town.after(bank, MONDAY)
+    bank.day.close(MONDAY, town.CAROL)
+    write(bank.stores.engine, lambda connection: connection.execute(DAYS.update().values(checkpoint_frame=1_000)))
+    assert bank.check() == ["2026-11-02 was closed at frame 1,000, which the ledger does not have"]
 
 
 def test_money_without_reserves_is_a_break_until_they_are_back(bank: Bank) -> None:

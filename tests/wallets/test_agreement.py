@@ -63,7 +63,7 @@ def test_frames_wait_for_no_query_of_the_comparison(town: Town) -> None:
 
 
 @pytest.mark.parametrize("lasts", [False, True])
-def test_a_disagreement_counts_if_it_is_there_twice(lasts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disagreement_counts_if_it_is_there_twice(small: Town, lasts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     class Service:
         times = 0
 
@@ -72,4 +72,6 @@ def test_a_disagreement_counts_if_it_is_there_twice(lasts: bool, monkeypatch: py
             yield from ["one", "two"] if lasts or self.times == 1 else ["two"]
 
     monkeypatch.setattr(agreement, "AGAIN_S", 0.0)
-    assert agreement.disagreements([Service(), object()]) == (["one", "two"] if lasts else ["two"])
+    assert agreement.disagreements(small.bank.stores.intents, [Service(), object()]) == (
+        ["one", "two"] if lasts else ["two"]
+    )

@@ -548,8 +548,11 @@ class Bank:
         return self.signers(self._record.technical_key())
 
     def check(self) -> list[str]:
-        """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree."""
-        return disagreements([self.stores.intents, *self.services()])
+        """Return one sentence for each disagreement between SQL and ledger; an empty list if they agree.
+
+        Payments continue meanwhile. A step that is in progress is no disagreement.
+        """
+        return disagreements(self.stores.intents, self.services())
 
     def add_schema(self, schema: Schema) -> None:
         """Upgrade the tables of a package above this one, and include them in backups, as `open` does."""

@@ -38,6 +38,7 @@ from sycee.ledger.state import LedgerState
 
 REVERSE: Final = "case.reverse"
 COLLECT_JOB: Final = "cases.collect"
+CLAIMS_COMPARED: Final = 5  # between two frames: each has a read for every event of its case
 DAY_NS: Final = 86_400 * 10**9
 
 
@@ -254,7 +255,7 @@ class Claims:
             elif row.state == OPEN and collected >= row.minor:
                 yield f"{name} is {row.state}, and all of it was collected"
 
-        return differences(self._stores.ledger, rows, compared)
+        return differences(self._stores.ledger, rows, compared, part_rows=CLAIMS_COMPARED)
 
 
 def _taken(state: LedgerState, id: int) -> int:

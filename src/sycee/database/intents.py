@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +42,7 @@ from sycee.sequencer.signer import Signer, sign_parts, sign_records
 INTENT_RECORDS_MAX: Final = 8_000  # with its envelopes, one frame
 DRAFTS_MAX: Final = 16  # of one `perform_many`
 SUBMISSION_RECORDS_MAX: Final = 65_535  # an envelope's first record is a number of 16 bits
+LOOK_AGAIN_S: Final = 0.01  # while `settle` waits
 PART_PAUSE_S_MAX: Final = 0.008  # 200 parts of a drop to 10,000,000 purses still end within 5 s on a slow disk
 # Keys that suggest personal data, which a payload must not have: it is kept for years.
 PERSONAL_KEYS: Final = frozenset({"name", "phone", "paper", "birth", "address", "email", "text"})
@@ -94,7 +98,8 @@ class Intents:
         self._ledger = ledger
         self._clock = clock
         self._actions = actions
-        self._in_work: set[int] = set()  # intents that a thread of this process is finishing
+        self._in_work: Counter[int] = Counter()  # threads of this process that perform an intent, by its id
+        self._in_work_lock = Lock()
 
     def perform(self, draft: Draft) -> IntentOutcome:
         """Store an intent, submit its records and run its action; return the outcome once all is durable.
@@ -123,7 +128,13 @@ class Intents:
                     self._insert(connection, intent, now_ns)
             return found
 
-        found = write(self._engine, store)
+        with self._working(prepared):
+            return self._performed(drafts, prepared, write(self._engine, store))
+
+    def _performed(
+        self, drafts: Sequence[Draft], prepared: Sequence[Intent], found: Sequence[Row[Any] | None]
+    ) -> list[IntentOutcome]:
+        """Finish intents that were stored. `found`: the row of each that was stored before."""
         stored: list[StoredIntent | Intent] = []
         for intent, draft, row in zip(prepared, drafts, found, strict=True):
             if row is None:
@@ -259,10 +270,16 @@ class Intents:
         statement = INTENT_RECORDS.delete().where(INTENT_RECORDS.c.id.in_(covered))
         return write(self._engine, lambda connection: connection.execute(statement).rowcount)
 
+    def settle(self, most_s: float) -> None:
+        """Wait until the intents have ended that threads of this process perform now, but at most `most_s` seconds."""
+        performed, until_s = set(self._in_work), time.monotonic() + most_s
+        while not performed.isdisjoint(self._in_work) and time.monotonic() < until_s:
+            time.sleep(LOOK_AGAIN_S)
+
     def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each intent without an outcome, and for each whose results the ledger does not have.
 
-        Intents that a thread is finishing, and those whose records were pruned, are not compared.
+        Intents that a thread performs, and those whose records were pruned, are not compared.
         """
         stored = sqlalchemy.select(INTENTS.c.id).join(INTENT_RECORDS, INTENT_RECORDS.c.id == INTENTS.c.id)
         with reading(self._engine) as connection:
@@ -372,13 +389,21 @@ class Intents:
 
     def _finish(self, intents: Sequence[Intent]) -> list[IntentOutcome]:
         """Submit the records and write the outcomes. If another caller was faster, return the stored outcomes."""
-        in_work = {intent.id for intent in intents}
-        self._in_work.update(in_work)
-        try:
+        with self._working(intents):
             outcomes = [outcome for group in _groups(intents) for outcome in self._submitted(group)]
             return self._write_outcomes(intents, outcomes)
+
+    @contextmanager
+    def _working(self, intents: Sequence[Intent]) -> Iterator[None]:
+        """Count this thread among those that perform the intents, inside the block."""
+        performed = Counter(intent.id for intent in intents)
+        with self._in_work_lock:
+            self._in_work += performed
+        try:
+            yield
         finally:
-            self._in_work.difference_update(in_work)
+            with self._in_work_lock:
+                self._in_work -= performed
 
     def _write_outcomes(self, intents: Sequence[Intent], outcomes: Sequence[IntentOutcome]) -> list[IntentOutcome]:
         """Write the outcomes in one transaction with the actions."""

@@ -337,8 +337,7 @@ class Closing:
             if pack is None or pack.digest.hex() != each.pack or pack.frame != each.cutoff_frame:
                 yield f"the pack of {each.day} is not the one that was stored when the day was closed"
             elif each.checkpoint_frame > newest:
-                at = f"{each.checkpoint_frame:,}"
-                yield f"{each.day} was closed at frame {at}, and the ledger ends with frame {newest:,}"
+                yield f"{each.day} was closed at frame {each.checkpoint_frame:,}, which the ledger does not have"
             elif int(times[each.cutoff_frame]) >= each.cutoff_ns:
                 yield f"{each.day} ends with frame {each.cutoff_frame:,}, which is after its cut-off"
 

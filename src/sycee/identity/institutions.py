@@ -409,9 +409,10 @@ class Institutions:
 
     def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each active operator without a grant in the ledger that is in force."""
+        operators = self.list("operator")
         with self._stores.ledger.sequencer.reading() as state:
             granted = {grant.operator for grant in state.grants.values() if not grant.revoked}
-        for each in self.list("operator"):
+        for each in operators:
             if each.state in (ACTIVE, LEAVING) and each.operator not in granted:
                 yield f"operator {each.operator} is {each.state}, and has no grant in the ledger"
 

@@ -341,7 +341,7 @@ class DrawOutcomes:
                 members = np.frombuffer(b"".join(map(bytes, connection.scalars(chosen))), ">u8").reshape(-1, 2)
                 with self._stores.ledger.sequencer.reading() as state:
                     purses = state.purses(found.number)
-                # The members of a sealed cohort do not change, and a table that grows is not moved.
+                # The members of a sealed cohort do not change; if the table grows, the view keeps its older memory.
                 wanted = np.stack([purses["member_high"], purses["member_low"]], axis=1)
                 if not np.array_equal(members, wanted):
                     yield f"the members of {found.title} on the ledger are not those of its registrations"

@@ -223,27 +223,25 @@ class Programmes(Widening):
 
     def _disagreement(self, occurrence: Occurrence) -> str:
         """Return how the ledger disagrees with an occurrence from its approval on, or ""."""
-        number, sequencer = occurrence.number, self._stores.ledger.sequencer
+        number, sequencer, name = occurrence.number, self._stores.ledger.sequencer, occurrence.state
         with sequencer.reading() as state:
             is_there = number is not None and state.has_programme(number)
             sealed = is_there and bool(state.tables.programmes[number]["sealed"])
+        if not is_there:
+            return "" if name == states.CANCELLED else f"the ledger has no programme {number}"
+        if name == states.APPROVED:
+            return "its cohort is sealed on the ledger" if sealed else ""
+        if not sealed and name != states.CANCELLED:
+            return "its cohort is not sealed on the ledger"
         sums = purse_sums(sequencer, number)
         in_packets = f"{sums.dropped} minor units are in its packets"
-        if occurrence.state == states.CANCELLED:
-            return in_packets if sums.dropped else ""
-        if not is_there:
-            return f"the ledger has no programme {number}"
-        if occurrence.state == states.APPROVED:
-            return "its cohort is sealed on the ledger" if sealed else ""
-        if not sealed:
-            return "its cohort is not sealed on the ledger"
-        if occurrence.state == states.ALLOTTED:
-            if occurrence.is_dropped_in_part:
-                return "" if 0 < sums.dropped <= occurrence.minor else in_packets
+        if name == states.ALLOTTED and occurrence.is_dropped_in_part:
+            return "" if 0 < sums.dropped <= occurrence.minor else in_packets
+        if name in (states.CANCELLED, states.ALLOTTED):
             return in_packets if sums.dropped else ""
         if sums.dropped != (minor := self._dropped_minor(occurrence)):
             return f"{sums.dropped} minor units were dropped, not {minor}"
-        if occurrence.state != states.DROPPED and sums.live:
+        if name != states.DROPPED and sums.live:
             return "some of its packets are not expired"
         return ""
 

@@ -78,8 +78,11 @@ class FrozenTables:
 
         Raises UnavailableError if the copy would take more than half of the free memory.
         """
-        copies = {name: np.empty_like(self.sections[name]) for name in CHANGING}
-        require_memory(sum(copy.nbytes for copy in copies.values()), "the ledger's changing tables")
+        require_memory(sum(self.sections[name].nbytes for name in CHANGING), "the ledger's changing tables")
+        try:
+            copies = {name: np.empty_like(self.sections[name]) for name in CHANGING}
+        except MemoryError as error:
+            raise UnavailableError("there is no memory for a copy of the ledger's changing tables") from error
         for name, copy in copies.items():
             self.read_into(name, copy)
         return snapshot_tables.readable({**self.sections, **copies}, self.small)

@@ -397,7 +397,7 @@ class Vouchers:
                     is_right = hold.held == each.minor - each.redeemed_minor
                 else:
                     is_right = hold.state is HoldState.TIMED_OUT and each.until_ns <= now_ns
-                if not is_right or (hold is not None and hold.payee != accounts[each.group]):
+                if not is_right or (hold is not None and hold.payee != accounts.get(each.group)):
                     yield f"the voucher {each.serial} is {each.state}, and the ledger disagrees"
 
     # --- helpers ---

@@ -114,7 +114,7 @@ class Directory:
         return None if found is None else int(found)
 
     def disagreements(self) -> Iterator[str]:
-        """Yield one sentence for each wallet whose state or operator differs from the ledger's account."""
+        """Yield one sentence for each state and each operator of a wallet that differs from the ledger's account."""
         columns = (WALLETS.c.account, WALLETS.c.state, WALLETS.c.operator)
         query, last = sqlalchemy.select(*columns).order_by(WALLETS.c.account).limit(READ_MAX), -1
         while True:
@@ -145,10 +145,11 @@ class Directory:
                     yield f"{name} {state} in the database, and the ledger has its account"
             elif not has:
                 yield f"{name} {state} in the database, and the ledger has no such account"
-            elif is_closed is not (state == CLOSED):
-                yield f"{name} {state} in the database, and not so in the ledger"
-            elif operator != found_operator:
-                yield f"{name} of operator {operator} in the database, and of {found_operator} in the ledger"
+            else:
+                if is_closed is not (state == CLOSED):
+                    yield f"{name} {state} in the database, and not so in the ledger"
+                if operator != found_operator:
+                    yield f"{name} of operator {operator} in the database, and of {found_operator} in the ledger"
 
 
 def wallet_in(connection: Connection, account: int) -> Wallet | None:
