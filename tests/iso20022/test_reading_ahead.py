@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.iso20022.test_bulk_credit_transfers import HEADER, content, message, transfer
+from tests.sequencer.ctrl_c import interrupted_when
 
 from sycee.iso20022.bulk_credit_transfers import read_plain
 from sycee.iso20022.institutions import Account
@@ -121,14 +121,13 @@ def test_a_child_that_does_not_answer_is_replaced(ahead: ReadingAhead, monkeypat
 
 
 def test_ctrl_c_ends_the_child(ahead: ReadingAhead) -> None:
-    read = ahead.read(GROUPS)
-    next(read)
+    list(ahead.read(GROUPS[:1]))
     process = ahead.process_id
     assert process
-    os.kill(process, signal.SIGSTOP)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        next(read)
+    os.kill(process, signal.SIGSTOP)  # it has answered everything, and answers nothing more
+    waits_from_s = time.monotonic() + 0.3
+    with interrupted_when(lambda: time.monotonic() > waits_from_s):
+        next(ahead.read(GROUPS))
     assert not is_running(process)
     assert list(map(shown, ahead.read(GROUPS))) == list(map(read_here, GROUPS))
 
