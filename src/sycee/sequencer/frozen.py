@@ -20,6 +20,7 @@ from sycee.storage.snapshot_copy import CHANGING, SnapshotCopy
 
 PIECE_BYTES: Final = 1 << 20  # copied between two pauses: less than a millisecond, for which frames do not wait
 PAUSE_S_MAX: Final = 0.1
+_ANOTHER_MACHINE: Final = "use a restored copy of the bank, on another machine"
 _SHARE: Final = 2  # at most this part of the free memory
 
 
@@ -82,7 +83,9 @@ class FrozenTables:
         try:
             copies = {name: np.empty_like(self.sections[name]) for name in CHANGING}
         except MemoryError as error:
-            raise UnavailableError("there is no memory for a copy of the ledger's changing tables") from error
+            raise UnavailableError(
+                "there is no memory for a copy of the ledger's changing tables", hint=_ANOTHER_MACHINE
+            ) from error
         for name, copy in copies.items():
             self.read_into(name, copy)
         return snapshot_tables.readable({**self.sections, **copies}, self.small)
@@ -114,5 +117,5 @@ def require_memory(wanted: int, what: str) -> None:
     if wanted * _SHARE > free:
         raise UnavailableError(
             f"a copy of {what} takes {wanted >> 20:,} MiB; {free >> 20:,} MiB are free",
-            hint="use a restored copy of the bank, on another machine",
+            hint=_ANOTHER_MACHINE,
         )
