@@ -12,14 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sycee.core import output_files
 from sycee.core.errors import require
 from sycee.report import chart
 from sycee.report.chart import Drawing
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 NARROW_WIDTH: Final = 400  # CSS pixels of a drawing for narrow screens
 # No script runs, and nothing is fetched or sent. matplotlib's SVG needs inline styles.
@@ -353,16 +357,20 @@ def plots_in(page: Page) -> list[Plot]:
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    # Imported late: a command without a report does not need them.
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup  # imported late: a command without a report does not need it
 
     names = [plot.name for plot in plots_in(page)]
     require(len(set(names)) == len(names), f"plots share a name: {sorted(names)}")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_part("template.html.jinja"))
     style = Markup(_part("style.css"))  # noqa: S704 - our own file
-    return template.render(page=page, policy=POLICY, style=style, drawing=Markup)
+    return _template().render(page=page, policy=POLICY, style=style, drawing=Markup)
+
+
+@cache  # compiling it takes longer than rendering most pages
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined  # imported late: a command without a report does not need it
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_part("template.html.jinja"))
 
 
 def write(page: Page, path: Path) -> None:
