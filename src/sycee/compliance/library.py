@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from sycee import data
@@ -24,7 +24,7 @@ def load(profiles: Sequence[str | Path], lists: Sequence[Path | List] = ()) -> L
     """
     if not profiles:
         raise UsageError("no profile was named", hint=f"profiles shipped: {', '.join(data.names('profiles'))}")
-    read = [profile_reader.parse_profile(data.document("profiles", each, "profile")) for each in profiles]
+    read = [_parse_profile(*data.file("profiles", each, "profile")) for each in profiles]
     own = [each if isinstance(each, List) else regimes.read_list(each) for each in lists]
     given = {each.id: "a list" if isinstance(place, List) else place for each, place in zip(own, lists, strict=True)}
     if len(given) < len(own):
@@ -49,8 +49,14 @@ def is_modified(part: Profile | List) -> bool:
 def _shipped_digest(kind: str, name: str) -> str:
     if kind == "lists":
         return digest(_shipped(name))
-    return digest(profile_reader.parse_profile(documents.parse(data.content(kind, name), f"{name}.toml")))
+    return digest(_parse_profile(*data.file(kind, name, "profile")))
 
 
+@lru_cache(maxsize=64)  # golden cases name the same profiles again and again; parsing one takes 20 ms
+def _parse_profile(name: str, content: bytes) -> Profile:
+    return profile_reader.parse_profile(documents.parse(content, name))
+
+
+@cache  # every library needs all of them, to know which ids there are
 def _shipped(name: str) -> List:
     return regimes.parse_list(documents.parse(data.content("lists", name), f"{name}.toml"))
