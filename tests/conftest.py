@@ -87,6 +87,7 @@ SEGMENT_BYTES = 4 << 20
 def pytest_collection_finish() -> None:
     """Let the garbage collector, which was off during the imports, visit only what the tests make; shorten journals."""
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # with the usual ones, tests that cache much spend a tenth of their time in it
     gc.enable()
     if "sycee.journal.journal" in sys.modules:
         _shorten_journals()
