@@ -53,6 +53,15 @@ def test_own_profiles_and_lists(tmp_path: Path) -> None:
     assert library.load([str(path)], [tmp_path / "first.toml"]).profiles == loaded.profiles[:1]
 
 
+def test_a_profile_whose_file_was_changed_is_read_again(tmp_path: Path) -> None:
+    path = written(tmp_path, first={})
+    before = library.load([path], [tmp_path / "first.toml"]).profiles[0]
+    path.write_text(declared.toml({**test_schema.profile(), "title": "Changed"}))
+    after = library.load([path], [tmp_path / "first.toml"]).profiles[0]
+    assert (after.title, after.id) == ("Changed", before.id)
+    assert before.title != "Changed"
+
+
 def test_an_own_list_replaces_a_shipped_one(tmp_path: Path) -> None:
     shipped = library.load(data.names("profiles"))
     name = min(shipped.lists)
