@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.server.events.receiver import Receiver, receiving
 
 from sycee.core.errors import UsageError
+from sycee.core.retries import Answer
 from sycee.server.events import sender as sending
 from sycee.server.events.addresses import networks
-from sycee.server.events.sender import Answer, Resolve, Sender, check_url, resolve
+from sycee.server.events.sender import Resolve, Sender, check_url, resolve
 
 LOOPBACK = networks("127.0.0.0/8 ::1/128")
 

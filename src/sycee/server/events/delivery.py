@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +19,12 @@ from sycee.core.arrays import Array
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.keys import ED25519, PublicKey, SigningKey
+from sycee.core.retries import RETRY_S, Answer, next_ns
 from sycee.server.events.addresses import Network
 from sycee.server.events.feed import Page
 from sycee.server.events.hub import Hub
 from sycee.server.events.scopes import Scope, scope_of
-from sycee.server.events.sender import Answer, Resolve, Sender, resolve
+from sycee.server.events.sender import Resolve, Sender, resolve
 from sycee.server.events.tables import ACTIVE, DEAD, WAITING
 from sycee.server.events.webhooks import (
     BURIED_MAX,
@@ -35,10 +35,6 @@ from sycee.server.events.webhooks import (
     signed_headers,
 )
 
-# Seconds after each failed attempt, as Standard Webhooks recommends; after the last one the event is a dead letter.
-RETRY_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
-RETRY_AFTER_S_MAX: Final = 3_600
-JITTER: Final = 0.1  # so that webhooks do not all retry a returned receiver together
 PER_S_MAX: Final = 200.0  # attempts of one server: each costs the processor about a millisecond, which payments need
 POLL_S: Final = 1.0
 STORE_S: Final = 1.0  # positions of deliveries are stored at most this often: a crash repeats later events
@@ -220,9 +216,10 @@ class _Deliveries:
                 await self._store_sometimes()
                 return
             self._failures += 1
+            retry_ns = next_ns(read_ns(self._owner._clock), self._failures, answer, self._owner._retry_s)
             if answer.is_gone:
                 await self._end("the receiver answered 410: it is gone")
-            elif self._failures > len(self._owner._retry_s):
+            elif retry_ns is None:
                 letter = DeadLetter(
                     event["id"], event["type"], answer.reason, DEAD, self._failures, read_ns(self._owner._clock)
                 )  # fmt: skip
@@ -233,16 +230,13 @@ class _Deliveries:
                     await self._end(f"{buried} events one after the other were not taken: {answer.reason}")
                 return
             else:
-                delay_s = self._owner._retry_s[self._failures - 1] * random.uniform(1 - JITTER, 1 + JITTER)
-                delay_s = max(delay_s, min(answer.retry_after_s, RETRY_AFTER_S_MAX))
-                self._retry_ns = read_ns(self._owner._clock) + int(delay_s * _S)
-                self._stored = before
+                self._retry_ns, self._stored = retry_ns, before
                 await self._run(
                     self._webhooks.failed, self._webhook.id, before, self._failures, self._retry_ns, answer.reason
                 )
 
     async def _attempt(self, event: dict[str, Any]) -> Answer:
-        body = body_of(event)
+        body = body_of(event["type"], event["at"], event)
         id = message_id(self._webhook.id, event["id"])
         await self._owner.wait_for_slot()
         at_s = read_ns(self._owner._clock) // _S
@@ -288,7 +282,6 @@ def server_key(path: Path) -> SigningKey:
     return key
 
 
-def body_of(event: dict[str, Any]) -> bytes:
+def body_of(type: str, at: str, data: Mapping[str, Any]) -> bytes:
     """Return the body of a webhook: type, timestamp and data, as Standard Webhooks recommends."""
-    body = {"type": event["type"], "timestamp": event["at"], "data": event}
-    return json.dumps(body, separators=(",", ":")).encode()
+    return json.dumps({"type": type, "timestamp": at, "data": data}, separators=(",", ":")).encode()

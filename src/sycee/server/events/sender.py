@@ -11,7 +11,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ import httpcore
 import httpx
 
 from sycee.core.errors import UsageError
+from sycee.core.retries import Answer
 from sycee.server.events.addresses import Network, checked
 
 CONNECT_S: Final = 5.0
@@ -35,25 +35,6 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     """Return the addresses of a host. Raises OSError if there are none."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(each[4][0]) for each in found))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A receiver's answer, or why there is none. `status` 0: no answer."""
-
-    status: int
-    reason: str
-    retry_after_s: int = 0
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether the receiver took the webhook."""
-        return 200 <= self.status < 300
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the receiver wants no further webhook."""
-        return self.status == 410
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
