@@ -11,6 +11,7 @@ import pytest
 from tests.bank.world import DAY_NS, START_NS
 from tests.client.world import ANNS, BOBS, PROGRAM, Place, appointed, place, program
 from tests.wallets import world
+from tests.wallets.codes import taken
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
@@ -230,9 +231,7 @@ def test_a_desk_manages_wallets_and_keys(
     assert "has ended" in done("wallet", "alias", zoe, "@zoe", "--end")
     assert call(town, "wallet", "alias", zoe, "@zoe", "--end", "--keep", *login) == 2
     challenge = done("wallet", "alias", zoe, "+86 139 0000 0101").split()[1].rstrip(":")
-    sent: list[str] = []
-    bank.aliases.deliver(lambda code: sent.append(code.code))
-    assert "is an alias" in done("wallet", "confirm", challenge, sent[-1])
+    assert "is an alias" in done("wallet", "confirm", challenge, taken(bank.aliases)[-1].code)
     assert "goes to the bank" in done("wallet", "waterfall", zoe, "--bank-account", "CN00 5", *north)
     assert "has ended" in done("wallet", "waterfall", zoe, *north)
     assert call(town, "wallet", "mandate", zoe, *login) == 2

@@ -14,6 +14,7 @@ import pytest
 from tests.bank.world import DAY_NS, SECOND_NS, START_NS
 from tests.client.world import DEADLINE_S, Lying, Place, appointed, place, program
 from tests.wallets import world
+from tests.wallets.codes import taken
 from tests.wallets.world import DESK, LEO_KEY, Town
 
 from sycee.client import (
@@ -231,10 +232,8 @@ def test_a_handle_is_registered_with_the_wallets_key(street: Street, desk: Clien
 
 
 def test_a_phone_is_confirmed_by_its_code(street: Street, leo: Client) -> None:
-    sent: list[Any] = []
     challenge = again(leo, api.challenge_phone(street.wallet, "+86 139 1111 0001"))
-    street.place.town.bank.aliases.deliver(sent.append)
-    (code,) = sent
+    (code,) = taken(street.place.town.bank.aliases)
     assert (ids.format(code.challenge), code.phone) == (challenge, "+8613911110001")
     with pytest.raises(InvalidRequest, match="the code is wrong"):
         leo.do(api.confirm_phone(challenge, f"{(int(code.code) + 1) % 10**6:06}"))

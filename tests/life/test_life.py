@@ -35,7 +35,6 @@ from sycee.core.records.layout import OPERATION, Block, PayFlag, Reason
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.transactions import write
-from sycee.life.notices import Notice
 from sycee.life.rules import RECOVERY_NS, LifeEventKind
 from sycee.sequencer.embedded import Signer
 
@@ -77,14 +76,12 @@ def test_the_notice_goes_to_the_old_channel(bank: World) -> None:
     (notice,) = bank.life.outbox.waiting()
     assert (notice.person, notice.text) == (ANN, "KEY_REPLACED")
     assert bank.personal.register.open_own(ANN, "channel", notice.channel_sealed) == "+8613800138000"
-    sent: list[Notice] = []
-    assert bank.life.outbox.deliver(sent.append) == 1
-    assert sent == [notice]
-    assert bank.life.outbox.deliver(sent.append) == 0
+    assert bank.life.outbox.due() == notice
+    bank.life.outbox.sent(notice.id)
+    assert bank.life.outbox.due() is None
     bank.lose()
-    phones: list[str] = []
-    assert bank.life.deliver(lambda notice, phone: phones.append(phone)) == 1
-    assert phones == ["+8613700137000"]
+    (notice,) = bank.life.outbox.waiting()
+    assert bank.life.opened(notice) == ("+8613700137000", "")
 
 
 def test_shredding_removes_the_notices_to_a_person(bank: World) -> None:

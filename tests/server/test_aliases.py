@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 from tests.server.world import logged_in, new_id, served, signed_message
 from tests.wallets import world
+from tests.wallets.codes import taken
 from tests.wallets.world import LEO, LEO_KEY, MIA, MIA_KEY, NED, Town
 
 from sycee.bank.bank import Bank
@@ -107,9 +108,7 @@ def test_nobody_changes_the_aliases_of_others(book: Book, rest: str) -> None:
 
 
 def sent(book: Book) -> list[Code]:
-    codes: list[Code] = []
-    book.town.bank.aliases.deliver(codes.append)
-    return codes
+    return taken(book.town.bank.aliases)
 
 
 def test_a_phone_is_confirmed_by_its_code(book: Book) -> None:

@@ -17,6 +17,7 @@ from tests.bank.killing import check_kills
 from tests.server.office import LEO_KEY, MIA_KEY, Office, office
 from tests.server.world import new_id, sent_after_a_crash, signed_message
 from tests.wallets import world
+from tests.wallets.codes import taken
 from tests.wallets.world import LEO, MIA
 
 from sycee.bank.bank import Bank
@@ -88,9 +89,7 @@ def test_another_request_under_an_id_in_progress_is_refused(bank: Bank) -> None:
 
 
 def last_code(bank: Bank) -> Code:
-    codes: list[Code] = []
-    bank.aliases.deliver(codes.append)
-    return codes[-1]
+    return taken(bank.aliases)[-1]
 
 
 def test_tills_and_outlets_are_closed_once(made: Office) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.bank.killing import POSTGRESQL_IN_SOAK
 from tests.bank.world import DAY_NS, HOUR_NS, START_NS
 from tests.wallets import world
+from tests.wallets.codes import taken
 from tests.wallets.world import Town
 
 from sycee.core.errors import UsageError
@@ -23,10 +24,8 @@ def code_for(town: Town, account: int, phone: str, key: SigningKey) -> Code:
     """Let a wallet ask for a code, and return what the phone receives."""
     by = town.holder(account)
     challenge = town.bank.aliases.challenge(account, phone, proof=proof(town, account, phone, key), by=by)
-    received: list[Code] = []
-    assert town.bank.aliases.deliver(received.append) == 1
-    assert town.bank.aliases.deliver(received.append) == 0
-    (code,) = received
+    (code,) = taken(town.bank.aliases)
+    assert taken(town.bank.aliases) == []
     assert (code.challenge, code.phone) == (challenge, town.bank.personal.phone(phone))
     assert code.phone.startswith("+86")
     assert code.phone[1:].isdecimal()

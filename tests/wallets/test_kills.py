@@ -10,6 +10,7 @@ import sqlalchemy
 from tests.bank.killing import POSTGRESQL_IN_SOAK, check_kills
 from tests.bank.world import DAY_NS, START_NS, technical
 from tests.wallets import world
+from tests.wallets.codes import taken
 from tests.wallets.test_aliases import proof
 from tests.wallets.world import LEO
 
@@ -17,7 +18,6 @@ from sycee.bank.bank import Bank
 from sycee.core.records.layout import Block
 from sycee.database.transactions import reading
 from sycee.wallets import tables
-from sycee.wallets.aliases import Code
 
 
 def move_alias(bank: Bank) -> None:
@@ -28,8 +28,7 @@ def move_alias(bank: Bank) -> None:
     if not bank.aliases.moving_from(town.leo):
         by, signed = town.holder(town.mia), proof(town, town.mia, LEO["phone"], world.MIA_KEY)
         challenge = bank.aliases.challenge(town.mia, LEO["phone"], proof=signed, by=by)
-        received: list[Code] = []
-        bank.aliases.deliver(received.append)  # with the code of a killed call, if its delivery was not stored
+        received = taken(bank.aliases)  # with the code of a killed call, if its delivery was not stored
         (code,) = (each.code for each in received if each.challenge == challenge)
         assert not bank.aliases.confirm(challenge, code)
     bank.set_clock(START_NS + 2 * DAY_NS)

@@ -104,21 +104,8 @@ WARN_NS: Final = 90 * DAY_NS  # before the last duties of officers end
 
 # The schemas of every bank's database, lower packages first. Packages above this one pass theirs to `Bank.open`.
 SCHEMAS: Final[tuple[Schema, ...]] = (
-    *(
-        DATABASE,
-        IDENTITY,
-        PERSONAL,
-        COMPLIANCE,
-        ISSUANCE,
-        WALLETS,
-        PROGRAMMES,
-        BULK,
-        VOUCHERS,
-        CLEARING,
-        LIFE,
-        CASES,
-        DAY,
-    ),
+    *(DATABASE, IDENTITY, PERSONAL, COMPLIANCE, ISSUANCE, WALLETS, PROGRAMMES),
+    *(BULK, VOUCHERS, CLEARING, LIFE, CASES, DAY),
 )
 
 
@@ -478,6 +465,11 @@ class Bank:
     def is_rehearsal(self) -> bool:
         """Whether the bank has its own clock."""
         return isinstance(self.stores.clock, RehearsalClock)
+
+    @property
+    def delivers_messages(self) -> bool:
+        """Whether a setting names a way in which codes and notices reach phones."""
+        return self.config.delivery is not None
 
     def set_clock(self, ns: int) -> None:
         """Set the clock of a rehearsal to a later time, end holds that are over by then, and run the jobs that are due.

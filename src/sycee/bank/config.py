@@ -35,6 +35,7 @@ _BOOLEAN: Final = re.compile(r"true|false")
 _ANY: Final = re.compile(r".*")
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/]+):\d{1,5}|unix:.+")
 _ORIGIN: Final = re.compile(r"https?://[^/]+")
+_GATEWAY: Final = re.compile(r"(https?://[^\s/?#@]+([/?][^\s#]*)?)?")
 _NUMBER: Final = re.compile(r"\d{1,12}")
 _SOMETHING: Final = re.compile(r".+")
 
@@ -79,6 +80,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "country": Setting("", "ISO 3166 code of the country in QR codes", _COUNTRY, "two capital letters"),
     "city": Setting("", "city of merchants in QR codes"),
     "rehearsal": Setting("false", "whether the bank has its own clock", _BOOLEAN, "true or false"),
+    "demo": Setting("false", "whether all people and money are invented, as in a demo", _BOOLEAN, "true or false"),
     "http_address": Setting("127.0.0.1:8420", "where `sycee serve` listens", _ADDRESS, "HOST:PORT, or unix:PATH"),
     "http_origin": Setting(
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
@@ -123,7 +125,16 @@ SETTINGS: Final[dict[str, Setting]] = {
         "", "the folder to which `POST /v1/backups` writes, outside of the data folder; empty: no backups over HTTP"
     ),
     "backup_key": Setting("", "the file of the key that encrypts backups over HTTP"),
-    "message_program": Setting("", "the program to which `sycee serve` passes codes and notices; empty: they wait"),
+    "message_program": Setting("", "the program to which `sycee serve` passes codes and notices; empty: none"),
+    "message_gateway": Setting(
+        "",
+        "the address to which `sycee serve` posts codes and notices, signed; empty: none",
+        _GATEWAY,
+        "an address such as https://HOST/PATH, without user and fragment",
+    ),
+    "message_folder": Setting(
+        "", "the folder in which a rehearsal or a demo leaves codes and notices, one file each; empty: none"
+    ),
     "bulk_approval_minor": Setting(
         "10000000",
         "the sum of a bulk file, in minor units, above which two persons approve it before its first row is paid",
@@ -132,7 +143,9 @@ SETTINGS: Final[dict[str, Setting]] = {
     ),
     "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
-FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal"})  # never changed after the founding
+FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal", "demo"})  # never changed after the founding
+# Ways in which messages reach phones: at most one.
+DELIVERIES: Final = ("message_program", "message_gateway", "message_folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +171,7 @@ class Config:
         for name, text in texts.items():
             check(name, text, name)
             values[name] = Value(text, str(folder.settings))
+        _check_delivery(values)
         return cls(folder, values)
 
     @classmethod
@@ -191,6 +205,7 @@ class Config:
                 raise table.error(None, f"the setting {name} is missing", right=f'add {name} = "…": {setting.right}')
             check(name, values[name].text, f"{name} from {values[name].source}")
         table.finish()
+        _check_delivery(values)
         return cls(folder, values)
 
     def text(self, name: str) -> str:
@@ -237,6 +252,11 @@ class Config:
         return text if "://" in text else str(self.path("database"))
 
     @property
+    def delivery(self) -> str | None:
+        """The name of the setting that says how messages reach phones; None: they wait."""
+        return next((name for name in DELIVERIES if self.text(name)), None)
+
+    @property
     def proposal_hours(self) -> int:
         """Hours in which a proposal must be signed."""
         return int(self.text("proposal_hours"))
@@ -279,6 +299,22 @@ def _stored(table: documents.Table, name: str, setting: Setting) -> str | None:
     if setting.form is _PROPOSAL_HOURS:
         return str(table.integer(name, least=1, most=72))
     return table.text(name)
+
+
+def _check_delivery(values: Mapping[str, Value]) -> None:
+    """Raise UsageError for two ways to deliver messages, and for a folder of them in a bank of real people."""
+    named = [name for name in DELIVERIES if name in values and values[name].text]
+    if len(named) > 1:
+        raise UsageError(
+            f"{' and '.join(named)} are set: messages to phones are delivered in one way",
+            hint=f"set one of {', '.join(DELIVERIES)}, and leave the others empty",
+        )
+    if named == ["message_folder"] and all(values[name].text != "true" for name in ("rehearsal", "demo")):
+        raise UsageError(
+            f"message_folder from {values['message_folder'].source}: only a rehearsal or a demo has such a folder, for "
+            "whoever reads it could log in as others",
+            hint="set message_gateway or message_program; `sycee init --rehearsal-from` founds a rehearsal",
+        )
 
 
 def _check_names(names: Iterable[str], problem: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,15 +12,18 @@ from cyclopts import Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank
 from sycee.cli.lazy import ids
+from sycee.cli.message_options import print_notices, show_delivered
 from sycee.cli.parameters import AsJson
 from sycee.cli.person_options import CaseNumber, PersonId, WalletId, case_number, chosen_key, wrong_kind
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.cli.terminal import note, show
 from sycee.core.errors import UsageError
+from sycee.core.extras import extra
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
     from sycee.bank.bank import Bank
+    from sycee.bank.phone_messages import Delivered
     from sycee.core.keys import SigningKey
     from sycee.personal.access import Access
 
@@ -168,34 +172,41 @@ def notices(
     send: Annotated[
         Path | None, Parameter(help="Program that sends one notice: it reads one line of JSON and exits with 0.")
     ] = None,
+    deliver: Annotated[
+        bool, Parameter(negative="", help="Send the codes and notices that wait, as the settings say.")
+    ] = False,
+    again: Annotated[str, Parameter(help="Id of a dead letter that waits again.")] = "",
     json_: AsJson = False,
 ) -> int:
-    """List the notices that wait for delivery, or pass each to a program that sends it.
+    """List the notices that were not delivered, or send those that wait.
 
-    The program reads `notice`, `phone` and `text` from its stdin. Phones are not printed and are no argument.
+    The program reads `notice`, `phone` and `text` from its stdin. Phones and secrets are not printed and no argument.
     """
-    from sycee.bank.phone_messages import send_notice
+    from sycee.bank.phone_messages import Delivery, Program
 
+    if sum([send is not None, deliver, bool(again)]) > 1:
+        raise UsageError("--send, --deliver and --again are three calls", hint="name one of them")
     with open_bank(folder) as bank:
-        if send is not None:
-            program = str(send.resolve())
-            count = bank.life.deliver(lambda notice, phone: send_notice(program, notice, phone))
-            show(f"{quantity(count, 'notice')} sent")
+        outbox = bank.life.outbox
+        if again:
+            outbox.again(ids.parse(again))
+            show("the notice waits again")
             return 0
-        waiting = bank.life.outbox.waiting()
+        if send is not None or deliver:
+            outbox.hurry()
+            if send is not None:
+                show_delivered(Delivery(bank, Program(send.resolve())).notices(), "notice")
+            else:
+                show_delivered(_delivered(bank), "message")
+            return 0
+        found = outbox.undelivered()
         zone = bank.config.text("zone")
-    rows = [
-        {"notice": ids.format(each.id), "person": ids.format(each.person), "text": each.text, "at_ns": each.at_ns}
-        for each in waiting
-    ]
-    if json_:
-        show_json({"notices": rows})
-        return 0
-    made = table("notice", "person", "text", "time")
-    for row, each in zip(rows, waiting, strict=True):
-        made.add_row(str(row["notice"]), str(row["person"]), each.text, local_time(each.at_ns, zone))
-    print_table(made)
-    return 0
+        rows = [
+            {"notice": ids.format(each.id), "person": ids.format(each.person), "text": each.text, "at_ns": each.at_ns}
+            | {"state": each.state, "attempts": each.attempts, "reason": each.reason}
+            for each in found
+        ]
+    return print_notices(rows, [local_time(each.at_ns, zone) for each in found], as_json=json_)
 
 
 COMMANDS: Final[tuple[Callable[..., int], ...]] = (lost, recovered, deceased, block, unblock, guardian, notices)
@@ -213,3 +224,18 @@ def _proof(bank: Bank, account: int, private: SigningKey) -> bytes:
 
     epoch = bank.stores.ledger.account(account).key_epoch + 1
     return private.sign(proof_message(bank.stores.ledger.ledger_id, account, epoch, private.public))
+
+
+def _delivered(bank: Bank) -> Delivered:
+    from sycee.bank.phone_messages import Delivery
+
+    with extra("server"):
+        from sycee.server.phone_gateway import way_of
+    way = way_of(bank.config)
+    if way is None:
+        raise UsageError(
+            "no setting says how messages are delivered",
+            hint="set message_gateway or message_program, or name a program: --send PROGRAM",
+        )
+    with closing(way):
+        return Delivery(bank, way).run()

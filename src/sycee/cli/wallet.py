@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, moment, open_bank, positive_amount
 from sycee.cli.lazy import ids
+from sycee.cli.message_options import show_delivered
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_list, print_table, progress, show, show_json, table
@@ -177,12 +178,10 @@ def codes(
 
     The program reads `challenge`, `phone` and `code` from its stdin. Phones and codes are not printed.
     """
-    from sycee.bank.phone_messages import send_code
+    from sycee.bank.phone_messages import Delivery, Program
 
-    program = str(send.resolve())
     with open_bank(folder) as bank:
-        count = bank.aliases.deliver(lambda code: send_code(program, code))
-        show(f"{quantity(count, 'code')} sent")
+        show_delivered(Delivery(bank, Program(send.resolve())).codes(), "code")
     return 0
 
 

@@ -10,7 +10,7 @@ Only officers lift a court order; the ledger refuses other signers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -41,7 +41,7 @@ from sycee.identity.tables import KEYS
 from sycee.ledger.models import Account
 from sycee.ledger.state import LedgerState
 from sycee.life import actions, restrictions, signed_steps
-from sycee.life.notices import KEY_REPLACED, WALLET_BLOCKED, Notice, Notices, Outbox
+from sycee.life.notices import KEY_REPLACED, WALLET_BLOCKED, WITH_SECRET, Addressed, Notice, Notices, Outbox
 from sycee.life.restrictions import Restriction
 from sycee.life.rules import LATE_NS, REASONS, RECOVERY_NS, RECOVERY_OWNER, LifeEventKind
 from sycee.life.tables import ACTIVE, RESTRICTIONS, STARTING
@@ -53,6 +53,7 @@ DECEASED: Final = "life.deceased"
 DORMANT: Final = "life.dormant"
 COURT_ORDER: Final = "life.court-order"
 WALLETS_MAX: Final = 64  # of one person at one operator
+WITH_CHANNEL: Final = "channel-secret"  # the place of the secret of a message
 
 
 class Wallets(Protocol):
@@ -173,15 +174,15 @@ class Life:
                 operations.set_rule_set(ids.new(now // 1_000_000), account=account, rule_set=earlier), signers, until
             ),
         }
-        channel = self._register.sealed_channel(person)
+        message = self.addressed(person, KEY_REPLACED)
 
         def before(connection: Connection) -> None:
             restrictions.put(
                 connection, account, LifeEventKind.PHONE_LOST, event=event, from_ns=now, until_ns=until,
                 earlier_rule_set=earlier, state=STARTING,
             )  # fmt: skip
-            if channel is not None:
-                self.notices.send(connection, event, person, channel, KEY_REPLACED)
+            if message is not None:
+                self.notices.send(connection, event, message)
 
         outcome = self._stores.intents.perform(
             Draft(actions.RECOVER, first, payload, evidence.who, signers=signers, before=before, id=event)
@@ -359,13 +360,13 @@ class Life:
                 for name, account in zip(fresh, accounts, strict=True)
             ]
         )
-        channel = None if kind is LifeEventKind.DECEASED else self._register.sealed_channel(person)
+        message = self.addressed(person, WALLET_BLOCKED) if kind is LifeEventKind.DORMANT else None
 
         def before(connection: Connection) -> None:
             for account in accounts:
                 restrictions.put(connection, account, kind, event=event, from_ns=now, state=STARTING)
-            if channel is not None and kind is LifeEventKind.DORMANT:
-                self.notices.send(connection, event, person, channel, WALLET_BLOCKED)
+            if message is not None:
+                self.notices.send(connection, event, message)
 
         outcome = self._stores.intents.perform(
             Draft(actions.RESTRICT, records, payload, who, signers=signers, before=before, id=event)
@@ -417,16 +418,33 @@ class Life:
         """Return the access log about a person for the person, a guardian, or someone with the duty to read it."""
         return self._register.log.of_person(person, by=person if self.is_guardian(by, person) else by)
 
-    # --- notices ---
+    # --- messages to phones ---
 
-    def deliver(self, send: Callable[[Notice, str], None]) -> int:
-        """Pass each waiting notice with its phone number to `send`; return their number.
+    def addressed(self, person: int, text: str, *, secret: str = "", until_ns: int = 0) -> Addressed | None:
+        """Return a message to the phone that a person has now; None for a person without a record or a phone.
 
-        A notice counts as sent once `send` returned; an error of `send` ends the call, and the notice waits.
+        It reads SQL and the key file, so call it before a transaction, and `outbox.send` in the transaction. `text`: a
+        code of `notices`; those of `WITH_SECRET` need a `secret`, and no other has one. `until_ns`: by the machine's
+        clock. Nobody sees the phone here, so this is no access.
         """
-        return self.outbox.deliver(
-            lambda notice: send(notice, self._register.open_own(notice.person, CHANNEL, notice.channel_sealed))
-        )
+        assert bool(secret) is (text in WITH_SECRET), f"{text}: a secret is missing, or is too much"
+        if not self._register.has_record(person):
+            return None
+        channel = self._register.sealed_channel(person)
+        if channel is None:
+            return None
+        sealed = self._register.seal(person, WITH_CHANNEL, secret) if secret else None
+        return Addressed(person, text, channel, sealed, until_ns)
+
+    def opened(self, notice: Notice) -> tuple[str, str]:
+        """Return the phone and the secret of a message, "" without one, for the machine that delivers it.
+
+        Raises UnavailableError if the person was shredded meanwhile.
+        """
+        phone = self._register.open_own(notice.person, CHANNEL, notice.channel_sealed)
+        if notice.secret_sealed is None:
+            return phone, ""
+        return phone, self._register.open_own(notice.person, WITH_CHANNEL, notice.secret_sealed)
 
     # --- reading ---
 

@@ -55,7 +55,15 @@ GUARDIANS: Final = Table(
     Column("until_ns", NS),
     *required(Id128, "proposal"),
 )
-# Messages to deliver. `channel` and `text` are codes; the address is sealed under the person's key.
+# Messages to deliver.
+WAITING: Final = "waiting"
+SENT: Final = "sent"
+DEAD: Final = "dead"  # not taken by the last attempt, or refused for good
+EXPIRED: Final = "expired"
+# `channel` and `text` are codes; address and secret are sealed under the person's key. `secret_sealed`: NULL without
+# one, and from the moment when the message waits no more. `until_ns` and `retry_ns` are times of the machine's clock:
+# the message is not sent from `until_ns` on (0: no end), and not tried before `retry_ns`. `attempts`: those that
+# failed. `reason`: of the last one; never with an address or a secret.
 OUTBOX: Final = Table(
     "life_outbox",
     METADATA,
@@ -65,5 +73,12 @@ OUTBOX: Final = Table(
     *required(Text, "text"),
     *required(NS, "at_ns"),
     Column("sent_ns", NS),
+    Column("secret_sealed", LargeBinary),
+    *required(NS, "until_ns"),
+    *required(Text, "state"),
+    *required(Integer, "attempts"),
+    *required(NS, "retry_ns"),
+    *required(Text, "reason"),
 )
 Index("life_outbox_person", OUTBOX.c.person, OUTBOX.c.id)
+Index("life_outbox_state", OUTBOX.c.state, OUTBOX.c.id)

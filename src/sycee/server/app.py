@@ -42,6 +42,7 @@ from sycee.server.pages.routes import add_pages
 from sycee.server.payments.app import PaymentsApp
 from sycee.server.payments.refusals import Refusals
 from sycee.server.payments.settings import PaymentSettings
+from sycee.server.phone_gateway import way_of
 from sycee.server.routes import (
     aliases,
     appeals,
@@ -193,8 +194,8 @@ def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> F
         await runtime.run(clearing.finish_messages, bank)
         scheduler = Scheduler(bank.stores.jobs)
         scheduler.start()
-        program = bank.config.text("message_program")
-        messenger = Messenger(bank, str(bank.config.path("message_program"))) if program else None
+        way = way_of(bank.config)
+        messenger = Messenger(bank, way) if way is not None else None
         if messenger is not None:
             messenger.start()
         hub = app.state.hub = Hub(bank)

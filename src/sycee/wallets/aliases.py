@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -84,8 +84,8 @@ class Code:
     """A code to deliver to a phone, which is in E.164."""
 
     challenge: int
-    phone: str
-    code: str
+    phone: str = field(repr=False)
+    code: str = field(repr=False)
 
 
 class Aliases:
@@ -195,9 +195,9 @@ class Aliases:
     ) -> int:  # fmt: skip
         """Prepare a code for a phone that becomes the alias of a wallet; return the challenge's id.
 
-        `proof`, `by`: as `register_handle`. `also` writes in the same transaction, and gets the id. `deliver` sends
-        the code. `confirm` takes it within ten minutes. Raises UsageError if too many codes were asked for in 24 hours:
-        `_require_few`.
+        `proof`, `by`: as `register_handle`. `also` writes in the same transaction, and gets the id. The delivery
+        service sends the code. `confirm` takes it within ten minutes. Raises UsageError if too many codes were asked
+        for in 24 hours: `_require_few`.
         """
         kind, hash = self._hashed(text)
         if kind is not AliasKind.PHONE:
@@ -255,24 +255,30 @@ class Aliases:
             return
         raise UsageError(why, hint="try again tomorrow")
 
-    def deliver(self, send: Callable[[Code], None]) -> int:
-        """Pass each code that was not sent to `send`, then delete its text; return their number."""
-        now_ns = read_ns(self._stores.clock)
-        waiting = (
-            (CHALLENGES.c.state == WAITING) & CHALLENGES.c.sealed.is_not(None) & (CHALLENGES.c.expires_ns > now_ns)
-        )
+    def waiting_codes(self) -> list[int]:
+        """Return the challenges whose codes were not sent and are still valid, oldest first."""
+        query = sqlalchemy.select(CHALLENGES.c.id).where(self._waits()).order_by(CHALLENGES.c.id)
         with reading(self._stores.engine) as connection:
-            rows = list(connection.execute(sqlalchemy.select(CHALLENGES).where(waiting).order_by(CHALLENGES.c.id)))
-        for row in rows:
-            holder = self._directory.holder_of(row.account)
-            phone, code = json.loads(self._register.open_own(holder, _PLACE, bytes(row.sealed)))
-            send(Code(row.id, phone, code))
-            self._sent(row.id)
-        return len(rows)
+            return list(connection.scalars(query))
 
-    def _sent(self, challenge: int) -> None:
+    def code(self, challenge: int) -> Code | None:
+        """Return a code for the machine that delivers it; None if it is over, or was sent."""
+        query = sqlalchemy.select(CHALLENGES).where(self._waits() & (CHALLENGES.c.id == challenge))
+        with reading(self._stores.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        holder = self._directory.holder_of(row.account)
+        return Code(row.id, *json.loads(self._register.open_own(holder, _PLACE, bytes(row.sealed))))
+
+    def sent(self, challenge: int) -> None:
+        """Delete the text of a code that was sent or is given up. A crash before this sends it twice."""
         sent = CHALLENGES.update().where(CHALLENGES.c.id == challenge).values(sealed=None)
         write(self._stores.engine, lambda connection: connection.execute(sent))
+
+    def _waits(self) -> sqlalchemy.ColumnElement[bool]:
+        now_ns = read_ns(self._stores.clock)
+        return (CHALLENGES.c.state == WAITING) & CHALLENGES.c.sealed.is_not(None) & (CHALLENGES.c.expires_ns > now_ns)
 
     def account_of(self, challenge: int) -> int:
         """Return the account for which a challenge was made. Raises NotFound if there is none."""
