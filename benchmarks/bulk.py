@@ -200,9 +200,8 @@ def serve(folder: Path) -> None:
     import uvicorn
 
     from sycee.bank.bank import Bank
-    from sycee.core.clock import RealClock
     from sycee.server.app import create_server
-    from sycee.server.auth.clients import Clients
+    from sycee.server.auth.registers import Registers
     from sycee.server.connections import ConnectionLimits, LimitedProtocol
     from sycee.server.tables import SCHEMA
 
@@ -211,7 +210,7 @@ def serve(folder: Path) -> None:
         vault = prepared(bank, folder)
     with Bank.open(folder / "bank", signature_workers=1, schemas=(SCHEMA,)) as bank:
         officer, north = (bank.people.person_of_key(KEYS[at].public) for at in (0, 4))
-        clients = Clients(bank.stores, bank.people, RealClock())
+        clients = Registers(bank).clients
         program = clients.register(north, PROGRAM.public, by=officer, name="bulk", operator=OPERATOR)
         config = uvicorn.Config(
             create_server(bank), loop="uvloop", http=LimitedProtocol.bound_to(ConnectionLimits()), ws="none",

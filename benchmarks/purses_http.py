@@ -154,9 +154,8 @@ def _server(setting: Setting) -> Iterator[Served]:
 def serve(folder: Path, members: int) -> None:
     """Serve a bank with a sealed cohort until SIGINT; print what a client needs, and at the end that all is right."""
     from sycee.bank.bank import Bank
-    from sycee.core.clock import RealClock
     from sycee.server import main
-    from sycee.server.auth.clients import Clients
+    from sycee.server.auth.registers import Registers
     from sycee.server.tables import SCHEMA
 
     setting = Setting(folder, members, 1, lambda _: None)
@@ -166,9 +165,7 @@ def serve(folder: Path, members: int) -> None:
         wallets = [_opened(bank, payments.vault, at) for at in range(WALLETS)]
     with Bank.open(folder / "bank" / "bank", signature_workers=1, schemas=(SCHEMA,)) as bank:
         officer = bank.people.person_of_key(KEYS[0].public)
-        program = Clients(bank.stores, bank.people, RealClock()).register(
-            north, PROGRAM.public, by=officer, name="drops", operator=OPERATOR
-        )
+        program = Registers(bank).clients.register(north, PROGRAM.public, by=officer, name="drops", operator=OPERATOR)
         with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
             number = bank.programmes.occurrence(NAME).number
             assert number is not None

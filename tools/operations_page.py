@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from sycee.identity import duties
 from sycee.identity.duties import Duty
 from sycee.server.app import ROUTERS
-from sycee.server.operations import ACCESS, ENVELOPE, OWN, PUBLIC, SIGNED_IN
+from sycee.server.operations import ACCESS, ENVELOPE, OWN, PUBLIC, SESSION, SIGNED_IN
 
 COMMAND: Final = "python -m tools.operations_page"
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "http-operations.md"
@@ -40,6 +40,7 @@ each operation in each role and compares the answers with this page.
 | `{PUBLIC}` | everybody, without a login |
 | `{ENVELOPE}` | everybody: the signature of the record is the authority |
 | `{SIGNED_IN}` | everybody with a token or a session |
+| `{SESSION}` | every person in a session of a browser, for themselves; no program |
 | `{OWN}` | the owner of the thing and the staff of its operator; officers and auditors where nothing is changed |
 | other | the name of the action in [duties](duties.md), which the caller's duties must permit |
 
@@ -63,8 +64,8 @@ def cell(access: str, role: str) -> str:
         return YES
     if role == NOBODY:
         return NO
-    if access in (SIGNED_IN, OWN):
-        return YES if access == SIGNED_IN else THEIRS
+    if access in (SIGNED_IN, SESSION, OWN):
+        return THEIRS if access == OWN else YES
     rule = duties.rule(access)
     if duties.OWN in rule.makers:
         return THEIRS

@@ -17,11 +17,10 @@ from tests.server.world import served
 from sycee import cli
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
 from sycee.core.timestamps import local_time
 from sycee.programmes import draw_files
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 NAME = "autumn-2026"
@@ -41,7 +40,7 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
 def register_programs(made: Bank, folder: Path, **others: SigningKey) -> None:
     """Register programs of North's person and of Ann, and of the persons with the keys of `others`, by name."""
     made.add_schema(SCHEMA)
-    clients, officer = Clients(made.stores, made.people, RealClock()), person(made, ANN)
+    clients, officer = Registers(made).clients, person(made, ANN)
     for name, key in {"north": NORTH, "ann": ANN, **others}.items():
         own = SigningKey.derive(name.encode().ljust(32, b"x"))
         own.save(folder / f"{name}-program.pem")

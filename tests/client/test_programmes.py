@@ -15,10 +15,9 @@ from sycee.bank.bank import Bank
 from sycee.client import Client, Credentials, Signer, api
 from sycee.client.errors import ContradictsRequest
 from sycee.core import ids
-from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
 from sycee.core.records import parts
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 NAME = "autumn-2026"
@@ -37,7 +36,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     world.at("funded").copy(tmp_path)
     with world.opened(tmp_path, {}) as bank:
         bank.add_schema(SCHEMA)
-        clients, officer = Clients(bank.stores, bank.people, RealClock()), person(bank, ANN)
+        clients, officer = Registers(bank).clients, person(bank, ANN)
         programs = []
         for number, (key, operator) in enumerate(((NORTH, 2), (ANN, None))):
             own = SigningKey.derive(bytes([120 + number]) * 32)

@@ -17,10 +17,9 @@ from sycee.bank.bank import Bank
 from sycee.client import Client, Credentials, Signer
 from sycee.client.values import Payer
 from sycee.core import ids
-from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
 from sycee.identity.duties import Duty
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 PROGRAM, READER = (SigningKey.derive(bytes([number]) * 32, kind) for number, kind in ((110, "p256"), (111, "ed25519")))
@@ -65,7 +64,7 @@ class Place:
 def program(town: Town, number: int, person: int, operator: int | None = None) -> Credentials:
     """Register a further program of a person, before the server starts. `number`: from which its key follows."""
     key, bank = SigningKey.derive(bytes([number]) * 32), town.bank
-    clients = Clients(bank.stores, bank.people, RealClock())
+    clients = Registers(bank).clients
     made = clients.register(person, key.public, by=world.person(bank, ANN), name=f"no. {number}", operator=operator)
     return Credentials(ids.format(made.id), key)
 
@@ -89,7 +88,7 @@ def place(folder: Path, prepare: Callable[[Town], None] = lambda _: None, **sett
     with Bank.open(folder / "bank", options=options | settings) as bank:
         town = world.town(bank)
         town.bank.add_schema(SCHEMA)
-        clients = Clients(town.bank.stores, town.bank.people, RealClock())
+        clients = Registers(town.bank).clients
         officer = world.person(town.bank, ANN)
         desk = clients.register(town.north, PROGRAM.public, by=officer, name="core banking", operator=2)
         reader = clients.register(town.north, READER.public, by=officer, name="figures", operator=2, scopes=["read"])

@@ -18,12 +18,11 @@ from tests.wallets.world import ANN, BOB, NORTH
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.clock import RealClock
 from sycee.core.errors import IntegrityError
 from sycee.core.keys import SigningKey
 from sycee.demo.folder import Demo, Role, Shop
 from sycee.identity.duties import Duty
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -68,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def describe(bank: Bank, folder: Path) -> None:
     """Register the programs, and write demo.json and the keys as a demo does."""
     (folder / "keys").mkdir()
-    clients = Clients(bank.stores, bank.people, RealClock())
+    clients = Registers(bank).clients
     officer, roles, town = world.person(bank, ANN), [], world.town(bank)
     for number, (name, duty, operator) in enumerate(PEOPLE, 130):
         program, key = SigningKey.derive(bytes([number]) * 32), KEYS[name]

@@ -33,7 +33,6 @@ from sycee.client.operations.packets import CLAIMS_MAX
 from sycee.client.values import NewPerson, Occurrence, Payer
 from sycee.core import ids, money
 from sycee.core.arrays import Array
-from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
 from sycee.core.limits import OPENINGS_MAX
 from sycee.core.records import operations
@@ -50,7 +49,7 @@ from sycee.programmes.registration_entering import Imported
 from sycee.sandbox import plan
 from sycee.sandbox.assumptions import Assumptions
 from sycee.sandbox.seeded_choices import Stream
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 DAY_NS: Final = 24 * plan.HOUR_NS
@@ -183,7 +182,7 @@ class City:
     def programs(self) -> dict[str, Credentials]:
         """Register a program for each officer and for a person of each operator; return their credentials."""
         self.bank.add_schema(SCHEMA)
-        clients, made = Clients(self.bank.stores, self.bank.people, RealClock()), {}
+        clients, made = Registers(self.bank).clients, {}
         for name in (*OFFICERS, *self.names):
             own = key(f"program of {name}")
             registered = clients.register(

@@ -21,7 +21,7 @@ from sycee.core import ids
 from sycee.core.clock import RealClock, SimulatedClock
 from sycee.core.keys import SigningKey
 from sycee.core.records import envelopes
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 ORIGIN = "http://localhost:8420"
@@ -74,7 +74,7 @@ def attacked(folder: Path) -> Iterator[Place]:
 def program(town: Town, person: int, operator: int, **others: Any) -> Machine:
     key, bank = new_key("ES256"), town.bank
     officer = world.person(bank, ANN)
-    made = Clients(bank.stores, bank.people, RealClock()).register(
+    made = Registers(bank).clients.register(
         person, public_of(key), by=officer, name="attacked", operator=operator, **others
     )
     return Machine(ids.format(made.id), key, SimulatedClock(RealClock().now_ns()), issuer=ORIGIN)

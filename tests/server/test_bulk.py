@@ -37,7 +37,7 @@ from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.records.bulk_rows import BATCH_ROWS, Mode, Rows
 from sycee.sequencer.verify import verify
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 ROWS = 20_000
@@ -414,7 +414,7 @@ def kill_and_send_on(folder: Path, kills: int, count: int, *, seed: int) -> None
         town.fund(town.ned, 9_000_00, "K-1")
         who, key = town.north, SigningKey.derive(bytes([120]) * 32)
         town.bank.add_schema(SCHEMA)
-        clients = Clients(town.bank.stores, town.bank.people, town.bank.stores.clock)
+        clients = Registers(town.bank).clients
         desk = clients.register(who, key.public, by=world.person(town.bank, world.ANN), name="desk", operator=2)
         credentials = Credentials(ids.format(desk.id), key)
         payment = Payment(rows_to(town, count), town.ned, (Signer(who, NORTH),))

@@ -25,12 +25,11 @@ from sycee import cli
 from sycee.clearing import instructions, quotes, tables
 from sycee.client import Client, Credentials, InvalidRequest, NotFound, api
 from sycee.core import clock, ids
-from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
 from sycee.database.events import EventKind, events_after
 from sycee.database.transactions import write
 from sycee.iso20022.messages import read
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.routes import clearing as routes
 from sycee.server.tables import SCHEMA
 
@@ -90,7 +89,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with place(tmp_path_factory.mktemp("served")) as house:
         bank, people = house.bank, (house.person(NORTH_BANK), house.person(SOUTH_BANK))
         bank.add_schema(SCHEMA)
-        clients = Clients(bank.stores, bank.people, RealClock())
+        clients = Registers(bank).clients
         programs = {
             operator: Credentials(
                 ids.format(

@@ -16,8 +16,7 @@ from tests.server.world import served
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.clock import RealClock
-from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.registers import Registers
 from sycee.server.middleware import CONTENT_SECURITY_POLICY
 from sycee.server.tables import SCHEMA
 
@@ -92,8 +91,8 @@ def test_a_person_sets_up_a_passkey_and_logs_in_with_a_browser(open_bank: Bank, 
     from playwright.sync_api import sync_playwright
 
     officer = open_bank.people.person_of_key(world.ANN.public)
-    invitations = Invitations(open_bank.stores, open_bank.people, open_bank.directory, RealClock())
-    _, code = invitations.issue(officer, by=officer)
+    invitations = Registers(open_bank).invitations
+    code = invitations.issue_to_holder(officer).code
     origin = open_bank.config.text("http_origin")
     complaints: list[str] = []
     with sync_playwright() as playwright:

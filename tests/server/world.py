@@ -25,8 +25,8 @@ from sycee.database.requests import StoredRequests
 from sycee.database.transactions import write
 from sycee.server import app
 from sycee.server.app import create_server
+from sycee.server.auth.logins import PASSKEY, Login
 from sycee.server.auth.service import Authentication
-from sycee.server.auth.sessions import PASSKEY
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.connections import ConnectionLimits, LimitedProtocol
 from sycee.server.tables import SCHEMA
@@ -90,7 +90,8 @@ def session_of(bank: Bank, person: int) -> httpx.Cookies:
     """The cookie of a new session of a person, as after a login with a passkey."""
     bank.add_schema(SCHEMA)
     sessions = Authentication(bank, AuthSettings.of(bank.config)).sessions
-    token = write(bank.stores.engine, lambda connection: sessions.begin(connection, person, PASSKEY))
+    login = Login(0, person, PASSKEY)
+    token = write(bank.stores.engine, lambda connection: sessions.begin(connection, login))
     return httpx.Cookies({sessions.cookie_name: token})
 
 

@@ -16,9 +16,8 @@ from sycee.client import Client, Credentials, Signer, api
 from sycee.client.errors import ContradictsRequest
 from sycee.client.values import VoucherGroup
 from sycee.core import ids
-from sycee.core.clock import RealClock
 from sycee.core.keys import SigningKey
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 from sycee.vouchers import numbers
 from sycee.vouchers.service import ATTEMPTS_MAX
@@ -52,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with town(tmp_path_factory.mktemp("http")) as made:
         bank = made.bank
         bank.add_schema(SCHEMA)
-        clients = Clients(bank.stores, bank.people, RealClock())
+        clients = Registers(bank).clients
         program = clients.register(made.north, PROGRAM.public, by=person(bank, ANN), name="registry", operator=2)
         with served(bank) as address:
             options = {"origin": bank.config.text("http_origin"), "now_ns": bank.stores.clock.now_ns}

@@ -141,7 +141,7 @@ class Bank:
         self.appointments = Appointments(stores, self.people, self.institutions, self.proposals)
         self.keys = KeyRegister(stores, self.people)
         self.key_files = KeyFiles(folder.keys, stores, self.people)
-        stores.actions.register(FoundingAction(self.people))
+        stores.actions.register(FoundingAction(self.people), *(each for schema in schemas for each in schema.actions))
         # --- personal, life ---
         self.personal_keys = personal_keys
         self._cases = LateCases()
@@ -550,6 +550,7 @@ class Bank:
         """Upgrade the tables of a package above this one, and include them in backups, as `open` does."""
         if schema not in self.schemas:
             upgrade(self.stores.engine, schema)
+            self.stores.actions.register(*schema.actions)
             self.schemas = (*self.schemas, schema)
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/]+):\d{1,5}|unix:.+")
 _ORIGIN: Final = re.compile(r"https?://[^/]+")
 _GATEWAY: Final = re.compile(r"(https?://[^\s/?#@]+([/?][^\s#]*)?)?")
 _NUMBER: Final = re.compile(r"\d{1,12}")
+_HOURS: Final = re.compile(r"\d|[1-9]\d|[1-6]\d\d|7[01]\d|720")
 _SOMETHING: Final = re.compile(r".+")
 
 
@@ -117,6 +118,12 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_payments_per_minute": Setting("600000", "signed payments of one address in a minute", _NUMBER, "a number"),
     "http_failures_per_minute": Setting(
         "60", "invalid signatures, tokens and logins of one sender in a minute", _NUMBER, "a number"
+    ),
+    "login_masked_hours": Setting(
+        "24", "hours in which a new login that staff invited shows personal data masked only", _HOURS, "0 to 720"
+    ),
+    "login_recovery_hours": Setting(
+        "24", "hours from the approval of a recovery until its code for a login works", _HOURS, "0 to 720"
     ),
     "http_webhook_networks": Setting(
         "", "networks besides the public internet to which webhooks may be sent, such as 10.1.0.0/16; empty: none"

@@ -27,6 +27,7 @@ MARKS: Final = ("2", "1", "assumed")  # found in two or more sources, in one, as
 PAYMENT: Final = "payment"
 PERSON: Final = "person"
 ABOUT: Final = (PAYMENT, PERSON)
+FOREIGN_LOGIN: Final = "foreign-login"  # the kind of a case that a person's answer "this was not me" opens
 
 HOLD: Final = "hold"
 RETURN: Final = "return"
@@ -115,6 +116,15 @@ class Rules:
     as_of: str
     kinds: Mapping[str, CaseKind]
     digest: str
+
+    @property
+    def foreign_login(self) -> str:
+        """Return the kind of a case about a login that is not the person's own; "" if no kind is about a person.
+
+        Rules without FOREIGN_LOGIN use their first kind about a person.
+        """
+        about_persons = [kind.name for kind in self.kinds.values() if kind.about == PERSON]
+        return FOREIGN_LOGIN if FOREIGN_LOGIN in self.kinds else next(iter(about_persons), "")
 
     def kind(self, name: str) -> CaseKind:
         """Return a kind. Raises UsageError for another name."""

@@ -104,7 +104,6 @@ def _as_json(client: Client, zone: str) -> dict[str, Any]:
 
 
 def _clients(bank: Bank) -> Clients:
-    from sycee.core.clock import RealClock
-    from sycee.server.auth.clients import Clients
+    from sycee.server.auth.registers import Registers
 
-    return Clients(bank.stores, bank.people, RealClock())
+    return Registers(bank).clients

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy
 from alembic import command
@@ -24,6 +24,9 @@ from sycee.core.errors import UnavailableError
 from sycee.database.engines import is_sqlite, shown
 from sycee.database.transactions import READ_COMMITTED, reading, write
 
+if TYPE_CHECKING:
+    from sycee.database.actions import Action
+
 _ENVIRONMENT: Final = Path(__file__).parent / "environment"
 _ALEMBIC: Final = threading.Lock()  # the Alembic context used by revisions is global to the process
 VERSION_SUFFIX: Final = "_revision"  # of the names of version tables
@@ -32,11 +35,15 @@ _UPGRADING: Final = 0x73796365  # "syce": the advisory lock that serialises upgr
 
 @dataclass(frozen=True)
 class Schema:
-    """Tables of one package. `migrations` is a folder of Alembic revisions in one line, first to last."""
+    """Tables of one package. `migrations` is a folder of Alembic revisions in one line, first to last.
+
+    `actions`: of a package above `bank`, which a bank registers when it is opened with the schema.
+    """
 
     package: str
     tables: sqlalchemy.MetaData
     migrations: Path
+    actions: tuple[Action, ...] = ()
 
     @property
     def version_table(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sycee.bank.bank import Bank
 from sycee.bank.founding import Founding, StoredFounding
 from sycee.core import ids
-from sycee.core.clock import RealClock, read_ns
+from sycee.core.clock import read_ns
 from sycee.core.keys import SigningKey
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.records.signed_messages import proof_message
@@ -19,7 +19,7 @@ from sycee.identity.duties import Duty
 from sycee.identity.institutions import PASSED, SettlementAccount
 from sycee.personal.sealing import SearchKind
 from sycee.sequencer.signer import Signer
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 CURRENCY: Final = "CNY"
@@ -73,7 +73,7 @@ class _Seeding:
         self.board = [people.key("ann"), people.key("bob")]
         self.ann = bank.people.person_of_key(self.board[0].public)
         bank.add_schema(SCHEMA)
-        self.clients = Clients(bank.stores, bank.people, RealClock())
+        self.clients = Registers(bank).clients
         self.roles: list[Role] = []
         self.operators: list[int] = []
 

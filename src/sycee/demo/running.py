@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from sycee.bank.bank import Bank
+from sycee.bank.phone_messages import Delivery, OutboxFolder
 from sycee.core import ids
-from sycee.core.clock import RealClock
-from sycee.core.errors import UnavailableError
-from sycee.core.keys import SigningKey
+from sycee.core.errors import UnavailableError, UsageError
 from sycee.demo.economy import seed_economy
 from sycee.demo.folder import Demo
 from sycee.demo.people import CITIZENS, FUNDED, OPERATORS, SHOPS, People
 from sycee.load.wallets import FILE_NAME, SyntheticWallet, write_synthetic_wallets
 from sycee.server import main
-from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.registers import Registers
 
 LOGINS: Final = ("ann", "north", "tea-house", "audrey")  # roles that are printed with a code for a login
 
@@ -71,12 +72,29 @@ def _require_free(port: int) -> None:
 
 
 def _invite(bank: Bank, demo: Demo, folder: Path) -> dict[str, str]:
-    """Return fresh codes for logins, by name: those of an earlier start may be used or expired."""
-    ann = SigningKey.load(folder / "keys" / demo.role("ann").key)
-    by = bank.people.person_of_key(ann.public)
-    invitations = Invitations(bank.stores, bank.people, bank.directory, RealClock())
-    persons = {name: demo.role(name).person for name in LOGINS} | {demo.wallets[0].name: demo.wallets[0].holder}
-    return {name: invitations.issue(ids.parse(person), by=by)[1] for name, person in persons.items()}
+    """Return fresh codes for logins, by name: those of an earlier start may be used or expired.
+
+    Persons with a key get the whole code; a citizen gets the second half by a message, here in the outbox folder. Who
+    has a login gets no code: it would be refused.
+    """
+    invitations = Registers(bank).invitations
+    citizen, codes = demo.wallets[0], dict[str, str]()
+    for name in LOGINS:
+        with suppress(UsageError):
+            codes[name] = invitations.issue_to_holder(ids.parse(demo.role(name).person)).code
+    with suppress(UsageError):
+        north = ids.parse(demo.role("north").person)
+        first = invitations.issue(ids.parse(citizen.holder), by=north).first
+        codes[citizen.name] = f"{first}-{_newest_secret(bank)}"
+    return codes
+
+
+def _newest_secret(bank: Bank) -> str:
+    """Deliver the messages that wait, and return the newest secret in the outbox folder."""
+    folder = bank.config.path("message_folder")
+    Delivery(bank, OutboxFolder(folder)).notices()
+    messages = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    return str([each["secret"] for each in messages if "secret" in each][-1])
 
 
 def write_load(folder: Path, demo: Demo, people: People) -> None:

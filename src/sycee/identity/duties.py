@@ -172,6 +172,11 @@ _RULES: Final = (
         "login.invite", "give a customer or a merchant's person a code for a login", (_D.OFFICER, *_STAFF), own=True
     ),
     _rule("login.end", "end a person's logins and unused codes", (_D.OFFICER, *_STAFF), own=True),
+    _rule(
+        "login.recover", "let a person who lost every login, or has no phone, get another one", (_D.OFFICER, *_STAFF),
+        (_D.OFFICER, _D.COMPLIANCE, _D.CASEWORKER, *_STAFF), own=True,
+    ),
+    _rule("login.recover-staff", "let a person with a duty who lost every login get another one", _BOARD, _BOARD),
     # issuance
     _rule("operator.join", "open an operator's accounts and give it a quota", _BOARD, _BOARD, ledger=TWO_OFFICERS),
     _rule(

@@ -1,5 +1,5 @@
-"""The access log: reader, person, time, fields, reason and case of each access to personal data. A hash chain without
-gaps.
+"""The access log: reader, person, time, fields, reason and case of each access to personal data, and who invited the
+reader's login. A hash chain without gaps.
 
 An entry is committed in its own transaction before any data is returned: after a crash an entry without disclosure is
 possible, a disclosure without entry is not. The digest of an entry covers the digest of the entry before it, and the
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -84,11 +84,18 @@ assert REASONS.keys() == set(Reason)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Reader, reason and case of an access. `case` is 0 for a reason that needs none."""
+    """Reader, reason and case of an access. `case` is 0 for a reason that needs none.
+
+    `invitation`, `inviter`: by which staff let the reader's login be made, 0 for none. `is_masked`: the login is so
+    new that it shows masked texts only.
+    """
 
     who: int
     reason: Reason
     case: int
+    invitation: int = 0
+    inviter: int = 0
+    is_masked: bool = False
 
 
 class OpenCases(Protocol):
@@ -124,18 +131,21 @@ class Entry:
     fields: tuple[str, ...]
     reason: str
     case: int
+    invitation: int = 0
+    inviter: int = 0
 
 
-def entry_digest(
-    previous: bytes, number: int, at_ns: int, who: int, person: int, case: int, fields: Sequence[str], reason: str
-) -> bytes:
-    """Return the digest of an entry: BLAKE3 over the entry before it and everything in this one.
+def entry_digest(entry: Entry) -> bytes:
+    """Return the digest of an entry: BLAKE3 over the entry before it and everything in this one but its digest.
 
     32 bytes `sycee.access.v1` zero-padded ‖ previous digest ‖ number i64 ‖ at_ns i64 ‖ who ‖ person (16 bytes each,
-    little-endian) ‖ case i64 ‖ canonical JSON of [fields, reason].
+    little-endian) ‖ case i64 ‖ canonical JSON of [fields, reason], or for a login that staff invited of [fields,
+    reason, invitation, inviter], the last two as id texts.
     """
-    head = _HEAD.pack(_TITLE, previous, number, at_ns, who.to_bytes(16, "little"), person.to_bytes(16, "little"), case)
-    return blake3(head + canonical([list(fields), reason])).digest()
+    who, person = (each.to_bytes(16, "little") for each in (entry.who, entry.person))
+    head = _HEAD.pack(_TITLE, entry.previous, entry.number, entry.at_ns, who, person, entry.case)
+    login = [ids.format(entry.invitation), ids.format(entry.inviter)] if entry.invitation else []
+    return blake3(head + canonical([list(entry.fields), entry.reason, *login])).digest()
 
 
 class AccessLog:
@@ -162,13 +172,12 @@ class AccessLog:
             made = []
             for person in persons:
                 number += 1
-                digest = entry_digest(
-                    previous, number, now, access.who, person, access.case, names, access.reason.value
-                )
-                made.append(
-                    Entry(number, previous, digest, now, access.who, person, names, access.reason.value, access.case)
-                )
-                previous = digest
+                entry = Entry(
+                    number, previous, b"", now, access.who, person, names, access.reason.value, access.case,
+                    access.invitation, access.inviter,
+                )  # fmt: skip
+                made.append(replace(entry, digest=entry_digest(entry)))
+                previous = made[-1].digest
             connection.execute(ACCESSES.insert(), [_row(entry) for entry in made])
             return made
 
@@ -260,10 +269,7 @@ class AccessLog:
                 raise _tampered(number, f"is missing: entry {entry.number:,} follows entry {number - 1:,}")
             if entry.previous != previous:
                 raise _tampered(number, f"does not continue entry {number - 1:,}")
-            expected = entry_digest(
-                previous, number, entry.at_ns, entry.who, entry.person, entry.case, entry.fields, entry.reason
-            )
-            if entry.digest != expected:
+            if entry.digest != entry_digest(entry):
                 raise _tampered(number, "was changed: its digest differs from its content")
             if signed.get(number, entry.digest) != entry.digest:
                 raise _tampered(number, "is not the one that a signed pack names")
@@ -303,12 +309,17 @@ def _row(entry: Entry) -> dict[str, object]:
         "fields": ",".join(entry.fields),
         "reason": entry.reason,
         "case": entry.case,
+        "invitation": entry.invitation or None,
+        "inviter": entry.inviter or None,
     }
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
     fields = tuple(each for each in row.fields.split(",") if each)
-    return Entry(row.number, row.previous, row.digest, row.at_ns, row.who, row.person, fields, row.reason, row.case)
+    return Entry(
+        row.number, row.previous, row.digest, row.at_ns, row.who, row.person, fields, row.reason, row.case,
+        row.invitation or 0, row.inviter or 0,
+    )  # fmt: skip
 
 
 def _tampered(number: int, what: str) -> IntegrityError:

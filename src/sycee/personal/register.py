@@ -289,7 +289,7 @@ class Register:
     # --- reading: each returns only after its entry in the access log ---
 
     def read(self, person: int, fields: Sequence[str], *, access: Access) -> dict[str, str]:
-        """Return fields of a person; a field that the person does not have is missing.
+        """Return fields of a person, masked for a masked access; a field that the person does not have is missing.
 
         Raises UsageError as `AccessLog.check`, and for an unknown field; UnavailableError if the person was shredded.
         """
@@ -300,7 +300,8 @@ class Register:
         key = self.keys.key_of(person)
         with reading(self._engine) as connection:
             _, found = self._newest(connection, person, key)
-        return {name: found[name] for name in fields if name in found}
+        shown = sealing.mask if access.is_masked else str
+        return {name: shown(found[name]) for name in fields if name in found}
 
     def find(self, kind: SearchKind, text: str, *, access: Access) -> list[int]:
         """Return the persons with this phone, paper ("passport:E1234"), or birth and name ("1990-12-31 Wang Li").

@@ -39,7 +39,8 @@ SEARCH: Final = Table(
     Column("person", Id128, primary_key=True),
     sqlite_with_rowid=False,
 )
-# A hash chain in one sequence of numbers without gaps. `fields`: names of fields, never their content.
+# A hash chain in one sequence of numbers without gaps. `fields`: names of fields, never their content. `invitation`,
+# `inviter`: by which staff let the reader's login be made.
 ACCESSES: Final = Table(
     "personal_accesses",
     METADATA,
@@ -49,6 +50,8 @@ ACCESSES: Final = Table(
     *required(Id128, "who", "person"),
     *required(Text, "fields", "reason"),
     *required(NUMBER, "case"),
+    Column("invitation", Id128),
+    Column("inviter", Id128),
 )
 Index("personal_accesses_person", ACCESSES.c.person, ACCESSES.c.number)
 # Orders that keep entries of one case out of the log which the person reads, until the order ends.

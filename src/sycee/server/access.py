@@ -11,11 +11,27 @@ from sycee.identity.duties import Duty
 from sycee.identity.institutions import Institution
 from sycee.identity.people import DutyMissing, HeldDuty
 from sycee.identity.tables import MERCHANT
+from sycee.personal.access import Access, Reason
+from sycee.personal.sealing import mask
 from sycee.server.auth.caller import Caller
+from sycee.server.auth.refusals import SessionNeeded
 from sycee.server.problems import Problem, not_found
 from sycee.wallets.directory import Wallet
 
 READ_EVERYTHING = "audit"  # the action whose duties may read balances of everybody
+
+
+def own_access(caller: Caller) -> Access:
+    """Return the access of persons to their own data in a session."""
+    if caller.session is None:
+        raise SessionNeeded
+    origin = caller.session.login.origin
+    return Access(caller.person, Reason.OWN_REQUEST, 0, origin.invitation, origin.inviter, is_masked=caller.is_masked)
+
+
+def shown_text(caller: Caller, text: str) -> str:
+    """Return a text of a person as the caller's session may show it: masked for a new login that staff invited."""
+    return mask(text) if caller.is_masked else text
 
 
 def duties_of(bank: Bank, caller: Caller) -> list[HeldDuty]:

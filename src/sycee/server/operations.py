@@ -17,7 +17,7 @@ from sycee.identity import duties
 from sycee.identity.duties import Duty
 from sycee.identity.people import People
 from sycee.server import problems
-from sycee.server.auth.dependencies import KnownCaller
+from sycee.server.auth.dependencies import KnownCaller, session_of
 from sycee.server.runtime import Runtime, runtime_of
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -25,6 +25,7 @@ TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 
 PUBLIC: Final = "public"  # everybody, without a login
 SIGNED_IN: Final = "signed-in"  # everybody with a token or a session
+SESSION: Final = "session"  # every person in a session; no program
 OWN: Final = "own"  # the owner of the wallet or merchant concerned, and the staff of its operator
 ENVELOPE: Final = "envelope"  # everybody: the signature of the record is the authority
 ACCESS: Final = "x-sycee-access"
@@ -46,11 +47,14 @@ def operation(
 ) -> Callable[[Handler], Handler]:
     """Register a handler as an operation of the API.
 
-    `access`: PUBLIC, SIGNED_IN, OWN, ENVELOPE, or the name of an action in `sycee.identity.duties`. `errors`: names of
-    problems besides those that follow from access and method. `route`: further arguments of `add_api_route`.
+    `access`: PUBLIC, SIGNED_IN, SESSION, OWN, ENVELOPE, or the name of an action in `sycee.identity.duties`.
+    `errors`: names of problems besides those that follow from access and method. `route`: further arguments of
+    `add_api_route`.
     """
-    gates = []
-    if access not in (PUBLIC, SIGNED_IN, OWN, ENVELOPE):
+    gates: list[Any] = []
+    if access == SESSION:
+        gates.append(Depends(session_of))
+    elif access not in (PUBLIC, SIGNED_IN, OWN, ENVELOPE):
         duties.rule(access)
         gates.append(Depends(_gate(access)))
     names = {*_ALWAYS, *errors}

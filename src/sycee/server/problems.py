@@ -19,7 +19,15 @@ from sycee.core.errors import IntegrityError, Refused, SyceeError, UnavailableEr
 from sycee.core.result_codes import Result
 from sycee.database.requests import RequestConflict
 from sycee.identity.people import DutyMissing
-from sycee.server.auth.refusals import CHALLENGE, ForeignOrigin, NotAuthenticated, ScopeMissing, TooManyRequests
+from sycee.server.auth.refusals import (
+    CHALLENGE,
+    ForeignOrigin,
+    LoginTooOld,
+    NotAuthenticated,
+    ScopeMissing,
+    SessionNeeded,
+    TooManyRequests,
+)
 from sycee.vouchers.refusals import VoucherRefused
 from sycee.wallets.opening import PersonRefused
 
@@ -206,7 +214,7 @@ def from_error(error: SyceeError) -> Problem:
             return Problem("not-authenticated", error.message, hint=error.hint, headers=error.headers)
         case TooManyRequests():
             return Problem("too-many-requests", error.message, hint=error.hint, headers=error.headers)
-        case ForeignOrigin() | ScopeMissing():
+        case ForeignOrigin() | ScopeMissing() | SessionNeeded() | LoginTooOld():
             return Problem("not-permitted", error.message, hint=error.hint, headers=error.headers)
         case RequestConflict():
             return Problem("conflict", error.message, hint=error.hint)

@@ -7,10 +7,11 @@ from typing import Final
 
 from sycee.database.migrations import Schema
 from sycee.server import backup_tables
+from sycee.server.auth import recoveries
 from sycee.server.auth import tables as auth_tables
 from sycee.server.events import tables as event_tables
 from sycee.server.metadata import METADATA
 
 # Each module with tables is named here: importing it adds its tables to METADATA.
 MODULES: Final = (auth_tables, backup_tables, event_tables)
-SCHEMA: Final = Schema("server", METADATA, Path(__file__).parent / "migrations")
+SCHEMA: Final = Schema("server", METADATA, Path(__file__).parent / "migrations", recoveries.ACTIONS)

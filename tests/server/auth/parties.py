@@ -12,6 +12,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from joserfc.jwk import ECKey, OKPKey
 from tests.identity.world import ANN, NORTH, World, small_world, world
+from tests.server.auth.phones import told
 
 from sycee.core import ids
 from sycee.core.clock import SimulatedClock
@@ -133,6 +134,6 @@ def office(folder: Path, where: str = "", *, nonce: bool = False) -> Iterator[Of
     with world(folder, where) if where else small_world(folder) as bank:
         upgrade(bank.engine, SCHEMA)
         clock = SimulatedClock(START_S * 10**9)
-        clients = Clients(bank.stores, bank.people, clock)
+        clients = Clients(bank.stores, bank.people, told(bank, clock), clock)
         proofs = Proofs(clock, nonce_required=nonce)
         yield Office(bank, clock, clients, proofs, Tokens(clients, proofs, ISSUER, clock))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +11,23 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
+import sqlalchemy
 from tests.bank import world
 from tests.server.auth.authenticator import Authenticator
 from tests.server.auth.parties import Machine, new_key, public_of
 from tests.server.world import served
 
 from sycee.bank.bank import Bank
+from sycee.bank.phone_messages import Delivery, OutboxFolder
 from sycee.core import ids
 from sycee.core.clock import RealClock, SimulatedClock
 from sycee.database.tables import REQUESTS
 from sycee.database.transactions import reading, write
 from sycee.server import problems
 from sycee.server.auth.caller import Caller
-from sycee.server.auth.clients import Clients
-from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.logins import Visitor
 from sycee.server.auth.refusals import ScopeMissing
+from sycee.server.auth.registers import Registers
 from sycee.server.auth.service import Authentication
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.tables import SCHEMA
@@ -47,7 +50,7 @@ class Served:
     def machine(self, person: int = 0, **others: Any) -> Machine:
         """A program of the officer, or of another person. It is registered before the server starts."""
         key = new_key("ES256")
-        made = Clients(self.bank.stores, self.bank.people, RealClock()).register(
+        made = Registers(self.bank).clients.register(
             person or self.officer, public_of(key), by=self.officer, name="reports", **others
         )
         clock = SimulatedClock(RealClock().now_ns())
@@ -59,14 +62,34 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """A served bank with a program, a reader and a program without requests."""
     folder: Path = tmp_path_factory.mktemp("http")
     world.founded("").copy(folder)
-    with Bank.open(folder / "bank", options={"http_failures_per_minute": str(FAILURES)}, schemas=(SCHEMA,)) as bank:
+    options = {"http_failures_per_minute": str(FAILURES), "message_folder": str(folder / "outbox")}
+    with Bank.open(folder / "bank", options=options, schemas=(SCHEMA,)) as bank:
         place = Served(bank, "", *(bank.people.person_of_key(key.public) for key in (world.ANN, world.DESK)))
-        write(bank.stores.engine, lambda connection: bank.people.add(connection, person=CUSTOMER))
+        with_phone(bank, CUSTOMER)
         machines = place.machine(), place.machine(scopes=["read"]), place.machine()
         place.machines = (*machines, place.machine(place.desk, operator=1), place.machine(place.desk, operator=1))
         with served(bank) as address:
             place.address = address
             yield place, *machines
+
+
+def with_phone(bank: Bank, person: int) -> None:
+    """Store a person with a phone, to which the second half of a code is sent."""
+    prepared = bank.personal.prepare_one(person, {"name": "Dora", "phone": f"+86139{person:08}"})
+
+    def work(connection: sqlalchemy.Connection) -> None:
+        bank.people.add(connection, person=person)
+        bank.personal.store_many(connection, prepared)
+
+    write(bank.stores.engine, work)
+
+
+def secret_for(place: Served) -> str:
+    """The newest secret that was delivered: the second half of a code."""
+    folder = place.bank.config.path("message_folder")
+    Delivery(place.bank, OutboxFolder(folder)).notices()
+    messages = [json.loads(each.read_text()) for each in sorted(folder.glob("*.json"))]
+    return str([each["secret"] for each in messages if "secret" in each][-1])
 
 
 def client(place: Served, sender: str) -> httpx.Client:
@@ -183,7 +206,12 @@ def test_a_reader_changes_nothing(prepared: Prepared) -> None:
     def called(machine: Machine, method: str) -> Caller:
         machine.clock.set(RealClock().now_ns())
         token = made.tokens.issue(machine.form(), machine.proof())["access_token"]
-        request: dict[str, Any] = {"cookies": {}, "headers": {}, "address": "127.0.0.6", "run": asyncio.to_thread}
+        request: dict[str, Any] = {
+            "cookies": {},
+            "headers": {},
+            "visitor": Visitor("127.0.0.6"),
+            "run": asyncio.to_thread,
+        }
         request |= {"method": method, "path": "/v1/wallets", "authorization": [f"DPoP {token}"]}
         shown = machine.proof(method=method, url=f"{ORIGIN}/v1/wallets", token=token)
         return asyncio.run(made.caller(**request, proofs=[shown]))
@@ -227,9 +255,16 @@ def attack(place: Served, victim: Machine, sender: str) -> list[httpx.Response]:
 
 
 @pytest.fixture
-def code(prepared: Prepared) -> str:
-    bank, officer = prepared[0].bank, prepared[0].officer
-    return Invitations(bank.stores, bank.people, bank.directory, RealClock()).issue(officer, by=officer)[1]
+def person(prepared: Prepared) -> int:
+    """A new person: who had a login is not invited again."""
+    bank, made = prepared[0].bank, ids.new(RealClock().now_ns() // 10**6)
+    write(bank.stores.engine, lambda connection: bank.people.add(connection, person=made))
+    return made
+
+
+@pytest.fixture
+def code(prepared: Prepared, person: int) -> str:
+    return Registers(prepared[0].bank).invitations.issue_to_holder(person).code
 
 
 def registered(http: httpx.Client, code: str) -> Authenticator:
@@ -241,13 +276,13 @@ def registered(http: httpx.Client, code: str) -> Authenticator:
     return device
 
 
-def test_a_person_sets_up_a_passkey_logs_in_and_out(prepared: Prepared, code: str) -> None:
+def test_a_person_sets_up_a_passkey_logs_in_and_out(prepared: Prepared, person: int, code: str) -> None:
     place = prepared[0]
     with client(place, "127.0.0.9") as http:
         http.headers["Origin"] = ORIGIN
         device = registered(http, code)
         assert http.get("/auth/session").json() == {
-            "kind": "person", "person": ids.format(place.officer), "client": None, "operator": None,
+            "kind": "person", "person": ids.format(person), "client": None, "operator": None,
             "scopes": ["read", "write"],
         }  # fmt: skip
         cookie = http.cookies["sycee"]
@@ -260,7 +295,10 @@ def test_a_person_sets_up_a_passkey_logs_in_and_out(prepared: Prepared, code: st
         options = http.post("/auth/passkeys/login/options").json()["publicKey"]
         answer = http.post("/auth/passkeys/login", json={"credential": device.get(options)})
         assert answer.status_code == 204
-        assert answer.headers["set-cookie"].endswith("HttpOnly; Max-Age=43200; Path=/; SameSite=strict")
+        session, recognised = answer.headers.get_list("set-cookie")
+        assert session.endswith("HttpOnly; Max-Age=43200; Path=/; SameSite=strict")
+        assert recognised.startswith("sycee-device=")
+        assert recognised.endswith("HttpOnly; Max-Age=34560000; Path=/; SameSite=strict")
         is_refused(http.post("/auth/passkeys/login", json={"credential": device.get(options)}))  # reused challenge
 
 
@@ -348,12 +386,17 @@ def test_invitations_over_http(prepared: Prepared) -> None:
         body = {"id": ids.format(ids.new(RealClock().now_ns() // 10**6)), "person": customer}
         made = officer.send("POST", "/v1/invitations", body)
         assert made.status_code == 201
-        code = made.json()["code"]
+        half, secret = made.json()["first_half"], secret_for(place)
+        code = f"{half}-{secret}"
         again = officer.send("POST", "/v1/invitations", body)
-        assert (again.status_code, "code" in again.json()) == (200, False)
+        assert (again.status_code, "first_half" in again.json()) == (200, False)
         with reading(place.bank.stores.engine) as connection:
-            assert code not in str(list(connection.execute(REQUESTS.select())))
+            rows = str(list(connection.execute(REQUESTS.select())))
+            assert half not in rows
+            assert secret not in rows
         http.headers["Origin"] = ORIGIN
+        for part in (half, secret):
+            is_refused(http.post("/auth/passkeys/registration/options", json={"invitation": part}))
         assert http.post("/auth/passkeys/registration/options", json={"invitation": code}).status_code == 200
         # Nobody's customer, another operator's, staff, and nobody at all are one answer to a desk.
         people = [customer, ids.format(place.officer), ids.format(77)]
@@ -367,14 +410,14 @@ def test_invitations_over_http(prepared: Prepared) -> None:
         is_refused(http.post("/auth/passkeys/registration/options", json={"invitation": code}))
 
 
-def test_logins_are_ended_over_http(prepared: Prepared, code: str) -> None:
+def test_logins_are_ended_over_http(prepared: Prepared, person: int, code: str) -> None:
     place = prepared[0]
     writer, _, _, desk, _ = place.machines
     with client(place, "127.0.0.14") as http, client(place, "127.0.0.15") as browser:
         browser.headers["Origin"] = ORIGIN
         registered(browser, code)
         assert browser.get("/auth/session").status_code == 200
-        path = f"/v1/persons/{ids.format(place.officer)}/logins/end"
+        path = f"/v1/persons/{ids.format(person)}/logins/end"
         is_refused(Program(http, desk).post(path), 404)
         is_refused(Program(http, desk).post(f"/v1/persons/{ids.format(CUSTOMER)}/logins/end"), 404)
         assert browser.get("/auth/session").status_code == 200

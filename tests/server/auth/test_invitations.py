@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
-from tests.identity.world import ANN, CARL, CLEO, NORTH, SOUTH, START_NS, World, small_world
+from tests.identity.world import ANN, BOB, CARL, CLEO, NORTH, SOUTH, START_NS, World, small_world
+from tests.server.auth.phones import Phones, told
 
 from sycee.core.clock import SimulatedClock
 from sycee.core.errors import UsageError
 from sycee.database.migrations import upgrade
 from sycee.database.transactions import reading, write
-from sycee.server.auth.invitations import HOUR_NS, Invitations
+from sycee.server.auth.invitations import HOUR_NS, Invitation, Invitations
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.tables import INVITATIONS
 from sycee.server.tables import SCHEMA
@@ -29,9 +31,15 @@ class Place:
     bank: World
     clock: SimulatedClock
     invitations: Invitations
+    phones: Phones
+
+    def issue(self, person: int, *, by: int, **options: Any) -> tuple[Invitation, str]:
+        """An invitation, and its code as its person puts it together."""
+        made = self.invitations.issue(person, by=by, **options)
+        return made.invitation, self.phones.code(made)
 
     def use(self, code: str) -> int:
-        return write(self.bank.engine, lambda connection: self.invitations.use(connection, code)).person
+        return write(self.bank.engine, lambda connection: self.invitations.use(connection, code))[0].person
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +60,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
         write(bank.engine, people)
         clock = SimulatedClock(START_NS)
-        yield Place(bank, clock, Invitations(bank.stores, bank.people, Directory(bank.stores), clock))
+        phones, directory = Phones(), Directory(bank.stores)
+        made = Invitations(
+            bank.stores, bank.people, directory, told(bank, clock, phones), clock, masked_ns=24 * HOUR_NS
+        )
+        yield Place(bank, clock, made, phones)
 
 
 @pytest.mark.parametrize(
-    ("person", "by"), [(DORA, NORTH), (DORA, CARL), (DORA, ANN), (EMIL, ANN), (CARL, ANN), (ANN, ANN)]
+    ("person", "by"), [(DORA, NORTH), (DORA, CARL), (DORA, ANN), (EMIL, ANN), (CARL, ANN), (BOB, ANN)]
 )
 def test_who_may_invite_whom(place: Place, person: int, by: int) -> None:
-    made, code = place.invitations.issue(person, by=by)
+    made, code = place.issue(person, by=by)
     assert (made.person, made.made_by, made.state) == (person, by, "open")
     assert place.invitations.open(code) == made
     assert place.use(f" {code.lower().replace('-', ' ')} ") == person
@@ -79,21 +91,22 @@ def test_who_may_invite_whom(place: Place, person: int, by: int) -> None:
         (CARL, NORTH, "may not request login.invite-staff"),
         (ANN, CARL, "may not request login.invite-staff"),
         (999, ANN, "there is no person"),
+        (ANN, ANN, "nobody invites themselves"),
     ],
 )
 def test_who_may_not_invite_whom(place: Place, person: int, by: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        place.invitations.issue(person, by=by)
+        place.issue(person, by=by)
 
 
 @pytest.mark.parametrize("hours", [0, -1, 337])
 def test_an_invitation_lasts_hours(place: Place, hours: int) -> None:
     with pytest.raises(UsageError, match="1 to 336 hours"):
-        place.invitations.issue(DORA, by=ANN, hours=hours)
+        place.issue(DORA, by=ANN, hours=hours)
 
 
 def test_an_expired_code_opens_nothing(place: Place) -> None:
-    made, code = place.invitations.issue(DORA, by=ANN, hours=2)
+    made, code = place.issue(DORA, by=ANN, hours=2)
     place.clock.advance(2 * HOUR_NS - 1)
     assert place.invitations.open(code).id == made.id
     place.clock.advance(1)
@@ -104,7 +117,7 @@ def test_an_expired_code_opens_nothing(place: Place) -> None:
 
 
 def test_a_revoked_code_opens_nothing(place: Place) -> None:
-    made, code = place.invitations.issue(DORA, by=ANN)
+    made, code = place.issue(DORA, by=ANN)
     with pytest.raises(UsageError, match=r"may not request login\.end"):
         place.invitations.revoke(made.id, by=SOUTH)
     place.invitations.revoke(made.id, by=NORTH)
@@ -121,7 +134,7 @@ def test_an_unknown_code_opens_nothing(place: Place, code: str) -> None:
 
 
 def test_the_logins_of_a_person_end_together(place: Place) -> None:
-    _, code = place.invitations.issue(DORA, by=ANN)
+    _, code = place.issue(DORA, by=ANN)
     with pytest.raises(UsageError, match=r"may not request login\.end"):
         place.invitations.end_logins(DORA, by=SOUTH)
     place.invitations.end_logins(DORA, by=DORA)
@@ -130,14 +143,14 @@ def test_the_logins_of_a_person_end_together(place: Place) -> None:
 
 
 def test_a_shredded_person_cannot_log_in(place: Place) -> None:
-    _, code = place.invitations.issue(EMIL, by=ANN)
+    _, code = place.issue(EMIL, by=ANN)
     write(place.bank.engine, lambda connection: place.bank.people.shred(connection, EMIL))
     with pytest.raises(NotAuthenticated):
         place.use(code)
 
 
 def test_no_code_is_stored(place: Place) -> None:
-    _, code = place.invitations.issue(DORA, by=ANN)
+    _, code = place.issue(DORA, by=ANN)
     with reading(place.bank.engine) as connection:
         rows = str(list(connection.execute(sqlalchemy.select(INVITATIONS))))
     assert code not in rows

@@ -13,19 +13,23 @@ import httpx
 import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
-from tests.identity.world import ANN, BOB, CARL, World, small_world
+from tests.identity.world import ANN, World, small_world
 from tests.server.auth import provider as providers
+from tests.server.auth.phones import Phones, places, told
 from tests.server.auth.provider import CLIENT, SECRET, Provider, query_of
 
+from sycee.core import ids
 from sycee.core.clock import RealClock, SimulatedClock
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.database.migrations import upgrade
+from sycee.database.transactions import write
+from sycee.life.notices import LOGIN_CREATED
 from sycee.server.auth import oidc, settings
 from sycee.server.auth.invitations import Invitations
 from sycee.server.auth.oidc import METADATA_NS, OpenId
 from sycee.server.auth.one_time import LIFE_NS
 from sycee.server.auth.refusals import NotAuthenticated
-from sycee.server.auth.sessions import OIDC, Sessions
+from sycee.server.auth.sessions import Sessions
 from sycee.server.auth.settings import AuthSettings
 from sycee.server.tables import SCHEMA
 from sycee.wallets import tables as wallets
@@ -40,9 +44,14 @@ class Place:
     invitations: Invitations
     sessions: Sessions
     openid: OpenId
+    phones: Phones
+    newest: int = 0  # the person of the newest invitation
 
-    def invited(self, person: int = CARL) -> str:
-        return self.invitations.issue(person, by=ANN)[1]
+    def invited(self) -> str:
+        """The code of a new person: a person who had a login is not invited again."""
+        made = self.newest = ids.new(self.clock.now_ns() // 10**6)
+        write(self.bank.engine, lambda connection: self.bank.people.add(connection, person=made))
+        return self.phones.code(self.invitations.issue(made, by=ANN))
 
     def begun(self, code: str = "") -> tuple[dict[str, str], str]:
         """Return the query of the provider's redirect, and the browser's cookie."""
@@ -54,8 +63,8 @@ class Place:
 
     def finished(self, query: dict[str, str], browser: str, name: str = "bank") -> int:
         issuer, subject, code = asyncio.run(self.openid.finish(name, query, browser))
-        token = self.openid.login(issuer, subject, code, lambda found, who: self.sessions.begin(found, who, OIDC))
-        return self.sessions.person_of(token)
+        token = self.openid.login(issuer, subject, code, self.sessions.begin)
+        return self.sessions.find(token).login.person
 
     def login(self, code: str = "") -> int:
         return self.finished(*self.begun(code))
@@ -70,10 +79,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         clock = SimulatedClock(RealClock().now_ns())  # the provider has the machine's clock
         known = (settings.Provider("bank", provider.issuer, CLIENT, SECRET),)
         chosen = AuthSettings(public_url="https://bank.example", providers=known)
-        invitations = Invitations(bank.stores, bank.people, Directory(bank.stores), clock)
-        sessions = Sessions(bank.stores, bank.people, chosen, clock)
-        openid = OpenId(bank.stores, bank.people, invitations, chosen, clock)
-        yield Place(bank, provider, clock, invitations, sessions, openid)
+        phones, directory = Phones(), Directory(bank.stores)
+        notices = told(bank, clock, phones)
+        invitations = Invitations(bank.stores, bank.people, directory, notices, clock, masked_ns=0)
+        sessions = Sessions(bank.stores, bank.people, places(bank, bank.people, clock), chosen, clock)
+        openid = OpenId(bank.stores, bank.people, invitations, notices, chosen, clock)
+        yield Place(bank, provider, clock, invitations, sessions, openid, phones)
 
 
 @pytest.fixture
@@ -95,10 +106,10 @@ def refused(work: Callable[[], object]) -> None:
 def test_an_invitation_links_a_subject(place: Place) -> None:
     place.provider.subject = "carl"
     refused(place.login)
-    assert place.login(place.invited()) == CARL
-    assert place.login() == CARL
-    assert place.login(place.invited()) == CARL  # again, by another invitation
-    refused(lambda: place.login(place.invited(BOB)))  # the subject is Carl's
+    assert place.login(place.invited()) == place.newest
+    assert place.login() == place.newest
+    assert place.phones.arrived[-1] == (place.newest, LOGIN_CREATED, "")
+    refused(lambda: place.login(place.invited()))  # the subject is another person's
 
 
 def test_discovery_is_read_once_an_hour(place: Place) -> None:
@@ -110,9 +121,9 @@ def test_discovery_is_read_once_an_hour(place: Place) -> None:
 
 
 def test_an_invitation_is_used_once(place: Place) -> None:
-    code = place.invited(BOB)
+    code = place.invited()
     place.provider.subject = "bob"
-    assert place.login(code) == BOB
+    assert place.login(code) == place.newest
     place.provider.subject = "another"
     refused(lambda: place.login(code))
     refused(place.login)
@@ -125,7 +136,7 @@ def test_a_state_belongs_to_one_browser_and_is_used_once(place: Place) -> None:
     refused(lambda: place.finished(query, "another browser"))
     refused(lambda: place.finished(query, browser))  # used up by the attempt
     query, browser = place.begun()
-    assert place.finished(query, browser) == CARL
+    assert place.finished(query, browser) == place.newest
     refused(lambda: place.finished(query, browser))
 
 
@@ -197,12 +208,12 @@ def test_a_forged_id_token_is_refused(place: Place, kind: str) -> None:
 
 def test_new_keys_of_a_provider_are_read(place: Place) -> None:
     place.provider.subject = "rotated"
-    assert place.login(place.invited()) == CARL
+    assert place.login(place.invited()) == place.newest
     place.clock.advance(61 * 10**9)
     place.provider.key = ECKey.generate_key("P-256", parameters={"kid": "two"})
     place.provider.claims["exp"] = int(time.time()) + 600
     before = place.provider.requests.count("jwks")
-    assert place.login() == CARL
+    assert place.login() == place.newest
     place.provider.key = ECKey.generate_key("P-256", parameters={"kid": "three"})
     refused(place.login)  # at most one request of keys a minute
     assert place.provider.requests.count("jwks") == before + 1
@@ -229,7 +240,9 @@ def test_a_wrong_document_of_a_provider_is_refused(place: Place, metadata: dict[
 def test_a_provider_that_does_not_answer(place: Place) -> None:
     known = (settings.Provider("gone", "http://127.0.0.1:9", CLIENT),)
     chosen = AuthSettings(public_url="https://bank.example", providers=known)
-    gone = OpenId(place.bank.stores, place.bank.people, place.invitations, chosen, place.clock)
+    gone = OpenId(
+        place.bank.stores, place.bank.people, place.invitations, told(place.bank, place.clock), chosen, place.clock
+    )
     with pytest.raises(UnavailableError, match="the OpenID provider gone does not answer"):
         asyncio.run(gone.begin("gone"))
     begun = time.monotonic()

@@ -14,11 +14,10 @@ from tests.server.auth.parties import new_key, public_of
 from sycee.bank.backup import write_backup
 from sycee.bank.bank import Bank
 from sycee.bank.restoring import restore_bank
-from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
 from sycee.core.secret_files import SecretKey
 from sycee.database.migrations import upgrade
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 from sycee.server.tables import SCHEMA
 
 KEY = SecretKey(bytes(range(32)))
@@ -37,16 +36,14 @@ def test_a_backup_contains_the_tables_of_the_server(tmp_path: Path) -> None:
     world.founded("").copy(tmp_path)
     with Bank.open(tmp_path / "bank", schemas=(SCHEMA,)) as bank:
         officer = bank.people.person_of_key(world.ANN.public)
-        made = Clients(bank.stores, bank.people, RealClock()).register(
-            officer, public_of(new_key("ES256")), by=officer, name="reports"
-        )
+        made = Registers(bank).clients.register(officer, public_of(new_key("ES256")), by=officer, name="reports")
         write_backup(bank, tmp_path / "one.backup", KEY)
     keys = {"master_key": tmp_path / "master.key", "key_backup": tmp_path / "people-backup"}
     with pytest.raises(UsageError, match="with other tables than this release"):
         restore_bank(tmp_path / "one.backup", tmp_path / "again", KEY, **keys)
     restore_bank(tmp_path / "one.backup", tmp_path / "again", KEY, **keys, schemas=(SCHEMA,))
     with Bank.open(tmp_path / "again", schemas=(SCHEMA,)) as bank:
-        assert Clients(bank.stores, bank.people, RealClock()).list() == [made]
+        assert Registers(bank).clients.list() == [made]
 
 
 def test_a_backup_never_leaves_tables_out(tmp_path: Path) -> None:
@@ -63,4 +60,4 @@ def test_a_backup_without_these_tables_is_restored(tmp_path: Path) -> None:
     keys = {"master_key": tmp_path / "master.key", "key_backup": tmp_path / "people-backup"}
     restore_bank(tmp_path / "one.backup", tmp_path / "again", KEY, **keys, schemas=(SCHEMA,))
     with Bank.open(tmp_path / "again", schemas=(SCHEMA,)) as bank:
-        assert Clients(bank.stores, bank.people, RealClock()).list() == []
+        assert Registers(bank).clients.list() == []

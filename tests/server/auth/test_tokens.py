@@ -27,6 +27,7 @@ from tests.server.auth.parties import (
     office,
     public_of,
 )
+from tests.server.auth.phones import told
 
 from sycee.core import ids
 from sycee.core.errors import UnavailableError
@@ -478,7 +479,7 @@ def test_a_restart_reads_the_register(shared: Office) -> None:
     machine = shared.machine()
     ended = shared.machine()
     shared.clients.revoke(ids.parse(ended.client), by=ANN)
-    again = Clients(shared.bank.stores, shared.bank.people, shared.clock)
+    again = Clients(shared.bank.stores, shared.bank.people, told(shared.bank, shared.clock), shared.clock)
     found = again.active(ids.parse(machine.client))
     assert found is not None
     assert found.public_key == public_of(machine.key)

@@ -20,7 +20,7 @@ from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.clock import RealClock, SimulatedClock
 from sycee.core.keys import ED25519, PublicKey
-from sycee.server.auth.clients import Clients
+from sycee.server.auth.registers import Registers
 
 WAIT_S = 20.0
 Decide = Callable[["Received"], int]
@@ -127,9 +127,7 @@ class Program:
 
     def __init__(self, bank: Bank, person: int, *, by: int, operator: int | None = None) -> None:
         key = new_key("ES256")
-        made = Clients(bank.stores, bank.people, RealClock()).register(
-            person, public_of(key), by=by, name="webhooks", operator=operator
-        )
+        made = Registers(bank).clients.register(person, public_of(key), by=by, name="webhooks", operator=operator)
         self._origin = bank.config.text("http_origin")
         clock = SimulatedClock(RealClock().now_ns())
         self.client = ids.format(made.id)

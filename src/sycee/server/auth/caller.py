@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from sycee.server.auth.logins import Session
+
 
 class CallerKind(StrEnum):
     """How a caller was authenticated."""
@@ -29,6 +31,7 @@ class Caller:
     - `operator`: number of the operator for which a client acts; None for persons, and for clients without one.
     - `scopes`: of SCOPES. They narrow what the duties of the person allow, and add nothing.
     - `address`: network address of the sender.
+    - `session`: of a person; `is_masked`: whether it shows personal data masked only.
     """
 
     kind: CallerKind
@@ -37,6 +40,8 @@ class Caller:
     client: int = 0
     operator: int | None = None
     scopes: frozenset[str] = frozenset()
+    session: Session | None = None
+    is_masked: bool = False
 
     @property
     def signed_in(self) -> bool:

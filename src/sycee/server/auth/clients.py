@@ -26,9 +26,11 @@ from sycee.identity import duties
 from sycee.identity.people import People
 from sycee.identity.remote_key import MessageSignatureNeeded, RemoteKey
 from sycee.identity.tables import ACTIVE
+from sycee.life.notices import PROGRAM_REGISTERED
 from sycee.server.auth import jwks
 from sycee.server.auth.caller import SCOPES
 from sycee.server.auth.tables import CLIENTS
+from sycee.server.auth.told import Told
 
 REGISTER: Final = "client.register"  # actions of sycee.identity.duties
 REVOKE: Final = "client.revoke"
@@ -59,8 +61,9 @@ class Client:
 class Clients:
     """Registered clients. Threads may share it."""
 
-    def __init__(self, stores: Stores, people: People, clock: Clock) -> None:
+    def __init__(self, stores: Stores, people: People, told: Told, clock: Clock) -> None:
         self._engine = stores.engine
+        self._told = told
         self._ledger_id = stores.ledger.ledger_id
         self._people = people
         self._clock = clock
@@ -113,9 +116,9 @@ class Clients:
         """Register a client of a person who has a duty for `operator` (None: a duty without an operator).
 
         `key`: of `by`, signs the registration; None if the caller has the private key of `by`. `id`: of the client.
-        `also` writes in the same transaction. Raises UsageError if `by` may not register clients, the person has no
-        such duty, the key was registered before, or name or scopes are wrong; MessageSignatureNeeded without a
-        signature.
+        `also` writes in the same transaction. The person is told. Raises UsageError if `by` may not register clients,
+        the person has no such duty, the key was registered before, or name or scopes are wrong; MessageSignatureNeeded
+        without a signature.
         """
         self._people.require(by, REGISTER, operator=operator)
         chosen = frozenset(scopes)
@@ -135,6 +138,7 @@ class Clients:
 
         if key is not None:
             _require_signature(registration(made, self._ledger_id, by), key)
+        notice = self._told.prepare(person, PROGRAM_REGISTERED, by=by)
 
         def work(connection: Connection) -> None:
             found = sqlalchemy.select(CLIENTS.c.id).where(CLIENTS.c.thumbprint == made.thumbprint)
@@ -156,6 +160,7 @@ class Clients:
                 "made_by": by,
             }
             connection.execute(CLIENTS.insert().values(row))
+            self._told.store(connection, notice)
             also(connection)
 
         with self._lock:

@@ -7,12 +7,14 @@ async def handler(caller: KnownCaller) -> ...:   # 401 without a login
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 
 from sycee.server.auth.caller import Caller
-from sycee.server.auth.refusals import NotAuthenticated
+from sycee.server.auth.logins import Session, Visitor
+from sycee.server.auth.refusals import NotAuthenticated, SessionNeeded
 from sycee.server.auth.service import Authentication
 from sycee.server.observing import KIND
 from sycee.server.payments import senders
@@ -29,6 +31,18 @@ def authentication_of(request: Request) -> Authentication:
 def address_of(request: Request) -> str:
     """Return the network address of the sender; behind a Unix socket, the one that the proxy states."""
     return senders.address_of(request.scope, forwarded=authentication_of(request).settings.behind_proxy)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return the browser of a request."""
+    device = authentication_of(request).sessions.device_in(request.cookies)
+    return Visitor(address_of(request), request.headers.get("user-agent", ""), device)
+
+
+def login_visitor(request: Request) -> Visitor:
+    """Return the browser of a login, which is recognised from now on."""
+    found = visitor_of(request)
+    return replace(found, device=found.device or authentication_of(request).sessions.new_device())
 
 
 def path_of(request: Request) -> str:
@@ -54,7 +68,7 @@ async def caller(request: Request) -> Caller:
         proofs=request.headers.getlist("dpop"),
         cookies=request.cookies,
         headers=request.headers,
-        address=address_of(request),
+        visitor=visitor_of(request),
         run=runtime_of(request).run,
     )
     request.scope[KIND] = found.kind.value
@@ -68,4 +82,12 @@ async def current_caller(found: Annotated[Caller, Depends(caller)]) -> Caller:
     return found
 
 
+async def session_of(found: Annotated[Caller, Depends(current_caller)]) -> Session:
+    """Return the session of a person in a browser. Raises SessionNeeded for a program."""
+    if found.session is None:
+        raise SessionNeeded
+    return found.session
+
+
 KnownCaller: TypeAlias = Annotated[Caller, Depends(current_caller)]
+KnownSession: TypeAlias = Annotated[Session, Depends(session_of)]

@@ -1,7 +1,11 @@
 """Invitations: a code with which a person creates a login, once.
 
-Staff give the code to the person outside of this system. Anybody with the code can log in as the person, so clerks and
-signers of operators invite their own customers and merchants only; officers alone invite persons with another duty.
+A code has two halves. Staff hand over the first one. The second one reaches the person's phone, or in a letter that two
+persons approved; neither the staff nor an answer nor a log has it. So nobody can log in as a person whom they invite.
+
+A person who has, or had, a login gets another one only in a session of that login, or by a recovery (`recoveries`).
+Clerks and signers of operators invite their own customers and merchants only; officers alone invite persons with
+another duty.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import base64
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -25,73 +29,175 @@ from sycee.database.transactions import reading, write
 from sycee.identity.duties import Duty
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
+from sycee.life.notices import LOGIN_CODE, LOGIN_INVITED, Addressed
+from sycee.server.auth import recoveries
+from sycee.server.auth.logins import Login, Origin, end_logins, had_login, login_origin
 from sycee.server.auth.refusals import NotAuthenticated
-from sycee.server.auth.tables import INVITATIONS, OIDC_LINKS, PASSKEYS, SESSIONS
+from sycee.server.auth.settings import MINUTE_NS
+from sycee.server.auth.tables import INVITATIONS
+from sycee.server.auth.told import Told
 from sycee.wallets.directory import Directory
 
 INVITE_STAFF: Final = "login.invite-staff"  # actions of sycee.identity.duties
 INVITE: Final = "login.invite"
 END: Final = "login.end"
 OPEN: Final = "open"
-HOUR_NS: Final = 3_600 * 10**9
+WAITING: Final = "waiting"
+HOUR_NS: Final = 60 * MINUTE_NS
 HOURS_MAX: Final = 24 * 14
-_CODE_BYTES: Final = 20  # 160 bits are 32 letters of base32
+OWN_CODE_NS: Final = 10 * MINUTE_NS  # of a code for another device of the person, who is at both devices
+HALF_BYTES: Final = 10  # 80 bits are 16 letters of base32; a code can be tried over the network only
 _GROUP: Final = 4
 _IGNORED: Final = re.compile(r"[\s-]")
+
+# Kinds of invitations, by who lets the person in.
+BY_STAFF: Final = "staff"
+BY_LOGIN: Final = "login"  # the person, in a session
+BY_KEY: Final = "key"  # the person, with the private key of a duty
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation, without its code. `state`: open, used, revoked or expired."""
+    """An invitation, without its code. `state`: waiting (for `from_ns`), open, used, revoked or expired.
+
+    `kind`: BY_STAFF, BY_LOGIN or BY_KEY. `origin`: of the login that it makes. `recovery`: that it follows, or 0.
+    """
 
     id: int
     person: int
     made_by: int
     made_ns: int
+    from_ns: int
     until_ns: int
     state: str
+    kind: str
+    login: int
+    recovery: int
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new invitation. `second`: the second half of the code, "" if it goes to the phone of the person."""
+
+    invitation: Invitation
+    first: str
+    second: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return both halves, as one text."""
+        return f"{self.first}-{self.second}"
 
 
 class Invitations:
     """Invitations of a bank's persons."""
 
-    def __init__(self, stores: Stores, people: People, directory: Directory, clock: Clock) -> None:
+    def __init__(
+        self, stores: Stores, people: People, directory: Directory, told: Told, clock: Clock, *, masked_ns: int
+    ) -> None:
+        """`masked_ns`: how long a login that staff invited shows personal data masked."""
         self._engine = stores.engine
         self._people = people
         self._directory = directory
+        self._told = told
         self._clock = clock
+        self._masked_ns = masked_ns
 
     def issue(
         self, person: int, *, by: int, hours: int = 24, operator: int | None = None, staff: bool = True,
-        also: Callable[[Connection, Invitation], None] = lambda connection, made: None,
-    ) -> tuple[Invitation, str]:  # fmt: skip
-        """Return a new invitation and its code, which is stored nowhere.
+        letter: bool = False, also: Callable[[Connection, Invitation], None] = lambda connection, made: None,
+    ) -> Issued:  # fmt: skip
+        """Return a new invitation and the first half of its code; the second half goes to the person's phone.
 
         `operator`: the only operator for which `by` acts, None for all of them. `staff`: whether the person may have
-        another duty than MERCHANT. `also` writes in the same transaction, and gets the invitation. Raises NotFound for
-        an unknown person, UsageError if `by` may not invite the person, and if `hours` is not 1 to HOURS_MAX.
+        another duty than MERCHANT. `letter`: return the second half too, for a letter that a recovery permits. `also`
+        writes in the same transaction, and gets the invitation. Raises NotFound for an unknown person, UsageError if
+        `by` may not invite the person, if the person had a login and there is no recovery, if no message reaches the
+        person, and if `hours` is not 1 to HOURS_MAX.
         """
         if not 1 <= hours <= HOURS_MAX:
             raise UsageError(f"an invitation lasts 1 to {HOURS_MAX} hours, not {hours}", hint="24 hours are usual")
         self._require(person, INVITE, by, operator=operator, staff=staff)
-        text = base64.b32encode(os.urandom(_CODE_BYTES)).decode()
+        if by == person:
+            raise UsageError("nobody invites themselves", hint="add a login in a session, or ask a colleague")
         now_ns = read_ns(self._clock)
-        made = Invitation(ids.new(now_ns // 10**6), person, by, now_ns, now_ns + hours * HOUR_NS, OPEN)
-        row = {
-            "id": made.id,
-            "person": person,
-            "code": code_digest(text),
-            "made_ns": now_ns,
-            "until_ns": made.until_ns,
-            "made_by": by,
-        }
+        with reading(self._engine) as connection:
+            recovery, is_first = recoveries.open_recovery(connection, person, now_ns), not had_login(connection, person)
+        if recovery is None and not is_first:
+            raise _has_login(person)
+        if letter and (recovery is None or not recovery.letter):
+            raise UsageError(
+                f"no letter to {ids.format(person)} is approved",
+                hint="request one with `sycee invite recover --letter`; two persons sign, and the reason is stored",
+            )
+        # A first login by letter needs no waiting: there is no login that its owner could lose by it.
+        from_ns = now_ns if recovery is None or is_first else max(now_ns, recovery.from_ns)
+        made = self._new(person, by, now_ns, from_ns, from_ns + hours * HOUR_NS, BY_STAFF)
+        made = made if recovery is None else replace(made, recovery=recovery.id)
+        first, second = _half(), _half()
+        message = None if letter else self._message(person, second, made.until_ns)
+        notice = self._told.prepare(person, LOGIN_INVITED, by=by)
+        if message is not None:
+            notice = replace(notice, message=message)  # the code is the message about the invitation
 
         def store(connection: Connection) -> None:
-            connection.execute(INVITATIONS.insert().values(row))
+            connection.execute(INVITATIONS.insert().values(_row(made, first + second)))
+            self._told.store(connection, notice)
             also(connection, made)
 
         write(self._engine, store)
-        return made, "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
+        return Issued(made, _shown(first), _shown(second) if letter else "")
+
+    def issue_to_owner(
+        self, login: Login, *, also: Callable[[Connection, Invitation], None] = lambda connection, made: None
+    ) -> Issued:
+        """Return a code, whole, for another device of the person in whose session of `login` it is shown."""
+        now_ns = read_ns(self._clock)
+        made = self._new(login.person, login.person, now_ns, now_ns, now_ns + OWN_CODE_NS, BY_LOGIN)
+        return self._issued_whole(replace(made, login=login.id), also)
+
+    def issue_to_holder(self, person: int, *, hours: int = 24) -> Issued:
+        """Return a code, whole, for a person who proved to have the private key of a duty.
+
+        Raises UsageError if the person had a login and there is no recovery.
+        """
+        now_ns = read_ns(self._clock)
+        if self._people.state_of(person) != ACTIVE:
+            raise NotFound(f"there is no person {ids.format(person)}", hint="name the id of a stored person")
+        with reading(self._engine) as connection:
+            if had_login(connection, person):
+                raise _has_login(person)
+        return self._issued_whole(self._new(person, person, now_ns, now_ns, now_ns + hours * HOUR_NS, BY_KEY))
+
+    def _issued_whole(
+        self, made: Invitation, also: Callable[[Connection, Invitation], None] = lambda connection, made: None
+    ) -> Issued:
+        first, second = _half(), _half()
+
+        def store(connection: Connection) -> None:
+            connection.execute(INVITATIONS.insert().values(_row(made, first + second)))
+            also(connection, made)
+
+        write(self._engine, store)
+        return Issued(made, _shown(first), _shown(second))
+
+    def _new(self, person: int, by: int, now_ns: int, from_ns: int, until_ns: int, kind: str) -> Invitation:
+        state = OPEN if from_ns <= now_ns else WAITING
+        return Invitation(ids.new(now_ns // 10**6), person, by, now_ns, from_ns, until_ns, state, kind, 0, 0)
+
+    def _message(self, person: int, second: str, until_ns: int) -> Addressed:
+        """Return the message with the second half of a code. Raises UsageError if it would reach nobody."""
+        messages = self._told.messages
+        hint = "request a letter with `sycee invite recover --letter`; two persons sign, and the reason is stored"
+        if not messages.are_delivered:
+            raise UsageError(
+                "no delivery of messages is set, and the second half of a code reaches nobody",
+                hint=f"set message_gateway or message_program, or {hint}",
+            )
+        made = messages.addressed(person, LOGIN_CODE, secret=_shown(second), until_ns=until_ns)
+        if made is None:
+            raise UsageError(f"there is no phone of the person {ids.format(person)} on record", hint=hint)
+        return made
 
     def list(self, *, after: int = 0, most: int | None = None) -> list[Invitation]:
         """Return up to `most` invitations with ids above `after`, oldest first."""
@@ -122,12 +228,12 @@ class Invitations:
         Raises NotFound if there is no such invitation, UsageError if `by` may not end it.
         """
         self._require(self.get(id).person, END, by, operator=operator)
-        chosen = (INVITATIONS.c.id == id) & INVITATIONS.c.used_ns.is_(None) & INVITATIONS.c.revoked_ns.is_(None)
-        ended = INVITATIONS.update().where(chosen).values(revoked_ns=read_ns(self._clock), revoked_by=by)
-        write(self._engine, lambda connection: connection.execute(ended))
+        ended = INVITATIONS.update().where(_unused(INVITATIONS.c.id == id))
+        values = {"revoked_ns": read_ns(self._clock), "revoked_by": by}
+        write(self._engine, lambda connection: connection.execute(ended.values(values)))
 
     def end_logins(self, person: int, *, by: int, operator: int | None = None) -> None:
-        """End a person's sessions, passkeys, links and open invitations: after a theft, for example.
+        """End a person's sessions, passkeys, links, recoveries and open invitations: after a theft, for example.
 
         `operator` as for `issue`. Raises UsageError if `by` may not end the logins of this person. Everybody may end
         their own.
@@ -137,30 +243,49 @@ class Invitations:
         write(self._engine, lambda connection: self.forget(connection, person, by=by))
 
     def forget(self, connection: Connection, person: int, *, by: int = 0) -> None:
-        """Remove all logins of a person in the caller's transaction."""
-        for table in (SESSIONS, PASSKEYS, OIDC_LINKS):
-            connection.execute(table.delete().where(table.c.person == person))
-        chosen = (INVITATIONS.c.person == person) & INVITATIONS.c.used_ns.is_(None) & INVITATIONS.c.revoked_ns.is_(None)
-        ended = INVITATIONS.update().where(chosen).values(revoked_ns=read_ns(self._clock), revoked_by=by)
-        connection.execute(ended)
+        """Remove all logins of a person, and each way to a new one, in the caller's transaction."""
+        now_ns = read_ns(self._clock)
+        end_logins(connection, person)
+        recoveries.forget(connection, person, now_ns)
+        ended = INVITATIONS.update().where(_unused(INVITATIONS.c.person == person))
+        connection.execute(ended.values(revoked_ns=now_ns, revoked_by=by))
 
     def open(self, code: str) -> Invitation:
         """Return the open invitation of a code. Raises NotAuthenticated for any other text."""
         with reading(self._engine) as connection:
             return self._open(connection, code)
 
-    def use(self, connection: Connection, code: str) -> Invitation:
-        """Use an open invitation in the caller's transaction. Raises NotAuthenticated for any other code."""
-        found = self._open(connection, code)
-        chosen = (INVITATIONS.c.id == found.id) & INVITATIONS.c.used_ns.is_(None)
-        connection.execute(INVITATIONS.update().where(chosen).values(used_ns=read_ns(self._clock)))
-        return found
+    def use(self, connection: Connection, code: str) -> tuple[Invitation, Origin]:
+        """Use an open invitation in the caller's transaction; return it with the origin of the login that it makes.
+
+        An invitation after a recovery ends the earlier logins. Raises NotAuthenticated for any other code.
+        """
+        found, now_ns = self._open(connection, code), read_ns(self._clock)
+        connection.execute(INVITATIONS.update().where(_unused(INVITATIONS.c.id == found.id)).values(used_ns=now_ns))
+        if found.recovery:
+            if not recoveries.use(connection, found.recovery, now_ns):
+                raise NotAuthenticated("")
+            end_logins(connection, found.person)
+        return found, self._origin(connection, found, now_ns)
+
+    def _origin(self, connection: Connection, found: Invitation, now_ns: int) -> Origin:
+        if found.kind == BY_LOGIN:
+            origin = login_origin(connection, found.person, found.login)
+            if origin is None:  # the login was removed since
+                raise NotAuthenticated("")
+            return origin
+        if found.kind == BY_KEY:
+            return Origin()
+        return Origin(found.id, found.made_by, now_ns + self._masked_ns)
 
     def _open(self, connection: Connection, code: str) -> Invitation:
         chosen = sqlalchemy.select(INVITATIONS).where(INVITATIONS.c.code == code_digest(code))
         row = connection.execute(chosen).one_or_none()
         found = None if row is None else _invitation(row, read_ns(self._clock))
         if found is None or found.state != OPEN or self._people.state_of(found.person) != ACTIVE:
+            raise NotAuthenticated("")
+        # The person may have made a login since: by another code, for example.
+        if found.kind != BY_LOGIN and not found.recovery and had_login(connection, found.person):
             raise NotAuthenticated("")
         return found
 
@@ -194,10 +319,47 @@ def code_digest(code: str) -> str:
     return sha256(_IGNORED.sub("", code).upper().encode()).hexdigest()
 
 
+def _half() -> str:
+    return base64.b32encode(os.urandom(HALF_BYTES)).decode()
+
+
+def _shown(half: str) -> str:
+    return "-".join(half[at : at + _GROUP] for at in range(0, len(half), _GROUP))
+
+
+def _unused(chosen: Any) -> Any:
+    return chosen & INVITATIONS.c.used_ns.is_(None) & INVITATIONS.c.revoked_ns.is_(None)
+
+
+def _has_login(person: int) -> UsageError:
+    return UsageError(
+        f"the person {ids.format(person)} has, or had, a login",
+        hint="the person adds another one in a session; who lost every login needs `sycee invite recover`",
+    )
+
+
+def _row(made: Invitation, code: str) -> dict[str, Any]:
+    return {
+        "id": made.id,
+        "person": made.person,
+        "code": code_digest(code),
+        "made_ns": made.made_ns,
+        "from_ns": made.from_ns,
+        "until_ns": made.until_ns,
+        "made_by": made.made_by,
+        "kind": made.kind,
+        "login": made.login or None,
+        "recovery": made.recovery or None,
+    }
+
+
 def _invitation(row: Row[Any], now_ns: int) -> Invitation:
-    state = OPEN if now_ns < row.until_ns else "expired"
+    state = WAITING if now_ns < row.from_ns else OPEN if now_ns < row.until_ns else "expired"
     if row.revoked_ns is not None:
         state = "revoked"
     if row.used_ns is not None:
         state = "used"
-    return Invitation(row.id, row.person, row.made_by, row.made_ns, row.until_ns, state)
+    return Invitation(
+        row.id, row.person, row.made_by, row.made_ns, row.from_ns, row.until_ns, state, row.kind, row.login or 0,
+        row.recovery or 0,
+    )  # fmt: skip

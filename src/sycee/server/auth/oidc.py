@@ -25,13 +25,15 @@ from sycee.database.stores import Stores
 from sycee.database.transactions import write
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
+from sycee.life.notices import LOGIN_CREATED
 from sycee.server.auth.invitations import Invitations
 from sycee.server.auth.jwks import MALFORMED
+from sycee.server.auth.logins import OIDC, Begin, Login, link_id, origin_columns, origin_of
 from sycee.server.auth.one_time import OneTime
-from sycee.server.auth.passkeys import Begin
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.settings import LOOPBACK, AuthSettings, Provider
 from sycee.server.auth.tables import OIDC_LINKS
+from sycee.server.auth.told import Told
 
 with extra("server"):
     import httpx
@@ -80,11 +82,13 @@ class OpenId:
     """Logins with the providers of the settings."""
 
     def __init__(
-        self, stores: Stores, people: People, invitations: Invitations, settings: AuthSettings, clock: Clock
-    ) -> None:
+        self, stores: Stores, people: People, invitations: Invitations, told: Told, settings: AuthSettings,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._engine = stores.engine
         self._people = people
         self._invitations = invitations
+        self._told = told
         self._settings = settings
         self._clock = clock
         self._providers = {each.name: each for each in settings.providers}
@@ -140,27 +144,28 @@ class OpenId:
     def login(self, issuer: str, subject: str, code: str, begin: Begin) -> str:
         """Return the cookie of a new session of the person who is linked to a subject.
 
-        With the code of an invitation, link its person first. Raises NotAuthenticated without a link, and if the
-        subject is linked to another person.
+        With the code of an invitation, link its person first, who is told. Raises NotAuthenticated without a link, and
+        with a code if the subject is linked already.
         """
         chosen = (OIDC_LINKS.c.issuer == issuer) & (OIDC_LINKS.c.subject == subject)
 
+        notice = self._told.prepare(self._invitations.open(code).person, LOGIN_CREATED) if code else None
+
         def work(connection: Connection) -> str:
             now_ns = read_ns(self._clock)
-            person = connection.scalar(sqlalchemy.select(OIDC_LINKS.c.person).where(chosen))
-            if code:
-                invitation = self._invitations.use(connection, code)
-                if person not in (None, invitation.person):
+            if notice is not None:
+                invitation, origin = self._invitations.use(connection, code)
+                # Of another person, or of this one before the invitation: it would not be a new login.
+                if connection.scalar(sqlalchemy.select(OIDC_LINKS.c.person).where(chosen)) is not None:
                     raise NotAuthenticated("")
-                if person is None:
-                    row = {"issuer": issuer, "subject": subject, "person": invitation.person}
-                    row |= {"invitation": invitation.id, "made_ns": now_ns}
-                    connection.execute(OIDC_LINKS.insert().values(row))
-                    person = invitation.person
-            if person is None or self._people.state_of(person) != ACTIVE:
+                row = {"issuer": issuer, "subject": subject, "person": invitation.person, "made_ns": now_ns}
+                connection.execute(OIDC_LINKS.insert().values(**row, **origin_columns(origin)))
+                self._told.store(connection, notice, login=link_id(issuer, subject))
+            found = connection.execute(sqlalchemy.select(OIDC_LINKS).where(chosen)).one_or_none()
+            if found is None or self._people.state_of(found.person) != ACTIVE:
                 raise NotAuthenticated("")
             connection.execute(OIDC_LINKS.update().where(chosen).values(used_ns=now_ns))
-            return begin(connection, int(person))
+            return begin(connection, Login(link_id(issuer, subject), found.person, OIDC, origin_of(found)))
 
         return write(self._engine, work)
 

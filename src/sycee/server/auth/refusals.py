@@ -76,3 +76,23 @@ class ScopeMissing(SyceeError):
 
     def __init__(self) -> None:
         super().__init__("the token permits reading only", hint="request a token with the scope write")
+
+
+class SessionNeeded(SyceeError):
+    """The operation is a person's own, in a session, and a program asked: HTTP 403."""
+
+    status = 403
+    headers: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
+
+    def __init__(self) -> None:
+        super().__init__("programs do not act on the logins of a person", hint="log in with a browser")
+
+
+class LoginTooOld(SyceeError):
+    """A change of logins needs a session that began a moment ago: HTTP 403."""
+
+    status = 403
+    headers: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
+
+    def __init__(self) -> None:
+        super().__init__("this session is too old for a change of your logins", hint="log in again, and repeat it")

@@ -13,22 +13,23 @@ from sycee.bank.bank import Bank
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.database.transactions import write
 from sycee.identity.tables import PERSONS, SHREDDED
-from sycee.server.auth import oidc, sessions
+from sycee.server.auth import oidc
 from sycee.server.auth.caller import SCOPES, WRITE, Caller, CallerKind
-from sycee.server.auth.clients import Clients
 from sycee.server.auth.dpop import Proofs
-from sycee.server.auth.invitations import Invitations
+from sycee.server.auth.logins import Begin, Login, Session, Visitor
 from sycee.server.auth.oidc import OpenId
 from sycee.server.auth.passkeys import Passkeys
 from sycee.server.auth.rate_limits import Limiter, token_name
-from sycee.server.auth.refusals import NotAuthenticated, ScopeMissing
+from sycee.server.auth.refusals import LoginTooOld, NotAuthenticated, ScopeMissing
+from sycee.server.auth.registers import Registers
 from sycee.server.auth.sessions import SAFE_METHODS, Sessions
-from sycee.server.auth.settings import AuthSettings
+from sycee.server.auth.settings import MINUTE_NS, AuthSettings
 from sycee.server.auth.tables import CLIENTS, OIDC_LINKS, PASSKEYS, SESSIONS
 from sycee.server.auth.tokens import Tokens
 from sycee.server.payments.senders import network_of
 
 Run = Callable[..., Awaitable[Any]]
+FRESH_NS: Final = 10 * MINUTE_NS  # age of a session in which a person may change logins (OWASP ASVS 5, 7.5.1)
 _SCHEME: Final = "dpop"
 
 
@@ -39,16 +40,19 @@ class Authentication:
         clock = clock or RealClock()
         oidc.require_names(settings.providers)
         stores, people = bank.stores, bank.people
+        self._bank = bank
+        self._clock = clock
         self.settings = settings
         # Persons who were shredded before this start, for example by a restore, have no login.
         write(stores.engine, lambda connection: _forget_shredded(connection, read_ns(clock)))
-        self.clients = Clients(stores, people, clock)
-        self.invitations = Invitations(stores, people, bank.directory, clock)
+        registers = Registers(bank, settings, clock)
+        self.told, self.clients, self.invitations = registers.told, registers.clients, registers.invitations
+        self.recoveries, self.places = registers.recoveries, registers.places
         self.proofs = Proofs(clock, nonce_required=settings.dpop_nonce)
         self.tokens = Tokens(self.clients, self.proofs, settings.public_url, clock)
-        self.sessions = Sessions(stores, people, settings, clock)
-        self.passkeys = Passkeys(stores, people, self.invitations, settings, clock)
-        self.openid = OpenId(stores, people, self.invitations, settings, clock)
+        self.sessions = Sessions(stores, people, self.places, settings, clock)
+        self.passkeys = Passkeys(stores, people, self.invitations, self.told, settings, clock)
+        self.openid = OpenId(stores, people, self.invitations, self.told, settings, clock)
         self._requests = Limiter(settings.requests_per_address, clock)
         self._tokens = Limiter(settings.requests_per_token, clock)
         self._failures = Limiter(settings.failures_per_address, clock)
@@ -84,13 +88,14 @@ class Authentication:
         proofs: Sequence[str],
         cookies: Mapping[str, str],
         headers: Mapping[str, str],
-        address: str,
+        visitor: Visitor,
         run: Run,
     ) -> Caller:
         """Return the caller of a request that was admitted. `run` runs a function on a thread of the services.
 
         Raises NotAuthenticated, ForeignOrigin, ScopeMissing, TooManyRequests.
         """
+        address = visitor.address
         if authorization:
             with self.counting(address):
                 return self._machine(method, path, authorization, proofs, address)
@@ -100,10 +105,14 @@ class Authentication:
         self.sessions.require_own_origin(method, headers)
         # Not counted as a failure: browsers send the cookie of a session that has ended, and nobody guesses 256 bits.
         try:
-            person = await run(self.sessions.person_of, token)
+            session: Session = await run(self.sessions.find, token, visitor)
         except NotAuthenticated as error:
             raise NotAuthenticated("", cookie=self.sessions.ended_cookie()) from error
-        return Caller(CallerKind.PERSON, address, int(person), scopes=frozenset(SCOPES))
+        is_masked = read_ns(self._clock) < session.login.origin.masked_until_ns
+        return Caller(
+            CallerKind.PERSON, address, session.login.person, scopes=frozenset(SCOPES), session=session,
+            is_masked=is_masked,
+        )  # fmt: skip
 
     def require_still(self, caller: Caller, cookies: Mapping[str, str]) -> None:
         """Raise NotAuthenticated if the caller of a long answer lost access since its request.
@@ -111,17 +120,43 @@ class Authentication:
         It is no use of a session, which would otherwise not become idle while the answer lasts.
         """
         if caller.kind is CallerKind.PERSON:
-            self.sessions.person_of(self.sessions.token_in(cookies), is_use=False)
+            self.sessions.find(self.sessions.token_in(cookies))
         elif self.clients.active(caller.client) is None:
             raise NotAuthenticated
 
-    def begin_passkey(self, connection: Connection, person: int) -> str:
-        """Begin a session after a passkey."""
-        return self.sessions.begin(connection, person, sessions.PASSKEY)
+    def require_fresh(self, session: Session) -> None:
+        """Raise LoginTooOld unless a session began in the last FRESH_NS: its browser may be left alone since."""
+        if read_ns(self._clock) >= session.made_ns + FRESH_NS:
+            raise LoginTooOld
 
-    def begin_oidc(self, connection: Connection, person: int) -> str:
-        """Begin a session after a login with a provider."""
-        return self.sessions.begin(connection, person, sessions.OIDC)
+    def begin(self, visitor: Visitor) -> Begin:
+        """Return a write that begins a session under a login in a browser, and stores the first use of the login."""
+
+        def begun(connection: Connection, login: Login) -> str:
+            if not self.places.is_known(connection, login.id):
+                self.places.first_use(connection, login, visitor)
+            return self.sessions.begin(connection, login, visitor)
+
+        return begun
+
+    def answer(self, notice: int, session: Session, *, was_me: bool) -> int:
+        """Store a person's answer to a notice. Return the number of the case that "this was not me" opens, else 0.
+
+        That answer ends all sessions, logins, codes, recoveries and programs of the person. Errors as `Told.answer`.
+        """
+        person = session.login.person
+
+        def work(connection: Connection) -> None:
+            self.told.answer(connection, notice, person, session.login.id, was_me=was_me)
+            if not was_me:
+                self.clients.forget(connection, person)
+                self.invitations.forget(connection, person, by=person)
+
+        write(self._bank.stores.engine, work)
+        if was_me:
+            return 0
+        kind = self._bank.cases.rules.foreign_login
+        return self._bank.cases.open(kind, by=person, person=person, id=notice) if kind else 0
 
     def _machine(
         self, method: str, path: str, authorization: Sequence[str], proofs: Sequence[str], address: str
@@ -140,6 +175,8 @@ class Authentication:
     def _forget(self, connection: Connection, person: int) -> None:
         self.clients.forget(connection, person)
         self.invitations.forget(connection, person)
+        self.places.forget(connection, person)
+        self.told.forget(connection, person)
 
 
 def _forget_shredded(connection: Connection, now_ns: int) -> None:

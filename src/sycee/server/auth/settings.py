@@ -57,6 +57,8 @@ class AuthSettings:
     providers: tuple[Provider, ...] = ()
     session_idle_ns: int = 30 * MINUTE_NS
     session_ns: int = 12 * 60 * MINUTE_NS
+    masked_ns: int = 24 * 60 * MINUTE_NS  # how long a login that staff invited shows personal data masked
+    recovery_ns: int = 24 * 60 * MINUTE_NS  # from the approval of a recovery until its code works
     requests_per_address: RateLimit = RateLimit(6_000)
     requests_per_token: RateLimit = RateLimit(6_000)
     failures_per_address: RateLimit = RateLimit(60)
@@ -89,6 +91,8 @@ class AuthSettings:
             requests_per_address=requests,
             requests_per_token=requests,
             failures_per_address=RateLimit(int(text("http_failures_per_minute"))),
+            masked_ns=int(text("login_masked_hours")) * 60 * MINUTE_NS,
+            recovery_ns=int(text("login_recovery_hours")) * 60 * MINUTE_NS,
         )
 
     @property

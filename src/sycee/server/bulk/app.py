@@ -26,6 +26,7 @@ from sycee.core.limits import ENVELOPE_BYTES
 from sycee.core.records.bulk_rows import BATCHES_MAX, ENVELOPES_MAX
 from sycee.server.auth.caller import Caller
 from sycee.server.auth.dependencies import path_of
+from sycee.server.auth.logins import Visitor
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
 from sycee.server.bulk.access import payable_file, require_payer
@@ -213,6 +214,7 @@ class BulkApp:
         address = address_of(request.scope, forwarded=authentication.settings.behind_proxy)
         SENDER.set(network_of(address))
         authentication.admit(address)
+        device = authentication.sessions.device_in(request.cookies)
         caller = await authentication.caller(
             method=request.method,
             path=path_of(request),
@@ -220,7 +222,7 @@ class BulkApp:
             proofs=request.headers.getlist("dpop"),
             cookies=request.cookies,
             headers=request.headers,
-            address=address,
+            visitor=Visitor(address, request.headers.get("user-agent", ""), device),
             run=self._runtime.run,
         )
         request.scope[KIND] = caller.kind.value

@@ -72,7 +72,7 @@ class _Pages:
         if not token:
             return ""
         try:
-            return ids.format(await self._runtime.run(sessions.person_of, token))
+            return ids.format((await self._runtime.run(sessions.find, token)).login.person)
         except NotAuthenticated:
             return ""
 

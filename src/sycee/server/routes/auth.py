@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sycee.core import ids
 from sycee.server import problems
-from sycee.server.auth.dependencies import KnownCaller, address_of, authentication_of
+from sycee.server.auth.dependencies import KnownCaller, address_of, authentication_of, login_visitor
 from sycee.server.auth.jwks import TOKEN_CHARACTERS_MAX
+from sycee.server.auth.logins import Session, Visitor
 from sycee.server.auth.one_time import LIFE_NS
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
@@ -35,7 +36,8 @@ TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 TheAuthentication = Annotated[Authentication, Depends(authentication_of)]
 Address = Annotated[str, Depends(address_of)]
 Provider = Annotated[str, Path(pattern="^[a-z0-9-]{1,40}$", description="Name of the provider in the settings")]
-Code = Annotated[str, Field(max_length=CODE_CHARACTERS_MAX, description="Code of an invitation")]
+Code = Annotated[str, Field(max_length=CODE_CHARACTERS_MAX, description="Both halves of the code of an invitation")]
+TheVisitor = Annotated[Visitor, Depends(login_visitor)]
 
 
 class Strict(BaseModel):
@@ -45,7 +47,7 @@ class Strict(BaseModel):
 
 
 class InvitationBody(Strict):
-    """A body with the code of an invitation."""
+    """A body with the code of an invitation; "" in a session that began in the last 10 minutes."""
 
     invitation: Code
 
@@ -171,15 +173,17 @@ async def _form(request: Request) -> dict[str, str]:
     errors=("not-authenticated", "not-permitted"), dependencies=[Depends(own_origin)],
 )  # fmt: skip
 async def begin_passkey(
-    body: InvitationBody, runtime: TheRuntime, authentication: TheAuthentication, address: Address
+    body: InvitationBody, request: Request, runtime: TheRuntime, authentication: TheAuthentication, address: Address
 ) -> dict[str, Any]:
-    """Return the options of `navigator.credentials.create` for the person of an invitation."""
+    """Return the options of `navigator.credentials.create` for the person of an invitation, or of a fresh session."""
     with authentication.counting(address):
-        return {
-            "publicKey": await runtime.run(
-                authentication.passkeys.registration_options, body.invitation, network_of(address)
-            )
-        }
+        session = None if body.invitation else await _session_of(request, runtime, authentication)
+        if session is not None:
+            authentication.require_fresh(session)
+        options = await runtime.run(
+            authentication.passkeys.registration_options, body.invitation, network_of(address), session
+        )
+        return {"publicKey": options}
 
 
 @operation(
@@ -187,12 +191,15 @@ async def begin_passkey(
     errors=("not-authenticated", "not-permitted"), dependencies=[Depends(own_origin)], status_code=204,
 )  # fmt: skip
 async def register_passkey(
-    body: CredentialBody, runtime: TheRuntime, authentication: TheAuthentication, address: Address
-) -> Response:
+    body: CredentialBody, request: Request, runtime: TheRuntime, authentication: TheAuthentication,
+    visitor: TheVisitor,
+) -> Response:  # fmt: skip
     """Store the passkey that the authenticator made, use the invitation up, and begin a session."""
-    with authentication.counting(address):
-        token = await runtime.run(authentication.passkeys.register, body.credential, authentication.begin_passkey)
-    return _session(authentication, token)
+    with authentication.counting(visitor.address):
+        session = await _session_of(request, runtime, authentication)
+        begin = authentication.begin(visitor)
+        token = await runtime.run(authentication.passkeys.register, body.credential, begin, session)
+    return _session(authentication, token, visitor)
 
 
 @operation(
@@ -209,12 +216,12 @@ async def begin_login(authentication: TheAuthentication, address: Address) -> di
     errors=("not-authenticated", "not-permitted"), dependencies=[Depends(own_origin)], status_code=204,
 )  # fmt: skip
 async def log_in(
-    body: CredentialBody, runtime: TheRuntime, authentication: TheAuthentication, address: Address
+    body: CredentialBody, runtime: TheRuntime, authentication: TheAuthentication, visitor: TheVisitor
 ) -> Response:
     """Begin a session of the person whose passkey signed the challenge."""
-    with authentication.counting(address):
-        token = await runtime.run(authentication.passkeys.login, body.credential, authentication.begin_passkey)
-    return _session(authentication, token)
+    with authentication.counting(visitor.address):
+        token = await runtime.run(authentication.passkeys.login, body.credential, authentication.begin(visitor))
+    return _session(authentication, token, visitor)
 
 
 # --- providers ---
@@ -240,22 +247,24 @@ async def begin_provider_login(
     errors=("not-authenticated",), response_class=HTMLResponse,
 )  # fmt: skip
 async def end_provider_login(
-    provider: Provider, request: Request, runtime: TheRuntime, authentication: TheAuthentication, address: Address
+    provider: Provider, request: Request, runtime: TheRuntime, authentication: TheAuthentication, visitor: TheVisitor
 ) -> Response:
     """Begin a session of the person who is linked to the provider's subject, and show a page that leads on.
 
     A page, and no redirect: browsers send the session's cookie only if a page of this server leads to the next one.
     """
-    with authentication.counting(address):
+    with authentication.counting(visitor.address):
         browser = request.cookies.get(_browser_name(authentication), "")
         query = dict(request.query_params)
         issuer, subject, code = await authentication.openid.finish(provider, query, browser)
-        token = await runtime.run(authentication.openid.login, issuer, subject, code, authentication.begin_oidc)
+        begin = authentication.begin(visitor)
+        token = await runtime.run(authentication.openid.login, issuer, subject, code, begin)
     page = HTMLResponse(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">'
         '<title>Sycee</title><p>You are logged in. <a href="/">Continue</a></p></html>'
     )
     authentication.sessions.set_cookie(page, token)
+    authentication.sessions.set_device(page, visitor.device)
     _set_browser(authentication, page, "")
     return page
 
@@ -286,10 +295,21 @@ async def log_out(request: Request, runtime: TheRuntime, authentication: TheAuth
     return _session(authentication, "")
 
 
-def _session(authentication: Authentication, token: str) -> Response:
-    """Return an empty answer that begins a session, or ends it for ""."""
+async def _session_of(request: Request, runtime: Runtime, authentication: Authentication) -> Session | None:
+    """Return the session of a request's cookie, None without one or after its end."""
+    token = authentication.sessions.token_in(request.cookies)
+    try:
+        return await runtime.run(authentication.sessions.find, token)
+    except NotAuthenticated:
+        return None
+
+
+def _session(authentication: Authentication, token: str, visitor: Visitor | None = None) -> Response:
+    """Return an empty answer that begins a session in a browser, or ends it for ""."""
     response = Response(status_code=204)
     authentication.sessions.set_cookie(response, token)
+    if visitor is not None:
+        authentication.sessions.set_device(response, visitor.device)
     return response
 
 

@@ -124,7 +124,7 @@ async def list_holds(
         reader = found.account if access.acts_for(bank, caller, found.holder) else 0
         rows = bank.holds.page(found.account, reader=reader, after=after, limit=limit + 1)
         place = paging.next_id(rows, limit)
-        return paging.page([_members(each) for each in rows[:limit]], place)
+        return paging.page([_members(caller, each) for each in rows[:limit]], place)
 
     return await runtime.call(work)
 
@@ -137,7 +137,7 @@ async def show_hold(hold: PathId, caller: TheCaller, runtime: TheRuntime) -> dic
         found = _get(bank, number(hold))
         side = _side(bank, caller, found)
         owns = access.acts_for(bank, caller, side.holder)
-        return _members(bank.holds.get(found.id, reader=side.account) if owns else found)
+        return _members(caller, bank.holds.get(found.id, reader=side.account) if owns else found)
 
     return await runtime.call(work)
 
@@ -229,7 +229,7 @@ def _own_side(bank: Bank, caller: Caller, account: int) -> Wallet:
     return wallet
 
 
-def _members(hold: WalletHold) -> dict[str, Any]:
+def _members(caller: Caller, hold: WalletHold) -> dict[str, Any]:
     return {
         "hold": ids.format(hold.id),
         "payer": ids.format(hold.payer),
@@ -239,7 +239,7 @@ def _members(hold: WalletHold) -> dict[str, Any]:
         "posted_minor": str(hold.posted_minor),
         "till": ids.format(hold.till) if hold.till else None,
         "order": hold.order,
-        "text": hold.text,
+        "text": access.shown_text(caller, hold.text),
         "until_ns": str(hold.until_ns),
         "state": hold.state,
     }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse
 from pydantic import Field
+from sqlalchemy.engine import Connection
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
@@ -19,20 +20,25 @@ from sycee.core.keys import PublicKey
 from sycee.core.timestamps import utc_text
 from sycee.identity.people import DutyMissing
 from sycee.server import paging
+from sycee.server.access import READ_EVERYTHING
 from sycee.server.auth.clients import REGISTER, REVOKE, Client
-from sycee.server.auth.dependencies import KnownCaller, authentication_of
+from sycee.server.auth.dependencies import KnownCaller, authentication_of, visitor_of
 from sycee.server.auth.invitations import END, HOURS_MAX, INVITE, Invitation
 from sycee.server.auth.jwks import jwk_of, thumbprint
+from sycee.server.auth.logins import Visitor
+from sycee.server.auth.places import FirstUse
+from sycee.server.auth.recoveries import REASON_CHARACTERS_MAX, RECOVER
 from sycee.server.auth.service import Authentication
 from sycee.server.operations import SIGNED_IN, operation
 from sycee.server.problems import not_found
-from sycee.server.routes.common import MESSAGE_SIGNED, hidden, number, own_key
+from sycee.server.routes.common import MESSAGE_SIGNED, Proposed, hidden, number, own_key, proposed
 from sycee.server.runtime import Runtime, runtime_of
 from sycee.server.signing import ID_PATTERN, ActionBody, Body, Id, MessageBody, Signatures
 
 router = APIRouter(prefix="/v1", tags=["authentication"])
 TheRuntime = Annotated[Runtime, Depends(runtime_of)]
 TheAuthentication = Annotated[Authentication, Depends(authentication_of)]
+TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
 READS_MAX: Final = 10  # reads of ROWS invitations for one page
 REPEATED: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The same request was done before."}}
@@ -83,21 +89,62 @@ class Registered(Body):
 
 
 class Issued(Body):
-    """An invitation. `code` is in the first answer only: it is stored nowhere."""
+    """An invitation, valid from `from` until `until`.
+
+    `first_half`: of the code, in the first answer only: it is stored nowhere. The second half goes to the phone.
+    """
 
     invitation: Id
+    from_: Annotated[str, Field(alias="from")]
     until: str
-    code: str | None = None
+    first_half: str | None = None
 
 
 class InvitationRow(Body):
-    """An invitation, without its code. `by`: who made it. `state`: open, used, revoked or expired."""
+    """An invitation, without its code. `by`: who made it.
+
+    `state`: waiting, open, used, revoked or expired. `recovery`: the proposal that permits another login, or null.
+    """
 
     invitation: Id
     person: Id
     by: Id
+    from_: Annotated[str, Field(alias="from")]
     until: str
     state: str
+    recovery: Id | None
+
+
+class RecoveryRequest(ActionBody):
+    """Another login for a person. `reason`: how the identity was proved; no name, number or address."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=REASON_CHARACTERS_MAX)]
+    letter: Annotated[bool, Field(description="Print the second half of the code, for a person without a phone")] = (
+        False
+    )
+
+
+class FirstUseRow(Body):
+    """The first use of a login. `invitation`, `inviter`: null for a login without staff.
+
+    `near`: a person of the staff whose session had the same address or browser within a day, by `near_by`.
+    """
+
+    login: Id
+    person: Id
+    method: Literal["passkey", "oidc"]
+    time: str
+    invitation: Id | None
+    inviter: Id | None
+    near: Id | None
+    near_by: Literal["address", "browser"] | None
+
+
+class FirstUsePage(Body):
+    """First uses of logins, by the id of the login."""
+
+    rows: tuple[FirstUseRow, ...]
+    next: str | None
 
 
 class InvitationPage(Body):
@@ -187,32 +234,41 @@ async def revoke_client(
     errors=("not-found",), summary="Invite a customer",
 )  # fmt: skip
 async def invite(
-    body: InvitationRequest, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
-) -> JSONResponse:
-    """Return a code with which the person creates a login, once. Give it to the person outside of this system.
+    body: InvitationRequest, caller: KnownCaller, visitor: TheVisitor, runtime: TheRuntime,
+    authentication: TheAuthentication,
+) -> JSONResponse:  # fmt: skip
+    """Return the first half of a code with which the person creates a login, once; the phone gets the second half.
 
-    An answer to a repeated request has no code: issue another invitation.
+    A person who has, or had, a login needs a recovery first. An answer to a repeated request has no half: issue
+    another invitation.
     """
-    codes: list[str] = []
+    halves: list[str] = []
 
     def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         runtime.bank.people.require(caller.person, INVITE)
+        noted = authentication.places.noted(caller.person, visitor)
+        answering = request.answering(_issued)
+
+        def also(connection: Connection, made: Invitation) -> None:
+            noted(connection)
+            answering(connection, made)
+
         try:
-            made, code = authentication.invitations.issue(
+            issued = authentication.invitations.issue(
                 ids.parse(body.person), by=caller.person, hours=body.hours, operator=caller.operator, staff=False,
-                also=request.answering(_issued),
+                also=also,
             )  # fmt: skip
         except DutyMissing as error:  # another operator's customer is answered like nobody
             raise not_found("person") from error
-        codes.append(code)
-        return _issued(made)
+        halves.append(issued.first)
+        return _issued(issued.invitation)
 
     with hidden("person"):
         answer: JSONResponse = await runtime.perform(INVITE, caller.person, body, work)
-    if not codes:
+    if not halves:
         return answer
-    # Added after the answer was stored: a stored code could be read in a backup.
-    return JSONResponse({**json.loads(bytes(answer.body)), "code": codes[0]}, answer.status_code)
+    # Added after the answer was stored: a stored half could be read in a backup.
+    return JSONResponse({**json.loads(bytes(answer.body)), "first_half": halves[0]}, answer.status_code)
 
 
 @operation(
@@ -290,18 +346,81 @@ async def end_logins(
         return await runtime.perform(END, caller.person, body, work, place={"person": person})
 
 
+@operation(
+    router, "POST", "/persons/{person}/logins/recovery", access=RECOVER, status_code=201, response_model=Proposed,
+    responses=REPEATED, summary="Propose another login for a person",
+)  # fmt: skip
+async def recover_login(
+    person: PathId, body: RecoveryRequest, caller: KnownCaller, runtime: TheRuntime, authentication: TheAuthentication
+) -> JSONResponse:
+    """Propose that a person who lost every login, or has no phone, is invited again. Another person signs.
+
+    The person is told at once. After the approval a waiting time runs, in which the person can object.
+    """
+
+    def work(bank: Bank, _: object) -> dict[str, Any]:
+        runtime.bank.people.require(caller.person, RECOVER)
+        try:
+            made = authentication.recoveries.request(
+                ids.parse(person), body.reason, maker=caller.person, letter=body.letter, operator=caller.operator,
+                id=body.number,
+            )  # fmt: skip
+        except DutyMissing as error:
+            raise not_found("person") from error
+        return proposed(bank, made)
+
+    with hidden("person"):
+        return await runtime.perform(RECOVER, caller.person, body, work, place={"person": person})
+
+
+@operation(
+    router, "GET", "/logins", access=READ_EVERYTHING, response_model=FirstUsePage, summary="List first uses of logins",
+)  # fmt: skip
+async def list_logins(
+    runtime: TheRuntime, authentication: TheAuthentication, limit: paging.Limit = paging.ROWS,
+    cursor: paging.Cursor = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return who first used which login, who invited it, and whether the staff was near.
+
+    A mark is a reason to ask: a session of the staff had the address or the browser within a day.
+    """
+
+    def work() -> dict[str, Any]:
+        found = authentication.places.list(after=paging.after_id(cursor), most=limit)
+        return paging.page(
+            list(map(_first_use, found)), (ids.format(found[-1].login),) if len(found) == limit else None
+        )
+
+    return await runtime.run(work)
+
+
+def _first_use(found: FirstUse) -> dict[str, Any]:
+    return {
+        "login": ids.format(found.login),
+        "person": ids.format(found.person),
+        "method": found.method,
+        "time": utc_text(found.at_ns),
+        "invitation": ids.format(found.invitation) if found.invitation else None,
+        "inviter": ids.format(found.inviter) if found.inviter else None,
+        "near": ids.format(found.near) if found.near else None,
+        "near_by": found.near_by or None,
+    }
+
+
 def _invited(found: Invitation) -> dict[str, Any]:
     return {
         "invitation": ids.format(found.id),
         "person": ids.format(found.person),
         "by": ids.format(found.made_by),
+        "from": utc_text(found.from_ns),
         "until": utc_text(found.until_ns),
         "state": found.state,
+        "recovery": ids.format(found.recovery) if found.recovery else None,
     }
 
 
 def _issued(made: Invitation) -> dict[str, Any]:
-    return {"invitation": ids.format(made.id), "until": utc_text(made.until_ns)}
+    return {"invitation": ids.format(made.id), "from": utc_text(made.from_ns), "until": utc_text(made.until_ns)}
 
 
 def _program(client: Client) -> Program:

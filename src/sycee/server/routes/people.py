@@ -22,7 +22,7 @@ from sycee.personal.sealing import FIELDS, SearchKind
 from sycee.personal.two_person_orders import DELAY, HOLD, Order
 from sycee.server import access
 from sycee.server.auth.caller import Caller
-from sycee.server.operations import SIGNED_IN, operation
+from sycee.server.operations import SESSION, SIGNED_IN, operation
 from sycee.server.problems import not_found
 from sycee.server.routes.common import (
     REPEATED,
@@ -119,7 +119,10 @@ class Found(Body):
 
 
 class LogEntry(Body):
-    """An access to the data of a person. `case` is 0 where the reason needs none."""
+    """An access to the data of a person. `case` is 0 where the reason needs none.
+
+    `invitation`, `inviter`: by which staff let the reader's login be made; null for a login without staff.
+    """
 
     number: int
     time: str
@@ -127,6 +130,8 @@ class LogEntry(Body):
     fields: tuple[str, ...]
     reason: str
     case: int
+    invitation: Id | None
+    inviter: Id | None
 
 
 class Log(Body):
@@ -243,11 +248,14 @@ async def dismiss(duty: PathId, body: ActionBody, caller: TheCaller, runtime: Th
 # --- personal data ---
 
 
-@operation(router, "GET", "/me/data", access=SIGNED_IN, response_model=PersonData, errors=("not-found",),
+@operation(router, "GET", "/me/data", access=SESSION, response_model=PersonData, errors=("not-found",),
            summary="Read one's own data")  # fmt: skip
 async def read_own_data(caller: TheCaller, runtime: TheRuntime, fields: Fields) -> dict[str, Any]:
-    """Return fields of the caller's own record, after an entry in the access log."""
-    reader = Access(caller.person, Reason.OWN_REQUEST, 0)
+    """Return fields of the caller's own record, after an entry in the access log.
+
+    The entry names who invited the login. A new login that staff invited reads masked texts for some hours.
+    """
+    reader = access.own_access(caller)
     return await runtime.run(_read, runtime.bank, caller.person, fields, reader)
 
 
@@ -439,6 +447,8 @@ def _log(entries: list[Entry]) -> dict[str, Any]:
                 "fields": list(each.fields),
                 "reason": each.reason,
                 "case": each.case,
+                "invitation": ids.format(each.invitation) if each.invitation else None,
+                "inviter": ids.format(each.inviter) if each.inviter else None,
             }
             for each in entries
         ]

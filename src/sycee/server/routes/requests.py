@@ -154,7 +154,7 @@ async def list_requests(
         after = paging.after_id(cursor)
         rows, last = bank.requests.page(found.account, is_payer=side == "payer", after=after, limit=limit)
         owns = access.acts_for(bank, caller, found.holder)
-        return paging.page([_members(each, owns=owns) for each in rows], (ids.format(last),) if last else None)
+        return paging.page([_members(caller, each, owns=owns) for each in rows], (ids.format(last),) if last else None)
 
     return await runtime.call(work)
 
@@ -173,7 +173,7 @@ async def show_request(request: PathId, caller: TheCaller, runtime: TheRuntime) 
 
     def work(bank: Bank) -> dict[str, Any]:
         found, owns = _visible(bank, caller, number(request))
-        return _members(found, owns=owns)
+        return _members(caller, found, owns=owns)
 
     return await runtime.call(work)
 
@@ -304,7 +304,7 @@ def _visible(bank: Bank, caller: Caller, request: int) -> tuple[Request, bool]:
     raise not_found("request")
 
 
-def _members(request: Request, *, owns: bool) -> dict[str, Any]:
+def _members(caller: Caller, request: Request, *, owns: bool) -> dict[str, Any]:
     return {
         "request": ids.format(request.id),
         "payee": ids.format(request.payee),
@@ -313,7 +313,7 @@ def _members(request: Request, *, owns: bool) -> dict[str, Any]:
         "currency": currency_code(request.currency),
         "till": ids.format(request.till) if request.till else None,
         "order": request.order,
-        "text": request.text if owns else "",
+        "text": access.shown_text(caller, request.text) if owns else "",
         "expires_ns": str(request.expires_ns),
         "state": request.state,
         "payment": ids.format(request.operation) if request.operation and request.state == "paid" else None,

@@ -510,7 +510,7 @@ def _statement(
             "balance_minor": str(balance),
             "counterparty": ids.format(counterparty) if counterparty else None,
             "operation": ids.format(operation),
-            "text": texts.get(operation, ""),
+            "text": access.shown_text(caller, texts.get(operation, "")),
         }
         for time_ns, purpose, amount, balance, counterparty, operation in zip(
             *columns, ids.of_records(lines, "counterparty"), operations, strict=True
